@@ -1,0 +1,217 @@
+"""Representative and evaluation data: a sized stream of `{input name: array}` batches with a content digest.
+
+Sources: an `.npz` file, a folder of `.npz` shards (in the order of their names), or `package.module:attribute` naming an
+iterable of `{input name: array}` batches or a function that returns one. One array per model input under the input's
+name (a single input may be called `x`), samples along the first axis; `y` (or `y_<output>`) holds labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from edgeship.errors import InputError
+from edgeship.types import TensorSpec
+
+Array = np.ndarray[Any, Any]
+Batch = dict[str, Array]
+
+HINT = (
+    "a data file is an .npz with one array per model input under the input's name (a single input may be called x), "
+    "samples along the first axis; y holds the labels"
+)
+
+
+def is_label(name: str) -> bool:
+    """Whether an array of a data file holds labels rather than an input."""
+    return name == "y" or name.startswith("y_")
+
+
+class _Member:
+    """One array of an `.npz`, read front to back without ever holding all of it."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str, where: str) -> None:
+        self._stream: IO[bytes] = archive.open(f"{name}.npy")
+        try:
+            version = np.lib.format.read_magic(self._stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, fortran, self.dtype = read(self._stream)
+        except ValueError as error:
+            raise InputError(f"{where}: array '{name}' cannot be read ({error}); {HINT}") from error
+        if fortran and len(self.shape) > 1:
+            raise InputError(f"{where}: array '{name}' is in Fortran order; save np.ascontiguousarray of it")
+        if self.dtype.hasobject:
+            raise InputError(f"{where}: array '{name}' holds Python objects, not numbers")
+        if not self.shape:
+            raise InputError(f"{where}: array '{name}' is a scalar; samples go along the first axis")
+
+    def read(self, samples: int) -> Array:
+        shape = (samples, *self.shape[1:])
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        data = self._stream.read(size)
+        if len(data) != size:
+            raise InputError("the data file ends in the middle of an array; write it again")
+        return np.frombuffer(data, self.dtype).reshape(shape)
+
+
+class _Shard:
+    """One `.npz` file: the shapes of its arrays, its labels, and its inputs as a stream."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            heads = {name: _Member(archive, name, str(path)) for name in names}
+        self.inputs = tuple(name for name in names if not is_label(name))
+        if not self.inputs:
+            raise InputError(f"{path}: no input array in it (found: {', '.join(names) or 'nothing'}); {HINT}")
+        sizes = {name: head.shape[0] for name, head in heads.items()}
+        if len(set(sizes.values())) > 1:
+            raise InputError(f"{path}: the arrays have different numbers of samples: {sizes}")
+        self.samples = sizes[self.inputs[0]]
+        self.shapes = {name: heads[name].shape[1:] for name in names}
+        self.dtypes = {name: heads[name].dtype for name in names}
+
+    def _open(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.path)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path}: no such file; {HINT}") from error
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(f"{self.path}: not an .npz file ({error}); {HINT}") from error
+
+    def labels(self) -> Batch:
+        with self._open() as archive:
+            names = [name for name in self.shapes if is_label(name)]
+            return {name: _Member(archive, name, str(self.path)).read(self.samples) for name in names}
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        with self._open() as archive:
+            members = {name: _Member(archive, name, str(self.path)) for name in self.inputs}
+            try:
+                for start in range(0, self.samples, size):
+                    count = min(size, self.samples - start)
+                    yield {name: member.read(count) for name, member in members.items()}
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise InputError(f"{self.path}: damaged ({error}); write it again") from error
+
+
+class RepresentativeDataset:
+    """A sized stream of samples with a content digest; never holds all of it in memory.
+
+    Attributes: `source` as given, `inputs` (the names of its input arrays), `shapes` and `dtypes` per array (without the
+    sample axis), `digest` (sha256 of content: the same data gives the same digest wherever it lies).
+    """
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = os.fspath(source)
+        path = Path(self.source)
+        if ":" in self.source and not path.exists():
+            path = _materialize(self.source)
+        files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        if not files:
+            raise InputError(f"{path}: no .npz shard in this folder; {HINT}")
+        self._shards = [_Shard(file) for file in files]
+        first = self._shards[0]
+        for shard in self._shards[1:]:
+            if shard.shapes != first.shapes or shard.dtypes != first.dtypes:
+                raise InputError(f"{shard.path}: its arrays do not match those of {first.path.name}")
+        self.inputs, self.shapes, self.dtypes = first.inputs, first.shapes, first.dtypes
+        if len(self) == 0:
+            raise InputError(f"{self.source}: empty, it holds no sample")
+        digest = hashlib.sha256()
+        for file in files:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        self.digest = digest.hexdigest()
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return sum(shard.samples for shard in self._shards)
+
+    def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The inputs, `size` samples at a time (fewer at the end of a shard), at most `limit` samples in all."""
+        left = len(self) if limit is None else limit
+        for shard in self._shards:
+            for batch in shard.batches(size):
+                if left <= 0:
+                    return
+                count = min(left, len(next(iter(batch.values()))))
+                left -= count
+                yield {name: array[:count] for name, array in batch.items()}
+
+    def labels(self) -> Batch:
+        """The label arrays: `y` and `y_<output>`; empty where the source has none."""
+        parts = [shard.labels() for shard in self._shards]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def matched(self, inputs: Sequence[TensorSpec]) -> Mapping[str, str]:
+        """Which array feeds which model input: `{input name: array name}`.
+
+        Raises InputError where a name is missing, a shape does not fit, or a dtype would lose information.
+        """
+        names = {spec.name: spec.name for spec in inputs}
+        if len(inputs) == 1 and inputs[0].name not in self.inputs and self.inputs == ("x",):
+            names = {inputs[0].name: "x"}
+        missing = [name for name in names if names[name] not in self.inputs]
+        if missing:
+            raise InputError(
+                f"{self.source}: no array for model input {', '.join(repr(name) for name in missing)} "
+                f"(it has: {', '.join(self.inputs)}); {HINT}"
+            )
+        for spec in inputs:
+            self._check(spec, names[spec.name])
+        return names
+
+    def _check(self, spec: TensorSpec, array: str) -> None:
+        shape, dtype = self.shapes[array], self.dtypes[array]
+        wanted = spec.shape[1:]
+        if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
+            shown = "x".join("?" if size is None else str(size) for size in wanted)
+            raise InputError(
+                f"{self.source}: array '{array}' has samples of shape {'x'.join(map(str, shape))}, "
+                f"model input '{spec.name}' takes {shown}"
+            )
+        if np.dtype(spec.dtype) != dtype and not np.can_cast(dtype, spec.dtype, "same_kind"):
+            raise InputError(f"{self.source}: array '{array}' is {dtype}, model input '{spec.name}' takes {spec.dtype}")
+
+    def feeds(self, inputs: Sequence[TensorSpec], size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Batches under the model's own input names and dtypes. Raises InputError on NaN or infinity."""
+        names = self.matched(inputs)
+        for batch in self.batches(size, limit):
+            feed = {spec.name: batch[names[spec.name]].astype(spec.dtype, copy=False) for spec in inputs}
+            for name, array in feed.items():
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    raise InputError(f"{self.source}: array '{names[name]}' holds NaN or infinity; clean the data first")
+            yield feed
+
+
+def _materialize(source: str) -> Path:
+    """Write what `package.module:attribute` yields to shards once per process, so that it can be sized and digested."""
+    import tempfile
+
+    module_name, _, attribute = source.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        value = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"data source '{source}': {error}; give an .npz, a folder of .npz, or package.module:attribute") from error
+    finally:
+        sys.path.pop(0)
+    folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
+    count = 0
+    for count, batch in enumerate(value() if callable(value) else value, 1):  # noqa: B007
+        if not isinstance(batch, Mapping):
+            raise InputError(f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array")
+        np.savez(folder / f"{count:06d}.npz", **{name: np.asarray(array) for name, array in batch.items()})
+    if not count:
+        raise InputError(f"data source '{source}' yields nothing")
+    return folder

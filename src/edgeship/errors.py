@@ -1,0 +1,40 @@
+"""The errors a user sees. Each is one or two lines: what is wrong, where, and what to do about it.
+
+`exit_code` follows the command line's contract: 2 for usage or bad input, 1 for a check that failed or could not be decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EdgeshipError(Exception):
+    """Base of every error that is shown without a traceback."""
+
+    exit_code = 2
+
+
+class InputError(EdgeshipError):
+    """What the user gave cannot be used: a file, an option, a key, a model that a format cannot express."""
+
+
+class MissingDependencyError(EdgeshipError):
+    """Something optional is not installed; the message names the command that installs it."""
+
+
+class CheckError(EdgeshipError):
+    """A check on our own result failed: the artifact is not what was asked for."""
+
+    exit_code = 1
+
+
+class ProcessError(EdgeshipError):
+    """A child process crashed, hung or was killed; the message says which, and where its log is."""
+
+    exit_code = 1
+
+
+def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
+    """The error for a name that is not one of the known ones, which it lists."""
+    place = f" in {where}" if where else ""
+    return InputError(f"unknown {kind} '{name}'{place}; known: {', '.join(sorted(known))}")

@@ -1,0 +1,155 @@
+"""Child processes that answer messages: the parent's side, and a child that calls functions of edgeship by name.
+
+TensorFlow lives in such a child: a native crash is an error message here, its chatter goes to a log file, and the
+command line itself stays light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from edgeship import errors, wire
+
+
+class Child:
+    """A process that speaks `wire` over its standard input and output. One request at a time; use as a context manager.
+
+    `log` receives the child's standard error (a temporary file where none is given).
+    """
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker") -> None:
+        self.name = name
+        self.log = Path(tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")[1])
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                bufsize=1 << 20,
+            )
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def request(
+        self, header: dict[str, Any], arrays: wire.Arrays | None = None, *, timeout: float | None = None
+    ) -> tuple[dict[str, Any], wire.Arrays]:
+        """Send one message and wait for its answer.
+
+        Raises the `EdgeshipError` that the child answered with, or `ProcessError` where it crashed, was killed,
+        or took longer than `timeout` seconds (it is then killed).
+        """
+        assert self._process.stdin and self._process.stdout
+        timer = threading.Timer(timeout, self._process.kill) if timeout else None
+        if timer:
+            timer.start()
+        try:
+            with self._lock:
+                wire.send(self._process.stdin, header, arrays)
+                answer, results = wire.receive(self._process.stdout)
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            timed_out = timer is not None and not timer.is_alive()
+            raise self._death(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error
+        finally:
+            if timer:
+                timer.cancel()
+        if "error" in answer:
+            raise self._answered(answer["error"])
+        return answer, results
+
+    def _death(self, why: str) -> errors.ProcessError:
+        code = self._process.wait()
+        how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
+        last = next((line for line in reversed(self.log_text().splitlines()) if line.strip()), "nothing")
+        return errors.ProcessError(f"the {self.name} process {how}; its log ({self.log}) ends with: {last[:300]}")
+
+    def _answered(self, error: dict[str, str]) -> errors.EdgeshipError:
+        known = getattr(errors, error["type"], None)
+        if isinstance(known, type) and issubclass(known, errors.EdgeshipError):
+            return known(error["message"])
+        return errors.ProcessError(f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})")
+
+    def log_text(self) -> str:
+        """What the child has written to standard error so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def close(self) -> None:
+        """End the child; its log goes with it unless it crashed."""
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream:
+                    stream.close()
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if code == 0:
+            self.log.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class FunctionProcess(Child):
+    """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx:convert", model=...)`.
+
+    Arguments and results are plain JSON values; large data goes through files.
+    """
+
+    def __init__(self, name: str = "tensorflow", env: Mapping[str, str] | None = None) -> None:
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+        super().__init__([sys.executable, "-m", "edgeship.process"], env={**quiet, **(env or {})}, name=name)
+
+    def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+        """The result of `package.module:function(**arguments)`, run in the child."""
+        return self.request({"call": function, "arguments": arguments}, timeout=timeout)[0]["result"]
+
+
+def claim_stdio() -> tuple[Any, Any]:
+    """The binary streams of a child; whatever else prints to standard output, natively too, goes to standard error."""
+    requests, answers = os.fdopen(os.dup(0), "rb", 1 << 20), os.fdopen(os.dup(1), "wb", 1 << 20)
+    os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return requests, answers
+
+
+def serve() -> None:
+    """The child's loop: one function call per message, until the parent closes the stream."""
+    requests, answers = claim_stdio()
+    while True:
+        try:
+            header, _ = wire.receive(requests)
+        except EOFError:
+            return
+        module, _, function = header["call"].partition(":")
+        try:
+            answer = {"result": getattr(importlib.import_module(module), function)(**header["arguments"])}
+        except Exception as error:  # every failure must reach the parent, which shows it
+            traceback.print_exc()
+            answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+        wire.send(answers, answer)
+
+
+if __name__ == "__main__":
+    serve()

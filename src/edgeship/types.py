@@ -1,0 +1,167 @@
+"""The types that flow between the stages: frozen, validated on construction, never acting."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+FORMATS = ("tflite", "onnx", "tfjs")
+
+
+class Kind(StrEnum):
+    """How a figure was obtained; never mixed in one column without its label (shared convention, measuring.md 2)."""
+
+    MEASURED = "measured"
+    EMULATED = "emulated"
+    SIMULATED = "simulated"
+    ESTIMATED = "estimated"
+
+
+class Verdict(StrEnum):
+    """What a check decided. Only PASS lets a model ship."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Affine quantization, real = scale * (q - zero_point); `axis` is None for per-tensor."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scale or len(self.scale) != len(self.zero_point):
+            raise ValueError(f"need one zero point per scale, got {len(self.scale)} and {len(self.zero_point)}")
+        if self.axis is None and len(self.scale) != 1:
+            raise ValueError("per-tensor quantization has exactly one scale")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(tuple(data["scale"]), tuple(data["zero_point"]), data["axis"])
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A model's input or output: its name, shape (None for a dynamic axis) and numpy dtype name."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    quantization: Quantization | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a tensor needs a name")
+        if any(size is not None and size < 0 for size in self.shape):
+            raise ValueError(f"{self.name}: a dynamic axis is None, not {self.shape}")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        quantization = data.get("quantization")
+        return cls(
+            data["name"], tuple(data["shape"]), data["dtype"], Quantization.from_json(quantization) if quantization else None
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transformation: its name, its recipe, the tools that did it and the digest of what it read."""
+
+    name: str
+    source: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model on disk (a file, or the folder of a TF.js model) and how it came to be."""
+
+    path: Path
+    format: str
+    variant: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"format {self.format!r} is none of {FORMATS}")
+
+    @property
+    def id(self) -> str:
+        """What the artifact is called in tables, budgets and manifests, as `tflite/int8`."""
+        return f"{self.format}/{self.variant}"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], root: Path) -> Self:
+        """The inverse of `to_json`; `root` is the folder that the recorded path is relative to."""
+        return cls(
+            root / data["path"],
+            data["format"],
+            data["variant"],
+            tuple(map(TensorSpec.from_json, data["inputs"])),
+            tuple(map(TensorSpec.from_json, data["outputs"])),
+            tuple(Step(**step) for step in data["steps"]),
+        )
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure with its unit and kind; a missing value has a reason."""
+
+    name: str
+    value: float | None
+    unit: str
+    kind: Kind = Kind.MEASURED
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.value is None and not self.reason:
+            raise ValueError(f"{self.name}: a missing value needs a reason")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The figures of one artifact on one runtime and device; `details` holds what tables and plots need beyond them."""
+
+    artifact: str
+    runtime: str
+    device: str
+    metrics: tuple[Metric, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, or None where it was not taken."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        metrics = tuple(Metric(**{**metric, "kind": Kind(metric["kind"])}) for metric in data["metrics"])
+        return cls(data["artifact"], data["runtime"], data["device"], metrics, data["details"])
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, tuples, enums and paths as plain JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
