@@ -138,20 +138,30 @@ class RepresentativeDataset:
         return sum(shard.samples for shard in self._shards)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The inputs, `size` samples at a time (fewer at the end of a shard), at most `limit` samples in all."""
-        left = len(self) if limit is None else limit
+        """The inputs, at most `size` samples at a time; with a `limit`, that many samples spread evenly over the data."""
+        chosen = self._chosen(limit)
+        start = 0
         for shard in self._shards:
             for batch in shard.batches(size):
-                if left <= 0:
-                    return
-                count = min(left, len(next(iter(batch.values()))))
-                left -= count
-                yield {name: array[:count] for name, array in batch.items()}
+                count = len(next(iter(batch.values())))
+                first, last = np.searchsorted(chosen, (start, start + count))
+                rows = chosen[first:last] - start
+                start += count
+                if len(rows) == count:
+                    yield batch
+                elif len(rows):
+                    yield {name: array[rows] for name, array in batch.items()}
 
-    def labels(self) -> Batch:
-        """The label arrays: `y` and `y_<output>`; empty where the source has none."""
+    def labels(self, limit: int | None = None) -> Batch:
+        """The label arrays, `y` and `y_<output>`, of the samples that `batches` gives; empty where the source has none."""
         parts = [shard.labels() for shard in self._shards]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        chosen = self._chosen(limit)
+        return {name: np.concatenate([part[name] for part in parts])[chosen] for name in parts[0]}
+
+    def _chosen(self, limit: int | None) -> Array:
+        """The indices of the samples that a limit leaves: the data may be sorted, so not just the first ones."""
+        total = len(self)
+        return np.arange(total) if limit is None or limit >= total else np.linspace(0, total - 1, limit).round().astype(np.int64)
 
     def matched(self, inputs: Sequence[TensorSpec]) -> Mapping[str, str]:
         """Which array feeds which model input: `{input name: array name}`.

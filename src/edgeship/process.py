@@ -89,6 +89,10 @@ class Child:
         """What the child has written to standard error so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def kill(self) -> None:
+        """Stop the child at once; what it was doing is lost."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the child; its log goes with it unless it crashed."""
         for stream in (self._process.stdin, self._process.stdout):

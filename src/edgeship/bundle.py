@@ -1,0 +1,141 @@
+"""A bundle: the folder that holds a model's artifacts, goldens, measurements and report, described by `manifest.json`.
+
+Bundles are written beside their final place and moved into it, so an interrupted run leaves the old bundle or none.
+The manifest holds the digest of every file and of itself: a bundle that was edited by hand is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeship import __version__, digest
+from edgeship.errors import InputError
+from edgeship.types import Artifact, Measurement, to_json
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: where it lies and what its manifest says."""
+
+    root: Path
+    manifest: dict[str, Any]
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifacts, with paths under `root`."""
+        return tuple(Artifact.from_json(item, self.root) for item in self.manifest["artifacts"])
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What has been measured so far."""
+        return tuple(Measurement.from_json(item) for item in self.manifest["measurements"])
+
+    def damaged(self) -> list[str]:
+        """What does not match the manifest: changed, missing and added files, by relative path."""
+        wanted, found = dict(self.manifest["files"]), files_of(self.root)
+        changed = [f"{name}: changed" for name in wanted.keys() & found.keys() if digest.of_path(self.root / name) != wanted[name]]
+        missing = [f"{name}: missing" for name in wanted.keys() - found.keys()]
+        added = [f"{name}: not in the manifest" for name in found.keys() - wanted.keys()]
+        return sorted(changed + missing + added)
+
+
+def files_of(root: Path) -> dict[str, Path]:
+    """Every file of a bundle but the manifest, by relative path."""
+    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    found.pop(MANIFEST, None)
+    return found
+
+
+def open_bundle(path: str | os.PathLike[str], *, check_files: bool = True) -> Bundle:
+    """Read a bundle. Raises InputError where it is none, is of another schema, or was changed after it was written."""
+    root = Path(path)
+    if root.name == MANIFEST:
+        root = root.parent
+    try:
+        manifest = json.loads((root / MANIFEST).read_text())
+        recorded = manifest.pop("digest")
+        schema = manifest["schema"]
+    except FileNotFoundError as error:
+        raise InputError(f"{root}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one") from error
+    except (NotADirectoryError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{root}: its {MANIFEST} cannot be read ({error}); make the bundle again") from error
+    if schema != SCHEMA:
+        raise InputError(f"{root}: bundle schema {schema}, this edgeship reads {SCHEMA}; make the bundle again")
+    if digest.of_json(manifest) != recorded:
+        raise InputError(f"{root}: {MANIFEST} was changed after it was written; make the bundle again")
+    bundle = Bundle(root, manifest)
+    damaged = bundle.damaged() if check_files else []
+    if damaged:
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        raise InputError(f"{root}: does not match its manifest ({'; '.join(damaged[:3])}{more}); make the bundle again")
+    return bundle
+
+
+def check_writable(out: Path) -> None:
+    """Refuse, before any work, a place where a bundle cannot be written or where something else would be lost."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file()):
+        raise InputError(f"{out}: exists and is not a bundle; choose another --out")
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{out}: cannot be written (no permission in {parent}); choose another --out")
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A draft folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
+    out = out.absolute()
+    check_writable(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for stale in out.parent.glob(f".{out.name}.*.draft"):
+        if not _alive(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+    draft = out.parent / f".{out.name}.{os.getpid()}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        old = draft.with_suffix(".old.draft")
+        if out.exists():
+            out.rename(old)
+        draft.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _alive(draft: Path) -> bool:
+    with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
+        os.kill(int(draft.name.split(".")[-2]), 0)
+        return True
+    return False
+
+
+def seal(draft: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a finished draft, with the digests of all its files and of itself."""
+    files = {name: digest.of_path(path) for name, path in sorted(files_of(draft).items())}
+    content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": files})
+    content.pop("digest", None)
+    sealed = {**content, "digest": digest.of_json(content)}
+    (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n")
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Bring the unchanged files of an old bundle into its successor without copying their bytes where possible."""
+    for name, path in files_of(source).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target / name)
+        except OSError:
+            shutil.copy2(path, target / name)

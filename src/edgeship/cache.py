@@ -1,0 +1,116 @@
+"""Results cached by content: a key that covers everything a result depends on, and files that are checked on every hit.
+
+A wrong hit is the worst bug there is. So each key holds the digests of what was read, the recipe, the versions of the
+tools and the digest of edgeship's own sources; an entry whose files do not match what was written is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from edgeship import digest
+
+KEEP_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cached result: its folder, its JSON value, the digests of its files, and whether it was there already."""
+
+    path: Path
+    result: Any
+    files: Mapping[str, str]
+    hit: bool
+
+    @property
+    def digest(self) -> str:
+        """The digest of the files: what a later step's key names as its input."""
+        return digest.of_json(self.files)
+
+
+def root() -> Path:
+    """Where results are kept: `$EDGESHIP_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("EDGESHIP_CACHE") or platformdirs.user_cache_dir("edgeship"))
+
+
+@cache
+def versions(*packages: str) -> Mapping[str, str]:
+    """The installed versions of distributions, without importing them; 'absent' where one is not installed.
+
+    TensorFlow counts under one name whichever of its distributions is installed.
+    """
+    return {name: _version(name) or (name == "tensorflow" and _version("tensorflow-cpu")) or "absent" for name in packages}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class Cache:
+    """Folders under `root`, one per key. Several processes may use it at once: each key has a lock."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or root()
+
+    def get(self, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+        """The entry of `step` under `key`; where there is none, `make(folder)` writes its files and returns its JSON.
+
+        `make` writes into a folder beside the final one; an interrupted or failed make leaves nothing behind that counts.
+        """
+        name = digest.of_json({"step": step, "key": key, "code": digest.of_code()})
+        final = self.folder / step / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(final.with_suffix(".lock")):
+            found = _read(final)
+            if found:
+                os.utime(final / "entry.json")
+                return found
+            draft = final.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(final, ignore_errors=True)
+            (draft / "files").mkdir(parents=True)
+            try:
+                result = make(draft / "files")
+                entry = {"key": key, "result": result, "files": _digests(draft / "files")}
+                (draft / "entry.json").write_text(json.dumps(entry))
+                draft.rename(final)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            return Entry(final / "files", json.loads(json.dumps(result)), entry["files"], hit=False)
+
+    def prune(self) -> None:
+        """Drop what has not been used for `KEEP_DAYS`."""
+        oldest = time.time() - KEEP_DAYS * 86400
+        for entry in self.folder.glob("*/*/entry.json"):
+            if entry.stat().st_mtime < oldest:
+                shutil.rmtree(entry.parent, ignore_errors=True)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest.of_path(path) for path in files}
+
+
+def _read(folder: Path) -> Entry | None:
+    try:
+        entry = json.loads((folder / "entry.json").read_text())
+    except (OSError, ValueError):
+        return None
+    if _digests(folder / "files") != entry["files"]:
+        return None
+    return Entry(folder / "files", entry["result"], entry["files"], hit=True)

@@ -1,0 +1,74 @@
+"""The command line: one file per command. Only click and the standard library are imported before a command runs."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+
+import click
+
+from edgeship import __version__
+from edgeship.errors import EdgeshipError
+
+COMMANDS = (
+    "train",
+    "init",
+    "convert",
+    "benchmark",
+    "gate",
+    "ship",
+    "verify",
+    "inspect",
+    "report",
+    "runtimes",
+    "doctor",
+)
+
+
+class _Commands(click.Group):
+    """Loads a command's file when it is asked for; all of them are light."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"edgeship.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def cli() -> None:
+    """Take a Keras model to the device, and prove on the way that it is still the same model.
+
+    \b
+    edgeship train fashion-mnist --out runs/fashion-mnist
+    edgeship ship runs/fashion-mnist/server.keras --out bundle --data runs/fashion-mnist/evaluation.npz
+    """
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one or two lines and an exit code (0 passed, 1 failed, 2 bad input)."""
+    try:
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except EdgeshipError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; nothing was changed", 130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT):
+            raise
+        _fail(f"{error.filename or 'output'}: {error.strerror}; nothing was changed", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,147 @@
+"""Options that several commands share, and how they become a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from edgeship.config import Config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help="edgeship.toml (default: the one beside the model, if there is one)."
+)
+OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle to write (a folder).")
+JSON = click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
+PROFILE = click.option("--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s).")
+EVALUATION_HELP = "Evaluation data: .npz with the inputs and y, folder of .npz, or package.module:attribute."
+
+
+def conversion(command: F) -> F:
+    """The options of `convert` and `ship` that say what is made of the model."""
+    options = [
+        click.argument("model", type=click.Path(path_type=Path)),
+        OUT,
+        CONFIG,
+        click.option("--to", "formats", metavar="FORMATS", help="Comma-separated: tflite,onnx,tfjs (default: all)."),
+        click.option(
+            "--variant", "variants", metavar="NAMES",
+            help="Comma-separated: float32,float16,int8,dynamic_w8,weight_only_w8, or names from the configuration.",
+        ),
+        click.option("--data", metavar="DATA", help="Representative data to calibrate int8 with: .npz, folder of .npz, or package.module:attribute."),
+        click.option("--samples", type=click.IntRange(min=1), help="How many samples of it to calibrate with."),
+        click.option("--io", type=click.Choice(["int8", "float32"]), help="What an int8 .tflite takes and gives (default: int8)."),
+        click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1 (browsers need it)."),
+        click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite; the app then needs the Flex delegate."),
+        click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."),
+        click.option("--signature", help="Which signature of a SavedModel."),
+        click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def formats_of(text: str | None) -> tuple[str, ...]:
+    """The formats of a comma-separated list; all where none is given. Raises InputError listing the known ones."""
+    from edgeship.errors import unknown
+    from edgeship.types import FORMATS
+
+    names = names_of(text) if text is not None else FORMATS
+    for name in names:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    return names
+
+
+def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Config:
+    """The configuration of a model: the file's, then what the command line says instead."""
+    from edgeship import config as configs
+
+    path = config or configs.find(model)
+    base = configs.Config.read(path) if path else configs.Config()
+    loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
+    data = {"calibration": options.get("data"), "calibration_samples": options.get("samples"), "evaluation": options.get("evaluation")}
+    base = replace(
+        base,
+        model=replace(base.model, **loading),
+        data=replace(base.data, **{key: value for key, value in data.items() if value is not None}),
+    )
+    if options.get("profile"):
+        base = replace(base, benchmark=replace(base.benchmark, profile=options["profile"]))
+    return replace(base, variants=_variants(base, options))
+
+
+def _variants(base: Config, options: dict[str, Any]) -> Any:
+    """The variants asked for, each as the configuration or the built-in table has it, with the options that change them."""
+    from edgeship import config as configs
+
+    own = {variant.name: variant for variant in base.variants or ()}
+    formats = formats_of(options.get("formats"))
+    variants = base.variants
+    if options.get("variants") is not None:
+        names = names_of(options["variants"])
+        variants = tuple(own.get(name) or configs.named_variant(name, formats, known=own) for name in names)
+    changes: dict[str, Any] = {"io": options["io"]} if options.get("io") else {}
+    changes |= {"static_batch": True} if options.get("static_batch") else {}
+    changes |= {"flex": True} if options.get("allow_flex") else {}
+    if not changes:
+        return variants
+    if variants is None:
+        variants = configs.default_variants(formats, base.data.calibration is not None)
+    return tuple(replace(variant, **changes) for variant in variants)
+
+
+def emit(data: Any, json_file: str | None) -> None:
+    """Write a result with its schema version as JSON where it was asked for."""
+    import json
+
+    from edgeship.types import to_json
+
+    if json_file is None:
+        return
+    text = json.dumps({"schema": 1, **to_json(data)}, indent=1, allow_nan=False)
+    if json_file == "-":
+        click.echo(text)
+    else:
+        Path(json_file).write_text(text + "\n")
+
+
+def benchmark_settings(manifest: dict[str, Any], config: Path | None, given: dict[str, Any]) -> Config:
+    """The configuration that a bundle was made with, with another file's benchmark and budget, and the command line's."""
+    from edgeship import config as configs
+
+    base = configs.Config.restore(manifest["config"])
+    if config:
+        file = configs.Config.read(config)
+        base = replace(base, benchmark=file.benchmark, budget=file.budget)
+        base = replace(base, data=replace(base.data, evaluation=file.data.evaluation or base.data.evaluation))
+    if given["evaluation"]:
+        base = replace(base, data=replace(base.data, evaluation=given["evaluation"]))
+    changes = {key: names_of(given[key]) for key in ("devices", "runtimes") if given[key]}
+    changes |= {"profile": given["profile"]} if given["profile"] else {}
+    return replace(base, benchmark=replace(base.benchmark, **changes))
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """A comma-separated list, each name once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None) -> None:
+    """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1."""
+    from edgeship.benchmarks.table import print_results
+
+    if json_file != "-":
+        print_results(manifest)
+        click.echo(f"report: {bundle / 'report' / 'index.html'}")
+    keys = ("server_model", "artifacts", "skipped", "measurements", "gate")
+    emit({"bundle": bundle, **{key: manifest[key] for key in keys}}, json_file)
+    if manifest["gate"]["verdict"] != "PASS":
+        raise SystemExit(1)

@@ -1,0 +1,32 @@
+"""`edgeship ship MODEL`: convert, benchmark, gate and report in one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeship.cli import options
+
+
+@click.command(short_help="Convert, benchmark, gate and report in one go.")
+@options.conversion
+@click.option("--evaluation", metavar="DATA", help=options.EVALUATION_HELP)
+@options.PROFILE
+@options.JSON
+def ship(model: Path, out: Path, config: Path | None, json_file: str | None, **given: Any) -> None:
+    """Make a bundle of MODEL, measure every artifact against it, and say whether it may ship.
+
+    Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
+
+    \b
+    Examples:
+      edgeship ship server.keras --out bundle                    (edgeship.toml beside the model; `edgeship init` writes one)
+      edgeship ship server.keras --out bundle --data calibration.npz --evaluation evaluation.npz
+    """
+    from edgeship import pipeline
+
+    formats = options.formats_of(given["formats"])
+    manifest = pipeline.ship(model, out, options.settings(model, config, given), formats)
+    options.show_verdict(manifest, out, json_file)

@@ -1,0 +1,219 @@
+"""`edgeship.toml`: variants, data, benchmark settings and budgets of one model. Unknown keys are refused, known ones listed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from edgeship.errors import InputError, unknown
+from edgeship.recipes import VARIANTS, QuantizeRecipe, for_variant, meaning
+from edgeship.types import FORMATS
+
+NAME = "edgeship.toml"
+PROFILES = ("rapid", "quick", "normal", "full")
+DEVICES = ("host",)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model."""
+
+    name: str
+    quantize: str = "float32"
+    formats: tuple[str, ...] = FORMATS
+    io: str = "int8"
+    static_batch: bool = False
+    flex: bool = False
+
+    def __post_init__(self) -> None:
+        QuantizeRecipe(self.quantize, self.io)
+        for name in self.formats:
+            if name not in FORMATS:
+                raise unknown("format", name, FORMATS, f"variant '{self.name}'")
+        if not self.name or any(not (char.isalnum() or char in "._-") for char in self.name):
+            raise InputError(f"variant name '{self.name}': letters, digits, '.', '_' and '-' only")
+
+
+@dataclass(frozen=True)
+class Model:
+    """How the model is loaded: `custom_objects` is a `package.module`, `signature` one of a SavedModel's."""
+
+    custom_objects: str | None = None
+    signature: str | None = None
+    allow_unsafe: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the data lies (see `edgeship.data`); `labels` names the classes: a list, or a file with one name a line."""
+
+    calibration: str | None = None
+    calibration_samples: int | None = None
+    evaluation: str | None = None
+    evaluation_samples: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """How it is measured; `metric` and `output` are chosen from the labels where they are not given."""
+
+    profile: str = "rapid"
+    devices: tuple[str, ...] = ("host",)
+    runtimes: tuple[str, ...] = ()
+    metric: str | None = None
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise unknown("profile", self.profile, PROFILES)
+        for device in self.devices:
+            if device not in DEVICES:
+                raise unknown("device", device, DEVICES)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of `edgeship.toml`. `variants` None means: what the formats and the data allow. `budget` is read by the gate."""
+
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    variants: tuple[Variant, ...] | None = None
+    benchmark: Benchmark = field(default_factory=Benchmark)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Parse and check a file; paths in it are relative to its folder. Raises InputError naming what is wrong."""
+        try:
+            table = tomllib.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file; `edgeship init MODEL` writes one") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not valid TOML ({error})") from error
+        _known(table, {item.name for item in fields(cls)}, str(path))
+        variants = table.get("variants")
+        if variants is not None and not isinstance(variants, dict):
+            raise InputError(f"{path}: variants are tables, as [variants.int8]")
+        return cls(
+            _section(Model, table.get("model", {}), f"{path}, [model]"),
+            _data(table.get("data", {}), f"{path}, [data]", path.parent),
+            None if variants is None else tuple(_variant(name, item, str(path)) for name, item in variants.items()),
+            _section(Benchmark, table.get("benchmark", {}), f"{path}, [benchmark]"),
+            table.get("budget", {}),
+        )
+
+
+    @classmethod
+    def restore(cls, stored: Mapping[str, Any]) -> Self:
+        """A configuration from the JSON that a manifest holds; it was checked when it was read."""
+        variants = stored["variants"]
+        listed = {"formats", "labels", "devices", "runtimes"}
+
+        def fixed(table: Mapping[str, Any]) -> dict[str, Any]:
+            return {key: tuple(value) if key in listed else value for key, value in table.items()}
+
+        return cls(
+            Model(**stored["model"]),
+            Data(**fixed(stored["data"])),
+            None if variants is None else tuple(Variant(**fixed(item)) for item in variants),
+            Benchmark(**fixed(stored["benchmark"])),
+            stored["budget"],
+        )
+
+
+def find(model: Path) -> Path | None:
+    """The `edgeship.toml` beside a model, if there is one."""
+    path = model.parent / NAME
+    return path if path.is_file() else None
+
+
+def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
+    """float32 everywhere; with representative data int8 where a format can run it; 8-bit weights for TF.js."""
+    names = ["float32", *(["int8"] if has_data else [])]
+    variants = [named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names]
+    if "tfjs" in formats:
+        variants.append(named_variant("weight_only_w8", ["tfjs"]))
+    return tuple(variant for variant in variants if variant.formats)
+
+
+def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) -> Variant:
+    """The built-in variant of that name. Raises InputError listing those and the `known` ones of a configuration."""
+    if name not in VARIANTS:
+        raise unknown("variant", name, {*VARIANTS, *known})
+    return Variant(name, for_variant(name).name, tuple(formats))
+
+
+def refusal(recipe: str, format_name: str) -> str:
+    """Why a recipe has no meaning in a format; empty where it has one."""
+    try:
+        meaning(recipe, format_name)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise unknown("key", key, known, where)
+
+
+T = TypeVar("T")
+
+_EXPECTED = {
+    "str": (str, "a string"),
+    "str | None": (str, "a string"),
+    "int | None": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+    "tuple[str, ...]": (list, "a list of strings"),
+}
+
+
+def _section(kind: type[T], table: Any, where: str, **fixed: Any) -> T:
+    """A frozen dataclass from a TOML table: unknown keys and wrong types are refused, naming the place."""
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: expected a table")
+    known = {item.name: str(item.type) for item in fields(kind) if item.name not in fixed}  # type: ignore[arg-type]
+    _known(table, set(known), where)
+    values = dict(fixed)
+    for key, value in table.items():
+        expected, words = _EXPECTED[known[key]]
+        right = isinstance(value, expected) and not (expected is int and isinstance(value, bool))
+        if not right or (expected is list and not all(isinstance(item, str) for item in value)):
+            raise InputError(f"{where}: {key} = {value!r} must be {words}")
+        values[key] = tuple(value) if expected is list else value
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _variant(name: str, table: Any, where: str) -> Variant:
+    preset = {"quantize": for_variant(name).name} if name in VARIANTS else {}
+    merged = {**preset, **table} if isinstance(table, Mapping) else table
+    return _section(Variant, merged, f"{where}, [variants.{name}]", name=name)
+
+
+def _data(table: Any, where: str, folder: Path) -> Data:
+    """Paths are taken relative to the file's folder; `package.module:attribute` stays as it is."""
+    if isinstance(table, Mapping) and isinstance(table.get("labels"), str):
+        table = {**table, "labels": read_labels(folder / table["labels"])}
+    data = _section(Data, table, where)
+    for key in ("calibration_samples", "evaluation_samples"):
+        count = getattr(data, key)
+        if count is not None and count < 1:
+            raise InputError(f"{where}: {key} = {count} must be at least 1")
+    places = {key: getattr(data, key) for key in ("calibration", "evaluation")}
+    return replace(data, **{key: str(folder / value) for key, value in places.items() if value and ":" not in value})
+
+
+def read_labels(path: Path) -> list[str]:
+    """The class names of a file with one name a line."""
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read labels ({error}); one class name a line") from error

@@ -1,0 +1,285 @@
+"""From a server model to artifacts: one export, a float artifact per format, quantized ones from those; cached, side by side.
+
+Data flows export -> float artifact -> quantized artifact -> receipt. Each step's cache key names the digest of what it read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edgeship import digest
+from edgeship.cache import Cache, Entry, versions
+from edgeship.config import Config, Variant, default_variants, refusal
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import InputError
+from edgeship.lanes import Lanes
+from edgeship.progress import Progress
+from edgeship.recipes import needs_data
+from edgeship.types import Artifact, Step, TensorSpec
+
+TENSORFLOW = ("tensorflow", "keras", "tf-keras")
+TOOLS = {
+    "tflite": (*TENSORFLOW, "ai-edge-litert"),
+    "onnx": (*TENSORFLOW, "tf2onnx", "onnx"),
+    "tfjs": (*TENSORFLOW, "tensorflowjs"),
+}
+QUANTIZERS = {
+    "tflite": ("litert-quantizer", "ai-edge-litert", "numpy"),
+    "onnx": ("onnxruntime", "onnx", "numpy"),
+}
+FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "tfjs": "model.json"}
+TFJS_WEIGHTS = {"float32": "float32", "float16": "float16", "weight_only_w8": "uint8"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact in the cache, with its receipt and whether any of its steps had to be done."""
+
+    artifact: Artifact
+    receipt: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True)
+class ServerModel:
+    """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
+
+    path: Path
+    digest: str
+    described: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Its inputs in canonical order."""
+        return tuple(map(TensorSpec.from_json, self.described["inputs"]))
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
+
+    server: ServerModel
+    made: tuple[Made, ...]
+    export: Path
+
+
+def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, str]], list[dict[str, str]]]:
+    """The (variant, format) pairs to make, and those skipped with the reason.
+
+    A pair without meaning is refused (InputError) where nothing else was asked of that variant.
+    """
+    variants = config.variants if config.variants is not None else default_variants(formats, config.data.calibration is not None)
+    pairs, skipped = [], []
+    for variant in variants:
+        asked = [name for name in formats if name in variant.formats]
+        reasons = {name: reason for name in asked if (reason := refusal(variant.quantize, name))}
+        if asked and len(reasons) == len(asked):
+            raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
+        pairs += [(variant, name) for name in asked if name not in reasons]
+        skipped += [{"artifact": f"{name}/{variant.name}", "reason": reason} for name, reason in reasons.items()]
+    hungry = [variant.name for variant, _ in pairs if needs_data(variant.quantize)]
+    if hungry and config.data.calibration is None:
+        raise InputError(
+            f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz "
+            "(one array per model input under its name, a few hundred real samples along the first axis)"
+        )
+    if not pairs:
+        raise InputError("nothing to make: no variant asks for any of these formats")
+    return pairs, skipped
+
+
+class Converter:
+    """The steps of one conversion: `start` queues them, `finish` waits for them."""
+
+    def __init__(self, lanes: Lanes, cache: Cache, progress: Progress, model: Path, config: Config) -> None:
+        self.lanes, self.cache, self.progress, self.config = lanes, cache, progress, config
+        self.model = model
+        self.model_digest = digest.of_path(model)
+        self.loading = {
+            "custom_objects": config.model.custom_objects,
+            "signature": config.model.signature,
+            "allow_unsafe": config.model.allow_unsafe,
+        }
+        self.data = RepresentativeDataset(config.data.calibration) if config.data.calibration else None
+        self._shared: dict[str, Future[Any]] = {}
+
+    def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
+        """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
+        self._pairs = pairs
+        self._export(static=False)
+        # Formats first that a quantizer waits for, so that both lanes have work.
+        order = sorted(pairs, key=lambda pair: (pair[1] == "tfjs", pair[1], pair[0].quantize != "float32"))
+        # Float artifacts are queued before anything waits for them: a lane only ever waits for an earlier job.
+        for variant, name in order:
+            self._float(variant, name)
+        self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
+
+    def finish(self) -> Conversion:
+        """Wait for every pair. Raises the first error; nothing of this run is then used."""
+        exported = self._export(static=False).result()[0]
+        server = ServerModel(self.model, self.model_digest, exported.result)
+        if self.data:
+            self.data.matched(server.inputs)
+        done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
+        return Conversion(server, made, exported.path)
+
+    def _once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
+        """The future of a step that several artifacts share."""
+        if name not in self._shared:
+            self._shared[name] = lane.submit(job)
+        return self._shared[name]
+
+    def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+        with self.progress.step(what) as remarks:
+            entry = self.cache.get(step, key, make)
+            remarks += ["cached"] if entry.hit else []
+            for note in () if entry.hit else entry.result.get("notes", ()):
+                self.progress.note(note)
+        return entry
+
+    def _export(self, *, static: bool) -> Future[tuple[Entry, tuple[Step, ...]]]:
+        recipe = {"static_batch": 1 if static else None}
+        tools = versions(*TENSORFLOW)
+        key = {"model": self.model_digest, "tools": tools, "custom": custom_digest(self.config.model.custom_objects), **self.loading, **recipe}
+
+        def job() -> tuple[Entry, tuple[Step, ...]]:
+            entry = self._cached(
+                f"read {self.model.name} and export it" + (" with batch 1" if static else ""),
+                "export",
+                key,
+                lambda folder: self.lanes.tensorflow.call(
+                    "edgeship.convert.export:run", model=str(self.model), out=str(folder / "saved_model"), **self.loading, **recipe
+                ),
+            )
+            return entry, (Step("export", self.model_digest, recipe, tools),)
+
+        return self._once(f"export {static}", self.lanes.tensorflow, job)
+
+    def _float(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
+        """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
+        options: dict[str, Any] = {}
+        if name == "tflite":
+            options = {"allow_flex": variant.flex}
+        if name == "tfjs":
+            options = {"weights": TFJS_WEIGHTS[variant.quantize]}
+        exported = self._export(static=variant.static_batch)
+        tools = versions(*TOOLS[name])
+
+        def job() -> tuple[Entry, tuple[Step, ...]]:
+            source, steps = exported.result()
+
+            def make(folder: Path) -> Any:
+                out = folder if name == "tfjs" else folder / FILES[name]
+                function = f"edgeship.convert.{name}:run"
+                return self.lanes.tensorflow.call(function, saved_model=str(source.path / "saved_model"), out=str(out), **options)
+
+            key = {"source": source.digest, "tools": tools, **options}
+            described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
+            entry = self._cached(f"convert to {described}", f"convert-{name}", key, make)
+            return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
+
+        return self._once(f"{name} {options} {variant.static_batch}", self.lanes.tensorflow, job)
+
+    def _calibrated(self, base: Entry) -> Entry:
+        """The statistics of one pass over the representative dataset: every recipe of that model reads them."""
+        assert self.data
+        samples = self.config.data.calibration_samples
+        key = {"model": base.digest, "data": self.data.digest, "samples": samples, "tools": versions(*QUANTIZERS["tflite"])}
+        return self._cached(
+            "tflite: calibrate",
+            "calibrate",
+            key,
+            lambda folder: self.lanes.quantize.call(
+                "edgeship.optimize.tflite:calibrate",
+                model=str(base.path / FILES["tflite"]),
+                data=self.config.data.calibration,
+                out=str(folder / "statistics.json"),
+                count=samples or SAMPLES,
+            ),
+        )
+
+    def _quantized(self, variant: Variant, name: str, base: Entry) -> tuple[Entry, Step]:
+        recipe: dict[str, Any] = {"recipe": variant.quantize}
+        arguments: dict[str, Any] = {}
+        source = base.digest
+        if name == "tflite":
+            recipe["io"] = variant.io
+            if needs_data(variant.quantize):
+                statistics = self._calibrated(base)
+                arguments["statistics"] = str(statistics.path / "statistics.json")
+                source = digest.of_json([base.digest, statistics.digest])
+        elif needs_data(variant.quantize):
+            assert self.data
+            recipe["count"] = self.config.data.calibration_samples or SAMPLES
+            arguments["data"] = self.config.data.calibration
+            source = digest.of_json([base.digest, self.data.digest])
+        tools = versions(*QUANTIZERS[name])
+        entry = self._cached(
+            f"{name}: quantize to {variant.name}",
+            f"quantize-{name}",
+            {"source": source, "tools": tools, **recipe},
+            lambda folder: self.lanes.quantize.call(
+                f"edgeship.optimize.{name}:quantize",
+                model=str(base.path / FILES[name]),
+                out_file=str(folder / FILES[name]),
+                **recipe,
+                **arguments,
+            ),
+        )
+        return entry, Step("quantize", source, recipe, tools)
+
+    def _artifact(self, variant: Variant, name: str) -> Future[Made]:
+        converted = self._float(variant, name)
+
+        def job() -> Made:
+            exported = self._export(static=variant.static_batch).result()[0]
+            entry, steps = converted.result()
+            if name != "tfjs" and variant.quantize != "float32":
+                entry, step = self._quantized(variant, name, entry)
+                steps = (*steps, step)
+            path = entry.path / FILES[name]
+            key = {"artifact": entry.digest, "export": digest.of_json(exported.result), "variant": asdict(variant)}
+            receipt = self.cache.get("receipt", key, lambda _: self._receipt(path, variant, name, exported.result)).result
+            inputs, outputs = (tuple(map(TensorSpec.from_json, receipt[side])) for side in ("inputs", "outputs"))
+            return Made(Artifact(path, name, variant.name, inputs, outputs, steps), receipt, entry.digest)
+
+        return self.lanes.quantize.submit(job)
+
+    def _receipt(self, path: Path, variant: Variant, name: str, exported: Mapping[str, Any]) -> Any:
+        """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
+        return self.lanes.quantize.call(
+            "edgeship.convert.receipt:verified",
+            path=str(path if name != "tfjs" else path.parent),
+            format=name,
+            recipe=variant.quantize,
+            io=variant.io if variant.quantize == "static_w8a8" else "float32",
+            flex=variant.flex,
+            static_batch=variant.static_batch,
+            export=exported,
+        )
+
+
+def custom_digest(module: str | None) -> str | None:
+    """The digest of the sources of the custom objects' top-level package: they are part of the model."""
+    if module is None:
+        return None
+    top = module.split(".", maxsplit=1)[0]
+    places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
+    with contextlib.suppress(ImportError, ValueError):
+        spec = find_spec(top)
+        if spec and spec.origin:
+            places.append(Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
+    place = next((place for place in places if place.exists()), None)
+    if place is None:
+        raise InputError(f"--custom-objects {module}: no module '{top}' in this folder or installed")
+    sources = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    return digest.of_json({path.relative_to(place.parent).as_posix(): digest.of_path(path) for path in sources})

@@ -1,0 +1,86 @@
+"""Goldens: a few raw inputs with the outputs they must give, so that an app, a page or `edgeship verify` can check itself.
+
+Files of arrays with samples along the first axis: `inputs.npz` under the model's input names, `outputs.npz` with the
+server model's outputs under the output names, and `<format>-<variant>.npz` with what that artifact gave when it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.errors import CheckError
+from edgeship.types import Artifact, TensorSpec
+
+SAMPLES = 16
+# Replay on another CPU or runtime version: float kernels sum in another order, int8 kernels may round one step apart.
+INT8_STEPS = 2.0
+# A float32 artifact must compute the server model: further off than this share of the output's range, it is another model.
+SAME_MODEL = 2e-2
+
+
+def pick(dataset: RepresentativeDataset, inputs: tuple[TensorSpec, ...]) -> Batch:
+    """The first samples of the data, under the model's input names."""
+    return next(dataset.feeds(inputs, SAMPLES, SAMPLES))
+
+
+def spread(array: Array) -> float:
+    """The range of an output, at least a tiny number, so that errors can be told relative to it."""
+    return float(max(np.ptp(array), np.abs(array).max(), 1e-6)) if array.size and array.dtype.kind == "f" else 1.0
+
+
+def tolerance(artifact: Artifact, own: Mapping[str, Array]) -> dict[str, float]:
+    """How far each output may be off when the artifact is replayed elsewhere, absolute, after dequantization.
+
+    A full-integer artifact may round a few steps apart; a float one may sum in another order.
+    """
+    allowed = {}
+    for spec in artifact.outputs:
+        step = spec.quantization.scale[0] * INT8_STEPS if spec.quantization else 0.0
+        loose = 1e-3 if artifact.variant == "float32" else 2e-2
+        allowed[spec.name] = max(step, loose * spread(own[spec.name]))
+    return allowed
+
+
+def check_alive(artifact: Artifact, own: Mapping[str, Array], expected: Mapping[str, Array], *, exact: bool) -> None:
+    """Raise CheckError where an artifact's outputs cannot be those of the server model: NaN, wrong shape, another model."""
+    for name, wanted in expected.items():
+        got = own[name]
+        if got.shape != wanted.shape:
+            raise CheckError(f"{artifact.id}: output '{name}' has shape {got.shape}, the server model gives {wanted.shape}")
+        if got.dtype.kind == "f" and not np.isfinite(got).all() and np.isfinite(wanted).all():
+            raise CheckError(f"{artifact.id}: output '{name}' is NaN or infinite where the server model's is not; nothing was written")
+        if not exact or wanted.dtype.kind != "f" or not np.isfinite(wanted).all():
+            continue
+        error = float(np.abs(got - wanted).max()) if got.size else 0.0
+        if error > SAME_MODEL * spread(wanted):
+            raise CheckError(
+                f"{artifact.id}: output '{name}' is off by {error:.3g} (range {spread(wanted):.3g}) from the server model "
+                "on real inputs: the conversion changed the model; nothing was written"
+            )
+
+
+def write(folder: Path, inputs: Batch, expected: Batch, own: Mapping[str, Batch]) -> None:
+    """Write the goldens of a model and of its artifacts."""
+    folder.mkdir(parents=True)
+    for name, arrays in {"inputs": inputs, "outputs": expected, **{_file(artifact): own[artifact] for artifact in own}}.items():
+        np.savez(folder / f"{name}.npz", **arrays)
+
+
+def read(folder: Path, name: str) -> Batch:
+    """`inputs`, `outputs` (the server model's), or an artifact's own outputs by its id."""
+    return load(folder / f"{_file(name)}.npz")
+
+
+def load(path: Path) -> Batch:
+    """All arrays of an `.npz`."""
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def _file(artifact: str) -> str:
+    return artifact.replace("/", "-")

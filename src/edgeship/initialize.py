@@ -1,0 +1,99 @@
+"""What `edgeship init` writes: a commented configuration with the model's own inputs, outputs and neighbouring data in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from edgeship import config
+from edgeship.errors import InputError
+from edgeship.process import FunctionProcess
+
+TEMPLATE = """\
+# edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands.
+#   inputs:  {inputs}
+#   outputs: {outputs}
+
+[model]
+{custom_objects}
+# signature = "serving_default"        # which signature of a SavedModel
+
+[data]
+# An .npz with one array per model input under the input's name, samples along the first axis; y holds the labels.
+# A folder of .npz shards or package.module:attribute works too. Paths are relative to this file.
+{calibration}
+# calibration_samples = 200            # spread evenly over the data; default: at most 500
+{evaluation}
+# evaluation_samples = 2000            # default: all
+{labels}
+
+# One table per variant. quantize: float32, float16, static_w8a8 (full integer), dynamic_w8, weight_only_w8.
+# formats: tflite, onnx, tfjs. A pair without meaning (TF.js has no int8 inference) is refused.
+[variants.float32]
+
+[variants.int8]
+quantize = "static_w8a8"
+formats = ["tflite", "onnx"]
+io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
+# static_batch = true                  # batch 1 for ever, as LiteRT.js in browsers needs it (.tflite)
+
+[variants.weight_only_w8]
+formats = ["tfjs"]
+
+[benchmark]
+profile = "rapid"                      # rapid 6 s, quick 10 s, normal 60 s, full 600 s a measurement
+# metric = "top1"                      # default: chosen from the labels
+# output = "{output}"                  # which output the labels belong to
+
+# What the gate demands of every artifact. [budget."tflite/int8"] overrides it for one.
+[budget]
+accuracy = "mlperf99"                  # keeps 99 % of the server model's figure; or max_drop = 0.5 (points)
+# min_server_accuracy = 0.89           # guards against a baseline that is already broken
+# max_size_disk = "1.5 MB"
+# max_size_wire = "400 kB"             # brotli
+# max_latency_ratio = 1.0              # to the float32 artifact of the same format
+# max_peak_memory = "200 MB"
+# min_agreement = 0.98                 # same answer as the server model
+{optional}
+"""
+
+
+def write_config(model: Path, target: Path | None, *, custom_objects: str | None, force: bool) -> Path:
+    """Write the file and return its path. Raises InputError where it exists already or the model cannot be read."""
+    path = target or model.parent / config.NAME
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already; --force replaces it")
+    with FunctionProcess() as process:
+        described = process.call("edgeship.server_model:describe", path=str(model), custom_objects=custom_objects)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(_fill(model, path.parent, described, custom_objects))
+    config.Config.read(draft)
+    draft.replace(path)
+    return path
+
+
+def _fill(model: Path, folder: Path, described: dict[str, Any], custom_objects: str | None) -> str:
+    def data(key: str, name: str) -> str:
+        beside = model.parent / name
+        value = json.dumps(os.path.relpath(beside, folder))
+        return f"{key} = {value}" if beside.exists() else f"# {key} = {json.dumps(name)}"
+
+    return TEMPLATE.format(
+        name=model.name,
+        inputs=_specs(described["inputs"]),
+        outputs=_specs(described["outputs"]),
+        output=described["outputs"][0]["name"],
+        custom_objects=f'custom_objects = "{custom_objects}"' if custom_objects else '# custom_objects = "package.module"',
+        calibration=data("calibration", "calibration.npz"),
+        evaluation=data("evaluation", "evaluation.npz"),
+        labels=data("labels", "labels.txt"),
+        optional='# optional = ["tfjs/*"]              # may ship unmeasured where its runtime is not installed',
+    )
+
+
+def _specs(specs: list[dict[str, Any]]) -> str:
+    shapes = ("x".join("?" if size is None else str(size) for size in spec["shape"]) for spec in specs)
+    return ", ".join(f"{spec['name']} {shape} {spec['dtype']}" for spec, shape in zip(specs, shapes, strict=True))

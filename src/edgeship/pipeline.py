@@ -1,0 +1,294 @@
+"""The whole way: convert, benchmark, gate and report, in one bundle that is written beside its place and moved into it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import bundle as bundles
+from edgeship import cache, config, digest, goldens, machine
+from edgeship.benchmarks import run
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+from edgeship.benchmarks.report import write_report
+from edgeship.conversion import FILES, QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
+from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.errors import InputError, unknown
+from edgeship.lanes import Lanes
+from edgeship.progress import Progress
+from edgeship.runtimes import registry
+from edgeship.runtimes.session import open_session
+from edgeship.types import FORMATS, Artifact, TensorSpec, to_json
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of one command share; `draft` is the bundle being written."""
+
+    draft: Path
+    lanes: Lanes
+    progress: Progress
+    cache: cache.Cache
+
+
+def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
+    """Write a bundle with the artifacts, their receipts and the goldens; nothing is measured. Returns the manifest."""
+    with _working(out) as work:
+        manifest, _ = _build(work, model, settings, formats, None)
+        bundles.seal(work.draft, manifest)
+    return manifest
+
+
+def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
+    """Convert, benchmark, gate and report in one go. Returns the manifest with its verdict.
+
+    A bundle is written also where the gate says no: it shows why. Only errors leave nothing.
+    """
+    budget, evaluation = Budget.parse(settings.budget), _evaluation(settings.data)
+    with _working(out) as work:
+        manifest, reference = _build(work, model, settings, formats, evaluation)
+        _finish(work, manifest, settings, budget, evaluation, reference)
+        bundles.seal(work.draft, manifest)
+    return manifest
+
+
+def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
+    """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report."""
+    budget, evaluation = Budget.parse(settings.budget), _evaluation(settings.data)
+    with _working(bundle.root) as work:
+        bundles.link_tree(bundle.root, work.draft)
+        shutil.rmtree(work.draft / "report", ignore_errors=True)
+        manifest = dict(bundle.manifest)
+        model = work.draft / manifest["server_model"]["path"]
+        reference = _reference(work, model, settings, evaluation) if evaluation else None
+        _finish(work, manifest, settings, budget, evaluation, reference)
+        bundles.seal(work.draft, manifest)
+    return manifest
+
+
+@contextlib.contextmanager
+def _working(out: Path) -> Iterator[Work]:
+    store = cache.Cache()
+    store.prune()
+    with Progress() as progress, bundles.replacing(out) as draft, Lanes() as lanes:
+        yield Work(draft, lanes, progress, store)
+
+
+def _evaluation(data: config.Data) -> RepresentativeDataset | None:
+    """The evaluation data, opened before any work so that a wrong file is refused at once."""
+    return RepresentativeDataset(data.evaluation) if data.evaluation else None
+
+
+def _build(
+    work: Work, model: Path, settings: config.Config, formats: Sequence[str], evaluation: RepresentativeDataset | None
+) -> tuple[Manifest, Future[cache.Entry] | None]:
+    """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
+    if not model.exists():
+        raise InputError(f"{model}: no such model; give a .keras or .h5 file or a SavedModel folder")
+    pairs, skipped = plan(settings, formats)
+    converter = Converter(work.lanes, work.cache, work.progress, model, settings)
+    converter.start(pairs)
+    reference = _reference(work, model, settings, evaluation) if evaluation else None
+    conversion = converter.finish()
+    artifacts = [_placed(work.draft, made) for made in conversion.made]
+    server = _server(work.draft, conversion, settings)
+    manifest: Manifest = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "server_model": server,
+        "labels": list(settings.data.labels) or None,
+        "config": to_json(asdict(settings)),
+        "data": {"calibration": _described(converter.data, settings.data.calibration_samples)},
+        "artifacts": artifacts,
+        "skipped": skipped,
+        "tools": dict(cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs")),
+        "machine": dict(machine.describe()),
+        "measurements": [],
+        "gate": None,
+    }
+    manifest["goldens"] = _goldens(work, conversion, settings, converter.data, manifest)
+    return manifest, reference
+
+
+def _placed(draft: Path, made: Made) -> dict[str, Any]:
+    """Copy an artifact from the cache to its place in the bundle, and describe it for the manifest."""
+    artifact = made.artifact
+    folder = artifact.format == "tfjs"
+    name = f"{artifact.format}/{artifact.variant}" + ("" if folder else f".{artifact.format}")
+    target = draft / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if folder:
+        shutil.copytree(artifact.path.parent, target)
+        target = target / FILES["tfjs"]
+    else:
+        shutil.copyfile(artifact.path, target)
+    placed = to_json(replace(artifact, path=target.relative_to(draft)))
+    return {"id": artifact.id, **placed, "digest": made.digest, "receipt": made.receipt}
+
+
+def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dict[str, Any]:
+    """The server model travels in the bundle: `benchmark` compares with it wherever the bundle goes."""
+    source, target = conversion.server.path, draft / "server" / conversion.server.path.name
+    target.parent.mkdir()
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+    described = {key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")}
+    loading = asdict(settings.model)
+    return {"path": target.relative_to(draft).as_posix(), "digest": conversion.server.digest, "loading": loading, **described}
+
+
+def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    return {"source": Path(data.source).name, "digest": data.digest, "samples": len(data), "limit": limit}
+
+
+def _reference(work: Work, model: Path, settings: config.Config, data: RepresentativeDataset) -> Future[cache.Entry]:
+    """The server model's outputs on the evaluation data, in the TensorFlow lane behind what is queued there."""
+    limit, loading = settings.data.evaluation_samples, asdict(settings.model)
+    key = {
+        "model": digest.of_path(model),
+        "data": data.digest,
+        "limit": limit,
+        "tools": cache.versions(*TENSORFLOW),
+        "custom": custom_digest(settings.model.custom_objects),
+        **loading,
+    }
+
+    def make(folder: Path) -> Any:
+        function, out = "edgeship.server_model:predict_file", str(folder / "outputs.npz")
+        return work.lanes.tensorflow.call(function, path=str(model), data=data.source, out=out, limit=limit, **loading)
+
+    def job() -> cache.Entry:
+        count = min(len(data), limit or len(data))
+        with work.progress.step(f"server model: answer {count} evaluation samples") as remarks:
+            entry = work.cache.get("reference", key, make)
+            remarks += ["cached"] if entry.hit else []
+        return entry
+
+    return work.lanes.tensorflow.submit(job)
+
+
+def _goldens(
+    work: Work, conversion: Conversion, settings: config.Config, data: RepresentativeDataset | None, manifest: Manifest
+) -> dict[str, Any]:
+    """Run every artifact once on a few inputs: it must load, give no NaN, and float32 must be the server model."""
+    server = conversion.server
+    inputs, expected = _golden_answers(work, conversion, settings, data)
+    own: dict[str, Batch] = {}
+    told: dict[str, Any] = {}
+    for made, item in zip(conversion.made, manifest["artifacts"], strict=True):
+        artifact = made.artifact
+        runtime = registry.for_format(artifact.format)[0]
+        if reason := runtime.unavailable():
+            told[artifact.id] = {"runtime": None, "reason": reason}
+            work.progress.note(f"{artifact.id}: made but not run ({reason})")
+            continue
+        key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": _arrays_digest(inputs)}
+        entry = work.cache.get("goldens", key, partial(_run_once, runtime.name, work.draft / item["path"], inputs))
+        own[artifact.id] = goldens.load(entry.path / "outputs.npz")
+        goldens.check_alive(artifact, own[artifact.id], expected, exact=artifact.variant == "float32")
+        told[artifact.id] = {"runtime": runtime.name, "tolerance": goldens.tolerance(artifact, own[artifact.id])}
+    goldens.write(work.draft / "goldens", inputs, expected, own)
+    source = "representative dataset" if data else "random (no --data was given)"
+    return {"samples": len(next(iter(inputs.values()))), "source": source, "server": server.digest, "artifacts": told}
+
+
+def _golden_answers(
+    work: Work, conversion: Conversion, settings: config.Config, data: RepresentativeDataset | None
+) -> tuple[Batch, Batch]:
+    """A few inputs, real ones where there is data, and the server model's outputs for them."""
+    server, loading = conversion.server, asdict(settings.model)
+    inputs = goldens.pick(data, server.inputs) if data else goldens.load(conversion.export / "probe.npz")
+    key = {
+        "model": server.digest,
+        "inputs": _arrays_digest(inputs),
+        "tools": cache.versions(*TENSORFLOW),
+        "custom": custom_digest(settings.model.custom_objects),
+        **loading,
+    }
+
+    def make(folder: Path) -> Any:
+        np.savez(folder / "inputs.npz", **inputs)
+        function, out = "edgeship.server_model:predict_file", str(folder / "outputs.npz")
+        return work.lanes.tensorflow.call(function, path=str(server.path), data=str(folder / "inputs.npz"), out=out, **loading)
+
+    entry = work.lanes.tensorflow.submit(lambda: work.cache.get("golden-answers", key, make)).result()
+    return inputs, goldens.load(entry.path / "outputs.npz")
+
+
+def _run_once(runtime: str, path: Path, inputs: Batch, folder: Path) -> None:
+    with open_session(runtime, path) as session:
+        np.savez(folder / "outputs.npz", **session.run(inputs))
+
+
+def _arrays_digest(arrays: Mapping[str, Array]) -> str:
+    return digest.of_json({name: [array.dtype.str, list(array.shape), sha256(array.tobytes()).hexdigest()] for name, array in arrays.items()})
+
+
+def _finish(
+    work: Work,
+    manifest: Manifest,
+    settings: config.Config,
+    budget: Budget,
+    evaluation: RepresentativeDataset | None,
+    reference: Future[cache.Entry] | None,
+) -> None:
+    """Measure, judge and report what the draft holds."""
+    found = None
+    if evaluation and reference:
+        found = _referenced(manifest, settings, evaluation, reference.result())
+        if not found.labels and budget.wants_accuracy:
+            raise InputError(f"{evaluation.source}: no labels in it, and the budget asks for accuracy: add an array y")
+    manifest["server_measurement"] = run.server_figures(found, settings.benchmark.metric) if found and found.labels else None
+    manifest["data"] = {**manifest["data"], "evaluation": _described(evaluation, settings.data.evaluation_samples)}
+    manifest["config"] = to_json(asdict(settings))
+    bench = run.Bench(work.cache, work.progress, run.Settings(settings.benchmark.profile, settings.benchmark.metric), found)
+    subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
+    measured = []
+    for subject in subjects.values():
+        base = subjects.get(f"{subject.artifact.format}/float32")
+        measured += [bench.measure(subject, runtime, base) for runtime in _runtimes(subject.artifact, settings)]
+    manifest["measurements"] = to_json(measured)
+    manifest["gate"] = to_json(judge(manifest, budget))
+    write_report(work.draft, manifest)
+
+
+def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:
+    return run.Subject(Artifact.from_json(item, root), item["digest"], item["receipt"])
+
+
+def _runtimes(artifact: Artifact, settings: config.Config) -> list[registry.Runtime]:
+    """The runtimes asked for that take the artifact; the usual one of its format where none was."""
+    asked = [registry.find(name) for name in settings.benchmark.runtimes]
+    fitting = [runtime for runtime in asked if artifact.format in runtime.formats]
+    return fitting or [registry.for_format(artifact.format)[0]]
+
+
+def _referenced(
+    manifest: Manifest, settings: config.Config, evaluation: RepresentativeDataset, entry: cache.Entry
+) -> run.Reference:
+    """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
+    outputs = goldens.load(entry.path / "outputs.npz")
+    limit = settings.data.evaluation_samples
+    labels = evaluation.labels(limit)
+    output = settings.benchmark.output
+    if output is not None:
+        if output not in outputs:
+            raise unknown("output", output, outputs, "[benchmark]")
+        labels = {f"y_{output}": labels[name] for name in (f"y_{output}", "y") if name in labels}
+    inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
+    return run.Reference(evaluation, inputs, outputs, labels, limit, entry.digest)

@@ -1,0 +1,56 @@
+"""What is going on, on standard error: a line for each finished step, and a spinner over those under way in a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+
+
+class Progress:
+    """Steps may run side by side in threads. Use as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._status = self.console.status("") if self.console.is_terminal else None
+        self._running: list[str] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        self.console.print(f"  [yellow]note[/] {escape(text)}", soft_wrap=True)
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[list[str]]:
+        """A step; what is appended to the list it yields stands behind its time, such as 'cached'."""
+        remarks: list[str] = []
+        self._change(what, add=True)
+        start = time.perf_counter()
+        try:
+            yield remarks
+        except BaseException:
+            self._change(what, add=False)
+            raise
+        self._change(what, add=False)
+        behind = f" ({', '.join(remarks)})" if remarks else ""
+        self.console.print(f"  [green]done[/] {escape(what)} [dim]{time.perf_counter() - start:.1f} s{behind}[/]", soft_wrap=True)
+
+    def _change(self, what: str, *, add: bool) -> None:
+        with self._lock:
+            (self._running.append if add else self._running.remove)(what)
+            if self._status:
+                self._status.update(escape(", ".join(self._running)))

@@ -1,0 +1,121 @@
+"""Quantization recipes: their names say the scheme, one table says what each means in which format.
+
+A pair that has no meaning is refused with the reason, never approximated. Standard library only: the command line
+reads this table to check what a user asked for before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from edgeship.errors import InputError, unknown
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a recipe does in a format: `how` in words, or why it is `refused`; `data` says that calibration is needed."""
+
+    how: str = ""
+    refused: str = ""
+    data: bool = False
+
+
+# recipe -> format -> meaning. w = weights, a = activations, 8 = 8-bit integers.
+_TABLE: dict[str, dict[str, Meaning]] = {
+    "float32": {
+        "tflite": Meaning("as converted"),
+        "onnx": Meaning("as converted"),
+        "tfjs": Meaning("as converted"),
+    },
+    "float16": {
+        "tflite": Meaning("weights stored as float16, computed in float32"),
+        "onnx": Meaning("weights and activations in float16, inputs and outputs float32"),
+        "tfjs": Meaning("weights stored as float16, computed in float32"),
+    },
+    "static_w8a8": {
+        "tflite": Meaning("int8 weights per channel, int8 activations per tensor, calibrated", data=True),
+        "onnx": Meaning("QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True),
+        "tfjs": Meaning(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+    },
+    "dynamic_w8": {
+        "tflite": Meaning("int8 weights per channel, activations quantized at run time"),
+        "onnx": Meaning("8-bit weights per channel, activations quantized at run time"),
+        "tfjs": Meaning(refused="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
+    },
+    "weight_only_w8": {
+        "tflite": Meaning("int8 weights per channel, computed in float32"),
+        "onnx": Meaning(
+            refused="ONNX Runtime has no 8-bit weight-only kernels for convolutions: ask for dynamic_w8 or static_w8a8"
+        ),
+        "tfjs": Meaning("weights stored as uint8, computed in float32"),
+    },
+}
+
+# What a variant's name stands for where no recipe is written out.
+_VARIANTS = {
+    "float32": "float32",
+    "float16": "float16",
+    "int8": "static_w8a8",
+    "dynamic_w8": "dynamic_w8",
+    "weight_only_w8": "weight_only_w8",
+}
+
+RECIPES = tuple(_TABLE)
+VARIANTS = tuple(_VARIANTS)
+
+# The element types that a full-integer artifact can have at its ends.
+IO_TYPES = ("int8", "float32")
+
+
+@dataclass(frozen=True)
+class QuantizeRecipe:
+    """A named recipe; `io` is the type of a full-integer TFLite file's float inputs and outputs.
+
+    Raises InputError for a name, type or key that is not a known one, listing those.
+    """
+
+    name: str
+    io: str = "int8"
+
+    def __post_init__(self) -> None:
+        if self.name not in _TABLE:
+            raise unknown("quantization recipe", self.name, RECIPES)
+        if self.io not in IO_TYPES:
+            raise unknown("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], where: str = "") -> Self:
+        """A recipe from a TOML table: `name` and, for full-integer TFLite, `io`."""
+        for key in data:
+            if key not in ("name", "io"):
+                raise unknown("key", key, ("name", "io"), where or "a quantization recipe")
+        if "name" not in data:
+            raise InputError(f"{where or 'a quantization recipe'} needs a name; known: {', '.join(sorted(RECIPES))}")
+        return cls(str(data["name"]), str(data.get("io", "int8")))
+
+
+def for_variant(variant: str) -> QuantizeRecipe:
+    """The recipe that a built-in variant's name stands for."""
+    if variant not in _VARIANTS:
+        raise unknown("variant", variant, VARIANTS)
+    return QuantizeRecipe(_VARIANTS[variant])
+
+
+def meaning(recipe: str | QuantizeRecipe, fmt: str) -> Meaning:
+    """What a recipe means in a format. Raises InputError with the reason where it has no meaning there."""
+    name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
+    formats = _TABLE[name]
+    if fmt not in formats:
+        raise unknown("format", fmt, formats)
+    found = formats[fmt]
+    if found.refused:
+        raise InputError(f"recipe '{name}' is not possible for {fmt}: {found.refused}")
+    return found
+
+
+def needs_data(recipe: str | QuantizeRecipe) -> bool:
+    """Whether a recipe needs calibration data, in any format."""
+    name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
+    return any(found.data for found in _TABLE[name].values())

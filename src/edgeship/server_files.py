@@ -1,0 +1,160 @@
+"""What kind of model file this is, and a copy of it that can be loaded: judged by content, before any of its code could run.
+
+Half-precision policies are replaced by float32 in that copy: the reference is the model run in float32, and no mobile
+runtime computes a float16 graph as such (the variables of a mixed-precision model are float32 anyway).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError
+
+KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
+HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
+OTHER = (
+    (b"TFL3", 4, "a .tflite file: it is converted already"),
+    (b"\x80", 0, "a pickle (perhaps a PyTorch or scikit-learn model), not a Keras model"),
+    (b"\x08", 0, "a bare protobuf (ONNX or a frozen TensorFlow graph), not a Keras model"),
+    (b"version https://git-lfs", 0, "a Git LFS pointer: fetch the real file with `git lfs pull`"),
+)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model on disk: `kind` is 'keras', 'h5' or 'saved_model'; `writer` the Keras version that wrote it, or ''."""
+
+    path: Path
+    kind: str
+    writer: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def legacy(self) -> bool:
+        """Whether Keras 1 or 2 (tf_keras) wrote it."""
+        return self.kind != "saved_model" and not self.writer.startswith("3")
+
+
+def sniff(path: Path) -> ModelFile:
+    """Tell what is there. Raises InputError for anything that is not a whole Keras model or SavedModel."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; give {KINDS}")
+    if path.is_dir():
+        return _folder(path)
+    head = path.open("rb").read(64)
+    if not head:
+        raise InputError(f"{path}: the file is empty")
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _hdf5(path)
+    if head.startswith(b"PK"):
+        return _archive(path)
+    for magic, offset, what in OTHER:
+        if head[offset : offset + len(magic)] == magic:
+            raise InputError(f"{path}: this is {what}; give {KINDS}")
+    raise InputError(f"{path}: not a Keras model (neither a .keras archive nor HDF5); give {KINDS}")
+
+
+def _folder(path: Path) -> ModelFile:
+    if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+        return ModelFile(path, "saved_model")
+    if (path / "tfhub_module.pb").exists():
+        raise InputError(f"{path}: a TF-Hub module of the TF1 format; export it as a SavedModel with a signature first")
+    if (path / "config.json").is_file() and (path / "model.weights.h5").is_file():
+        raise InputError(f"{path}: an unpacked .keras archive; zip its files again as a .keras file")
+    raise InputError(f"{path}: a folder without saved_model.pb; give {KINDS}")
+
+
+def _archive(path: Path) -> ModelFile:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names:
+                what = "model.onnx or PyTorch archive?" if "archive/data.pkl" in names else "no config.json in it"
+                raise InputError(f"{path}: a zip file, but not a .keras model ({what}); give {KINDS}")
+            config = json.loads(archive.read("config.json"))
+            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        raise InputError(f"{path}: damaged or truncated .keras file ({error}); copy it again") from error
+    if bad:
+        raise InputError(f"{path}: damaged .keras file ('{bad}' in it cannot be read); copy it again")
+    return ModelFile(path, "keras", str(metadata.get("keras_version", "3")), config)
+
+
+def _hdf5(path: Path) -> ModelFile:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = dict(file.attrs)
+    except OSError as error:
+        raise InputError(f"{path}: damaged or truncated HDF5 file ({str(error)[:120]}); copy it again") from error
+    if "model_config" not in attributes:
+        raise InputError(
+            f"{path}: holds weights only, not the model; build the model in Python, load_weights() this file, "
+            "and save all of it with model.save('model.keras')"
+        )
+    text = attributes["model_config"]
+    writer = attributes.get("keras_version", "2")
+    return ModelFile(path, "h5", _text(writer), json.loads(_text(text)))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def embedded_code(config: Any) -> list[str]:
+    """The names of layers that carry Python bytecode (Lambda layers), which loading would execute."""
+    if isinstance(config, list):
+        return [name for item in config for name in embedded_code(item)]
+    if not isinstance(config, dict):
+        return []
+    if config.get("class_name") == "Lambda":
+        inner = config.get("config", {})
+        function = inner.get("function")
+        named = isinstance(function, str) or (isinstance(function, dict) and function.get("class_name") == "function")
+        return [] if named else [str(inner.get("name", config.get("name", "lambda")))]
+    if config.get("class_name") == "__lambda__":
+        return ["lambda"]
+    return [name for item in config.values() for name in embedded_code(item)]
+
+
+def float32(config: Any) -> Any:
+    """The same configuration with every half-precision dtype or dtype policy replaced by float32."""
+    if isinstance(config, list):
+        return [float32(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy", "PolicyV1"):
+        name = config.get("config", {}).get("name")
+        return {**config, "config": {**config["config"], "name": "float32"}} if name in HALF else config
+    return {
+        key: "float32" if key == "dtype" and isinstance(item, str) and item in HALF else float32(item)
+        for key, item in config.items()
+    }
+
+
+def loadable(file: ModelFile, folder: Path) -> tuple[Path, list[str]]:
+    """A path that Keras takes (with the right suffix, float32 throughout; a copy in `folder` if need be) and notes on it."""
+    changed = float32(file.config)
+    suffix = f".{file.kind}"
+    if changed == file.config and file.path.suffix == suffix:
+        return file.path, []
+    copy = folder / f"model{suffix}"
+    if file.kind == "keras":
+        with zipfile.ZipFile(file.path) as source, zipfile.ZipFile(copy, "w") as target:
+            for name in source.namelist():
+                target.writestr(name, json.dumps(changed) if name == "config.json" else source.read(name))
+    else:
+        import h5py
+
+        shutil.copyfile(file.path, copy)
+        with h5py.File(copy, "r+") as target5:
+            target5.attrs.modify("model_config", json.dumps(changed).encode())
+    notes = ["half-precision policy: run and converted in float32"] if changed != file.config else []
+    return copy, notes

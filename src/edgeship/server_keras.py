@@ -1,0 +1,216 @@
+"""Loading Keras files: Keras 3 for what Keras 3 wrote, tf_keras for what Keras 1 and 2 wrote, the other one where that fails."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeship import server_files, server_names
+from edgeship.errors import InputError, MissingDependencyError
+from edgeship.server_adapter import Adapter, Slot
+from edgeship.server_files import ModelFile
+
+LAMBDA = (
+    "{path}: layer '{layer}' carries Python code (a Lambda) that loading would execute on this machine. "
+    "If you trust the file, allow it with --allow-unsafe; better, rebuild it with keras.ops or a registered layer"
+)
+UNKNOWN = (
+    r"Could not locate class '([^']+)'",
+    r"Could not locate function '([^']+)'",
+    r"Unknown (?:layer|object|activation function|initializer|regularizer|constraint): '?([\w>.]+)'?",
+)
+
+
+def custom(modules: str | None) -> dict[str, Any]:
+    """The classes and functions of `package.module[,package.module]`, imported with the working directory on sys.path."""
+    found: dict[str, Any] = {}
+    for name in (modules or "").replace(",", " ").split():
+        sys.path.insert(0, os.getcwd())
+        try:
+            module = importlib.import_module(name.removesuffix(".py").replace("/", "."))
+        except Exception as error:  # a user's module can fail in any way
+            raise InputError(
+                f"--custom-objects {name}: cannot be imported from {os.getcwd()} ({type(error).__name__}: {error})"
+            ) from error
+        finally:
+            sys.path.pop(0)
+        found |= {
+            key: value
+            for key, value in vars(module).items()
+            if not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+        }
+    return found
+
+
+def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Adapter:
+    """The model in that file, ready to be called. Raises InputError naming what is missing or refused."""
+    unsafe = server_files.embedded_code(file.config)
+    if unsafe and not allow_unsafe:
+        raise InputError(LAMBDA.format(path=file.path, layer=unsafe[0]))
+    objects = custom(custom_objects)
+    engines = ("tf_keras", "keras") if file.legacy else ("keras", "tf_keras")
+    failures: list[Exception] = []
+    with tempfile.TemporaryDirectory(prefix="edgeship-model-") as folder:
+        path, notes = server_files.loadable(file, Path(folder))
+        for engine in engines:
+            try:
+                model = _load(engine, path, objects, allow_unsafe)
+                break
+            except Exception as error:  # a foreign file can fail in any way inside Keras
+                failures.append(error)
+        else:
+            raise _explained(file, failures[0], engines[0])
+    written = f"written by Keras {file.writer}" if file.writer else "written by an old Keras"
+    if failures:
+        notes.append(f"{written}; {engines[0]} cannot load it ({_short(failures[0])}), so {engine} does")
+    elif engine == "tf_keras":
+        notes.append(f"{written}: loaded with tf_keras, whose layers compute as that version did")
+    return adapt(model, engine, notes)
+
+
+def _load(engine: str, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        keras = importlib.import_module(engine)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"loading this model needs {engine}, which is not installed: pip install 'edgeship[tensorflow]'"
+        ) from error
+    # Names that Keras makes up while loading count from here, so that they do not depend on what was loaded before.
+    keras.backend.clear_session()
+    options = {"safe_mode": not allow_unsafe}
+    model = keras.models.load_model(os.fspath(path), custom_objects=objects, compile=False, **options)
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{path.name} holds a {type(model).__name__}, not a model")
+    return model
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}"
+
+
+def _explained(file: ModelFile, error: Exception, engine: str) -> Exception:
+    """The error for a file that no Keras loads: the custom object's name where that is the cause."""
+    if isinstance(error, (InputError, MissingDependencyError)):
+        return error
+    for pattern in UNKNOWN:
+        if match := re.search(pattern, str(error)):
+            name = match.group(1)
+            return InputError(
+                f"{file.path}: '{name}' is not part of Keras; name the module that defines it: "
+                "--custom-objects package.module"
+            )
+    if file.config.get("class_name") and not isinstance(error, (TypeError, ValueError)):
+        return InputError(f"{file.path}: cannot be loaded by {engine} ({_short(error)})")
+    return InputError(f"{file.path}: {engine} cannot load it: {_short(error)}")
+
+
+def adapt(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
+    """A loaded Keras model as an `Adapter`. Raises InputError where it was never built, so that its inputs are unknown."""
+    structure = _functional_inputs(model)
+    layers = tuple(dict.fromkeys(layer.name for layer in _flatten(model)))
+    weights = tuple(model.weights)
+    if structure is None:
+        slots, call = _subclassed(model, engine)
+    else:
+        tensors = server_names.leaves(structure)
+        slots = tuple(
+            Slot(server_names.from_path(path, tensor.name), tuple(tensor.shape), _dtype(tensor.dtype)) for path, tensor in tensors
+        )
+
+        def call(feeds: Sequence[Any]) -> Any:
+            return model(server_names.rebuild(structure, feeds), training=False)
+
+    return Adapter(engine, model, slots, call, lambda made: _output_names(model, made), layers, weights, tuple(notes))
+
+
+def _dtype(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype))
+
+
+def _functional_inputs(model: Any) -> Any:
+    """The structure of input tensors of a functional or built Sequential model; None for a subclassed one."""
+    for holder in (model, getattr(model, "_functional", None)):
+        for attribute in ("_inputs_struct", "_nested_inputs"):
+            structure = getattr(holder, attribute, None)
+            if structure is not None and server_names.leaves(structure):
+                return structure
+    if type(model).__name__ == "Sequential" and not getattr(model, "inputs", None):
+        raise InputError(
+            "the Sequential model was saved before it knew its input shape; add an Input layer first "
+            "(or call it once on data) and save it again"
+        )
+    return None
+
+
+def _flatten(model: Any) -> list[Any]:
+    seen = [layer for layer in model._flatten_layers(include_self=False)]
+    return seen
+
+
+def _subclassed(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
+    """The inputs of a subclassed model, from the shapes that it was built with."""
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if not shapes and getattr(model, "_build_input_shape", None) is not None:
+        shapes = {"input_shape": model._build_input_shape}
+    if not shapes:
+        raise InputError(
+            f"the subclassed model '{type(model).__name__}' was saved before it was called, so its input shape is unknown; "
+            "call it once on data and save it again"
+        )
+    parameters = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
+    dtype = getattr(model, "input_dtype", None) or getattr(model, "compute_dtype", None) or "float32"
+    arguments = {key.removesuffix("_shape"): _shape_structure(shape) for key, shape in shapes.items()}
+    single = len(arguments) == 1
+    if single:
+        arguments = {parameters[0] if parameters else "inputs": next(iter(arguments.values()))}
+    slots = []
+    for argument, structure in arguments.items():
+        found = server_names.leaves(structure)
+        for index, (path, shape) in enumerate(found):
+            name = server_names.from_path(path, argument if len(found) == 1 else f"{argument}_{index}")
+            slots.append(Slot(name, shape.sizes, _dtype(dtype)))
+    expects = getattr(getattr(model, "_call_spec", None), "expects_training_arg", True)
+    options = {"training": False} if engine == "keras" or expects else {}
+
+    def call(feeds: Sequence[Any]) -> Any:
+        stream = iter(feeds)
+        built = {
+            name: server_names.rebuild(structure, [next(stream) for _ in server_names.leaves(structure)])
+            for name, structure in arguments.items()
+        }
+        return model(next(iter(built.values())), **options) if single else model(**built, **options)
+
+    return tuple(slots), call
+
+
+class _Shape:
+    """A shape as one leaf of a structure (as a tuple it would be taken for a structure itself)."""
+
+    def __init__(self, sizes: Sequence[int | None]) -> None:
+        self.sizes = (None, *sizes[1:])
+
+
+def _shape_structure(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shape_structure(item) for key, item in value.items()}
+    if all(item is None or isinstance(item, int) for item in value):
+        return _Shape(tuple(value))
+    return [_shape_structure(item) for item in value]
+
+
+def _output_names(model: Any, structure: Any) -> list[str]:
+    """One wanted name per output: keys of a dict, else the functional model's own names, else output_0, output_1, ..."""
+    found = server_names.leaves(structure)
+    own = list(getattr(model, "output_names", None) or []) if _functional_inputs(model) is not None else []
+    if len(own) != len(found):
+        own = [f"output_{index}" for index in range(len(found))]
+    return [server_names.from_path(path, own[index]) for index, (path, _) in enumerate(found)]

@@ -1,0 +1,89 @@
+"""`edgeship verify`: replay a bundle's goldens through every runtime that is present."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeship import goldens
+from edgeship.bundle import Bundle
+from edgeship.data import Batch
+from edgeship.errors import EdgeshipError
+from edgeship.runtimes import registry
+from edgeship.runtimes.session import open_session
+from edgeship.types import Artifact
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One artifact on one runtime: `worst` is the largest error as a share of its tolerance, None where it did not run."""
+
+    artifact: str
+    runtime: str
+    passed: bool
+    worst: float | None
+    reason: str = ""
+    optional: bool = False
+
+
+def replay(bundle: Bundle) -> list[Replay]:
+    """Replay the goldens of every artifact; an artifact that no runtime could replay is not passed.
+
+    An artifact that the bundle's budget lists as optional may be left out, and is marked so.
+    """
+    inputs = goldens.read(bundle.root / "goldens", "inputs")
+    budget = bundle.manifest["config"]["budget"]
+    replays = []
+    for artifact in bundle.artifacts:
+        optional = any(fnmatch.fnmatch(artifact.id, pattern) for pattern in budget.get("optional", ()))
+        present = [runtime for runtime in registry.for_format(artifact.format) if not runtime.unavailable()]
+        told = bundle.manifest["goldens"]["artifacts"][artifact.id]
+        if not present or told["runtime"] is None:
+            reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
+            replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", optional))
+            continue
+        own = goldens.read(bundle.root / "goldens", artifact.id)
+        replays += [_one(artifact, runtime.name, inputs, own, told["tolerance"]) for runtime in present]
+    return replays
+
+
+def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, tolerance: dict[str, float]) -> Replay:
+    try:
+        with open_session(runtime, artifact.path) as session:
+            outputs = session.run(inputs)
+    except EdgeshipError as error:
+        return Replay(artifact.id, runtime, False, None, str(error))
+    worst, reason = 0.0, ""
+    for name, wanted in expected.items():
+        if outputs[name].shape != wanted.shape:
+            return Replay(artifact.id, runtime, False, None, f"output '{name}' has shape {outputs[name].shape}, not {wanted.shape}")
+        error = _error(outputs[name], wanted)
+        share = error / tolerance[name]
+        if not share <= 1:
+            reason = f"output '{name}' is off by {error:.3g}, allowed are {tolerance[name]:.3g}"
+        worst = max(worst, share) if np.isfinite(share) else float("1e9")
+    return Replay(artifact.id, runtime, not reason, worst, reason)
+
+
+def _error(got: Any, wanted: Any) -> float:
+    """The largest absolute error; values that are NaN or infinite on both sides alike agree."""
+    if not wanted.size:
+        return 0.0
+    difference = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
+    same = (got == wanted) | (np.isnan(got.astype(np.float64)) & np.isnan(wanted.astype(np.float64)))
+    return float(np.where(same, 0.0, difference).max())
+
+
+def print_replays(replays: list[Replay]) -> None:
+    """A table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("artifact", "runtime", "goldens", "error / tolerance", "why")
+    for item in replays:
+        verdict = "[green]match[/]" if item.passed else "[yellow]optional[/]" if item.optional else "[red]FAIL[/]"
+        table.add_row(item.artifact, item.runtime or "-", verdict, "-" if item.worst is None else f"{item.worst:.2g}", item.reason)
+    Console().print(table)
