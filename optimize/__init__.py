@@ -1,1 +1,1 @@
-
+"""What changes the numbers: calibration and post-training quantization of artifacts."""

@@ -1,0 +1,112 @@
+"""Which samples calibrate a model, and in which batches they are fed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from edgeship.data import Batch, RepresentativeDataset
+from edgeship.errors import InputError
+from edgeship.types import TensorSpec
+
+# 100 to 500 is what the makers of LiteRT recommend for min/max calibration; beyond some hundred samples the extremes
+# of a layer move by less than a quantization step, while the time grows with every one.
+DEFAULT_SAMPLES = 500
+FEW_SAMPLES = 100
+
+# A batch pays the runtime's overhead per call once; more than this gains nothing and costs memory.
+MAX_BATCH = 32
+_BATCH_BYTES = 64 << 20
+
+# Sizes to try for a dynamic axis of which nothing is known, where a model shall only run once.
+TRIAL_SIZES = (128, 16, 1, 1024)
+
+NEEDS_DATA = (
+    "int8 needs representative data to calibrate the activations: give some with --data calibration.npz "
+    "(one array per model input, samples first)"
+)
+
+
+def open_data(data: str | None) -> RepresentativeDataset:
+    """The calibration data. Raises InputError, which says how to give some, where there is none."""
+    if not data:
+        raise InputError(NEEDS_DATA)
+    return RepresentativeDataset(data)
+
+
+def few(count: int) -> list[str]:
+    """A note where so few samples calibrate that the ranges are not to be trusted."""
+    if count >= FEW_SAMPLES:
+        return []
+    return [f"calibrated with only {count} samples: {FEW_SAMPLES} to {DEFAULT_SAMPLES} give ranges that hold"]
+
+
+def left_float(islands: Sequence[str], weights: Mapping[str, int]) -> list[str]:
+    """Notes on what stayed float32: operators (`OPERATOR name`) and constants (name to bytes)."""
+    notes = []
+    if islands:
+        shown = ", ".join(sorted({island.split()[0] for island in islands}))
+        notes.append(f"{len(islands)} operator(s) stay float32, the quantizer has no int8 form of them: {shown}")
+    if weights:
+        notes.append(f"{sum(weights.values())} bytes of weights stay float32: {', '.join(sorted(weights))}")
+    return notes
+
+
+def batch_size(inputs: Sequence[TensorSpec], largest: int) -> int:
+    """How many samples to feed at once: what a fixed batch axis demands, else as many as memory allows.
+
+    `largest` is the number of bytes of the model's largest tensor for one sample.
+    """
+    fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
+    if len(fixed) > 1:
+        raise InputError(f"the model's inputs have different fixed batch sizes {sorted(fixed)}; export it with one")
+    if fixed:
+        return int(fixed.pop() or 1)
+    return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, largest)))
+
+
+def one(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:
+    """The shape of one sample with its batch axis, per input. Raises InputError where the data does not fit."""
+    names = data.matched(inputs)
+    return {spec.name: [spec.shape[0] or 1, *data.shapes[names[spec.name]]] for spec in inputs}
+
+
+def spread(
+    data: RepresentativeDataset, inputs: Sequence[TensorSpec], size: int, samples: int = DEFAULT_SAMPLES
+) -> Iterator[Batch]:
+    """At most `samples` feeds' worth of samples, evenly spread over the data, in batches of exactly `size`.
+
+    Evenly, since data is often sorted (by class, by subject) and its first samples are not representative. The last
+    batch is filled by repeating its last sample, which changes neither a minimum nor a maximum, so that fixed batch
+    sizes work and a runtime never has to resize. Holds one batch and one chunk of the data at a time.
+    Raises InputError where the data does not fit the inputs, or holds NaN or infinity.
+    """
+    total = len(data)
+    chosen = np.unique(np.linspace(0, total - 1, min(samples, total)).round().astype(int))
+    held: list[Batch] = []
+    start = 0
+    for chunk in data.feeds(inputs, _chunk(inputs, data)):
+        length = len(next(iter(chunk.values())))
+        first, last = np.searchsorted(chosen, (start, start + length))
+        for index in chosen[first:last] - start:
+            held.append({name: array[index] for name, array in chunk.items()})
+            if len(held) == size:
+                yield _stack(held, size)
+                held = []
+        start += length
+    if held:
+        yield _stack(held, size)
+
+
+def _chunk(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
+    """Samples to read at once: enough to be quick on small ones, few enough to stay small on large ones."""
+    names = data.matched(inputs)
+    size = sum(prod(data.shapes[name]) * data.dtypes[name].itemsize for name in names.values())
+    return max(1, min(1024, _BATCH_BYTES // max(1, size)))
+
+
+def _stack(held: Sequence[Batch], size: int) -> Batch:
+    filled = [*held, *[held[-1]] * (size - len(held))]
+    return {name: np.stack([sample[name] for sample in filled]) for name in held[0]}

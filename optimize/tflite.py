@@ -1,0 +1,173 @@
+"""Post-training quantization of a float `.tflite` with litert-quantizer: calibrate once, quantize many times.
+
+Meant for a child process; TensorFlow is not imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import digest, recipes
+from edgeship.errors import InputError, unknown
+from edgeship.optimize import calibration, tflite_file
+from edgeship.optimize.files import whole
+
+# Before litert-quantizer imports tqdm, whose progress bars would fill the log.
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+_SCHEMA = 1
+
+
+def tools() -> dict[str, str]:
+    """The versions of what does the work."""
+    return {name: importlib.metadata.version(name) for name in ("litert-quantizer", "ai-edge-litert")}
+
+
+def calibrate(
+    model: str, data: str | None, out: str, *, samples: int = calibration.DEFAULT_SAMPLES, batch: int | None = None
+) -> dict[str, Any]:
+    """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
+
+    The ranges are the minimum and maximum over `samples` samples spread evenly over the data (`calibration.spread`), so they
+    depend neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
+    Every signature is calibrated; inputs are matched by name.
+
+    Raises InputError where there is no data, or it does not fit the model.
+    """
+    from litert_quantizer import calibrator
+
+    content, source = tflite_file.read(model), calibration.open_data(data)
+    inputs = tflite_file.signatures(content, model)
+    shapes = {key: calibration.one(source, specs) for key, specs in inputs.items()}
+    content = tflite_file.with_shapes(content, inputs, shapes)
+    largest = tflite_file.largest_activation(content, model)
+    observer = calibrator.Calibrator(
+        content,
+        num_threads=os.cpu_count() or 1,
+        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=_widen,
+    )
+    for key, specs in inputs.items():
+        for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, largest), samples):
+            # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
+            observer.calibrate({key: [feeds]}, None)
+    used = min(samples, len(source))
+    ranges = observer.get_model_qsvs()
+    document = {
+        "schema": _SCHEMA,
+        "model": digest.of_path(Path(model)),
+        "data": source.digest,
+        "samples": used,
+        "shapes": shapes,
+        "tools": tools(),
+        "ranges": {name: [ranges[name]["min"].item(), ranges[name]["max"].item()] for name in sorted(ranges)},
+    }
+    with whole(out) as beside:
+        beside.write_text(json.dumps(document, indent=1))
+    return {
+        "tools": tools(),
+        "notes": calibration.few(used),
+        "samples": used,
+        "data": source.digest,
+        "tensors": len(ranges),
+    }
+
+
+def _widen(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {"min": np.minimum(old["min"], new["min"]), "max": np.maximum(old["max"], new["max"])}
+
+
+def quantize(
+    model: str, out_file: str, recipe: str, *, statistics: str | None = None, io: str = "int8"
+) -> dict[str, Any]:
+    """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
+
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only. `io` is the element type that static_w8a8 gives
+    to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at the ends. Integer inputs, as
+    embedding ids, stay what they are. The file is opened and run once before it is moved into place.
+
+    Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
+    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
+    the result does not run; nothing is written then.
+    """
+    how = recipes.meaning(recipe, "tflite")
+    if io not in recipes.IO_TYPES:
+        raise unknown("I/O type", io, recipes.IO_TYPES)
+    if recipe == "float32":
+        raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
+    content = tflite_file.read(model)
+    known = _statistics(statistics, model) if how.data else None
+    if known:
+        content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
+    result = _quantized(content, model, recipe, io, known["ranges"] if known else None)
+    with whole(out_file) as beside:
+        beside.write_bytes(result)
+        tflite_file.check_runs(beside, known["shapes"] if known else None)
+    islands = tflite_file.float_islands(result) if known else []
+    left = dict(tflite_file.float_weights(result))
+    return {
+        "tools": tools(),
+        "notes": (calibration.few(known["samples"]) if known else []) + calibration.left_float(islands, left),
+        "float_islands": islands,
+        "float_weights": sorted(left),
+        "io": io if known else "float32",
+    }
+
+
+def _statistics(statistics: str | None, model: str) -> dict[str, Any]:
+    if not statistics:
+        raise InputError(calibration.NEEDS_DATA)
+    try:
+        found: dict[str, Any] = json.loads(Path(statistics).read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
+    except ValueError as error:
+        raise InputError(f"{statistics}: not calibration statistics ({error})") from error
+    if found.get("schema") != _SCHEMA:
+        raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
+    if found["model"] != digest.of_path(Path(model)):
+        raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
+    return found
+
+
+def _recipe(name: str, io: str) -> list[dict[str, Any]]:
+    """The recipe in litert-quantizer's own terms."""
+    from litert_quantizer import algorithm_manager, qtyping, recipe, recipe_manager
+
+    everything = qtyping.TFLOperationName.ALL_SUPPORTED
+    manager = recipe_manager.RecipeManager()
+    if name == "float16":
+        manager.add_weight_only_config(
+            ".*", everything, 16, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING
+        )
+        return list(manager.get_quantization_recipe())
+    if name != "static_w8a8":
+        return list(recipe.dynamic_wi8_afp32() if name == "dynamic_w8" else recipe.weight_only_wi8_afp32())
+    manager.load_quantization_recipe(recipe.static_wi8_ai8())
+    if io == "float32":
+        for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+            manager.add_quantization_config(".*", end, None, algorithm_manager.AlgorithmName.NO_QUANTIZE)
+    return list(manager.get_quantization_recipe())
+
+
+def _quantized(
+    content: bytes, model: str, recipe: str, io: str, ranges: Mapping[str, tuple[float, float]] | None
+) -> bytes:
+    from litert_quantizer import quantizer
+
+    observed = None
+    if ranges is not None:
+        observed = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
+    try:
+        worker = quantizer.Quantizer(content, _recipe(recipe, io))
+        result = worker.quantize(observed, enable_progress_bar=False, enable_progress_report=False)
+    except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
+    return bytes(result.quantized_model)

@@ -1,0 +1,145 @@
+"""What a `.tflite` file holds, read with LiteRT and its flatbuffer schema; no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.errors import CheckError, InputError
+from edgeship.optimize.calibration import TRIAL_SIZES
+from edgeship.types import TensorSpec
+
+# Per signature, per input: the shape of one sample with its batch axis.
+Shapes = Mapping[str, Mapping[str, Sequence[int]]]
+
+_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
+# They convert between the types, or read no value at all.
+_NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE")
+
+
+def _interpreter(content: bytes, where: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        return Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+    except ValueError as error:
+        raise InputError(f"{where}: not a TFLite model that LiteRT can read ({error})") from error
+
+
+def read(model: str) -> bytes:
+    """The bytes of a `.tflite`. Raises InputError where it is missing or something else."""
+    path = Path(model)
+    if not path.is_file():
+        raise InputError(f"{model}: no such file; give a float .tflite")
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise InputError(f"{model}: not a TFLite model")
+    return content
+
+
+def signatures(content: bytes, where: str) -> dict[str, tuple[TensorSpec, ...]]:
+    """The inputs of every signature. Raises InputError where the file has none (it was not made from a SavedModel)."""
+    interpreter = _interpreter(content, where)
+    found: dict[str, tuple[TensorSpec, ...]] = {}
+    for key in interpreter.get_signature_list():
+        details = interpreter.get_signature_runner(key).get_input_details()
+        found[key] = tuple(_spec(name, detail) for name, detail in details.items())
+    if not found:
+        raise InputError(f"{where}: it has no signature, so its inputs have no names; convert it from a SavedModel")
+    return found
+
+
+def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
+    signature = detail["shape_signature"]
+    shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
+    return TensorSpec(name, tuple(None if size < 0 else int(size) for size in shape), np.dtype(detail["dtype"]).name)
+
+
+def with_shapes(content: bytes, inputs: Mapping[str, Sequence[TensorSpec]], shapes: Shapes) -> bytes:
+    """The model with the default sizes of its dynamic axes taken from `shapes` (they stay dynamic).
+
+    The converter writes 1 for every dynamic axis, which some models cannot run with: a convolution over a time axis
+    of one step has no output. Nothing is changed where only the batch axis is dynamic.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    if not any(None in spec.shape[1:] for specs in inputs.values() for spec in specs):
+        return content
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for signature in model.signatureDefs:
+        tensors = model.subgraphs[signature.subgraphIndex].tensors
+        for item in signature.inputs:
+            wanted = shapes[signature.signatureKey.decode()][item.name.decode()]
+            tensors[item.tensorIndex].shape = [int(size) for size in wanted]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def largest_activation(content: bytes, where: str) -> int:
+    """Bytes of the largest tensor that an operator of the first subgraph writes, at the default shapes."""
+    interpreter = _interpreter(content, where)
+    interpreter.allocate_tensors()
+    return max(
+        (
+            int(np.prod(detail["shape"])) * np.dtype(detail["dtype"]).itemsize
+            for detail in interpreter.get_tensor_details()
+            if detail["dtype"] not in (np.object_, np.bytes_)
+        ),
+        default=1,
+    )
+
+
+def check_runs(path: Path, shapes: Shapes | None = None) -> None:
+    """Open a written file, allocate it and run every signature once on zeros.
+
+    Raises CheckError where LiteRT cannot: a recipe can be written without complaint and then fail to prepare.
+    """
+    content = path.read_bytes()
+    for key, specs in signatures(content, path.name).items():
+        known = {**(shapes or {}).get(key, {})}
+        dynamic = any(None in spec.shape[1:] and spec.name not in known for spec in specs)
+        failed: Exception | None = None
+        for size in TRIAL_SIZES if dynamic else (1,):
+            try:
+                runner = _interpreter(content, path.name).get_signature_runner(key)
+                runner(**{spec.name: _zeros(spec, known.get(spec.name), size) for spec in specs})
+                break
+            except (RuntimeError, ValueError) as error:
+                failed = failed or error
+        else:
+            raise CheckError(f"the quantized model cannot run in LiteRT: {str(failed)[:300]}") from failed
+
+
+def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
+    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
+    return np.zeros(shape or guess, spec.dtype)
+
+
+def float_islands(content: bytes) -> list[str]:
+    """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    found = []
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or "CUSTOM"
+            used = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
+            if name not in _NO_ISLANDS and any(tensor.type == _FLOAT32 for tensor in used):
+                found.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
+    return found
+
+
+def float_weights(content: bytes, least: int = 1024) -> Iterator[tuple[str, int]]:
+    """Constants that are still float32 and at least `least` bytes large, as name and bytes."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            data = model.buffers[tensor.buffer].data
+            if tensor.type == _FLOAT32 and data is not None and len(data) >= least:
+                yield tensor.name.decode(), len(data)
