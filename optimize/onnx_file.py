@@ -23,7 +23,7 @@ _NO_ISLANDS = (
 def check(model: str) -> None:
     """Raises InputError where there is no such file or it is no ONNX model."""
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     if not Path(model).is_file():
         raise InputError(f"{model}: no such file; give a float .onnx")

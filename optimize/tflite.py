@@ -35,8 +35,8 @@ def calibrate(
 ) -> dict[str, Any]:
     """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
 
-    The ranges are the minimum and maximum over `samples` samples spread evenly over the data (`calibration.spread`), so they
-    depend neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
+    The ranges are the minimum and maximum over at most `samples` samples, spread evenly over the data, so they depend
+    neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
     Every signature is calibrated; inputs are matched by name.
 
     Raises InputError where there is no data, or it does not fit the model.

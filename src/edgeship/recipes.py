@@ -15,7 +15,7 @@ from edgeship.errors import InputError, unknown
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a recipe does in a format: `how` in words, or why it is `refused`; `data` says that calibration is needed."""
+    """What a recipe does in a format: `how` in words, or why it is `refused`; `data`: it needs calibration data."""
 
     how: str = ""
     refused: str = ""
@@ -47,7 +47,7 @@ _TABLE: dict[str, dict[str, Meaning]] = {
     "weight_only_w8": {
         "tflite": Meaning("int8 weights per channel, computed in float32"),
         "onnx": Meaning(
-            refused="ONNX Runtime has no 8-bit weight-only kernels for convolutions: ask for dynamic_w8 or static_w8a8"
+            refused="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
         ),
         "tfjs": Meaning("weights stored as uint8, computed in float32"),
     },
