@@ -1,0 +1,146 @@
+"""What goes in and out of a session: checks of names, shapes and dtypes, and the affine quantization between.
+
+real = scale * (q - zero_point), Jacob et al. 2018 (arXiv:1712.05877), as TFLite's quantization specification has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgeship.data import Array, Batch
+from edgeship.errors import InputError
+from edgeship.types import Quantization, TensorSpec
+
+
+def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
+    """The feeds in the model's own order and dtypes, quantized unless `raw`.
+
+    A quantized input takes real numbers (or, raw, exactly its own dtype). Raises InputError on a missing or unknown
+    name, a shape that does not fit, a dtype that would lose information, different numbers of samples, no sample, NaN.
+    """
+    names = [spec.name for spec in inputs]
+    if set(names) != set(feeds):
+        raise InputError(f"{where} takes inputs {_list(names)}, got {_list(feeds)}")
+    arrays = {spec.name: np.asarray(feeds[spec.name]) for spec in inputs}
+    shared = _shared_batch(inputs)
+    for spec in inputs:
+        _check_shape(arrays[spec.name], spec, where, batched=shared)
+    counts = {len(arrays[spec.name]) for spec in inputs if spec.shape and (shared or spec.shape[0] is None)}
+    if len(counts) > 1:
+        raise InputError(f"{where}: the inputs have different numbers of samples: {sorted(counts)}")
+    if 0 in counts:
+        raise InputError(f"{where}: no sample in the batch")
+    return {spec.name: _convert(arrays[spec.name], spec, where, raw) for spec in inputs}
+
+
+def made_up(inputs: Sequence[TensorSpec]) -> Batch:
+    """A sample where none is given: floats in [0, 1) from a fixed seed, zeros for integers (always a valid index)."""
+    random = np.random.default_rng(0)
+    sample: Batch = {}
+    for spec in inputs:
+        shape = [1, *(size or 1 for size in spec.shape[1:])] if spec.shape else []
+        real = spec.quantization is not None or np.dtype(spec.dtype).kind == "f"
+        sample[spec.name] = random.random(shape, np.float32) if real else np.zeros(shape, spec.dtype)
+    return sample
+
+
+def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batch:
+    """The first sample of a batch, as often as a model with a fixed batch axis takes it."""
+    shared = _shared_batch(inputs)
+    sample: Batch = {name: np.asarray(array) for name, array in feeds.items()}
+    for spec in inputs:
+        if spec.name in sample and spec.shape and (shared or spec.shape[0] is None):
+            sample[spec.name] = np.repeat(sample[spec.name][:1], spec.shape[0] or 1, axis=0)
+    return sample
+
+
+def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
+    """The outputs in the order of `specs`, as real numbers unless `raw`."""
+    if raw:
+        return {spec.name: outputs[spec.name] for spec in specs}
+    return {
+        spec.name: dequantize(outputs[spec.name], spec.quantization) if _quantized(spec) else outputs[spec.name]
+        for spec in specs
+    }
+
+
+def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:
+    """The integers of `real` (any shape), clipped to the dtype; ties go to even.
+
+    Equal to the bit to LiteRT's own QUANTIZE op on its default (XNNPACK) kernels: the product with the float32 inverse of
+    the scale, rounded to even. (Its reference kernels divide and round ties away from zero.)
+    """
+    scale, zero_point = _parameters(quantization, real.ndim)
+    limits = np.iinfo(dtype)
+    # float32 throughout and in place: this runs once per evaluated sample.
+    steps = np.multiply(real, np.float32(1) / scale, dtype=np.float32)
+    np.rint(steps, out=steps)
+    steps += zero_point
+    np.clip(steps, limits.min, limits.max, out=steps)
+    return steps.astype(dtype)
+
+
+def dequantize(integers: Array, quantization: Quantization | None) -> Array:
+    """The float32 numbers that quantized `integers` (any shape) stand for."""
+    assert quantization
+    scale, zero_point = _parameters(quantization, integers.ndim)
+    real = integers.astype(np.float32)
+    real -= zero_point
+    real *= scale
+    return real
+
+
+def _parameters(quantization: Quantization, rank: int) -> tuple[Array, Array]:
+    """Scale and zero point as float32, shaped to broadcast along the axis of quantization."""
+    scale, zero_point = (np.asarray(values, np.float32) for values in (quantization.scale, quantization.zero_point))
+    if quantization.axis is None:
+        return scale[0], zero_point[0]
+    shape = [1] * rank
+    shape[quantization.axis] = -1
+    return scale.reshape(shape), zero_point.reshape(shape)
+
+
+def _shared_batch(inputs: Sequence[TensorSpec]) -> bool:
+    """Whether the first axis is the batch in all inputs: free, or fixed to one size that the worker loops over."""
+    return len({spec.shape[0] if spec.shape else -1 for spec in inputs}) == 1
+
+
+def _quantized(spec: TensorSpec) -> bool:
+    return spec.quantization is not None and np.dtype(spec.dtype).kind in "iu"
+
+
+def _check_shape(array: Array, spec: TensorSpec, where: str, *, batched: bool) -> None:
+    wanted = (None, *spec.shape[1:]) if batched and spec.shape else spec.shape
+    fits = array.ndim == len(wanted) and all(w in (None, size) for w, size in zip(wanted, array.shape, strict=True))
+    if not fits:
+        raise InputError(f"{where}: input '{spec.name}' takes shape {_shape(wanted)}, got {_shape(array.shape)}")
+
+
+def _convert(array: Array, spec: TensorSpec, where: str, raw: bool) -> Array:
+    dtype = np.dtype(spec.dtype)
+    if array.dtype == dtype and (raw or not _quantized(spec)):
+        return array
+    if raw:
+        raise InputError(f"{where}: raw input '{spec.name}' takes {spec.dtype}, got {array.dtype}")
+    wanted = np.dtype(np.float32) if _quantized(spec) else dtype
+    if array.dtype.kind not in "fiub" or not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise InputError(f"{where}: input '{spec.name}' takes {wanted}, got {array.dtype}")
+    if _quantized(spec):
+        if np.isnan(array).any():
+            raise InputError(f"{where}: input '{spec.name}' holds NaN, which has no quantized value")
+        assert spec.quantization
+        return quantize(array, spec.quantization, spec.dtype)
+    converted = array.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(converted, array):
+        raise InputError(f"{where}: input '{spec.name}' takes {dtype}, and the {array.dtype} values do not fit into it")
+    return converted
+
+
+def _list(names: Mapping[str, object] | Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"

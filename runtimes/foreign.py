@@ -1,0 +1,129 @@
+"""tflite-runtime, in a Python environment of its own: it needs numpy 1 and ends at Python 3.11."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+import edgeship
+from edgeship.errors import MissingDependencyError, ProcessError
+
+REQUIREMENTS = Path(__file__).parent / "tflite-runtime.txt"
+NEWEST = (3, 11)
+
+
+def home() -> Path:
+    """Where runtimes with an environment of their own are kept."""
+    return Path(platformdirs.user_data_dir("edgeship")) / "runtimes"
+
+
+def _environment() -> Path:
+    """Named after its pinned requirements: other pins make another environment."""
+    return home() / f"tflite-runtime-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}"
+
+
+def python() -> Path:
+    """The environment's interpreter."""
+    return _environment() / "bin" / "python"
+
+
+def version() -> str | None:
+    """The version in the environment, or None."""
+    found = sorted(_environment().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else None
+
+
+def unavailable() -> str:
+    """Why it cannot be used, or an empty text."""
+    if version() and python().exists():
+        return ""
+    if version():
+        return f"the interpreter that its environment was made with is gone ({python().resolve()})"
+    return "its environment has not been made"
+
+
+def _interpreter() -> str:
+    """A Python that its wheels exist for."""
+    if sys.version_info[:2] <= NEWEST:
+        return sys.executable
+    found = shutil.which("python3.11")
+    if not found:
+        raise MissingDependencyError(
+            "tflite-runtime 2.14 has no wheels for Python after 3.11, and no python3.11 is on the path; "
+            "install Python 3.11 beside this one"
+        )
+    return found
+
+
+def _installer(environment: Path) -> list[str]:
+    """The command that installs hashed requirements into another environment: uv where there is one, else pip."""
+    target = os.fspath(environment / "bin" / "python")
+    here = os.fspath(Path(sys.executable).parent)
+    uv = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
+    if uv:
+        return [uv, "pip", "install", "--quiet", "--python", target]
+    pip = [sys.executable, "-m", "pip", "--python", target, "install", "--quiet", "--disable-pip-version-check"]
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        raise MissingDependencyError(
+            "making an environment needs uv or pip, and this Python has neither; run: pip install uv"
+        )
+    return pip
+
+
+def install() -> Path:
+    """Make the environment, whole or not at all, and return its folder."""
+    final = _environment()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(final.with_suffix(".lock")):
+        if not unavailable():
+            return final
+        # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+        try:
+            _run([_interpreter(), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+            options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
+            _run([*_installer(draft), *options], "installing tflite-runtime")
+            shutil.rmtree(final, ignore_errors=True)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def _run(command: list[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
+        raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")
+
+
+@cache
+def worker_files() -> Path:
+    """A folder with the few files of edgeship that a worker needs, for `PYTHONPATH`; named after their content."""
+    from edgeship.runtimes.worker import FILES
+
+    root = Path(edgeship.__file__).parent
+    digest = hashlib.sha256(b"".join(name.encode() + (root / name).read_bytes() for name in FILES)).hexdigest()[:12]
+    final = home() / f"worker-{digest}"
+    if final.exists():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+    for name in FILES:
+        target = draft / "edgeship" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, target)
+    try:
+        draft.rename(final)
+    except OSError:  # another process was faster; its copy is the same
+        shutil.rmtree(draft)
+    return final

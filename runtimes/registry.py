@@ -1,0 +1,141 @@
+"""The runtimes that edgeship knows: what each takes, whether it is here, and how to get it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from edgeship import errors
+from edgeship.runtimes import foreign, node
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a worker of a runtime is started."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime; `version` is None and `unavailable` gives the reason where it cannot be used here."""
+
+    name: str
+    formats: tuple[str, ...]
+    title: str
+    install: str
+    find_version: Callable[[], str | None]
+    find_launch: Callable[[], Launch]
+    find_reason: Callable[[], str]
+    prepare: Callable[[], Path] | None = None
+
+    def version(self) -> str | None:
+        """Its installed version, found without importing or starting it."""
+        return self.find_version()
+
+    def unavailable(self) -> str:
+        """Why it cannot be used here, or an empty text."""
+        return self.find_reason()
+
+    def launch(self) -> Launch:
+        """The command and environment of its worker. Raises MissingDependencyError where it is not available."""
+        reason = self.unavailable()
+        if reason:
+            raise errors.MissingDependencyError(f"runtime {self.name} is not available: {reason}; {self.install}")
+        return self.find_launch()
+
+
+# OpenBLAS would start a thread per core on importing numpy, which is neither used nor part of the runtime.
+LEAN = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | None = None) -> Launch:
+    """A Python worker in this environment, or in that of another interpreter, which need not have edgeship."""
+    command = (python or sys.executable, "-m", "edgeship.runtimes.worker", "--runtime", runtime)
+    if not python:
+        return Launch(command, {**LEAN, **(extra or {})})
+    return Launch(command, {**LEAN, **(extra or {}), "PYTHONPATH": os.fspath(foreign.worker_files())})
+
+
+def _installed(distribution: str, *others: str) -> Callable[[], str | None]:
+    def version() -> str | None:
+        for name in (distribution, *others):
+            try:
+                return metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return None
+
+    return version
+
+
+def _missing(version: Callable[[], str | None], distribution: str) -> Callable[[], str]:
+    return lambda: "" if version() else f"{distribution} is not installed"
+
+
+TENSORFLOW = ("tensorflow", "tensorflow-cpu")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+def _own(
+    name: str, artifact_format: str, title: str, extra: str, distributions: tuple[str, ...], **env: str
+) -> Runtime:
+    """A runtime in edgeship's own environment."""
+    version = _installed(*distributions)
+    package = f"edgeship[{extra}]" if extra else "edgeship"
+    return Runtime(
+        name,
+        (artifact_format,),
+        title,
+        f"install it with: pip install '{package}'",
+        version,
+        lambda: python_launch(name, extra=env),
+        _missing(version, distributions[0]),
+    )
+
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime
+    for runtime in (
+        _own("keras", "keras", "TensorFlow with Keras (server models)", "tensorflow", TENSORFLOW, **QUIET),
+        _own("litert", "tflite", "LiteRT", "", ("ai-edge-litert",)),
+        _own("onnxruntime", "onnx", "ONNX Runtime", "onnx", ("onnxruntime",)),
+        Runtime(
+            "tfjs-node",
+            ("tfjs",),
+            "TF.js, wasm backend under Node",
+            "install it with: edgeship runtimes install tfjs-node",
+            node.version,
+            lambda: Launch(node.command()),
+            node.unavailable,
+            node.install,
+        ),
+        Runtime(
+            "tflite-runtime",
+            ("tflite",),
+            "tflite-runtime 2.14, frozen in 2023",
+            "install it with: edgeship runtimes install tflite-runtime",
+            foreign.version,
+            lambda: python_launch("tflite-runtime", os.fspath(foreign.python())),
+            foreign.unavailable,
+            foreign.install,
+        ),
+    )
+}
+
+
+def find(name: str) -> Runtime:
+    """The runtime of that name. Raises InputError for an unknown one, listing the known."""
+    if name not in RUNTIMES:
+        raise errors.unknown("runtime", name, RUNTIMES)
+    return RUNTIMES[name]
+
+
+def for_format(artifact_format: str) -> tuple[Runtime, ...]:
+    """The runtimes that run artifacts of a format (`tflite`, `onnx`, `tfjs`)."""
+    return tuple(runtime for runtime in RUNTIMES.values() if artifact_format in runtime.formats)

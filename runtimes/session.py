@@ -1,0 +1,172 @@
+"""A model opened in a runtime's own worker process: outputs, and the figures that a measurement needs.
+
+`with open_session("litert", Path("model.tflite")) as session: outputs = session.run({"image": images})`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from edgeship.data import Array, Batch
+from edgeship.errors import InputError
+from edgeship.runtimes import feeds as io
+from edgeship.runtimes import registry
+from edgeship.runtimes.child import Message, WorkerChild
+from edgeship.types import TensorSpec
+
+# Seconds that a worker may stay silent before it counts as hung.
+TIMEOUT = 600.0
+
+
+class Session:
+    """One model in one worker; a context manager. `run` checks what it is given, `_infer` does it.
+
+    Attributes: `inputs`, `outputs` (as the artifact holds them: quantized ones say so), `load_ms` (opening the model
+    until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine` (what
+    the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on).
+    """
+
+    def __init__(self, runtime: str, child: WorkerChild, loaded: Mapping[str, Any], timeout: float) -> None:
+        self.runtime = runtime
+        self.inputs = tuple(map(TensorSpec.from_json, loaded["inputs"]))
+        self.outputs = tuple(map(TensorSpec.from_json, loaded["outputs"]))
+        self.load_ms = float(loaded["load_ms"])
+        self.version = str(loaded["version"])
+        self.engine: Mapping[str, Any] = loaded["engine"]
+        self.sample: Batch = {}
+        self._child = child
+        self._timeout = timeout
+        self._first_ms: float | None = None
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._child.pid
+
+    def run(self, feeds: Mapping[str, Array], *, raw: bool = False) -> Batch:
+        """The outputs by name for a batch of any size: real numbers in and out, or the artifact's dtypes where `raw`.
+
+        Raises InputError where names, shapes or dtypes do not fit the model, ProcessError where the worker fails.
+        """
+        ready = io.check(feeds, self.inputs, self.runtime, raw=raw)
+        return io.restore(self._infer(ready), self.outputs, raw=raw)
+
+    def _infer(self, feeds: Batch) -> Batch:
+        return self._child.request({"do": "run"}, feeds, timeout=self._timeout)[1]
+
+    def evaluate(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
+        """The outputs of a whole stream, at most `batch` samples at a time, concatenated along the first axis.
+
+        Reading and quantizing the next batch overlaps with the inference of this one.
+        """
+        if batch < 1:
+            raise InputError(f"the batch size must be at least 1, got {batch}")
+        parts = self._child.stream(self._messages(batches, batch, raw), self._timeout)
+        if not parts:
+            raise InputError(f"{self.runtime}: no sample to evaluate")
+        restored = [io.restore(part, self.outputs, raw=raw) for part in parts]
+        return {spec.name: np.concatenate([part[spec.name] for part in restored]) for spec in self.outputs}
+
+    def _messages(self, batches: Iterator[Mapping[str, Array]], batch: int, raw: bool) -> Iterator[Message]:
+        for feeds in batches:
+            ready = io.check(feeds, self.inputs, self.runtime, raw=raw)
+            for start in range(0, max(map(len, ready.values())), batch):
+                yield {"do": "run"}, {name: array[start : start + batch] for name, array in ready.items()}
+
+    @property
+    def first_ms(self) -> float:
+        """Milliseconds of the first inference, on `sample`; ask before anything else has run."""
+        if self._first_ms is None:
+            answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self._timeout)
+            self._first_ms = float(answer["first_ms"])
+        return self._first_ms
+
+    def memory(self) -> dict[str, Any]:
+        """`peak_bytes` since loading began, `baseline_bytes` before it with the runtime imported, `method`.
+
+        What LoadGen holds in memory during `latency` is not part of it.
+        """
+        return self._child.request({"do": "memory"}, timeout=self._timeout)[0]
+
+    def latency(self, min_seconds: float, min_queries: int) -> dict[str, Any]:
+        """Steady latency at batch 1, MLPerf's SingleStream: ends when both limits are met.
+
+        `samples_ms`, `engine` (`loadgen` or `loop`), and from LoadGen `valid`, `early_stopping_p90_ms`, `reason`.
+        """
+        # The slowest of plausible runs: every query as slow as the first one, several times over.
+        timeout = self._timeout + 4 * (min_seconds + min_queries * self.first_ms / 1000)
+        header = {"do": "latency", "min_seconds": min_seconds, "min_queries": min_queries}
+        answer, arrays = self._child.request(header, self._ready(), timeout=timeout)
+        return {**answer, "samples_ms": arrays["samples_ms"].tolist()}
+
+    def block(self, seconds: float) -> list[float]:
+        """Milliseconds of each query of `seconds` (at least one query): a block of an interleaved comparison."""
+        _, arrays = self._child.request(
+            {"do": "block", "seconds": seconds}, self._ready(), timeout=self._timeout + 4 * seconds
+        )
+        samples: list[float] = arrays["samples_ms"].tolist()
+        return samples
+
+    def _ready(self) -> Batch:
+        return io.check(self.sample, self.inputs, self.runtime, raw=False)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._child.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_session(
+    runtime: str,
+    path: Path,
+    *,
+    threads: int | None = 1,
+    sample: Mapping[str, Array] | None = None,
+    outputs: Sequence[TensorSpec] | None = None,
+    python: str = "",
+    timeout: float = TIMEOUT,
+    options: Mapping[str, Any] | None = None,
+) -> Session:
+    """Start a worker and load a model in it.
+
+    `threads` None means one per core. `sample` (first sample of a batch) is what latency is measured on; made up where
+    None. `outputs` sets the order of the outputs (matched by name). `python` is another interpreter to run the worker
+    with. `options` go to the server model's loader (`keras` only): custom_objects, signature, allow_unsafe.
+
+    Raises InputError for an unknown runtime or a missing file, MissingDependencyError where the runtime is not here,
+    ProcessError where it cannot load the model.
+    """
+    launch = registry.find(runtime).launch() if not python else registry.python_launch(runtime, python)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    child = WorkerChild(launch.command, env=launch.env, name=runtime)
+    try:
+        header = {"do": "load", "path": os.fspath(path.resolve()), "threads": threads or os.cpu_count() or 1}
+        loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
+        session = Session(runtime, child, loaded, timeout)
+        session.outputs = _ordered(session.outputs, outputs, runtime)
+        session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)
+    except BaseException:
+        child.close()
+        raise
+    return session
+
+
+def _ordered(found: Sequence[TensorSpec], wanted: Sequence[TensorSpec] | None, runtime: str) -> tuple[TensorSpec, ...]:
+    by_name = {spec.name: spec for spec in found}
+    if wanted is None:
+        return tuple(found)
+    if {spec.name for spec in wanted} != set(by_name):
+        names = ", ".join(spec.name for spec in wanted)
+        raise InputError(f"{runtime}: the model gives outputs {', '.join(by_name)}, expected {names}")
+    return tuple(by_name[spec.name] for spec in wanted)

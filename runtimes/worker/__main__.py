@@ -1,0 +1,149 @@
+"""`python -m edgeship.runtimes.worker --runtime NAME`: answer requests until the parent closes the stream."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import threading
+import time
+import traceback
+from array import array
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from edgeship import wire
+from edgeship.process import claim_stdio
+from edgeship.runtimes.worker import batching, latency
+from edgeship.runtimes.worker.memory import Memory
+from edgeship.runtimes.worker.model import Backend, Model
+
+Answer = tuple[dict[str, Any], wire.Arrays]
+
+# How many requests are read ahead while the model runs: one is enough to overlap transfer and compute.
+READ_AHEAD = 2
+
+
+def _litert() -> Backend:
+    from edgeship.runtimes.worker.tflite import TFLiteBackend
+
+    return TFLiteBackend("ai_edge_litert", "ai-edge-litert")
+
+
+def _tflite_runtime() -> Backend:
+    from edgeship.runtimes.worker.tflite import TFLiteBackend
+
+    return TFLiteBackend("tflite_runtime", "tflite-runtime")
+
+
+def _onnxruntime() -> Backend:
+    from edgeship.runtimes.worker.ort import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend()
+
+
+def _keras() -> Backend:
+    from edgeship.runtimes.worker.server import ServerBackend
+
+    return ServerBackend()
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "keras": _keras,
+    "litert": _litert,
+    "onnxruntime": _onnxruntime,
+    "tflite-runtime": _tflite_runtime,
+}
+
+
+class Worker:
+    """One runtime and, once loaded, one model."""
+
+    def __init__(self, runtime: str) -> None:
+        self._runtime = runtime
+        self._memory = Memory()
+        self._model: Model | None = None
+        self.requests: dict[str, Callable[[dict[str, Any], wire.Arrays], Answer]] = {
+            "load": self._load,
+            "run": self._run,
+            "first": self._first,
+            "memory": self._peak,
+            "latency": self._latency,
+            "block": self._block,
+        }
+
+    @property
+    def model(self) -> Model:
+        """The loaded model."""
+        if self._model is None:
+            raise RuntimeError("no model is loaded")
+        return self._model
+
+    def _load(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
+        backend = BACKENDS[self._runtime]()
+        self._memory.start()
+        start = time.perf_counter_ns()
+        self._model = backend.load(header["path"], header["threads"], header["options"])
+        load_ms = (time.perf_counter_ns() - start) / 1e6
+        model = self._model
+        described = {"inputs": model.inputs, "outputs": model.outputs, "engine": model.engine}
+        return {"load_ms": load_ms, "version": backend.VERSION, **described}, {}
+
+    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        return {}, batching.run(self.model, feeds)
+
+    def _first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        start = time.perf_counter_ns()
+        outputs = self.model.run(feeds)
+        return {"first_ms": (time.perf_counter_ns() - start) / 1e6}, outputs
+
+    def _peak(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
+        memory = self._memory
+        return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method}, {}
+
+    def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        run = self.model.run
+        latency.loop(lambda: run(feeds), 0, 1)
+        self._memory.freeze()
+        answer, samples = latency.steady(lambda: run(feeds), header["min_seconds"], header["min_queries"])
+        return answer, _samples(samples)
+
+    def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        run = self.model.run
+        return {}, _samples(latency.loop(lambda: run(feeds), header["seconds"], 1))
+
+
+def _samples(samples: array[float]) -> wire.Arrays:
+    return {"samples_ms": np.frombuffer(samples, np.float64)}
+
+
+def _read(stream: IO[bytes], arrived: queue.Queue[tuple[dict[str, Any], wire.Arrays] | None]) -> None:
+    """Read ahead, so that the next batch arrives while this one is computed."""
+    try:
+        while True:
+            arrived.put(wire.receive(stream))
+    except EOFError:
+        arrived.put(None)
+
+
+def main() -> None:
+    """Answer each request, failures included, until the parent closes the stream."""
+    parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.worker")
+    parser.add_argument("--runtime", required=True, choices=sorted(BACKENDS))
+    worker = Worker(parser.parse_args().runtime)
+    requests, answers = claim_stdio()
+    arrived: queue.Queue[tuple[dict[str, Any], wire.Arrays] | None] = queue.Queue(READ_AHEAD)
+    threading.Thread(target=_read, args=(requests, arrived), daemon=True).start()
+    while (message := arrived.get()) is not None:
+        header, feeds = message
+        try:
+            answer, arrays = worker.requests[header["do"]](header, feeds)
+        except Exception as error:  # every failure must reach the parent, which shows it
+            traceback.print_exc()
+            answer, arrays = {"error": {"type": type(error).__name__, "message": str(error)}}, {}
+        wire.send(answers, answer, arrays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""MLPerf Inference's own LoadGen (mlcommons-loadgen), scenario SingleStream."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlperf_loadgen as lg
+
+RETRIES = 3
+
+
+def single_stream(
+    run: Callable[[], object], min_seconds: float, min_queries: int, *, fastest_ms: float
+) -> tuple[dict[str, Any], array[float]]:
+    """Raw samples in ms, and LoadGen's verdict: early-stopping estimate of the 90th percentile and validity.
+
+    LoadGen lays out its queries beforehand, enough for twice the duration at the expected latency, and ends when they
+    are used up: expecting more than twice the real latency ends a run before its minimum duration. The fastest query of
+    the warm-up is therefore what is expected, and a run that still ended early is done again expecting a quarter.
+    """
+    expected_ms = fastest_ms
+    for _ in range(RETRIES):
+        start = time.perf_counter()
+        answer, samples = _run(run, min_seconds, min_queries, expected_ms)
+        if time.perf_counter() - start >= min_seconds:
+            break
+        expected_ms /= 4
+    return answer, samples
+
+
+def _run(
+    run: Callable[[], object], min_seconds: float, min_queries: int, expected_ms: float
+) -> tuple[dict[str, Any], array[float]]:
+    samples = array("d")
+    clock = time.perf_counter_ns
+
+    def issue(queries: list[Any]) -> None:
+        for query in queries:
+            start = clock()
+            run()
+            samples.append((clock() - start) / 1e6)
+            lg.QuerySamplesComplete([lg.QuerySampleResponse(query.id, 0, 0)])
+
+    sut = lg.ConstructSUT(issue, _nothing)
+    library = lg.ConstructQSL(1, 1, _nothing, _nothing)
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgeship-loadgen-") as folder:
+            settings = _settings(min_seconds, min_queries, expected_ms)
+            lg.StartTestWithLogSettings(sut, library, settings, _logs(folder))
+            return _verdict(Path(folder)), samples
+    finally:
+        lg.DestroyQSL(library)
+        lg.DestroySUT(sut)
+
+
+def _nothing(*_: object) -> None:
+    """There is one sample, and it is in memory."""
+
+
+def _settings(min_seconds: float, min_queries: int, expected_ms: float) -> Any:
+    settings = lg.TestSettings()
+    settings.scenario = lg.TestScenario.SingleStream
+    settings.mode = lg.TestMode.PerformanceOnly
+    settings.min_duration_ms = max(1, round(min_seconds * 1000))
+    settings.min_query_count = max(1, min_queries)
+    settings.single_stream_expected_latency_ns = max(1000, int(expected_ms * 1e6))
+    return settings
+
+
+def _logs(folder: str) -> Any:
+    output = lg.LogOutputSettings()
+    output.outdir = folder
+    output.copy_summary_to_stdout = False
+    logs = lg.LogSettings()
+    logs.log_output = output
+    logs.enable_trace = False
+    return logs
+
+
+def _verdict(folder: Path) -> dict[str, Any]:
+    """From the machine-readable log: one `:::MLLOG {"key": ..., "value": ...}` a line."""
+    lines = (folder / "mlperf_log_detail.txt").read_text().splitlines()
+    entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines if line.startswith(":::MLLOG ")]
+    values = {entry["key"]: entry["value"] for entry in entries}
+    met = bool(values.get("early_stopping_met"))
+    valid = values.get("result_validity") == "VALID"
+    estimate = values.get("early_stopping_latency_ss")
+    return {
+        "engine": "loadgen",
+        "valid": valid,
+        "early_stopping_p90_ms": estimate / 1e6 if met and estimate else None,
+        "reason": "" if valid else str(values.get("early_stopping_result") or values.get("result_invalid_reason", "")),
+    }

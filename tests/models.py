@@ -1,0 +1,110 @@
+"""The tiny models of the runtime tests, in every format, built by TensorFlow in a child process: `build(folder)`.
+
+cnn    one image input, one softmax output
+pair   two inputs (float and integer), two outputs whose names sort against their order
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+IMAGE = (8, 8, 1)
+
+
+def build(folder: str) -> None:
+    """Write all models into `folder` (called through FunctionProcess)."""
+    import keras
+
+    root = Path(folder)
+    keras.utils.set_random_seed(7)
+    for name, model in {"cnn": _cnn(keras), "pair": _pair(keras)}.items():
+        model.save(root / f"{name}.keras")
+        model.export(root / name, verbose=False)
+        _tflite(root / name, root / f"{name}.tflite")
+        _onnx(model, root / f"{name}.onnx")
+        _tfjs(root / name, root / f"{name}-tfjs")
+    _variants(keras.models.load_model(root / "cnn.keras"), root)
+
+
+def _cnn(keras: Any) -> Any:
+    image = keras.Input(IMAGE, name="image")
+    x = keras.layers.Conv2D(8, 3, activation="relu")(image)
+    x = keras.layers.Flatten()(x)
+    return keras.Model({"image": image}, {"probs": keras.layers.Dense(5, activation="softmax", name="probs")(x)})
+
+
+def _pair(keras: Any) -> Any:
+    values, ids = keras.Input((4,), name="values"), keras.Input((3,), dtype="int32", name="ids")
+    x = keras.layers.Flatten()(keras.layers.Embedding(6, 4)(ids))
+    x = keras.layers.Concatenate()([x, values])
+    outputs = {"wide": keras.layers.Dense(7, name="wide")(x), "narrow": keras.layers.Dense(2, name="narrow")(x)}
+    return keras.Model({"values": values, "ids": ids}, outputs)
+
+
+def _variants(model: Any, root: Path) -> None:
+    """The int8, static-batch and signature-free files of the cnn."""
+    import numpy as np
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+
+    def data() -> Any:
+        for _ in range(50):
+            yield [random.random((1, *IMAGE), np.float32)]
+
+    for name, dtype in {"cnn-int8": tf.int8, "cnn-int8-float-io": tf.float32}.items():
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(root / "cnn"))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = data
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = dtype
+        (root / f"{name}.tflite").write_bytes(converter.convert())
+    static = [tf.TensorSpec((2, *IMAGE), tf.float32, name="image")]
+    model.export(root / "cnn-static", input_signature=static, verbose=False)
+    _tflite(root / "cnn-static", root / "cnn-static.tflite")
+    double = tf.function(lambda x: 2.0 * x).get_concrete_function(tf.TensorSpec((None, 3), tf.float32, "x"))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
+    (root / "double.tflite").write_bytes(converter.convert())
+
+
+def _tflite(saved_model: Path, out: Path) -> None:
+    import tensorflow as tf
+
+    out.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(saved_model)).convert())
+
+
+def _onnx(model: Any, out: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+
+    names = [tensor.name for tensor in model.inputs]
+    signature = [tf.TensorSpec((None, *t.shape[1:]), t.dtype, name=t.name) for t in model.inputs]
+
+    def call(*tensors: Any) -> Any:
+        return model(dict(zip(names, tensors, strict=True)), training=False)
+
+    proto, _ = tf2onnx.convert.from_function(tf.function(call, input_signature=signature), signature, opset=17)
+    # tf2onnx names outputs by position in the sorted dictionary; give them their own names back.
+    renamed = dict(zip([item.name for item in proto.graph.output], sorted(model.output), strict=True))
+    for node in proto.graph.node:
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    for item in proto.graph.output:
+        item.name = renamed[item.name]
+    out.write_bytes(proto.SerializeToString())
+
+
+def _tfjs(saved_model: Path, out: Path) -> None:
+    import tensorflow  # noqa: F401  (before the empty modules below: it probes for some of them)
+
+    for name in ("tensorflow_decision_forests", "tensorflow_hub"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    jax = types.ModuleType("tensorflowjs.converters.jax_conversion")
+    jax.convert_jax = None  # type: ignore[attr-defined]
+    sys.modules.setdefault(jax.__name__, jax)
+    from tensorflowjs.converters import convert_tf_saved_model
+
+    convert_tf_saved_model(str(saved_model), str(out))
