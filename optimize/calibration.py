@@ -9,11 +9,9 @@ import numpy as np
 
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.recipes import DEFAULT_SAMPLES
 from edgeship.types import TensorSpec
 
-# 100 to 500 is what the makers of LiteRT recommend for min/max calibration; beyond some hundred samples the extremes
-# of a layer move by less than a quantization step, while the time grows with every one.
-DEFAULT_SAMPLES = 500
 FEW_SAMPLES = 100
 
 # A batch pays the runtime's overhead per call once; more than this gains nothing and costs memory.

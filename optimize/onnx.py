@@ -25,11 +25,11 @@ def tools() -> dict[str, str]:
 
 
 def quantize(
-    model: str, out_file: str, recipe: str, *, data: str | None = None, samples: int = calibration.DEFAULT_SAMPLES
+    model: str, out_file: str, recipe: str, *, data: str | None = None, count: int = recipes.DEFAULT_SAMPLES
 ) -> dict[str, Any]:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    static_w8a8 needs `data`; at most `samples` samples of it are used, spread evenly. The file is opened and run
+    static_w8a8 needs `data`; at most `count` samples of it are used, spread evenly. The file is opened and run
     once before it is moved into place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
@@ -44,13 +44,13 @@ def quantize(
     shapes = None
     with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if source:
-            shapes = _static(model, beside, Path(folder), source, samples)
+            shapes = _static(model, beside, Path(folder), source, count)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
         onnx_file.check_runs(beside, shapes)
         islands = onnx_file.float_islands(beside) if source else []
         left = onnx_file.float_weights(beside) if recipe != "float16" else {}
-    notes = calibration.few(min(samples, len(source))) if source else []
+    notes = calibration.few(min(count, len(source))) if source else []
     return {
         "tools": tools(),
         "notes": notes + calibration.left_float(islands, left),
@@ -59,7 +59,7 @@ def quantize(
     }
 
 
-def _static(model: str, out: Path, folder: Path, source: RepresentativeDataset, samples: int) -> dict[str, list[int]]:
+def _static(model: str, out: Path, folder: Path, source: RepresentativeDataset, count: int) -> dict[str, list[int]]:
     """QDQ with int8 activations per tensor and int8 weights per channel; returns the shapes it was calibrated with.
 
     Weights use 7 of the 8 bits (`reduce_range`): without VNNI, x86 processors add two products of 8-bit numbers in a
@@ -75,7 +75,7 @@ def _static(model: str, out: Path, folder: Path, source: RepresentativeDataset, 
     quantize_static(
         str(_prepared(model, folder)),
         str(out),
-        _reader(calibration.spread(source, inputs, size, samples)),
+        _reader(calibration.spread(source, inputs, size, count)),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         reduce_range=True,

@@ -31,11 +31,11 @@ def tools() -> dict[str, str]:
 
 
 def calibrate(
-    model: str, data: str | None, out: str, *, samples: int = calibration.DEFAULT_SAMPLES, batch: int | None = None
+    model: str, data: str | None, out: str, *, count: int = recipes.DEFAULT_SAMPLES, batch: int | None = None
 ) -> dict[str, Any]:
     """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
 
-    The ranges are the minimum and maximum over at most `samples` samples, spread evenly over the data, so they depend
+    The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
     neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
     Every signature is calibrated; inputs are matched by name.
 
@@ -55,10 +55,10 @@ def calibrate(
         qsv_update_func=_widen,
     )
     for key, specs in inputs.items():
-        for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, largest), samples):
+        for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, largest), count):
             # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
             observer.calibrate({key: [feeds]}, None)
-    used = min(samples, len(source))
+    used = min(count, len(source))
     ranges = observer.get_model_qsvs()
     document = {
         "schema": _SCHEMA,

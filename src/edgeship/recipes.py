@@ -65,6 +65,10 @@ _VARIANTS = {
 RECIPES = tuple(_TABLE)
 VARIANTS = tuple(_VARIANTS)
 
+# How many samples calibrate a model. A few hundred representative ones are what LiteRT's guide to post-training
+# quantization asks for; the extremes of a layer hardly move after that, while the time grows with every sample.
+DEFAULT_SAMPLES = 500
+
 # The element types that a full-integer artifact can have at its ends.
 IO_TYPES = ("int8", "float32")
 
