@@ -2,29 +2,56 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-NODE_MODULES := runtimes/tfjs/node_modules
+NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
+RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint lock bench clean
+.PHONY: help env demo test lint bench lock clean
 
 help:
-	@echo "make demo   train the default task's server model, ship it, print the table (about 5 minutes)"
-	@echo "make test   lint, type checks and all tests"
-	@echo "make bench  measure and write docs/benchmarks.md"
-	@echo "make lock   resolve requirements.lock again"
+	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
+	@echo "make test   lint, type checks, import contract and all tests"
+	@echo "make bench  measure edgeship itself, as ratios, and write docs/benchmarks.md"
+	@echo "make lock   resolve requirements.lock again (needs uv)"
 
-env: $(VENV)/.done
+env: $(VENV)/.done $(NODE_MODULES)
 
-# --without-pip: Debian's python3 has no ensurepip without python3-venv; its pip can install into another interpreter.
+# --without-pip: Debian's python3 has no ensurepip without python3-venv, but its pip can install into another interpreter.
 $(VENV)/.done: requirements.lock requirements-uv.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "edgeship needs Python 3.11 or 3.12: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "edgeship needs Python 3.11 or 3.12; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv --without-pip --clear $(VENV)
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-uv.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
+
+# Node is optional: without it the TF.js artifact is made and checked but not run, and the table says so.
+$(NODE_MODULES): runtimes/tfjs/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		cd runtimes/tfjs && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json; \
+	else echo "node is not installed: TF.js artifacts will be made and checked, but not run"; fi
+
+demo: env
+	$(BIN)/edgeship train fashion-mnist --out $(RUN)
+	$(BIN)/edgeship init $(RUN)/server.keras --force
+	$(BIN)/edgeship ship $(RUN)/server.keras --out $(RUN)/bundle
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: lint
+	$(BIN)/pytest
+
+bench: env
+	$(BIN)/python scripts/bench.py
 
 lock:
 	uv lock --quiet --upgrade
 	uv export --quiet --format requirements-txt --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
 	echo "uv" | uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal --python-version 3.11 --output-file requirements-uv.lock -
+
+clean:
+	rm -rf $(VENV) runs runtimes/tfjs/node_modules

@@ -1,0 +1,77 @@
+import dataclasses
+
+import pytest
+
+from edgeship.config import Config, default_variants
+from edgeship.errors import InputError
+from edgeship.types import to_json
+
+GOOD = """
+[data]
+calibration = "calibration.npz"
+evaluation = "my.module:data"
+labels = ["a", "b"]
+
+[variants.float32]
+
+[variants.int8]
+io = "float32"
+formats = ["tflite"]
+
+[variants.small]
+quantize = "static_w8a8"
+
+[budget]
+accuracy = "mlperf99"
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "edgeship.toml"
+    path.write_text(text)
+    return Config.read(path)
+
+
+def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
+    config = read(tmp_path, GOOD)
+    assert config.data.calibration == str(tmp_path / "calibration.npz")
+    assert config.data.evaluation == "my.module:data"
+    assert [(v.name, v.quantize, v.io) for v in config.variants] == [
+        ("float32", "float32", "int8"),
+        ("int8", "static_w8a8", "float32"),
+        ("small", "static_w8a8", "int8"),
+    ]
+    assert Config.restore(to_json(dataclasses.asdict(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[dta]", "unknown key 'dta'"),
+        ("[data]\ncalibraton = 'x'", "known: calibration, calibration_samples"),
+        ("[data]\ncalibration = 3", "must be a string"),
+        ("[data]\ncalibration_samples = true", "must be a whole number"),
+        ("[data]\ncalibration_samples = 0", "at least 1"),
+        ("[data]\nlabels = 'missing.txt'", "cannot read labels"),
+        ("[variants.int4]\nquantize = 'w4'", "unknown quantization recipe 'w4'"),
+        ("[variants.int8]\nformats = ['coreml']", "unknown format 'coreml'"),
+        ("[variants.int8]\nio = 'uint8'", "known: float32, int8"),
+        ("variants = 3", r"\[variants.int8\]"),
+        ("[benchmark]\nprofile = 'fast'", "known: full, normal, quick, rapid"),
+        ("[benchmark]\ndevices = ['pixel']", "unknown device 'pixel'"),
+        ("data = 3", "expected a table"),
+        ("[data", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, text)
+
+
+def test_the_default_variants_make_no_pair_without_meaning():
+    def pairs(data):
+        return {(item, v.name) for v in default_variants(("tflite", "onnx", "tfjs"), data) for item in v.formats}
+
+    floats = {("tflite", "float32"), ("onnx", "float32"), ("tfjs", "float32"), ("tfjs", "weight_only_w8")}
+    assert pairs(False) == floats
+    assert pairs(True) == floats | {("tflite", "int8"), ("onnx", "int8")}

@@ -1,0 +1,65 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edgeship import errors
+from edgeship.process import FunctionProcess
+
+
+def test_a_function_is_called_in_another_process():
+    with FunctionProcess("test") as process:
+        assert process.call("os:getpid") == process.pid != os.getpid()
+        assert process.call("os.path:join", **{"a": "x"}) == "x"
+
+
+def test_an_error_of_ours_keeps_its_type_and_exit_code():
+    with FunctionProcess("test") as process, pytest.raises(errors.InputError, match="unknown variant 'x'"):
+        process.call("edgeship.recipes:for_variant", variant="x")
+
+
+def test_any_other_error_names_the_process_and_the_next_call_works():
+    with FunctionProcess("test") as process:
+        with pytest.raises(errors.ProcessError, match="FileNotFoundError in the test process"):
+            process.call("os:listdir", path="/no/such/folder")
+        assert process.call("os:getpid") == process.pid
+    process.log.unlink(missing_ok=True)
+
+
+def test_a_crash_is_told_with_its_signal():
+    with FunctionProcess("test") as process, pytest.raises(errors.ProcessError, match="was killed by SIGABRT"):
+        process.call("os:abort")
+    process.log.unlink()
+
+
+def test_a_hang_ends_after_its_time_limit():
+    with FunctionProcess("test") as process, pytest.raises(errors.ProcessError, match="took longer than 1 s"):
+        process.call("time:sleep", timeout=1, seconds=60) if sys.version_info >= (3, 13) else process.call(
+            "subprocess:run", timeout=1, args=["sleep", "60"]
+        )
+    process.log.unlink()
+
+
+def test_what_the_child_prints_does_not_disturb_the_answers():
+    with FunctionProcess("test") as process:
+        assert process.call("os:system", command="echo chatter") == 0
+        assert process.call("os:getpid") == process.pid
+        assert "chatter" in process.log_text()
+
+
+def test_the_child_ends_with_its_parent():
+    code = (
+        "from edgeship.process import FunctionProcess; import os\n"
+        "process = FunctionProcess('test'); process.call('os:getpid'); print(process.pid, flush=True); os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    pid = int(done.stdout)
+    # The child sees the end of its stream; it is no child of ours, so its end shows as a missing process.
+    for _ in range(1000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        subprocess.run(["sleep", "0.01"], check=True)
+    raise AssertionError(f"process {pid} outlived its parent")
