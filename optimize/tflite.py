@@ -16,7 +16,7 @@ import numpy as np
 
 from edgeship import digest, recipes
 from edgeship.errors import InputError, unknown
-from edgeship.optimize import calibration, tflite_file
+from edgeship.optimize import calibration, tflite_file, tflite_moves
 from edgeship.optimize.files import whole
 
 # Before litert-quantizer imports tqdm, whose progress bars would fill the log.
@@ -170,4 +170,5 @@ def _quantized(
         result = worker.quantize(observed, enable_progress_bar=False, enable_progress_report=False)
     except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
-    return bytes(result.quantized_model)
+    found = bytes(result.quantized_model)
+    return found if observed is None else tflite_moves.fold(found)

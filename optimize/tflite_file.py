@@ -11,14 +11,15 @@ import numpy as np
 
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize.calibration import TRIAL_SIZES
+from edgeship.optimize.tflite_moves import MOVES
 from edgeship.types import TensorSpec
 
 # Per signature, per input: the shape of one sample with its batch axis.
 Shapes = Mapping[str, Mapping[str, Sequence[int]]]
 
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
-# They convert between the types, or read no value at all.
-_NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE")
+# They convert between the types, or compute nothing.
+_NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
 
 
 def _interpreter(content: bytes, where: str) -> Any:
