@@ -1,0 +1,110 @@
+"""Judge a bundle's manifest by its budget. Fails closed: what was not measured, or is not a number, is no pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from edgeship.benchmarks import checks
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.checks import Check, Subject
+from edgeship.types import Verdict, to_json
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The verdict, every check behind it, and the artifacts that were not judged: `{"artifact", "reason"}`."""
+
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    not_judged: tuple[Mapping[str, str], ...] = ()
+    budget: Json = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The `gate` entry of a manifest."""
+        result = to_json(self)
+        assert isinstance(result, dict)
+        return result
+
+    def of(self, artifact: str, runtime: str = "") -> Verdict | None:
+        """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""
+        return overall(
+            [c for c in self.checks if c.artifact == artifact and (not runtime or c.runtime in ("", runtime))]
+        )
+
+
+def overall(found: Sequence[Check]) -> Verdict | None:
+    """FAIL if any check fails, else INCONCLUSIVE if any is, else PASS; None without checks."""
+    verdicts = {check.verdict for check in found}
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict
+    return None
+
+
+def judge(manifest: Json, budget: Budget) -> GateResult:
+    """The verdict on all artifacts of a manifest (its shape: see `edgeship.bundle`).
+
+    Of each measurement's `details` it reads `parity` (`parity.compare`), `accuracy` (`accuracy.measure`) and
+    `latency_ratio` (`latency.ratio` with `against`). A metric without value counts as its reason says: "not run: ..."
+    where the runtime is not installed, "unstable: ..." where the machine was too busy. Nothing judged at all is FAIL.
+    """
+    found: list[Check] = list(checks.server(manifest, budget))
+    not_judged: list[Mapping[str, str]] = [
+        {"artifact": item["artifact"], "reason": f"not made: {item['reason']}"} for item in manifest.get("skipped", [])
+    ]
+    artifacts = list(manifest.get("artifacts", []))
+    for artifact in artifacts:
+        judged, unjudged = _artifact(manifest, artifact, budget)
+        found += judged
+        not_judged += unjudged
+    found += _required(manifest, budget, not_judged)
+    if not any(check.artifact for check in found):
+        found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
+    verdict = overall(found)
+    assert verdict is not None
+    return GateResult(verdict, tuple(found), tuple(not_judged), to_json(budget))
+
+
+def _nothing(artifacts: Sequence[Json]) -> str:
+    return "none of the artifacts was judged" if artifacts else "the bundle holds no artifact"
+
+
+def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Check], list[Mapping[str, str]]]:
+    name = artifact["id"]
+    mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
+    found = [checks.origin(manifest, artifact), *checks.sizes(name, mine, budget.of(name))]
+    idle = [item for item in mine if checks.not_run(item)]
+    active = [item for item in mine if not checks.not_run(item)]
+    for item in active:
+        found += checks.measurement(Subject(manifest, artifact, item, budget.of(name)))
+    if active:
+        return found, []
+    reason = "; ".join(f"{item['runtime']}: {checks.not_run(item)}" for item in idle) or "it was never measured"
+    if idle and any(fnmatchcase(name, pattern) for pattern in budget.optional):
+        # Size and origin hold without a runtime; a failure there is still one.
+        failed = [check for check in found if check.verdict is not Verdict.PASS]
+        return failed, [{"artifact": name, "reason": f"not run: {reason}"}]
+    return [*found, Check(name, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
+
+
+def _required(manifest: Json, budget: Budget, not_judged: Sequence[Mapping[str, str]]) -> list[Check]:
+    """A failed check for each required artifact (on its runtime) that is not there or did not run."""
+    found = []
+    unjudged = {item["artifact"]: item["reason"] for item in not_judged}
+    for wanted in budget.required:
+        name, _, runtime = wanted.partition("@")
+        ran = [
+            item
+            for item in manifest.get("measurements", [])
+            if item["artifact"] == name and not checks.not_run(item) and runtime in ("", item["runtime"])
+        ]
+        if not ran:
+            plain = f"did not run on {runtime}" if runtime else "is not in the bundle, or did not run"
+            reason = f"required, but {unjudged.get(name, plain)}"
+            found.append(Check(name, runtime, "required", Verdict.FAIL, reason=reason))
+    return found

@@ -1,0 +1,76 @@
+"""Whether this machine is quiet enough to take times on (measuring.md 4)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+SPREAD_LIMIT = 0.10
+ROUNDS = 15
+WORK = 200_000
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What was found: `stable`, else why not; `spread` of the calibration loop, `load` (1 minute average, if known)."""
+
+    stable: bool
+    reason: str
+    spread: float
+    load: float | None
+    runnable: float | None
+
+    @property
+    def unstable_reason(self) -> str:
+        """The reason in the form that metrics carry and the gate knows; empty for a quiet machine."""
+        return "" if self.stable else f"unstable: {self.reason}"
+
+
+def check(
+    loop: Callable[[], float] | None = None, runnable: Callable[[], int | None] | None = None, cores: int | None = None
+) -> HostState:
+    """Time a fixed piece of work 15 times (about 0.2 s) and count who else wants the processor meanwhile.
+
+    `loop` gives the seconds that one round took, `runnable` the processes that want to run now without this one.
+    """
+    loop, runnable = loop or _loop, runnable or _runnable
+    cores = cores or os.cpu_count() or 1
+    loop()
+    times, waiting = [], []
+    for _ in range(ROUNDS):
+        times.append(loop())
+        waiting.append(runnable())
+    return judge(times, [count for count in waiting if count is not None], cores)
+
+
+def judge(times: list[float], waiting: list[int], cores: int) -> HostState:
+    """Stable if the 2nd slowest round took at most 10 % longer than the 2nd fastest, and a core was mostly free."""
+    ordered = sorted(times)
+    spread = ordered[-2] / ordered[1] - 1
+    busy = sorted(waiting)[len(waiting) // 2] if waiting else None
+    reasons = []
+    if spread > SPREAD_LIMIT:
+        reasons.append(f"a calibration loop varies by {spread:.0%}, more than {SPREAD_LIMIT:.0%}")
+    if busy is not None and busy >= cores:
+        reasons.append(f"{busy} other processes want the {cores} cores")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return HostState(not reasons, "; ".join(reasons), spread, load, busy)
+
+
+def _loop() -> float:
+    start = time.perf_counter()
+    total = 0
+    for number in range(WORK):
+        total += number
+    return time.perf_counter() - start
+
+
+def _runnable() -> int | None:
+    """Processes that want to run now, without this one: the 1-minute average would still hold our own conversions."""
+    path = Path("/proc/loadavg")
+    if not path.exists():
+        return None
+    return int(path.read_text().split()[3].partition("/")[0]) - 1

@@ -1,0 +1,43 @@
+"""The gate's checks as JUnit XML: one suite per artifact, one case per check, so that CI shows which limit failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+Json = Mapping[str, Any]
+
+
+def render(manifest: Json) -> str:
+    """The XML. FAIL and INCONCLUSIVE are failures of that type; what was not judged is skipped."""
+    gate = manifest["gate"]
+    root = ElementTree.Element("testsuites", name="edgeship gate")
+    left_out = {item["artifact"]: item["reason"] for item in gate.get("not_judged", [])}
+    for artifact in dict.fromkeys([*(check["artifact"] for check in gate["checks"]), *left_out]):
+        checks = [check for check in gate["checks"] if check["artifact"] == artifact]
+        suite = ElementTree.SubElement(root, "testsuite", name=artifact or "bundle")
+        for check in checks:
+            _case(suite, artifact, check)
+        if artifact in left_out:
+            case = ElementTree.SubElement(suite, "testcase", classname=artifact, name="judged")
+            ElementTree.SubElement(case, "skipped", message=left_out[artifact])
+        _count(suite)
+    _count(root)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(suite: ElementTree.Element, artifact: str, check: Json) -> None:
+    classname = ".".join(filter(None, (artifact or "bundle", check["runtime"])))
+    case = ElementTree.SubElement(suite, "testcase", classname=classname, name=check["check"])
+    if check["verdict"] != "PASS":
+        failure = ElementTree.SubElement(case, "failure", type=check["verdict"], message=check["reason"])
+        failure.text = f"{check['verdict']}: {check['reason']}"
+    else:
+        ElementTree.SubElement(case, "system-out").text = check["reason"]
+
+
+def _count(element: ElementTree.Element) -> None:
+    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
+        element.set(attribute, str(len(list(element.iter(tag)))))

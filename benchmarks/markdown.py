@@ -1,0 +1,54 @@
+"""The result as Markdown, for a comment on a pull request or a CI summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgeship.benchmarks import rows
+from edgeship.benchmarks.table import title
+
+Json = Mapping[str, Any]
+MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
+SHOWN = ("artifact", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement", "verdict")
+
+
+def render(manifest: Json) -> str:
+    """Verdict first, then what did not pass, the table, and every check folded away."""
+    gate = manifest["gate"]
+    checks = gate["checks"]
+    passed = sum(check["verdict"] == "PASS" for check in checks)
+    lines = [f"## {MARKS[gate['verdict']]} edgeship gate", "", f"{passed} of {len(checks)} checks passed.", ""]
+    lines += [
+        f"- {MARKS[check['verdict']]} **{_text(title(check))}**: {_text(check['reason'])}"
+        for check in checks
+        if check["verdict"] != "PASS"
+    ]
+    lines += [
+        f"- {MARKS['NOT JUDGED']} **{item['artifact']}**: {_text(item['reason'])}"
+        for item in gate.get("not_judged", [])
+    ]
+    built = rows.build(manifest)
+    used = [name for name in SHOWN if any(row.get(name) for row in built.rows)]
+    lines += [
+        "",
+        *_table(used, [[MARKS.get(row.get(name, ""), row.get(name, "")) for name in used] for row in built.rows]),
+    ]
+    lines += ["", *(f"[{number}] {_text(note)}  " for number, note in enumerate(built.notes, 1))]
+    lines += ["", "<details><summary>All checks</summary>", ""]
+    lines += _table(
+        ["check", "verdict", "reason"], [[title(check), MARKS[check["verdict"]], check["reason"]] for check in checks]
+    )
+    lines += ["", "</details>", "", f"<sub>{rows.LEGEND}</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: list[str], body: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(map(_text, row)) + " |" for row in body]
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is: no table bars, no HTML, no line breaks."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(escaped.split())

@@ -1,0 +1,194 @@
+"""The metric of a task: a function of sums over samples, so that an interval of any of them takes bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeship.errors import InputError, unknown
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """One way to score outputs against labels.
+
+    `parts(labels, outputs)` gives (n, d) per-sample values whose sums `combine` makes the figure of, (..., d) -> (...).
+    `share`: it lies between 0 and 1 (its drop is told in percentage points). `classes`: outputs are class scores,
+    shape (n, ..., C), and labels class numbers, shape (n, ...); otherwise labels have the outputs' shape.
+    """
+
+    name: str
+    higher_is_better: bool
+    share: bool
+    classes: bool
+    parts: Callable[[Array, Array], Array]
+    combine: Callable[[Array], Array]
+
+
+def answers(outputs: Array) -> Array:
+    """The class each sample is given: argmax over the last axis of scores (n, ..., C) with C > 1, (n, ...)."""
+    return np.argmax(outputs, axis=-1)
+
+
+def threshold_of(outputs: Array) -> float:
+    """Where a single binary score turns to 'yes': 0.5 for probabilities, 0 for logits (any value outside 0 to 1)."""
+    return 0.5 if not outputs.size or (outputs.min() >= 0 and outputs.max() <= 1) else 0.0
+
+
+def decisions(metric: TaskMetric, outputs: Array, threshold: float = 0.5) -> Array:
+    """What the model decides for each sample: class numbers, or 0/1 for binary scores."""
+    return answers(outputs) if metric.classes else (outputs > threshold).astype(np.int64)
+
+
+def _per_sample(values: Array) -> Array:
+    return values.reshape(len(values), -1)
+
+
+def _hits(labels: Array, right: Array) -> Array:
+    """(right, counted) per sample; negative labels are padding and count nowhere."""
+    counted = _per_sample(labels >= 0)
+    return np.stack([(_per_sample(right) & counted).sum(1), counted.sum(1)], axis=1).astype(np.float64)
+
+
+def _top(k: int) -> Callable[[Array, Array], Array]:
+    def parts(labels: Array, outputs: Array) -> Array:
+        if k == 1:
+            return _hits(labels, answers(outputs) == labels)
+        best = np.argpartition(outputs, -min(k, outputs.shape[-1]), axis=-1)[..., -k:]
+        return _hits(labels, (best == labels[..., None]).any(axis=-1))
+
+    return parts
+
+
+def _f1_parts(labels: Array, outputs: Array) -> Array:
+    """(hits, answers, labels) per class and sample: 3 * C columns."""
+    classes = outputs.shape[-1]
+    eye = np.eye(classes, dtype=np.float32)
+    given, true = eye[answers(outputs)], eye[np.where(labels >= 0, labels, 0)] * (labels >= 0)[..., None]
+    given = given * (labels >= 0)[..., None]
+    stacked = np.concatenate([given * true, given, true], axis=-1)
+    return np.asarray(stacked.reshape(len(labels), -1, 3 * classes).sum(axis=1), dtype=np.float64)
+
+
+def _f1(sums: Array) -> Array:
+    """The mean over classes of 2 * hits / (answers + labels), over the classes that occur."""
+    hits, given, true = np.split(sums, 3, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nanmean(2 * hits / (given + true), axis=-1))
+
+
+def _ratio(sums: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _errors(power: int) -> Callable[[Array, Array], Array]:
+    def parts(labels: Array, outputs: Array) -> Array:
+        error = np.abs(_per_sample(outputs.astype(np.float64)) - _per_sample(labels.astype(np.float64))) ** power
+        return np.stack([error.mean(axis=1), np.ones(len(error))], axis=1)
+
+    return parts
+
+
+def _binary(labels: Array, outputs: Array) -> Array:
+    return _hits(labels, outputs == labels)
+
+
+METRICS: Mapping[str, TaskMetric] = {
+    metric.name: metric
+    for metric in (
+        TaskMetric("top1", True, True, True, _top(1), _ratio),
+        TaskMetric("top5", True, True, True, _top(5), _ratio),
+        TaskMetric("macro_f1", True, True, True, _f1_parts, _f1),
+        TaskMetric("binary_accuracy", True, True, False, _binary, _ratio),
+        TaskMetric("mae", False, False, False, _errors(1), _ratio),
+        TaskMetric("rmse", False, False, False, _errors(2), lambda sums: np.asarray(np.sqrt(_ratio(sums)))),
+    )
+}
+
+
+def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[TaskMetric, Array, Array]:
+    """The metric that fits labels and outputs (or the named one), with both in the shapes that it takes.
+
+    Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy.
+    Labels of the outputs' shape otherwise: mae. Raises InputError where they do not fit each other.
+    """
+    if metric is not None and metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    if labels.dtype.kind not in "biuf" or outputs.dtype.kind not in "biuf":
+        raise InputError(f"labels are {labels.dtype}, outputs {outputs.dtype}: both must be numbers")
+    if len(labels) != len(outputs):
+        raise InputError(f"{len(labels)} labels for {len(outputs)} outputs: they must match one to one")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError("the labels hold NaN or infinity")
+    chosen = METRICS[metric] if metric else METRICS[_default(labels, outputs)]
+    if chosen.classes:
+        return chosen, _class_numbers(labels, outputs), outputs
+    same = _squeezed(labels, outputs)
+    if same is None:
+        raise InputError(
+            f"labels of shape {_shape(labels)} do not fit outputs of shape {_shape(outputs)}: give class numbers "
+            f"of shape {_shape(outputs[..., 0]) if outputs.ndim > 1 else 'n'}, or values of the outputs' shape"
+        )
+    return chosen, same.astype(np.int64) if chosen.name == "binary_accuracy" else same, outputs
+
+
+def _default(labels: Array, outputs: Array) -> str:
+    scores = outputs.ndim > 1 and outputs.shape[-1] > 1
+    if scores and (_one_hot(labels, outputs) or (_whole(labels) and _without_scores(labels, outputs) is not None)):
+        return "top1"
+    if set(np.unique(labels)) <= {0, 1} and _squeezed(labels, outputs) is not None:
+        return "binary_accuracy"
+    return "mae"
+
+
+def _class_numbers(labels: Array, outputs: Array) -> Array:
+    """Labels as int64 class numbers of shape outputs.shape[:-1]; one-hot rows become numbers."""
+    classes = outputs.shape[-1]
+    if _one_hot(labels, outputs):
+        return np.argmax(labels, axis=-1)
+    numbers = _without_scores(labels, outputs)
+    if numbers is None or not _whole(labels):
+        raise InputError(
+            f"labels of shape {_shape(labels)} ({labels.dtype}) are no class numbers "
+            f"for outputs of shape {_shape(outputs)}"
+        )
+    numbers = numbers.astype(np.int64)
+    if numbers.max(initial=0) >= classes or (numbers.ndim == 1 and numbers.min(initial=0) < 0):
+        raise InputError(
+            f"labels run from {numbers.min()} to {numbers.max()}, "
+            f"but the model tells {classes} classes apart (0 to {classes - 1})"
+        )
+    if not (numbers >= 0).any():
+        raise InputError("every label is negative, which marks padding: nothing to score")
+    return numbers
+
+
+def _one_hot(labels: Array, outputs: Array) -> bool:
+    same = labels.shape == outputs.shape and labels.shape[-1] > 1 and labels.ndim > 1
+    return same and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=-1) == 1).all())
+
+
+def _whole(labels: Array) -> bool:
+    return labels.dtype.kind in "biu" or bool((labels == np.round(labels)).all())
+
+
+def _without_scores(labels: Array, outputs: Array) -> Array | None:
+    """Labels in the shape of outputs without their last axis, or None."""
+    shape = outputs.shape[:-1]
+    return labels.reshape(shape) if labels.size == np.prod(shape) and len(shape) <= labels.ndim else None
+
+
+def _squeezed(labels: Array, outputs: Array) -> Array | None:
+    """Labels in the outputs' shape if they differ by axes of length 1 only, or None."""
+    plain = [size for size in labels.shape if size != 1] == [size for size in outputs.shape if size != 1]
+    return labels.reshape(outputs.shape) if plain else None
+
+
+def _shape(array: Array) -> str:
+    return "x".join(map(str, array.shape))

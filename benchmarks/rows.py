@@ -1,0 +1,143 @@
+"""The rows of the results table as text: what the terminal, the report and the Markdown comment all show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
+
+Json = Mapping[str, Any]
+COLUMNS = (
+    "artifact", "runtime", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "accuracy", "drop",
+    "agreement", "kind", "verdict",
+)  # fmt: skip
+LEGEND = (
+    "size: bytes on disk; wire: brotli -11; load, first: loading and first inference; p50, p90 ES: median latency and "
+    "MLPerf's early-stopping estimate of the 90th percentile, batch 1; ratio: to the float32 artifact, run in turn; "
+    "drop: server model minus artifact with a paired 95 % interval; agreement: same answers as the server model."
+)
+SCALED = {"share", ""}
+
+
+@dataclass
+class Table:
+    """Cells by row and column; a missing figure is a dash with the number of the note that says why."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def dash(self, reason: str) -> str:
+        """The cell of a figure that is missing for that reason."""
+        if reason not in self.notes:
+            self.notes.append(reason)
+        return f"- [{self.notes.index(reason) + 1}]"
+
+
+def build(manifest: Json) -> Table:
+    """One row for the server model, then one per measurement, and one per artifact that has none."""
+    table = Table()
+    server = manifest.get("server_measurement")
+    if server:
+        table.rows.append(_server_row(server))
+    measured = {item["artifact"] for item in manifest["measurements"]}
+    for item in manifest["measurements"]:
+        table.rows.append(_row(table, manifest, item))
+    for artifact in manifest["artifacts"]:
+        if artifact["id"] not in measured:
+            verdict = verdict_of(manifest, artifact["id"])
+            table.rows.append({"artifact": artifact["id"], "size": table.dash("not measured"), "verdict": verdict})
+    return table
+
+
+def _server_row(server: Json) -> dict[str, str]:
+    return {"artifact": "server model", "accuracy": figure(server["server"], server["metric"], server["share"])}
+
+
+def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
+    def cell(name: str, form: Any) -> str:
+        value, reason = metric_of(item, name)
+        return form(value) if value is not None else table.dash(_short(reason))
+
+    accuracy = item["details"].get("accuracy") or {}
+    share, metric = accuracy.get("share", True), accuracy.get("metric", "")
+    baseline = item["artifact"].endswith("/float32")
+    return {
+        "artifact": item["artifact"],
+        "runtime": item["runtime"] + ("" if item["device"] == "host" else f" @ {item['device']}"),
+        "size": cell("size_disk_bytes", size),
+        "wire": cell("size_brotli_bytes", size),
+        "load": cell("load_ms", milliseconds),
+        "first": cell("first_inference_ms", milliseconds),
+        "p50": cell("latency_p50_ms", milliseconds),
+        "p90 ES": cell("latency_p90_early_stopping_ms", milliseconds),
+        "ratio": "1" if baseline else cell("latency_ratio", lambda value: _ratio(value, item)),
+        "memory": cell("peak_memory_bytes", size),
+        "accuracy": cell("accuracy", lambda value: figure(value, metric, share)),
+        "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
+        "agreement": cell("agreement", lambda value: f"{value:.2%}"),
+        "kind": ", ".join(kinds(item)),
+        "verdict": verdict_of(manifest, item["artifact"], item["runtime"]),
+    }
+
+
+def _short(reason: str) -> str:
+    return reason if reason.startswith((NOT_RUN, UNSTABLE)) else reason[:160]
+
+
+def _ratio(value: float, item: Json) -> str:
+    found = item["details"].get("latency_ratio") or {}
+    interval = f" [{found['low']:.2f}, {found['high']:.2f}]" if found.get("low") is not None else ""
+    return f"{value:.2f}{interval}"
+
+
+def kinds(item: Json) -> list[str]:
+    """How the figures of a measurement were obtained: measured, emulated, ..."""
+    return sorted({metric["kind"] for metric in item["metrics"] if metric["value"] is not None})
+
+
+def verdict_of(manifest: Json, artifact: str, runtime: str = "") -> str:
+    """The verdict on a row: the worst of its checks; NOT JUDGED where the gate left it out; empty without a gate."""
+    gate = manifest.get("gate")
+    if not gate:
+        return ""
+    mine = [c for c in gate["checks"] if c["artifact"] == artifact and (not runtime or c["runtime"] in ("", runtime))]
+    found = {check["verdict"] for check in mine}
+    left_out = any(item["artifact"] == artifact for item in gate.get("not_judged", []))
+    for verdict in ("FAIL", "INCONCLUSIVE"):
+        if verdict in found:
+            return verdict
+    return "NOT JUDGED" if left_out or not found else "PASS"
+
+
+def size(value: float) -> str:
+    """Bytes as people read them, in powers of 1000."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}" if value < 999.5 * scale else f"{value / scale:,.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def milliseconds(value: float) -> str:
+    """A time in ms, in microseconds where it is below 0.1 ms."""
+    return f"{value * 1000:.3g} µs" if value < 0.1 else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+
+
+def figure(value: float | None, metric: str, share: bool) -> str:
+    """An accuracy: shares in percent, others in their own unit, with the metric's name."""
+    if value is None:
+        return "-"
+    return f"{metric} {value * 100:.2f} %" if share else f"{metric} {value:.4g}"
+
+
+def drop(accuracy: Json) -> str:
+    """The drop with its interval, in percentage points for shares."""
+    scale = 100 if accuracy.get("share", True) else 1
+    values = [accuracy.get(key) for key in ("drop", "low", "high")]
+    if any(value is None for value in values):
+        return "-"
+    shown = [
+        f"{value * scale + 0.0:+.2f}" if scale == 100 else f"{value:+.3g}" for value in values if value is not None
+    ]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" + (" pt" if scale == 100 else "")

@@ -1,0 +1,132 @@
+"""Results in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgeship.benchmarks import rows
+
+Json = Mapping[str, Any]
+STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
+LEFT = {"artifact", "runtime", "kind", "verdict"}
+SPEED = ("size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "kind")
+QUALITY = ("accuracy", "drop", "agreement", "verdict")
+PIPE_WIDTH = 200
+
+
+def console() -> Console:
+    """Standard output; as wide as its terminal, wide enough for every column where it is a file or a pipe."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def print_results(manifest: Json) -> None:
+    """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
+    out = console()
+    out.print(results(manifest, out.width))
+
+
+def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
+    """The results as one table, or as two beside each other's names where the terminal is too narrow for one."""
+    built = rows.build(manifest)
+    used = [name for name in rows.COLUMNS if any(row.get(name) for row in built.rows)]
+    whole = _table(built.rows, used)
+    parts: list[RenderableType] = [whole]
+    if Console(width=1000).measure(whole).maximum > width:
+        names = ("artifact", "runtime")
+        parts = [_table(built.rows, [name for name in (*names, *half) if name in used]) for half in (SPEED, QUALITY)]
+    parts.append(Text(rows.LEGEND, style="dim"))
+    parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
+    if manifest.get("gate"):
+        parts.append(verdict(manifest["gate"]))
+    return Group(*parts)
+
+
+def _table(cells: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        left = name in LEFT
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in cells:
+        table.add_row(*(Text(row.get(name, ""), style=STYLES.get(row.get(name, ""), "")) for name in columns))
+    return table
+
+
+def verdict(gate: Json) -> Group:
+    """The overall verdict with every check that did not pass, and what was not judged."""
+    lines = [Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))]
+    for check in gate["checks"]:
+        if check["verdict"] != "PASS":
+            lines.append(
+                Text.assemble((f"  {check['verdict']} ", STYLES[check["verdict"]]), title(check), ": ", check["reason"])
+            )
+    for item in gate.get("not_judged", []):
+        lines.append(Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim"))
+    return Group(*lines)
+
+
+def _counts(checks: Sequence[Json]) -> str:
+    passed = sum(check["verdict"] == "PASS" for check in checks)
+    return f" ({passed} of {len(checks)} checks passed)"
+
+
+def title(check: Json) -> str:
+    """What a check is about, as `tflite/int8 on litert, accuracy`."""
+    where = check["artifact"] + (f" on {check['runtime']}" if check["runtime"] else "")
+    return f"{where}, {check['check']}" if where else check["check"]
+
+
+def print_checks(gate: Json) -> None:
+    """Print every check of the gate, then the verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("artifact", "runtime", "check", "verdict", "reason"):
+        table.add_column(name, overflow="fold", no_wrap=name != "reason")
+    for check in gate["checks"]:
+        reason = Text(check["reason"])
+        cells = (check["artifact"] or "bundle", check["runtime"], check["check"])
+        table.add_row(*map(Text, cells), Text(check["verdict"], style=STYLES[check["verdict"]]), reason)
+    console().print(Group(table, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
+
+
+def _summary(gate: Json) -> Group:
+    head = Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))
+    left_out = [
+        Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim") for item in gate.get("not_judged", [])
+    ]
+    return Group(head, *left_out)
+
+
+def print_artifacts(manifest: Json) -> None:
+    """Print what a conversion made (nothing measured yet) and what it skipped."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("artifact", "file", "weights", "int8 ops", "inputs", "outputs"):
+        table.add_column(name, no_wrap=True, justify="right" if name in {"weights", "int8 ops"} else "left")
+    for item in manifest["artifacts"]:
+        receipt = item.get("receipt") or {}
+        share = receipt.get("int8_op_share")
+        weights = (receipt.get("weights") or {}).get("bytes")
+        table.add_row(
+            *map(
+                Text,
+                (
+                    item["id"],
+                    item["path"],
+                    rows.size(weights) if weights else "",
+                    f"{share:.0%}" if share is not None else "",
+                ),
+            ),
+            *(Text(", ".join(_tensor(spec) for spec in item[side])) for side in ("inputs", "outputs")),
+        )
+    skipped = [
+        Text(f"skipped {item['artifact']}: {item['reason']}", style="dim") for item in manifest.get("skipped", [])
+    ]
+    console().print(Group(table, *skipped))
+
+
+def _tensor(spec: Json) -> str:
+    return f"{spec['name']} {spec['dtype']} {'x'.join('?' if size is None else str(size) for size in spec['shape'])}"

@@ -1,0 +1,52 @@
+"""`edgeship gate BUNDLE`: judge a measured bundle by its budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Judge a measured bundle by its budget.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--config", type=PATH, help="edgeship.toml with another budget than the bundle was made with.")
+@click.option("--junit", type=PATH, help="Write the checks as JUnit XML, for CI.")
+@click.option("--markdown", type=PATH, help="Write the checks as Markdown, for a comment on a pull request.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
+def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path | None, json_file: str | None) -> None:
+    """Say whether the artifacts of BUNDLE may ship: PASS, FAIL or INCONCLUSIVE for each check, with the reason.
+
+    What was not measured is not a pass. Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
+
+    \b
+    Example: edgeship gate bundle --config edgeship.toml --junit gate.xml --markdown gate.md
+    """  # noqa: D301 - click wants the control character
+    from edgeship.benchmarks.budget import Budget
+    from edgeship.benchmarks.gate import judge
+    from edgeship.bundle import open_bundle
+    from edgeship.cli import options
+    from edgeship.config import Config
+
+    opened = open_bundle(bundle)
+    settings = Config.read(config) if config else Config.restore(opened.manifest["config"])
+    result = judge(
+        opened.manifest, Budget.parse(settings.budget, str(config or "the bundle's configuration"))
+    ).as_json()
+    judged = {**opened.manifest, "gate": result}
+    if junit:
+        from edgeship.benchmarks.junit import render as render_junit
+
+        junit.write_text(render_junit(judged))
+    if markdown:
+        from edgeship.benchmarks.markdown import render as render_markdown
+
+        markdown.write_text(render_markdown(judged))
+    if json_file != "-":
+        from edgeship.benchmarks.table import print_checks
+
+        print_checks(result)
+    options.emit({"bundle": bundle, "gate": result}, json_file)
+    if result["verdict"] != "PASS":
+        raise SystemExit(1)

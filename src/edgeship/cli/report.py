@@ -1,0 +1,28 @@
+"""`edgeship report BUNDLE`: the HTML report again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write the HTML report of a bundle again.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: BUNDLE-report.html).")
+def report(bundle: Path, out: Path | None) -> None:
+    """Write the report of BUNDLE as one self-contained HTML file.
+
+    The bundle itself is left as it is: its manifest holds the digest of every file in it.
+
+    \b
+    Example: edgeship report bundle --out report.html
+    """  # noqa: D301 - click wants the control character
+    from edgeship.benchmarks.report import render
+    from edgeship.bundle import open_bundle
+
+    opened = open_bundle(bundle)
+    target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render(opened.root, opened.manifest))
+    click.echo(f"report: {target}")
