@@ -1,1 +1,1 @@
-
+"""Built-in tasks: their data, their server models, the trainer and the model card."""

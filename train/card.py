@@ -1,0 +1,221 @@
+"""The model card: which data trained which model, how, and how good it was. JSON for programs, Markdown for people."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgeship
+from edgeship import digest
+from edgeship.train.dataset import Array, TaskData
+from edgeship.train.tasks import Schedule, Task
+
+SCHEMA = 1
+
+
+def build(
+    *,
+    task: Task,
+    data: TaskData,
+    schedule: Schedule,
+    curve: Sequence[Mapping[str, float]],
+    seed: int,
+    scores: Mapping[str, Array],
+    model: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    tools: Mapping[str, str],
+    machine: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The card as JSON values. `scores` holds class probabilities of shape (n, classes) for validation and test."""
+    labels = data.splits["test"].labels
+    hits = scores["test"].argmax(axis=1) == labels
+    return {
+        "schema": SCHEMA,
+        "task": task.name,
+        "title": task.title,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "edgeship": code_version(),
+        "seed": seed,
+        "model": {**model, "preprocessing": data.preprocessing},
+        "data": data.describe(),
+        "hyperparameters": {
+            **asdict(schedule),
+            "optimizer": "Adam",
+            "loss": "cross-entropy",
+            "learning_rate": "linear warm-up, cosine decay to 0",
+            "augmentation": task.augment.__name__ if task.augment else "none",
+        },
+        "results": {
+            "accuracy": proportion(hits),
+            "validation_accuracy": proportion(scores["validation"].argmax(axis=1) == data.splits["validation"].labels),
+            "per_class": [
+                {"label": label, **proportion(hits[labels == number])}
+                for number, label in enumerate(data.labels)
+                if (labels == number).any()
+            ],
+        },
+        "curve": [dict(point) for point in curve],
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "tools": dict(tools),
+        "machine": dict(machine),
+    }
+
+
+def proportion(hits: Array) -> dict[str, Any]:
+    """A share of hits (bool, at least one) with its 95 % Wilson score interval (Wilson 1927), as scipy computes it."""
+    from scipy.stats import binomtest
+
+    right, samples = int(np.count_nonzero(hits)), len(hits)
+    interval = binomtest(right, samples).proportion_ci(0.95, method="wilson")
+    return {
+        "value": right / samples,
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "correct": right,
+        "samples": samples,
+    }
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Name, parameters, inputs and outputs of a Keras model."""
+
+    def tensors(names: Sequence[str], symbols: Sequence[Any]) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "shape": list(symbol.shape), "dtype": str(symbol.dtype)}
+            for name, symbol in zip(names, symbols, strict=True)
+        ]
+
+    return {
+        "file": "server.keras",
+        "name": model.name,
+        "parameters": model.count_params(),
+        "inputs": tensors([symbol.name for symbol in model.inputs], model.inputs),
+        "outputs": tensors(model.output_names, model.outputs),
+    }
+
+
+def code_version() -> dict[str, str]:
+    """The version of edgeship, a digest of its sources, and the commit where it runs from its repository."""
+    found = {"version": edgeship.__version__, "code": digest.of_code()[:12]}
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        git(
+            "ls-files", "--error-unmatch", here.name
+        )  # an environment inside of somebody else's repository does not count
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        found["commit"] = git("rev-parse", "--short=12", "HEAD") + (" with local changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        pass  # installed without git, or without the repository
+    return found
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The card as a page to read."""
+    sections = (_head, _results, _curve, _data, _provenance)
+    return "\n".join("\n".join(section(card)) for section in sections)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A Markdown table; all columns but the first are set to the right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
+    return [f"| {' | '.join(row)} |" for row in cells] + [""]
+
+
+def _percent(share: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{share['value']:.2%}", f"{share['low']:.2%} to {share['high']:.2%}"
+
+
+def _head(card: Mapping[str, Any]) -> list[str]:
+    value, interval = _percent(card["results"]["accuracy"])
+    model = card["model"]
+
+    def shape(item: Mapping[str, Any]) -> str:
+        return " x ".join("batch" if size is None else str(size) for size in item["shape"])
+
+    tensors = [
+        f"- {kind} `{item['name']}`: {item['dtype']}, {shape(item)}"
+        for kind in ("input", "output")
+        for item in model[f"{kind}s"]
+    ]
+    return [
+        f"# Model card: {card['task']}",
+        "",
+        f"Tells {card['title']}. **{value}** of {card['results']['accuracy']['samples']:,} test samples are right "
+        f"(95 % interval {interval}).",
+        "",
+        f"- model: `{model['file']}`, {model['parameters']:,} parameters, sha256 `{model['sha256']}`",
+        *tensors,
+        f"- preprocessing: {model['preprocessing']}",
+        "",
+    ]
+
+
+def _results(card: Mapping[str, Any]) -> list[str]:
+    rows = [(item["label"], *_percent(item), f"{item['samples']:,}") for item in card["results"]["per_class"]]
+    return ["## Accuracy per class", "", *table(("class", "accuracy", "95 % Wilson interval", "samples"), rows)]
+
+
+def _curve(card: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (
+            point["epoch"],
+            f"{point['loss']:.4f}",
+            f"{point['accuracy']:.2%}",
+            f"{point['validation_loss']:.4f}",
+            f"{point['validation_accuracy']:.2%}",
+            f"{point['seconds']:.1f}",
+        )
+        for point in card["curve"]
+    ]
+    head = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "seconds")
+    seconds = card["seconds"]
+    return [
+        "## Training",
+        "",
+        *table(head, rows),
+        f"{seconds['training']:.0f} s of training ({seconds['training_cpu']:.0f} s of processor time), "
+        f"{seconds['total']:.0f} s in all, on {card['machine']['cpus']} processors.",
+        "",
+        *table(("setting", "value"), [("seed", card["seed"]), *card["hyperparameters"].items()]),
+    ]
+
+
+def _data(card: Mapping[str, Any]) -> list[str]:
+    data = card["data"]
+    rows = [
+        (name, f"{split['samples']:,}", f"`{split['indices_sha256'][:16]}`", ", ".join(split.get("groups", ())) or "-")
+        for name, split in data["splits"].items()
+    ]
+    return [
+        "## Data",
+        "",
+        f"{data['name']} ({data['source']}), licence {data['licence']}, sha256 `{data['sha256']}`.",
+        "",
+        f"Splits: {data['split_method']}.",
+        "",
+        *table(("split", "samples", "sha256 of indices", "groups"), rows),
+        *[f"- {note}" for note in data["notes"]],
+        "",
+    ]
+
+
+def _provenance(card: Mapping[str, Any]) -> list[str]:
+    rows = [
+        *(("edgeship " + name, value) for name, value in card["edgeship"].items()),
+        *card["tools"].items(),
+        *card["machine"].items(),
+        ("created", card["created"]),
+    ]
+    return ["## Provenance", "", *table(("what", "value"), rows)]

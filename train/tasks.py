@@ -1,0 +1,79 @@
+"""The built-in tasks. A new one is an entry here: how to load its data, build its model, and train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.errors import unknown
+from edgeship.train import fashion_mnist, models, motion
+from edgeship.train.dataset import Array, Split, TaskData
+
+Augment = Callable[[Array, np.random.Generator], Array]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Adam; the learning rate rises linearly over `warmup` of all steps to `peak`, then falls to 0 along a cosine."""
+
+    epochs: int
+    batch: int
+    peak: float
+    warmup: float = 0.25
+
+
+@dataclass(frozen=True)
+class Task:
+    """One built-in task. `augment` changes a batch of training inputs (a copy) at random, in place or not."""
+
+    name: str
+    title: str
+    load: Callable[[Path | None], TaskData]
+    build: Callable[[Split, int], Any]
+    schedule: Schedule
+    augment: Augment | None = None
+
+
+def mirror(batch: Array, generator: np.random.Generator) -> Array:
+    """Half of the images, by chance, flipped left to right: shape (n, height, width, channels)."""
+    chosen = generator.random(len(batch)) < 0.5
+    batch[chosen] = batch[chosen][:, :, ::-1]
+    return batch
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            name="fashion-mnist",
+            title="which of ten garments a 28x28 grey image shows",
+            load=fashion_mnist.load,
+            build=models.image_classifier,
+            schedule=Schedule(epochs=6, batch=64, peak=3e-3),
+            augment=mirror,
+        ),
+        Task(
+            name="motion",
+            title="which of seven exercises a smart watch's wearer does (2.56 s of 6 sensor channels)",
+            load=motion.load,
+            build=models.window_classifier,
+            schedule=Schedule(epochs=10, batch=64, peak=3e-3),
+        ),
+    )
+}
+
+
+def planned(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
+    """The schedule with the number of epochs asked for, or its own."""
+    return replace(schedule, epochs=epochs) if epochs else schedule
+
+
+def get(name: str) -> Task:
+    """The task of that name. Raises InputError naming the known ones."""
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
