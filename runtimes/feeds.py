@@ -69,8 +69,8 @@ def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: b
 def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:
     """The integers of `real` (any shape), clipped to the dtype; ties go to even.
 
-    Equal to the bit to LiteRT's own QUANTIZE op on its default (XNNPACK) kernels: the product with the float32 inverse of
-    the scale, rounded to even. (Its reference kernels divide and round ties away from zero.)
+    Equal to the bit to LiteRT's own QUANTIZE op on its default (XNNPACK) kernels: the product with the float32 inverse
+    of the scale, rounded to even. (Its reference kernels divide and round ties away from zero.)
     """
     scale, zero_point = _parameters(quantization, real.ndim)
     limits = np.iinfo(dtype)

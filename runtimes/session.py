@@ -27,8 +27,8 @@ class Session:
     """One model in one worker; a context manager. `run` checks what it is given, `_infer` does it.
 
     Attributes: `inputs`, `outputs` (as the artifact holds them: quantized ones say so), `load_ms` (opening the model
-    until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine` (what
-    the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on).
+    until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine`
+    (what the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on).
     """
 
     def __init__(self, runtime: str, child: WorkerChild, loaded: Mapping[str, Any], timeout: float) -> None:

@@ -104,9 +104,10 @@ class Worker:
 
     def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         run = self.model.run
-        latency.loop(lambda: run(feeds), 0, 1)
+        seconds = header["min_seconds"]
+        fastest = latency.warm_up(lambda: run(feeds), seconds)
         self._memory.freeze()
-        answer, samples = latency.steady(lambda: run(feeds), header["min_seconds"], header["min_queries"])
+        answer, samples = latency.steady(lambda: run(feeds), seconds, header["min_queries"], fastest)
         return answer, _samples(samples)
 
     def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:

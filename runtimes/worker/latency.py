@@ -25,16 +25,22 @@ def loop(run: Callable[[], object], min_seconds: float, min_queries: int) -> arr
     return samples
 
 
-def steady(run: Callable[[], object], min_seconds: float, min_queries: int) -> tuple[dict[str, Any], array[float]]:
-    """The raw samples in ms and what LoadGen says of them, after a warm-up that is not part of either.
+def warm_up(run: Callable[[], object], min_seconds: float) -> float:
+    """Run for a while before a measurement of `min_seconds`; the fastest query in ms."""
+    return min(loop(run, min(WARM_UP_SECONDS, min_seconds / 10), WARM_UP_QUERIES))
+
+
+def steady(
+    run: Callable[[], object], min_seconds: float, min_queries: int, fastest_ms: float
+) -> tuple[dict[str, Any], array[float]]:
+    """The raw samples in ms and what LoadGen says of them; to be called after `warm_up`.
 
     `engine` is `loadgen`, or `loop` (the same two stopping rules, no estimate) where LoadGen is not installed.
     """
-    warm = loop(run, min(WARM_UP_SECONDS, min_seconds / 10), WARM_UP_QUERIES)
     try:
         from edgeship.runtimes.worker import loadgen
     except ImportError:
         samples = loop(run, min_seconds, min_queries)
         reason = "LoadGen is not installed"
         return {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": reason}, samples
-    return loadgen.single_stream(run, min_seconds, min_queries, fastest_ms=min(warm))
+    return loadgen.single_stream(run, min_seconds, min_queries, fastest_ms=fastest_ms)
