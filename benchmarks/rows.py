@@ -62,7 +62,7 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
 
     accuracy = item["details"].get("accuracy") or {}
     share, metric = accuracy.get("share", True), accuracy.get("metric", "")
-    baseline = item["artifact"].endswith("/float32")
+    baseline = item["artifact"].endswith("/float32") and metric_of(item, "latency_p50_ms")[0] is not None
     return {
         "artifact": item["artifact"],
         "runtime": item["runtime"] + ("" if item["device"] == "host" else f" @ {item['device']}"),

@@ -1,0 +1,162 @@
+"""The report's plots as inline SVG, whose colours come from the page so that they follow its light or dark scheme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from edgeship.benchmarks import rows
+from edgeship.benchmarks.checks import class_name, metric_of
+
+Json = Mapping[str, Any]
+INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
+SERIES = tuple(f"#04040{number}" for number in range(1, 7))
+PAGE = {INK: "currentColor", FAINT: "var(--faint)", LINE: "var(--line)"} | {
+    colour: f"var(--s{number})" for number, colour in enumerate(SERIES)
+}
+MARKERS = {"tflite": "o", "onnx": "s", "tfjs": "^"}
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "edgeship", "font.family": "sans-serif", "font.size": 9,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": LINE, "xtick.color": FAINT, "ytick.color": FAINT,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.6,
+    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "figure.facecolor": "none",
+    "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False, "axes.axisbelow": True,
+    "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+}  # fmt: skip
+WIDTH = 4.6  # inches: a phone shows it at about its own size
+CLASSES = 16
+
+
+@contextmanager
+def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
+    with rc_context(STYLE):
+        figure = Figure((WIDTH, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def _svg(figure: Figure, described: str) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, value in PAGE.items():
+        text = text.replace(colour, value)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{described}"', text, count=1)
+
+
+def all_plots(manifest: Json) -> list[str]:
+    """Every plot that the manifest has figures for."""
+    made = (
+        _against(manifest, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
+        _against(manifest, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
+        _parity(manifest),
+        *(_classes(manifest, item) for item in manifest["measurements"]),
+    )
+    return [plot for plot in made if plot]
+
+
+def _accuracy(item: Json) -> Json | None:
+    found = item["details"].get("accuracy") or {}
+    return found if all(found.get(key) is not None for key in ("value", "server", "low", "high")) else None
+
+
+def _against(manifest: Json, metric: str, label: str, form: Callable[[float], str]) -> str | None:
+    """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
+    points = []
+    for item in manifest["measurements"]:
+        found, (cost, _) = _accuracy(item), metric_of(item, metric)
+        if found and cost:
+            points.append((item["artifact"], cost, found))
+    if not points:
+        return None
+    variants = list(dict.fromkeys(name.partition("/")[2] for name, _, _ in points))
+    scale = 100 if points[0][2]["share"] else 1
+    with _figure(3.3) as (figure, axes):
+        server = points[0][2]["server"] * scale
+        axes.axhline(server, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="server model")
+        for name, cost, found in points:
+            family, _, variant = name.partition("/")
+            sign = 1 if found["higher_is_better"] else -1
+            ends = sorted((found["server"] - sign * found[key]) * scale for key in ("low", "high"))
+            colour, value = SERIES[variants.index(variant) % len(SERIES)], found["value"] * scale
+            axes.plot([cost, cost], ends, color=colour, linewidth=1.2, alpha=0.6)
+            axes.plot(cost, value, MARKERS[family], color=colour, markersize=8, fillstyle="none", markeredgewidth=1.8)
+        for number, variant in enumerate(variants):
+            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=variant)
+        for family in dict.fromkeys(name.partition("/")[0] for name, _, _ in points):
+            axes.plot([], [], MARKERS[family], color=INK, fillstyle="none", label=family)
+        _log_axis(axes, form, [cost for _, cost, _ in points])
+        axes.set(xlabel=label, ylabel=f"{points[0][2]['metric']}{' (%)' if scale == 100 else ''}")
+        axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}")
+        figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        return _svg(figure, f"accuracy against {label}")
+
+
+def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float]) -> None:
+    low, high = min(values) / 1.4, max(values) * 1.4
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    marks = [base * 10.0**power for power in range(-7, 12) for base in (1, 2, 5)]
+    inside = [mark for mark in marks if low <= mark <= high]
+    axes.set_xticks(inside if len(inside) <= 6 else inside[:: -(-len(inside) // 6)])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="minor", length=0)
+
+
+def _parity(manifest: Json) -> str | None:
+    """Signal to noise ratio of every output of every artifact."""
+    bars = []
+    for item in manifest["measurements"]:
+        for output, figures in (item["details"].get("parity") or {}).items():
+            if figures["sqnr_db"] is not None:
+                several = len(item["details"]["parity"]) > 1
+                bars.append((item["artifact"] + (f" {output}" if several else ""), figures["sqnr_db"]))
+    if not bars:
+        return None
+    with _figure(1.1 + 0.27 * len(bars)) as (figure, axes):
+        names, values = [name for name, _ in bars], [value for _, value in bars]
+        axes.barh(range(len(bars)), values, color=SERIES[0], height=0.55)
+        for position, value in enumerate(values):
+            axes.annotate(
+                f"{value:.0f}", (max(value, 0), position), (3, 0), textcoords="offset points", va="center", fontsize=8
+            )
+        axes.set_yticks(range(len(bars)), names)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(min(0, *values), max(values) * 1.12)
+        axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title="output parity")
+        return _svg(figure, "signal to quantization noise ratio of every output")
+
+
+def _classes(manifest: Json, item: Json) -> str | None:
+    """The drop of each class with its interval, worst first; classes that are significantly worse are filled."""
+    found = _accuracy(item)
+    lost = [row for row in (found or {}).get("per_class", []) if row["server"] != row["artifact"] or row["significant"]]
+    if not lost:
+        return None
+    shown = sorted(lost, key=lambda row: -row["drop"])[:CLASSES]
+    with _figure(1.2 + 0.25 * len(shown)) as (figure, axes):
+        axes.axvline(0, color=INK, linewidth=1)
+        for position, row in enumerate(shown):
+            colour = SERIES[1] if row["significant"] and row["drop"] > 0 else SERIES[0]
+            axes.plot([row["low"] * 100, row["high"] * 100], [position] * 2, color=colour, linewidth=1.4)
+            face = colour if row["significant"] else "none"
+            axes.plot(row["drop"] * 100, position, "o", color=colour, markerfacecolor=face, markersize=6)
+        labels = manifest.get("labels") or []
+        axes.set_yticks(range(len(shown)), [class_name(labels, row["class"])[:24] for row in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        more = f", the {len(shown)} worst of {len(lost)}" if len(lost) > len(shown) else ""
+        axes.set(xlabel="drop in points, 95 % interval (right is worse; filled: significant)")
+        axes.set_title(f"classes: {item['artifact']} on {item['runtime']}{more}")
+        return _svg(figure, f"per-class drops of {item['artifact']}")

@@ -1,0 +1,144 @@
+"""The report: one HTML file that needs nothing else, read top down: verdict, what decided it, figures, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeship.benchmarks import rows, samples
+from edgeship.benchmarks.checks import class_name
+from edgeship.benchmarks.table import title
+
+Json = Mapping[str, Any]
+FILE = "report/index.html"
+TEMPLATE = "report.html"
+PARITY = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement")
+
+
+def write_report(root: Path, manifest: Json) -> Path:
+    """Write `report/index.html` of a bundle (a draft of one), and return its path."""
+    target = root / FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render(root, manifest))
+    return target
+
+
+def render(root: Path, manifest: Json) -> str:
+    """The HTML; `root` is the bundle's folder, where the samples that flipped lie."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from edgeship.benchmarks import plots
+
+    folder = Path(__file__).parent
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    environment.filters["cell"] = lambda text: text.replace("[", "\u200b[")
+    return environment.get_template(TEMPLATE).render(
+        model=Path(manifest["server_model"]["path"]).name,
+        gate=manifest.get("gate") or {"verdict": "INCONCLUSIVE", "checks": [], "not_judged": []},
+        headline=headline(manifest),
+        title=title,
+        table=rows.build(manifest),
+        columns=rows.COLUMNS,
+        legend=rows.LEGEND,
+        plots=[Markup(plot) for plot in plots.all_plots(manifest)],
+        flips=flipped(manifest, samples.read(root)),
+        parity=_parity(manifest),
+        provenance=_provenance(manifest),
+        artifacts=_artifacts(manifest),
+        skipped=manifest.get("skipped", []),
+    )
+
+
+def headline(manifest: Json) -> str:
+    """One sentence under the verdict."""
+    gate = manifest.get("gate")
+    if not gate:
+        return "Nothing has been judged yet."
+    checks = gate["checks"]
+    count = {name: sum(check["verdict"] == name for check in checks) for name in ("PASS", "FAIL", "INCONCLUSIVE")}
+    judged = len({check["artifact"] for check in checks if check["artifact"]})
+    parts = [f"{judged} artifact{'s' if judged != 1 else ''} judged by {len(checks)} checks: {count['PASS']} passed"]
+    parts += [f"{count['FAIL']} failed"] if count["FAIL"] else []
+    parts += [f"{count['INCONCLUSIVE']} could not be decided"] if count["INCONCLUSIVE"] else []
+    parts += [f"{len(gate['not_judged'])} not judged"] if gate.get("not_judged") else []
+    return ", ".join(parts) + "."
+
+
+def flipped(manifest: Json, kept: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per measurement the flips that tell most, each with its picture where the sample was kept."""
+    from markupsafe import Markup
+
+    labels = manifest.get("labels") or []
+    groups = []
+    for item in manifest["measurements"]:
+        found = item["details"].get("accuracy") or {}
+        shown = []
+        for flip in samples.chosen(found.get("flips", [])):
+            kind, content = samples.picture(kept[flip["index"]]) if flip["index"] in kept else ("none", "")
+            names = {key: class_name(labels, flip[key]) for key in ("label", "server", "artifact")}
+            shown.append({**flip, **names, "kind": kind, "content": Markup(content) if kind == "curve" else content})
+            shown[-1]["worse"] = flip["server"] == flip["label"]
+            shown[-1]["better"] = flip["artifact"] == flip["label"]
+        if shown:
+            groups.append(
+                {"artifact": item["artifact"], "runtime": item["runtime"], "flips": shown, **_flip_counts(found)}
+            )
+    return groups
+
+
+def _flip_counts(found: Json) -> dict[str, Any]:
+    return {"total": found["flips_total"], "n": found["n"]}
+
+
+def _parity(manifest: Json) -> list[dict[str, Any]]:
+    table = []
+    for item in manifest["measurements"]:
+        for output, figures in (item["details"].get("parity") or {}).items():
+            cells = {name: _number(figures[name]) for name in PARITY}
+            table.append({"artifact": item["artifact"], "runtime": item["runtime"], "output": output, **cells})
+            table[-1]["reason"] = figures["reason"]
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}" if abs(value) >= 0.9 else f"{value:.3g}"
+
+
+def _provenance(manifest: Json) -> list[tuple[str, str]]:
+    server, data = manifest["server_model"], manifest.get("data") or {}
+    facts = [
+        (
+            "server model",
+            f"{server['path']} ({server.get('loader', '?')}, {server.get('parameters') or '?'} parameters)",
+        ),
+        ("its sha256", server["digest"]),
+    ]
+    for name in ("calibration", "evaluation"):
+        item = data.get(name)
+        facts.append(
+            (f"{name} data", f"{item['source']}, {item['samples']} samples, {item['digest']}" if item else "none")
+        )
+    facts.append(("made", f"{manifest.get('created', '?')} with edgeship {manifest.get('edgeship', '(this version)')}"))
+    facts.append(("machine", ", ".join(f"{key} {value}" for key, value in (manifest.get("machine") or {}).items())))
+    facts.append(
+        ("tools", ", ".join(f"{key} {value}" for key, value in (manifest.get("tools") or {}).items() if value))
+    )
+    return facts + [("note", note) for note in server.get("notes", [])]
+
+
+def _artifacts(manifest: Json) -> list[dict[str, str]]:
+    """What each artifact holds and how it came to be, in a line each."""
+    told = []
+    for item in manifest["artifacts"]:
+        receipt = item.get("receipt") or {}
+        share = receipt.get("int8_op_share")
+        holds = [f"{share:.0%} of ops in int8"] if share is not None else []
+        islands = receipt.get("float_islands") or []
+        holds += (
+            [f"float islands: {', '.join(islands[:6])}{', …' if len(islands) > 6 else ''}"] if islands and share else []
+        )
+        steps = " → ".join(step["name"] for step in item["steps"])
+        told.append({"id": item["id"], "path": item["path"], "steps": steps, "holds": "; ".join(holds)})
+    return told
