@@ -84,12 +84,16 @@ class Outputs:
         notes: list[str] = []
         for name, leaf in zip(wanted, flat, strict=True):
             if isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
-                raise InputError(f"output '{name}' is a {type(leaf).__name__}, which no device format expresses; make it dense")
+                raise InputError(
+                    f"output '{name}' is a {type(leaf).__name__}, which no device format expresses; make it dense"
+                )
             tensor = tf.convert_to_tensor(leaf)
             if tensor.dtype == tf.string:
                 notes.append(f"output '{name}' is text and left out")
                 continue
-            kept.append((name, tf.cast(tensor, tf.float32) if tensor.dtype.name in WIDE_OR_HALF else tf.identity(tensor)))
+            kept.append(
+                (name, tf.cast(tensor, tf.float32) if tensor.dtype.name in WIDE_OR_HALF else tf.identity(tensor))
+            )
         if not kept:
             raise InputError("the model has no numeric output; there is nothing to convert")
         names, renamed = server_names.canonical((name for name, _ in kept), self._taken, "_output")

@@ -123,7 +123,8 @@ def adapt(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
     else:
         tensors = server_names.leaves(structure)
         slots = tuple(
-            Slot(server_names.from_path(path, tensor.name), tuple(tensor.shape), _dtype(tensor.dtype)) for path, tensor in tensors
+            Slot(server_names.from_path(path, tensor.name), tuple(tensor.shape), _dtype(tensor.dtype))
+            for path, tensor in tensors
         )
 
         def call(feeds: Sequence[Any]) -> Any:
@@ -152,8 +153,7 @@ def _functional_inputs(model: Any) -> Any:
 
 
 def _flatten(model: Any) -> list[Any]:
-    seen = [layer for layer in model._flatten_layers(include_self=False)]
-    return seen
+    return list(model._flatten_layers(include_self=False))
 
 
 def _subclassed(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
@@ -210,7 +210,8 @@ def _shape_structure(value: Any) -> Any:
 def _output_names(model: Any, structure: Any) -> list[str]:
     """One wanted name per output: keys of a dict, else the functional model's own names, else output_0, output_1, ..."""
     found = server_names.leaves(structure)
-    own = list(getattr(model, "output_names", None) or []) if _functional_inputs(model) is not None else []
+    functional = getattr(model, "_functional", None) or model
+    own = list(getattr(functional, "output_names", None) or []) if _functional_inputs(model) is not None else []
     if len(own) != len(found):
         own = [f"output_{index}" for index in range(len(found))]
     return [server_names.from_path(path, own[index]) for index, (path, _) in enumerate(found)]

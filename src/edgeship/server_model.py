@@ -43,7 +43,9 @@ class ServerModel:
         except Exception as error:  # a model's own code can fail in any way while it is traced
             self.fixed_batch = own or 1
             self.function = self._fixed(specs, error)
-            notes.append(f"its code needs a fixed batch size: traced with {self.fixed_batch} ({' '.join(str(error).split())[:120]})")
+            notes.append(
+                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({' '.join(str(error).split())[:120]})"
+            )
         self.inputs = tuple(_batch(spec, self.fixed_batch) for spec in specs)
         made = self.function.structured_outputs
         self.outputs = tuple(_output_spec(name, made[name]) for name in self._outputs.names)
@@ -53,7 +55,9 @@ class ServerModel:
         try:
             return self.trace([_batch(spec, self.fixed_batch) for spec in specs])
         except Exception as error:  # see above; this one is the user's to solve
-            raise InputError(f"the model cannot be run as a graph ({type(cause).__name__}: {' '.join(str(cause).split())[:300]})") from error
+            raise InputError(
+                f"the model cannot be run as a graph ({type(cause).__name__}: {' '.join(str(cause).split())[:300]})"
+            ) from error
 
     def trace(self, specs: Sequence[TensorSpec]) -> Any:
         """A concrete function of the whole model for these input shapes: keyword tensors in, `{output name: tensor}` out."""
@@ -79,7 +83,10 @@ class ServerModel:
         """Outputs for arrays under the input names, batch axis first; a fixed batch size is met by repeating the last sample."""
         total = len(next(iter(feeds.values())))
         size = self.fixed_batch or batch_size
-        parts = [self._batch({name: array[start : start + size] for name, array in feeds.items()}) for start in range(0, total, size)]
+        parts = [
+            self._batch({name: array[start : start + size] for name, array in feeds.items()})
+            for start in range(0, total, size)
+        ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _batch(self, feeds: Mapping[str, Any]) -> Arrays:
@@ -87,7 +94,10 @@ class ServerModel:
 
         samples = len(next(iter(feeds.values())))
         missing = (self.fixed_batch or samples) - samples
-        padded = {name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) if missing else array for name, array in feeds.items()}
+        padded = {
+            name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) if missing else array
+            for name, array in feeds.items()
+        }
         made = self.function(**{spec.name: tf.constant(padded[spec.name], spec.dtype) for spec in self.inputs})
         return {name: np.asarray(made[name])[:samples] for name in self._outputs.names}
 
@@ -108,7 +118,9 @@ def _batch(spec: TensorSpec, size: int | None) -> TensorSpec:
 
 def _output_spec(name: str, tensor: Any) -> TensorSpec:
     if tensor.shape.rank is None:
-        raise InputError(f"output '{name}' has no known rank; give it a static rank with a Reshape at the end of the model")
+        raise InputError(
+            f"output '{name}' has no known rank; give it a static rank with a Reshape at the end of the model"
+        )
     return TensorSpec(name, tuple(tensor.shape.as_list()), tensor.dtype.name)
 
 
@@ -148,7 +160,9 @@ def describe(model: str, **options: Any) -> dict[str, Any]:
     return load(model, **options).describe()
 
 
-def predict_file(model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, **options: Any) -> dict[str, Any]:
+def predict_file(
+    model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, **options: Any
+) -> dict[str, Any]:
     """Run the server model on a data source and write one array per output name to `out_npz` (whole or not at all).
 
     Returns `{"samples", "outputs"}`.

@@ -58,15 +58,23 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise InputError(f"{path}: a SavedModel without a signature; save it again with tf.saved_model.save(..., signatures=...)")
-    raise InputError(f"{path}: several signatures and none is serving_default; choose one with --signature: {', '.join(sorted(names))}")
+        raise InputError(
+            f"{path}: a SavedModel without a signature; save it again with tf.saved_model.save(..., signatures=...)"
+        )
+    raise InputError(
+        f"{path}: several signatures and none is serving_default; choose one with --signature: {', '.join(sorted(names))}"
+    )
 
 
 def _explained(path: Path, error: Exception) -> InputError:
     text = " ".join(str(error).split())
     if match := re.search(r"Op type not registered '(\w+)'", text):
-        return InputError(f"{path}: needs the custom op '{match.group(1)}', which plain TensorFlow does not have; export it without that op")
-    return InputError(f"{path}: TensorFlow cannot load this SavedModel ({type(error).__name__}: {text[:200]}); is the folder complete?")
+        return InputError(
+            f"{path}: needs the custom op '{match.group(1)}', which plain TensorFlow does not have; export it without that op"
+        )
+    return InputError(
+        f"{path}: TensorFlow cannot load this SavedModel ({type(error).__name__}: {text[:200]}); is the folder complete?"
+    )
 
 
 def _tf2(path: Path, tags: list[str], signature: str | None) -> Adapter:
@@ -98,9 +106,13 @@ def _tf2(path: Path, tags: list[str], signature: str | None) -> Adapter:
 
 def _slot(path: Path, name: str, spec: Any) -> Slot:
     if not hasattr(spec, "shape") or not hasattr(spec, "dtype"):
-        raise InputError(f"{path}: input '{name}' is a {type(spec).__name__}, not a dense tensor; no device format takes it")
+        raise InputError(
+            f"{path}: input '{name}' is a {type(spec).__name__}, not a dense tensor; no device format takes it"
+        )
     if spec.shape.rank is None:
-        raise InputError(f"{path}: input '{name}' has no known rank; save it with an input signature that states its shape")
+        raise InputError(
+            f"{path}: input '{name}' has no known rank; save it with an input signature that states its shape"
+        )
     return Slot(name, tuple(spec.shape.as_list()), spec.dtype.name)
 
 
@@ -113,7 +125,11 @@ def _without_signature(path: Path, loaded: Any) -> Adapter:
     ]
     for trace in usable:
         arguments, keywords = trace.structured_input_signature
-        specs = [(where, spec) for where, spec in server_names.leaves([list(arguments), keywords]) if isinstance(spec, _tensor_spec())]
+        specs = [
+            (where, spec)
+            for where, spec in server_names.leaves([list(arguments), keywords])
+            if isinstance(spec, _tensor_spec())
+        ]
         others = [spec for _, spec in server_names.leaves(list(arguments)) if not isinstance(spec, _tensor_spec())]
         if specs and not any(item is True for item in others):
             slots = tuple(_slot(path, spec.name or f"input_{index}", spec) for index, (_, spec) in enumerate(specs))
@@ -122,12 +138,16 @@ def _without_signature(path: Path, loaded: Any) -> Adapter:
                 loaded,
                 slots,
                 lambda feeds, a=arguments, k=keywords: _call(loaded, a, k, feeds),
-                lambda made: [server_names.from_path(step, f"output_{i}") for i, (step, _) in enumerate(server_names.leaves(made))],
+                lambda made: [
+                    server_names.from_path(step, f"output_{i}") for i, (step, _) in enumerate(server_names.leaves(made))
+                ],
                 (),
                 tuple(trace.variables),
                 ("no signature in the SavedModel: its __call__ is used",),
             )
-    raise InputError(f"{path}: a SavedModel without a signature; save it again with tf.saved_model.save(..., signatures=...)")
+    raise InputError(
+        f"{path}: a SavedModel without a signature; save it again with tf.saved_model.save(..., signatures=...)"
+    )
 
 
 def _tensor_spec() -> Any:
@@ -165,7 +185,9 @@ def _tf1(path: Path, tags: list[str], name: str) -> Adapter:
     def element(key: str, side: Any) -> Any:
         return whole.graph.as_graph_element(side[key].name)
 
-    pruned = whole.prune([element(key, signature.inputs) for key in inputs], [element(key, signature.outputs) for key in outputs])
+    pruned = whole.prune(
+        [element(key, signature.inputs) for key in inputs], [element(key, signature.outputs) for key in outputs]
+    )
     weights = [node.attr["value"].tensor for node in frozen.node if node.op == "Const"]
     return Adapter(
         "saved_model",

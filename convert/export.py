@@ -1,0 +1,179 @@
+"""One SavedModel with a named signature and a dynamic batch axis, from which every format is converted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import server_model
+from edgeship.convert import files, probe
+from edgeship.errors import CheckError, InputError
+from edgeship.server_model import ServerModel
+from edgeship.types import TensorSpec, to_json
+
+SIGNATURE = "serving_default"
+SIDECAR = "edgeship.json"
+UNROLLED = "unrolled"
+TOLERANCE = 1e-4
+# Longer sequences make graphs that converters take minutes for.
+UNROLL_AT_MOST = 256
+
+
+def run(
+    model: str,
+    out: str,
+    custom_objects: str | None = None,
+    signature: str | None = None,
+    allow_unsafe: bool = False,
+    static_batch: int | None = None,
+) -> dict[str, Any]:
+    """Write the SavedModel to the folder `out` (whole or not at all) and prove it against the loaded model.
+
+    Returns `{"inputs", "outputs", "parameters", "loader", "notes", "layers", "weights"}`, which also lies in the folder as
+    `edgeship.json`: converters and receipts read the canonical names and their order there. `static_batch` fixes the batch
+    axis. Raises InputError for models that cannot be loaded or run, CheckError where the export answers differently.
+    """
+    server = server_model.load(model, custom_objects=custom_objects, signature=signature, allow_unsafe=allow_unsafe)
+    inputs = tuple(_fixed(spec, static_batch or server.fixed_batch) for spec in server.inputs)
+    notes = list(server.notes)
+    with files.folder(Path(out)) as made:
+        concrete = server.function if inputs == server.inputs else server.trace(inputs)
+        _write(server, concrete, made)
+        notes += _prove(server, inputs, made)
+        summary = {**_summary(server, concrete, inputs), "notes": notes}
+        (made / SIDECAR).write_text(json.dumps(summary, indent=1))
+        _write_unrolled(server, inputs, made / UNROLLED, summary)
+    return summary
+
+
+def read_summary(saved_model: Path) -> dict[str, Any]:
+    """What `run` returned for that folder. Raises InputError where it is not one of its exports."""
+    try:
+        summary: dict[str, Any] = json.loads((saved_model / SIDECAR).read_text())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{saved_model}: not an export of edgeship (no {SIDECAR}); run edgeship.convert.export first"
+        ) from error
+    return summary
+
+
+def _fixed(spec: TensorSpec, batch: int | None) -> TensorSpec:
+    return TensorSpec(spec.name, (batch, *spec.shape[1:]), spec.dtype) if spec.shape else spec
+
+
+def _write(server: ServerModel, concrete: Any, folder: Path) -> None:
+    import tensorflow as tf
+
+    if server.loader == "keras":
+        import keras
+
+        archive = keras.export.ExportArchive()
+        archive.track(server.adapter.model)
+        archive.add_endpoint(SIGNATURE, concrete.edgeship_function)
+        archive.write_out(str(folder), verbose=False)
+        return
+    module = tf.Module()
+    module.model, module.serve = server.adapter.model, concrete.edgeship_function
+    # Variables that the model's own tracking misses are still the function's.
+    module.used = list(concrete.graph.variables)
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+
+
+def _prove(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path) -> list[str]:
+    """Run the export on a random probe beside the loaded model. Returns notes; raises CheckError on a difference."""
+    import tensorflow as tf
+
+    function = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
+    feeds, expected = _answered(server, inputs)
+    again = server.eager(feeds)
+    steady = {name: value for name, value in expected.items() if np.array_equal(value, again[name], equal_nan=True)}
+    notes = [
+        f"output '{name}' is random: it differs between two runs of the server model"
+        for name in expected
+        if name not in steady
+    ]
+    found = {
+        name: np.asarray(value)
+        for name, value in function(**{key: tf.constant(value) for key, value in feeds.items()}).items()
+    }
+    probe.difference(steady, found, TOLERANCE, "the exported SavedModel")
+    if broken := [name for name, value in expected.items() if np.isnan(np.asarray(value, np.float64)).all()]:
+        raise CheckError(f"the server model itself answers NaN at output '{broken[0]}': its weights are broken")
+    return notes
+
+
+def _answered(server: ServerModel, inputs: Sequence[TensorSpec]) -> tuple[probe.Arrays, probe.Arrays]:
+    """The first probe that the model takes, and its answer, computed outside any graph of ours."""
+    failure: Exception | None = None
+    for feeds in probe.probes(inputs, samples=2):
+        try:
+            return feeds, server.eager(feeds)
+        except InputError:
+            raise
+        except Exception as error:  # a model's own code can fail in any way on a size it does not take
+            failure = error
+    raise InputError(
+        f"the model cannot be run on a random input ({type(failure).__name__}: {' '.join(str(failure).split())[:300]})"
+    )
+
+
+def _summary(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -> dict[str, Any]:
+    made = concrete.structured_outputs
+    outputs = [TensorSpec(spec.name, tuple(made[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs]
+    used = list(concrete.graph.variables) or list(server.adapter.weights)
+    sizes = [[int(size) for size in weight.shape] for weight in used]
+    kernels = [int(np.prod(shape)) for shape in sizes if len(shape) >= 2]
+    return {
+        "inputs": to_json(tuple(inputs)),
+        "outputs": to_json(tuple(outputs)),
+        "parameters": server.parameters,
+        "loader": server.loader,
+        "layers": list(server.layers),
+        "weights": {
+            "variables": len(sizes),
+            "elements": sum(int(np.prod(shape)) for shape in sizes),
+            "kernels": kernels,
+        },
+    }
+
+
+def _write_unrolled(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path, summary: dict[str, Any]) -> None:
+    """The same model with its recurrent layers unrolled in time, for converters that cannot express their loops."""
+    layers = [layer for layer in _recurrent(server) if not layer.unroll]
+    if not layers or any(not 0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
+        return
+    kept = [
+        {name: getattr(layer, name) for name in ("unroll", "_could_use_gpu_kernel") if hasattr(layer, name)}
+        for layer in layers
+    ]
+    try:
+        for layer, state in zip(layers, kept, strict=True):
+            for name in state:
+                setattr(layer, name, name == "unroll")
+        _write(server, server.trace(inputs), folder)
+        _prove(server, inputs, folder)
+        (folder / SIDECAR).write_text(json.dumps(summary))
+    finally:
+        for layer, state in zip(layers, kept, strict=True):
+            for name, value in state.items():
+                setattr(layer, name, value)
+
+
+def _recurrent(server: ServerModel) -> list[Any]:
+    model = server.adapter.model
+    layers = model._flatten_layers() if server.loader != "saved_model" else []
+    return [layer for layer in layers if hasattr(layer, "unroll") and hasattr(layer, "cell")]
+
+
+def _steps(layer: Any) -> int:
+    """The number of time steps a recurrent layer was built for, 0 where that is dynamic or unknown."""
+    shapes = getattr(layer, "_build_shapes_dict", None) or {}
+    shape = next(iter(shapes.values()), None) or getattr(layer, "_build_input_shape", None)
+    if shape is None and getattr(layer, "input_spec", None):
+        specs = layer.input_spec if isinstance(layer.input_spec, list) else [layer.input_spec]
+        shape = specs[0].shape
+    return int(shape[1]) if shape is not None and len(shape) > 1 and isinstance(shape[1], int) else 0

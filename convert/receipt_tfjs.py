@@ -1,0 +1,106 @@
+"""What a TF.js graph model really holds, read from its model.json and weight shards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.convert.receipt_weights import Weights
+from edgeship.errors import InputError
+
+VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
+TYPES = {
+    "DT_FLOAT": "float32",
+    "DT_INT32": "int32",
+    "DT_INT64": "int32",
+    "DT_UINT8": "int32",
+    "DT_INT8": "int32",
+    "DT_BOOL": "bool",
+}
+SIZES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2, "complex64": 8, "string": 0}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The receipt of a TF.js folder (or its model.json). Raises InputError where files are missing, cut or of another kind."""
+    file = path / "model.json" if path.is_dir() else path
+    try:
+        model = json.loads(file.read_text())
+        topology, signature = model["modelTopology"], model["signature"]
+        graph = topology["node"]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{file}: no such file; a TF.js model is a folder with model.json and its weight files"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: not a TF.js graph model, or a damaged one") from error
+    functions = [
+        node for function in topology.get("library", {}).get("function", []) for node in function.get("nodeDef", [])
+    ]
+    nodes = [*graph, *functions]
+    return {
+        "inputs": [_spec(name, item) for name, item in signature["inputs"].items()],
+        "outputs": [_spec(name, item) for name, item in signature["outputs"].items()],
+        "ops": dict(
+            Counter(node["op"] for node in nodes if node["op"] not in ("Const", "Placeholder", "NoOp")).most_common()
+        ),
+        "op_versions": {},
+        "flex_ops": [],
+        "custom_ops": [],
+        "variable_ops": sorted({node["op"] for node in nodes if node["op"] in VARIABLE_OPS}),
+        "int8_op_share": 0.0,
+        "hybrid_op_share": 0.0,
+        "float_islands": [],
+        "weights": _weights(file, model.get("weightsManifest", [])).summary(),
+        "min_runtime": None,
+        "opset": None,
+        "converter": model.get("convertedBy"),
+        "control_flow": any(
+            node["op"] in ("Enter", "While", "StatelessWhile", "If", "StatelessIf", "Switch") for node in nodes
+        ),
+    }
+
+
+def _spec(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    sizes = [int(dim.get("size", 0)) for dim in item.get("tensorShape", {}).get("dim", [])]
+    return {
+        "name": name,
+        "shape": [None if size < 0 else size for size in sizes],
+        "dtype": TYPES.get(item["dtype"], item["dtype"]),
+        "quantization": None,
+    }
+
+
+def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:
+    weights = Weights()
+    for group in manifest:
+        try:
+            data = b"".join((file.parent / name).read_bytes() for name in group["paths"])
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{file}: its weight file {Path(str(error.filename)).name} is missing; copy the whole folder"
+            ) from error
+        offset = 0
+        for entry in group["weights"]:
+            stored = entry.get("quantization", {}).get("dtype", entry["dtype"])
+            size = int(np.prod(entry["shape"])) * SIZES.get(stored, 4)
+            if offset + size > len(data):
+                raise InputError(
+                    f"{file}: its weight files end in the middle of '{entry['name']}'; copy the whole folder again"
+                )
+            if stored == "string":
+                continue
+            values = np.frombuffer(data[offset : offset + size], "?" if stored == "bool" else stored)
+            zero = 0
+            if "scale" in entry.get("quantization", {}):
+                zero = (
+                    round(-entry["quantization"]["min"] / entry["quantization"]["scale"])
+                    if entry["quantization"]["scale"]
+                    else 0
+                )
+            weights.add(entry["name"], list(entry["shape"]), stored, size, values, zero)
+            offset += size
+    return weights

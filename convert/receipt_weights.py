@@ -1,0 +1,42 @@
+"""The constants of an artifact: how many numbers, which dtypes, which share of zeros."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+# Smaller constants are shapes, axes and biases: not listed one by one.
+LISTED_FROM = 64
+
+
+@dataclass
+class Weights:
+    """Collects constants; `summary` is the part of a receipt about them."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    dtypes: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: int = 0) -> None:
+        """One constant of `size` bytes; `values` (or None where they cannot be read) give its share of zeros, `zero` its zero point."""
+        elements = int(np.prod(shape))
+        self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
+        sparsity = round(float(np.mean(np.asarray(values) == zero)), 4) if values is not None and elements else None
+        self.rows.append(
+            {"name": name, "shape": shape, "dtype": dtype, "bytes": size, "elements": elements, "sparsity": sparsity}
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """`{"count", "elements", "bytes", "dtypes", "sparsity", "tensors"}`: tensors are the larger ones, the largest first."""
+        listed = sorted((row for row in self.rows if row["elements"] >= LISTED_FROM), key=lambda row: -row["elements"])
+        known = [row for row in listed if row["sparsity"] is not None]
+        total = sum(row["elements"] for row in known)
+        return {
+            "count": len(self.rows),
+            "elements": sum(row["elements"] for row in self.rows),
+            "bytes": sum(row["bytes"] for row in self.rows),
+            "dtypes": dict(sorted(self.dtypes.items(), key=lambda item: -item[1])),
+            "sparsity": round(sum(row["sparsity"] * row["elements"] for row in known) / total, 4) if total else None,
+            "tensors": listed,
+        }

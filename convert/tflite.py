@@ -1,0 +1,125 @@
+"""SavedModel -> .tflite in float32, without Flex ops unless asked for, under the canonical names in their order."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeship.convert import blame, export, files, tflite_rename
+from edgeship.errors import InputError
+from edgeship.types import TensorSpec
+
+HINT = "Replace it by ops that the format has, or allow TensorFlow's own kernels in the file with --allow-flex (needs a larger runtime)"
+LISTS = "TensorList"
+
+
+def run(saved_model: str, out_file: str, allow_flex: bool = False) -> dict[str, Any]:
+    """Write the float32 `.tflite` (whole or not at all). Returns `{"tools", "notes"}`.
+
+    A loop over time with a dynamic batch axis cannot be expressed without Flex ops; recurrent layers are then unrolled,
+    and where they cannot be, the batch axis is fixed at 1, which a note says. Raises InputError naming op and layer.
+    """
+    import tensorflow as tf
+
+    source = Path(saved_model)
+    summary = export.read_summary(source)
+    content, notes = _convert(source, summary, allow_flex)
+    content = tflite_rename.rename(content, _names(summary["inputs"]), _names(summary["outputs"]))
+    files.write(Path(out_file), content)
+    return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
+
+
+def _names(specs: Sequence[dict[str, Any]]) -> list[str]:
+    return [spec["name"] for spec in specs]
+
+
+def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[bytes, list[str]]:
+    try:
+        return _once(source, False), []
+    except _Unsupported as error:
+        failure = error
+    unrolled = source / export.UNROLLED
+    if failure.lists and unrolled.is_dir():
+        try:
+            return _once(unrolled, False), [
+                "recurrent layers are unrolled in time: TFLite has no loop with a dynamic batch axis"
+            ]
+        except _Unsupported as error:
+            failure = error if not error.lists else failure
+    if failure.lists and not allow_flex:
+        with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
+            try:
+                return _once(_static(source, summary, Path(folder) / "model"), False), [
+                    "the batch axis is fixed at 1: TFLite has no loop over a dynamic time axis with a dynamic batch axis"
+                ]
+            except _Unsupported as error:
+                failure = error
+    if allow_flex:
+        try:
+            return _once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
+        except _Unsupported as error:
+            failure = error
+    raise failure.explained(source, summary)
+
+
+class _Unsupported(Exception):
+    """The converter's refusal: its text and the ops that it names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        listed = re.findall(r"(?:TF Select|Flex|Custom) ops: ([\w, ]+)", text)
+        named = [op for line in listed for op in line.replace(" ", "").split(",")]
+        self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(named or re.findall(r"'tf\.(\w+)' op", text))]
+        self.lists = LISTS in text
+
+    def explained(self, source: Path, summary: dict[str, Any]) -> InputError:
+        ops = [op for op in self.ops if op]
+        if ops:
+            return blame.unsupported(source, ops, summary["layers"], "TFLite", HINT)
+        return InputError(f"TFLite's converter refuses the model: {blame.summary(self)}")
+
+
+def _once(source: Path, flex: bool) -> bytes:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
+    if flex:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        converter._experimental_lower_tensor_list_ops = False
+    try:
+        content: bytes = converter.convert()
+    except Exception as error:  # ConverterError, but also ValueError and RuntimeError from the graph's own checks
+        raise _Unsupported(str(error)) from error
+    return content
+
+
+def _static(source: Path, summary: dict[str, Any], folder: Path) -> Path:
+    """The same SavedModel with its variables frozen and its batch axis fixed at 1, so that shapes inside become static."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    loaded = tf.saved_model.load(str(source))  # keeps the variables alive that the function only refers to
+    inner = loaded.signatures[export.SIGNATURE]
+    frozen = convert_variables_to_constants_v2(inner, lower_control_flow=False)
+    graph = frozen.graph.as_graph_def()
+    outputs = [tensor.name for tensor in frozen.outputs]
+    names = sorted(inner.structured_outputs)
+    placeholders = {tensor.name: tensor.name.split(":")[0] for tensor in frozen.inputs}
+
+    def serve(**feeds: Any) -> dict[str, Any]:
+        tensors = tf.import_graph_def(graph, {old: feeds[new] for old, new in placeholders.items()}, outputs, name="")
+        return dict(zip(names, tensors, strict=True))
+
+    specs = [TensorSpec.from_json(item) for item in summary["inputs"]]
+    tensors = {
+        spec.name: tf.TensorSpec((1, *spec.shape[1:]) if spec.shape else (), spec.dtype, name=spec.name)
+        for spec in specs
+    }
+    module = tf.Module()
+    module.serve = tf.function(serve, autograph=False)
+    concrete = module.serve.get_concrete_function(**tensors)
+    tf.saved_model.save(module, str(folder), signatures={export.SIGNATURE: concrete})
+    return folder

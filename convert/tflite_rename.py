@@ -1,0 +1,62 @@
+"""Give a `.tflite` the canonical input and output names, and put both in the canonical order, also for access by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgeship.errors import CheckError
+
+SIGNATURE = "serving_default"
+
+
+def rename(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """The same model with tensors, signature and the order of inputs and outputs as given.
+
+    Raises CheckError where the signature does not hold exactly these names.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    signature = next((item for item in model.signatureDefs or [] if _text(item.signatureKey) == SIGNATURE), None)
+    if signature is None:
+        raise CheckError("the converted .tflite has no signature 'serving_default'")
+    graph = model.subgraphs[signature.subgraphIndex]
+    for side, wanted in (("inputs", inputs), ("outputs", outputs)):
+        found = {_text(item.name): item for item in getattr(signature, side)}
+        if set(found) != set(wanted):
+            raise CheckError(f"the converted .tflite has {side} {sorted(found)}, the model has {sorted(wanted)}")
+        ordered = [found[name] for name in wanted]
+        setattr(signature, side, ordered)
+        setattr(graph, side, [item.tensorIndex for item in ordered])
+    _name_tensors(graph, signature)
+    return _pack(model)
+
+
+def _name_tensors(graph: Any, signature: Any) -> None:
+    """Canonical names for the border tensors; a tensor inside that has one of them is renamed, so that names stay unique."""
+    border = {item.tensorIndex: _text(item.name) for item in reversed([*signature.inputs, *signature.outputs])}
+    for index, tensor in enumerate(graph.tensors):
+        if index in border:
+            tensor.name = border[index].encode()
+        elif _text(tensor.name) in border.values():
+            tensor.name = f"{_text(tensor.name)}/inner_{index}".encode()
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _pack(model: Any) -> bytes:
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):
+        """Aligns byte vectors to 16 as the schema asks of weight buffers; the generated Python code leaves that out."""
+
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803 - flatbuffers' own names
+            offset: int = super().StartVector(elemSize, numElems, max(alignment, 16) if elemSize == 1 else alignment)
+            return offset
+
+    builder = Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

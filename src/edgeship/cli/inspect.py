@@ -1,0 +1,83 @@
+"""`edgeship inspect ARTIFACT`: what a model file really holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("inspect")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--json", "json_file", metavar="FILE", help="Write the receipt as JSON to FILE (- for standard output).")
+def inspect(artifact: Path, json_file: str | None) -> None:
+    """Open ARTIFACT (.tflite, .onnx, a TF.js folder, or a bundle) and show inputs, outputs, ops, weights and precision."""
+    import json
+    import sys
+
+    found = receipts(artifact)
+    if json_file:
+        text = json.dumps({"schema": 1, "artifacts": found}, indent=1)
+        if json_file == "-":
+            sys.stdout.write(text + "\n")
+            return
+        from edgeship.errors import InputError
+
+        try:
+            Path(json_file).write_text(text + "\n")
+        except OSError as error:
+            raise InputError(f"--json {json_file}: cannot be written ({error.strerror})") from error
+    for name, receipt in found.items():
+        click.echo("\n".join(lines(name, receipt)))
+
+
+def receipts(path: Path) -> dict[str, dict[str, Any]]:
+    """The receipt of an artifact, or of every artifact of a bundle, by name."""
+    import json
+
+    from edgeship.convert import receipt
+    from edgeship.errors import InputError
+
+    manifest = path / "manifest.json"
+    if not manifest.is_file():
+        return {path.name: receipt.read(path)}
+    try:
+        listed = json.loads(manifest.read_text())["artifacts"]
+        return {item["id"]: receipt.read(path / item["path"], item["format"]) for item in listed}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{manifest}: not the manifest of a bundle ({error})") from error
+
+
+def lines(name: str, receipt: dict[str, Any]) -> list[str]:
+    """A receipt for people."""
+    weights = receipt["weights"]
+    size = ", ".join(f"{count:,} {dtype}" for dtype, count in weights["dtypes"].items())
+    shown = [f"{name}  ({receipt['format']})"]
+    shown += [f"  {side[:-1]:<8} {_spec(spec)}" for side in ("inputs", "outputs") for spec in receipt[side]]
+    shown.append(f"  batch    {'dynamic' if receipt['dynamic_batch'] else 'fixed'}")
+    shown.append(f"  ops      {', '.join(f'{count} {op}' for op, count in receipt['ops'].items())}")
+    shown.append(f"  weights  {weights['elements']:,} numbers in {weights['bytes']:,} bytes: {size}")
+    if weights["sparsity"] is not None:
+        shown.append(f"  zeros    {weights['sparsity']:.1%} of the weights")
+    if receipt["int8_op_share"]:
+        shown.append(f"  int8     {receipt['int8_op_share']:.0%} of the ops that compute")
+        shown += [f"  float    {island}" for island in receipt["float_islands"]]
+    elif receipt["hybrid_op_share"]:
+        shown.append(f"  hybrid   {receipt['hybrid_op_share']:.0%} of the ops take 8-bit weights and float data")
+    needs = {"runtime": receipt["min_runtime"], "opset": receipt["opset"], "IR": receipt.get("ir_version")}
+    if any(needs.values()):
+        shown.append(f"  needs    {', '.join(f'{key} {value}' for key, value in needs.items() if value)}")
+    for key in ("flex_ops", "custom_ops", "variable_ops"):
+        if receipt[key]:
+            shown.append(f"  {key.replace('_', ' ')}: {', '.join(receipt[key])}")
+    return shown
+
+
+def _spec(spec: dict[str, Any]) -> str:
+    shape = "x".join("?" if size is None else str(size) for size in spec["shape"]) or "scalar"
+    quantization = spec["quantization"]
+    affine = (
+        f", scale {quantization['scale'][0]:.6g}, zero point {quantization['zero_point'][0]}" if quantization else ""
+    )
+    return f"{spec['name']}: {shape} {spec['dtype']}{affine}"
