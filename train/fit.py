@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -44,15 +41,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the curve, tells the progress, and ends this process when its parent has gone."""
+    """Keeps the curve and tells the progress."""
 
-    def __init__(self, tell: Callable[..., None], steps: int, staging: Path) -> None:
+    def __init__(self, tell: Callable[..., None], steps: int) -> None:
         super().__init__()
         self.curve: list[dict[str, float]] = []
-        self._tell, self._steps, self._staging = tell, steps, staging
+        self._tell, self._steps = tell, steps
         self._done = 0
         self._told = self._epoch_start = time.perf_counter()
-        self._parent = os.getppid()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the epoch's clock."""
@@ -64,9 +60,6 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         if time.perf_counter() - self._told > TOLD_EVERY:
             self._told = time.perf_counter()
             self._tell(event="batch", done=self._done, total=self._steps)
-        if os.getppid() != self._parent:
-            shutil.rmtree(self._staging, ignore_errors=True)
-            os._exit(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record the epoch: training figures are running means while the weights changed, validation is at its end."""
@@ -92,7 +85,6 @@ def fit(
     augment: Augment | None,
     seed: int,
     tell: Callable[..., None],
-    staging: Path,
 ) -> list[dict[str, float]]:
     """Train the model in place with cross-entropy; returns the training curve, one entry per epoch."""
     batches = Batches(train, schedule.batch, augment, seed)
@@ -104,7 +96,7 @@ def fit(
     model.compile(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
     )
-    recorder = Recorder(tell, steps, staging)
+    recorder = Recorder(tell, steps)
     model.fit(
         batches,
         epochs=schedule.epochs,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+FILE = "progress.jsonl"  # in the folder that the results are written to
 INTERVAL = 0.2  # seconds between two looks at the file
 
 Event = dict[str, Any]

@@ -32,20 +32,18 @@ def train(
     with (
         _staging(out) as folder,
         progress.displayed() as show,
-        progress.following(folder / "progress.jsonl", show),
+        progress.following(folder / progress.FILE, show),
         FunctionProcess("train", env={"TF_ENABLE_ONEDNN_OPTS": "1"}) as child,
     ):
-        (folder / "files").mkdir()
         card: dict[str, Any] = child.call(
             "edgeship.train.trainer:run",
             task=task,
-            staging=str(folder / "files"),
+            staging=str(folder),
             seed=seed,
             epochs=epochs,
             data_dir=str(data_dir) if data_dir else None,
-            told=str(folder / "progress.jsonl"),
         )
-        put_in_place(folder / "files", out)
+        put_in_place(folder, out)
     return card
 
 
@@ -60,12 +58,13 @@ def put_in_place(source: Path, out: Path) -> None:
 
 @contextlib.contextmanager
 def _staging(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, made before any work is done so that a place that cannot be written is known at once."""
+    """A folder in `out`, or in the nearest folder above it that exists (a move must not cross file systems).
+
+    Made before any work is done, so that a place that cannot be written is known at once.
+    """
     try:
-        if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
-            raise InputError(f"{out}: not a folder that can be written; give another with --out")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+        place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        made = tempfile.TemporaryDirectory(prefix=".training-", dir=place)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); give another folder with --out") from error
     with made as folder:

@@ -18,11 +18,15 @@ Augment = Callable[[Array, np.random.Generator], Array]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Adam; the learning rate rises linearly over `warmup` of all steps to `peak`, then falls to 0 along a cosine."""
+    """Adam; the learning rate rises linearly over `warmup` of all steps to `peak`, then falls to 0 along a cosine.
+
+    On a training set so large that `epochs` would show more than `most` samples, there are fewer epochs.
+    """
 
     epochs: int
     batch: int
     peak: float
+    most: int = 10**9
     warmup: float = 0.25
 
 
@@ -53,7 +57,7 @@ TASKS = {
             title="which of ten garments a 28x28 grey image shows",
             load=fashion_mnist.load,
             build=models.image_classifier,
-            schedule=Schedule(epochs=6, batch=64, peak=3e-3),
+            schedule=Schedule(epochs=6, batch=64, peak=3e-3, most=240_000),
             augment=mirror,
         ),
         Task(
@@ -68,8 +72,8 @@ TASKS = {
 
 
 def planned(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
-    """The schedule with the number of epochs asked for, or its own."""
-    return replace(schedule, epochs=epochs) if epochs else schedule
+    """The schedule with the number of epochs asked for, or its own for a training set of this size."""
+    return replace(schedule, epochs=epochs or max(1, min(schedule.epochs, round(schedule.most / samples))))
 
 
 def get(name: str) -> Task:

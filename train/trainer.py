@@ -6,7 +6,10 @@ import functools
 import json
 import os
 import platform
+import shutil
+import threading
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,71 +17,95 @@ from typing import Any
 import numpy as np
 
 from edgeship import digest
+from edgeship.errors import InputError
 from edgeship.train import card, progress, tasks
 from edgeship.train.dataset import Array, Split, TaskData
 
+WATCH_EVERY = 0.5  # seconds
 TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
-def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int | None, told: str) -> dict[str, Any]:
+def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int | None) -> dict[str, Any]:
     """Train `task`, write all its files into the folder `staging`; returns the model card.
 
-    `epochs` replaces the task's own number. Progress goes to the file `told` (edgeship.train.progress). The seed
-    governs initial weights, order and augmentation; the splits have a fixed seed of their own, so that models
-    trained with other seeds can be compared. Raises InputError where the data cannot be used.
+    `epochs` replaces the task's own number. Progress goes to a file beside the results. The seed governs initial
+    weights, order and augmentation; the splits have a fixed seed of their own, so that models can be compared.
+    Raises InputError where the data cannot be used or the files cannot be written.
     """
-    started, folder, tell = time.perf_counter(), Path(staging), functools.partial(progress.tell, Path(told))
+    started, folder = time.perf_counter(), Path(staging)
+    tell = functools.partial(progress.tell, folder / progress.FILE)
+    threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)
-    train = data.splits["train"]
-    tell(
-        event="stage",
-        text=f"{data.name} ({data.source}): {len(train.inputs):,} training samples, {len(data.labels)} classes",
-    )
+    samples = len(data.splits["train"].inputs)
+    tell(event="stage", text=f"{data.name} ({data.source}): {samples:,} training samples, {len(data.labels)} classes")
+    schedule = tasks.planned(entry.schedule, samples, epochs)
+    model, record = trained(entry, data, schedule, seed, tell)
+    tell(event="stage", text="evaluating the saved model")
+    try:
+        facts, scores = saved(folder, model, data)
+        record["seconds"]["total"] = time.perf_counter() - started
+        made = card.build(task=entry, data=data, schedule=schedule, seed=seed, model=facts, scores=scores, **record)
+        return write_card(folder, made)
+    except OSError as error:
+        raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
+
+def trained(
+    task: tasks.Task, data: TaskData, schedule: tasks.Schedule, seed: int, tell: Callable[..., None]
+) -> tuple[Any, dict[str, Any]]:
+    """A trained model, and what the card says about its training."""
     import keras
 
     from edgeship.train.fit import fit
 
     keras.utils.set_random_seed(seed)
-    schedule = tasks.planned(entry.schedule, len(train.inputs), epochs)
-    model = entry.build(train, len(data.labels))
+    model = task.build(data.splits["train"], len(data.labels))
     clock, cpu = time.perf_counter(), time.process_time()
     curve = fit(
         model,
-        train=train,
+        train=data.splits["train"],
         validation=data.splits["validation"],
         schedule=schedule,
-        augment=entry.augment,
+        augment=task.augment,
         seed=seed,
         tell=tell,
-        staging=folder,
     )
-    seconds = {"training": time.perf_counter() - clock, "training_cpu": time.process_time() - cpu}
+    return model, {
+        "curve": curve,
+        "seconds": {"training": time.perf_counter() - clock, "training_cpu": time.process_time() - cpu},
+        "tools": tool_versions(),
+        "machine": {"system": f"{platform.system()} {platform.machine()}", "cpus": os.cpu_count() or 0},
+    }
 
-    tell(event="stage", text="evaluating the saved model")
+
+def saved(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Write the model and the data files; returns facts about the model and its scores, both of the file."""
+    import keras
+
+    path = folder / "server.keras"
     # A model that was never compiled: without the optimizer's state the file is a third of the size.
-    keras.Model(model.input, model.output, name=model.name).save(folder / "server.keras")
-    saved = keras.models.load_model(folder / "server.keras")
-    scores = {name: predict(saved, data.splits[name]) for name in ("validation", "test")}
-    write_data(folder, saved.inputs[0].name, data)
-    made = card.build(
-        task=entry,
-        data=data,
-        schedule=schedule,
-        curve=curve,
-        seed=seed,
-        scores=scores,
-        model={**card.describe(saved), "sha256": digest.of_path(folder / "server.keras")},
-        seconds={**seconds, "total": time.perf_counter() - started},
-        tools=tool_versions(),
-        machine={"system": f"{platform.system()} {platform.machine()}", "cpus": os.cpu_count() or 0},
-    )
-    made["files"] = {path.name: digest.of_path(path) for path in sorted(folder.iterdir())}
+    keras.Model(model.input, model.output, name=model.name).save(path)
+    loaded = keras.models.load_model(path)
+    write_data(folder, loaded.inputs[0].name, data)
+    facts = {**card.describe(loaded), "sha256": digest.of_path(path)}
+    return facts, {name: predict(loaded, data.splits[name]) for name in ("validation", "test")}
+
+
+def write_card(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Write both forms of the card, with the digests of all other files in it; returns it."""
     (folder / "model-card.md").write_text(card.markdown(made), encoding="utf-8")
-    made["files"]["model-card.md"] = digest.of_path(folder / "model-card.md")
+    made["files"] = {path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress.FILE}
     (folder / "model-card.json").write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return made
+
+
+def end_with_parent(folder: Path, parent: int) -> None:
+    """Watch the process that asked for the training; once it has been killed, remove the unfinished files and stop."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_EVERY)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def predict(model: Any, split: Split) -> Array:
