@@ -46,10 +46,6 @@ class Deadline:
 class WorkerChild(Child):
     """A worker process."""
 
-    def kill(self) -> None:
-        """End the process now; whoever waits for its answer gets a `ProcessError`."""
-        self._process.kill()
-
     def stream(self, messages: Iterator[Message], timeout: float) -> list[wire.Arrays]:
         """The answers' arrays, in order; the next messages are made and sent while the worker computes.
 

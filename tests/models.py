@@ -27,6 +27,7 @@ def build(folder: str) -> None:
         _onnx(model, root / f"{name}.onnx")
         _tfjs(root / name, root / f"{name}-tfjs")
     _variants(keras.models.load_model(root / "cnn.keras"), root)
+    _expected(keras, root)
 
 
 def _cnn(keras: Any) -> Any:
@@ -42,6 +43,26 @@ def _pair(keras: Any) -> Any:
     x = keras.layers.Concatenate()([x, values])
     outputs = {"wide": keras.layers.Dense(7, name="wide")(x), "narrow": keras.layers.Dense(2, name="narrow")(x)}
     return keras.Model({"values": values, "ids": ids}, outputs)
+
+
+def _expected(keras: Any, root: Path) -> None:
+    """What Keras itself answers to seven samples: arrays named model, `inputs` or `outputs`, tensor."""
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    feeds = {
+        "cnn": {"image": random.random((7, *IMAGE), np.float32)},
+        "pair": {
+            "values": random.normal(size=(7, 4)).astype(np.float32),
+            "ids": random.integers(0, 6, (7, 3), np.int32),
+        },
+    }
+    arrays = {}
+    for name, inputs in feeds.items():
+        outputs = keras.models.load_model(root / f"{name}.keras")(inputs, training=False)
+        arrays |= {f"{name}/inputs/{key}": value for key, value in inputs.items()}
+        arrays |= {f"{name}/outputs/{key}": np.asarray(value) for key, value in outputs.items()}
+    np.savez(root / "expected.npz", **arrays)
 
 
 def _variants(model: Any, root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import threading
 import time
@@ -126,6 +127,9 @@ def _read(stream: IO[bytes], arrived: queue.Queue[tuple[dict[str, Any], wire.Arr
             arrived.put(wire.receive(stream))
     except EOFError:
         arrived.put(None)
+    except BaseException:  # most of all a batch that does not fit into memory: what follows it cannot be read either
+        traceback.print_exc()
+        os._exit(1)
 
 
 def main() -> None:
