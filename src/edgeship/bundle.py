@@ -43,7 +43,11 @@ class Bundle:
     def damaged(self) -> list[str]:
         """What does not match the manifest: changed, missing and added files, by relative path."""
         wanted, found = dict(self.manifest["files"]), files_of(self.root)
-        changed = [f"{name}: changed" for name in wanted.keys() & found.keys() if digest.of_path(self.root / name) != wanted[name]]
+        changed = [
+            f"{name}: changed"
+            for name in wanted.keys() & found.keys()
+            if digest.of_path(self.root / name) != wanted[name]
+        ]
         missing = [f"{name}: missing" for name in wanted.keys() - found.keys()]
         added = [f"{name}: not in the manifest" for name in found.keys() - wanted.keys()]
         return sorted(changed + missing + added)
@@ -66,7 +70,9 @@ def open_bundle(path: str | os.PathLike[str], *, check_files: bool = True) -> Bu
         recorded = manifest.pop("digest")
         schema = manifest["schema"]
     except FileNotFoundError as error:
-        raise InputError(f"{root}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one") from error
+        raise InputError(
+            f"{root}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one"
+        ) from error
     except (NotADirectoryError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{root}: its {MANIFEST} cannot be read ({error}); make the bundle again") from error
     if schema != SCHEMA:

@@ -51,7 +51,9 @@ def versions(*packages: str) -> Mapping[str, str]:
 
     TensorFlow counts under one name whichever of its distributions is installed.
     """
-    return {name: _version(name) or (name == "tensorflow" and _version("tensorflow-cpu")) or "absent" for name in packages}
+    return {
+        name: _version(name) or (name == "tensorflow" and _version("tensorflow-cpu")) or "absent" for name in packages
+    }
 
 
 def _version(name: str) -> str | None:

@@ -106,7 +106,6 @@ class Config:
             table.get("budget", {}),
         )
 
-
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> Self:
         """A configuration from the JSON that a manifest holds; it was checked when it was read."""
@@ -131,10 +130,19 @@ def find(model: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def beside(model: Path) -> Config:
+    """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
+    found = {key: str(path) for key in ("calibration", "evaluation") if (path := model.parent / f"{key}.npz").is_file()}
+    labels = model.parent / "labels.txt"
+    return Config(data=Data(**found, labels=tuple(read_labels(labels)) if labels.is_file() else ()))
+
+
 def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
     """float32 everywhere; with representative data int8 where a format can run it; 8-bit weights for TF.js."""
     names = ["float32", *(["int8"] if has_data else [])]
-    variants = [named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names]
+    variants = [
+        named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names
+    ]
     if "tfjs" in formats:
         variants.append(named_variant("weight_only_w8", ["tfjs"]))
     return tuple(variant for variant in variants if variant.formats)
@@ -208,7 +216,8 @@ def _data(table: Any, where: str, folder: Path) -> Data:
         if count is not None and count < 1:
             raise InputError(f"{where}: {key} = {count} must be at least 1")
     places = {key: getattr(data, key) for key in ("calibration", "evaluation")}
-    return replace(data, **{key: str(folder / value) for key, value in places.items() if value and ":" not in value})
+    located = {key: str(folder / value) for key, value in places.items() if value and ":" not in value}
+    return replace(data, **located)  # type: ignore[arg-type]
 
 
 def read_labels(path: Path) -> list[str]:

@@ -1,6 +1,6 @@
-"""From a server model to artifacts: one export, a float artifact per format, quantized ones from those; cached, side by side.
+"""From a server model to artifacts: one export, a float artifact per format, quantized ones from those, side by side.
 
-Data flows export -> float artifact -> quantized artifact -> receipt. Each step's cache key names the digest of what it read.
+Data flows export -> float artifact -> quantized artifact -> receipt; each step's cache key names what it read.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from typing import Any
 from edgeship import digest
 from edgeship.cache import Cache, Entry, versions
 from edgeship.config import Config, Variant, default_variants, refusal
+from edgeship.convert import receipt
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import InputError
+from edgeship.errors import CheckError, InputError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
-from edgeship.recipes import needs_data
-from edgeship.types import Artifact, Step, TensorSpec
+from edgeship.recipes import DEFAULT_SAMPLES, needs_data
+from edgeship.types import FORMATS, Artifact, Step, TensorSpec
 
 TENSORFLOW = ("tensorflow", "keras", "tf-keras")
 TOOLS = {
@@ -33,7 +34,7 @@ QUANTIZERS = {
     "tflite": ("litert-quantizer", "ai-edge-litert", "numpy"),
     "onnx": ("onnxruntime", "onnx", "numpy"),
 }
-FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "tfjs": "model.json"}
+FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "tfjs": "model/model.json"}
 TFJS_WEIGHTS = {"float32": "float32", "float16": "float16", "weight_only_w8": "uint8"}
 
 
@@ -74,7 +75,11 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
 
     A pair without meaning is refused (InputError) where nothing else was asked of that variant.
     """
-    variants = config.variants if config.variants is not None else default_variants(formats, config.data.calibration is not None)
+    variants = (
+        config.variants
+        if config.variants is not None
+        else default_variants(formats, config.data.calibration is not None)
+    )
     pairs, skipped = [], []
     for variant in variants:
         asked = [name for name in formats if name in variant.formats]
@@ -114,7 +119,7 @@ class Converter:
         self._pairs = pairs
         self._export(static=False)
         # Formats first that a quantizer waits for, so that both lanes have work.
-        order = sorted(pairs, key=lambda pair: (pair[1] == "tfjs", pair[1], pair[0].quantize != "float32"))
+        order = sorted(pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
         # Float artifacts are queued before anything waits for them: a lane only ever waits for an earlier job.
         for variant, name in order:
             self._float(variant, name)
@@ -141,7 +146,7 @@ class Converter:
     def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
         with self.progress.step(what) as remarks:
             entry = self.cache.get(step, key, make)
-            remarks += ["cached"] if entry.hit else []
+            remarks.extend(["cached"] if entry.hit else [])
             for note in () if entry.hit else entry.result.get("notes", ()):
                 self.progress.note(note)
         return entry
@@ -149,7 +154,13 @@ class Converter:
     def _export(self, *, static: bool) -> Future[tuple[Entry, tuple[Step, ...]]]:
         recipe = {"static_batch": 1 if static else None}
         tools = versions(*TENSORFLOW)
-        key = {"model": self.model_digest, "tools": tools, "custom": custom_digest(self.config.model.custom_objects), **self.loading, **recipe}
+        key = {
+            "model": self.model_digest,
+            "tools": tools,
+            "custom": custom_digest(self.config.model.custom_objects),
+            **self.loading,
+            **recipe,
+        }
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
             entry = self._cached(
@@ -157,7 +168,11 @@ class Converter:
                 "export",
                 key,
                 lambda folder: self.lanes.tensorflow.call(
-                    "edgeship.convert.export:run", model=str(self.model), out=str(folder / "saved_model"), **self.loading, **recipe
+                    "edgeship.convert.export:run",
+                    model=str(self.model),
+                    out=str(folder / "saved_model"),
+                    **self.loading,
+                    **recipe,
                 ),
             )
             return entry, (Step("export", self.model_digest, recipe, tools),)
@@ -178,9 +193,12 @@ class Converter:
             source, steps = exported.result()
 
             def make(folder: Path) -> Any:
-                out = folder if name == "tfjs" else folder / FILES[name]
-                function = f"edgeship.convert.{name}:run"
-                return self.lanes.tensorflow.call(function, saved_model=str(source.path / "saved_model"), out=str(out), **options)
+                out = folder / FILES[name]
+                place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
+                saved_model = str(source.path / "saved_model")
+                return self.lanes.tensorflow.call(
+                    f"edgeship.convert.{name}:run", saved_model=saved_model, **place, **options
+                )
 
             key = {"source": source.digest, "tools": tools, **options}
             described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
@@ -193,7 +211,12 @@ class Converter:
         """The statistics of one pass over the representative dataset: every recipe of that model reads them."""
         assert self.data
         samples = self.config.data.calibration_samples
-        key = {"model": base.digest, "data": self.data.digest, "samples": samples, "tools": versions(*QUANTIZERS["tflite"])}
+        key = {
+            "model": base.digest,
+            "data": self.data.digest,
+            "samples": samples,
+            "tools": versions(*QUANTIZERS["tflite"]),
+        }
         return self._cached(
             "tflite: calibrate",
             "calibrate",
@@ -203,7 +226,7 @@ class Converter:
                 model=str(base.path / FILES["tflite"]),
                 data=self.config.data.calibration,
                 out=str(folder / "statistics.json"),
-                count=samples or SAMPLES,
+                count=samples or DEFAULT_SAMPLES,
             ),
         )
 
@@ -219,7 +242,7 @@ class Converter:
                 source = digest.of_json([base.digest, statistics.digest])
         elif needs_data(variant.quantize):
             assert self.data
-            recipe["count"] = self.config.data.calibration_samples or SAMPLES
+            recipe["count"] = self.config.data.calibration_samples or DEFAULT_SAMPLES
             arguments["data"] = self.config.data.calibration
             source = digest.of_json([base.digest, self.data.digest])
         tools = versions(*QUANTIZERS[name])
@@ -247,25 +270,39 @@ class Converter:
                 entry, step = self._quantized(variant, name, entry)
                 steps = (*steps, step)
             path = entry.path / FILES[name]
-            key = {"artifact": entry.digest, "export": digest.of_json(exported.result), "variant": asdict(variant)}
-            receipt = self.cache.get("receipt", key, lambda _: self._receipt(path, variant, name, exported.result)).result
-            inputs, outputs = (tuple(map(TensorSpec.from_json, receipt[side])) for side in ("inputs", "outputs"))
-            return Made(Artifact(path, name, variant.name, inputs, outputs, steps), receipt, entry.digest)
+            held = self._receipt(path, entry, variant, exported.result)
+            inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
+            return Made(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
 
         return self.lanes.quantize.submit(job)
 
-    def _receipt(self, path: Path, variant: Variant, name: str, exported: Mapping[str, Any]) -> Any:
+    def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Mapping[str, Any]:
         """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
-        return self.lanes.quantize.call(
-            "edgeship.convert.receipt:verified",
-            path=str(path if name != "tfjs" else path.parent),
-            format=name,
-            recipe=variant.quantize,
-            io=variant.io if variant.quantize == "static_w8a8" else "float32",
-            flex=variant.flex,
-            static_batch=variant.static_batch,
-            export=exported,
-        )
+        name = next(name for name in FILES if path.match(FILES[name]))
+        place = path.parent if name == "tfjs" else path
+        key = {"artifact": entry.digest, "export": digest.of_json(exported)}
+
+        def make(_: Path) -> Any:
+            return self.lanes.quantize.call(
+                "edgeship.convert.receipt:read", path=str(place), format=name, export=exported
+            )
+
+        held: Mapping[str, Any] = self.cache.get("receipt", key, make).result
+        full_integer = variant.quantize == "static_w8a8"
+        expected = {
+            "inputs": exported["inputs"],
+            "outputs": exported["outputs"],
+            "weights": exported["weights"],
+            "variant": "int8" if full_integer else variant.quantize,
+            "io": variant.io if full_integer and name == "tflite" else "float32",
+            "allow_flex": variant.flex,
+            "static_batch": variant.static_batch,
+        }
+        try:
+            receipt.check(held, expected)
+        except CheckError as error:
+            raise CheckError(f"{name}/{variant.name}: {error}; nothing was written") from error
+        return held
 
 
 def custom_digest(module: str | None) -> str | None:

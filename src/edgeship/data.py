@@ -161,7 +161,11 @@ class RepresentativeDataset:
     def _chosen(self, limit: int | None) -> Array:
         """The indices of the samples that a limit leaves: the data may be sorted, so not just the first ones."""
         total = len(self)
-        return np.arange(total) if limit is None or limit >= total else np.linspace(0, total - 1, limit).round().astype(np.int64)
+        return (
+            np.arange(total)
+            if limit is None or limit >= total
+            else np.linspace(0, total - 1, limit).round().astype(np.int64)
+        )
 
     def matched(self, inputs: Sequence[TensorSpec]) -> Mapping[str, str]:
         """Which array feeds which model input: `{input name: array name}`.
@@ -200,8 +204,21 @@ class RepresentativeDataset:
             feed = {spec.name: batch[names[spec.name]].astype(spec.dtype, copy=False) for spec in inputs}
             for name, array in feed.items():
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
-                    raise InputError(f"{self.source}: array '{names[name]}' holds NaN or infinity; clean the data first")
+                    raise InputError(
+                        f"{self.source}: array '{names[name]}' holds NaN or infinity; clean the data first"
+                    )
             yield feed
+
+
+def save(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as an uncompressed `.npz`, which can be streamed."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub knows of no array names
+
+
+def load(path: Path) -> Batch:
+    """All arrays of a small `.npz`."""
+    with np.load(path) as stored:
+        return dict(stored)
 
 
 def _materialize(source: str) -> Path:
@@ -213,15 +230,19 @@ def _materialize(source: str) -> Path:
     try:
         value = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise InputError(f"data source '{source}': {error}; give an .npz, a folder of .npz, or package.module:attribute") from error
+        raise InputError(
+            f"data source '{source}': {error}; give an .npz, a folder of .npz, or package.module:attribute"
+        ) from error
     finally:
         sys.path.pop(0)
     folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
     count = 0
-    for count, batch in enumerate(value() if callable(value) else value, 1):  # noqa: B007
+    for count, batch in enumerate(value() if callable(value) else value, 1):
         if not isinstance(batch, Mapping):
-            raise InputError(f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array")
-        np.savez(folder / f"{count:06d}.npz", **{name: np.asarray(array) for name, array in batch.items()})
+            raise InputError(
+                f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array"
+            )
+        save(folder / f"{count:06d}.npz", {name: np.asarray(array) for name, array in batch.items()})
     if not count:
         raise InputError(f"data source '{source}' yields nothing")
     return folder

@@ -36,8 +36,9 @@ def diagnose() -> list[Tool]:
             tools.append(Tool(package, f"extra '{extra}'", version if present else None, remedy))
     for runtime in registry.RUNTIMES.values():
         reason = runtime.unavailable()
-        version = None if reason else runtime.version()
-        tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", version, f"{reason}: {runtime.install}" if reason else ""))
+        found: str | None = None if reason else runtime.version()
+        remedy = f"{reason}; {runtime.install}" if reason else ""
+        tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found, remedy))
     tools.append(Tool("cache", f"results, in {cache.root()}", f"{_free(cache.root()):.0f} GB free"))
     return tools
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from edgeship import data
 from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.errors import CheckError
 from edgeship.types import Artifact, TensorSpec
@@ -51,9 +51,13 @@ def check_alive(artifact: Artifact, own: Mapping[str, Array], expected: Mapping[
     for name, wanted in expected.items():
         got = own[name]
         if got.shape != wanted.shape:
-            raise CheckError(f"{artifact.id}: output '{name}' has shape {got.shape}, the server model gives {wanted.shape}")
+            raise CheckError(
+                f"{artifact.id}: output '{name}' has shape {got.shape}, the server model gives {wanted.shape}"
+            )
         if got.dtype.kind == "f" and not np.isfinite(got).all() and np.isfinite(wanted).all():
-            raise CheckError(f"{artifact.id}: output '{name}' is NaN or infinite where the server model's is not; nothing was written")
+            raise CheckError(
+                f"{artifact.id}: output '{name}' is NaN or infinite where the server model's is not; nothing was written"
+            )
         if not exact or wanted.dtype.kind != "f" or not np.isfinite(wanted).all():
             continue
         error = float(np.abs(got - wanted).max()) if got.size else 0.0
@@ -67,19 +71,17 @@ def check_alive(artifact: Artifact, own: Mapping[str, Array], expected: Mapping[
 def write(folder: Path, inputs: Batch, expected: Batch, own: Mapping[str, Batch]) -> None:
     """Write the goldens of a model and of its artifacts."""
     folder.mkdir(parents=True)
-    for name, arrays in {"inputs": inputs, "outputs": expected, **{_file(artifact): own[artifact] for artifact in own}}.items():
-        np.savez(folder / f"{name}.npz", **arrays)
+    for name, arrays in {
+        "inputs": inputs,
+        "outputs": expected,
+        **{_file(artifact): own[artifact] for artifact in own},
+    }.items():
+        data.save(folder / f"{name}.npz", arrays)
 
 
 def read(folder: Path, name: str) -> Batch:
     """`inputs`, `outputs` (the server model's), or an artifact's own outputs by its id."""
-    return load(folder / f"{_file(name)}.npz")
-
-
-def load(path: Path) -> Batch:
-    """All arrays of an `.npz`."""
-    with np.load(path) as stored:
-        return dict(stored)
+    return data.load(folder / f"{_file(name)}.npz")
 
 
 def _file(artifact: str) -> str:

@@ -66,7 +66,7 @@ def write_config(model: Path, target: Path | None, *, custom_objects: str | None
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process:
-        described = process.call("edgeship.server_model:describe", path=str(model), custom_objects=custom_objects)
+        described = process.call("edgeship.server_model:describe", model=str(model), custom_objects=custom_objects)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(_fill(model, path.parent, described, custom_objects))
@@ -86,7 +86,9 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], custom_objects: 
         inputs=_specs(described["inputs"]),
         outputs=_specs(described["outputs"]),
         output=described["outputs"][0]["name"],
-        custom_objects=f'custom_objects = "{custom_objects}"' if custom_objects else '# custom_objects = "package.module"',
+        custom_objects=f'custom_objects = "{custom_objects}"'
+        if custom_objects
+        else '# custom_objects = "package.module"',
         calibration=data("calibration", "calibration.npz"),
         evaluation=data("evaluation", "evaluation.npz"),
         labels=data("labels", "labels.txt"),

@@ -13,17 +13,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeship import bundle as bundles
 from edgeship import cache, config, digest, goldens, machine
-from edgeship.benchmarks import run
+from edgeship.benchmarks import run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import write_report
-from edgeship.conversion import FILES, QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
-from edgeship.data import Array, Batch, RepresentativeDataset
-from edgeship.errors import InputError, unknown
+from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
+from edgeship.convert.probe import probes
+from edgeship.data import Array, Batch, RepresentativeDataset, load, save
+from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
@@ -112,7 +111,9 @@ def _build(
         "data": {"calibration": _described(converter.data, settings.data.calibration_samples)},
         "artifacts": artifacts,
         "skipped": skipped,
-        "tools": dict(cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs")),
+        "tools": dict(
+            cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs")
+        ),
         "machine": dict(machine.describe()),
         "measurements": [],
         "gate": None,
@@ -130,7 +131,7 @@ def _placed(draft: Path, made: Made) -> dict[str, Any]:
     target.parent.mkdir(parents=True, exist_ok=True)
     if folder:
         shutil.copytree(artifact.path.parent, target)
-        target = target / FILES["tfjs"]
+        target = target / artifact.path.name
     else:
         shutil.copyfile(artifact.path, target)
     placed = to_json(replace(artifact, path=target.relative_to(draft)))
@@ -145,9 +146,16 @@ def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dic
         shutil.copytree(source, target)
     else:
         shutil.copyfile(source, target)
-    described = {key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")}
+    described = {
+        key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")
+    }
     loading = asdict(settings.model)
-    return {"path": target.relative_to(draft).as_posix(), "digest": conversion.server.digest, "loading": loading, **described}
+    return {
+        "path": target.relative_to(draft).as_posix(),
+        "digest": conversion.server.digest,
+        "loading": loading,
+        **described,
+    }
 
 
 def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[str, Any] | None:
@@ -158,25 +166,17 @@ def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[st
 
 def _reference(work: Work, model: Path, settings: config.Config, data: RepresentativeDataset) -> Future[cache.Entry]:
     """The server model's outputs on the evaluation data, in the TensorFlow lane behind what is queued there."""
-    limit, loading = settings.data.evaluation_samples, asdict(settings.model)
-    key = {
-        "model": digest.of_path(model),
-        "data": data.digest,
-        "limit": limit,
-        "tools": cache.versions(*TENSORFLOW),
-        "custom": custom_digest(settings.model.custom_objects),
-        **loading,
-    }
+    limit = settings.data.evaluation_samples
+    key = {**_server_key(model, settings), "data": data.digest, "limit": limit}
 
     def make(folder: Path) -> Any:
-        function, out = "edgeship.server_model:predict_file", str(folder / "outputs.npz")
-        return work.lanes.tensorflow.call(function, path=str(model), data=data.source, out=out, limit=limit, **loading)
+        return _predict(work, model, settings, data.source, folder, limit)
 
     def job() -> cache.Entry:
         count = min(len(data), limit or len(data))
         with work.progress.step(f"server model: answer {count} evaluation samples") as remarks:
             entry = work.cache.get("reference", key, make)
-            remarks += ["cached"] if entry.hit else []
+            remarks.extend(["cached"] if entry.hit else [])
         return entry
 
     return work.lanes.tensorflow.submit(job)
@@ -199,7 +199,7 @@ def _goldens(
             continue
         key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": _arrays_digest(inputs)}
         entry = work.cache.get("goldens", key, partial(_run_once, runtime.name, work.draft / item["path"], inputs))
-        own[artifact.id] = goldens.load(entry.path / "outputs.npz")
+        own[artifact.id] = load(entry.path / "outputs.npz")
         goldens.check_alive(artifact, own[artifact.id], expected, exact=artifact.variant == "float32")
         told[artifact.id] = {"runtime": runtime.name, "tolerance": goldens.tolerance(artifact, own[artifact.id])}
     goldens.write(work.draft / "goldens", inputs, expected, own)
@@ -211,32 +211,60 @@ def _golden_answers(
     work: Work, conversion: Conversion, settings: config.Config, data: RepresentativeDataset | None
 ) -> tuple[Batch, Batch]:
     """A few inputs, real ones where there is data, and the server model's outputs for them."""
-    server, loading = conversion.server, asdict(settings.model)
-    inputs = goldens.pick(data, server.inputs) if data else goldens.load(conversion.export / "probe.npz")
-    key = {
-        "model": server.digest,
-        "inputs": _arrays_digest(inputs),
-        "tools": cache.versions(*TENSORFLOW),
-        "custom": custom_digest(settings.model.custom_objects),
-        **loading,
-    }
+    server = conversion.server
+    if data:
+        inputs = goldens.pick(data, server.inputs)
+        return inputs, _answers(work, server.path, settings, inputs)
+    failure: EdgeshipError | None = None
+    for inputs in probes(server.inputs, goldens.SAMPLES):
+        try:
+            return inputs, _answers(work, server.path, settings, inputs)
+        except EdgeshipError as error:  # a dynamic axis may need another size
+            failure = error
+    assert failure
+    raise failure
+
+
+def _answers(work: Work, model: Path, settings: config.Config, inputs: Batch) -> Batch:
+    """The server model's outputs for a batch."""
 
     def make(folder: Path) -> Any:
-        np.savez(folder / "inputs.npz", **inputs)
-        function, out = "edgeship.server_model:predict_file", str(folder / "outputs.npz")
-        return work.lanes.tensorflow.call(function, path=str(server.path), data=str(folder / "inputs.npz"), out=out, **loading)
+        save(folder / "inputs.npz", inputs)
+        return _predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
 
-    entry = work.lanes.tensorflow.submit(lambda: work.cache.get("golden-answers", key, make)).result()
-    return inputs, goldens.load(entry.path / "outputs.npz")
+    key = {**_server_key(model, settings), "inputs": _arrays_digest(inputs)}
+    return load(
+        work.lanes.tensorflow.submit(lambda: work.cache.get("golden-answers", key, make)).result().path / "outputs.npz"
+    )
+
+
+def _predict(work: Work, model: Path, settings: config.Config, data: str, folder: Path, limit: int | None) -> Any:
+    function, out, loading = "edgeship.server_model:predict_file", str(folder / "outputs.npz"), asdict(settings.model)
+    return work.lanes.tensorflow.call(function, model=str(model), data=data, out_npz=out, limit=limit, **loading)
+
+
+def _server_key(model: Path, settings: config.Config) -> dict[str, Any]:
+    """What the server model's outputs depend on, beside its inputs."""
+    return {
+        "model": digest.of_path(model),
+        "tools": cache.versions(*TENSORFLOW),
+        "custom": custom_digest(settings.model.custom_objects),
+        **asdict(settings.model),
+    }
 
 
 def _run_once(runtime: str, path: Path, inputs: Batch, folder: Path) -> None:
     with open_session(runtime, path) as session:
-        np.savez(folder / "outputs.npz", **session.run(inputs))
+        save(folder / "outputs.npz", session.run(inputs))
 
 
 def _arrays_digest(arrays: Mapping[str, Array]) -> str:
-    return digest.of_json({name: [array.dtype.str, list(array.shape), sha256(array.tobytes()).hexdigest()] for name, array in arrays.items()})
+    return digest.of_json(
+        {
+            name: [array.dtype.str, list(array.shape), sha256(array.tobytes()).hexdigest()]
+            for name, array in arrays.items()
+        }
+    )
 
 
 def _finish(
@@ -253,10 +281,14 @@ def _finish(
         found = _referenced(manifest, settings, evaluation, reference.result())
         if not found.labels and budget.wants_accuracy:
             raise InputError(f"{evaluation.source}: no labels in it, and the budget asks for accuracy: add an array y")
-    manifest["server_measurement"] = run.server_figures(found, settings.benchmark.metric) if found and found.labels else None
+    manifest["server_measurement"] = (
+        run.server_figures(found, settings.benchmark.metric) if found and found.labels else None
+    )
     manifest["data"] = {**manifest["data"], "evaluation": _described(evaluation, settings.data.evaluation_samples)}
     manifest["config"] = to_json(asdict(settings))
-    bench = run.Bench(work.cache, work.progress, run.Settings(settings.benchmark.profile, settings.benchmark.metric), found)
+    bench = run.Bench(
+        work.cache, work.progress, run.Settings(settings.benchmark.profile, settings.benchmark.metric), found
+    )
     subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
     measured = []
     for subject in subjects.values():
@@ -264,6 +296,8 @@ def _finish(
         measured += [bench.measure(subject, runtime, base) for runtime in _runtimes(subject.artifact, settings)]
     manifest["measurements"] = to_json(measured)
     manifest["gate"] = to_json(judge(manifest, budget))
+    if found:
+        samples.write(work.draft, manifest, found.batches())
     write_report(work.draft, manifest)
 
 
@@ -282,7 +316,7 @@ def _referenced(
     manifest: Manifest, settings: config.Config, evaluation: RepresentativeDataset, entry: cache.Entry
 ) -> run.Reference:
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
-    outputs = goldens.load(entry.path / "outputs.npz")
+    outputs = load(entry.path / "outputs.npz")
     limit = settings.data.evaluation_samples
     labels = evaluation.labels(limit)
     output = settings.benchmark.output

@@ -30,8 +30,10 @@ class Child:
 
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker") -> None:
         self.name = name
-        self.log = Path(tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")[1])
-        with self.log.open("wb") as log:
+        descriptor, path = tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")
+        self.log = Path(path)
+        self._keep_log = False
+        with os.fdopen(descriptor, "wb") as log:
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
@@ -83,7 +85,10 @@ class Child:
         known = getattr(errors, error["type"], None)
         if isinstance(known, type) and issubclass(known, errors.EdgeshipError):
             return known(error["message"])
-        return errors.ProcessError(f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})")
+        self._keep_log = True
+        return errors.ProcessError(
+            f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})"
+        )
 
     def log_text(self) -> str:
         """What the child has written to standard error so far."""
@@ -94,7 +99,7 @@ class Child:
         self._process.kill()
 
     def close(self) -> None:
-        """End the child; its log goes with it unless it crashed."""
+        """End the child; its log goes with it unless it crashed or an error message names it."""
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream:
@@ -104,7 +109,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        if code == 0:
+        if code == 0 and not self._keep_log:
             self.log.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

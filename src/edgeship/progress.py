@@ -47,7 +47,9 @@ class Progress:
             raise
         self._change(what, add=False)
         behind = f" ({', '.join(remarks)})" if remarks else ""
-        self.console.print(f"  [green]done[/] {escape(what)} [dim]{time.perf_counter() - start:.1f} s{behind}[/]", soft_wrap=True)
+        self.console.print(
+            f"  [green]done[/] {escape(what)} [dim]{time.perf_counter() - start:.1f} s{behind}[/]", soft_wrap=True
+        )
 
     def _change(self, what: str, *, add: bool) -> None:
         with self._lock:

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 class Verdict(StrEnum):
     """What a check decided. Only PASS lets a model ship."""
 
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
 
@@ -69,7 +69,10 @@ class TensorSpec:
         """The inverse of `to_json`."""
         quantization = data.get("quantization")
         return cls(
-            data["name"], tuple(data["shape"]), data["dtype"], Quantization.from_json(quantization) if quantization else None
+            data["name"],
+            tuple(data["shape"]),
+            data["dtype"],
+            Quantization.from_json(quantization) if quantization else None,
         )
 
 

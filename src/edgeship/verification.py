@@ -19,7 +19,7 @@ from edgeship.types import Artifact
 
 @dataclass(frozen=True)
 class Replay:
-    """One artifact on one runtime: `worst` is the largest error as a share of its tolerance, None where it did not run."""
+    """One artifact on one runtime: `worst` is the largest error over its tolerance, None where it did not run."""
 
     artifact: str
     runtime: str
@@ -59,16 +59,22 @@ def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, toler
     worst, reason = 0.0, ""
     for name, wanted in expected.items():
         if outputs[name].shape != wanted.shape:
-            return Replay(artifact.id, runtime, False, None, f"output '{name}' has shape {outputs[name].shape}, not {wanted.shape}")
-        error = _error(outputs[name], wanted)
-        share = error / tolerance[name]
+            return Replay(
+                artifact.id,
+                runtime,
+                False,
+                None,
+                f"output '{name}' has shape {outputs[name].shape}, not {wanted.shape}",
+            )
+        distance = _distance(outputs[name], wanted)
+        share = distance / tolerance[name]
         if not share <= 1:
-            reason = f"output '{name}' is off by {error:.3g}, allowed are {tolerance[name]:.3g}"
+            reason = f"output '{name}' is off by {distance:.3g}, allowed are {tolerance[name]:.3g}"
         worst = max(worst, share) if np.isfinite(share) else float("1e9")
     return Replay(artifact.id, runtime, not reason, worst, reason)
 
 
-def _error(got: Any, wanted: Any) -> float:
+def _distance(got: Any, wanted: Any) -> float:
     """The largest absolute error; values that are NaN or infinite on both sides alike agree."""
     if not wanted.size:
         return 0.0
@@ -85,5 +91,7 @@ def print_replays(replays: list[Replay]) -> None:
     table = Table("artifact", "runtime", "goldens", "error / tolerance", "why")
     for item in replays:
         verdict = "[green]match[/]" if item.passed else "[yellow]optional[/]" if item.optional else "[red]FAIL[/]"
-        table.add_row(item.artifact, item.runtime or "-", verdict, "-" if item.worst is None else f"{item.worst:.2g}", item.reason)
+        table.add_row(
+            item.artifact, item.runtime or "-", verdict, "-" if item.worst is None else f"{item.worst:.2g}", item.reason
+        )
     Console().print(table)

@@ -23,7 +23,7 @@ def send(stream: IO[bytes], header: dict[str, Any], arrays: Arrays | None = None
     ]
     stream.write(json.dumps({**header, "arrays": described}).encode() + b"\n")
     for array in packed.values():
-        stream.write(memoryview(array.reshape(-1).view(np.uint8)))
+        stream.write(array.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
@@ -37,7 +37,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
     for item in header.pop("arrays"):
         dtype = np.dtype(item["dtype"])
         array = np.empty(item["shape"], dtype)
-        view = memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+        view = array.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < len(view):
             count = stream.readinto(view[filled:])  # type: ignore[attr-defined]

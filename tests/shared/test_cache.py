@@ -50,7 +50,8 @@ def test_a_failed_make_leaves_nothing_that_counts(tmp_path):
 def test_two_at_once_make_it_once(tmp_path):
     calls, entries = [], []
     threads = [
-        threading.Thread(target=lambda: entries.append(Cache(tmp_path).get("step", {}, writer("text", calls)))) for _ in range(4)
+        threading.Thread(target=lambda: entries.append(Cache(tmp_path).get("step", {}, writer("text", calls))))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()

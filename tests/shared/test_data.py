@@ -20,7 +20,11 @@ def images(count):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4), batch=st.integers(1, 12), limit=st.none() | st.integers(1, 40))
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    batch=st.integers(1, 12),
+    limit=st.none() | st.integers(1, 40),
+)
 def test_batches_give_every_chosen_sample_once_and_in_order(tmp_path_factory, sizes, batch, limit):
     folder = tmp_path_factory.mktemp("shards")
     whole = np.arange(sum(sizes), dtype=np.float32)[:, None]
@@ -76,7 +80,9 @@ def bad_sources(tmp_path):
         "not an .npz file": tmp_path / "cut.npz",
         "no .npz shard": tmp_path / "empty",
         "holds no sample": save(tmp_path / "none.npz", x=images(0)),
-        "samples of shape 4x4x3, model input 'image' takes 4x4x1": save(tmp_path / "rgb.npz", x=np.zeros((2, 4, 4, 3), np.float32)),
+        "samples of shape 4x4x3, model input 'image' takes 4x4x1": save(
+            tmp_path / "rgb.npz", x=np.zeros((2, 4, 4, 3), np.float32)
+        ),
         "no array for model input 'image'": save(tmp_path / "name.npz", picture=images(2)),
         "is complex64": save(tmp_path / "complex.npz", x=images(2).astype(np.complex64)),
         "NaN or infinity": save(tmp_path / "nan.npz", x=nan),

@@ -14,7 +14,9 @@ DTYPES = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|i1", "|u1", "|b1", "<f2"
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=8),
-        DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),
+        DTYPES.flatmap(
+            lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+        ),
         max_size=3,
     )
 )

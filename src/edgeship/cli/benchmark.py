@@ -13,7 +13,9 @@ from edgeship.cli import options
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--data", metavar="DATA", help=options.EVALUATION_HELP)
 @click.option("--device", "devices", metavar="NAMES", help="Comma-separated device profiles (default: host).")
-@click.option("--runtime", "runtimes", metavar="NAMES", help="Comma-separated runtimes (default: the usual one of each format).")
+@click.option(
+    "--runtime", "runtimes", metavar="NAMES", help="Comma-separated runtimes (default: the usual one of each format)."
+)
 @options.PROFILE
 @options.CONFIG
 @options.JSON
@@ -26,7 +28,7 @@ def benchmark(
     config: Path | None,
     json_file: str | None,
 ) -> None:
-    """Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
+    r"""Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
 
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 

@@ -9,11 +9,13 @@ import click
 
 @click.command(short_help="Write a commented edgeship.toml for a model.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="Where to write it (default: edgeship.toml beside the model).")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Where to write it (default: edgeship.toml beside the model)."
+)
 @click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(model: Path, config: Path | None, custom_objects: str | None, force: bool) -> None:
-    """Read MODEL and write an edgeship.toml for it: variants, data, benchmark and budget, each key explained.
+    r"""Read MODEL and write an edgeship.toml for it: variants, data, benchmark and budget, each key explained.
 
     \b
     Example: edgeship init runs/fashion-mnist/server.keras

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), help="edgeship.toml (default: the one beside the model, if there is one)."
+    "--config",
+    type=click.Path(path_type=Path),
+    help="edgeship.toml (default: the one beside the model, if there is one).",
 )
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle to write (a folder).")
 JSON = click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
-PROFILE = click.option("--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s).")
+PROFILE = click.option(
+    "--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s)."
+)
 EVALUATION_HELP = "Evaluation data: .npz with the inputs and y, folder of .npz, or package.module:attribute."
 
 
@@ -65,9 +69,15 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
     from edgeship import config as configs
 
     path = config or configs.find(model)
-    base = configs.Config.read(path) if path else configs.Config()
+    base = configs.Config.read(path) if path else configs.beside(model)
+    if path is None and base.data.calibration:
+        click.echo(f"using the data beside {model}; `edgeship init {model}` writes a configuration to change that", err=True)
     loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
-    data = {"calibration": options.get("data"), "calibration_samples": options.get("samples"), "evaluation": options.get("evaluation")}
+    data = {
+        "calibration": options.get("data"),
+        "calibration_samples": options.get("samples"),
+        "evaluation": options.get("evaluation"),
+    }
     base = replace(
         base,
         model=replace(base.model, **loading),
@@ -124,7 +134,7 @@ def benchmark_settings(manifest: dict[str, Any], config: Path | None, given: dic
         base = replace(base, data=replace(base.data, evaluation=file.data.evaluation or base.data.evaluation))
     if given["evaluation"]:
         base = replace(base, data=replace(base.data, evaluation=given["evaluation"]))
-    changes = {key: names_of(given[key]) for key in ("devices", "runtimes") if given[key]}
+    changes: dict[str, Any] = {key: names_of(given[key]) for key in ("devices", "runtimes") if given[key]}
     changes |= {"profile": given["profile"]} if given["profile"] else {}
     return replace(base, benchmark=replace(base.benchmark, **changes))
 

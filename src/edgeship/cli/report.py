@@ -11,7 +11,7 @@ import click
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: BUNDLE-report.html).")
 def report(bundle: Path, out: Path | None) -> None:
-    """Write the report of BUNDLE as one self-contained HTML file.
+    r"""Write the report of BUNDLE as one self-contained HTML file.
 
     The bundle itself is left as it is: its manifest holds the digest of every file in it.
 

@@ -1,0 +1,287 @@
+"""Takes every figure of every artifact: sizes, quality against the server model, speed and memory in fresh processes.
+
+What could not be measured is a metric without a value that says why: nothing is left out, nothing is made up.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeship import machine
+from edgeship.benchmarks import accuracy, host, latency, parity, size
+from edgeship.cache import Cache
+from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.progress import Progress
+from edgeship.runtimes.registry import Runtime
+from edgeship.runtimes.session import Session, open_session
+from edgeship.types import Artifact, Measurement, Metric, TensorSpec
+
+BATCH_BYTES = 8 << 20
+BATCH_LIMIT = 256
+BLOCK_SECONDS = 0.05
+QUIET_TRIES = 8
+NO_DATA = "no evaluation data was given (--data evaluation.npz)"
+NO_LABELS = "the evaluation data has no labels (an array y)"
+
+QUALITY = {
+    "accuracy": "share",
+    "accuracy_server": "share",
+    "accuracy_drop": "share",
+    "ece": "share",
+    "ece_server": "share",
+    "flips": "samples",
+}
+PARITY = {"agreement": "share", "max_abs_error": "", "mean_abs_error": "", "cosine": "", "sqnr_db": "dB"}
+SPEED = {
+    **dict.fromkeys(("load_ms", "first_inference_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms"), "ms"),
+    **dict.fromkeys(("latency_mean_ms", "latency_min_ms", "latency_p90_early_stopping_ms"), "ms"),
+    "peak_memory_bytes": "bytes",
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The server model's outputs on the evaluation data, with that data; labels may be empty."""
+
+    data: RepresentativeDataset
+    inputs: tuple[TensorSpec, ...]
+    outputs: Mapping[str, Array]
+    labels: Mapping[str, Array]
+    limit: int | None
+    digest: str
+
+    def batches(self) -> Iterator[Batch]:
+        """The evaluation inputs in batches that fill the caches of no one."""
+        return self.data.feeds(self.inputs, batch_size(self.inputs), self.limit)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how figures are taken, beside the artifact and the reference."""
+
+    profile: str
+    metric: str | None = None
+    device: str = "host"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An artifact to measure: its digest names it in cache keys."""
+
+    artifact: Artifact
+    digest: str
+    receipt: Mapping[str, Any]
+
+
+def batch_size(inputs: Sequence[TensorSpec]) -> int:
+    """How many samples go through an artifact at once: at most 256, and at most 8 MB of inputs."""
+    sample = sum(int(np.prod([s or 1 for s in spec.shape[1:]])) * np.dtype(spec.dtype).itemsize for spec in inputs)
+    return max(1, min(BATCH_LIMIT, BATCH_BYTES // max(sample, 1)))
+
+
+def server_figures(reference: Reference, metric: str | None) -> dict[str, Any]:
+    """The server model's own accuracy. Raises InputError where the labels do not fit its outputs."""
+    found = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metric)
+    kept = ("metric", "share", "higher_is_better", "n", "server", "ece_server", "output", "reason", "notes")
+    return {key: found[key] for key in kept}
+
+
+class Bench:
+    """Measures subjects one after the other: nothing else of edgeship runs while times are taken."""
+
+    def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
+        self.cache, self.progress, self.settings, self.reference = cache, progress, settings, reference
+
+    def measure(self, subject: Subject, runtime: Runtime, base: Subject | None) -> Measurement:
+        """All figures of one artifact on one runtime; `base` is the float32 artifact that latency is compared with."""
+        artifact = subject.artifact
+        metrics, details = self._size(subject)
+        if reason := runtime.unavailable():
+            missing = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
+            metrics += [Metric(name, None, "", reason=f"not run: {reason}") for name in missing]
+            return Measurement(artifact.id, runtime.name, self.settings.device, tuple(metrics), details)
+        for part in (self._quality, self._speed):
+            more, told = part(subject, runtime)
+            metrics += more
+            details |= told
+        if base and base.digest != subject.digest:
+            metric, told = self._ratio(subject, base, runtime)
+            metrics.append(metric)
+            details |= told
+        return Measurement(artifact.id, runtime.name, self.settings.device, tuple(metrics), details)
+
+    def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        with self.progress.step(what) as remarks:
+            entry = self.cache.get(step, key, lambda _: make())
+            remarks.extend(["cached"] if entry.hit else [])
+        return entry.result
+
+    def _size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
+        found = self._cached(
+            f"{subject.artifact.id}: size",
+            "size",
+            {"artifact": subject.digest},
+            lambda: size.measure(subject.artifact.path),
+        )
+        metrics = [Metric(f"size_{kind}_bytes", found[kind], "bytes") for kind in ("disk", "gzip", "brotli")]
+        metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
+        return metrics, {"size": found}
+
+    def _quality(self, subject: Subject, runtime: Runtime) -> tuple[list[Metric], dict[str, Any]]:
+        """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
+        units = {**QUALITY, **PARITY}
+        if self.reference is None:
+            return _missing(units, NO_DATA), {}
+        reference = self.reference
+        key = {
+            "artifact": subject.digest,
+            "runtime": [runtime.name, runtime.version()],
+            "reference": reference.digest,
+            "data": reference.data.digest,
+            "limit": reference.limit,
+            "metric": self.settings.metric,
+        }
+        what = f"{subject.artifact.id} on {runtime.name}: accuracy and parity"
+        try:
+            details = self._cached(
+                what, "quality", key, lambda: _evaluate(subject, runtime, reference, self.settings.metric)
+            )
+        except InputError:
+            raise
+        except EdgeshipError as error:
+            return _missing(units, str(error)), {}
+        return _quality_metrics(details), details
+
+    def _speed(self, subject: Subject, runtime: Runtime) -> tuple[list[Metric], dict[str, Any]]:
+        key = {
+            "artifact": subject.digest,
+            "runtime": [runtime.name, runtime.version()],
+            "profile": self.settings.profile,
+            "machine": machine.describe(),
+        }
+        what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
+        try:
+            found = self._cached(what, "speed", key, lambda: _time(subject, runtime, self.settings.profile))
+        except EdgeshipError as error:
+            return _missing(SPEED, str(error)), {}
+        metrics = [
+            Metric(name, found["metrics"][name], unit, reason=found["reasons"].get(name, ""))
+            for name, unit in SPEED.items()
+        ]
+        return metrics, {"latency": found["latency"], "memory": found["memory"]}
+
+    def _ratio(self, subject: Subject, base: Subject, runtime: Runtime) -> tuple[Metric, dict[str, Any]]:
+        key = {
+            "artifact": subject.digest,
+            "base": base.digest,
+            "runtime": [runtime.name, runtime.version()],
+            "profile": self.settings.profile,
+            "machine": machine.describe(),
+        }
+        what = f"{subject.artifact.id} on {runtime.name}: against {base.artifact.id}, in turn"
+        try:
+            found = self._cached(what, "ratio", key, lambda: _compare(subject, base, runtime, self.settings.profile))
+        except EdgeshipError as error:
+            return Metric("latency_ratio", None, "x", reason=str(error)), {}
+        metric = Metric("latency_ratio", found["value"], "x", reason=found["reason"])
+        return metric, {"latency_ratio": {**found, "against": base.artifact.id}}
+
+
+def _missing(units: Mapping[str, str], reason: str) -> list[Metric]:
+    return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
+
+
+def _evaluate(subject: Subject, runtime: Runtime, reference: Reference, metric: str | None) -> dict[str, Any]:
+    """Run the evaluation data through an artifact and compare with the server model and the labels."""
+    start = time.perf_counter()
+    with open_session(runtime.name, subject.artifact.path, threads=os.cpu_count()) as session:
+        outputs = session.evaluate(reference.batches(), batch_size(reference.inputs))
+    seconds = time.perf_counter() - start
+    details: dict[str, Any] = {"parity": parity.compare(reference.outputs, outputs), "evaluation_seconds": seconds}
+    if reference.labels:
+        details["accuracy"] = accuracy.measure(reference.labels, reference.outputs, outputs, metric)
+    return details
+
+
+def _quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
+    worst = parity.worst(details["parity"])
+    reasons = [item["reason"] for item in details["parity"].values() if item["reason"]]
+    none = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
+    metrics = [
+        Metric(name, worst[name], unit, reason="" if worst[name] is not None else none) for name, unit in PARITY.items()
+    ]
+    found = details.get("accuracy")
+    if found is None:
+        return metrics + _missing(QUALITY, NO_LABELS)
+    figures = {
+        "accuracy": found["value"],
+        "accuracy_server": found["server"],
+        "accuracy_drop": found["drop"],
+        "ece": found["ece"],
+        "ece_server": found["ece_server"],
+        "flips": found["flips_total"],
+    }
+    reason = found["reason"] or f"not defined for {found['metric']}"
+    units = {name: unit if found["share"] or unit != "share" else found["metric"] for name, unit in QUALITY.items()}
+    return metrics + [
+        Metric(name, figures[name], units[name], reason="" if figures[name] is not None else reason) for name in QUALITY
+    ]
+
+
+def _wait_for_quiet() -> None:
+    """Raise CheckError where the machine stays too busy to take times on (measuring.md 4)."""
+    for _ in range(QUIET_TRIES):
+        state = host.check()
+        if state.stable:
+            return
+        time.sleep(1)
+    raise CheckError(state.unstable_reason)
+
+
+def _time(subject: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
+    """Load, first inference, steady latency at batch 1 on one thread, and peak memory, in one fresh process."""
+    _wait_for_quiet()
+    wanted = latency.profile(profile)
+    with open_session(runtime.name, subject.artifact.path, threads=1) as session:
+        taken = session.latency(wanted.seconds, wanted.queries)
+        memory = session.memory()
+        figures = {
+            "load_ms": session.load_ms,
+            "first_inference_ms": session.first_ms,
+            "peak_memory_bytes": memory["peak_bytes"],
+        }
+    summary = latency.summarize(taken["samples_ms"])
+    figures |= {f"latency_{name}": summary[name] for name in summary if name != "n"}
+    if taken.get("early_stopping_p90_ms") is not None:
+        figures["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
+    reasons = {name: "too few queries for an estimate" for name, value in figures.items() if value is None}
+    described = {**summary, "histogram": latency.histogram(taken["samples_ms"]), "threads": 1, "profile": profile}
+    described |= {key: value for key, value in taken.items() if key != "samples_ms"}
+    return {"metrics": figures, "reasons": reasons, "latency": described, "memory": memory}
+
+
+def _compare(subject: Subject, base: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
+    """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
+    _wait_for_quiet()
+    ours: list[list[float]] = []
+    theirs: list[list[float]] = []
+    with (
+        open_session(runtime.name, subject.artifact.path, threads=1) as a,
+        open_session(runtime.name, base.artifact.path, threads=1) as b,
+    ):
+        end = time.monotonic() + latency.profile(profile).seconds / 2
+        while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:
+            ours.append(_block(a))
+            theirs.append(_block(b))
+    return latency.ratio(ours, theirs)
+
+
+def _block(session: Session) -> list[float]:
+    return list(session.block(BLOCK_SECONDS))

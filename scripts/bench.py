@@ -1,0 +1,194 @@
+"""`make bench`: edgeship's own speed as ratios, each pair taken in one run, written to docs/benchmarks.md.
+
+Absolute times stand beside the ratios to show their scale; they are this machine's and this moment's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
+BARE = ROOT / "scripts" / "bench_bare.py"
+
+
+def timed(command: list[str], **env: str) -> tuple[float, str]:
+    """Seconds that a command took, and its standard output; its failure is ours."""
+    start = time.perf_counter()
+    done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    # Exit code 1 is a gate's verdict, not a failure to run.
+    if done.returncode not in (0, 1):
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return seconds, done.stdout
+
+
+def conversion(folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """MobileNetV2-224 in three formats, float32 and 8-bit, 100 samples: edgeship against the converters' own calls."""
+    model, data = folder / "mobilenetv2.keras", folder / "calibration.npz"
+    timed([sys.executable, str(BARE), "prepare", str(model), str(data)])
+    bare, ours, rerun = [], [], []
+    parts: Mapping[str, float] = {}
+    for number in range(rounds):
+        seconds, out = timed(
+            [sys.executable, str(BARE), "convert", str(model), str(data), str(folder / f"bare{number}")]
+        )
+        bare.append(seconds)
+        parts = json.loads(out.splitlines()[-1])
+        cache, bundle = {"EDGESHIP_CACHE": str(folder / f"cache{number}")}, folder / f"bundle{number}"
+        command = [*EDGESHIP, "convert", str(model), "--out", str(bundle), "--data", str(data), "--samples", "100"]
+        ours.append(timed(command, **cache)[0])
+        rerun.append(timed(command, **cache)[0])
+    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
+    return [
+        row(
+            "`convert` of MobileNetV2-224: 3 formats, float32 and 8-bit, 100 samples, receipts and goldens included",
+            f"the converters' own calls in one process ({told} s)",
+            ours,
+            bare,
+            "at most 0.85",
+        ),
+        row("the same `convert` again, nothing changed", "its first run", rerun, ours, "at most 3 s"),
+    ]
+
+
+def shipping(folder: Path) -> list[dict[str, Any]]:
+    """`ship` of a small trained model, then the same again."""
+    cache = {"EDGESHIP_CACHE": str(folder / "ship-cache")}
+    timed([*EDGESHIP, "train", "motion", "--out", str(folder / "motion"), "--epochs", "2"])
+    command = [*EDGESHIP, "ship", str(folder / "motion" / "server.keras"), "--out", str(folder / "motion-bundle")]
+    data = [
+        "--data",
+        str(folder / "motion" / "calibration.npz"),
+        "--evaluation",
+        str(folder / "motion" / "evaluation.npz"),
+    ]
+    first, second = timed(command + data, **cache)[0], timed(command + data, **cache)[0]
+    return [row("`ship` of the motion model again, nothing changed", "its first run", [second], [first], "at most 3 s")]
+
+
+def throughput(folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Samples per second through a session against a bare loop over the same interpreter with the same batch."""
+    model, data, bundle = folder / "small.keras", folder / "small.npz", folder / "small"
+    timed([sys.executable, str(BARE), "small", str(model), str(data)])
+    timed([*EDGESHIP, "convert", str(model), "--out", str(bundle), "--data", str(data), "--to", "tflite"])
+    rows = []
+    for name in ("float32", "int8"):
+        out = timed([sys.executable, str(BARE), "throughput", str(bundle / "tflite" / f"{name}.tflite"), str(rounds)])[
+            1
+        ]
+        figures = json.loads(out.splitlines()[-1])
+        what = f"evaluation of 10,000 28x28 images, {name}: samples per second"
+        rows.append(
+            row(
+                what,
+                "a bare loop over the same interpreter",
+                figures["session"],
+                figures["bare"],
+                "at least 0.80",
+                "/s",
+            )
+        )
+    return rows
+
+
+def start_up(rounds: int) -> list[dict[str, Any]]:
+    """`edgeship --help` against an interpreter that does nothing."""
+    ours = [timed([*EDGESHIP, "--help"])[0] for _ in range(rounds)]
+    nothing = [timed([sys.executable, "-c", "pass"])[0] for _ in range(rounds)]
+    return [row("`edgeship --help`", "`python -c pass`", ours, nothing, "at most 0.25 s")]
+
+
+def row(what: str, against: str, ours: list[float], theirs: list[float], bar: str, unit: str = "s") -> dict[str, Any]:
+    """One line of the table; ratios are taken pairwise, then their median."""
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "what": what,
+        "against": against,
+        "ours": f"{statistics.median(ours):,.3g} {unit}" if unit == "s" else f"{statistics.median(ours):,.0f}{unit}",
+        "theirs": f"{statistics.median(theirs):,.3g} {unit}"
+        if unit == "s"
+        else f"{statistics.median(theirs):,.0f}{unit}",
+        "ratio": statistics.median(ratios),
+        "spread": f"{min(ratios):.2f} to {max(ratios):.2f}" if len(ratios) > 1 else "one run",
+        "bar": bar,
+    }
+
+
+def machine_line() -> str:
+    """The machine in one line."""
+    from edgeship import machine
+
+    found = machine.describe()
+    return f"{found['cpu']}, {found['cores']} cores, {found['system']}, Python {found['python']}"
+
+
+def write(rows: list[dict[str, Any]], path: Path) -> None:
+    """The Markdown table."""
+    lines = [
+        "# Benchmarks of edgeship itself",
+        "",
+        f"Written by `make bench` on {date.today().isoformat()}: {machine_line()}. Each line compares two things in one run;",
+        "the ratio is the median over its rounds. Absolute times are this machine's and vary with what else it does.",
+        "",
+        "| what | edgeship | against | that | ratio | rounds | bar |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for item in rows:
+        cells = (
+            item["what"],
+            item["ours"],
+            item["against"],
+            item["theirs"],
+            f"{item['ratio']:.2f}",
+            item["spread"],
+            item["bar"],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Run what was asked for (all by default) and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up"])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="edgeship-bench-") as name:
+        folder = Path(name)
+        parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+            "conversion": lambda: conversion(folder, given.rounds),
+            "shipping": lambda: shipping(folder),
+            "throughput": lambda: throughput(folder, given.rounds),
+            "start_up": lambda: start_up(10),
+        }
+        rows = []
+        for part, run in parts.items():
+            if given.only in (None, part):
+                print(f"{part} ...", flush=True)
+                rows += run()
+                print(
+                    "\n".join(
+                        f"  {item['what']}: {item['ours']} / {item['theirs']} = {item['ratio']:.3f}"
+                        for item in rows[-2:]
+                    )
+                )
+    if given.only is None:
+        write(rows, given.out)
+        print(f"wrote {given.out}")
+
+
+if __name__ == "__main__":
+    main()

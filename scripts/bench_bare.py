@@ -1,0 +1,160 @@
+"""The bare side of `make bench`: what the converters and interpreters do when they are called by hand, in one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
+START = time.perf_counter()
+
+
+def prepare(model: str, data: str) -> None:
+    """MobileNetV2-224 with random weights, and 100 random pictures: enough to take times on."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(0)
+    keras.applications.MobileNetV2(weights=None).save(model)
+    np.savez(data, x=np.random.default_rng(0).random((100, 224, 224, 3), np.float32))
+
+
+def convert(model: str, data: str, out: str) -> None:
+    """Each converter's own call, one after the other; prints the seconds of each."""
+    seconds: dict[str, float] = {}
+
+    def step(name: str, job: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = job()
+        seconds[name] = time.perf_counter() - start
+        return result
+
+    import keras
+    import numpy as np
+    import onnxruntime.quantization as ort_quantization
+    import tensorflow as tf
+    import tf2onnx
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from edgeship.convert import tensorflowjs_shim
+
+    tensorflowjs_shim.ensure()
+    from tensorflowjs.converters import tf_saved_model_conversion_v2 as tfjs
+
+    seconds["imports"] = time.perf_counter() - START
+    folder = Path(out)
+    folder.mkdir(parents=True)
+    images = np.load(data)["x"]
+    saved = str(folder / "saved_model")
+    loaded = step("load", lambda: keras.models.load_model(model))
+    step("export", lambda: loaded.export(saved, verbose=False))
+
+    def tflite(*, int8: bool) -> None:
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+        if int8:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([image[None]] for image in images)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        (folder / f"{int8}.tflite").write_bytes(converter.convert())
+
+    step("TFLite float32", lambda: tflite(int8=False))
+    step("TFLite int8", lambda: tflite(int8=True))
+
+    def onnx() -> None:
+        signature = [tf.TensorSpec((None, 224, 224, 3), tf.float32, name="x")]
+        function = tf.function(lambda x: loaded(x, training=False))
+        tf2onnx.convert.from_function(function, signature, opset=17, output_path=str(folder / "float32.onnx"))
+
+    class Reader(ort_quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.feeds: Iterator[Any] = iter({"x": image[None]} for image in images)
+
+        def get_next(self) -> Any:
+            return next(self.feeds, None)
+
+    def onnx_int8() -> None:
+        quant_pre_process(str(folder / "float32.onnx"), str(folder / "prepared.onnx"))
+        ort_quantization.quantize_static(
+            str(folder / "prepared.onnx"),
+            str(folder / "int8.onnx"),
+            Reader(),
+            per_channel=True,
+            activation_type=ort_quantization.QuantType.QInt8,
+        )
+
+    step("ONNX float32", onnx)
+    step("ONNX int8", onnx_int8)
+    step("TF.js float32", lambda: tfjs.convert_tf_saved_model(saved, str(folder / "tfjs")))
+    step(
+        "TF.js uint8",
+        lambda: tfjs.convert_tf_saved_model(saved, str(folder / "tfjs8"), quantization_dtype_map={"uint8": "*"}),
+    )
+    print(json.dumps(seconds))
+
+
+def small(model: str, data: str) -> None:
+    """A small image classifier with random weights, and data to calibrate it with."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    blocks = [
+        layer
+        for width in (16, 32, 64)
+        for layer in (layers.Conv2D(width, 3, padding="same", activation="relu"), layers.MaxPool2D())
+    ]
+    keras.Sequential(
+        [keras.Input((28, 28, 1)), *blocks, layers.Flatten(), layers.Dense(10, activation="softmax")]
+    ).save(model)
+    np.savez(data, x=np.random.default_rng(0).random((100, 28, 28, 1), np.float32))
+
+
+def throughput(path: str, rounds: str) -> None:
+    """A session's `evaluate` and a bare loop over the same interpreter, in turn, batch 128, all cores."""
+    import numpy as np
+
+    from edgeship.runtimes.session import open_session
+
+    images = np.random.default_rng(0).random((10_000, 28, 28, 1), np.float32)
+    batch, threads = 128, os.cpu_count() or 1
+    found: dict[str, list[float]] = {"session": [], "bare": []}
+    for _ in range(int(rounds)):
+        found["bare"].append(_bare_rate(path, images, batch, threads))
+        with open_session("litert", Path(path), threads=threads) as session:
+            name = session.inputs[0].name
+            start = time.perf_counter()
+            session.evaluate(({name: images[i : i + batch]} for i in range(0, len(images), batch)), batch)
+            found["session"].append(len(images) / (time.perf_counter() - start))
+    print(json.dumps(found))
+
+
+def _bare_rate(path: str, images: Any, batch: int, threads: int) -> float:
+    """Samples per second of the plainest loop: set the input, invoke, fetch the output; quantized beforehand."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path, num_threads=threads)
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    scale, zero_point = given["quantization"]
+    ready = images if not scale else (images / scale + zero_point).round().clip(-128, 127).astype(given["dtype"])
+    start, size = time.perf_counter(), 0
+    for first in range(0, len(ready), batch):
+        part = ready[first : first + batch]
+        if len(part) != size:
+            size = len(part)
+            interpreter.resize_tensor_input(given["index"], part.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], part)
+        interpreter.invoke()
+        interpreter.get_tensor(made["index"])
+    return len(ready) / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    {"prepare": prepare, "convert": convert, "small": small, "throughput": throughput}[sys.argv[1]](*sys.argv[2:])
