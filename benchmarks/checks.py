@@ -195,9 +195,9 @@ def _agreement(subject: Subject, check: str, figures: Json, limit: float) -> Che
 
 
 def _more(needed: int | None, n: int) -> str:
-    return (
-        f"; about {needed:,} samples would decide, there are {n:,}" if needed else "; no number of samples would decide"
-    )
+    if needed is None:
+        return "; no number of samples would decide"
+    return f"; about {int(float(f'{needed:.2g}')):,} samples would decide, there are {n:,}"
 
 
 def accuracy(subject: Subject) -> Iterator[Check]:

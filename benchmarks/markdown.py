@@ -10,7 +10,7 @@ from edgeship.benchmarks.table import title
 
 Json = Mapping[str, Any]
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
-SHOWN = ("artifact", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement", "verdict")
+SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement")
 
 
 def render(manifest: Json) -> str:
@@ -39,7 +39,7 @@ def render(manifest: Json) -> str:
     lines += _table(
         ["check", "verdict", "reason"], [[title(check), MARKS[check["verdict"]], check["reason"]] for check in checks]
     )
-    lines += ["", "</details>", "", f"<sub>{rows.LEGEND}</sub>"]
+    lines += ["", "</details>", "", f"<sub>{_text(built.legend)}</sub>"]
     return "\n".join(lines) + "\n"
 
 

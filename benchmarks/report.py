@@ -33,7 +33,6 @@ def render(root: Path, manifest: Json) -> str:
 
     folder = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    environment.filters["cell"] = lambda text: text.replace("[", "\u200b[")
     return environment.get_template(TEMPLATE).render(
         model=Path(manifest["server_model"]["path"]).name,
         gate=manifest.get("gate") or {"verdict": "INCONCLUSIVE", "checks": [], "not_judged": []},
@@ -41,7 +40,6 @@ def render(root: Path, manifest: Json) -> str:
         title=title,
         table=rows.build(manifest),
         columns=rows.COLUMNS,
-        legend=rows.LEGEND,
         plots=[Markup(plot) for plot in plots.all_plots(manifest)],
         flips=flipped(manifest, samples.read(root)),
         parity=_parity(manifest),

@@ -10,23 +10,33 @@ from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
 
 Json = Mapping[str, Any]
 COLUMNS = (
-    "artifact", "runtime", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "accuracy", "drop",
-    "agreement", "kind", "verdict",
+    "artifact", "verdict", "runtime", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "accuracy",
+    "drop", "agreement", "kind",
 )  # fmt: skip
 LEGEND = (
     "size: bytes on disk; wire: brotli -11; load, first: loading and first inference; p50, p90 ES: median latency and "
     "MLPerf's early-stopping estimate of the 90th percentile, batch 1; ratio: to the float32 artifact, run in turn; "
     "drop: server model minus artifact with a paired 95 % interval; agreement: same answers as the server model."
 )
-SCALED = {"share", ""}
 
 
 @dataclass
 class Table:
     """Cells by row and column; a missing figure is a dash with the number of the note that says why."""
 
+    metrics: tuple[str, ...] = ()
     rows: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def legend(self) -> str:
+        """What the columns mean."""
+        return (f"accuracy: {', '.join(self.metrics)}; " if self.metrics else "") + LEGEND
+
+    def figure(self, value: float, metric: str, share: bool) -> str:
+        """An accuracy: shares in percent, others in their own unit; with the metric's name where there are several."""
+        name = f"{metric} " if len(self.metrics) > 1 else ""
+        return name + (f"{value * 100:.2f} %" if share else f"{value:.4g}")
 
     def dash(self, reason: str) -> str:
         """The cell of a figure that is missing for that reason."""
@@ -37,10 +47,11 @@ class Table:
 
 def build(manifest: Json) -> Table:
     """One row for the server model, then one per measurement, and one per artifact that has none."""
-    table = Table()
+    compared = [item["details"].get("accuracy") or {} for item in manifest["measurements"]]
+    table = Table(tuple(dict.fromkeys(found["metric"] for found in compared if found)))
     server = manifest.get("server_measurement")
     if server:
-        table.rows.append(_server_row(server))
+        table.rows.append(_server_row(table, server))
     measured = {item["artifact"] for item in manifest["measurements"]}
     for item in manifest["measurements"]:
         table.rows.append(_row(table, manifest, item))
@@ -51,8 +62,10 @@ def build(manifest: Json) -> Table:
     return table
 
 
-def _server_row(server: Json) -> dict[str, str]:
-    return {"artifact": "server model", "accuracy": figure(server["server"], server["metric"], server["share"])}
+def _server_row(table: Table, server: Json) -> dict[str, str]:
+    value = server["server"]
+    shown = table.dash(server["reason"]) if value is None else table.figure(value, server["metric"], server["share"])
+    return {"artifact": "server model", "accuracy": shown}
 
 
 def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
@@ -60,9 +73,13 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         value, reason = metric_of(item, name)
         return form(value) if value is not None else table.dash(_short(reason))
 
+    def ratio(value: float) -> str:
+        return _ratio(value, item)
+
     accuracy = item["details"].get("accuracy") or {}
     share, metric = accuracy.get("share", True), accuracy.get("metric", "")
-    baseline = item["artifact"].endswith("/float32") and metric_of(item, "latency_p50_ms")[0] is not None
+    baseline = item["artifact"].endswith("/float32")
+    timed = metric_of(item, "latency_p50_ms")[0] is not None
     return {
         "artifact": item["artifact"],
         "runtime": item["runtime"] + ("" if item["device"] == "host" else f" @ {item['device']}"),
@@ -72,9 +89,9 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         "first": cell("first_inference_ms", milliseconds),
         "p50": cell("latency_p50_ms", milliseconds),
         "p90 ES": cell("latency_p90_early_stopping_ms", milliseconds),
-        "ratio": "1" if baseline else cell("latency_ratio", lambda value: _ratio(value, item)),
+        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else cell("latency_ratio", ratio),
         "memory": cell("peak_memory_bytes", size),
-        "accuracy": cell("accuracy", lambda value: figure(value, metric, share)),
+        "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
         "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
         "agreement": cell("agreement", lambda value: f"{value:.2%}"),
         "kind": ", ".join(kinds(item)),
@@ -122,13 +139,6 @@ def size(value: float) -> str:
 def milliseconds(value: float) -> str:
     """A time in ms, in microseconds where it is below 0.1 ms."""
     return f"{value * 1000:.3g} µs" if value < 0.1 else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
-
-
-def figure(value: float | None, metric: str, share: bool) -> str:
-    """An accuracy: shares in percent, others in their own unit, with the metric's name."""
-    if value is None:
-        return "-"
-    return f"{metric} {value * 100:.2f} %" if share else f"{metric} {value:.4g}"
 
 
 def drop(accuracy: Json) -> str:

@@ -14,8 +14,8 @@ from edgeship.benchmarks import rows
 Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
 LEFT = {"artifact", "runtime", "kind", "verdict"}
-SPEED = ("size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "kind")
-QUALITY = ("accuracy", "drop", "agreement", "verdict")
+SPEED = ("verdict", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "kind")
+QUALITY = ("verdict", "accuracy", "drop", "agreement", "kind")
 PIPE_WIDTH = 200
 
 
@@ -40,7 +40,7 @@ def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
     if Console(width=1000).measure(whole).maximum > width:
         names = ("artifact", "runtime")
         parts = [_table(built.rows, [name for name in (*names, *half) if name in used]) for half in (SPEED, QUALITY)]
-    parts.append(Text(rows.LEGEND, style="dim"))
+    parts.append(Text(built.legend, style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
     if manifest.get("gate"):
         parts.append(verdict(manifest["gate"]))
