@@ -52,17 +52,17 @@ def left_float(islands: Sequence[str], weights: Mapping[str, int]) -> list[str]:
     return notes
 
 
-def batch_size(inputs: Sequence[TensorSpec], largest: int) -> int:
+def batch_size(inputs: Sequence[TensorSpec], each: int) -> int:
     """How many samples to feed at once: what a fixed batch axis demands, else as many as memory allows.
 
-    `largest` is the number of bytes of the model's largest tensor for one sample.
+    `each` is the number of bytes that one sample takes while the model runs.
     """
     fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
     if len(fixed) > 1:
         raise InputError(f"the model's inputs have different fixed batch sizes {sorted(fixed)}; export it with one")
     if fixed:
         return int(fixed.pop() or 1)
-    return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, largest)))
+    return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, each)))
 
 
 def one(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:

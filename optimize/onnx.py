@@ -71,7 +71,8 @@ def _static(model: str, out: Path, folder: Path, source: RepresentativeDataset, 
 
     inputs = onnx_file.inputs(model)
     shapes = calibration.one(source, inputs)
-    size = calibration.batch_size(inputs, onnx_file.largest_input(inputs, shapes))
+    # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
+    size = calibration.batch_size(inputs, onnx_file.activations(model))
     quantize_static(
         str(_prepared(model, folder)),
         str(out),

@@ -52,9 +52,12 @@ def _spec(item: Any) -> TensorSpec:
     return TensorSpec(item.name, shape, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name)
 
 
-def largest_input(specs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]]) -> int:
-    """Bytes of the largest input for one sample."""
-    return max(prod(shapes[spec.name]) // (shapes[spec.name][0] or 1) * np.dtype(spec.dtype).itemsize for spec in specs)
+def activations(model: str) -> int:
+    """Bytes of all tensors between the operators for one sample; what is dynamic counts as 1."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(model, load_external_data=False)).graph
+    return sum(4 * prod(axis.dim_value or 1 for axis in item.type.tensor_type.shape.dim) for item in graph.value_info)
 
 
 def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> None:

@@ -14,19 +14,15 @@ from typing import Any
 MOVES = ("EXPAND_DIMS", "SQUEEZE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "DEPTH_TO_SPACE", "REVERSE_V2", "TILE")
 
 
-def fold(content: bytes) -> bytes:
-    """The same model with those operators in int8; unchanged where there are none."""
+def fold(model: Any) -> None:
+    """Bring those operators of a flatbuffer model (a `ModelT`) to int8, in place."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
-    if not set(names) & {*MOVES, "SHAPE"}:
-        return content
     for subgraph in model.subgraphs:
         _push(subgraph, names)
         _cancel(subgraph, names)
         _drop_unused(subgraph, names)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _push(graph: Any, names: list[str]) -> None:

@@ -1,0 +1,47 @@
+"""What litert-quantizer 0.11 gets wrong at the ends of a model, put right: found by running what it wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeship.optimize import tflite_moves
+
+_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
+
+
+def finish(content: bytes, before: bytes, io: str) -> bytes:
+    """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model, original = (flatbuffer_utils.read_model_from_bytearray(bytearray(item)) for item in (content, before))
+    _outputs(model, original, io)
+    tflite_moves.fold(model)
+    _dynamic_axes(model, original)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _outputs(model: Any, original: Any, io: str) -> None:
+    """Let the graph and its signature agree on the outputs.
+
+    Where an output is read by an operator that stays float, the graph ends in the DEQUANTIZE made for that operator
+    while the signature still names the integer tensor: LiteRT then has no value for it.
+    """
+    for signature, was in zip(model.signatureDefs, original.signatureDefs, strict=True):
+        graph, order = model.subgraphs[signature.subgraphIndex], original.subgraphs[was.subgraphIndex].outputs
+        places = {item.name: order.index(item.tensorIndex) for item in was.outputs}
+        for item in signature.outputs:
+            place = places[item.name]
+            if graph.outputs[place] == item.tensorIndex:
+                continue
+            if (graph.tensors[item.tensorIndex].type == _FLOAT32) == (io == "float32"):
+                graph.outputs[place] = item.tensorIndex
+            else:
+                item.tensorIndex = graph.outputs[place]
+
+
+def _dynamic_axes(model: Any, original: Any) -> None:
+    """Give the ends their dynamic axes back: the tensors that are put in at a float end come with fixed shapes."""
+    for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
+        for side in ("inputs", "outputs"):
+            for now, then in zip(getattr(graph, side), getattr(was, side), strict=True):
+                graph.tensors[now].shapeSignature = was.tensors[then].shapeSignature

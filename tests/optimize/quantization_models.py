@@ -1,0 +1,169 @@
+"""The float models of the quantization tests, as .tflite and .onnx, built by TensorFlow in a child: `build(folder)`.
+
+photo     image -> probs                conv, batch norm, depthwise conv, pooling, dense
+table     features -> price             dense only
+pair      photo, meta -> kind, weight   two inputs, two outputs, a shape computed from a dynamic batch
+motion    window -> act                 Conv1D and an unrolled LSTM
+length    window -> act                 a time axis of any length
+words     ids (int32) -> logits, positive   embedding of integers; an integer output
+leaky     image -> score                an activation that litert-quantizer has no int8 form of
+four      features -> price             a batch axis fixed at 4
+two-ways  .tflite with two signatures over the same input
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "four")
+
+
+def build(folder: str) -> None:
+    """Write all models into `folder` (called through FunctionProcess)."""
+    import keras
+
+    root = Path(folder)
+    keras.utils.set_random_seed(11)
+    for name in NAMES:
+        inputs, outputs = globals()[f"_{name}"](keras)
+        model = keras.Model(inputs, outputs)
+        model.export(root / name, verbose=False)
+        _tflite(root / name, root / f"{name}.tflite")
+        _onnx(root / name, root / f"{name}.onnx")
+    for name in ("photo", "table", "pair"):
+        _mlir_int8(root / name, root / f"{name}.npz", root / f"{name}-mlir.tflite")
+    _two_ways(root)
+
+
+def imported() -> list[str]:
+    """The modules that this process has imported."""
+    return sorted(sys.modules)
+
+
+def _mlir_int8(saved_model: Path, data: Path, out: Path) -> None:
+    """The int8 file that TensorFlow's own converter makes of the same model and data, to compare with."""
+    import numpy as np
+    import tensorflow as tf
+
+    with np.load(data) as arrays:
+        samples = {name: arrays[name] for name in arrays.files}
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    count = len(next(iter(samples.values())))
+    converter.representative_dataset = lambda: (
+        {name: array[index : index + 1] for name, array in samples.items()} for index in range(count)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    out.write_bytes(converter.convert())
+
+
+def _photo(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    image = keras.Input((20, 20, 3), name="image")
+    x = layers.Conv2D(16, 3, activation="relu")(image)
+    x = layers.MaxPooling2D()(layers.BatchNormalization()(x))
+    x = layers.DepthwiseConv2D(3, activation="relu6")(x)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(32, 1)(x))
+    return image, {"probs": layers.Dense(10, activation="softmax")(x)}
+
+
+def _table(keras: Any) -> tuple[Any, Any]:
+    features = keras.Input((12,), name="features")
+    x = keras.layers.Dense(64, activation="relu")(features)
+    return features, {"price": keras.layers.Dense(3)(keras.layers.Dense(64, activation="relu")(x))}
+
+
+def _pair(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    photo, meta = keras.Input((16, 16, 3), name="photo"), keras.Input((5,), name="meta")
+    x = layers.Flatten()(layers.Conv2D(8, 3, strides=2, activation="relu")(photo))
+    x = layers.Concatenate()([x, layers.Dense(8, activation="relu")(meta)])
+    return [photo, meta], {"weight": layers.Dense(2)(x), "kind": layers.Dense(4, activation="softmax")(x)}
+
+
+def _motion(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    window = keras.Input((10, 6), name="window")
+    x = layers.LSTM(12, unroll=True)(layers.Conv1D(16, 3, activation="relu")(window))
+    return window, {"act": layers.Dense(3, activation="softmax")(x)}
+
+
+def _length(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    window = keras.Input((None, 6), name="window")
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(16, 5, activation="relu")(window))
+    return window, {"act": layers.Dense(3)(x)}
+
+
+def _words(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    ids = keras.Input((10,), dtype="int32", name="ids")
+    logits = layers.Dense(4)(layers.GlobalAveragePooling1D()(layers.Embedding(50, 16)(ids)))
+    return ids, {"logits": logits, "positive": keras.ops.cast(logits > 0, "int32")}
+
+
+def _leaky(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Flatten()(layers.LeakyReLU()(layers.Conv2D(8, 3)(image)))
+    return image, {"score": layers.Dense(2)(x)}
+
+
+def _four(keras: Any) -> tuple[Any, Any]:
+    features = keras.Input(batch_shape=(4, 12), name="features")
+    return features, {"price": keras.layers.Dense(3)(keras.layers.Dense(16, activation="relu")(features))}
+
+
+def _two_ways(root: Path) -> None:
+    import tensorflow as tf
+
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = tf.Variable(tf.random.normal((12, 8), seed=1))
+            self.second = tf.Variable(tf.random.normal((8, 2), seed=2))
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 12), tf.float32, "features")])
+        def encode(self, features: Any) -> Any:
+            return {"code": tf.nn.relu(features @ self.first)}
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 12), tf.float32, "features")])
+        def score(self, features: Any) -> Any:
+            return {"score": tf.nn.relu(features @ self.first) @ self.second}
+
+    module = Module()
+    signatures = {"encode": module.encode, "score": module.score}
+    tf.saved_model.save(module, str(root / "two-ways"), signatures=signatures)
+    _tflite(root / "two-ways", root / "two-ways.tflite")
+
+
+def _tflite(saved_model: Path, out: Path) -> None:
+    import tensorflow as tf
+
+    out.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(saved_model)).convert())
+
+
+def _onnx(saved_model: Path, out: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+
+    loaded = tf.saved_model.load(str(saved_model))  # holds the variables while `serve` is used
+    serve = loaded.signatures["serving_default"]
+    specs = serve.structured_input_signature[1]
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
+
+    def call(*tensors: Any) -> Any:
+        return serve(**dict(zip(specs, tensors, strict=True)))
+
+    proto, _ = tf2onnx.convert.from_function(tf.function(call), signature, opset=17)
+    # tf2onnx numbers the outputs in the order of the sorted names; give them their own names back.
+    renamed = dict(zip([item.name for item in proto.graph.output], sorted(serve.structured_outputs), strict=True))
+    for node in proto.graph.node:
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    for item in proto.graph.output:
+        item.name = renamed[item.name]
+    out.write_bytes(proto.SerializeToString())
