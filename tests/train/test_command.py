@@ -189,7 +189,7 @@ def assert_nothing_left(folder: Path, expected: str) -> None:
     assert digest.of_path(folder) == expected
 
 
-@pytest.mark.parametrize("moment", ["training samples", "epoch  1", "evaluating"])
+@pytest.mark.parametrize("moment", ["training samples", pytest.param("epoch  1", marks=pytest.mark.slow), "evaluating"])
 def test_a_killed_run_keeps_the_old_results_and_leaves_nothing(old_results: Path, moment: str) -> None:
     before = digest.of_path(old_results)
     with started(old_results, moment) as process:
