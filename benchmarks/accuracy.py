@@ -175,7 +175,7 @@ def _flips(both: _Pair) -> dict[str, Any]:
     differ = np.flatnonzero((server != artifact).any(axis=1))
     if server.shape[1] > 1:
         return {"flips_total": len(differ), "flips": []}
-    sure = [_confidence(scores, both) for scores in both.scores]
+    sure = [_confidence(scores, both).reshape(len(server), -1)[:, 0] for scores in both.scores]
     truth = both.truth.reshape(len(both.truth), -1)
     flips = [
         {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgeship.benchmarks import accuracy, latency, parity, samples
+from edgeship.config import Config
+from edgeship.types import to_json
 
 SAMPLES, CLASSES = 2000, 10
 LABELS = [
@@ -114,7 +117,7 @@ def build_manifest() -> dict[str, Any]:
             "parameters": 141_000, "inputs": [spec("image", [None, 28, 28, 1])],
             "outputs": [spec("scores", [None, CLASSES])],
         },
-        "config": {"variants": None, "budget": {}},
+        "config": to_json(asdict(Config())),
         "data": {"calibration": {**data, "source": "calibration.npz"}, "evaluation": data},
         "artifacts": [artifact_entry(name) for name in ARTIFACTS],
         "skipped": [{"artifact": "tfjs/int8", "reason": "TF.js has no int8 inference, only weight storage"}],

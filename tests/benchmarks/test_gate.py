@@ -1,0 +1,318 @@
+import json
+
+import numpy as np
+import pytest
+
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+from edgeship.types import Verdict
+
+INT8 = "tflite/int8"
+
+
+@pytest.fixture
+def good(manifest):
+    """The good bundle without the artifact that is on the brink."""
+    return without(manifest, "onnx/int8")
+
+
+def without(manifest, artifact):
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["id"] != artifact]
+    manifest["measurements"] = [item for item in manifest["measurements"] if item["artifact"] != artifact]
+    return manifest
+
+
+def measured(manifest, artifact=INT8):
+    return next(item for item in manifest["measurements"] if item["artifact"] == artifact)
+
+
+def unmeasure(measurement, reason, *names):
+    for metric in measurement["metrics"]:
+        if metric["name"] in names or (not names and not metric["name"].startswith("size")):
+            metric.update(value=None, reason=reason)
+
+
+def failures(manifest, **table):
+    result = judge(manifest, Budget.parse(table))
+    return result.verdict, {(c.artifact, c.check): c for c in result.checks if c.verdict is not Verdict.PASS}
+
+
+def test_a_good_bundle_passes_and_its_result_is_json(good):
+    result = judge(good, Budget())
+    assert result.verdict is Verdict.PASS
+    assert {check.check for check in result.checks} == {"origin", "parity", "accuracy", "class_drop"}
+    json.dumps(result.as_json(), allow_nan=False)
+    assert result.of(INT8) is Verdict.PASS
+    assert result.of("onnx/int8") is None
+
+
+def test_a_drop_about_the_margin_is_inconclusive_and_says_how_many_samples_decide(manifest):
+    verdict, found = failures(manifest)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert list(found) == [("onnx/int8", "accuracy")]
+    assert "samples would decide, there are 2,000" in found["onnx/int8", "accuracy"].reason
+
+
+def roll(outputs):
+    return np.roll(outputs, 1, axis=1)
+
+
+def drop_class(outputs):
+    outputs[:, 3] = 0
+    return outputs
+
+
+def constant(outputs):
+    return np.full_like(outputs, 0.1)
+
+
+def nan(outputs):
+    outputs[5, 2] = np.nan
+    return outputs
+
+
+def saturate(outputs):
+    return np.minimum(outputs, 0.2)
+
+
+def shuffle(outputs):
+    return np.random.default_rng(0).permutation(outputs)
+
+
+def stale(outputs):
+    return np.random.default_rng(1).normal(size=outputs.shape) * 0.4 + outputs
+
+
+@pytest.mark.parametrize("change", [roll, drop_class, constant, nan, saturate, shuffle, stale])
+def test_broken_outputs_fail(good, replace_outputs, change):
+    assert judge(good, Budget()).verdict is Verdict.PASS
+    replace_outputs(good, INT8, change)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert {artifact for artifact, _ in found} == {INT8}
+
+
+def test_one_vanished_class_of_many_fails_though_the_average_holds(good):
+    rows = measured(good)["details"]["accuracy"]["outputs"]["scores"]["per_class"]
+    rows[4].update(artifact=0.0, drop=rows[4]["server"], low=0.8, high=0.95, p=1e-20, p_holm=1e-18, significant=True)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "lost too much: coat" in found[INT8, "class_drop"].reason
+
+
+def test_another_float32_model_of_the_same_accuracy_fails_on_parity(good, replace_outputs):
+    replace_outputs(good, "tflite/float32", lambda outputs: outputs * 0.98 + 0.002)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [("tflite/float32", "parity")]
+
+
+@pytest.mark.parametrize("digest", ["00" * 32, None])
+def test_an_artifact_of_another_server_model_fails(good, digest):
+    good["server_model"]["digest"] = digest
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "stale" in found[INT8, "origin"].reason
+
+
+def test_an_artifact_of_unknown_origin_fails(good):
+    good["artifacts"][0]["steps"] = []
+    assert "unknown steps" in failures(good)[1]["tflite/float32", "origin"].reason
+
+
+def test_a_crash_fails_with_its_reason(good):
+    measured(good)["details"] = {}
+    unmeasure(measured(good), "the litert process was killed by signal 11")
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "signal 11" in found[INT8, "outputs"].reason
+    assert "signal 11" in found[INT8, "accuracy"].reason
+
+
+def test_missing_labels_fail_unless_accuracy_is_not_asked(good):
+    for item in good["measurements"]:
+        del item["details"]["accuracy"]
+        unmeasure(item, "the evaluation data has no labels (an array y)", "accuracy", "accuracy_drop")
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "no labels" in found[INT8, "accuracy"].reason
+    assert failures(good, accuracy="none", min_agreement=0.95)[0] is Verdict.PASS
+    assert failures(good, accuracy="none", min_agreement=0.999)[0] is Verdict.FAIL
+
+
+def test_an_output_that_was_not_compared_fails(good):
+    good["server_model"]["outputs"].append({**good["server_model"]["outputs"][0], "name": "second"})
+    assert "not second" in failures(good)[1][INT8, "outputs"].reason
+
+
+def not_run(manifest, artifact="tfjs/float32"):
+    item = measured(manifest, artifact)
+    item["details"] = {}
+    unmeasure(item, "not run: node is missing")
+    return manifest
+
+
+def test_what_did_not_run_is_no_pass(good):
+    verdict, found = failures(not_run(good))
+    assert verdict is Verdict.FAIL
+    assert found["tfjs/float32", "runs"].reason == "not run: tfjs-node: node is missing"
+
+
+def test_what_may_stay_away_is_not_judged_and_not_counted(good):
+    result = judge(not_run(good), Budget.parse({"optional": ["tfjs/*"]}))
+    assert result.verdict is Verdict.PASS
+    assert {"artifact": "tfjs/float32", "reason": "not run: tfjs-node: node is missing"} in result.not_judged
+    assert result.of("tfjs/float32") is None
+
+
+def test_optional_does_not_excuse_a_crash_or_a_missing_measurement(good):
+    crashed = measured(good, "tfjs/float32")
+    crashed["details"] = {}
+    unmeasure(crashed, "the tfjs-node process was killed by signal 9")
+    assert failures(good, optional=["tfjs/*"])[0] is Verdict.FAIL
+    good["measurements"].remove(crashed)
+    verdict, found = failures(good, optional=["tfjs/*"])
+    assert verdict is Verdict.FAIL
+    assert "never measured" in found["tfjs/float32", "runs"].reason
+
+
+def test_optional_does_not_excuse_a_size_over_budget(good):
+    verdict, found = failures(not_run(good), optional=["tfjs/*"], max_size_disk=574_000)
+    assert verdict is Verdict.FAIL
+    assert ("tfjs/float32", "size_disk") in found
+
+
+def test_running_on_one_runtime_is_enough_unless_another_is_required(good):
+    other = json.loads(json.dumps(measured(good)))
+    other.update(runtime="tflite-runtime", details={})
+    unmeasure(other, "not run: not installed")
+    good["measurements"].append(other)
+    assert failures(good)[0] is Verdict.PASS
+    verdict, found = failures(good, required=[f"{INT8}@tflite-runtime"])
+    assert verdict is Verdict.FAIL
+    assert found[INT8, "required"].reason == "required, but did not run on tflite-runtime"
+
+
+def test_a_required_artifact_must_be_there(good):
+    assert failures(good, required=[INT8])[0] is Verdict.PASS
+    assert "is not in the bundle" in failures(good, required=["tflite/int9"])[1]["tflite/int9", "required"].reason
+    assert "no int8 inference" in failures(good, required=["tfjs/int8"])[1]["tfjs/int8", "required"].reason
+
+
+@pytest.mark.parametrize("change", [{"artifacts": [], "measurements": []}, {"measurements": []}])
+def test_nothing_to_judge_is_no_pass(good, change):
+    assert judge({**good, **change}, Budget()).verdict is Verdict.FAIL
+
+
+def test_everything_optional_and_absent_is_no_pass(good):
+    for name in [item["id"] for item in good["artifacts"]]:
+        not_run(good, name)
+    result = judge(good, Budget.parse({"optional": ["*/*"]}))
+    assert result.verdict is Verdict.FAIL
+    assert result.checks[-1].reason == "none of the artifacts was judged"
+
+
+@pytest.mark.parametrize(
+    ("budget", "check", "artifact"),
+    [
+        ({"max_size_disk": 571_000}, "size_disk", "tfjs/float32"),
+        ({"max_size_wire": "400 KB"}, "size_wire", "tflite/float32"),
+        ({"max_peak_memory": "40 MB"}, "peak_memory", "onnx/float32"),
+        ({"min_agreement": 0.995}, "agreement", INT8),
+        ({"max_abs_error": 1e-3}, "max_abs_error", INT8),
+        ({"min_sqnr_db": 28}, "parity", INT8),
+        ({"max_latency_ratio": 0.3}, "latency_ratio", INT8),
+        ({"max_drop": 0.0}, "accuracy", "tflite/float32"),
+        ({"min_server_accuracy": 0.95}, "server_accuracy", ""),
+        ({"tflite/int8": {"max_size_disk": 100}}, "size_disk", INT8),
+    ],
+)
+def test_a_limit_that_is_broken_is_named(good, budget, check, artifact):
+    verdict, found = failures(good, **budget)
+    assert verdict is not Verdict.PASS
+    assert (artifact, check) in found
+    assert found[artifact, check].limit is not None
+
+
+@pytest.mark.parametrize(
+    ("budget", "metric"),
+    [
+        ({"max_size_disk": "9 GB"}, "size_disk_bytes"),
+        ({"max_size_wire": "9 GB"}, "size_brotli_bytes"),
+        ({"max_peak_memory": "9 GB"}, "peak_memory_bytes"),
+        ({"max_latency_ratio": 99}, "latency_ratio"),
+    ],
+)
+def test_a_limit_on_what_was_not_measured_fails(good, budget, metric):
+    assert failures(good, **budget)[0] is Verdict.PASS
+    unmeasure(measured(good), "it could not be read", metric)
+    verdict, found = failures(good, **budget)
+    assert verdict is Verdict.FAIL
+    assert "it could not be read" in next(iter(found.values())).reason
+    measured(good)["metrics"] = [item for item in measured(good)["metrics"] if item["name"] != metric]
+    assert failures(good, **budget)[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_no_number_fails(good, value):
+    for metric in measured(good)["metrics"]:
+        if metric["name"] == "peak_memory_bytes":
+            metric["value"] = value
+    assert failures(good, max_peak_memory="9 GB")[0] is Verdict.FAIL
+
+
+def test_an_unstable_host_leaves_latency_open(good):
+    unmeasure(measured(good), "unstable: a calibration loop varies by 40%", "latency_ratio")
+    verdict, found = failures(good, max_latency_ratio=2)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "calibration loop" in found[INT8, "latency_ratio"].reason
+
+
+def test_a_ratio_to_something_else_or_without_interval_fails(good):
+    measured(good)["details"]["latency_ratio"]["against"] = "onnx/float32"
+    assert failures(good, max_latency_ratio=2)[0] is Verdict.FAIL
+    measured(good)["details"]["latency_ratio"] = {"value": 0.6, "low": None, "high": None, "against": "tflite/float32"}
+    assert failures(good, max_latency_ratio=2)[0] is Verdict.FAIL
+
+
+def test_a_ratio_whose_interval_holds_the_limit_is_inconclusive(good):
+    found = measured(good)["details"]["latency_ratio"]
+    found.update(low=0.5, high=0.7)
+    assert failures(good, **{"tflite/int8": {"max_latency_ratio": 0.6}})[0] is Verdict.INCONCLUSIVE
+
+
+def test_agreement_on_few_samples_is_inconclusive(good):
+    parity = measured(good)["details"]["parity"]["scores"]
+    parity.update(agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)
+    verdict, found = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "samples would decide, there are 80" in found[INT8, "agreement"].reason
+
+
+def test_agreement_of_a_regression_cannot_be_asked(good):
+    for item in good["measurements"]:
+        item["details"]["parity"]["scores"].update(agreement=None, agreement_low=None, agreement_high=None)
+    verdict, found = failures(good, min_agreement=0.9)
+    assert verdict is Verdict.FAIL
+    assert "use max_abs_error" in found[INT8, "agreement"].reason
+
+
+def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs):
+    replace_outputs(good, INT8, stale)
+    good["artifacts"][1]["variant"] = "mine"
+    assert (INT8, "parity") not in failures(good)[1]
+    good["config"]["variants"] = [{"name": "mine", "quantize": "static_w8a8"}]
+    assert (INT8, "parity") in failures(good)[1]
+
+
+def test_a_lower_is_better_server_figure_has_a_ceiling(good):
+    for item in good["measurements"]:
+        item["details"]["accuracy"].update(server=4.0, higher_is_better=False, metric="mae")
+    assert ("", "server_accuracy") not in failures(good, min_server_accuracy=5)[1]
+    assert ("", "server_accuracy") in failures(good, min_server_accuracy=3)[1]
+
+
+def test_an_unknown_server_figure_fails_its_floor(good):
+    for item in good["measurements"]:
+        item["details"]["accuracy"]["server"] = None
+    assert "not known" in failures(good, min_server_accuracy=0.5)[1]["", "server_accuracy"].reason

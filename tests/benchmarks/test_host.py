@@ -1,0 +1,40 @@
+from edgeship.benchmarks import host
+
+
+def test_a_quiet_machine_is_stable():
+    state = host.judge([1.0 + 0.003 * number for number in range(15)], [0] * 15, cores=2)
+    assert state.stable
+    assert state.unstable_reason == ""
+
+
+def test_one_hiccup_is_forgiven():
+    assert host.judge([1.0] * 14 + [3.0], [0] * 15, cores=2).stable
+
+
+def test_a_varying_loop_is_unstable():
+    state = host.judge([1.0] * 10 + [1.2] * 5, [0] * 15, cores=2)
+    assert not state.stable
+    assert state.unstable_reason == "unstable: a calibration loop varies by 20%, more than 10%"
+
+
+def test_others_on_every_core_make_it_unstable():
+    state = host.judge([1.0] * 15, [2] * 15, cores=2)
+    assert "2 other processes want the 2 cores" in state.reason
+    assert host.judge([1.0] * 15, [1] * 15, cores=2).stable
+
+
+def test_check_takes_its_rounds():
+    rounds = []
+    state = host.check(loop=lambda: rounds.append(1) or 1.0, runnable=lambda: 0, cores=4)
+    assert state.stable
+    assert len(rounds) == host.ROUNDS + 1
+
+
+def test_unknown_process_count_leaves_the_loop_to_decide():
+    state = host.check(loop=lambda: 1.0, runnable=lambda: None, cores=1)
+    assert state.stable
+    assert state.runnable is None
+
+
+def test_the_real_loop_gives_times():
+    assert host.check().spread >= 0
