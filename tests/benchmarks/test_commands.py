@@ -1,0 +1,85 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from edgeship import bundle as bundles
+from edgeship.cli.gate import gate
+from edgeship.cli.report import report
+from edgeship.errors import InputError
+
+
+@pytest.fixture
+def bundle(manifest, tmp_path):
+    """A sealed bundle that passes."""
+    for key in ("artifacts", "measurements"):
+        manifest[key] = [item for item in manifest[key] if "onnx/int8" not in (item.get("id"), item.get("artifact"))]
+    root = tmp_path / "bundle"
+    root.mkdir()
+    bundles.seal(root, manifest)
+    return root
+
+
+def run(command, *arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_a_good_bundle_exits_0(bundle):
+    found = run(gate, bundle)
+    assert found.exit_code == 0, found.output
+    assert "gate: PASS" in found.output
+
+
+def test_files_for_ci(bundle, tmp_path):
+    names = [tmp_path / name for name in ("gate.xml", "gate.md", "gate.json")]
+    run(gate, bundle, "--junit", names[0], "--markdown", names[1], "--json", names[2])
+    assert names[0].read_text().startswith("<?xml")
+    assert names[1].read_text().startswith("## ✅ PASS")
+    assert json.loads(names[2].read_text())["gate"]["verdict"] == "PASS"
+
+
+def test_json_on_standard_output_is_all_there_is(bundle):
+    found = run(gate, bundle, "--json", "-")
+    assert json.loads(found.stdout)["schema"] == 1
+
+
+@pytest.mark.parametrize(("budget", "verdict"), [("max_size_disk = 5", "FAIL"), ("max_drop = 0.3", "INCONCLUSIVE")])
+def test_another_budget_can_fail_it_with_exit_1(bundle, tmp_path, budget, verdict):
+    config = tmp_path / "edgeship.toml"
+    config.write_text(f"[budget]\n{budget}\n")
+    found = run(gate, bundle, "--config", config)
+    assert found.exit_code == 1
+    assert f"gate: {verdict}" in found.output
+
+
+def test_bad_input_is_an_input_error(bundle, tmp_path):
+    config = tmp_path / "edgeship.toml"
+    config.write_text("[budget]\nmax_sise = 5\n")
+    cases = {
+        (tmp_path / "nothing",): "not a bundle",
+        (bundle, "--config", config): "unknown budget key 'max_sise'",
+        (bundle, "--config", tmp_path / "absent.toml"): "no such file",
+    }
+    for arguments, message in cases.items():
+        error = run(gate, *arguments).exception
+        assert isinstance(error, InputError), arguments
+        assert message in str(error)
+        assert error.exit_code == 2
+
+
+def test_a_bundle_edited_by_hand_is_refused(bundle):
+    text = (bundle / "manifest.json").read_text()
+    (bundle / "manifest.json").write_text(text.replace('"size_disk_bytes"', '"size_disk_byte5"', 1))
+    for command in (gate, report):
+        error = run(command, bundle).exception
+        assert isinstance(error, InputError)
+        assert "changed after it was written" in str(error)
+
+
+def test_report_leaves_the_bundle_as_it_is(bundle, tmp_path):
+    found = run(report, bundle)
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "bundle-report.html").read_text().startswith("<!doctype html>")
+    assert run(gate, bundle).exit_code == 0
+    assert run(report, bundle, "--out", tmp_path / "deep" / "r.html").exit_code == 0
+    assert (tmp_path / "deep" / "r.html").is_file()

@@ -1,0 +1,222 @@
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgeship.benchmarks import junit, markdown, report, rows, samples, table
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+
+
+@pytest.fixture
+def judged(manifest):
+    """A bundle in which one artifact failed, one was not run, and the rest passed."""
+    idle = next(item for item in manifest["measurements"] if item["artifact"] == "tfjs/float32")
+    idle["details"] = {}
+    for metric in idle["metrics"]:
+        if not metric["name"].startswith("size"):
+            metric.update(value=None, reason="not run: node is missing")
+    manifest["gate"] = judge(manifest, Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})).as_json()
+    return manifest
+
+
+def shown(renderable, width=200):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_table_shows_figures_reasons_and_verdict(judged):
+    text = shown(table.results(judged))
+    line = next(line for line in text.splitlines() if line.startswith("tflite/int8"))
+    assert re.search(
+        r"PASS +litert +152 KB +122 KB .* 91\.60 % .*\+0\.20 \[-0\.41, \+0\.83\] pt +98\.00% +measured", line
+    )
+    assert "server model" in text
+    assert "- [1]" in text
+    assert "[1] not run: node is missing" in text
+    assert "gate: FAIL" in text
+    assert "FAIL tfjs/float32, size_disk" in text
+
+
+def test_a_narrow_terminal_gets_two_tables_that_fit(judged):
+    text = shown(table.results(judged, 100), 100)
+    assert len([line for line in text.splitlines() if line.startswith("tflite/int8")]) == 2
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert "98.00%" in text
+
+
+def test_an_unmeasured_bundle_has_a_table_too(manifest):
+    manifest.update(measurements=[], server_measurement=None, gate=None)
+    text = shown(table.results(manifest))
+    assert "not measured" in text
+    assert "gate" not in text
+
+
+def test_artifacts_as_converted(manifest, capsys):
+    table.print_artifacts(manifest)
+    text = capsys.readouterr().out
+    assert "image float32 ?x28x28x1" in text
+    assert "skipped tfjs/int8: TF.js has no int8 inference" in text
+
+
+def test_text_with_brackets_is_not_taken_for_markup(judged, capsys):
+    judged["gate"]["checks"][0]["reason"] = "made by [/red] x[0]"
+    table.print_checks(judged["gate"])
+    assert "[/red] x[0]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12, "12 B"), (152_000, "152 KB"), (1_234_567, "1.23 MB"), (999_700, "1,000 KB"), (2.5e9, "2.5 GB")],
+)
+def test_sizes(value, text):
+    assert rows.size(value) == text
+
+
+def test_times():
+    assert [rows.milliseconds(value) for value in (0.0512, 0.512, 51.23, 5123)] == [
+        "51.2 µs",
+        "0.512 ms",
+        "51.2 ms",
+        "5.12 s",
+    ]
+
+
+def test_an_emulated_figure_says_so(judged):
+    item = judged["measurements"][1]
+    for metric in item["metrics"]:
+        metric["kind"] = "emulated"
+    item["device"] = "pi4"
+    row = next(row for row in rows.build(judged).rows if row.get("runtime", "").endswith("pi4"))
+    assert (row["runtime"], row["kind"]) == ("litert @ pi4", "emulated")
+
+
+def test_junit_counts_what_failed(judged):
+    root = ElementTree.fromstring(junit.render(judged))
+    checks = judged["gate"]["checks"]
+    open_ones = [check for check in checks if check["verdict"] != "PASS"]
+    left_out = judged["gate"]["not_judged"]
+    assert int(root.get("tests")) == len(checks) + len(left_out)
+    assert int(root.get("failures")) == len(open_ones) == len(root.findall(".//failure"))
+    assert int(root.get("skipped")) == len(left_out)
+    assert {item.get("type") for item in root.iter("failure")} == {"FAIL", "INCONCLUSIVE"}
+
+
+def test_markdown_is_verdict_first_and_escapes(judged):
+    judged["gate"]["checks"][0]["reason"] = "a | b <script>\nnew line"
+    text = markdown.render(judged)
+    assert text.startswith("## ❌ FAIL edgeship gate")
+    assert r"a \| b &lt;script> new line" in text
+    assert "| tflite/int8 | ✅ PASS |" in text
+
+
+class Page(HTMLParser):
+    """What a page refers to, its tags and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.tags, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in {"src", "href", "xlink:href", "srcset", "action"}]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def page(judged, tmp_path):
+    rng = np.random.default_rng(0)
+    samples.write(tmp_path, judged, ({"image": rng.random((50, 28, 28, 1))} for _ in range(40)))
+    return Page(report.write_report(tmp_path, judged).read_text())
+
+
+def test_report_is_self_contained(page):
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
+
+
+def test_report_tells_everything(page, judged):
+    for text in ("FAIL", "server.keras", "4.1 ms", "NOT JUDGED", "not run: node is missing", "ankle boot", "quantize"):
+        assert text in page.text
+    assert judged["server_model"]["digest"] in page.text
+    assert page.tags.count("svg") >= 5
+    assert page.tags.count("img") >= 12
+
+
+def test_report_escapes_what_others_wrote(judged, tmp_path):
+    judged["labels"] = ["<img src=x onerror=alert(1)>"] * 10
+    judged["server_model"]["notes"] = ["<script>alert(1)</script>"]
+    judged["gate"]["checks"][0].update(verdict="FAIL", reason="<b>bold</b>")
+    found = Page(report.render(tmp_path, judged))
+    assert "script" not in found.tags
+    assert "<b>bold</b>" in found.text
+    assert all(link.startswith(("data:", "#")) for link in found.links)
+
+
+def test_report_plots_follow_the_page_colours(judged, tmp_path):
+    text = report.render(tmp_path, judged)
+    drawn = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert "var(--s0)" in drawn
+    assert "currentColor" in drawn
+    assert not re.findall(r"(?:fill|stroke): #(?!fff)", drawn)
+
+
+def test_a_bundle_without_measurements_has_a_report(manifest, tmp_path):
+    manifest.update(measurements=[], server_measurement=None, gate=None, labels=None)
+    assert "Nothing has been judged yet" in report.render(tmp_path, manifest)
+
+
+def test_the_same_manifest_gives_the_same_report(judged, tmp_path):
+    assert report.render(tmp_path, judged) == report.render(tmp_path, judged)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((28, 28, 1), "image"), ((32, 48, 3), "image"), ((3, 32, 32), "image"), ((28, 28), "image"), ((128, 6), "curve"),
+        ((16000,), "curve"), ((224, 224, 4), "image"), ((5,), "text"), ((), "text"), ((4, 4, 4, 4), "text"),
+    ],
+)  # fmt: skip
+def test_samples_are_drawn_as_what_they_look_like(shape, kind):
+    assert samples.picture({"x": np.random.default_rng(0).random(shape)})[0] == kind
+
+
+def test_of_several_inputs_the_one_that_can_be_seen_is_drawn():
+    assert samples.picture({"age": np.zeros(1), "photo": np.zeros((20, 20, 3))})[0] == "image"
+    assert samples.picture({"age": np.array([3.0]), "weight": np.array([70.5])})[1] == "age: 3; weight: 70.5"
+
+
+def test_pictures_are_small_png():
+    _, uri = samples.picture({"x": np.random.default_rng(0).random((500, 400, 3)) * 255})
+    assert uri.startswith("data:image/png;base64,iVBOR")
+    assert len(uri) < 60_000
+
+
+def test_kept_samples_are_those_of_the_flips(manifest, tmp_path):
+    batches = [{"x": np.arange(start, start + 64, dtype=np.float32)[:, None]} for start in range(0, 2048, 64)]
+    samples.write(tmp_path, manifest, iter(batches))
+    kept = samples.read(tmp_path)
+    flips = manifest["measurements"][1]["details"]["accuracy"]["flips"]
+    wanted = [flip["index"] for flip in samples.chosen(flips)]
+    assert len(wanted) == samples.SHOWN
+    assert all(kept[index]["x"] == [index] for index in wanted)
+    assert samples.read(tmp_path / "elsewhere") == {}
+
+
+def test_kept_samples_are_bounded(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "LARGEST", 4 * 3)
+    samples.write(tmp_path, manifest, [{"x": np.arange(2000, dtype=np.float32)[:, None]}])
+    assert len(samples.read(tmp_path)) == 3
+
+
+def test_the_manifest_is_json(judged):
+    json.dumps(judged, allow_nan=False)
