@@ -19,9 +19,6 @@ from edgeship.errors import InputError, unknown
 from edgeship.optimize import calibration, tflite_file, tflite_repair
 from edgeship.optimize.files import whole
 
-# Before litert-quantizer imports tqdm, whose progress bars would fill the log.
-os.environ.setdefault("TQDM_DISABLE", "1")
-
 _SCHEMA = 1
 
 
@@ -171,4 +168,4 @@ def _quantized(
     except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
     found = bytes(result.quantized_model)
-    return found if observed is None else tflite_repair.finish(found, content, io)
+    return found if ranges is None else tflite_repair.finish(found, content, io, ranges)

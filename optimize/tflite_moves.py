@@ -1,32 +1,53 @@
-"""Operators that only move values, brought from float into the integer part of a quantized `.tflite`.
+"""Operators with one input, brought from float into the integer part of a quantized `.tflite`.
 
-litert-quantizer knows no int8 form of EXPAND_DIMS, SQUEEZE and a few more, and leaves them between a DEQUANTIZE and a
-QUANTIZE, although their kernels take int8 as it is; every Conv1D brings two of them. Here the DEQUANTIZE is pushed
-behind such an operator, where it meets the QUANTIZE with the same scale and both vanish. No value changes.
+litert-quantizer 0.11 knows no int8 form of EXPAND_DIMS, SQUEEZE, LEAKY_RELU and a few more, and leaves them between a
+DEQUANTIZE and a QUANTIZE, although LiteRT's kernels take int8; every Conv1D brings two of them. Here the DEQUANTIZE is
+pushed behind such an operator, where it meets the QUANTIZE: with the same scale both vanish, with another scale the
+QUANTIZE goes from int8 to int8.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Their first input is the values, the others say how to move them; scale and zero point stay as they are.
+import numpy as np
+
+# Only the first input holds values, and the output holds some of the same: scale and zero point stay as they are.
 MOVES = ("EXPAND_DIMS", "SQUEEZE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "DEPTH_TO_SPACE", "REVERSE_V2", "TILE")
+_PICKS = ("REDUCE_MAX",)
+# The output has a range of its own, which calibration has seen.
+_FUNCTIONS = ("LEAKY_RELU", "ELU", "EXP")
+
+# The operator version from which LiteRT's kernels take int8, where it is not the first (TFLite's op_version.cc).
+_VERSIONS = {"LEAKY_RELU": 2, "EXP": 2, "REDUCE_MAX": 2}
+
+Ranges = Mapping[str, Sequence[float]]
 
 
-def fold(model: Any) -> None:
-    """Bring those operators of a flatbuffer model (a `ModelT`) to int8, in place."""
+def fold(model: Any, ranges: Ranges) -> None:
+    """Bring those operators of a flatbuffer model (a `ModelT`) to int8, in place.
+
+    `ranges` holds the minimum and maximum that calibration saw, by tensor name.
+    """
     from ai_edge_litert.tools import flatbuffer_utils
 
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     for subgraph in model.subgraphs:
-        _push(subgraph, names)
+        for index in _push(subgraph, names, ranges):
+            code = model.operatorCodes[index]
+            code.version = max(code.version, _VERSIONS.get(names[index], 1))
         _cancel(subgraph, names)
         _drop_unused(subgraph, names)
 
 
-def _push(graph: Any, names: list[str]) -> None:
-    """DEQUANTIZE before a moving operator becomes DEQUANTIZE behind it; SHAPE reads the integers themselves."""
+def _push(graph: Any, names: list[str], ranges: Ranges) -> set[int]:
+    """DEQUANTIZE before such an operator becomes DEQUANTIZE behind it; SHAPE reads the integers themselves.
+
+    Returns the operator codes that now take int8.
+    """
+    changed = set()
     integers: dict[int, tuple[int, Any]] = {}  # float tensor -> the integer tensor that it is made of, and by what
     operators = []
     for operator in graph.operators:
@@ -34,20 +55,27 @@ def _push(graph: Any, names: list[str]) -> None:
         name = names[operator.opcodeIndex]
         if name == "DEQUANTIZE" and len(graph.tensors[operator.inputs[0]].quantization.scale) == 1:
             integers[operator.outputs[0]] = operator.inputs[0], operator
-        elif name in (*MOVES, "SHAPE") and operator.inputs[0] in integers:
+        elif operator.inputs and operator.inputs[0] in integers:
+            seen = ranges.get(graph.tensors[operator.outputs[0]].name.decode())
+            if name not in (*MOVES, *_PICKS, "SHAPE") and not (name in _FUNCTIONS and seen):
+                continue
             operator.inputs[0], bridge = integers[operator.inputs[0]]
             if name != "SHAPE":
-                operators.append(_bridged(graph, operator, bridge))
+                operators.append(_bridged(graph, operator, bridge, seen if name in _FUNCTIONS else None))
                 integers[operators[-1].outputs[0]] = operator.outputs[0], operators[-1]
+                changed.add(operator.opcodeIndex)
     graph.operators = operators
+    return changed
 
 
-def _bridged(graph: Any, operator: Any, bridge: Any) -> Any:
-    """Give the operator an integer output; the DEQUANTIZE from it to the old output is returned."""
+def _bridged(graph: Any, operator: Any, bridge: Any, seen: Sequence[float] | None) -> Any:
+    """Give the operator an integer output, of the range `seen` or the input's; returns the DEQUANTIZE to the old one."""
     source, output = graph.tensors[operator.inputs[0]], operator.outputs[0]
     tensor = copy.copy(graph.tensors[output])
     tensor.name = tensor.name + b"_integer"
-    tensor.type, tensor.quantization = source.type, source.quantization
+    tensor.type, tensor.quantization = source.type, copy.copy(source.quantization)
+    if seen:
+        tensor.quantization.scale, tensor.quantization.zeroPoint = _parameters(*seen)
     graph.tensors.append(tensor)
     operator.outputs[0] = len(graph.tensors) - 1
     behind = copy.copy(bridge)
@@ -55,8 +83,19 @@ def _bridged(graph: Any, operator: Any, bridge: Any) -> Any:
     return behind
 
 
+def _parameters(low: float, high: float) -> tuple[list[float], list[int]]:
+    """Scale and zero point of a range by litert-quantizer's own formula, so that its QUANTIZE finds the very same."""
+    from litert_quantizer import qtyping
+    from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+
+    zero_point, scale = uniform_quantize_tensor.tensor_zp_scale_from_min_max(
+        np.array([low]), np.array([high]), 8, False, qtyping.QuantGranularity.TENSORWISE
+    )
+    return [float(scale.item())], [int(zero_point.item())]
+
+
 def _cancel(graph: Any, names: list[str]) -> None:
-    """Remove each QUANTIZE that only undoes a DEQUANTIZE."""
+    """Remove each QUANTIZE that only undoes a DEQUANTIZE; let the others read the integers."""
     integers = {op.outputs[0]: op.inputs[0] for op in graph.operators if names[op.opcodeIndex] == "DEQUANTIZE"}
     ends = {*graph.inputs, *graph.outputs}
     for operator in list(graph.operators):
@@ -64,6 +103,7 @@ def _cancel(graph: Any, names: list[str]) -> None:
             continue
         before, after = integers[operator.inputs[0]], operator.outputs[0]
         if not _same(graph.tensors[before], graph.tensors[after]) or {before, after} <= ends:
+            operator.inputs = [before]
             continue
         graph.operators.remove(operator)
         gone, kept = (before, after) if before not in ends else (after, before)
@@ -75,7 +115,8 @@ def _cancel(graph: Any, names: list[str]) -> None:
 
 def _same(one: Any, other: Any) -> bool:
     def key(tensor: Any) -> tuple[Any, ...]:
-        return tensor.type, *tensor.quantization.scale, *tensor.quantization.zeroPoint
+        # In float32, as the file holds it: a scale made just now is still a double.
+        return tensor.type, *map(np.float32, tensor.quantization.scale), *tensor.quantization.zeroPoint
 
     return key(one) == key(other)
 

@@ -9,13 +9,13 @@ from edgeship.optimize import tflite_moves
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
 
 
-def finish(content: bytes, before: bytes, io: str) -> bytes:
+def finish(content: bytes, before: bytes, io: str, ranges: tflite_moves.Ranges) -> bytes:
     """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model, original = (flatbuffer_utils.read_model_from_bytearray(bytearray(item)) for item in (content, before))
     _outputs(model, original, io)
-    tflite_moves.fold(model)
+    tflite_moves.fold(model, ranges)
     _dynamic_axes(model, original)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 

@@ -24,6 +24,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "length": {"window": (30, 6)},
     "words": {"ids": (10,)},
     "leaky": {"image": (8, 8, 3)},
+    "bend": {"features": (12,)},
     "four": {"features": (12,)},
     "two-ways": {"features": (12,)},
 }

@@ -6,7 +6,8 @@ pair      photo, meta -> kind, weight   two inputs, two outputs, a shape compute
 motion    window -> act                 Conv1D and an unrolled LSTM
 length    window -> act                 a time axis of any length
 words     ids (int32) -> logits, positive   embedding of integers; an integer output
-leaky     image -> score                an activation that litert-quantizer has no int8 form of
+leaky     image -> score                LeakyReLU and a global maximum, which only edgeship brings to int8
+bend      features -> score             PReLU, which stays float
 four      features -> price             a batch axis fixed at 4
 two-ways  .tflite with two signatures over the same input
 """
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "four")
+NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four")
 
 
 def build(folder: str) -> None:
@@ -108,8 +109,15 @@ def _words(keras: Any) -> tuple[Any, Any]:
 def _leaky(keras: Any) -> tuple[Any, Any]:
     layers = keras.layers
     image = keras.Input((8, 8, 3), name="image")
-    x = layers.Flatten()(layers.LeakyReLU()(layers.Conv2D(8, 3)(image)))
+    x = layers.LeakyReLU()(layers.Conv2D(8, 3)(image))
+    x = layers.GlobalMaxPooling2D()(layers.LeakyReLU()(layers.Conv2D(16, 3)(x)))
     return image, {"score": layers.Dense(2)(x)}
+
+
+def _bend(keras: Any) -> tuple[Any, Any]:
+    features = keras.Input((12,), name="features")
+    x = keras.layers.PReLU(alpha_initializer="random_normal")(keras.layers.Dense(32)(features))
+    return features, {"score": keras.layers.Dense(2)(x)}
 
 
 def _four(keras: Any) -> tuple[Any, Any]:

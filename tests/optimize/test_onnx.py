@@ -5,7 +5,7 @@ import pytest
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize import onnx_file
 
-FLOATING = ("photo", "table", "pair", "motion", "length", "leaky")
+FLOATING = ("photo", "table", "pair", "motion", "length", "leaky", "bend")
 
 
 def ends(path):

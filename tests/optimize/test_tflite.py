@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
 
-from edgeship.errors import InputError
+from edgeship.errors import CheckError, InputError
 from edgeship.optimize import tflite_file
 
-FLOATING = ("photo", "table", "pair", "motion", "length", "leaky")
+FLOATING = ("photo", "table", "pair", "motion", "length", "leaky", "bend")
 
 
 def ends(path, signature=None):
@@ -57,14 +58,22 @@ def test_recipes_without_data(name, recipe, least, lab):
 
 
 def test_what_stays_float_is_named(lab):
-    islands = lab.tflite("leaky")[1]["float_islands"]
-    assert [island.split()[0] for island in islands] == ["LEAKY_RELU"]
+    result = lab.tflite("bend")[1]
+    assert [island.split()[0] for island in result["float_islands"]] == ["PRELU"]
+    assert "the quantizer has no int8 form of them: PRELU" in " ".join(result["notes"])
     result = lab.tflite("words", "float16")[1]
     assert any("mbedding" in name for name in result["float_weights"])
     assert "3200 bytes of weights stay float32" in " ".join(result["notes"])
 
 
-@pytest.mark.parametrize("name", ["photo", "table", "pair", "length"])
+def test_operator_versions_say_that_int8_is_needed(lab):
+    model = flatbuffer_utils.read_model(str(lab.tflite("leaky")[0]))
+    names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
+    versions = dict(zip(names, [code.version for code in model.operatorCodes], strict=True))
+    assert (versions["LEAKY_RELU"], versions["REDUCE_MAX"]) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["photo", "table", "pair", "length", "leaky"])
 def test_nothing_else_stays_float(name, lab):
     path, result = lab.tflite(name)
     assert result["float_islands"] == []
@@ -189,10 +198,6 @@ def test_a_file_that_is_no_model_is_refused(content, lab):
 
 def test_a_file_that_cannot_run_is_found(lab):
     """A weight of the wrong size: LiteRT reads such a file and then cannot prepare it."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    from edgeship.errors import CheckError
-
     model = flatbuffer_utils.read_model(lab.model("table.tflite"))
     graph = model.subgraphs[0]
     graph.tensors[graph.operators[0].inputs[1]].shape = [64, 11]
