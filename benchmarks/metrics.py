@@ -32,7 +32,7 @@ class TaskMetric:
 
 def answers(outputs: Array) -> Array:
     """The class each sample is given: argmax over the last axis of scores (n, ..., C) with C > 1, (n, ...)."""
-    return np.argmax(outputs, axis=-1)
+    return np.asarray(np.argmax(outputs, axis=-1))
 
 
 def threshold_of(outputs: Array) -> float:
@@ -151,7 +151,7 @@ def _class_numbers(labels: Array, outputs: Array) -> Array:
     """Labels as int64 class numbers of shape outputs.shape[:-1]; one-hot rows become numbers."""
     classes = outputs.shape[-1]
     if _one_hot(labels, outputs):
-        return np.argmax(labels, axis=-1)
+        return answers(labels)
     numbers = _without_scores(labels, outputs)
     if numbers is None or not _whole(labels):
         raise InputError(

@@ -53,7 +53,7 @@ def write(root: Path, manifest: Json, batches: Iterable[Mapping[str, Array]]) ->
     if not found:
         return
     names = next(iter(found.values()))
-    arrays = {f"input:{name}": np.stack([sample[name] for sample in found.values()]) for name in names}
+    arrays: dict[str, Any] = {f"input:{name}": np.stack([sample[name] for sample in found.values()]) for name in names}
     (root / FILE).parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(root / FILE, index=np.fromiter(found, np.int64), **arrays)
 
@@ -105,7 +105,9 @@ def _data_uri(pixels: Array) -> str:
             break
     scaled = np.clip((pixels - low) / ((high - low) or 1.0) * 255, 0, 255).astype(np.uint8)
     stream = io.BytesIO()
-    image.imsave(stream, scaled, format="png", **({"cmap": "gray", "vmin": 0, "vmax": 255} if scaled.ndim == 2 else {}))
+    if scaled.ndim == 2:
+        scaled = np.repeat(scaled[..., None], 3, axis=-1)
+    image.imsave(stream, scaled, format="png")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
