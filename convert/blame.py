@@ -24,13 +24,13 @@ def nodes(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
 
 
 def layer_of(node: str, layers: Sequence[str]) -> str:
-    """The innermost Keras layer in a node's scope (Keras adds `_1`, `_2`... to a scope met again); the node itself if none."""
+    """The innermost Keras layer in a node's scope (Keras adds `_1`, `_2`... to a scope met again); else its scope."""
     known = set(layers)
     for part in reversed(node.split("/")[:-1] or [node]):
         for name in (part, part.rpartition("_")[0]):
             if name in known:
                 return name
-    return node
+    return node.rpartition("/")[0] or node
 
 
 def unsupported(
@@ -41,6 +41,7 @@ def unsupported(
     places = []
     for op in ops:
         users = list(dict.fromkeys(layer_of(node, layers) for node in found[op]))
+        users = [user for user in users if user in layers] or users
         where = (
             f" (layer {', '.join(repr(user) for user in users[:3])}{', ...' if len(users) > 3 else ''})"
             if users

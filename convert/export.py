@@ -17,7 +17,7 @@ from edgeship.types import TensorSpec, to_json
 
 SIGNATURE = "serving_default"
 SIDECAR = "edgeship.json"
-UNROLLED = "unrolled"
+UNROLLED, BATCH1 = "unrolled", "batch1"
 TOLERANCE = 1e-4
 # Longer sequences make graphs that converters take minutes for.
 UNROLL_AT_MOST = 256
@@ -46,7 +46,7 @@ def run(
         notes += _prove(server, inputs, made)
         summary = {**_summary(server, concrete, inputs), "notes": notes}
         (made / SIDECAR).write_text(json.dumps(summary, indent=1))
-        _write_unrolled(server, inputs, made / UNROLLED, summary)
+        _write_variant(server, inputs, made, summary)
     return summary
 
 
@@ -77,10 +77,19 @@ def _write(server: ServerModel, concrete: Any, folder: Path) -> None:
         archive.write_out(str(folder), verbose=False)
         return
     module = tf.Module()
-    module.model, module.serve = server.adapter.model, concrete.edgeship_function
-    # Variables that the model's own tracking misses are still the function's.
+    module.serve = concrete.edgeship_function
+    # The function's variables rather than the model's own tracking, which misses some and, in tf_keras, traces every layer again.
     module.used = list(concrete.graph.variables)
+    module.kept = server.adapter.model if server.loader == "saved_model" else _tables(server.adapter.model)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+
+
+def _tables(model: Any) -> list[Any]:
+    """The lookup tables of a model, which a SavedModel only holds where they are tracked."""
+    import tensorflow as tf
+
+    kind = tf.saved_model.experimental.TrackableResource
+    return [item for item in tf.train.TrackableView(model).descendants() if isinstance(item, kind)]
 
 
 def _prove(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path) -> list[str]:
@@ -141,26 +150,35 @@ def _summary(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -
     }
 
 
-def _write_unrolled(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path, summary: dict[str, Any]) -> None:
-    """The same model with its recurrent layers unrolled in time, for converters that cannot express their loops."""
+def _write_variant(server: ServerModel, inputs: Sequence[TensorSpec], made: Path, summary: dict[str, Any]) -> None:
+    """For converters that cannot express loops with a dynamic batch axis: the same model with its recurrent layers
+    unrolled in time or, where the time axis is dynamic or too long, with the batch axis fixed at 1.
+    """  # noqa: D205
     layers = [layer for layer in _recurrent(server) if not layer.unroll]
-    if not layers or any(not 0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
+    if not layers:
         return
-    kept = [
-        {name: getattr(layer, name) for name in ("unroll", "_could_use_gpu_kernel") if hasattr(layer, name)}
-        for layer in layers
-    ]
+    if any(not 0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
+        if inputs[0].shape[:1] == (None,):
+            fixed = [_fixed(spec, 1) for spec in inputs]
+            _write_proven(server, fixed, made / BATCH1, summary)
+        return
+    names = ("unroll", "_could_use_gpu_kernel")
+    kept = [{name: getattr(layer, name) for name in names if hasattr(layer, name)} for layer in layers]
     try:
         for layer, state in zip(layers, kept, strict=True):
             for name in state:
                 setattr(layer, name, name == "unroll")
-        _write(server, server.trace(inputs), folder)
-        _prove(server, inputs, folder)
-        (folder / SIDECAR).write_text(json.dumps(summary))
+        _write_proven(server, inputs, made / UNROLLED, summary)
     finally:
         for layer, state in zip(layers, kept, strict=True):
             for name, value in state.items():
                 setattr(layer, name, value)
+
+
+def _write_proven(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path, summary: dict[str, Any]) -> None:
+    _write(server, server.trace(inputs), folder)
+    _prove(server, inputs, folder)
+    (folder / SIDECAR).write_text(json.dumps(summary))
 
 
 def _recurrent(server: ServerModel) -> list[Any]:

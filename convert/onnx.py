@@ -113,8 +113,9 @@ def _order(graph: Any, summary: dict[str, Any]) -> None:
             dtype = helper.np_dtype_to_tensor_dtype(_numpy(spec.dtype))
             ordered.append(found.get(spec.name) or helper.make_tensor_value_info(spec.name, dtype, spec.shape))
             dims = ordered[-1].type.tensor_type.shape.dim
-            if spec.shape and spec.shape[0] is None and len(dims):
-                dims[0].dim_param = "batch"
+            for axis, (size, dim) in enumerate(zip(spec.shape, dims, strict=False)):
+                if size is None:
+                    dim.dim_param = f"{spec.name}_{axis}" if axis else "batch"
         del values[:]
         values.extend(ordered)
 

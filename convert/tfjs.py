@@ -7,9 +7,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, tensorflowjs_shim
+from edgeship.convert import blame, export, files, tensorflowjs_shim, tfjs_dedupe
 from edgeship.errors import CheckError, InputError, unknown
+from edgeship.types import TensorSpec
 
+TYPES = {
+    "float32": "DT_FLOAT",
+    "int8": "DT_INT8",
+    "uint8": "DT_UINT8",
+    "int16": "DT_INT16",
+    "int32": "DT_INT32",
+    "int64": "DT_INT64",
+    "bool": "DT_BOOL",
+}
 WEIGHTS = ("float32", "float16", "uint8")
 HINT = "Replace it by ops that TF.js has, or leave tfjs out with --to"
 
@@ -29,6 +39,7 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     with files.folder(target) as made:
         _convert(source / export.UNROLLED if unrolled else source, made, summary, weights)
         _canonical(made / "model.json", summary)
+        tfjs_dedupe.dedupe(made)
     notes = ["recurrent layers are unrolled in time: TF.js runs loops only asynchronously"] if unrolled else []
     return {"tools": {"tensorflowjs": tensorflowjs_shim.VERSION}, "notes": notes}
 
@@ -48,11 +59,38 @@ def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> 
 
 
 def _canonical(path: Path, summary: dict[str, Any]) -> None:
-    """Put the signature's inputs and outputs in canonical order: TF.js takes positional arguments in the order of its keys."""
+    """Write the signature anew, in canonical order: the converter guesses keys by shape, and leaves unused inputs out.
+
+    TF.js takes positional arguments in the order of the signature's keys.
+    """
     model = json.loads(path.read_text())
-    for side in ("inputs", "outputs"):
-        found, names = model["signature"][side], [spec["name"] for spec in summary[side]]
-        if missing := [name for name in names if name not in found]:
-            raise CheckError(f"the TF.js model has no {side[:-1]} '{missing[0]}' (it has: {', '.join(found)})")
-        model["signature"][side] = {name: found[name] for name in names}
+    graph = model["modelTopology"]["node"]
+    nodes = {node["name"] for node in graph}
+    signature: dict[str, Any] = {"inputs": {}, "outputs": {}}
+    for spec in map(TensorSpec.from_json, summary["inputs"]):
+        entry = _entry(spec, spec.name)
+        if spec.name not in nodes:
+            graph.append(_placeholder(spec.name, entry))
+        signature["inputs"][spec.name] = entry
+    specs = {spec.name: spec for spec in map(TensorSpec.from_json, summary["outputs"])}
+    # A loaded signature ends in one Identity node per output, in the order of their sorted names.
+    ends = {name: f"Identity_{index}" if index else "Identity" for index, name in enumerate(sorted(specs))}
+    if missing := [name for name, end in ends.items() if end not in nodes]:
+        raise CheckError(f"the TF.js model has no output '{missing[0]}'")
+    signature["outputs"] = {name: _entry(spec, ends[name]) for name, spec in specs.items()}
+    model["signature"] = {**model["signature"], **signature}
     path.write_text(json.dumps(model))
+
+
+def _entry(spec: TensorSpec, node: str) -> dict[str, Any]:
+    sizes = [{"size": "-1" if size is None else str(size)} for size in spec.shape]
+    return {"name": f"{node}:0", "dtype": TYPES[spec.dtype], "tensorShape": {"dim": sizes} if sizes else {}}
+
+
+def _placeholder(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """A node for an input that no output depends on: it stays part of the model's interface."""
+    return {
+        "name": name,
+        "op": "Placeholder",
+        "attr": {"dtype": {"type": entry["dtype"]}, "shape": {"shape": entry["tensorShape"]}},
+    }

@@ -51,10 +51,10 @@ def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[b
             failure = error if not error.lists else failure
     if failure.lists and not allow_flex:
         with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
+            fixed = source / export.BATCH1
             try:
-                return _once(_static(source, summary, Path(folder) / "model"), False), [
-                    "the batch axis is fixed at 1: TFLite has no loop over a dynamic time axis with a dynamic batch axis"
-                ]
+                content = _once(fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model"), False)
+                return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
             except _Unsupported as error:
                 failure = error
     if allow_flex:

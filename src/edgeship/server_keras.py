@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,8 @@ def _explained(file: ModelFile, error: Exception, engine: str) -> Exception:
 def adapt(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
     """A loaded Keras model as an `Adapter`. Raises InputError where it was never built, so that its inputs are unknown."""
     structure = _functional_inputs(model)
+    names = _namer(model, structure is not None)
+    _make_scopes_valid(model)
     layers = tuple(dict.fromkeys(layer.name for layer in _flatten(model)))
     weights = tuple(model.weights)
     if structure is None:
@@ -130,7 +132,7 @@ def adapt(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
         def call(feeds: Sequence[Any]) -> Any:
             return model(server_names.rebuild(structure, feeds), training=False)
 
-    return Adapter(engine, model, slots, call, lambda made: _output_names(model, made), layers, weights, tuple(notes))
+    return Adapter(engine, model, slots, call, names, layers, weights, tuple(notes))
 
 
 def _dtype(dtype: Any) -> str:
@@ -207,11 +209,22 @@ def _shape_structure(value: Any) -> Any:
     return [_shape_structure(item) for item in value]
 
 
-def _output_names(model: Any, structure: Any) -> list[str]:
-    """One wanted name per output: keys of a dict, else the functional model's own names, else output_0, output_1, ..."""
-    found = server_names.leaves(structure)
-    functional = getattr(model, "_functional", None) or model
-    own = list(getattr(functional, "output_names", None) or []) if _functional_inputs(model) is not None else []
-    if len(own) != len(found):
-        own = [f"output_{index}" for index in range(len(found))]
-    return [server_names.from_path(path, own[index]) for index, (path, _) in enumerate(found)]
+def _make_scopes_valid(model: Any) -> None:
+    """Layer names become scopes of the graph, where TensorFlow takes fewer characters than other Keras backends do."""
+    for layer in [model, *_flatten(model)]:
+        valid = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", layer.name)
+        if valid != layer.name:
+            layer.name = valid
+
+
+def _namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:
+    """Names for the outputs: keys of a dict, else the functional model's own names, else output_0, output_1, ..."""
+    holder = getattr(model, "_functional", None) or model
+    own = list(getattr(holder, "output_names", None) or []) if functional else []
+
+    def names(structure: Any) -> list[str]:
+        found = server_names.leaves(structure)
+        fallback = own if len(own) == len(found) else [f"output_{index}" for index in range(len(found))]
+        return [server_names.from_path(path, fallback[index]) for index, (path, _) in enumerate(found)]
+
+    return names

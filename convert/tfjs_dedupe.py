@@ -1,0 +1,85 @@
+"""Store equal weights once: the TF.js converter writes a copy for every use of a shared or unrolled layer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Browsers cache files up to this size; the converter's own default.
+SHARD = 4 * 1024 * 1024
+# Copies of shapes and axes are not worth a rewiring.
+LEAST_BYTES = 64
+SIZES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2}
+
+
+def dedupe(folder: Path) -> int:
+    """Merge equal constants of a TF.js graph model in place. Returns how many bytes that saved.
+
+    Left alone: graphs with loops (a constant inside a loop's frame is not one outside) and weights of other dtypes.
+    """
+    file = folder / "model.json"
+    model = json.loads(file.read_text())
+    nodes, manifest = model["modelTopology"]["node"], model["weightsManifest"]
+    stored = [_stored(entry) for group in manifest for entry in group["weights"]]
+    if any(node["op"] == "Enter" for node in nodes) or not all(stored) or len(manifest) != 1:
+        return 0
+    data = b"".join((folder / name).read_bytes() for name in manifest[0]["paths"])
+    plain = {node["name"] for node in nodes if node["op"] == "Const" and not node.get("input")}
+    kept, blobs, same = _split(manifest[0]["weights"], data, plain)
+    if not same:
+        return 0
+    model["modelTopology"]["node"] = [_rewired(node, same) for node in nodes if node["name"] not in same]
+    for name in manifest[0]["paths"]:
+        (folder / name).unlink()
+    manifest[0]["weights"], manifest[0]["paths"] = kept, _shards(folder, b"".join(blobs))
+    file.write_text(json.dumps(model))
+    return len(data) - sum(map(len, blobs))
+
+
+def _stored(entry: dict[str, Any]) -> int | None:
+    return SIZES.get(entry.get("quantization", {}).get("dtype", entry["dtype"]))
+
+
+def _split(
+    entries: list[dict[str, Any]], data: bytes, plain: set[str]
+) -> tuple[list[dict[str, Any]], list[bytes], dict[str, str]]:
+    """The entries to keep, their bytes, and `{name of a copy: name of what it equals}`."""
+    kept: list[dict[str, Any]] = []
+    blobs: list[bytes] = []
+    same: dict[str, str] = {}
+    first: dict[tuple[str, bytes], str] = {}
+    offset = 0
+    for entry in entries:
+        size = int(np.prod(entry["shape"])) * (_stored(entry) or 0)
+        blob, offset = data[offset : offset + size], offset + size
+        kind = json.dumps({key: value for key, value in entry.items() if key != "name"}, sort_keys=True)
+        key = (kind, hashlib.sha256(blob).digest())
+        if entry["name"] in plain and size >= LEAST_BYTES:
+            if key in first:
+                same[entry["name"]] = first[key]
+                continue
+            first[key] = entry["name"]
+        kept.append(entry)
+        blobs.append(blob)
+    return kept, blobs, same
+
+
+def _rewired(node: dict[str, Any], same: dict[str, str]) -> dict[str, Any]:
+    def target(name: str) -> str:
+        control, bare = ("^", name[1:]) if name.startswith("^") else ("", name)
+        base, colon, port = bare.partition(":")
+        return f"{control}{same.get(base, base)}{colon}{port}"
+
+    return {**node, "input": [target(name) for name in node["input"]]} if "input" in node else node
+
+
+def _shards(folder: Path, data: bytes) -> list[str]:
+    count = max(1, -(-len(data) // SHARD))
+    names = [f"group1-shard{index + 1}of{count}.bin" for index in range(count)]
+    for index, name in enumerate(names):
+        (folder / name).write_bytes(data[index * SHARD : (index + 1) * SHARD])
+    return names
