@@ -28,7 +28,8 @@ class Session:
 
     Attributes: `inputs`, `outputs` (as the artifact holds them: quantized ones say so), `load_ms` (opening the model
     until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine`
-    (what the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on).
+    (what the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on),
+    `timeout` (seconds that the worker may stay silent).
     """
 
     def __init__(self, runtime: str, child: WorkerChild, loaded: Mapping[str, Any], timeout: float) -> None:
@@ -40,7 +41,7 @@ class Session:
         self.engine: Mapping[str, Any] = loaded["engine"]
         self.sample: Batch = {}
         self._child = child
-        self._timeout = timeout
+        self.timeout = timeout
         self._first_ms: float | None = None
 
     @property
@@ -57,7 +58,7 @@ class Session:
         return io.restore(self._infer(ready), self.outputs, raw=raw)
 
     def _infer(self, feeds: Batch) -> Batch:
-        return self._child.request({"do": "run"}, feeds, timeout=self._timeout)[1]
+        return self._child.request({"do": "run"}, feeds, timeout=self.timeout)[1]
 
     def evaluate(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
         """The outputs of a whole stream, at most `batch` samples at a time, concatenated along the first axis.
@@ -66,7 +67,7 @@ class Session:
         """
         if batch < 1:
             raise InputError(f"the batch size must be at least 1, got {batch}")
-        parts = self._child.stream(self._messages(batches, batch, raw), self._timeout)
+        parts = self._child.stream(self._messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
         restored = [io.restore(part, self.outputs, raw=raw) for part in parts]
@@ -82,7 +83,7 @@ class Session:
     def first_ms(self) -> float:
         """Milliseconds of the first inference, on `sample`; ask before anything else has run."""
         if self._first_ms is None:
-            answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self._timeout)
+            answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self.timeout)
             self._first_ms = float(answer["first_ms"])
         return self._first_ms
 
@@ -91,7 +92,7 @@ class Session:
 
         What LoadGen holds in memory during `latency` is not part of it.
         """
-        return self._child.request({"do": "memory"}, timeout=self._timeout)[0]
+        return self._child.request({"do": "memory"}, timeout=self.timeout)[0]
 
     def latency(self, min_seconds: float, min_queries: int) -> dict[str, Any]:
         """Steady latency at batch 1, MLPerf's SingleStream: ends when both limits are met.
@@ -99,7 +100,7 @@ class Session:
         `samples_ms`, `engine` (`loadgen` or `loop`), and from LoadGen `valid`, `early_stopping_p90_ms`, `reason`.
         """
         # The slowest of plausible runs: every query as slow as the first one, several times over.
-        timeout = self._timeout + 4 * (min_seconds + min_queries * self.first_ms / 1000)
+        timeout = self.timeout + 4 * (min_seconds + min_queries * self.first_ms / 1000)
         header = {"do": "latency", "min_seconds": min_seconds, "min_queries": min_queries}
         answer, arrays = self._child.request(header, self._ready(), timeout=timeout)
         return {**answer, "samples_ms": arrays["samples_ms"].tolist()}
@@ -107,7 +108,7 @@ class Session:
     def block(self, seconds: float) -> list[float]:
         """Milliseconds of each query of `seconds` (at least one query): a block of an interleaved comparison."""
         _, arrays = self._child.request(
-            {"do": "block", "seconds": seconds}, self._ready(), timeout=self._timeout + 4 * seconds
+            {"do": "block", "seconds": seconds}, self._ready(), timeout=self.timeout + 4 * seconds
         )
         samples: list[float] = arrays["samples_ms"].tolist()
         return samples

@@ -89,6 +89,26 @@ def _variants(model: Any, root: Path) -> None:
     double = tf.function(lambda x: 2.0 * x).get_concrete_function(tf.TensorSpec((None, 3), tf.float32, "x"))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
     (root / "double.tflite").write_bytes(converter.convert())
+    _two_signatures(root)
+
+
+def _two_signatures(root: Path) -> None:
+    """A file whose `serving_default` is not its first subgraph."""
+    import tensorflow as tf
+
+    class Both(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32, "x")])
+        def add(self, x: Any) -> Any:
+            return {"y": x + 1.0}
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32, "x")])
+        def times(self, x: Any) -> Any:
+            return {"y": x * 10.0}
+
+    module = Both()
+    tf.saved_model.save(module, str(root / "both"), signatures={"add": module.add, "serving_default": module.times})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(root / "both"), signature_keys=["add", "serving_default"])
+    (root / "both.tflite").write_bytes(converter.convert())
 
 
 def _tflite(saved_model: Path, out: Path) -> None:

@@ -22,7 +22,7 @@ def single_stream(
 
     LoadGen lays out its queries beforehand, enough for twice the duration at the expected latency, and ends when they
     are used up: expecting more than twice the real latency ends a run before its minimum duration. The fastest query of
-    the warm-up is therefore what is expected, and a run that still ended early is done again expecting a quarter.
+    the warm-up is therefore what is expected; a run that still ended early is done again with its own fastest query.
     """
     expected_ms = fastest_ms
     for _ in range(RETRIES):
@@ -30,7 +30,7 @@ def single_stream(
         answer, samples = _run(run, min_seconds, min_queries, expected_ms)
         if time.perf_counter() - start >= min_seconds:
             break
-        expected_ms /= 4
+        expected_ms = min(samples)
     return answer, samples
 
 

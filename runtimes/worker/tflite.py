@@ -35,9 +35,10 @@ class TFLiteModel:
         self._inputs = {name: detail["index"] for name, detail in inputs.items()}
         self._outputs = {name: detail["index"] for name, detail in outputs.items()}
         self._shapes = {name: tuple(int(size) for size in detail["shape"]) for name, detail in inputs.items()}
-        # Tensor indices address the primary subgraph only; a signature elsewhere is run by its (slower) runner.
+        # Tensor indices address the primary subgraph only; a signature that may lie elsewhere takes its (slower) runner.
         main = {detail["index"]: detail["name"] for detail in interpreter.get_input_details()}
-        direct = main == {detail["index"]: detail["name"] for detail in inputs.values()}
+        alone = len(interpreter.get_signature_list()) < 2
+        direct = alone and main == {detail["index"]: detail["name"] for detail in inputs.values()}
         self._runner = None if direct else runner
         if direct:
             del runner  # the interpreter refuses to allocate while a runner refers to it

@@ -197,9 +197,11 @@ def test_latency_obeys_both_stopping_rules(seconds: float, queries: int, cnn: Se
 
 
 def test_a_block_lasts_as_long_as_asked(cnn: Session) -> None:
+    start = time.perf_counter()
     samples = cnn.block(0.05)
+    assert time.perf_counter() - start >= 0.05
     assert samples
-    assert sum(samples) * 1.5 + 25 >= 50
+    assert min(samples) > 0
 
 
 def test_a_damaged_file_is_told(case: Case, tiny_models: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def runtimes(context: click.Context, json_file: str | None) -> None:
     \b
     Example: edgeship runtimes
              edgeship runtimes install tflite-runtime
-    """  # noqa: D301 - click marks a verbatim paragraph so
+    """
     if context.invoked_subcommand:
         return
     from edgeship.runtimes.registry import RUNTIMES

@@ -1,0 +1,124 @@
+"""Runtimes with an environment of their own: whole or not at all, with what is pinned."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgeship.cli import cli
+from edgeship.cli.runtimes import runtimes
+from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.runtimes import foreign, node, registry
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(foreign.platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
+    return foreign.home()
+
+
+def test_requirements_are_pinned_with_hashes_and_name_no_host():
+    text = foreign.REQUIREMENTS.read_text()
+    names = re.findall(r"^([a-z-]+)==", text, re.MULTILINE)
+    assert names == ["mlcommons-loadgen", "numpy", "tflite-runtime"]
+    assert "tflite-runtime==2.14.0" in text
+    assert text.count("--hash=sha256:") > 3
+    assert "://" not in text
+
+
+def test_the_npm_lock_pins_by_digest_and_names_no_host():
+    lock = json.loads((node.SOURCE / "package-lock.json").read_text())
+    packages = {name: item for name, item in lock["packages"].items() if name}
+    assert {f"node_modules/{name}" for name in node._wanted()} <= set(packages)
+    for item in packages.values():
+        assert item["integrity"].startswith("sha512-")
+        assert "resolved" not in item
+
+
+def test_a_failed_installation_leaves_nothing(home, monkeypatch):
+    monkeypatch.setattr(foreign, "_installer", lambda _: [sys.executable, "-c", "raise SystemExit('no such version')"])
+    with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
+        foreign.install()
+    assert [path.suffix for path in home.iterdir()] == [".lock"]
+    assert foreign.unavailable() == "its environment has not been made"
+
+
+def test_a_python_without_wheels_is_told(home, monkeypatch):
+    monkeypatch.setattr(foreign.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(foreign.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(MissingDependencyError, match=r"no wheels for Python after 3.11.*install Python 3.11 beside"):
+        foreign.install()
+    assert not [path for path in home.iterdir() if path.is_dir()]
+
+
+def test_an_environment_whose_python_went_away_is_not_available(home):
+    environment = foreign._environment()
+    (environment / "lib/python3.11/site-packages/tflite_runtime-2.14.0.dist-info").mkdir(parents=True)
+    (environment / "bin").mkdir()
+    (environment / "bin" / "python").symlink_to(home / "gone")
+    assert "is gone" in foreign.unavailable()
+
+
+def test_npm_packages_of_another_version_do_not_count(tmp_path):
+    for name, version in node._wanted().items():
+        folder = tmp_path / "node_modules" / name
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text(json.dumps({"version": version}))
+    assert node._complete(tmp_path)
+    (folder / "package.json").write_text(json.dumps({"version": "4.21.0"}))
+    assert not node._complete(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_npm_packages_are_installed_from_the_lock_for_those_without_a_checkout(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "SOURCE", tmp_path / "tfjs")
+    (tmp_path / "tfjs").mkdir()
+    for name in node.MANIFESTS:
+        shutil.copyfile(Path(node.__file__).parent / "tfjs" / name, tmp_path / "tfjs" / name)
+    assert node.unavailable() == "its npm packages are not installed"
+    folder = node.install()
+    assert folder.parent == home
+    assert not node.unavailable()
+    assert node.version() == "4.22.0"
+    assert {path.name for path in home.iterdir()} == {folder.name, f"{folder.name}.lock"}
+
+
+def test_the_table_names_every_runtime():
+    done = CliRunner().invoke(runtimes, [])
+    assert done.exit_code == 0, done.output
+    for name in registry.RUNTIMES:
+        assert name in done.output
+
+
+def test_the_table_as_json(tmp_path):
+    done = CliRunner().invoke(cli, ["runtimes", "--json", "-"])
+    listed = json.loads(done.output)
+    assert listed["schema"] == 1
+    assert [row["name"] for row in listed["runtimes"]] == list(registry.RUNTIMES)
+    litert = next(row for row in listed["runtimes"] if row["name"] == "litert")
+    assert litert == {**litert, "available": True, "formats": ["tflite"], "reason": "", "install": ""}
+
+
+def test_installing_an_unknown_runtime_lists_the_known():
+    done = CliRunner().invoke(cli, ["runtimes", "install", "tensorrt"])
+    assert isinstance(done.exception, InputError)
+    assert "known: keras, litert" in str(done.exception)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['edgeship', 'runtimes', '--help']\n"
+        "from edgeship.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "print({'numpy', 'rich', 'edgeship.runtimes'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "install" in done.stdout
+    assert done.stderr.strip() == "set()"

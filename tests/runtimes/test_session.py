@@ -1,0 +1,139 @@
+"""What only some artifacts or runtimes have: quantized I/O, a fixed batch, no signature; hangs and lack of memory."""
+
+import os
+import resource
+import signal
+
+import numpy as np
+import pytest
+
+from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.runtimes import node, registry
+from edgeship.runtimes.session import open_session
+from edgeship.types import TensorSpec
+
+
+@pytest.fixture(scope="module")
+def images(tiny_models):
+    with np.load(tiny_models / "expected.npz") as arrays:
+        return {"image": arrays["cnn/inputs/image"]}
+
+
+def test_quantized_input_and_output_are_real_numbers_unless_raw(tiny_models, images):
+    with open_session("litert", tiny_models / "cnn-int8.tflite") as session:
+        (given,), (made,) = session.inputs, session.outputs
+        assert given.dtype == made.dtype == "int8"
+        assert given.quantization
+        assert made.quantization
+        real = session.run(images)["probs"]
+        integers = np.rint(images["image"] / given.quantization.scale[0]) + given.quantization.zero_point[0]
+        raw = session.run({"image": np.clip(integers, -128, 127).astype(np.int8)}, raw=True)["probs"]
+        assert raw.dtype == np.int8
+        shown = (raw.astype(np.float32) - made.quantization.zero_point[0]) * np.float32(made.quantization.scale[0])
+        np.testing.assert_allclose(real, shown, atol=made.quantization.scale[0])
+        streamed = session.evaluate(iter([images]), batch=2)["probs"]
+        np.testing.assert_array_equal(streamed, real)
+        with np.load(tiny_models / "expected.npz") as arrays:
+            np.testing.assert_allclose(real, arrays["cnn/outputs/probs"], atol=0.02)
+
+
+def test_a_fixed_batch_is_looped_over_in_the_worker(tiny_models, images):
+    with open_session("litert", tiny_models / "cnn-static.tflite") as session:
+        assert session.inputs[0].shape == (2, 8, 8, 1)
+        outputs = session.run(images)["probs"]
+        assert session.first_ms > 0
+        assert session.block(0.01)
+    with np.load(tiny_models / "expected.npz") as arrays:
+        np.testing.assert_allclose(outputs, arrays["cnn/outputs/probs"], atol=1e-5)
+
+
+def test_a_file_without_signature_goes_by_its_tensors_names(tiny_models):
+    with open_session("litert", tiny_models / "double.tflite") as session:
+        assert session.engine["signature"] is False
+        (given,), (made,) = session.inputs, session.outputs
+        for count in (1, 3):
+            x = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
+            np.testing.assert_array_equal(session.run({given.name: x})[made.name], 2 * x)
+
+
+def test_a_signature_outside_the_first_subgraph_is_the_one_that_runs(tiny_models):
+    with open_session("litert", tiny_models / "both.tflite") as session:
+        for count in (2, 5):
+            outputs = session.run({"x": np.ones((count, 3), np.float32)})
+            np.testing.assert_array_equal(outputs["y"], np.full((count, 3), 10, np.float32))
+
+
+def test_latency_is_taken_on_the_sample_given(tiny_models, images):
+    with open_session("litert", tiny_models / "cnn.tflite", sample=images) as session:
+        np.testing.assert_array_equal(session.sample["image"], images["image"][:1])
+    with (
+        open_session("litert", tiny_models / "cnn.tflite", sample={"wrong": images["image"]}) as session,
+        pytest.raises(InputError, match="takes inputs 'image', got 'wrong'"),
+    ):
+        session.block(0.01)
+
+
+def test_memory_does_not_count_what_the_measurement_itself_keeps(tiny_models):
+    with open_session("litert", tiny_models / "cnn.tflite") as session:
+        before = session.memory()["peak_bytes"]
+        session.latency(1.0, 64)  # LoadGen lays out its queries beforehand: tens of megabytes for such a fast model
+        assert session.memory()["peak_bytes"] < before + 2_000_000
+
+
+def test_outputs_that_are_not_the_models_are_refused(tiny_models):
+    with pytest.raises(InputError, match="gives outputs probs, expected scores"):
+        open_session("litert", tiny_models / "cnn.tflite", outputs=(TensorSpec("scores", (None, 5), "float32"),))
+
+
+def test_a_hanging_worker_is_stopped(tiny_models, images):
+    for use in (lambda s: s.run(images), lambda s: s.evaluate(iter([images] * 3), batch=2)):
+        with open_session("litert", tiny_models / "cnn.tflite") as session:
+            session.timeout = 1
+            os.kill(session.pid, signal.SIGSTOP)
+            with pytest.raises(ProcessError, match="the litert process took longer than 1 s and was stopped"):
+                use(session)
+
+
+def test_a_worker_without_memory_is_an_error_here(tiny_models):
+    with open_session("litert", tiny_models / "cnn.tflite") as session:
+        with open(f"/proc/{session.pid}/statm") as statm:
+            used = int(statm.read().split()[0]) * resource.getpagesize()
+        resource.prlimit(session.pid, resource.RLIMIT_AS, (used + (1 << 20), used + (1 << 20)))
+        with pytest.raises(ProcessError, match="the litert process"):
+            session.run({"image": np.zeros((200_000, 8, 8, 1), np.float32)})
+
+
+def test_a_failing_model_leaves_the_session_usable(tiny_models):
+    with open_session("onnxruntime", tiny_models / "pair.onnx") as session:
+        feeds = {"values": np.zeros((4, 4), np.float32), "ids": np.zeros((4, 3), np.int32)}
+        out_of_range = {**feeds, "ids": np.full((4, 3), 99, np.int32)}
+        with pytest.raises(ProcessError, match="in the onnxruntime process"):
+            session.run(out_of_range)
+        with pytest.raises(ProcessError, match="in the onnxruntime process"):
+            session.evaluate(iter([feeds, out_of_range, feeds, feeds]), batch=4)
+        assert len(session.run(feeds)["wide"]) == 4
+
+
+def test_threads_reach_the_runtime(tiny_models):
+    for runtime, name in (("litert", "cnn.tflite"), ("onnxruntime", "cnn.onnx")):
+        with open_session(runtime, tiny_models / name, threads=None) as session:
+            assert session.engine["threads"] == os.cpu_count()
+
+
+def test_unknown_runtimes_and_missing_files_are_told(tmp_path):
+    with pytest.raises(InputError, match="unknown runtime 'tensorrt'; known: keras, litert, onnxruntime"):
+        open_session("tensorrt", tmp_path / "x")
+    with pytest.raises(InputError, match=r"x.tflite: no such file"):
+        open_session("litert", tmp_path / "x.tflite")
+
+
+def test_without_node_only_tfjs_is_missing(tiny_models, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    node._node.cache_clear()
+    try:
+        assert "node is not on the path" in registry.find("tfjs-node").unavailable()
+        with pytest.raises(MissingDependencyError, match="edgeship runtimes install tfjs-node"):
+            open_session("tfjs-node", tiny_models / "cnn-tfjs")
+        assert not registry.find("litert").unavailable()
+    finally:
+        node._node.cache_clear()
