@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,21 @@ TEMPLATE = "report.html"
 PARITY = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement")
 
 
-def write_report(root: Path, manifest: Json) -> Path:
-    """Write `report/index.html` of a bundle (a draft of one), and return its path."""
+def write_report(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> Path:
+    """Write `report/index.html` of a bundle (a draft of one), and return its path; `drawn`: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(root, manifest))
+    target.write_text(render(root, manifest, drawn))
     return target
 
 
-def render(root: Path, manifest: Json) -> str:
-    """The HTML; `root` is the bundle's folder, where the samples that flipped lie."""
+def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> str:
+    """The HTML. `root` is the bundle's folder, where the samples that flipped lie.
+
+    `drawn` are the plots where they are at hand (`draw` makes them; it takes a second or two).
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-
-    from edgeship.benchmarks import plots
 
     folder = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
@@ -40,13 +41,20 @@ def render(root: Path, manifest: Json) -> str:
         title=title,
         table=rows.build(manifest),
         columns=rows.COLUMNS,
-        plots=[Markup(plot) for plot in plots.all_plots(manifest)],
+        plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],
         flips=flipped(manifest, samples.read(root)),
         parity=_parity(manifest),
         provenance=_provenance(manifest),
         artifacts=_artifacts(manifest),
         skipped=manifest.get("skipped", []),
     )
+
+
+def draw(manifest: Json) -> list[str]:
+    """The plots as SVG: they depend on the manifest's measurements and labels only."""
+    from edgeship.benchmarks import plots
+
+    return plots.all_plots(manifest)
 
 
 def headline(manifest: Json) -> str:

@@ -94,7 +94,7 @@ def _pixels(array: Array) -> Array | None:
 
 
 def _data_uri(pixels: Array) -> str:
-    from matplotlib import image
+    from PIL import Image
 
     step = max(1, -(-max(pixels.shape[:2]) // SIDE))
     pixels = pixels[::step, ::step]
@@ -105,9 +105,7 @@ def _data_uri(pixels: Array) -> str:
             break
     scaled = np.clip((pixels - low) / ((high - low) or 1.0) * 255, 0, 255).astype(np.uint8)
     stream = io.BytesIO()
-    if scaled.ndim == 2:
-        scaled = np.repeat(scaled[..., None], 3, axis=-1)
-    image.imsave(stream, scaled, format="png")
+    Image.fromarray(scaled).save(stream, "PNG")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

@@ -78,11 +78,11 @@ def _boundary(excess: Callable[[float], float], inside: float, outside: float) -
 
 def mcnemar(gained: int, lost: int) -> float:
     """The two-sided p-value that the disagreements go both ways alike (McNemar 1947; exact binomial form)."""
-    if gained + lost == 0:
+    if gained == lost:
         return 1.0
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    return float(binomtest(gained, gained + lost).pvalue)
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -112,7 +112,6 @@ def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | No
     """
     if len(sums) < 2:
         return None
-    from scipy.stats import bootstrap as scipy_bootstrap
 
     def resampled(index: Array, axis: int = -1) -> Array:
         flat = np.moveaxis(np.atleast_2d(index), axis, -1).astype(np.int64)
@@ -126,6 +125,9 @@ def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | No
         return None
     if np.ptp(leave_one_out) == 0:
         return Interval(float(leave_one_out[0]), float(leave_one_out[0]))
+    # Imported only now: scipy.stats takes a second, and a model compared with itself needs none of it.
+    from scipy.stats import bootstrap as scipy_bootstrap
+
     result = scipy_bootstrap(
         (np.arange(len(sums)),),
         resampled,
