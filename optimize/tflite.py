@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeship import digest, recipes
+from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.optimize import calibration, tflite_file, tflite_repair
 from edgeship.optimize.files import whole
@@ -38,25 +39,26 @@ def calibrate(
 
     Raises InputError where there is no data, or it does not fit the model.
     """
-    from litert_quantizer import calibrator
-
     content, source = tflite_file.read(model), calibration.open_data(data)
     inputs = tflite_file.signatures(content, model)
     shapes = {key: calibration.one(source, specs) for key, specs in inputs.items()}
     content = tflite_file.with_shapes(content, inputs, shapes)
-    largest = tflite_file.largest_activation(content, model)
-    observer = calibrator.Calibrator(
-        content,
-        num_threads=os.cpu_count() or 1,
-        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=_widen,
-    )
-    for key, specs in inputs.items():
-        for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, largest), count):
-            # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
-            observer.calibrate({key: [feeds]}, None)
+    try:
+        each = tflite_file.largest_activation(content)
+        batches = (
+            (key, feeds)
+            for key, specs in inputs.items()
+            for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, each), count)
+        )
+        ranges = _observed(content, batches)
+    except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
+        raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
+    unbounded = [name for name, extremes in ranges.items() if not np.isfinite(extremes).all()]
+    if unbounded:
+        raise InputError(
+            f"{model}: tensor {unbounded[0]} becomes infinite or NaN on {source.source}: int8 cannot hold it"
+        )
     used = min(count, len(source))
-    ranges = observer.get_model_qsvs()
     document = {
         "schema": _SCHEMA,
         "model": digest.of_path(Path(model)),
@@ -64,7 +66,7 @@ def calibrate(
         "samples": used,
         "shapes": shapes,
         "tools": tools(),
-        "ranges": {name: [ranges[name]["min"].item(), ranges[name]["max"].item()] for name in sorted(ranges)},
+        "ranges": ranges,
     }
     with whole(out) as beside:
         beside.write_text(json.dumps(document, indent=1))
@@ -75,6 +77,23 @@ def calibrate(
         "data": source.digest,
         "tensors": len(ranges),
     }
+
+
+def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
+    """Minimum and maximum of every tensor, by name, over (signature, feeds)."""
+    from litert_quantizer import calibrator
+
+    observer = calibrator.Calibrator(
+        content,
+        num_threads=os.cpu_count() or 1,
+        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=_widen,
+    )
+    for key, feeds in batches:
+        # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
+        observer.calibrate({key: [feeds]}, None)
+    found = observer.get_model_qsvs()
+    return {name: [found[name]["min"].item(), found[name]["max"].item()] for name in sorted(found)}
 
 
 def _widen(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

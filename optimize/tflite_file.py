@@ -79,9 +79,9 @@ def with_shapes(content: bytes, inputs: Mapping[str, Sequence[TensorSpec]], shap
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def largest_activation(content: bytes, where: str) -> int:
-    """Bytes of the largest tensor that an operator of the first subgraph writes, at the default shapes."""
-    interpreter = _interpreter(content, where)
+def largest_activation(content: bytes) -> int:
+    """Bytes of the largest tensor of the first subgraph, at the default shapes. Raises RuntimeError as LiteRT does."""
+    interpreter = _interpreter(content, "the float model")
     interpreter.allocate_tensors()
     return max(
         (

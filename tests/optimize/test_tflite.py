@@ -179,6 +179,28 @@ def test_bad_data_is_told(arrays, message, lab):
     assert [path.name for path in lab.out.iterdir()] == ["bad.npz"]
 
 
+@pytest.mark.parametrize(
+    ("name", "arrays", "message"),
+    [
+        ("words", {"ids": np.full((4, 10), 999, np.int32)}, "cannot run it on .*out of bounds"),
+        ("table", {"features": np.full((4, 12), 3e38, np.float32)}, "becomes infinite or NaN"),
+    ],
+)
+def test_data_that_the_model_cannot_take_is_told(name, arrays, message, lab):
+    np.savez(lab.out / "bad.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        lab.calibrate(name, data=str(lab.out / "bad.npz"))
+    with pytest.raises(InputError, match="ONNX Runtime cannot calibrate it"):
+        lab.process.call(
+            "edgeship.optimize.onnx:quantize",
+            model=lab.model(f"{name}.onnx"),
+            out_file=str(lab.out / "x.onnx"),
+            recipe="static_w8a8",
+            data=str(lab.out / "bad.npz"),
+        )
+    assert [path.name for path in lab.out.iterdir()] == ["bad.npz"]
+
+
 def test_few_samples_are_noted(lab):
     assert "only 20 samples" in lab.calibrate("table", count=20)["notes"][0]
     assert lab.calibrate("table")["notes"] == []
