@@ -1,6 +1,7 @@
 """The tiny models of the runtime tests, in every format, built by TensorFlow in a child process: `build(folder)`.
 
 cnn    one image input, one softmax output
+large  the same with 28x28 images and two convolutions, float32 and int8 in TFLite only
 pair   two inputs (float and integer), two outputs whose names sort against their order
 """
 
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 IMAGE = (8, 8, 1)
+LARGE = (28, 28, 1)
 
 
 def build(folder: str) -> None:
@@ -27,12 +30,16 @@ def build(folder: str) -> None:
         _onnx(model, root / f"{name}.onnx")
         _tfjs(root / name, root / f"{name}-tfjs")
     _variants(keras.models.load_model(root / "cnn.keras"), root)
+    _cnn(keras, LARGE, (8, 16)).export(root / "large", verbose=False)
+    _tflite(root / "large", root / "large.tflite")
+    _int8(root / "large", root / "large-int8.tflite", LARGE, "int8")
     _expected(keras, root)
 
 
-def _cnn(keras: Any) -> Any:
-    image = keras.Input(IMAGE, name="image")
-    x = keras.layers.Conv2D(8, 3, activation="relu")(image)
+def _cnn(keras: Any, shape: tuple[int, ...] = IMAGE, filters: Sequence[int] = (8,)) -> Any:
+    x = image = keras.Input(shape, name="image")
+    for count in filters:
+        x = keras.layers.Conv2D(count, 3, activation="relu")(x)
     x = keras.layers.Flatten()(x)
     return keras.Model({"image": image}, {"probs": keras.layers.Dense(5, activation="softmax", name="probs")(x)})
 
@@ -65,24 +72,25 @@ def _expected(keras: Any, root: Path) -> None:
     np.savez(root / "expected.npz", **arrays)
 
 
-def _variants(model: Any, root: Path) -> None:
-    """The int8, static-batch and signature-free files of the cnn."""
+def _int8(saved_model: Path, out: Path, shape: tuple[int, ...], io: str) -> None:
     import numpy as np
     import tensorflow as tf
 
     random = np.random.default_rng(0)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([random.random((1, *shape), np.float32)] for _ in range(50))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(io)
+    out.write_bytes(converter.convert())
 
-    def data() -> Any:
-        for _ in range(50):
-            yield [random.random((1, *IMAGE), np.float32)]
 
-    for name, dtype in {"cnn-int8": tf.int8, "cnn-int8-float-io": tf.float32}.items():
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(root / "cnn"))
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = data
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = dtype
-        (root / f"{name}.tflite").write_bytes(converter.convert())
+def _variants(model: Any, root: Path) -> None:
+    """The int8, static-batch and signature-free files of the cnn."""
+    import tensorflow as tf
+
+    _int8(root / "cnn", root / "cnn-int8.tflite", IMAGE, "int8")
+    _int8(root / "cnn", root / "cnn-int8-float-io.tflite", IMAGE, "float32")
     static = [tf.TensorSpec((2, *IMAGE), tf.float32, name="image")]
     model.export(root / "cnn-static", input_signature=static, verbose=False)
     _tflite(root / "cnn-static", root / "cnn-static.tflite")
