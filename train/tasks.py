@@ -20,13 +20,13 @@ Augment = Callable[[Array, np.random.Generator], Array]
 class Schedule:
     """Adam; the learning rate rises linearly over `warmup` of all steps to `peak`, then falls to 0 along a cosine.
 
-    On a training set so large that `epochs` would show more than `most` samples, there are fewer epochs.
+    On a training set so large that `epochs` would show more than `most_samples`, there are fewer epochs.
     """
 
     epochs: int
     batch: int
     peak: float
-    most: int = 10**9
+    most_samples: int = 10**9
     warmup: float = 0.25
 
 
@@ -57,7 +57,7 @@ TASKS = {
             title="which of ten garments a 28x28 grey image shows",
             load=fashion_mnist.load,
             build=models.image_classifier,
-            schedule=Schedule(epochs=6, batch=64, peak=3e-3, most=240_000),
+            schedule=Schedule(epochs=6, batch=64, peak=3e-3, most_samples=240_000),
             augment=mirror,
         ),
         Task(
@@ -73,7 +73,7 @@ TASKS = {
 
 def planned(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
     """The schedule with the number of epochs asked for, or its own for a training set of this size."""
-    return replace(schedule, epochs=epochs or max(1, min(schedule.epochs, round(schedule.most / samples))))
+    return replace(schedule, epochs=epochs or max(1, min(schedule.epochs, round(schedule.most_samples / samples))))
 
 
 def get(name: str) -> Task:

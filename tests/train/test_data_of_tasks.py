@@ -188,7 +188,7 @@ def test_an_unknown_task_lists_the_known_ones() -> None:
 
 
 def test_a_large_training_set_is_seen_fewer_times() -> None:
-    schedule = tasks.Schedule(epochs=6, batch=64, peak=1e-3, most=240_000)
+    schedule = tasks.Schedule(epochs=6, batch=64, peak=1e-3, most_samples=240_000)
     assert [tasks.planned(schedule, samples, None).epochs for samples in (20_000, 60_000, 1_000_000)] == [6, 4, 1]
     assert tasks.planned(schedule, 1_000_000, 3).epochs == 3
 
