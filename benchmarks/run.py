@@ -17,7 +17,7 @@ from edgeship import machine
 from edgeship.benchmarks import accuracy, host, latency, parity, size
 from edgeship.cache import Cache
 from edgeship.data import Array, Batch, RepresentativeDataset
-from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
@@ -167,14 +167,15 @@ class Bench:
             "machine": machine.describe(),
         }
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
+        reason = "too few queries for an estimate"
         try:
             found = self._cached(what, "speed", key, lambda: _time(subject, runtime, self.settings.profile))
         except EdgeshipError as error:
-            return _missing(SPEED, str(error)), {}
-        metrics = [
-            Metric(name, found["metrics"][name], unit, reason=found["reasons"].get(name, ""))
-            for name, unit in SPEED.items()
-        ]
+            found, reason = getattr(error, "found", None) or {"metrics": {}, "latency": {}, "memory": {}}, str(error)
+        metrics = []
+        for name, unit in SPEED.items():
+            value = found["metrics"].get(name)
+            metrics.append(Metric(name, value, unit, reason="" if value is not None else reason))
         return metrics, {"latency": found["latency"], "memory": found["memory"]}
 
     def _ratio(self, subject: Subject, base: Subject, runtime: Runtime) -> tuple[Metric, dict[str, Any]]:
@@ -235,41 +236,51 @@ def _quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
     ]
 
 
-def _wait_for_quiet() -> None:
-    """Raise CheckError where the machine stays too busy to take times on (measuring.md 4)."""
+class _Unstable(EdgeshipError):
+    """The machine stays too busy to take times on. `found` is what could be measured all the same."""
+
+    def __init__(self, reason: str, found: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.found = found
+
+
+def _wait_for_quiet() -> str:
+    """Why no times can be taken, after some patience; empty where they can (measuring.md 4)."""
     for _ in range(QUIET_TRIES):
         state = host.check()
         if state.stable:
-            return
+            return ""
         time.sleep(1)
-    raise CheckError(state.unstable_reason)
+    return state.unstable_reason
 
 
 def _time(subject: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
     """Load, first inference, steady latency at batch 1 on one thread, and peak memory, in one fresh process."""
-    _wait_for_quiet()
+    busy = _wait_for_quiet()
     wanted = latency.profile(profile)
     with open_session(runtime.name, subject.artifact.path, threads=1) as session:
+        times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
+        if busy:
+            memory = session.memory()
+            raise _Unstable(
+                busy, {"metrics": {"peak_memory_bytes": memory["peak_bytes"]}, "latency": {}, "memory": memory}
+            )
         taken = session.latency(wanted.seconds, wanted.queries)
         memory = session.memory()
-        figures = {
-            "load_ms": session.load_ms,
-            "first_inference_ms": session.first_ms,
-            "peak_memory_bytes": memory["peak_bytes"],
-        }
     summary = latency.summarize(taken["samples_ms"])
+    figures = {**times, "peak_memory_bytes": memory["peak_bytes"]}
     figures |= {f"latency_{name}": summary[name] for name in summary if name != "n"}
     if taken.get("early_stopping_p90_ms") is not None:
         figures["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
-    reasons = {name: "too few queries for an estimate" for name, value in figures.items() if value is None}
     described = {**summary, "histogram": latency.histogram(taken["samples_ms"]), "threads": 1, "profile": profile}
     described |= {key: value for key, value in taken.items() if key != "samples_ms"}
-    return {"metrics": figures, "reasons": reasons, "latency": described, "memory": memory}
+    return {"metrics": figures, "latency": described, "memory": memory}
 
 
 def _compare(subject: Subject, base: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
     """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
-    _wait_for_quiet()
+    if busy := _wait_for_quiet():
+        raise _Unstable(busy)
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     with (

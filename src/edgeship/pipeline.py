@@ -18,7 +18,7 @@ from edgeship import cache, config, digest, goldens, machine
 from edgeship.benchmarks import run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
-from edgeship.benchmarks.report import write_report
+from edgeship.benchmarks.report import draw, write_report
 from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
 from edgeship.convert.probe import probes
 from edgeship.data import Array, Batch, RepresentativeDataset, load, save
@@ -55,7 +55,7 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
 
     A bundle is written also where the gate says no: it shows why. Only errors leave nothing.
     """
-    budget, evaluation = Budget.parse(settings.budget), _evaluation(settings.data)
+    budget, evaluation = _judged(settings)
     with _working(out) as work:
         manifest, reference = _build(work, model, settings, formats, evaluation)
         _finish(work, manifest, settings, budget, evaluation, reference)
@@ -65,7 +65,7 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
 
 def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
     """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report."""
-    budget, evaluation = Budget.parse(settings.budget), _evaluation(settings.data)
+    budget, evaluation = _judged(settings)
     with _working(bundle.root) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
@@ -85,9 +85,12 @@ def _working(out: Path) -> Iterator[Work]:
         yield Work(draft, lanes, progress, store)
 
 
-def _evaluation(data: config.Data) -> RepresentativeDataset | None:
-    """The evaluation data, opened before any work so that a wrong file is refused at once."""
-    return RepresentativeDataset(data.evaluation) if data.evaluation else None
+def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
+    """The budget and the evaluation data, read before any work so that what is wrong is refused at once."""
+    for name in settings.benchmark.runtimes:
+        registry.find(name)
+    data = settings.data.evaluation
+    return Budget.parse(settings.budget), RepresentativeDataset(data) if data else None
 
 
 def _build(
@@ -298,7 +301,9 @@ def _finish(
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
         samples.write(work.draft, manifest, found.batches())
-    write_report(work.draft, manifest)
+    plotted = {name: manifest[name] for name in ("measurements", "labels")}
+    drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
+    write_report(work.draft, manifest, drawn.result)
 
 
 def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:

@@ -171,6 +171,17 @@ def _subclassed(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
     parameters = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
     dtype = getattr(model, "input_dtype", None) or getattr(model, "compute_dtype", None) or "float32"
     arguments = {key.removesuffix("_shape"): _shape_structure(shape) for key, shape in shapes.items()}
+    signature = inspect.signature(model.call).parameters
+    needed = [
+        name
+        for name in parameters
+        if signature[name].default is inspect.Parameter.empty and signature[name].kind.value < 2
+    ]
+    if len(needed) > max(1, len(arguments)):
+        raise InputError(
+            f"the subclassed model '{type(model).__name__}' takes several arguments ({', '.join(needed)}), but its file records "
+            "the shape of the first only; take one dict or list of inputs instead, or save a SavedModel with a signature"
+        )
     single = len(arguments) == 1
     if single:
         arguments = {parameters[0] if parameters else "inputs": next(iter(arguments.values()))}
@@ -215,6 +226,11 @@ def _make_scopes_valid(model: Any) -> None:
         valid = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", layer.name)
         if valid != layer.name:
             layer.name = valid
+    for weight in model.weights:
+        variable = getattr(weight, "value", weight)
+        name = getattr(variable, "_handle_name", "")
+        if name and not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>:-]*", name):
+            variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_.\\/>:-]", "_", name)
 
 
 def _namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import digest, server_files, server_names
+from edgeship import digest, server_files
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.server_adapter import Adapter, Outputs, count, input_specs
@@ -174,6 +174,3 @@ def predict_file(
     np.savez(partial, **outputs)  # type: ignore[arg-type]
     partial.replace(out_npz)
     return {"samples": len(next(iter(outputs.values()))), "outputs": list(outputs)}
-
-
-__all__ = ["ServerModel", "describe", "load", "predict_file", "server_names"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 from edgeship import server_names
 from edgeship.errors import InputError, unknown
 from edgeship.server_adapter import Adapter, Slot
-from edgeship.types import TensorSpec
 
 HIDDEN = ("__saved_model_init_op", "__saved_model_train_op")
 
@@ -118,8 +118,7 @@ def _slot(path: Path, name: str, spec: Any) -> Slot:
 
 def _without_signature(path: Path, loaded: Any) -> Adapter:
     """A module saved without signatures: its `__call__`, as it was traced for inference."""
-    function = getattr(loaded, "__call__", None)
-    traces = list(getattr(function, "concrete_functions", []))
+    traces = list(getattr(loaded.__call__, "concrete_functions", [])) if callable(loaded) else []
     usable = [trace for trace in traces if "training" not in (trace.structured_input_signature[1] or {})] or [
         trace for trace in traces if trace.structured_input_signature[1].get("training") is not True
     ]
@@ -137,7 +136,7 @@ def _without_signature(path: Path, loaded: Any) -> Adapter:
                 "saved_model",
                 loaded,
                 slots,
-                lambda feeds, a=arguments, k=keywords: _call(loaded, a, k, feeds),
+                functools.partial(_call, loaded, arguments, keywords),
                 lambda made: [
                     server_names.from_path(step, f"output_{i}") for i, (step, _) in enumerate(server_names.leaves(made))
                 ],
@@ -192,7 +191,7 @@ def _tf1(path: Path, tags: list[str], name: str) -> Adapter:
     return Adapter(
         "saved_model",
         pruned,
-        tuple(_slot(path, key, TensorSpecOf(element(key, signature.inputs))) for key in inputs),
+        tuple(_slot(path, key, _Spec(element(key, signature.inputs))) for key in inputs),
         lambda feeds: dict(zip(outputs, pruned(*feeds), strict=True)),
         lambda made: [".".join(map(str, step)) for step, _ in server_names.leaves(made)],
         (),
@@ -201,7 +200,7 @@ def _tf1(path: Path, tags: list[str], name: str) -> Adapter:
     )
 
 
-class TensorSpecOf:
+class _Spec:
     """Shape and dtype of a graph tensor."""
 
     def __init__(self, tensor: Any) -> None:
@@ -214,6 +213,3 @@ class _Weight:
     def __init__(self, tensor: Any) -> None:
         self.shape = tuple(int(item.size) for item in tensor.tensor_shape.dim)
         self.name = ""
-
-
-__all__ = ["TensorSpec", "load"]

@@ -53,9 +53,14 @@ def test_what_is_no_bundle_is_refused(tmp_path):
 
 def test_a_failed_run_leaves_the_old_bundle(tmp_path):
     out = write(tmp_path / "bundle", "old")
-    with pytest.raises(RuntimeError), bundle.replacing(out) as draft:
-        (draft / "half").write_text("half")
-        raise RuntimeError
+
+    def fail():
+        with bundle.replacing(out) as draft:
+            (draft / "half").write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fail()
     assert (bundle.open_bundle(out).root / "tflite" / "a.tflite").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 

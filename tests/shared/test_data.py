@@ -58,7 +58,7 @@ def test_the_digest_is_of_content_not_of_place(tmp_path):
 
 def test_a_python_source_is_read_like_shards(tmp_path, monkeypatch):
     (tmp_path / "my_source.py").write_text(
-        "import numpy as np\ndef batches():\n    for n in range(3):\n        yield {'image': np.full((2, 4, 4, 1), n, 'float32')}\n"
+        "import numpy as np\ndef batches():\n  for n in range(3):\n    yield {'image': np.full((2, 4, 4, 1), n, 'float32')}\n"
     )
     monkeypatch.chdir(tmp_path)
     dataset = RepresentativeDataset("my_source:batches")

@@ -1,0 +1,49 @@
+"""Builds the models that the bad-input tests need; called in a TensorFlow process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+CUSTOM = '''
+import keras
+
+@keras.saving.register_keras_serializable(package="mine")
+class Doubled(keras.layers.Layer):
+    """Twice its input."""
+
+    def call(self, inputs):
+        return inputs * 2
+'''
+
+
+def build(folder: str) -> None:
+    """A Lambda layer, a custom layer with its module, an op that no device format has, and a network whose output is NaN."""
+    import keras
+    import tensorflow as tf
+
+    root = Path(folder)
+    keras.utils.set_random_seed(1)
+
+    def save(name: str, *layers: Any) -> Any:
+        model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="first"), *layers])
+        model.save(root / f"{name}.keras")
+        return model
+
+    save("plain")
+    save("lambda", keras.layers.Lambda(lambda x: x + 1))
+    (root / "mylayers.py").write_text(CUSTOM)
+    scope: dict[str, Any] = {}
+    exec(CUSTOM, scope)
+    save("custom", scope["Doubled"]())
+
+    class Unsupported(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 4, 4), tf.float32, name="x")])
+        def __call__(self, x: Any) -> Any:
+            with tf.name_scope("spectrum"):
+                return {"values": tf.linalg.svd(x, compute_uv=False)}
+
+    module = Unsupported()
+    tf.saved_model.save(
+        module, str(root / "svd"), signatures={"serving_default": module.__call__.get_concrete_function()}
+    )

@@ -1,0 +1,125 @@
+"""The main job through the command line, on real data: train, init, ship, verify, gate, benchmark, report, inspect."""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from edgeship import bundle
+
+ARTIFACTS = {"tflite/float32", "tflite/int8", "onnx/float32", "onnx/int8", "tfjs/float32", "tfjs/weight_only_w8"}
+
+
+def test_ship_makes_measures_and_judges_every_artifact(shipped):
+    opened = bundle.open_bundle(shipped.bundle)
+    manifest = opened.manifest
+    assert {artifact.id for artifact in opened.artifacts} == ARTIFACTS
+    names = [(tuple(s.name for s in a.inputs), tuple(s.name for s in a.outputs)) for a in opened.artifacts]
+    assert set(names) == {(("window",), ("probabilities",))}
+    assert manifest["gate"]["verdict"] in ("PASS", "INCONCLUSIVE", "FAIL")
+    assert manifest["gate"]["checks"]
+    for measurement in opened.measurements:
+        for metric in measurement.metrics:
+            assert metric.value is not None or metric.reason, (measurement.artifact, metric.name)
+        accuracy = measurement.metric("accuracy")
+        assert accuracy
+        assert accuracy.value is not None or "node" in accuracy.reason
+
+
+def test_every_receipt_says_what_the_artifact_holds(shipped):
+    receipts = {item["id"]: item["receipt"] for item in bundle.open_bundle(shipped.bundle).manifest["artifacts"]}
+    assert receipts["tflite/int8"]["int8_op_share"] > 0.9
+    assert receipts["tflite/int8"]["inputs"][0]["dtype"] == "int8"
+    assert receipts["tflite/int8"]["inputs"][0]["quantization"]["scale"][0] > 0
+    assert receipts["onnx/float32"]["opset"] == 17
+    assert all(receipt["inputs"][0]["shape"][0] is None for receipt in receipts.values())
+
+
+def test_a_second_ship_does_nothing_again(edgeship, shipped):
+    first = bundle.open_bundle(shipped.bundle).manifest
+    done = edgeship("ship", shipped.model, "--out", "again")
+    steps = [line for line in done.stderr.splitlines() if line.strip().startswith("done")]
+    # Times that the machine was too busy to take are tried again; everything else is cached.
+    assert all("cached" in step for step in steps if "latency" not in step and "in turn" not in step), done.stderr
+    assert bundle.open_bundle(edgeship.folder / "again").manifest["artifacts"] == first["artifacts"]
+
+
+def test_changing_one_recipe_redoes_only_what_depends_on_it(edgeship, shipped):
+    done = edgeship("convert", shipped.model, "--out", "out", "--to", "tflite,onnx", "--io", "float32", check=0)
+    fresh = [line for line in done.stderr.splitlines() if line.strip().startswith("done") and "cached" not in line]
+    assert len(fresh) == 1, done.stderr
+    assert "tflite: quantize to int8" in fresh[0]
+
+
+def test_verify_replays_the_goldens(edgeship, shipped):
+    done = edgeship("verify", shipped.bundle, "--json", "-")
+    replays = json.loads(done.stdout)["replays"]
+    assert {item["artifact"] for item in replays} == ARTIFACTS
+    assert all(item["passed"] for item in replays if item["runtime"])
+
+
+def test_gate_writes_what_ci_reads(edgeship, shipped):
+    done = edgeship("gate", shipped.bundle, "--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json")
+    told = json.loads((edgeship.folder / "gate.json").read_text())
+    assert done.returncode == (0 if told["verdict"] == "PASS" else 1)
+    suites = ElementTree.parse(edgeship.folder / "gate.xml").getroot()
+    cases = list(suites.iter("testcase"))
+    assert len(cases) == len(told["checks"])
+    assert told["verdict"] in (edgeship.folder / "gate.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("budget", "code"),
+    [
+        ("accuracy = 'mlperf93'\noptional = ['tfjs/*']", 0),
+        ("max_size_disk = 1000", 1),
+        ("min_server_accuracy = 0.999", 1),
+    ],
+)
+def test_the_exit_code_follows_the_budget(edgeship, shipped, budget, code):
+    (edgeship.folder / "budget.toml").write_text(f"[budget]\n{budget}\n")
+    done = edgeship("gate", shipped.bundle, "--config", "budget.toml")
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_benchmark_without_data_fails_closed(edgeship, shipped):
+    edgeship("convert", shipped.model, "--out", "bare", "--to", "onnx", "--config", empty(edgeship.folder), check=0)
+    done = edgeship("benchmark", "bare")
+    assert done.returncode == 1
+    assert "no evaluation data" in done.stdout
+
+
+def empty(folder):
+    path = folder / "empty.toml"
+    path.write_text("")
+    return path
+
+
+def test_the_report_is_one_file_without_requests(edgeship, shipped):
+    edgeship("report", shipped.bundle, "--out", "report.html", check=0)
+    html = (edgeship.folder / "report.html").read_text()
+    assert "tflite/int8" in html
+    assert "<svg" in html
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']+""", html)
+
+
+def test_inspect_says_what_a_file_holds(edgeship, shipped):
+    for name in ("tflite/int8.tflite", "onnx/int8.onnx", "tfjs/float32"):
+        told = json.loads(edgeship("inspect", shipped.bundle / name, "--json", "-", check=0).stdout)
+        assert told["outputs"][0]["name"] == "probabilities"
+
+
+def test_a_bundle_travels(edgeship, shipped):
+    """It holds the server model: it can be measured elsewhere, with other data, where the first lay no more."""
+    moved = shipped.bundle.rename(edgeship.folder / "elsewhere")
+    with np.load(shipped.folder / "evaluation.npz") as data:
+        np.savez(edgeship.folder / "few.npz", **{name: data[name][:200] for name in data.files})
+    shipped.model.unlink()
+    done = edgeship("benchmark", moved, "--data", "few.npz", "--runtime", "litert,onnxruntime", "--json", "-")
+    assert done.returncode in (0, 1), done.stderr
+    told = json.loads(done.stdout)
+    assert {item["details"]["accuracy"]["n"] for item in told["measurements"] if "accuracy" in item["details"]} == {200}

@@ -1,0 +1,84 @@
+"""What a user installs is what lies in the repository, and it does the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
+
+
+def tracked() -> set[str]:
+    """Every file of the package in the repository, by its path inside the package."""
+    listed = subprocess.run(["git", "ls-files", "-z", "src/edgeship", *STAGES], cwd=ROOT, capture_output=True, check=True).stdout
+    names = [name for name in listed.decode().split("\0") if name and not (ROOT / name).is_symlink()]
+    return {name.removeprefix("src/edgeship/") for name in names}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The wheel, built from the sdist as pip does, in a copy of the tracked files."""
+    folder = tmp_path_factory.mktemp("build")
+    source = folder / "source"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True)
+    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_every_stage(built):
+    wheel, sdist = built
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name.removeprefix("edgeship/") for name in archive.namelist() if name.startswith("edgeship/")}
+    assert held == tracked()
+    with tarfile.open(sdist) as archive:
+        assert any(name.endswith("edgeship/convert/export.py") for name in archive.getnames())
+
+
+def python_of(version: str) -> str | None:
+    """An interpreter of that version: on the path, or where pyenv keeps them."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    places = [shutil.which(f"python{version}"), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    for place in filter(None, places):
+        if subprocess.run([str(place), "-c", "import ssl"], check=False, capture_output=True).returncode == 0:
+            return str(place)
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.11", "3.12"])
+def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, version):
+    python = python_of(version)
+    if python is None:
+        pytest.skip(f"Python {version} is not installed")
+    environment = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", str(environment)], check=True)
+    binaries = environment / "bin"
+    subprocess.run([str(binaries / "pip"), "install", "--quiet", f"{built[0]}[all]"], check=True)
+    env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": f"{binaries}:{os.environ['PATH']}"}
+
+    def edgeship(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["edgeship", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    # The light base alone says what is missing; with the extra everything runs.
+    trained = edgeship("train", "motion", "--out", "motion", "--epochs", "3")
+    assert trained.returncode == 0, trained.stderr
+    shipped = edgeship("ship", "motion/server.keras", "--out", "bundle", "--json", "-")
+    assert shipped.returncode in (0, 1), shipped.stderr
+    told = json.loads(shipped.stdout)
+    assert {item["id"] for item in told["artifacts"]} >= {"tflite/int8", "onnx/int8", "tfjs/float32"}
+    measured = [item for item in told["measurements"] if item["runtime"] in ("litert", "onnxruntime")]
+    assert all("accuracy" in item["details"] for item in measured)
