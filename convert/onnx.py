@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files
+from edgeship.convert import blame, export, files, rewrite
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.types import TensorSpec
 
@@ -37,7 +38,8 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
         raise InputError(
             "the model has more than 2 GB of weights, which one ONNX file cannot hold; leave onnx out with --to"
         )
-    model = _convert(source, summary, opset)
+    with tempfile.TemporaryDirectory(prefix="edgeship-onnx-") as folder:
+        model = _convert(rewrite.expressible(source, Path(folder)), summary, opset)
     _order(model.graph, summary)
     model.ir_version = min(model.ir_version, IR_VERSION)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import FORMATS, TensorSpec
 
-# Converters fold, split and merge weights, and drop those that no output needs; a model that lost its variables holds next to nothing.
+# Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
 LEAST_SHARE_OF_WEIGHTS = 0.5
 # Below this many numbers in kernels, shapes and axes blur the count.
 JUDGED_FROM = 256
@@ -52,7 +52,7 @@ def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] 
 
 def format_of(path: Path) -> str:
     """The format of an artifact, by what lies there. Raises InputError where it is none of the known ones."""
-    if path.is_dir() and (path / "model.json").is_file() or path.name == "model.json":
+    if (path / "model.json").is_file() or path.name == "model.json":
         return "tfjs"
     if path.is_file():
         head = path.open("rb").read(8)

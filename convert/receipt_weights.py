@@ -19,7 +19,7 @@ class Weights:
     dtypes: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: int = 0) -> None:
-        """One constant of `size` bytes; `values` (or None where they cannot be read) give its share of zeros, `zero` its zero point."""
+        """One constant of `size` bytes; `values` (None where they cannot be read) and the zero point `zero` give its sparsity."""
         elements = int(np.prod(shape))
         self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
         sparsity = round(float(np.mean(np.asarray(values) == zero)), 4) if values is not None and elements else None

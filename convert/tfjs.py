@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, tensorflowjs_shim, tfjs_dedupe
+from edgeship.convert import blame, export, files, rewrite, tensorflowjs_shim, tfjs_dedupe
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import TensorSpec
 
@@ -36,8 +37,9 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     source, target = Path(saved_model), Path(out_dir)
     summary = export.read_summary(source)
     unrolled = (source / export.UNROLLED).is_dir()
-    with files.folder(target) as made:
-        _convert(source / export.UNROLLED if unrolled else source, made, summary, weights)
+    with files.folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
+        graph = rewrite.expressible(source / export.UNROLLED if unrolled else source, Path(folder))
+        _convert(graph, made, summary, weights)
         _canonical(made / "model.json", summary)
         tfjs_dedupe.dedupe(made)
     notes = ["recurrent layers are unrolled in time: TF.js runs loops only asynchronously"] if unrolled else []

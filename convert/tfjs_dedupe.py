@@ -13,6 +13,7 @@ import numpy as np
 SHARD = 4 * 1024 * 1024
 # Copies of shapes and axes are not worth a rewiring.
 LEAST_BYTES = 64
+CONTROL_FLOW = ("Enter", "Switch", "Merge", "While", "StatelessWhile", "If", "StatelessIf")
 SIZES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2}
 
 
@@ -25,10 +26,11 @@ def dedupe(folder: Path) -> int:
     model = json.loads(file.read_text())
     nodes, manifest = model["modelTopology"]["node"], model["weightsManifest"]
     stored = [_stored(entry) for group in manifest for entry in group["weights"]]
-    if any(node["op"] == "Enter" for node in nodes) or not all(stored) or len(manifest) != 1:
+    if any(node["op"] in CONTROL_FLOW for node in nodes) or not all(stored) or len(manifest) != 1:
         return 0
     data = b"".join((folder / name).read_bytes() for name in manifest[0]["paths"])
-    plain = {node["name"] for node in nodes if node["op"] == "Const" and not node.get("input")}
+    # Without control flow it does not matter what a constant waits for.
+    plain = {node["name"] for node in nodes if node["op"] == "Const"}
     kept, blobs, same = _split(manifest[0]["weights"], data, plain)
     if not same:
         return 0

@@ -12,7 +12,7 @@ from edgeship.convert import blame, export, files, tflite_rename
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
 
-HINT = "Replace it by ops that the format has, or allow TensorFlow's own kernels in the file with --allow-flex (needs a larger runtime)"
+HINT = "Replace it by ops that TFLite has, or allow TensorFlow's own kernels with --allow-flex (needs a larger runtime)"
 LISTS = "TensorList"
 
 
@@ -53,7 +53,8 @@ def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[b
         with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
             fixed = source / export.BATCH1
             try:
-                content = _once(fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model"), False)
+                made = fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model")
+                content = _once(made, False, single_batch=True)
                 return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
             except _Unsupported as error:
                 failure = error
@@ -82,10 +83,12 @@ class _Unsupported(Exception):
         return InputError(f"TFLite's converter refuses the model: {blame.summary(self)}")
 
 
-def _once(source: Path, flex: bool) -> bytes:
+def _once(source: Path, flex: bool, single_batch: bool = False) -> bytes:
+    """One run of the converter. `single_batch`: lists inside a graph of batch 1 hold one sample, as its shapes do not say."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
+    converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
     if flex:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
         converter._experimental_lower_tensor_list_ops = False

@@ -101,10 +101,10 @@ def _text(value: Any) -> str:
 def _pack(model: Any) -> bytes:
     import flatbuffers
 
-    class Builder(flatbuffers.Builder):
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
         """Aligns byte vectors to 16 as the schema asks of weight buffers; the generated Python code leaves that out."""
 
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803 - flatbuffers' own names
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
             offset: int = super().StartVector(elemSize, numElems, max(alignment, 16) if elemSize == 1 else alignment)
             return offset
 
