@@ -5,7 +5,7 @@ real = scale * (q - zero_point), Jacob et al. 2018 (arXiv:1712.05877), as TFLite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -24,10 +24,10 @@ def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, 
     if set(names) != set(feeds):
         raise InputError(f"{where} takes inputs {_list(names)}, got {_list(feeds)}")
     arrays = {spec.name: np.asarray(feeds[spec.name]) for spec in inputs}
-    shared = _shared_batch(inputs)
+    batched = _batched(inputs)
     for spec in inputs:
-        _check_shape(arrays[spec.name], spec, where, batched=shared)
-    counts = {len(arrays[spec.name]) for spec in inputs if spec.shape and (shared or spec.shape[0] is None)}
+        _check_shape(arrays[spec.name], spec, where, batched=spec.name in batched)
+    counts = {len(arrays[name]) for name in batched}
     if len(counts) > 1:
         raise InputError(f"{where}: the inputs have different numbers of samples: {sorted(counts)}")
     if 0 in counts:
@@ -48,12 +48,20 @@ def made_up(inputs: Sequence[TensorSpec]) -> Batch:
 
 def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batch:
     """The first sample of a batch, as often as a model with a fixed batch axis takes it."""
-    shared = _shared_batch(inputs)
+    batched = _batched(inputs)
     sample: Batch = {name: np.asarray(array) for name, array in feeds.items()}
     for spec in inputs:
-        if spec.name in sample and spec.shape and (shared or spec.shape[0] is None):
+        if spec.name in sample and spec.name in batched:
             sample[spec.name] = np.repeat(sample[spec.name][:1], spec.shape[0] or 1, axis=0)
     return sample
+
+
+def split(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Batch]:
+    """The batch in pieces of at most `size` samples; inputs without a batch axis go whole with each piece."""
+    batched = _batched(inputs)
+    count = len(feeds[min(batched)]) if batched else 1
+    for start in range(0, count, size):
+        yield {name: array[start : start + size] if name in batched else array for name, array in feeds.items()}
 
 
 def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
@@ -102,9 +110,10 @@ def _parameters(quantization: Quantization, rank: int) -> tuple[Array, Array]:
     return scale.reshape(shape), zero_point.reshape(shape)
 
 
-def _shared_batch(inputs: Sequence[TensorSpec]) -> bool:
-    """Whether the first axis is the batch in all inputs: free, or fixed to one size that the worker loops over."""
-    return len({spec.shape[0] if spec.shape else -1 for spec in inputs}) == 1
+def _batched(inputs: Sequence[TensorSpec]) -> frozenset[str]:
+    """The inputs whose first axis is the batch: a free one, or a fixed one that all share and the worker loops over."""
+    shared = all(spec.shape for spec in inputs) and len({spec.shape[0] for spec in inputs}) == 1
+    return frozenset(spec.name for spec in inputs if spec.shape and (shared or spec.shape[0] is None))
 
 
 def _quantized(spec: TensorSpec) -> bool:
@@ -112,7 +121,7 @@ def _quantized(spec: TensorSpec) -> bool:
 
 
 def _check_shape(array: Array, spec: TensorSpec, where: str, *, batched: bool) -> None:
-    wanted = (None, *spec.shape[1:]) if batched and spec.shape else spec.shape
+    wanted = (None, *spec.shape[1:]) if batched else spec.shape
     fits = array.ndim == len(wanted) and all(w in (None, size) for w, size in zip(wanted, array.shape, strict=True))
     if not fits:
         raise InputError(f"{where}: input '{spec.name}' takes shape {_shape(wanted)}, got {_shape(array.shape)}")

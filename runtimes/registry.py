@@ -56,7 +56,9 @@ LEAN = {"OPENBLAS_NUM_THREADS": "1"}
 
 def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | None = None) -> Launch:
     """A Python worker in this environment, or in that of another interpreter, which need not have edgeship."""
-    command = (python or sys.executable, "-m", "edgeship.runtimes.worker", "--runtime", runtime)
+    # Custom layers of a server model may lie in the working folder; nothing else may come from there (-P).
+    options = () if runtime == "keras" else ("-P",)
+    command = (python or sys.executable, *options, "-m", "edgeship.runtimes.worker", "--runtime", runtime)
     if not python:
         return Launch(command, {**LEAN, **(extra or {})})
     return Launch(command, {**LEAN, **(extra or {}), "PYTHONPATH": os.fspath(foreign.worker_files())})

@@ -76,8 +76,8 @@ class Session:
     def _messages(self, batches: Iterator[Mapping[str, Array]], batch: int, raw: bool) -> Iterator[Message]:
         for feeds in batches:
             ready = io.check(feeds, self.inputs, self.runtime, raw=raw)
-            for start in range(0, max(map(len, ready.values())), batch):
-                yield {"do": "run"}, {name: array[start : start + batch] for name, array in ready.items()}
+            for piece in io.split(ready, self.inputs, batch):
+                yield {"do": "run"}, piece
 
     @property
     def first_ms(self) -> float:

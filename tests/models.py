@@ -94,10 +94,30 @@ def _variants(model: Any, root: Path) -> None:
     static = [tf.TensorSpec((2, *IMAGE), tf.float32, name="image")]
     model.export(root / "cnn-static", input_signature=static, verbose=False)
     _tflite(root / "cnn-static", root / "cnn-static.tflite")
+    _tfjs(root / "cnn-static", root / "cnn-static-tfjs")
     double = tf.function(lambda x: 2.0 * x).get_concrete_function(tf.TensorSpec((None, 3), tf.float32, "x"))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
     (root / "double.tflite").write_bytes(converter.convert())
     _two_signatures(root)
+    _power(root)
+
+
+def _power(root: Path) -> None:
+    """A loop that runs as often as a scalar input says: control flow, and an input without batch axis."""
+    import tensorflow as tf
+
+    class Power(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32, "x"), tf.TensorSpec((), tf.int32, "times")])
+        def __call__(self, x: Any, times: Any) -> Any:
+            done = tf.constant(0)
+            while done < times:
+                x, done = x * 2.0, done + 1
+            return {"y": x}
+
+    module = Power()
+    tf.saved_model.save(module, str(root / "power"), signatures=module.__call__)
+    _tflite(root / "power", root / "power.tflite")
+    _tfjs(root / "power", root / "power-tfjs")
 
 
 def _two_signatures(root: Path) -> None:

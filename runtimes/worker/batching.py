@@ -17,10 +17,9 @@ def fixed_batch(inputs: list[Spec]) -> int | None:
 def run(model: Model, feeds: Arrays) -> Arrays:
     """The outputs of a batch of any size."""
     size = fixed_batch(model.inputs)
-    count = len(next(iter(feeds.values())))
-    if size in (None, 0, count):
+    if not size or len(feeds[model.inputs[0]["name"]]) == size:
         return model.run(feeds)
-    assert size is not None
+    count = len(feeds[model.inputs[0]["name"]])
     parts = [_piece(model, feeds, start, size) for start in range(0, count, size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

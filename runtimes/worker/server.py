@@ -35,4 +35,6 @@ class ServerRuntimeModel:
 
     def run(self, feeds: Arrays) -> Arrays:
         """One inference of the whole batch."""
-        return dict(self._model.predict(feeds, batch_size=max(map(len, feeds.values()))))
+        return dict(
+            self._model.predict(feeds, batch_size=max(len(array) if array.ndim else 1 for array in feeds.values()))
+        )

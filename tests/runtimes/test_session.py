@@ -37,14 +37,34 @@ def test_quantized_input_and_output_are_real_numbers_unless_raw(tiny_models, ima
             np.testing.assert_allclose(real, arrays["cnn/outputs/probs"], atol=0.02)
 
 
-def test_a_fixed_batch_is_looped_over_in_the_worker(tiny_models, images):
-    with open_session("litert", tiny_models / "cnn-static.tflite") as session:
+def _opened(runtime, path, **options):
+    reason = registry.find(runtime).unavailable()
+    if reason and runtime == "tfjs-node":
+        pytest.skip(reason)
+    return open_session(runtime, path, **options)
+
+
+@pytest.mark.parametrize(("runtime", "suffix"), [("litert", ".tflite"), ("tfjs-node", "-tfjs")])
+def test_a_fixed_batch_is_looped_over_in_the_worker(runtime, suffix, tiny_models, images):
+    with _opened(runtime, tiny_models / f"cnn-static{suffix}") as session:
         assert session.inputs[0].shape == (2, 8, 8, 1)
         outputs = session.run(images)["probs"]
         assert session.first_ms > 0
         assert session.block(0.01)
     with np.load(tiny_models / "expected.npz") as arrays:
         np.testing.assert_allclose(outputs, arrays["cnn/outputs/probs"], atol=1e-5)
+
+
+@pytest.mark.parametrize(("runtime", "suffix"), [("litert", ".tflite"), ("tfjs-node", "-tfjs")])
+def test_control_flow_and_an_input_without_batch_axis(runtime, suffix, tiny_models):
+    x = np.arange(15, dtype=np.float32).reshape(5, 3)
+    with _opened(runtime, tiny_models / f"power{suffix}") as session:
+        assert {spec.name: spec.shape for spec in session.inputs} == {"x": (None, 3), "times": ()}
+        for times in (0, 3):
+            feeds = {"x": x, "times": np.int32(times)}
+            np.testing.assert_array_equal(session.run(feeds)["y"], x * 2**times)
+            np.testing.assert_array_equal(session.evaluate(iter([feeds]), batch=2)["y"], x * 2**times)
+        assert session.first_ms > 0
 
 
 def test_a_file_without_signature_goes_by_its_tensors_names(tiny_models):
