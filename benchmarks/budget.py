@@ -18,7 +18,7 @@ PRESETS = {f"mlperf{share}": round(1 - float(share) / 100, 6) for share in ("99.
 UNJUDGED = "none"
 DEFAULT_PRESET = "mlperf99"
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-# Parity that every plain conversion keeps; below it, it is another model, however well it scores (see docs/gate.md).
+# What every plain conversion keeps: an artifact below it is another model, however well it scores.
 SQNR_FLOORS = {"float32": 60.0, "float16": 30.0, "static_w8a8": 10.0, "dynamic_w8": 10.0, "weight_only_w8": 10.0}
 
 

@@ -224,9 +224,10 @@ def _drop(subject: Subject, check: str, one: Json) -> Check:
     assert margin is not None, "only where accuracy is judged"
     verdict = non_inferior(low, high, margin)
     scale, unit = (100, "points") if one["share"] else (1, one["metric"])
-    shown = [f"{figure * scale:.4g}" for figure in (value, reference, drop, low, high, margin)]
+    form, percent = ("{:.2f}", " %") if one["share"] else ("{:.4g}", "")
+    shown = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
     reason = (
-        f"{one['metric']} {shown[0]}, server model {shown[1]}: drop {shown[2]} {unit} "
+        f"{one['metric']} {shown[0]}{percent}, server model {shown[1]}{percent}: drop {shown[2]} {unit} "
         f"(95 % interval {shown[3]} to {shown[4]}), margin {shown[5]}"
     )
     if verdict is Verdict.INCONCLUSIVE:

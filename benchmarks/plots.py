@@ -157,6 +157,6 @@ def _classes(manifest: Json, item: Json) -> str | None:
         axes.set_yticks(range(len(shown)), [class_name(labels, row["class"])[:24] for row in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         more = f", the {len(shown)} worst of {len(lost)}" if len(lost) > len(shown) else ""
-        axes.set(xlabel="drop in points, 95 % interval (right is worse; filled: significant)")
+        axes.set(xlabel="drop in points (95 % interval; filled: significant)")
         axes.set_title(f"classes: {item['artifact']} on {item['runtime']}{more}")
         return _svg(figure, f"per-class drops of {item['artifact']}")

@@ -40,6 +40,9 @@ class Table:
 
     def dash(self, reason: str) -> str:
         """The cell of a figure that is missing for that reason."""
+        if reason.startswith(UNSTABLE):
+            # Each moment is busy in its own way; one note is enough for all of them.
+            reason = next((note for note in self.notes if note.startswith(UNSTABLE)), reason)
         if reason not in self.notes:
             self.notes.append(reason)
         return f"- [{self.notes.index(reason) + 1}]"
@@ -93,7 +96,7 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         "memory": cell("peak_memory_bytes", size),
         "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
         "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
-        "agreement": cell("agreement", lambda value: f"{value:.2%}"),
+        "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
         "kind": ", ".join(kinds(item)),
         "verdict": verdict_of(manifest, item["artifact"], item["runtime"]),
     }

@@ -14,8 +14,6 @@ from edgeship.benchmarks import rows
 Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
 LEFT = {"artifact", "runtime", "kind", "verdict"}
-SPEED = ("verdict", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "kind")
-QUALITY = ("verdict", "accuracy", "drop", "agreement", "kind")
 PIPE_WIDTH = 200
 
 
@@ -32,19 +30,34 @@ def print_results(manifest: Json) -> None:
 
 
 def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
-    """The results as one table, or as two beside each other's names where the terminal is too narrow for one."""
+    """The results as one table, or as several below each other where the terminal is too narrow for one."""
     built = rows.build(manifest)
-    used = [name for name in rows.COLUMNS if any(row.get(name) for row in built.rows)]
-    whole = _table(built.rows, used)
-    parts: list[RenderableType] = [whole]
-    if Console(width=1000).measure(whole).maximum > width:
-        names = ("artifact", "runtime")
-        parts = [_table(built.rows, [name for name in (*names, *half) if name in used]) for half in (SPEED, QUALITY)]
+    parts: list[RenderableType] = [_table(built.rows, names) for names in _packed(built.rows, width)]
     parts.append(Text(built.legend, style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
     if manifest.get("gate"):
         parts.append(verdict(manifest["gate"]))
     return Group(*parts)
+
+
+def _packed(cells: Sequence[Mapping[str, str]], width: int) -> list[list[str]]:
+    """The columns of each table: as many as fit beside the names of artifact and runtime."""
+    widths = {name: max(len(text) for text in (name, *(row.get(name, "") for row in cells))) for name in rows.COLUMNS}
+    used = [name for name in rows.COLUMNS if any(row.get(name) for row in cells)]
+    # Figures of several kinds never stand without their label.
+    several = len({row["kind"] for row in cells if row.get("kind")}) > 1
+    keys = [name for name in ("artifact", "runtime", *(["kind"] if several else [])) if name in used]
+    if sum(widths[name] + 2 for name in used) - 2 <= width:
+        return [used]
+    tables: list[list[str]] = [list(keys)]
+    for name in used:
+        if name in keys:
+            continue
+        taken = sum(widths[other] + 2 for other in tables[-1])
+        if taken + widths[name] > width and len(tables[-1]) > len(keys):
+            tables.append(list(keys))
+        tables[-1].append(name)
+    return tables
 
 
 def _table(cells: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
