@@ -119,8 +119,12 @@ def _difference(both: _Pair) -> dict[str, Any]:
         interval: statistics.Interval | None = statistics.paired_difference(lost, gained, len(server))
         disagreement = (gained + lost) / len(server)
     else:
-        interval = _bootstrap(task, server, artifact, sign)
         disagreement = float((server != artifact).any(axis=1).mean())
+        if task.share and disagreement == 0:
+            # No resample differs from another, which says nothing about how often samples may: Tango's interval does.
+            interval = statistics.paired_difference(0, 0, len(server))
+        else:
+            interval = _bootstrap(task, server, artifact, sign)
     return {
         "value": figures[1],
         "server": figures[0],
@@ -129,7 +133,7 @@ def _difference(both: _Pair) -> dict[str, Any]:
         "high": interval.high if interval else None,
         "method": "Tango 1998 score interval" if plain else "BCa bootstrap, paired",
         "disagreement": disagreement,
-        "reason": "" if interval else "too few samples for an interval",
+        "reason": "" if interval else f"{len(server)} samples give no interval",
     }
 
 

@@ -176,7 +176,9 @@ def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iter
         verdict = Verdict.PASS if value <= budget.max_abs_error else Verdict.FAIL
         reason = f"largest error {value:.4g}, at most {budget.max_abs_error:g} is wanted"
         yield subject.check(_named("max_abs_error", name, parity), verdict, reason, (value, budget.max_abs_error, ""))
-    if budget.min_agreement is not None and figures["agreement"] is not None:
+    compared = (subject.measurement["details"].get("accuracy") or {}).get("outputs") or {}
+    regression = name in compared and not compared[name]["share"]
+    if budget.min_agreement is not None and figures["agreement"] is not None and not regression:
         yield _agreement(subject, _named("agreement", name, parity), figures, budget.min_agreement)
     elif budget.min_agreement is not None and all(item["agreement"] is None for item in parity.values()):
         reason = "min_agreement is set, but no output is a class or a decision; use max_abs_error"

@@ -10,7 +10,7 @@ from edgeship.benchmarks.table import title
 
 Json = Mapping[str, Any]
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
-SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement")
+SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement", "kind")
 
 
 def render(manifest: Json) -> str:

@@ -75,7 +75,8 @@ def _against(manifest: Json, metric: str, label: str, form: Callable[[float], st
     points = []
     for item in manifest["measurements"]:
         found, (cost, _) = _accuracy(item), metric_of(item, metric)
-        if found and cost:
+        # Figures of other kinds than measured ones have their table; one axis never mixes them.
+        if found and cost and rows.kinds(item) == ["measured"]:
             points.append((item["artifact"], cost, found))
     if not points:
         return None

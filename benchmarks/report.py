@@ -103,7 +103,8 @@ def _parity(manifest: Json) -> list[dict[str, Any]]:
     for item in manifest["measurements"]:
         for output, figures in (item["details"].get("parity") or {}).items():
             cells = {name: _number(figures[name]) for name in PARITY}
-            table.append({"artifact": item["artifact"], "runtime": item["runtime"], "output": output, **cells})
+            runtime = f"{item['runtime']} ({', '.join(rows.kinds(item))})"
+            table.append({"artifact": item["artifact"], "runtime": runtime, "output": output, **cells})
             table[-1]["reason"] = figures["reason"]
     return table
 

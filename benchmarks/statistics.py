@@ -142,7 +142,7 @@ def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | No
 
 def non_inferior(low: float, high: float, margin: float) -> Verdict:
     """The non-inferiority test: is the interval of a drop (positive is worse) below the margin, or above it."""
-    if not all(map(math.isfinite, (low, high, margin))):
+    if not all(map(math.isfinite, (low, high, margin))) or low > high:
         return Verdict.FAIL
     if high < margin:
         return Verdict.PASS

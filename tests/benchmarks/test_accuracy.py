@@ -113,9 +113,14 @@ def test_sequences_are_resampled_whole():
     assert found["flips"] == []
 
 
+def test_no_disagreement_keeps_a_width_for_every_share():
+    found = accuracy.compare(TRUTH, SERVER, SERVER.copy(), "macro_f1")
+    assert found["low"] < 0 < found["high"]
+
+
 def test_one_sample_of_a_regression_has_no_interval():
     found = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
-    assert (found["low"], found["reason"]) == (None, "too few samples for an interval")
+    assert (found["low"], found["reason"]) == (None, "1 samples give no interval")
 
 
 @settings(deadline=None, max_examples=25)

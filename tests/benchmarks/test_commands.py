@@ -31,7 +31,7 @@ def test_a_good_bundle_exits_0(bundle):
 
 
 def test_files_for_ci(bundle, tmp_path):
-    names = [tmp_path / name for name in ("gate.xml", "gate.md", "gate.json")]
+    names = [tmp_path / "ci" / name for name in ("gate.xml", "gate.md", "gate.json")]
     run(gate, bundle, "--junit", names[0], "--markdown", names[1], "--json", names[2])
     assert names[0].read_text().startswith("<?xml")
     assert names[1].read_text().startswith("## ✅ PASS")

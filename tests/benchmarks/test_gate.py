@@ -297,6 +297,17 @@ def test_agreement_of_a_regression_cannot_be_asked(good):
     assert "use max_abs_error" in found[INT8, "agreement"].reason
 
 
+def test_agreement_is_not_asked_of_outputs_that_labels_call_a_regression(good):
+    item = measured(good)
+    item["details"]["parity"]["size"] = {**item["details"]["parity"]["scores"], "agreement": 0.1}
+    item["details"]["parity"]["size"].update(agreement_low=0.08, agreement_high=0.12)
+    assert (INT8, "agreement:size") in failures(good, min_agreement=0.9)[1]
+    item["details"]["accuracy"]["outputs"]["size"] = {
+        **item["details"]["accuracy"]["outputs"]["scores"], "share": False, "metric": "mae"
+    }  # fmt: skip
+    assert (INT8, "agreement:size") not in failures(good, min_agreement=0.9)[1]
+
+
 def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs):
     replace_outputs(good, INT8, stale)
     good["artifacts"][1]["variant"] = "mine"

@@ -177,6 +177,7 @@ def test_non_inferiority_follows_its_definition(one, other, margin):
 def test_what_is_no_number_is_no_pass(bad):
     assert statistics.non_inferior(-bad, 0.0, 1.0) is Verdict.FAIL
     assert statistics.non_inferior(0.0, bad, 1.0) is Verdict.FAIL
+    assert statistics.non_inferior(0.5, 0.1, 1.0) is Verdict.FAIL
 
 
 @given(st.integers(100, 3000), st.floats(0.02, 0.1), st.floats(0.0, 1.0), st.floats(0.15, 0.9), st.booleans())

@@ -22,7 +22,7 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
 
     \b
     Example: edgeship gate bundle --config edgeship.toml --junit gate.xml --markdown gate.md
-    """  # noqa: D301 - click wants the control character
+    """
     from edgeship.benchmarks.budget import Budget
     from edgeship.benchmarks.gate import judge
     from edgeship.bundle import open_bundle
@@ -38,11 +38,11 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     if junit:
         from edgeship.benchmarks.junit import render as render_junit
 
-        junit.write_text(render_junit(judged))
+        _write(junit, render_junit(judged))
     if markdown:
         from edgeship.benchmarks.markdown import render as render_markdown
 
-        markdown.write_text(render_markdown(judged))
+        _write(markdown, render_markdown(judged))
     if json_file != "-":
         from edgeship.benchmarks.table import print_checks
 
@@ -50,3 +50,8 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     options.emit({"bundle": bundle, "gate": result}, json_file)
     if result["verdict"] != "PASS":
         raise SystemExit(1)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

@@ -17,7 +17,7 @@ def report(bundle: Path, out: Path | None) -> None:
 
     \b
     Example: edgeship report bundle --out report.html
-    """  # noqa: D301 - click wants the control character
+    """
     from edgeship.benchmarks.report import render
     from edgeship.bundle import open_bundle
 
