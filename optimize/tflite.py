@@ -17,7 +17,7 @@ import numpy as np
 from edgeship import digest, recipes
 from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
-from edgeship.optimize import calibration, tflite_file, tflite_repair
+from edgeship.optimize import calibration, tflite_file, tflite_repair, tflite_store
 from edgeship.optimize.files import whole
 
 _SCHEMA = 1
@@ -187,4 +187,6 @@ def _quantized(
     except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
     found = bytes(result.quantized_model)
-    return found if ranges is None else tflite_repair.finish(found, content, io, ranges)
+    if ranges is None:
+        return tflite_store.store(found, "float16" if recipe == "float16" else "int8")
+    return tflite_repair.finish(found, content, io, ranges)

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 # Only the first input holds values, and the output holds some of the same: scale and zero point stay as they are.
-MOVES = ("EXPAND_DIMS", "SQUEEZE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "DEPTH_TO_SPACE", "REVERSE_V2", "TILE")
+MOVES = (
+    "EXPAND_DIMS",
+    "SQUEEZE",
+    "BATCH_TO_SPACE_ND",
+    "SPACE_TO_BATCH_ND",
+    "DEPTH_TO_SPACE",
+    "REVERSE_V2",
+    "TILE",
+    "GATHER",
+)
 _PICKS = ("REDUCE_MAX",)
 # The output has a range of its own, which calibration has seen.
 _FUNCTIONS = ("LEAKY_RELU", "ELU", "EXP")

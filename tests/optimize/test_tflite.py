@@ -61,9 +61,20 @@ def test_what_stays_float_is_named(lab):
     result = lab.tflite("bend")[1]
     assert [island.split()[0] for island in result["float_islands"]] == ["PRELU"]
     assert "the quantizer has no int8 form of them: PRELU" in " ".join(result["notes"])
-    result = lab.tflite("words", "float16")[1]
-    assert any("mbedding" in name for name in result["float_weights"])
-    assert "3200 bytes of weights stay float32" in " ".join(result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "least", "share"), [("dynamic_w8", 35, 0.25), ("weight_only_w8", 35, 0.25), ("float16", 55, 0.5)]
+)
+def test_the_tables_of_embeddings_are_stored_small(recipe, least, share, lab):
+    path, result = lab.tflite("words", recipe)
+    feeds, model = lab.feeds("words"), lab.model("words.tflite")
+    expected, answers = lab.run(model, feeds), lab.run(path, feeds)
+    assert lab.sqnr({"logits": expected["logits"]}, {"logits": answers["logits"]}) > least
+    assert result["float_weights"] == []
+    saved = Path(model).stat().st_size - path.stat().st_size
+    assert saved > 50 * 16 * 4 * (1 - share) - 500  # less what DEQUANTIZE adds
+    assert ends(path) == ends(model)
 
 
 def test_operator_versions_say_that_int8_is_needed(lab):
