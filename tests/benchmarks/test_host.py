@@ -7,8 +7,9 @@ def test_a_quiet_machine_is_stable():
     assert state.unstable_reason == ""
 
 
-def test_one_hiccup_is_forgiven():
-    assert host.judge([1.0] * 14 + [3.0], [0] * 15, cores=2).stable
+def test_two_hiccups_are_forgiven_and_three_are_not():
+    assert host.judge([1.0] * 13 + [3.0] * 2, [0] * 15, cores=2).stable
+    assert not host.judge([1.0] * 12 + [3.0] * 3, [0] * 15, cores=2).stable
 
 
 def test_a_varying_loop_is_unstable():
