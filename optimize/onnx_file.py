@@ -113,9 +113,13 @@ def float_islands(path: Path) -> list[str]:
 
 
 def float_weights(path: Path, least: int = 1024) -> dict[str, int]:
-    """Constants that are still float32 and at least `least` bytes large, as name and bytes."""
+    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
     import onnx
 
     graph = onnx.load(str(path)).graph
-    sizes = {item.name: prod(item.dims) * 4 for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    sizes = {
+        item.name: prod(item.dims) * 4
+        for item in graph.initializer
+        if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) > 1
+    }
     return {name: size for name, size in sizes.items() if size >= least}

@@ -135,12 +135,12 @@ def float_islands(content: bytes) -> list[str]:
 
 
 def float_weights(content: bytes, least: int = 1024) -> Iterator[tuple[str, int]]:
-    """Constants that are still float32 and at least `least` bytes large, as name and bytes."""
+    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             data = model.buffers[tensor.buffer].data
-            if tensor.type == _FLOAT32 and data is not None and len(data) >= least:
+            if tensor.type == _FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
                 yield tensor.name.decode(), len(data)

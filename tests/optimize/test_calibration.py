@@ -45,7 +45,7 @@ def test_a_fixed_batch_axis_decides():
 def test_batches_stay_within_memory(each):
     size = calibration.batch_size([SPEC], each)
     assert 1 <= size <= calibration.MAX_BATCH
-    assert size == 1 or size * each <= 64 << 20
+    assert size == 1 or size * each <= 4 << 20
 
 
 def write(target, content, error=None):
