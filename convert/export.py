@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,11 @@ def run(
     with files.folder(Path(out)) as made:
         concrete = server.function if inputs == server.inputs else server.trace(inputs)
         _write(server, concrete, made)
-        notes += _prove(server, inputs, made)
+        answered = _answered(server, inputs)
+        notes += _prove(answered, made)
         summary = {**_summary(server, concrete, inputs), "notes": notes}
         (made / SIDECAR).write_text(json.dumps(summary, indent=1))
-        _write_variant(server, inputs, made, summary)
+        _write_variant(server, inputs, answered, made, summary)
     return summary
 
 
@@ -92,13 +95,16 @@ def _tables(model: Any) -> list[Any]:
     return [item for item in tf.train.TrackableView(model).descendants() if isinstance(item, kind)]
 
 
-def _prove(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path) -> list[str]:
-    """Run the export on a random probe beside the loaded model. Returns notes; raises CheckError on a difference."""
+Answered = tuple[probe.Arrays, probe.Arrays, probe.Arrays]
+
+
+def _prove(answered: Answered, folder: Path) -> list[str]:
+    """Run the export on a probe that the model has answered. Returns notes; raises CheckError on a difference."""
     import tensorflow as tf
 
-    function = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
-    feeds, expected = _answered(server, inputs)
-    again = server.eager(feeds)
+    loaded = tf.saved_model.load(str(folder))  # keeps the variables alive that the function only refers to
+    function = loaded.signatures[SIGNATURE]
+    feeds, expected, again = answered
     steady = {name: value for name, value in expected.items() if np.array_equal(value, again[name], equal_nan=True)}
     notes = [
         f"output '{name}' is random: it differs between two runs of the server model"
@@ -115,12 +121,12 @@ def _prove(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path) -> l
     return notes
 
 
-def _answered(server: ServerModel, inputs: Sequence[TensorSpec]) -> tuple[probe.Arrays, probe.Arrays]:
-    """The first probe that the model takes, and its answer, computed outside any graph of ours."""
+def _answered(server: ServerModel, inputs: Sequence[TensorSpec]) -> Answered:
+    """The first probe that the model takes, and its answers to it, twice, computed outside any graph of ours."""
     failure: Exception | None = None
     for feeds in probe.probes(inputs, samples=2):
         try:
-            return feeds, server.eager(feeds)
+            return feeds, server.eager(feeds), server.eager(feeds)
         except InputError:
             raise
         except Exception as error:  # a model's own code can fail in any way on a size it does not take
@@ -150,35 +156,46 @@ def _summary(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -
     }
 
 
-def _write_variant(server: ServerModel, inputs: Sequence[TensorSpec], made: Path, summary: dict[str, Any]) -> None:
-    """For converters that cannot express loops with a dynamic batch axis: the same model with its recurrent layers
-    unrolled in time or, where the time axis is dynamic or too long, with the batch axis fixed at 1.
-    """  # noqa: D205
+def _write_variant(
+    server: ServerModel, inputs: Sequence[TensorSpec], answered: Answered, made: Path, summary: dict[str, Any]
+) -> None:
+    """The model once more for converters that cannot express loops with a dynamic batch axis.
+
+    Its recurrent layers are unrolled in time; where the time axis is dynamic or too long, or unrolling changes the answer
+    (Keras does, for masked layers that go backwards), the batch axis is fixed at 1 instead.
+    """
     layers = [layer for layer in _recurrent(server) if not layer.unroll]
     if not layers:
         return
-    if any(not 0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
-        if inputs[0].shape[:1] == (None,):
-            fixed = [_fixed(spec, 1) for spec in inputs]
-            _write_proven(server, fixed, made / BATCH1, summary)
-        return
+    if all(0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
+        try:
+            with _unrolled(layers):
+                _write(server, server.trace(inputs), made / UNROLLED)
+            _prove(answered, made / UNROLLED)
+            (made / UNROLLED / SIDECAR).write_text(json.dumps(summary))
+            return
+        except CheckError:
+            shutil.rmtree(made / UNROLLED)
+    if inputs[0].shape[:1] == (None,):
+        fixed = [_fixed(spec, 1) for spec in inputs]
+        _write(server, server.trace(fixed), made / BATCH1)
+        _prove(_answered(server, fixed), made / BATCH1)
+        (made / BATCH1 / SIDECAR).write_text(json.dumps(summary))
+
+
+@contextlib.contextmanager
+def _unrolled(layers: Sequence[Any]) -> Iterator[None]:
     names = ("unroll", "_could_use_gpu_kernel")
     kept = [{name: getattr(layer, name) for name in names if hasattr(layer, name)} for layer in layers]
     try:
         for layer, state in zip(layers, kept, strict=True):
             for name in state:
                 setattr(layer, name, name == "unroll")
-        _write_proven(server, inputs, made / UNROLLED, summary)
+        yield
     finally:
         for layer, state in zip(layers, kept, strict=True):
             for name, value in state.items():
                 setattr(layer, name, value)
-
-
-def _write_proven(server: ServerModel, inputs: Sequence[TensorSpec], folder: Path, summary: dict[str, Any]) -> None:
-    _write(server, server.trace(inputs), folder)
-    _prove(server, inputs, folder)
-    (folder / SIDECAR).write_text(json.dumps(summary))
 
 
 def _recurrent(server: ServerModel) -> list[Any]:

@@ -1,0 +1,145 @@
+"""Every model of the zoo, in every format, against the server model: the same names, order and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnxruntime
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from edgeship.convert import receipt
+from edgeship.convert.probe import probes
+from edgeship.types import TensorSpec
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    loader: str = "keras"
+    notes: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    fixed_tflite: bool = False
+
+
+CASES = [
+    Case("functional", ("image",), ("class_probs",)),
+    Case("sequential", ("input_layer",), ("dense",)),
+    Case("tabular", ("numbers", "t_1st_kind"), ("shared", "shared_output_1", "zz"), notes="'1st kind' is called"),
+    Case("dictionary", ("a", "z"), ("alpha_0", "alpha_1", "zeta")),
+    Case("subclassed", ("bias", "image"), ("features", "logits"), options={"custom_objects": "zoo_layers"}),
+    Case("recurrent", ("window",), ("gru",)),
+    # Keras itself answers differently once a masked backward layer is unrolled.
+    Case("masked", ("tokens",), ("gru",), fixed_tflite=True),
+    Case("any_length", ("steps",), ("out",), fixed_tflite=True),
+    Case("attention", ("tokens",), ("out",)),
+    Case("mixed", None, ("out",), notes="half-precision"),
+    Case("legacy_h5", ("image",), ("probs",), "tf_keras", "loaded with tf_keras"),
+    Case("legacy_keras", ("image",), ("probs",), "tf_keras", "loaded with tf_keras"),
+    Case("era_2017", None, ("out",), "tf_keras", "Keras 2.0.8"),
+    Case("saved_model", ("window",), ("beta", "zeta"), "saved_model"),
+    Case("signatures", ("x",), ("p", "q"), "saved_model", "is text and left out", {"signature": "first"}),
+    Case("no_signature", ("in_put",), ("output_0", "output_1"), "saved_model", "no signature"),
+    Case("tf1", ("images",), ("best", "scores"), "saved_model", "TF1"),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def made(request, tensorflow, zoo, tmp_path_factory):
+    """The case, its export, the folder with it, feeds and what the server model answers to them."""
+    case, folder = request.param, tmp_path_factory.mktemp(request.param.name)
+    model = zoo(case.name)
+    export = tensorflow.call("edgeship.convert.export:run", model=model, out=str(folder / "export"), **case.options)
+    feeds = next(probes([TensorSpec.from_json(spec) for spec in export["inputs"]], samples=3, seed=5))
+    np.savez(folder / "data.npz", **feeds)
+    tensorflow.call(
+        "edgeship.server_model:predict_file",
+        model=model,
+        data=str(folder / "data.npz"),
+        out_npz=str(folder / "expected.npz"),
+        batch=2,
+        **case.options,
+    )
+    return case, export, folder, feeds, dict(np.load(folder / "expected.npz"))
+
+
+def close(found, expected):
+    assert set(found) == set(expected)
+    for name, want in expected.items():
+        assert np.abs(want).max() > 0, "an output of zeros proves nothing"
+        np.testing.assert_allclose(found[name], want, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def checked(path, export, **expected):
+    held = receipt.read(path, None, export)
+    receipt.check(held, {**export, **expected})
+    return held
+
+
+def test_the_export_says_what_the_model_is(made):
+    case, export, _, _, expected = made
+    assert export["loader"] == case.loader
+    assert case.notes in "\n".join(export["notes"])
+    assert case.inputs is None or tuple(spec["name"] for spec in export["inputs"]) == case.inputs
+    assert tuple(spec["name"] for spec in export["outputs"]) == case.outputs == tuple(expected)
+    assert all(spec["shape"][0] is None for spec in export["inputs"])
+    assert export["parameters"] > 0
+
+
+def test_tflite(made, tensorflow):
+    case, export, folder, feeds, expected = made
+    done = tensorflow.call(
+        "edgeship.convert.tflite:run", saved_model=str(folder / "export"), out_file=str(folder / "m.tflite")
+    )
+    held = checked(folder / "m.tflite", export)
+    assert held["dynamic_batch"] is not case.fixed_tflite
+    assert case.fixed_tflite == any("fixed at 1" in note for note in done["notes"])
+    model = Interpreter(str(folder / "m.tflite"))
+    inputs = model.get_input_details()
+    assert [item["name"] for item in inputs] == [spec["name"] for spec in export["inputs"]]
+    assert [item["name"] for item in model.get_output_details()] == list(case.outputs)
+    samples = 1 if case.fixed_tflite else 3
+    for item in inputs:
+        model.resize_tensor_input(item["index"], [samples, *feeds[item["name"]].shape[1:]])
+    model.allocate_tensors()
+    for item in inputs:
+        model.set_tensor(item["index"], feeds[item["name"]][:samples])
+    model.invoke()
+    close(
+        {item["name"]: model.get_tensor(item["index"]) for item in model.get_output_details()},
+        {name: value[:samples] for name, value in expected.items()},
+    )
+    by_name = Interpreter(str(folder / "m.tflite")).get_signature_runner("serving_default")
+    found = [by_name(**{name: value[row : row + 1] for name, value in feeds.items()}) for row in range(samples)]
+    close(
+        {name: np.concatenate([part[name] for part in found]) for name in case.outputs},
+        {name: value[:samples] for name, value in expected.items()},
+    )
+
+
+def test_onnx(made, tensorflow):
+    case, export, folder, feeds, expected = made
+    tensorflow.call("edgeship.convert.onnx:run", saved_model=str(folder / "export"), out_file=str(folder / "m.onnx"))
+    held = checked(folder / "m.onnx", export, opset=17)
+    assert held["ir_version"] == 8
+    assert held["dynamic_batch"]
+    session = onnxruntime.InferenceSession(str(folder / "m.onnx"))
+    assert [item.name for item in session.get_inputs()] == [spec["name"] for spec in export["inputs"]]
+    assert [item.name for item in session.get_outputs()] == list(case.outputs)
+    assert session.get_inputs()[0].shape[0] == "batch"
+    close(dict(zip(case.outputs, session.run(None, feeds), strict=True)), expected)
+
+
+def test_tfjs(made, tensorflow):
+    case, export, folder, _, _ = made
+    for weights in ("float32", "float16", "uint8"):
+        out = folder / f"tfjs-{weights}"
+        tensorflow.call(
+            "edgeship.convert.tfjs:run", saved_model=str(folder / "export"), out_dir=str(out), weights=weights
+        )
+        held = checked(out, export, variant={"float32": None, "float16": "float16", "uint8": "weight_only_w8"}[weights])
+        assert [spec["name"] for spec in held["outputs"]] == list(case.outputs)
+        assert held["dynamic_batch"]

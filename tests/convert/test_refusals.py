@@ -1,0 +1,135 @@
+"""Files that cannot be converted: one or two clear lines, nothing half-written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from edgeship.errors import CheckError, InputError
+
+
+@dataclass(frozen=True)
+class Refused:
+    model: str
+    says: tuple[str, ...]
+    options: dict[str, object] = field(default_factory=dict)
+
+
+REFUSED = [
+    Refused("lambda", ("'twice'", "--allow-unsafe", "execute")),
+    Refused("custom", ("zoo>Scale", "--custom-objects")),
+    Refused("custom", ("no_such_module", "cannot be imported"), {"custom_objects": "no_such_module"}),
+    Refused("unbuilt", ("input shape",)),
+    Refused("weights_only", ("weights only", "load_weights")),
+    Refused("text", ("'text'", "string")),
+    Refused("signatures", ("first, second", "--signature")),
+    Refused("signatures", ("unknown signature 'third'", "first, second"), {"signature": "third"}),
+]
+
+
+def export(tensorflow, model, tmp_path, **options):
+    return tensorflow.call("edgeship.convert.export:run", model=str(model), out=str(tmp_path / "out"), **options)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case.model}-{'-'.join(case.options)}")
+def test_a_model_that_cannot_be_loaded(case, tensorflow, zoo, tmp_path):
+    with pytest.raises(InputError) as error:
+        export(tensorflow, zoo_copy(zoo, case.model, tmp_path), tmp_path, **case.options)
+    assert all(word in str(error.value) for word in case.says), str(error.value)
+    assert len(str(error.value)) < 500
+    assert not (tmp_path / "out").exists()
+
+
+def zoo_copy(zoo, name, tmp_path):
+    """`custom` under another registered name, so that nothing that other tests imported knows it."""
+    path = Path(zoo(name))
+    if name != "custom":
+        return path
+    import zipfile
+
+    copy = tmp_path / "custom.keras"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for item in source.namelist():
+            data = source.read(item)
+            if item == "config.json":
+                data = data.replace(b"zoo>Scale", b"other>zoo>Scale").replace(b'"zoo_layers"', b'"their_module"')
+            target.writestr(item, data)
+    return copy
+
+
+def test_lambda_when_allowed(tensorflow, zoo, tmp_path):
+    assert export(tensorflow, zoo("lambda"), tmp_path, allow_unsafe=True)["outputs"][0]["name"] == "twice"
+
+
+def damaged(source: Path, target: Path) -> Path:
+    target.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    return target
+
+
+@pytest.mark.parametrize("name", ["functional", "legacy_h5"])
+def test_truncated_files(name, tensorflow, zoo, tmp_path):
+    source = Path(zoo(name))
+    with pytest.raises(InputError, match="damaged or truncated"):
+        export(tensorflow, damaged(source, tmp_path / source.name), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("missing.keras", None, "no such file"),
+        ("empty.keras", b"", "empty"),
+        ("text.keras", b"hello", "not a Keras model"),
+        ("model.tflite", b"\x1c\0\0\0TFL3" + bytes(80), "converted already"),
+        ("model.onnx", b"\x08\x08" + bytes(80), "ONNX"),
+        ("model.pkl", b"\x80\x04" + bytes(80), "pickle"),
+        ("pointer.keras", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("other.keras", b"PK\x05\x06" + bytes(18), "no config.json"),
+    ],
+)
+def test_files_of_another_kind(name, content, says, tensorflow, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        export(tensorflow, tmp_path / name, tmp_path)
+
+
+def test_folders_of_another_kind(tensorflow, tmp_path):
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(InputError, match=r"without saved_model\.pb"):
+        export(tensorflow, tmp_path / "plain", tmp_path)
+    (tmp_path / "plain" / "saved_model.pb").write_bytes(b"\x0a\xff\xff\xff\xff\x0f" + bytes(9))
+    with pytest.raises(InputError, match="damaged"):
+        export(tensorflow, tmp_path / "plain", tmp_path)
+
+
+def test_a_model_whose_weights_are_nan(tensorflow, zoo, tmp_path):
+    with pytest.raises(CheckError, match="NaN"):
+        export(tensorflow, zoo("nan"), tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("format", "place"), [("tflite", "out_file"), ("onnx", "out_file"), ("tfjs", "out_dir")])
+def test_an_op_that_no_format_has_is_named(format, place, tensorflow, zoo, tmp_path):
+    export(tensorflow, zoo("svd"), tmp_path)
+    target = tmp_path / "made" / "artifact"
+    with pytest.raises(InputError, match="cannot express Svd"):
+        tensorflow.call(f"edgeship.convert.{format}:run", saved_model=str(tmp_path / "out"), **{place: str(target)})
+    assert not target.exists()
+    assert not [item for item in (tmp_path / "made").rglob("*")] if (tmp_path / "made").exists() else True
+
+
+def test_flex_only_where_it_is_allowed(tensorflow, zoo, tmp_path):
+    from edgeship.convert import receipt
+
+    made = export(tensorflow, zoo("svd"), tmp_path)
+    target = tmp_path / "flex.tflite"
+    tensorflow.call(
+        "edgeship.convert.tflite:run", saved_model=str(tmp_path / "out"), out_file=str(target), allow_flex=True
+    )
+    held = receipt.read(target)
+    assert held["flex_ops"] == ["FlexSvd"]
+    receipt.check(held, {**made, "allow_flex": True})
+    with pytest.raises(CheckError, match="FlexSvd"):
+        receipt.check(held, made)
