@@ -21,6 +21,9 @@ from typing import Any, Self
 
 from edgeship import errors, wire
 
+# Enough for headers; the arrays are larger and then pass by the buffer, without being copied into it.
+BUFFER = 1 << 16
+
 
 class Child:
     """A process that speaks `wire` over its standard input and output. One request at a time; use as a context manager.
@@ -40,7 +43,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **(env or {})},
-                bufsize=1 << 20,
+                bufsize=BUFFER,
             )
         self._lock = threading.Lock()
 
@@ -136,7 +139,7 @@ class FunctionProcess(Child):
 
 def claim_stdio() -> tuple[Any, Any]:
     """The binary streams of a child; whatever else prints to standard output, natively too, goes to standard error."""
-    requests, answers = os.fdopen(os.dup(0), "rb", 1 << 20), os.fdopen(os.dup(1), "wb", 1 << 20)
+    requests, answers = os.fdopen(os.dup(0), "rb", BUFFER), os.fdopen(os.dup(1), "wb", BUFFER)
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
