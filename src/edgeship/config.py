@@ -134,7 +134,8 @@ def beside(model: Path) -> Config:
     """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
     found = {key: str(path) for key in ("calibration", "evaluation") if (path := model.parent / f"{key}.npz").is_file()}
     labels = model.parent / "labels.txt"
-    return Config(data=Data(**found, labels=tuple(read_labels(labels)) if labels.is_file() else ()))
+    names = tuple(read_labels(labels)) if labels.is_file() else ()
+    return Config(data=Data(found.get("calibration"), evaluation=found.get("evaluation"), labels=names))
 
 
 def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:

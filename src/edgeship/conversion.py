@@ -305,11 +305,14 @@ class Converter:
         return held
 
 
-def custom_digest(module: str | None) -> str | None:
-    """The digest of the sources of the custom objects' top-level package: they are part of the model."""
-    if module is None:
-        return None
-    top = module.split(".", maxsplit=1)[0]
+def custom_digest(modules: str | None) -> str | None:
+    """The digest of the sources of the custom objects' top-level packages: they are part of the model."""
+    names = (modules or "").replace(",", " ").split()
+    return digest.of_json([_source_digest(name) for name in names]) if names else None
+
+
+def _source_digest(module: str) -> str:
+    top = module.removesuffix(".py").replace("/", ".").split(".", maxsplit=1)[0]
     places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
     with contextlib.suppress(ImportError, ValueError):
         spec = find_spec(top)

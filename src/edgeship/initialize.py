@@ -10,6 +10,7 @@ from typing import Any
 from edgeship import config
 from edgeship.errors import InputError
 from edgeship.process import FunctionProcess
+from edgeship.runtimes import registry
 
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands.
@@ -92,8 +93,16 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], custom_objects: 
         calibration=data("calibration", "calibration.npz"),
         evaluation=data("evaluation", "evaluation.npz"),
         labels=data("labels", "labels.txt"),
-        optional='# optional = ["tfjs/*"]              # may ship unmeasured where its runtime is not installed',
+        optional=_optional(),
     )
+
+
+def _optional() -> str:
+    """Without Node a TF.js artifact is made but cannot be run: the configuration then says so, for all to see."""
+    reason = registry.for_format("tfjs")[0].unavailable()
+    if not reason:
+        return '# optional = ["tfjs/*"]              # may ship unmeasured where its runtime is not installed'
+    return f'optional = ["tfjs/*"]                # may ship unmeasured; here: {reason}'
 
 
 def _specs(specs: list[dict[str, Any]]) -> str:

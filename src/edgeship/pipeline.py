@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from edgeship import bundle as bundles
-from edgeship import cache, config, digest, goldens, machine
+from edgeship import cache, config, digest, goldens, machine, server_files
 from edgeship.benchmarks import run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -22,7 +23,7 @@ from edgeship.benchmarks.report import draw, write_report
 from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
 from edgeship.convert.probe import probes
 from edgeship.data import Array, Batch, RepresentativeDataset, load, save
-from edgeship.errors import EdgeshipError, InputError, unknown
+from edgeship.errors import EdgeshipError, InputError, MissingDependencyError, unknown
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
@@ -97,8 +98,7 @@ def _build(
     work: Work, model: Path, settings: config.Config, formats: Sequence[str], evaluation: RepresentativeDataset | None
 ) -> tuple[Manifest, Future[cache.Entry] | None]:
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
-    if not model.exists():
-        raise InputError(f"{model}: no such model; give a .keras or .h5 file or a SavedModel folder")
+    _check_model(model)
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
     converter.start(pairs)
@@ -123,6 +123,13 @@ def _build(
     }
     manifest["goldens"] = _goldens(work, conversion, settings, converter.data, manifest)
     return manifest, reference
+
+
+def _check_model(model: Path) -> None:
+    """Refuse at once what is no model, before TensorFlow is started to read it."""
+    if find_spec("tensorflow") is None:
+        raise MissingDependencyError("reading a model needs TensorFlow: pip install 'edgeship[all]'")
+    server_files.sniff(model)
 
 
 def _placed(draft: Path, made: Made) -> dict[str, Any]:

@@ -11,6 +11,19 @@ import click
 from edgeship import __version__
 from edgeship.errors import EdgeshipError
 
+# What goes wrong with a place to write to; any other operating system error is a bug of ours.
+WRITING = (
+    errno.ENOSPC,
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.EDQUOT,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EFBIG,
+)
+
 COMMANDS = (
     "train",
     "init",
@@ -64,7 +77,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; nothing was changed", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT):
+        if error.errno not in WRITING:
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; nothing was changed", 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,25 @@ CONFIG = click.option(
     help="edgeship.toml (default: the one beside the model, if there is one).",
 )
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The bundle to write (a folder).")
-JSON = click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
+
+
+def _json_place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a file that cannot be written before any work is done for it."""
+    if value not in (None, "-"):
+        path = Path(str(value))
+        if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise click.BadParameter(f"{value} cannot be written", context, option)
+    return value
+
+
+JSON = click.option(
+    "--json", "json_file", metavar="FILE", callback=_json_place, help="Write the result as JSON; - for standard output."
+)
 PROFILE = click.option(
     "--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s)."
 )
-EVALUATION_HELP = "Evaluation data: .npz with the inputs and y, folder of .npz, or package.module:attribute."
+SOURCES = ".npz, folder of .npz, or package.module:attribute"
+EVALUATION_HELP = f"Evaluation data with the inputs and labels y: {SOURCES}."
 
 
 def conversion(command: F) -> F:
@@ -38,10 +53,10 @@ def conversion(command: F) -> F:
             "--variant", "variants", metavar="NAMES",
             help="Comma-separated: float32,float16,int8,dynamic_w8,weight_only_w8, or names from the configuration.",
         ),
-        click.option("--data", metavar="DATA", help="Representative data to calibrate int8 with: .npz, folder of .npz, or package.module:attribute."),
+        click.option("--data", metavar="DATA", help=f"Representative data to calibrate int8 with: {SOURCES}."),
         click.option("--samples", type=click.IntRange(min=1), help="How many samples of it to calibrate with."),
         click.option("--io", type=click.Choice(["int8", "float32"]), help="What an int8 .tflite takes and gives (default: int8)."),
-        click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1 (browsers need it)."),
+        click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
         click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite; the app then needs the Flex delegate."),
         click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."),
         click.option("--signature", help="Which signature of a SavedModel."),
@@ -71,7 +86,9 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
     path = config or configs.find(model)
     base = configs.Config.read(path) if path else configs.beside(model)
     if path is None and base.data.calibration:
-        click.echo(f"using the data beside {model}; `edgeship init {model}` writes a configuration to change that", err=True)
+        click.echo(
+            f"using the data beside {model}; `edgeship init {model}` writes a configuration to change that", err=True
+        )
     loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
     data = {
         "calibration": options.get("data"),
