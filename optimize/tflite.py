@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,40 +43,25 @@ def calibrate(
     inputs = tflite_file.signatures(content, model)
     shapes = {key: calibration.one(source, specs) for key, specs in inputs.items()}
     content = tflite_file.with_shapes(content, inputs, shapes)
+
+    def batches(each: int) -> Iterator[tuple[str, Batch]]:
+        for key, specs in inputs.items():
+            size = batch or calibration.batch_size(specs, each)
+            yield from ((key, feeds) for feeds in calibration.spread(source, specs, size, count))
+
     try:
-        each = tflite_file.largest_activation(content)
-        batches = (
-            (key, feeds)
-            for key, specs in inputs.items()
-            for feeds in calibration.spread(source, specs, batch or calibration.batch_size(specs, each), count)
-        )
-        ranges = _observed(content, batches)
+        ranges = _observed(content, batches(tflite_file.largest_activation(content)))
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
-    unbounded = [name for name, extremes in ranges.items() if not np.isfinite(extremes).all()]
-    if unbounded:
-        raise InputError(
-            f"{model}: tensor {unbounded[0]} becomes infinite or NaN on {source.source}: int8 cannot hold it"
-        )
-    used = min(count, len(source))
-    document = {
-        "schema": _SCHEMA,
-        "model": digest.of_path(Path(model)),
-        "data": source.digest,
-        "samples": used,
-        "shapes": shapes,
-        "tools": tools(),
-        "ranges": ranges,
-    }
+    for name, extremes in ranges.items():
+        if not np.isfinite(extremes).all():
+            raise InputError(f"{model}: tensor {name} becomes infinite or NaN on {source.source}: int8 cannot hold it")
+    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
+    model_digest = digest.of_path(Path(model))
     with whole(out) as beside:
+        document = {"schema": _SCHEMA, "model": model_digest, **known, "shapes": shapes, "ranges": ranges}
         beside.write_text(json.dumps(document, indent=1))
-    return {
-        "tools": tools(),
-        "notes": calibration.few(used),
-        "samples": used,
-        "data": source.digest,
-        "tensors": len(ranges),
-    }
+    return {**known, "notes": calibration.few(min(count, len(source))), "tensors": len(ranges)}
 
 
 def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
