@@ -10,6 +10,9 @@ from typing import Any
 
 from edgeship.types import to_json
 
+# What edgeship is written in: Python, and JavaScript for the runtimes that run it.
+SOURCES = (".py", ".mjs")
+
 
 def of_path(path: Path) -> str:
     """The digest of a file, or of a folder's relative names and contents."""
@@ -29,5 +32,6 @@ def of_json(value: Any) -> str:
 def of_code() -> str:
     """The digest of edgeship's own sources: part of every cache key, so that a changed program never meets old results."""
     root = Path(__file__).parent
-    sources = sorted(path for stage in (root, *root.iterdir()) if stage.is_dir() for path in stage.rglob("*.py"))
+    found = (path for stage in (root, *root.iterdir()) if stage.is_dir() for path in stage.rglob("*.*"))
+    sources = sorted(path for path in found if path.suffix in SOURCES and "node_modules" not in path.parts)
     return of_json({path.relative_to(root).as_posix(): of_path(path) for path in dict.fromkeys(sources)})
