@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgeship import machine
 from edgeship.benchmarks import accuracy, host, latency, parity, size
 from edgeship.cache import Cache
 from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
 from edgeship.runtimes.registry import Runtime
@@ -68,7 +69,6 @@ class Settings:
 
     profile: str
     metric: str | None = None
-    device: str = "host"
 
 
 @dataclass(frozen=True)
@@ -99,23 +99,27 @@ class Bench:
     def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
         self.cache, self.progress, self.settings, self.reference = cache, progress, settings, reference
 
-    def measure(self, subject: Subject, runtime: Runtime, base: Subject | None) -> Measurement:
-        """All figures of one artifact on one runtime; `base` is the float32 artifact that latency is compared with."""
-        artifact = subject.artifact
+    def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
+        """All figures that a device gives of one artifact on one runtime.
+
+        `base` is the float32 artifact that latency is compared with.
+        """
         metrics, details = self._size(subject)
+        taken: list[Metric] = []
         if reason := runtime.unavailable():
             missing = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
-            metrics += [Metric(name, None, "", reason=f"not run: {reason}") for name in missing]
-            return Measurement(artifact.id, runtime.name, self.settings.device, tuple(metrics), details)
-        for part in (self._quality, self._speed):
-            more, told = part(subject, runtime)
-            metrics += more
-            details |= told
-        if base and base.digest != subject.digest:
-            metric, told = self._ratio(subject, base, runtime)
-            metrics.append(metric)
-            details |= told
-        return Measurement(artifact.id, runtime.name, self.settings.device, tuple(metrics), details)
+            taken += [Metric(name, None, "", reason=f"not run: {reason}") for name in missing]
+        else:
+            for figure in device.figures:
+                more, told = {"quality": self._quality, "speed": self._speed}[figure](subject, runtime, device)
+                taken += more
+                details |= told
+            if base and base.digest != subject.digest and "speed" in device.figures:
+                metric, told = self._ratio(subject, base, runtime, device)
+                taken.append(metric)
+                details |= told
+        metrics += [replace(metric, kind=device.kind) for metric in taken]
+        return Measurement(subject.artifact.id, runtime.name, device.name, tuple(metrics), details)
 
     def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         with self.progress.step(what) as remarks:
@@ -134,7 +138,7 @@ class Bench:
         metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
         return metrics, {"size": found}
 
-    def _quality(self, subject: Subject, runtime: Runtime) -> tuple[list[Metric], dict[str, Any]]:
+    def _quality(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
         units = {**QUALITY, **PARITY}
         if self.reference is None:
@@ -143,6 +147,7 @@ class Bench:
         key = {
             "artifact": subject.digest,
             "runtime": [runtime.name, runtime.version()],
+            "device": device,
             "reference": reference.digest,
             "data": reference.data.digest,
             "limit": reference.limit,
@@ -159,17 +164,18 @@ class Bench:
             return _missing(units, str(error)), {}
         return _quality_metrics(details), details
 
-    def _speed(self, subject: Subject, runtime: Runtime) -> tuple[list[Metric], dict[str, Any]]:
+    def _speed(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
         key = {
             "artifact": subject.digest,
             "runtime": [runtime.name, runtime.version()],
             "profile": self.settings.profile,
+            "device": device,
             "machine": machine.describe(),
         }
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
         reason = "too few queries for an estimate"
         try:
-            found = self._cached(what, "speed", key, lambda: _time(subject, runtime, self.settings.profile))
+            found = self._cached(what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile))
         except EdgeshipError as error:
             found, reason = getattr(error, "found", None) or {"metrics": {}, "latency": {}, "memory": {}}, str(error)
         metrics = []
@@ -178,17 +184,22 @@ class Bench:
             metrics.append(Metric(name, value, unit, reason="" if value is not None else reason))
         return metrics, {"latency": found["latency"], "memory": found["memory"]}
 
-    def _ratio(self, subject: Subject, base: Subject, runtime: Runtime) -> tuple[Metric, dict[str, Any]]:
+    def _ratio(
+        self, subject: Subject, base: Subject, runtime: Runtime, device: Device
+    ) -> tuple[Metric, dict[str, Any]]:
         key = {
             "artifact": subject.digest,
             "base": base.digest,
             "runtime": [runtime.name, runtime.version()],
             "profile": self.settings.profile,
+            "device": device,
             "machine": machine.describe(),
         }
         what = f"{subject.artifact.id} on {runtime.name}: against {base.artifact.id}, in turn"
         try:
-            found = self._cached(what, "ratio", key, lambda: _compare(subject, base, runtime, self.settings.profile))
+            found = self._cached(
+                what, "ratio", key, lambda: _compare(subject, base, runtime, device, self.settings.profile)
+            )
         except EdgeshipError as error:
             return Metric("latency_ratio", None, "x", reason=str(error)), {}
         metric = Metric("latency_ratio", found["value"], "x", reason=found["reason"])
@@ -254,11 +265,11 @@ def _wait_for_quiet() -> str:
     return state.unstable_reason
 
 
-def _time(subject: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
-    """Load, first inference, steady latency at batch 1 on one thread, and peak memory, in one fresh process."""
+def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> dict[str, Any]:
+    """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process."""
     busy = _wait_for_quiet()
     wanted = latency.profile(profile)
-    with open_session(runtime.name, subject.artifact.path, threads=1) as session:
+    with open_session(runtime.name, subject.artifact.path, threads=device.threads) as session:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
             memory = session.memory()
@@ -272,20 +283,25 @@ def _time(subject: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
     figures |= {f"latency_{name}": summary[name] for name in summary if name != "n"}
     if taken.get("early_stopping_p90_ms") is not None:
         figures["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
-    described = {**summary, "histogram": latency.histogram(taken["samples_ms"]), "threads": 1, "profile": profile}
+    described = {
+        **summary,
+        "histogram": latency.histogram(taken["samples_ms"]),
+        "threads": device.threads,
+        "profile": profile,
+    }
     described |= {key: value for key, value in taken.items() if key != "samples_ms"}
     return {"metrics": figures, "latency": described, "memory": memory}
 
 
-def _compare(subject: Subject, base: Subject, runtime: Runtime, profile: str) -> dict[str, Any]:
+def _compare(subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str) -> dict[str, Any]:
     """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
     if busy := _wait_for_quiet():
         raise _Unstable(busy)
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     with (
-        open_session(runtime.name, subject.artifact.path, threads=1) as a,
-        open_session(runtime.name, base.artifact.path, threads=1) as b,
+        open_session(runtime.name, subject.artifact.path, threads=device.threads) as a,
+        open_session(runtime.name, base.artifact.path, threads=device.threads) as b,
     ):
         end = time.monotonic() + latency.profile(profile).seconds / 2
         while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from edgeship import devices
 from edgeship.errors import InputError, unknown
 from edgeship.recipes import VARIANTS, QuantizeRecipe, for_variant, meaning
 from edgeship.types import FORMATS
 
 NAME = "edgeship.toml"
 PROFILES = ("rapid", "quick", "normal", "full")
-DEVICES = ("host",)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class Benchmark:
         if self.profile not in PROFILES:
             raise unknown("profile", self.profile, PROFILES)
         for device in self.devices:
-            if device not in DEVICES:
-                raise unknown("device", device, DEVICES)
+            devices.find(device)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import bundle as bundles
-from edgeship import cache, config, digest, goldens, machine, server_files
+from edgeship import cache, config, devices, digest, goldens, machine, server_files
 from edgeship.benchmarks import run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -303,7 +303,9 @@ def _finish(
     measured = []
     for subject in subjects.values():
         base = subjects.get(f"{subject.artifact.format}/float32")
-        measured += [bench.measure(subject, runtime, base) for runtime in _runtimes(subject.artifact, settings)]
+        for device in map(devices.find, settings.benchmark.devices):
+            runtimes = _runtimes(subject.artifact, device, settings)
+            measured += [bench.measure(subject, runtime, device, base) for runtime in runtimes]
     manifest["measurements"] = to_json(measured)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
@@ -317,10 +319,10 @@ def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:
     return run.Subject(Artifact.from_json(item, root), item["digest"], item["receipt"])
 
 
-def _runtimes(artifact: Artifact, settings: config.Config) -> list[registry.Runtime]:
-    """The runtimes asked for that take the artifact; the usual one of its format where none was."""
-    asked = [registry.find(name) for name in settings.benchmark.runtimes]
-    fitting = [runtime for runtime in asked if artifact.format in runtime.formats]
+def _runtimes(artifact: Artifact, device: devices.Device, settings: config.Config) -> list[registry.Runtime]:
+    """The runtimes asked for, or else the device's, that take the artifact; the usual one of its format without either."""
+    wanted = [registry.find(name) for name in settings.benchmark.runtimes or device.runtimes]
+    fitting = [runtime for runtime in wanted if artifact.format in runtime.formats]
     return fitting or [registry.for_format(artifact.format)[0]]
 
 

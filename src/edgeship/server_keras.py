@@ -93,8 +93,7 @@ def _load(engine: str, path: Path, objects: dict[str, Any], allow_unsafe: bool) 
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:160]}"
+    return f"{type(error).__name__}: {server_names.brief(error, 160)}"
 
 
 def _explained(file: ModelFile, error: Exception, engine: str) -> Exception:

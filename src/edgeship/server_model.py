@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import digest, server_files
+from edgeship import digest, server_files, server_names
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.server_adapter import Adapter, Outputs, count, input_specs
@@ -44,7 +44,7 @@ class ServerModel:
             self.fixed_batch = own or 1
             self.function = self._fixed(specs, error)
             notes.append(
-                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({' '.join(str(error).split())[:120]})"
+                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({server_names.brief(error, 120)})"
             )
         self.inputs = tuple(_batch(spec, self.fixed_batch) for spec in specs)
         made = self.function.structured_outputs
@@ -56,7 +56,7 @@ class ServerModel:
             return self.trace([_batch(spec, self.fixed_batch) for spec in specs])
         except Exception as error:  # see above; this one is the user's to solve
             raise InputError(
-                f"the model cannot be run as a graph ({type(cause).__name__}: {' '.join(str(cause).split())[:300]})"
+                f"the model cannot be run as a graph ({type(cause).__name__}: {server_names.brief(cause)})"
             ) from error
 
     def trace(self, specs: Sequence[TensorSpec]) -> Any:

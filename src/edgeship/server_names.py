@@ -68,3 +68,8 @@ def rebuild(structure: Any, values: Iterable[Any]) -> Any:
 def from_path(path: tuple[str | int, ...], fallback: str) -> str:
     """The name that a place in a structure suggests: its keys joined; the fallback where it has no key."""
     return "_".join(map(str, path)) if any(isinstance(step, str) for step in path) else fallback
+
+
+def brief(error: object, length: int = 300) -> str:
+    """A tool's message on one line, without terminal colours, cut to `length`."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:length]

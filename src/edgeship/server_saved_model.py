@@ -67,7 +67,7 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None) -> str:
 
 
 def _explained(path: Path, error: Exception) -> InputError:
-    text = " ".join(str(error).split())
+    text = server_names.brief(error, 2000)
     if match := re.search(r"Op type not registered '(\w+)'", text):
         return InputError(
             f"{path}: needs the custom op '{match.group(1)}', which plain TensorFlow does not have; export it without that op"

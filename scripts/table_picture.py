@@ -1,0 +1,27 @@
+"""Draw the table that `edgeship ship` printed for a bundle as docs/table.svg: `python scripts/table_picture.py BUNDLE [OUT]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from edgeship.benchmarks.table import results
+from edgeship.bundle import open_bundle
+
+WIDTH = 150
+
+
+def main() -> None:
+    """Render the results of the bundle into an SVG."""
+    bundle = open_bundle(sys.argv[1])
+    out = Path(sys.argv[2] if len(sys.argv) > 2 else "docs/table.svg")
+    with Path("/dev/null").open("w") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere)
+        console.print(results(bundle.manifest, WIDTH))
+        console.save_svg(str(out), title="edgeship ship server.keras --out bundle")
+
+
+if __name__ == "__main__":
+    main()
