@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeship import server_names
 from edgeship.errors import InputError
 
 
@@ -42,15 +43,13 @@ def unsupported(
     for op in ops:
         users = list(dict.fromkeys(layer_of(node, layers) for node in found[op]))
         users = [user for user in users if user in layers] or users
-        where = (
-            f" (layer {', '.join(repr(user) for user in users[:3])}{', ...' if len(users) > 3 else ''})"
-            if users
-            else ""
-        )
+        word = "layer" if users and users[0] in layers else "at"
+        more = ", ..." if len(users) > 3 else ""
+        where = f" ({word} {', '.join(map(repr, users[:3]))}{more})" if users else ""
         places.append(f"{op}{where}")
     return InputError(f"{format_name} cannot express {'; '.join(places[:4])}. {hint}")
 
 
 def summary(error: Any) -> str:
     """The first lines of a tool's message, short enough for one."""
-    return " ".join(str(error).split())[:300]
+    return server_names.brief(error)

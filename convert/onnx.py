@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, rewrite
+from edgeship.convert import blame, export, files, loaded, rewrite
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.types import TensorSpec
 
@@ -54,8 +54,7 @@ def _convert(source: Path, summary: dict[str, Any], opset: int) -> Any:
     import tensorflow as tf
     from tf2onnx import convert, tf_loader
 
-    loaded = tf.saved_model.load(str(source))  # keeps the variables alive that the function only refers to
-    concrete = loaded.signatures[export.SIGNATURE]
+    concrete = loaded.load(source).signatures[export.SIGNATURE]
     inputs = {tensor.name: tensor.name.split(":")[0] for tensor in concrete.inputs if tensor.dtype != tf.resource}
     outputs = dict(zip((tensor.name for tensor in concrete.outputs), sorted(concrete.structured_outputs), strict=True))
     with _complaints() as complaints:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, tflite_rename
+from edgeship.convert import blame, export, files, loaded, tflite_rename
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
 
 HINT = "Replace it by ops that TFLite has, or allow TensorFlow's own kernels with --allow-flex (needs a larger runtime)"
+NO_FLEX = "Flex has no kernel for it either: replace it by ops that TFLite has, or leave tflite out with --to"
 LISTS = "TensorList"
 
 
@@ -63,7 +64,7 @@ def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[b
             return _once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
         except _Unsupported as error:
             failure = error
-    raise failure.explained(source, summary)
+    raise failure.explained(source, summary, NO_FLEX if allow_flex else HINT)
 
 
 class _Unsupported(Exception):
@@ -76,10 +77,10 @@ class _Unsupported(Exception):
         self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(named or re.findall(r"'tf\.(\w+)' op", text))]
         self.lists = LISTS in text
 
-    def explained(self, source: Path, summary: dict[str, Any]) -> InputError:
+    def explained(self, source: Path, summary: dict[str, Any], hint: str) -> InputError:
         ops = [op for op in self.ops if op]
         if ops:
-            return blame.unsupported(source, ops, summary["layers"], "TFLite", HINT)
+            return blame.unsupported(source, ops, summary["layers"], "TFLite", hint)
         return InputError(f"TFLite's converter refuses the model: {blame.summary(self)}")
 
 
@@ -104,8 +105,7 @@ def _static(source: Path, summary: dict[str, Any], folder: Path) -> Path:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    loaded = tf.saved_model.load(str(source))  # keeps the variables alive that the function only refers to
-    inner = loaded.signatures[export.SIGNATURE]
+    inner = loaded.load(source).signatures[export.SIGNATURE]
     frozen = convert_variables_to_constants_v2(inner, lower_control_flow=False)
     graph = frozen.graph.as_graph_def()
     outputs = [tensor.name for tensor in frozen.outputs]

@@ -68,9 +68,7 @@ class ServerModel:
 
         tensors = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in specs}
         function = tf.function(serve, autograph=False)
-        concrete = function.get_concrete_function(**tensors)
-        concrete.edgeship_function = function
-        return concrete
+        return function.get_concrete_function(**tensors)
 
     def eager(self, feeds: Mapping[str, Any]) -> Arrays:
         """What the model answers outside any graph of ours, as `{output name: array}`."""

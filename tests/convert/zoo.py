@@ -225,6 +225,11 @@ def _svd(folder):
     return _saved(keras.Model(x, layers.Dense(1)(keras.ops.linalg.svd(y, compute_uv=False))), folder / "svd.keras")
 
 
+def _determinant(folder):
+    x = keras.Input((4, 4))
+    return _saved(keras.Model(x, keras.ops.linalg.det(x)), folder / "determinant.keras")
+
+
 def _custom(folder):
     return _saved(keras.Sequential([keras.Input((4,)), zoo_layers.Scale(), layers.Dense(2)]), folder / "custom.keras")
 
@@ -245,11 +250,10 @@ def _nan(folder):
     return _saved(model, folder / "nan.keras")
 
 
-def lose_variables(saved_model, out_file):
-    """A .tflite whose variables were lost the way they get lost: converted from a function whose owner is not tracked."""
-    loaded = tf.saved_model.load(saved_model)
-    function = loaded.signatures["serving_default"]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], None)
-    converter.experimental_enable_resource_variables = True
-    converter._freeze = False
+def lose_variables(model, out_file):
+    """A .tflite that lost its weights the way they do get lost: from a concrete function of a Keras 3 model."""
+    loaded = keras.models.load_model(model, compile=False)
+    function = tf.function(lambda x: loaded(x, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec((1, *loaded.inputs[0].shape[1:]), tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], loaded)
     Path(out_file).write_bytes(converter.convert())

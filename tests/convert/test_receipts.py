@@ -1,0 +1,163 @@
+"""Receipts tell what a file holds, and the checks find what is wrong with it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from edgeship.convert import receipt
+from edgeship.errors import CheckError, InputError
+
+
+@pytest.fixture(scope="module")
+def artifacts(tensorflow, zoo, tmp_path_factory):
+    """`sequential` in the three formats: the export and the folder with m.tflite, m.onnx and tfjs."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    export = tensorflow.call("edgeship.convert.export:run", model=zoo("sequential"), out=str(folder / "export"))
+    place = {"saved_model": str(folder / "export")}
+    tensorflow.call("edgeship.convert.tflite:run", **place, out_file=str(folder / "m.tflite"))
+    tensorflow.call("edgeship.convert.onnx:run", **place, out_file=str(folder / "m.onnx"))
+    tensorflow.call("edgeship.convert.tfjs:run", **place, out_dir=str(folder / "tfjs"))
+    return export, folder
+
+
+FILES = ("m.tflite", "m.onnx", "tfjs")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_weight_is_counted(name, artifacts):
+    export, folder = artifacts
+    held = receipt.read(folder / name, None, export)
+    # 8 x 9 convolution and 8 x 3 dense kernel; batch norm is folded into the bias or follows as factors.
+    assert sum(export["weights"]["kernels"]) == 8 * 9 + 8 * 3
+    assert 1.0 <= held["weights"]["share"] < 1.6
+    assert held["weights"]["sparsity"] is not None
+    assert not held["variable_ops"]
+
+
+def test_lost_variables_are_found(artifacts, tensorflow, zoo, tmp_path):
+    export, _ = artifacts
+    tensorflow.call("zoo:lose_variables", model=zoo("sequential"), out_file=str(tmp_path / "lost.tflite"))
+    held = receipt.read(tmp_path / "lost.tflite", None, export)
+    assert held["weights"]["share"] < 0.5
+    with pytest.raises(CheckError, match="READ_VARIABLE"):
+        receipt.check(held, export)
+
+
+def _fewer_weights(held, _):
+    held["weights"]["elements"] = 100
+
+
+def _other_name(held, _):
+    held["outputs"][0]["name"] = "StatefulPartitionedCall"
+
+
+def _other_dtype(held, _):
+    held["inputs"][0]["dtype"] = "int8"
+
+
+def _integer_without_scale(held, expected):
+    held["inputs"][0]["dtype"] = held["outputs"][0]["dtype"] = "int8"
+    expected["io"] = "int8"
+
+
+def _other_rank(held, _):
+    held["outputs"][0]["shape"] = [None]
+
+
+def _flex(held, _):
+    held["flex_ops"] = ["FlexSvd"]
+
+
+def _custom(held, _):
+    held["custom_ops"] = ["MyOp"]
+
+
+def _not_int8(_, expected):
+    expected["variant"] = "int8"
+
+
+def _not_float16(_, expected):
+    expected["variant"] = "float16"
+
+
+def _not_dynamic(_, expected):
+    expected["variant"] = "dynamic_w8"
+
+
+BREAK = [
+    (_fewer_weights, "weights were lost"),
+    (_other_name, "StatefulPartitionedCall"),
+    (_other_dtype, "is int8"),
+    (_integer_without_scale, "without scale"),
+    (_other_rank, "shape"),
+    (_flex, "FlexSvd"),
+    (_custom, "MyOp"),
+    (_not_int8, "0% of its ops"),
+    (_not_float16, "no float16 weight"),
+    (_not_dynamic, "no 8-bit weight"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "says"), BREAK, ids=lambda item: getattr(item, "__name__", ""))
+def test_each_check_finds_its_fault(spoil, says, artifacts):
+    export, folder = artifacts
+    held, expected = receipt.read(folder / "m.tflite", None, export), copy.deepcopy(export)
+    expected["weights"]["kernels"] = [9 * 8 * 4]
+    held["weights"]["elements"] = 9 * 8 * 4
+    receipt.check(held, expected)
+    spoil(held, expected)
+    with pytest.raises(CheckError, match=says):
+        receipt.check(held, expected)
+
+
+def test_int8_is_seen(artifacts, tmp_path):
+    """A full-integer file made by LiteRT's quantizer: share of int8 ops, border dtypes, scale and zero point."""
+    quantizer = pytest.importorskip("litert_quantizer")
+    import numpy as np
+    from litert_quantizer import recipe
+
+    export, folder = artifacts
+    work = quantizer.quantizer.Quantizer(str(folder / "m.tflite"), recipe.static_wi8_ai8())
+    samples = np.random.default_rng(0).random((8, 1, 1000, 1), np.float32)
+    statistics = work.calibrate({"serving_default": [{"input_layer": sample} for sample in samples]})
+    work.quantize(statistics).export_model(str(tmp_path / "int8.tflite"))
+    held = receipt.read(tmp_path / "int8.tflite", None, export)
+    assert held["int8_op_share"] > 0.5
+    assert held["weights"]["dtypes"]["int8"] >= 8 * 9 + 8 * 3
+    assert all(": " in island for island in held["float_islands"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_artifacts_are_refused(name, artifacts, tmp_path):
+    _, folder = artifacts
+    copied = tmp_path / name
+    if name == "tfjs":
+        shutil.copytree(folder / name, copied)
+        shard = next(copied.glob("*.bin"))
+        shard.write_bytes(shard.read_bytes()[:-8])
+    else:
+        copied.write_bytes((folder / name).read_bytes()[:900])
+    with pytest.raises(InputError):
+        receipt.read(copied)
+    with pytest.raises(InputError, match="no such file"):
+        receipt.read(tmp_path / "nothing")
+
+
+def test_inspect(artifacts, tmp_path):
+    from edgeship.cli.inspect import inspect
+
+    _, folder = artifacts
+    shown = CliRunner().invoke(inspect, [str(folder / "m.tflite")], catch_exceptions=False).output
+    assert "input_layer: ?x1000x1 float32" in shown
+    assert "dense: ?x3 float32" in shown
+    assert "CONV_2D" in shown
+    for name in FILES:
+        CliRunner().invoke(inspect, [str(folder / name), "--json", str(tmp_path / "out.json")], catch_exceptions=False)
+        written = json.loads((tmp_path / "out.json").read_text())
+        assert written["schema"] == 1
+        assert written["artifacts"][name]["outputs"][0]["name"] == "dense"
