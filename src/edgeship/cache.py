@@ -21,6 +21,7 @@ import filelock
 import platformdirs
 
 from edgeship import digest
+from edgeship.types import to_json
 
 KEEP_DAYS = 30
 
@@ -88,7 +89,7 @@ class Cache:
             (draft / "files").mkdir(parents=True)
             try:
                 result = make(draft / "files")
-                entry = {"key": key, "result": result, "files": _digests(draft / "files")}
+                entry = {"key": to_json(key), "result": result, "files": _digests(draft / "files")}
                 (draft / "entry.json").write_text(json.dumps(entry))
                 draft.rename(final)
             finally:
