@@ -22,6 +22,7 @@ import platformdirs
 
 from edgeship import digest
 from edgeship.types import to_json
+from edgeship.types import to_json
 
 KEEP_DAYS = 30
 
@@ -94,7 +95,7 @@ class Cache:
                 draft.rename(final)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-            return Entry(final / "files", json.loads(json.dumps(result)), entry["files"], hit=False)
+            return Entry(final / "files", entry["result"], entry["files"], hit=False)
 
     def prune(self) -> None:
         """Drop what has not been used for `KEEP_DAYS`."""

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -5,6 +6,7 @@ import threading
 import pytest
 
 from edgeship.cache import Cache
+from edgeship.types import TensorSpec
 
 
 def writer(text, calls):
@@ -23,6 +25,14 @@ def test_the_same_key_is_made_once_and_another_key_again(tmp_path):
     assert len(calls) == 2
     assert entry.result == {"length": 4}
     assert (entry.path / "out.txt").read_text() == "text"
+
+
+def test_keys_may_hold_dataclasses(tmp_path):
+    spec = TensorSpec("x", (None, 3), "float32")
+    first = Cache(tmp_path).get("step", {"spec": spec}, writer("text", []))
+    again = Cache(tmp_path).get("step", {"spec": spec}, writer("text", []))
+    other = Cache(tmp_path).get("step", {"spec": dataclasses.replace(spec, name="y")}, writer("text", []))
+    assert [first.hit, again.hit, other.hit] == [False, True, False]
 
 
 def test_a_hit_on_changed_files_is_no_hit(tmp_path):
