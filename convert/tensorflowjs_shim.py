@@ -66,8 +66,9 @@ def _install(requirements: Path, target: Path) -> None:
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
-    elif uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *options]
+    elif importlib.util.find_spec("uv") or shutil.which("uv"):
+        uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
+        command = [*uv, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:
         raise MissingDependencyError(_advice("neither pip nor uv is there to install it"))
     done = subprocess.run(command, capture_output=True, text=True, check=False)

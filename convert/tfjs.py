@@ -51,7 +51,8 @@ def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> 
 
     mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
     try:
-        convert_tf_saved_model(str(source), str(out), signature_def=export.SIGNATURE, **mapping)
+        # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
+        convert_tf_saved_model(str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping)
     except ValueError as error:
         found = re.search(r"Unsupported Ops in the model [^\n]*\n(.*)", str(error))
         if not found:
