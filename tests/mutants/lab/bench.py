@@ -1,0 +1,192 @@
+"""Makes good artifacts with edgeship's own converters, breaks them, and has them measured and judged as the gate does.
+
+What a verdict rests on is the product's own code: sessions, `Bench.measure` without its times, `gate.judge` with the
+default budget. A mutant takes the place of a good artifact in the manifest: same name, same steps, other content.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console
+
+from edgeship import data as files
+from edgeship import devices, digest
+from edgeship.benchmarks import run
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+from edgeship.cache import Cache
+from edgeship.config import Config, Data, named_variant, refusal
+from edgeship.conversion import FILES, Converter, Made
+from edgeship.convert import receipt
+from edgeship.data import Batch, RepresentativeDataset
+from edgeship.errors import EdgeshipError
+from edgeship.lanes import Lanes
+from edgeship.progress import Progress
+from edgeship.recipes import VARIANTS, for_variant
+from edgeship.runtimes import registry
+from edgeship.types import FORMATS, to_json
+from lab import changes, constants
+
+HERE = Path(__file__).resolve().parent.parent
+QUALITY_ONLY = replace(devices.find("host"), figures=("quality",))
+
+
+@dataclass(frozen=True)
+class Fed(run.Reference):
+    """The evaluation data as an app with wrong preprocessing hands it to the artifact; the server model saw it right."""
+
+    change: changes.Input = dict
+
+    def batches(self) -> Iterator[Batch]:
+        """The changed batches."""
+        return map(self.change, super().batches())
+
+
+@dataclass(frozen=True)
+class Good:
+    """A trained model with its good artifacts by id, and what they are compared with."""
+
+    name: str
+    model: Path
+    config: Config
+    server: Mapping[str, Any]
+    made: Mapping[str, Made]
+    reference: run.Reference
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The gate's verdict, the checks that did not pass with their reasons, and the figures of interest."""
+
+    verdict: str
+    checks: tuple[str, ...]
+    reason: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Lab:
+    """Keeps the TensorFlow and quantization processes, a cache and the models; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        # The TensorFlow process finds `lab.keras_side` and `lab` there.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        self.folder, self.cache = folder, Cache(folder / "cache")
+        self.progress, self.lanes = Progress(Console(quiet=True)), Lanes()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.lanes.__exit__(*exc)
+
+    def good(self, name: str, trained: Path, variants: tuple[str, ...] = VARIANTS) -> Good:
+        """Convert the model of a training folder to every format, and have the server model answer its evaluation data."""
+        places = {key: str(trained / f"{key}.npz") for key in ("calibration", "evaluation")}
+        wanted = tuple(
+            named_variant(variant, [kind for kind in FORMATS if not refusal(for_variant(variant).name, kind)])
+            for variant in variants
+        )
+        config = Config(data=Data(**places), variants=wanted)
+        made, server = self.convert(trained / "server.keras", config)
+        evaluation = RepresentativeDataset(places["evaluation"])
+        answers = trained / "answers.npz"
+        self.lanes.tensorflow.call(
+            "edgeship.server_model:predict_file",
+            model=str(trained / "server.keras"),
+            data=places["evaluation"],
+            out_npz=str(answers),
+        )
+        outputs, labels = files.load(answers), evaluation.labels()
+        told = digest.of_path(answers)
+        reference = run.Reference(evaluation, server["specs"], outputs, labels, None, told)
+        return Good(name, trained / "server.keras", config, server, made, reference)
+
+    def convert(self, model: Path, config: Config) -> tuple[dict[str, Made], dict[str, Any]]:
+        """The artifacts of a model by id, receipts checked, and what a manifest says about the server model."""
+        converter = Converter(self.lanes, self.cache, self.progress, model, config)
+        pairs = [(variant, kind) for variant in config.variants or () for kind in variant.formats]
+        converter.start(pairs)
+        done = converter.finish()
+        server = {"digest": done.server.digest, "outputs": done.server.described["outputs"]}
+        return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
+
+    def judged(self, good: Good, name: str, made: Made | None = None, reference: run.Reference | None = None) -> Outcome:
+        """The gate's word on the artifact `name`: the good one, or the one `made` to stand in its place."""
+        original, made = good.made[name], made or good.made[name]
+        subject = run.Subject(made.artifact, made.digest, made.receipt)
+        bench = run.Bench(self.cache, self.progress, run.Settings("rapid"), reference or good.reference)
+        runtime = registry.for_format(original.artifact.format)[0]
+        measured = bench.measure(subject, runtime, QUALITY_ONLY, None)
+        manifest = {
+            "server_model": {key: good.server[key] for key in ("digest", "outputs")},
+            "config": to_json(asdict(good.config)),
+            "artifacts": [{"id": name, **to_json(replace(original.artifact, path=Path(name)))}],
+            "measurements": [{**to_json(measured), "artifact": name}],
+        }
+        result = judge(manifest, Budget())
+        open_checks = [check for check in result.checks if check.verdict == result.verdict != "PASS"]
+        return Outcome(
+            str(result.verdict),
+            tuple(dict.fromkeys(check.check for check in open_checks)),
+            "; ".join(check.reason for check in open_checks),
+            {metric.name: metric.value for metric in measured.metrics},
+        )
+
+    def fed(self, good: Good, name: str, change: str, how: changes.Input) -> Outcome:
+        """A good artifact that is given wrong inputs."""
+        told = digest.of_json([good.reference.digest, change])
+        plain = {key: getattr(good.reference, key) for key in ("data", "inputs", "outputs", "labels", "limit")}
+        return self.judged(good, name, reference=Fed(**plain, digest=told, change=how))
+
+    def edited(self, good: Good, name: str, change: str, how: Callable[[constants.Weights], None]) -> Outcome:
+        """The artifact's own file, changed."""
+        return self.judged(good, name, self.edit(good.made[name], change, how))
+
+    def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made:
+        """The artifact with its file changed; its receipt is read again from what the file holds now."""
+        artifact = made.artifact
+        target = self.folder / "edited" / digest.of_json([made.digest, change])[:16] / FILES[artifact.format]
+        shutil.rmtree(target.parent, ignore_errors=True)
+        target.parent.mkdir(parents=True)
+        weights = constants.read(artifact.path, artifact.format)
+        how(weights)
+        weights.write(target)
+        place = target.parent if artifact.format == "tfjs" else target
+        held = receipt.read(place, artifact.format)
+        return Made(replace(artifact, path=target), held, digest.of_path(place))
+
+    def broken(self, good: Good, change: str, variants: tuple[str, ...]) -> dict[str, Made] | str:
+        """All artifacts of the Keras model broken in that way, or why edgeship's own converter refused to make them."""
+        target = self.folder / "broken" / good.name / f"{change.replace(' ', '-').replace(':', '')}.keras"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.lanes.tensorflow.call("lab.keras_side:broken", model=str(good.model), out=str(target), change=change)
+        return self.replaced(good, target, variants)
+
+    def replaced(self, good: Good, model: Path, variants: tuple[str, ...]) -> dict[str, Made] | str:
+        """All artifacts of another model, made to stand in the place of the good ones."""
+        config = replace(good.config, variants=tuple(v for v in good.config.variants or () if v.name in variants))
+        try:
+            return self.convert(model, config)[0]
+        except EdgeshipError as error:
+            return str(error)
+
+    def miscalibrated(self, good: Good, change: str, how: changes.Input) -> dict[str, Made] | str:
+        """The int8 artifacts, calibrated on changed data."""
+        data = RepresentativeDataset(str(good.config.data.calibration))
+        target = self.folder / "calibration" / good.name / f"{change.replace(' ', '-')}.npz"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        batch = how({name: array.astype(np.float32) for name, array in next(data.batches(len(data))).items()})
+        files.save(target, batch)
+        int8 = tuple(variant for variant in good.config.variants or () if variant.name == "int8")
+        config = replace(good.config, variants=int8, data=replace(good.config.data, calibration=str(target)))
+        try:
+            return self.convert(good.model, config)[0]
+        except EdgeshipError as error:
+            return str(error)

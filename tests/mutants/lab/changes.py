@@ -1,0 +1,198 @@
+"""The ways to break an artifact, one function each: by its inputs, by its stored weights, by its calibration.
+
+What breaks the Keras model itself lies in `keras_side`. Inputs are batches {name: (n, ...)}; the functions return a
+new batch. Weights are changed in place; kernel functions change one layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lab.constants import Constant, Weights
+
+Array = np.ndarray[Any, Any]
+Batch = dict[str, Array]
+Input = Callable[[Batch], Batch]
+
+
+def each(change: Callable[[Array], Array]) -> Input:
+    """A change of every input."""
+    return lambda batch: {
+        name: np.ascontiguousarray(change(array)).astype(array.dtype) for name, array in batch.items()
+    }
+
+
+def order(*channels: int) -> Input:
+    """Channels (the last axis) in another order."""
+    return each(lambda array: array[..., list(channels)])
+
+
+def scaled(factor: float, channels: slice = slice(None)) -> Input:
+    """Some channels in another unit."""
+
+    def change(array: Array) -> Array:
+        copy = array.copy()
+        copy[..., channels] *= factor
+        return copy
+
+    return each(change)
+
+
+ANY_INPUT: Mapping[str, Input] = {
+    "samples out of step by one": each(lambda array: np.roll(array, 1, axis=0)),
+    "the input never arrives (zeros)": each(np.zeros_like),
+}
+IMAGE_INPUT: Mapping[str, Input] = {
+    "height and width swapped": each(lambda array: array.swapaxes(1, 2)),
+    "upside down": each(lambda array: array[:, ::-1]),
+    "mirrored": each(lambda array: array[:, :, ::-1]),
+    "divided by 255 twice": scaled(1 / 255),
+    "not divided by 255": scaled(255),
+    "to -1..1 instead of 0..255": each(lambda array: array / 127.5 - 1),
+    "inverted": each(lambda array: 255 - array),
+    "uint8 read as int8": each(lambda array: np.where(array > 127, array - 256, array)),
+    "shifted by four columns": each(lambda array: np.roll(array, 4, axis=2)),
+}
+MOTION_INPUT: Mapping[str, Input] = {
+    "channels reversed": order(5, 4, 3, 2, 1, 0),
+    "acceleration and rotation swapped": order(3, 4, 5, 0, 1, 2),
+    "x and y of acceleration swapped": order(1, 0, 2, 3, 4, 5),
+    "time and channels transposed": each(lambda array: array.transpose(0, 2, 1).reshape(array.shape)),
+    "time backwards": each(lambda array: array[:, ::-1]),
+    "m/s2 instead of g": scaled(9.80665, slice(0, 3)),
+    "degrees instead of radians": scaled(180 / np.pi, slice(3, 6)),
+    "gravity's sign flipped": scaled(-1, slice(0, 3)),
+}
+TABLE_INPUT: Mapping[str, Input] = {
+    "columns reversed": each(lambda array: array[:, ::-1]),
+    "m/s2 instead of g": lambda batch: {**batch, "acceleration": batch["acceleration"] * np.float32(9.80665)},
+    "arrays of the two inputs swapped": lambda batch: dict(zip(batch, reversed(batch.values()), strict=True)),
+}
+CALIBRATION: Mapping[str, Input] = {
+    "calibrated on values 20 times too small": scaled(0.05),
+    "calibrated on values 50 times too large": scaled(50),
+    "calibrated on zeros": each(np.zeros_like),
+}
+
+
+def zero(kernel: Constant) -> None:
+    """All weights 0."""
+    kernel.values[...] = np.asarray(kernel.zero, kernel.values.dtype)
+
+
+def negate(kernel: Constant) -> None:
+    """Every weight with the other sign."""
+    if kernel.values.dtype.kind == "f":
+        kernel.values *= -1
+        return
+    limits = np.iinfo(kernel.values.dtype)
+    flipped = 2 * np.asarray(kernel.zero, np.int64) - kernel.values
+    kernel.values[...] = np.clip(flipped, limits.min, limits.max)
+
+
+def transpose(kernel: Constant) -> None:
+    """The numbers of the transposed array in the old shape: another framework's layout taken for one's own."""
+    kernel.values[...] = np.ascontiguousarray(kernel.values.T).reshape(kernel.values.shape)
+
+
+def not_a_number(kernel: Constant) -> None:
+    """A single weight is NaN."""
+    kernel.values.flat[kernel.values.size // 2] = np.nan
+
+
+KERNEL: Mapping[str, Callable[[Constant], None]] = {
+    "zeroed": zero,
+    "sign flipped": negate,
+    "transposed": transpose,
+    "one NaN in": not_a_number,
+}
+
+
+def biases_lost(weights: Weights) -> None:
+    """Every bias 0."""
+    for bias in weights.biases:
+        zero(bias)
+
+
+def tail_lost(weights: Weights) -> None:
+    """The last third of the weights' bytes is 0, as after a download that broke off."""
+    total = sum(kernel.values.nbytes for kernel in weights.kernels)
+    start = 0
+    for kernel in weights.kernels:
+        stored = _bytes(kernel)
+        stored[max(0, 2 * total // 3 - start) :] = 0
+        start += len(stored)
+        _put(kernel, stored)
+
+
+def bits_flipped(share: float) -> Callable[[Weights], None]:
+    """That share of all bits of the weights, chosen at random, is the other one."""
+
+    def change(weights: Weights) -> None:
+        generator = np.random.default_rng(0)
+        for kernel in weights.kernels:
+            stored = _bytes(kernel)
+            places = generator.choice(len(stored) * 8, max(1, round(share * len(stored) * 8)), replace=False)
+            np.bitwise_xor.at(stored, places // 8, (1 << (places % 8)).astype(np.uint8))
+            _put(kernel, stored)
+
+    return change
+
+
+def _bytes(kernel: Constant) -> Array:
+    return np.frombuffer(kernel.values.tobytes(), np.uint8).copy()
+
+
+def _put(kernel: Constant, stored: Array) -> None:
+    kernel.values[...] = np.frombuffer(stored.tobytes(), kernel.values.dtype).reshape(kernel.values.shape)
+
+
+def layers_swapped(weights: Weights) -> None:
+    """The numbers of the two largest kernels, each in the other's place as far as they go."""
+    first, second = sorted(weights.kernels, key=lambda kernel: kernel.values.size)[-2:]
+    one, other = first.values.copy(), second.values.copy()
+    first.values[...] = np.resize(other, one.shape)
+    second.values[...] = np.resize(one, other.shape)
+
+
+WHOLE: Mapping[str, Callable[[Weights], None]] = {
+    "all biases lost": biases_lost,
+    "the last third of the weights lost": tail_lost,
+    "one bit in a thousand flipped": bits_flipped(1e-3),
+    "the two largest layers' weights swapped": layers_swapped,
+}
+
+
+def input_scale(weights: Weights) -> None:
+    """The scale of another version's input."""
+    for end in weights.inputs:
+        end.scale *= 2
+
+
+def input_zero(weights: Weights) -> None:
+    """uint8 taken for int8: the zero point is off by 128."""
+    for end in weights.inputs:
+        end.zero = end.zero + 128 if end.zero < 0 else end.zero - 128
+
+
+def output_scale(weights: Weights) -> None:
+    """The scale of another version's output."""
+    for end in weights.outputs:
+        end.scale *= 2
+
+
+def output_zero(weights: Weights) -> None:
+    """uint8 taken for int8: the zero point is off by 128."""
+    for end in weights.outputs:
+        end.zero = end.zero + 128 if end.zero < 0 else end.zero - 128
+
+
+ENDS: Mapping[str, Callable[[Weights], None]] = {
+    "int8 input: wrong scale": input_scale,
+    "int8 input: zero point off by 128": input_zero,
+    "int8 output: wrong scale": output_scale,
+    "int8 output: zero point off by 128": output_zero,
+}
