@@ -49,7 +49,7 @@ def plain(odd_models, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path, _: None, "no such model"),
+        (lambda path, _: None, "no such file or folder"),
         (lambda path, good: path.write_bytes(good.read_bytes()[:700]), "wrong.keras"),
         (lambda path, _: path.write_text("just text"), "wrong.keras"),
         (lambda path, _: path.write_bytes(b""), "wrong.keras"),
