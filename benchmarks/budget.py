@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
+from edgeship import devices
 from edgeship.errors import InputError, unknown
 from edgeship.types import FORMATS
 
@@ -30,7 +32,8 @@ class Budget:
     metrics that are shares, else the metric's unit. min_server_accuracy: the metric's unit (a ceiling where lower is
     better). max_class_drop: percentage points by which no class may surely fall. Sizes and memory in bytes; wire is
     brotli. max_latency_ratio: to the float32 artifact of the same format and runtime. min_agreement: 0 to 1.
-    max_abs_error: the output's unit. min_sqnr_db: dB; by default the floor of the variant. required: artifacts
+    max_abs_error: the output's unit. min_sqnr_db: dB; by default the floor of the variant. required_devices: devices that must
+    have run what they take. required: artifacts
     (`tflite/int8`, or `tflite/int8@litert`) that must be there and run. optional: patterns of artifacts that may stay
     unjudged where no runtime for them is installed. overrides: the same keys for artifacts that match a pattern.
     """
@@ -46,6 +49,7 @@ class Budget:
     min_agreement: float | None = None
     max_abs_error: float | None = None
     min_sqnr_db: float | None = None
+    required_devices: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -150,6 +154,14 @@ def _accuracy(value: Any) -> str:
     return str(value)
 
 
+def _devices(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError('must be a list of devices as ["cortex-a72"]')
+    for name in value:
+        devices.find(name)
+    return tuple(Path(name).stem if name.endswith(".toml") else name for name in value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "/" in item for item in value):
         raise ValueError('must be a list of artifacts as ["tflite/int8"]')
@@ -168,6 +180,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "min_agreement": _number(0, 1),
     "max_abs_error": _number(0),
     "min_sqnr_db": _number(-200, 200),
+    "required_devices": _devices,
     "required": _names,
     "optional": _names,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgeship.benchmarks.budget import Budget
@@ -29,6 +29,7 @@ class Check:
     limit: float | None = None
     unit: str = ""
     reason: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Subject:
         figures: tuple[float | None, float | None, str] = (None, None, ""),
     ) -> Check:
         """A check of this artifact on this runtime; `figures` are value, limit and unit."""
-        return Check(self.artifact["id"], self.measurement["runtime"], name, verdict, *figures, reason=reason)
+        runtime, device = self.measurement["runtime"], self.measurement.get("device", "")
+        return Check(self.artifact["id"], runtime, name, verdict, *figures, reason=reason, device=device)
 
     def metric(self, name: str) -> tuple[float | None, str]:
         """A metric's value, and why there is none."""
@@ -125,7 +127,7 @@ def _at_most(check: Check) -> Check:
     good = check.value <= check.limit
     reason = f"{check.value:,.6g} {check.unit} of {check.limit:,.6g} allowed"
     verdict = Verdict.PASS if good else Verdict.FAIL
-    return Check(check.artifact, check.runtime, check.check, verdict, check.value, check.limit, check.unit, reason)
+    return replace(check, verdict=verdict, reason=reason)
 
 
 def measurement(subject: Subject) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from edgeship.benchmarks import checks
+from edgeship.benchmarks import checks, on_devices
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.checks import Check, Subject
 from edgeship.types import Verdict, to_json
@@ -63,6 +63,7 @@ def judge(manifest: Json, budget: Budget) -> GateResult:
         found += judged
         not_judged += unjudged
     found += _required(manifest, budget, not_judged)
+    found += on_devices.required(manifest, budget)
     if not any(check.artifact for check in found):
         found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
     verdict = overall(found)
@@ -78,18 +79,25 @@ def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Chec
     name = artifact["id"]
     mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
     found = [checks.origin(manifest, artifact), *checks.sizes(name, mine, budget.of(name))]
-    idle = [item for item in mine if checks.not_run(item)]
-    active = [item for item in mine if not checks.not_run(item)]
+    idle = [item for item in mine if checks.not_run(item) or on_devices.idle(item)]
+    active = [item for item in mine if item not in idle]
     for item in active:
-        found += checks.measurement(Subject(manifest, artifact, item, budget.of(name)))
+        judge_one = on_devices.measurement if on_devices.is_one(item) else checks.measurement
+        found += judge_one(Subject(manifest, artifact, item, budget.of(name)))
     if active:
-        return found, []
-    reason = "; ".join(f"{item['runtime']}: {checks.not_run(item)}" for item in idle) or "it was never measured"
+        return found, on_devices.left_out(idle)
+    reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
     if idle and any(fnmatchcase(name, pattern) for pattern in budget.optional):
         # Size and origin hold without a runtime; a failure there is still one.
         failed = [check for check in found if check.verdict is not Verdict.PASS]
         return failed, [{"artifact": name, "reason": f"not run: {reason}"}]
     return [*found, Check(name, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
+
+
+def _why_idle(item: Json) -> str:
+    if on_devices.is_one(item):
+        return f"{item['device']}: {item['details']['cell']['reason']}"
+    return f"{item['runtime']}: {checks.not_run(item)}"
 
 
 def _required(manifest: Json, budget: Budget, not_judged: Sequence[Mapping[str, str]]) -> list[Check]:

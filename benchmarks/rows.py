@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeship.benchmarks.cells import NOT_COMPARED
 from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
 
 Json = Mapping[str, Any]
@@ -55,14 +56,20 @@ def build(manifest: Json) -> Table:
     server = manifest.get("server_measurement")
     if server:
         table.rows.append(_server_row(table, server))
-    measured = {item["artifact"] for item in manifest["measurements"]}
+    measured = {item["artifact"] for item in manifest["measurements"] if not idle(item)}
     for item in manifest["measurements"]:
-        table.rows.append(_row(table, manifest, item))
+        if not idle(item):
+            table.rows.append(_row(table, manifest, item))
     for artifact in manifest["artifacts"]:
         if artifact["id"] not in measured:
             verdict = verdict_of(manifest, artifact["id"])
             table.rows.append({"artifact": artifact["id"], "size": table.dash("not measured"), "verdict": verdict})
     return table
+
+
+def idle(item: Json) -> bool:
+    """Whether a measurement is one of a device that did not run the artifact: the parity matrix says why."""
+    return (item["details"].get("cell") or {}).get("state") in NOT_COMPARED
 
 
 def _server_row(table: Table, server: Json) -> dict[str, str]:
@@ -72,7 +79,11 @@ def _server_row(table: Table, server: Json) -> dict[str, str]:
 
 
 def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
+    names = {metric["name"] for metric in item["metrics"]}
+
     def cell(name: str, form: Any) -> str:
+        if name not in names and "cell" in item["details"]:
+            return ""  # a figure that such a device does not give
         value, reason = metric_of(item, name)
         return form(value) if value is not None else table.dash(_short(reason))
 
@@ -98,7 +109,7 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
         "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
         "kind": ", ".join(kinds(item)),
-        "verdict": verdict_of(manifest, item["artifact"], item["runtime"]),
+        "verdict": verdict_of(manifest, item["artifact"], item["runtime"], item["device"]),
     }
 
 
@@ -117,12 +128,13 @@ def kinds(item: Json) -> list[str]:
     return sorted({metric["kind"] for metric in item["metrics"] if metric["value"] is not None})
 
 
-def verdict_of(manifest: Json, artifact: str, runtime: str = "") -> str:
+def verdict_of(manifest: Json, artifact: str, runtime: str = "", device: str = "") -> str:
     """The verdict on a row: the worst of its checks; NOT JUDGED where the gate left it out; empty without a gate."""
     gate = manifest.get("gate")
     if not gate:
         return ""
     mine = [c for c in gate["checks"] if c["artifact"] == artifact and (not runtime or c["runtime"] in ("", runtime))]
+    mine = [c for c in mine if not device or c.get("device", "") in ("", device)]
     found = {check["verdict"] for check in mine}
     left_out = any(item["artifact"] == artifact for item in gate.get("not_judged", []))
     for verdict in ("FAIL", "INCONCLUSIVE"):

@@ -27,9 +27,11 @@ from edgeship.types import Artifact, Measurement, Metric, TensorSpec
 BATCH_BYTES = 8 << 20
 BATCH_LIMIT = 256
 BLOCK_SECONDS = 0.05
-QUIET_TRIES = 8
+QUIET_TRIES = 5
 NO_DATA = "no evaluation data was given (--data evaluation.npz)"
 NO_LABELS = "the evaluation data has no labels (an array y)"
+
+NOT_RUN = "not run: "  # how a reason begins where nothing was started
 
 QUALITY = {
     "accuracy": "share",
@@ -104,11 +106,11 @@ class Bench:
 
         `base` is the float32 artifact that latency is compared with.
         """
-        metrics, details = self._size(subject)
+        metrics, details = self.size(subject)
         taken: list[Metric] = []
         if reason := runtime.unavailable():
-            missing = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
-            taken += [Metric(name, None, "", reason=f"not run: {reason}") for name in missing]
+            names = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
+            taken += [Metric(name, None, "", reason=f"{NOT_RUN}{reason}") for name in names]
         else:
             for figure in device.figures:
                 more, told = {"quality": self._quality, "speed": self._speed}[figure](subject, runtime, device)
@@ -121,14 +123,16 @@ class Bench:
         metrics += [replace(metric, kind=device.kind) for metric in taken]
         return Measurement(subject.artifact.id, runtime.name, device.name, tuple(metrics), details)
 
-    def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What `make` returns, kept by content, with a line of progress that says `what`."""
         with self.progress.step(what) as remarks:
             entry = self.cache.get(step, key, lambda _: make())
             remarks.extend(["cached"] if entry.hit else [])
         return entry.result
 
-    def _size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
-        found = self._cached(
+    def size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
+        """What an artifact weighs, wherever it runs."""
+        found = self.cached(
             f"{subject.artifact.id}: size",
             "size",
             {"artifact": subject.digest},
@@ -142,7 +146,7 @@ class Bench:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
         units = {**QUALITY, **PARITY}
         if self.reference is None:
-            return _missing(units, NO_DATA), {}
+            return missing(units, NO_DATA), {}
         reference = self.reference
         key = {
             "artifact": subject.digest,
@@ -155,14 +159,14 @@ class Bench:
         }
         what = f"{subject.artifact.id} on {runtime.name}: accuracy and parity"
         try:
-            details = self._cached(
+            details = self.cached(
                 what, "quality", key, lambda: _evaluate(subject, runtime, reference, self.settings.metric)
             )
         except InputError:
             raise
         except EdgeshipError as error:
-            return _missing(units, str(error)), {}
-        return _quality_metrics(details), details
+            return missing(units, str(error)), {}
+        return quality_metrics(details), details
 
     def _speed(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
         key = {
@@ -175,7 +179,7 @@ class Bench:
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
         reason = "too few queries for an estimate"
         try:
-            found = self._cached(what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile))
+            found = self.cached(what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile))
         except EdgeshipError as error:
             found, reason = getattr(error, "found", None) or {"metrics": {}, "latency": {}, "memory": {}}, str(error)
         metrics = []
@@ -197,7 +201,7 @@ class Bench:
         }
         what = f"{subject.artifact.id} on {runtime.name}: against {base.artifact.id}, in turn"
         try:
-            found = self._cached(
+            found = self.cached(
                 what, "ratio", key, lambda: _compare(subject, base, runtime, device, self.settings.profile)
             )
         except EdgeshipError as error:
@@ -206,7 +210,8 @@ class Bench:
         return metric, {"latency_ratio": {**found, "against": base.artifact.id}}
 
 
-def _missing(units: Mapping[str, str], reason: str) -> list[Metric]:
+def missing(units: Mapping[str, str], reason: str) -> list[Metric]:
+    """The metrics of a figure that could not be taken."""
     return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
 
 
@@ -222,7 +227,8 @@ def _evaluate(subject: Subject, runtime: Runtime, reference: Reference, metric: 
     return details
 
 
-def _quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
+def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
+    """Accuracy and parity as metrics; a figure that the outputs do not have says why."""
     worst = parity.worst(details["parity"])
     reasons = [item["reason"] for item in details["parity"].values() if item["reason"]]
     none = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
@@ -231,7 +237,7 @@ def _quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
     ]
     found = details.get("accuracy")
     if found is None:
-        return metrics + _missing(QUALITY, NO_LABELS)
+        return metrics + missing(QUALITY, NO_LABELS)
     figures = {
         "accuracy": found["value"],
         "accuracy_server": found["server"],

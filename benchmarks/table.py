@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.benchmarks import rows
+from edgeship.benchmarks import matrix_table, rows
 
 Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
@@ -35,6 +35,7 @@ def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
     parts: list[RenderableType] = [_table(built.rows, names) for names in _packed(built.rows, width)]
     parts.append(Text(built.legend, style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
+    parts += matrix_table.render(manifest.get("matrix") or {"devices": []}, width)
     if manifest.get("gate"):
         parts.append(verdict(manifest["gate"]))
     return Group(*parts)
@@ -90,7 +91,9 @@ def _counts(checks: Sequence[Json]) -> str:
 
 def title(check: Json) -> str:
     """What a check is about, as `tflite/int8 on litert, accuracy`."""
-    where = check["artifact"] + (f" on {check['runtime']}" if check["runtime"] else "")
+    device = check.get("device", "")
+    elsewhere = f" @ {device}" if device not in ("", "host") else ""
+    where = check["artifact"] + (f" on {check['runtime']}{elsewhere}" if check["runtime"] else elsewhere)
     return f"{where}, {check['check']}" if where else check["check"]
 
 

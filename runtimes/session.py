@@ -65,13 +65,20 @@ class Session:
 
         Reading and quantizing the next batch overlaps with the inference of this one.
         """
+        return io.restore(self.stored(batches, batch, raw=raw), self.outputs, raw=raw)
+
+    def stored(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
+        """As `evaluate`, with the outputs as the artifact stores them: quantized ones as integers."""
         if batch < 1:
             raise InputError(f"the batch size must be at least 1, got {batch}")
         parts = self._child.stream(self._messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
-        restored = [io.restore(part, self.outputs, raw=raw) for part in parts]
-        return {spec.name: np.concatenate([part[spec.name] for part in restored]) for spec in self.outputs}
+        return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.outputs}
+
+    def restored(self, stored: Mapping[str, Array]) -> Batch:
+        """The real numbers that stored outputs stand for."""
+        return io.restore(stored, self.outputs, raw=False)
 
     def _messages(self, batches: Iterator[Mapping[str, Array]], batch: int, raw: bool) -> Iterator[Message]:
         for feeds in batches:
@@ -137,17 +144,20 @@ def open_session(
     python: str = "",
     timeout: float = TIMEOUT,
     options: Mapping[str, Any] | None = None,
+    launch: registry.Launch | None = None,
 ) -> Session:
     """Start a worker and load a model in it.
 
     `threads` None means one per core. `sample` (first sample of a batch) is what latency is measured on; made up where
     None. `outputs` sets the order of the outputs (matched by name). `python` is another interpreter to run the worker
-    with. `options` go to the server model's loader (`keras` only): custom_objects, signature, allow_unsafe.
+    with, `launch` a device's way to start it. `options` go to the server model's loader (`keras` only): custom_objects,
+    signature, allow_unsafe.
 
     Raises InputError for an unknown runtime or a missing file, MissingDependencyError where the runtime is not here,
     ProcessError where it cannot load the model.
     """
-    launch = registry.find(runtime).launch() if not python else registry.python_launch(runtime, python)
+    if launch is None:
+        launch = registry.find(runtime).launch() if not python else registry.python_launch(runtime, python)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     child = WorkerChild(launch.command, env=launch.env, name=runtime)

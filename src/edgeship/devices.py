@@ -12,16 +12,29 @@ from edgeship.errors import InputError, unknown
 from edgeship.types import Kind
 
 FOLDER = Path(__file__).parent / "benchmarks" / "devices"
-FIGURES = ("quality", "speed")
-KEYS = ("title", "kind", "runtimes", "threads", "figures", "launch")
+FIGURES = ("quality", "speed", "instructions", "compiler")
+KEYS = ("title", "kind", "runtimes", "threads", "figures", "seconds", "launch")
+# What a way of starting a worker must be told, and what it may be told.
+LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "direct": (frozenset(), frozenset({"memory"})),
+    "environment": (frozenset({"requirements"}), frozenset()),
+    "qemu": (frozenset({"cpu", "requirements"}), frozenset({"identity"})),
+    "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
+    "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
+    "adb": (frozenset(), frozenset({"serial", "folder"})),
+}
+# Ways whose keys are looked at where they are used.
+OPEN = ("browser",)
 
 
 @dataclass(frozen=True)
 class Device:
     """A profile. `runtimes` are those it has (empty: the usual one of each format), `threads` those of a latency run.
 
-    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory). `launch` says how a worker is
-    started: its key `how` names the way (`direct`: a process on this machine), the others belong to that way.
+    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), instructions (executed per
+    inference), compiler (what an NPU's compiler estimates). `seconds` bounds the time that one artifact's evaluation
+    takes: where all samples would take longer, a stratified subset of them is run; None is no bound. `launch` says how a
+    worker is started: its key `how` names the way (`direct`: a process on this machine), the others belong to that way.
     """
 
     name: str
@@ -29,8 +42,14 @@ class Device:
     kind: Kind
     runtimes: tuple[str, ...] = ()
     threads: int = 1
-    figures: tuple[str, ...] = FIGURES
+    figures: tuple[str, ...] = ("quality", "speed")
+    seconds: float | None = None
     launch: Mapping[str, Any] = field(default_factory=lambda: {"how": "direct"})
+
+    @property
+    def how(self) -> str:
+        """The way its workers are started."""
+        return str(self.launch["how"])
 
 
 def names() -> tuple[str, ...]:
@@ -44,24 +63,70 @@ def find(name: str) -> Device:
     try:
         table = tomllib.loads(path.read_text())
     except FileNotFoundError as error:
+        if name.endswith(".toml"):
+            raise InputError(
+                f"{name}: no such file; a device is a profile of that form or one of: {_listed()}"
+            ) from error
         raise unknown("device", name, names()) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return _device(path, table)
+
+
+def _listed() -> str:
+    return ", ".join(names())
+
+
+def _device(path: Path, table: Mapping[str, Any]) -> Device:
+    """A checked profile; the messages name the file."""
+    where = str(path)
     for key in table:
         if key not in KEYS:
-            raise unknown("key", key, KEYS, str(path))
-    kind, figures = table.get("kind", ""), tuple(table.get("figures", FIGURES))
+            raise unknown("key", key, KEYS, where)
+    kind, figures = table.get("kind", ""), _strings(table, "figures", where, ("quality", "speed"))
     if kind not in list(Kind):
-        raise unknown("kind", kind, [str(item) for item in Kind], str(path))
+        raise unknown("kind", str(kind), [str(item) for item in Kind], where)
     for figure in figures:
         if figure not in FIGURES:
-            raise unknown("figure", figure, FIGURES, str(path))
-    return Device(
-        path.stem,
-        table.get("title", path.stem),
-        Kind(kind),
-        tuple(table.get("runtimes", ())),
-        table.get("threads", 1),
-        figures,
-        table.get("launch", {"how": "direct"}),
-    )
+            raise unknown("figure", figure, FIGURES, where)
+    if "speed" in figures and kind == Kind.EMULATED:
+        raise InputError(f"{where}: an emulated device has no speed: its wall time says nothing about the real one")
+    threads, seconds = table.get("threads", 1), table.get("seconds")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise InputError(f"{where}: threads = {threads!r} must be a whole number of at least 1")
+    if seconds is not None and (not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or seconds <= 0):
+        raise InputError(f"{where}: seconds = {seconds!r} must be a number above 0")
+    title, runtimes = str(table.get("title", path.stem)), _strings(table, "runtimes", where, ())
+    launch = _launch(table.get("launch", {"how": "direct"}), f"{where}, [launch]")
+    return Device(path.stem, title, Kind(kind), runtimes, threads, figures, seconds, launch)
+
+
+def _strings(table: Mapping[str, Any], key: str, where: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    value = table.get(key, default)
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise InputError(f"{where}: {key} = {value!r} must be a list of strings")
+    return tuple(value)
+
+
+def _launch(table: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: expected a table")
+    how = table.get("how", "direct")
+    if how in OPEN:
+        return table
+    if how not in LAUNCHES:
+        raise unknown("way to start a worker (how)", str(how), [*LAUNCHES, *OPEN], where)
+    needed, allowed = LAUNCHES[how]
+    known = {"how"} | needed | allowed
+    for key, value in table.items():
+        if key not in known:
+            raise unknown("key", key, known, where)
+        if key == "requirements":
+            _strings(table, key, where, ())
+        elif not isinstance(value, (str, Mapping)):
+            raise InputError(f"{where}: {key} = {value!r} must be a string")
+    if missing := needed - set(table):
+        raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
+    return {"how": how, **table}

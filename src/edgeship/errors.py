@@ -29,9 +29,13 @@ class CheckError(EdgeshipError):
 
 
 class ProcessError(EdgeshipError):
-    """A child process crashed, hung or was killed; the message says which, and where its log is."""
+    """A child process crashed, hung or was killed; the message says which, and where its log is.
+
+    `died` is set where the process is gone, and not where it lives and answered with an error of its own.
+    """
 
     exit_code = 1
+    died = False
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:

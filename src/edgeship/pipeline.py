@@ -16,7 +16,7 @@ from typing import Any
 
 from edgeship import bundle as bundles
 from edgeship import cache, config, devices, digest, goldens, machine, server_files
-from edgeship.benchmarks import run, samples
+from edgeship.benchmarks import cells, elsewhere, run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import draw, write_report
@@ -305,8 +305,12 @@ def _finish(
         base = subjects.get(f"{subject.artifact.format}/float32")
         for device in map(devices.find, settings.benchmark.devices):
             runtimes = _runtimes(subject.artifact, device, settings)
-            measured += [bench.measure(subject, runtime, device, base) for runtime in runtimes]
+            if elsewhere.belongs(device):
+                measured += elsewhere.measure(bench, subject, runtimes, device)
+            else:
+                measured += [bench.measure(subject, runtime, device, base) for runtime in runtimes]
     manifest["measurements"] = to_json(measured)
+    manifest["matrix"] = cells.matrix(manifest)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
         samples.write(work.draft, manifest, found.batches())
@@ -323,10 +327,10 @@ def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:
 
 
 def _runtimes(artifact: Artifact, device: devices.Device, settings: config.Config) -> list[registry.Runtime]:
-    """The runtimes asked for, or else the device's, that take the artifact; the usual one of its format without either."""
-    wanted = [registry.find(name) for name in settings.benchmark.runtimes or device.runtimes]
+    """The device's runtimes that take the artifact; without any named, those asked for, or the usual one of its format."""
+    wanted = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
     fitting = [runtime for runtime in wanted if artifact.format in runtime.formats]
-    return fitting or [registry.for_format(artifact.format)[0]]
+    return fitting if fitting or device.runtimes else [registry.for_format(artifact.format)[0]]
 
 
 def _referenced(

@@ -82,7 +82,9 @@ class Child:
         code = self._process.wait()
         how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
         last = next((line for line in reversed(self.log_text().splitlines()) if line.strip()), "nothing")
-        return errors.ProcessError(f"the {self.name} process {how}; its log ({self.log}) ends with: {last[:300]}")
+        error = errors.ProcessError(f"the {self.name} process {how}; its log ({self.log}) ends with: {last[:300]}")
+        error.died = True
+        return error
 
     def _answered(self, error: dict[str, str]) -> errors.EdgeshipError:
         known = getattr(errors, error["type"], None)

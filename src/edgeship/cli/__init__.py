@@ -35,6 +35,7 @@ COMMANDS = (
     "inspect",
     "report",
     "runtimes",
+    "devices",
     "doctor",
 )
 

@@ -168,7 +168,7 @@ def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None) 
     if json_file != "-":
         print_results(manifest)
         click.echo(f"report: {bundle / 'report' / 'index.html'}")
-    keys = ("server_model", "artifacts", "skipped", "measurements", "gate")
+    keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
     emit({"bundle": bundle, **{key: manifest[key] for key in keys}}, json_file)
     if manifest["gate"]["verdict"] != "PASS":
         raise SystemExit(1)

@@ -1,0 +1,191 @@
+"""Figures of an artifact on a device that is not simply this machine: older runtimes, emulated boards, compilers.
+
+Its outputs are compared twice: with the server model, as everywhere, and with this machine's outputs of the same artifact,
+which tells whether the device computes otherwise. What could not run is a cell with its reason, never the end of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgeship.benchmarks import accuracy, cells, likeness, parity, reasons, run, subset
+from edgeship.data import Array
+from edgeship.devices import Device
+from edgeship.errors import EdgeshipError, InputError, ProcessError
+from edgeship.runtimes import registry
+from edgeship.runtimes.devices import station
+from edgeship.runtimes.devices.station import Station
+from edgeship.runtimes.session import Session, open_session
+from edgeship.types import Measurement, Metric
+
+BATCH_SECONDS = 5.0  # a slow device answers at least this often, so that a hung one is noticed
+
+WAYS = ("environment", "qemu", "vela", "ssh", "adb")
+Told = tuple[list[Metric], dict[str, Any]]
+
+
+def belongs(device: Device) -> bool:
+    """Whether a device's figures are taken here, and not by `run.Bench.measure`."""
+    return device.how in WAYS or "memory" in device.launch
+
+
+def measure(
+    bench: run.Bench, subject: run.Subject, runtimes: Sequence[registry.Runtime], device: Device
+) -> list[Measurement]:
+    """All figures that a device gives of one artifact, one measurement for each of its `runtimes` that take it."""
+    place = station(device)
+    if not runtimes:
+        return [_idle(bench, subject, device, cells.none("refused", f"it takes {_taken(device)}"))]
+    if reason := place.unavailable():
+        return [_idle(bench, subject, device, cells.none("absent", f"{reason}; {place.hint}"))]
+    return [_taken_on(bench, subject, runtime, place) for runtime in runtimes]
+
+
+def _idle(bench: run.Bench, subject: run.Subject, device: Device, cell: dict[str, Any]) -> Measurement:
+    """The measurement of what was not started."""
+    metrics, details = bench.size(subject)
+    metrics += run.missing({**run.QUALITY, **run.PARITY}, f"{run.NOT_RUN}{cell['reason']}")
+    return Measurement(
+        subject.artifact.id, "", device.name, tuple(metrics), {**details, "cell": {**cell, "kind": str(device.kind)}}
+    )
+
+
+def _taken_on(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Measurement:
+    metrics, details = bench.size(subject)
+    taken: list[Metric] = []
+    for figure in place.device.figures:
+        more, found = FIGURES[figure](bench, subject, runtime, place)
+        taken += more
+        details |= found
+    metrics += [replace(metric, kind=place.device.kind) for metric in taken]
+    details["cell"] = {**cells.of(details), "kind": str(place.device.kind)}
+    return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), details)
+
+
+def _taken(device: Device) -> str:
+    formats = sorted({item for name in device.runtimes for item in registry.find(name).formats})
+    return f"{' and '.join(f'.{name}' for name in formats)} files only"
+
+
+def _quality(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    units = {**run.QUALITY, **run.PARITY}
+    reference, device = bench.reference, place.device
+    if reference is None:
+        return run.missing(units, run.NO_DATA), {"likeness": {"reason": run.NO_DATA}}
+    here = registry.for_format(subject.artifact.format)[0]
+    key = {
+        "artifact": subject.digest,
+        "device": device,
+        "runtime": place.identity(runtime.name),
+        "here": [here.name, here.version()],
+        "reference": reference.digest,
+        "data": reference.data.digest,
+        "limit": reference.limit,
+        "metric": bench.settings.metric,
+    }
+    what = f"{subject.artifact.id} on {device.name}: outputs"
+    try:
+        details = bench.cached(what, "device", key, lambda: _recorded(bench, subject, runtime, place, here))
+    except InputError:
+        raise
+    except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
+        return run.missing(units, str(error)), {"likeness": {"reason": reasons.short(str(error))}}
+    if failure := details.get("failure"):
+        return run.missing(units, failure["reason"]), {"likeness": failure}
+    return run.quality_metrics(details), details
+
+
+def _recorded(
+    bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station, here: registry.Runtime
+) -> dict[str, Any]:
+    """What the device gives, or how it failed: a model that does not load will not load tomorrow either."""
+    assert bench.reference
+    try:
+        return _evaluate(subject, runtime, place, here, bench.reference, bench.settings.metric)
+    except InputError:
+        raise
+    except EdgeshipError as error:
+        if isinstance(error, ProcessError) and error.died:
+            raise
+        return {"failure": {"reason": reasons.short(str(error)), "why": reasons.explain(str(error), place.device)}}
+
+
+def _evaluate(
+    subject: run.Subject,
+    runtime: registry.Runtime,
+    place: Station,
+    here: registry.Runtime,
+    reference: run.Reference,
+    metric: str | None,
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    total = len(next(iter(reference.outputs.values())))
+    with open_session(runtime.name, subject.artifact.path, launch=place.launch(runtime.name)) as session:
+        pace = _pace(session, reference)
+        chosen = subset.choose(reference.labels, total, subset.affordable(total, place.device.seconds, pace))
+        batch = max(1, min(run.batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(chosen)))
+        stored = session.stored(subset.rows(reference.batches(), chosen, batch), batch)
+        outputs, engine, version = session.restored(stored), dict(session.engine), session.version
+    server = {name: array[chosen] for name, array in reference.outputs.items()}
+    details: dict[str, Any] = {
+        "parity": parity.compare(server, outputs),
+        "evaluation_seconds": time.perf_counter() - start,
+        "samples": {
+            "n": len(chosen),
+            "of": total,
+            "stratified": "y" in reference.labels,
+            "seconds": place.device.seconds,
+        },
+        "engine": {**engine, "version": version},
+    }
+    if reference.labels:
+        labels = {name: array[chosen] for name, array in reference.labels.items()}
+        details["accuracy"] = accuracy.measure(labels, server, outputs, metric)
+        _renumber(details["accuracy"], chosen)
+    details["likeness"] = _likeness(subject, here, reference, chosen, batch, stored, outputs)
+    return details
+
+
+def _pace(session: Session, reference: run.Reference) -> float:
+    """Seconds per sample: of the second inference, since the first one pays for translation and caches."""
+    sample = next(subset.rows(reference.batches(), np.arange(1), 1))
+    session.run(sample)
+    start = time.perf_counter()
+    session.run(sample)
+    return time.perf_counter() - start
+
+
+def _renumber(found: dict[str, Any], chosen: Array) -> None:
+    """Flipped samples by their place in the whole data, not in the subset (the worst output's are shared with `found`)."""
+    for one in found["outputs"].values():
+        for flip in one.get("flips", []):
+            flip["index"] = int(chosen[flip["index"]])
+
+
+def _likeness(
+    subject: run.Subject,
+    here: registry.Runtime,
+    reference: run.Reference,
+    chosen: Array,
+    batch: int,
+    stored: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+) -> dict[str, Any]:
+    """The device against this machine's usual runtime, on the same samples in the same batches, one thread each."""
+    if reason := here.unavailable():
+        return {"reason": f"{here.name} is not here to compare with: {reason}"}
+    try:
+        with open_session(here.name, subject.artifact.path) as session:
+            own = session.stored(subset.rows(reference.batches(), chosen, batch), batch)
+            found = likeness.compare(own, stored, (session.restored(own), outputs))
+            return {**found, "against": f"{here.name} {session.version}"}
+    except EdgeshipError as error:
+        return {"reason": f"this machine gave nothing to compare with: {error}"}
+
+
+FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {"quality": _quality}

@@ -1,0 +1,39 @@
+"""Why a runtime refuses an artifact, in words that say what to do: the messages that are known, and nothing guessed."""
+
+from __future__ import annotations
+
+import re
+
+from edgeship.devices import Device
+
+_BUILTIN = re.compile(r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'")
+_HYBRID = re.compile(r"Hybrid models are not supported|Hybrid.* not supported", re.IGNORECASE)
+_OPSET = re.compile(
+    r"opset (\d+) is under development|Unsupported model IR version: (\d+), max supported IR version: (\d+)"
+)
+_LAST = re.compile(r"official support for domain ai\.onnx is till opset (\d+)")
+LONGEST = 400
+
+
+def short(message: str) -> str:
+    """A message on one line, without the name of the log file that will be gone when it is read again."""
+    text = re.sub(r"\s*\(?(?:its )?log:? ?\(?/[^)\s]*\)?", "", message)
+    return " ".join(text.split())[:LONGEST]
+
+
+def explain(message: str, device: Device) -> str:
+    """What is behind a failure and what helps; empty where the message is not a known one."""
+    if found := _BUILTIN.search(message):
+        op, version = found.groups()
+        return (
+            f"{device.title} does not know {op} in version {version}, which is newer than it is; "
+            + ("quantize these layers per tensor, or " if op == "FULLY_CONNECTED" else "")
+            + "ship another variant to apps that carry this runtime"
+        )
+    if _HYBRID.search(message):
+        return "it has no kernels for 8-bit weights with float activations; ship full int8"
+    if found := _OPSET.search(message):
+        last = _LAST.search(message)
+        newest = f"opset {last[1]}" if last else f"IR version {found[3]}"
+        return f"{device.title} reads ONNX up to {newest}; convert with an older opset"
+    return ""

@@ -1,0 +1,25 @@
+"""How a device profile becomes workers: what is installed, what it is started with, and why it cannot be.
+
+`station(device)` gives the way that the profile names; each way is a file of this folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from edgeship.devices import Device
+from edgeship.runtimes.devices.station import Station
+
+WAYS: dict[str, str] = {
+    "direct": "direct:Direct",
+    "environment": "environment:Environment",
+}
+
+
+def station(device: Device) -> Station:
+    """What starts the workers of a device."""
+    module, _, name = WAYS[device.how].partition(":")
+    kind = getattr(importlib.import_module(f"edgeship.runtimes.devices.{module}"), name)
+    made = kind(device)
+    assert isinstance(made, Station)
+    return made

@@ -1,0 +1,120 @@
+"""Runtimes in Python environments of their own: what shipped apps still carry, side by side on this machine.
+
+Pinned requirements are installed without their dependencies, which the profile lists as far as inference needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeship.errors import InputError, MissingDependencyError
+from edgeship.runtimes import registry
+from edgeship.runtimes.devices.station import Station, place, run, whole
+
+# All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
+PYTHON = (3, 11)
+DISTRIBUTIONS = {
+    "litert": "ai-edge-litert",
+    "onnxruntime": "onnxruntime",
+    "tflite-runtime": "tflite-runtime",
+    "tflite-micro": "tflite-micro",
+}
+
+
+def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
+    """Versions by distribution. Raises InputError where one is not pinned: a device is always the same device."""
+    versions = {}
+    for item in requirements:
+        name, mark, version = item.partition("==")
+        if not mark or not name.strip() or not version.strip():
+            raise InputError(f"{where}: requirement {item!r} must be pinned, as numpy==1.26.4")
+        versions[name.strip()] = version.strip()
+    return versions
+
+
+def pip(*options: str) -> list[str]:
+    """The start of an install command: uv where there is one, else this Python's pip."""
+    here = os.fspath(Path(sys.executable).parent)
+    uv = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
+    if uv:
+        return [uv, "pip", "install", "--quiet", *options]
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        raise MissingDependencyError("installing a device needs uv or pip, and this Python has neither: pip install uv")
+    return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+
+
+def python311() -> str:
+    """An interpreter that all of the wheels exist for."""
+    if sys.version_info[:2] == PYTHON:
+        return sys.executable
+    if found := shutil.which("python3.11"):
+        return found
+    raise MissingDependencyError(
+        "the runtimes of this device have wheels for Python 3.11, and no python3.11 is on the path; install it beside this one"
+    )
+
+
+class Environment(Station):
+    """Workers in an environment that holds the profile's requirements."""
+
+    @property
+    def requirements(self) -> list[str]:
+        """What the profile pins."""
+        return list(self.device.launch["requirements"])
+
+    @property
+    def folder(self) -> Path:
+        """The environment."""
+        return place("environment", PYTHON, sys.platform, *sorted(self.requirements))
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    def unavailable(self) -> str:
+        """Why its environment cannot be used."""
+        if self.python.exists():
+            return ""
+        gone = self.python.is_symlink()
+        return (
+            f"the interpreter that it was made with is gone ({self.python.resolve()})"
+            if gone
+            else "it is not installed"
+        )
+
+    def version(self, runtime: str) -> str | None:
+        """The pinned version."""
+        return pinned(self.requirements, self.device.name).get(DISTRIBUTIONS.get(runtime, runtime))
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """All that is pinned: numpy matters too."""
+        return [runtime, *sorted(self.requirements)]
+
+    def launch(self, runtime: str) -> registry.Launch:
+        """A worker of the environment's interpreter."""
+        self.require()
+        return registry.python_launch(runtime, os.fspath(self.python))
+
+    def install(self) -> Path:
+        """Make the environment, of hard links into the package cache where uv is at hand."""
+        pinned(self.requirements, self.device.name)
+        if self.python.is_symlink() and not self.python.exists():
+            shutil.rmtree(self.folder)
+        return whole(self.folder, self._make)
+
+    def _make(self, draft: Path) -> None:
+        # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
+        run([python311(), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+        install = pip("--no-deps", "--only-binary", ":all:")
+        target = os.fspath(draft / "bin" / "python")
+        if Path(install[0]).name == "uv":
+            command = [*install, "--python", target, *self.requirements]
+        else:  # pip takes the other interpreter before its command
+            command = [*install[:3], "--python", target, *install[3:], *self.requirements]
+        run(command, f"installing {', '.join(self.requirements)}")

@@ -1,0 +1,107 @@
+"""What every way of starting workers provides, and the folder and the commands that installers share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+
+from edgeship import cache, digest
+from edgeship.devices import Device
+from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.runtimes.registry import Launch
+
+# Seconds that one command of an installation may take: downloads over a slow line included.
+PATIENCE = 900.0
+
+
+class Station(ABC):
+    """Starts the workers of one device."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    @abstractmethod
+    def unavailable(self) -> str:
+        """Why it cannot be used, without the command that would help; empty where it can."""
+
+    @abstractmethod
+    def version(self, runtime: str) -> str | None:
+        """The version of one of its runtimes."""
+
+    @abstractmethod
+    def launch(self, runtime: str) -> Launch:
+        """How a worker of that runtime is started. Raises MissingDependencyError where the device is not installed."""
+
+    @abstractmethod
+    def install(self) -> Path:
+        """Set it up, whole or not at all, and return its folder. Does nothing where it is there already."""
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """What a result of that runtime depends on beside the artifact and the profile: part of cache keys."""
+        return [runtime, self.version(runtime)]
+
+    @property
+    def hint(self) -> str:
+        """What to do where it is not available."""
+        return f"install it with: edgeship devices install {self.device.name}"
+
+    def require(self) -> None:
+        """Raises MissingDependencyError where the device cannot be used."""
+        if reason := self.unavailable():
+            raise MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")
+
+
+def home() -> Path:
+    """Where devices keep what they download and unpack."""
+    return cache.root() / "devices"
+
+
+def place(kind: str, *content: object) -> Path:
+    """The folder of something installed, named after all that it is made of: other pins make another folder."""
+    return home() / f"{kind}-{digest.of_json(content)[:12]}"
+
+
+def whole(final: Path, make: Callable[[Path], None]) -> Path:
+    """`final`, made by `make(draft)` in a folder beside it unless it is there; a failure leaves nothing behind."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(final.with_name(final.name + ".lock")):
+        if final.exists():
+            return final
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+        try:
+            make(draft)
+            draft.chmod(0o755)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def run(command: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Standard output of a command of an installation. Raises ProcessError with what it says where it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            timeout=PATIENCE,
+        )
+    except FileNotFoundError as error:
+        raise MissingDependencyError(f"{what} needs {command[0]}, which is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s; nothing was installed") from error
+    if done.returncode:
+        lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
+        told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), (lines or ["nothing"])[-1])
+        raise ProcessError(f"{what} failed; nothing was installed. {Path(command[0]).name} says: {told[:300]}")
+    return done.stdout

@@ -1,0 +1,83 @@
+"""`edgeship devices`: where artifacts can be run, and how to set a device up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeship.cli.options import JSON, emit
+
+if TYPE_CHECKING:
+    from edgeship.devices import Device
+
+
+@click.group(invoke_without_command=True, short_help="Where artifacts can be run, and how to set a device up.")
+@JSON
+@click.pass_context
+def devices(context: click.Context, json_file: str | None) -> None:
+    r"""List the devices that artifacts can be run on: this machine, older runtimes, emulated boards, compilers.
+
+    \b
+    Example: edgeship devices
+             edgeship devices install cortex-a72
+             edgeship benchmark bundle --device host,cortex-a72
+    """
+    if context.invoked_subcommand:
+        return
+    from edgeship.devices import find, names
+
+    rows = [_row(find(name)) for name in names()]
+    emit({"devices": rows}, json_file)
+    if json_file != "-":
+        _print(rows)
+
+
+@devices.command(short_help="Set devices up, without root and outside the system.")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def install(names: tuple[str, ...]) -> None:
+    """Set up the devices NAME... (or a profile's .toml file) in the user's cache folder, each whole or not at all."""
+    import time
+
+    from edgeship.devices import find
+    from edgeship.runtimes.devices import station
+
+    for place in [station(find(name)) for name in names]:
+        name = place.device.name
+        if not place.unavailable():
+            click.echo(f"{name} is installed", err=True)
+            continue
+        click.echo(f"installing {name} ...", err=True)
+        start = time.perf_counter()
+        folder = place.install()
+        click.echo(f"{name} is installed in {folder} ({time.perf_counter() - start:.1f} s)", err=True)
+
+
+def _row(device: Device) -> dict[str, object]:
+    from edgeship.runtimes.devices import WAYS, station
+
+    row = {"name": device.name, "title": device.title, "kind": str(device.kind), "figures": list(device.figures)}
+    if device.how not in WAYS:
+        return {**row, "runtimes": {}, "available": None, "reason": "", "install": ""}
+    place = station(device)
+    reason = place.unavailable()
+    versions = {name: place.version(name) for name in device.runtimes}
+    return {
+        **row,
+        "runtimes": versions,
+        "available": not reason,
+        "reason": reason,
+        "install": place.hint if reason else "",
+    }
+
+
+def _print(rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("device", "kind", "state", "", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        state = {True: "ready", False: "-", None: ""}[row["available"]]  # type: ignore[index]
+        note = f"{row['title']} ({row['reason']})" if row["reason"] else str(row["title"])
+        table.add_row(str(row["name"]), str(row["kind"]), state, note)
+    Console().print(table)
