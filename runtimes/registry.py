@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgeship import errors
 from edgeship.runtimes import foreign, node
+from edgeship.runtimes.browser import found as browser
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,21 @@ def _own(
     )
 
 
+def _page(name: str, artifact_format: str, title: str, engine: str, backend: str = "wasm") -> Runtime:
+    """An engine in a page of a real Chromium."""
+    command = (sys.executable, "-P", "-m", "edgeship.runtimes.browser", "--engine", engine, "--backend", backend)
+    return Runtime(
+        name,
+        (artifact_format,),
+        title,
+        f"see: edgeship runtimes install {name}",
+        lambda: browser.version(engine),
+        lambda: Launch(command, LEAN),
+        browser.unavailable,
+        browser.install,
+    )
+
+
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime
     for runtime in (
@@ -127,6 +143,12 @@ RUNTIMES: dict[str, Runtime] = {
             foreign.unavailable,
             foreign.install,
         ),
+        _page("tfjs-web", "tfjs", "TF.js, wasm backend in Chromium", "tfjs"),
+        _page("tfjs-webgl", "tfjs", "TF.js, WebGL backend in Chromium", "tfjs", "webgl"),
+        _page("tfjs-webgpu", "tfjs", "TF.js, WebGPU backend in Chromium", "tfjs", "webgpu"),
+        _page("tfjs-cpu", "tfjs", "TF.js, plain JavaScript backend in Chromium", "tfjs", "cpu"),
+        _page("litert-web", "tflite", "LiteRT.js in Chromium (batch fixed, float in and out)", "litert"),
+        _page("ort-web", "onnx", "ONNX Runtime Web in Chromium", "ort"),
     )
 }
 

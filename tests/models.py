@@ -27,6 +27,7 @@ def build(folder: str) -> None:
         model.save(root / f"{name}.keras")
         model.export(root / name, verbose=False)
         _tflite(root / name, root / f"{name}.tflite")
+        _one(root / name, root / f"{name}-one.tflite")
         _onnx(model, root / f"{name}.onnx")
         _tfjs(root / name, root / f"{name}-tfjs")
     _variants(keras.models.load_model(root / "cnn.keras"), root)
@@ -143,6 +144,26 @@ def _tflite(saved_model: Path, out: Path) -> None:
     import tensorflow as tf
 
     out.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(saved_model)).convert())
+
+
+def _one(saved_model: Path, out: Path) -> None:
+    """The same with its batch axis fixed at 1, which LiteRT.js insists on."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(saved_model))
+    serve = loaded.signatures["serving_default"]
+    specs = {
+        name: tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, name=name)
+        for name, spec in serve.structured_input_signature[1].items()
+    }
+
+    @tf.function  # type: ignore[misc]
+    def call(**feeds: Any) -> Any:
+        return serve(**feeds)
+
+    folder = saved_model.with_name(f"{saved_model.name}-one")
+    tf.saved_model.save(loaded, str(folder), signatures=call.get_concrete_function(**specs))
+    _tflite(folder, out)
 
 
 def _onnx(model: Any, out: Path) -> None:

@@ -1,7 +1,8 @@
 // `node worker.mjs --modules FOLDER`: the protocol of edgeship/runtimes/worker/__init__.py, for TF.js under Node.
 import fs from 'node:fs';
 import {Reader, send} from './wire.mjs';
-import {Model, start} from './model.mjs';
+import {run} from './batching.mjs';
+import {load, start} from './model.mjs';
 
 // A second rather than Python's half: V8 goes on optimizing for about that long.
 const WARM_UP = {seconds: 1, queries: 5};
@@ -18,12 +19,12 @@ const requests = {
     const runtime = await start(process.argv[process.argv.indexOf('--modules') + 1]);
     startMemory();
     const begin = performance.now();
-    model = await Model.load(runtime, path);
+    model = await load(runtime, path);
     const load_ms = performance.now() - begin;
     return [{load_ms, version: runtime.tf.version_core, engine: runtime.engine, inputs: model.inputs, outputs: model.outputs}];
   },
   async run(_, feeds) {
-    return [{}, await model.run(feeds)];
+    return [{}, await run(model, feeds)];
   },
   async first(_, feeds) {
     const begin = performance.now();

@@ -34,5 +34,6 @@ FILES = (
     "runtimes/worker/memory.py",
     "runtimes/worker/model.py",
     "runtimes/worker/ort.py",
+    "runtimes/worker/serving.py",
     "runtimes/worker/tflite.py",
 )

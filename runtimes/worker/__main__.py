@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
-import queue
-import threading
 import time
-import traceback
 from array import array
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from edgeship import wire
-from edgeship.process import claim_stdio
 from edgeship.runtimes.worker import batching, latency
 from edgeship.runtimes.worker.memory import Memory
 from edgeship.runtimes.worker.model import Backend, Model
-
-Answer = tuple[dict[str, Any], wire.Arrays]
-
-# How many requests are read ahead while the model runs: one is enough to overlap transfer and compute.
-READ_AHEAD = 2
+from edgeship.runtimes.worker.serving import Answer, serve
 
 
 def _litert() -> Backend:
@@ -120,34 +111,12 @@ def _samples(samples: array[float]) -> wire.Arrays:
     return {"samples_ms": np.frombuffer(samples, np.float64)}
 
 
-def _read(stream: IO[bytes], arrived: queue.Queue[tuple[dict[str, Any], wire.Arrays] | None]) -> None:
-    """Read ahead, so that the next batch arrives while this one is computed."""
-    try:
-        while True:
-            arrived.put(wire.receive(stream))
-    except EOFError:
-        arrived.put(None)
-    except BaseException:  # most of all a batch that does not fit into memory: what follows it cannot be read either
-        traceback.print_exc()
-        os._exit(1)
-
-
 def main() -> None:
     """Answer each request, failures included, until the parent closes the stream."""
     parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.worker")
     parser.add_argument("--runtime", required=True, choices=sorted(BACKENDS))
     worker = Worker(parser.parse_args().runtime)
-    requests, answers = claim_stdio()
-    arrived: queue.Queue[tuple[dict[str, Any], wire.Arrays] | None] = queue.Queue(READ_AHEAD)
-    threading.Thread(target=_read, args=(requests, arrived), daemon=True).start()
-    while (message := arrived.get()) is not None:
-        header, feeds = message
-        try:
-            answer, arrays = worker.requests[header["do"]](header, feeds)
-        except Exception as error:  # every failure must reach the parent, which shows it
-            traceback.print_exc()
-            answer, arrays = {"error": {"type": type(error).__name__, "message": str(error)}}, {}
-        wire.send(answers, answer, arrays)
+    serve(worker.requests)
 
 
 if __name__ == "__main__":

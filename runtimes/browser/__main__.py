@@ -1,0 +1,137 @@
+"""`python -m edgeship.runtimes.browser --engine NAME --backend NAME`: the worker protocol, answered by a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from edgeship import wire
+from edgeship.errors import ProcessError
+from edgeship.runtimes.browser.memory import RendererMemory
+from edgeship.runtimes.browser.page import WEBGPU, Page
+from edgeship.runtimes.browser.throttle import BATCH_MS, Throttle
+from edgeship.runtimes.worker.serving import Answer, serve
+
+LOOP = {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": "LoadGen does not run in a page"}
+
+
+class BrowserWorker:
+    """One engine in one page and, once loaded, one model. `options` of a load: throttle, screen, arguments."""
+
+    def __init__(self, engine: str, backend: str) -> None:
+        self._engine, self._backend = engine, backend
+        self._page: Page | None = None
+        self.requests = {
+            "load": self._load,
+            "run": self._run,
+            "first": self._first,
+            "memory": self._peak,
+            "latency": self._latency,
+            "block": self._block,
+        }
+
+    @property
+    def page(self) -> Page:
+        """The page, once a model is loaded."""
+        if self._page is None:
+            raise RuntimeError("no model is loaded")
+        return self._page
+
+    def _load(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
+        options, threads = header["options"], header["threads"]
+        rate = float(options.get("throttle", 1))
+        if rate > 1 and threads > 1:
+            raise ProcessError("a throttled page runs on one thread: Chromium does not slow the others down")
+        page = self._page = Page(
+            [*(WEBGPU if self._backend == "webgpu" else ()), *options.get("arguments", ())], _screen(options)
+        )
+        if threads > 1:
+            # TF.js starts half as many threads as the page sees cores.
+            page.devtools.send("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": 2 * threads})
+        wanted = {"engine": self._engine, "backend": self._backend, "threads": threads}
+        started, _ = page.call("start", **wanted)
+        self._memory = RendererMemory(page.system, page.devtools)
+        self._memory.start()
+        self._throttle = Throttle(page, rate)
+        proof = self._throttle.begin()
+        loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **wanted)
+        self._software = loaded["engine"].get("software", False)
+        engine = {**loaded["engine"], "browser": f"Chromium {page.browser_version}", **proof}
+        return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
+
+    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        return self.page.call("run", feeds)
+
+    def _first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        return self.page.call("first", feeds)
+
+    def _peak(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
+        memory = self._memory
+        told, _ = self.page.call("memory")
+        return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method, **told}, {}
+
+    def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        self._refuse_software()
+        seconds, queries = header["min_seconds"], header["min_queries"]
+        proof = self._prove(feeds, seconds) if self._throttle.acting else {}
+        self.page.call("warm", feeds, seconds=seconds)
+        self._memory.freeze()  # what the measurement itself keeps is not the model's
+        told, arrays = self._loop(feeds, seconds, queries)
+        return {**LOOP, **proof, "queries_per_sample": told["together"]}, arrays
+
+    def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        self._refuse_software()
+        return {}, self._loop(feeds, header["seconds"], 1)[1]
+
+    def _loop(self, feeds: wire.Arrays, seconds: float, queries: int) -> Answer:
+        fill = BATCH_MS if self._throttle.acting else 0
+        return self.page.call("loop", feeds, seconds=seconds, queries=queries, fill_ms=fill)
+
+    def _prove(self, feeds: wire.Arrays, seconds: float) -> dict[str, Any]:
+        """How much slower the model itself became, throttled against not. Raises ProcessError where it did not."""
+        short = min(0.5, seconds / 5)
+        self._throttle.set(1)
+        self.page.call("warm", feeds, seconds=seconds)
+        free = median(self._loop(feeds, short, 3)[1]["samples_ms"])
+        self._throttle.set(self._throttle.rate)
+        ratio = float(median(self._loop(feeds, short, 3)[1]["samples_ms"]) / free)
+        if not self._throttle.holds(ratio):
+            raise self._throttle.refusal(ratio, "the model")
+        return {"throttle": {"asked": self._throttle.rate, "model": ratio}}
+
+    def _refuse_software(self) -> None:
+        if self._software:
+            raise ProcessError(f"{self._backend} runs in software here, which says nothing about the speed of a GPU")
+
+
+def _screen(options: dict[str, Any]) -> dict[str, Any]:
+    """What Playwright calls the settings of a context, from a profile's `viewport = [width, height, scale]`."""
+    if "viewport" not in options:
+        return {}
+    width, height, scale = options["viewport"]
+    return {
+        "viewport": {"width": width, "height": height},
+        "device_scale_factor": scale,
+        "is_mobile": True,
+        "has_touch": True,
+    }
+
+
+def main() -> None:
+    """Answer each request until the parent closes the stream, then end the browser."""
+    parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.browser")
+    parser.add_argument("--engine", required=True, choices=("tfjs", "litert", "ort"))
+    parser.add_argument("--backend", default="wasm", choices=("wasm", "webgl", "webgpu", "cpu"))
+    arguments = parser.parse_args()
+    worker = BrowserWorker(arguments.engine, arguments.backend)
+    try:
+        serve(worker.requests)
+    finally:
+        if worker._page:
+            worker._page.close()
+
+
+if __name__ == "__main__":
+    main()

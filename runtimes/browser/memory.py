@@ -1,0 +1,57 @@
+"""Memory of the process that the page lives in: the kernel's high-water mark, the same for all engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import CDPSession
+
+PROC = Path("/proc")
+
+
+class RendererMemory:
+    """Peak and baseline, in bytes, of the renderer; None off Linux, where Chromium tells neither."""
+
+    def __init__(self, system: CDPSession, page: CDPSession) -> None:
+        self._system, self._page = system, page
+        self._folder: Path | None = None
+        self.baseline: int | None = None
+        self.method = "VmHWM of the renderer process"
+        self._frozen: int | None = None
+
+    def start(self) -> None:
+        """Take the baseline and, where the kernel allows, forget the peak so far (proc_pid_clear_refs(5), value 5)."""
+        self._folder = self._find()
+        self._page.send("HeapProfiler.collectGarbage")  # what starting the engine left behind is not the model's
+        self.baseline = self._status("VmRSS")
+        if self._folder:
+            try:
+                (self._folder / "clear_refs").write_text("5")
+            except OSError:
+                self.method += " (since the process began)"
+
+    def freeze(self) -> None:
+        """What comes from here on does not count."""
+        self._frozen = self.peak()
+
+    def peak(self) -> int | None:
+        """Bytes."""
+        if self._frozen is not None or self.baseline is None:
+            return self._frozen
+        # The kernel counts in lots per processor: the mark may stand a few pages below where it started.
+        return max(self._status("VmHWM") or 0, self.baseline)
+
+    def _find(self) -> Path | None:
+        """The only renderer, or the one that has computed most: the page's, which has just started an engine."""
+        if not (PROC / "self" / "status").exists():
+            self.method = "not known on this system"
+            return None
+        processes = self._system.send("SystemInfo.getProcessInfo")["processInfo"]
+        renderers = [item for item in processes if item["type"] == "renderer"]
+        return PROC / str(max(renderers, key=lambda item: item["cpuTime"])["id"])
+
+    def _status(self, key: str) -> int | None:
+        if self._folder is None:
+            return None
+        lines = (self._folder / "status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) * 1024

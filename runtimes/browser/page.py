@@ -1,0 +1,100 @@
+"""Chromium with the runner page in it, driven over the DevTools protocol by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import CDPSession, Error, sync_playwright
+
+from edgeship import errors, wire
+from edgeship.runtimes.browser import found
+from edgeship.runtimes.browser.server import Server
+
+FLAGS = (
+    "--disable-dev-shm-usage",
+    # One process per page, and none kept in reserve: memory is read from the only one there is.
+    "--disable-features=SpareRendererForSitePerProcess",
+    # Nothing leaves this machine, whatever a library tries.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # A page in the background would be slowed down, and with it the measurement.
+    "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
+)
+WEBGPU = ("--enable-unsafe-webgpu",)
+
+
+class Page:
+    """The runner page in a Chromium of its own. `call` sends one request and gives its answer."""
+
+    def __init__(self, arguments: Sequence[str], screen: Mapping[str, Any]) -> None:
+        self._closing = contextlib.ExitStack()
+        self.server = Server(found.PAGE)
+        self._closing.callback(self.server.close)
+        playwright = self._closing.enter_context(sync_playwright())
+        try:
+            self._browser = playwright.chromium.launch(
+                executable_path=found.chromium(),
+                headless=True,
+                args=[*FLAGS, *arguments],
+                chromium_sandbox=_sandboxed(),
+            )
+        except Error as error:
+            raise errors.ProcessError(f"Chromium does not start: {_first_lines(error)}") from error
+        self._closing.callback(self._browser.close)
+        self._page = self._browser.new_context(**screen).new_page()
+        self._page.set_default_timeout(0)  # the parent decides how long it waits, and ends us
+        self._page.on("console", lambda message: print(message.text[:2000], file=sys.stderr, flush=True))
+        self.devtools: CDPSession = self._page.context.new_cdp_session(self._page)
+        self.system: CDPSession = self._browser.new_browser_cdp_session()
+        self._page.goto(f"{self.server.url}/")
+        self._page.wait_for_function("() => globalThis.edgeship !== undefined")
+
+    @property
+    def browser_version(self) -> str:
+        """As Chromium tells it over the protocol."""
+        return self._browser.version
+
+    def call(self, do: str, feeds: wire.Arrays | None = None, **fields: Any) -> tuple[dict[str, Any], wire.Arrays]:
+        """The page's answer. Raises the error that it answered with, SystemExit where the page has gone."""
+        request = io.BytesIO()
+        wire.send(request, {"do": do, **fields}, feeds)
+        self.server.request, self.server.answer = request.getvalue(), b""
+        try:
+            self._page.evaluate("() => edgeship.answer()")
+        except Error as error:
+            # Nothing can be asked of this worker any more: it ends, and its log says why.
+            print(f"the page is gone: {_first_lines(error)}", file=sys.stderr, flush=True)
+            os._exit(3)
+        answer, arrays = wire.receive(io.BytesIO(self.server.answer))
+        if "error" in answer:
+            raise _answered(answer["error"])
+        return answer, arrays
+
+    def open_model(self, path: Path) -> str:
+        """The model's address for the page."""
+        return self.server.open_model(path)
+
+    def close(self) -> None:
+        """End Chromium and the server."""
+        self._closing.close()
+
+
+def _answered(error: Mapping[str, str]) -> Exception:
+    if error["type"] == errors.ProcessError.__name__:
+        return errors.ProcessError(error["message"])
+    return RuntimeError(f"{error['type']} in the page: {error['message']}")
+
+
+def _sandboxed() -> bool:
+    """Chromium refuses its sandbox to root; the page is our own and reaches nothing but this machine."""
+    return hasattr(os, "geteuid") and os.geteuid() != 0 and "CI" not in os.environ
+
+
+def _first_lines(error: Error) -> str:
+    return " ".join(line.strip() for line in error.message.splitlines()[:4])[:500]

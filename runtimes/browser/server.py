@@ -1,0 +1,100 @@
+"""The server of the runner page, on this machine's own address only: its files, the model's, and the binary messages.
+
+COOP and COEP isolate the page, which gives it threads and a clock of 5 microseconds instead of 100.
+"""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+TYPES = {
+    ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json",
+    ".wasm": "application/wasm",
+}  # fmt: skip
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Server:
+    """Serves `page` at `/` and, once set, the folder of `model` at `/model/`; a context manager.
+
+    `request` is what the page fetches next from `/request`, `answer` what it last posted to `/answer`.
+    """
+
+    def __init__(self, page: Path) -> None:
+        self.page = page.resolve()
+        self.model: Path | None = None
+        self.request = b""
+        self.answer = b""
+        server = self
+
+        class Bound(_Handler):
+            owner = server
+
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def open_model(self, path: Path) -> str:
+        """The address at which the page finds a model file, or the `model.json` of a folder; its shards lie beside it."""
+        self.model = path.resolve() if path.is_file() else path.resolve() / "model.json"
+        return f"{self.url}/model/{self.model.name}"
+
+    def find(self, path: str) -> Path | None:
+        """The file of an address, or None; nothing outside the two folders is served."""
+        name = unquote(urlsplit(path).path).removeprefix("/")
+        root = self.page
+        if name.startswith("model/") and self.model:
+            root, name = self.model.parent, name.removeprefix("model/")
+        found = (root / (name or "index.html")).resolve()
+        return found if found.is_file() and found.is_relative_to(root) else None
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    owner: Server
+    protocol_version = "HTTP/1.1"
+    # Small answers must not wait for the acknowledgement of the header before them (Nagle's algorithm).
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        if self.path == "/request":
+            self._send(200, "application/octet-stream", self.owner.request)
+            return
+        path = self.owner.find(self.path)
+        if path is None:
+            self._send(404, "text/plain", b"no such file")
+        else:
+            self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
+
+    def do_POST(self) -> None:
+        self.owner.answer = self.rfile.read(int(self.headers["Content-Length"]))
+        self._send(204, "text/plain", b"")
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **ISOLATION}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the worker's log is for what goes wrong."""

@@ -1,0 +1,94 @@
+/** The page that the worker (edgeship/runtimes/browser) drives: it takes a request, answers it, and does nothing by itself. */
+import {run} from '../../tfjs/batching.mjs';
+import {Refusal, type Engine, type Model, type Wanted} from './engine';
+import {graphics} from './graphics';
+import {filling, loop, resolution, spin, warmUp} from './timing';
+import {pack, unpack, type Tensors} from './wire';
+
+type Header = Record<string, unknown>;
+type Handler = (header: Header, feeds: Tensors) => Promise<[Header, Tensors?]>;
+
+const ENGINES: Record<string, () => Promise<{start(wanted: Wanted): Promise<Engine>}>> = {
+  tfjs: () => import('./engines/tfjs'),
+  litert: () => import('./engines/litert'),
+  ort: () => import('./engines/ort'),
+};
+let engine: Engine | null = null;
+let model: Model | null = null;
+let active: Header = {};
+
+function loaded(): Model {
+  if (!model) throw new Error('no model is loaded');
+  return model;
+}
+
+/** Read the engine back: an engine that fell back to something else must not be measured under the name it was asked for. */
+function check(wanted: Wanted): Header {
+  if (!engine) throw new Error('no engine is started');
+  const found = engine.active();
+  if (found.backend !== wanted.backend) throw new Refusal(`the active backend is ${found.backend}, not ${wanted.backend}`);
+  if (found.threads !== undefined && found.threads !== wanted.threads && wanted.backend === 'wasm') {
+    throw new Refusal(`the engine runs ${found.threads} threads, not the ${wanted.threads} asked for`);
+  }
+  return found;
+}
+
+const handlers: Record<string, Handler> = {
+  async start(header) {
+    const wanted = header as unknown as Wanted;
+    const begin = performance.now();
+    engine = await (await ENGINES[wanted.engine]()).start(wanted);
+    const start_ms = performance.now() - begin;
+    active = {...check(wanted), ...(await graphics(wanted.backend)), start_ms, clock_resolution_ms: resolution(), isolated: crossOriginIsolated};
+    return [{version: engine.version}];
+  },
+  async load(header) {
+    if (!engine) throw new Error('no engine is started');
+    const begin = performance.now();
+    model = await engine.load(new URL(header.url as string, location.href).href);
+    const load_ms = performance.now() - begin;
+    active = {...active, ...check(header as unknown as Wanted)};
+    return [{load_ms, inputs: model.inputs, outputs: model.outputs, engine: active}];
+  },
+  async run(_, feeds) {
+    return [{}, await run(loaded(), feeds)];
+  },
+  async first(_, feeds) {
+    const begin = performance.now();
+    const outputs = await loaded().infer(feeds);
+    return [{first_ms: performance.now() - begin}, outputs];
+  },
+  async warm({seconds}, feeds) {
+    await warmUp(() => loaded().infer(feeds), seconds as number);
+    return [{}];
+  },
+  /** `fill_ms`: a sample is as many queries as fill that time, where they are shorter. */
+  async loop({seconds, queries, fill_ms}, feeds) {
+    const once = (): Promise<Tensors> => loaded().infer(feeds);
+    const together = fill_ms ? await filling(once, fill_ms as number) : 1;
+    const samples = await loop(once, seconds as number, queries as number, together);
+    return [{together}, {samples_ms: {dtype: '<f8', shape: [samples.length], data: Float64Array.from(samples)}}];
+  },
+  async spin() {
+    return [{ms: spin()}];
+  },
+  async memory() {
+    return [{engine_bytes: engine?.bytes() ?? null}];
+  },
+};
+
+/** Fetch the request that waits, answer it, and post the answer; failures are answers too. */
+async function answer(): Promise<void> {
+  let body: Blob;
+  try {
+    const {header, arrays} = unpack(await (await fetch('/request')).arrayBuffer());
+    body = pack(...(await handlers[header.do as string](header, arrays)));
+  } catch (error) {
+    console.error(error);
+    const {name, message} = error instanceof Error ? error : {name: 'Error', message: String(error)};
+    body = pack({error: {type: name, message}});
+  }
+  await fetch('/answer', {method: 'POST', body});
+}
+
+Object.assign(globalThis, {edgeship: {answer}});
