@@ -10,9 +10,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from edgeship.convert.einsum import replace as replace_einsum
 
-def expressible(source: Path, folder: Path) -> Path:
-    """The SavedModel itself where nothing has to be replaced, else a copy of it in `folder` (its variables linked)."""
+
+def expressible(source: Path, folder: Path, einsum: bool = False) -> Path:
+    """The SavedModel itself where nothing has to be replaced, else a copy of it in `folder` (its variables linked).
+
+    `einsum`: replace Einsum nodes, too.
+    """
     from tensorflow.core.protobuf import saved_model_pb2
 
     message = saved_model_pb2.SavedModel()
@@ -21,6 +26,11 @@ def expressible(source: Path, folder: Path) -> Path:
     changed = _in_graph(graph)
     for function in graph.library.function:
         changed |= _in_function(function)
+    if einsum:
+        bodies = [(graph.node, False), *((function.node_def, True) for function in graph.library.function)]
+        for nodes, in_function in bodies:
+            for node in [node for node in nodes if node.op == "Einsum"]:
+                changed |= replace_einsum(node, nodes, in_function)
     if not changed:
         return source
     for item in source.rglob("*"):

@@ -8,10 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, rewrite, tensorflowjs_shim, tfjs_dedupe
+from edgeship.convert import blame, export, files, rewrite, tensorflowjs_shim, tfjs_dedupe, tfjs_unfuse
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import TensorSpec
 
+UNROLL = (
+    f"It fails on loops over time; a fixed time axis of at most {export.UNROLL_AT_MOST} steps is unrolled instead, "
+    "or leave tfjs out with --to"
+)
+LOOPS = ("Enter", "While", "StatelessWhile")
 TYPES = {
     "float32": "DT_FLOAT",
     "int8": "DT_INT8",
@@ -38,11 +43,13 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     summary = export.read_summary(source)
     unrolled = (source / export.UNROLLED).is_dir()
     with files.folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
-        graph = rewrite.expressible(source / export.UNROLLED if unrolled else source, Path(folder))
+        graph = rewrite.expressible(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
         _convert(graph, made, summary, weights)
+        _refuse_loops(made / "model.json", source, summary)
         _canonical(made / "model.json", summary)
+        tfjs_unfuse.unfuse(made)
         tfjs_dedupe.dedupe(made)
-    notes = ["recurrent layers are unrolled in time: TF.js runs loops only asynchronously"] if unrolled else []
+    notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if unrolled else []
     return {"tools": {"tensorflowjs": tensorflowjs_shim.VERSION}, "notes": notes}
 
 
@@ -59,6 +66,17 @@ def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> 
             raise InputError(f"tensorflowjs refuses the model: {blame.summary(error)}") from error
         ops = [op.strip() for op in found.group(1).split(",")]
         raise blame.unsupported(source, ops, summary["layers"], "TF.js", HINT) from error
+
+
+def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
+    """Raise InputError for a graph with loops: TF.js 4.22 loads them, and fails when it runs them.
+
+    Tried with loops lowered and not, with dynamic and fixed batch, from Keras 3 and from tf_keras.
+    """
+    graph = json.loads(path.read_text())["modelTopology"]["node"]
+    if any(node["op"] in LOOPS for node in graph):
+        found = [op for op, users in blame.nodes(source, ("While", "StatelessWhile")).items() if users]
+        raise blame.unsupported(source, found or ["While"], summary["layers"], "TF.js", UNROLL)
 
 
 def _canonical(path: Path, summary: dict[str, Any]) -> None:

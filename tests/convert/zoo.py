@@ -257,3 +257,27 @@ def lose_variables(model, out_file):
     concrete = function.get_concrete_function(tf.TensorSpec((1, *loaded.inputs[0].shape[1:]), tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], loaded)
     Path(out_file).write_bytes(converter.convert())
+
+
+def einsum_difference(equation):
+    """An Einsum with dynamic shapes, and its replacement: how far apart."""
+    from edgeship.convert import einsum
+
+    left, right = equation.split("->")[0].split(",")
+    sizes = {label: index + 2 for index, label in enumerate(sorted(set(left + right)))}
+    random = np.random.default_rng(0)
+    values = [random.random([sizes[label] for label in labels], np.float32) for labels in (left, right)]
+    with tf.Graph().as_default() as graph:
+        places = [
+            tf.compat.v1.placeholder(tf.float32, [None] * value.ndim, name=name) for name, value in zip("xy", values)
+        ]
+        tf.identity(tf.raw_ops.Einsum(inputs=places, equation=equation, name="product"), name="out")
+    definition = graph.as_graph_def()
+    node = next(node for node in definition.node if node.op == "Einsum")
+    replaced = einsum.replace(node, definition.node, in_function=False)
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        tf.import_graph_def(definition, name="")
+        found = session.run("out:0", {"x:0": values[0], "y:0": values[1]})
+    expected = np.einsum(equation, *values)
+    assert found.shape == expected.shape
+    return {"replaced": replaced, "difference": float(np.abs(found - expected).max())}
