@@ -17,6 +17,7 @@ from edgeship.errors import CheckError
 from edgeship.types import Artifact, TensorSpec
 
 SAMPLES = 16
+BATCH = 256
 # Replay on another CPU or runtime version: float kernels sum in another order, int8 kernels may round one step apart.
 INT8_STEPS = 2.0
 # A float32 artifact must compute the server model: further off than this share of the output's range, it is another model.
@@ -24,8 +25,9 @@ SAME_MODEL = 2e-2
 
 
 def pick(dataset: RepresentativeDataset, inputs: tuple[TensorSpec, ...]) -> Batch:
-    """The first samples of the data, under the model's input names."""
-    return next(dataset.feeds(inputs, SAMPLES, SAMPLES))
+    """Samples spread evenly over the data, under the model's input names."""
+    parts = list(dataset.feeds(inputs, BATCH, SAMPLES))
+    return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in inputs}
 
 
 def spread(array: Array) -> float:

@@ -34,6 +34,7 @@ COMMANDS = (
     "verify",
     "inspect",
     "report",
+    "demo",
     "runtimes",
     "devices",
     "doctor",

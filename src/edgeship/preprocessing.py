@@ -1,0 +1,66 @@
+"""How a picture becomes a model's input, described so that an app or a page can do the same as training did.
+
+`{input name: {kind, height, width, channels, fit, background, range}}`; web-demo/src/preprocess.ts is the implementation.
+A bundle's manifest may say it itself; else it is read off the goldens, and only where they leave no doubt: an input of
+height x width x 1 or 3 whose values are all bytes, stored as 0 to 255, 0 to 1 or -1 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Array
+from edgeship.types import TensorSpec
+
+RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
+# The mean of the outermost pixels, as a share of white, below (above) which the data has a dark (bright) ground.
+DARK, LIGHT = 0.2, 0.8
+# A tone curve that is coarser than this has too few levels to be taken for a picture.
+LEAST_LEVELS = 16
+
+
+def describe(inputs: Sequence[TensorSpec], samples: Mapping[str, Array]) -> dict[str, Any]:
+    """What is certain about the inputs that are pictures; empty where none is.
+
+    `samples` are the goldens: arrays of N x H x W x C (or N x H x W, taken as one channel) by input name.
+    """
+    found = {spec.name: _picture(samples[spec.name]) for spec in inputs if spec.name in samples}
+    return {name: told for name, told in found.items() if told}
+
+
+def _picture(samples: Array) -> dict[str, Any] | None:
+    if samples.ndim != 4 or samples.shape[3] not in (1, 3) or min(samples.shape[1:3]) < 8:
+        return None
+    values = samples.astype(np.float64)
+    fitting = (span for span in RANGES if _bytes_in(values, *span))
+    span = next(fitting, None)
+    if span is None:
+        return None
+    _, height, width, channels = samples.shape
+    shares = (values - span[0]) / (span[1] - span[0])
+    return {
+        "kind": "image",
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "fit": "contain" if channels == 1 else "cover",
+        "background": _background(shares) if channels == 1 else "any",
+        "range": list(span),
+    }
+
+
+def _bytes_in(values: Array, low: float, high: float) -> bool:
+    """Whether the values are bytes mapped onto that range, and use it: 0 to 1 would also fit into 0 to 255."""
+    levels = (values - low) / (high - low) * 255
+    whole = np.abs(levels - levels.round()).max() < 1e-3
+    inside = levels.min() > -0.5 and levels.max() < 255.5
+    return bool(whole and inside and len(np.unique(levels.round())) >= LEAST_LEVELS)
+
+
+def _background(shares: Array) -> str:
+    rims = [shares[:, 0], shares[:, -1], shares[:, :, 0], shares[:, :, -1]]
+    mean = float(np.mean([rim.mean() for rim in rims]))
+    return "dark" if mean < DARK else "light" if mean > LIGHT else "any"

@@ -1,0 +1,219 @@
+/** The page: brings the bundle, the inputs and the results together. */
+import {Bundle} from './bundle';
+import {Closed} from './engine';
+import {type Artifact, browserArtifacts} from './manifest';
+import type {NumpyArray} from './npz';
+import {keepOffline} from './offline';
+import {type Picture, type Preprocessing, toPicture, toTensor} from './preprocess';
+import {type Backend, BACKENDS} from './protocol';
+import {type Group, readSamples, type Sample} from './samples';
+import {type Goldens, withLatency} from './selftest';
+import {order, Session} from './session';
+import {bytes} from './stats';
+import {camera} from './ui/camera';
+import {define, element, make} from './ui/dom';
+import {drawing} from './ui/draw';
+import {deviceFacts, modelCard, testFacts} from './ui/facts';
+import {gallery, unmark} from './ui/gallery';
+import {pictureFiles} from './ui/pictures';
+import {paint} from './ui/plot';
+import {showPrediction, spoken} from './ui/prediction';
+import {type Tab, tabs} from './ui/tabs';
+
+const status = element('status', HTMLElement);
+const backends = element('backend', HTMLSelectElement);
+const variants = element('variant', HTMLSelectElement);
+const buttons = ['measure', 'retest'].map((id) => element(id, HTMLButtonElement));
+
+let bundle: Bundle;
+let goldens: Goldens;
+let artifacts: Artifact[] = [];
+let session: Session | undefined;
+let shown: Sample | undefined;
+let touched = false;
+
+function say(text: string): void {
+  status.textContent = text;
+}
+
+function alarm(message: string | null): void {
+  const place = element('alert', HTMLElement);
+  place.textContent = message ?? '';
+  place.hidden = message === null;
+}
+
+function badge(state: 'busy' | 'pass' | 'fail', text: string): void {
+  const place = element('badge', HTMLElement);
+  place.dataset.state = state;
+  place.textContent = text;
+}
+
+/** Bring a variant to a backend, test it, and answer the chosen input again. Where it fails, what ran before stays. */
+async function use(artifact: Artifact, wanted: readonly Backend[]): Promise<void> {
+  const before = session;
+  busy(true);
+  say(`Loading ${artifact.variant} …`);
+  try {
+    const refused: string[] = [];
+    const next = await Session.start(bundle, artifact, goldens, wanted, (backend, reason) => refused.push(`${backend}: ${reason}`));
+    session = next;
+    before?.close();
+    alarm(refused.length ? `${refused.join(' ')} The model runs on ${next.opened.backend} instead.` : null);
+    define(element('card', HTMLElement), modelCard(bundle.manifest, artifact).map(([term, value]) => [term, value]));
+    if (shown) await predict(shown);
+    await test(next);
+  } catch (error) {
+    if (error instanceof Closed) return;
+    const kept = before ? ` ${before.artifact.variant} on ${before.opened.backend} is still in use.` : '';
+    alarm(message(error) + kept);
+    say('');
+    if (!before) badge('fail', 'Self-test: not possible');
+  } finally {
+    busy(false);
+    backends.value = session?.opened.backend ?? backends.value;
+    variants.value = session?.artifact.id ?? variants.value;
+  }
+}
+
+function busy(is: boolean): void {
+  for (const control of [backends, variants, ...buttons]) control.disabled = is || (!session && control instanceof HTMLButtonElement);
+}
+
+/** The self-test, then the latency; the page shows each as soon as it is there. */
+async function test(running: Session): Promise<void> {
+  badge('busy', 'Self-test: running');
+  say('Replaying the goldens …');
+  const found = await running.test();
+  define(element('test', HTMLElement), testFacts(found));
+  define(element('figures', HTMLElement), deviceFacts(found, running.size));
+  const full = withLatency(found, await running.time());
+  define(element('figures', HTMLElement), deviceFacts(full, running.size));
+  const worst = Object.entries(full.outputs).find(([, output]) => !output.passed);
+  const reason = worst ? `${worst[0]} is off by ${worst[1].maxAbsError.toPrecision(2)}` : 'the preprocessing differs';
+  badge(full.passed ? 'pass' : 'fail', full.passed ? 'Self-test: passed' : `Self-test: failed, ${reason}`);
+  say(`Ready: ${running.artifact.variant} on ${running.opened.backend}.`);
+  const link = element('download', HTMLAnchorElement);
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(full, null, 1)}\n`], {type: 'application/json'}));
+  link.download = `edgeship-selftest-${running.artifact.variant}-${running.opened.backend}.json`;
+  link.hidden = false;
+}
+
+async function predict(sample: Sample): Promise<void> {
+  shown = sample;
+  if (!session) return;
+  try {
+    const {outputs, ms} = await session.predict(sample.inputs);
+    const prediction = {outputs, ms, label: sample.label, ...(sample.server ? {server: sample.server} : {})};
+    showPrediction(element('prediction', HTMLElement), bundle.manifest, prediction);
+    showSeen(sample);
+    say(spoken(bundle.manifest, prediction));
+  } catch (error) {
+    if (!(error instanceof Closed)) alarm(message(error));
+  }
+}
+
+/** What the model gets to see, where that is a picture. */
+function showSeen(sample: Sample): void {
+  const [name, how] = Object.entries(bundle.manifest.preprocessing ?? {})[0] ?? [];
+  const array = name === undefined ? undefined : sample.inputs[name];
+  element('seen', HTMLElement).hidden = !array;
+  if (array && how) paint(element('seen-picture', HTMLCanvasElement), toPicture(array.data, how));
+}
+
+/** Drawing, files and camera, for models whose one input is a picture. */
+function pictureInputs(name: string, how: Preprocessing): Tab[] {
+  const take = (picture: Picture) => {
+    const data = toTensor(picture, how);
+    const input: NumpyArray = {dtype: '<f4', shape: [1, how.height, how.width, how.channels], data};
+    unmark(element('samples', HTMLElement));
+    return predict({name: 'picture', inputs: {[name]: input}});
+  };
+  drawing(element('pad', HTMLCanvasElement), element('clear', HTMLButtonElement), (picture) => void take(picture));
+  const drop = element('drop', HTMLElement);
+  pictureFiles(element('file', HTMLInputElement), drop, (picture) => void take(picture), alarm);
+  stopCamera = camera(take);
+  return [{id: 'draw', title: 'Draw'}, {id: 'file', title: 'Picture'}, {id: 'camera', title: 'Camera'}];
+}
+let stopCamera = () => {};
+
+function showInputs(groups: Group[]): void {
+  const {manifest} = bundle;
+  gallery(element('samples', HTMLElement), manifest, groups, (sample) => void predict(sample));
+  const [picture] = Object.entries(manifest.preprocessing ?? {});
+  const single = manifest.server_model.inputs.length === 1;
+  const more = picture && single ? pictureInputs(...picture) : [];
+  tabs(element('tabs', HTMLElement), [{id: 'samples', title: 'Samples'}, ...more], (id) => id !== 'camera' && stopCamera());
+}
+
+function showChoices(): void {
+  backends.replaceChildren(...BACKENDS.map((name) => option(name, name)));
+  variants.replaceChildren(...artifacts.map(({id, variant}) => option(id, variant)));
+  const chosen = () => artifacts.find(({id}) => id === variants.value) ?? artifacts[0]!;
+  backends.addEventListener('change', () => void use(chosen(), [backends.value as Backend]));
+  variants.addEventListener('change', () => void use(chosen(), [session?.opened.backend ?? 'wasm']));
+  for (const button of buttons) button.addEventListener('click', () => session && void again(session));
+}
+
+async function again(running: Session): Promise<void> {
+  busy(true);
+  await test(running).catch((error: unknown) => alarm(message(error)));
+  busy(false);
+}
+
+function option(value: string, text: string): HTMLOptionElement {
+  const made = make('option', {text});
+  made.value = value;
+  return made;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Offline use comes last, so that it does not compete with the first prediction for the network. */
+function offline(): void {
+  const note = element('offline', HTMLElement);
+  const reload = () => location.reload();
+  element('reload', HTMLButtonElement).addEventListener('click', reload);
+  void keepOffline(
+    (news) => {
+      if (news.kind === 'ready') note.textContent = `It also works offline: ${bytes(news.size)} are kept on this device.`;
+      if (news.kind === 'failed') note.textContent = `A newer version could not be kept for offline use (${news.reason}).`;
+      if (news.kind === 'updated' && touched) element('update', HTMLElement).hidden = false;
+      if (news.kind === 'updated' && !touched) reload();
+    },
+    (reason) => (note.textContent = reason),
+  );
+}
+
+async function readGoldens(): Promise<Goldens> {
+  const own = artifacts.filter(({variant}) => bundle.has(`goldens/tfjs-${variant}.npz`));
+  const [inputs, server, ...answers] = await Promise.all(
+    ['inputs', 'outputs', ...own.map(({variant}) => `tfjs-${variant}`)].map((name) => bundle.arrays(`goldens/${name}.npz`)),
+  );
+  return {inputs: inputs!, server: server!, own: Object.fromEntries(own.map(({id}, index) => [id, answers[index]!]))};
+}
+
+async function start(): Promise<void> {
+  bundle = await Bundle.open('bundle/');
+  artifacts = browserArtifacts(bundle.manifest);
+  const {labels, server_model: server} = bundle.manifest;
+  const classes = labels ? `${labels.length} classes` : server.outputs.map(({name}) => name).join(', ');
+  element('subtitle', HTMLElement).textContent = `${server.path.split('/').at(-1)}: ${classes}, running in this browser.`;
+  goldens = await readGoldens();
+  showChoices();
+  const groups = await readSamples(bundle, goldens);
+  showInputs(groups);
+  shown = groups[0]?.samples[0];
+  await use(artifacts[0]!, order('wasm'));
+}
+
+for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});
+start()
+  .catch((error: unknown) => {
+    alarm(message(error));
+    badge('fail', 'Self-test: not possible');
+    say('');
+  })
+  .finally(offline);

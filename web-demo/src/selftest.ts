@@ -1,0 +1,149 @@
+/** The self-test: this very browser must give the goldens' answers, within the tolerance that the bundle states. */
+import {type Artifact, figure, type Manifest} from './manifest';
+import type {NumpyArray} from './npz';
+import type {Opened, Tensors} from './protocol';
+import {enlarge, type Preprocessing, toPicture, toTensor} from './preprocess';
+import {argmax, percentile} from './stats';
+
+export interface OutputResult {
+  /** The largest difference from what the artifact gave when the bundle was made. */
+  maxAbsError: number;
+  tolerance: number;
+  /** The largest difference from the server model. */
+  maxAbsErrorServer: number;
+  /** The share of samples with the server model's answer; null where the output is no row of scores. */
+  agreement: number | null;
+  passed: boolean;
+}
+
+export interface SelfTest {
+  schema: 1;
+  kind: 'edgeship-selftest';
+  bundle: string;
+  artifact: string;
+  artifactDigest: string;
+  backend: string;
+  engine: string;
+  userAgent: string;
+  when: string;
+  samples: number;
+  passed: boolean;
+  outputs: Record<string, OutputResult>;
+  /** Whether every golden survived the way to a picture and back; null where the inputs are no pictures. */
+  preprocessing: boolean | null;
+  latency: {runs: number; p50Ms: number; p90Ms: number; meanMs: number; minMs: number; isolated: boolean} | null;
+  loadMs: number;
+  firstMs: number;
+  /** The artifact's accuracy as the bundle has it, for reference. */
+  accuracy: number | null;
+}
+
+export interface Goldens {
+  inputs: Record<string, NumpyArray>;
+  /** The server model's answers. */
+  server: Record<string, NumpyArray>;
+  /** What each artifact gave when the bundle was made, by artifact. */
+  own: Record<string, Record<string, NumpyArray>>;
+}
+
+/** Compare one output with its goldens. `own` is missing where no runtime for the artifact was installed at the time. */
+export function compare(
+  found: ArrayLike<number>, own: ArrayLike<number> | undefined, server: NumpyArray, tolerance: number | undefined,
+): OutputResult {
+  const reference = own ?? server.data;
+  const allowed = tolerance ?? 1e-3 * Math.max(spread(reference), 1e-6);
+  const maxAbsError = difference(found, reference);
+  return {
+    maxAbsError,
+    tolerance: allowed,
+    maxAbsErrorServer: difference(found, server.data),
+    agreement: agreement(found, server),
+    // Written so that a NaN fails.
+    passed: maxAbsError <= allowed,
+  };
+}
+
+/** The largest absolute difference; infinite where the lengths differ or where only one side is NaN. */
+export function difference(found: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  if (found.length !== wanted.length) return Infinity;
+  let worst = 0;
+  for (let index = 0; index < found.length; index++) {
+    const [a, b] = [found[index]!, wanted[index]!];
+    if (Object.is(a, b) || (Number.isNaN(a) && Number.isNaN(b))) continue;
+    const error = Math.abs(a - b);
+    worst = Math.max(worst, Number.isNaN(error) ? Infinity : error);
+  }
+  return worst;
+}
+
+/** Whether a picture of each golden, five times as large, becomes that golden again. */
+export function checkPreprocessing(goldens: NumpyArray, how: Preprocessing): boolean {
+  const size = goldens.data.length / (goldens.shape[0] ?? 1);
+  const step = Math.abs(how.range[1] - how.range[0]) / 255;
+  return Array.from({length: goldens.shape[0] ?? 0}, (_, index) => goldens.data.slice(index * size, (index + 1) * size)).every(
+    // Inverting is decided by the rim, which may be bright in a sample too: it is the training data's own, so it stays.
+    (sample) => difference(toTensor(enlarge(toPicture(sample, how), 5), {...how, background: 'any'}), sample) <= step / 2 + 1e-6,
+  );
+}
+
+/** The result that is shown, and that `edgeship report --add` takes in. */
+export function result(
+  manifest: Manifest, artifact: Artifact, opened: Opened, goldens: Goldens, run: {outputs: Tensors; firstMs: number},
+): SelfTest {
+  const own = goldens.own[artifact.id];
+  const tolerance = own ? manifest.goldens.artifacts[artifact.id]?.tolerance : undefined;
+  const outputs = Object.fromEntries(
+    Object.entries(goldens.server).map(([name, server]) => [
+      name, compare(run.outputs[name]?.data ?? [], own?.[name]?.data, server, tolerance?.[name]),
+    ]),
+  );
+  const described = Object.entries(manifest.preprocessing ?? {}).filter(([name]) => goldens.inputs[name]);
+  const preprocessing = described.length ? described.every(([name, how]) => checkPreprocessing(goldens.inputs[name]!, how)) : null;
+  return {
+    schema: 1,
+    kind: 'edgeship-selftest',
+    bundle: manifest.source ?? manifest.digest,
+    artifact: artifact.id,
+    artifactDigest: artifact.digest,
+    backend: opened.backend,
+    engine: opened.engine,
+    userAgent: navigator.userAgent,
+    when: new Date().toISOString(),
+    samples: manifest.goldens.samples,
+    passed: Object.values(outputs).every(({passed}) => passed) && preprocessing !== false,
+    outputs,
+    preprocessing,
+    latency: null,
+    loadMs: opened.loadMs,
+    firstMs: run.firstMs,
+    accuracy: figure(manifest, artifact.id, 'accuracy'),
+  };
+}
+
+/** The same with the times of single inferences. */
+export function withLatency(test: SelfTest, times: number[]): SelfTest {
+  const latency = {
+    runs: times.length,
+    p50Ms: percentile(times, 0.5),
+    p90Ms: percentile(times, 0.9),
+    meanMs: times.reduce((sum, value) => sum + value, 0) / times.length,
+    minMs: Math.min(...times),
+    isolated: globalThis.crossOriginIsolated,
+  };
+  return {...test, latency};
+}
+
+function spread(values: ArrayLike<number>): number {
+  const finite = Array.from(values).filter(Number.isFinite);
+  const [low, high] = [Math.min(...finite), Math.max(...finite)];
+  return Math.max(high - low, Math.abs(high), Math.abs(low));
+}
+
+function agreement(found: ArrayLike<number>, server: NumpyArray): number | null {
+  const [count, classes] = server.shape;
+  if (server.shape.length !== 2 || !count || !classes || classes < 2 || found.length !== server.data.length) return null;
+  const row = (values: ArrayLike<number>, index: number) => Array.prototype.slice.call(values, index * classes, (index + 1) * classes);
+  let same = 0;
+  for (let index = 0; index < count; index++) same += Number(argmax(row(found, index)) === argmax(row(server.data, index)));
+  return same / count;
+}

@@ -1,0 +1,69 @@
+/** The model card, the device's figures and the self-test's numbers as lists of facts. */
+import {type Artifact, figure, type Manifest} from '../manifest';
+import type {SelfTest} from '../selftest';
+import {bytes, milliseconds} from '../stats';
+
+type Facts = [string, string][];
+
+export function modelCard(manifest: Manifest, artifact: Artifact): Facts {
+  const server = manifest.server_model;
+  const measured = manifest.server_measurement;
+  const facts: Facts = [
+    ['Server model', `${server.path.split('/').at(-1)}${server.parameters ? `, ${server.parameters.toLocaleString('en')} parameters` : ''}`],
+    ['Takes', server.inputs.map(tensor).join('; ')],
+    ['Gives', server.outputs.map(tensor).join('; ')],
+  ];
+  if (manifest.labels) facts.push(['Classes', manifest.labels.join(', ')]);
+  facts.push(['Accuracy', accuracy(manifest, artifact)]);
+  if (measured && measured.server !== null) {
+    facts.push(['Server model’s', `${share(measured.server, measured.share)} (${measured.metric}, ${measured.n.toLocaleString('en')} samples)`]);
+  }
+  const agreement = figure(manifest, artifact.id, 'agreement');
+  if (agreement !== null) facts.push(['Same answer as the server model', share(agreement, true)]);
+  for (const [name, how] of Object.entries(manifest.preprocessing ?? {})) {
+    const colour = how.channels === 1 ? 'grey' : 'colour';
+    facts.push([`Pictures for ${name}`, `${how.width} × ${how.height}, ${colour}, ${how.fit}, ${how.background} background, values ${how.range.join(' to ')}`]);
+  }
+  if (manifest.gate) facts.push(['Verdict of the gate', manifest.gate.verdict]);
+  facts.push(['Made', `${manifest.created.slice(0, 10)} with edgeship ${manifest.edgeship}`]);
+  facts.push(['Bundle', (manifest.source ?? manifest.digest).slice(0, 16)], ['Artifact', `${artifact.id}, ${artifact.digest.slice(0, 16)}`]);
+  return facts;
+}
+
+function accuracy(manifest: Manifest, artifact: Artifact): string {
+  const value = figure(manifest, artifact.id, 'accuracy');
+  if (value === null) return 'not measured: `edgeship benchmark` has not seen this artifact';
+  return `${share(value, manifest.server_measurement?.share ?? true)} (this variant)`;
+}
+
+export function testFacts(test: SelfTest): Facts {
+  const outputs = Object.entries(test.outputs).flatMap(([name, output]): Facts => {
+    const facts: Facts = [
+      [`${name}: largest error`, `${output.maxAbsError.toExponential(1)} of ${output.tolerance.toExponential(1)} allowed`],
+      ['Off the server model by', output.maxAbsErrorServer.toExponential(1)],
+    ];
+    if (output.agreement !== null) facts.push(['Same answers as the server', share(output.agreement, true)]);
+    return facts;
+  });
+  const pictures: Facts = test.preprocessing === null ? [] : [['Preprocessing', test.preprocessing ? 'goldens come back unchanged' : 'changes the goldens']];
+  return [['Goldens replayed', String(test.samples)], ...outputs, ...pictures];
+}
+
+export function deviceFacts(test: SelfTest, size: number): Facts {
+  const {latency} = test;
+  return [
+    ['Latency p50', latency ? milliseconds(latency.p50Ms) : 'measuring …'],
+    ['Latency p90', latency ? milliseconds(latency.p90Ms) : 'measuring …'],
+    ['Taken from', latency ? `${latency.runs} single inferences, with copying in and out` : ''],
+    ['Backend', `${test.backend} (${test.engine})`],
+    ['Model', `${bytes(size)}, ready after ${milliseconds(test.loadMs)}, first inference ${milliseconds(test.firstMs)}`],
+  ];
+}
+
+function tensor(spec: {name: string; shape: (number | null)[]; dtype: string}): string {
+  return `${spec.name}: ${spec.dtype} ${spec.shape.map((size) => size ?? '?').join(' × ')}`;
+}
+
+function share(value: number, isShare: boolean): string {
+  return isShare ? `${(value * 100).toFixed(2)} %` : value.toPrecision(4);
+}

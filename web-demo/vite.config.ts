@@ -1,0 +1,69 @@
+import {createHash} from 'node:crypto';
+import {readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
+import {defineConfig, type Plugin} from 'vite';
+
+// Threads in WebAssembly need a page that is isolated from other origins; any host that sends these two headers will do.
+const isolation = {'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp'};
+
+/**
+ * TF.js starts its WebAssembly threads from the source text of a function. Minifiers rewrite a variable that the function
+ * closes over into one that the text alone does not know, and the threads die with "e is not defined"; so it is made global.
+ */
+function threadedWasm(): Plugin {
+  return {
+    name: 'tfjs-threaded-wasm',
+    enforce: 'pre',
+    transform(code, id) {
+      if (!id.includes('wasm-out/tfjs-backend-wasm-threaded-simd.js')) return null;
+      const free = code
+        .replace(/var _scriptDir = [^;]+;/, '')
+        .replace(/if \(typeof __filename[^;]+;/, '')
+        .replaceAll('_scriptDir', 'globalThis.__edgeshipScript');
+      if (free === code) this.error('tfjs-backend-wasm has changed: look whether its threads survive the minifier');
+      return {code: free, map: null};
+    },
+  };
+}
+
+/** Files that are not fetched before somebody needs them: other backends, and browsers without SIMD. */
+const LAZY = /assets\/(webgl|cpu|sha256|tfjs-backend-wasm)-[^/]+\.(js|wasm)$/;
+const LIST = '__EDGESHIP_APP_FILES__';
+
+/** Writes into the service worker which files the page consists of, with their digests. */
+function offlineList(): Plugin {
+  return {
+    name: 'offline-list',
+    apply: 'build',
+    writeBundle({dir}) {
+      const root = dir ?? 'dist';
+      const names = readdirSync(root, {recursive: true, encoding: 'utf8'}).map((name) => name.replaceAll(path.sep, '/'));
+      const files = names.filter((name) => statSync(path.join(root, name)).isFile() && name !== 'sw.js' && !name.endsWith('.map'));
+      const digest = (name: string) => createHash('sha256').update(readFileSync(path.join(root, name))).digest('hex');
+      const list = files.sort().map((name) => ({name, sha256: digest(name), lazy: LAZY.test(name)}));
+      const worker = path.join(root, 'sw.js');
+      const code = readFileSync(worker, 'utf8');
+      if (!code.includes(LIST)) this.error('the service worker has no place for the list of files');
+      writeFileSync(worker, code.replace(LIST, JSON.stringify(list).replaceAll('"', '\\"')));
+    },
+  };
+}
+
+export default defineConfig({
+  base: './',
+  server: {headers: isolation},
+  preview: {headers: isolation},
+  worker: {format: 'es', plugins: () => [threadedWasm()]},
+  plugins: [threadedWasm(), offlineList()],
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: {polyfill: false},
+    chunkSizeWarningLimit: 700,
+    rollupOptions: {
+      input: {index: 'index.html', sw: 'src/sw.ts'},
+      output: {entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js')},
+    },
+  },
+  test: {include: ['tests/**/*.test.ts']},
+} as Parameters<typeof defineConfig>[0]);
