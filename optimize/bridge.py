@@ -8,7 +8,7 @@ compute the same before anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class Bridge:
     source: Any
     model: Any
     planks: tuple[Plank, ...]
+    tensors: Mapping[int, Any]  # id of a symbolic tensor of the Keras 3 graph -> that of the tf_keras graph
 
     def forth(self) -> None:
         """Copy all weights from the Keras 3 model to the tf_keras one."""
@@ -94,6 +95,7 @@ def bridge(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> B
             name=valid(model.name),
         ),
         tuple(builder.planks.values()),
+        mapped,
     )
     built.forth()
     return built

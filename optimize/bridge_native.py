@@ -18,8 +18,8 @@ from edgeship.errors import InputError
 
 # Computes the same under the same name in both; any other activation is passed as Keras 3's own function.
 SAME_ACTIVATIONS = frozenset(
-    ("linear", "relu", "softmax", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign")
-    + ("silu", "swish", "gelu", "exponential", "mish")
+    {"linear", "relu", "softmax", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign"}
+    | {"silu", "swish", "gelu", "exponential", "mish"}
 )
 # Keras 3's argument -> tf_keras's, where only the name differs.
 RENAMED = {"LeakyReLU": {"negative_slope": "alpha"}}

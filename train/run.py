@@ -14,7 +14,8 @@ from edgeship.process import FunctionProcess
 from edgeship.train import progress, tasks
 
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
-FILES = ("labels.txt", "calibration.npz", "evaluation.npz", "model-card.md", "server.keras", "model-card.json")
+DATA = ("train.npz", "calibration.npz", "evaluation.npz")
+FILES = ("labels.txt", *DATA, "model-card.md", "server.keras", "model-card.json")
 
 
 def train(

@@ -115,8 +115,8 @@ def predict(model: Any, split: Split) -> Array:
 
 
 def write_data(folder: Path, name: str, data: TaskData) -> None:
-    """The data files that shipping needs, in the source's own dtype, and the class names, one a line."""
-    for split, file in (("calibration", "calibration.npz"), ("test", "evaluation.npz")):
+    """The data files that optimizing and shipping need, in the source's own dtype, and the class names, one a line."""
+    for split, file in (("train", "train.npz"), ("calibration", "calibration.npz"), ("test", "evaluation.npz")):
         part = data.splits[split]
         np.savez(folder / file, allow_pickle=False, **{name: np.ascontiguousarray(part.inputs), "y": part.labels})
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in data.labels), encoding="utf-8")

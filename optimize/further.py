@@ -1,0 +1,170 @@
+"""Training a server model further for devices: distil, prune, cluster, quantization-aware training; in that order.
+
+Runs in the TensorFlow process. Writes a float `.keras` model: every format is made from it as from any other model.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import digest, server_model
+from edgeship.errors import CheckError, InputError
+from edgeship.optimize import finetune, losses, prune, samples
+from edgeship.optimize.bridge_proof import TOLERANCE, difference
+from edgeship.optimize.subject import Subject, subject
+from edgeship.server_model import ServerModel
+from edgeship.training_recipes import Recipes, Training
+from edgeship.types import to_json
+
+SEEN = 512  # samples that the loss is chosen from, and that the saved model is compared on
+TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+
+def run(
+    *,
+    model: str,
+    out: str,
+    data: str,
+    recipes: Mapping[str, Any],
+    training: Mapping[str, Any],
+    validation: str | None = None,
+    progress: str | None = None,
+    **loading: Any,
+) -> dict[str, Any]:
+    """Apply the recipes to the model at that path and write the result to `out` (.keras, whole or not at all).
+
+    `data` and `validation` are data sources with labels; without the latter a part of the former is held out. `progress` is
+    a file that events are appended to. Returns the receipt. Raises InputError for what cannot be used, CheckError where
+    the file does not hold what was asked for.
+    """
+    asked, settings = Recipes.read(recipes), Training.read(training, "training")
+    if not asked:
+        raise InputError("nothing to do: ask for --distill, --prune, --cluster or --qat")
+    server = server_model.load(model, **loading)
+    work = subject(server, model)
+    folder = Path(tempfile.mkdtemp(prefix="edgeship-samples-"))
+    try:
+        task = _task(server, work, folder, data, validation, settings, finetune.progress(progress, "training"))
+        receipt = _applied(server, work, asked, task, Path(out), loading)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    made: dict[str, Any] = to_json(
+        {
+            "model": {"path": Path(model).name, "digest": digest.of_path(Path(model)), "parameters": server.parameters},
+            "data": {"source": Path(data).name, "digest": task.train.digest}
+            | {"training": len(task.train), "held_out": len(task.validation)},
+            "seed": settings.seed,
+            "loss": {name: loss.name for name, loss in zip(task.outputs, task.losses, strict=True)},
+            **receipt,
+            "tools": _versions(),
+        }
+    )
+    return made
+
+
+def _task(
+    server: ServerModel,
+    work: Subject,
+    folder: Path,
+    data: str,
+    validation: str | None,
+    settings: Training,
+    tell: finetune.Tell,
+) -> finetune.Task:
+    """Samples, and the loss that they and the model's own answers call for."""
+    names = list(work.outputs)
+    (folder / "train").mkdir()
+    everything = samples.read(data, server.inputs, names, folder / "train", settings.samples)
+    if validation:
+        (folder / "validation").mkdir()
+        train, held = everything, samples.read(validation, server.inputs, names, folder / "validation", None)
+    else:
+        train, held = samples.split(everything, settings.seed)
+    labelled = tuple(name for name in names if name in train.labels)
+    if not set(labelled) <= set(held.labels):
+        raise InputError(f"{validation}: has no labels for {', '.join(set(labelled) - set(held.labels))}")
+    rows = train.rows[:SEEN]
+    answers = server.predict(_feeds(train, rows))
+    chosen = tuple(losses.choose(name, train.labels[name][rows], answers[name], settings.loss) for name in labelled)
+    return finetune.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
+
+
+def _applied(
+    server: ServerModel, work: Subject, asked: Recipes, task: finetune.Task, out: Path, loading: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Do what was asked, one after the other, save the model and check the file."""
+    before = _scores(server, task)
+    done: dict[str, Any] = {}
+    if asked.prune:
+        task.tell(event="stage", text="pruning")
+        done["prune"] = prune.prune(work, asked.prune, task)
+    partial = out.with_name(f".{out.stem}.partial.keras")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        checked = _saved(server, work, asked, done, task, partial, loading)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return {"steps": done, "before": before, **checked, "file": {"path": out.name, "digest": digest.of_path(out)}}
+
+
+def _saved(
+    server: ServerModel,
+    work: Subject,
+    asked: Recipes,
+    done: Mapping[str, Any],
+    task: finetune.Task,
+    path: Path,
+    loading: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Save, load the file again, and check that it answers as the model in memory and holds what was asked for."""
+    rows = task.validation.rows[:SEEN]
+    expected = _answers(work, task.validation, rows)
+    work.model.save(path)
+    again = server_model.load(path, **loading)
+    found = again.predict(_feeds(task.validation, rows))
+    proof = difference([expected[name] for name in found], list(found.values()), TOLERANCE * 10)
+    if not proof.holds:
+        raise CheckError(f"the saved model answers otherwise than the one in memory ({proof.share:.2g} of the range)")
+    model = again.adapter.model
+    tensors = prune.check(model, asked.prune, done["prune"]["tensors"]) if asked.prune else []
+    return {"after": _scores(again, task), **({"sparsity": tensors} if asked.prune else {})}
+
+
+def _answers(work: Subject, used: samples.Samples, rows: Any) -> dict[str, Any]:
+    names = list(work.outputs)
+    feeds = used.feeds(rows)
+    made = work.trainer(names).predict(feeds[0] if len(feeds) == 1 else list(feeds), verbose=0)
+    return dict(zip(names, made if isinstance(made, (list, tuple)) else [made], strict=True))
+
+
+def _scores(server: ServerModel, task: finetune.Task) -> dict[str, dict[str, float]]:
+    """The metric of each labelled output on the held-out samples."""
+    used = task.validation
+    answers = server.predict(_feeds(used, used.rows))
+    return {
+        name: {loss.metric: loss.score(used.labels[name][used.rows], answers[name])}
+        for name, loss in zip(task.outputs, task.losses, strict=True)
+    }
+
+
+def _feeds(used: samples.Samples, rows: Any) -> dict[str, np.ndarray[Any, Any]]:
+    return dict(zip((spec.name for spec in used.specs), used.feeds(rows), strict=True))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in TOOLS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,135 @@
+"""Training data: every array of a data source on disk once, so that samples can be drawn in any order without being in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import HINT, RepresentativeDataset
+from edgeship.errors import InputError
+from edgeship.types import TensorSpec
+
+Array = np.ndarray[Any, Any]
+CHUNK = 1024
+HELD_OUT, MOST_HELD_OUT = 0.1, 2000  # of the training data, where no validation data is given
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs in the order of the model's own, in the source's dtype, and labels by output name; `rows` are those in use."""
+
+    source: str
+    digest: str
+    specs: tuple[TensorSpec, ...]
+    inputs: tuple[Array, ...]
+    labels: Mapping[str, Array]
+    rows: Array
+
+    def __len__(self) -> int:
+        """The number of samples in use."""
+        return len(self.rows)
+
+    def take(self, rows: Array) -> Samples:
+        """The same data with other samples in use."""
+        return Samples(self.source, self.digest, self.specs, self.inputs, self.labels, rows)
+
+    def feeds(self, rows: Array) -> tuple[Array, ...]:
+        """The inputs of these samples in the model's own dtypes."""
+        return tuple(array[rows].astype(spec.dtype) for array, spec in zip(self.inputs, self.specs, strict=True))
+
+    def targets(self, rows: Array, names: Sequence[str]) -> tuple[Array, ...]:
+        """The labels of these samples for the named outputs."""
+        return tuple(self.labels[name][rows] for name in names)
+
+    def batches(self, size: int, *, whole: bool = False) -> Iterator[Array]:
+        """Row numbers, in order; `whole` leaves out a last batch that is smaller."""
+        stop = len(self.rows) - len(self.rows) % size if whole else len(self.rows)
+        for start in range(0, stop, size):
+            yield self.rows[start : start + size]
+
+
+def read(source: str, specs: Sequence[TensorSpec], outputs: Sequence[str], folder: Path, limit: int | None) -> Samples:
+    """Copy the arrays that the model takes into `folder`; labels are `y` for a single output, else `y_<output>`.
+
+    Raises InputError where an input or every label is missing, or where a value is NaN or infinite.
+    """
+    data = RepresentativeDataset(source)
+    names = data.matched(specs)
+    total = min(len(data), limit or len(data))
+    stores = []
+    for index, spec in enumerate(specs):
+        name = names[spec.name]
+        shape = (total, *data.shapes[name])
+        stores.append(np.lib.format.open_memmap(folder / f"{index}.npy", "w+", data.dtypes[name], shape))
+    start = 0
+    for batch in data.batches(CHUNK, limit):
+        count = len(next(iter(batch.values())))
+        for store, spec in zip(stores, specs, strict=True):
+            part = batch[names[spec.name]]
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                raise InputError(f"{source}: array '{names[spec.name]}' holds NaN or infinity; clean the data first")
+            store[start : start + count] = part
+        start += count
+    labels = _labels(data, outputs, limit)
+    return Samples(source, data.digest, tuple(specs), tuple(stores), labels, np.arange(total))
+
+
+def _labels(data: RepresentativeDataset, outputs: Sequence[str], limit: int | None) -> dict[str, Array]:
+    found = data.labels(limit)
+    named = {name: found[f"y_{name}"] for name in outputs if f"y_{name}" in found}
+    if "y" in found and not named:
+        named = {outputs[0]: found["y"]} if len(outputs) == 1 or not found.keys() - {"y"} else {}
+    if not named:
+        wanted = "y" if len(outputs) == 1 else " or ".join(f"y_{name}" for name in outputs)
+        raise InputError(f"{data.source}: training needs labels, and there is no array {wanted} in it; {HINT}")
+    for name, array in named.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{data.source}: the labels of '{name}' hold NaN or infinity; clean the data first")
+    return named
+
+
+def split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
+    """Training and validation samples: a tenth, at most 2,000, is held out at random by the seed."""
+    order = np.random.default_rng(seed).permutation(samples.rows)
+    held = min(MOST_HELD_OUT, round(len(order) * HELD_OUT))
+    if not held:
+        raise InputError(f"{samples.source}: {len(order)} samples are too few to train with and to hold some out")
+    return samples.take(np.sort(order[held:])), samples.take(np.sort(order[:held]))
+
+
+def dataset(samples: Samples, outputs: Sequence[str], batch: int, seed: int | None, *, whole: bool = False) -> Any:
+    """A `tf.data.Dataset` of (inputs, labels) batches; with a seed in a new order each time it is gone through."""
+    import tensorflow as tf
+
+    generator = np.random.default_rng(seed)
+
+    def batches() -> Iterator[Any]:
+        used = samples if seed is None else samples.take(generator.permutation(samples.rows))
+        for rows in used.batches(batch, whole=whole):
+            yield _packed(samples.feeds(rows)), _packed(samples.targets(rows, outputs))
+
+    return tf.data.Dataset.from_generator(batches, output_signature=_signature(samples, outputs)).prefetch(2)
+
+
+def _signature(samples: Samples, outputs: Sequence[str]) -> Any:
+    import tensorflow as tf
+
+    def of(shape: Sequence[int], dtype: Any) -> Any:
+        return tf.TensorSpec((None, *shape), dtype)
+
+    inputs = tuple(of(array.shape[1:], spec.dtype) for array, spec in zip(samples.inputs, samples.specs, strict=True))
+    return _packed(inputs), _packed(
+        tuple(of(samples.labels[name].shape[1:], samples.labels[name].dtype) for name in outputs)
+    )
+
+
+def _packed(parts: tuple[Any, ...]) -> Any:
+    """What Keras takes for a model with that many inputs or outputs."""
+    return parts[0] if len(parts) == 1 else parts
+
+
+Predict = Callable[[tuple[Array, ...]], Sequence[Array]]

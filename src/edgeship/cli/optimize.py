@@ -1,0 +1,75 @@
+"""`edgeship optimize MODEL`: train it further for devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeship.cli import options
+
+SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "samples")
+
+
+@click.command(short_help="Prune, cluster, distil or quantization-aware-train a Keras model.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model to write (.keras).")
+@click.option("--prune", type=float, metavar="SPARSITY", help="Share of zeros in every kernel, such as 0.7.")
+@click.option(
+    "--prune-layers", metavar="PATTERNS", help="Only layers whose names match: comma-separated, as conv*,head."
+)
+@click.option(
+    "--prune-pattern", metavar="PATTERN", help="Where the zeros lie: 2:4, or blocks of rows x columns as 4x1."
+)
+@click.option("--prune-schedule", help="polynomial (default) or constant.")
+@click.option(
+    "--data", metavar="DATA", help=f"Training data with labels y: {options.SOURCES}.  [default: train.npz beside it]"
+)
+@click.option("--validation", metavar="DATA", help="Data to choose the best epoch by.  [default: a tenth of the data]")
+@click.option("--samples", type=int, help="Use at most this many samples of the training data.")
+@click.option("--epochs", type=int, help="Train so long, per step.  [default: 4]")
+@click.option("--batch", type=int, help="Samples in a batch.  [default: 64]")
+@click.option("--learning-rate", type=float, help="Where it begins; it falls to 0 along a cosine.  [default: 0.001]")
+@click.option("--patience", type=int, help="Stop after so many epochs without a better one.  [default: 3]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of order, held-out samples and training.  [default: 0]"
+)
+@click.option("--loss", help="Instead of the one that the labels call for.")
+@click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
+@click.option(
+    "--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."
+)
+@options.JSON
+def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> None:
+    r"""Train MODEL further so that it becomes smaller or quantizes better, and write it to OUT, a .keras model again.
+
+    \b
+    Examples:
+      edgeship optimize server.keras --out pruned.keras --prune 0.7 --data train.npz
+      edgeship optimize server.keras --out sparse.keras --prune 0.5 --prune-pattern 2:4 --prune-layers 'conv*'
+    """
+    from edgeship import fine_tuning
+    from edgeship.training_recipes import Recipes, Training
+
+    recipes = Recipes.read(_recipes(given))
+    training = Training.read({key: given[key] for key in SETTINGS if given[key] is not None}, "training")
+    loading = {"custom_objects": given["custom_objects"], "allow_unsafe": given["allow_unsafe"]}
+    receipt = fine_tuning.run(
+        model, out, recipes, training, data=given["data"], validation=given["validation"], **loading
+    )
+    options.emit(receipt, json_file)
+    for line in fine_tuning.summary(receipt):
+        click.echo(line, err=True)
+
+
+def _recipes(given: dict[str, Any]) -> dict[str, Any]:
+    """The recipes that the options stand for, as a table of the configuration would hold them."""
+    prune = {
+        "sparsity": given["prune"],
+        "layers": list(options.names_of(given["prune_layers"])) if given["prune_layers"] else None,
+        "pattern": given["prune_pattern"],
+        "schedule": given["prune_schedule"],
+    }
+    asked = {key: value for key, value in prune.items() if value is not None}
+    return {"prune": asked} if asked else {}
