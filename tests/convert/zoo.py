@@ -269,7 +269,8 @@ def einsum_difference(equation):
     values = [random.random([sizes[label] for label in labels], np.float32) for labels in (left, right)]
     with tf.Graph().as_default() as graph:
         places = [
-            tf.compat.v1.placeholder(tf.float32, [None] * value.ndim, name=name) for name, value in zip("xy", values)
+            tf.compat.v1.placeholder(tf.float32, [None] * value.ndim, name=name)
+            for name, value in zip("xy", values, strict=True)
         ]
         tf.identity(tf.raw_ops.Einsum(inputs=places, equation=equation, name="product"), name="out")
     definition = graph.as_graph_def()
