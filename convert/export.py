@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import server_model, server_names
-from edgeship.convert import files, loaded, probe
+from edgeship import files, server_model, server_names
+from edgeship.convert import loaded, probe
 from edgeship.errors import CheckError, InputError
 from edgeship.server_model import ServerModel
 from edgeship.types import TensorSpec, to_json

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, loaded, rewrite
+from edgeship import files
+from edgeship.convert import blame, export, loaded, rewrite
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.types import TensorSpec
 
@@ -46,7 +47,8 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise CheckError(f"the ONNX model is not valid: {blame.summary(error)}") from error
-    files.write(Path(out_file), model.SerializeToString())
+    with files.whole(out_file) as beside:
+        beside.write_bytes(model.SerializeToString())
     return {"tools": {"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__}, "notes": []}
 
 

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, rewrite, tensorflowjs_shim, tfjs_dedupe, tfjs_unfuse
+from edgeship import files
+from edgeship.convert import blame, export, rewrite, tensorflowjs_shim, tfjs_dedupe, tfjs_unfuse
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import TensorSpec
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert import blame, export, files, loaded, tflite_rename
+from edgeship import files
+from edgeship.convert import blame, export, loaded, tflite_rename
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
 
@@ -29,7 +30,8 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False) -> dict[str, 
     summary = export.read_summary(source)
     content, notes = _convert(source, summary, allow_flex)
     content = tflite_rename.rename(content, _names(summary["inputs"]), _names(summary["outputs"]))
-    files.write(Path(out_file), content)
+    with files.whole(out_file) as beside:
+        beside.write_bytes(content)
     return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
 
 

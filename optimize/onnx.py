@@ -15,8 +15,8 @@ from typing import Any
 from edgeship import recipes
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.files import whole
 from edgeship.optimize import calibration, onnx_file
-from edgeship.optimize.files import whole
 
 
 def tools() -> dict[str, str]:

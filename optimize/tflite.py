@@ -17,8 +17,8 @@ import numpy as np
 from edgeship import digest, recipes
 from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
+from edgeship.files import whole
 from edgeship.optimize import calibration, tflite_file, tflite_repair, tflite_store
-from edgeship.optimize.files import whole
 
 _SCHEMA = 1
 

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+
+# What can be wrong with a place to write to; any other error of the operating system is a bug of ours.
+CANNOT_WRITE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR),
+)
 
 
 class EdgeshipError(Exception):

@@ -159,6 +159,11 @@ def serve() -> None:
         module, _, function = header["call"].partition(":")
         try:
             answer = {"result": getattr(importlib.import_module(module), function)(**header["arguments"])}
+        except OSError as error:
+            traceback.print_exc()
+            ours = error.errno in errors.CANNOT_WRITE
+            message = f"{error.filename or 'output'}: cannot be written ({error.strerror})" if ours else str(error)
+            answer = {"error": {"type": "InputError" if ours else type(error).__name__, "message": message}}
         except Exception as error:  # every failure must reach the parent, which shows it
             traceback.print_exc()
             answer = {"error": {"type": type(error).__name__, "message": str(error)}}

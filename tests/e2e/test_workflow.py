@@ -16,7 +16,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "ci.md"
 def steps() -> dict[str, str]:
     """The `run:` steps of the workflow by name, as a runner would execute them."""
     found = {}
-    for name, block, line in re.findall(r"- name: (.+)\n(?:\s+if: .+\n)?\s+run: (?:\|\n((?:\s{10}.+\n)+)|(.+)\n)", DOCUMENT.read_text()):
+    pattern = r"- name: (.+)\n(?:\s+if: .+\n)?\s+run: (?:\|\n((?:\s{10}.+\n)+)|(.+)\n)"
+    for name, block, line in re.findall(pattern, DOCUMENT.read_text()):
         found[name] = textwrap.dedent(block) if block else line
     return found
 

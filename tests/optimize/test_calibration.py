@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.files import whole
 from edgeship.optimize import calibration
-from edgeship.optimize.files import whole
 from edgeship.types import TensorSpec
 
 SPEC = TensorSpec("a", (None, 2), "float32")

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
 
 import click
 
 from edgeship import __version__
-from edgeship.errors import EdgeshipError
-
-# What goes wrong with a place to write to; any other operating system error is a bug of ours.
-WRITING = (
-    errno.ENOSPC,
-    errno.EACCES,
-    errno.EROFS,
-    errno.EPERM,
-    errno.EDQUOT,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.EFBIG,
-)
+from edgeship.errors import CANNOT_WRITE, EdgeshipError
 
 COMMANDS = (
     "train",
@@ -79,7 +65,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; nothing was changed", 130)
     except OSError as error:
-        if error.errno not in WRITING:
+        if error.errno not in CANNOT_WRITE:
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; nothing was changed", 2)
 

@@ -1,0 +1,92 @@
+"""The driver on a tiny real model: every figure is there or says why it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgeship import data, devices, digest
+from edgeship.benchmarks import latency, run
+from edgeship.cache import Cache
+from edgeship.progress import Progress
+from edgeship.runtimes import registry
+from edgeship.types import Artifact, TensorSpec
+
+INPUTS = (TensorSpec("image", (None, 8, 8, 1), "float32"),)
+OUTPUTS = (TensorSpec("probs", (None, 5), "float32"),)
+NAMES = {*run.QUALITY, *run.PARITY, *run.SPEED, "size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters"}
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Latency runs of a quarter of a second on a machine that counts as quiet."""
+    monkeypatch.setattr(run, "_wait_for_quiet", lambda: "")
+    monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
+
+
+@pytest.fixture
+def bench(tmp_path, tiny_models):
+    """The server model's outputs stand for the labels too, so that the untouched artifact is right on every sample."""
+    with np.load(tiny_models / "expected.npz") as known:
+        stored = {name: known[name] for name in known.files}
+    images = next(array for name, array in stored.items() if "cnn" in name and "image" in name)
+    expected = next(array for name, array in stored.items() if "cnn" in name and "prob" in name)
+    data.save(tmp_path / "evaluation.npz", {"image": images, "y": expected.argmax(1)})
+    source = data.RepresentativeDataset(tmp_path / "evaluation.npz")
+    reference = run.Reference(source, INPUTS, {"probs": expected}, source.labels(), None, "reference")
+    return run.Bench(Cache(tmp_path / "cache"), Progress(Console(quiet=True)), run.Settings("rapid"), reference)
+
+
+def subject(tiny_models, name, variant):
+    path = tiny_models / name
+    return run.Subject(
+        Artifact(path, "tflite", variant, INPUTS, OUTPUTS), digest.of_path(path), {"weights": {"elements": 1}}
+    )
+
+
+def test_every_figure_is_taken(bench, tiny_models, short):
+    whole, host = subject(tiny_models, "cnn.tflite", "float32"), devices.find("host")
+    found = bench.measure(whole, registry.find("litert"), host, None)
+    assert {metric.name for metric in found.metrics} == NAMES
+    assert not [metric.name for metric in found.metrics if metric.value is None]
+    assert found.metric("accuracy").value == 1
+    assert found.metric("flips").value == 0
+    assert found.details["latency"]["n"] >= 64
+    assert (
+        0
+        < found.metric("latency_min_ms").value
+        <= found.metric("latency_p50_ms").value
+        <= found.metric("latency_p99_ms").value
+    )
+
+
+def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
+    host, runtime = devices.find("host"), registry.find("litert")
+    base = subject(tiny_models, "cnn.tflite", "float32")
+    (other,) = [path for path in tiny_models.glob("cnn*int8*.tflite")][:1]
+    found = bench.measure(subject(tiny_models, other.name, "int8"), runtime, host, base)
+    ratio = found.details["latency_ratio"]
+    assert ratio["low"] <= ratio["value"] <= ratio["high"]
+    assert ratio["against"] == "tflite/float32"
+    assert ratio["blocks"] >= latency.MIN_BLOCKS
+
+
+def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
+    monkeypatch.setattr(run, "_wait_for_quiet", lambda: "unstable: for the test")
+    found = bench.measure(
+        subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), devices.find("host"), None
+    )
+    missing = {metric.name for metric in found.metrics if metric.value is None}
+    assert missing == set(run.SPEED) - {"peak_memory_bytes"}
+    assert {metric.reason for metric in found.metrics if metric.value is None} == {"unstable: for the test"}
+    assert not list(bench.cache.folder.glob("speed/*/entry.json"))
+
+
+def test_a_file_that_no_runtime_loads_is_a_reason_not_an_end(bench, tiny_models, tmp_path, short):
+    (tmp_path / "bad.tflite").write_bytes((tiny_models / "cnn.tflite").read_bytes()[:900])
+    found = bench.measure(
+        subject(tmp_path, "bad.tflite", "float32"), registry.find("litert"), devices.find("host"), None
+    )
+    assert found.metric("accuracy").value is None
+    assert "litert" in found.metric("accuracy").reason
