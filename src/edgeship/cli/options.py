@@ -55,7 +55,7 @@ def conversion(command: F) -> F:
         ),
         click.option("--data", metavar="DATA", help=f"Representative data to calibrate int8 with: {SOURCES}."),
         click.option("--samples", type=click.IntRange(min=1), help="How many samples of it to calibrate with."),
-        click.option("--io", type=click.Choice(["int8", "float32"]), help="Inputs and outputs of an int8 .tflite (default: int8)."),
+        click.option("--io", type=click.Choice(["int8", "float32"]), help="Edges of an int8 .tflite (default: int8)."),
         click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
         click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite (the app needs the Flex delegate)."),
         click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."),
