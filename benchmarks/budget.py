@@ -31,7 +31,9 @@ class Budget:
     accuracy: a preset of `PRESETS` (relative margin), or "none" to do without labels. max_drop: percentage points for
     metrics that are shares, else the metric's unit. min_server_accuracy: the metric's unit (a ceiling where lower is
     better). max_class_drop: percentage points by which no class may surely fall. Sizes and memory in bytes; wire is
-    brotli. max_latency_ratio: to the float32 artifact of the same format and runtime. min_agreement: 0 to 1.
+    brotli. max_latency_ratio: to the float32 artifact of the same format and runtime.
+    max_instructions, max_instructions_ratio: per inference on every emulated device, the ratio to the float32 artifact of the
+    same format there. min_agreement: 0 to 1.
     max_abs_error: the output's unit. min_sqnr_db: dB; by default the floor of the variant. required_devices: devices that must
     have run what they take. required: artifacts
     (`tflite/int8`, or `tflite/int8@litert`) that must be there and run. optional: patterns of artifacts that may stay
@@ -46,6 +48,8 @@ class Budget:
     max_size_wire: int | None = None
     max_latency_ratio: float | None = None
     max_peak_memory: int | None = None
+    max_instructions: int | None = None
+    max_instructions_ratio: float | None = None
     min_agreement: float | None = None
     max_abs_error: float | None = None
     min_sqnr_db: float | None = None
@@ -177,6 +181,8 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "max_size_wire": parse_bytes,
     "max_latency_ratio": _number(0.001),
     "max_peak_memory": parse_bytes,
+    "max_instructions": lambda value: int(_number(1)(value)),
+    "max_instructions_ratio": _number(0.001),
     "min_agreement": _number(0, 1),
     "max_abs_error": _number(0),
     "min_sqnr_db": _number(-200, 200),

@@ -18,6 +18,14 @@ def none(state: str, reason: str) -> dict[str, Any]:
 
 def of(details: Json) -> dict[str, Any]:
     """The cell that a measurement's details give."""
+    counted = details.get("instructions")
+    cell = _compared(details)
+    if counted:
+        cell["instructions"] = {name: counted.get(name) for name in ("total", "ratio", "kernels")}
+    return cell
+
+
+def _compared(details: Json) -> dict[str, Any]:
     found = details.get("likeness")
     if found is None:
         return none("failed", "nothing was compared")

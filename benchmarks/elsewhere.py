@@ -6,25 +6,31 @@ which tells whether the device computes otherwise. What could not run is a cell 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks import accuracy, cells, likeness, parity, reasons, run, subset
+from edgeship.benchmarks import accuracy, cells, instructions, likeness, parity, reasons, run, subset
 from edgeship.data import Array
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices import station
-from edgeship.runtimes.devices.station import Station
+from edgeship.runtimes.devices.station import Counting, Station
+from edgeship.runtimes.pool import Pool
 from edgeship.runtimes.session import Session, open_session
 from edgeship.types import Measurement, Metric
 
+TIMEOUT = 300.0  # seconds that a worker may stay silent, loading a model under emulation included
+PROBE, PROBE_SECONDS = 32, 0.5
 BATCH_SECONDS = 5.0  # a slow device answers at least this often, so that a hung one is noticed
 
+INSTRUCTIONS = {"instructions": "instructions", "instructions_ratio": "x"}
 WAYS = ("environment", "qemu", "vela", "ssh", "adb")
 Told = tuple[list[Metric], dict[str, Any]]
 
@@ -32,6 +38,23 @@ Told = tuple[list[Metric], dict[str, Any]]
 def belongs(device: Device) -> bool:
     """Whether a device's figures are taken here, and not by `run.Bench.measure`."""
     return device.how in WAYS or "memory" in device.launch
+
+
+@dataclass(frozen=True)
+class Job:
+    """An artifact on a device, with those of the device's runtimes that take it."""
+
+    subject: run.Subject
+    runtimes: Sequence[registry.Runtime]
+    device: Device
+
+
+def measure_all(bench: run.Bench, jobs: Sequence[Job]) -> list[list[Measurement]]:
+    """The measurements of each job, side by side over the cores; no time that is taken here is shown to anybody."""
+    if not jobs:
+        return []
+    with Pool() as bench.pool, ThreadPoolExecutor(os.cpu_count()) as executor:
+        return list(executor.map(lambda job: measure(bench, job.subject, job.runtimes, job.device), jobs))
 
 
 def measure(
@@ -106,7 +129,7 @@ def _recorded(
     """What the device gives, or how it failed: a model that does not load will not load tomorrow either."""
     assert bench.reference
     try:
-        return _evaluate(subject, runtime, place, here, bench.reference, bench.settings.metric)
+        return _evaluate(subject, runtime, place, here, bench.reference, bench)
     except InputError:
         raise
     except EdgeshipError as error:
@@ -121,11 +144,12 @@ def _evaluate(
     place: Station,
     here: registry.Runtime,
     reference: run.Reference,
-    metric: str | None,
+    bench: run.Bench,
 ) -> dict[str, Any]:
     start = time.perf_counter()
     total = len(next(iter(reference.outputs.values())))
-    with open_session(runtime.name, subject.artifact.path, launch=place.launch(runtime.name)) as session:
+    launch, path = place.launch(runtime.name), subject.artifact.path
+    with open_session(runtime.name, path, launch=launch, pool=bench.pool, timeout=TIMEOUT) as session:
         pace = _pace(session, reference)
         chosen = subset.choose(reference.labels, total, subset.affordable(total, place.device.seconds, pace))
         batch = max(1, min(run.batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(chosen)))
@@ -145,19 +169,24 @@ def _evaluate(
     }
     if reference.labels:
         labels = {name: array[chosen] for name, array in reference.labels.items()}
-        details["accuracy"] = accuracy.measure(labels, server, outputs, metric)
+        details["accuracy"] = accuracy.measure(labels, server, outputs, bench.settings.metric)
         _renumber(details["accuracy"], chosen)
     details["likeness"] = _likeness(subject, here, reference, chosen, batch, stored, outputs)
     return details
 
 
 def _pace(session: Session, reference: run.Reference) -> float:
-    """Seconds per sample: of the second inference, since the first one pays for translation and caches."""
-    sample = next(subset.rows(reference.batches(), np.arange(1), 1))
-    session.run(sample)
-    start = time.perf_counter()
-    session.run(sample)
-    return time.perf_counter() - start
+    """Seconds per sample: of a second run, since the first one pays for translation and caches."""
+    total = len(next(iter(reference.outputs.values())))
+    for count in (1, min(PROBE, total)):  # one sample alone pays for the message too, unless it is slow anyway
+        sample = next(subset.rows(reference.batches(), np.arange(count), count))
+        session.run(sample)
+        start = time.perf_counter()
+        session.run(sample)
+        pace = (time.perf_counter() - start) / count
+        if pace > PROBE_SECONDS:
+            break
+    return pace
 
 
 def _renumber(found: dict[str, Any], chosen: Array) -> None:
@@ -188,4 +217,47 @@ def _likeness(
         return {"reason": f"this machine gave nothing to compare with: {error}"}
 
 
-FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {"quality": _quality}
+def _instructions(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
+    assert isinstance(place, Counting)
+    base = bench.bases.get(subject.artifact.format)
+    metrics, details = [], {}
+    try:
+        found = _counted(bench, subject, runtime, place)
+        details["instructions"] = found
+        metrics.append(Metric("instructions", found["total"], "instructions"))
+    except EdgeshipError as error:
+        reason = reasons.short(str(error))
+        return [Metric(name, None, unit, reason=reason) for name, unit in INSTRUCTIONS.items()], details
+    if base is None:
+        reason = f"there is no {subject.artifact.format}/float32 to compare with"
+        metrics.append(Metric("instructions_ratio", None, "x", reason=reason))
+    elif base.digest != subject.digest:
+        try:
+            ratio = found["total"] / _counted(bench, base, runtime, place)["total"]
+            metrics.append(Metric("instructions_ratio", ratio, "x"))
+            details["instructions"] = {**found, "against": base.artifact.id, "ratio": ratio}
+        except EdgeshipError as error:
+            why = f"{base.artifact.id}: {reasons.short(str(error))}"
+            metrics.append(Metric("instructions_ratio", None, "x", reason=why))
+    return metrics, details
+
+
+def _counted(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Counting) -> dict[str, Any]:
+    reference = bench.reference
+    data = None if reference is None else [reference.data.digest, reference.limit]
+    key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name), "data": data}
+
+    def make() -> dict[str, Any]:
+        sample = {} if reference is None else next(subset.rows(reference.batches(), np.arange(1), 1))
+        return instructions.count(place, runtime.name, subject.artifact.path, sample)
+
+    what = f"{subject.artifact.id} on {place.device.name}: instructions"
+    counted: dict[str, Any] = bench.cached(what, "instructions", key, make)
+    return counted
+
+
+FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {
+    "quality": _quality,
+    "instructions": _instructions,
+}

@@ -64,6 +64,7 @@ def judge(manifest: Json, budget: Budget) -> GateResult:
         not_judged += unjudged
     found += _required(manifest, budget, not_judged)
     found += on_devices.required(manifest, budget)
+    found += on_devices.uncounted(manifest, budget)
     if not any(check.artifact for check in found):
         found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
     verdict = overall(found)

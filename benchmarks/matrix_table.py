@@ -10,7 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 Json = Mapping[str, Any]
-STYLES = {"exact": "green", "steps": "green", "close": "green", "differs": "yellow", "failed": "bold red", "absent": "dim", "refused": "dim"}  # fmt: skip
+STYLES = {
+    **dict.fromkeys(("exact", "steps", "close"), "green"),
+    **dict.fromkeys(("absent", "refused"), "dim"),
+    "differs": "yellow",
+    "failed": "bold red",
+}
 LEGEND = (
     "parity matrix, against the same artifact on this machine: bit-exact; n LSB: largest difference in quantization steps "
     "and the share of values that differ; ±: largest error; same: answers; kind of every figure in brackets"
@@ -37,8 +42,28 @@ def render(matrix: Json, width: int) -> list[RenderableType]:
         used += wide
     parts.append(_table(matrix, group, texts))
     parts.append(Text(LEGEND, style="dim"))
+    parts += _instructions(matrix)
     parts += [Text(f"({number}) {note}", style="dim") for number, note in enumerate(notes, 1)]
     return parts
+
+
+def _instructions(matrix: Json) -> list[RenderableType]:
+    """Instructions per inference where they were counted, with what multiplies."""
+    rows = [
+        (artifact, device, cell["instructions"])
+        for artifact, cells in matrix["cells"].items()
+        for device, cell in cells.items()
+        if cell.get("instructions")
+    ]
+    if not rows:
+        return []
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("instructions per inference", "device [emulated]", "count", "to float32", "most of the multiplying"):
+        table.add_column(Text(name), justify="right" if name in ("count", "to float32") else "left", no_wrap=True)
+    for artifact, device, found in rows:
+        ratio = f"{found['ratio']:.3f}" if found["ratio"] else ""
+        table.add_row(*map(Text, (artifact, device, f"{found['total']:,}", ratio, found["kernels"])))
+    return [table]
 
 
 def _head(matrix: Json, device: str) -> str:

@@ -33,6 +33,37 @@ def measurement(subject: Subject) -> Iterator[Check]:
         # A part of the samples can show that something is wrong, but need not decide what all samples decide elsewhere.
         if not (part and check.verdict is Verdict.INCONCLUSIVE):
             yield check
+    yield from instructions(subject)
+
+
+def instructions(subject: Subject) -> Iterator[Check]:
+    """Instructions per inference against the limits, where the device counts them; they vary by far less than a percent."""
+    names = {metric["name"] for metric in subject.measurement["metrics"]}
+    limits = {
+        "instructions": subject.budget.max_instructions,
+        "instructions_ratio": subject.budget.max_instructions_ratio,
+    }
+    for name, limit in limits.items():
+        if limit is None or name not in names:
+            continue
+        value, reason = subject.metric(name)
+        unit = "x" if name == "instructions_ratio" else "instructions"
+        if value is None:
+            yield subject.check(name, Verdict.FAIL, f"not counted: {reason}", (None, limit, unit))
+            continue
+        verdict = Verdict.PASS if value <= limit else Verdict.FAIL
+        shown = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else f"{value:,} of {limit:,} allowed"
+        yield subject.check(name, verdict, shown, (value, limit, unit))
+
+
+def uncounted(manifest: Json, budget: Budget) -> Iterator[Check]:
+    """A failed check where instructions are limited and no device has counted any: a limit that nobody holds is none."""
+    limited = [budget, *(budget.of(pattern) for pattern in budget.overrides)]
+    if not any(one.max_instructions or one.max_instructions_ratio for one in limited):
+        return
+    if not any(metric["name"] == "instructions" for item in manifest["measurements"] for metric in item["metrics"]):
+        reason = "instructions are limited, but no device that counts them was measured (--device cortex-a72)"
+        yield Check("", "", "instructions", Verdict.FAIL, reason=reason)
 
 
 def required(manifest: Json, budget: Budget) -> Iterator[Check]:

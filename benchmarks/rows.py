@@ -14,6 +14,7 @@ COLUMNS = (
     "artifact", "verdict", "runtime", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "accuracy",
     "drop", "agreement", "kind",
 )  # fmt: skip
+EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
 LEGEND = (
     "size: bytes on disk; wire: brotli -11; load, first: loading and first inference; p50, p90 ES: median latency and "
     "MLPerf's early-stopping estimate of the 90th percentile, batch 1; ratio: to the float32 artifact, run in turn; "
@@ -124,8 +125,9 @@ def _ratio(value: float, item: Json) -> str:
 
 
 def kinds(item: Json) -> list[str]:
-    """How the figures of a measurement were obtained: measured, emulated, ..."""
-    return sorted({metric["kind"] for metric in item["metrics"] if metric["value"] is not None})
+    """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
+    taken = {m["kind"] for m in item["metrics"] if m["value"] is not None and m["name"] not in EVERYWHERE}
+    return sorted(taken) or ["measured"]
 
 
 def verdict_of(manifest: Json, artifact: str, runtime: str = "", device: str = "") -> str:

@@ -20,6 +20,7 @@ from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
+from edgeship.runtimes.pool import Pool
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
 from edgeship.types import Artifact, Measurement, Metric, TensorSpec
@@ -100,6 +101,8 @@ class Bench:
 
     def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
         self.cache, self.progress, self.settings, self.reference = cache, progress, settings, reference
+        self.pool: Pool | None = None
+        self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
 
     def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
         """All figures that a device gives of one artifact on one runtime.

@@ -17,6 +17,7 @@ from edgeship.errors import InputError
 from edgeship.runtimes import feeds as io
 from edgeship.runtimes import registry
 from edgeship.runtimes.child import Message, WorkerChild
+from edgeship.runtimes.pool import Pool
 from edgeship.types import TensorSpec
 
 # Seconds that a worker may stay silent before it counts as hung.
@@ -42,6 +43,7 @@ class Session:
         self.sample: Batch = {}
         self._child = child
         self.timeout = timeout
+        self.kept: tuple[Pool, registry.Launch] | None = None
         self._first_ms: float | None = None
 
     @property
@@ -112,6 +114,10 @@ class Session:
         answer, arrays = self._child.request(header, self._ready(), timeout=timeout)
         return {**answer, "samples_ms": arrays["samples_ms"].tolist()}
 
+    def count(self, inferences: int) -> None:
+        """Run `sample` that often, with marks around each inference for an emulator that counts instructions."""
+        self._child.request({"do": "count", "inferences": inferences}, self._ready(), timeout=self.timeout)
+
     def block(self, seconds: float) -> list[float]:
         """Milliseconds of each query of `seconds` (at least one query): a block of an interleaved comparison."""
         _, arrays = self._child.request(
@@ -130,8 +136,12 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if self.kept and kind is None:
+            pool, launch = self.kept
+            pool.give(launch, self._child)
+        else:
+            self.close()
 
 
 def open_session(
@@ -145,13 +155,14 @@ def open_session(
     timeout: float = TIMEOUT,
     options: Mapping[str, Any] | None = None,
     launch: registry.Launch | None = None,
+    pool: Pool | None = None,
 ) -> Session:
     """Start a worker and load a model in it.
 
     `threads` None means one per core. `sample` (first sample of a batch) is what latency is measured on; made up where
     None. `outputs` sets the order of the outputs (matched by name). `python` is another interpreter to run the worker
-    with, `launch` a device's way to start it. `options` go to the server model's loader (`keras` only): custom_objects,
-    signature, allow_unsafe.
+    with, `launch` a device's way to start it, `pool` keeps the worker for later. `options` go to the server model's loader
+    (`keras` only): custom_objects, signature, allow_unsafe.
 
     Raises InputError for an unknown runtime or a missing file, MissingDependencyError where the runtime is not here,
     ProcessError where it cannot load the model.
@@ -160,11 +171,12 @@ def open_session(
         launch = registry.find(runtime).launch() if not python else registry.python_launch(runtime, python)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    child = WorkerChild(launch.command, env=launch.env, name=runtime)
+    child = pool.take(launch, runtime) if pool else WorkerChild(launch.command, env=launch.env, name=runtime)
     try:
         header = {"do": "load", "path": os.fspath(path.resolve()), "threads": threads or os.cpu_count() or 1}
         loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
         session = Session(runtime, child, loaded, timeout)
+        session.kept = (pool, launch) if pool else None
         session.outputs = _ordered(session.outputs, outputs, runtime)
         session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)
     except BaseException:

@@ -58,6 +58,14 @@ class Station(ABC):
             raise MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")
 
 
+class Counting(Station):
+    """A way that can count instructions."""
+
+    @abstractmethod
+    def counting(self, runtime: str, out: Path) -> Launch:
+        """A worker that writes a line of counters to `out` at each mark (`edgeship.runtimes.worker.counting`)."""
+
+
 def home() -> Path:
     """Where devices keep what they download and unpack."""
     return cache.root() / "devices"

@@ -14,6 +14,7 @@ run        arrays: a batch per input                   arrays: a batch per outpu
 first      arrays: one sample per input                first_ms, then as run
 memory                                                 peak_bytes, baseline_bytes, method
 latency    min_seconds, min_queries, arrays: a sample  valid, early_stopping_p90_ms, engine, reason; arrays: samples_ms
+count      inferences, arrays: a sample                marks for an emulator that counts instructions
 block      seconds, arrays: a sample                   arrays: samples_ms
 =========  ==========================================  ==============================================================
 
@@ -29,6 +30,7 @@ FILES = (
     "runtimes/worker/__init__.py",
     "runtimes/worker/__main__.py",
     "runtimes/worker/batching.py",
+    "runtimes/worker/counting.py",
     "runtimes/worker/latency.py",
     "runtimes/worker/loadgen.py",
     "runtimes/worker/memory.py",

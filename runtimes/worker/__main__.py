@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgeship import wire
-from edgeship.runtimes.worker import batching, latency
+from edgeship.runtimes.worker import batching, counting, latency
 from edgeship.runtimes.worker.memory import Memory
-from edgeship.runtimes.worker.model import Backend, Model
+from edgeship.runtimes.worker.model import Backend, Model, prepared
 from edgeship.runtimes.worker.serving import Answer, serve
 
 
@@ -63,6 +63,7 @@ class Worker:
             "memory": self._peak,
             "latency": self._latency,
             "block": self._block,
+            "count": self._count,
         }
 
     @property
@@ -105,6 +106,10 @@ class Worker:
     def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         run = self.model.run
         return {}, _samples(latency.loop(lambda: run(feeds), header["seconds"], 1))
+
+    def _count(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        counting.mark_each(prepared(self.model, feeds), header["inferences"])
+        return {}, {}
 
 
 def _samples(samples: array[float]) -> wire.Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from edgeship.wire import Arrays
@@ -20,6 +21,15 @@ class Model(Protocol):
     def run(self, feeds: Arrays) -> Arrays:
         """One inference of exactly the batch given."""
         ...
+
+
+def prepared(model: Model, feeds: Arrays) -> Callable[[], object]:
+    """One inference as a call without arguments; of interpreters only the inference itself, without copies in and out."""
+    prepare = getattr(model, "prepared", None)
+    if prepare is None:
+        return lambda: model.run(feeds)
+    call: Callable[[], object] = prepare(feeds)
+    return call
 
 
 class Backend(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+from collections.abc import Callable
 from typing import Any
 
 from edgeship.runtimes.worker.model import Spec, spec
@@ -54,6 +55,14 @@ class TFLiteModel:
             self._interpreter.set_tensor(self._inputs[name], array)
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+    def prepared(self, feeds: Arrays) -> Callable[[], object]:
+        """The inference itself, its inputs set."""
+        if self._runner is not None:
+            return lambda: self.run(feeds)
+        self.run(feeds)  # sets the inputs and resizes where that is needed
+        invoke: Callable[[], object] = self._interpreter.invoke
+        return invoke
 
     def _resize(self, feeds: Arrays) -> None:
         self._shapes = dict.fromkeys(feeds, ())  # a failure half-way must not be taken for a finished resize

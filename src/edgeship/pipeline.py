@@ -28,7 +28,7 @@ from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
-from edgeship.types import FORMATS, Artifact, TensorSpec, to_json
+from edgeship.types import FORMATS, Artifact, Measurement, TensorSpec, to_json
 
 Manifest = dict[str, Any]
 
@@ -300,16 +300,8 @@ def _finish(
         work.cache, work.progress, run.Settings(settings.benchmark.profile, settings.benchmark.metric), found
     )
     subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
-    measured = []
-    for subject in subjects.values():
-        base = subjects.get(f"{subject.artifact.format}/float32")
-        for device in map(devices.find, settings.benchmark.devices):
-            runtimes = _runtimes(subject.artifact, device, settings)
-            if elsewhere.belongs(device):
-                measured += elsewhere.measure(bench, subject, runtimes, device)
-            else:
-                measured += [bench.measure(subject, runtime, device, base) for runtime in runtimes]
-    manifest["measurements"] = to_json(measured)
+    bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
+    manifest["measurements"] = to_json(_measured(bench, subjects, settings))
     manifest["matrix"] = cells.matrix(manifest)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
@@ -317,6 +309,24 @@ def _finish(
     plotted = {name: manifest[name] for name in ("measurements", "labels")}
     drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
     write_report(work.draft, manifest, drawn.result)
+
+
+def _measured(bench: run.Bench, subjects: Mapping[str, run.Subject], settings: config.Config) -> list[Measurement]:
+    """Every artifact on every device: first, alone, where times are taken, then all others side by side."""
+    found: list[list[Measurement]] = []
+    jobs: dict[int, elsewhere.Job] = {}
+    for subject in subjects.values():
+        base = bench.bases.get(subject.artifact.format)
+        for device in map(devices.find, settings.benchmark.devices):
+            runtimes = _runtimes(subject.artifact, device, settings)
+            if elsewhere.belongs(device):
+                jobs[len(found)] = elsewhere.Job(subject, runtimes, device)
+                found.append([])
+            else:
+                found.append([bench.measure(subject, runtime, device, base) for runtime in runtimes])
+    for place, measured in zip(jobs, elsewhere.measure_all(bench, list(jobs.values())), strict=True):
+        found[place] = measured
+    return [measurement for measured in found for measurement in measured]
 
 
 def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:

@@ -1,0 +1,190 @@
+"""ARM64 boards by QEMU's user-mode emulation: real aarch64 wheels on a named core, on this machine's kernel.
+
+Three folders make a board: QEMU and a small Debian ARM64 tree, the wheels, and the core's own root, which shows the guest
+what that core says of itself. Instructions are exact; time is not: it says nothing about the real board.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError, MissingDependencyError
+from edgeship.runtimes import foreign, registry
+from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, pinned, pip, python311
+from edgeship.runtimes.devices.packages import Packages, host, obstacle
+from edgeship.runtimes.devices.station import Counting, place, run, whole
+
+# Dynamic QEMU: only that one takes plugins. Its other libraries belong to every Debian with build tools.
+TOOLS = ("qemu-user", "libcapstone4", "liburing2")
+GUEST = (
+    "libc6", "libgcc-s1", "libstdc++6", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "zlib1g",
+    "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5",
+)  # fmt: skip
+SOURCE = Path(__file__).parent / "count.c"
+# What glibc of Debian 12 can load, newest first.
+PLATFORMS = ("36", "34", "31", "28", "27", "26", "24", "17")
+# `max` is whatever this QEMU can emulate, SME included, which QEMU 7.2 computes wrongly (see `edgeship devices doctor`).
+UNFIT = ("max",)
+QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Emulator(Counting):
+    """Workers under qemu-aarch64."""
+
+    @property
+    def requirements(self) -> list[str]:
+        """The wheels that the profile pins."""
+        return list(self.device.launch["requirements"])
+
+    @property
+    def cpu(self) -> str:
+        """QEMU's name of the core."""
+        return str(self.device.launch["cpu"])
+
+    @property
+    def tree(self) -> Path:
+        """`tools` (QEMU, for this machine) and `guest` (the ARM64 tree)."""
+        return place("qemu", host(), TOOLS, GUEST)
+
+    @property
+    def wheels(self) -> Path:
+        """The aarch64 packages."""
+        return place("aarch64", PYTHON, PLATFORMS, *sorted(self.requirements))
+
+    @property
+    def core(self) -> Path:
+        """What the guest sees as its root: links into the tree, and the core's /proc/cpuinfo."""
+        return place("core", self.tree.name, os.cpu_count(), self._cpuinfo())
+
+    @property
+    def plugin(self) -> Path:
+        """The compiled counter of instructions."""
+        return place("count", host(), SOURCE.read_text()) / "libcount.so"
+
+    def unavailable(self) -> str:
+        """Why it cannot be used."""
+        if all(path.exists() for path in (self.tree, self.wheels, self.core, self.plugin)):
+            return ""
+        return obstacle() or "it is not installed"
+
+    def version(self, runtime: str) -> str | None:
+        """The pinned version."""
+        return pinned(self.requirements, self.device.name).get(DISTRIBUTIONS.get(runtime, runtime))
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """The emulator, the core and all that is pinned."""
+        return [runtime, self.cpu, self.tree.name, self.core.name, self.plugin.parent.name, *sorted(self.requirements)]
+
+    def launch(self, runtime: str) -> registry.Launch:
+        """A worker on the core."""
+        self.require()
+        guest = self.tree / "guest" / "usr" / "bin" / "python3.11"
+        options = ["-U", "LD_LIBRARY_PATH", "-cpu", self.cpu, "-L", os.fspath(self.core)]
+        worker = foreign.worker_files()
+        _compile(worker)
+        path = os.pathsep.join(map(os.fspath, (worker, self.wheels)))
+        command = (
+            os.fspath(self.tree / "tools" / "usr" / "bin" / "qemu-aarch64"),
+            *options,
+            *(os.fspath(guest), "-P", "-m", "edgeship.runtimes.worker", "--runtime", runtime),
+        )
+        return registry.Launch(command, {**QUIET, "LD_LIBRARY_PATH": os.fspath(self._libraries()), "PYTHONPATH": path})
+
+    def counting(self, runtime: str, out: Path) -> registry.Launch:
+        """A worker whose instructions are counted, at each mark a line in `out`."""
+        plain = self.launch(runtime)
+        plugin = f"{self.plugin},out={out}"
+        return replace(plain, command=(plain.command[0], "-plugin", plugin, *plain.command[1:]))
+
+    def install(self) -> Path:
+        """Download, unpack, compile; what is there already is kept, so that an interrupted installation goes on."""
+        if self.cpu in UNFIT:
+            raise InputError(
+                f'device {self.device.name}: cpu = "{self.cpu}" is no core but all that QEMU can emulate, and QEMU 7.2 '
+                "computes int8 wrongly on it; name a core, as cortex-a76"
+            )
+        pinned(self.requirements, self.device.name)
+        whole(self.tree, self._unpack)
+        whole(self.wheels, self._download)
+        whole(self.plugin.parent, self._build)
+        return whole(self.core, self._root)
+
+    def _libraries(self) -> Path:
+        return next((self.tree / "tools" / "usr" / "lib").glob("*-linux-gnu"))
+
+    def _unpack(self, draft: Path) -> None:
+        packages = Packages()
+        packages.unpack(TOOLS, draft / "tools")
+        programs = draft / "tools" / "usr" / "bin"
+        for program in programs.iterdir():  # 31 other machines
+            if program.name != "qemu-aarch64":
+                program.unlink()
+        packages.unpack([f"{name}:arm64" for name in GUEST], draft / "guest")
+        for name in ("doc", "man", "locale"):
+            shutil.rmtree(draft / "guest" / "usr" / "share" / name, ignore_errors=True)
+        _compile(draft / "guest" / "usr" / "lib" / "python3.11")
+
+    def _download(self, draft: Path) -> None:
+        command = pip("--no-deps", "--only-binary", ":all:", "--target", os.fspath(draft))
+        version = ".".join(map(str, PYTHON))
+        if Path(command[0]).name == "uv":
+            where = ["--python-version", version, "--python-platform", f"aarch64-manylinux_2_{PLATFORMS[0]}"]
+        else:
+            where = ["--python-version", version, "--implementation", "cp"]
+            where += [part for glibc in PLATFORMS for part in ("--platform", f"manylinux_2_{glibc}_aarch64")]
+            where += ["--platform", "manylinux2014_aarch64"]
+        run([*command, *where, *self.requirements], f"installing {', '.join(self.requirements)} for aarch64")
+        _compile(draft)
+
+    def _build(self, draft: Path) -> None:
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if compiler is None:
+            raise MissingDependencyError(
+                "counting instructions needs a C compiler, and neither cc nor gcc is on the path"
+            )
+        target = os.fspath(draft / "libcount.so")
+        run(
+            [compiler, "-O2", "-shared", "-fPIC", "-o", target, os.fspath(SOURCE)],
+            "compiling the counter of instructions",
+        )
+
+    def _root(self, draft: Path) -> None:
+        for item in (self.tree / "guest").iterdir():
+            (draft / item.name).symlink_to(item)
+        (draft / "proc").mkdir()
+        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo())
+
+    def _cpuinfo(self) -> str:
+        """As Linux on that core writes it, one block per CPU of this machine.
+
+        QEMU 7.2 would show the guest this machine's own, on which the runtimes' detection of cores crashes.
+        """
+        known: Mapping[str, Any] = self.device.launch.get("identity", {})
+        block = (
+            "processor\t: {number}\nBogoMIPS\t: 100.00\n"
+            f"Features\t: {known.get('features', 'fp asimd')}\n"
+            "CPU implementer\t: 0x41\nCPU architecture: 8\n"
+            f"CPU variant\t: {known.get('variant', '0x0')}\nCPU part\t: {known.get('part', '0xd03')}\n"
+            f"CPU revision\t: {known.get('revision', '3')}\n"
+        )
+        return "\n".join(block.format(number=number) for number in range(os.cpu_count() or 1))
+
+
+def _compile(folder: Path) -> None:
+    """Byte-code of this Python, which the guest's understands: compiling under emulation costs seconds at each start."""
+    if next(folder.rglob("__pycache__"), None):
+        return
+    if python311() == sys.executable:
+        with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+            compileall.compile_dir(folder, quiet=2, force=False)
+    else:
+        subprocess.run([python311(), "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False)
