@@ -20,6 +20,7 @@ from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
+from edgeship.runtimes.browser import options
 from edgeship.runtimes.pool import Pool
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
@@ -111,7 +112,7 @@ class Bench:
         """
         metrics, details = self.size(subject)
         taken: list[Metric] = []
-        if reason := runtime.unavailable():
+        if reason := _misplaced(runtime, device) or runtime.unavailable():
             names = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
             taken += [Metric(name, None, "", reason=f"{NOT_RUN}{reason}") for name in names]
         else:
@@ -163,7 +164,7 @@ class Bench:
         what = f"{subject.artifact.id} on {runtime.name}: accuracy and parity"
         try:
             details = self.cached(
-                what, "quality", key, lambda: _evaluate(subject, runtime, reference, self.settings.metric)
+                what, "quality", key, lambda: _evaluate(subject, runtime, device, reference, self.settings.metric)
             )
         except InputError:
             raise
@@ -218,10 +219,26 @@ def missing(units: Mapping[str, str], reason: str) -> list[Metric]:
     return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
 
 
-def _evaluate(subject: Subject, runtime: Runtime, reference: Reference, metric: str | None) -> dict[str, Any]:
+def _misplaced(runtime: Runtime, device: Device) -> str:
+    """Why a device does not have a runtime, or an empty text."""
+    return f"{device.name} is a browser, and {runtime.name} does not run in one" * (
+        device.how == "browser" and not runtime.in_browser
+    )
+
+
+def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | None, *, timed: bool = True) -> Session:
+    """An artifact in a fresh process, as the device has it; where nothing is timed a browser need not be slowed down."""
+    wanted = options.of_profile(device.launch, f"device {device.name}, [launch]") if device.how == "browser" else {}
+    kept = {key: value for key, value in wanted.items() if timed or key != "throttle"}
+    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept)
+
+
+def _evaluate(
+    subject: Subject, runtime: Runtime, device: Device, reference: Reference, metric: str | None
+) -> dict[str, Any]:
     """Run the evaluation data through an artifact and compare with the server model and the labels."""
     start = time.perf_counter()
-    with open_session(runtime.name, subject.artifact.path, threads=os.cpu_count()) as session:
+    with _open(subject, runtime, device, os.cpu_count(), timed=False) as session:
         outputs = session.evaluate(reference.batches(), batch_size(reference.inputs))
     seconds = time.perf_counter() - start
     details: dict[str, Any] = {"parity": parity.compare(reference.outputs, outputs), "evaluation_seconds": seconds}
@@ -278,7 +295,7 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> d
     """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process."""
     busy = _wait_for_quiet()
     wanted = latency.profile(profile)
-    with open_session(runtime.name, subject.artifact.path, threads=device.threads) as session:
+    with _open(subject, runtime, device, device.threads) as session:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
             memory = session.memory()
@@ -297,6 +314,7 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> d
         "histogram": latency.histogram(taken["samples_ms"]),
         "threads": device.threads,
         "profile": profile,
+        "runs_on": dict(session.engine),
     }
     described |= {key: value for key, value in taken.items() if key != "samples_ms"}
     return {"metrics": figures, "latency": described, "memory": memory}
@@ -309,8 +327,8 @@ def _compare(subject: Subject, base: Subject, runtime: Runtime, device: Device, 
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     with (
-        open_session(runtime.name, subject.artifact.path, threads=device.threads) as a,
-        open_session(runtime.name, base.artifact.path, threads=device.threads) as b,
+        _open(subject, runtime, device, device.threads) as a,
+        _open(base, runtime, device, device.threads) as b,
     ):
         end = time.monotonic() + latency.profile(profile).seconds / 2
         while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:

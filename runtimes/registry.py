@@ -34,6 +34,7 @@ class Runtime:
     find_launch: Callable[[], Launch]
     find_reason: Callable[[], str]
     prepare: Callable[[], Path] | None = None
+    in_browser: bool = False
 
     def version(self) -> str | None:
         """Its installed version, found without importing or starting it."""
@@ -114,6 +115,7 @@ def _page(name: str, artifact_format: str, title: str, engine: str, backend: str
         lambda: Launch(command, LEAN),
         browser.unavailable,
         browser.install,
+        in_browser=True,
     )
 
 
@@ -153,11 +155,27 @@ RUNTIMES: dict[str, Runtime] = {
 }
 
 
+def _on_device(name: str, artifact_format: str, title: str, device: str) -> Runtime:
+    """A runtime that only a device has: the device says how it is started."""
+    reason, install = f"it belongs to a device ({device})", f"run it with: --device {device}"
+    return Runtime(name, (artifact_format,), title, install, lambda: None, lambda: Launch(()), lambda: reason)
+
+
+ON_DEVICES = {
+    runtime.name: runtime
+    for runtime in (
+        _on_device("tflite-micro", "tflite", "TensorFlow Lite Micro", "cortex-m"),
+        _on_device("vela", "tflite", "Arm Vela, a compiler", "ethos-u55-128"),
+    )
+}
+
+
 def find(name: str) -> Runtime:
     """The runtime of that name. Raises InputError for an unknown one, listing the known."""
-    if name not in RUNTIMES:
-        raise errors.unknown("runtime", name, RUNTIMES)
-    return RUNTIMES[name]
+    known = {**RUNTIMES, **ON_DEVICES}
+    if name not in known:
+        raise errors.unknown("runtime", name, known)
+    return known[name]
 
 
 def for_format(artifact_format: str) -> tuple[Runtime, ...]:

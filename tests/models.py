@@ -92,6 +92,7 @@ def _variants(model: Any, root: Path) -> None:
 
     _int8(root / "cnn", root / "cnn-int8.tflite", IMAGE, "int8")
     _int8(root / "cnn", root / "cnn-int8-float-io.tflite", IMAGE, "float32")
+    _int8(root / "cnn-one", root / "cnn-one-int8.tflite", IMAGE, "float32")
     static = [tf.TensorSpec((2, *IMAGE), tf.float32, name="image")]
     model.export(root / "cnn-static", input_signature=static, verbose=False)
     _tflite(root / "cnn-static", root / "cnn-static.tflite")

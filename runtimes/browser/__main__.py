@@ -23,6 +23,7 @@ class BrowserWorker:
     def __init__(self, engine: str, backend: str) -> None:
         self._engine, self._backend = engine, backend
         self._page: Page | None = None
+        self._together: int | None = None
         self.requests = {
             "load": self._load,
             "run": self._run,
@@ -48,8 +49,9 @@ class BrowserWorker:
             [*(WEBGPU if self._backend == "webgpu" else ()), *options.get("arguments", ())], _screen(options)
         )
         if threads > 1:
-            # TF.js starts half as many threads as the page sees cores.
-            page.devtools.send("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": 2 * threads})
+            # TF.js starts half as many threads as the page sees cores, the others as many.
+            cores = threads * (2 if self._engine == "tfjs" else 1)
+            page.devtools.send("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": cores})
         wanted = {"engine": self._engine, "backend": self._backend, "threads": threads}
         started, _ = page.call("start", **wanted)
         self._memory = RendererMemory(page.system, page.devtools)
@@ -86,20 +88,21 @@ class BrowserWorker:
         return {}, self._loop(feeds, header["seconds"], 1)[1]
 
     def _loop(self, feeds: wire.Arrays, seconds: float, queries: int) -> Answer:
-        fill = BATCH_MS if self._throttle.acting else 0
-        return self.page.call("loop", feeds, seconds=seconds, queries=queries, fill_ms=fill)
+        """Throttled samples are batches of queries, all of the same size."""
+        fill = {"fill_ms": BATCH_MS if self._throttle.acting else 0, "together": self._together}
+        told, arrays = self.page.call("loop", feeds, seconds=seconds, queries=queries, **fill)
+        self._together = told["together"]
+        return told, arrays
 
     def _prove(self, feeds: wire.Arrays, seconds: float) -> dict[str, Any]:
         """How much slower the model itself became, throttled against not. Raises ProcessError where it did not."""
-        short = min(0.5, seconds / 5)
+        short = min(0.3, seconds / 10)
         self._throttle.set(1)
         self.page.call("warm", feeds, seconds=seconds)
-        free = median(self._loop(feeds, short, 3)[1]["samples_ms"])
-        self._throttle.set(self._throttle.rate)
-        ratio = float(median(self._loop(feeds, short, 3)[1]["samples_ms"]) / free)
-        if not self._throttle.holds(ratio):
-            raise self._throttle.refusal(ratio, "the model")
-        return {"throttle": {"asked": self._throttle.rate, "model": ratio}}
+        measured = self._throttle.proven(
+            lambda: float(median(self._loop(feeds, short, 3)[1]["samples_ms"])), "the model"
+        )
+        return {"throttle": {"asked": self._throttle.rate, "model": measured}}
 
     def _refuse_software(self) -> None:
         if self._software:

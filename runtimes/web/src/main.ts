@@ -62,10 +62,10 @@ const handlers: Record<string, Handler> = {
     await warmUp(() => loaded().infer(feeds), seconds as number);
     return [{}];
   },
-  /** `fill_ms`: a sample is as many queries as fill that time, where they are shorter. */
-  async loop({seconds, queries, fill_ms}, feeds) {
+  /** A sample is the mean of `together` queries; where that is null, of as many as fill `fill_ms`. */
+  async loop({seconds, queries, fill_ms, together: known}, feeds) {
     const once = (): Promise<Tensors> => loaded().infer(feeds);
-    const together = fill_ms ? await filling(once, fill_ms as number) : 1;
+    const together = (known as number | null) ?? (fill_ms ? await filling(once, fill_ms as number) : 1);
     const samples = await loop(once, seconds as number, queries as number, together);
     return [{together}, {samples_ms: {dtype: '<f8', shape: [samples.length], data: Float64Array.from(samples)}}];
   },

@@ -35,10 +35,10 @@ export async function warmUp(run: () => Promise<unknown>, seconds: number): Prom
   await loop(run, Math.min(WARM_UP.seconds, seconds / 5), WARM_UP.queries);
 }
 
-/** How many queries make up `ms` milliseconds, at the pace of a short run. */
+/** How many queries make up `ms` milliseconds, at the median pace of as long a run. */
 export async function filling(run: () => Promise<unknown>, ms: number): Promise<number> {
-  const taken = await loop(run, ms / 1000, 3);
-  return Math.max(1, Math.ceil(ms / (taken.reduce((a, b) => a + b) / taken.length)));
+  const taken = (await loop(run, ms / 1000, 3)).sort((a, b) => a - b);
+  return Math.max(1, Math.ceil(ms / taken[taken.length >> 1]));
 }
 
 /** Milliseconds of a fixed piece of work on the main thread: what a slowed-down processor is recognized by. */

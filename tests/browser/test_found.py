@@ -1,0 +1,96 @@
+"""What is missing is said with what to do about it; the server gives its own files only."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+
+from edgeship.cli.runtimes import runtimes
+from edgeship.errors import MissingDependencyError
+from edgeship.runtimes.browser import found
+from edgeship.runtimes.browser.server import Server
+
+
+@pytest.fixture
+def nothing(monkeypatch, tmp_path):
+    """A machine without Chromium."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    monkeypatch.delenv("EDGESHIP_CHROMIUM", raising=False)
+    found.browser_version.cache_clear()
+    yield
+    found.browser_version.cache_clear()
+
+
+@pytest.fixture
+def built(monkeypatch, tmp_path):
+    """A page that has been built from the sources as they are."""
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    (tmp_path / "built.json").write_text(json.dumps({"sources": found._sources()}))
+    monkeypatch.setattr(found, "PAGE", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("nothing", "built")
+def test_a_machine_without_chromium_lists_the_rest_and_says_what_is_missing():
+    told = json.loads(CliRunner().invoke(runtimes, ["--json", "-"]).stdout)
+    rows = {row["name"]: row for row in told["runtimes"]}
+    assert rows["litert"]["available"]
+    for name in ("tfjs-web", "tfjs-webgl", "tfjs-webgpu", "tfjs-cpu", "litert-web", "ort-web"):
+        assert not rows[name]["available"]
+        assert "Chromium is not installed" in rows[name]["reason"]
+        assert rows[name]["install"] == f"see: edgeship runtimes install {name}"
+        assert rows[name]["version"] is None
+
+
+@pytest.mark.usefixtures("nothing", "built")
+def test_installing_says_how_to_get_chromium(monkeypatch):
+    monkeypatch.setattr(found, "find_spec", lambda _: object())
+    with pytest.raises(MissingDependencyError, match="apt-get install chromium"):
+        found.install()
+
+
+@pytest.mark.usefixtures("nothing")
+def test_a_page_of_other_sources_is_not_used(built):
+    (built / "built.json").write_text(json.dumps({"sources": "0" * 64}))
+    assert "its page was built from other sources" in found.unavailable()
+    with pytest.raises(MissingDependencyError, match="building the runner page needs Node"):
+        found.install()
+
+
+@pytest.fixture
+def server(tmp_path):
+    for name in ("page/index.html", "page/engine.wasm", "model/model.json", "model/shard.bin", "secret"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    server = Server(tmp_path / "page")
+    yield server
+    server.close()
+
+
+def test_the_server_isolates_the_page_and_gives_types(server):
+    for name, kind in {"": "text/html", "engine.wasm": "application/wasm"}.items():
+        with urllib.request.urlopen(f"{server.url}/{name}") as response:
+            assert response.headers["Content-Type"] == kind
+            assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+
+
+def test_the_server_gives_a_model_with_its_shards_and_nothing_else(server, tmp_path):
+    address = server.open_model(tmp_path / "model")
+    assert urllib.request.urlopen(address).read() == b"model/model.json"
+    assert urllib.request.urlopen(f"{server.url}/model/shard.bin").read() == b"model/shard.bin"
+    for path in (
+        "../secret",
+        "%2e%2e/secret",
+        "model/../secret",
+        "model/%2e%2e/secret",
+        f"/{tmp_path}/secret",
+        "absent",
+    ):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{server.url}/{path}")
