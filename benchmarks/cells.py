@@ -13,7 +13,10 @@ STATES = ("exact", "steps", "close", "differs", "estimated", *NOT_COMPARED)
 
 def none(state: str, reason: str) -> dict[str, Any]:
     """The cell of an artifact that was not run."""
-    return {"state": state, "text": {"refused": "-", "absent": "not installed"}.get(state, "fails"), "reason": reason}
+    text = {"refused": "-", "absent": "not installed"}.get(state, "fails")
+    if reason.startswith("does not fit"):
+        text = "does not fit"
+    return {"state": state, "text": text, "reason": reason}
 
 
 def of(details: Json) -> dict[str, Any]:
@@ -25,7 +28,24 @@ def of(details: Json) -> dict[str, Any]:
     return cell
 
 
+def _estimated(found: Json) -> dict[str, Any]:
+    if "reason" in found:
+        return none("failed", found["reason"])
+    if not found["npu_ops"]:
+        return {"state": "estimated", "text": "0 % on NPU", "reason": "its operators stay on the CPU"}
+    text = f"{found['npu_op_share']:.0%} on NPU, {_count(found['cycles'])} cycles"
+    return {"state": "estimated", "text": text, "reason": "", "compiler": dict(found)}
+
+
+def _count(number: float) -> str:
+    return next(
+        (f"{number / scale:.3g} {unit}" for unit, scale in (("M", 1e6), ("k", 1e3)) if number >= scale), str(number)
+    )
+
+
 def _compared(details: Json) -> dict[str, Any]:
+    if "compiler" in details:
+        return _estimated(details["compiler"])
     found = details.get("likeness")
     if found is None:
         return none("failed", "nothing was compared")
@@ -33,6 +53,8 @@ def _compared(details: Json) -> dict[str, Any]:
         return none("failed", found["reason"]) | ({"why": found["why"]} if found.get("why") else {})
     samples = details["samples"]
     state, text = _words(found)
+    if arena := (details.get("engine") or {}).get("arena_total_bytes"):
+        text += f", arena {arena / 1024:.1f} KiB"
     if samples["n"] < samples["of"]:
         text += f" ({samples['n']:,} of {samples['of']:,})"
     return {"state": state, "text": text, "reason": found["reason"], "samples": samples["n"], "of": samples["of"]}

@@ -21,6 +21,7 @@ from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices import station
+from edgeship.runtimes.devices.compiler import Compiler
 from edgeship.runtimes.devices.station import Counting, Station
 from edgeship.runtimes.pool import Pool
 from edgeship.runtimes.session import Session, open_session
@@ -31,6 +32,14 @@ PROBE, PROBE_SECONDS = 32, 0.5
 BATCH_SECONDS = 5.0  # a slow device answers at least this often, so that a hung one is noticed
 
 INSTRUCTIONS = {"instructions": "instructions", "instructions_ratio": "x"}
+ESTIMATES = {
+    "npu_op_share": "share",
+    "cycles": "cycles",
+    "sram_bytes": "bytes",
+    "flash_bytes": "bytes",
+    "inferences_per_second": "1/s",
+}
+NOT_ON_NPU = "no operator can run on the NPU: it computes in integers, and this artifact's operators are float"
 WAYS = ("environment", "qemu", "vela", "ssh", "adb")
 Told = tuple[list[Metric], dict[str, Any]]
 
@@ -117,7 +126,7 @@ def _quality(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
     except InputError:
         raise
     except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
-        return run.missing(units, str(error)), {"likeness": {"reason": reasons.short(str(error))}}
+        return run.missing(units, str(error)), {"likeness": {"reason": reasons.limited(str(error), device)}}
     if failure := details.get("failure"):
         return run.missing(units, failure["reason"]), {"likeness": failure}
     return run.quality_metrics(details), details
@@ -135,7 +144,12 @@ def _recorded(
     except EdgeshipError as error:
         if isinstance(error, ProcessError) and error.died:
             raise
-        return {"failure": {"reason": reasons.short(str(error)), "why": reasons.explain(str(error), place.device)}}
+        return {
+            "failure": {
+                "reason": reasons.limited(str(error), place.device),
+                "why": reasons.explain(str(error), place.device),
+            }
+        }
 
 
 def _evaluate(
@@ -257,7 +271,45 @@ def _counted(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
     return counted
 
 
+def _compiled(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """What the compiler of an NPU estimates: nothing of it was run."""
+    assert isinstance(place, Compiler)
+    key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
+    what = f"{subject.artifact.id} for {place.device.name}: compiled"
+    try:
+        found = bench.cached(what, "compiler", key, lambda: place.estimate(subject.artifact.path))
+    except EdgeshipError as error:
+        reason = reasons.short(str(error))
+        return run.missing(ESTIMATES, reason), {"compiler": {"reason": reason}}
+    found["npu_op_share"] = found["npu_ops"] / max(found["npu_ops"] + found["cpu_ops"], 1)
+    metrics = []
+    for name, unit in ESTIMATES.items():
+        value = found[name] if name == "npu_op_share" or found["npu_ops"] else None
+        metrics.append(Metric(name, value, unit, reason="" if value is not None else NOT_ON_NPU))
+    return metrics, {"compiler": found}
+
+
+def _memory(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Peak resident memory of a fresh worker, through loading and one inference."""
+    key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name)}
+
+    def make() -> dict[str, Any]:
+        launch, path = place.launch(runtime.name), subject.artifact.path
+        with open_session(runtime.name, path, launch=launch, threads=place.device.threads, timeout=TIMEOUT) as session:
+            assert session.first_ms >= 0  # asking for it runs the model once
+            return session.memory()
+
+    try:
+        found = bench.cached(f"{subject.artifact.id} on {place.device.name}: memory", "memory", key, make)
+    except EdgeshipError as error:
+        reason = reasons.limited(str(error), place.device)
+        return [Metric("peak_memory_bytes", None, "bytes", reason=reason)], {}
+    return [Metric("peak_memory_bytes", found["peak_bytes"], "bytes")], {"memory": found}
+
+
 FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {
     "quality": _quality,
+    "memory": _memory,
     "instructions": _instructions,
+    "compiler": _compiled,
 }

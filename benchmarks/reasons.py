@@ -12,6 +12,9 @@ _OPSET = re.compile(
     r"opset (\d+) is under development|Unsupported model IR version: (\d+), max supported IR version: (\d+)"
 )
 _LAST = re.compile(r"official support for domain ai\.onnx is till opset (\d+)")
+_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|[Cc]annot allocate|[Mm]map of|Unable to allocate|SIG(ABRT|SEGV|KILL)|allocat"
+)
 LONGEST = 400
 
 
@@ -19,6 +22,14 @@ def short(message: str) -> str:
     """A message on one line, without the name of the log file that will be gone when it is read again."""
     text = re.sub(r"\s*\(?(?:its )?log:? ?\(?/[^)\s]*\)?", "", message)
     return " ".join(text.split())[:LONGEST]
+
+
+def limited(message: str, device: Device) -> str:
+    """A message on one line; on a device with little memory, running out of it is said first."""
+    memory = device.launch.get("memory") if device.how == "direct" else None
+    if memory and _MEMORY.search(message):
+        return f"does not fit into {memory}: {short(message)}"
+    return short(message)
 
 
 def explain(message: str, device: Device) -> str:

@@ -13,6 +13,7 @@ from edgeship.runtimes.devices.station import Station
 WAYS: dict[str, str] = {
     "direct": "direct:Direct",
     "environment": "environment:Environment",
+    "vela": "compiler:Compiler",
     "qemu": "emulator:Emulator",
 }
 

@@ -34,6 +34,7 @@ FILES = (
     "runtimes/worker/latency.py",
     "runtimes/worker/loadgen.py",
     "runtimes/worker/memory.py",
+    "runtimes/worker/micro.py",
     "runtimes/worker/model.py",
     "runtimes/worker/ort.py",
     "runtimes/worker/serving.py",

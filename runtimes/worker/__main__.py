@@ -29,6 +29,12 @@ def _tflite_runtime() -> Backend:
     return TFLiteBackend("tflite_runtime", "tflite-runtime")
 
 
+def _tflite_micro() -> Backend:
+    from edgeship.runtimes.worker.micro import TFLiteMicroBackend
+
+    return TFLiteMicroBackend()
+
+
 def _onnxruntime() -> Backend:
     from edgeship.runtimes.worker.ort import OnnxRuntimeBackend
 
@@ -45,6 +51,7 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
     "keras": _keras,
     "litert": _litert,
     "onnxruntime": _onnxruntime,
+    "tflite-micro": _tflite_micro,
     "tflite-runtime": _tflite_runtime,
 }
 

@@ -12,11 +12,11 @@ from edgeship.errors import InputError, unknown
 from edgeship.types import Kind
 
 FOLDER = Path(__file__).parent / "benchmarks" / "devices"
-FIGURES = ("quality", "speed", "instructions", "compiler")
+FIGURES = ("quality", "speed", "memory", "instructions", "compiler")
 KEYS = ("title", "kind", "runtimes", "threads", "figures", "seconds", "launch")
 # What a way of starting a worker must be told, and what it may be told.
 LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "direct": (frozenset(), frozenset({"memory"})),
+    "direct": (frozenset(), frozenset({"memory", "cores"})),
     "environment": (frozenset({"requirements"}), frozenset()),
     "qemu": (frozenset({"cpu", "requirements"}), frozenset({"identity"})),
     "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
@@ -31,7 +31,7 @@ OPEN = ("browser",)
 class Device:
     """A profile. `runtimes` are those it has (empty: the usual one of each format), `threads` those of a latency run.
 
-    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), instructions (executed per
+    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), memory (its peak alone), instructions (executed per
     inference), compiler (what an NPU's compiler estimates). `seconds` bounds the time that one artifact's evaluation
     takes: where all samples would take longer, a stratified subset of them is run; None is no bound. `launch` says how a
     worker is started: its key `how` names the way (`direct`: a process on this machine), the others belong to that way.
