@@ -25,19 +25,21 @@ NATIVE, CARRIED = "native", "carried"
 
 @dataclass(frozen=True)
 class Plank:
-    """One layer of the bridge: its name in the flat tf_keras model, the Keras 3 layer, the tf_keras one, and how it came."""
+    """One layer of the bridge: its name in the flat tf_keras model, the Keras 3 layer, the tf_keras one, and how it came.
+
+    `weights` are a native layer's variables with those that stand for them: wrappers of TFMOT put tensors in their places.
+    """
 
     name: str
     source: Any
     layer: Any
     how: str
     why: str = ""
+    weights: tuple[tuple[Any, Any], ...] = ()
 
     def pairs(self) -> list[tuple[Any, Any]]:
         """Its Keras 3 variables with the tf_keras ones that hold the same weights."""
-        if self.how == CARRIED:
-            return list(zip(variables_of(self.source), self.layer.lent, strict=True))
-        return list(zip(_own(self.source), _own(self.layer), strict=True))
+        return list(self.weights) if self.how == NATIVE else pairs_of(self.source, self.layer)
 
 
 # Wraps a tf_keras layer on its way into the graph (a pruning wrapper, say); it may return it as it is.
@@ -53,19 +55,12 @@ class Bridge:
     planks: tuple[Plank, ...]
     tensors: Mapping[int, Any]  # id of a symbolic tensor of the Keras 3 graph -> that of the tf_keras graph
 
-    def forth(self) -> None:
-        """Copy all weights from the Keras 3 model to the tf_keras one."""
-        for plank in self.planks:
-            for variable, weight in plank.pairs():
-                _assign(weight, variable)
-            _finalize(plank.layer)
-
     def back(self) -> None:
         """Copy all weights from the tf_keras model to the Keras 3 one."""
         for plank in self.planks:
             for variable, weight in plank.pairs():
                 _assign(variable, weight)
-            _finalize(plank.source)
+            finalize(plank.source)
 
     @property
     def carried(self) -> dict[str, str]:
@@ -87,7 +82,7 @@ def bridge(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> B
     inputs = [_input(tensor) for tensor in graph.inputs]
     builder = _Builder(wrap, frozenset(carry))
     mapped = walk(graph, inputs, builder.call)
-    built = Bridge(
+    return Bridge(
         model,
         tf_keras.Model(
             structured(graph._inputs_struct, dict(zip(map(id, graph.inputs), inputs, strict=True))),
@@ -97,8 +92,6 @@ def bridge(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> B
         tuple(builder.planks.values()),
         mapped,
     )
-    built.forth()
-    return built
 
 
 class _Builder:
@@ -137,7 +130,7 @@ class _Builder:
                 layer = native(operation, name)
                 layer(*visit.args[:1], **named(layer, visit.args), **visit.kwargs)  # builds it
                 if _shapes(_own(operation)) == _shapes(_own(layer)):
-                    return Plank(name, operation, layer, NATIVE)
+                    return _filled(Plank(name, operation, layer, NATIVE, weights=tuple(pairs_of(operation, layer))))
                 why = f"tf_keras's {type(operation).__name__} has other weights"
             except (NoEqualError, TypeError, ValueError) as error:
                 why = str(error)
@@ -149,6 +142,21 @@ class _Builder:
             number, found = number + 1, f"{name}_{number}"
         self._names.add(found)
         return found
+
+
+def _filled(plank: Plank) -> Plank:
+    """The plank with the weights copied: some wrappers look at them as soon as they are put around a layer."""
+    for variable, weight in plank.pairs():
+        _assign(weight, variable)
+    finalize(plank.layer)
+    return plank
+
+
+def pairs_of(source: Any, layer: Any) -> list[tuple[Any, Any]]:
+    """The variables of a Keras 3 layer with those of a tf_keras layer that stands for it."""
+    if isinstance(layer, Carried):
+        return list(zip(variables_of(source), layer.lent, strict=True))
+    return list(zip(_own(source), _own(layer), strict=True))
 
 
 def _input(tensor: Any) -> Any:
@@ -179,7 +187,7 @@ def _assign(target: Any, source: Any) -> None:
     target.assign(np.asarray(source).astype(getattr(dtype, "as_numpy_dtype", dtype)))
 
 
-def _finalize(layer: Any) -> None:
+def finalize(layer: Any) -> None:
     """A Normalization layer computes with values derived from its weights."""
     if hasattr(layer, "finalize_state") and layer.built:
         layer.finalize_state()

@@ -37,24 +37,34 @@ class Proof:
         return self.share <= self.tolerance
 
 
-def proven(model: Any, wrap: Wrap | None = None, feeds: Sequence[Array] | None = None) -> tuple[Bridge, Proof]:
-    """Bridge the model and prove it on `feeds` (one array per input in the graph's order), random ones by default.
+def proven(model: Any, wrap: Wrap | None = None, *, exact: bool = True) -> tuple[Bridge, Proof]:
+    """Bridge the model and prove it on random inputs, before anything is done to it.
 
-    Raises BridgeError naming the layer that cannot be rebuilt so that the outputs agree.
+    `wrap` puts wrappers around layers once the layers themselves are proven; unless they are `exact`, what they compute
+    may differ. Raises BridgeError naming the layers that cannot be rebuilt so that the outputs agree.
     """
     carry: list[str] = []
+    feeds = random_feeds(model) if functional(model) else []
     for _ in range(ATTEMPTS):
-        built = bridge(model, wrap, carry)
-        given = list(feeds) if feeds is not None else random_feeds(model)
-        proof = compare(built, given)
+        built = bridge(model, None, carry)
+        proof = compare(built, feeds)
         if proof.holds:
-            return built, proof
-        culprits = [plank.name for plank in differing(built, given) if plank.name not in carry]
+            return (built, proof) if wrap is None else _wrapped(model, wrap, carry, proof, feeds if exact else None)
+        culprits = [plank.name for plank in differing(built, feeds) if plank.name not in carry]
         if not culprits:
             break
         carry += culprits
-    named = f"; these differ in tf_keras: {', '.join(carry)}" if carry else ""
-    raise BridgeError(f"the rebuilt model differs by {proof.share:.2g} of the output's range{named}")
+    told = f"; these differ in tf_keras: {', '.join(carry)}" if carry else ""
+    raise BridgeError(f"the rebuilt model differs by {proof.share:.2g} of the output's range{told}")
+
+
+def _wrapped(
+    model: Any, wrap: Wrap, carry: Sequence[str], proof: Proof, feeds: Sequence[Array] | None
+) -> tuple[Bridge, Proof]:
+    built = bridge(model, wrap, carry)
+    if feeds is not None and not (proof := compare(built, feeds)).holds:
+        raise BridgeError(f"with TFMOT's wrappers the rebuilt model differs by {proof.share:.2g} of the output's range")
+    return built, proof
 
 
 def compare(built: Bridge, feeds: Sequence[Array]) -> Proof:

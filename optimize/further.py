@@ -17,8 +17,9 @@ import numpy as np
 
 from edgeship import digest, server_model
 from edgeship.errors import CheckError, InputError
-from edgeship.optimize import finetune, losses, prune, samples
+from edgeship.optimize import cluster, finetune, losses, preserve, prune, qat, samples
 from edgeship.optimize.bridge_proof import TOLERANCE, difference
+from edgeship.optimize.selection import chosen
 from edgeship.optimize.subject import Subject, subject
 from edgeship.server_model import ServerModel
 from edgeship.training_recipes import Recipes, Training
@@ -102,10 +103,7 @@ def _applied(
 ) -> dict[str, Any]:
     """Do what was asked, one after the other, save the model and check the file."""
     before = _scores(server, task)
-    done: dict[str, Any] = {}
-    if asked.prune:
-        task.tell(event="stage", text="pruning")
-        done["prune"] = prune.prune(work, asked.prune, task)
+    done = _trained(work, asked, task)
     partial = out.with_name(f".{out.stem}.partial.keras")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -114,6 +112,29 @@ def _applied(
     finally:
         partial.unlink(missing_ok=True)
     return {"steps": done, "before": before, **checked, "file": {"path": out.name, "digest": digest.of_path(out)}}
+
+
+def _trained(work: Subject, asked: Recipes, task: finetune.Task) -> dict[str, Any]:
+    """The steps in their order, each keeping what those before it made; what the receipt says of each."""
+    done: dict[str, Any] = {}
+    kept: dict[int, preserve.Pattern] = {}
+
+    def keep(step: str, *, shared: bool) -> None:
+        by_name = {item.name: item.variable for item in chosen(work.model, (), "pruned")}
+        kept.update(preserve.patterns([by_name[name] for name in done[step]["tensors"]], shared=shared))
+
+    if asked.prune:
+        task.tell(event="stage", text="pruning")
+        done["prune"] = prune.prune(work, asked.prune, task)
+        keep("prune", shared=False)
+    if asked.cluster:
+        task.tell(event="stage", text="clustering")
+        done["cluster"] = cluster.cluster(work, asked.cluster, task, kept)
+        keep("cluster", shared=True)
+    if asked.qat:
+        task.tell(event="stage", text="quantization-aware training")
+        done["qat"] = qat.train(work, asked.qat, task, kept)
+    return done
 
 
 def _saved(
@@ -135,8 +156,12 @@ def _saved(
     if not proof.holds:
         raise CheckError(f"the saved model answers otherwise than the one in memory ({proof.share:.2g} of the range)")
     model = again.adapter.model
-    tensors = prune.check(model, asked.prune, done["prune"]["tensors"]) if asked.prune else []
-    return {"after": _scores(again, task), **({"sparsity": tensors} if asked.prune else {})}
+    held: dict[str, Any] = {}
+    if asked.prune:
+        held["sparsity"] = prune.check(model, asked.prune, done["prune"]["tensors"])
+    if asked.cluster:
+        held["clusters"] = cluster.check(model, asked.cluster, done["cluster"]["tensors"])
+    return {"after": _scores(again, task), **held}
 
 
 def _answers(work: Subject, used: samples.Samples, rows: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from edgeship.errors import CANNOT_WRITE, EdgeshipError
 COMMANDS = (
     "train",
     "init",
+    "optimize",
     "convert",
     "benchmark",
     "gate",

@@ -47,6 +47,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
     \b
     Examples:
       edgeship optimize server.keras --out pruned.keras --prune 0.7 --data train.npz
+      edgeship optimize server.keras --out small.keras --prune 0.7 --cluster 16 --qat
       edgeship optimize server.keras --out sparse.keras --prune 0.5 --prune-pattern 2:4 --prune-layers 'conv*'
     """
     from edgeship import fine_tuning
@@ -72,4 +73,4 @@ def _recipes(given: dict[str, Any]) -> dict[str, Any]:
         "schedule": given["prune_schedule"],
     }
     asked = {key: value for key, value in prune.items() if value is not None}
-    return {"prune": asked} if asked else {}
+    return {"prune": asked or None, "cluster": given["cluster"], "qat": given["qat"] or None}
