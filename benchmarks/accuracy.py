@@ -15,6 +15,7 @@ from edgeship.errors import CheckError, InputError
 Array = np.ndarray[Any, Any]
 FLIPS_KEPT = 200
 BINS = 15
+SURE = 0.5
 
 
 def measure(
@@ -63,8 +64,8 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
 
     Returns metric, share (whether between 0 and 1), higher_is_better, n, value and server (the figures), drop
     (positive: the artifact is worse) with its paired 95 % interval low and high and the method's name, disagreement
-    (share of samples that score differently), per_class, flips (the first 200; flips_total counts all), ece,
-    ece_server, notes. Outputs with NaN or infinity give value, drop, low, high None and the reason: they are no pass.
+    (share of samples that score differently), per_class, flips (the first 200; flips_total counts all), sure_flips,
+    ece, ece_server, notes. Outputs with NaN or infinity give value, drop, low, high None and the reason: they are no pass.
     Raises InputError where the labels do not fit, CheckError where the shapes differ.
     """
     if server.shape != artifact.shape:
@@ -77,14 +78,34 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
     both = _Pair(task, truth, server, artifact)
     result.update(_difference(both))
     if task.classes or task.name == "binary_accuracy":
-        result.update(_flips(both), per_class=per_class(both), **_calibration(both))
+        result.update(_flips(both), per_class=per_class(both), sure_flips=sure_flips(both), **_calibration(both))
     return result
 
 
 def _empty(task: TaskMetric, n: int) -> dict[str, Any]:
     told = {"metric": task.name, "share": task.share, "higher_is_better": task.higher_is_better, "n": n}
-    figures = ("value", "server", "drop", "low", "high", "disagreement", "ece", "ece_server", "flips_total")
-    return {**told, **dict.fromkeys(figures), "per_class": [], "flips": [], "notes": [], "reason": "", "method": ""}
+    figures = (
+        "value",
+        "server",
+        "drop",
+        "low",
+        "high",
+        "disagreement",
+        "ece",
+        "ece_server",
+        "flips_total",
+        "sure_flips",
+    )
+    return {
+        **told,
+        **dict.fromkeys(figures),
+        "per_class": [],
+        "flips": [],
+        "sure_flips": None,
+        "notes": [],
+        "reason": "",
+        "method": "",
+    }
 
 
 def _not_finite(whose: str, outputs: Array) -> str:
@@ -190,6 +211,25 @@ def _flips(both: _Pair) -> dict[str, Any]:
         for index in differ[:FLIPS_KEPT]
     ]  # fmt: skip
     return {"flips_total": len(differ), "flips": flips}
+
+
+def sure_flips(both: _Pair) -> dict[str, Any] | None:
+    """How many answers are others where the server model's leads by over 0.5 in probability: n, flips, share, low, high.
+
+    To turn such an answer an output has to be off by over 0.25. Noise of quantization does that next to never, another
+    model of the same accuracy (a stale one, wrong batch norm) often. None where the server model is never sure.
+    """
+    if both.task.classes:
+        best = np.partition(probabilities(both.scores[0])[0], -2, axis=-1)[..., -2:]
+        lead = best[..., 1] - best[..., 0]
+    else:
+        lead = 2 * _confidence(both.scores[0], both) - 1
+    sure = (both.truth >= 0) & (lead > SURE)
+    n, flips = int(sure.sum()), int((both.given[0] != both.given[1])[sure].sum())
+    if not n:
+        return None
+    interval = statistics.wilson(flips, n)
+    return {"n": n, "flips": flips, "share": flips / n, "low": interval.low, "high": interval.high}
 
 
 def probabilities(scores: Array) -> tuple[Array, bool]:

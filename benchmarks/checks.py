@@ -15,6 +15,7 @@ from edgeship.types import Verdict
 Json = Mapping[str, Any]
 NOT_RUN = "not run: "  # how a metric's reason begins where the runtime is not installed
 UNSTABLE = "unstable"  # how it begins where the machine was too busy
+PLAIN_STEPS = ("export", "convert", "quantize")
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,14 @@ def outputs(subject: Subject) -> Iterator[Check]:
         yield from _parity_of(subject, name, figures, parity)
 
 
-def recipe_of(manifest: Json, variant: str) -> str | None:
-    """The quantization recipe behind a variant, by the bundle's configuration or its own name; None if it has none."""
+def recipe_of(manifest: Json, artifact: Json) -> str | None:
+    """The quantization recipe behind an artifact, by the bundle's configuration or its variant's name.
+
+    None where there is none, or where a step beside conversion and quantization made another model of it (training again).
+    """
+    variant, steps = artifact["variant"], [step["name"] for step in artifact.get("steps", [])]
+    if any(name.partition(".")[0] not in PLAIN_STEPS for name in steps):
+        return None
     for item in (manifest.get("config") or {}).get("variants") or []:
         if item["name"] == variant:
             return str(item["quantize"])
@@ -167,7 +174,7 @@ def _named(check: str, output: str, outputs: Json) -> str:
 
 def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iterator[Check]:
     budget = subject.budget
-    floor = budget.sqnr_floor(recipe_of(subject.manifest, subject.artifact["variant"]))
+    floor = budget.sqnr_floor(recipe_of(subject.manifest, subject.artifact))
     if floor is not None:
         value = figures["sqnr_db"]
         verdict = Verdict.PASS if value >= floor else Verdict.FAIL
@@ -205,7 +212,7 @@ def _more(needed: int | None, n: int) -> str:
 
 
 def accuracy(subject: Subject) -> Iterator[Check]:
-    """The non-inferiority test of every labelled output, and of its classes."""
+    """The non-inferiority test of every labelled output, of its classes, and of the answers that should not move."""
     if not subject.budget.wants_accuracy:
         return
     found = subject.measurement["details"].get("accuracy")
@@ -217,6 +224,7 @@ def accuracy(subject: Subject) -> Iterator[Check]:
     for name, one in compared.items():
         yield _drop(subject, _named("accuracy", name, compared), one)
         yield from _classes(subject, _named("class_drop", name, compared), one)
+        yield from _sure(subject, _named("sure_flips", name, compared), one)
 
 
 def _drop(subject: Subject, check: str, one: Json) -> Check:
@@ -253,6 +261,16 @@ def _classes(subject: Subject, check: str, one: Json) -> Iterator[Check]:
     reason = f"{'lost too much' if lost else 'largest drop'}: {told} points (limit {limit:g}, Holm-corrected)"
     verdict = Verdict.FAIL if lost else Verdict.PASS
     yield subject.check(check, verdict, reason, (worst["drop"] * 100, limit, "points"))
+
+
+def _sure(subject: Subject, check: str, one: Json) -> Iterator[Check]:
+    """Of the answers that the server model is sure of, surely not more than the limit may be others."""
+    limit, found = subject.budget.sure_flips(recipe_of(subject.manifest, subject.artifact)), one.get("sure_flips")
+    if limit is None or not found:
+        return
+    verdict = Verdict.FAIL if found["low"] * 100 > limit else Verdict.PASS
+    reason = f"{found['flips']:,} of the {found['n']:,} answers that the server model is sure of are others"
+    yield subject.check(check, verdict, f"{reason} (limit {limit:g} %)", (found["share"] * 100, limit, "%"))
 
 
 def class_name(names: Sequence[str], number: int) -> str:

@@ -176,3 +176,24 @@ def test_outputs_that_differ_in_shape_or_name_are_errors():
         accuracy.compare(TRUTH, SERVER, SERVER[:, :3])
     with pytest.raises(CheckError, match="no output 'out'"):
         accuracy.measure({"y": TRUTH}, {"out": SERVER}, {"other": SERVER})
+
+
+def test_sure_flips_count_only_answers_that_lead_by_half():
+    server = np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9], [0.8, 0.2]])
+    found = accuracy.compare(np.zeros(4, np.int64), server, server[:, ::-1].copy())["sure_flips"]
+    assert (found["n"], found["flips"], found["share"]) == (3, 3, 1.0)
+    assert accuracy.compare(np.zeros(4, np.int64), server, server)["sure_flips"]["flips"] == 0
+    logits = np.log(server) * 1.0
+    assert accuracy.compare(np.zeros(4, np.int64), logits, logits)["sure_flips"]["n"] == 3
+
+
+def test_sure_flips_of_single_scores_and_of_padding():
+    scores = np.array([0.8, 0.74, 0.1, 0.3])
+    found = accuracy.compare(np.array([1, 1, 0, 0]), scores, 1 - scores)["sure_flips"]
+    assert (found["n"], found["flips"]) == (2, 2)
+    padded = accuracy.compare(
+        np.array([[0, -1]]), np.array([[[0.9, 0.1], [0.9, 0.1]]]), np.array([[[0.1, 0.9], [0.1, 0.9]]])
+    )
+    assert padded["sure_flips"]["n"] == 1
+    assert accuracy.compare(np.zeros(3, np.int64), np.full((3, 2), 0.5), np.full((3, 2), 0.5))["sure_flips"] is None
+    assert accuracy.compare(np.array([0.5, 2.0]), np.array([0.5, 1.0]), np.array([0.5, 1.0]))["sure_flips"] is None

@@ -45,7 +45,7 @@ def test_sizes(given, expected):
         ("max_drop", float("nan")), ("max_drop", float("inf")), ("min_agreement", 98), ("min_agreement", -0.1),
         ("max_size_disk", "big"), ("max_size_disk", 0), ("max_size_wire", "1 XB"), ("max_size_wire", 1.5),
         ("max_latency_ratio", 0), ("max_peak_memory", "-1 MB"), ("required", "tflite/int8"), ("required", ["int8"]),
-        ("optional", [3]), ("max_class_drop", 101), ("min_sqnr_db", "high"),
+        ("optional", [3]), ("max_class_drop", 101), ("max_sure_flips", -1), ("min_sqnr_db", "high"),
     ],
 )  # fmt: skip
 def test_wrong_values_name_their_key(key, value):
@@ -85,3 +85,5 @@ def test_noise_floors_go_with_recipes_and_not_with_models_trained_again():
     assert Budget().sqnr_floor("static_w8a8") == 10
     assert Budget().sqnr_floor(None) is None
     assert Budget.parse({"min_sqnr_db": 25}).sqnr_floor(None) == 25
+    assert (Budget().sure_flips("static_w8a8"), Budget().sure_flips(None)) == (1, None)
+    assert Budget.parse({"max_sure_flips": 3}).sure_flips(None) == 3

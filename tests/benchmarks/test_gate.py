@@ -40,7 +40,7 @@ def failures(manifest, **table):
 def test_a_good_bundle_passes_and_its_result_is_json(good):
     result = judge(good, Budget())
     assert result.verdict is Verdict.PASS
-    assert {check.check for check in result.checks} == {"origin", "parity", "accuracy", "class_drop"}
+    assert {check.check for check in result.checks} == {"origin", "parity", "accuracy", "class_drop", "sure_flips"}
     json.dumps(result.as_json(), allow_nan=False)
     assert result.of(INT8) is Verdict.PASS
     assert result.of("onnx/int8") is None
@@ -306,6 +306,30 @@ def test_agreement_is_not_asked_of_outputs_that_labels_call_a_regression(good):
         **item["details"]["accuracy"]["outputs"]["scores"], "share": False, "metric": "mae"
     }  # fmt: skip
     assert (INT8, "agreement:size") not in failures(good, min_agreement=0.9)[1]
+
+
+def of_the_same_accuracy(outputs):
+    """Another model as good as the first: it is wrong elsewhere, and then as sure."""
+    moved = np.arange(len(outputs)) % 20 == 0
+    outputs[moved] = np.roll(outputs[moved], 1, axis=1)
+    return outputs
+
+
+def test_sure_answers_that_turn_fail_though_noise_is_within_the_floor(good, replace_outputs):
+    replace_outputs(good, INT8, of_the_same_accuracy)
+    verdict, found = failures(good, accuracy="mlperf93")
+    assert verdict is Verdict.FAIL
+    assert found[INT8, "sure_flips"].limit == 1
+    assert found[INT8, "sure_flips"].value == pytest.approx(5, abs=1)
+    assert (INT8, "sure_flips") not in failures(good, accuracy="mlperf93", max_sure_flips=10)[1]
+
+
+def test_a_model_that_was_trained_again_may_answer_otherwise(good, replace_outputs):
+    replace_outputs(good, INT8, of_the_same_accuracy)
+    good["artifacts"][1]["steps"].insert(1, {"name": "prune", "source": "", "recipe": {}, "tools": {}})
+    assert (INT8, "sure_flips") not in failures(good)[1]
+    assert (INT8, "parity") not in failures(good)[1]
+    assert (INT8, "sure_flips") in failures(good, max_sure_flips=1)[1]
 
 
 def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs):
