@@ -202,10 +202,20 @@ class Converter:
 
             key = {"source": source.digest, "tools": tools, **options}
             described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
-            entry = self._cached(f"convert to {described}", f"convert-{name}", key, make)
+            try:
+                entry = self._cached(f"convert to {described}", f"convert-{name}", key, make)
+            except InputError as error:
+                raise self._with_way_out(error, name) from error
             return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
 
         return self._once(f"{name} {options} {variant.static_batch}", self.lanes.tensorflow, job)
+
+    def _with_way_out(self, error: InputError, name: str) -> InputError:
+        """What a format cannot express, with the way to make the others without it."""
+        others = [item for item in FORMATS if item != name and any(item == asked for _, asked in self._pairs)]
+        return (
+            InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
+        )
 
     def _calibrated(self, base: Entry) -> Entry:
         """The statistics of one pass over the representative dataset: every recipe of that model reads them."""

@@ -84,6 +84,7 @@ def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship
     for name in ("tflite", "onnx", "tfjs"):
         refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", name), "Svd")
         nothing_written(edgeship.folder)
+    refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", "tfjs,onnx"), "Svd", "--to ")
 
 
 @pytest.mark.parametrize(
