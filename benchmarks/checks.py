@@ -69,15 +69,22 @@ def metric_of(measurement: Json, name: str) -> tuple[float | None, str]:
     return None, "it was not measured"
 
 
-def origin(manifest: Json, artifact: Json) -> Check:
-    """Whether the artifact was made from this server model: one of its steps read the model with this digest."""
+def origin(manifest: Json, artifact: Json, measurements: Sequence[Json] = ()) -> Check:
+    """Whether the artifact was made from this server model and is still what was made.
+
+    One of its steps read the model with this digest, and what was measured has the content that was written then.
+    """
     name, digest = artifact["id"], manifest.get("server_model", {}).get("digest")
     sources = [step["source"] for step in artifact.get("steps", [])]
-    if digest and digest in sources:
-        return Check(name, "", "origin", Verdict.PASS, reason="made from this server model")
-    made = "from another model (stale?)" if sources else "by unknown steps"
-    reason = f"made {made}: no step read the server model {str(digest)[:12]}"
-    return Check(name, "", "origin", Verdict.FAIL, reason=reason)
+    if not digest or digest not in sources:
+        made = "from another model (stale?)" if sources else "by unknown steps"
+        reason = f"made {made}: no step read the server model {str(digest)[:12]}"
+        return Check(name, "", "origin", Verdict.FAIL, reason=reason)
+    content = artifact.get("content")
+    if content and any(item["details"].get("content", content) != content for item in measurements):
+        reason = "changed or replaced after it was made: convert it again"
+        return Check(name, "", "origin", Verdict.FAIL, reason=reason)
+    return Check(name, "", "origin", Verdict.PASS, reason="made from this server model")
 
 
 def not_run(measurement: Json) -> str:

@@ -79,7 +79,7 @@ def _nothing(artifacts: Sequence[Json]) -> str:
 def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Check], list[Mapping[str, str]]]:
     name = artifact["id"]
     mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
-    found = [checks.origin(manifest, artifact), *checks.sizes(name, mine, budget.of(name))]
+    found = [checks.origin(manifest, artifact, mine), *checks.sizes(name, mine, budget.of(name))]
     idle = [item for item in mine if checks.not_run(item) or on_devices.idle(item)]
     active = [item for item in mine if item not in idle]
     for item in active:

@@ -144,7 +144,7 @@ class Bench:
         )
         metrics = [Metric(f"size_{kind}_bytes", found[kind], "bytes") for kind in ("disk", "gzip", "brotli")]
         metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
-        return metrics, {"size": found}
+        return metrics, {"size": found, "content": subject.digest}
 
     def _quality(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""

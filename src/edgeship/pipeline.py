@@ -145,7 +145,13 @@ def _placed(draft: Path, made: Made) -> dict[str, Any]:
     else:
         shutil.copyfile(artifact.path, target)
     placed = to_json(replace(artifact, path=target.relative_to(draft)))
-    return {"id": artifact.id, **placed, "digest": made.digest, "receipt": made.receipt}
+    content = digest.of_path(_place(replace(artifact, path=target)))
+    return {"id": artifact.id, **placed, "digest": made.digest, "content": content, "receipt": made.receipt}
+
+
+def _place(artifact: Artifact) -> Path:
+    """What an artifact consists of: its file, or the folder around a TF.js model."""
+    return artifact.path.parent if artifact.format == "tfjs" else artifact.path
 
 
 def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dict[str, Any]:
@@ -332,8 +338,7 @@ def _measured(bench: run.Bench, subjects: Mapping[str, run.Subject], settings: c
 def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:
     """An artifact under the digest of what lies there, not of what the manifest says: its figures are cached by it."""
     artifact = Artifact.from_json(item, root)
-    place = artifact.path.parent if artifact.format == "tfjs" else artifact.path
-    return run.Subject(artifact, digest.of_path(place), item["receipt"])
+    return run.Subject(artifact, digest.of_path(_place(artifact)), item["receipt"])
 
 
 def _runtimes(artifact: Artifact, device: devices.Device, settings: config.Config) -> list[registry.Runtime]:

@@ -120,6 +120,14 @@ def test_an_artifact_of_unknown_origin_fails(good):
     assert "unknown steps" in failures(good)[1]["tflite/float32", "origin"].reason
 
 
+def test_an_artifact_that_is_no_longer_what_was_made_fails(good):
+    good["artifacts"][1]["content"] = "aa" * 32
+    measured(good)["details"]["content"] = "aa" * 32
+    assert judge(good, Budget()).verdict is Verdict.PASS
+    measured(good)["details"]["content"] = "bb" * 32
+    assert "changed or replaced" in failures(good)[1][INT8, "origin"].reason
+
+
 def test_a_crash_fails_with_its_reason(good):
     measured(good)["details"] = {}
     unmeasure(measured(good), "the litert process was killed by signal 11")
