@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 import numpy as np
 from rich.console import Console
@@ -31,6 +32,7 @@ from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import VARIANTS, for_variant
 from edgeship.runtimes import registry
+from edgeship.runtimes.session import Session, open_session
 from edgeship.types import FORMATS, to_json
 from lab import changes, constants
 
@@ -63,9 +65,10 @@ class Good:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The gate's verdict, the checks that did not pass with their reasons, and the figures of interest."""
+    """The gate's verdict, the one that rests on measurements alone, the checks behind it with reasons, and figures."""
 
     verdict: str
+    measured: str
     checks: tuple[str, ...]
     reason: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -117,23 +120,38 @@ class Lab:
         server = {"digest": done.server.digest, "outputs": done.server.described["outputs"]}
         return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
 
-    def judged(self, good: Good, name: str, made: Made | None = None, reference: run.Reference | None = None) -> Outcome:
-        """The gate's word on the artifact `name`: the good one, or the one `made` to stand in its place."""
+    def judged(
+        self,
+        good: Good,
+        name: str,
+        made: Made | None = None,
+        reference: run.Reference | None = None,
+        *,
+        edited: bool = False,
+    ) -> Outcome:
+        """The gate's word on the artifact `name`: the good one, or the one `made` to stand in its place.
+
+        `edited`: that file was changed after it was made, so that its content is not what the manifest says.
+        """
         original, made = good.made[name], made or good.made[name]
         subject = run.Subject(made.artifact, made.digest, made.receipt)
         bench = run.Bench(self.cache, self.progress, run.Settings("rapid"), reference or good.reference)
         runtime = registry.for_format(original.artifact.format)[0]
         measured = bench.measure(subject, runtime, QUALITY_ONLY, None)
+        item = {"id": name, **to_json(replace(original.artifact, path=Path(name)))}
         manifest = {
             "server_model": {key: good.server[key] for key in ("digest", "outputs")},
             "config": to_json(asdict(good.config)),
-            "artifacts": [{"id": name, **to_json(replace(original.artifact, path=Path(name)))}],
+            "artifacts": [item],
             "measurements": [{**to_json(measured), "artifact": name}],
         }
+        blind = judge(manifest, Budget())
+        item["content"] = original.digest if edited else made.digest
         result = judge(manifest, Budget())
         open_checks = [check for check in result.checks if check.verdict == result.verdict != "PASS"]
         return Outcome(
             str(result.verdict),
+            str(blind.verdict),
             tuple(dict.fromkeys(check.check for check in open_checks)),
             "; ".join(check.reason for check in open_checks),
             {metric.name: metric.value for metric in measured.metrics},
@@ -145,18 +163,30 @@ class Lab:
         plain = {key: getattr(good.reference, key) for key in ("data", "inputs", "outputs", "labels", "limit")}
         return self.judged(good, name, reference=Fed(**plain, digest=told, change=how))
 
-    def edited(self, good: Good, name: str, change: str, how: Callable[[constants.Weights], None]) -> Outcome:
-        """The artifact's own file, changed."""
-        return self.judged(good, name, self.edit(good.made[name], change, how))
+    def misread(self, good: Good, name: str, change: str, how: changes.Input) -> Outcome:
+        """A good artifact whose outputs the app reads wrongly: its session is real, what it answers is changed."""
+        told = digest.of_json([good.reference.digest, change])
 
-    def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made:
-        """The artifact with its file changed; its receipt is read again from what the file holds now."""
+        def opened(*given: Any, **options: Any) -> Session:
+            session = open_session(*given, **options)
+            evaluate = session.evaluate
+            session.evaluate = lambda *args, **kwargs: how(evaluate(*args, **kwargs))  # type: ignore[method-assign]
+            return session
+
+        with mock.patch.object(run, "open_session", opened):
+            return self.judged(good, name, reference=replace(good.reference, digest=told))
+
+    def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made | None:
+        """The artifact with its file changed and its receipt read again; None where the change changes nothing."""
         artifact = made.artifact
         target = self.folder / "edited" / digest.of_json([made.digest, change])[:16] / FILES[artifact.format]
         shutil.rmtree(target.parent, ignore_errors=True)
         target.parent.mkdir(parents=True)
         weights = constants.read(artifact.path, artifact.format)
+        before = weights.content()
         how(weights)
+        if weights.content() == before:
+            return None
         weights.write(target)
         place = target.parent if artifact.format == "tfjs" else target
         held = receipt.read(place, artifact.format)

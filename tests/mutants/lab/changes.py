@@ -6,11 +6,12 @@ new batch. Weights are changed in place; kernel functions change one layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgeship.types import TensorSpec
 from lab.constants import Constant, Weights
 
 Array = np.ndarray[Any, Any]
@@ -162,37 +163,47 @@ WHOLE: Mapping[str, Callable[[Weights], None]] = {
     "all biases lost": biases_lost,
     "the last third of the weights lost": tail_lost,
     "one bit in a thousand flipped": bits_flipped(1e-3),
+    "one bit in a hundred flipped": bits_flipped(1e-2),
     "the two largest layers' weights swapped": layers_swapped,
 }
 
 
-def input_scale(weights: Weights) -> None:
-    """The scale of another version's input."""
-    for end in weights.inputs:
-        end.scale *= 2
+def misread(specs: Sequence[TensorSpec], factor: float = 1.0, shift: int = 0) -> Input:
+    """Real numbers as the artifact sees them where an app quantizes its inputs with another scale or zero point.
+
+    The app sends clip(round(x / (scale * factor)) + zero + shift); to the artifact that means (it - zero) * scale.
+    """
+    ends = {spec.name: spec.quantization for spec in specs if spec.quantization}
+
+    def change(batch: Batch) -> Batch:
+        seen = dict(batch)
+        for name, end in ends.items():
+            scale, zero = end.scale[0], end.zero_point[0]
+            sent = np.clip(np.round(batch[name] / (scale * factor)) + zero + shift, -128, 127)
+            seen[name] = ((sent - zero) * scale).astype(np.float32)
+        return seen
+
+    return change
 
 
-def input_zero(weights: Weights) -> None:
-    """uint8 taken for int8: the zero point is off by 128."""
-    for end in weights.inputs:
-        end.zero = end.zero + 128 if end.zero < 0 else end.zero - 128
+def misread_outputs(specs: Sequence[TensorSpec], factor: float = 1.0, shift: int = 0) -> Input:
+    """Outputs as an app reads them with another scale or zero point: (q - zero - shift) * scale * factor."""
+    ends = {spec.name: spec.quantization for spec in specs if spec.quantization}
+    return lambda batch: {
+        **batch,
+        **{name: ((batch[name] - shift * end.scale[0]) * factor).astype(np.float32) for name, end in ends.items()},
+    }
 
 
-def output_scale(weights: Weights) -> None:
-    """The scale of another version's output."""
-    for end in weights.outputs:
-        end.scale *= 2
-
-
-def output_zero(weights: Weights) -> None:
-    """uint8 taken for int8: the zero point is off by 128."""
-    for end in weights.outputs:
-        end.zero = end.zero + 128 if end.zero < 0 else end.zero - 128
-
-
-ENDS: Mapping[str, Callable[[Weights], None]] = {
-    "int8 input: wrong scale": input_scale,
-    "int8 input: zero point off by 128": input_zero,
-    "int8 output: wrong scale": output_scale,
-    "int8 output: zero point off by 128": output_zero,
+# Of an artifact with int8 inputs and outputs: what an app reads from the spec of another version.
+INT8_INPUT: Mapping[str, Callable[[Sequence[TensorSpec]], Input]] = {
+    "int8 input: scale of another version": lambda specs: misread(specs, factor=2),
+    "int8 input: zero point off by 128 (uint8 taken for int8)": lambda specs: misread(specs, shift=128),
+    "int8 input: zero point forgotten": lambda specs: misread(
+        specs, shift=-max(spec.quantization.zero_point[0] for spec in specs if spec.quantization)
+    ),
+}
+INT8_OUTPUT: Mapping[str, Callable[[Sequence[TensorSpec]], Input]] = {
+    "int8 output: scale of another version": lambda specs: misread_outputs(specs, factor=2),
+    "int8 output: zero point off by 128 (uint8 taken for int8)": lambda specs: misread_outputs(specs, shift=128),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,16 @@ class Constant:
 
 
 @dataclass
-class Ends:
-    """Scale and zero point of a quantized input or output, as an app reads them."""
-
-    scale: float
-    zero: int
-
-
-@dataclass
 class Weights:
     """An artifact's constants in the order in which the network uses them; `write` makes a file of the changed ones."""
 
     kernels: list[Constant]
     biases: list[Constant]
     write: Callable[[Path], None]
-    inputs: list[Ends] = field(default_factory=list)
-    outputs: list[Ends] = field(default_factory=list)
+
+    def content(self) -> list[bytes]:
+        """All numbers, to see whether a change changed any."""
+        return [constant.values.tobytes() for constant in (*self.kernels, *self.biases)]
 
 
 @dataclass
@@ -76,7 +70,9 @@ class _Graph:
             if operator in ADDING and len(inputs) == 2:
                 biases.update(dict.fromkeys(self.source(name) for name in inputs))
         vectors = [name for name in biases if name in self.constants and self.constants[name].values.size > 1]
-        return [self.constants[name] for name in kernels if name is not None], [self.constants[name] for name in vectors]
+        return [self.constants[name] for name in kernels if name is not None], [
+            self.constants[name] for name in vectors
+        ]
 
 
 def read(path: Path, kind: str) -> Weights:
@@ -100,26 +96,13 @@ def _tflite(path: Path) -> Weights:
             constants[index] = Constant(values.copy())
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     nodes = [(names[item.opcodeIndex], list(item.inputs), list(item.outputs)) for item in graph.operators]
-    ends = [
-        [(index, _ends(graph.tensors[index].quantization)) for index in side] for side in (graph.inputs, graph.outputs)
-    ]
 
     def write(target: Path) -> None:
         for index, constant in constants.items():
             model.buffers[graph.tensors[index].buffer].data = np.frombuffer(constant.values.tobytes(), np.uint8)
-        for index, end in [pair for side in ends for pair in side if pair[1]]:
-            told = graph.tensors[index].quantization
-            told.scale, told.zeroPoint = [end.scale], [end.zero]
         flatbuffer_utils.write_model(model, str(target))
 
-    inputs, outputs = ([end for _, end in side if end] for side in ends)
-    return Weights(*_Graph(nodes, constants).used("tflite"), write, inputs, outputs)
-
-
-def _ends(quantization: Any) -> Ends | None:
-    if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
-        return None
-    return Ends(float(quantization.scale[0]), int(quantization.zeroPoint[0]))
+    return Weights(*_Graph(nodes, constants).used("tflite"), write)
 
 
 def _onnx(path: Path) -> Weights:
@@ -155,19 +138,19 @@ def _along(zero: Array, values: Array) -> Array:
 def _tfjs(path: Path) -> Weights:
     model = json.loads(path.read_text())
     constants: dict[str, Constant] = {}
-    groups = []
-    for group in model["weightsManifest"]:
+    groups = model["weightsManifest"]
+    for group in groups:
         stream = b"".join((path.parent / name).read_bytes() for name in group["paths"])
         start = 0
         for item in group["weights"]:
             told = item.get("quantization", {})
-            dtype = np.dtype({"bool": "u1"}.get(told.get("dtype", item["dtype"]), told.get("dtype", item["dtype"])))
+            stored = told.get("dtype", item["dtype"])
+            dtype = np.dtype("u1" if stored == "bool" else stored)
             size = int(np.prod(item["shape"])) * dtype.itemsize
             zero = round(-told["min"] / told["scale"]) if "scale" in told else 0
             values = np.frombuffer(stream[start : start + size], dtype).reshape(item["shape"]).copy()
             constants[item["name"]] = Constant(values, zero)
             start += size
-        groups.append(group)
     topology = model["modelTopology"]["node"]
     # In TF.js a Const is a node of its own; the graph names its output with or without ":0".
     nodes = [

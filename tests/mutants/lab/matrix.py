@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edgeship.recipes import VARIANTS
 from lab import changes
 from lab.bench import Good, Lab, Outcome
 from lab.constants import Weights
 
-# What `edgeship ship` makes where nothing else is asked for; the other variants have the most telling mutants only.
-USUAL = ("float32", "int8", "weight_only_w8")
-NO_KERAS = ("tflite/weight_only_w8",)
+# What `edgeship ship` makes where nothing else is asked for. The other variants have the mutants that are hardest to see.
+USUAL = ("tflite/float32", "tflite/int8", "onnx/float32", "onnx/int8", "tfjs/float32", "tfjs/weight_only_w8")
+HARDEST = (
+    "x and y of acceleration swapped",
+    "mirrored",
+    "two classes swapped",
+    "one bit in a thousand flipped",
+    "zeroed: layer 1",
+    "batch norm: another epsilon",
+    "mean and deviation of other data",
+    "a head never trained",
+)
 LAYERS = {"motion": 4, "fashion-mnist": 4, "pair": 4}
 INPUTS: Mapping[str, Mapping[str, changes.Input]] = {
     "motion": {**changes.ANY_INPUT, **changes.MOTION_INPUT},
@@ -58,15 +68,24 @@ class Row:
     outcome: Outcome
 
 
+Judge = Callable[[], Outcome]
+Wanted = Callable[[str, str], bool]
+
+
+def matters(change: str, artifact: str) -> bool:
+    """Whether a mutant belongs into the full table."""
+    return artifact in USUAL or change in HARDEST or change in STALE.values()
+
+
 def run(
-    lab: Lab, trained: Path, name: str, wanted: Callable[[str, str], bool] = lambda change, artifact: True
+    lab: Lab, trained: Path, name: str, wanted: Wanted = matters, variants: tuple[str, ...] = VARIANTS
 ) -> Iterator[Row]:
     """Judge the untouched artifacts of a model, then its mutants that are `wanted` by change and artifact.
 
     `trained` holds the training folders, `<name>` and for stale models `<name>-other-seed`, `<name>-earlier-epoch`.
     An artifact that is not good to begin with has no mutants: they would prove nothing.
     """
-    good = lab.good(name, trained / name)
+    good = lab.good(name, trained / name, variants)
     sound = []
     for artifact in good.made:
         outcome = lab.judged(good, artifact)
@@ -77,20 +96,16 @@ def run(
         yield Row(name, change, artifact, judge())
 
 
-Judge = Callable[[], Outcome]
-Wanted = Callable[[str, str], bool]
-
-
 def _mutants(
     lab: Lab, good: Good, trained: Path, sound: Sequence[str], wanted: Wanted
 ) -> Iterator[tuple[str, str, Judge]]:
     for artifact in sound:
-        for change, fed in INPUTS[good.name].items():
+        for change, how in INPUTS[good.name].items():
             if wanted(change, artifact):
-                yield change, artifact, partial(lab.fed, good, artifact, change, fed)
-        for change, how in file_changes(good, artifact):
-            if wanted(change, artifact):
-                yield change, artifact, partial(lab.edited, good, artifact, change, how)
+                yield change, artifact, partial(lab.fed, good, artifact, change, how)
+        if artifact == "tflite/int8":
+            yield from _misread(lab, good, artifact, wanted)
+        yield from _edited(lab, good, artifact, wanted)
     for change in MODELS[good.name]:
         chosen = [artifact for artifact in sound if wanted(change, artifact)]
         yield from _placed(lab, good, change, chosen, lambda variants, name=change: lab.broken(good, name, variants))
@@ -114,21 +129,37 @@ def _placed(
     made = make(tuple({artifact.split("/")[1] for artifact in chosen}))
     for artifact in chosen:
         if isinstance(made, str):
-            yield change, artifact, partial(Outcome, "REFUSED", ("convert",), made)
+            yield change, artifact, partial(Outcome, "REFUSED", "REFUSED", ("convert",), made)
         else:
             yield change, artifact, partial(lab.judged, good, artifact, made[artifact])
 
 
+def _misread(lab: Lab, good: Good, artifact: str, wanted: Wanted) -> Iterator[tuple[str, str, Judge]]:
+    """An app that quantizes the inputs, or reads the outputs, by the scale and zero point of another version."""
+    specs = good.made[artifact].artifact
+    for change, fed in changes.INT8_INPUT.items():
+        if wanted(change, artifact):
+            yield change, artifact, partial(lab.fed, good, artifact, change, fed(specs.inputs))
+    for change, read in changes.INT8_OUTPUT.items():
+        if wanted(change, artifact):
+            yield change, artifact, partial(lab.misread, good, artifact, change, read(specs.outputs))
+
+
+def _edited(lab: Lab, good: Good, artifact: str, wanted: Wanted) -> Iterator[tuple[str, str, Judge]]:
+    """Changes of the artifact's own file; one that changes no number (a vector transposed) is no mutant."""
+    for change, how in file_changes(good, artifact):
+        if wanted(change, artifact) and (made := lab.edit(good.made[artifact], change, how)):
+            yield change, artifact, partial(lab.judged, good, artifact, made, edited=True)
+
+
 def file_changes(good: Good, artifact: str) -> Iterator[tuple[str, Callable[[Weights], None]]]:
     """The changes of an artifact's own file."""
-    kind, variant = artifact.split("/")
+    variant = artifact.split("/")[1]
     for layer in range(LAYERS[good.name]):
         for change, kernel in changes.KERNEL.items():
             if change != "one NaN in" or variant in ("float32", "float16"):
                 yield f"{change}: layer {layer + 1}", partial(_layer, layer, kernel)
     yield from changes.WHOLE.items()
-    if artifact == "tflite/int8":
-        yield from changes.ENDS.items()
 
 
 def _layer(number: int, change: Callable[..., None], weights: Weights) -> None:

@@ -1,0 +1,60 @@
+"""`make mutants`: every mutant of every model through the gate; writes docs/mutants.md.
+
+`--models motion` judges only those again and takes the others' rows from the last run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "mutants"))
+sys.path.insert(0, str(ROOT / "src"))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from lab import matrix, models, score  # noqa: E402  # they lie with the tests
+from lab.bench import Lab, Outcome  # noqa: E402
+
+MODELS = ("motion", "fashion-mnist", "pair")
+
+
+def judged(lab: Lab, folder: Path, name: str) -> list[matrix.Row]:
+    """All rows of a model, shown as they come, and kept for the table."""
+    models.prepare(lab, folder, name)
+    rows = []
+    for row in matrix.run(lab, folder, name):
+        rows.append(row)
+        print(f"{row.model:14} {row.artifact:22} {row.change or '(untouched)':58} {row.outcome.verdict}", flush=True)
+    (folder / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows]))
+    return rows
+
+
+def kept(folder: Path, name: str) -> list[matrix.Row]:
+    """The rows of an earlier run; none where there was none."""
+    path = folder / f"{name}.json"
+    stored = json.loads(path.read_text()) if path.exists() else []
+    return [matrix.Row(**{**item, "outcome": Outcome(**item["outcome"])}) for item in stored]
+
+
+def main() -> None:
+    """Judge and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "mutants")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    rows: list[matrix.Row] = []
+    with Lab(given.folder / "lab") as lab:
+        for name in MODELS:
+            rows += judged(lab, given.folder, name) if name in given.models else kept(given.folder, name)
+    (ROOT / "docs" / "mutants.md").write_text(score.markdown(rows))
+    print(score.sentence(score.totals(rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The trained models that mutants are made of, and the stale ones: real data, fixed seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgeship.train import run
+from lab.bench import Lab
+
+# model: epochs, then those of the one "at an earlier epoch" (None: the task's own number).
+TASKS = {"motion": (None, 3), "fashion-mnist": (2, 1)}
+
+
+def train(folder: Path, name: str, **options: Any) -> None:
+    """A built-in task, where it has not been trained in that folder yet."""
+    if not (folder / "server.keras").exists():
+        run.train(name, folder, **options)
+
+
+def prepare(lab: Lab, root: Path, name: str) -> None:
+    """Train a model and its stale brothers below `root`, as `matrix.run` expects them."""
+    if name == "pair":
+        pair(lab, root)
+        return
+    epochs, fewer = TASKS[name]
+    train(root / name, name, epochs=epochs)
+    train(root / f"{name}-other-seed", name, epochs=epochs, seed=1)
+    train(root / f"{name}-earlier-epoch", name, epochs=fewer)
+
+
+def prepare_small(lab: Lab, root: Path, name: str) -> None:
+    """The same models, trained shorter, with the stale ones that the tests ask for."""
+    if name == "pair":
+        pair(lab, root)
+    elif name == "motion":
+        train(root / name, name, epochs=5)
+        train(root / f"{name}-earlier-epoch", name, epochs=1)
+    else:
+        train(root / name, name, epochs=1)
+
+
+def pair(lab: Lab, root: Path) -> None:
+    """The model with two inputs and two outputs."""
+    folder = root / "pair"
+    if not (folder / "server.keras").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        lab.lanes.tensorflow.call("lab.keras_side:tabular", out=str(folder))

@@ -1,0 +1,96 @@
+"""The gate fails artifacts that are broken as deployments break them, and passes the same artifacts untouched.
+
+A choice that takes about two minutes; `make mutants` judges all of them and writes docs/mutants.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from lab import matrix, models
+from lab.bench import Lab
+
+# Per model: its variants, and the mutants by artifact.
+VARIANTS = {
+    "pair": ("float32", "int8", "float16", "dynamic_w8", "weight_only_w8"),
+    "motion": ("float32", "int8"),
+    "fashion-mnist": ("float32", "int8", "weight_only_w8"),
+}
+MUTANTS = {
+    "pair": {
+        "onnx/float32": ["arrays of the two inputs swapped", "samples out of step by one", "outputs swapped"],
+        "tflite/int8": ["columns reversed", "outputs swapped", "a head never trained", "zeroed: layer 3"],
+        "tfjs/float32": ["a decision inverted", "one NaN in: layer 2"],
+        "tflite/dynamic_w8": ["a head never trained"],
+    },
+    "motion": {
+        "tflite/float32": ["x and y of acceleration swapped", "m/s2 instead of g", "one NaN in: layer 1"],
+        "tflite/int8": [
+            "channels reversed",
+            "acceleration and rotation swapped",
+            "time and channels transposed",
+            "int8 input: scale of another version",
+            "int8 output: zero point off by 128 (uint8 taken for int8)",
+            "calibrated on values 20 times too small",
+        ],
+        "tfjs/float32": ["time backwards", "degrees instead of radians", "the last third of the weights lost"],
+        "onnx/float32": ["stale: an earlier epoch", "transposed: layer 2"],
+    },
+    "fashion-mnist": {
+        "tflite/float32": ["mirrored", "one bit in a thousand flipped", *(f"zeroed: layer {n}" for n in (1, 2, 3, 4))],
+        "tflite/int8": [
+            "height and width swapped",
+            "divided by 255 twice",
+            "classes permuted",
+            "a class dropped",
+            "batch norm: all statistics reset",
+            "sign flipped: layer 2",
+            "int8 output: scale of another version",
+            "calibrated on zeros",
+        ],
+        "onnx/int8": ["not divided by 255", "classes permuted", "a class dropped", "transposed: layer 4"],
+        "tfjs/weight_only_w8": ["batch norm: all statistics reset", "all biases lost"],
+    },
+}
+PAIRS = [(name, artifact, change) for name, held in MUTANTS.items() for artifact in held for change in held[artifact]]
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory) -> Callable[[str], dict[tuple[str, str], matrix.Row]]:
+    """`judged(model)`: the rows of a model by artifact and change, made when they are first asked for."""
+    root = tmp_path_factory.mktemp("mutants")
+    rows: dict[str, dict[tuple[str, str], matrix.Row]] = {}
+    with Lab(root / "lab") as lab:
+
+        def rows_of(name: str) -> dict[tuple[str, str], matrix.Row]:
+            if name not in rows:
+                models.prepare_small(lab, root, name)
+                found = matrix.run(
+                    lab, root, name, lambda change, artifact: change in MUTANTS[name].get(artifact, ()), VARIANTS[name]
+                )
+                rows[name] = {(row.artifact, row.change): row for row in found}
+            return rows[name]
+
+        yield rows_of
+
+
+@pytest.mark.parametrize(("name", "artifact", "change"), PAIRS)
+def test_the_gate_fails_a_mutant(judged, name, artifact, change):
+    outcome = judged(name)[artifact, change].outcome
+    assert outcome.measured == outcome.verdict == "FAIL", outcome
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_gate_does_not_fail_what_is_untouched(judged, name):
+    untouched = {artifact: row.outcome for (artifact, change), row in judged(name).items() if not change}
+    assert set(MUTANTS[name]) <= set(untouched)
+    assert not [(artifact, outcome) for artifact, outcome in untouched.items() if outcome.verdict == "FAIL"]
+
+
+def test_with_ten_thousand_samples_every_untouched_artifact_passes(judged):
+    untouched = {
+        artifact: row.outcome.verdict for (artifact, change), row in judged("fashion-mnist").items() if not change
+    }
+    assert len(untouched) == 6
+    assert set(untouched.values()) == {"PASS"}
