@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import mimetypes
 import socketserver
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -79,6 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body and not known:
             self.wfile.write(content)
+            self.server.sent += len(content)  # type: ignore[attr-defined]
 
     def _file(self) -> Path | None:
         """The file that is asked for; none outside the site, and no folder's listing."""
@@ -94,13 +96,20 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """Serves a folder until `shutdown`; `url` says where. Raises InputError where the port is taken."""
 
     daemon_threads = True
+    allow_reuse_address = True
 
     def __init__(self, site: Path, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.sent = 0  # bytes of bodies, as they travelled
         handler = type("Handler", (_Handler,), {"site": site.resolve()})
         try:
             super().__init__((host, port), handler)
         except OSError as error:
             raise InputError(f"{host}:{port} cannot be served on ({error.strerror}); choose another --port") from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a file is nothing to report."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

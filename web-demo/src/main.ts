@@ -179,7 +179,7 @@ function offline(): void {
   void keepOffline(
     (news) => {
       if (news.kind === 'ready') note.textContent = `It also works offline: ${bytes(news.size)} are kept on this device.`;
-      if (news.kind === 'failed') note.textContent = `A newer version could not be kept for offline use (${news.reason}).`;
+      if (news.kind === 'failed') note.textContent = `This version could not be kept for offline use (${news.reason}).`;
       if (news.kind === 'updated' && touched) element('update', HTMLElement).hidden = false;
       if (news.kind === 'updated' && !touched) reload();
     },

@@ -92,10 +92,14 @@ function update(): Promise<void> {
     .catch(async (error: unknown) => {
       const offline = error instanceof TypeError;
       if (offline && (await current())) return tell({kind: 'ready', size: await size()});
-      return tell({kind: 'failed', reason: error instanceof Error ? error.message : String(error)});
+      return failed(error);
     })
     .finally(() => (under = undefined));
   return under;
+}
+
+function failed(error: unknown): Promise<void> {
+  return tell({kind: 'failed', reason: error instanceof Error ? error.message : String(error)});
 }
 
 async function size(): Promise<number> {
@@ -134,7 +138,15 @@ async function expected(cache: Cache, file: string): Promise<string | undefined>
 
 self.addEventListener('install', (event) => {
   // A page with a fault in its files, or a bundle that is damaged, is not kept: the old worker and its cache stay.
-  event.waitUntil(refresh().then(() => self.skipWaiting()));
+  event.waitUntil(
+    refresh().then(
+      () => self.skipWaiting(),
+      async (error: unknown) => {
+        await failed(error);
+        throw error;
+      },
+    ),
+  );
 });
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('message', (event) => event.waitUntil(update()));

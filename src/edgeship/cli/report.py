@@ -10,19 +10,30 @@ import click
 @click.command(short_help="Write the HTML report of a bundle again.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: BUNDLE-report.html).")
-def report(bundle: Path, out: Path | None) -> None:
+@click.option(
+    "--add",
+    "added",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A self-test that the demo page wrote on some device: its figures join the report. May be repeated.",
+)
+def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
     r"""Write the report of BUNDLE as one self-contained HTML file.
 
     The bundle itself is left as it is: its manifest holds the digest of every file in it.
 
     \b
-    Example: edgeship report bundle --out report.html
+    Examples:
+      edgeship report bundle --out report.html
+      edgeship report bundle --add edgeship-selftest-weight_only_w8-wasm.json
     """
     from edgeship.benchmarks.report import render
     from edgeship.bundle import open_bundle
+    from edgeship.field import with_field_results
 
     opened = open_bundle(bundle)
+    manifest = with_field_results(opened.manifest, list(added))
     target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(opened.root, opened.manifest))
+    target.write_text(render(opened.root, manifest))
     click.echo(f"report: {target}")

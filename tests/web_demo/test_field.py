@@ -1,0 +1,122 @@
+"""What a browser measured comes back into the report, and what is not about this bundle stays out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edgeship import field
+from edgeship.benchmarks import rows
+from edgeship.errors import InputError
+
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/17.5 Safari/604.1"
+PIXEL = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
+EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537 Edg/126.0.0.0"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+
+MANIFEST = {
+    "artifacts": [{"id": "tfjs/float32", "digest": "abc"}],
+    "measurements": [],
+    "gate": {"verdict": "PASS", "checks": [], "not_judged": []},
+}
+
+
+@pytest.fixture
+def found():
+    return {
+        "schema": 1, "kind": "edgeship-selftest", "bundle": "b", "artifact": "tfjs/float32", "artifactDigest": "abc",
+        "backend": "wasm", "engine": "SIMD, 4 threads", "userAgent": PIXEL,
+        "when": "2026-01-01T00:00:00Z", "samples": 16, "passed": True,
+        "outputs": {"y": {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True}},
+        "preprocessing": True, "latency": {"runs": 50, "p50Ms": 4, "p90Ms": 5.5, "meanMs": 4.2, "minMs": 3, "isolated": True},
+        "loadMs": 80, "firstMs": 12, "accuracy": 0.9,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def add(tmp_path):
+    def adding(content, manifest=MANIFEST):
+        path = tmp_path / "selftest.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return field.with_field_results(manifest, [path])
+
+    return adding
+
+
+def test_figures_are_measured_on_the_device_that_the_browser_names(add, found):
+    manifest = add(found)
+    (item,) = manifest["measurements"]
+    row = rows.build(manifest).rows[0]
+    assert row["runtime"] == "tfjs-wasm @ Chrome 126 on Android 14"
+    assert (row["p50"], row["load"], row["first"], row["kind"], row["verdict"]) == (
+        "4 ms",
+        "80 ms",
+        "12 ms",
+        "measured",
+        "PASS",
+    )
+    assert item["details"]["selftest"]["userAgent"] == PIXEL
+    assert manifest["gate"]["verdict"] == "PASS"
+    assert MANIFEST["measurements"] == []
+
+
+def test_a_self_test_that_failed_fails_the_report(add, found):
+    found["passed"] = False
+    found["outputs"]["y"] |= {"maxAbsErrorServer": None, "maxAbsError": None, "passed": False}
+    manifest = add(found)
+    assert manifest["gate"]["verdict"] == "FAIL"
+    assert (
+        "FAILED" in manifest["gate"]["checks"][0]["reason"] and "not finite" in manifest["gate"]["checks"][0]["reason"]
+    )
+    assert rows.build(manifest).rows[0]["verdict"] == "FAIL"
+
+
+def test_another_artifact_is_refused(add, found):
+    with pytest.raises(InputError, match="not in this bundle"):
+        add(found | {"artifactDigest": "other"})
+    with pytest.raises(InputError, match="not in this bundle"):
+        add(found | {"artifact": "tfjs/int8"})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "null", '{"kind": "edgeship-selftest", "schema": 2}', '{"kind": "other", "schema": 1}']
+)
+def test_other_files_are_refused(add, content):
+    with pytest.raises(InputError, match="not a self-test"):
+        add(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latency": {"p50Ms": "fast"}},
+        {"loadMs": -1},
+        {"outputs": []},
+        {"outputs": {"y": {}}},
+        {"samples": "many"},
+        {"latency": [1]},
+    ],
+)
+def test_values_that_are_no_figures_are_refused(add, found, change):
+    with pytest.raises(InputError, match="not a self-test"):
+        add(found | change)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        field.read(tmp_path / "nothing.json", MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        (PIXEL, "Chrome 126 on Android 14"),
+        (EDGE, "Edge 126 on Windows NT 10.0"),
+        (FIREFOX, "Firefox 127 on Linux x86_64"),
+        (IPHONE, "Safari 17 on CPU iPhone OS 17_5 like Mac OS X"),
+        ("curl", "curl"),
+    ],
+)
+def test_devices_are_named_in_a_few_words(agent, name):
+    assert field.device(agent) == name

@@ -1,0 +1,180 @@
+"""The site of a bundle: what goes into it, what is refused, and how it is served."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+
+import brotli
+import numpy as np
+import pytest
+
+from edgeship import bundle as bundles
+from edgeship import demo, preprocessing
+from edgeship.demo_server import Server
+from edgeship.errors import InputError
+from edgeship.types import TensorSpec
+
+
+@pytest.fixture
+def page(tmp_path):
+    """What stands for the built page."""
+    folder = tmp_path / "page"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>" + "edgeship " * 200)
+    (folder / "sw.js").write_text("self;")
+    (folder / "assets" / "main-abc.js").write_text("1;")
+    return folder
+
+
+def sealed(folder, formats):
+    """A bundle with the keys that a site is made of."""
+    spec = {"name": "image", "shape": [None, 8, 8, 1], "dtype": "float32", "quantization": None}
+    artifacts = []
+    for name in formats:
+        path = f"{name}/float32/model.json"
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text("{}")
+        artifacts.append({"id": f"{name}/float32", "path": path, "format": name, "variant": "float32", "receipt": {}})
+    (folder / "goldens").mkdir()
+    image = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)).astype(np.float32)
+    np.savez(folder / "goldens" / "inputs.npz", image=image)
+    (folder / "server.keras").write_text("secret")
+    server = {"path": "server.keras", "digest": "d", "parameters": 1, "inputs": [spec], "outputs": [spec]}
+    measured = {"runtime": "r", "device": "host", "metrics": [], "details": {"latency": {"samples": [1]}}}
+    manifest = {
+        "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
+        "gate": None, "measurements": [{"artifact": item["id"], **measured} for item in artifacts],
+        "config": {"path": "/home/somebody"},
+    }  # fmt: skip
+    bundles.seal(folder, manifest)
+    return bundles.open_bundle(folder)
+
+
+def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):
+    bundle = sealed(tmp_path / "bundle", ("tfjs", "onnx"))
+    manifest = demo.write_site(bundle, tmp_path / "site", page)
+    held = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*") if path.is_file()}
+    assert held == {
+        "index.html", "sw.js", "assets/main-abc.js", "bundle/manifest.json", "bundle/goldens/inputs.npz",
+        "bundle/tfjs/float32/model.json",
+    }  # fmt: skip
+    assert [item["id"] for item in manifest["artifacts"]] == ["tfjs/float32"]
+    assert [item["artifact"] for item in manifest["measurements"]] == ["tfjs/float32"]
+    assert "/home/somebody" not in json.dumps(manifest)
+    assert manifest["preprocessing"]["image"]["range"] == [0, 255]
+    assert bundles.open_bundle(tmp_path / "site" / "bundle").manifest == manifest
+
+
+def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):
+    bundle = sealed(tmp_path / "bundle", ("tfjs",))
+    image = np.tile(np.arange(100, dtype=np.float32)[:, None, None, None], (1, 8, 8, 1))
+    np.savez(tmp_path / "evaluation.npz", image=image, y=np.arange(100))
+    manifest = demo.write_site(bundle, tmp_path / "site", page, str(tmp_path / "evaluation.npz"))
+    with np.load(tmp_path / "site" / "bundle" / "samples.npz") as stored:
+        assert stored["image"].dtype == np.uint8 and stored["y"].dtype == np.int32
+        assert stored["y"].tolist() == stored["image"][:, 0, 0, 0].tolist()
+        assert (stored["y"][0], stored["y"][-1], len(stored["y"])) == (0, 99, manifest["samples"]["count"])
+
+
+def test_refusals(page, tmp_path):
+    with pytest.raises(InputError, match="no TF"):
+        demo.write_site(sealed(tmp_path / "onnx", ("onnx",)), tmp_path / "site", page)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("work of years")
+    with pytest.raises(InputError, match="is not a demo"):
+        demo.write_site(sealed(tmp_path / "tfjs", ("tfjs",)), tmp_path / "mine", page)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "work of years"
+
+
+@contextmanager
+def serving(folder):
+    server = Server(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=30)
+    try:
+        yield server, connection
+    finally:
+        connection.close()
+        server.shutdown()
+        server.server_close()
+
+
+def ask(connection, path, **headers):
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer, answer.read()
+
+
+def test_files_are_compressed_tagged_and_isolated(page):
+    text = (page / "index.html").read_bytes()
+    with serving(page) as (server, connection):
+        answer, body = ask(connection, "/", Accept_Encoding="gzip, br;q=0.9")
+        assert (answer.status, answer.headers["Content-Encoding"], brotli.decompress(body)) == (200, "br", text)
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert server.sent == len(body) < len(text) / 4
+        again, nothing = ask(connection, "/", Accept_Encoding="br", If_None_Match=answer.headers["ETag"])
+        assert (again.status, nothing) == (304, b"")
+        _, body = ask(connection, "/index.html", Accept_Encoding="gzip")
+        assert gzip.decompress(body) == text
+        assert ask(connection, "/index.html")[1] == text
+        assert "immutable" in ask(connection, "/assets/main-abc.js")[0].headers["Cache-Control"]
+        (page / "index.html").write_text("another")
+        assert ask(connection, "/", If_None_Match=answer.headers["ETag"])[1] == b"another"
+
+
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/missing", "/assets/", "//etc/passwd"]
+)
+def test_nothing_outside_the_site_is_served(page, path):
+    (page.parent / "secret.txt").write_text("secret")
+    with serving(page) as (_, connection):
+        answer, body = ask(connection, path)
+        assert answer.status == 404 and b"secret" not in body.replace(path.encode(), b"")
+
+
+def test_a_taken_port_is_said(page):
+    with serving(page) as (server, _), pytest.raises(InputError, match="choose another --port"):
+        Server(page, port=server.server_address[1])
+
+
+def described(samples):
+    spec = TensorSpec("x", (None, *samples.shape[1:]), "float32")
+    return preprocessing.describe([spec], {"x": samples.astype(np.float32)}).get("x")
+
+
+class TestPreprocessing:
+    def images(self, channels=1, background=0):
+        images = np.full((4, 10, 12, channels), background)
+        images[:, 2:8, 2:10] = np.random.default_rng(1).integers(0, 256, (4, 6, 8, channels))
+        return images
+
+    @pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 1), (-1, 1)])
+    def test_the_range_is_read_off_the_values(self, low, high):
+        told = described(low + self.images() / 255 * (high - low))
+        assert told["range"] == [low, high]
+        assert (told["height"], told["width"], told["channels"], told["background"]) == (10, 12, 1, "dark")
+
+    def test_the_ground_is_read_off_the_rim(self):
+        assert described(self.images(background=255))["background"] == "light"
+        assert described(self.images(background=128))["background"] == "any"
+        assert described(self.images(channels=3))["background"] == "any"
+
+    @pytest.mark.parametrize(
+        "samples",
+        [
+            np.random.default_rng(2).normal(size=(4, 49, 40, 1)),  # a spectrogram: shaped like a picture, and none
+            np.random.default_rng(2).random((4, 28, 28, 1)),
+            np.zeros((4, 28, 28, 1)),
+            np.random.default_rng(2).integers(0, 256, (4, 28, 28, 2)),
+            np.random.default_rng(2).integers(0, 256, (4, 128)),
+            np.random.default_rng(2).integers(0, 4, (4, 28, 28, 1)),
+        ],
+    )
+    def test_what_is_not_certainly_a_picture_is_none(self, samples):
+        assert described(samples) is None
