@@ -112,7 +112,7 @@ class Bench:
         """
         metrics, details = self.size(subject)
         taken: list[Metric] = []
-        if reason := _misplaced(runtime, device) or runtime.unavailable():
+        if reason := _misplaced(subject, runtime, device) or runtime.unavailable():
             names = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
             taken += [Metric(name, None, "", reason=f"{NOT_RUN}{reason}") for name in names]
         else:
@@ -219,11 +219,11 @@ def missing(units: Mapping[str, str], reason: str) -> list[Metric]:
     return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
 
 
-def _misplaced(runtime: Runtime, device: Device) -> str:
-    """Why a device does not have a runtime, or an empty text."""
-    return f"{device.name} is a browser, and {runtime.name} does not run in one" * (
-        device.how == "browser" and not runtime.in_browser
-    )
+def _misplaced(subject: Subject, runtime: Runtime, device: Device) -> str:
+    """Why an artifact is not run on a device's runtime, or an empty text."""
+    if device.how == "browser" and not runtime.in_browser:
+        return f"{device.name} is a browser, and {runtime.name} does not run in one"
+    return runtime.refuses(subject.artifact)
 
 
 def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | None, *, timed: bool = True) -> Session:

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeship import errors
 from edgeship.runtimes import foreign, node
 from edgeship.runtimes.browser import found as browser
+from edgeship.types import Artifact
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Runtime:
     find_reason: Callable[[], str]
     prepare: Callable[[], Path] | None = None
     in_browser: bool = False
+    find_refusal: Callable[[Artifact], str] = lambda _: ""
 
     def version(self) -> str | None:
         """Its installed version, found without importing or starting it."""
@@ -43,6 +45,10 @@ class Runtime:
     def unavailable(self) -> str:
         """Why it cannot be used here, or an empty text."""
         return self.find_reason()
+
+    def refuses(self, artifact: Artifact) -> str:
+        """Why it cannot run an artifact of a format that it takes otherwise, with what to do; or an empty text."""
+        return self.find_refusal(artifact)
 
     def launch(self) -> Launch:
         """The command and environment of its worker. Raises MissingDependencyError where it is not available."""
@@ -103,6 +109,14 @@ def _own(
     )
 
 
+def _not_for_pages(artifact: Artifact) -> str:
+    """Why LiteRT.js does not take a `.tflite`: it knows fixed shapes only, and three dtypes at the edges."""
+    tensors = (*artifact.inputs, *artifact.outputs)
+    wrong = [f"'{item.name}' has a free axis" for item in tensors if None in item.shape]
+    wrong += [f"'{item.name}' is {item.dtype}" for item in tensors if item.dtype not in ("float32", "int32", "uint8")]
+    return f'{wrong[0]}: make a variant with static_batch = true and io = "float32" for LiteRT.js' if wrong else ""
+
+
 def _page(name: str, artifact_format: str, title: str, engine: str, backend: str = "wasm") -> Runtime:
     """An engine in a page of a real Chromium."""
     command = (sys.executable, "-P", "-m", "edgeship.runtimes.browser", "--engine", engine, "--backend", backend)
@@ -116,6 +130,7 @@ def _page(name: str, artifact_format: str, title: str, engine: str, backend: str
         browser.unavailable,
         browser.install,
         in_browser=True,
+        find_refusal=_not_for_pages if engine == "litert" else lambda _: "",
     )
 
 

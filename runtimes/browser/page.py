@@ -52,8 +52,11 @@ class Page:
         self._page.on("console", lambda message: print(message.text[:2000], file=sys.stderr, flush=True))
         self.devtools: CDPSession = self._page.context.new_cdp_session(self._page)
         self.system: CDPSession = self._browser.new_browser_cdp_session()
-        self._page.goto(f"{self.server.url}/")
-        self._page.wait_for_function("() => globalThis.edgeship !== undefined")
+        try:
+            self._page.goto(f"{self.server.url}/")
+            self._page.wait_for_function("() => globalThis.edgeship !== undefined")
+        except Error as error:
+            raise errors.ProcessError(f"the page does not open: {_first_lines(error)}") from error
 
     @property
     def browser_version(self) -> str:
