@@ -162,7 +162,7 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Run what was asked for (all by default) and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up"])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     given = parser.parse_args()
