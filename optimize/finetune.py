@@ -70,18 +70,25 @@ def progress(path: str | None, stage: str) -> Tell:
 
 
 def fit(
-    model: Any, api: Any, task: Task, *, callbacks: Sequence[Any] = (), ready: int = 0, rate: float = 1.0
+    model: Any,
+    api: Any,
+    task: Task,
+    *,
+    callbacks: Sequence[Any] = (),
+    ready: int = 0,
+    rate: float = 1.0,
+    pack: Callable[[list[Any]], Any] = list,
 ) -> Course:
     """Train `model` in place and leave the weights of its best epoch in it; `callbacks` run before the checkpoint is taken.
 
     Weights count as best by validation loss, and only once `ready` steps are done (a pruning schedule has ended). At a loss
-    that is not finite training stops and the last good weights come back. `rate` scales the learning rate.
+    that is not finite training stops and the last good weights come back. `rate` scales the learning rate; `pack` is how several
+    losses are given.
     """
     api.utils.set_random_seed(task.settings.seed)
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
     losses = [loss.make(api) for loss in task.losses]
-    single = len(losses) == 1
-    model.compile(api.optimizers.Adam(schedule), losses[0] if single else losses, jit_compile=False)
+    model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
     course = Course()
     whole = task.fixed_batch is not None
     model.fit(

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgeship import digest, server_model
 from edgeship.errors import CheckError, InputError
-from edgeship.optimize import cluster, finetune, losses, preserve, prune, qat, samples
+from edgeship.optimize import cluster, distill, finetune, losses, preserve, prune, qat, samples
 from edgeship.optimize.bridge_proof import TOLERANCE, difference
 from edgeship.optimize.selection import chosen
 from edgeship.optimize.subject import Subject, subject
@@ -103,9 +103,12 @@ def _applied(
 ) -> dict[str, Any]:
     """Do what was asked, one after the other, save the model and check the file."""
     before = _scores(server, task)
-    done = _trained(work, asked, task)
-    partial = out.with_name(f".{out.stem}.partial.keras")
+    work, done = _trained(server, work, asked, task)
     out.parent.mkdir(parents=True, exist_ok=True)
+    for step, told in done.items():
+        if told["training"].diverged:
+            raise CheckError(_rescued(work, step, told["training"], out))
+    partial = out.with_name(f".{out.stem}.partial.keras")
     try:
         checked = _saved(server, work, asked, done, task, partial, loading)
         os.replace(partial, out)
@@ -114,27 +117,43 @@ def _applied(
     return {"steps": done, "before": before, **checked, "file": {"path": out.name, "digest": digest.of_path(out)}}
 
 
-def _trained(work: Subject, asked: Recipes, task: finetune.Task) -> dict[str, Any]:
-    """The steps in their order, each keeping what those before it made; what the receipt says of each."""
+def _rescued(work: Subject, step: str, course: finetune.Course, out: Path) -> str:
+    """Keep the last good weights beside where the model was to be; what to tell the user."""
+    place = out.with_name(f"{out.stem}.last-good.keras")
+    work.model.save(place)
+    return (
+        f"{step}: {course.ended}; training stopped. The last good weights, those of epoch {course.kept}, are in {place}; "
+        "try a lower --learning-rate, and look for outliers in the data"
+    )
+
+
+def _trained(server: ServerModel, work: Subject, asked: Recipes, task: finetune.Task) -> tuple[Subject, dict[str, Any]]:
+    """The steps in their order, each keeping what those before it made: the trained model, and what the receipt says."""
     done: dict[str, Any] = {}
     kept: dict[int, preserve.Pattern] = {}
+
+    def good() -> bool:
+        return not any(told["training"].diverged for told in done.values())
 
     def keep(step: str, *, shared: bool) -> None:
         by_name = {item.name: item.variable for item in chosen(work.model, (), "pruned")}
         kept.update(preserve.patterns([by_name[name] for name in done[step]["tensors"]], shared=shared))
 
-    if asked.prune:
+    if asked.distill:
+        task.tell(event="stage", text="distillation")
+        work, done["distill"] = distill.distill(server, work, asked.distill, task)
+    if asked.prune and good():
         task.tell(event="stage", text="pruning")
         done["prune"] = prune.prune(work, asked.prune, task)
         keep("prune", shared=False)
-    if asked.cluster:
+    if asked.cluster and good():
         task.tell(event="stage", text="clustering")
         done["cluster"] = cluster.cluster(work, asked.cluster, task, kept)
         keep("cluster", shared=True)
-    if asked.qat:
+    if asked.qat and good():
         task.tell(event="stage", text="quantization-aware training")
         done["qat"] = qat.train(work, asked.qat, task, kept)
-    return done
+    return work, done
 
 
 def _saved(

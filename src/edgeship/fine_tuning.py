@@ -89,9 +89,15 @@ def summary(receipt: Mapping[str, Any]) -> Iterator[str]:
     for kind, step in receipt["steps"].items():
         if why := step.get("why"):
             yield f"{kind}: with {step['engine']}, as the model cannot be rebuilt in tf_keras ({why})"
-        if (course := step.get("training")) and course["diverged"]:
-            yield f"{kind}: {course['ended']}; the last good weights, those of epoch {course['kept']}, were kept"
+        if left := step.get("left_in_float"):
+            yield f"{kind}: left in float: {', '.join(f'{name} ({why})' for name, why in left.items())}"
+        if student := step.get("student"):
+            sizes = step["parameters"]
+            yield f"{kind}: {student}: {sizes['student']:,} parameters instead of {sizes['server']:,}"
     if rows := receipt.get("sparsity"):
         share = sum(row["achieved"] * row["values"] for row in rows) / sum(row["values"] for row in rows)
         asked, file = rows[0]["asked"], receipt["file"]["path"]
         yield f"pruned: {len(rows)} tensors, asked for {asked:.1%} zeros, {share:.2%} achieved, read from {file}"
+    if rows := receipt.get("clusters"):
+        most = max(row["achieved"] for row in rows)
+        yield f"clustered: {len(rows)} tensors, at most {rows[0]['asked']} values asked for, {most} achieved"

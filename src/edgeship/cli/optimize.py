@@ -15,6 +15,10 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 @click.command(short_help="Prune, cluster, distil or quantization-aware-train a Keras model.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model to write (.keras).")
+@click.option(
+    "--distill", type=float, metavar="WIDTH", help="Teach a thinner model: this share of every hidden layer's width."
+)
+@click.option("--student", metavar="FILE", help="Teach this smaller model instead of a thinned one.")
 @click.option("--prune", type=float, metavar="SPARSITY", help="Share of zeros in every kernel, such as 0.7.")
 @click.option(
     "--prune-layers", metavar="PATTERNS", help="Only layers whose names match: comma-separated, as conv*,head."
@@ -73,4 +77,6 @@ def _recipes(given: dict[str, Any]) -> dict[str, Any]:
         "schedule": given["prune_schedule"],
     }
     asked = {key: value for key, value in prune.items() if value is not None}
-    return {"prune": asked or None, "cluster": given["cluster"], "qat": given["qat"] or None}
+    distill = {"width": given["distill"], "student": given["student"]}
+    taught = {key: value for key, value in distill.items() if value is not None}
+    return {"distill": taught or None, "prune": asked or None, "cluster": given["cluster"], "qat": given["qat"] or None}
