@@ -124,7 +124,7 @@ def _page(name: str, artifact_format: str, title: str, engine: str, backend: str
         name,
         (artifact_format,),
         title,
-        f"see: edgeship runtimes install {name}",
+        "see: edgeship runtimes install browser",
         lambda: browser.version(engine),
         lambda: Launch(command, LEAN),
         browser.unavailable,

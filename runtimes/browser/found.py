@@ -72,14 +72,14 @@ def unavailable() -> str:
         reasons.append("playwright is not installed")
     if not (PAGE / "index.html").exists():
         reasons.append("its page has not been built")
-    elif _built() != _sources():
+    elif _stale():
         reasons.append("its page was built from other sources")
     return ", ".join(reasons)
 
 
-def _built() -> str:
-    found: str = json.loads((PAGE / "built.json").read_text())["sources"]
-    return found
+def _stale() -> bool:
+    """Whether the page was built from other sources than those beside it; an installed one may come without any."""
+    return (WEB / "src").exists() and json.loads((PAGE / "built.json").read_text())["sources"] != _sources()
 
 
 def _sources() -> str:
@@ -94,7 +94,7 @@ def _sources() -> str:
 
 def install() -> Path:
     """Build the page where it is not built; say what to do about Chromium and Playwright. Returns the page's folder."""
-    if not (PAGE / "index.html").exists() or _built() != _sources():
+    if not (PAGE / "index.html").exists() or _stale():
         _build()
     if find_spec("playwright") is None:
         raise MissingDependencyError("playwright is not installed: pip install 'edgeship[browser]'")

@@ -35,11 +35,14 @@ def runtimes(context: click.Context, json_file: str | None) -> None:
 @runtimes.command(short_help="Install a runtime that has an environment of its own.")
 @click.argument("name")
 def install(name: str) -> None:
-    """Install runtime NAME with its pinned versions into the user's data folder, whole or not at all."""
+    """Install runtime NAME with its pinned versions into the user's data folder, whole or not at all.
+
+    `browser` stands for all runtimes that run in a page.
+    """
     from edgeship.errors import MissingDependencyError
     from edgeship.runtimes.registry import find
 
-    runtime = find(name)
+    runtime = find("tfjs-web" if name == "browser" else name)
     if not runtime.unavailable():
         click.echo(f"{name} {runtime.version()} is installed", err=True)
         return
