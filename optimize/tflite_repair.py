@@ -17,6 +17,7 @@ def finish(content: bytes, before: bytes, io: str, ranges: tflite_moves.Ranges) 
     _outputs(model, original, io)
     tflite_moves.fold(model, ranges)
     _dynamic_axes(model, original)
+    _names(model, original)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -37,6 +38,22 @@ def _outputs(model: Any, original: Any, io: str) -> None:
                 graph.outputs[place] = item.tensorIndex
             else:
                 item.tensorIndex = graph.outputs[place]
+
+
+def _names(model: Any, original: Any) -> None:
+    """Give the ends their names back: a QUANTIZE or DEQUANTIZE that is put in ends in a tensor of another name."""
+    for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
+        ends = {
+            now: was.tensors[then].name
+            for side in ("inputs", "outputs")
+            for now, then in zip(getattr(graph, side), getattr(was, side), strict=True)
+        }
+        taken = set(ends.values())
+        for index, tensor in enumerate(graph.tensors):
+            if index in ends:
+                tensor.name = ends[index]
+            elif tensor.name in taken:
+                tensor.name = tensor.name + b"/inner_%d" % index
 
 
 def _dynamic_axes(model: Any, original: Any) -> None:

@@ -103,13 +103,15 @@ def replacing(out: Path) -> Iterator[Path]:
     """A draft folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
     out = out.absolute()
     check_writable(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     for stale in out.parent.glob(f".{out.name}.*.draft"):
         if not _alive(stale):
             shutil.rmtree(stale, ignore_errors=True)
     draft = out.parent / f".{out.name}.{os.getpid()}.draft"
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     try:
         yield draft
         old = draft.with_suffix(".old.draft")

