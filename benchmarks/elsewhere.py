@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from edgeship.data import Array
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.devices import station
+from edgeship.runtimes.devices import doctor, station
 from edgeship.runtimes.devices.compiler import Compiler
 from edgeship.runtimes.devices.station import Counting, Station
 from edgeship.runtimes.pool import Pool
@@ -88,6 +88,8 @@ def _idle(bench: run.Bench, subject: run.Subject, device: Device, cell: dict[str
 
 
 def _taken_on(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Measurement:
+    if wrong := _wrong(bench, runtime, place):
+        return _idle(bench, subject, place.device, cells.none("failed", wrong))
     metrics, details = bench.size(subject)
     taken: list[Metric] = []
     for figure in place.device.figures:
@@ -97,6 +99,19 @@ def _taken_on(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime,
     metrics += [replace(metric, kind=place.device.kind) for metric in taken]
     details["cell"] = {**cells.of(details), "kind": str(place.device.kind)}
     return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), details)
+
+
+def _wrong(bench: run.Bench, runtime: registry.Runtime, place: Station) -> str:
+    """Why an emulator's outputs are not believed; empty where it gives the known outputs of the known model."""
+    if place.device.how != "qemu" or runtime.name not in doctor.MODELS:
+        return ""
+    key = {"device": place.device, "runtime": place.identity(runtime.name)}
+
+    def make() -> dict[str, Any]:
+        return asdict(doctor.examine(place, runtime.name, bench.pool))
+
+    found = bench.cached(f"{place.device.name}: known outputs on {runtime.name}", "doctor", key, make)
+    return f"refused, {found['wrong']}" if found["wrong"] else ""
 
 
 def _taken(device: Device) -> str:

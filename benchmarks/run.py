@@ -21,6 +21,7 @@ from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
 from edgeship.runtimes.browser import options
+from edgeship.runtimes.devices import station
 from edgeship.runtimes.pool import Pool
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
@@ -230,7 +231,8 @@ def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | Non
     """An artifact in a fresh process, as the device has it; where nothing is timed a browser need not be slowed down."""
     wanted = options.of_profile(device.launch, f"device {device.name}, [launch]") if device.how == "browser" else {}
     kept = {key: value for key, value in wanted.items() if timed or key != "throttle"}
-    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept)
+    pinned = station(device).launch(runtime.name) if timed and "cores" in device.launch else None
+    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept, launch=pinned)
 
 
 def _evaluate(

@@ -39,7 +39,7 @@ class Compiler(Environment):
         launch = self.device.launch
         with tempfile.TemporaryDirectory(prefix="edgeship-vela-") as folder:
             command = [
-                *(os.fspath(self.python), "-m", "ethosu.vela.vela", os.fspath(path), "--output-dir", folder),
+                *(os.fspath(self.python), "-m", "ethosu.vela", os.fspath(path), "--output-dir", folder),
                 *("--accelerator-config", launch["accelerator"], "--config", "Arm/vela.ini"),
                 *("--system-config", launch["system"], "--memory-mode", launch["memory"]),
             ]

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import InputError, MissingDependencyError
+from edgeship.errors import MissingDependencyError
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, pinned, pip, python311
 from edgeship.runtimes.devices.packages import Packages, host, obstacle
@@ -32,8 +32,6 @@ GUEST = (
 SOURCE = Path(__file__).parent / "count.c"
 # What glibc of Debian 12 can load, newest first.
 PLATFORMS = ("36", "34", "31", "28", "27", "26", "24", "17")
-# `max` is whatever this QEMU can emulate, SME included, which QEMU 7.2 computes wrongly (see `edgeship devices doctor`).
-UNFIT = ("max",)
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -107,11 +105,6 @@ class Emulator(Counting):
 
     def install(self) -> Path:
         """Download, unpack, compile; what is there already is kept, so that an interrupted installation goes on."""
-        if self.cpu in UNFIT:
-            raise InputError(
-                f'device {self.device.name}: cpu = "{self.cpu}" is no core but all that QEMU can emulate, and QEMU 7.2 '
-                "computes int8 wrongly on it; name a core, as cortex-a76"
-            )
         pinned(self.requirements, self.device.name)
         whole(self.tree, self._unpack)
         whole(self.wheels, self._download)

@@ -31,10 +31,11 @@ OPEN = ("browser",)
 class Device:
     """A profile. `runtimes` are those it has (empty: the usual one of each format), `threads` those of a latency run.
 
-    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), memory (its peak alone), instructions (executed per
-    inference), compiler (what an NPU's compiler estimates). `seconds` bounds the time that one artifact's evaluation
-    takes: where all samples would take longer, a stratified subset of them is run; None is no bound. `launch` says how a
-    worker is started: its key `how` names the way (`direct`: a process on this machine), the others belong to that way.
+    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), memory (its peak alone),
+    instructions (executed per inference), compiler (what an NPU's compiler estimates). `seconds` bounds the time that
+    one artifact's evaluation takes: where all samples would take longer, a stratified subset is run; None is no bound.
+    `launch` says how a worker is started: its key `how` names the way (`direct`: a process on this machine), the others
+    belong to that way.
     """
 
     name: str

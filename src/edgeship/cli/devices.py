@@ -53,6 +53,37 @@ def install(names: tuple[str, ...]) -> None:
         click.echo(f"{name} is installed in {folder} ({time.perf_counter() - start:.1f} s)", err=True)
 
 
+@devices.command(short_help="Check that devices compute rightly.")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@JSON
+def doctor(names: tuple[str, ...], json_file: str | None) -> None:
+    """Run known models on the devices NAME... (default: all that are installed) and compare with their known outputs.
+
+    Exit code 1 means that one computes wrongly or does not run.
+    """
+    from dataclasses import asdict
+
+    from edgeship.devices import find
+    from edgeship.devices import names as known
+    from edgeship.runtimes.devices import WAYS, station
+    from edgeship.runtimes.devices.doctor import MODELS, examine
+
+    found = [find(name) for name in names or known()]
+    places = [station(device) for device in found if device.how in WAYS]
+    if not names:
+        places = [place for place in places if not place.unavailable()]
+    for place in places:
+        place.require()
+    jobs = [(place, name) for place in places for name in place.device.runtimes or ("litert",) if name in MODELS]
+    findings = [examine(place, runtime) for place, runtime in jobs]
+    emit({"findings": [asdict(item) for item in findings]}, json_file)
+    for item in findings if json_file != "-" else ():
+        told = item.wrong or ("bit-exact" if not item.largest else f"right, within {item.largest:.2g} {item.unit}")
+        click.echo(f"{'FAIL' if item.wrong else 'ok':5}{item.device} {item.runtime}: {told}")
+    if any(item.wrong for item in findings):
+        raise SystemExit(1)
+
+
 def _row(device: Device) -> dict[str, object]:
     from edgeship.runtimes.devices import WAYS, station
 

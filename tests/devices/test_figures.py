@@ -1,0 +1,197 @@
+"""What is computed of devices' outputs and counts: subsets, likeness, cells, explanations, instructions."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeship.benchmarks import cells, instructions, likeness, matrix_table, reasons, subset
+from edgeship.devices import find
+from edgeship.errors import CheckError, ProcessError
+from edgeship.runtimes.devices import emulator
+from edgeship.runtimes.worker.counting import BEGIN, EMPTY_BEGIN, EMPTY_END, END
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 12))
+def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
+    labels = np.random.default_rng(total).integers(classes, size=total)
+    chosen = subset.choose({"y": labels}, total, count)
+    assert len(chosen) == min(count, total)
+    assert len(np.unique(chosen)) == len(chosen)
+    assert (np.diff(chosen) > 0).all()
+    for value in range(classes):
+        share = (labels == value).mean() * len(chosen)
+        assert abs((labels[chosen] == value).sum() - share) < 1
+
+
+def test_a_subset_without_classes_is_spread():
+    assert subset.choose({}, 100, 3).tolist() == [0, 50, 99] or subset.choose({}, 100, 3).tolist() == [0, 49, 99]
+    assert subset.choose({"y": np.linspace(0, 1, 100)}, 100, 2).tolist() == [0, 99]
+
+
+@given(st.integers(1, 90), st.integers(1, 30), st.integers(1, 40), st.data())
+def test_rows_come_in_whole_batches_in_their_order(total, source, size, data):
+    chosen = np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1))))
+    stream = ({"x": np.arange(start, min(start + source, total))} for start in range(0, total, source))
+    parts = [batch["x"] for batch in subset.rows(stream, chosen, size)]
+    assert np.concatenate(parts).tolist() == chosen.tolist()
+    assert {len(part) for part in parts[:-1]} <= {size}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "per_sample", "count"), [(None, 9.0, 1000), (30, 0.01, 1000), (30, 0.1, 200), (30, 5.0, 8), (1, 9.0, 8)]
+)
+def test_what_is_affordable(seconds, per_sample, count):
+    assert subset.affordable(1000, seconds, per_sample) == count
+    assert subset.affordable(5, seconds, per_sample) == 5
+
+
+def compare(here, there, scale=1.0):
+    real = {name: array.astype(np.float32) * scale for name, array in here.items()}
+    other = {name: array.astype(np.float32) * scale for name, array in there.items()}
+    return likeness.compare(here, there, (real, other))
+
+
+def test_differences_are_counted_in_steps():
+    ours = np.zeros((4, 5), np.int8)
+    theirs = ours.copy()
+    theirs[0, :3], theirs[1, 0] = 1, -3
+    found = compare({"y": ours}, {"y": theirs}, 0.5)
+    assert (found["values"], found["differ"], found["exact"], found["max_steps"]) == (20, 4, False, 3)
+    assert found["steps"] == {"1": 3, "3": 1}
+    assert found["max_abs_error"] == 1.5
+
+
+def test_extreme_integers_do_not_overflow():
+    found = compare({"y": np.full((1, 2), -128, np.int8)}, {"y": np.full((1, 2), 127, np.int8)})
+    assert found["max_steps"] == 255
+
+
+def test_floats_have_no_steps_and_nan_is_told():
+    ours = np.zeros((2, 3), np.float32)
+    found = compare({"y": ours}, {"y": ours + np.float32(1e-6)})
+    assert found["max_steps"] is None
+    assert found["differ"] == 6
+    assert compare({"y": ours}, {"y": ours * np.nan})["reason"].startswith("6 of 6 values")
+    assert not compare({"y": ours}, {"y": ours * np.nan})["exact"]
+
+
+def test_other_outputs_cannot_be_compared():
+    with pytest.raises(CheckError, match="the device gives outputs z, this machine y"):
+        compare({"y": np.zeros((1, 1))}, {"z": np.zeros((1, 1))})
+
+
+def details(**changes):
+    found = {"exact": False, "reason": "", "agreement": 1.0, "max_steps": 1, "differ": 5, "values": 1000}
+    return {"likeness": {**found, "max_abs_error": 0.5, **changes}, "samples": {"n": 10, "of": 10}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "text"),
+    [
+        ({"exact": True}, "exact", "bit-exact"),
+        ({}, "steps", "1 LSB in 0.005, all same"),
+        ({"max_steps": 9, "agreement": 0.999}, "differs", "9 LSB in 0.005, 99.90% same"),
+        ({"max_steps": None, "max_abs_error": 2e-7}, "close", "±2.0e-07, all same"),
+        ({"max_steps": None, "agreement": None}, "close", "±5.0e-01"),
+        ({"reason": "3 of 6 values of the artifact are NaN"}, "differs", "NaN"),
+    ],
+)
+def test_cells(changes, state, text):
+    cell = cells.of(details(**changes))
+    assert (cell["state"], cell["text"]) == (state, text)
+
+
+def test_estimates_and_arenas_stand_in_their_cells():
+    found = {"npu_ops": 39, "cpu_ops": 13, "npu_op_share": 0.75, "cycles": 94090}
+    assert cells.of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
+    assert cells.of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
+    assert (
+        cells.of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"] == "bit-exact, arena 2.0 KiB"
+    )
+
+
+def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
+    failed = {**cells.none("failed", "no kernel"), "why": "ship another", "kind": "measured"}
+    counted = {
+        **cells.of(details()),
+        "kind": "emulated",
+        "instructions": {"total": 1200, "ratio": 0.5, "kernels": "dot"},
+    }
+    measurements = [
+        {"artifact": "tflite/int8", "device": "old", "runtime": "litert", "details": {"cell": failed}},
+        {"artifact": "tflite/int8", "device": "board", "runtime": "litert", "details": {"cell": counted}},
+        {"artifact": "tflite/int8", "device": "host", "runtime": "litert", "details": {}},
+    ]
+    matrix = cells.matrix({"measurements": measurements})
+    assert matrix["devices"] == ["old", "board"]
+    assert matrix["kinds"] == {"old": "measured", "board": "emulated"}
+    from rich.console import Console, Group
+
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(Group(*matrix_table.render(matrix, 120)))
+    text = console.export_text()
+    for part in ("fails (1)", "(1) ship another (no kernel)", "[emulated]", "1,200", "0.500", "1 LSB in 0.005"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'.", "FULLY_CONNECTED in version 12"),
+        ("Hybrid models are not supported on TFLite Micro.", "ship full int8"),
+        ("Unsupported model IR version: 11, max supported IR version: 9", "up to IR version 9"),
+        ("something new", ""),
+    ],
+)  # fmt: skip
+def test_known_failures_are_explained_and_others_are_not_guessed_at(message, told):
+    explained = reasons.explain(message, find("field-tflite-2.14"))
+    assert told in explained
+    assert bool(told) == bool(explained)
+
+
+def test_reasons_are_one_line_without_the_log():
+    told = "ValueError in the litert process: bad\nfile (log: /tmp/edgeship-litert-x.log)"
+    assert reasons.short(told) == "ValueError in the litert process: bad file"
+    assert reasons.limited("std::bad_alloc", find("host-512mb")) == "does not fit into 512 MB: std::bad_alloc"
+    assert reasons.limited("std::bad_alloc", find("host")) == "std::bad_alloc"
+
+
+NAMES = ("total", "memory", "simd", "fused", "fused_half", "widening", "dot", "matrix")
+
+
+def marks(counts, overhead=100):
+    """Lines of the plugin: an empty pair, then pairs around inferences of so many instructions (half of them SIMD)."""
+    state, lines = 0, []
+    for begin, end, count in [(EMPTY_BEGIN, EMPTY_END, 0), *((BEGIN, END, count) for count in counts)]:
+        for number, more in ((begin, 7), (end, overhead + count)):
+            state += more
+            line = {"mark": number, **dict.fromkeys(NAMES, 0), "total": state, "simd": state // 2, "dot": state // 4}
+            lines.append(line)
+    return lines
+
+
+def test_counts_are_medians_without_the_first_and_without_the_marks():
+    found = instructions.summarize(marks([9000, 4000, 4000, 4400]))
+    assert found["total"] == 4000
+    assert found["counts"] == [4000, 4000, 4400]
+    assert found["spread"] == 400
+    assert found["kernels"] == "8-bit dot product"
+    assert abs(found["classes"]["simd"] - 2000) <= 2
+    assert found["classes"]["scalar"] == found["total"] - found["classes"]["simd"] - found["classes"]["memory"]
+
+
+def test_counts_of_nothing_are_no_counts():
+    with pytest.raises(ProcessError, match="has counted no inference"):
+        instructions.summarize(marks([9000]))
+    with pytest.raises(ProcessError):
+        instructions.summarize([])
+
+
+def test_the_plugin_compiles_without_a_warning(tmp_path):
+    target = str(tmp_path / "count.so")
+    flags = ["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O1", "-o", target]
+    done = subprocess.run(["cc", *flags, str(emulator.SOURCE)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

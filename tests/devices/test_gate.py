@@ -1,0 +1,171 @@
+"""The gate and devices: what ran is judged, what had to run and did not fails, instructions are held to their limits."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from edgeship.benchmarks import accuracy, cells, parity, rows, table
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+from edgeship.errors import InputError
+from edgeship.types import Verdict
+
+N = 400
+
+
+def outputs(noise=0.0, seed=1):
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(N, 5))
+    truth = logits.argmax(axis=1)
+    return truth, {"y": logits}, {"y": logits + noise * np.random.default_rng(seed).normal(size=logits.shape)}
+
+
+def measurement(device, cell, noise=0.0, counted=None, samples=N):
+    truth, server, found = outputs(noise)
+    part = {"y": server["y"][:samples]}, {"y": found["y"][:samples]}
+    details = {"accuracy": accuracy.measure({"y": truth[:samples]}, *part), "parity": parity.compare(*part)}
+    details["samples"] = {"n": samples, "of": N}
+    metrics = [metric("size_disk_bytes", 1000), metric("max_abs_error", 0.1)]
+    if cell["state"] in cells.NOT_COMPARED:
+        details, metrics = (
+            {},
+            [metric("size_disk_bytes", 1000), metric("max_abs_error", None, f"not run: {cell['reason']}")],
+        )
+    if counted:
+        metrics += [metric("instructions", counted), metric("instructions_ratio", counted / 1000)]
+    kind = {"kind": "emulated"}
+    return {
+        "artifact": "tflite/int8", "runtime": "litert", "device": device, "metrics": metrics,
+        "details": {**details, "cell": {**cell, **kind}},
+    }  # fmt: skip
+
+
+def metric(name, value, reason=""):
+    return {"name": name, "value": value, "unit": "", "kind": "emulated", "reason": reason}
+
+
+EXACT = {"state": "exact", "text": "bit-exact", "reason": ""}
+FAILED = {"state": "failed", "text": "fails", "reason": "no kernel"}
+REFUSED = {"state": "refused", "text": "-", "reason": "it takes .onnx files only"}
+
+
+@pytest.fixture
+def manifest():
+    artifact = {"id": "tflite/int8", "format": "tflite", "variant": "int8", "steps": [{"name": "x", "source": "5e"}]}
+    return {
+        "server_model": {"digest": "5e", "outputs": [{"name": "y"}]},
+        "artifacts": [artifact],
+        "measurements": [measurement("cortex-a72", EXACT, counted=600)],
+    }
+
+
+def failures(manifest, **budget):
+    result = judge(manifest, Budget.parse(budget))
+    return result, [check for check in result.checks if check.verdict is not Verdict.PASS]
+
+
+def test_a_device_that_agrees_passes_and_is_named_in_its_checks(manifest):
+    result, failed = failures(manifest, required_devices=["cortex-a72"])
+    assert not failed, failed
+    assert result.verdict is Verdict.PASS
+    named = {check.device for check in result.checks if check.check == "accuracy"}
+    assert named == {"cortex-a72"}
+    check = next(check for check in result.as_json()["checks"] if check["check"] == "accuracy")
+    assert table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
+
+
+def test_a_device_that_computes_otherwise_fails(manifest):
+    manifest["measurements"] = [measurement("cortex-a72", EXACT, noise=2.0)]
+    _, failed = failures(manifest)
+    assert "accuracy" in {check.check for check in failed}
+
+
+@pytest.mark.parametrize("cell", [FAILED, {**FAILED, "state": "absent"}])
+def test_a_required_device_that_could_not_run_is_a_failure_and_another_is_told(manifest, cell):
+    manifest["measurements"].append(measurement("field-tflite-2.14", cell))
+    result, failed = failures(manifest)
+    assert not failed
+    assert {"artifact": "tflite/int8 @ field-tflite-2.14", "reason": "no kernel"} in result.not_judged
+    result, (check,) = failures(manifest, required_devices=["field-tflite-2.14"])
+    assert result.verdict is Verdict.FAIL
+    assert (check.check, check.device, check.reason) == (
+        "device",
+        "field-tflite-2.14",
+        "required, but did not run: no kernel",
+    )
+
+
+def test_a_required_device_that_was_not_measured_is_a_failure(manifest):
+    _, (check,) = failures(manifest, required_devices=["cortex-m"])
+    assert "it was not measured (--device)" in check.reason
+
+
+def test_a_required_device_need_not_take_every_format_but_must_take_one(manifest):
+    manifest["measurements"].append(measurement("field-ort-1.17", REFUSED))
+    assert failures(manifest)[1] == []
+    _, (check,) = failures(manifest, required_devices=["field-ort-1.17"])
+    assert "it takes .onnx files only" in check.reason
+    other = copy.deepcopy(manifest["measurements"][0]) | {"artifact": "onnx/int8", "device": "field-ort-1.17"}
+    manifest["measurements"].append(other)
+    manifest["artifacts"].append({**manifest["artifacts"][0], "id": "onnx/int8", "format": "onnx"})
+    assert failures(manifest, required_devices=["field-ort-1.17"])[1] == []
+    _, (check,) = failures(manifest, **{"tflite/int8": {"required_devices": ["field-ort-1.17"]}})
+    assert (check.artifact, check.device) == ("tflite/int8", "field-ort-1.17")
+
+
+def test_nothing_that_ran_anywhere_is_a_failure(manifest):
+    manifest["measurements"] = [measurement("cortex-a72", FAILED)]
+    result, failed = failures(manifest)
+    assert result.verdict is Verdict.FAIL
+    assert any("cortex-a72: no kernel" in check.reason for check in failed)
+
+
+def test_a_part_of_the_samples_need_not_decide_but_may_fail(manifest):
+    manifest["measurements"].append(measurement("cortex-a53", EXACT, samples=8))
+    assert failures(manifest)[1] == []
+    manifest["measurements"][-1] = measurement("cortex-a53", EXACT, samples=200, noise=3.0)
+    assert any(check.check == "accuracy" for check in failures(manifest)[1])
+
+
+@pytest.mark.parametrize(
+    ("budget", "verdict"),
+    [
+        ({"max_instructions": 606}, Verdict.PASS),
+        ({"max_instructions": 594}, Verdict.FAIL),
+        ({"max_instructions_ratio": 0.61}, Verdict.PASS),
+        ({"max_instructions_ratio": 0.59}, Verdict.FAIL),
+    ],
+)
+def test_instructions_are_held_to_one_percent(manifest, budget, verdict):
+    result, failed = failures(manifest, **budget)
+    assert result.verdict is verdict
+    assert {check.check for check in failed} == (
+        set(budget) and {next(iter(budget)).removeprefix("max_")} if failed else set()
+    )
+
+
+def test_instructions_that_could_not_be_counted_or_were_not_fail(manifest):
+    for item in manifest["measurements"][0]["metrics"]:
+        if item["name"] == "instructions":
+            item.update(value=None, reason="took longer")
+    _, (check,) = failures(manifest, max_instructions=700)
+    assert check.reason == "not counted: took longer"
+    manifest["measurements"] = [measurement("field-litert-1.4", EXACT)]
+    _, (check,) = failures(manifest, max_instructions_ratio=1)
+    assert "no device that counts them was measured" in check.reason
+
+
+@pytest.mark.parametrize("value", ["cortex-a72", ["cortex-a99"], [3], 5])
+def test_required_devices_must_be_known(value):
+    with pytest.raises(InputError, match=r"cortex-a72|cortex-a99"):
+        Budget.parse({"required_devices": value})
+
+
+def test_rows_show_what_ran_and_the_matrix_the_rest(manifest):
+    manifest["measurements"].append(measurement("field-tflite-2.14", FAILED))
+    shown = rows.build(manifest).rows
+    assert [row["runtime"] for row in shown] == ["litert @ cortex-a72"]
+    assert shown[0]["kind"] == "emulated"
+    assert not shown[0]["p50"]
+    assert cells.matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"

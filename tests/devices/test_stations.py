@@ -1,0 +1,166 @@
+"""Ways of starting workers: whole or not at all, with the command that helps, and within their limits."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgeship.devices import Device, find
+from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.runtimes import registry
+from edgeship.runtimes.devices import doctor, emulator, packages, station
+from edgeship.runtimes.devices import environment as environments
+from edgeship.runtimes.devices.direct import Direct
+from edgeship.runtimes.devices.station import home
+from edgeship.runtimes.pool import Pool
+from edgeship.runtimes.session import open_session
+from edgeship.types import Kind
+
+
+def limited(**launch) -> Direct:
+    return Direct(Device("small", "a small machine", Kind.MEASURED, ("litert",), launch={"how": "direct", **launch}))
+
+
+def test_what_is_not_installed_names_the_command(old):
+    place = station(old("field-litert-0"))
+    with pytest.raises(
+        MissingDependencyError, match=r"field-litert-0 is not available: it is not installed; install it"
+    ):
+        place.launch("litert")
+    assert place.hint == "install it with: edgeship devices install field-litert-0"
+
+
+def test_requirements_must_be_pinned(old):
+    device = Device("loose", "", Kind.MEASURED, launch={"how": "environment", "requirements": ["numpy>=1"]})
+    with pytest.raises(InputError, match=r"loose: requirement 'numpy>=1' must be pinned, as numpy==1.26.4"):
+        station(device).install()
+
+
+def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
+    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", "raise SystemExit('error: no network')"])
+    with pytest.raises(
+        ProcessError, match=r"installing ai-edge-litert==2.3.0.* failed; nothing was installed.*no network"
+    ):
+        station(old()).install()
+    assert [path.suffix for path in home().iterdir()] == [".lock"]
+    assert station(old()).unavailable() == "it is not installed"
+
+
+def test_a_python_without_wheels_is_told(old, monkeypatch):
+    monkeypatch.setattr(environments.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(environments.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(MissingDependencyError, match=r"wheels for Python 3.11, and no python3.11 is on the path"):
+        station(old()).install()
+
+
+def test_an_environment_whose_python_went_away_is_made_again(environment, monkeypatch):
+    environment.python.unlink()
+    environment.python.symlink_to("/nowhere/python3.11")
+    assert "the interpreter that it was made with is gone" in environment.unavailable()
+    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", "pass"])
+    environment.install()
+    assert environment.unavailable() == ""
+
+
+def test_workers_run_in_the_environment(environment, subject, known):
+    with open_session("litert", subject.artifact.path, launch=environment.launch("litert")) as session:
+        name = session.inputs[0].name
+        found = session.stored(iter([{name: known["tflite_inputs"]}]), 16, raw=True)
+    assert np.array_equal(next(iter(found.values())), known["tflite_outputs"])
+
+
+def test_a_pool_keeps_a_worker_for_the_next_model_and_drops_a_failed_one(environment, subject):
+    launch = environment.launch("litert")
+    with Pool() as pool:
+        with open_session("litert", subject.artifact.path, launch=launch, pool=pool) as session:
+            first = session.pid
+        with open_session("litert", subject.artifact.path, launch=launch, pool=pool) as session:
+            assert session.pid == first
+            with pytest.raises(InputError):
+                session.run({})
+        with (
+            pytest.raises(InputError),
+            open_session("litert", subject.artifact.path, launch=launch, pool=pool) as session,
+        ):
+            session.run({})
+        with open_session("litert", subject.artifact.path, launch=launch, pool=pool) as session:
+            assert session.pid != first
+        last = session.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits need Linux")
+def test_limits_hold_in_the_worker():
+    launch = limited(memory="64 MB", cores="1").launch("litert")
+    tell = "import os, resource; print(resource.getrlimit(resource.RLIMIT_DATA)[0], len(os.sched_getaffinity(0)))"
+    command = [*launch.command[: launch.command.index(sys.executable, 1)], sys.executable, "-c", tell]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["64000000", "1"]
+
+
+@pytest.mark.parametrize(("key", "text"), [("memory", "little"), ("memory", "512"), ("cores", "-1"), ("cores", "all")])
+def test_limits_that_are_no_amounts_are_refused(key, text):
+    with pytest.raises(InputError, match=rf"device small: {key} = '{text}' must be"):
+        limited(**{key: text}).launch("litert")
+
+
+def test_emulated_boards_say_what_system_they_need(monkeypatch):
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None if name == "apt-get" else name)
+    assert "apt-get is not here: emulated boards are made of Debian 12 packages" in packages.obstacle()
+    monkeypatch.setattr(packages.shutil, "which", lambda name: name)
+    monkeypatch.setattr(
+        packages.platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Fedora 40", "VERSION_CODENAME": ""}
+    )
+    assert "this is Fedora 40" in packages.obstacle()
+    with pytest.raises(MissingDependencyError, match="this is Fedora 40"):
+        packages.Packages()
+
+
+def test_a_core_tells_the_guest_what_it_is(monkeypatch):
+    monkeypatch.setattr(emulator.os, "cpu_count", lambda: 2)
+    text = emulator.Emulator(find("cortex-a76"))._cpuinfo()
+    assert text.count("processor\t: ") == 2
+    assert "CPU part\t: 0xd0b" in text
+    assert "asimddp" in text
+    assert "asimddp" not in emulator.Emulator(find("cortex-a53"))._cpuinfo()
+
+
+def test_packages_without_a_network_leave_nothing(monkeypatch):
+    monkeypatch.setattr(packages, "obstacle", lambda: "")
+
+    def fail(command, what, **_):
+        raise ProcessError(f"{what} failed; nothing was installed. apt-get says: Could not resolve host")
+
+    monkeypatch.setattr(packages, "run", fail)
+    with pytest.raises(ProcessError, match="reading the package lists failed; nothing was installed"):
+        station(find("cortex-a72")).install()
+    assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt"]
+
+
+def test_the_doctor_finds_this_machine_right():
+    finding = doctor.examine(limited(), "litert")
+    assert finding.wrong == ""
+    assert finding.largest is not None
+    assert finding.largest <= doctor.STEPS
+
+
+def test_the_doctor_finds_a_machine_that_computes_wrongly(monkeypatch, known):
+    wrong = {**known, "tflite_outputs": np.roll(known["tflite_outputs"], 1, axis=-1)}
+    monkeypatch.setattr(doctor, "load", lambda _: wrong)
+    finding = doctor.examine(limited(), "litert")
+    assert "it computes wrongly: off by up to" in finding.wrong
+    assert finding.largest is not None
+    assert finding.largest > doctor.STEPS
+
+
+def test_the_doctor_tells_what_does_not_run(monkeypatch, known):
+    monkeypatch.setattr(doctor, "load", lambda _: {**known, "tflite_model": np.zeros(64, np.uint8)})
+    assert "it does not run: " in doctor.examine(limited(), "litert").wrong
+
+
+def test_runtimes_of_devices_are_known_but_not_this_machine_s():
+    assert registry.find("tflite-micro").unavailable() == "it belongs to a device (cortex-m)"
+    assert "tflite-micro" not in registry.RUNTIMES
+    assert next(runtime.name for runtime in registry.for_format("tflite")) == "litert"
