@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from edgeship.benchmarks import rows
+from edgeship.benchmarks import matrix_plot, rows
 from edgeship.benchmarks.checks import class_name, metric_of
 
 Json = Mapping[str, Any]
@@ -56,11 +56,13 @@ def _svg(figure: Figure, described: str) -> str:
 
 def all_plots(manifest: Json) -> list[str]:
     """Every plot that the manifest has figures for."""
+    own = {**manifest, "measurements": rows.own(manifest)}
     made = (
-        _against(manifest, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
-        _against(manifest, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
-        _parity(manifest),
-        *(_classes(manifest, item) for item in manifest["measurements"]),
+        _against(own, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
+        _against(own, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
+        _parity(own),
+        _matrix(manifest),
+        *(_classes(manifest, item) for item in own["measurements"]),
     )
     return [plot for plot in made if plot]
 
@@ -138,6 +140,12 @@ def _parity(manifest: Json) -> str | None:
         axes.set_xlim(min(0, *values), max(values) * 1.12)
         axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title="output parity")
         return _svg(figure, "signal to quantization noise ratio of every output")
+
+
+def _matrix(manifest: Json) -> str | None:
+    """The parity matrix of the devices."""
+    figure = matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
+    return _svg(figure, "parity of every artifact on every device") if figure else None
 
 
 def _classes(manifest: Json, item: Json) -> str | None:

@@ -78,7 +78,7 @@ def flipped(manifest: Json, kept: Mapping[int, Mapping[str, Any]]) -> list[dict[
 
     labels = manifest.get("labels") or []
     groups = []
-    for item in manifest["measurements"]:
+    for item in rows.own(manifest):
         found = item["details"].get("accuracy") or {}
         shown = []
         for flip in samples.chosen(found.get("flips", [])):

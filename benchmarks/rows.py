@@ -68,6 +68,12 @@ def build(manifest: Json) -> Table:
     return table
 
 
+def own(manifest: Json) -> list[Json]:
+    """The measurements on this machine, or those of other devices where there are none: what plots of an artifact show."""
+    items = manifest["measurements"]
+    return [item for item in items if "cell" not in item["details"]] or [item for item in items if not idle(item)]
+
+
 def idle(item: Json) -> bool:
     """Whether a measurement is one of a device that did not run the artifact: the parity matrix says why."""
     return (item["details"].get("cell") or {}).get("state") in NOT_COMPARED

@@ -1,4 +1,6 @@
-"""Make `runtimes/devices/known.npz` again: python scripts/known_models.py BUNDLE EVALUATION.npz
+"""Make `runtimes/devices/known.npz` again.
+
+Usage: python scripts/known_models.py BUNDLE EVALUATION.npz
 
 Takes the int8 `.tflite` and `.onnx` of a bundle, a few samples, and this machine's outputs for them.
 """
