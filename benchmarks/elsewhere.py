@@ -40,7 +40,7 @@ ESTIMATES = {
     "inferences_per_second": "1/s",
 }
 NOT_ON_NPU = "no operator can run on the NPU: it computes in integers, and this artifact's operators are float"
-WAYS = ("environment", "qemu", "vela", "ssh", "adb")
+WAYS = ("environment", "qemu", "vela", "ssh")
 Told = tuple[list[Metric], dict[str, Any]]
 
 
@@ -304,6 +304,11 @@ def _compiled(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime,
     return metrics, {"compiler": found}
 
 
+def _speed(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Times that the device's own worker takes."""
+    return bench.speed(subject, runtime, place.device, place.identity(runtime.name))
+
+
 def _memory(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
     """Peak resident memory of a fresh worker, through loading and one inference."""
     key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name)}
@@ -324,6 +329,7 @@ def _memory(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, p
 
 FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {
     "quality": _quality,
+    "speed": _speed,
     "memory": _memory,
     "instructions": _instructions,
     "compiler": _compiled,

@@ -118,7 +118,7 @@ class Bench:
             taken += [Metric(name, None, "", reason=f"{NOT_RUN}{reason}") for name in names]
         else:
             for figure in device.figures:
-                more, told = {"quality": self._quality, "speed": self._speed}[figure](subject, runtime, device)
+                more, told = {"quality": self._quality, "speed": self.speed}[figure](subject, runtime, device)
                 taken += more
                 details |= told
             if base and base.digest != subject.digest and "speed" in device.figures:
@@ -173,10 +173,13 @@ class Bench:
             return missing(units, str(error)), {}
         return quality_metrics(details), details
 
-    def _speed(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
+    def speed(
+        self, subject: Subject, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
+    ) -> tuple[list[Metric], dict[str, Any]]:
+        """Load, latency and memory; `identity` is what a device's runtime is known by where it is not this machine's."""
         key = {
             "artifact": subject.digest,
-            "runtime": [runtime.name, runtime.version()],
+            "runtime": identity or [runtime.name, runtime.version()],
             "profile": self.settings.profile,
             "device": device,
             "machine": machine.describe(),
@@ -231,8 +234,9 @@ def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | Non
     """An artifact in a fresh process, as the device has it; where nothing is timed a browser need not be slowed down."""
     wanted = options.of_profile(device.launch, f"device {device.name}, [launch]") if device.how == "browser" else {}
     kept = {key: value for key, value in wanted.items() if timed or key != "throttle"}
-    pinned = station(device).launch(runtime.name) if timed and "cores" in device.launch else None
-    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept, launch=pinned)
+    special = device.how == "ssh" or (timed and "cores" in device.launch)
+    launch = station(device).launch(runtime.name) if special else None
+    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept, launch=launch)
 
 
 def _evaluate(

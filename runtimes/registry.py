@@ -17,10 +17,11 @@ from edgeship.types import Artifact
 
 @dataclass(frozen=True)
 class Launch:
-    """How a worker of a runtime is started."""
+    """How a worker of a runtime is started; `upload` brings a model to a worker that does not see this machine's files."""
 
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    upload: Callable[[Path], str] | None = None
 
 
 @dataclass(frozen=True)

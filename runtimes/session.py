@@ -173,7 +173,8 @@ def open_session(
         raise InputError(f"{path}: no such file")
     child = pool.take(launch, runtime) if pool else WorkerChild(launch.command, env=launch.env, name=runtime)
     try:
-        header = {"do": "load", "path": os.fspath(path.resolve()), "threads": threads or os.cpu_count() or 1}
+        where = launch.upload(path) if launch.upload else os.fspath(path.resolve())
+        header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
         loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
         session = Session(runtime, child, loaded, timeout)
         session.kept = (pool, launch) if pool else None

@@ -15,6 +15,7 @@ WAYS: dict[str, str] = {
     "environment": "environment:Environment",
     "vela": "compiler:Compiler",
     "qemu": "emulator:Emulator",
+    "ssh": "remote:Remote",
     "browser": "browser:Browser",
 }
 

@@ -21,7 +21,6 @@ LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "qemu": (frozenset({"cpu", "requirements"}), frozenset({"identity"})),
     "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
     "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
-    "adb": (frozenset(), frozenset({"serial", "folder"})),
 }
 # Ways whose keys are looked at where they are used.
 OPEN = ("browser",)
