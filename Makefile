@@ -43,7 +43,7 @@ lint: env
 	$(BIN)/lint-imports --no-logo
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: env
 	$(BIN)/python scripts/bench.py

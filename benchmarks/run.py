@@ -70,10 +70,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides how figures are taken, beside the artifact and the reference."""
+    """What decides how figures are taken, beside the artifact and the reference.
+
+    `retry` takes times again that the cache says the machine was too busy for.
+    """
 
     profile: str
     metric: str | None = None
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,13 @@ class Bench:
     def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """What `make` returns, kept by content, with a line of progress that says `what`."""
         with self.progress.step(what) as remarks:
-            entry = self.cache.get(step, key, lambda _: make())
+            entry = self.cache.get(step, key, lambda _: make(), self._usable)
             remarks.extend(["cached"] if entry.hit else [])
         return entry.result
+
+    def _usable(self, result: Any) -> bool:
+        """Whether a cached result need not be taken again: times that a busy machine withheld may be."""
+        return not (self.settings.retry and isinstance(result, dict) and result.get("busy"))
 
     def size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
         """What an artifact weighs, wherever it runs."""
@@ -185,11 +193,11 @@ class Bench:
             "machine": machine.describe(),
         }
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
-        reason = "too few queries for an estimate"
         try:
             found = self.cached(what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile))
         except EdgeshipError as error:
-            found, reason = getattr(error, "found", None) or {"metrics": {}, "latency": {}, "memory": {}}, str(error)
+            found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
+        reason = found["busy"] or "too few queries for an estimate"
         metrics = []
         for name, unit in SPEED.items():
             value = found["metrics"].get(name)
@@ -279,14 +287,6 @@ def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
     ]
 
 
-class _Unstable(EdgeshipError):
-    """The machine stays too busy to take times on. `found` is what could be measured all the same."""
-
-    def __init__(self, reason: str, found: dict[str, Any] | None = None) -> None:
-        super().__init__(reason)
-        self.found = found
-
-
 def _wait_for_quiet() -> str:
     """Why no times can be taken, after some patience; empty where they can (measuring.md 4)."""
     for _ in range(QUIET_TRIES):
@@ -305,9 +305,8 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> d
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
             memory = session.memory()
-            raise _Unstable(
-                busy, {"metrics": {"peak_memory_bytes": memory["peak_bytes"]}, "latency": {}, "memory": memory}
-            )
+            found = {"peak_memory_bytes": memory["peak_bytes"]}
+            return {"metrics": found, "latency": {}, "memory": memory, "busy": busy}
         taken = session.latency(wanted.seconds, wanted.queries)
         memory = session.memory()
     summary = latency.summarize(taken["samples_ms"])
@@ -323,13 +322,13 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> d
         "runs_on": dict(session.engine),
     }
     described |= {key: value for key, value in taken.items() if key != "samples_ms"}
-    return {"metrics": figures, "latency": described, "memory": memory}
+    return {"metrics": figures, "latency": described, "memory": memory, "busy": ""}
 
 
 def _compare(subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str) -> dict[str, Any]:
     """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
     if busy := _wait_for_quiet():
-        raise _Unstable(busy)
+        return {**latency.ratio([], []), "reason": busy, "busy": busy}
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     with (
@@ -340,7 +339,7 @@ def _compare(subject: Subject, base: Subject, runtime: Runtime, device: Device, 
         while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:
             ours.append(_block(a))
             theirs.append(_block(b))
-    return latency.ratio(ours, theirs)
+    return {**latency.ratio(ours, theirs), "busy": ""}
 
 
 def _block(session: Session) -> list[float]:

@@ -22,7 +22,6 @@ import platformdirs
 
 from edgeship import digest
 from edgeship.types import to_json
-from edgeship.types import to_json
 
 KEEP_DAYS = 30
 
@@ -71,17 +70,24 @@ class Cache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or root()
 
-    def get(self, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+    def get(
+        self,
+        step: str,
+        key: Mapping[str, Any],
+        make: Callable[[Path], Any],
+        usable: Callable[[Any], bool] = lambda _: True,
+    ) -> Entry:
         """The entry of `step` under `key`; where there is none, `make(folder)` writes its files and returns its JSON.
 
-        `make` writes into a folder beside the final one; an interrupted or failed make leaves nothing behind that counts.
+        An entry whose result is not `usable` is made again. `make` writes into a folder beside the final one; an
+        interrupted or failed make leaves nothing behind that counts.
         """
         name = digest.of_json({"step": step, "key": key, "code": digest.of_code()})
         final = self.folder / step / name
         final.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(final.with_suffix(".lock")):
             found = _read(final)
-            if found:
+            if found and usable(found.result):
                 os.utime(final / "entry.json")
                 return found
             draft = final.with_suffix(".draft")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import bundle as bundles
-from edgeship import cache, config, devices, digest, goldens, machine, server_files
+from edgeship import cache, config, devices, digest, goldens, machine, preprocessing, server_files
 from edgeship.benchmarks import cells, elsewhere, run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -35,12 +35,16 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Work:
-    """What the steps of one command share; `draft` is the bundle being written."""
+    """What the steps of one command share.
+
+    `draft` is the bundle being written; with `retry`, times that the machine was too busy for are taken again.
+    """
 
     draft: Path
     lanes: Lanes
     progress: Progress
     cache: cache.Cache
+    retry: bool = False
 
 
 def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
@@ -67,7 +71,7 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
 def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
     """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report."""
     budget, evaluation = _judged(settings)
-    with _working(bundle.root) as work:
+    with _working(bundle.root, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         manifest = dict(bundle.manifest)
@@ -79,11 +83,11 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
 
 
 @contextlib.contextmanager
-def _working(out: Path) -> Iterator[Work]:
+def _working(out: Path, *, retry: bool = False) -> Iterator[Work]:
     store = cache.Cache()
     store.prune()
     with Progress() as progress, bundles.replacing(out) as draft, Lanes() as lanes:
-        yield Work(draft, lanes, progress, store)
+        yield Work(draft, lanes, progress, store, retry)
 
 
 def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
@@ -204,6 +208,7 @@ def _goldens(
     """Run every artifact once on a few inputs: it must load, give no NaN, and float32 must be the server model."""
     server = conversion.server
     inputs, expected = _golden_answers(work, conversion, settings, data)
+    manifest["preprocessing"] = preprocessing.describe(server.inputs, inputs)
     own: dict[str, Batch] = {}
     told: dict[str, Any] = {}
     for made, item in zip(conversion.made, manifest["artifacts"], strict=True):
@@ -302,9 +307,8 @@ def _finish(
     )
     manifest["data"] = {**manifest["data"], "evaluation": _described(evaluation, settings.data.evaluation_samples)}
     manifest["config"] = to_json(asdict(settings))
-    bench = run.Bench(
-        work.cache, work.progress, run.Settings(settings.benchmark.profile, settings.benchmark.metric), found
-    )
+    wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
+    bench = run.Bench(work.cache, work.progress, wanted, found)
     subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
     bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
     manifest["measurements"] = to_json(_measured(bench, subjects, settings))

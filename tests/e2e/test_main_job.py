@@ -43,8 +43,8 @@ def test_a_second_ship_does_nothing_again(edgeship, shipped):
     first = bundle.open_bundle(shipped.bundle).manifest
     done = edgeship("ship", shipped.model, "--out", "again")
     steps = [line for line in done.stderr.splitlines() if line.strip().startswith("done")]
-    # Times that the machine was too busy to take are tried again; everything else is cached.
-    assert all("cached" in step for step in steps if "latency" not in step and "in turn" not in step), done.stderr
+    assert steps
+    assert all("cached" in step for step in steps), done.stderr
     assert bundle.open_bundle(edgeship.folder / "again").manifest["artifacts"] == first["artifacts"]
 
 

@@ -30,6 +30,8 @@ def benchmark(
 ) -> None:
     r"""Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
 
+    Figures that stand in the cache are not taken again, but for times that the machine was too busy for.
+
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 
     \b

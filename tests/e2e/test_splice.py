@@ -1,0 +1,52 @@
+"""Artifacts put into a finished bundle, properly sealed: `edgeship benchmark` measures what lies there and fails it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeship import bundle
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "mutants"))
+from lab import changes, constants  # they lie with the mutants
+
+
+@pytest.fixture
+def stale(edgeship):
+    """A bundle of another training run of the same task: its TFLite artifact in float32."""
+    edgeship("train", "motion", "--seed", "1", "--epochs", "1", "--out", "other", check=0)
+    (edgeship.folder / "one.toml").write_text("[variants.float32]\n")
+    edgeship("convert", "other/server.keras", "--config", "one.toml", "--to", "tflite", "--out", "stale", check=0)
+    return bundle.open_bundle(edgeship.folder / "stale")
+
+
+def test_what_is_spliced_into_a_bundle_is_measured_and_fails(edgeship, shipped, stale):
+    opened = bundle.open_bundle(shipped.bundle)
+    entries = {item["id"]: item for item in opened.manifest["artifacts"]}
+    shutil.copyfile(stale.root / "tflite/float32.tflite", shipped.bundle / "tflite/float32.tflite")
+    entries["tflite/float32"].update(stale.manifest["artifacts"][0])
+    change(shipped.bundle / "onnx/float32.onnx", lambda weights: changes.zero(weights.kernels[1]))
+    change(shipped.bundle / "tflite/int8.tflite", changes.bits_flipped(1e-3))
+    bundle.seal(shipped.bundle, opened.manifest)
+
+    done = edgeship("benchmark", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--json", "-")
+    assert done.returncode == 1, done.stderr
+    checks = json.loads(done.stdout)["gate"]["checks"]
+    failed = {(item["artifact"], item["check"]): item["reason"] for item in checks if item["verdict"] == "FAIL"}
+    assert "another model (stale?)" in failed["tflite/float32", "origin"]
+    assert "changed or replaced" in failed["onnx/float32", "origin"]
+    assert "changed or replaced" in failed["tflite/int8", "origin"]
+    assert {("tflite/float32", "parity"), ("onnx/float32", "parity"), ("onnx/float32", "accuracy")} <= set(failed)
+    assert not [artifact for artifact, check in failed if artifact.startswith("tfjs") and check != "runs"]
+
+
+def change(path, how):
+    """The artifact's file, changed in place."""
+    weights = constants.read(path, path.parent.name)
+    how(weights)
+    path.unlink()
+    weights.write(path)
