@@ -19,7 +19,9 @@ STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
 
 def tracked() -> set[str]:
     """Every file of the package in the repository, by its path inside the package."""
-    listed = subprocess.run(["git", "ls-files", "-z", "src/edgeship", *STAGES], cwd=ROOT, capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "src/edgeship", *STAGES], cwd=ROOT, capture_output=True, check=True
+    ).stdout
     names = [name for name in listed.decode().split("\0") if name and not (ROOT / name).is_symlink()]
     return {name.removeprefix("src/edgeship/") for name in names}
 
@@ -33,7 +35,9 @@ def built(tmp_path_factory):
     for name in filter(None, listed.split("\0")):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
-    subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True
+    )
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
@@ -71,7 +75,9 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": f"{binaries}:{os.environ['PATH']}"}
 
     def edgeship(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["edgeship", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["edgeship", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
 
     # The light base alone says what is missing; with the extra everything runs.
     trained = edgeship("train", "motion", "--out", "motion", "--epochs", "3")
