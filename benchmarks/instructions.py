@@ -16,7 +16,7 @@ from edgeship.runtimes.devices.station import Counting
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker.counting import BEGIN, EMPTY_BEGIN, EMPTY_END, END
 
-INFERENCES = 6
+INFERENCES = 4
 # What the plugin counts. The first group adds up to the total; the second are parts of `simd`.
 CLASSES = ("scalar", "memory", "simd")
 KERNELS = {
