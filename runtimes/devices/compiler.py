@@ -43,7 +43,7 @@ class Compiler(Environment):
                 *("--accelerator-config", launch["accelerator"], "--config", "Arm/vela.ini"),
                 *("--system-config", launch["system"], "--memory-mode", launch["memory"]),
             ]
-            told = run(command, f"compiling for {launch['accelerator']}")
+            told = run(command, f"compiling for {launch['accelerator']}", after="")
             found = next(Path(folder).glob("*_summary_*.csv"), None)
             if found is None:
                 raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")

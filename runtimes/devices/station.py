@@ -92,8 +92,14 @@ def whole(final: Path, make: Callable[[Path], None]) -> Path:
     return final
 
 
-def run(command: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Standard output of a command of an installation. Raises ProcessError with what it says where it fails."""
+def run(
+    command: list[str],
+    what: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    after: str = "; nothing was installed",
+) -> str:
+    """Standard output of a command. Raises ProcessError with what it says, and with `after`, where it fails."""
     try:
         done = subprocess.run(
             command,
@@ -107,9 +113,9 @@ def run(command: list[str], what: str, env: dict[str, str] | None = None, cwd: P
     except FileNotFoundError as error:
         raise MissingDependencyError(f"{what} needs {command[0]}, which is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s; nothing was installed") from error
+        raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
         told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), (lines or ["nothing"])[-1])
-        raise ProcessError(f"{what} failed; nothing was installed. {Path(command[0]).name} says: {told[:300]}")
+        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {told[:300]}")
     return done.stdout
