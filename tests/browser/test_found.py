@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.cli.runtimes import runtimes
+from edgeship.devices import find
 from edgeship.errors import MissingDependencyError
 from edgeship.runtimes.browser import found
 from edgeship.runtimes.browser.server import Server
+from edgeship.runtimes.devices import station
 
 
 @pytest.fixture
@@ -53,6 +55,14 @@ def test_installing_says_how_to_get_chromium(monkeypatch):
     done = CliRunner().invoke(runtimes, ["install", "browser"])
     assert isinstance(done.exception, MissingDependencyError)
     assert "apt-get install chromium" in str(done.exception)
+
+
+@pytest.mark.usefixtures("nothing", "built")
+def test_a_browser_is_a_device_that_says_what_is_missing():
+    place = station(find("browser-mid-phone"))
+    assert "Chromium is not installed" in place.unavailable()
+    with pytest.raises(MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"):
+        place.require()
 
 
 @pytest.mark.usefixtures("nothing")
