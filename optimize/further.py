@@ -52,11 +52,14 @@ def run(
     server = server_model.load(model, **loading)
     work = subject(server, model)
     folder = Path(tempfile.mkdtemp(prefix="edgeship-samples-"))
+    original = [np.array(weight) for weight in work.model.weights]
     try:
         task = _task(server, work, folder, data, validation, settings, finetune.progress(progress, "training"))
         receipt = _applied(server, work, asked, task, Path(out), loading)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for weight, value in zip(work.model.weights, original, strict=True):
+            weight.assign(value)  # this process may hold the server model for other work
     made: dict[str, Any] = to_json(
         {
             "model": {"path": Path(model).name, "digest": digest.of_path(Path(model)), "parameters": server.parameters},

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from edgeship import server_model
+
 SAMPLES = 240
 
 
@@ -88,3 +90,8 @@ def tensors(path: str) -> dict[str, dict[str, Any]]:
 def parameters(path: str) -> int:
     """The number of parameters."""
     return int(keras.saving.load_model(path).count_params())
+
+
+def answers(path: str) -> list[list[float]]:
+    """What the server model, as this process holds it, answers on a fixed input."""
+    return [array.tolist() for array in server_model.load(path).predict({"x": np.ones((1, 8), np.float32)}).values()]

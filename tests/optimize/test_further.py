@@ -60,8 +60,8 @@ def test_one_recipe_has_two_engines(bench: Bench, name: str, engine: str) -> Non
     rows = {row["tensor"].rpartition("/")[0].rpartition("/")[2]: row["achieved"] for row in receipt["sparsity"]}
     found = bench.tensors()
     for layer in ("first", "last"):
-        assert rows[layer] == found[f"{layer}/kernel"]["zeros"] == pytest.approx(0.7, abs=0.01)
-        assert found[f"{layer}/bias"]["zeros"] < 0.7 or layer == "last"
+        assert rows[layer] == pytest.approx(found[f"{layer}/kernel"]["zeros"])
+        assert rows[layer] == pytest.approx(0.7, abs=0.01)
 
 
 def test_a_constant_schedule_and_a_layer_pattern(bench: Bench) -> None:
@@ -107,7 +107,7 @@ def test_clusters_alone(bench: Bench, name: str) -> None:
 
 
 def test_a_thinner_model_learns(bench: Bench) -> None:
-    receipt = bench.run("table", {"distill": 0.5}, epochs=30, learning_rate=0.01)
+    receipt = bench.run("table", {"distill": {"width": 0.5, "labels": 0.9}}, epochs=30, learning_rate=0.01)
     sizes = receipt["steps"]["distill"]["parameters"]
     made = bench.process.call("further_models:parameters", path=str(bench.folder / "out.keras"))
     assert sizes["student"] == made == 16 * 9 + 17 * 3
@@ -121,6 +121,15 @@ def test_training_is_the_same_for_the_same_seed(bench: Bench) -> None:
     losses = [[point["loss"] for point in curve] for curve in curves]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0] != pytest.approx(losses[2], rel=1e-5)
+
+
+def test_the_server_model_in_memory_is_left_as_it_was(bench: Bench) -> None:
+    """The process may go on to export it: a run that failed half-way must not have changed it."""
+    path = str(bench.folder / "table.keras")
+    before = bench.process.call("further_models:answers", path=path)
+    with pytest.raises(CheckError):
+        bench.run("table", {"prune": 0.9}, data="values", loss="mean_squared_error")
+    assert bench.process.call("further_models:answers", path=path) == before
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(bench: Bench) -> None:
