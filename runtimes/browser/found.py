@@ -20,7 +20,8 @@ PAGE = WEB / "dist"
 SHARED = ("../tfjs/batching.mjs", "../tfjs/graph.mjs")
 # Where distributions put it; EDGESHIP_CHROMIUM names another one.
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-PACKAGES = {"tfjs": "@tensorflow/tfjs-core", "litert": "@litertjs/core", "ort": "onnxruntime-web"}
+# As runtimes/web/package.json pins them; an installed edgeship has the built page without it.
+PINNED = {"tfjs": "4.22.0", "litert": "2.5.3", "ort": "1.30.0"}
 
 
 def chromium() -> str | None:
@@ -57,8 +58,7 @@ def version(engine: str) -> str | None:
     """The engine's version and the browser's; both decide what a model does and how long it takes."""
     if unavailable():
         return None
-    pinned = json.loads((WEB / "package.json").read_text())["dependencies"][PACKAGES[engine]]
-    return f"{pinned} (Chromium {browser_version()})"
+    return f"{PINNED[engine]} (Chromium {browser_version()})"
 
 
 def unavailable() -> str:
@@ -107,6 +107,10 @@ def install() -> Path:
 
 
 def _build() -> None:
+    if not (WEB / "package.json").exists():
+        raise MissingDependencyError(
+            "this edgeship was installed without its runner page: install one that was built with it"
+        )
     npm = shutil.which("npm")
     if npm is None:
         raise MissingDependencyError("building the runner page needs Node 20 or later with npm; a wheel holds it built")

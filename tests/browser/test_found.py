@@ -49,6 +49,21 @@ def test_a_machine_without_chromium_lists_the_rest_and_says_what_is_missing():
         assert rows[name]["version"] is None
 
 
+def test_the_versions_told_are_those_that_the_page_is_built_with():
+    pinned = json.loads((found.WEB / "package.json").read_text())["dependencies"]
+    packages = {"tfjs": "@tensorflow/tfjs-core", "litert": "@litertjs/core", "ort": "onnxruntime-web"}
+    assert {name: pinned[package] for name, package in packages.items()} == found.PINNED
+
+
+@pytest.mark.usefixtures("nothing")
+def test_an_installation_without_page_and_sources_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(found, "WEB", tmp_path)
+    monkeypatch.setattr(found, "PAGE", tmp_path / "dist")
+    assert "its page has not been built" in found.unavailable()
+    with pytest.raises(MissingDependencyError, match="installed without its runner page"):
+        found.install()
+
+
 @pytest.mark.usefixtures("nothing", "built")
 def test_installing_says_how_to_get_chromium(monkeypatch):
     monkeypatch.setattr(found, "find_spec", lambda _: object())
@@ -61,7 +76,9 @@ def test_installing_says_how_to_get_chromium(monkeypatch):
 def test_a_browser_is_a_device_that_says_what_is_missing():
     place = station(find("browser-mid-phone"))
     assert "Chromium is not installed" in place.unavailable()
-    with pytest.raises(MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"):
+    with pytest.raises(
+        MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"
+    ):
         place.require()
 
 
