@@ -80,7 +80,7 @@ def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Chec
     name = artifact["id"]
     mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
     found = [checks.origin(manifest, artifact, mine), *checks.sizes(name, mine, budget.of(name))]
-    idle = [item for item in mine if checks.not_run(item) or on_devices.idle(item)]
+    idle = [item for item in mine if checks.not_run(item) or on_devices.idle(item) or on_devices.estimated(item)]
     active = [item for item in mine if item not in idle]
     for item in active:
         judge_one = on_devices.measurement if on_devices.is_one(item) else checks.measurement
@@ -97,7 +97,7 @@ def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Chec
 
 def _why_idle(item: Json) -> str:
     if on_devices.is_one(item):
-        return f"{item['device']}: {item['details']['cell']['reason']}"
+        return f"{item['device']}: {item['details']['cell']['reason'] or 'it only estimates'}"
     return f"{item['runtime']}: {checks.not_run(item)}"
 
 

@@ -43,6 +43,7 @@ def render(matrix: Json, width: int) -> list[RenderableType]:
     parts.append(_table(matrix, group, texts))
     parts.append(Text(LEGEND, style="dim"))
     parts += _instructions(matrix)
+    parts += _estimates(matrix)
     parts += [Text(f"({number}) {note}", style="dim") for number, note in enumerate(notes, 1)]
     return parts
 
@@ -63,6 +64,27 @@ def _instructions(matrix: Json) -> list[RenderableType]:
     for artifact, device, found in rows:
         ratio = f"{found['ratio']:.3f}" if found["ratio"] else ""
         table.add_row(*map(Text, (artifact, device, f"{found['total']:,}", ratio, found["kernels"])))
+    return [table]
+
+
+def _estimates(matrix: Json) -> list[RenderableType]:
+    """What compilers estimate, in full."""
+    found = [
+        (artifact, device, cell["compiler"])
+        for artifact, cells in matrix["cells"].items()
+        for device, cell in cells.items()
+        if cell.get("compiler")
+    ]
+    if not found:
+        return []
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("compiled", "device [estimated]", "ops on NPU", "cycles", "SRAM", "flash or DRAM", "inferences/s"):
+        table.add_column(Text(name), justify="left" if name.startswith(("comp", "dev")) else "right", no_wrap=True)
+    for artifact, device, item in found:
+        ops = f"{item['npu_ops']} of {item['npu_ops'] + item['cpu_ops']}"
+        memory = [f"{item[name] / 1024:,.1f} KiB" for name in ("sram_bytes", "flash_bytes")]
+        rate = f"{item['inferences_per_second']:,.0f}"
+        table.add_row(*map(Text, (artifact, device, ops, f"{item['cycles']:,}", *memory, rate)))
     return [table]
 
 

@@ -24,6 +24,11 @@ def idle(item: Json) -> bool:
     return is_one(item) and item["details"]["cell"]["state"] in NOT_COMPARED
 
 
+def estimated(item: Json) -> bool:
+    """Whether nothing was run: a compiler has estimated."""
+    return is_one(item) and item["details"]["cell"]["state"] == "estimated"
+
+
 def measurement(subject: Subject) -> Iterator[Check]:
     """The checks of an artifact that ran on a device."""
     samples = subject.measurement["details"].get("samples") or {}

@@ -169,3 +169,19 @@ def test_rows_show_what_ran_and_the_matrix_the_rest(manifest):
     assert shown[0]["kind"] == "emulated"
     assert not shown[0]["p50"]
     assert cells.matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
+
+
+ESTIMATED = {"state": "estimated", "text": "100% on NPU, 94.1 k cycles", "reason": ""}
+
+
+def test_an_estimate_judges_nothing_and_alone_is_no_pass(manifest):
+    estimate = measurement("ethos-u55-128", ESTIMATED) | {"details": {"cell": ESTIMATED}}
+    manifest["measurements"].append(estimate)
+    result, failed = failures(manifest, required_devices=["ethos-u55-128"])
+    assert not failed
+    assert result.not_judged == ()
+    assert [row["runtime"] for row in rows.build(manifest).rows] == ["litert @ cortex-a72"]
+    manifest["measurements"] = [estimate]
+    result, failed = failures(manifest)
+    assert result.verdict is Verdict.FAIL
+    assert any("ethos-u55-128: it only estimates" in check.reason for check in failed)
