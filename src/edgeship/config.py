@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from edgeship import devices
 from edgeship.errors import InputError, unknown
 from edgeship.recipes import VARIANTS, QuantizeRecipe, for_variant, meaning
+from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
 
 NAME = "edgeship.toml"
@@ -19,7 +20,10 @@ PROFILES = ("rapid", "quick", "normal", "full")
 
 @dataclass(frozen=True)
 class Variant:
-    """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model."""
+    """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model.
+
+    `distill`, `prune`, `cluster` and `qat` are what its own float model is trained further with, as TOML has them.
+    """
 
     name: str
     quantize: str = "float32"
@@ -27,9 +31,22 @@ class Variant:
     io: str = "int8"
     static_batch: bool = False
     flex: bool = False
+    distill: Any = None
+    prune: Any = None
+    cluster: Any = None
+    qat: Any = None
+
+    @property
+    def recipes(self) -> Recipes:
+        """What its float model is trained further with."""
+        return Recipes.read({name: getattr(self, name) for name in ("distill", "prune", "cluster", "qat")}, self.name)
 
     def __post_init__(self) -> None:
         QuantizeRecipe(self.quantize, self.io)
+        if self.recipes and self.name in VARIANTS:
+            raise InputError(
+                f"variant '{self.name}' is the plain one: call what is trained further otherwise, as pruned-int8"
+            )
         for name in self.formats:
             if name not in FORMATS:
                 raise unknown("format", name, FORMATS, f"variant '{self.name}'")
@@ -52,6 +69,7 @@ class Data:
 
     calibration: str | None = None
     calibration_samples: int | None = None
+    train: str | None = None
     evaluation: str | None = None
     evaluation_samples: int | None = None
     labels: tuple[str, ...] = ()
@@ -83,6 +101,7 @@ class Config:
     variants: tuple[Variant, ...] | None = None
     benchmark: Benchmark = field(default_factory=Benchmark)
     budget: Mapping[str, Any] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -103,6 +122,7 @@ class Config:
             None if variants is None else tuple(_variant(name, item, str(path)) for name, item in variants.items()),
             _section(Benchmark, table.get("benchmark", {}), f"{path}, [benchmark]"),
             table.get("budget", {}),
+            Training.read(table.get("training", {}), f"{path}, [training]"),
         )
 
     @classmethod
@@ -120,6 +140,7 @@ class Config:
             None if variants is None else tuple(Variant(**fixed(item)) for item in variants),
             Benchmark(**fixed(stored["benchmark"])),
             stored["budget"],
+            Training(**stored.get("training", {})),
         )
 
 
@@ -131,10 +152,16 @@ def find(model: Path) -> Path | None:
 
 def beside(model: Path) -> Config:
     """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
-    found = {key: str(path) for key in ("calibration", "evaluation") if (path := model.parent / f"{key}.npz").is_file()}
+    found = {
+        key: str(path)
+        for key in ("calibration", "evaluation", "train")
+        if (path := model.parent / f"{key}.npz").is_file()
+    }
     labels = model.parent / "labels.txt"
     names = tuple(read_labels(labels)) if labels.is_file() else ()
-    return Config(data=Data(found.get("calibration"), evaluation=found.get("evaluation"), labels=names))
+    return Config(
+        data=Data(found.get("calibration"), train=found.get("train"), evaluation=found.get("evaluation"), labels=names)
+    )
 
 
 def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
@@ -177,6 +204,7 @@ _EXPECTED = {
     "str | None": (str, "a string"),
     "int | None": (int, "a whole number"),
     "bool": (bool, "true or false"),
+    "Any": (object, "a value"),
     "tuple[str, ...]": (list, "a list of strings"),
 }
 
@@ -215,7 +243,7 @@ def _data(table: Any, where: str, folder: Path) -> Data:
         count = getattr(data, key)
         if count is not None and count < 1:
             raise InputError(f"{where}: {key} = {count} must be at least 1")
-    places = {key: getattr(data, key) for key in ("calibration", "evaluation")}
+    places = {key: getattr(data, key) for key in ("calibration", "evaluation", "train")}
     located = {key: str(folder / value) for key, value in places.items() if value and ":" not in value}
     return replace(data, **located)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edgeship import digest
+from edgeship import digest, further
 from edgeship.cache import Cache, Entry, versions
 from edgeship.config import Config, Variant, default_variants, refusal
 from edgeship.convert import receipt
@@ -22,6 +22,7 @@ from edgeship.errors import CheckError, InputError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import DEFAULT_SAMPLES, needs_data
+from edgeship.training_recipes import Recipes
 from edgeship.types import FORMATS, Artifact, Step, TensorSpec
 
 TENSORFLOW = ("tensorflow", "keras", "tf-keras")
@@ -111,6 +112,7 @@ class Converter:
             "signature": config.model.signature,
             "allow_unsafe": config.model.allow_unsafe,
         }
+        self.custom = custom_digest(config.model.custom_objects)
         self.data = RepresentativeDataset(config.data.calibration) if config.data.calibration else None
         self._shared: dict[str, Future[Any]] = {}
 
@@ -137,13 +139,14 @@ class Converter:
         made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
         return Conversion(server, made, exported.path)
 
-    def _once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
+    def once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
         """The future of a step that several artifacts share."""
         if name not in self._shared:
             self._shared[name] = lane.submit(job)
         return self._shared[name]
 
-    def _cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+        """A step's result from the cache, or made now; shown as it goes."""
         with self.progress.step(what) as remarks:
             entry = self.cache.get(step, key, make)
             remarks.extend(["cached"] if entry.hit else [])
@@ -151,33 +154,36 @@ class Converter:
                 self.progress.note(note)
         return entry
 
-    def _export(self, *, static: bool) -> Future[tuple[Entry, tuple[Step, ...]]]:
+    def _export(self, *, static: bool, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
+        """The SavedModel of the server model, or of what was trained further from it."""
+        trained = further.queue(self, recipes) if recipes else None
         recipe = {"static_batch": 1 if static else None}
         tools = versions(*TENSORFLOW)
-        key = {
-            "model": self.model_digest,
-            "tools": tools,
-            "custom": custom_digest(self.config.model.custom_objects),
-            **self.loading,
-            **recipe,
-        }
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
-            entry = self._cached(
-                f"read {self.model.name} and export it" + (" with batch 1" if static else ""),
+            model, source, steps = trained.result() if trained else (self.model, self.model_digest, ())
+            key = {
+                "model": source,
+                "tools": tools,
+                "custom": self.custom,
+                **self.loading,
+                **recipe,
+            }
+            entry = self.cached(
+                f"read {model.name} and export it" + (" with batch 1" if static else ""),
                 "export",
                 key,
                 lambda folder: self.lanes.tensorflow.call(
                     "edgeship.convert.export:run",
-                    model=str(self.model),
+                    model=str(model),
                     out=str(folder / "saved_model"),
                     **self.loading,
                     **recipe,
                 ),
             )
-            return entry, (Step("export", self.model_digest, recipe, tools),)
+            return entry, (*steps, Step("export", source, recipe, tools))
 
-        return self._once(f"export {static}", self.lanes.tensorflow, job)
+        return self.once(f"export {static} {recipes or None}", self.lanes.tensorflow, job)
 
     def _float(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
@@ -186,7 +192,7 @@ class Converter:
             options = {"allow_flex": variant.flex}
         if name == "tfjs":
             options = {"weights": TFJS_WEIGHTS[variant.quantize]}
-        exported = self._export(static=variant.static_batch)
+        exported = self._export(static=variant.static_batch, recipes=variant.recipes)
         tools = versions(*TOOLS[name])
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
@@ -203,12 +209,12 @@ class Converter:
             key = {"source": source.digest, "tools": tools, **options}
             described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
             try:
-                entry = self._cached(f"convert to {described}", f"convert-{name}", key, make)
+                entry = self.cached(f"convert to {described}", f"convert-{name}", key, make)
             except InputError as error:
                 raise self._with_way_out(error, name) from error
             return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
 
-        return self._once(f"{name} {options} {variant.static_batch}", self.lanes.tensorflow, job)
+        return self.once(f"{name} {options} {variant.static_batch} {variant.recipes}", self.lanes.tensorflow, job)
 
     def _with_way_out(self, error: InputError, name: str) -> InputError:
         """What a format cannot express, with the way to make the others without it."""
@@ -227,7 +233,7 @@ class Converter:
             "samples": samples,
             "tools": versions(*QUANTIZERS["tflite"]),
         }
-        return self._cached(
+        return self.cached(
             "tflite: calibrate",
             "calibrate",
             key,
@@ -256,7 +262,7 @@ class Converter:
             arguments["data"] = self.config.data.calibration
             source = digest.of_json([base.digest, self.data.digest])
         tools = versions(*QUANTIZERS[name])
-        entry = self._cached(
+        entry = self.cached(
             f"{name}: quantize to {variant.name}",
             f"quantize-{name}",
             {"source": source, "tools": tools, **recipe},
@@ -274,13 +280,14 @@ class Converter:
         converted = self._float(variant, name)
 
         def job() -> Made:
-            exported = self._export(static=variant.static_batch).result()[0]
+            exported = self._export(static=variant.static_batch, recipes=variant.recipes).result()[0]
             entry, steps = converted.result()
             if name != "tfjs" and variant.quantize != "float32":
                 entry, step = self._quantized(variant, name, entry)
                 steps = (*steps, step)
             path = entry.path / FILES[name]
             held = self._receipt(path, entry, variant, exported.result)
+            held = further.held(self, Artifact(path, name, variant.name, (), (), steps), held)
             inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
             return Made(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
 

@@ -43,6 +43,14 @@ io = "int8"                            # or "float32": int8 inside, float at the
 [variants.weight_only_w8]
 formats = ["tfjs"]
 
+# A variant's model can be trained further first; [data] then names train = "train.npz", and [training] may set epochs.
+# [variants.small-int8]
+# quantize = "static_w8a8"
+# prune = 0.7                          # share of zeros; or {{ sparsity = 0.5, pattern = "2:4", layers = ["conv*"] }}
+# cluster = 16                         # at most so many different values in a kernel
+# qat = true                           # quantization-aware training
+# distill = 0.5                        # teach a model of half the width
+
 [benchmark]
 profile = "rapid"                      # rapid 6 s, quick 10 s, normal 60 s, full 600 s a measurement
 # metric = "top1"                      # default: chosen from the labels

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -75,3 +76,36 @@ def test_the_default_variants_make_no_pair_without_meaning():
     floats = {("tflite", "float32"), ("onnx", "float32"), ("tfjs", "float32"), ("tfjs", "weight_only_w8")}
     assert pairs(False) == floats
     assert pairs(True) == floats | {("tflite", "int8"), ("onnx", "int8")}
+
+
+def test_a_variant_that_is_trained_further(tmp_path):
+    """Recipes are checked when the file is read; they survive the way through a manifest."""
+    path = tmp_path / "edgeship.toml"
+    path.write_text(
+        '[data]\ntrain = "train.npz"\n[training]\nepochs = 2\n'
+        '[variants.small]\nquantize = "static_w8a8"\nprune = { sparsity = 0.5, layers = ["conv*"] }\nqat = true\n'
+    )
+    read = Config.read(path)
+    assert read.data.train == str(tmp_path / "train.npz")
+    (variant,) = read.variants
+    assert variant.recipes.prune.layers == ("conv*",)
+    assert variant.recipes.qat and not variant.recipes.cluster
+    again = Config.restore(json.loads(json.dumps(to_json(read))))
+    assert again.variants[0].recipes == variant.recipes
+    assert again.training.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[variants.small]\nprune = 1.0", "must be a share of zeros"),
+        ("[variants.small]\nprune = { layer = 'conv' }", "unknown key 'layer'"),
+        ("[variants.int8]\nqat = true", "is the plain one: call what is trained further otherwise"),
+        ("[training]\nepoch = 3", "unknown key 'epoch'"),
+    ],
+)
+def test_recipes_that_make_no_sense(tmp_path, text, message):
+    path = tmp_path / "edgeship.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        Config.read(path)

@@ -15,6 +15,8 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 @click.command(short_help="Prune, cluster, distil or quantization-aware-train a Keras model.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model to write (.keras).")
+@click.option("--variant", metavar="NAME", help="Do what this variant of edgeship.toml asks for.")
+@options.CONFIG
 @click.option(
     "--distill", type=float, metavar="WIDTH", help="Teach a thinner model: this share of every hidden layer's width."
 )
@@ -26,6 +28,8 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 @click.option(
     "--prune-pattern", metavar="PATTERN", help="Where the zeros lie: 2:4, or blocks of rows x columns as 4x1."
 )
+@click.option("--cluster", type=int, metavar="N", help="At most N different values per kernel, such as 16.")
+@click.option("--qat", is_flag=True, help="Quantization-aware training for int8; keeps zeros and shared values.")
 @click.option("--prune-schedule", help="polynomial (default) or constant.")
 @click.option(
     "--data", metavar="DATA", help=f"Training data with labels y: {options.SOURCES}.  [default: train.npz beside it]"
@@ -54,18 +58,38 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
       edgeship optimize server.keras --out small.keras --prune 0.7 --cluster 16 --qat
       edgeship optimize server.keras --out sparse.keras --prune 0.5 --prune-pattern 2:4 --prune-layers 'conv*'
     """
-    from edgeship import fine_tuning
-    from edgeship.training_recipes import Recipes, Training
+    from dataclasses import replace
 
-    recipes = Recipes.read(_recipes(given))
-    training = Training.read({key: given[key] for key in SETTINGS if given[key] is not None}, "training")
-    loading = {"custom_objects": given["custom_objects"], "allow_unsafe": given["allow_unsafe"]}
+    from edgeship import fine_tuning
+
+    recipes, training, source, loading = _asked(model, given)
+    settings = {key: given[key] for key in SETTINGS if given[key] is not None}
     receipt = fine_tuning.run(
-        model, out, recipes, training, data=given["data"], validation=given["validation"], **loading
+        model, out, recipes, replace(training, **settings), data=source, validation=given["validation"], **loading
     )
     options.emit(receipt, json_file)
     for line in fine_tuning.summary(receipt):
         click.echo(line, err=True)
+
+
+def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, str | None, dict[str, Any]]:
+    """Recipes, settings of training, training data and how to load: the variant's of the configuration, or the options'."""
+    from edgeship.errors import InputError, unknown
+    from edgeship.training_recipes import Recipes
+
+    config = options.settings(model, given["config"], {**given, "data": None, "samples": None, "variants": None})
+    loading = {"custom_objects": config.model.custom_objects, "allow_unsafe": config.model.allow_unsafe}
+    table = {name: value for name, value in _recipes(given).items() if value is not None}
+    if given["variant"] and table:
+        raise InputError("either --variant, or --prune, --cluster, --qat and --distill")
+    if given["variant"]:
+        known = {variant.name: variant.recipes for variant in config.variants or () if variant.recipes}
+        if given["variant"] not in known:
+            raise unknown("variant that is trained further", given["variant"], known, "edgeship.toml")
+        recipes = known[given["variant"]]
+    else:
+        recipes = Recipes.read(table)
+    return recipes, config.training, given["data"] or config.data.train, loading
 
 
 def _recipes(given: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +101,8 @@ def _recipes(given: dict[str, Any]) -> dict[str, Any]:
         "schedule": given["prune_schedule"],
     }
     asked = {key: value for key, value in prune.items() if value is not None}
+    if asked and given["prune"] is None:
+        raise click.UsageError("how many zeros? Add --prune, as --prune 0.5")
     distill = {"width": given["distill"], "student": given["student"]}
     taught = {key: value for key, value in distill.items() if value is not None}
     return {"distill": taught or None, "prune": asked or None, "cluster": given["cluster"], "qat": given["qat"] or None}

@@ -1,0 +1,101 @@
+"""The step of a conversion that trains the server model further, for the variants that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeship import digest
+from edgeship.cache import versions
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import CheckError, InputError
+from edgeship.training_recipes import Recipes
+from edgeship.types import Artifact, Step, to_json
+
+if TYPE_CHECKING:
+    from edgeship.conversion import Converter
+
+TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
+FILE = "trained.keras"
+NO_DATA = (
+    "training a variant further needs training data with labels: name it as train in [data] of edgeship.toml "
+    "(an .npz with one array per model input under its name, labels in y)"
+)
+
+
+def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tuple[Step, ...]]]:
+    """The float model that is trained further from the converter's: its file, the digest of it, and the steps to it.
+
+    Raises InputError where the configuration names no training data.
+    """
+    settings, source = converter.config, converter.config.data.train
+    if source is None:
+        raise InputError(NO_DATA)
+    asked = {name: value for name, value in to_json(recipes).items() if value is not None}
+    loading = {name: value for name, value in converter.loading.items() if name != "signature"}
+
+    def job() -> tuple[Path, str, tuple[Step, ...]]:
+        tools = versions(*TOOLS)
+        key = {
+            "model": converter.model_digest,
+            "data": RepresentativeDataset(source).digest,
+            "custom": converter.custom,
+            "student": _student_digest(recipes),
+            "training": settings.training,
+            "recipes": asked,
+            "tools": tools,
+            **loading,
+        }
+
+        def make(folder: Path) -> Any:
+            return converter.lanes.tensorflow.call(
+                "edgeship.optimize.further:run",
+                model=str(converter.model),
+                out=str(folder / FILE),
+                data=source,
+                recipes=asked,
+                training=to_json(settings.training),
+                **loading,
+            )
+
+        entry = converter.cached(f"train further: {', '.join(asked)}", "optimize", to_json(key), make)
+        result = entry.result
+        shown = {"prune": result.get("sparsity"), "cluster": result.get("clusters")}
+        steps = (
+            Step(
+                f"optimize.{name}",
+                converter.model_digest,
+                {**recipe, "done": result["steps"][name], "tensors": shown.get(name) or []},
+                tools,
+            )
+            for name, recipe in asked.items()
+        )
+        return entry.path / FILE, entry.digest, tuple(steps)
+
+    return converter.once(f"further {asked}", converter.lanes.tensorflow, job)
+
+
+def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
+
+    Raises CheckError where it holds fewer zeros than that.
+    """
+    asked = [row for step in artifact.steps if step.name == "optimize.prune" for row in step.recipe["tensors"]]
+    if not asked:
+        return receipt
+    try:
+        rows = converter.lanes.quantize.call(
+            "edgeship.optimize.zeros:check", path=str(artifact.path), format=artifact.format, asked=asked
+        )
+    except CheckError as error:
+        raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
+    return {**receipt, "sparsity": rows}
+
+
+def _student_digest(recipes: Recipes) -> str | None:
+    path = recipes.distill.student if recipes.distill else None
+    if path and not Path(path).is_file():
+        raise InputError(f"student {path}: no such file")
+    return digest.of_path(Path(path)) if path else None
