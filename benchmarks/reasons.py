@@ -7,7 +7,8 @@ import re
 from edgeship.devices import Device
 
 _BUILTIN = re.compile(r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'")
-_HYBRID = re.compile(r"Hybrid models are not supported|Hybrid.* not supported", re.IGNORECASE)
+_HYBRID = re.compile(r"Hybrid.* not supported|Input type: FLOAT32 with filter type: INT8 not supported", re.IGNORECASE)
+_NUMPY = re.compile(r"CreateWrapperFromFile.*returned a result with an exception|compiled using NumPy 1", re.DOTALL)
 _OPSET = re.compile(
     r"opset (\d+) is under development|Unsupported model IR version: (\d+), max supported IR version: (\d+)"
 )
@@ -43,6 +44,8 @@ def explain(message: str, device: Device) -> str:
         )
     if _HYBRID.search(message):
         return "it has no kernels for 8-bit weights with float activations; ship full int8"
+    if _NUMPY.search(message):
+        return "its wheel was built for numpy 1 but does not say so; install numpy==1.26.4 beside it"
     if found := _OPSET.search(message):
         last = _LAST.search(message)
         newest = f"opset {last[1]}" if last else f"IR version {found[3]}"

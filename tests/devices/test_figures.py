@@ -143,6 +143,8 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
         ("Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'.", "FULLY_CONNECTED in version 12"),
         ("Hybrid models are not supported on TFLite Micro.", "ship full int8"),
         ("Unsupported model IR version: 11, max supported IR version: 9", "up to IR version 9"),
+        ("Input type: FLOAT32 with filter type: INT8 not supported.", "ship full int8"),
+        ("<built-in method CreateWrapperFromFile> returned a result with an exception set", "numpy==1.26.4"),
         ("something new", ""),
     ],
 )  # fmt: skip
