@@ -5,10 +5,11 @@ A choice that takes about two minutes; `make mutants` judges all of them and wri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
-from lab import matrix, models
+from lab import changes, matrix, models
 from lab.bench import Lab
 
 # Per model: its variants, and the mutants by artifact.
@@ -57,22 +58,28 @@ PAIRS = [(name, artifact, change) for name, held in MUTANTS.items() for artifact
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory) -> Callable[[str], dict[tuple[str, str], matrix.Row]]:
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("mutants") / "lab") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def judged(lab) -> Callable[[str], dict[tuple[str, str], matrix.Row]]:
     """`judged(model)`: the rows of a model by artifact and change, made when they are first asked for."""
-    root = tmp_path_factory.mktemp("mutants")
-    rows: dict[str, dict[tuple[str, str], matrix.Row]] = {}
-    with Lab(root / "lab") as lab:
 
-        def rows_of(name: str) -> dict[tuple[str, str], matrix.Row]:
-            if name not in rows:
-                models.prepare_small(lab, root, name)
-                found = matrix.run(
-                    lab, root, name, lambda change, artifact: change in MUTANTS[name].get(artifact, ()), VARIANTS[name]
-                )
-                rows[name] = {(row.artifact, row.change): row for row in found}
-            return rows[name]
+    @cache
+    def rows_of(name: str) -> dict[tuple[str, str], matrix.Row]:
+        models.prepare_small(lab, lab.folder.parent, name)
+        chosen = matrix.run(
+            lab,
+            lab.folder.parent,
+            name,
+            lambda change, artifact: change in MUTANTS[name].get(artifact, ()),
+            VARIANTS[name],
+        )
+        return {(row.artifact, row.change): row for row in chosen}
 
-        yield rows_of
+    return rows_of
 
 
 @pytest.mark.parametrize(("name", "artifact", "change"), PAIRS)
@@ -94,3 +101,20 @@ def test_with_ten_thousand_samples_every_untouched_artifact_passes(judged):
     }
     assert len(untouched) == 6
     assert set(untouched.values()) == {"PASS"}
+
+
+def test_a_file_that_is_only_written_anew_is_as_good_as_before(lab, judged):
+    """It is the change that breaks a file, not the writing."""
+    judged("pair")
+    good = lab.good("pair", lab.folder.parent / "pair", VARIANTS["pair"])
+    for artifact, made in good.made.items():
+        outcome = lab.judged(good, artifact, lab.edit(made, "", lambda _: None))
+        assert outcome.verdict == "PASS", (artifact, outcome)
+
+
+def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
+    """The kernel of a layer with one output is a vector: transposed it is what it was."""
+    judged("pair")
+    made = lab.good("pair", lab.folder.parent / "pair", VARIANTS["pair"]).made["onnx/float32"]
+    assert lab.edit(made, "transposed: layer 3", lambda weights: changes.transpose(weights.kernels[2])) is None
+    assert lab.edit(made, "zeroed: layer 3", lambda weights: changes.zero(weights.kernels[2])) is not None

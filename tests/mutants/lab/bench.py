@@ -27,7 +27,7 @@ from edgeship.config import Config, Data, named_variant, refusal
 from edgeship.conversion import FILES, Converter, Made
 from edgeship.convert import receipt
 from edgeship.data import Batch, RepresentativeDataset
-from edgeship.errors import EdgeshipError
+from edgeship.errors import CheckError, InputError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import VARIANTS, for_variant
@@ -177,7 +177,10 @@ class Lab:
             return self.judged(good, name, reference=replace(good.reference, digest=told))
 
     def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made | None:
-        """The artifact with its file changed and its receipt read again; None where the change changes nothing."""
+        """The artifact with its file changed and its receipt read again; None where a change changes no number.
+
+        Without a `change` the file is only written anew, which shows that it is not the writing that breaks it.
+        """
         artifact = made.artifact
         target = self.folder / "edited" / digest.of_json([made.digest, change])[:16] / FILES[artifact.format]
         shutil.rmtree(target.parent, ignore_errors=True)
@@ -185,7 +188,7 @@ class Lab:
         weights = constants.read(artifact.path, artifact.format)
         before = weights.content()
         how(weights)
-        if weights.content() == before:
+        if weights.content() == before and change:
             return None
         weights.write(target)
         place = target.parent if artifact.format == "tfjs" else target
@@ -204,7 +207,7 @@ class Lab:
         config = replace(good.config, variants=tuple(v for v in good.config.variants or () if v.name in variants))
         try:
             return self.convert(model, config)[0]
-        except EdgeshipError as error:
+        except (CheckError, InputError) as error:
             return str(error)
 
     def miscalibrated(self, good: Good, change: str, how: changes.Input) -> dict[str, Made] | str:
@@ -218,5 +221,5 @@ class Lab:
         config = replace(good.config, variants=int8, data=replace(good.config.data, calibration=str(target)))
         try:
             return self.convert(good.model, config)[0]
-        except EdgeshipError as error:
+        except (CheckError, InputError) as error:
             return str(error)
