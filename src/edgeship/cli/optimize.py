@@ -50,14 +50,17 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 )
 @options.JSON
 def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> None:
-    r"""Train MODEL further so that it becomes smaller or quantizes better, and write it to OUT, a .keras model again.
+    """Train MODEL further so that it becomes smaller or quantizes better, and write it to OUT, a .keras model again.
+
+    What was done, asked and achieved stands in OUT's .optimize.json.
 
     \b
     Examples:
       edgeship optimize server.keras --out pruned.keras --prune 0.7 --data train.npz
       edgeship optimize server.keras --out small.keras --prune 0.7 --cluster 16 --qat
       edgeship optimize server.keras --out sparse.keras --prune 0.5 --prune-pattern 2:4 --prune-layers 'conv*'
-    """
+      edgeship optimize server.keras --out client.keras --distill 0.25 --epochs 10
+    """  # noqa: D301  # click wants the character itself
     from dataclasses import replace
 
     from edgeship import fine_tuning
