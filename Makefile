@@ -6,11 +6,12 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint bench lock clean
+.PHONY: help env demo test test-more lint web mutants bench lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
 	@echo "make test   lint, type checks, import contract and all tests"
+	@echo "make mutants  break artifacts as deployments do and see that the gate fails them; writes docs/mutants.md"
 	@echo "make bench  measure edgeship itself, as ratios, and write docs/benchmarks.md"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
 
@@ -42,8 +43,23 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# These need a built page and Chromium, or download devices: `make test-more`, after `make web`.
+MORE := tests/browser tests/web_demo tests/devices/test_installed.py
+
 test: lint
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE))
+
+test-more: env web
+	$(BIN)/pytest $(MORE)
+
+# The page in which artifacts run in a browser.
+web: runtimes/web/dist/built.json
+
+runtimes/web/dist/built.json: $(addprefix runtimes/web/,package.json package-lock.json index.html vite.config.ts)
+	cd runtimes/web && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent build
+
+mutants: env
+	$(BIN)/python scripts/mutants.py
 
 bench: env
 	$(BIN)/python scripts/bench.py
