@@ -45,7 +45,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
-    r"""Take a Keras model to the device, and prove on the way that it is still the same model.
+    """Take a Keras model to the device, and prove on the way that it is still the same model.
 
     \b
     edgeship train fashion-mnist --out runs/fashion-mnist

@@ -28,7 +28,7 @@ def benchmark(
     config: Path | None,
     json_file: str | None,
 ) -> None:
-    r"""Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
+    """Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
 
     Figures that stand in the cache are not taken again, but for times that the machine was too busy for.
 

@@ -14,7 +14,7 @@ from edgeship.cli import options
 @options.conversion
 @options.JSON
 def convert(model: Path, out: Path, config: Path | None, json_file: str | None, **given: Any) -> None:
-    r"""Convert MODEL (.keras, .h5 or a SavedModel folder) into the bundle OUT and check what each artifact really holds.
+    """Convert MODEL (.keras, .h5 or a SavedModel folder) into the bundle OUT and check what each artifact really holds.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ import click
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other devices in the network in.")
 def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str) -> None:
-    r"""Serve a page that runs BUNDLE's TF.js model in the browser, tests it there, and works offline after the first visit.
+    """Serve a page that runs BUNDLE's TF.js model in the browser, tests it there, and works offline after the first visit.
 
     \b
     Examples:

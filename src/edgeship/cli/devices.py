@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @JSON
 @click.pass_context
 def devices(context: click.Context, json_file: str | None) -> None:
-    r"""List the devices that artifacts can be run on: this machine, older runtimes, emulated boards, compilers.
+    """List the devices that artifacts can be run on: this machine, older runtimes, emulated boards, compilers.
 
     \b
     Example: edgeship devices

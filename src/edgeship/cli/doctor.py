@@ -10,7 +10,7 @@ from edgeship.cli import options
 @click.command(short_help="Show what is installed, what is missing, and what to do.")
 @options.JSON
 def doctor(json_file: str | None) -> None:
-    r"""List the tools that edgeship can use, with their versions, and the command that installs a missing one.
+    """List the tools that edgeship can use, with their versions, and the command that installs a missing one.
 
     \b
     Example: edgeship doctor

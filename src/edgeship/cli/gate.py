@@ -16,7 +16,7 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--markdown", type=PATH, help="Write the checks as Markdown, for a comment on a pull request.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
 def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path | None, json_file: str | None) -> None:
-    r"""Say whether the artifacts of BUNDLE may ship: PASS, FAIL or INCONCLUSIVE for each check, with the reason.
+    """Say whether the artifacts of BUNDLE may ship: PASS, FAIL or INCONCLUSIVE for each check, with the reason.
 
     What was not measured is not a pass. Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 

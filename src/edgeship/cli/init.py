@@ -15,7 +15,7 @@ import click
 @click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def init(model: Path, config: Path | None, custom_objects: str | None, force: bool) -> None:
-    r"""Read MODEL and write an edgeship.toml for it: variants, data, benchmark and budget, each key explained.
+    """Read MODEL and write an edgeship.toml for it: variants, data, benchmark and budget, each key explained.
 
     \b
     Example: edgeship init runs/fashion-mnist/server.keras

@@ -60,7 +60,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
       edgeship optimize server.keras --out small.keras --prune 0.7 --cluster 16 --qat
       edgeship optimize server.keras --out sparse.keras --prune 0.5 --prune-pattern 2:4 --prune-layers 'conv*'
       edgeship optimize server.keras --out client.keras --distill 0.25 --epochs 10
-    """  # noqa: D301  # click wants the character itself
+    """  # click wants the character itself
     from dataclasses import replace
 
     from edgeship import fine_tuning

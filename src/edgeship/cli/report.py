@@ -18,7 +18,7 @@ import click
     help="A self-test that the demo page wrote on some device: its figures join the report. May be repeated.",
 )
 def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
-    r"""Write the report of BUNDLE as one self-contained HTML file.
+    """Write the report of BUNDLE as one self-contained HTML file.
 
     The bundle itself is left as it is: its manifest holds the digest of every file in it.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @JSON
 @click.pass_context
 def runtimes(context: click.Context, json_file: str | None) -> None:
-    r"""List the runtimes that execute artifacts: what each runs, its version, and what is missing.
+    """List the runtimes that execute artifacts: what each runs, its version, and what is missing.
 
     \b
     Example: edgeship runtimes

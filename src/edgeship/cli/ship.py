@@ -16,7 +16,7 @@ from edgeship.cli import options
 @options.PROFILE
 @options.JSON
 def ship(model: Path, out: Path, config: Path | None, json_file: str | None, **given: Any) -> None:
-    r"""Make a bundle of MODEL, measure every artifact against it, and say whether it may ship.
+    """Make a bundle of MODEL, measure every artifact against it, and say whether it may ship.
 
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 

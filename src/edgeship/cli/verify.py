@@ -13,7 +13,7 @@ from edgeship.cli import options
 @click.argument("bundle", type=click.Path(path_type=Path))
 @options.JSON
 def verify(bundle: Path, json_file: str | None) -> None:
-    r"""Check that no file of BUNDLE was changed, and replay its goldens through every runtime that is present.
+    """Check that no file of BUNDLE was changed, and replay its goldens through every runtime that is present.
 
     Exit code 0 when all match, 1 when an answer does not match or an artifact could not be replayed, 2 for a changed bundle.
 
