@@ -36,6 +36,7 @@ demo: env
 	$(BIN)/edgeship train fashion-mnist --out $(RUN)
 	$(BIN)/edgeship init $(RUN)/server.keras --force
 	$(BIN)/edgeship ship $(RUN)/server.keras --out $(RUN)/bundle
+	@echo "open the page: $(BIN)/edgeship demo $(RUN)/bundle"
 
 lint: env
 	$(BIN)/ruff check .
@@ -52,8 +53,11 @@ test: lint
 test-more: env web
 	$(BIN)/pytest $(MORE)
 
-# The page in which artifacts run in a browser.
-web: runtimes/web/dist/built.json
+# The page in which artifacts run in a browser, and the demo page.
+web: runtimes/web/dist/built.json web-demo/dist/sw.js
+
+web-demo/dist/sw.js: $(shell find web-demo/src web-demo/public -type f) $(addprefix web-demo/,index.html vite.config.ts package-lock.json)
+	cd web-demo && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 runtimes/web/dist/built.json: $(addprefix runtimes/web/,package.json package-lock.json index.html vite.config.ts)
 	cd runtimes/web && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent build
@@ -70,4 +74,4 @@ lock:
 	echo "uv" | uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal --python-version 3.11 --output-file requirements-uv.lock -
 
 clean:
-	rm -rf $(VENV) runs runtimes/tfjs/node_modules
+	rm -rf $(VENV) runs runtimes/tfjs/node_modules runtimes/web/node_modules runtimes/web/dist web-demo/node_modules web-demo/dist

@@ -53,7 +53,7 @@ def _build() -> None:
         )
     steps = [[npm, "run", "build"]]
     if not (CHECKOUT / "node_modules" / "vite").is_dir():
-        steps.insert(0, [npm, "ci", "--no-audit", "--no-fund"])
+        steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
     for step in steps:
         done = subprocess.run(step, cwd=CHECKOUT, capture_output=True, text=True, check=False)
         if done.returncode:

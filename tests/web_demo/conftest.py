@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from edgeship.bundle import Bundle, open_bundle
 from edgeship.demo_server import Server
 from edgeship.errors import MissingDependencyError
 from edgeship.process import FunctionProcess
+from edgeship.runtimes.browser import found
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
 
 
@@ -116,13 +115,14 @@ def site(bundles: Path, built: Path, tmp_path: Path) -> Iterator[Callable[[str],
 def browser() -> Callable[..., Any]:
     """Start a real browser; `with browser(*arguments) as opened`."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
+    path = found.chromium()
+    if path is None:
         pytest.skip("Chromium is not installed")
 
     @contextmanager
     def start(*arguments: str) -> Iterator[Any]:
         with api.sync_playwright() as playwright:
-            opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
+            opened = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
             try:
                 yield opened
             finally:

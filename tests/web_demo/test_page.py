@@ -123,6 +123,7 @@ def test_works_offline_with_the_server_stopped(site, browser):
         page = opened(chromium.new_context(), served)
         page.wait_for_selector("#offline:has-text('works offline')")
         served.server.stop()
+        page.context.new_cdp_session(page).send("Network.clearBrowserCache")  # what is left is the service worker's
         page.reload()
         page.wait_for_selector(TESTED)
         assert page.get_attribute("#badge", "data-state") == "pass"

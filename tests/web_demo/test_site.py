@@ -5,8 +5,13 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import brotli
 import numpy as np
@@ -48,7 +53,7 @@ def sealed(folder, formats):
     manifest = {
         "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
         "gate": None, "measurements": [{"artifact": item["id"], **measured} for item in artifacts],
-        "config": {"path": "/home/somebody"},
+        "config": {"data": {"evaluation": "/home/somebody/evaluation.npz"}},
     }  # fmt: skip
     bundles.seal(folder, manifest)
     return bundles.open_bundle(folder)
@@ -141,6 +146,22 @@ def test_nothing_outside_the_site_is_served(page, path):
 def test_a_taken_port_is_said(page):
     with serving(page) as (server, _), pytest.raises(InputError, match="choose another --port"):
         Server(page, port=server.server_address[1])
+
+
+def test_the_command_serves_until_it_is_interrupted(built, tmp_path):
+    sealed(tmp_path / "bundle", ("tfjs",))
+    command = [sys.executable, "-m", "edgeship.cli", "demo", str(tmp_path / "bundle"), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        address = urlsplit(process.stdout.readline().split()[1])
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        answer, body = ask(connection, "/bundle/manifest.json")
+        connection.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert answer.status == 200 and json.loads(body)["artifacts"][0]["id"] == "tfjs/float32"
+    assert (built / "sw.js").is_file()
 
 
 def described(samples):

@@ -4,9 +4,6 @@ import {type Artifact, type Manifest, parse} from './manifest';
 import {type NumpyArray, readNpz} from './npz';
 
 export class Bundle {
-  /** Bytes of bundle files that have been read, before compression on the wire. */
-  bytes = 0;
-
   private constructor(readonly manifest: Manifest, private readonly root: string) {}
 
   /** Read the manifest of the bundle in a folder of this site. */
@@ -24,7 +21,6 @@ export class Bundle {
     if (!answer?.ok) throw new Error(`${name} could not be downloaded${navigator.onLine ? '' : ', and this device is offline'}.`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     await check(name, bytes, this.manifest.files[name]);
-    this.bytes += bytes.length;
     return bytes;
   }
 

@@ -1,7 +1,7 @@
 /** The page: brings the bundle, the inputs and the results together. */
 import {Bundle} from './bundle';
 import {Closed} from './engine';
-import {type Artifact, browserArtifacts} from './manifest';
+import {type Artifact, browserArtifacts, figure} from './manifest';
 import type {NumpyArray} from './npz';
 import {keepOffline} from './offline';
 import {type Picture, type Preprocessing, toPicture, toTensor} from './preprocess';
@@ -23,7 +23,7 @@ import {type Tab, tabs} from './ui/tabs';
 const status = element('status', HTMLElement);
 const backends = element('backend', HTMLSelectElement);
 const variants = element('variant', HTMLSelectElement);
-const buttons = ['measure', 'retest'].map((id) => element(id, HTMLButtonElement));
+const retest = element('retest', HTMLButtonElement);
 
 let bundle: Bundle;
 let goldens: Goldens;
@@ -32,8 +32,9 @@ let session: Session | undefined;
 let shown: Sample | undefined;
 let touched = false;
 
+/** Screen readers read this aloud, so the same text is not set twice: the camera would never let them rest. */
 function say(text: string): void {
-  status.textContent = text;
+  if (status.textContent !== text) status.textContent = text;
 }
 
 function alarm(message: string | null): void {
@@ -76,7 +77,8 @@ async function use(artifact: Artifact, wanted: readonly Backend[]): Promise<void
 }
 
 function busy(is: boolean): void {
-  for (const control of [backends, variants, ...buttons]) control.disabled = is || (!session && control instanceof HTMLButtonElement);
+  backends.disabled = variants.disabled = is;
+  retest.disabled = is || !session;
 }
 
 /** The self-test, then the latency; the page shows each as soon as it is there. */
@@ -148,17 +150,22 @@ function showInputs(groups: Group[]): void {
 
 function showChoices(): void {
   backends.replaceChildren(...BACKENDS.map((name) => option(name, name)));
-  variants.replaceChildren(...artifacts.map(({id, variant}) => option(id, variant)));
+  variants.replaceChildren(...artifacts.map(({id, variant}) => option(id, variant + size(id))));
   const chosen = () => artifacts.find(({id}) => id === variants.value) ?? artifacts[0]!;
   backends.addEventListener('change', () => void use(chosen(), [backends.value as Backend]));
   variants.addEventListener('change', () => void use(chosen(), [session?.opened.backend ?? 'wasm']));
-  for (const button of buttons) button.addEventListener('click', () => session && void again(session));
+  retest.addEventListener('click', () => session && void again(session));
 }
 
 async function again(running: Session): Promise<void> {
   busy(true);
   await test(running).catch((error: unknown) => alarm(message(error)));
   busy(false);
+}
+
+function size(id: string): string {
+  const found = figure(bundle.manifest, id, 'size_disk_bytes');
+  return found === null ? '' : `, ${bytes(found)}`;
 }
 
 function option(value: string, text: string): HTMLOptionElement {

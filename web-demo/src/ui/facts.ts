@@ -16,7 +16,7 @@ export function modelCard(manifest: Manifest, artifact: Artifact): Facts {
   if (manifest.labels) facts.push(['Classes', manifest.labels.join(', ')]);
   facts.push(['Accuracy', accuracy(manifest, artifact)]);
   if (measured && measured.server !== null) {
-    facts.push(['Server model’s', `${share(measured.server, measured.share)} (${measured.metric}, ${measured.n.toLocaleString('en')} samples)`]);
+    facts.push(['Server model’s accuracy', `${share(measured.server, measured.share)} (${measured.metric}, ${measured.n.toLocaleString('en')} samples)`]);
   }
   const agreement = figure(manifest, artifact.id, 'agreement');
   if (agreement !== null) facts.push(['Same answer as the server model', share(agreement, true)]);

@@ -17,10 +17,12 @@ export interface Shown {
 }
 
 export function showPrediction(place: HTMLElement, manifest: Manifest, shown: Shown): void {
+  // With several outputs nobody knows which one the label belongs to.
+  const several = Object.keys(shown.outputs).length > 1;
   const parts = Object.entries(shown.outputs).flatMap(([name, {data, shape}]) => {
     const server = shown.server?.[name];
-    const title = Object.keys(shown.outputs).length > 1 ? [make('h3', {text: name})] : [];
-    return [...title, ...(isScores(shape, data) ? scores(manifest, data, server, shown.label) : numbers(data, shape, server))];
+    const title = several ? [make('h3', {text: name})] : [];
+    return [...title, ...(isScores(shape, data) ? scores(manifest, data, server, several ? undefined : shown.label) : numbers(data, shape, server))];
   });
   parts.push(make('p', {className: 'hint', text: `This answer took ${milliseconds(shown.ms)}.`}));
   place.replaceChildren(...parts);
@@ -31,7 +33,7 @@ export function spoken(manifest: Manifest, {outputs}: Shown): string {
   const [first] = Object.values(outputs);
   if (!first || !isScores(first.shape, first.data)) return 'Predicted.';
   const best = argmax(first.data);
-  return `Prediction: ${className(manifest, best)}, ${score(first.data[best]!, isShares(first.data))}.`;
+  return `Prediction: ${className(manifest, best)}.`;
 }
 
 /** A single row of several scores, one per class. */
