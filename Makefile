@@ -44,8 +44,8 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# These need a built page and Chromium, or download devices: `make test-more`, after `make web`.
-MORE := tests/browser tests/web_demo tests/devices/test_installed.py
+# These need a built page and Chromium, download devices, or take times that a busy machine spoils: `make test-more`, after `make web`.
+MORE := tests/browser tests/web_demo tests/devices/test_installed.py tests/runtimes/test_throughput.py
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE))
