@@ -133,7 +133,7 @@ def test_unknown_names_list_the_known_ones(edgeship, plain, arguments, message):
         ("[budget]\nacuracy = 'mlperf99'", "unknown budget key 'acuracy'"),
         ("[budget]\nmax_size_disk = 'small'", "max_size_disk"),
         ("[benchmark]\nruntimes = ['tensorrt']", "known: keras, litert"),
-        ("[variant.int8]", "known: benchmark, budget, data, model, variants"),
+        ("[variant.int8]", "known: benchmark, budget, data, model, training, variants"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(edgeship, plain, toml, message):

@@ -110,7 +110,8 @@ def test_the_report_is_one_file_without_requests(edgeship, shipped):
 def test_inspect_says_what_a_file_holds(edgeship, shipped):
     for name in ("tflite/int8.tflite", "onnx/int8.onnx", "tfjs/float32"):
         told = json.loads(edgeship("inspect", shipped.bundle / name, "--json", "-", check=0).stdout)
-        assert told["artifacts"][0]["outputs"][0]["name"] == "probabilities"
+        (receipt,) = told["artifacts"].values()
+        assert receipt["outputs"][0]["name"] == "probabilities"
 
 
 def test_a_bundle_travels(edgeship, shipped):

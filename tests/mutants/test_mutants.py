@@ -36,7 +36,7 @@ MUTANTS = {
             "calibrated on values 20 times too small",
         ],
         "tfjs/float32": ["time backwards", "degrees instead of radians", "the last third of the weights lost"],
-        "onnx/float32": ["stale: an earlier epoch", "transposed: layer 2"],
+        "onnx/float32": ["transposed: layer 2"],
     },
     "fashion-mnist": {
         "tflite/float32": ["mirrored", "one bit in a thousand flipped", *(f"zeroed: layer {n}" for n in (1, 2, 3, 4))],
@@ -99,7 +99,7 @@ def test_with_ten_thousand_samples_every_untouched_artifact_passes(judged):
     untouched = {
         artifact: row.outcome.verdict for (artifact, change), row in judged("fashion-mnist").items() if not change
     }
-    assert len(untouched) == 6
+    assert len(untouched) == 7
     assert set(untouched.values()) == {"PASS"}
 
 

@@ -168,7 +168,7 @@ def there_and_back(name: str) -> dict[str, Any]:
     before = compare(built, random_feeds(model, seed=5))
     for weight in built.model.weights:
         if weight.dtype.is_floating:
-            weight.assign(weight * 1.1)
+            weight.assign(weight * 1.01)  # more, and a deep random network amplifies its rounding
     for plank in built.planks:
         if hasattr(plank.layer, "finalize_state"):
             plank.layer.finalize_state()
