@@ -29,7 +29,9 @@ def render(manifest: Json) -> str:
 
 
 def _case(suite: ElementTree.Element, artifact: str, check: Json) -> None:
-    classname = ".".join(filter(None, (artifact or "bundle", check["runtime"])))
+    device = check.get("device", "")
+    places = (artifact or "bundle", check["runtime"], "" if device == "host" else device)
+    classname = ".".join(filter(None, places))
     case = ElementTree.SubElement(suite, "testcase", classname=classname, name=check["check"])
     if check["verdict"] != "PASS":
         failure = ElementTree.SubElement(case, "failure", type=check["verdict"], message=check["reason"])

@@ -6,6 +6,7 @@ What could not be measured is a metric without a value that says why: nothing is
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -108,6 +109,8 @@ class Bench:
     def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
         self.cache, self.progress, self.settings, self.reference = cache, progress, settings, reference
         self.pool: Pool | None = None
+        self._sizes: dict[str, dict[str, int]] = {}
+        self._weighing = threading.Lock()
         self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
 
     def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
@@ -144,13 +147,13 @@ class Bench:
         return not (self.settings.retry and isinstance(result, dict) and result.get("busy"))
 
     def size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
-        """What an artifact weighs, wherever it runs."""
-        found = self.cached(
-            f"{subject.artifact.id}: size",
-            "size",
-            {"artifact": subject.digest},
-            lambda: size.measure(subject.artifact.path),
-        )
+        """What an artifact weighs, wherever it runs: found once, however many devices it runs on."""
+        with self._weighing:
+            if subject.digest not in self._sizes:
+                key, path = {"artifact": subject.digest}, subject.artifact.path
+                what = f"{subject.artifact.id}: size"
+                self._sizes[subject.digest] = self.cached(what, "size", key, lambda: size.measure(path))
+            found = self._sizes[subject.digest]
         metrics = [Metric(f"size_{kind}_bytes", found[kind], "bytes") for kind in ("disk", "gzip", "brotli")]
         metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
         return metrics, {"size": found, "content": subject.digest}

@@ -91,10 +91,14 @@ def _counts(checks: Sequence[Json]) -> str:
 
 def title(check: Json) -> str:
     """What a check is about, as `tflite/int8 on litert, accuracy`."""
-    device = check.get("device", "")
-    elsewhere = f" @ {device}" if device not in ("", "host") else ""
-    where = check["artifact"] + (f" on {check['runtime']}{elsewhere}" if check["runtime"] else elsewhere)
+    where = " on ".join(filter(None, (check["artifact"], _place(check))))
     return f"{where}, {check['check']}" if where else check["check"]
+
+
+def _place(check: Json) -> str:
+    """Runtime and, where it is not this machine, device of a check."""
+    device = check.get("device", "")
+    return f"{check['runtime']} @ {device}".strip() if device not in ("", "host") else str(check["runtime"])
 
 
 def print_checks(gate: Json) -> None:
@@ -104,7 +108,7 @@ def print_checks(gate: Json) -> None:
         table.add_column(name, overflow="fold", no_wrap=name != "reason")
     for check in gate["checks"]:
         reason = Text(check["reason"])
-        cells = (check["artifact"] or "bundle", check["runtime"], check["check"])
+        cells = (check["artifact"] or "bundle", _place(check), check["check"])
         table.add_row(*map(Text, cells), Text(check["verdict"], style=STYLES[check["verdict"]]), reason)
     console().print(Group(table, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
 

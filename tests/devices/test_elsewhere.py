@@ -39,6 +39,12 @@ def test_a_second_time_comes_from_the_cache(bench, subject, environment, monkeyp
     assert elsewhere.measure(bench, subject, LITERT, environment.device) == first
 
 
+def test_an_artifact_is_weighed_once_on_however_many_devices(bench, subject, environment, capsys):
+    jobs = [elsewhere.Job(subject, LITERT, environment.device), elsewhere.Job(subject, (), environment.device)]
+    assert {item.metric("size_disk_bytes").value for (item,) in elsewhere.measure_all(bench, jobs)} != {None}
+    assert capsys.readouterr().err.count("size") == 1
+
+
 def test_a_device_without_time_runs_a_stratified_subset(bench, subject, environment):
     device = replace(environment.device, seconds=1e-9)
     (item,) = elsewhere.measure(bench, subject, LITERT, device)

@@ -1,11 +1,12 @@
 """The gate and devices: what ran is judged, what had to run and did not fails, instructions are held to their limits."""
 
 import copy
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from edgeship.benchmarks import accuracy, cells, parity, rows, table
+from edgeship.benchmarks import accuracy, cells, junit, parity, rows, table
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.errors import InputError
@@ -73,6 +74,19 @@ def test_a_device_that_agrees_passes_and_is_named_in_its_checks(manifest):
     assert named == {"cortex-a72"}
     check = next(check for check in result.as_json()["checks"] if check["check"] == "accuracy")
     assert table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
+
+
+def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys):
+    manifest["measurements"] = [measurement(name, EXACT) for name in ("host", "cortex-a72", "cortex-a53")]
+    manifest["gate"] = judge(manifest, Budget.parse({"required_devices": ["cortex-m"]})).as_json()
+    cases = [item.attrib for item in ElementTree.fromstring(junit.render(manifest)).iter("testcase")]
+    names = [(item["classname"], item["name"]) for item in cases]
+    assert len(set(names)) == len(names)
+    assert {"tflite/int8.litert", "tflite/int8.litert.cortex-a72", "bundle.cortex-m"} <= {name for name, _ in names}
+    table.print_checks(manifest["gate"])
+    shown = capsys.readouterr().out
+    for part in ("litert @ cortex-a72", "litert @ cortex-a53", "@ cortex-m"):
+        assert part in shown
 
 
 def test_a_device_that_computes_otherwise_fails(manifest):
