@@ -72,6 +72,7 @@ lock:
 	uv lock --quiet --upgrade
 	uv export --quiet --format requirements-txt --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
 	echo "uv" | uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal --python-version 3.11 --output-file requirements-uv.lock -
+	$(BIN)/python scripts/lock_devices.py
 
 clean:
 	rm -rf $(VENV) runs runtimes/tfjs/node_modules runtimes/web/node_modules runtimes/web/dist web-demo/node_modules web-demo/dist

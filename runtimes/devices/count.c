@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A plugin for QEMU's user-mode emulation of AArch64 that counts the instructions a guest executes, by class. It is
- * loaded into QEMU, so it is under QEMU's licence; nothing else of edgeship is linked with it.
+ * loaded into QEMU and under QEMU's licence, unlike the rest of edgeship, of which nothing is linked with it (NOTICE).
  *
  * The guest marks places by a system call that does nothing: sched_get_priority_max(MARK + n), an invalid policy. At each
  * mark one line of JSON with all counters so far is written to the file of the argument out=FILE. The counters are not

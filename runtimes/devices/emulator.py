@@ -19,7 +19,7 @@ from typing import Any
 
 from edgeship.errors import MissingDependencyError
 from edgeship.runtimes import foreign, registry
-from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, pinned, pip, python311
+from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, named, pinned, pip, python311, wanted
 from edgeship.runtimes.devices.packages import Packages, host, obstacle
 from edgeship.runtimes.devices.station import Counting, place, run, whole
 
@@ -135,7 +135,8 @@ class Emulator(Counting):
             where = ["--python-version", version, "--implementation", "cp"]
             where += [part for glibc in PLATFORMS for part in ("--platform", f"manylinux_2_{glibc}_aarch64")]
             where += ["--platform", "manylinux2014_aarch64"]
-        run([*command, *where, *self.requirements], f"installing {', '.join(self.requirements)} for aarch64")
+        pins = wanted(self.requirements, draft)
+        run([*command, *where, *pins], f"installing {named(self.requirements)} for aarch64")
         _compile(draft)
 
     def _build(self, draft: Path) -> None:

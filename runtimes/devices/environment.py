@@ -1,6 +1,7 @@
 """Runtimes in Python environments of their own: what shipped apps still carry, side by side on this machine.
 
-Pinned requirements are installed without their dependencies, which the profile lists as far as inference needs them.
+Pinned requirements are installed without their dependencies, which the profile lists as far as inference needs them, and
+those of the built-in profiles only with the digests of `wheels.txt` (scripts/lock_devices.py writes it).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from edgeship.errors import InputError, MissingDependencyError
@@ -18,6 +20,8 @@ from edgeship.runtimes.devices.station import Station, place, run, whole
 
 # All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
 PYTHON = (3, 11)
+HASH = "--hash="
+LOCKED = Path(__file__).parent / "wheels.txt"
 DISTRIBUTIONS = {
     "litert": "ai-edge-litert",
     "onnxruntime": "onnxruntime",
@@ -30,11 +34,39 @@ def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
     """Versions by distribution. Raises InputError where one is not pinned: a device is always the same device."""
     versions = {}
     for item in requirements:
-        name, mark, version = item.partition("==")
-        if not mark or not name.strip() or not version.strip():
+        name, mark, version = item.partition(HASH)[0].partition("==")
+        if not mark or not name.strip() or not version.strip() or name.lstrip().startswith("-"):
             raise InputError(f"{where}: requirement {item!r} must be pinned, as numpy==1.26.4")
         versions[name.strip()] = version.strip()
     return versions
+
+
+@cache
+def _digests() -> Mapping[str, str]:
+    """The `--hash` options of each locked requirement."""
+    lines = LOCKED.read_text().replace("\\\n", " ").splitlines()
+    parts = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return {requirement: " ".join(options) for requirement, *options in parts}
+
+
+def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
+    """The end of an install command for pinned requirements: nothing but the files whose digests are known gets in.
+
+    Those of a user's own profile may carry theirs (`name==1.0 --hash=sha256:...`); where one has none they are taken as the
+    package index gives them.
+    """
+    known = _digests()
+    lines = [item if HASH in item else f"{item} {known.get(item.strip(), '')}".strip() for item in requirements]
+    if not all(HASH in line for line in lines):
+        return list(requirements)
+    file = folder / "requirements.txt"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return ["--require-hashes", "-r", os.fspath(file)]
+
+
+def named(requirements: Sequence[str]) -> str:
+    """Requirements for a message, without their digests."""
+    return ", ".join(item.partition(HASH)[0].strip() for item in requirements)
 
 
 def pip(*options: str) -> list[str]:
@@ -114,7 +146,7 @@ class Environment(Station):
         install = pip("--no-deps", "--only-binary", ":all:")
         target = os.fspath(draft / "bin" / "python")
         if Path(install[0]).name == "uv":
-            command = [*install, "--python", target, *self.requirements]
+            command = [*install, "--python", target]
         else:  # pip takes the other interpreter before its command
-            command = [*install[:3], "--python", target, *install[3:], *self.requirements]
-        run(command, f"installing {', '.join(self.requirements)}")
+            command = [*install[:3], "--python", target, *install[3:]]
+        run([*command, *wanted(self.requirements, draft)], f"installing {named(self.requirements)}")

@@ -115,7 +115,14 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
-        told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), (lines or ["nothing"])[-1])
+        told = _told(done.stderr + "\n" + done.stdout)
         raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {told[:300]}")
     return done.stdout
+
+
+def _told(text: str) -> str:
+    """The line in which a tool says what is wrong, with the innermost cause that uv gives; else its last one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing"]
+    told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), lines[-1])
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+    return f"{told}: {causes[-1]}" if causes else told

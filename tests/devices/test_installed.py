@@ -20,6 +20,18 @@ def test_environments_are_installed_and_compute_rightly(name):
     assert doctor.examine(place, place.device.runtimes[0]).wrong == ""
 
 
+def test_a_file_with_another_digest_is_not_installed(tmp_path):
+    path = tmp_path / "mine.toml"
+    wrong = "flatbuffers==25.12.19 --hash=sha256:" + "0" * 64
+    path.write_text(f'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["{wrong}"]\n')
+    place = station(find(str(path)))
+    with pytest.raises(
+        ProcessError, match=r"installing flatbuffers==25\.12\.19 failed; nothing was installed.*(?i:hash)"
+    ):
+        place.install()
+    assert place.unavailable()
+
+
 def test_vela_estimates_the_known_model(subject):
     place = station(find("ethos-u55-128"))
     place.install()

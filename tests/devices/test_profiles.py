@@ -12,7 +12,7 @@ GOOD = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["numpy
 
 
 @pytest.mark.parametrize("name", devices.names())
-def test_the_built_in_profiles_hold_together(name):
+def test_the_built_in_profiles_hold_together(name, tmp_path):
     device = devices.find(name)
     assert device.title
     for runtime in device.runtimes:
@@ -24,6 +24,7 @@ def test_the_built_in_profiles_hold_together(name):
         assert place.identity(device.runtimes[0] if device.runtimes else "litert")
         for item in device.launch.get("requirements", ()):
             assert environment.pinned([item], name)
+            assert environment.wanted([item], tmp_path)[0] == "--require-hashes", "run scripts/lock_devices.py"
     assert device.launch.get("cpu") != "max", "QEMU 7.2 computes int8 wrongly on it"
 
 

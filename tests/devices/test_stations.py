@@ -164,3 +164,27 @@ def test_runtimes_of_devices_are_known_but_not_this_machine_s():
     assert registry.find("tflite-micro").unavailable() == "it belongs to a device (cortex-m)"
     assert "tflite-micro" not in registry.RUNTIMES
     assert next(runtime.name for runtime in registry.for_format("tflite")) == "litert"
+
+
+def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path):
+    asked = tmp_path / "asked"
+    note = (
+        "import sys, shutil; assert '--require-hashes' in sys.argv; "
+        f"shutil.copy(sys.argv[sys.argv.index('-r') + 1], {str(asked)!r})"
+    )
+    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", note, "and", "more"])
+    station(find("field-tflite-2.14")).install()
+    for line, name in zip(asked.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True):
+        assert line.startswith(f"{name} --hash=sha256:")
+
+
+def test_own_requirements_may_carry_digests_and_need_not(tmp_path):
+    known, unknown = "numpy==1.26.4", "ai-edge-litert==1.1.2"
+    digest = "--hash=sha256:" + "0" * 64
+    assert environments.wanted([known, unknown], tmp_path) == [known, unknown]
+    found = environments.wanted([known, f"{unknown} {digest}"], tmp_path)
+    assert found[0] == "--require-hashes"
+    assert (tmp_path / "requirements.txt").read_text().endswith(f"{unknown} {digest}\n")
+    assert environments.pinned([f"{unknown} {digest}"], "mine") == {"ai-edge-litert": "1.1.2"}
+    with pytest.raises(InputError, match="must be pinned"):
+        environments.pinned([f"--index-url=x==1 {digest}"], "mine")
