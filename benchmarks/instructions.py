@@ -31,9 +31,9 @@ KERNELS = {
 def count(place: Counting, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:
     """Instructions of one inference at batch 1 on one thread, in a fresh process, each count the median of several.
 
-    Returns total, classes (those of `CLASSES` and `KERNELS`), kernels (what does the multiplying, in words), spread (largest
-    difference between the inferences counted), counts (the total of each). The first inference is left out. Marks cost
-    some instructions themselves; they are subtracted.
+    Returns total, classes (those of `CLASSES` and `KERNELS`; none on 32-bit ARM), kernels (what does the multiplying, in words),
+    spread (largest difference between the inferences counted), counts (the total of each). The first inference is left out.
+    Marks cost some instructions themselves; they are subtracted.
     """
     with tempfile.TemporaryDirectory(prefix="edgeship-count-") as folder:
         out = Path(folder) / "marks.jsonl"
@@ -53,12 +53,13 @@ def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
     names = [name for name in overhead if name != "mark"]
     classes = {name: int(statistics.median_low([run[name] - overhead[name] for run in runs])) for name in names}
     total = classes.pop("total")
-    classes["scalar"] = total - classes["memory"] - classes["simd"]
+    if classes:
+        classes["scalar"] = total - classes["memory"] - classes["simd"]
     totals = [run["total"] - overhead["total"] for run in runs]
     return {
         "total": total,
         "classes": classes,
-        "kernels": kernels(classes),
+        "kernels": kernels(classes) if classes else "",
         "spread": max(totals) - min(totals),
         "counts": totals,
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A plugin for QEMU's user-mode emulation of AArch64 that counts the instructions a guest executes, by class. It is
+ * A plugin for QEMU's user-mode emulation that counts the instructions an ARM guest executes, on AArch64 by class. It is
  * loaded into QEMU and under QEMU's licence, unlike the rest of edgeship, of which nothing is linked with it (NOTICE).
  *
  * The guest marks places by a system call that does nothing: sched_get_priority_max(MARK + n), an invalid policy. At each
@@ -37,7 +37,8 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 
 #define EXPORT __attribute__((visibility("default")))
 #define MARK 0x45444700u
-#define SCHED_GET_PRIORITY_MAX 125
+#define CALL_AARCH64 125 /* sched_get_priority_max */
+#define CALL_ARM 159
 
 EXPORT int qemu_plugin_version = 1;
 
@@ -46,6 +47,8 @@ static const char *const NAMES[CLASSES] = {"total",      "memory",   "simd", "fu
                                            "fused_half", "widening", "dot",  "matrix"};
 static uint64_t counts[CLASSES];
 static FILE *out;
+static int64_t call;
+static int known; /* classes that are told apart: on 32-bit ARM none, since a word does not show which of its two sets it is of */
 
 static const struct {
     uint32_t mask, value;
@@ -73,22 +76,22 @@ static void translated(plugin_id id, struct qemu_plugin_tb *block) {
     uint64_t found[CLASSES] = {0};
     (void)id;
     found[TOTAL] = qemu_plugin_tb_n_insns(block);
-    for (size_t i = 0; i < found[TOTAL]; i++) {
+    for (size_t i = 0; known > 1 && i < found[TOTAL]; i++) {
         uint32_t word;
         memcpy(&word, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(block, i)), sizeof word);
         for (size_t p = 0; p < sizeof PATTERNS / sizeof *PATTERNS; p++)
             if ((word & PATTERNS[p].mask) == PATTERNS[p].value) found[PATTERNS[p].class]++;
     }
-    for (int c = 0; c < CLASSES; c++)
+    for (int c = 0; c < known; c++)
         if (found[c]) qemu_plugin_register_vcpu_tb_exec_inline(block, ADD_U64, &counts[c], found[c]);
 }
 
 static void called(plugin_id id, unsigned cpu, int64_t number, uint64_t first, uint64_t a2, uint64_t a3, uint64_t a4,
                    uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
     (void)id, (void)cpu, (void)a2, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
-    if (number != SCHED_GET_PRIORITY_MAX || ((uint32_t)first & 0xFFFFFF00u) != MARK) return;
+    if (number != call || ((uint32_t)first & 0xFFFFFF00u) != MARK) return;
     fprintf(out, "{\"mark\": %u", (unsigned)first & 0xFFu);
-    for (int c = 0; c < CLASSES; c++) fprintf(out, ", \"%s\": %llu", NAMES[c], (unsigned long long)counts[c]);
+    for (int c = 0; c < known; c++) fprintf(out, ", \"%s\": %llu", NAMES[c], (unsigned long long)counts[c]);
     fputs("}\n", out);
     fflush(out);
 }
@@ -97,10 +100,13 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct plugin_info *info, int
     const char *file = NULL;
     for (int i = 0; i < argc; i++)
         if (!strncmp(argv[i], "out=", 4)) file = argv[i] + 4;
-    if (!file || strcmp(info->target_name, "aarch64")) {
-        fputs("count: needs out=FILE and an AArch64 guest\n", stderr);
+    bool wide = !strcmp(info->target_name, "aarch64");
+    if (!file || (!wide && strcmp(info->target_name, "arm"))) {
+        fputs("count: needs out=FILE and an ARM guest\n", stderr);
         return 1;
     }
+    call = wide ? CALL_AARCH64 : CALL_ARM;
+    known = wide ? CLASSES : 1;
     if (!(out = fopen(file, "w"))) {
         perror(file);
         return 1;

@@ -1,12 +1,13 @@
-"""ARM64 boards by QEMU's user-mode emulation: real aarch64 wheels on a named core, on this machine's kernel.
+"""ARM boards by QEMU's user-mode emulation: the architecture's real wheels on a named core, on this machine's kernel.
 
-Three folders make a board: QEMU and a small Debian ARM64 tree, the wheels, and the core's own root, which shows the guest
+Three folders make a board: QEMU and a small Debian tree, the wheels, and the core's own root, which shows the guest
 what that core says of itself. Instructions are exact; time is not: it says nothing about the real board.
 """
 
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import shutil
 import subprocess
@@ -17,9 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import MissingDependencyError
+from edgeship import digest
+from edgeship.errors import MissingDependencyError, unknown
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, named, pinned, pip, python311, wanted
+from edgeship.runtimes.devices.machines import MACHINES, Machine
 from edgeship.runtimes.devices.packages import Packages, host, obstacle
 from edgeship.runtimes.devices.station import Counting, place, run, whole
 
@@ -30,13 +33,24 @@ GUEST = (
     "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5",
 )  # fmt: skip
 SOURCE = Path(__file__).parent / "count.c"
-# What glibc of Debian 12 can load, newest first.
-PLATFORMS = ("36", "34", "31", "28", "27", "26", "24", "17")
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Emulator(Counting):
-    """Workers under qemu-aarch64."""
+    """Workers under qemu-aarch64 or qemu-arm."""
+
+    @property
+    def machine(self) -> Machine:
+        """The guest's architecture. Raises InputError where the profile names none that is known."""
+        name = str(self.device.launch.get("machine", "aarch64"))
+        if name not in MACHINES:
+            raise unknown("machine", name, MACHINES, f"device {self.device.name}")
+        return MACHINES[name]
+
+    @property
+    def packages(self) -> list[str]:
+        """Debian's packages in the guest's tree."""
+        return [*GUEST, *self.device.launch.get("packages", ())]
 
     @property
     def requirements(self) -> list[str]:
@@ -50,13 +64,13 @@ class Emulator(Counting):
 
     @property
     def tree(self) -> Path:
-        """`tools` (QEMU, for this machine) and `guest` (the ARM64 tree)."""
-        return place("qemu", host(), TOOLS, GUEST)
+        """`tools` (QEMU, for this machine), `guest` (the board's tree), `versions.json` (the packages that both are made of)."""
+        return place("qemu", host(), self.machine.name, TOOLS, self.packages)
 
     @property
     def wheels(self) -> Path:
-        """The aarch64 packages."""
-        return place("aarch64", PYTHON, PLATFORMS, *sorted(self.requirements))
+        """The guest's Python packages."""
+        return place(self.machine.name, PYTHON, self.machine.wheels, *sorted(self.requirements))
 
     @property
     def core(self) -> Path:
@@ -80,18 +94,22 @@ class Emulator(Counting):
 
     def identity(self, runtime: str) -> list[str | None]:
         """The emulator, the core and all that is pinned."""
-        return [runtime, self.cpu, self.tree.name, self.core.name, self.plugin.parent.name, *sorted(self.requirements)]
+        file = self.tree / "versions.json"
+        made_of = digest.of_path(file) if file.exists() else self.tree.name
+        return [runtime, self.cpu, made_of, self.core.name, self.plugin.parent.name, *sorted(self.requirements)]
 
     def launch(self, runtime: str) -> registry.Launch:
         """A worker on the core."""
         self.require()
         guest = self.tree / "guest" / "usr" / "bin" / "python3.11"
         options = ["-U", "LD_LIBRARY_PATH", "-cpu", self.cpu, "-L", os.fspath(self.core)]
+        if folders := [os.fspath(self.tree / "guest" / name) for name in self.machine.guest_libraries]:
+            options[:2] = ["-E", f"LD_LIBRARY_PATH={os.pathsep.join(folders)}"]
         worker = foreign.worker_files()
         _compile(worker)
-        path = os.pathsep.join(map(os.fspath, (worker, self.wheels)))
+        path = os.pathsep.join(map(os.fspath, (worker, self.wheels, self._debian_python())))
         command = (
-            os.fspath(self.tree / "tools" / "usr" / "bin" / "qemu-aarch64"),
+            os.fspath(self.tree / "tools" / "usr" / "bin" / self.machine.qemu),
             *options,
             *(os.fspath(guest), "-P", "-m", "edgeship.runtimes.worker", "--runtime", runtime),
         )
@@ -114,29 +132,33 @@ class Emulator(Counting):
     def _libraries(self) -> Path:
         return next((self.tree / "tools" / "usr" / "lib").glob("*-linux-gnu"))
 
+    def _debian_python(self) -> Path:
+        return self.tree / "guest" / "usr" / "lib" / "python3" / "dist-packages"
+
     def _unpack(self, draft: Path) -> None:
-        packages = Packages()
-        packages.unpack(TOOLS, draft / "tools")
+        packages = Packages(self.machine.debian)
+        made_of = packages.unpack(TOOLS, draft / "tools")
         programs = draft / "tools" / "usr" / "bin"
         for program in programs.iterdir():  # 31 other machines
-            if program.name != "qemu-aarch64":
+            if program.name != self.machine.qemu:
                 program.unlink()
-        packages.unpack([f"{name}:arm64" for name in GUEST], draft / "guest")
+        made_of += packages.unpack([f"{name}:{self.machine.debian}" for name in self.packages], draft / "guest")
         for name in ("doc", "man", "locale"):
             shutil.rmtree(draft / "guest" / "usr" / "share" / name, ignore_errors=True)
-        _compile(draft / "guest" / "usr" / "lib" / "python3.11")
+        for name in ("python3.11", "python3"):
+            _compile(draft / "guest" / "usr" / "lib" / name)
+        (draft / "versions.json").write_text(json.dumps(sorted(made_of)))
 
     def _download(self, draft: Path) -> None:
-        command = pip("--no-deps", "--only-binary", ":all:", "--target", os.fspath(draft))
-        version = ".".join(map(str, PYTHON))
+        command = pip("--no-deps", "--only-binary", ":all:", "--target", os.fspath(draft), uv=bool(self.machine.uv))
+        where = ["--python-version", ".".join(map(str, PYTHON))]
         if Path(command[0]).name == "uv":
-            where = ["--python-version", version, "--python-platform", f"aarch64-manylinux_2_{PLATFORMS[0]}"]
+            where += ["--python-platform", self.machine.uv]
         else:
-            where = ["--python-version", version, "--implementation", "cp"]
-            where += [part for glibc in PLATFORMS for part in ("--platform", f"manylinux_2_{glibc}_aarch64")]
-            where += ["--platform", "manylinux2014_aarch64"]
+            where += ["--implementation", "cp"]
+            where += [part for tag in self.machine.wheels for part in ("--platform", tag)]
         pins = wanted(self.requirements, draft)
-        run([*command, *where, *pins], f"installing {named(self.requirements)} for aarch64")
+        run([*command, *where, *pins], f"installing {named(self.requirements)} for {self.machine.name}")
         _compile(draft)
 
     def _build(self, draft: Path) -> None:
@@ -166,7 +188,7 @@ class Emulator(Counting):
         block = (
             "processor\t: {number}\nBogoMIPS\t: 100.00\n"
             f"Features\t: {known.get('features', 'fp asimd')}\n"
-            "CPU implementer\t: 0x41\nCPU architecture: 8\n"
+            f"CPU implementer\t: 0x41\nCPU architecture: {self.machine.number}\n"
             f"CPU variant\t: {known.get('variant', '0x0')}\nCPU part\t: {known.get('part', '0xd03')}\n"
             f"CPU revision\t: {known.get('revision', '3')}\n"
         )
@@ -175,7 +197,7 @@ class Emulator(Counting):
 
 def _compile(folder: Path) -> None:
     """Byte-code of this Python, which the guest's understands: compiling under emulation costs seconds at each start."""
-    if next(folder.rglob("__pycache__"), None):
+    if not folder.exists() or next(folder.rglob("__pycache__"), None):
         return
     if python311() == sys.executable:
         with open(os.devnull, "w") as nothing, redirect_stdout(nothing):

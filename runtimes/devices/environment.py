@@ -69,15 +69,17 @@ def named(requirements: Sequence[str]) -> str:
     return ", ".join(item.partition(HASH)[0].strip() for item in requirements)
 
 
-def pip(*options: str) -> list[str]:
-    """The start of an install command: uv where there is one, else this Python's pip."""
+def pip(*options: str, uv: bool = True) -> list[str]:
+    """The start of an install command: uv where there is one and it will do, else this Python's pip or that beneath it."""
     here = os.fspath(Path(sys.executable).parent)
-    uv = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
-    if uv:
-        return [uv, "pip", "install", "--quiet", *options]
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
-        raise MissingDependencyError("installing a device needs uv or pip, and this Python has neither: pip install uv")
-    return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+    found = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
+    if found:
+        return [found, "pip", "install", "--quiet", *options]
+    for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
+        if not subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+            return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+    needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")
+    raise MissingDependencyError(f"installing this device needs {needed}, and this Python has none: install {what}")
 
 
 def python311() -> str:

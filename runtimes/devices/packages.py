@@ -40,40 +40,51 @@ def obstacle() -> str:
 
 
 class Packages:
-    """A private apt, in the devices' folder."""
+    """A private apt for this machine's packages and those of one other architecture, in the devices' folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: str) -> None:
         if reason := obstacle():
             raise MissingDependencyError(reason)
-        self.folder = home() / "apt"
+        self.architecture = architecture
+        self.folder = home() / f"apt-{architecture}"
 
-    def unpack(self, names: Iterable[str], into: Path) -> None:
-        """Download packages (`name` or `name:architecture`) and unpack them into a folder."""
-        self._update()
+    def unpack(self, names: Iterable[str], into: Path) -> list[str]:
+        """Download packages (`name` or `name:architecture`), unpack them into a folder, return their files' names."""
+        incomplete = self._update()
         archives = into.with_name(into.name + "-debs")
         archives.mkdir(parents=True)
-        self._apt(["download", "--quiet", *names], "downloading packages", archives)
+        try:
+            self._apt(["download", "--quiet", *names], "downloading packages", archives)
+        except ProcessError as error:
+            raise incomplete or error from error
         into.mkdir(exist_ok=True)
-        for archive in sorted(archives.glob("*.deb")):
+        found = sorted(archives.glob("*.deb"))
+        for archive in found:
             run(["dpkg-deb", "--extract", os.fspath(archive), os.fspath(into)], f"unpacking {archive.name}")
         shutil.rmtree(archives)
+        return [archive.name for archive in found]
 
-    def _update(self) -> None:
-        """The package lists, not older than a day. A mirror that is being synchronized is tried again."""
+    def _update(self) -> ProcessError | None:
+        """The package lists, not older than a day. Returns the error where some could not be read.
+
+        A mirror that is being synchronized is tried again; then the other lists will do if they name all that is needed.
+        """
         stamp = self.folder / "updated"
         if stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH_SECONDS:
-            return
+            return None
         for name in ("state/lists/partial", "cache/archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "state/status").touch()
-        for attempt in range(1, TRIES + 1):
+        failure = None
+        for _ in range(TRIES):
             try:
                 self._apt(["update", "--quiet", "--error-on=any"], "reading the package lists", self.folder)
-                break
-            except ProcessError:
-                if attempt == TRIES:
-                    raise
-        stamp.touch()
+            except ProcessError as error:
+                failure = error
+            else:
+                stamp.touch()
+                return None
+        return failure
 
     def _apt(self, arguments: list[str], what: str, cwd: Path) -> None:
         config = self.folder / "apt.conf"
@@ -81,6 +92,6 @@ class Packages:
             f'Dir::State "{self.folder}/state"; Dir::State::status "{self.folder}/state/status";\n'
             f'Dir::Cache "{self.folder}/cache"; APT::Sandbox::User "";\n'
             f'APT::Architecture "{host()}"; #clear APT::Architectures;\n'
-            f'APT::Architectures {{ "{host()}"; "arm64"; }};\n'
+            f'APT::Architectures {{ "{host()}"; "{self.architecture}"; }};\n'
         )
         run(["apt-get", *arguments], what, env={"APT_CONFIG": os.fspath(config), "LC_ALL": "C"}, cwd=cwd)

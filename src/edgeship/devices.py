@@ -18,10 +18,13 @@ KEYS = ("title", "kind", "runtimes", "threads", "figures", "seconds", "launch")
 LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "direct": (frozenset(), frozenset({"memory", "cores"})),
     "environment": (frozenset({"requirements"}), frozenset()),
-    "qemu": (frozenset({"cpu", "requirements"}), frozenset({"identity"})),
+    "qemu": (frozenset({"cpu", "requirements"}), frozenset({"machine", "packages", "identity"})),
     "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
     "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
 }
+LISTS = ("requirements", "packages")
+# What a core says of itself.
+IDENTITY = ("features", "part", "revision", "variant")
 # Ways whose keys are looked at where they are used.
 OPEN = ("browser",)
 
@@ -123,10 +126,22 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
     for key, value in table.items():
         if key not in known:
             raise unknown("key", key, known, where)
-        if key == "requirements":
+        if key in LISTS:
             _strings(table, key, where, ())
-        elif not isinstance(value, (str, Mapping)):
+        elif key == "identity":
+            _identity(value, f"{where[:-1]}.identity]")
+        elif not isinstance(value, str):
             raise InputError(f"{where}: {key} = {value!r} must be a string")
     if missing := needed - set(table):
         raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
     return {"how": how, **table}
+
+
+def _identity(table: Any, where: str) -> None:
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: expected a table")
+    for key, value in table.items():
+        if key not in IDENTITY:
+            raise unknown("key", key, IDENTITY, where)
+        if not isinstance(value, str):
+            raise InputError(f"{where}: {key} = {value!r} must be a string")

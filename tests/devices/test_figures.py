@@ -185,6 +185,12 @@ def test_counts_are_medians_without_the_first_and_without_the_marks():
     assert found["classes"]["scalar"] == found["total"] - found["classes"]["simd"] - found["classes"]["memory"]
 
 
+def test_counts_without_classes_name_no_kernels():
+    lines = [{"mark": line["mark"], "total": line["total"]} for line in marks([9000, 4000, 4000, 4400])]
+    found = instructions.summarize(lines)
+    assert (found["total"], found["classes"], found["kernels"]) == (4000, {}, "")
+
+
 def test_counts_of_nothing_are_no_counts():
     with pytest.raises(ProcessError, match="has counted no inference"):
         instructions.summarize(marks([9000]))

@@ -61,3 +61,13 @@ def test_an_emulated_board_computes_rightly_and_counts_repeat(subject, known):
     plain = instructions.count(older, "litert", subject.artifact.path, {name: window})
     assert plain["kernels"] == "widening multiply (plain NEON)"
     assert plain["total"] > 1.5 * counts[0]["total"]
+
+
+@pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")
+def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
+    place = station(find("armv7-a7"))
+    place.install()
+    assert doctor.examine(place, "tflite-runtime").wrong == ""
+    counts = [instructions.count(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]
+    assert counts[0]["total"] == counts[1]["total"] > 10_000
+    assert counts[0]["classes"] == {}

@@ -9,6 +9,7 @@ from edgeship.runtimes.devices import WAYS, environment, station
 from edgeship.types import Kind
 
 GOOD = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["numpy==2.1.3"]\n'
+QEMU = 'kind = "emulated"\nfigures = ["quality"]\n[launch]\nhow = "qemu"\ncpu = "cortex-a72"\nrequirements = ["numpy==2.1.3"]\n'
 
 
 @pytest.mark.parametrize("name", devices.names())
@@ -30,7 +31,8 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
 
 def test_the_profiles_that_the_documentation_promises():
     promised = {
-        *("host", "host-1t", "host-512mb", "cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1", "cortex-m"),
+        *("host", "host-1t", "host-512mb", "cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1", "armv7-a7"),
+        "cortex-m",
         *("ethos-u55-128", "ethos-u65-256", "ethos-u85-256", "field-tflite-2.14", "field-litert-1.4", "field-ort-1.17"),
     }
     assert promised <= set(devices.names())
@@ -52,6 +54,14 @@ def test_the_profiles_that_the_documentation_promises():
         ('kind = "measured"\n[launch]\nhow = "qemu"\ncpu = "cortex-a72"', r'how = "qemu" needs the key requirements'),
         ('kind = "measured"\n[launch]\nhow = "direct"\ncpu = "x"', r"unknown key 'cpu'.*known: cores, how, memory"),
         ('kind = "measured"\n[launch]\nhow = "direct"\nmemory = 512', r"memory = 512 must be a string"),
+        ('kind = "measured"\n[launch]\nhow = "ssh"\nhost = ["a"]', r"host = \['a'\] must be a string"),
+        (QEMU + "packages = 3", r"packages = 3 must be a list of strings"),
+        (QEMU + 'identity = "0xd03"', r"\[launch\.identity\]: expected a table"),
+        (
+            QEMU + "[launch.identity]\nspeed = 3",
+            r"unknown key 'speed' in .*identity\]; known: features, part, revision",
+        ),
+        (QEMU + "[launch.identity]\npart = 3", r"part = 3 must be a string"),
         ("kind = [", r"not valid TOML"),
     ],
 )

@@ -115,7 +115,7 @@ def test_emulated_boards_say_what_system_they_need(monkeypatch):
     )
     assert "this is Fedora 40" in packages.obstacle()
     with pytest.raises(MissingDependencyError, match="this is Fedora 40"):
-        packages.Packages()
+        packages.Packages("arm64")
 
 
 def test_a_core_tells_the_guest_what_it_is(monkeypatch):
@@ -127,6 +127,48 @@ def test_a_core_tells_the_guest_what_it_is(monkeypatch):
     assert "asimddp" not in emulator.Emulator(find("cortex-a53"))._cpuinfo()
 
 
+def test_an_old_board_is_of_another_architecture():
+    board = emulator.Emulator(find("armv7-a7"))
+    assert board.machine.qemu == "qemu-arm"
+    assert "CPU architecture: 7" in board._cpuinfo()
+    assert board.tree != emulator.Emulator(find("cortex-a53")).tree
+    assert "python3-numpy" in board.packages
+    odd = Device("odd", "", Kind.EMULATED, launch={**find("armv7-a7").launch, "machine": "riscv64"})
+    with pytest.raises(InputError, match=r"unknown machine 'riscv64' in device odd; known: aarch64, armv7l"):
+        station(odd).unavailable()
+
+
+def test_a_python_without_pip_and_uv_is_told(monkeypatch):
+    monkeypatch.setattr(environments.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
+        environments.pip()
+    with pytest.raises(MissingDependencyError, match="needs pip, and this Python has none: install pip"):
+        environments.pip(uv=False)
+
+
+def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setattr(packages, "obstacle", lambda: "")
+    asked = []
+
+    def mirror(missing):
+        def act(command, what, **_):
+            asked.append(command[1])
+            if command[1] == "update":
+                raise ProcessError(f"{what} failed: Mirror sync in progress?")
+            if missing:
+                raise ProcessError("E: Unable to locate package libc6:armhf")
+
+        return act
+
+    monkeypatch.setattr(packages, "run", mirror(missing=False))
+    assert packages.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "guest") == []
+    assert asked == ["update"] * packages.TRIES + ["download"]
+    monkeypatch.setattr(packages, "run", mirror(missing=True))
+    with pytest.raises(ProcessError, match="Mirror sync in progress"):
+        packages.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "other")
+
+
 def test_packages_without_a_network_leave_nothing(monkeypatch):
     monkeypatch.setattr(packages, "obstacle", lambda: "")
 
@@ -136,7 +178,7 @@ def test_packages_without_a_network_leave_nothing(monkeypatch):
     monkeypatch.setattr(packages, "run", fail)
     with pytest.raises(ProcessError, match="reading the package lists failed; nothing was installed"):
         station(find("cortex-a72")).install()
-    assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt"]
+    assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
 
 
 def test_the_doctor_finds_this_machine_right():
