@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgeship.benchmarks import twins
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.statistics import non_inferior, samples_needed
 from edgeship.recipes import VARIANTS, for_variant
@@ -181,11 +182,11 @@ def _named(check: str, output: str, outputs: Json) -> str:
 
 def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iterator[Check]:
     budget = subject.budget
-    floor = budget.sqnr_floor(recipe_of(subject.manifest, subject.artifact))
+    floor, because = _noise_floor(subject, name)
     if floor is not None:
         value = figures["sqnr_db"]
         verdict = Verdict.PASS if value >= floor else Verdict.FAIL
-        reason = f"signal to quantization noise {value:.1f} dB, at least {floor:g} dB is wanted"
+        reason = f"signal to quantization noise {value:.1f} dB, at least {floor:.3g} dB is wanted{because}"
         yield subject.check(_named("parity", name, parity), verdict, reason, (value, floor, "dB"))
     if budget.max_abs_error is not None:
         value = figures["max_abs_error"]
@@ -199,6 +200,17 @@ def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iter
     elif budget.min_agreement is not None and all(item["agreement"] is None for item in parity.values()):
         reason = "min_agreement is set, but no output is a class or a decision; use max_abs_error"
         yield subject.check("agreement", Verdict.FAIL, reason, (None, budget.min_agreement, "share"))
+
+
+def _noise_floor(subject: Subject, output: str) -> tuple[float | None, str]:
+    """The least SQNR of an output in dB, and in words why, where a twin of the artifact raises it above the recipe's."""
+    manifest, artifact, budget = subject.manifest, subject.artifact, subject.budget
+    recipes = {item["id"]: recipe_of(manifest, item) for item in manifest["artifacts"]}
+    floor = budget.sqnr_floor(recipes[artifact["id"]])
+    twin = twins.nearest(manifest, artifact, recipes, output)
+    if budget.min_sqnr_db is not None or floor is None or twin is None or twin[1] - twins.LIMIT <= floor:
+        return floor, ""
+    return twin[1] - twins.LIMIT, f", as {twin[0]} has {twin[1]:.1f} dB"
 
 
 def _agreement(subject: Subject, check: str, figures: Json, limit: float) -> Check:

@@ -19,7 +19,7 @@ from edgeship.config import Config, Variant, default_variants, refusal
 from edgeship.convert import receipt
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
-from edgeship.lanes import Lanes
+from edgeship.lanes import Lane, Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import DEFAULT_SAMPLES, needs_data
 from edgeship.training_recipes import Recipes
@@ -129,15 +129,18 @@ class Converter:
 
     def finish(self) -> Conversion:
         """Wait for every pair. Raises the first error; nothing of this run is then used."""
-        exported = self._export(static=False).result()[0]
-        server = ServerModel(self.model, self.model_digest, exported.result)
+        server = self.server()
         if self.data:
             self.data.matched(server.inputs)
         done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
         made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
-        return Conversion(server, made, exported.path)
+        return Conversion(server, made, self._export(static=False).result()[0].path)
+
+    def server(self) -> ServerModel:
+        """The server model, when it is read and exported."""
+        return ServerModel(self.model, self.model_digest, self._export(static=False).result()[0].result)
 
     def once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
         """The future of a step that several artifacts share."""
@@ -169,18 +172,17 @@ class Converter:
                 **self.loading,
                 **recipe,
             }
-            entry = self.cached(
-                f"read {model.name} and export it" + (" with batch 1" if static else ""),
-                "export",
-                key,
-                lambda folder: self.lanes.tensorflow.call(
-                    "edgeship.convert.export:run",
-                    model=str(model),
-                    out=str(folder / "saved_model"),
-                    **self.loading,
-                    **recipe,
-                ),
-            )
+
+            def make(folder: Path) -> Any:
+                if len({self._lane(kind) for _, kind in self._pairs}) > 1:
+                    self.lanes.convert.warm("tensorflow")
+                out = str(folder / "saved_model")
+                return self.lanes.tensorflow.call(
+                    "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
+                )
+
+            what = f"read {model.name} and export it" + (" with batch 1" if static else "")
+            entry = self.cached(what, "export", key, make)
             return entry, (*steps, Step("export", source, recipe, tools))
 
         return self.once(f"export {static} {recipes or None}", self.lanes.tensorflow, job)
@@ -193,7 +195,7 @@ class Converter:
         if name == "tfjs":
             options = {"weights": TFJS_WEIGHTS[variant.quantize]}
         exported = self._export(static=variant.static_batch, recipes=variant.recipes)
-        tools = versions(*TOOLS[name])
+        tools, lane = versions(*TOOLS[name]), self._lane(name)
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
             source, steps = exported.result()
@@ -202,9 +204,7 @@ class Converter:
                 out = folder / FILES[name]
                 place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
                 saved_model = str(source.path / "saved_model")
-                return self.lanes.tensorflow.call(
-                    f"edgeship.convert.{name}:run", saved_model=saved_model, **place, **options
-                )
+                return lane.call(f"edgeship.convert.{name}:run", saved_model=saved_model, **place, **options)
 
             key = {"source": source.digest, "tools": tools, **options}
             described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
@@ -214,7 +214,12 @@ class Converter:
                 raise self._with_way_out(error, name) from error
             return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
 
-        return self.once(f"{name} {options} {variant.static_batch} {variant.recipes}", self.lanes.tensorflow, job)
+        return self.once(f"{name} {options} {variant.static_batch} {variant.recipes}", lane, job)
+
+    def _lane(self, name: str) -> Lane:
+        """Where a format is converted: the first one where the server model was exported, the others beside it."""
+        first = min((kind for _, kind in self._pairs), key=FORMATS.index)
+        return self.lanes.tensorflow if name == first else self.lanes.convert
 
     def _with_way_out(self, error: InputError, name: str) -> InputError:
         """What a format cannot express, with the way to make the others without it."""

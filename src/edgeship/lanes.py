@@ -1,13 +1,15 @@
 """Lanes: long steps side by side. A lane is a thread with a function process of its own that starts when first needed.
 
-One lane does all TensorFlow work, so that it is imported and the model is loaded once; another quantizes meanwhile. A
-job may wait for a future of an earlier lane, never of a later one, so lanes cannot wait for each other in a circle.
+One lane loads the server model, so that this is done once; one converts what the first has exported, with a TensorFlow
+of its own that is imported while the first exports; another quantizes meanwhile. A job may wait for a future of an
+earlier lane, never of a later one, so lanes cannot wait for each other in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any, Self, TypeVar
 
 from edgeship.process import FunctionProcess
@@ -22,6 +24,7 @@ class Lane:
         self.name = name
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._process: FunctionProcess | None = None
+        self._starting = Lock()
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """Queue a job."""
@@ -29,9 +32,14 @@ class Lane:
 
     def call(self, function: str, **arguments: Any) -> Any:
         """`package.module:function(**arguments)` in the lane's process, which is started here if it is not running."""
-        if self._process is None:
-            self._process = FunctionProcess(self.name)
-        return self._process.call(function, **arguments)
+        return self.warm().call(function, **arguments)
+
+    def warm(self, *modules: str) -> FunctionProcess:
+        """The lane's process; where it is not running it is started, and imports the modules ahead of its first call."""
+        with self._starting:
+            if self._process is None:
+                self._process = FunctionProcess(self.name, ahead=modules)
+            return self._process
 
     def close(self, *, failed: bool) -> None:
         """End the lane; after a failure nothing is waited for."""
@@ -43,15 +51,16 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one run: `tensorflow` first, `quantize` behind it."""
+    """The lanes of one run: `tensorflow` first, `convert` behind it, then `quantize`."""
 
     def __init__(self) -> None:
         self.tensorflow = Lane("tensorflow")
+        self.convert = Lane("convert")
         self.quantize = Lane("quantize")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        for lane in (self.tensorflow, self.quantize):
+        for lane in (self.tensorflow, self.convert, self.quantize):
             lane.close(failed=kind is not None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ from edgeship.benchmarks import cells, elsewhere, run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import draw, write_report
-from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, custom_digest, plan
+from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, ServerModel, custom_digest, plan
 from edgeship.convert.probe import probes
 from edgeship.data import Array, Batch, RepresentativeDataset, load, save
 from edgeship.errors import EdgeshipError, InputError, MissingDependencyError, unknown
@@ -106,6 +106,7 @@ def _build(
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
     converter.start(pairs)
+    answered = work.lanes.tensorflow.submit(lambda: _golden_answers(work, converter.server(), settings, converter.data))
     reference = _reference(work, model, settings, evaluation) if evaluation else None
     conversion = converter.finish()
     artifacts = [_placed(work.draft, made) for made in conversion.made]
@@ -125,7 +126,7 @@ def _build(
         "measurements": [],
         "gate": None,
     }
-    manifest["goldens"] = _goldens(work, conversion, settings, converter.data, manifest)
+    manifest["goldens"] = _goldens(work, conversion, answered.result(), manifest)
     return manifest, reference
 
 
@@ -202,37 +203,45 @@ def _reference(work: Work, model: Path, settings: config.Config, data: Represent
     return work.lanes.tensorflow.submit(job)
 
 
-def _goldens(
-    work: Work, conversion: Conversion, settings: config.Config, data: RepresentativeDataset | None, manifest: Manifest
-) -> dict[str, Any]:
+def _goldens(work: Work, conversion: Conversion, answered: tuple[Batch, Batch], manifest: Manifest) -> dict[str, Any]:
     """Run every artifact once on a few inputs: it must load, give no NaN, and float32 must be the server model."""
-    server = conversion.server
-    inputs, expected = _golden_answers(work, conversion, settings, data)
+    server, (inputs, expected) = conversion.server, answered
     manifest["preprocessing"] = preprocessing.describe(server.inputs, inputs)
-    own: dict[str, Batch] = {}
     told: dict[str, Any] = {}
-    for made, item in zip(conversion.made, manifest["artifacts"], strict=True):
-        artifact = made.artifact
-        runtime = registry.for_format(artifact.format)[0]
-        if reason := runtime.unavailable():
-            told[artifact.id] = {"runtime": None, "reason": reason}
-            work.progress.note(f"{artifact.id}: made but not run ({reason})")
-            continue
-        key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": _arrays_digest(inputs)}
-        entry = work.cache.get("goldens", key, partial(_run_once, runtime.name, work.draft / item["path"], inputs))
-        own[artifact.id] = load(entry.path / "outputs.npz")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running: dict[str, Future[Batch]] = {}
+        for made, item in zip(conversion.made, manifest["artifacts"], strict=True):
+            runtime = registry.for_format(made.artifact.format)[0]
+            if reason := runtime.unavailable():
+                told[made.artifact.id] = {"runtime": None, "reason": reason}
+                work.progress.note(f"{made.artifact.id}: made but not run ({reason})")
+                continue
+            told[made.artifact.id] = {"runtime": runtime.name}
+            running[made.artifact.id] = pool.submit(_run_once, work, made, runtime, work.draft / item["path"], inputs)
+    own = {name: future.result() for name, future in running.items()}
+    for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
         goldens.check_alive(artifact, own[artifact.id], expected, exact=artifact.variant == "float32")
-        told[artifact.id] = {"runtime": runtime.name, "tolerance": goldens.tolerance(artifact, own[artifact.id])}
+        told[artifact.id]["tolerance"] = goldens.tolerance(artifact, own[artifact.id])
     goldens.write(work.draft / "goldens", inputs, expected, own)
-    source = "representative dataset" if data else "random (no --data was given)"
+    source = "representative dataset" if manifest["data"]["calibration"] else "random (no --data was given)"
     return {"samples": len(next(iter(inputs.values()))), "source": source, "server": server.digest, "artifacts": told}
 
 
+def _run_once(work: Work, made: Made, runtime: registry.Runtime, path: Path, inputs: Batch) -> Batch:
+    """The outputs of an artifact for a few inputs."""
+
+    def make(folder: Path) -> None:
+        with open_session(runtime.name, path) as session:
+            save(folder / "outputs.npz", session.run(inputs))
+
+    key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": _arrays_digest(inputs)}
+    return load(work.cache.get("goldens", key, make).path / "outputs.npz")
+
+
 def _golden_answers(
-    work: Work, conversion: Conversion, settings: config.Config, data: RepresentativeDataset | None
+    work: Work, server: ServerModel, settings: config.Config, data: RepresentativeDataset | None
 ) -> tuple[Batch, Batch]:
-    """A few inputs, real ones where there is data, and the server model's outputs for them."""
-    server = conversion.server
+    """A few inputs, real ones where there is data, and the server model's outputs for them; in the TensorFlow lane."""
     if data:
         inputs = goldens.pick(data, server.inputs)
         return inputs, _answers(work, server.path, settings, inputs)
@@ -254,9 +263,7 @@ def _answers(work: Work, model: Path, settings: config.Config, inputs: Batch) ->
         return _predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
 
     key = {**_server_key(model, settings), "inputs": _arrays_digest(inputs)}
-    return load(
-        work.lanes.tensorflow.submit(lambda: work.cache.get("golden-answers", key, make)).result().path / "outputs.npz"
-    )
+    return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
 def _predict(work: Work, model: Path, settings: config.Config, data: str, folder: Path, limit: int | None) -> Any:
@@ -272,11 +279,6 @@ def _server_key(model: Path, settings: config.Config) -> dict[str, Any]:
         "custom": custom_digest(settings.model.custom_objects),
         **asdict(settings.model),
     }
-
-
-def _run_once(runtime: str, path: Path, inputs: Batch, folder: Path) -> None:
-    with open_session(runtime, path) as session:
-        save(folder / "outputs.npz", session.run(inputs))
 
 
 def _arrays_digest(arrays: Mapping[str, Array]) -> str:

@@ -79,6 +79,7 @@ class Child:
         return answer, results
 
     def _death(self, why: str) -> errors.ProcessError:
+        self._keep_log = True
         code = self._process.wait()
         how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
         last = next((line for line in reversed(self.log_text().splitlines()) if line.strip()), "nothing")
@@ -104,17 +105,17 @@ class Child:
         self._process.kill()
 
     def close(self) -> None:
-        """End the child; its log goes with it unless it crashed or an error message names it."""
+        """End the child; its log goes with it unless an error message names it."""
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream:
                     stream.close()
         try:
-            code = self._process.wait(timeout=10)
+            self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            code = self._process.wait()
-        if code == 0 and not self._keep_log:
+            self._process.wait()
+        if not self._keep_log:
             self.log.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -127,12 +128,15 @@ class Child:
 class FunctionProcess(Child):
     """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx:convert", model=...)`.
 
-    Arguments and results are plain JSON values; large data goes through files.
+    Arguments and results are plain JSON values; large data goes through files. `ahead`: modules that the child imports
+    while nothing is asked of it yet.
     """
 
-    def __init__(self, name: str = "tensorflow", env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str = "tensorflow", env: Mapping[str, str] | None = None, ahead: Sequence[str] = ()
+    ) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
-        super().__init__([sys.executable, "-m", "edgeship.process"], env={**quiet, **(env or {})}, name=name)
+        super().__init__([sys.executable, "-m", "edgeship.process", *ahead], env={**quiet, **(env or {})}, name=name)
 
     def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
         """The result of `package.module:function(**arguments)`, run in the child."""
@@ -148,9 +152,12 @@ def claim_stdio() -> tuple[Any, Any]:
     return requests, answers
 
 
-def serve() -> None:
+def serve(ahead: Sequence[str]) -> None:
     """The child's loop: one function call per message, until the parent closes the stream."""
     requests, answers = claim_stdio()
+    for module in ahead:
+        with contextlib.suppress(ImportError):  # the call that needs it says so
+            importlib.import_module(module)
     while True:
         try:
             header, _ = wire.receive(requests)
@@ -171,4 +178,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1:])

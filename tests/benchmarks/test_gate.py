@@ -107,6 +107,40 @@ def test_another_float32_model_of_the_same_accuracy_fails_on_parity(good, replac
     assert list(found) == [("tflite/float32", "parity")]
 
 
+def noisy(outputs):
+    """Noise that a floor for every network must allow, and that costs no answer."""
+    return outputs * (1 + 0.15 * np.random.default_rng(1).choice([-1, 1], size=(len(outputs), 1)))
+
+
+def test_noise_that_a_twin_does_not_have_fails(manifest, replace_outputs):
+    replace_outputs(manifest, INT8, noisy)
+    for twin in ("onnx/int8", "tfjs/weight_only_w8"):
+        replace_outputs(manifest, twin, lambda outputs: outputs * 1.001)
+    verdict, found = failures(manifest)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [(INT8, "parity")]
+    assert "as onnx/int8 has 60.0 dB" in found[INT8, "parity"].reason
+    assert failures(manifest, min_sqnr_db=10)[0] is Verdict.PASS
+
+
+def test_a_twin_that_computes_less_in_8_bits_says_nothing(manifest, replace_outputs):
+    replace_outputs(manifest, INT8, noisy)
+    replace_outputs(manifest, "onnx/int8", lambda outputs: outputs * 1.001)
+    next(item for item in manifest["artifacts"] if item["id"] == "onnx/int8")["receipt"]["int8_op_share"] = 0.7
+    assert failures(manifest)[0] is Verdict.PASS
+
+
+def test_a_finer_recipe_is_held_to_a_coarser_one_and_not_the_other_way(manifest, replace_outputs):
+    for name in (INT8, "onnx/int8"):
+        replace_outputs(manifest, name, noisy)
+    replace_outputs(manifest, "tfjs/weight_only_w8", lambda outputs: outputs * 1.001)
+    assert failures(manifest)[0] is Verdict.PASS
+    for name in (INT8, "onnx/int8"):
+        replace_outputs(manifest, name, lambda outputs: outputs * 1.001)
+    replace_outputs(manifest, "tfjs/weight_only_w8", noisy)
+    assert list(failures(manifest)[1]) == [("tfjs/weight_only_w8", "parity")]
+
+
 @pytest.mark.parametrize("digest", ["00" * 32, None])
 def test_an_artifact_of_another_server_model_fails(good, digest):
     good["server_model"]["digest"] = digest

@@ -41,6 +41,17 @@ def test_a_hang_ends_after_its_time_limit():
     process.log.unlink()
 
 
+def test_a_child_that_we_stop_leaves_no_log():
+    with FunctionProcess("test") as process:
+        process.kill()
+    assert not process.log.exists()
+
+
+def test_a_module_that_cannot_be_imported_ahead_does_not_matter():
+    with FunctionProcess("test", ahead=["no_such_module"]) as process:
+        assert process.call("os:getpid") == process.pid
+
+
 def test_what_the_child_prints_does_not_disturb_the_answers():
     with FunctionProcess("test") as process:
         assert process.call("os:system", command="echo chatter") == 0

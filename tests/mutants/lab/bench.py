@@ -121,41 +121,46 @@ class Lab:
         return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
 
     def judged(
-        self,
-        good: Good,
-        name: str,
-        made: Made | None = None,
-        reference: run.Reference | None = None,
-        *,
-        edited: bool = False,
+        self, good: Good, name: str, made: Made | None = None, reference: run.Reference | None = None
     ) -> Outcome:
-        """The gate's word on the artifact `name`: the good one, or the one `made` to stand in its place.
+        """The gate's word on the artifact `name` of a bundle: the good one, or the one `made` that was put in its place.
 
-        `edited`: that file was changed after it was made, so that its content is not what the manifest says.
+        What was put there has another content than the manifest says; `measured` is the verdict without that check.
         """
-        original, made = good.made[name], made or good.made[name]
-        subject = run.Subject(made.artifact, made.digest, made.receipt)
-        bench = run.Bench(self.cache, self.progress, run.Settings("rapid"), reference or good.reference)
-        runtime = registry.for_format(original.artifact.format)[0]
-        measured = bench.measure(subject, runtime, QUALITY_ONLY, None)
-        item = {"id": name, **to_json(replace(original.artifact, path=Path(name)))}
+        measured = self.measured(good, name, made, reference or good.reference)
+        others = [self.measured(good, other, None, good.reference) for other in good.made if other != name]
         manifest = {
             "server_model": {key: good.server[key] for key in ("digest", "outputs")},
             "config": to_json(asdict(good.config)),
-            "artifacts": [item],
-            "measurements": [{**to_json(measured), "artifact": name}],
+            "artifacts": [
+                {"id": other, "receipt": item.receipt, **to_json(replace(item.artifact, path=Path(other)))}
+                for other, item in good.made.items()
+            ],
+            "measurements": [measured, *others],
         }
         blind = judge(manifest, Budget())
-        item["content"] = original.digest if edited else made.digest
+        for item in manifest["artifacts"]:
+            item["content"] = good.made[item["id"]].digest
         result = judge(manifest, Budget())
-        open_checks = [check for check in result.checks if check.verdict == result.verdict != "PASS"]
+        verdict = result.of(name)
+        open_checks = [
+            check for check in result.checks if check.artifact == name and check.verdict == verdict != "PASS"
+        ]
         return Outcome(
-            str(result.verdict),
-            str(blind.verdict),
+            str(verdict),
+            str(blind.of(name)),
             tuple(dict.fromkeys(check.check for check in open_checks)),
             "; ".join(check.reason for check in open_checks),
-            {metric.name: metric.value for metric in measured.metrics},
+            {metric["name"]: metric["value"] for metric in measured["metrics"]},
         )
+
+    def measured(self, good: Good, name: str, made: Made | None, reference: run.Reference) -> dict[str, Any]:
+        """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""
+        found = made or good.made[name]
+        subject = run.Subject(found.artifact, found.digest, found.receipt)
+        bench = run.Bench(self.cache, self.progress, run.Settings("rapid"), reference)
+        runtime = registry.for_format(found.artifact.format)[0]
+        return {**to_json(bench.measure(subject, runtime, QUALITY_ONLY, None)), "artifact": name}
 
     def fed(self, good: Good, name: str, change: str, how: changes.Input) -> Outcome:
         """A good artifact that is given wrong inputs."""

@@ -149,7 +149,7 @@ def _edited(lab: Lab, good: Good, artifact: str, wanted: Wanted) -> Iterator[tup
     """Changes of the artifact's own file; one that changes no number (a vector transposed) is no mutant."""
     for change, how in file_changes(good, artifact):
         if wanted(change, artifact) and (made := lab.edit(good.made[artifact], change, how)):
-            yield change, artifact, partial(lab.judged, good, artifact, made, edited=True)
+            yield change, artifact, partial(lab.judged, good, artifact, made)
 
 
 def file_changes(good: Good, artifact: str) -> Iterator[tuple[str, Callable[[Weights], None]]]:

@@ -13,14 +13,16 @@ HEAD = """\
 Written by `make mutants`. Each *mutant* is a good artifact of a really trained model, broken the way deployments break:
 by its inputs (wrong preprocessing), by its stored weights, by its calibration, or made from a broken or stale Keras model
 with edgeship's own converters. It takes the good artifact's place in the manifest, under the same name and with the same
-history, is measured by the code of `edgeship benchmark` on the task's evaluation data, and judged with the default budget.
+history and beside good ones, is measured by the code of `edgeship benchmark` on the task's evaluation data, and judged
+with the default budget.
 
 A cell names the checks that failed: `accuracy` (the paired interval against 1 % of the server model's figure), `class` (a
 class lost over 10 points), `sure` (over 1 % of the answers that the server model is sure of are others), `parity` (noise
-above what the variant may have), `outputs` (NaN, or not run at all). **origin only**: no measurement failed, but the file
-is not the one that was made, which the gate notices by its content; that check fails every file that was changed, so it is
-only named where it stands alone. **held**: INCONCLUSIVE, not proven bad with so few samples, and not shipped either (exit
-code 1). **PASS**: a mutant that got through. **refused**: a converter would not even make it. Empty: not tried.
+above what the recipe may have, or 15 dB above a twin's: a recipe as coarse, in another format), `outputs` (NaN, or not run
+at all). **origin only**: no measurement failed, but the file is not the one that was made, which the gate notices by its
+content; that check fails every file that was changed or replaced, so it is only named where it stands alone. **held**:
+INCONCLUSIVE, not proven bad with so few samples, and not shipped either (exit code 1). **PASS**: a mutant that got
+through. **refused**: a converter would not even make it. Empty: not tried.
 """
 
 
