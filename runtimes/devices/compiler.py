@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 import tempfile
@@ -53,13 +54,15 @@ class Compiler(Environment):
         return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_figures(row)}
 
 
-def _figures(row: dict[str, str]) -> dict[str, float]:
+def _figures(row: dict[str, str]) -> dict[str, float | None]:
+    """Vela's summary in plain units; the rate of a model of which nothing runs on the NPU is NaN there and None here."""
     stored = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
+    rate = float(row["inferences_per_second"])
     return {
         "cycles": int(float(row["cycles_total"])),
         "sram_bytes": int(float(row["sram_memory_used"]) * KIB),
         "flash_bytes": int(sum(float(row[name]) for name in stored) * KIB),
         "macs": int(float(row["nn_macs"])),
-        "inferences_per_second": float(row["inferences_per_second"]),
+        "inferences_per_second": rate if math.isfinite(rate) else None,
         "clock_hz": float(row["core_clock"]),
     }
