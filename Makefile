@@ -45,7 +45,7 @@ lint: env
 	$(BIN)/lint-imports --no-logo
 
 # These need a built page and Chromium, download devices, or take times that a busy machine spoils: `make test-more`, after `make web`.
-MORE := tests/browser tests/web_demo tests/devices/test_installed.py tests/runtimes/test_throughput.py
+MORE := tests/browser tests/web_demo tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE))

@@ -40,7 +40,7 @@ ESTIMATES = {
     "inferences_per_second": "1/s",
 }
 NOT_ON_NPU = "no operator can run on the NPU: it computes in integers, and this artifact's operators are float"
-WAYS = ("environment", "qemu", "vela", "ssh")
+WAYS = ("environment", "qemu", "vela", "ssh", "adb")
 Told = tuple[list[Metric], dict[str, Any]]
 
 

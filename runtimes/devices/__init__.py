@@ -16,6 +16,7 @@ WAYS: dict[str, str] = {
     "vela": "compiler:Compiler",
     "qemu": "emulator:Emulator",
     "ssh": "remote:Remote",
+    "adb": "android:Android",
     "browser": "browser:Browser",
 }
 

@@ -20,6 +20,7 @@ LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "environment": (frozenset({"requirements"}), frozenset()),
     "qemu": (frozenset({"cpu", "requirements"}), frozenset({"machine", "packages", "identity"})),
     "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
+    "adb": (frozenset(), frozenset()),
     "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
 }
 LISTS = ("requirements", "packages")

@@ -1,13 +1,11 @@
 """Real installations: these download packages (Debian, PyPI), so they are marked slow."""
 
-import numpy as np
 import pytest
 
 from edgeship.benchmarks import instructions
 from edgeship.devices import find
 from edgeship.errors import ProcessError
 from edgeship.runtimes.devices import doctor, packages, station
-from edgeship.runtimes.session import open_session
 
 pytestmark = pytest.mark.slow
 
@@ -43,24 +41,6 @@ def test_vela_estimates_the_known_model(subject):
     broken.write_bytes(b"nothing")
     with pytest.raises(ProcessError, match="compiling for ethos-u55-128 failed"):
         place.estimate(broken)
-
-
-@pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")
-def test_an_emulated_board_computes_rightly_and_counts_repeat(subject, known):
-    place = station(find("cortex-a76"))
-    place.install()
-    assert doctor.examine(place, "litert").wrong == ""
-    with open_session("litert", subject.artifact.path, launch=place.launch("litert")) as session:
-        name, scale = session.inputs[0].name, session.inputs[0].quantization
-    window = (known["tflite_inputs"][:1].astype(np.float32) - scale.zero_point[0]) * np.float32(scale.scale[0])
-    counts = [instructions.count(place, "litert", subject.artifact.path, {name: window}) for _ in range(2)]
-    assert counts[0]["total"] == counts[1]["total"]
-    assert counts[0]["kernels"] == "8-bit dot product"
-    older = station(find("cortex-a53"))
-    older.install()
-    plain = instructions.count(older, "litert", subject.artifact.path, {name: window})
-    assert plain["kernels"] == "widening multiply (plain NEON)"
-    assert plain["total"] > 1.5 * counts[0]["total"]
 
 
 @pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")

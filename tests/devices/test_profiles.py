@@ -32,7 +32,7 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
 def test_the_profiles_that_the_documentation_promises():
     promised = {
         *("host", "host-1t", "host-512mb", "cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1", "armv7-a7"),
-        "cortex-m",
+        *("cortex-m", "android", "rpi5-remote"),
         *("ethos-u55-128", "ethos-u65-256", "ethos-u85-256", "field-tflite-2.14", "field-litert-1.4", "field-ort-1.17"),
     }
     assert promised <= set(devices.names())

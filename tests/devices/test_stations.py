@@ -1,5 +1,6 @@
 """Ways of starting workers: whole or not at all, with the command that helps, and within their limits."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from edgeship.devices import Device, find
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.devices import doctor, emulator, packages, station
+from edgeship.runtimes.devices import compiler, doctor, emulator, packages, station
 from edgeship.runtimes.devices import environment as environments
 from edgeship.runtimes.devices.direct import Direct
 from edgeship.runtimes.devices.station import home
@@ -181,6 +182,14 @@ def test_packages_without_a_network_leave_nothing(monkeypatch):
     assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
 
 
+def test_what_vela_says_of_a_model_that_stays_on_the_cpu_is_json():
+    names = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used", "sram_memory_used")
+    row = dict.fromkeys((*names, "cycles_total", "nn_macs"), "0.0") | {"core_clock": "5e8"}
+    found = compiler._figures({**row, "inferences_per_second": "nan"})
+    assert json.loads(json.dumps(found, allow_nan=False))["inferences_per_second"] is None
+    assert compiler._figures({**row, "inferences_per_second": "12.5"})["inferences_per_second"] == 12.5
+
+
 def test_the_doctor_finds_this_machine_right():
     finding = doctor.examine(limited(), "litert")
     assert finding.wrong == ""
@@ -200,6 +209,27 @@ def test_the_doctor_finds_a_machine_that_computes_wrongly(monkeypatch, known):
 def test_the_doctor_tells_what_does_not_run(monkeypatch, known):
     monkeypatch.setattr(doctor, "load", lambda _: {**known, "tflite_model": np.zeros(64, np.uint8)})
     assert "it does not run: " in doctor.examine(limited(), "litert").wrong
+
+
+def test_a_phone_without_adb_is_told_and_with_it_the_command_is_prepared(monkeypatch, tmp_path):
+    place = station(find("android"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match=r"android is not available: adb is not on the path; install adb"):
+        place.install()
+    adb = tmp_path / "adb"
+    adb.write_text("#!/bin/sh\necho 'error: no devices/emulators found' >&2\nexit 1\n")
+    adb.chmod(0o755)
+    with pytest.raises(
+        MissingDependencyError, match=r"no phone answers adb, which says: error: no devices/emulators found"
+    ):
+        place.install()
+    adb.write_text("#!/bin/sh\necho device\n")
+    with pytest.raises(
+        MissingDependencyError, match=r"measure by hand.*adb push benchmark_model .*--graph=/data/local/tmp"
+    ):
+        place.install()
+    with pytest.raises(MissingDependencyError, match="edgeship runs nothing on a phone"):
+        place.launch("litert")
 
 
 def test_runtimes_of_devices_are_known_but_not_this_machine_s():

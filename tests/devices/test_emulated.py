@@ -1,0 +1,75 @@
+"""Real aarch64 wheels on emulated cores: needs Debian 12's mirror and a package index, as `make env` does."""
+
+import pytest
+
+from edgeship.benchmarks import elsewhere, instructions
+from edgeship.devices import Device, find
+from edgeship.errors import ProcessError
+from edgeship.runtimes import registry
+from edgeship.runtimes.devices import doctor, packages, station
+from edgeship.runtimes.session import open_session
+from edgeship.types import Kind
+
+pytestmark = pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The cache folder with the boards in it; what cannot be fetched from here is a skip that says so, not a pass."""
+    folder = tmp_path_factory.mktemp("boards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGESHIP_CACHE", str(folder))
+        try:
+            for name in ("cortex-a76", "cortex-a53"):
+                station(find(name)).install()
+        except ProcessError as error:
+            if "failed; nothing was installed" in str(error):
+                pytest.skip(str(error))
+            raise
+    return folder
+
+
+@pytest.fixture
+def board(installed, monkeypatch):
+    monkeypatch.setenv("EDGESHIP_CACHE", str(installed))
+    return lambda name: station(find(name))
+
+
+def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
+    place = board("cortex-a76")
+    (item,) = elsewhere.measure(bench, subject, (registry.find("litert"),), place.device)
+    found = item.details["likeness"]
+    assert found["max_steps"] <= 1, "exact but where the last operator, a softmax, rounds"
+    assert found["agreement"] == 1
+    assert item.details["cell"]["kind"] == "emulated"
+    new = item.details["instructions"]
+    assert item.metric("instructions").value == new["total"]
+    sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
+    assert instructions.count(place, "litert", subject.artifact.path, sample)["total"] == new["total"]
+    old = instructions.count(board("cortex-a53"), "litert", subject.artifact.path, sample)
+    assert new["kernels"] == "8-bit dot product"
+    assert old["kernels"] == "widening multiply (plain NEON)"
+    assert old["classes"]["dot"] == 0
+    assert old["total"] > 1.5 * new["total"]
+
+
+def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject):
+    launch = {**find("cortex-a76").launch, "cpu": "max"}
+    device = Device(
+        "max", "everything that QEMU can emulate", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch
+    )
+    finding = doctor.examine(station(device), "litert")
+    assert "it computes wrongly: off by up to" in finding.wrong
+    (item,) = elsewhere.measure(bench, subject, (registry.find("litert"),), device)
+    assert item.details["cell"]["state"] == "failed"
+    assert item.details["cell"]["reason"].startswith("refused, it computes wrongly")
+
+
+def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):
+    launch = {**find("cortex-a76").launch, "cpu": "cortex-a999"}
+    odd = station(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
+    assert "it does not run" in doctor.examine(odd, "litert").wrong
+    with open_session("litert", subject.artifact.path, launch=board("cortex-a76").launch("litert")) as session:
+        session._child.kill()
+        with pytest.raises(ProcessError, match="killed by SIGKILL"):
+            session.run(session.sample)
