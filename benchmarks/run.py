@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from edgeship import machine
 from edgeship.benchmarks import accuracy, host, latency, parity, size
 from edgeship.cache import Cache
-from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.data import Array, Batch, RepresentativeDataset, load, save
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
@@ -30,6 +31,8 @@ from edgeship.types import Artifact, Measurement, Metric, TensorSpec
 
 BATCH_BYTES = 8 << 20
 BATCH_LIMIT = 256
+OUTPUTS = "outputs.npz"
+KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
 BLOCK_SECONDS = 0.05
 QUIET_TRIES = 5
 NO_DATA = "no evaluation data was given (--data evaluation.npz)"
@@ -112,6 +115,7 @@ class Bench:
         self._sizes: dict[str, dict[str, int]] = {}
         self._weighing = threading.Lock()
         self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
+        self._outputs: dict[str, Path] = {}  # what artifacts answered on this machine, by their id
 
     def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
         """All figures that a device gives of one artifact on one runtime.
@@ -174,15 +178,42 @@ class Bench:
             "metric": self.settings.metric,
         }
         what = f"{subject.artifact.id} on {runtime.name}: accuracy and parity"
+
+        def make(folder: Path) -> dict[str, Any]:
+            details, outputs = _evaluate(subject, runtime, device, reference, self.settings.metric)
+            if sum(array.nbytes for array in outputs.values()) <= KEPT_BYTES:
+                save(folder / OUTPUTS, outputs)
+            return details
+
         try:
-            details = self.cached(
-                what, "quality", key, lambda: _evaluate(subject, runtime, device, reference, self.settings.metric)
-            )
+            with self.progress.step(what) as remarks:
+                entry = self.cache.get("quality", key, make)
+                remarks.extend(["cached"] if entry.hit else [])
+            details = entry.result
+            if OUTPUTS in entry.files and device.how == "direct":
+                self._outputs.setdefault(subject.artifact.id, entry.path / OUTPUTS)
         except InputError:
             raise
         except EdgeshipError as error:
             return missing(units, str(error)), {}
         return quality_metrics(details), details
+
+    def between_formats(self, artifacts: Sequence[str]) -> list[dict[str, Any]]:
+        """How near the `.onnx` of each variant is to its `.tflite`: their parity per output, on the evaluation data.
+
+        Of artifacts that were run on this machine and whose outputs are small enough to be kept.
+        """
+        variants = dict.fromkeys(name.partition("/")[2] for name in artifacts)
+        pairs = [(f"onnx/{variant}", f"tflite/{variant}") for variant in variants]
+        return [
+            {
+                "artifact": ours,
+                "against": theirs,
+                "parity": parity.compare(*(load(self._outputs[name]) for name in (theirs, ours))),
+            }
+            for ours, theirs in pairs
+            if ours in self._outputs and theirs in self._outputs
+        ]
 
     def speed(
         self, subject: Subject, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
@@ -252,8 +283,8 @@ def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | Non
 
 def _evaluate(
     subject: Subject, runtime: Runtime, device: Device, reference: Reference, metric: str | None
-) -> dict[str, Any]:
-    """Run the evaluation data through an artifact and compare with the server model and the labels."""
+) -> tuple[dict[str, Any], Mapping[str, Array]]:
+    """Run the evaluation data through an artifact and compare with the server model and the labels; its outputs, too."""
     start = time.perf_counter()
     with _open(subject, runtime, device, os.cpu_count(), timed=False) as session:
         outputs = session.evaluate(reference.batches(), batch_size(reference.inputs))
@@ -261,7 +292,7 @@ def _evaluate(
     details: dict[str, Any] = {"parity": parity.compare(reference.outputs, outputs), "evaluation_seconds": seconds}
     if reference.labels:
         details["accuracy"] = accuracy.measure(reference.labels, reference.outputs, outputs, metric)
-    return details
+    return details, outputs
 
 
 def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:

@@ -314,6 +314,7 @@ def _finish(
     subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
     bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
     manifest["measurements"] = to_json(_measured(bench, subjects, settings))
+    manifest["between_formats"] = to_json(bench.between_formats(list(subjects)))
     manifest["matrix"] = cells.matrix(manifest)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:

@@ -99,6 +99,19 @@ def empty(folder):
     return path
 
 
+def test_the_formats_are_compared_with_each_other(shipped):
+    """The same recipe from the same data: int8 in both formats agrees, float32 to the last digits."""
+    manifest = json.loads((shipped.bundle / "manifest.json").read_text())
+    found = {item["artifact"]: item for item in manifest["between_formats"]}
+    assert set(found) == {"onnx/float32", "onnx/int8"}
+    assert found["onnx/int8"]["against"] == "tflite/int8"
+    figures = {name: item["parity"]["probabilities"] for name, item in found.items()}
+    assert figures["onnx/float32"]["max_abs_error"] < 1e-4
+    assert 0.9 < figures["onnx/int8"]["agreement"] <= 1
+    assert figures["onnx/int8"]["max_abs_error"] > figures["onnx/float32"]["max_abs_error"]
+    assert "against tflite/int8" in (shipped.bundle / "report" / "index.html").read_text()
+
+
 def test_the_report_is_one_file_without_requests(edgeship, shipped):
     edgeship("report", shipped.bundle, "--out", "report.html", check=0)
     html = (edgeship.folder / "report.html").read_text()
