@@ -106,6 +106,11 @@ def _parity(manifest: Json) -> list[dict[str, Any]]:
             runtime = f"{item['runtime']} ({', '.join(rows.kinds(item))})"
             table.append({"artifact": item["artifact"], "runtime": runtime, "output": output, **cells})
             table[-1]["reason"] = figures["reason"]
+    for pair in manifest.get("between_formats", []):
+        for output, figures in pair["parity"].items():
+            cells = {name: _number(figures[name]) for name in PARITY}
+            named = {"artifact": pair["artifact"], "runtime": f"against {pair['against']}", "output": output}
+            table.append({**named, **cells, "reason": figures["reason"]})
     return table
 
 
@@ -146,6 +151,10 @@ def _artifacts(manifest: Json) -> list[dict[str, str]]:
         holds += (
             [f"float islands: {', '.join(islands[:6])}{', …' if len(islands) > 6 else ''}"] if islands and share else []
         )
+        if receipt.get("sparsity") and receipt["weights"]["sparsity"] is not None:
+            holds.append(f"{receipt['weights']['sparsity']:.0%} of the weights are zero")
+        if sparse := receipt.get("sparse_encoding"):
+            holds.append(f"kernels stored without their zeros: {len(sparse)}")
         steps = " → ".join(step["name"] for step in item["steps"])
         told.append({"id": item["id"], "path": item["path"], "steps": steps, "holds": "; ".join(holds)})
     return told

@@ -73,7 +73,7 @@ def check(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Raise CheckError naming what is wrong with an artifact.
 
     `expected` may hold `inputs` and `outputs` (specs with name, dtype and shape, in order), `weights` (of the export),
-    `variant`, `io` ('int8' or 'float32'), `allow_flex`, `opset`, `static_batch`.
+    `variant`, `io` ('int8' or 'float32'), `allow_flex`, `opset`, `static_batch`, `sparse_encoding`.
     """
     _check_weights(receipt, expected)
     for side in ("inputs", "outputs"):
@@ -132,6 +132,11 @@ def _check_variant(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> N
         raise CheckError(
             f"int8 was asked for, but only {receipt['int8_op_share']:.0%} of its ops run in int8"
             + (f" (float: {islands})" if islands else "")
+        )
+    if expected.get("sparse_encoding") and not receipt["sparse_encoding"]:
+        raise CheckError(
+            "sparse_encoding was asked for, but no kernel is stored that way: TFLite does it where most values of a 1x1 "
+            "convolution or a dense kernel are zero; prune more, as prune = 0.8, or leave sparse_encoding out"
         )
     if variant == "float16" and not kinds.get("float16"):
         raise CheckError("float16 was asked for, but it holds no float16 weight")

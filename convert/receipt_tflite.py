@@ -54,6 +54,12 @@ def read(path: Path) -> dict[str, Any]:
         "variable_ops": sorted({name for _, _, name in ops if name in VARIABLE_OPS}),
         **_precision(ops, types),
         "weights": _weights(model, types).summary(),
+        "sparse_encoding": [
+            _text(tensor.name)
+            for subgraph in model.subgraphs
+            for tensor in subgraph.tensors
+            if tensor.sparsity is not None
+        ],
         "min_runtime": _min_runtime(model),
         "opset": None,
     }
@@ -139,7 +145,9 @@ def _weights(model: Any, types: dict[int, str]) -> Weights:
             seen.add(tensor.buffer)
             kind, raw = types[tensor.type], np.asarray(data, np.uint8)
             shape = [int(size) for size in tensor.shape] if tensor.shape is not None else []
-            values = raw.view(sizes[kind]) if kind in sizes and tensor.sparsity is None else None
+            values = raw.view(sizes[kind]) if kind in sizes else None
+            if values is not None and tensor.sparsity is not None:
+                values = np.pad(values, (0, int(np.prod(shape)) - len(values)))  # the zeros that are not stored
             zero = 0
             if (
                 kind in ("INT8", "UINT8", "INT16")

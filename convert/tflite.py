@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ NO_FLEX = "Flex has no kernel for it either: replace it by ops that TFLite has, 
 LISTS = "TensorList"
 
 
-def run(saved_model: str, out_file: str, allow_flex: bool = False) -> dict[str, Any]:
+def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool = False) -> dict[str, Any]:
     """Write the float32 `.tflite` (whole or not at all). Returns `{"tools", "notes"}`.
+
+    `sparse`: kernels with enough zeros are stored without them, where TFLite has an encoding for them.
 
     A loop over time with a dynamic batch axis cannot be expressed without Flex ops; recurrent layers are then unrolled,
     and where they cannot be, the batch axis is fixed at 1, which a note says. Raises InputError naming op and layer.
@@ -28,7 +31,7 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False) -> dict[str, 
 
     source = Path(saved_model)
     summary = export.read_summary(source)
-    content, notes = _convert(source, summary, allow_flex)
+    content, notes = _convert(source, summary, allow_flex, sparse)
     content = tflite_rename.rename(content, _names(summary["inputs"]), _names(summary["outputs"]))
     with files.whole(out_file) as beside:
         beside.write_bytes(content)
@@ -39,15 +42,16 @@ def _names(specs: Sequence[dict[str, Any]]) -> list[str]:
     return [spec["name"] for spec in specs]
 
 
-def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[bytes, list[str]]:
+def _convert(source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bool) -> tuple[bytes, list[str]]:
+    once = partial(_once, sparse=sparse)
     try:
-        return _once(source, False), []
+        return once(source, False), []
     except _Unsupported as error:
         failure = error
     unrolled = source / export.UNROLLED
     if failure.lists and unrolled.is_dir():
         try:
-            return _once(unrolled, False), [
+            return once(unrolled, False), [
                 "recurrent layers are unrolled in time: TFLite has no loop with a dynamic batch axis"
             ]
         except _Unsupported as error:
@@ -57,13 +61,13 @@ def _convert(source: Path, summary: dict[str, Any], allow_flex: bool) -> tuple[b
             fixed = source / export.BATCH1
             try:
                 made = fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model")
-                content = _once(made, False, single_batch=True)
+                content = once(made, False, single_batch=True)
                 return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
             except _Unsupported as error:
                 failure = error
     if allow_flex:
         try:
-            return _once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
+            return once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
         except _Unsupported as error:
             failure = error
     raise failure.explained(source, summary, NO_FLEX if allow_flex else HINT)
@@ -86,12 +90,14 @@ class _Unsupported(Exception):
         return InputError(f"TFLite's converter refuses the model: {blame.summary(self)}")
 
 
-def _once(source: Path, flex: bool, single_batch: bool = False) -> bytes:
+def _once(source: Path, flex: bool, single_batch: bool = False, sparse: bool = False) -> bytes:
     """One run of the converter. `single_batch`: lists inside a graph of batch 1 hold one sample, as its shapes do not say."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
     converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
+    if sparse:
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
     if flex:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
         converter._experimental_lower_tensor_list_ops = False

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from edgeship import digest
 from edgeship.data import Batch, RepresentativeDataset
-from edgeship.errors import InputError
-from edgeship.recipes import DEFAULT_SAMPLES
+from edgeship.errors import InputError, unknown
+from edgeship.files import whole
+from edgeship.recipes import CALIBRATIONS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.types import TensorSpec
 
 FEW_SAMPLES = 100
@@ -18,7 +23,10 @@ FEW_SAMPLES = 100
 # sample fill the processor's cache by themselves, a batch is no faster or even slower, and takes more memory.
 MAX_BATCH = 32
 _BATCH_BYTES = 4 << 20
+ONE = 1 << 60  # bytes a sample, where samples are fed one by one
 _CHUNK_BYTES = 64 << 20
+
+_SCHEMA = 2
 
 # Sizes to try for a dynamic axis of which nothing is known, where a model shall only run once.
 TRIAL_SIZES = (128, 16, 1, 1024)
@@ -112,3 +120,56 @@ def _chunk(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
 def _stack(held: Sequence[Batch], size: int) -> Batch:
     filled = [*held, *[held[-1]] * (size - len(held))]
     return {name: np.stack([sample[name] for sample in filled]) for name in held[0]}
+
+
+Ranges = Mapping[str, Sequence[float]]
+
+
+def write_statistics(
+    out: str, model: str, known: Mapping[str, Any], ranges: Ranges, kinds: Mapping[str, Ranges]
+) -> None:
+    """Write what was observed of a model: extremes per tensor, and ranges by other `kinds` of calibration, if any, as JSON.
+
+    Raises InputError for a tensor that became infinite or NaN.
+    """
+    for name, extremes in ranges.items():
+        if not np.isfinite(extremes).all():
+            raise InputError(f"{model}: tensor {name} becomes infinite or NaN on this data: int8 cannot hold it")
+    document = {
+        "schema": _SCHEMA,
+        "model": digest.of_path(Path(model)),
+        **known,
+        "ranges": ranges,
+        # What was not watched, as tensors inside of a loop, keeps its extremes.
+        "kinds": {kind: {**ranges, **found} for kind, found in kinds.items()},
+    }
+    with whole(out) as beside:
+        beside.write_text(json.dumps(document, indent=1))
+
+
+def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
+    """What `write_statistics` wrote. Raises InputError where there is none, or it is another model's."""
+    if not statistics:
+        raise InputError(NEEDS_DATA)
+    try:
+        found: dict[str, Any] = json.loads(Path(statistics).read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
+    except ValueError as error:
+        raise InputError(f"{statistics}: not calibration statistics ({error})") from error
+    if found.get("schema") != _SCHEMA:
+        raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
+    if found["model"] != digest.of_path(Path(model)):
+        raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
+    return found
+
+
+def ranges_of(known: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
+    """The ranges of one kind of calibration, by tensor. Raises InputError where the statistics hold none of that kind."""
+    if kind == MIN_MAX:
+        return known["ranges"]  # type: ignore[no-any-return]
+    if kind not in CALIBRATIONS:
+        raise unknown("calibration", kind, CALIBRATIONS)
+    if kind not in known["kinds"]:
+        raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
+    return known["kinds"][kind]  # type: ignore[no-any-return]

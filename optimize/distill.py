@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -52,7 +53,9 @@ def distill(
         teacher.model.trainable = True  # Distiller freezes it
     return student, {
         "engine": "keras.distillation",
-        "student": recipe.student or f"the server model at {recipe.width:g} of its width",
+        "student": Path(recipe.student).name
+        if recipe.student
+        else f"the server model at {recipe.width:g} of its width",
         "parameters": {"server": server.parameters, "student": student.model.count_params()},
         "temperature": recipe.temperature,
         "weight_of_labels": recipe.labels,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeship import recipes
-from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.files import whole
-from edgeship.optimize import calibration, onnx_file
+from edgeship.optimize import calibration as calibrating
+from edgeship.optimize import onnx_file, onnx_watch
 
 
 def tools() -> dict[str, str]:
@@ -24,71 +24,97 @@ def tools() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")}
 
 
+def calibrate(
+    model: str, data: str | None, out: str, *, count: int = recipes.DEFAULT_SAMPLES, closely: bool = False
+) -> dict[str, Any]:
+    """Observe the range of every tensor of a float `.onnx` over representative data and write it to `out` (JSON).
+
+    As `edgeship.optimize.tflite.calibrate` does, on at most `count` samples spread evenly over the data; the model as the
+    quantizer wants it is written beside `out`. Raises InputError where there is no data, or it does not fit the model.
+    """
+    onnx_file.check(model)
+    source = calibrating.open_data(data)
+    inputs = onnx_file.inputs(model)
+    shapes = calibrating.one(source, inputs)
+    # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
+    size = calibrating.batch_size(inputs, onnx_file.activations(model))
+    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
+    failures: tuple[type[Exception], ...] = (*onnx_file.runtime_errors(), ValueError)
+    with whole(str(Path(out).with_suffix(".onnx"))) as prepared:
+        _prepare(model, prepared)
+        try:
+            ranges = onnx_watch.extremes(prepared, calibrating.spread(source, inputs, size, count))
+            single = calibrating.batch_size(inputs, calibrating.ONE)
+            kinds = onnx_watch.ranges(prepared, calibrating.spread(source, inputs, single, count)) if closely else {}
+        except failures as error:
+            raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
+        calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
+    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
+
+
 def quantize(
-    model: str, out_file: str, recipe: str, *, data: str | None = None, count: int = recipes.DEFAULT_SAMPLES
+    model: str, out_file: str, recipe: str, *, statistics: str | None = None, calibration: str = recipes.MIN_MAX
 ) -> dict[str, Any]:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    static_w8a8 needs `data`; at most `count` samples of it are used, spread evenly. The file is opened and run
-    once before it is moved into place.
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it. The file is
+    opened and run once before it is moved into place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
-    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or data that does
+    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or statistics that do
     not fit, CheckError where the result does not run; nothing is written then.
     """
     how = recipes.meaning(recipe, "onnx")
     if recipe == "float32":
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     onnx_file.check(model)
-    source = calibration.open_data(data) if how.data else None
-    shapes = None
+    known = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(known, calibration) if known else None
     with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
-        if source:
-            shapes = _static(model, beside, Path(folder), source, count)
+        if ranges is not None:
+            _static(model, Path(str(statistics)).with_suffix(".onnx"), beside, Path(folder), ranges)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
-        onnx_file.check_runs(beside, shapes)
-        islands = onnx_file.float_islands(beside) if source else []
+        onnx_file.check_runs(beside, known["shapes"] if known else None)
+        islands = onnx_file.float_islands(beside) if known else []
         left = onnx_file.float_weights(beside) if recipe != "float16" else {}
-    notes = calibration.few(min(count, len(source))) if source else []
+    notes = calibrating.few(known["samples"]) if known else []
     return {
         "tools": tools(),
-        "notes": notes + calibration.left_float(islands, left),
+        "notes": notes + calibrating.left_float(islands, left),
         "float_islands": islands,
         "float_weights": sorted(left),
     }
 
 
-def _static(model: str, out: Path, folder: Path, source: RepresentativeDataset, count: int) -> dict[str, list[int]]:
-    """QDQ with int8 activations per tensor and int8 weights per channel; returns the shapes it was calibrated with.
+def _static(model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]]) -> None:
+    """QDQ with int8 activations per tensor and int8 weights per channel.
 
     Weights use 7 of the 8 bits (`reduce_range`): without VNNI, x86 processors add two products of 8-bit numbers in a
     16-bit register that saturates (VPMADDUBSW), which cost 14 to 22 dB of SQNR on small dense models; 7 bits cannot
     overflow and cost 1 to 3 dB on any processor. Source: ONNX Runtime's documentation, "Quantize ONNX models",
     "When to use reduce-range".
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    inputs = onnx_file.inputs(model)
-    shapes = calibration.one(source, inputs)
-    # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
-    size = calibration.batch_size(inputs, onnx_file.activations(model))
+    known = folder / "ranges.json"
+    onnx_watch.write(ranges, known)
     failures: tuple[type[Exception], ...] = (*onnx_file.runtime_errors(), ValueError, AssertionError)  # "scale issue"
     try:
         quantize_static(
-            str(_prepared(model, folder)),
+            str(prepared),
             str(out),
-            _reader(calibration.spread(source, inputs, size, count)),
+            None,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            calibrate_method=onnx_watch.METHOD,
+            calibration_cache_path=str(known),
         )
     except failures as error:
-        raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {source.source}: {str(error)[:300]}") from error
-    return shapes
+        raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error
 
 
 def _dynamic(model: str, out: Path, folder: Path) -> None:
@@ -99,7 +125,9 @@ def _dynamic(model: str, out: Path, folder: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(str(_prepared(model, folder)), str(out), per_channel=True, weight_type=QuantType.QUInt8)
+    _prepare(model, folder / "prepared.onnx")
+    prepared = str(folder / "prepared.onnx")
+    quantize_dynamic(prepared, str(out), per_channel=True, weight_type=QuantType.QUInt8)
 
 
 def _float16(model: str, out: Path, folder: Path) -> None:
@@ -113,25 +141,12 @@ def _float16(model: str, out: Path, folder: Path) -> None:
 _WRITERS: dict[str, Callable[[str, Path, Path], None]] = {"dynamic_w8": _dynamic, "float16": _float16}
 
 
-def _prepared(model: str, folder: Path) -> Path:
-    """The model folded and fused as the quantizer wants it.
+def _prepare(model: str, out: Path) -> None:
+    """The model folded and fused as the quantizer wants it, written to `out`.
 
     Without the symbolic shape inference, which fails on models that compute a shape from a dynamic batch and adds
     nothing that ONNX's own does not find in converted Keras models.
     """
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = folder / "prepared.onnx"
-    quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
-    return prepared
-
-
-def _reader(batches: Iterator[Batch]) -> Any:
-    """ONNX Runtime's interface over a stream of batches."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def get_next(self) -> Batch | None:
-            return next(batches, None)
-
-    return Reader()
+    quant_pre_process(model, str(out), skip_symbolic_shape=True)

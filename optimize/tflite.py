@@ -6,21 +6,18 @@ Meant for a child process; TensorFlow is not imported.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from edgeship import digest, recipes
+from edgeship import recipes
 from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.files import whole
-from edgeship.optimize import calibration, tflite_file, tflite_repair, tflite_store
-
-_SCHEMA = 1
+from edgeship.optimize import calibration as calibrating
+from edgeship.optimize import tflite_file, tflite_repair, tflite_store, tflite_watch
 
 
 def tools() -> dict[str, str]:
@@ -29,39 +26,46 @@ def tools() -> dict[str, str]:
 
 
 def calibrate(
-    model: str, data: str | None, out: str, *, count: int = recipes.DEFAULT_SAMPLES, batch: int | None = None
+    model: str,
+    data: str | None,
+    out: str,
+    *,
+    count: int = recipes.DEFAULT_SAMPLES,
+    batch: int | None = None,
+    closely: bool = False,
 ) -> dict[str, Any]:
     """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
 
     The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
     neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
-    Every signature is calibrated; inputs are matched by name.
+    Every signature is calibrated; inputs are matched by name. `closely` goes over the samples once more, one by one, for
+    the ranges of the other kinds of calibration (`edgeship.optimize.ranges`).
 
     Raises InputError where there is no data, or it does not fit the model.
     """
-    content, source = tflite_file.read(model), calibration.open_data(data)
+    content, source = tflite_file.read(model), calibrating.open_data(data)
     inputs = tflite_file.signatures(content, model)
-    shapes = {key: calibration.one(source, specs) for key, specs in inputs.items()}
+    shapes = {key: calibrating.one(source, specs) for key, specs in inputs.items()}
     content = tflite_file.with_shapes(content, inputs, shapes)
 
     def batches(each: int) -> Iterator[tuple[str, Batch]]:
         for key, specs in inputs.items():
-            size = batch or calibration.batch_size(specs, each)
-            yield from ((key, feeds) for feeds in calibration.spread(source, specs, size, count))
+            size = batch or calibrating.batch_size(specs, each)
+            yield from ((key, feeds) for feeds in calibrating.spread(source, specs, size, count))
 
     try:
         ranges = _observed(content, batches(tflite_file.largest_activation(content)))
+        singly = (
+            (key, feeds)
+            for key, specs in inputs.items()
+            for feeds in calibrating.spread(source, specs, calibrating.batch_size(specs, calibrating.ONE), count)
+        )
+        kinds = tflite_watch.ranges(content, singly) if closely else {}
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
-    for name, extremes in ranges.items():
-        if not np.isfinite(extremes).all():
-            raise InputError(f"{model}: tensor {name} becomes infinite or NaN on {source.source}: int8 cannot hold it")
     known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
-    model_digest = digest.of_path(Path(model))
-    with whole(out) as beside:
-        document = {"schema": _SCHEMA, "model": model_digest, **known, "shapes": shapes, "ranges": ranges}
-        beside.write_text(json.dumps(document, indent=1))
-    return {**known, "notes": calibration.few(min(count, len(source))), "tensors": len(ranges)}
+    calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
+    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
 
 
 def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
@@ -86,13 +90,19 @@ def _widen(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quantize(
-    model: str, out_file: str, recipe: str, *, statistics: str | None = None, io: str = "int8"
+    model: str,
+    out_file: str,
+    recipe: str,
+    *,
+    statistics: str | None = None,
+    io: str = "int8",
+    calibration: str = recipes.MIN_MAX,
 ) -> dict[str, Any]:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    `statistics` is what `calibrate` wrote, needed by static_w8a8 only. `io` is the element type that static_w8a8 gives
-    to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at the ends. Integer inputs, as
-    embedding ids, stay what they are. The file is opened and run once before it is moved into place.
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it. `io` is the
+    element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
+    the ends. Integer inputs, as embedding ids, stay what they are. The file is opened and run once before it is moved into place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
@@ -104,10 +114,11 @@ def quantize(
     if recipe == "float32":
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     content = tflite_file.read(model)
-    known = _statistics(statistics, model) if how.data else None
+    known = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(known, calibration) if known else None
     if known:
         content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
-    result = _quantized(content, model, recipe, io, known["ranges"] if known else None)
+    result = _quantized(content, model, recipe, io, ranges)
     with whole(out_file) as beside:
         beside.write_bytes(result)
         tflite_file.check_runs(beside, known["shapes"] if known else None)
@@ -115,27 +126,11 @@ def quantize(
     left = dict(tflite_file.float_weights(result))
     return {
         "tools": tools(),
-        "notes": (calibration.few(known["samples"]) if known else []) + calibration.left_float(islands, left),
+        "notes": (calibrating.few(known["samples"]) if known else []) + calibrating.left_float(islands, left),
         "float_islands": islands,
         "float_weights": sorted(left),
         "io": io if known else "float32",
     }
-
-
-def _statistics(statistics: str | None, model: str) -> dict[str, Any]:
-    if not statistics:
-        raise InputError(calibration.NEEDS_DATA)
-    try:
-        found: dict[str, Any] = json.loads(Path(statistics).read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
-    except ValueError as error:
-        raise InputError(f"{statistics}: not calibration statistics ({error})") from error
-    if found.get("schema") != _SCHEMA:
-        raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
-    if found["model"] != digest.of_path(Path(model)):
-        raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
-    return found
 
 
 def _recipe(name: str, io: str) -> list[dict[str, Any]]:
@@ -158,9 +153,7 @@ def _recipe(name: str, io: str) -> list[dict[str, Any]]:
     return list(manager.get_quantization_recipe())
 
 
-def _quantized(
-    content: bytes, model: str, recipe: str, io: str, ranges: Mapping[str, tuple[float, float]] | None
-) -> bytes:
+def _quantized(content: bytes, model: str, recipe: str, io: str, ranges: Mapping[str, Sequence[float]] | None) -> bytes:
     from litert_quantizer import quantizer
 
     observed = None

@@ -16,6 +16,7 @@ def finish(content: bytes, before: bytes, io: str, ranges: tflite_moves.Ranges) 
     model, original = (flatbuffer_utils.read_model_from_bytearray(bytearray(item)) for item in (content, before))
     _outputs(model, original, io)
     tflite_moves.fold(model, ranges)
+    _unused(model)
     _dynamic_axes(model, original)
     _names(model, original)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -38,6 +39,27 @@ def _outputs(model: Any, original: Any, io: str) -> None:
                 graph.outputs[place] = item.tensorIndex
             else:
                 item.tensorIndex = graph.outputs[place]
+
+
+def _unused(model: Any) -> None:
+    """Leave out the tensors that no operator touches any more: their names and scales are a tenth of a small file."""
+    for number, graph in enumerate(model.subgraphs):
+        lists = [
+            graph.inputs,
+            graph.outputs,
+            *(side for item in graph.operators for side in (item.inputs, item.outputs)),
+        ]
+        lists += [item.intermediates for item in graph.operators if item.intermediates is not None]
+        used = sorted({int(index) for places in lists for index in places if index >= 0})
+        place = {old: new for new, old in enumerate(used)}
+        graph.tensors = [graph.tensors[index] for index in used]
+        for owner in (graph, *graph.operators):
+            for side in ("inputs", "outputs", "intermediates"):
+                if (places := getattr(owner, side, None)) is not None:
+                    setattr(owner, side, [place.get(int(index), -1) for index in places])
+        for signature in (item for item in model.signatureDefs if item.subgraphIndex == number):
+            for item in (*signature.inputs, *signature.outputs):
+                item.tensorIndex = place[item.tensorIndex]
 
 
 def _names(model: Any, original: Any) -> None:

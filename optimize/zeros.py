@@ -65,7 +65,10 @@ def _tflite(path: Path) -> Iterator[tuple[Array, int]]:
             quantization = tensor.quantization
             points = quantization.zeroPoint if quantization is not None and quantization.zeroPoint is not None else [0]
             array = np.frombuffer(bytes(data), _TYPES[tensor.type])
-            if array.size and array.size == np.prod(tensor.shape):
+            whole = int(np.prod(tensor.shape))
+            if tensor.sparsity is not None:
+                array = np.pad(array, (0, whole - array.size))  # the zeros that are not stored
+            if array.size and array.size == whole:
                 yield array, int(points[0])
 
 

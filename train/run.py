@@ -14,7 +14,7 @@ from edgeship.process import FunctionProcess
 from edgeship.train import progress, tasks
 
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
-DATA = ("train.npz", "calibration.npz", "evaluation.npz")
+DATA = ("train.npz", "validation.npz", "calibration.npz", "evaluation.npz")
 FILES = ("labels.txt", *DATA, "model-card.md", "server.keras", "model-card.json")
 
 

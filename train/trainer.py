@@ -22,6 +22,7 @@ from edgeship.train import card, progress, tasks
 from edgeship.train.dataset import Array, Split, TaskData
 
 WATCH_EVERY = 0.5  # seconds
+FILES = {"test": "evaluation"}  # a split's file where it has another name
 TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -116,9 +117,13 @@ def predict(model: Any, split: Split) -> Array:
 
 def write_data(folder: Path, name: str, data: TaskData) -> None:
     """The data files that optimizing and shipping need, in the source's own dtype, and the class names, one a line."""
-    for split, file in (("train", "train.npz"), ("calibration", "calibration.npz"), ("test", "evaluation.npz")):
+    for split in data.splits:
         part = data.splits[split]
-        np.savez(folder / file, allow_pickle=False, **{name: np.ascontiguousarray(part.inputs), "y": part.labels})
+        np.savez(
+            folder / f"{FILES.get(split, split)}.npz",
+            allow_pickle=False,
+            **{name: np.ascontiguousarray(part.inputs), "y": part.labels},
+        )
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in data.labels), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from edgeship import devices
 from edgeship.errors import InputError, unknown
-from edgeship.recipes import VARIANTS, QuantizeRecipe, for_variant, meaning
+from edgeship.recipes import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, meaning
 from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
 
@@ -22,15 +22,19 @@ PROFILES = ("rapid", "quick", "normal", "full")
 class Variant:
     """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model.
 
-    `distill`, `prune`, `cluster` and `qat` are what its own float model is trained further with, as TOML has them.
+    `calibration` is how its activations' ranges follow from the data (`edgeship.recipes.CALIBRATIONS`). `sparse_encoding`
+    stores pruned kernels of a float32 `.tflite` without their zeros. `distill`, `prune`, `cluster` and `qat` are what its own
+    float model is trained further with, as TOML has them.
     """
 
     name: str
     quantize: str = "float32"
     formats: tuple[str, ...] = FORMATS
     io: str = "int8"
+    calibration: str = MIN_MAX
     static_batch: bool = False
     flex: bool = False
+    sparse_encoding: bool = False
     distill: Any = None
     prune: Any = None
     cluster: Any = None
@@ -42,7 +46,9 @@ class Variant:
         return Recipes.read({name: getattr(self, name) for name in ("distill", "prune", "cluster", "qat")}, self.name)
 
     def __post_init__(self) -> None:
-        QuantizeRecipe(self.quantize, self.io)
+        QuantizeRecipe(self.quantize, self.io, self.calibration)
+        if self.sparse_encoding and self.quantize != "float32":
+            raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
         if self.recipes and self.name in VARIANTS:
             raise InputError(
                 f"variant '{self.name}' is the plain one: call what is trained further otherwise, as pruned-int8"
@@ -65,11 +71,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the data lies (see `edgeship.data`); `labels` names the classes: a list, or a file with one name a line."""
+    """Where the data lies (see `edgeship.data`); `labels` names the classes: a list, or a file with one name a line.
+
+    `train` and `validation` are what a variant's model is trained further with; without the latter a part of `train` is held out.
+    """
 
     calibration: str | None = None
     calibration_samples: int | None = None
     train: str | None = None
+    validation: str | None = None
     evaluation: str | None = None
     evaluation_samples: int | None = None
     labels: tuple[str, ...] = ()
@@ -119,7 +129,7 @@ class Config:
         return cls(
             _section(Model, table.get("model", {}), f"{path}, [model]"),
             _data(table.get("data", {}), f"{path}, [data]", path.parent),
-            None if variants is None else tuple(_variant(name, item, str(path)) for name, item in variants.items()),
+            None if variants is None else tuple(_variant(name, item, path) for name, item in variants.items()),
             _section(Benchmark, table.get("benchmark", {}), f"{path}, [benchmark]"),
             table.get("budget", {}),
             Training.read(table.get("training", {}), f"{path}, [training]"),
@@ -154,14 +164,12 @@ def beside(model: Path) -> Config:
     """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
     found = {
         key: str(path)
-        for key in ("calibration", "evaluation", "train")
+        for key in ("calibration", "evaluation", "train", "validation")
         if (path := model.parent / f"{key}.npz").is_file()
     }
     labels = model.parent / "labels.txt"
     names = tuple(read_labels(labels)) if labels.is_file() else ()
-    return Config(
-        data=Data(found.get("calibration"), train=found.get("train"), evaluation=found.get("evaluation"), labels=names)
-    )
+    return Config(data=replace(Data(labels=names), **found))  # type: ignore[arg-type]
 
 
 def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
@@ -180,6 +188,13 @@ def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) 
     if name not in VARIANTS:
         raise unknown("variant", name, {*VARIANTS, *known})
     return Variant(name, for_variant(name).name, tuple(formats))
+
+
+def unfit(variant: Variant, format_name: str) -> str:
+    """Why a variant has no meaning in a format; empty where it has one."""
+    if variant.sparse_encoding and format_name != "tflite":
+        return f"sparse_encoding is TFLite's: {format_name} has no such storage"
+    return refusal(variant.quantize, format_name)
 
 
 def refusal(recipe: str, format_name: str) -> str:
@@ -228,9 +243,12 @@ def _section(kind: type[T], table: Any, where: str, **fixed: Any) -> T:
         raise InputError(f"{where}: {error}") from error
 
 
-def _variant(name: str, table: Any, where: str) -> Variant:
+def _variant(name: str, table: Any, where: Path) -> Variant:
     preset = {"quantize": for_variant(name).name} if name in VARIANTS else {}
     merged = {**preset, **table} if isinstance(table, Mapping) else table
+    distill = merged.get("distill") if isinstance(merged, Mapping) else None
+    if isinstance(distill, Mapping) and isinstance(distill.get("student"), str):
+        merged = {**merged, "distill": {**distill, "student": str(where.parent / distill["student"])}}
     return _section(Variant, merged, f"{where}, [variants.{name}]", name=name)
 
 
@@ -243,7 +261,7 @@ def _data(table: Any, where: str, folder: Path) -> Data:
         count = getattr(data, key)
         if count is not None and count < 1:
             raise InputError(f"{where}: {key} = {count} must be at least 1")
-    places = {key: getattr(data, key) for key in ("calibration", "evaluation", "train")}
+    places = {key: getattr(data, key) for key in ("calibration", "evaluation", "train", "validation")}
     located = {key: str(folder / value) for key, value in places.items() if value and ":" not in value}
     return replace(data, **located)  # type: ignore[arg-type]
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from edgeship import digest, further
 from edgeship.cache import Cache, Entry, versions
-from edgeship.config import Config, Variant, default_variants, refusal
+from edgeship.config import Config, Variant, default_variants, unfit
 from edgeship.convert import receipt
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.lanes import Lane, Lanes
 from edgeship.progress import Progress
-from edgeship.recipes import DEFAULT_SAMPLES, needs_data
+from edgeship.recipes import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.training_recipes import Recipes
 from edgeship.types import FORMATS, Artifact, Step, TensorSpec
 
@@ -84,7 +84,7 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
     pairs, skipped = [], []
     for variant in variants:
         asked = [name for name in formats if name in variant.formats]
-        reasons = {name: reason for name in asked if (reason := refusal(variant.quantize, name))}
+        reasons = {name: reason for name in asked if (reason := unfit(variant, name))}
         if asked and len(reasons) == len(asked):
             raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
         pairs += [(variant, name) for name in asked if name not in reasons]
@@ -191,7 +191,7 @@ class Converter:
         """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
         options: dict[str, Any] = {}
         if name == "tflite":
-            options = {"allow_flex": variant.flex}
+            options = {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
         if name == "tfjs":
             options = {"weights": TFJS_WEIGHTS[variant.quantize]}
         exported = self._export(static=variant.static_batch, recipes=variant.recipes)
@@ -228,26 +228,31 @@ class Converter:
             InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
         )
 
-    def _calibrated(self, base: Entry) -> Entry:
-        """The statistics of one pass over the representative dataset: every recipe of that model reads them."""
+    def _calibrated(self, base: Entry, name: str, *, closely: bool) -> Entry:
+        """The statistics of one pass over the representative dataset: every recipe of that model reads them.
+
+        `closely` sees more than extremes: what every kind of calibration but min-max needs, for all of them.
+        """
         assert self.data
         samples = self.config.data.calibration_samples
         key = {
             "model": base.digest,
             "data": self.data.digest,
             "samples": samples,
-            "tools": versions(*QUANTIZERS["tflite"]),
+            "closely": closely,
+            "tools": versions(*QUANTIZERS[name]),
         }
         return self.cached(
-            "tflite: calibrate",
-            "calibrate",
+            f"{name}: calibrate" + (" closely" if closely else ""),
+            f"calibrate-{name}",
             key,
             lambda folder: self.lanes.quantize.call(
-                "edgeship.optimize.tflite:calibrate",
-                model=str(base.path / FILES["tflite"]),
+                f"edgeship.optimize.{name}:calibrate",
+                model=str(base.path / FILES[name]),
                 data=self.config.data.calibration,
                 out=str(folder / "statistics.json"),
                 count=samples or DEFAULT_SAMPLES,
+                closely=closely,
             ),
         )
 
@@ -257,15 +262,11 @@ class Converter:
         source = base.digest
         if name == "tflite":
             recipe["io"] = variant.io
-            if needs_data(variant.quantize):
-                statistics = self._calibrated(base)
-                arguments["statistics"] = str(statistics.path / "statistics.json")
-                source = digest.of_json([base.digest, statistics.digest])
-        elif needs_data(variant.quantize):
-            assert self.data
-            recipe["count"] = self.config.data.calibration_samples or DEFAULT_SAMPLES
-            arguments["data"] = self.config.data.calibration
-            source = digest.of_json([base.digest, self.data.digest])
+        if needs_data(variant.quantize):
+            statistics = self._calibrated(base, name, closely=variant.calibration != MIN_MAX)
+            arguments["statistics"] = str(statistics.path / "statistics.json")
+            recipe["calibration"] = variant.calibration
+            source = digest.of_json([base.digest, statistics.digest])
         tools = versions(*QUANTIZERS[name])
         entry = self.cached(
             f"{name}: quantize to {variant.name}",
@@ -319,6 +320,7 @@ class Converter:
             "io": variant.io if full_integer and name == "tflite" else "float32",
             "allow_flex": variant.flex,
             "static_batch": variant.static_batch,
+            "sparse_encoding": variant.sparse_encoding,
         }
         try:
             receipt.check(held, expected)

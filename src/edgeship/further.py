@@ -30,21 +30,23 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
 
     Raises InputError where the configuration names no training data.
     """
-    settings, source = converter.config, converter.config.data.train
+    settings = converter.config
+    source, validation = settings.data.train, settings.data.validation
     if source is None:
         raise InputError(NO_DATA)
     asked = {name: value for name, value in to_json(recipes).items() if value is not None}
     loading = {name: value for name, value in converter.loading.items() if name != "signature"}
 
+    by_content = _by_content(asked)
+
     def job() -> tuple[Path, str, tuple[Step, ...]]:
         tools = versions(*TOOLS)
         key = {
             "model": converter.model_digest,
-            "data": RepresentativeDataset(source).digest,
+            "data": [RepresentativeDataset(item).digest if item else None for item in (source, validation)],
             "custom": converter.custom,
-            "student": _student_digest(recipes),
             "training": settings.training,
-            "recipes": asked,
+            "recipes": by_content,
             "tools": tools,
             **loading,
         }
@@ -55,6 +57,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
                 model=str(converter.model),
                 out=str(folder / FILE),
                 data=source,
+                validation=validation,
                 recipes=asked,
                 training=to_json(settings.training),
                 **loading,
@@ -94,8 +97,12 @@ def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -
     return {**receipt, "sparsity": rows}
 
 
-def _student_digest(recipes: Recipes) -> str | None:
-    path = recipes.distill.student if recipes.distill else None
-    if path and not Path(path).is_file():
+def _by_content(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, with the student's digest in the place of its path."""
+    distill = asked.get("distill") or {}
+    if not distill.get("student"):
+        return dict(asked)
+    path = Path(distill["student"])
+    if not path.is_file():
         raise InputError(f"student {path}: no such file")
-    return digest.of_path(Path(path)) if path else None
+    return {**asked, "distill": {**distill, "student": digest.of_path(path)}}

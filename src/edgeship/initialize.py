@@ -28,6 +28,8 @@ TEMPLATE = """\
 # calibration_samples = 200            # spread evenly over the data; default: at most 500
 {evaluation}
 # evaluation_samples = 2000            # default: all
+{train}
+{validation}
 {labels}
 
 # One table per variant. quantize: float32, float16, static_w8a8 (full integer), dynamic_w8, weight_only_w8.
@@ -38,18 +40,20 @@ TEMPLATE = """\
 quantize = "static_w8a8"
 formats = ["tflite", "onnx"]
 io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
+# calibration = "percentile"           # min-max (default), moving-average, percentile, entropy or mse
 # static_batch = true                  # batch 1 for ever, as LiteRT.js in browsers needs it (.tflite)
 
 [variants.weight_only_w8]
 formats = ["tfjs"]
 
-# A variant's model can be trained further first; [data] then names train = "train.npz", and [training] may set epochs.
+# A variant's model can be trained further first, on the data that [data] names as train; [training] may set epochs.
 # [variants.small-int8]
 # quantize = "static_w8a8"
 # prune = 0.7                          # share of zeros; or {{ sparsity = 0.5, pattern = "2:4", layers = ["conv*"] }}
 # cluster = 16                         # at most so many different values in a kernel
 # qat = true                           # quantization-aware training
-# distill = 0.5                        # teach a model of half the width
+# distill = 0.5                        # teach a model of half the width; or {{ student = "client.keras" }}
+# sparse_encoding = true               # of a float32 .tflite: kernels without their zeros
 
 [benchmark]
 profile = "rapid"                      # rapid 6 s, quick 10 s, normal 60 s, full 600 s a measurement
@@ -100,6 +104,8 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], custom_objects: 
         else '# custom_objects = "package.module"',
         calibration=data("calibration", "calibration.npz"),
         evaluation=data("evaluation", "evaluation.npz"),
+        train=data("train", "train.npz"),
+        validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
         optional=_optional(),
     )

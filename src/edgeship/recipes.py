@@ -69,6 +69,11 @@ VARIANTS = tuple(_VARIANTS)
 # quantization asks for; the extremes of a layer hardly move after that, while the time grows with every sample.
 DEFAULT_SAMPLES = 500
 
+# How the ranges of activations follow from representative data, in every format that has static_w8a8. min-max spans all that
+# was seen; the others leave out what is rare, which pays where few outliers stretch a range.
+MIN_MAX = "min-max"
+CALIBRATIONS = (MIN_MAX, "moving-average", "percentile", "entropy", "mse")
+
 # The element types that a full-integer artifact can have at its ends.
 IO_TYPES = ("int8", "float32")
 
@@ -77,17 +82,25 @@ IO_TYPES = ("int8", "float32")
 class QuantizeRecipe:
     """A named recipe; `io` is the type of a full-integer TFLite file's float inputs and outputs.
 
-    Raises InputError for a name, type or key that is not a known one, listing those.
+    `calibration` is one of CALIBRATIONS, for recipes that need data. Raises InputError for a name, type or key that is not a
+    known one, listing those.
     """
 
     name: str
     io: str = "int8"
+    calibration: str = MIN_MAX
 
     def __post_init__(self) -> None:
         if self.name not in _TABLE:
             raise unknown("quantization recipe", self.name, RECIPES)
         if self.io not in IO_TYPES:
             raise unknown("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
+        if self.calibration not in CALIBRATIONS:
+            raise unknown("calibration", self.calibration, CALIBRATIONS, f"recipe {self.name}")
+        if self.calibration != MIN_MAX and not needs_data(self.name):
+            raise InputError(
+                f"calibration '{self.calibration}': {self.name} has no ranges to calibrate, only static_w8a8 has"
+            )
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], where: str = "") -> Self:

@@ -1,4 +1,4 @@
-"""Builds the models that the bad-input tests need; called in a TensorFlow process."""
+"""Builds the models that the tests of bad input and of further training need; called in a TensorFlow process."""
 
 from __future__ import annotations
 
@@ -17,8 +17,26 @@ class Doubled(keras.layers.Layer):
 '''
 
 
+def small(width: int, name: str) -> Any:
+    """A convolutional classifier of 8x8 images with a 1x1 convolution."""
+    from keras import Input, Sequential, layers
+
+    return Sequential(
+        [
+            Input((8, 8, 1), name="image"),
+            layers.Conv2D(width, 3, strides=2, padding="same", activation="relu", name="first"),
+            layers.Conv2D(2 * width, 1, use_bias=False, name="point"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, activation="softmax", name="kind"),
+        ],
+        name=name,
+    )
+
+
 def build(folder: str) -> None:
-    """A Lambda layer, a custom layer with its module, an op that no device format has, and a network whose output is NaN."""
+    """A Lambda layer, a custom layer with its module, an op that no device format has, and small classifiers."""
     import keras
     import tensorflow as tf
 
@@ -31,6 +49,8 @@ def build(folder: str) -> None:
         return model
 
     save("plain")
+    small(16, "small").save(root / "small.keras")
+    small(4, "client").save(root / "client.keras")
     save("lambda", keras.layers.Lambda(lambda x: x + 1))
     (root / "mylayers.py").write_text(CUSTOM)
     scope: dict[str, Any] = {}

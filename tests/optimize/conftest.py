@@ -57,22 +57,42 @@ class Lab:
         }
         return self.process.call("edgeship.optimize.tflite:calibrate", **{**arguments, **options})
 
-    def tflite(self, name: str, recipe: str = "static_w8a8", io: str = "int8", file: str = "") -> tuple[Path, Any]:
+    def tflite(
+        self, name: str, recipe: str = "static_w8a8", io: str = "int8", file: str = "", **options: Any
+    ) -> tuple[Path, Any]:
         """The model quantized, calibrated where the recipe needs it."""
         path, statistics = self.out / (file or f"{name}-{recipe}-{io}.tflite"), self.out / f"{name}.json"
         if recipe == "static_w8a8" and not statistics.exists():
             self.calibrate(name)
-        arguments = {"model": self.model(f"{name}.tflite"), "out_file": str(path), "recipe": recipe, "io": io}
+        arguments = {
+            "model": self.model(f"{name}.tflite"),
+            "out_file": str(path),
+            "recipe": recipe,
+            "io": io,
+            **options,
+        }
         found = statistics if statistics.exists() else None
         return path, self.process.call(
             "edgeship.optimize.tflite:quantize", **arguments, statistics=str(found) if found else None
         )
 
-    def onnx(self, name: str, recipe: str = "static_w8a8", file: str = "") -> tuple[Path, Any]:
-        """The model quantized."""
-        path = self.out / (file or f"{name}-{recipe}.onnx")
-        arguments = {"model": self.model(f"{name}.onnx"), "out_file": str(path), "recipe": recipe}
-        return path, self.process.call("edgeship.optimize.onnx:quantize", **arguments, data=self.data(name))
+    def calibrate_onnx(self, name: str, **options: Any) -> Any:
+        """Statistics of the model in `<out>/<name>.onnx.json`, the prepared model beside."""
+        arguments = {
+            "model": self.model(f"{name}.onnx"),
+            "data": self.data(name),
+            "out": str(self.out / f"{name}.onnx.json"),
+        }
+        return self.process.call("edgeship.optimize.onnx:calibrate", **{**arguments, **options})
+
+    def onnx(self, name: str, recipe: str = "static_w8a8", file: str = "", **options: Any) -> tuple[Path, Any]:
+        """The model quantized, calibrated where the recipe needs it."""
+        path, statistics = self.out / (file or f"{name}-{recipe}.onnx"), self.out / f"{name}.onnx.json"
+        if recipe == "static_w8a8" and not statistics.exists():
+            self.calibrate_onnx(name)
+        arguments = {"model": self.model(f"{name}.onnx"), "out_file": str(path), "recipe": recipe, **options}
+        found = str(statistics) if statistics.exists() else None
+        return path, self.process.call("edgeship.optimize.onnx:quantize", **arguments, statistics=found)
 
     @staticmethod
     def run(path: Path | str, feeds: Arrays, batch: int = 16, signature: str | None = None) -> Arrays:

@@ -80,7 +80,12 @@ def test_the_card_records_how_the_model_came_to_be(card: dict[str, Any]) -> None
 
 
 def test_data_files_hold_the_inputs_under_their_name(motion: Path, card: dict[str, Any]) -> None:
-    files = {"train.npz": "train", "calibration.npz": "calibration", "evaluation.npz": "test"}
+    files = {
+        "train.npz": "train",
+        "validation.npz": "validation",
+        "calibration.npz": "calibration",
+        "evaluation.npz": "test",
+    }
     for file, split in files.items():
         with np.load(motion / file) as arrays:
             assert arrays["window"].shape == (card["data"]["splits"][split]["samples"], 128, 6)

@@ -60,6 +60,8 @@ def lines(name: str, receipt: dict[str, Any]) -> list[str]:
     shown.append(f"  weights  {weights['elements']:,} numbers in {weights['bytes']:,} bytes: {size}")
     if weights["sparsity"] is not None:
         shown.append(f"  zeros    {weights['sparsity']:.1%} of the weights")
+    if sparse := receipt.get("sparse_encoding"):
+        shown.append(f"  sparse   kernels stored without their zeros: {len(sparse)}")
     if receipt["int8_op_share"]:
         shown.append(f"  int8     {receipt['int8_op_share']:.0%} of the ops that compute")
         shown += [f"  float    {island}" for island in receipt["float_islands"]]

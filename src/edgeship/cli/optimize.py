@@ -34,7 +34,11 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 @click.option(
     "--data", metavar="DATA", help=f"Training data with labels y: {options.SOURCES}.  [default: train.npz beside it]"
 )
-@click.option("--validation", metavar="DATA", help="Data to choose the best epoch by.  [default: a tenth of the data]")
+@click.option(
+    "--validation",
+    metavar="DATA",
+    help="To choose the best epoch by.  [default: validation.npz beside it, or a tenth]",
+)
 @click.option("--samples", type=int, help="Use at most this many samples of the training data.")
 @click.option("--epochs", type=int, help="Train so long, per step.  [default: 4]")
 @click.option("--batch", type=int, help="Samples in a batch.  [default: 64]")
@@ -65,18 +69,20 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
 
     from edgeship import fine_tuning
 
-    recipes, training, source, loading = _asked(model, given)
+    recipes, training, data, loading = _asked(model, given)
     settings = {key: given[key] for key in SETTINGS if given[key] is not None}
     receipt = fine_tuning.run(
-        model, out, recipes, replace(training, **settings), data=source, validation=given["validation"], **loading
+        model, out, recipes, replace(training, **settings), data=data.train, validation=data.validation, **loading
     )
     options.emit(receipt, json_file)
     for line in fine_tuning.summary(receipt):
         click.echo(line, err=True)
 
 
-def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, str | None, dict[str, Any]]:
-    """Recipes, settings of training, training data and how to load: the variant's of the configuration, or the options'."""
+def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Recipes, settings of training, data and how to load: the variant's of the configuration, or the options'."""
+    from dataclasses import replace
+
     from edgeship.errors import InputError, unknown
     from edgeship.training_recipes import Recipes
 
@@ -92,7 +98,10 @@ def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, str | None, di
         recipes = known[given["variant"]]
     else:
         recipes = Recipes.read(table)
-    return recipes, config.training, given["data"] or config.data.train, loading
+    train = given["data"] or config.data.train
+    # The file beside the model belongs to the training data beside it, not to other data.
+    validation = given["validation"] or (config.data.validation if train == config.data.train else None)
+    return recipes, config.training, replace(config.data, train=train, validation=validation), loading
 
 
 def _recipes(given: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from edgeship.cli import options
 def train(task: str, out: Path | None, json_file: str | None, **given: Any) -> None:
     """Train the server model of a built-in TASK: fashion-mnist or motion.
 
-    Writes server.keras, model-card.json, model-card.md, train.npz, calibration.npz, evaluation.npz and labels.txt.
+    Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt.
     """
     from edgeship.train import run
 
