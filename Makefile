@@ -6,13 +6,14 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more lint web mutants bench lock clean
+.PHONY: help env demo test test-more lint web mutants bench bench-optimize lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
 	@echo "make test   lint, type checks, import contract and all tests"
 	@echo "make mutants  break artifacts as deployments do and see that the gate fails them; writes docs/mutants.md"
 	@echo "make bench  measure edgeship itself, as ratios, and write docs/benchmarks.md"
+	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/optimize.md (an hour)"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
 
 env: $(VENV)/.done $(NODE_MODULES)
@@ -67,6 +68,9 @@ mutants: env
 
 bench: env
 	$(BIN)/python scripts/bench.py
+
+bench-optimize: env
+	$(BIN)/python scripts/bench_optimize.py
 
 lock:
 	uv lock --quiet --upgrade

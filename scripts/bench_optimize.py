@@ -1,0 +1,117 @@
+"""`make bench-optimize`: what pruning, clustering, QAT, distillation and calibration reach, written to docs/optimize.md.
+
+Everything is made and measured by the `edgeship` command. Recipes are chosen among candidates on the validation split;
+the test split is looked at once, with those chosen. Each part leaves its figures as JSON in the working folder, so that
+one can be taken again alone (`--part`) and the page is written from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bench_optimize_page as page
+import bench_optimize_peers as peers
+import bench_optimize_tasks as tasks
+
+from edgeship import machine
+from edgeship.process import FunctionProcess
+
+ROOT = Path(__file__).resolve().parent.parent
+EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
+Json = dict[str, Any]
+SEED = 0
+
+
+def edgeship(*arguments: object, codes: Sequence[int] = (0,)) -> None:
+    """Run the command; progress goes to standard error. Exit code 1 is a gate's verdict where it is allowed."""
+    done = subprocess.run([*EDGESHIP, *map(str, arguments)], stdout=subprocess.DEVNULL, check=False)
+    if done.returncode not in codes:
+        sys.exit(f"edgeship {' '.join(map(str, arguments))} ended with {done.returncode}")
+
+
+def task(name: str, work: Path) -> Json:
+    """Train the server model, make every candidate, choose on validation data, measure the chosen ones on the test split."""
+    home = work / name
+    if not (home / "server.keras").is_file():
+        edgeship("train", name, "--out", home, "--seed", SEED)
+    with FunctionProcess(env={"PYTHONPATH": str(ROOT / "scripts")}) as process:
+        process.call(
+            "bench_optimize_tasks:build_clients", task=name, server=str(home / "server.keras"), folder=str(home)
+        )
+    for file, text in tasks.configurations(name).items():
+        (home / file).write_text(text)
+    tried = shipped(home, "validation", None)
+    chosen = {row.what: _best(row, tried) for row in tasks.rows(name)}
+    test = shipped(home, "evaluation", {tasks.FLOAT, *chosen.values()})
+    return {"chosen": chosen, "validation": tried, "test": test, "machine": machine.describe()}
+
+
+def _best(row: tasks.Row, tried: Mapping[str, Json]) -> str:
+    """Of the candidates that keep the row's other bar on validation data, or of all, the one that drops least."""
+    fitting = [name for name in row.candidates if tasks.figure(row, name, tried) <= row.limit]
+    return min(fitting or row.candidates, key=lambda name: tried[name]["drop"])
+
+
+def shipped(home: Path, split: str, wanted: set[str] | None) -> dict[str, Json]:
+    """Ship the wanted variants (or all) of both configurations as .tflite, judged on that split: the figures of each."""
+    found: dict[str, Json] = {}
+    for file, text in tasks.configurations(home.name).items():
+        listed = [line[len("[variants.") : -1] for line in text.splitlines() if line.startswith("[variants.")]
+        names = [name for name in listed if wanted is None or name in wanted]
+        out = home / f"{split}-{Path(file).stem}"
+        given = {"--config": home / file, "--out": out, "--variant": ",".join(names), "--to": "tflite"}
+        options = [item for pair in given.items() for item in pair]
+        edgeship("ship", home / "server.keras", *options, "--evaluation", home / f"{split}.npz", codes=(0, 1))
+        manifest = json.loads((out / "manifest.json").read_text())
+        found |= {item["artifact"].partition("/")[2]: figures(item) for item in manifest["measurements"]}
+    return found
+
+
+def figures(measurement: Mapping[str, Any]) -> Json:
+    """Sizes, accuracy with its paired interval, and latency of one artifact in one runtime."""
+    values = {metric["name"]: metric["value"] for metric in measurement["metrics"]}
+    accuracy, ratio = measurement["details"]["accuracy"], measurement["details"].get("latency_ratio") or {}
+    return {
+        **{key: values.get(f"size_{key}_bytes") for key in ("disk", "brotli")},
+        **{key: accuracy[key] for key in ("value", "server", "drop", "low", "high", "n")},
+        "latency_ratio": ratio.get("value"),
+        "latency_interval": [ratio.get("low"), ratio.get("high")],
+        "why_no_latency": ratio.get("reason") or "",
+        "p50_ms": values.get("latency_p50_ms"),
+    }
+
+
+PARTS: dict[str, Callable[[str, Path], Json]] = {
+    **dict.fromkeys(tasks.CLIENTS, task),
+    "calibrate-once": peers.once,
+    **{f"quantizers-{name}": peers.side_by_side for name in (*tasks.CLIENTS, peers.MOBILENET)},
+}
+
+
+def main() -> None:
+    """Run the parts asked for (all by default), then write the page from all that there is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=sorted(PARTS), action="append", help="only this part; may be repeated")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "optimize", help="folder for models and figures")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "optimize.md")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("EDGESHIP_CACHE", str(given.work / "cache"))
+    for name in given.part or PARTS:
+        print(f"{name} ...", flush=True)
+        result = PARTS[name](name.removeprefix("quantizers-"), given.work)
+        (given.work / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    found = {name: json.loads(path.read_text()) for name in PARTS if (path := given.work / f"{name}.json").is_file()}
+    page.write(found, given.out)
+    print(f"wrote {given.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""docs/optimize.md from the figures that `make bench-optimize` took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import bench_optimize_tasks as tasks
+
+from edgeship import machine
+
+HEAD = """\
+# What optimizing reaches
+
+Written by `make bench-optimize` on {day}: {machine}. Everything is made and measured through the `edgeship` command;
+the configurations are in `scripts/bench_optimize_tasks.py`. Seed 0 throughout; a variant trained with another seed will differ.
+"""
+TASK = """\
+## {name}
+
+{what}: server model {server:.2%} of {n:,} test samples right. Where there are several candidates, the recipe was
+chosen on the validation split ({tried:,} samples). Accuracy is paired, sample by sample, with a 95 % interval; latency is
+that of the `.tflite` on LiteRT, one thread, run in turn with the other.
+
+| what | recipe | accuracy drop | bar | the figure | is | bar | met |
+|---|---|---|---|---|---|---|---|
+"""
+TITLES = {
+    "fashion-mnist": "Fashion-MNIST, 25,500 training images",
+    "motion": "Smart-watch exercises, subjects never seen",
+}
+
+
+def write(found: Mapping[str, Any], path: Path) -> None:
+    """Write the page from the parts that there are."""
+    described = machine.describe()
+    told = f"{described['cpu']}, {described['cores']} cores, {described['system']}, Python {described['python']}"
+    text = HEAD.format(day=date.today().isoformat(), machine=told)
+    for name in tasks.CLIENTS:
+        if name in found:
+            text += "\n" + _task(name, found[name])
+    if "calibrate-once" in found:
+        text += "\n" + _once(found["calibrate-once"])
+    sides = {name.removeprefix("quantizers-"): part for name, part in found.items() if name.startswith("quantizers-")}
+    if sides:
+        text += "\n" + PEERS.format(samples=next(iter(sides.values()))["samples"])
+        text += "".join(_side_by_side(name, part) for name, part in sides.items())
+    path.write_text(text)
+
+
+def _task(name: str, part: Mapping[str, Any]) -> str:
+    test, tried = part["test"], part["validation"]
+    some = test[tasks.FLOAT]
+    text = TASK.format(name=name, what=TITLES[name], server=some["server"], n=some["n"], tried=tried[tasks.FLOAT]["n"])
+    text += "".join(_row(row, part["chosen"][row.what], test) for row in tasks.rows(name))
+    lines = []
+    for row in (item for item in tasks.rows(name) if len(item.candidates) > 1):
+        for item in row.candidates:
+            mark = "chosen" if item == part["chosen"][row.what] else ""
+            lines.append(f"| {item} | {_points(tried[item])} | {tasks.figure(row, item, tried):.3f} | {mark} |")
+    head = "\nCandidates on the validation split:\n\n| candidate | accuracy drop | the row's figure | |\n|---|---|---|---|\n"
+    return text + head + "\n".join(lines) + "\n"
+
+
+def _row(row: tasks.Row, chosen: str, test: Mapping[str, Any]) -> str:
+    item, value = test[chosen], tasks.figure(row, chosen, test)
+    shown = f"{value:.3f}"
+    if row.figure.startswith("latency") and item["latency_ratio"] is not None:
+        low, high = item["latency_interval"]
+        shown += f" [{low:.3f}, {high:.3f}]"
+    cells = (
+        row.what,
+        f"`{chosen}`",
+        _points(item),
+        f"{row.drop * 100:g} pt",
+        row.figure,
+        shown,
+        f"{row.limit:g}",
+        _met(row, item, value),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _points(item: Mapping[str, Any]) -> str:
+    return f"{item['drop'] * 100:+.2f} [{item['low'] * 100:+.2f}, {item['high'] * 100:+.2f}] pt"
+
+
+def _met(row: tasks.Row, item: Mapping[str, Any], value: float) -> str:
+    """Both bars; accuracy is shown only where the whole interval is within it."""
+    missed = ["the figure"] if value > row.limit else []
+    if item["drop"] > row.drop:
+        missed.append("accuracy")
+    if missed:
+        return f"**no**: {' and '.join(missed)}"
+    return "yes" if item["high"] <= row.drop else "yes, though the interval reaches beyond"
+
+
+ONCE = """\
+## MobileNetV2-224: calibrate once, ten recipes
+
+100 samples, random weights. The ten recipes are the five kinds of calibration (`calibration =` of a variant), each with int8 and
+float32 ends; the seconds are those that `edgeship convert` shows for its steps.
+
+| what | seconds |
+|---|---|
+"""
+
+
+def _once(part: Mapping[str, Any]) -> str:
+    rows = [f"| edgeship, {step} | {seconds:.1f} |" for step, seconds in part["steps"].items()]
+    ours, each = sum(part["steps"].values()), part["mlir"]
+    theirs = sum(each) / len(each) * part["stands_for"]
+    rows.append(f"| edgeship in all | {ours:.1f} |")
+    taken = ", ".join(f"{seconds:.1f}" for seconds in each)
+    rows.append(f"| TFLite's converter (MLIR), its own calibration each time: {len(each)} conversions took | {taken} |")
+    share = ours / theirs
+    told = f"{part['stands_for']} such conversions, calculated from those {len(each)}: {theirs:.0f} s"
+    verdict = "met" if share <= 1 / 12 else "**not met**"
+    return (
+        ONCE
+        + "\n".join(rows)
+        + f"\n\n{told}; edgeship took {share:.3f} of that (bar: at most 1/12 = 0.083): {verdict}.\n"
+    )
+
+
+PEERS = """\
+## Quantizers side by side
+
+Int8 of the same float model from the same {samples} calibration samples, measured in one run. SQNR and top-1 agreement
+compare with the server model's outputs on the evaluation data (MobileNetV2 has random weights and no labels: its calibration
+samples). Latency is to the float32 file of the same format, in turn. Seconds are those of calibrating and quantizing, without
+imports; TFLite's converter converts as well in that time. `edgeship` is what `edgeship convert` makes by default: LiteRT's
+quantizer on min-max ranges for `.tflite`, ONNX Runtime's with 7-bit weights for `.onnx`.
+"""
+NAMES = {
+    "edgeship.tflite": "edgeship, `.tflite`",
+    "mlir.tflite": "TFLite converter (MLIR)",
+    "litert.tflite": "LiteRT's quantizer alone",
+    "edgeship.onnx": "edgeship, `.onnx`",
+    "ort.onnx": "ONNX Runtime's `quantize_static`",
+}
+
+
+def _side_by_side(name: str, part: Mapping[str, Any]) -> str:
+    head = (
+        "quantizer",
+        "accuracy drop",
+        "SQNR dB",
+        "agreement",
+        "bytes",
+        "brotli",
+        "latency",
+        "int8 ops",
+        "float ops",
+        "seconds",
+    )
+    lines = [f"\n### {name}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for peer, title in NAMES.items():
+        if peer in part["failed"]:
+            lines.append(f"| {title} | failed: {part['failed'][peer]}" + " |" * (len(head) - 1))
+        elif peer in part["figures"]:
+            lines.append(_peer(title, part["figures"][peer], part["seconds"][peer]))
+    return "\n".join(lines) + "\n"
+
+
+def _peer(title: str, item: Mapping[str, Any], seconds: float) -> str:
+    values = {metric["name"]: metric["value"] for metric in item["metrics"]}
+    accuracy, ratio = item["details"].get("accuracy"), item["details"].get("latency_ratio") or {}
+    drop = _points(accuracy) if accuracy else "no labels"
+    latency = (
+        f"{ratio['value']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]" if ratio.get("value") else "machine too busy"
+    )
+    figures = (
+        *(title, drop, f"{values['sqnr_db']:.1f}", f"{values['agreement']:.2%}", f"{values['size_disk_bytes']:,}"),
+        *(
+            f"{values['size_brotli_bytes']:,}",
+            latency,
+            f"{item['int8_ops']:.0%}",
+            str(item["islands"]),
+            f"{seconds:.1f}",
+        ),
+    )
+    return f"| {' | '.join(figures)} |"

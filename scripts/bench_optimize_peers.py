@@ -1,0 +1,110 @@
+"""Parts of `make bench-optimize`: quantizers side by side, and calibrating once for ten recipes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import bench_quantizers
+
+from edgeship import recipes
+from edgeship.process import FunctionProcess
+
+SCRIPTS = Path(__file__).resolve().parent
+EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
+MOBILENET = "mobilenetv2"
+CONVERSIONS, RECIPES = 2, 10  # conversions that are timed, and how many they stand for
+STEP = re.compile(r"done (tflite|onnx): (calibrate.*|quantize to \S+) ([\d.]+) s( \(cached\))?$")
+
+
+def model(name: str, work: Path) -> tuple[Path, Path, Path]:
+    """The server model with calibration and evaluation data: a trained task's, or MobileNetV2-224 with random weights."""
+    home = work / name
+    if name != MOBILENET:
+        return home / "server.keras", home / "calibration.npz", home / "evaluation.npz"
+    home.mkdir(exist_ok=True)
+    made, data = home / "server.keras", home / "calibration.npz"
+    if not made.is_file():
+        bare = str(SCRIPTS / "bench_bare.py")
+        subprocess.run([sys.executable, bare, "prepare", str(made), str(data)], check=True, stderr=subprocess.DEVNULL)
+    return made, data, data
+
+
+def steps(*arguments: object, cache: Path) -> dict[str, float]:
+    """Run `edgeship convert` in a fresh cache; the seconds of its calibrations and quantizations."""
+    shutil.rmtree(cache, ignore_errors=True)
+    command = [*EDGESHIP, "convert", *map(str, arguments)]
+    done = subprocess.run(
+        command, env={**os.environ, "EDGESHIP_CACHE": str(cache)}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    found = (STEP.search(line) for line in done.stderr.splitlines())
+    return {f"{item[1]}: {item[2]}": float(item[3]) for item in found if item and not item[4]}
+
+
+def once(name: str, work: Path) -> dict[str, Any]:
+    """One calibration, ten recipes, against conversions that calibrate each time."""
+    server, data, _ = model(MOBILENET, work)
+    home = server.parent
+    kinds = itertools.product(recipes.CALIBRATIONS, recipes.IO_TYPES)
+    names = {f"{kind}-{io}": (kind, io) for kind, io in kinds}
+    assert len(names) == RECIPES
+    tables = [
+        f'[variants.{key}]\nquantize = "static_w8a8"\nformats = ["tflite"]\ncalibration = "{kind}"\nio = "{io}"\n'
+        for key, (kind, io) in names.items()
+    ]
+    (home / "ten.toml").write_text('[data]\ncalibration = "calibration.npz"\n' + "".join(tables))
+    given = ["--config", home / "ten.toml", "--samples", bench_quantizers.COUNT, "--to", "tflite"]
+    seconds = steps(server, "--out", home / "ten", *given, cache=home / "ten-cache")
+    with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
+        mlir = process.call(
+            "bench_quantizers:conversions", model=str(server), data=str(data), out=str(home / "mlir"), count=CONVERSIONS
+        )
+    return {"steps": seconds, "mlir": mlir, "stands_for": RECIPES}
+
+
+def side_by_side(name: str, work: Path) -> dict[str, Any]:
+    """Every quantizer on one model, with the same calibration samples."""
+    server, calibration, evaluation = model(name, work)
+    out = server.parent / "peers"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    bundle = out / "bundle"
+    given = ["--data", calibration, "--samples", bench_quantizers.COUNT, "--to", "tflite,onnx"]
+    own = steps(
+        server, "--out", bundle, *given, "--variant", "float32,int8", "--config", _empty(out), cache=out / "cache"
+    )
+    floats = {form: str(bundle / form / f"float32.{form}") for form in ("tflite", "onnx")}
+    with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
+        peers = process.call(
+            "bench_quantizers:run",
+            model=str(server),
+            float_tflite=floats["tflite"],
+            float_onnx=floats["onnx"],
+            data=str(calibration),
+            out=str(out),
+        )
+        answers = out / "answers.npz"
+        process.call(
+            "edgeship.server_model:predict_file", model=str(server), data=str(evaluation), out_npz=str(answers)
+        )
+    made = {f"edgeship.{form}": str(bundle / form / f"int8.{form}") for form in floats}
+    made |= {peer: str(out / peer) for peer, told in peers.items() if "failed" not in told}
+    figures = bench_quantizers.judge(made, floats, str(server), str(evaluation), str(answers), None)
+    seconds = {f"edgeship.{form}": sum(took for step, took in own.items() if step.startswith(form)) for form in floats}
+    seconds |= {peer: told["seconds"] for peer, told in peers.items() if "seconds" in told}
+    failed = {peer: told["failed"] for peer, told in peers.items() if "failed" in told}
+    return {"figures": figures, "seconds": seconds, "failed": failed, "samples": bench_quantizers.COUNT}
+
+
+def _empty(folder: Path) -> Path:
+    path = folder / "empty.toml"
+    path.write_text("")
+    return path
