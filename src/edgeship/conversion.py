@@ -92,8 +92,8 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
     hungry = [variant.name for variant, _ in pairs if needs_data(variant.quantize)]
     if hungry and config.data.calibration is None:
         raise InputError(
-            f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz "
-            "(one array per model input under its name, a few hundred real samples along the first axis)"
+            f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz, or "
+            "calibration in [data] (one array per model input under its name, a few hundred real samples along the first axis)"
         )
     if not pairs:
         raise InputError("nothing to make: no variant asks for any of these formats")
@@ -234,10 +234,10 @@ class Converter:
         `closely` sees more than extremes: what every kind of calibration but min-max needs, for all of them.
         """
         assert self.data
-        samples = self.config.data.calibration_samples
+        data, samples = self.data, self.config.data.calibration_samples
         key = {
             "model": base.digest,
-            "data": self.data.digest,
+            "data": data.digest,
             "samples": samples,
             "closely": closely,
             "tools": versions(*QUANTIZERS[name]),
@@ -249,7 +249,7 @@ class Converter:
             lambda folder: self.lanes.quantize.call(
                 f"edgeship.optimize.{name}:calibrate",
                 model=str(base.path / FILES[name]),
-                data=self.config.data.calibration,
+                data=str(data.path),
                 out=str(folder / "statistics.json"),
                 count=samples or DEFAULT_SAMPLES,
                 closely=closely,

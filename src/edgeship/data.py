@@ -7,18 +7,22 @@ name (a single input may be called `x`), samples along the first axis; `y` (or `
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.server_names import brief
 from edgeship.types import TensorSpec
 
 Array = np.ndarray[Any, Any]
@@ -70,13 +74,13 @@ class _Shard:
         with self._open() as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
             heads = {name: _Member(archive, name, str(path)) for name in names}
+        if not names:
+            raise InputError(f"{path}: no array in it; {HINT}")
         self.inputs = tuple(name for name in names if not is_label(name))
-        if not self.inputs:
-            raise InputError(f"{path}: no input array in it (found: {', '.join(names) or 'nothing'}); {HINT}")
         sizes = {name: head.shape[0] for name, head in heads.items()}
         if len(set(sizes.values())) > 1:
             raise InputError(f"{path}: the arrays have different numbers of samples: {sizes}")
-        self.samples = sizes[self.inputs[0]]
+        self.samples = sizes[names[0]]
         self.shapes = {name: heads[name].shape[1:] for name in names}
         self.dtypes = {name: heads[name].dtype for name in names}
 
@@ -88,14 +92,13 @@ class _Shard:
         except (zipfile.BadZipFile, OSError) as error:
             raise InputError(f"{self.path}: not an .npz file ({error}); {HINT}") from error
 
-    def labels(self) -> Batch:
+    def labels(self, names: Iterable[str]) -> Batch:
         with self._open() as archive:
-            names = [name for name in self.shapes if is_label(name)]
             return {name: _Member(archive, name, str(self.path)).read(self.samples) for name in names}
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, names: Iterable[str]) -> Iterator[Batch]:
         with self._open() as archive:
-            members = {name: _Member(archive, name, str(self.path)) for name in self.inputs}
+            members = {name: _Member(archive, name, str(self.path)) for name in names}
             try:
                 for start in range(0, self.samples, size):
                     count = min(size, self.samples - start)
@@ -107,8 +110,9 @@ class _Shard:
 class RepresentativeDataset:
     """A sized stream of samples with a content digest; never holds all of it in memory.
 
-    Attributes: `source` as given, `inputs` (the names of its input arrays), `shapes` and `dtypes` per array (without the
-    sample axis), `digest` (sha256 of content: the same data gives the same digest wherever it lies).
+    Attributes: `source` as given, `path` (its file or folder: what another process reads, so that all of them see the same
+    samples), `inputs` (its arrays that are no labels by name), `shapes` and `dtypes` per array (without the sample axis),
+    `digest` (sha256 of content: the same data gives the same digest wherever it lies).
     """
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
@@ -116,6 +120,7 @@ class RepresentativeDataset:
         path = Path(self.source)
         if ":" in self.source and not path.exists():
             path = _materialize(self.source)
+        self.path = path
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         if not files:
             raise InputError(f"{path}: no .npz shard in this folder; {HINT}")
@@ -137,12 +142,16 @@ class RepresentativeDataset:
         """The number of samples."""
         return sum(shard.samples for shard in self._shards)
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The inputs, at most `size` samples at a time; with a `limit`, that many samples spread evenly over the data."""
+    def batches(self, size: int, limit: int | None = None, names: Iterable[str] | None = None) -> Iterator[Batch]:
+        """The inputs (or the named arrays), at most `size` samples at a time.
+
+        With a `limit`, that many samples spread evenly over the data.
+        """
+        wanted = self.inputs if names is None else tuple(names)
         chosen = self._chosen(limit)
         start = 0
         for shard in self._shards:
-            for batch in shard.batches(size):
+            for batch in shard.batches(size, wanted):
                 count = len(next(iter(batch.values())))
                 first, last = np.searchsorted(chosen, (start, start + count))
                 rows = chosen[first:last] - start
@@ -152,9 +161,14 @@ class RepresentativeDataset:
                 elif len(rows):
                     yield {name: array[rows] for name, array in batch.items()}
 
-    def labels(self, limit: int | None = None) -> Batch:
-        """The label arrays, `y` and `y_<output>`, of the samples that `batches` gives; empty where the source has none."""
-        parts = [shard.labels() for shard in self._shards]
+    def labels(self, limit: int | None = None, inputs: Sequence[TensorSpec] = ()) -> Batch:
+        """The label arrays, `y` and `y_<output>`, of the samples that `batches` gives; empty where the source has none.
+
+        An array that is called like one of the model's `inputs` feeds that input and is no label.
+        """
+        taken = {spec.name for spec in inputs}
+        names = [name for name in self.shapes if is_label(name) and name not in taken]
+        parts = [shard.labels(names) for shard in self._shards]
         chosen = self._chosen(limit)
         return {name: np.concatenate([part[name] for part in parts])[chosen] for name in parts[0]}
 
@@ -175,11 +189,11 @@ class RepresentativeDataset:
         names = {spec.name: spec.name for spec in inputs}
         if len(inputs) == 1 and inputs[0].name not in self.inputs and self.inputs == ("x",):
             names = {inputs[0].name: "x"}
-        missing = [name for name in names if names[name] not in self.inputs]
+        missing = [name for name in names if names[name] not in self.shapes]
         if missing:
             raise InputError(
                 f"{self.source}: no array for model input {', '.join(repr(name) for name in missing)} "
-                f"(it has: {', '.join(self.inputs)}); {HINT}"
+                f"(it has: {', '.join(self.shapes)}); {HINT}"
             )
         for spec in inputs:
             self._check(spec, names[spec.name])
@@ -198,16 +212,24 @@ class RepresentativeDataset:
             raise InputError(f"{self.source}: array '{array}' is {dtype}, model input '{spec.name}' takes {spec.dtype}")
 
     def feeds(self, inputs: Sequence[TensorSpec], size: int, limit: int | None = None) -> Iterator[Batch]:
-        """Batches under the model's own input names and dtypes. Raises InputError on NaN or infinity."""
+        """Batches under the model's own input names and dtypes.
+
+        Raises InputError on NaN, infinity, and whole numbers that the model's dtype cannot hold.
+        """
         names = self.matched(inputs)
-        for batch in self.batches(size, limit):
-            feed = {spec.name: batch[names[spec.name]].astype(spec.dtype, copy=False) for spec in inputs}
-            for name, array in feed.items():
-                if array.dtype.kind == "f" and not np.isfinite(array).all():
-                    raise InputError(
-                        f"{self.source}: array '{names[name]}' holds NaN or infinity; clean the data first"
-                    )
-            yield feed
+        for batch in self.batches(size, limit, dict.fromkeys(names.values())):
+            yield {spec.name: self._cast(names[spec.name], batch[names[spec.name]], spec) for spec in inputs}
+
+    def _cast(self, name: str, array: Array, spec: TensorSpec) -> Array:
+        cast = array.astype(spec.dtype, copy=False)
+        if cast.dtype.kind == "f" and not np.isfinite(cast).all():
+            raise InputError(f"{self.source}: array '{name}' holds NaN or infinity; clean the data first")
+        if cast.dtype.kind in "iu" and cast.dtype != array.dtype and (cast != array).any():
+            raise InputError(
+                f"{self.source}: array '{name}' runs from {array.min()} to {array.max()}, which the {spec.dtype} of model "
+                f"input '{spec.name}' cannot hold"
+            )
+        return cast
 
 
 def save(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -222,27 +244,37 @@ def load(path: Path) -> Batch:
 
 
 def _materialize(source: str) -> Path:
-    """Write what `package.module:attribute` yields to shards once per process, so that it can be sized and digested."""
-    import tempfile
+    """Write what `package.module:attribute` yields to shards, so that it can be sized and digested, until this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    place = folder / source.replace("/", "-")  # errors name the files in it
+    place.mkdir()
+    count = 0
+    for count, batch in enumerate(_yielded(source), 1):
+        save(place / f"{count:06d}.npz", batch)
+    if not count:
+        raise InputError(f"data source '{source}' yields nothing")
+    return place
 
+
+def _yielded(source: str) -> Iterator[Batch]:
+    """The batches of `package.module:attribute`, imported with the working directory on sys.path."""
     module_name, _, attribute = source.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
         value = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+        for batch in value() if callable(value) else value:
+            if not isinstance(batch, Mapping):
+                raise InputError(
+                    f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array"
+                )
+            yield {name: np.asarray(array, order="C") for name, array in batch.items()}
+    except InputError:
+        raise
+    except Exception as error:  # a user's module can fail in any way
         raise InputError(
-            f"data source '{source}': {error}; give an .npz, a folder of .npz, or package.module:attribute"
+            f"data source '{source}': {brief(error, 160)} ({type(error).__name__}); "
+            "give an .npz, a folder of .npz, or package.module:attribute"
         ) from error
     finally:
         sys.path.pop(0)
-    folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
-    count = 0
-    for count, batch in enumerate(value() if callable(value) else value, 1):
-        if not isinstance(batch, Mapping):
-            raise InputError(
-                f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array"
-            )
-        save(folder / f"{count:06d}.npz", {name: np.asarray(array) for name, array in batch.items()})
-    if not count:
-        raise InputError(f"data source '{source}' yields nothing")
-    return folder

@@ -127,7 +127,7 @@ def _write_samples(bundle: Bundle, target: Path, source: str) -> dict[str, Any]:
     inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
     parts = list(dataset.feeds(inputs, SAMPLES, SAMPLES))
     arrays = {spec.name: _small(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
-    labels = dataset.labels(SAMPLES).get("y")
+    labels = dataset.labels(SAMPLES, inputs).get("y")
     if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu":
         arrays["y"] = labels.astype(np.int32)
     data.save(target / "samples.npz", arrays)

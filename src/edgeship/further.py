@@ -41,9 +41,11 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
 
     def job() -> tuple[Path, str, tuple[Step, ...]]:
         tools = versions(*TOOLS)
+        data = RepresentativeDataset(source)
+        held_out = RepresentativeDataset(validation) if validation else None
         key = {
             "model": converter.model_digest,
-            "data": [RepresentativeDataset(item).digest if item else None for item in (source, validation)],
+            "data": [data.digest, held_out.digest if held_out else None],
             "custom": converter.custom,
             "training": settings.training,
             "recipes": by_content,
@@ -56,8 +58,8 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
                 "edgeship.optimize.further:run",
                 model=str(converter.model),
                 out=str(folder / FILE),
-                data=source,
-                validation=validation,
+                data=str(data.path),
+                validation=str(held_out.path) if held_out else None,
                 recipes=asked,
                 training=to_json(settings.training),
                 **loading,

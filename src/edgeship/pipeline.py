@@ -191,7 +191,7 @@ def _reference(work: Work, model: Path, settings: config.Config, data: Represent
     key = {**_server_key(model, settings), "data": data.digest, "limit": limit}
 
     def make(folder: Path) -> Any:
-        return _predict(work, model, settings, data.source, folder, limit)
+        return _predict(work, model, settings, str(data.path), folder, limit)
 
     def job() -> cache.Entry:
         count = min(len(data), limit or len(data))
@@ -361,11 +361,11 @@ def _referenced(
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
     outputs = load(entry.path / "outputs.npz")
     limit = settings.data.evaluation_samples
-    labels = evaluation.labels(limit)
+    inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
+    labels = evaluation.labels(limit, inputs)
     output = settings.benchmark.output
     if output is not None:
         if output not in outputs:
             raise unknown("output", output, outputs, "[benchmark]")
         labels = {f"y_{output}": labels[name] for name in (f"y_{output}", "y") if name in labels}
-    inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
     return run.Reference(evaluation, inputs, outputs, labels, limit, entry.digest)

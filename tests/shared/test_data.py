@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -66,6 +70,77 @@ def test_a_python_source_is_read_like_shards(tmp_path, monkeypatch):
     assert [feed["image"][0, 0, 0, 0] for feed in dataset.feeds([IMAGE], 2)] == [0, 1, 2]
 
 
+SOURCE = """
+import numpy as np
+def boom(): raise ValueError("disk on fire")
+def ragged(): yield {"image": [[1, 2], [3]]}
+def changing(): yield {"image": np.random.default_rng().random((4, 4, 4, 1))}
+def fortran(): yield {"image": np.asfortranarray(np.ones((2, 4, 4, 1)))}
+nothing = 5
+"""
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch, request):
+    """A module of its own name for each test: modules stay imported."""
+    name = f"source_{request.node.name.split('[')[0]}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    (tmp_path / f"{name}_broken.py").write_text("def f(:")
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        (":boom", "disk on fire (ValueError)"),
+        (":ragged", "ValueError"),
+        (":nothing", "not iterable"),
+        ("_broken:f", "SyntaxError"),
+    ],
+)
+def test_whatever_a_python_source_raises_is_said_in_a_line(source, attribute, message):
+    with pytest.raises(InputError) as caught:
+        RepresentativeDataset(f"{source}{attribute}")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_processes_read_the_very_samples_of_a_python_source(source):
+    """A source may give others each time it is asked: what was digested is what everyone has to read."""
+    dataset = RepresentativeDataset(f"{source}:changing")
+    again = RepresentativeDataset(dataset.path)
+    assert again.digest == dataset.digest
+    assert RepresentativeDataset(f"{source}:changing").digest != dataset.digest
+    assert len(RepresentativeDataset(f"{source}:fortran")) == 2
+
+
+def test_a_python_source_leaves_no_files_behind(source, tmp_path):
+    code = f"from edgeship.data import RepresentativeDataset as R; print(R('{source}:changing').path)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert source in done.stdout
+    assert not Path(done.stdout.strip()).parent.exists()
+
+
+def test_arrays_called_like_inputs_of_the_model_are_no_labels(tmp_path):
+    """A network of coordinates x and y: the convention for labels gives way to the model's own names."""
+    specs = [TensorSpec(name, (None, 2), "float32") for name in ("x", "y", "y_pos")]
+    arrays = {spec.name: np.full((3, 2), index, np.float32) for index, spec in enumerate(specs)}
+    dataset = RepresentativeDataset(save(tmp_path / "d.npz", **arrays, y_out=np.arange(3)))
+    (feed,) = dataset.feeds(specs, 8)
+    assert {name: array[0, 0] for name, array in feed.items()} == {"x": 0, "y": 1, "y_pos": 2}
+    assert list(dataset.labels(inputs=specs)) == ["y_out"]
+    only = RepresentativeDataset(save(tmp_path / "only.npz", y=np.ones((3, 2), np.float32)))
+    assert len(next(only.feeds(specs[1:2], 8))["y"]) == 3
+
+
+def test_whole_numbers_that_the_model_cannot_hold_are_refused(tmp_path):
+    ids = RepresentativeDataset(save(tmp_path / "ids.npz", ids=np.array([[1], [2**40]])))
+    with pytest.raises(InputError, match=r"from 1 to 1099511627776, which the int32 of model input 'ids' cannot hold"):
+        list(ids.feeds([TensorSpec("ids", (None, 1), "int32")], 4))
+    assert len(list(ids.feeds([TensorSpec("ids", (None, 1), "int64")], 4))) == 1
+
+
 def bad_sources(tmp_path):
     nan = images(3)
     nan[1, 0, 0, 0] = np.nan
@@ -87,7 +162,7 @@ def bad_sources(tmp_path):
         "is complex64": save(tmp_path / "complex.npz", x=images(2).astype(np.complex64)),
         "NaN or infinity": save(tmp_path / "nan.npz", x=nan),
         "different numbers of samples": save(tmp_path / "uneven.npz", x=images(3), y=np.arange(2)),
-        "no input array": save(tmp_path / "labels.npz", y=np.arange(2)),
+        "no array for model input 'image' (it has: y)": save(tmp_path / "labels.npz", y=np.arange(2)),
         "Python objects": save(tmp_path / "objects.npz", x=np.array([{}, {}], dtype=object)),
         "is a scalar": save(tmp_path / "scalar.npz", x=np.float32(1)),
         "No module named": "no_such_module:data",
