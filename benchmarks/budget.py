@@ -66,6 +66,8 @@ class Budget:
     @classmethod
     def parse(cls, table: Mapping[str, Any], where: str = "edgeship.toml") -> Budget:
         """The budget of a `[budget]` table. Raises InputError naming the key, and for unknown keys the known ones."""
+        if not isinstance(table, Mapping):
+            raise InputError(f"{where} [budget]: {table!r} must be a table of limits")
         plain: dict[str, Any] = {}
         overrides: dict[str, dict[str, Any]] = {}
         for key, value in table.items():
@@ -181,6 +183,13 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _whole_names(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if any(mark in name for name in names for mark in "*?["):
+        raise ValueError('takes no patterns: list every artifact by its name, as ["tflite/int8", "onnx/int8"]')
+    return names
+
+
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "accuracy": _accuracy,
     "max_drop": _number(0),
@@ -197,6 +206,6 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "max_abs_error": _number(0),
     "min_sqnr_db": _number(-200, 200),
     "required_devices": _devices,
-    "required": _names,
+    "required": _whole_names,
     "optional": _names,
 }

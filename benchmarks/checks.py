@@ -134,7 +134,7 @@ def _at_most(check: Check) -> Check:
     assert check.value is not None
     assert check.limit is not None
     good = check.value <= check.limit
-    reason = f"{check.value:,.6g} {check.unit} of {check.limit:,.6g} allowed"
+    reason = f"{check.value:,.0f} {check.unit} of {check.limit:,.0f} allowed"
     verdict = Verdict.PASS if good else Verdict.FAIL
     return replace(check, verdict=verdict, reason=reason)
 

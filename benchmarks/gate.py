@@ -63,6 +63,7 @@ def judge(manifest: Json, budget: Budget) -> GateResult:
         found += judged
         not_judged += unjudged
     found += _required(manifest, budget, not_judged)
+    not_judged += _strayed(manifest, budget)
     found += on_devices.required(manifest, budget)
     found += on_devices.uncounted(manifest, budget)
     if not any(check.artifact for check in found):
@@ -93,6 +94,20 @@ def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Chec
         failed = [check for check in found if check.verdict is not Verdict.PASS]
         return failed, [{"artifact": name, "reason": f"not run: {reason}"}]
     return [*found, Check(name, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
+
+
+def _strayed(manifest: Json, budget: Budget) -> list[Mapping[str, str]]:
+    """Overrides that no artifact matches: nothing is judged by them, which a misspelt name should not hide."""
+    made = [item["id"] for item in manifest.get("artifacts", [])]
+    known = [*made, *(item["artifact"] for item in manifest.get("skipped", []))]
+    return [
+        {
+            "artifact": pattern,
+            "reason": f"its limits in [budget] hold for no artifact here: {', '.join(made) or 'none'}",
+        }
+        for pattern in budget.overrides
+        if not any(fnmatchcase(name, pattern) for name in known)
+    ]
 
 
 def _why_idle(item: Json) -> str:

@@ -45,12 +45,17 @@ def test_sizes(given, expected):
         ("max_drop", float("nan")), ("max_drop", float("inf")), ("min_agreement", 98), ("min_agreement", -0.1),
         ("max_size_disk", "big"), ("max_size_disk", 0), ("max_size_wire", "1 XB"), ("max_size_wire", 1.5),
         ("max_latency_ratio", 0), ("max_peak_memory", "-1 MB"), ("required", "tflite/int8"), ("required", ["int8"]),
-        ("optional", [3]), ("max_class_drop", 101), ("max_sure_flips", -1), ("min_sqnr_db", "high"),
+        ("required", ["tflite/*"]), ("optional", [3]), ("max_class_drop", 101), ("max_sure_flips", -1), ("min_sqnr_db", "high"),
     ],
 )  # fmt: skip
 def test_wrong_values_name_their_key(key, value):
     with pytest.raises(InputError, match=rf"edgeship.toml \[budget\]: {key} = "):
         Budget.parse({key: value})
+
+
+def test_a_budget_that_is_no_table_is_refused():
+    with pytest.raises(InputError, match=r"x.toml \[budget\]: 3 must be a table"):
+        Budget.parse(3, "x.toml")
 
 
 def test_unknown_keys_list_the_known_ones():

@@ -295,6 +295,14 @@ def test_a_limit_on_what_was_not_measured_fails(good, budget, metric):
     assert failures(good, **budget)[0] is Verdict.FAIL
 
 
+def test_limits_for_an_artifact_that_is_not_there_are_told(good):
+    result = judge(good, Budget.parse({"tflite/int9": {"max_size_disk": 1}, "tflite/*": {"max_size_disk": "9 GB"}}))
+    told = {item["artifact"]: item["reason"] for item in result.not_judged}
+    assert "hold for no artifact here: " in told["tflite/int9"]
+    assert INT8 in told["tflite/int9"]
+    assert "tflite/*" not in told
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_figure_that_is_no_number_fails(good, value):
     for metric in measured(good)["metrics"]:
