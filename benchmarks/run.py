@@ -35,7 +35,7 @@ OUTPUTS = "outputs.npz"
 KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
 BLOCK_SECONDS = 0.05
 QUIET_TRIES = 5
-NO_DATA = "no evaluation data was given (--data evaluation.npz)"
+NO_DATA = "no evaluation data was given (evaluation in [data], ship --evaluation, benchmark --data)"
 NO_LABELS = "the evaluation data has no labels (an array y)"
 
 NOT_RUN = "not run: "  # how a reason begins where nothing was started

@@ -21,6 +21,7 @@ from edgeship.types import Artifact, Measurement, to_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+SCHEMA_MARK = b'"server_model"'  # what tells our manifests from other files of that name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgeship import config
+from edgeship import config, files
 from edgeship.errors import InputError
 from edgeship.process import FunctionProcess
 from edgeship.runtimes import registry
@@ -19,7 +19,8 @@ TEMPLATE = """\
 
 [model]
 {custom_objects}
-# signature = "serving_default"        # which signature of a SavedModel
+{signature}
+{allow_unsafe}
 
 [data]
 # An .npz with one array per model input under the input's name, samples along the first axis; y holds the labels.
@@ -73,35 +74,41 @@ accuracy = "mlperf99"                  # keeps 99 % of the server model's figure
 """
 
 
-def write_config(model: Path, target: Path | None, *, custom_objects: str | None, force: bool) -> Path:
-    """Write the file and return its path. Raises InputError where it exists already or the model cannot be read."""
+def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, force: bool) -> Path:
+    """Write the file and return its path; `loading` is how the model is loaded (see `config.Model`).
+
+    Raises InputError where the file exists already or the model cannot be read.
+    """
     path = target or model.parent / config.NAME
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process:
-        described = process.call("edgeship.server_model:describe", model=str(model), custom_objects=custom_objects)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(_fill(model, path.parent, described, custom_objects))
-    config.Config.read(draft)
-    draft.replace(path)
+        described = process.call("edgeship.server_model:describe", model=str(model), **loading)
+    with files.whole(path) as draft:
+        draft.write_text(_fill(model, path.parent, described, loading))
+        config.Config.read(draft)
     return path
 
 
-def _fill(model: Path, folder: Path, described: dict[str, Any], custom_objects: str | None) -> str:
+def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[str, Any]) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = json.dumps(os.path.relpath(beside, folder))
         return f"{key} = {value}" if beside.exists() else f"# {key} = {json.dumps(name)}"
+
+    def given(key: str, example: str) -> str:
+        return f"{key} = {json.dumps(loading[key])}" if loading.get(key) else f"# {key} = {example}"
 
     return TEMPLATE.format(
         name=model.name,
         inputs=_specs(described["inputs"]),
         outputs=_specs(described["outputs"]),
         output=described["outputs"][0]["name"],
-        custom_objects=f'custom_objects = "{custom_objects}"'
-        if custom_objects
-        else '# custom_objects = "package.module"',
+        custom_objects=given("custom_objects", '"package.module"'),
+        signature=given("signature", '"serving_default"        # which signature of a SavedModel'),
+        allow_unsafe=given(
+            "allow_unsafe", "true                   # load Lambda layers: they run code of the model file"
+        ),
         calibration=data("calibration", "calibration.npz"),
         evaluation=data("evaluation", "evaluation.npz"),
         train=data("train", "train.npz"),

@@ -38,6 +38,21 @@ def test_files_for_ci(bundle, tmp_path):
     assert json.loads(names[2].read_text())["gate"]["verdict"] == "PASS"
 
 
+@pytest.mark.parametrize("option", ["--junit", "--markdown", "--json"])
+def test_a_file_that_cannot_be_written_is_bad_input(bundle, tmp_path, option):
+    (tmp_path / "file").write_text("mine")
+    found = run(gate, bundle, option, tmp_path / "file" / "below.txt")
+    assert isinstance(found.exception, InputError) or found.exit_code == 2, found.exception
+    assert (tmp_path / "file").read_text() == "mine"
+    assert run(gate, bundle, "--json", tmp_path / "new" / "gate.json").exit_code == 0
+
+
+def test_sizes_over_budget_are_told_to_the_byte(bundle, tmp_path):
+    config = tmp_path / "edgeship.toml"
+    config.write_text("[budget]\nmax_peak_memory = '1.5 MB'\n")
+    assert " bytes of 1,500,000 allowed" in run(gate, bundle, "--config", config).output
+
+
 def test_json_on_standard_output_is_all_there_is(bundle):
     found = run(gate, bundle, "--json", "-")
     assert json.loads(found.stdout)["schema"] == 1
@@ -74,6 +89,15 @@ def test_a_bundle_edited_by_hand_is_refused(bundle):
         error = run(command, bundle).exception
         assert isinstance(error, InputError)
         assert "changed after it was written" in str(error)
+
+
+def test_no_result_is_written_into_a_bundle(bundle):
+    """It would no longer match its manifest."""
+    for command, option in ((gate, "--junit"), (gate, "--json"), (gate, "--markdown"), (report, "--out")):
+        error = run(command, bundle, option, bundle / "report" / "new.txt").exception
+        assert isinstance(error, InputError), (command, option)
+        assert "lies in the bundle" in str(error)
+    assert run(gate, bundle).exit_code == 0
 
 
 def test_report_leaves_the_bundle_as_it_is(bundle, tmp_path):

@@ -49,7 +49,7 @@ def cli() -> None:
 
     \b
     edgeship train fashion-mnist --out runs/fashion-mnist
-    edgeship ship runs/fashion-mnist/server.keras --out bundle --data runs/fashion-mnist/evaluation.npz
+    edgeship ship runs/fashion-mnist/server.keras --out runs/fashion-mnist/bundle
     """
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgeship.cli import options
+
 PATH = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -14,7 +16,7 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--config", type=PATH, help="edgeship.toml with another budget than the bundle was made with.")
 @click.option("--junit", type=PATH, help="Write the checks as JUnit XML, for CI.")
 @click.option("--markdown", type=PATH, help="Write the checks as Markdown, for a comment on a pull request.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
+@options.JSON
 def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path | None, json_file: str | None) -> None:
     """Say whether the artifacts of BUNDLE may ship: PASS, FAIL or INCONCLUSIVE for each check, with the reason.
 
@@ -26,7 +28,6 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     from edgeship.benchmarks.budget import Budget
     from edgeship.benchmarks.gate import judge
     from edgeship.bundle import open_bundle
-    from edgeship.cli import options
     from edgeship.config import Config
 
     opened = open_bundle(bundle)
@@ -38,11 +39,11 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     if junit:
         from edgeship.benchmarks.junit import render as render_junit
 
-        _write(junit, render_junit(judged))
+        options.write_text(junit, render_junit(judged))
     if markdown:
         from edgeship.benchmarks.markdown import render as render_markdown
 
-        _write(markdown, render_markdown(judged))
+        options.write_text(markdown, render_markdown(judged))
     if json_file != "-":
         from edgeship.benchmarks.table import print_checks
 
@@ -50,8 +51,3 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     options.emit({"bundle": bundle, "gate": result}, json_file)
     if result["verdict"] != "PASS":
         raise SystemExit(1)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

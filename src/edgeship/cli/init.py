@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from edgeship.cli import options
 
 
 @click.command(short_help="Write a commented edgeship.toml for a model.")
@@ -12,15 +15,24 @@ import click
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Where to write it (default: edgeship.toml beside the model)."
 )
-@click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
+@options.CUSTOM_OBJECTS
+@options.SIGNATURE
+@options.ALLOW_UNSAFE
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-def init(model: Path, config: Path | None, custom_objects: str | None, force: bool) -> None:
+def init(model: Path, config: Path | None, force: bool, **loading: Any) -> None:
     """Read MODEL and write an edgeship.toml for it: variants, data, benchmark and budget, each key explained.
 
     \b
     Example: edgeship init runs/fashion-mnist/server.keras
     """
+    import shlex
+
+    from edgeship.config import Config
     from edgeship.initialize import write_config
 
-    path = write_config(model, config, custom_objects=custom_objects, force=force)
-    click.echo(f"wrote {path}; next: edgeship ship {model} --out bundle --config {path}", err=True)
+    path = write_config(model, config, loading, force=force)
+    data = Config.read(path).data
+    missing = [name for name in ("calibration", "evaluation") if getattr(data, name) is None]
+    first = f"name your {' and '.join(missing)} data in its [data], then: " if missing else "next: "
+    command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(path)])
+    click.echo(f"wrote {path}; {first}{command}", err=True)

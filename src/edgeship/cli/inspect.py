@@ -7,27 +7,22 @@ from typing import Any
 
 import click
 
+from edgeship.cli import options
 
-@click.command("inspect")
+
+@click.command("inspect", short_help="Show what a model file really holds.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--json", "json_file", metavar="FILE", help="Write the receipt as JSON to FILE (- for standard output).")
+@options.JSON
 def inspect(artifact: Path, json_file: str | None) -> None:
-    """Open ARTIFACT (.tflite, .onnx, a TF.js folder, or a bundle) and show inputs, outputs, ops, weights and precision."""
-    import json
-    import sys
+    """Open ARTIFACT (.tflite, .onnx, a TF.js folder, or a bundle) and show inputs, outputs, ops, weights and precision.
 
+    \b
+    Example: edgeship inspect bundle/tflite/int8.tflite
+    """
     found = receipts(artifact)
-    if json_file:
-        text = json.dumps({"schema": 1, "artifacts": found}, indent=1)
-        if json_file == "-":
-            sys.stdout.write(text + "\n")
-            return
-        from edgeship.errors import InputError
-
-        try:
-            Path(json_file).write_text(text + "\n")
-        except OSError as error:
-            raise InputError(f"--json {json_file}: cannot be written ({error.strerror})") from error
+    options.emit({"artifacts": found}, json_file)
+    if json_file == "-":
+        return
     for name, receipt in found.items():
         click.echo("\n".join(lines(name, receipt)))
 

@@ -27,9 +27,23 @@ def _json_place(context: click.Context, option: click.Parameter, value: str | No
     """Refuse a file that cannot be written before any work is done for it."""
     if value not in (None, "-"):
         path = Path(str(value))
-        if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        place = next(item for item in (path.absolute(), *path.absolute().parents) if item.exists())
+        if path.is_dir() or not os.access(place, os.W_OK) or (place != path.absolute() and not place.is_dir()):
             raise click.BadParameter(f"{value} cannot be written", context, option)
+        _outside_of_bundles(path)
     return value
+
+
+def _outside_of_bundles(path: Path) -> None:
+    """Refuse to write into a bundle: its manifest holds the digest of every file, so it would not open again."""
+    from edgeship.bundle import MANIFEST, SCHEMA_MARK
+    from edgeship.errors import InputError
+
+    for folder in path.absolute().parents:
+        if (folder / MANIFEST).is_file() and SCHEMA_MARK in (folder / MANIFEST).read_bytes():
+            raise InputError(
+                f"{path}: lies in the bundle {folder}, whose manifest lists every file; choose another place"
+            )
 
 
 JSON = click.option(
@@ -37,6 +51,13 @@ JSON = click.option(
 )
 PROFILE = click.option(
     "--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s)."
+)
+CUSTOM_OBJECTS = click.option(
+    "--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."
+)
+SIGNATURE = click.option("--signature", help="Which signature of a SavedModel.")
+ALLOW_UNSAFE = click.option(
+    "--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."
 )
 SOURCES = ".npz, folder of .npz, or package.module:attribute"
 EVALUATION_HELP = f"Evaluation data with the inputs and labels y: {SOURCES}."
@@ -58,9 +79,9 @@ def conversion(command: F) -> F:
         click.option("--io", type=click.Choice(["int8", "float32"]), help="Edges of an int8 .tflite (default: int8)."),
         click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
         click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite (the app needs the Flex delegate)."),
-        click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."),
-        click.option("--signature", help="Which signature of a SavedModel."),
-        click.option("--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."),
+        CUSTOM_OBJECTS,
+        SIGNATURE,
+        ALLOW_UNSAFE,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -137,7 +158,19 @@ def emit(data: Any, json_file: str | None) -> None:
     if json_file == "-":
         click.echo(text)
     else:
-        Path(json_file).write_text(text + "\n")
+        write_text(Path(json_file), text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result's file, in a folder that is made if need be. Raises InputError where it cannot be written."""
+    from edgeship.errors import InputError
+
+    _outside_of_bundles(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def benchmark_settings(manifest: dict[str, Any], config: Path | None, given: dict[str, Any]) -> Config:

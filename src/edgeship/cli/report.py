@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgeship.cli import options
+
 
 @click.command(short_help="Write the HTML report of a bundle again.")
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -34,6 +36,5 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
     opened = open_bundle(bundle)
     manifest = with_field_results(opened.manifest, list(added))
     target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(opened.root, manifest))
+    options.write_text(target, render(opened.root, manifest))
     click.echo(f"report: {target}")

@@ -10,7 +10,7 @@ import click
 from edgeship.cli import options
 
 
-@click.command("train")
+@click.command("train", short_help="Train the server model of a built-in task.")
 @click.argument("task")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: runs/TASK]")
 @click.option(
@@ -23,6 +23,9 @@ def train(task: str, out: Path | None, json_file: str | None, **given: Any) -> N
     """Train the server model of a built-in TASK: fashion-mnist or motion.
 
     Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt.
+
+    \b
+    Example: edgeship train fashion-mnist --out runs/fashion-mnist
     """
     from edgeship.train import run
 
