@@ -6,14 +6,17 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more lint web mutants bench bench-optimize lock clean
+.PHONY: help env demo test test-more lint pages web wheel mutants bench bench-optimize bench-browser bench-page lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
 	@echo "make test   lint, type checks, import contract and all tests"
+	@echo "make web    build the pages for browsers and serve the demo of the default task"
+	@echo "make wheel  the installable package in dist/, with the built pages in it"
 	@echo "make mutants  break artifacts as deployments do and see that the gate fails them; writes docs/mutants.md"
 	@echo "make bench  measure edgeship itself, as ratios, and write docs/benchmarks.md"
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/optimize.md (an hour)"
+	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
 
 env: $(VENV)/.done $(NODE_MODULES)
@@ -37,7 +40,9 @@ demo: env
 	$(BIN)/edgeship train fashion-mnist --out $(RUN)
 	$(BIN)/edgeship init $(RUN)/server.keras --force
 	$(BIN)/edgeship ship $(RUN)/server.keras --out $(RUN)/bundle
-	@echo "open the page: $(BIN)/edgeship demo $(RUN)/bundle"
+	@echo "report:       $(RUN)/bundle/report/index.html"
+	@command -v npm >/dev/null || test -f $(PAGE) || echo "npm is not installed: the demo page, which is built with it, needs Node 20.19 or later with npm"
+	@echo "web demo:     make web   (or: $(BIN)/edgeship demo $(RUN)/bundle)"
 
 lint: env
 	$(BIN)/ruff check .
@@ -45,23 +50,41 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# These need a built page and Chromium, download devices, or take times that a busy machine spoils: `make test-more`, after `make web`.
-MORE := tests/browser tests/web_demo tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
+# These download devices, need an SSH server, or take times that a busy machine spoils: `make test-more`.
+MORE := tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
 
-test: lint
+# Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
+test: lint pages
 	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE))
 
-test-more: env web
+test-more: env
 	$(BIN)/pytest $(MORE)
 
-# The page in which artifacts run in a browser, and the demo page.
-web: runtimes/web/dist/built.json web-demo/dist/sw.js
+# Two pages: the one in which artifacts run in a browser, and the demo. Both need Node 20.19 or later with npm to be built.
+RUNNER := runtimes/web/dist/built.json
+PAGE := web-demo/dist/sw.js
+NPM_CI := npm ci --silent --ignore-scripts --no-audit --no-fund
 
-web-demo/dist/sw.js: $(shell find web-demo/src web-demo/public -type f) $(addprefix web-demo/,index.html vite.config.ts package-lock.json)
-	cd web-demo && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent build
+pages:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(RUNNER) $(PAGE); \
+	else echo "npm is not installed: the pages for browsers are not built, and what needs them says so"; fi
 
-runtimes/web/dist/built.json: $(addprefix runtimes/web/,package.json package-lock.json index.html vite.config.ts)
-	cd runtimes/web && npm ci --silent --ignore-scripts --no-audit --no-fund && npm run --silent build
+web: env pages
+	@test -f $(RUN)/bundle/manifest.json || { echo "the pages are built; make demo makes a bundle to show in them"; exit 2; }
+	$(BIN)/edgeship demo $(RUN)/bundle
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && $(NPM_CI) && touch node_modules/.package-lock.json
+
+$(PAGE): web-demo/node_modules/.package-lock.json $(shell find web-demo/src web-demo/public -type f) $(addprefix web-demo/,index.html package.json vite.config.ts)
+	cd web-demo && npm run --silent build
+
+$(RUNNER): runtimes/web/node_modules/.package-lock.json $(shell find runtimes/web/src -type f) $(addprefix runtimes/web/,index.html package.json vite.config.ts) $(addprefix runtimes/tfjs/,batching.mjs graph.mjs)
+	cd runtimes/web && npm run --silent build
+
+# From the sdist, as pip does it; without npm the package comes without the pages, and its commands say so.
+wheel: env pages
+	$(BIN)/python -m build
 
 mutants: env
 	$(BIN)/python scripts/mutants.py
@@ -71,6 +94,13 @@ bench: env
 
 bench-optimize: env
 	$(BIN)/python scripts/bench_optimize.py
+
+# Needs what `make demo` leaves, Chromium and a quiet machine for about a quarter of an hour.
+bench-browser: env pages
+	$(BIN)/python scripts/bench_browser.py
+
+bench-page: env pages
+	$(BIN)/python scripts/bench_page.py
 
 lock:
 	uv lock --quiet --upgrade

@@ -115,7 +115,10 @@ def _not_for_pages(artifact: Artifact) -> str:
     tensors = (*artifact.inputs, *artifact.outputs)
     wrong = [f"'{item.name}' has a free axis" for item in tensors if None in item.shape]
     wrong += [f"'{item.name}' is {item.dtype}" for item in tensors if item.dtype not in ("float32", "int32", "uint8")]
-    return f'{wrong[0]}: make a variant with static_batch = true and io = "float32" for LiteRT.js' if wrong else ""
+    need = (
+        'LiteRT.js needs a variant with static_batch = true and io = "float32" (`edgeship init` writes one, commented)'
+    )
+    return f"{wrong[0]}: {need}" if wrong else ""
 
 
 def _page(name: str, artifact_format: str, title: str, engine: str, backend: str = "wasm") -> Runtime:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import filelock
 import pytest
 
 from edgeship.process import FunctionProcess
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """Called with what is not on this machine: skips the test and, in CI, where .ci/run has installed it, fails it."""
+
+    def tell(reason: str) -> NoReturn:
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and CI must not go without (.ci/run, make pages)", pytrace=False)
+        pytest.skip(reason)
+
+    return tell
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from edgeship.runtimes.browser import found
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
+# Built pages, where they lie in a checkout and in the package.
+PAGES = {"web-demo/dist": "page", "runtimes/web/dist": "runtimes/web/dist"}
 
 
 def tracked() -> set[str]:
@@ -26,15 +30,31 @@ def tracked() -> set[str]:
     return {name.removeprefix("src/edgeship/") for name in names if not name.startswith("runtimes/web/")}
 
 
+def pages() -> set[str]:
+    """The files of the built pages, by their paths inside the package; `make test` has built them where npm is."""
+    folders = {ROOT / source: target for source, target in PAGES.items()}
+    if os.environ.get("CI"):
+        assert all((folder / "index.html").is_file() for folder in folders), "make pages has built nothing"
+    return {
+        f"{target}/{path.relative_to(folder).as_posix()}"
+        for folder, target in folders.items()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The wheel, built from the sdist as pip does, in a copy of the tracked files."""
+    """The wheel, built from the sdist as pip does, in a copy of the tracked files and the built pages."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "source"
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, listed.split("\0")):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
+    for name in PAGES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name)
     subprocess.run(
         [sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True
     )
@@ -46,7 +66,7 @@ def test_the_wheel_holds_every_file_of_every_stage(built):
     wheel, sdist = built
     with zipfile.ZipFile(wheel) as archive:
         held = {name.removeprefix("edgeship/") for name in archive.namelist() if name.startswith("edgeship/")}
-    assert held == tracked()
+    assert held == tracked() | pages()
     with tarfile.open(sdist) as archive:
         assert any(name.endswith("edgeship/convert/export.py") for name in archive.getnames())
 
@@ -62,6 +82,16 @@ def python_of(version: str) -> str | None:
     return None
 
 
+def path_without(folder: Path, *names: str) -> str:
+    """A PATH with the programs of this one but for some."""
+    folder.mkdir()
+    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in place.iterdir() if place.is_dir() else ():
+            if program.name not in names and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
+    return str(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.11", "3.12"])
 def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, version):
@@ -72,7 +102,8 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     subprocess.run([python, "-m", "venv", str(environment)], check=True)
     binaries = environment / "bin"
     subprocess.run([str(binaries / "pip"), "install", "--quiet", f"{built[0]}[all]"], check=True)
-    env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": f"{binaries}:{os.environ['PATH']}"}
+    path = f"{binaries}:{path_without(tmp_path / 'programs', 'node', 'npm', 'edgeship')}"
+    env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": path}
 
     def edgeship(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -88,3 +119,11 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     assert {item["id"] for item in told["artifacts"]} >= {"tflite/int8", "onnx/int8", "tfjs/float32"}
     measured = [item for item in told["measurements"] if item["runtime"] in ("litert", "onnxruntime")]
     assert all("accuracy" in item["details"] for item in measured)
+    # Pages come built: neither the demo nor running a model in a browser needs Node.
+    if pages():
+        assert edgeship("demo", "bundle", "--out", "site").returncode == 0
+        assert (tmp_path / "site" / "bundle" / "manifest.json").is_file()
+    if found.chromium() and pages():
+        replays = json.loads(edgeship("verify", "bundle", "--json", "-").stdout)["replays"]
+        in_pages = {(item["artifact"], item["runtime"]) for item in replays if item["passed"]}
+        assert {("tfjs/float32", "tfjs-web"), ("onnx/int8", "ort-web")} <= in_pages

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeship import wire
 from edgeship.errors import ProcessError
+from edgeship.runtimes.browser import found
 from edgeship.runtimes.browser.memory import RendererMemory
 from edgeship.runtimes.browser.page import WEBGPU, Page
 from edgeship.runtimes.browser.throttle import BATCH_MS, Throttle
@@ -60,7 +61,8 @@ class BrowserWorker:
         proof = self._throttle.begin()
         loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **wanted)
         self._software = loaded["engine"].get("software", False)
-        engine = {**loaded["engine"], "browser": f"Chromium {page.browser_version}", **proof}
+        told = {"browser": f"Chromium {page.browser_version}", "engine_gzip_bytes": found.download(self._engine)}
+        engine = {**loaded["engine"], **told, **proof}
         return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
 
     def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:

@@ -82,6 +82,11 @@ def _stale() -> bool:
     return (WEB / "src").exists() and json.loads((PAGE / "built.json").read_text())["sources"] != _sources()
 
 
+def download(engine: str) -> int:
+    """Bytes of an engine's JavaScript and WebAssembly for one thread, with gzip -9, as the page was built."""
+    return int(json.loads((PAGE / "built.json").read_text())["downloads"][engine])
+
+
 def _sources() -> str:
     """The digest of what the page is built from, computed as runtimes/web/vite.config.ts does."""
     files = ["index.html", "package-lock.json", "vite.config.ts", *SHARED]
@@ -109,7 +114,7 @@ def install() -> Path:
 def _build() -> None:
     if not (WEB / "package.json").exists():
         raise MissingDependencyError(
-            "this edgeship was installed without its runner page: install one that was built with it"
+            "this edgeship was installed without its runner page: install one that was built with it (`make wheel` in a checkout)"
         )
     npm = shutil.which("npm")
     if npm is None:

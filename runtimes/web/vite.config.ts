@@ -1,7 +1,8 @@
 import {createHash} from 'node:crypto';
 import {readFileSync, readdirSync} from 'node:fs';
 import {basename, join} from 'node:path';
-import {defineConfig, type Plugin} from 'vite';
+import {gzipSync} from 'node:zlib';
+import {defineConfig, type Plugin, type Rolldown} from 'vite';
 
 const PACKAGES = 'node_modules';
 /** Files that the engines fetch by name, as their packages hold them; nothing comes from a CDN. */
@@ -23,15 +24,40 @@ function sources(): string {
   return all.digest('hex');
 }
 
+/** Which modules an engine's part of the page begins with, and which of the verbatim files its plain start on WebAssembly fetches. */
+const PARTS: Record<string, {modules: string[]; files: RegExp}> = {
+  tfjs: {modules: ['/engines/tfjs.ts', '/tfjs-backend-wasm/'], files: /^tfjs\/tfjs-backend-wasm-simd\.wasm$/},
+  litert: {modules: ['/engines/litert.ts'], files: /^litert\/litert_wasm_internal\./},
+  ort: {modules: ['/engines/ort.ts'], files: /^ort\//},
+};
+
+/** What each engine costs a page to download: bytes with gzip -9, JavaScript as it is here (not minified). */
+function downloads(bundle: Rolldown.OutputBundle, verbatim: Record<string, Uint8Array>): Record<string, number> {
+  const size = (content: string | Uint8Array): number => gzipSync(content, {level: 9}).length;
+  const withImports = (name: string): string[] => {
+    const chunk = bundle[name];
+    return chunk?.type === 'chunk' && !chunk.isEntry ? [name, ...chunk.imports.flatMap(withImports)] : [];
+  };
+  return Object.fromEntries(Object.entries(PARTS).map(([engine, {modules, files}]) => {
+    const chunks = Object.values(bundle).filter((item) => item.type === 'chunk' && item.moduleIds.some((id) => modules.some((part) => id.includes(part))));
+    const names = [...new Set(chunks.flatMap(({fileName}) => withImports(fileName)))];
+    const code = names.map((name) => bundle[name]).map((item) => (item?.type === 'chunk' ? size(item.code) : 0));
+    const rest = Object.entries(verbatim).filter(([name]) => files.test(name)).map(([, content]) => size(content));
+    return [engine, [...code, ...rest].reduce((sum, bytes) => sum + bytes, 0)];
+  }));
+}
+
 const verbatim = (): Plugin => ({
   name: 'verbatim',
-  generateBundle() {
+  generateBundle(_, bundle) {
+    const copied: Record<string, Uint8Array> = {};
     for (const [folder, files] of Object.entries(VERBATIM)) {
       for (const file of files) {
-        this.emitFile({type: 'asset', fileName: `${folder}/${basename(file)}`, source: readFileSync(join(PACKAGES, file))});
+        copied[`${folder}/${basename(file)}`] = readFileSync(join(PACKAGES, file));
       }
     }
-    this.emitFile({type: 'asset', fileName: 'built.json', source: JSON.stringify({sources: sources()})});
+    const built = JSON.stringify({sources: sources(), downloads: downloads(bundle, copied)});
+    for (const [fileName, source] of Object.entries({...copied, 'built.json': built})) this.emitFile({type: 'asset', fileName, source});
   },
 });
 

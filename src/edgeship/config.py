@@ -16,6 +16,18 @@ from edgeship.types import FORMATS
 
 NAME = "edgeship.toml"
 PROFILES = ("rapid", "quick", "normal", "full")
+# What LiteRT.js can run in a browser: batch 1 for ever, float at the edges.
+FOR_LITERT_JS = """\
+[variants.float32-web]
+formats = ["tflite"]
+static_batch = true
+
+[variants.int8-web]
+quantize = "static_w8a8"
+formats = ["tflite"]
+io = "float32"
+static_batch = true
+"""
 
 
 @dataclass(frozen=True)

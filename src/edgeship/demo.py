@@ -36,7 +36,9 @@ def page() -> Path:
     if not (CHECKOUT / "package.json").is_file():
         if (INSTALLED / "index.html").is_file():
             return INSTALLED
-        raise MissingDependencyError("this edgeship came without the demo page; `make web` in a checkout builds it")
+        raise MissingDependencyError(
+            "this edgeship was installed without its demo page: install one that was built with it (`make wheel` in a checkout)"
+        )
     built = CHECKOUT / "dist" / "sw.js"
     sources = [path for name in ("src", "public") for path in (CHECKOUT / name).rglob("*") if path.is_file()]
     sources += [CHECKOUT / name for name in ("index.html", "vite.config.ts", "package-lock.json")]

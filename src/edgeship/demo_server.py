@@ -80,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body and not known:
             self.wfile.write(content)
-            self.server.sent += len(content)  # type: ignore[attr-defined]
+            self.server.log.append((self.path, len(content)))  # type: ignore[attr-defined]
 
     def _file(self) -> Path | None:
         """The file that is asked for; none outside the site, and no folder's listing."""
@@ -99,7 +99,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     allow_reuse_address = True
 
     def __init__(self, site: Path, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.sent = 0  # bytes of bodies, as they travelled
+        self.log: list[tuple[str, int]] = []  # paths and bytes of bodies, as they travelled
         handler = type("Handler", (_Handler,), {"site": site.resolve()})
         try:
             super().__init__((host, port), handler)
@@ -110,6 +110,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """A browser that goes away in the middle of a file is nothing to report."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of all bodies, as they travelled."""
+        return sum(size for _, size in self.log)
 
     @property
     def url(self) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from edgeship.types import to_json
 
-# What edgeship is written in: Python, and JavaScript for the runtimes that run it.
-SOURCES = (".py", ".mjs")
+# What edgeship is written in: Python, and JavaScript and TypeScript for the runtimes that run them.
+SOURCES = (".py", ".mjs", ".ts")
+# Which sources and packages the page of the browser runtimes was built from; an installed edgeship has the page alone.
+BUILT = "built.json"
 
 
 def of_path(path: Path) -> str:
@@ -33,5 +35,7 @@ def of_code() -> str:
     """The digest of edgeship's own sources: part of every cache key, so that a changed program never meets old results."""
     root = Path(__file__).parent
     found = (path for stage in (root, *root.iterdir()) if stage.is_dir() for path in stage.rglob("*.*"))
-    sources = sorted(path for path in found if path.suffix in SOURCES and "node_modules" not in path.parts)
+    sources = sorted(
+        path for path in found if (path.suffix in SOURCES or path.name == BUILT) and "node_modules" not in path.parts
+    )
     return of_json({path.relative_to(root).as_posix(): of_path(path) for path in dict.fromkeys(sources)})

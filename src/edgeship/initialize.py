@@ -42,10 +42,13 @@ quantize = "static_w8a8"
 formats = ["tflite", "onnx"]
 io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
 # calibration = "percentile"           # min-max (default), moving-average, percentile, entropy or mse
-# static_batch = true                  # batch 1 for ever, as LiteRT.js in browsers needs it (.tflite)
+# static_batch = true                  # batch 1 for ever (.tflite)
 
 [variants.weight_only_w8]
 formats = ["tfjs"]
+
+# LiteRT.js runs .tflite files in browsers; it takes batch 1 and float at the edges only:
+{litert_js}
 
 # A variant's model can be trained further first, on the data that [data] names as train; [training] may set epochs.
 # [variants.small-int8]
@@ -115,6 +118,7 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
         optional=_optional(),
+        litert_js="\n".join(f"# {line}".rstrip() for line in config.FOR_LITERT_JS.splitlines()),
     )
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import bundle as bundles
-from edgeship import cache, config, devices, digest, goldens, machine, preprocessing, server_files
-from edgeship.benchmarks import cells, elsewhere, run, samples
+from edgeship import cache, config, digest, goldens, machine, measuring, preprocessing, server_files
+from edgeship.benchmarks import cells, run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import draw, write_report
@@ -28,7 +28,7 @@ from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
-from edgeship.types import FORMATS, Artifact, Measurement, TensorSpec, to_json
+from edgeship.types import FORMATS, TensorSpec, to_json
 
 Manifest = dict[str, Any]
 
@@ -150,13 +150,8 @@ def _placed(draft: Path, made: Made) -> dict[str, Any]:
     else:
         shutil.copyfile(artifact.path, target)
     placed = to_json(replace(artifact, path=target.relative_to(draft)))
-    content = digest.of_path(_place(replace(artifact, path=target)))
+    content = digest.of_path(measuring.place(replace(artifact, path=target)))
     return {"id": artifact.id, **placed, "digest": made.digest, "content": content, "receipt": made.receipt}
-
-
-def _place(artifact: Artifact) -> Path:
-    """What an artifact consists of: its file, or the folder around a TF.js model."""
-    return artifact.path.parent if artifact.format == "tfjs" else artifact.path
 
 
 def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dict[str, Any]:
@@ -311,10 +306,11 @@ def _finish(
     manifest["config"] = to_json(asdict(settings))
     wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
     bench = run.Bench(work.cache, work.progress, wanted, found)
-    subjects = {item["id"]: _subject(work.draft, item) for item in manifest["artifacts"]}
+    subjects = {item["id"]: measuring.subject(work.draft, item) for item in manifest["artifacts"]}
     bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
-    manifest["measurements"] = to_json(_measured(bench, subjects, settings))
+    manifest["measurements"] = to_json(measuring.measure(bench, subjects, settings))
     manifest["between_formats"] = to_json(bench.between_formats(list(subjects)))
+    measuring.advise(work.progress, subjects, settings)
     manifest["matrix"] = cells.matrix(manifest)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
@@ -322,37 +318,6 @@ def _finish(
     plotted = {name: manifest[name] for name in ("measurements", "labels")}
     drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
     write_report(work.draft, manifest, drawn.result)
-
-
-def _measured(bench: run.Bench, subjects: Mapping[str, run.Subject], settings: config.Config) -> list[Measurement]:
-    """Every artifact on every device: first, alone, where times are taken, then all others side by side."""
-    found: list[list[Measurement]] = []
-    jobs: dict[int, elsewhere.Job] = {}
-    for subject in subjects.values():
-        base = bench.bases.get(subject.artifact.format)
-        for device in map(devices.find, settings.benchmark.devices):
-            runtimes = _runtimes(subject.artifact, device, settings)
-            if elsewhere.belongs(device):
-                jobs[len(found)] = elsewhere.Job(subject, runtimes, device)
-                found.append([])
-            else:
-                found.append([bench.measure(subject, runtime, device, base) for runtime in runtimes])
-    for place, measured in zip(jobs, elsewhere.measure_all(bench, list(jobs.values())), strict=True):
-        found[place] = measured
-    return [measurement for measured in found for measurement in measured]
-
-
-def _subject(root: Path, item: Mapping[str, Any]) -> run.Subject:
-    """An artifact under the digest of what lies there, not of what the manifest says: its figures are cached by it."""
-    artifact = Artifact.from_json(item, root)
-    return run.Subject(artifact, digest.of_path(_place(artifact)), item["receipt"])
-
-
-def _runtimes(artifact: Artifact, device: devices.Device, settings: config.Config) -> list[registry.Runtime]:
-    """The device's runtimes that take the artifact; without any named, those asked for, or the usual one of its format."""
-    wanted = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
-    fitting = [runtime for runtime in wanted if artifact.format in runtime.formats]
-    return fitting if fitting or device.runtimes else [registry.for_format(artifact.format)[0]]
 
 
 def _referenced(

@@ -39,7 +39,8 @@ def replay(bundle: Bundle) -> list[Replay]:
     replays = []
     for artifact in bundle.artifacts:
         optional = any(fnmatch.fnmatch(artifact.id, pattern) for pattern in budget.get("optional", ()))
-        present = [runtime for runtime in registry.for_format(artifact.format) if not runtime.unavailable()]
+        fitting = [item for item in registry.for_format(artifact.format) if not item.refuses(artifact)]
+        present = [runtime for runtime in fitting if not runtime.unavailable()]
         told = bundle.manifest["goldens"]["artifacts"][artifact.id]
         if not present or told["runtime"] is None:
             reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"

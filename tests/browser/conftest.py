@@ -1,8 +1,10 @@
-"""Tests that need a real Chromium and the built page: skipped with the reason where one is not there."""
+"""Tests that need a real Chromium and the built page: skipped with the reason where one is not there, but in CI."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -12,10 +14,9 @@ from edgeship.runtimes.browser import found
 
 
 @pytest.fixture(scope="session")
-def chromium() -> None:
-    reason = found.unavailable()
-    if reason:
-        pytest.skip(reason)
+def chromium(missing: Callable[[str], NoReturn]) -> None:
+    if reason := found.unavailable():
+        missing(reason)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
+from edgeship import config, measuring
+from edgeship.benchmarks import run
 from edgeship.cli.runtimes import runtimes
 from edgeship.devices import find
 from edgeship.errors import MissingDependencyError
+from edgeship.progress import Progress
+from edgeship.runtimes import node
 from edgeship.runtimes.browser import found
 from edgeship.runtimes.browser.server import Server
 from edgeship.runtimes.devices import station
+from edgeship.runtimes.registry import find as find_runtime
+from edgeship.types import Artifact, TensorSpec
 
 
 @pytest.fixture
@@ -23,9 +33,11 @@ def nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     monkeypatch.delenv("EDGESHIP_CHROMIUM", raising=False)
-    found.browser_version.cache_clear()
+    for known in (found.browser_version, node._node):
+        known.cache_clear()
     yield
-    found.browser_version.cache_clear()
+    for known in (found.browser_version, node._node):
+        known.cache_clear()
 
 
 @pytest.fixture
@@ -122,3 +134,29 @@ def test_the_server_gives_a_model_with_its_shards_and_nothing_else(server, tmp_p
     ):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{server.url}/{path}")
+
+
+def test_the_lines_that_are_proposed_make_what_litert_js_takes(tmp_path):
+    (tmp_path / "edgeship.toml").write_text(config.FOR_LITERT_JS)
+    variants = config.Config.read(tmp_path / "edgeship.toml").variants
+    assert [(item.name, item.quantize, item.formats, item.io, item.static_batch) for item in variants] == [
+        ("float32-web", "float32", ("tflite",), "int8", True),
+        ("int8-web", "static_w8a8", ("tflite",), "float32", True),
+    ]
+
+
+def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_others():
+    spec = TensorSpec("image", (None, 8, 8, 1), "float32")
+    dynamic = Artifact(Path("a.tflite"), "tflite", "float32", (spec,), (spec,))
+    fixed = replace(dynamic, inputs=(replace(spec, shape=(1, 8, 8, 1)),), outputs=(replace(spec, shape=(1, 5)),))
+    console = Console(record=True, file=io.StringIO(), width=120)
+    settings = replace(config.Config(), benchmark=config.Benchmark(runtimes=("litert-web",)))
+
+    def advised(*artifacts):
+        subjects = {str(index): run.Subject(item, "", {}) for index, item in enumerate(artifacts)}
+        measuring.advise(Progress(console), subjects, settings)
+        return console.export_text()
+
+    assert config.FOR_LITERT_JS.strip() in advised(dynamic)
+    assert advised(dynamic, fixed) == ""
+    assert "'image' has a free axis" in find_runtime("litert-web").refuses(dynamic)

@@ -19,7 +19,7 @@ from edgeship.runtimes.registry import find
 from edgeship.runtimes.session import Session, open_session
 from edgeship.types import TensorSpec
 
-ALWAYS_IN_CI = ("keras", "litert", "onnxruntime")
+ALWAYS_IN_CI = ("keras", "litert", "onnxruntime", "tfjs-node", "tfjs-web", "litert-web", "ort-web")
 IN_JAVASCRIPT = ("tfjs-node", "tfjs-web", "litert-web", "ort-web")
 WIDE, NARROW = TensorSpec("wide", (None, 7), "float32"), TensorSpec("narrow", (None, 2), "float32")
 

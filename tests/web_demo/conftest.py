@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import filelock
 import pytest
@@ -50,13 +50,13 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Path:
     """The built page; without Node there is none, and nothing to test."""
     with filelock.FileLock(shared(tmp_path_factory) / "page.lock"):
         try:
             return demo.page()
         except MissingDependencyError as error:
-            pytest.skip(str(error))
+            missing(str(error))
 
 
 class Stoppable(Server):
@@ -112,12 +112,12 @@ def site(bundles: Path, built: Path, tmp_path: Path) -> Iterator[Callable[[str],
 
 
 @pytest.fixture
-def browser() -> Callable[..., Any]:
+def browser(missing: Callable[[str], NoReturn]) -> Callable[..., Any]:
     """Start a real browser; `with browser(*arguments) as opened`."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = found.chromium()
     if path is None:
-        pytest.skip("Chromium is not installed")
+        missing("Chromium is not installed")
 
     @contextmanager
     def start(*arguments: str) -> Iterator[Any]:

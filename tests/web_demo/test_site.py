@@ -151,8 +151,12 @@ def test_a_taken_port_is_said(page):
 def test_the_command_serves_until_it_is_interrupted(built, tmp_path):
     sealed(tmp_path / "bundle", ("tfjs",))
     command = [sys.executable, "-m", "edgeship.cli", "demo", str(tmp_path / "bundle"), "--port", "0"]
+    # `env`: what a test run in the background has inherited as ignored would stay so.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        ["env", "--default-signal=INT", *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
         address = urlsplit(process.stdout.readline().split()[1])
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
