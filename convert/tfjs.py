@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import files
-from edgeship.convert import blame, export, rewrite, tensorflowjs_shim, tfjs_dedupe, tfjs_unfuse
+from edgeship.convert import blame, export, rewrite, tensorflowjs_shim, tfjs_dedupe, tfjs_fold, tfjs_unfuse
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import TensorSpec
 
@@ -45,22 +46,31 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     unrolled = (source / export.UNROLLED).is_dir()
     with files.folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
         graph = rewrite.expressible(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
-        _convert(graph, made, summary, weights)
+        folded = _convert(graph, made, summary, weights)
         _refuse_loops(made / "model.json", source, summary)
         _canonical(made / "model.json", summary)
         tfjs_unfuse.unfuse(made)
         tfjs_dedupe.dedupe(made)
     notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if unrolled else []
+    if folded:
+        notes.append(f"batch normalization is folded into {len(folded)} depthwise convolutions")
     return {"tools": {"tensorflowjs": tensorflowjs_shim.VERSION}, "notes": notes}
 
 
-def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> None:
+def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> list[str]:
+    """Convert; returns the names of depthwise convolutions that batch normalization was folded into."""
     from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
 
     mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
+    inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
-        # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
-        convert_tf_saved_model(str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping)
+        with contextlib.ExitStack() as stack:
+            folded = stack.enter_context(tfjs_fold.folding(inputs)) if weights != "uint8" else []
+            # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
+            convert_tf_saved_model(
+                str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping
+            )
+        return folded
     except ValueError as error:
         found = re.search(r"Unsupported Ops in the model [^\n]*\n(.*)", str(error))
         if not found:
