@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks import rows, samples
+from edgeship.benchmarks import engines, rows, samples
 from edgeship.benchmarks.checks import class_name
 from edgeship.benchmarks.table import title
 
@@ -43,6 +43,9 @@ def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> st
         columns=rows.COLUMNS,
         plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],
         flips=flipped(manifest, samples.read(root)),
+        engines=engines.compare(manifest),
+        engine_columns=engines.COLUMNS,
+        engine_note=engines.NOTE,
         parity=_parity(manifest),
         provenance=_provenance(manifest),
         artifacts=_artifacts(manifest),

@@ -1,0 +1,197 @@
+"""`make bench-browser`: what browser engines give and take, measured by `edgeship benchmark`; writes docs/browser.md.
+
+`--only PART ...` takes some parts again and the others from the last run: times want a quiet machine, and not all fit one pause.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench import BARE, EDGESHIP, ROOT, timed
+from browser_page import RENDERED, markdown
+
+from edgeship.benchmarks import engines
+from edgeship.config import FOR_LITERT_JS
+from edgeship.data import RepresentativeDataset
+from edgeship.runtimes.session import open_session
+from edgeship.types import TensorSpec
+
+VARIANTS = f"""\
+[variants.float32]
+formats = ["tfjs", "onnx"]
+
+[variants.weight_only_w8]
+formats = ["tfjs"]
+
+[variants.int8]
+quantize = "static_w8a8"
+formats = ["onnx"]
+
+{FOR_LITERT_JS}"""
+PARITY = ("litert", "onnxruntime", "tfjs-web", "tfjs-webgl", "tfjs-cpu", "litert-web", "ort-web")
+SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onnx")}
+RATES = (1, 4, 6)
+ROUNDS = 5
+BATCH = 256
+
+
+class Work:
+    """A folder with the two bundles; each part's result is kept there as JSON."""
+
+    def __init__(self, folder: Path, run: Path) -> None:
+        self.folder, self.run = folder, run
+        self.cache = {"EDGESHIP_CACHE": str(folder / "cache")}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def device(self, name: str, kind: str, figures: str, launch: str, threads: int = 1, runtimes: Any = ()) -> str:
+        """A device profile of that name."""
+        path = self.folder / f"{name}.toml"
+        listed = json.dumps(list(runtimes or engines.ENGINES))
+        head = f'title = "{name}"\nkind = "{kind}"\nruntimes = {listed}\nfigures = ["{figures}"]\nthreads = {threads}\n'
+        path.write_text(f"{head}\n[launch]\n{launch}\n")
+        return str(path)
+
+    def bundle(self, name: str, model: Path, data: Path) -> Path:
+        """The model's bundle with what browsers run, made once."""
+        config, bundle = self.folder / f"{name}.config.toml", self.folder / name
+        config.write_text(VARIANTS)
+        if not (bundle / "manifest.json").exists():
+            command = [*EDGESHIP, "convert", str(model), "--out", str(bundle), "--config", str(config)]
+            timed([*command, "--data", str(data)], **self.cache)
+        return bundle
+
+    def fashion(self) -> Path:
+        """The default task's, of the model that `make demo` trained."""
+        return self.bundle("fashion", self.run / "server.keras", self.run / "calibration.npz")
+
+    def mobilenet(self) -> Path:
+        """MobileNetV2-224 with random weights."""
+        model, data = self.folder / "mobilenetv2.keras", self.folder / "random.npz"
+        if not data.exists():
+            timed([sys.executable, str(BARE), "prepare", str(model), str(data)])
+        return self.bundle("mobilenet", model, data)
+
+    def benchmark(self, bundle: Path, device: str, *more: str) -> dict[str, Any]:
+        """What `edgeship benchmark` leaves in the manifest: measurements and the gate's verdicts."""
+        timed([*EDGESHIP, "benchmark", str(bundle), "--device", device, *more], **self.cache)
+        manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_text())
+        return {key: manifest[key] for key in ("measurements", "gate", "artifacts")}
+
+
+def parity(work: Work) -> Any:
+    """All 10,000 test images through every artifact on every engine, against the server model and the labels."""
+    device = work.device("parity", "measured", "quality", 'how = "direct"', runtimes=PARITY)
+    return work.benchmark(work.fashion(), device, "--data", str(work.run / "evaluation.npz"))
+
+
+def _batches(work: Work, bundle: Path) -> Callable[[], Any]:
+    inputs = json.loads((bundle / "manifest.json").read_text())["server_model"]["inputs"]
+    data = RepresentativeDataset(str(work.run / "evaluation.npz"))
+    specs = tuple(map(TensorSpec.from_json, inputs))
+    return lambda: data.feeds(specs, BATCH)
+
+
+def same_file(work: Work) -> Any:
+    """The outputs of one file in the browser and under Python, value by value, on all test images."""
+    bundle, rows = work.fashion(), []
+    batches = _batches(work, bundle)
+    for name, (python, form) in SAME_FILE.items():
+        for path in sorted((bundle / form).iterdir()):
+            outputs = []
+            for runtime in (python, name):
+                with open_session(runtime, path) as session:
+                    outputs.append(session.evaluate(batches(), BATCH))
+            here, page = (next(iter(item.values())) for item in outputs)
+            rows.append(
+                {
+                    "file": f"{form}/{path.name}",
+                    "engine": name,
+                    "python": python,
+                    "values": int(here.size),
+                    "different": int((here != page).sum()),
+                    "most": float(np.abs(here - page).max()),
+                    "top1": float((here.argmax(1) == page.argmax(1)).mean()),
+                }
+            )
+    return rows
+
+
+def evaluations(work: Work) -> Any:
+    """Seconds for all test images on one thread, float32: Python LiteRT and each engine in turn, again and again."""
+    bundle = work.fashion()
+    batches = _batches(work, bundle)
+    files = {
+        "litert": "tflite/float32-web.tflite",
+        "tfjs-web": "tfjs/float32",
+        "litert-web": "tflite/float32-web.tflite",
+        "ort-web": "onnx/float32.onnx",
+    }
+    taken: dict[str, list[float]] = {name: [] for name in files}
+    for _ in range(ROUNDS):
+        for name, path in files.items():
+            with open_session(name, bundle / path) as session:
+                session.evaluate(batches(), BATCH)  # the first time compiles
+                start = time.perf_counter()
+                session.evaluate(batches(), BATCH)
+                taken[name].append(time.perf_counter() - start)
+    base = taken["litert"]
+    ratios = {name: [a / b for a, b in zip(times, base, strict=True)] for name, times in taken.items()}
+    return {
+        name: {"seconds": statistics.median(taken[name]), "ratio": statistics.median(found), "ratios": found}
+        for name, found in ratios.items()
+    }
+
+
+def speed(rate: int) -> Callable[[Work], Any]:
+    """Load, latency and memory of MobileNetV2-224 on one and two threads at a throttling."""
+
+    def part(work: Work) -> Any:
+        bundle, found = work.mobilenet(), {}
+        for threads in (1, 2):
+            launch = 'how = "browser"' + (f"\nthrottle = {rate}" if rate > 1 else "")
+            kind = "simulated" if rate > 1 else "measured"
+            device = work.device(f"{rate}x-{threads}t", kind, "speed", launch, threads)
+            found[str(threads)] = work.benchmark(bundle, device)
+        return found
+
+    return part
+
+
+PARTS: dict[str, Callable[[Work], Any]] = {
+    "parity": parity,
+    "same_file": same_file,
+    "evaluations": evaluations,
+    **{f"speed-{rate}x": speed(rate) for rate in RATES},
+}
+
+
+def main() -> None:
+    """Take what was asked for, and write the page once every part is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "fashion-mnist", help="what `make demo` left")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "browser")
+    parser.add_argument("--out", type=Path, default=RENDERED)
+    given = parser.parse_args()
+    work = Work(given.folder.resolve(), given.run.resolve())
+    for name in given.only:
+        print(f"{name} ...", flush=True)
+        (work.folder / f"{name}.json").write_text(json.dumps(PARTS[name](work)))
+    kept = {name: work.folder / f"{name}.json" for name in PARTS}
+    if absent := [name for name, path in kept.items() if not path.exists()]:
+        print(f"not written: {given.out} needs {', '.join(absent)}")
+        return
+    given.out.write_text(markdown({name: json.loads(path.read_text()) for name, path in kept.items()}))
+    print(f"wrote {given.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""docs/browser.md from the results of `make bench-browser`: no figure in it is written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from bench import ROOT, machine_line
+
+from edgeship.benchmarks import engines, rows
+from edgeship.benchmarks.checks import metric_of
+from edgeship.runtimes.browser import found
+
+RENDERED = ROOT / "docs" / "browser.md"
+NAMES = {
+    "litert": "Python LiteRT", "onnxruntime": "Python ONNX Runtime", "tfjs-web": "TF.js wasm",
+    "tfjs-webgl": "TF.js webgl (in software here)", "tfjs-cpu": "TF.js cpu", "litert-web": "LiteRT.js",
+    "ort-web": "ONNX Runtime Web",
+}  # fmt: skip
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table with an empty line behind it."""
+    cells = [head, ["---"] * len(head), *lines]
+    return [f"| {' | '.join(text.replace('|', '/') for text in line)} |" for line in cells] + [""]
+
+
+def cell(item: Any, name: str, form: Any) -> str:
+    """A figure, or why it is missing."""
+    value, reason = metric_of(item, name)
+    return form(value) if value is not None else f"none: {reason}"
+
+
+def parity(result: Any) -> list[str]:
+    """Every artifact on every engine against the server model."""
+    lines = []
+    for item in result["measurements"]:
+        if item["details"].get("parity") is None:
+            continue
+        accuracy = item["details"]["accuracy"]
+        verdict = rows.verdict_of(result, item["artifact"], item["runtime"], item["device"])
+        lines.append(
+            (
+                item["artifact"], NAMES[item["runtime"]], f"{accuracy['value']:.2%}", rows.drop(accuracy),
+                cell(item, "max_abs_error", lambda value: f"{value:.1e}"), cell(item, "agreement", "{:.2%}".format), verdict,
+            )
+        )  # fmt: skip
+    accuracy = result["measurements"][0]["details"]["accuracy"]
+    return [
+        f"The default task's model on all {accuracy['n']:,} test images; the server model gets {accuracy['server']:.2%}. The",
+        "gate asks for 99 % of that (paired interval). WebGL runs in software here: its outputs count, its speed does not.",
+        "",
+        *table(("artifact", "engine", "top-1", "drop", "max abs error", "same answers", "gate"), lines),
+    ]
+
+
+def same_file(result: Any) -> list[str]:
+    """One file in the page and under Python."""
+    lines = [
+        (
+            item["file"], NAMES[item["engine"]], NAMES[item["python"]], f"{item['different']:,} of {item['values']:,}",
+            f"{item['most']:.1e}" if item["different"] else "0: equal to the bit", f"{item['top1']:.2%}",
+        )
+        for item in result
+    ]  # fmt: skip
+    return [
+        "The same file in the page and under Python, one thread each, all test images, output by output.",
+        "",
+        *table(("file", "in the page", "under", "values that differ", "by at most", "same answers"), lines),
+    ]
+
+
+def evaluations(result: Any) -> list[str]:
+    """10,000 evaluations against Python."""
+    lines = [
+        (
+            NAMES[name], f"{item['seconds']:.2f} s", f"{item['ratio']:.2f}",
+            f"{min(item['ratios']):.2f} to {max(item['ratios']):.2f}",
+        )
+        for name, item in result.items()
+    ]  # fmt: skip
+    return [
+        "All test images, float32, one thread, model loaded, tensors there and back included. Engines in turn; the ratio is to",
+        "Python LiteRT in the same round, median over the rounds. Bar: at most 2. LiteRT files have batch 1, the others get 256.",
+        "",
+        *table(("engine", "seconds", "ratio", "rounds"), lines),
+    ]
+
+
+def speed(results: dict[str, Any]) -> list[str]:
+    """MobileNetV2-224 at each throttling on one and two threads."""
+    lines = []
+    for rate, threads in results.items():
+        for number, result in threads.items():
+            for item in result["measurements"]:
+                figures = [("load_ms", rows.milliseconds), ("first_inference_ms", rows.milliseconds)]
+                figures += [("latency_p50_ms", rows.milliseconds), ("latency_p90_ms", rows.milliseconds)]
+                cells = [cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", rows.size)]]
+                if len(set(cells)) == 1:  # the same reason everywhere
+                    cells = [cells[0], *["-"] * (len(cells) - 1)]
+                slowed = ((item["details"].get("latency") or {}).get("throttle") or {}).get("model")
+                shown = f"{rate}x" + (f" (shown: {slowed:.1f})" if slowed else "")
+                lines.append((NAMES[item["runtime"]], item["artifact"], shown, number, *cells))
+    return [
+        "MobileNetV2-224 with random weights, batch 1. 4x and 6x are this machine's processor slowed down by Chromium, and",
+        "shown to act on the model itself (`simulated`: no phone). Chromium slows down the main thread only, so that two",
+        "threads cannot be slowed down honestly. Memory: the high-water mark (VmHWM) of the renderer process. TF.js on WebGL",
+        "and WebGPU has no times: both run in software here.",
+        "",
+        *table(("engine", "artifact", "CPU", "threads", "load", "first", "p50", "p90", "memory"), lines),
+    ]
+
+
+def folding(result: Any) -> list[str]:
+    """TF.js with and without folded batch normalization, in turn."""
+    ratio = next(
+        item["details"]["latency_ratio"]
+        for item in result["measurements"]
+        if item["artifact"] == "tfjs/weight_only_w8" and "latency_ratio" in item["details"]
+    )
+    return [
+        "TF.js computes in float32 whatever the weights are stored as. `tfjs/float32` has its batch normalization folded into",
+        "the depthwise convolutions, `tfjs/weight_only_w8` has not (8-bit storage has one scale for a whole kernel, and folding",
+        "spreads the channels' ranges). In turn on one thread, unfolded takes",
+        f"**{ratio['value']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]** times as long (MobileNetV2-224, 95 % interval).",
+        "",
+    ]
+
+
+def advice(results: dict[str, Any]) -> list[str]:
+    """What the report of a bundle says of these figures."""
+    lines = []
+    for rate, threads in results.items():
+        for number, result in threads.items():
+            lines += [
+                (f"{rate}x, {number} thread{'' if number == '1' else 's'}", group["advice"])
+                for group in engines.compare(result)
+            ]
+    sizes = ", ".join(
+        f"{name} {rows.size(found.download(key))}"
+        for key, name in (("tfjs", "TF.js"), ("litert", "LiteRT.js"), ("ort", "ONNX Runtime Web"))
+    )
+    return [
+        f"What each engine costs to download (its JavaScript, not minified, and WebAssembly, gzip -9): {sizes}.",
+        "The report of a bundle that was measured in a browser says this for your model; for MobileNetV2-224 it says:",
+        "",
+        *table(("CPU", "advice"), lines),
+    ]
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The page."""
+    speeds = {name.removeprefix("speed-").removesuffix("x"): part for name, part in results.items() if "speed" in name}
+    parts = {
+        "TF.js or another engine": advice(speeds),
+        "Outputs": parity(results["parity"]),
+        "One file, two places": same_file(results["same_file"]),
+        "10,000 evaluations": evaluations(results["evaluations"]),
+        "Speed and memory": speed(speeds),
+        "Batch normalization": folding(speeds["1"]["1"]),
+    }
+    lines = [
+        "# In the browser",
+        "",
+        f"Written by `make bench-browser` on {date.today().isoformat()}: {machine_line()}, Chromium {found.browser_version()},",
+        f"TF.js {found.PINNED['tfjs']}, LiteRT.js {found.PINNED['litert']}, ONNX Runtime Web {found.PINNED['ort']}.",
+        "Times are this machine's and this moment's.",
+        "",
+    ]
+    for title, body in parts.items():
+        lines += [f"## {title}", "", *body]
+    return "\n".join(lines).rstrip() + "\n"
