@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import tempfile
@@ -64,8 +63,7 @@ def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> 
     mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
     inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
-        with contextlib.ExitStack() as stack:
-            folded = stack.enter_context(tfjs_fold.folding(inputs)) if weights != "uint8" else []
+        with tfjs_fold.folding(inputs) as folded:
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
             convert_tf_saved_model(
                 str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping

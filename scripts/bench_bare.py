@@ -156,5 +156,16 @@ def _bare_rate(path: str, images: Any, batch: int, threads: int) -> float:
     return len(ready) / (time.perf_counter() - start)
 
 
+def unfolded(model: str, out: str) -> None:
+    """A model as TF.js with its batch normalization left beside the depthwise convolutions."""
+    from edgeship.convert import export, tfjs, tfjs_fold
+
+    tfjs_fold.fold = lambda graph: []
+    export.run(model, f"{out}-export")
+    tfjs.run(f"{out}-export", out)
+
+
 if __name__ == "__main__":
-    {"prepare": prepare, "convert": convert, "small": small, "throughput": throughput}[sys.argv[1]](*sys.argv[2:])
+    {"prepare": prepare, "unfolded": unfolded, "convert": convert, "small": small, "throughput": throughput}[
+        sys.argv[1]
+    ](*sys.argv[2:])

@@ -18,7 +18,7 @@ import numpy as np
 from bench import BARE, EDGESHIP, ROOT, timed
 from browser_page import RENDERED, markdown
 
-from edgeship.benchmarks import engines
+from edgeship.benchmarks import engines, latency
 from edgeship.config import FOR_LITERT_JS
 from edgeship.data import RepresentativeDataset
 from edgeship.runtimes.session import open_session
@@ -40,6 +40,7 @@ PARITY = ("litert", "onnxruntime", "tfjs-web", "tfjs-webgl", "tfjs-cpu", "litert
 SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onnx")}
 RATES = (1, 4, 6)
 ROUNDS = 5
+BLOCK, BLOCKS = 0.5, 24
 BATCH = 256
 
 
@@ -165,10 +166,24 @@ def speed(rate: int) -> Callable[[Work], Any]:
     return part
 
 
+def folding(work: Work) -> Any:
+    """TF.js on one thread with batch normalization folded into depthwise convolutions and not, in turn."""
+    folded, unfolded = work.mobilenet() / "tfjs" / "float32", work.folder / "unfolded"
+    if not unfolded.exists():
+        timed([sys.executable, str(BARE), "unfolded", str(work.folder / "mobilenetv2.keras"), str(unfolded)])
+    with open_session("tfjs-web", folded) as ours, open_session("tfjs-web", unfolded) as theirs:
+        image = {ours.inputs[0].name: np.random.default_rng(0).random((4, 224, 224, 3), np.float32)}
+        found = [next(iter(session.run(image).values())) for session in (ours, theirs)]
+        blocks = [(ours.block(BLOCK), theirs.block(BLOCK)) for _ in range(BLOCKS)]
+    ratio = latency.ratio([a for a, _ in blocks], [b for _, b in blocks])
+    return {**ratio, "most": float(np.abs(found[0] - found[1]).max()), "largest": float(np.abs(found[1]).max())}
+
+
 PARTS: dict[str, Callable[[Work], Any]] = {
     "parity": parity,
     "same_file": same_file,
     "evaluations": evaluations,
+    "folding": folding,
     **{f"speed-{rate}x": speed(rate) for rate in RATES},
 }
 

@@ -37,7 +37,7 @@ def functional(name: str) -> Any:
         x = normalized(L.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False)(image))
         x = normalized(L.DepthwiseConv2D(3, padding="same", use_bias=False)(x))
     elif name == "biased":
-        x = normalized(L.DepthwiseConv2D(3, dilation_rate=2)(image))
+        x = normalized(L.DepthwiseConv2D(3)(image))
     elif name == "uncentred":
         x = normalized(L.DepthwiseConv2D(3, strides=2, use_bias=False)(image), center=False)
     elif name == "read_twice":

@@ -18,6 +18,13 @@ export class Engine {
     this.#worker.onerror = (event) => this.#fail(new Error(`The worker failed: ${event.message || 'it could not be loaded'}.`));
   }
 
+  /** An engine that downloads and starts a backend while the page reads the bundle; where it cannot, `open` says so. */
+  static prepared(backend: Backend): Engine {
+    const engine = new Engine();
+    engine.#ask('prepare', {backend}).catch(() => undefined);
+    return engine;
+  }
+
   /** Start the backend and bring the model to it. The weights move to the worker. */
   open(backend: Backend, model: string, weights: ArrayBuffer): Promise<Opened> {
     return this.#ask('open', {backend, model, weights}, [weights]);

@@ -1,6 +1,6 @@
 /** The page: brings the bundle, the inputs and the results together. */
 import {Bundle} from './bundle';
-import {Closed} from './engine';
+import {Closed, Engine} from './engine';
 import {type Artifact, browserArtifacts, figure} from './manifest';
 import type {NumpyArray} from './npz';
 import {keepOffline} from './offline';
@@ -50,13 +50,13 @@ function badge(state: 'busy' | 'pass' | 'fail', text: string): void {
 }
 
 /** Bring a variant to a backend, test it, and answer the chosen input again. Where it fails, what ran before stays. */
-async function use(artifact: Artifact, wanted: readonly Backend[]): Promise<void> {
+async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Engine): Promise<void> {
   const before = session;
   busy(true);
   say(`Loading ${artifact.variant} …`);
   try {
     const refused: string[] = [];
-    const next = await Session.start(bundle, artifact, goldens, wanted, (backend, reason) => refused.push(`${backend}: ${reason}`));
+    const next = await Session.start(bundle, artifact, goldens, wanted, (backend, reason) => refused.push(`${backend}: ${reason}`), prepared);
     session = next;
     before?.close();
     alarm(refused.length ? `${refused.join(' ')} The model runs on ${next.opened.backend} instead.` : null);
@@ -203,6 +203,8 @@ async function readGoldens(): Promise<Goldens> {
 }
 
 async function start(): Promise<void> {
+  const wanted = order('wasm');
+  const prepared = Engine.prepared(wanted[0]!);
   bundle = await Bundle.open('bundle/');
   artifacts = browserArtifacts(bundle.manifest);
   const {labels, server_model: server} = bundle.manifest;
@@ -213,7 +215,7 @@ async function start(): Promise<void> {
   const groups = await readSamples(bundle, goldens);
   showInputs(groups);
   shown = groups[0]?.samples[0];
-  await use(artifacts[0]!, order('wasm'));
+  await use(artifacts[0]!, wanted, prepared);
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});

@@ -20,6 +20,8 @@ export interface Opened {
 }
 
 export interface Requests {
+  /** Download and start a backend before there is a model for it. */
+  prepare: {ask: {backend: Backend}; answer: null};
   open: {ask: {backend: Backend; model: string; weights: ArrayBuffer}; answer: Opened};
   run: {ask: {feeds: Tensors}; answer: {outputs: Tensors; ms: number}};
   time: {ask: {feeds: Tensors; seconds: number; least: number}; answer: {ms: number[]}};

@@ -20,15 +20,20 @@ export class Session {
 
   /**
    * Bring an artifact to the first backend of the list that this browser offers; `refused` is told of the others.
+   * `prepared` is an engine on which the first of them is being started already.
    * Throws where a file is not what the manifest promises, or where no backend is left.
    */
   static async start(
     bundle: Bundle, artifact: Artifact, goldens: Goldens, backends: readonly Backend[], refused: (backend: Backend, reason: string) => void,
+    prepared?: Engine,
   ): Promise<Session> {
-    const {model, weights, bytes} = await bundle.model(artifact);
+    const {model, weights, bytes} = await bundle.model(artifact).catch((error: unknown) => {
+      prepared?.close();
+      throw error;
+    });
     let last: unknown;
-    for (const backend of backends) {
-      const engine = new Engine();
+    for (const [index, backend] of backends.entries()) {
+      const engine = (index === 0 && prepared) || new Engine();
       try {
         const opened = await engine.open(backend, model, weights.slice(0));
         const session = new Session(artifact, opened, bytes, bundle, engine, goldens);

@@ -108,6 +108,7 @@ async function time(feeds: Tensors, seconds: number, least: number): Promise<num
 }
 
 async function answer(ask: Ask): Promise<unknown> {
+  if (ask.operation === 'prepare') return start(ask.backend).then(() => null);
   if (ask.operation === 'open') return open(ask.backend, ask.model, ask.weights);
   if (ask.operation === 'time') return {ms: await time(ask.feeds, ask.seconds, ask.least)};
   const begin = performance.now();
