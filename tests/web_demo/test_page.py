@@ -266,6 +266,18 @@ def test_without_webassembly_another_backend_takes_over_and_the_page_says_so(sit
         assert page.get_attribute("#badge", "data-state") == "pass"
 
 
+def test_without_webgl_the_page_says_so_and_goes_on(site, browser):
+    served = site("pictures")
+    with browser("--disable-gpu", "--disable-software-rasterizer", "--disable-3d-apis") as chromium:
+        page = opened(chromium.new_context(), served)
+        choose(page, "backend", "webgl")
+        assert "does not offer webgl" in page.inner_text("#alert")
+        assert "weight_only_w8 on wasm is still in use" in page.inner_text("#alert")
+        assert page.input_value("#backend") == "wasm"
+        page.get_by_role("button", name="Golden 2", exact=True).click()
+        page.wait_for_selector("text=The server model gives the same answer.")
+
+
 def test_a_model_of_numbers_has_samples_only(site, browser):
     served = site("pair")
     expected = golden(served.bundle, "tfjs-weight_only_w8")

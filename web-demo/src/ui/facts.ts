@@ -39,14 +39,18 @@ function accuracy(manifest: Manifest, artifact: Artifact): string {
 export function testFacts(test: SelfTest): Facts {
   const outputs = Object.entries(test.outputs).flatMap(([name, output]): Facts => {
     const facts: Facts = [
-      [`${name}: largest error`, `${output.maxAbsError.toExponential(1)} of ${output.tolerance.toExponential(1)} allowed`],
-      ['Off the server model by', output.maxAbsErrorServer.toExponential(1)],
+      [`${name}: largest error`, `${difference(output.maxAbsError)}, allowed ${difference(output.tolerance)}`],
+      ['Off the server model by', difference(output.maxAbsErrorServer)],
     ];
     if (output.agreement !== null) facts.push(['Same answers as the server', share(output.agreement, true)]);
     return facts;
   });
   const pictures: Facts = test.preprocessing === null ? [] : [['Preprocessing', test.preprocessing ? 'goldens come back unchanged' : 'changes the goldens']];
   return [['Goldens replayed', String(test.samples)], ...outputs, ...pictures];
+}
+
+function difference(value: number): string {
+  return value === 0 ? 'none' : Number.isFinite(value) ? String(Number(value.toPrecision(2))) : 'not comparable';
 }
 
 export function deviceFacts(test: SelfTest, size: number): Facts {
