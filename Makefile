@@ -51,7 +51,7 @@ lint: env
 	$(BIN)/lint-imports --no-logo
 
 # These download devices, need an SSH server, or take times that a busy machine spoils: `make test-more`.
-MORE := tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
+MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
 test: lint pages

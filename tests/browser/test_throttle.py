@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import cycle
-from statistics import median
 from unittest.mock import Mock
 
 import pytest
@@ -35,15 +34,22 @@ def test_one_disturbed_pair_does_not_decide():
 
 
 @pytest.mark.usefixtures("chromium")
-def test_a_throttled_page_is_measured_in_batches_and_says_how_much_slower_it_was(tiny_models):
-    phone = options.of_profile({"how": "browser", "throttle": 4, "viewport": [412, 915, 2.625]}, "here")
-    with open_session("tfjs-web", tiny_models / "cnn-tfjs", options=phone) as session:
-        assert 2.8 <= session.engine["throttle"]["loop"] <= 6.4
-        taken = session.latency(0.5, 8)
-    assert 2.8 <= taken["throttle"]["model"] <= 6.4
-    assert taken["queries_per_sample"] > 1
-    # A sample is the mean of a batch, and a throttled batch as a whole lasts 50 ms and more.
-    assert median(taken["samples_ms"]) * taken["queries_per_sample"] >= 50
+def test_the_throttle_slows_the_page_down():
+    """That it acts, on a machine as busy as may be; how exactly it does is for a quiet one (test_throttled_times.py)."""
+    from edgeship.runtimes.browser.page import Page
+    from edgeship.runtimes.browser.throttle import Throttle
+
+    page = Page((), {})
+    try:
+        throttle = Throttle(page, 8)
+
+        def spun(rate):
+            throttle.set(rate)
+            return min(page.call("spin")[0]["ms"] for _ in range(3))
+
+        assert spun(8) > 1.5 * spun(1)
+    finally:
+        page.close()
 
 
 @pytest.mark.usefixtures("chromium")
