@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks import statistics
-from edgeship.benchmarks.metrics import TaskMetric, choose, decisions, threshold_of
+from edgeship.benchmarks.metrics import EXACT, TaskMetric, choose, decisions, shares, threshold_of
 from edgeship.errors import CheckError, InputError
 
 Array = np.ndarray[Any, Any]
@@ -121,9 +121,9 @@ class _Pair:
         self.scores = (server, artifact)
         self.threshold = threshold_of(server)
         self.given = tuple(decisions(task, scores, self.threshold) for scores in self.scores)
-        binary = task.name == "binary_accuracy"
+        decided = task.name in ("binary_accuracy", EXACT)
         self.parts = tuple(
-            task.parts(truth, given if binary else scores)
+            task.parts(truth, given if decided else scores)
             for given, scores in zip(self.given, self.scores, strict=True)
         )
 
@@ -133,7 +133,7 @@ def _difference(both: _Pair) -> dict[str, Any]:
     figures = [float(task.combine(parts.sum(axis=0))) for parts in (server, artifact)]
     sign = 1.0 if task.higher_is_better else -1.0
     drop = sign * (figures[0] - figures[1])
-    plain = task.name in {"top1", "top5", "binary_accuracy"} and both.truth[0].size == 1
+    plain = task.name in {"top1", "top5", "binary_accuracy", EXACT} and both.truth[0].size == 1
     if plain:
         gained = int((artifact[:, 0] > server[:, 0]).sum())
         lost = int((artifact[:, 0] < server[:, 0]).sum())
@@ -235,9 +235,7 @@ def sure_flips(both: _Pair) -> dict[str, Any] | None:
 def probabilities(scores: Array) -> tuple[Array, bool]:
     """Class scores (n, ..., C) as probabilities, and whether softmax had to be applied because they were logits."""
     values = scores.astype(np.float64)
-    # int8 softmax outputs come in steps of 1/256, so that rows add up to 1 only roughly.
-    in_range = values.min(initial=0) >= -1e-6 and values.max(initial=0) <= 1 + 1e-6
-    if in_range and abs(values.sum(axis=-1).mean() - 1) < 0.05:
+    if shares(values):
         return values, False
     powers = np.exp(values - values.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True), True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgeship.benchmarks import twins
-from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.budget import AGREEMENT_FLOORS, Budget
 from edgeship.benchmarks.statistics import non_inferior, samples_needed
 from edgeship.recipes import VARIANTS, for_variant
 from edgeship.types import Verdict
@@ -183,7 +183,10 @@ def _named(check: str, output: str, outputs: Json) -> str:
 def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iterator[Check]:
     budget = subject.budget
     floor, because = _noise_floor(subject, name)
-    if floor is not None:
+    if floor is not None and figures.get("whole") and budget.min_sqnr_db is None:
+        recipe = recipe_of(subject.manifest, subject.artifact)
+        yield _agreement(subject, _named("parity", name, parity), figures, AGREEMENT_FLOORS[recipe or ""])
+    elif floor is not None:
         value = figures["sqnr_db"]
         verdict = Verdict.PASS if value >= floor else Verdict.FAIL
         reason = f"signal to quantization noise {value:.1f} dB, at least {floor:.3g} dB is wanted{because}"

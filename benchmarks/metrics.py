@@ -11,6 +11,8 @@ import numpy as np
 from edgeship.errors import InputError, unknown
 
 Array = np.ndarray[Any, Any]
+EXACT = "exact_match"
+IDS = ("int32", "int64", "bool")  # of whole numbers those that stand for something; bytes are rather pixels
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,21 @@ def threshold_of(outputs: Array) -> float:
     return 0.5 if not outputs.size or (outputs.min() >= 0 and outputs.max() <= 1) else 0.0
 
 
+def shares(scores: Array) -> bool:
+    """Whether class scores (n, ..., C) are probabilities of which one holds: within 0 to 1, rows adding up to 1."""
+    # int8 softmax outputs come in steps of 1/256, so that rows add up to 1 only roughly.
+    return within_0_and_1(scores) and bool(abs(scores.sum(axis=-1, dtype=np.float64).mean() - 1) < 0.05)
+
+
+def within_0_and_1(scores: Array) -> bool:
+    """Whether all values are probabilities by their range."""
+    return bool(scores.min(initial=0) >= -1e-6 and scores.max(initial=0) <= 1 + 1e-6)
+
+
 def decisions(metric: TaskMetric, outputs: Array, threshold: float = 0.5) -> Array:
-    """What the model decides for each sample: class numbers, or 0/1 for binary scores."""
+    """What the model decides for each sample: class numbers, or 0/1 for binary scores; whole numbers are decisions."""
+    if metric.name == EXACT:
+        return outputs
     return answers(outputs) if metric.classes else (outputs > threshold).astype(np.int64)
 
 
@@ -106,6 +121,7 @@ METRICS: Mapping[str, TaskMetric] = {
         TaskMetric("top5", True, True, True, _top(5), _ratio),
         TaskMetric("macro_f1", True, True, True, _f1_parts, _f1),
         TaskMetric("binary_accuracy", True, True, False, _binary, _ratio),
+        TaskMetric(EXACT, True, True, False, _binary, _ratio),
         TaskMetric("mae", False, False, False, _errors(1), _ratio),
         TaskMetric("rmse", False, False, False, _errors(2), lambda sums: np.asarray(np.sqrt(_ratio(sums)))),
     )
@@ -116,7 +132,8 @@ def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[Ta
     """The metric that fits labels and outputs (or the named one), with both in the shapes that it takes.
 
     Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy.
-    Labels of the outputs' shape otherwise: mae. Raises InputError where they do not fit each other.
+    Whole numbers where the model gives class numbers or other ids itself: exact_match. Labels of the outputs' shape
+    otherwise: mae. Raises InputError where they do not fit each other.
     """
     if metric is not None and metric not in METRICS:
         raise unknown("metric", metric, METRICS)
@@ -135,10 +152,13 @@ def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[Ta
             f"labels of shape {_shape(labels)} do not fit outputs of shape {_shape(outputs)}: give class numbers "
             f"of shape {_shape(outputs[..., 0]) if outputs.ndim > 1 else 'n'}, or values of the outputs' shape"
         )
-    return chosen, same.astype(np.int64) if chosen.name == "binary_accuracy" else same, outputs
+    return chosen, same.astype(np.int64) if chosen.name in ("binary_accuracy", EXACT) else same, outputs
 
 
 def _default(labels: Array, outputs: Array) -> str:
+    ids = outputs.dtype.name in IDS and not set(np.unique(outputs)) <= {0, 1}
+    if ids and _whole(labels) and _squeezed(labels, outputs) is not None:
+        return EXACT
     scores = outputs.ndim > 1 and outputs.shape[-1] > 1
     if scores and (_one_hot(labels, outputs) or (_whole(labels) and _without_scores(labels, outputs) is not None)):
         return "top1"

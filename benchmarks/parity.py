@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks.metrics import answers, threshold_of
+from edgeship.benchmarks.metrics import answers, shares, threshold_of, within_0_and_1
 from edgeship.benchmarks.statistics import wilson
 from edgeship.errors import CheckError
 
@@ -33,8 +33,9 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
     """The parity of one output.
 
     Returns max_abs_error and mean_abs_error (in the output's unit), cosine (of all values as one vector), sqnr_db (10 *
-    log10 of signal over error energy, limited to +-200), agreement (share of answers that are the same: argmax over the
-    last axis, threshold for single scores, equality for integers; None for a regression), agreement_n (answers
+    log10 of signal over error energy, limited to +-200), whole (the values are whole numbers: ids, where error energy says
+    nothing), agreement (share of answers that are the same: argmax over the last axis, threshold for single scores and for
+    several of which any may hold, equality for whole numbers; None for a regression), agreement_n (answers
     compared), n (samples), bad (values that are NaN or infinite in the artifact only or in both). With any bad value
     all figures are None. Raises CheckError on different shapes.
     """
@@ -43,6 +44,7 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
     bad = int((~np.isfinite(artifact)).sum()) if artifact.dtype.kind == "f" else 0
     bad_server = int((~np.isfinite(server)).sum()) if server.dtype.kind == "f" else 0
     result: dict[str, Any] = {"n": len(server), "bad": bad, "bad_server": bad_server, "reason": ""}
+    result["whole"] = server.dtype.kind in "biu"
     figures = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement", "agreement_low", "agreement_high")
     result.update(dict.fromkeys(figures))
     if not server.size:
@@ -79,7 +81,7 @@ def _same_answers(server: Array, artifact: Array) -> Array | None:
     """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
     if server.dtype.kind in "biu":
         return np.asarray(server == artifact)
-    if server.ndim > 1 and server.shape[-1] > 1:
+    if server.ndim > 1 and server.shape[-1] > 1 and (shares(server) or not within_0_and_1(server)):
         return np.asarray(answers(server) == answers(artifact))
     if threshold_of(server) == 0.5:
         return np.asarray((server > 0.5) == (artifact > 0.5))

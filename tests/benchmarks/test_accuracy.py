@@ -118,6 +118,18 @@ def test_no_disagreement_keeps_a_width_for_every_share():
     assert found["low"] < 0 < found["high"]
 
 
+def test_class_numbers_that_the_model_gives_itself_are_matched():
+    server = TRUTH.copy()
+    server[:10] = 8
+    artifact = server.copy()
+    artifact[10:15] = 9
+    found = accuracy.compare(TRUTH, server, artifact)
+    assert (found["metric"], found["share"], found["method"]) == ("exact_match", True, "Tango 1998 score interval")
+    assert found["drop"] == pytest.approx(5 / len(TRUTH))
+    assert found["low"] < found["drop"] < found["high"]
+    json.dumps(found, allow_nan=False)
+
+
 def test_one_sample_of_a_regression_has_no_interval():
     found = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
     assert (found["low"], found["reason"]) == (None, "1 samples give no interval")

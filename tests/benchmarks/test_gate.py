@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from edgeship.benchmarks import parity
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.types import Verdict
@@ -388,6 +389,28 @@ def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs
     assert (INT8, "parity") not in failures(good)[1]
     good["config"]["variants"] = [{"name": "mine", "quantize": "static_w8a8"}]
     assert (INT8, "parity") in failures(good)[1]
+
+
+def classes(manifest, artifact, changed):
+    """An output that is class numbers, of which some are others in the artifact."""
+    server = np.arange(2000) % 10
+    found = server.copy()
+    found[:changed] = 9 - found[:changed]
+    measured(manifest, artifact)["details"]["parity"]["classes"] = parity.compare_output("classes", server, found)
+
+
+def test_class_numbers_are_judged_by_how_many_stay_the_same(good):
+    """There is no noise in ids: one near tie that turns from 0 to 9 is no other model, and many are."""
+    classes(good, INT8, 40)
+    classes(good, "tflite/float32", 0)
+    assert failures(good)[0] is Verdict.PASS
+    classes(good, INT8, 300)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [(INT8, "parity:classes")]
+    assert "85.00% same answers" in found[INT8, "parity:classes"].reason
+    classes(good, INT8, 0)
+    assert list(failures(good, min_sqnr_db=199)[1])
 
 
 def test_a_lower_is_better_server_figure_has_a_ceiling(good):

@@ -54,6 +54,13 @@ def test_sequences_and_integers_and_probabilities_agree_too():
     assert shares["agreement"] == 0.5
 
 
+def test_tags_of_which_several_may_hold_are_answers_each():
+    """The largest of them staying the same says nothing about the others."""
+    tags = np.array([[0.9, 0.8, 0.7], [0.9, 0.1, 0.2]])
+    found = parity.compare_output("y", tags, tags * [1, 0.5, 0.5])
+    assert (found["agreement"], found["agreement_n"]) == (pytest.approx(4 / 6), 6)
+
+
 def test_a_regression_has_no_agreement():
     found = parity.compare_output("y", np.array([[10.0], [-3.0]]), np.array([[10.1], [-3.0]]))
     assert found["agreement"] is None
