@@ -18,7 +18,7 @@ import numpy as np
 from edgeship import machine
 from edgeship.benchmarks import accuracy, host, latency, parity, size
 from edgeship.cache import Cache
-from edgeship.data import Array, Batch, RepresentativeDataset, load, save
+from edgeship.data import Array, Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.devices import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
@@ -115,6 +115,9 @@ class Bench:
         self._sizes: dict[str, dict[str, int]] = {}
         self._weighing = threading.Lock()
         self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
+        self.sample: Batch | None = (
+            None  # what times are taken on: an axis without a fixed size has that of real inputs
+        )
         self._outputs: dict[str, Path] = {}  # what artifacts answered on this machine, by their id
 
     def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
@@ -225,10 +228,13 @@ class Bench:
             "profile": self.settings.profile,
             "device": device,
             "machine": machine.describe(),
+            "sample": arrays_digest(self.sample or {}),
         }
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
         try:
-            found = self.cached(what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile))
+            found = self.cached(
+                what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile, self.sample)
+            )
         except EdgeshipError as error:
             found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
         reason = found["busy"] or "too few queries for an estimate"
@@ -248,11 +254,12 @@ class Bench:
             "profile": self.settings.profile,
             "device": device,
             "machine": machine.describe(),
+            "sample": arrays_digest(self.sample or {}),
         }
         what = f"{subject.artifact.id} on {runtime.name}: against {base.artifact.id}, in turn"
         try:
             found = self.cached(
-                what, "ratio", key, lambda: _compare(subject, base, runtime, device, self.settings.profile)
+                what, "ratio", key, lambda: _compare(subject, base, runtime, device, self.settings.profile, self.sample)
             )
         except EdgeshipError as error:
             return Metric("latency_ratio", None, "x", reason=str(error)), {}
@@ -272,13 +279,23 @@ def _misplaced(subject: Subject, runtime: Runtime, device: Device) -> str:
     return runtime.refuses(subject.artifact)
 
 
-def _open(subject: Subject, runtime: Runtime, device: Device, threads: int | None, *, timed: bool = True) -> Session:
+def _open(
+    subject: Subject,
+    runtime: Runtime,
+    device: Device,
+    threads: int | None,
+    *,
+    timed: bool = True,
+    sample: Batch | None = None,
+) -> Session:
     """An artifact in a fresh process, as the device has it; where nothing is timed a browser need not be slowed down."""
     wanted = options.of_profile(device.launch, f"device {device.name}, [launch]") if device.how == "browser" else {}
     kept = {key: value for key, value in wanted.items() if timed or key != "throttle"}
     special = device.how == "ssh" or (timed and "cores" in device.launch)
     launch = station(device).launch(runtime.name) if special else None
-    return open_session(runtime.name, subject.artifact.path, threads=threads, options=kept, launch=launch)
+    return open_session(
+        runtime.name, subject.artifact.path, threads=threads, sample=sample, options=kept, launch=launch
+    )
 
 
 def _evaluate(
@@ -331,11 +348,11 @@ def _wait_for_quiet() -> str:
     return state.unstable_reason
 
 
-def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> dict[str, Any]:
+def _time(subject: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None) -> dict[str, Any]:
     """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process."""
     busy = _wait_for_quiet()
     wanted = latency.profile(profile)
-    with _open(subject, runtime, device, device.threads) as session:
+    with _open(subject, runtime, device, device.threads, sample=sample) as session:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
             memory = session.memory()
@@ -359,15 +376,17 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str) -> d
     return {"metrics": figures, "latency": described, "memory": memory, "busy": ""}
 
 
-def _compare(subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str) -> dict[str, Any]:
+def _compare(
+    subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None
+) -> dict[str, Any]:
     """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
     if busy := _wait_for_quiet():
         return {**latency.ratio([], []), "reason": busy, "busy": busy}
     ours: list[list[float]] = []
     theirs: list[list[float]] = []
     with (
-        _open(subject, runtime, device, device.threads) as a,
-        _open(base, runtime, device, device.threads) as b,
+        _open(subject, runtime, device, device.threads, sample=sample) as a,
+        _open(base, runtime, device, device.threads, sample=sample) as b,
     ):
         end = time.monotonic() + latency.profile(profile).seconds / 2
         while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:

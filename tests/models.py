@@ -30,7 +30,7 @@ def build(folder: str) -> None:
         _one(root / name, root / f"{name}-one.tflite")
         _onnx(model, root / f"{name}.onnx")
         _tfjs(root / name, root / f"{name}-tfjs")
-    _variants(keras.models.load_model(root / "cnn.keras"), root)
+    _variants(keras, keras.models.load_model(root / "cnn.keras"), root)
     _cnn(keras, LARGE, (8, 16)).export(root / "large", verbose=False)
     _tflite(root / "large", root / "large.tflite")
     _int8(root / "large", root / "large-int8.tflite", LARGE, "int8")
@@ -86,7 +86,7 @@ def _int8(saved_model: Path, out: Path, shape: tuple[int, ...], io: str) -> None
     out.write_bytes(converter.convert())
 
 
-def _variants(model: Any, root: Path) -> None:
+def _variants(keras: Any, model: Any, root: Path) -> None:
     """The int8, static-batch and signature-free files of the cnn."""
     import tensorflow as tf
 
@@ -101,7 +101,18 @@ def _variants(model: Any, root: Path) -> None:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([double])
     (root / "double.tflite").write_bytes(converter.convert())
     _two_signatures(root)
+    _length(keras, root)
     _power(root)
+
+
+def _length(keras: Any, root: Path) -> None:
+    """A sequence of any length, but not of length 1: the size that stands in the file for an unknown one."""
+    x = sound = keras.Input((None, 1), name="sound")
+    for _ in range(2):
+        x = keras.layers.Conv1D(4, 9, strides=2, activation="relu")(x)
+    out = keras.layers.Dense(3, name="kind")(keras.layers.GlobalAveragePooling1D()(x))
+    keras.Model({"sound": sound}, {"kind": out}).export(root / "length", verbose=False)
+    _tflite(root / "length", root / "length.tflite")
 
 
 def _power(root: Path) -> None:

@@ -41,7 +41,10 @@ class TFLiteModel:
         alone = len(interpreter.get_signature_list()) < 2
         direct = alone and main == {detail["index"]: detail["name"] for detail in inputs.values()}
         self._runner = None if direct else runner
-        if direct:
+        if direct and any(size is None for item in self.inputs for size in item["shape"][1:]):
+            # The file has 1 for a size that is not known yet, which many networks cannot shrink: the first inputs tell it.
+            self._shapes = dict.fromkeys(inputs, ())
+        elif direct:
             del runner  # the interpreter refuses to allocate while a runner refers to it
             interpreter.allocate_tensors()
 

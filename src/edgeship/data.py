@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from edgeship import digest
 from edgeship.errors import InputError
 from edgeship.server_names import brief
 from edgeship.types import TensorSpec
@@ -132,11 +133,11 @@ class RepresentativeDataset:
         self.inputs, self.shapes, self.dtypes = first.inputs, first.shapes, first.dtypes
         if len(self) == 0:
             raise InputError(f"{self.source}: empty, it holds no sample")
-        digest = hashlib.sha256()
+        content = hashlib.sha256()
         for file in files:
             with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        self.digest = digest.hexdigest()
+                content.update(hashlib.file_digest(stream, "sha256").digest())
+        self.digest = content.hexdigest()
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -241,6 +242,16 @@ def load(path: Path) -> Batch:
     """All arrays of a small `.npz`."""
     with np.load(path) as stored:
         return dict(stored)
+
+
+def arrays_digest(arrays: Mapping[str, Array]) -> str:
+    """The digest of arrays held in memory."""
+    return digest.of_json(
+        {
+            name: [array.dtype.str, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+            for name, array in arrays.items()
+        }
+    )
 
 
 def _materialize(source: str) -> Path:

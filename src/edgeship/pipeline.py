@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import draw, write_report
 from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, ServerModel, custom_digest, plan
 from edgeship.convert.probe import probes
-from edgeship.data import Array, Batch, RepresentativeDataset, load, save
+from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, InputError, MissingDependencyError, unknown
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
@@ -229,7 +228,7 @@ def _run_once(work: Work, made: Made, runtime: registry.Runtime, path: Path, inp
         with open_session(runtime.name, path) as session:
             save(folder / "outputs.npz", session.run(inputs))
 
-    key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": _arrays_digest(inputs)}
+    key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": arrays_digest(inputs)}
     return load(work.cache.get("goldens", key, make).path / "outputs.npz")
 
 
@@ -257,7 +256,7 @@ def _answers(work: Work, model: Path, settings: config.Config, inputs: Batch) ->
         save(folder / "inputs.npz", inputs)
         return _predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
 
-    key = {**_server_key(model, settings), "inputs": _arrays_digest(inputs)}
+    key = {**_server_key(model, settings), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
@@ -274,15 +273,6 @@ def _server_key(model: Path, settings: config.Config) -> dict[str, Any]:
         "custom": custom_digest(settings.model.custom_objects),
         **asdict(settings.model),
     }
-
-
-def _arrays_digest(arrays: Mapping[str, Array]) -> str:
-    return digest.of_json(
-        {
-            name: [array.dtype.str, list(array.shape), sha256(array.tobytes()).hexdigest()]
-            for name, array in arrays.items()
-        }
-    )
 
 
 def _finish(
@@ -306,6 +296,8 @@ def _finish(
     manifest["config"] = to_json(asdict(settings))
     wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
     bench = run.Bench(work.cache, work.progress, wanted, found)
+    golden = goldens.read(work.draft / "goldens", "inputs")
+    bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
     subjects = {item["id"]: measuring.subject(work.draft, item) for item in manifest["artifacts"]}
     bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
     manifest["measurements"] = to_json(measuring.measure(bench, subjects, settings))

@@ -88,6 +88,19 @@ def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monk
     assert again.measure(whole, litert, host, None).metric("load_ms").value is not None
 
 
+def test_times_are_taken_on_inputs_of_real_size(bench, tiny_models, short):
+    """Of an axis without a fixed size nothing else is known; another size is another measurement."""
+    sounds = subject(tiny_models, "length.tflite", "float32")
+    litert, host = registry.find("litert"), devices.find("host")
+    assert bench.speed(sounds, litert, host)[0][0].value is None, "length 1, which the network cannot take"
+    times = []
+    for length in (50, 200_000):
+        bench.sample = {"sound": np.zeros((1, length, 1), np.float32)}
+        metrics = {metric.name: metric.value for metric in bench.speed(sounds, litert, host)[0]}
+        times.append(metrics["latency_p50_ms"])
+    assert times[0] * 10 < times[1]
+
+
 def test_a_file_that_no_runtime_loads_is_a_reason_not_an_end(bench, tiny_models, tmp_path, short):
     (tmp_path / "bad.tflite").write_bytes((tiny_models / "cnn.tflite").read_bytes()[:900])
     found = bench.measure(

@@ -67,6 +67,15 @@ def test_control_flow_and_an_input_without_batch_axis(runtime, suffix, tiny_mode
         assert session.first_ms > 0
 
 
+def test_a_size_that_is_told_by_the_first_inputs_only(tiny_models):
+    """Allocating with the 1 that the file has in its place failed: no kernel of 9 fits into it."""
+    sound = np.sin(np.arange(200, dtype=np.float32)).reshape(2, 100, 1)
+    with open_session("litert", tiny_models / "length.tflite", sample={"sound": sound}) as session:
+        assert session.first_ms > 0
+        assert session.run({"sound": sound})["kind"].shape == (2, 3)
+        assert session.run({"sound": sound[:, :50]})["kind"].shape == (2, 3)
+
+
 def test_a_file_without_signature_goes_by_its_tensors_names(tiny_models):
     with open_session("litert", tiny_models / "double.tflite") as session:
         assert session.engine["signature"] is False
