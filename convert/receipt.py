@@ -132,6 +132,7 @@ def _check_variant(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> N
         raise CheckError(
             f"int8 was asked for, but only {receipt['int8_op_share']:.0%} of its ops run in int8"
             + (f" (float: {islands})" if islands else "")
+            + f": leave {receipt['format']} out of the variant's formats, or make dynamic_w8 or float16 of it there"
         )
     if expected.get("sparse_encoding") and not receipt["sparse_encoding"]:
         raise CheckError(
