@@ -124,6 +124,14 @@ def test_noise_that_a_twin_does_not_have_fails(manifest, replace_outputs):
     assert failures(manifest, min_sqnr_db=10)[0] is Verdict.PASS
 
 
+def test_an_output_that_a_twin_leaves_in_float_says_nothing(manifest, replace_outputs):
+    """An input that is handed through is exact in QDQ, and int8 where the edges are."""
+    replace_outputs(manifest, INT8, noisy)
+    for twin in ("onnx/int8", "tfjs/weight_only_w8"):
+        replace_outputs(manifest, twin, lambda outputs: outputs)
+    assert failures(manifest)[0] is Verdict.PASS
+
+
 def test_a_twin_that_computes_less_in_8_bits_says_nothing(manifest, replace_outputs):
     replace_outputs(manifest, INT8, noisy)
     replace_outputs(manifest, "onnx/int8", lambda outputs: outputs * 1.001)
