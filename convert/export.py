@@ -97,7 +97,10 @@ Answered = tuple[probe.Arrays, probe.Arrays, probe.Arrays]
 
 
 def _prove(answered: Answered, folder: Path) -> list[str]:
-    """Run the export on a probe that the model has answered. Returns notes; raises CheckError on a difference."""
+    """Run the export on a probe that the model has answered.
+
+    Returns notes. Raises CheckError on a difference, InputError where the model answers nothing but NaN.
+    """
     import tensorflow as tf
 
     function = loaded.load(folder).signatures[SIGNATURE]
@@ -114,7 +117,7 @@ def _prove(answered: Answered, folder: Path) -> list[str]:
     }
     probe.difference(steady, found, TOLERANCE, "the exported SavedModel")
     if broken := [name for name, value in expected.items() if np.isnan(np.asarray(value, np.float64)).all()]:
-        raise CheckError(f"the server model itself answers NaN at output '{broken[0]}': its weights are broken")
+        raise InputError(f"the server model itself answers NaN at output '{broken[0]}': its weights are broken")
     return notes
 
 

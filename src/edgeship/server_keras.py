@@ -227,9 +227,9 @@ def _make_scopes_valid(model: Any) -> None:
             layer.name = valid
     for weight in model.weights:
         variable = getattr(weight, "value", weight)
-        name = getattr(variable, "_handle_name", "")
-        if name and not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>:-]*", name):
-            variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_.\\/>:-]", "_", name)
+        name = getattr(variable, "_handle_name", "").removesuffix(":0")
+        if name and not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name):
+            variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name) + ":0"
 
 
 def _namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:

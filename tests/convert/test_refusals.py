@@ -105,7 +105,7 @@ def test_folders_of_another_kind(tensorflow, tmp_path):
 
 
 def test_a_model_whose_weights_are_nan(tensorflow, zoo, tmp_path):
-    with pytest.raises(CheckError, match="NaN"):
+    with pytest.raises(InputError, match="NaN"):
         export(tensorflow, zoo("nan"), tmp_path)
     assert not (tmp_path / "out").exists()
 

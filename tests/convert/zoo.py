@@ -30,7 +30,7 @@ def _functional(folder):
     x = keras.Input((16, 16, 3), name="image")
     y = layers.BatchNormalization()(layers.Conv2D(8, 3, name="first-conv")(layers.RandomFlip()(x)))
     y = layers.DepthwiseConv2D(3, activation="relu")(layers.Rescaling(0.5)(y))
-    y = layers.Dense(4, activation="softmax", name="class probs")(layers.GlobalAveragePooling2D()(y))
+    y = layers.Dense(4, activation="softmax", name="class: probs")(layers.GlobalAveragePooling2D()(y))
     return _saved(keras.Model(x, y), folder / "functional.keras")
 
 
