@@ -23,9 +23,18 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 # What every plain conversion keeps: an artifact below it is another model, however well it scores. Rounding Gaussian
 # weights to 8 bits over 9 deviations leaves 40 dB per layer (12 * (254 / 9)^2), and independent noise of 300 layers still
 # 15 dB; calibrated activations are clipped as well and get more room.
-SQNR_FLOORS = {"float32": 60.0, "float16": 30.0, "static_w8a8": 10.0, "dynamic_w8": 15.0, "weight_only_w8": 15.0}
+SQNR_FLOORS = {
+    "float32": 60.0, "float16": 30.0, "static_w8a8": 10.0, "auto": 10.0, "dynamic_w8": 15.0, "weight_only_w8": 15.0,
+}  # fmt: skip
 # Of ids (class numbers, say) there is no noise to measure: the share that has to stay the same. Rounding turns near ties.
-AGREEMENT_FLOORS = {"float32": 0.99, "float16": 0.98, "static_w8a8": 0.9, "dynamic_w8": 0.9, "weight_only_w8": 0.9}
+AGREEMENT_FLOORS = {
+    "float32": 0.99,
+    "float16": 0.98,
+    "static_w8a8": 0.9,
+    "auto": 0.9,
+    "dynamic_w8": 0.9,
+    "weight_only_w8": 0.9,
+}
 SURE_FLIPS = 1.0  # percent; see `accuracy.sure_flips`
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from edgeship.benchmarks import matrix_plot, rows
+from edgeship.benchmarks import layers_plot, matrix_plot, rows
 from edgeship.benchmarks.checks import class_name, metric_of
 
 Json = Mapping[str, Any]
@@ -63,6 +63,7 @@ def all_plots(manifest: Json) -> list[str]:
         _parity(own),
         _matrix(manifest),
         *(_classes(manifest, item) for item in own["measurements"]),
+        *(_layers(found) for found in (manifest.get("debug") or {}).values()),
     )
     return [plot for plot in made if plot]
 
@@ -146,6 +147,12 @@ def _matrix(manifest: Json) -> str | None:
     """The parity matrix of the devices."""
     figure = matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
     return _svg(figure, "parity of every artifact on every device") if figure else None
+
+
+def _layers(found: Json) -> str | None:
+    """What `edgeship debug` found of each layer."""
+    figure = layers_plot.draw(found, STYLE, SERIES)
+    return _svg(figure, f"signal to noise ratio of the layers of {found['artifact']}") if figure else None
 
 
 def _classes(manifest: Json, item: Json) -> str | None:

@@ -47,6 +47,7 @@ def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> st
         engine_columns=engines.COLUMNS,
         engine_note=engines.NOTE,
         parity=_parity(manifest),
+        precision=_precision(manifest),
         provenance=_provenance(manifest),
         artifacts=_artifacts(manifest),
         skipped=manifest.get("skipped", []),
@@ -158,6 +159,38 @@ def _artifacts(manifest: Json) -> list[dict[str, str]]:
             holds.append(f"{receipt['weights']['sparsity']:.0%} of the weights are zero")
         if sparse := receipt.get("sparse_encoding"):
             holds.append(f"kernels stored without their zeros: {len(sparse)}")
+        holds += [_temperature(output, figures) for output, figures in (item.get("temperature") or {}).items()]
         steps = " → ".join(step["name"] for step in item["steps"])
         told.append({"id": item["id"], "path": item["path"], "steps": steps, "holds": "; ".join(holds)})
     return told
+
+
+def _precision(manifest: Json) -> list[dict[str, Any]]:
+    """Per artifact of `quantize = "auto"` the layers in higher precision, and the price of each step to them."""
+    told = []
+    for item in manifest["artifacts"]:
+        recipe = item["steps"][-1]["recipe"] if item["steps"] else {}
+        if recipe.get("recipe") != "auto":
+            continue
+        steps = [
+            {
+                **step,
+                "done": f"{step['done']} {step['layer'] or ''}".strip(),
+                "size": "-" if step["bytes"] is None else rows.size(step["bytes"]),
+                "latency": step["latency_reason"] or "-"
+                if step["latency_ratio"] is None
+                else f"{step['latency_ratio']:.2f}",
+            }
+            for step in recipe["steps"]
+        ]
+        told.append({"id": item["id"], **recipe, "steps": steps})
+    return told
+
+
+def _temperature(output: str, figures: Json) -> str:
+    if figures["value"] is None:
+        return f"confidence of '{output}' is shifted, no temperature: {figures['reason']}"
+    return (
+        f"confidence of '{output}' is repaired by softmax(z / T), T = {figures['value']:.3g}: calibration error "
+        f"{figures['ece']:.2%} becomes {figures['ece_repaired']:.2%}"
+    )

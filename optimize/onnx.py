@@ -53,12 +53,20 @@ def calibrate(
 
 
 def quantize(
-    model: str, out_file: str, recipe: str, *, statistics: str | None = None, calibration: str = recipes.MIN_MAX
+    model: str,
+    out_file: str,
+    recipe: str,
+    *,
+    statistics: str | None = None,
+    calibration: str = recipes.MIN_MAX,
+    kept: Sequence[str] = (),
+    layers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it. The file is
-    opened and run once before it is moved into place.
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it; the Keras
+    layers `kept` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
+    place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or statistics that do
@@ -72,7 +80,9 @@ def quantize(
     ranges = calibrating.ranges_of(known, calibration) if known else None
     with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
-            _static(model, Path(str(statistics)).with_suffix(".onnx"), beside, Path(folder), ranges)
+            prepared = Path(str(statistics)).with_suffix(".onnx")
+            excluded = onnx_file.nodes_of(prepared, kept, layers) if kept else []
+            _static(model, prepared, beside, Path(folder), ranges, excluded)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
         onnx_file.check_runs(beside, known["shapes"] if known else None)
@@ -87,7 +97,9 @@ def quantize(
     }
 
 
-def _static(model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]]) -> None:
+def _static(
+    model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]], excluded: list[str]
+) -> None:
     """QDQ with int8 activations per tensor and int8 weights per channel.
 
     Weights use 7 of the 8 bits (`reduce_range`): without VNNI, x86 processors add two products of 8-bit numbers in a
@@ -112,6 +124,7 @@ def _static(model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping
             weight_type=QuantType.QInt8,
             calibrate_method=onnx_watch.METHOD,
             calibration_cache_path=str(known),
+            nodes_to_exclude=excluded,
         )
     except failures as error:
         raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.errors import CheckError, InputError
+from edgeship.layer_names import LayerNames, scope
 from edgeship.optimize.calibration import TRIAL_SIZES
 from edgeship.types import TensorSpec
 
@@ -92,6 +93,19 @@ def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) ->
 def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
     guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
     return np.zeros(shape or guess, spec.dtype)
+
+
+def nodes_of(path: Path, wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """The names of the operators that belong to the `wanted` layers; `layers` are all of the Keras model's."""
+    import onnx
+
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    names = LayerNames(layers, (node.name for node in nodes))
+
+    def belongs(node: str) -> bool:
+        return bool({*names.layers_of(node)} & {*wanted}) or any(scope(node).endswith(f"/{one}") for one in wanted)
+
+    return [node.name for node in nodes if belongs(node.name)]
 
 
 def float_islands(path: Path) -> list[str]:

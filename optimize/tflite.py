@@ -17,7 +17,7 @@ from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.files import whole
 from edgeship.optimize import calibration as calibrating
-from edgeship.optimize import tflite_file, tflite_repair, tflite_store, tflite_watch
+from edgeship.optimize import tflite_file, tflite_mixed, tflite_repair, tflite_store, tflite_watch
 
 
 def tools() -> dict[str, str]:
@@ -97,28 +97,26 @@ def quantize(
     statistics: str | None = None,
     io: str = "int8",
     calibration: str = recipes.MIN_MAX,
+    mixed: tflite_mixed.Mixed | None = None,
 ) -> dict[str, Any]:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it. `io` is the
     element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
-    the ends. Integer inputs, as embedding ids, stay what they are. The file is opened and run once before it is moved into place.
+    the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
+    (see `tflite_mixed`). The file is opened and run once before it is moved into place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
     the result does not run; nothing is written then.
     """
-    how = recipes.meaning(recipe, "tflite")
-    if io not in recipes.IO_TYPES:
-        raise unknown("I/O type", io, recipes.IO_TYPES)
-    if recipe == "float32":
-        raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
+    how = _meaning(recipe, io)
     content = tflite_file.read(model)
     known = calibrating.read_statistics(statistics, model) if how.data else None
     ranges = calibrating.ranges_of(known, calibration) if known else None
     if known:
         content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
-    result = _quantized(content, model, recipe, io, ranges)
+    result = _quantized(content, model, recipe, io, ranges, mixed)
     with whole(out_file) as beside:
         beside.write_bytes(result)
         tflite_file.check_runs(beside, known["shapes"] if known else None)
@@ -131,6 +129,18 @@ def quantize(
         "float_weights": sorted(left),
         "io": io if known else "float32",
     }
+
+
+def _meaning(recipe: str, io: str) -> recipes.Meaning:
+    """What a recipe does; refuses what makes no file of its own."""
+    how = recipes.meaning(recipe, "tflite")
+    if io not in recipes.IO_TYPES:
+        raise unknown("I/O type", io, recipes.IO_TYPES)
+    if recipe == "float32":
+        raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
+    if recipe == "auto":
+        raise InputError("recipe 'auto' is a search over static_w8a8 with `mixed` precisions, not one file")
+    return how
 
 
 def _recipe(name: str, io: str) -> list[dict[str, Any]]:
@@ -153,18 +163,26 @@ def _recipe(name: str, io: str) -> list[dict[str, Any]]:
     return list(manager.get_quantization_recipe())
 
 
-def _quantized(content: bytes, model: str, recipe: str, io: str, ranges: Mapping[str, Sequence[float]] | None) -> bytes:
+def _quantized(
+    content: bytes,
+    model: str,
+    recipe: str,
+    io: str,
+    ranges: Mapping[str, Sequence[float]] | None,
+    mixed: tflite_mixed.Mixed | None,
+) -> bytes:
     from litert_quantizer import quantizer
 
     observed = None
     if ranges is not None:
         observed = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
     try:
-        worker = quantizer.Quantizer(content, _recipe(recipe, io))
+        asked = _recipe(recipe, io)
+        worker = quantizer.Quantizer(content, tflite_mixed.recipe(asked, mixed, io) if mixed else asked)
         result = worker.quantize(observed, enable_progress_bar=False, enable_progress_report=False)
     except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
     found = bytes(result.quantized_model)
     if ranges is None:
         return tflite_store.store(found, "float16" if recipe == "float16" else "int8")
-    return tflite_repair.finish(found, content, io, ranges)
+    return tflite_repair.finish(found, content, io, ranges, lambda output: tflite_mixed.is_integer(mixed, f"{output};"))

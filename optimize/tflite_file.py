@@ -119,6 +119,14 @@ def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
     return np.zeros(shape or guess, spec.dtype)
 
 
+def made(content: bytes) -> set[str]:
+    """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content)).subgraphs[0]
+    return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
+
+
 def float_islands(content: bytes) -> list[str]:
     """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
     from ai_edge_litert.tools import flatbuffer_utils

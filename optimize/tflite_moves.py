@@ -9,7 +9,7 @@ QUANTIZE goes from int8 to int8.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,26 +32,29 @@ _FUNCTIONS = ("LEAKY_RELU", "ELU", "EXP")
 # The operator version from which LiteRT's kernels take int8, where it is not the first (TFLite's op_version.cc).
 _VERSIONS = {"LEAKY_RELU": 2, "EXP": 2, "REDUCE_MAX": 2}
 
+_INT8 = 9  # TensorType.INT8 of the TFLite schema
+
 Ranges = Mapping[str, Sequence[float]]
 
 
-def fold(model: Any, ranges: Ranges) -> None:
+def fold(model: Any, ranges: Ranges, integer: Callable[[str], bool] = lambda _: True) -> None:
     """Bring those operators of a flatbuffer model (a `ModelT`) to int8, in place.
 
-    `ranges` holds the minimum and maximum that calibration saw, by tensor name.
+    `ranges` holds the minimum and maximum that calibration saw, by tensor name; `integer` says of an operator, by its
+    output's name, whether it may be brought there (others are left float on purpose).
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     for subgraph in model.subgraphs:
-        for index in _push(subgraph, names, ranges):
+        for index in _push(subgraph, names, ranges, integer):
             code = model.operatorCodes[index]
             code.version = max(code.version, _VERSIONS.get(names[index], 1))
         _cancel(subgraph, names)
         _drop_unused(subgraph, names)
 
 
-def _push(graph: Any, names: list[str], ranges: Ranges) -> set[int]:
+def _push(graph: Any, names: list[str], ranges: Ranges, integer: Callable[[str], bool]) -> set[int]:
     """DEQUANTIZE before such an operator becomes DEQUANTIZE behind it; SHAPE reads the integers themselves.
 
     Returns the operator codes that now take int8.
@@ -62,11 +65,15 @@ def _push(graph: Any, names: list[str], ranges: Ranges) -> set[int]:
     for operator in graph.operators:
         operators.append(operator)
         name = names[operator.opcodeIndex]
-        if name == "DEQUANTIZE" and len(graph.tensors[operator.inputs[0]].quantization.scale) == 1:
+        source = graph.tensors[operator.inputs[0]] if name == "DEQUANTIZE" else None
+        if source and source.type == _INT8 and len(source.quantization.scale) == 1:
             integers[operator.outputs[0]] = operator.inputs[0], operator
         elif operator.inputs and operator.inputs[0] in integers:
-            seen = ranges.get(graph.tensors[operator.outputs[0]].name.decode())
+            output = graph.tensors[operator.outputs[0]].name.decode()
+            seen = ranges.get(output)
             if name not in (*MOVES, *_PICKS, "SHAPE") and not (name in _FUNCTIONS and seen):
+                continue
+            if name != "SHAPE" and not integer(output):
                 continue
             operator.inputs[0], bridge = integers[operator.inputs[0]]
             if name != "SHAPE":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from edgeship.optimize import tflite_moves
@@ -9,13 +10,19 @@ from edgeship.optimize import tflite_moves
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
 
 
-def finish(content: bytes, before: bytes, io: str, ranges: tflite_moves.Ranges) -> bytes:
+def finish(
+    content: bytes,
+    before: bytes,
+    io: str,
+    ranges: tflite_moves.Ranges,
+    integer: Callable[[str], bool] = lambda _: True,
+) -> bytes:
     """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model, original = (flatbuffer_utils.read_model_from_bytearray(bytearray(item)) for item in (content, before))
     _outputs(model, original, io)
-    tflite_moves.fold(model, ranges)
+    tflite_moves.fold(model, ranges, integer)
     _unused(model)
     _dynamic_axes(model, original)
     _names(model, original)

@@ -95,6 +95,10 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
             f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz, or "
             "calibration in [data] (one array per model input under its name, a few hundred real samples along the first axis)"
         )
+    if config.data.evaluation is None and any(variant.quantize == "auto" for variant, _ in pairs):
+        from edgeship.auto import NO_DATA
+
+        raise InputError(NO_DATA)
     if not pairs:
         raise InputError("nothing to make: no variant asks for any of these formats")
     return pairs, skipped
@@ -115,16 +119,17 @@ class Converter:
         self.custom = custom_digest(config.model.custom_objects)
         self.data = RepresentativeDataset(config.data.calibration) if config.data.calibration else None
         self._shared: dict[str, Future[Any]] = {}
+        self._pairs: Sequence[tuple[Variant, str]] = ()
 
     def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
         """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
         self._pairs = pairs
-        self._export(static=False)
+        self.export(static=False)
         # Formats first that a quantizer waits for, so that both lanes have work.
         order = sorted(pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
         # Float artifacts are queued before anything waits for them: a lane only ever waits for an earlier job.
         for variant, name in order:
-            self._float(variant, name)
+            self.float_artifact(variant, name)
         self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
 
     def finish(self) -> Conversion:
@@ -136,11 +141,11 @@ class Converter:
         for future in done:
             future.result()
         made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
-        return Conversion(server, made, self._export(static=False).result()[0].path)
+        return Conversion(server, made, self.export(static=False).result()[0].path)
 
     def server(self) -> ServerModel:
         """The server model, when it is read and exported."""
-        return ServerModel(self.model, self.model_digest, self._export(static=False).result()[0].result)
+        return ServerModel(self.model, self.model_digest, self.export(static=False).result()[0].result)
 
     def once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
         """The future of a step that several artifacts share."""
@@ -157,7 +162,7 @@ class Converter:
                 self.progress.note(note)
         return entry
 
-    def _export(self, *, static: bool, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
+    def export(self, *, static: bool, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The SavedModel of the server model, or of what was trained further from it."""
         trained = further.queue(self, recipes) if recipes else None
         recipe = {"static_batch": 1 if static else None}
@@ -187,14 +192,14 @@ class Converter:
 
         return self.once(f"export {static} {recipes or None}", self.lanes.tensorflow, job)
 
-    def _float(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
+    def float_artifact(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
         options: dict[str, Any] = {}
         if name == "tflite":
             options = {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
         if name == "tfjs":
             options = {"weights": TFJS_WEIGHTS[variant.quantize]}
-        exported = self._export(static=variant.static_batch, recipes=variant.recipes)
+        exported = self.export(static=variant.static_batch, recipes=variant.recipes)
         tools, lane = versions(*TOOLS[name]), self._lane(name)
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
@@ -218,7 +223,7 @@ class Converter:
 
     def _lane(self, name: str) -> Lane:
         """Where a format is converted: the first one where the server model was exported, the others beside it."""
-        first = min((kind for _, kind in self._pairs), key=FORMATS.index)
+        first = min((kind for _, kind in self._pairs), key=FORMATS.index, default=name)
         return self.lanes.tensorflow if name == first else self.lanes.convert
 
     def _with_way_out(self, error: InputError, name: str) -> InputError:
@@ -228,7 +233,7 @@ class Converter:
             InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
         )
 
-    def _calibrated(self, base: Entry, name: str, *, closely: bool) -> Entry:
+    def calibrated(self, base: Entry, name: str, *, closely: bool) -> Entry:
         """The statistics of one pass over the representative dataset: every recipe of that model reads them.
 
         `closely` sees more than extremes: what every kind of calibration but min-max needs, for all of them.
@@ -257,13 +262,21 @@ class Converter:
         )
 
     def _quantized(self, variant: Variant, name: str, base: Entry) -> tuple[Entry, Step]:
-        recipe: dict[str, Any] = {"recipe": variant.quantize}
+        if variant.quantize == "auto":
+            from edgeship import auto  # it asks this module for what its trial files are made of
+
+            return auto.step(self, variant, name, base)
+        return self.quantized(variant, name, base, variant.quantize)
+
+    def quantized(self, variant: Variant, name: str, base: Entry, asked: str, **extra: Any) -> tuple[Entry, Step]:
+        """The artifact of the recipe `asked`; `extra` are further arguments of the quantizer."""
+        recipe: dict[str, Any] = {"recipe": asked}
         arguments: dict[str, Any] = {}
         source = base.digest
         if name == "tflite":
             recipe["io"] = variant.io
-        if needs_data(variant.quantize):
-            statistics = self._calibrated(base, name, closely=variant.calibration != MIN_MAX)
+        if needs_data(asked):
+            statistics = self.calibrated(base, name, closely=variant.calibration != MIN_MAX)
             arguments["statistics"] = str(statistics.path / "statistics.json")
             recipe["calibration"] = variant.calibration
             source = digest.of_json([base.digest, statistics.digest])
@@ -271,22 +284,23 @@ class Converter:
         entry = self.cached(
             f"{name}: quantize to {variant.name}",
             f"quantize-{name}",
-            {"source": source, "tools": tools, **recipe},
+            {"source": source, "tools": tools, **recipe, **extra},
             lambda folder: self.lanes.quantize.call(
                 f"edgeship.optimize.{name}:quantize",
                 model=str(base.path / FILES[name]),
                 out_file=str(folder / FILES[name]),
                 **recipe,
+                **extra,
                 **arguments,
             ),
         )
         return entry, Step("quantize", source, recipe, tools)
 
     def _artifact(self, variant: Variant, name: str) -> Future[Made]:
-        converted = self._float(variant, name)
+        converted = self.float_artifact(variant, name)
 
         def job() -> Made:
-            exported = self._export(static=variant.static_batch, recipes=variant.recipes).result()[0]
+            exported = self.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
             entry, steps = converted.result()
             if name != "tfjs" and variant.quantize != "float32":
                 entry, step = self._quantized(variant, name, entry)
@@ -311,12 +325,12 @@ class Converter:
             )
 
         held: Mapping[str, Any] = self.cache.get("receipt", key, make).result
-        full_integer = variant.quantize == "static_w8a8"
+        full_integer = variant.quantize in ("static_w8a8", "auto")
         expected = {
             "inputs": exported["inputs"],
             "outputs": exported["outputs"],
             "weights": exported["weights"],
-            "variant": "int8" if full_integer else variant.quantize,
+            "variant": "int8" if variant.quantize == "static_w8a8" else variant.quantize,
             "io": variant.io if full_integer and name == "tflite" else "float32",
             "allow_flex": variant.flex,
             "static_batch": variant.static_batch,

@@ -33,7 +33,8 @@ TEMPLATE = """\
 {validation}
 {labels}
 
-# One table per variant. quantize: float32, float16, static_w8a8 (full integer), dynamic_w8, weight_only_w8.
+# One table per variant. quantize: float32, float16, static_w8a8 (full integer), dynamic_w8, weight_only_w8, or auto:
+# full integer, but for the fewest layers that the gate needs in higher precision.
 # formats: tflite, onnx, tfjs. A pair without meaning (TF.js has no int8 inference) is refused.
 [variants.float32]
 

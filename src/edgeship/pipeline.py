@@ -13,16 +13,29 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from edgeship import (
+    answers,
+    blame,
+    cache,
+    confidence,
+    config,
+    digest,
+    goldens,
+    machine,
+    measuring,
+    preprocessing,
+    server_files,
+)
 from edgeship import bundle as bundles
-from edgeship import cache, config, digest, goldens, machine, measuring, preprocessing, server_files
 from edgeship.benchmarks import cells, run, samples
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
+from edgeship.benchmarks.report import FILE as REPORT
 from edgeship.benchmarks.report import draw, write_report
-from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, ServerModel, custom_digest, plan
+from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, ServerModel, plan
 from edgeship.convert.probe import probes
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
-from edgeship.errors import EdgeshipError, InputError, MissingDependencyError, unknown
+from edgeship.errors import EdgeshipError, InputError, MissingDependencyError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
@@ -75,10 +88,28 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         manifest = dict(bundle.manifest)
         model = work.draft / manifest["server_model"]["path"]
-        reference = _reference(work, model, settings, evaluation) if evaluation else None
+        reference = answers.begin(work, model, settings, evaluation) if evaluation else None
         _finish(work, manifest, settings, budget, evaluation, reference)
         bundles.seal(work.draft, manifest)
     return manifest
+
+
+def debug(
+    bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = blame.SAMPLES
+) -> dict[str, Any]:
+    """Find which layer of an int8 `.tflite` does it (`blame.examine`); the bundle and its report keep what was found."""
+    model = bundle.root / bundle.manifest["server_model"]["path"]
+    _check_model(model)
+    with _working(bundle.root) as work:
+        found = blame.examine(bundle, work, settings, artifact, samples)
+        bundles.link_tree(bundle.root, work.draft)
+        manifest = {**bundle.manifest, "debug": {**bundle.manifest.get("debug", {}), found["artifact"]: found}}
+        report = work.draft / REPORT
+        if report.is_file():
+            report.unlink()  # it is the old bundle's too
+            write_report(work.draft, manifest)
+        bundles.seal(work.draft, manifest)
+    return found
 
 
 @contextlib.contextmanager
@@ -106,7 +137,7 @@ def _build(
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
     converter.start(pairs)
     answered = work.lanes.tensorflow.submit(lambda: _golden_answers(work, converter.server(), settings, converter.data))
-    reference = _reference(work, model, settings, evaluation) if evaluation else None
+    reference = answers.begin(work, model, settings, evaluation) if evaluation else None
     conversion = converter.finish()
     artifacts = [_placed(work.draft, made) for made in conversion.made]
     server = _server(work.draft, conversion, settings)
@@ -179,24 +210,6 @@ def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[st
     return {"source": Path(data.source).name, "digest": data.digest, "samples": len(data), "limit": limit}
 
 
-def _reference(work: Work, model: Path, settings: config.Config, data: RepresentativeDataset) -> Future[cache.Entry]:
-    """The server model's outputs on the evaluation data, in the TensorFlow lane behind what is queued there."""
-    limit = settings.data.evaluation_samples
-    key = {**_server_key(model, settings), "data": data.digest, "limit": limit}
-
-    def make(folder: Path) -> Any:
-        return _predict(work, model, settings, str(data.path), folder, limit)
-
-    def job() -> cache.Entry:
-        count = min(len(data), limit or len(data))
-        with work.progress.step(f"server model: answer {count} evaluation samples") as remarks:
-            entry = work.cache.get("reference", key, make)
-            remarks.extend(["cached"] if entry.hit else [])
-        return entry
-
-    return work.lanes.tensorflow.submit(job)
-
-
 def _goldens(work: Work, conversion: Conversion, answered: tuple[Batch, Batch], manifest: Manifest) -> dict[str, Any]:
     """Run every artifact once on a few inputs: it must load, give no NaN, and float32 must be the server model."""
     server, (inputs, expected) = conversion.server, answered
@@ -254,25 +267,10 @@ def _answers(work: Work, model: Path, settings: config.Config, inputs: Batch) ->
 
     def make(folder: Path) -> Any:
         save(folder / "inputs.npz", inputs)
-        return _predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
+        return answers.predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
 
-    key = {**_server_key(model, settings), "inputs": arrays_digest(inputs)}
+    key = {**answers.server_key(model, settings), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
-
-
-def _predict(work: Work, model: Path, settings: config.Config, data: str, folder: Path, limit: int | None) -> Any:
-    function, out, loading = "edgeship.server_model:predict_file", str(folder / "outputs.npz"), asdict(settings.model)
-    return work.lanes.tensorflow.call(function, model=str(model), data=data, out_npz=out, limit=limit, **loading)
-
-
-def _server_key(model: Path, settings: config.Config) -> dict[str, Any]:
-    """What the server model's outputs depend on, beside its inputs."""
-    return {
-        "model": digest.of_path(model),
-        "tools": cache.versions(*TENSORFLOW),
-        "custom": custom_digest(settings.model.custom_objects),
-        **asdict(settings.model),
-    }
 
 
 def _finish(
@@ -286,7 +284,8 @@ def _finish(
     """Measure, judge and report what the draft holds."""
     found = None
     if evaluation and reference:
-        found = _referenced(manifest, settings, evaluation, reference.result())
+        inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
+        found = answers.reference(inputs, settings, evaluation, reference.result())
         if not found.labels and budget.wants_accuracy:
             raise InputError(f"{evaluation.source}: no labels in it, and the budget asks for accuracy: add an array y")
     manifest["server_measurement"] = (
@@ -303,26 +302,12 @@ def _finish(
     manifest["measurements"] = to_json(measuring.measure(bench, subjects, settings))
     manifest["between_formats"] = to_json(bench.between_formats(list(subjects)))
     measuring.advise(work.progress, subjects, settings)
+    if found and found.labels:
+        confidence.repair(work, work.draft, manifest, settings, found)
     manifest["matrix"] = cells.matrix(manifest)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
         samples.write(work.draft, manifest, found.batches())
-    plotted = {name: manifest[name] for name in ("measurements", "labels")}
+    plotted = {name: manifest.get(name) for name in ("measurements", "labels", "debug")}
     drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
     write_report(work.draft, manifest, drawn.result)
-
-
-def _referenced(
-    manifest: Manifest, settings: config.Config, evaluation: RepresentativeDataset, entry: cache.Entry
-) -> run.Reference:
-    """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
-    outputs = load(entry.path / "outputs.npz")
-    limit = settings.data.evaluation_samples
-    inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
-    labels = evaluation.labels(limit, inputs)
-    output = settings.benchmark.output
-    if output is not None:
-        if output not in outputs:
-            raise unknown("output", output, outputs, "[benchmark]")
-        labels = {f"y_{output}": labels[name] for name in (f"y_{output}", "y") if name in labels}
-    return run.Reference(evaluation, inputs, outputs, labels, limit, entry.digest)

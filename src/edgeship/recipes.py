@@ -39,6 +39,11 @@ _TABLE: dict[str, dict[str, Meaning]] = {
         "onnx": Meaning("QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True),
         "tfjs": Meaning(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
     },
+    "auto": {
+        "tflite": Meaning("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
+        "onnx": Meaning("static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True),
+        "tfjs": Meaning(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+    },
     "dynamic_w8": {
         "tflite": Meaning("int8 weights per channel, activations quantized at run time"),
         "onnx": Meaning("8-bit weights per channel, activations quantized at run time"),
@@ -58,6 +63,7 @@ _VARIANTS = {
     "float32": "float32",
     "float16": "float16",
     "int8": "static_w8a8",
+    "auto": "auto",
     "dynamic_w8": "dynamic_w8",
     "weight_only_w8": "weight_only_w8",
 }

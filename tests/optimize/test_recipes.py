@@ -6,7 +6,10 @@ from edgeship.errors import InputError
 from edgeship.recipes import IO_TYPES, RECIPES, VARIANTS, QuantizeRecipe, for_variant, meaning, needs_data
 from edgeship.types import FORMATS
 
-REFUSED = {("static_w8a8", "tfjs"), ("dynamic_w8", "tfjs"), ("weight_only_w8", "onnx")}
+REFUSED = {
+    *(("static_w8a8", "tfjs"), ("dynamic_w8", "tfjs"), ("weight_only_w8", "onnx")),
+    ("auto", "tfjs"),
+}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -26,7 +29,7 @@ def test_tfjs_has_no_int8():
 
 
 def test_only_static_quantization_needs_data():
-    assert [name for name in RECIPES if needs_data(name)] == ["static_w8a8"]
+    assert [name for name in RECIPES if needs_data(name)] == ["static_w8a8", "auto"]
 
 
 @given(st.text())
@@ -66,6 +69,7 @@ def test_variants_stand_for_recipes():
         "float32": "float32",
         "float16": "float16",
         "int8": "static_w8a8",
+        "auto": "auto",
         "dynamic_w8": "dynamic_w8",
         "weight_only_w8": "weight_only_w8",
     }

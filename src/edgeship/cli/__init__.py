@@ -20,6 +20,7 @@ COMMANDS = (
     "ship",
     "verify",
     "inspect",
+    "debug",
     "report",
     "demo",
     "runtimes",

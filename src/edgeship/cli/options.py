@@ -72,7 +72,7 @@ def conversion(command: F) -> F:
         click.option("--to", "formats", metavar="FORMATS", help="Comma-separated: tflite,onnx,tfjs (default: all)."),
         click.option(
             "--variant", "variants", metavar="NAMES",
-            help="Comma-separated: float32,float16,int8,dynamic_w8,weight_only_w8, or names from the configuration.",
+            help="Comma-separated: float32,float16,int8,auto,dynamic_w8,weight_only_w8, or names from the configuration.",
         ),
         click.option("--data", metavar="DATA", help=f"Representative data to calibrate int8 with: {SOURCES}."),
         click.option("--samples", type=click.IntRange(min=1), help="How many samples of it to calibrate with."),

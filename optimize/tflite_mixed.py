@@ -1,0 +1,47 @@
+"""Recipes that give some operators of a `.tflite` another precision than the rest, in litert-quantizer's own terms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# Precision -> operators, by the scopes that `tflite_layers` tells. "float32" and "int16" (activations; weights stay int8)
+# stand beside int8 for all others; "int8" stands alone: all others then stay float, the model's ends too.
+Mixed = Mapping[str, Sequence[str]]
+
+
+def recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dict[str, Any]]:
+    """The recipe `base` with those operators in those precisions; the model's ends keep the type `io`."""
+    from litert_quantizer import algorithm_manager, qtyping, recipe_manager
+
+    everything = qtyping.TFLOperationName.ALL_SUPPORTED
+    nothing = algorithm_manager.AlgorithmName.NO_QUANTIZE
+    manager = recipe_manager.RecipeManager()
+    if "int8" not in mixed:
+        manager.load_quantization_recipe(list(base))
+    for precision, scopes in mixed.items():
+        for pattern in _patterns(scopes):
+            if precision == "float32":
+                manager.add_quantization_config(pattern, everything, algorithm_key=nothing)
+            else:
+                manager.add_static_config(pattern, everything, {"int8": 8, "int16": 16}[precision], 8)
+            # The model's output is addressed by the name of the operator that makes it, and must not follow it.
+            if io == "float32" or precision == "int8":
+                manager.add_quantization_config(pattern, qtyping.TFLOperationName.OUTPUT, algorithm_key=nothing)
+            else:
+                manager.add_static_config(pattern, qtyping.TFLOperationName.OUTPUT, 8, 8)
+    return list(manager.get_quantization_recipe())
+
+
+def _patterns(scopes: Iterable[str]) -> Iterable[str]:
+    """One regular expression for them all: the quantizer tries each expression on each operator."""
+    found = "|".join(map(re.escape, scopes))
+    return [f"^(?:{found})$"] if found else []
+
+
+def is_integer(mixed: Mixed | None, scope: str) -> bool:
+    """Whether an operator computes in integers."""
+    if mixed is None:
+        return True
+    return scope in mixed["int8"] if "int8" in mixed else scope not in mixed.get("float32", ())

@@ -1,0 +1,52 @@
+"""`edgeship debug BUNDLE`: which layer did it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeship.cli import options
+
+
+@click.command(short_help="Show which layers cost an int8 model its accuracy.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--artifact", metavar="NAME", help="Which full-integer .tflite, as tflite/int8 (default: the first).")
+@click.option(
+    "--data",
+    metavar="DATA",
+    help=f"Real data: {options.SOURCES}.  [default: the bundle's evaluation data, else calibration]",
+)
+@click.option("--samples", type=click.IntRange(min=1), help="Compare on so many of its samples.  [default: 256]")
+@options.CONFIG
+@options.JSON
+def debug(
+    bundle: Path,
+    artifact: str | None,
+    data: str | None,
+    samples: int | None,
+    config: Path | None,
+    json_file: str | None,
+) -> None:
+    """Compare an int8 .tflite of BUNDLE with float32 layer by layer, under the layers' Keras names, on real data.
+
+    For each layer: SQNR, MSE and cosine of its output; what the model loses when only this layer is quantized, and what is
+    left of the loss when only this layer stays float. The bundle's report shows it too.
+
+    \b
+    Examples:
+      edgeship debug bundle
+      edgeship debug bundle --artifact tflite/pruned-int8 --data evaluation.npz --samples 1000 --json layers.json
+    """
+    from edgeship import blame, pipeline
+    from edgeship.bundle import open_bundle
+
+    opened = open_bundle(bundle)
+    given = {"evaluation": data, "devices": None, "runtimes": None, "profile": None}
+    settings = options.benchmark_settings(opened.manifest, config, given)
+    found = pipeline.debug(opened, settings, artifact, samples or blame.SAMPLES)
+    if json_file != "-":
+        from edgeship.benchmarks.layers_table import print_layers
+
+        print_layers(found)
+    options.emit({"bundle": bundle, **found}, json_file)
