@@ -1,4 +1,6 @@
+import errno
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -45,6 +47,30 @@ def test_a_file_that_cannot_be_written_is_bad_input(bundle, tmp_path, option):
     assert isinstance(found.exception, InputError) or found.exit_code == 2, found.exception
     assert (tmp_path / "file").read_text() == "mine"
     assert run(gate, bundle, "--json", tmp_path / "new" / "gate.json").exit_code == 0
+
+
+def test_a_full_disk_leaves_the_old_file(bundle, tmp_path, monkeypatch):
+    """Half of the text is written, then no more."""
+    old = tmp_path / "report.html"
+    old.write_text("old")
+    whole = Path.write_text
+
+    def half(path, text):
+        whole(path, text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    for command, option in ((report, "--out"), (gate, "--junit"), (gate, "--json")):
+        error = run(command, bundle, option, old).exception
+        assert isinstance(error, InputError)
+        assert "No space left" in str(error)
+        assert old.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "report.html"]
+
+
+def test_a_result_can_go_to_a_device(bundle):
+    assert run(gate, bundle, "--json", "/dev/null").exit_code == 0
+    assert not Path("/dev/null").is_file()
 
 
 def test_sizes_over_budget_are_told_to_the_byte(bundle, tmp_path):

@@ -162,13 +162,20 @@ def emit(data: Any, json_file: str | None) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a result's file, in a folder that is made if need be. Raises InputError where it cannot be written."""
+    """Write a result's file, whole or not at all, in a folder that is made if need be.
+
+    Raises InputError where it cannot be written.
+    """
+    from edgeship import files
     from edgeship.errors import InputError
 
     _outside_of_bundles(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to move into its place
+            path.write_text(text)
+            return
+        with files.whole(path) as draft:
+            draft.write_text(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
