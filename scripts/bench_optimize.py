@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 Json = dict[str, Any]
 SEED = 0
+TRIES = 4  # to take times on a busy machine
 
 
 def edgeship(*arguments: object, codes: Sequence[int] = (0,)) -> None:
@@ -69,9 +70,18 @@ def shipped(home: Path, split: str, wanted: set[str] | None) -> dict[str, Json]:
         given = {"--config": home / file, "--out": out, "--variant": ",".join(names), "--to": "tflite"}
         options = [item for pair in given.items() for item in pair]
         edgeship("ship", home / "server.keras", *options, "--evaluation", home / f"{split}.npz", codes=(0, 1))
-        manifest = json.loads((out / "manifest.json").read_text())
-        found |= {item["artifact"].partition("/")[2]: figures(item) for item in manifest["measurements"]}
+        found |= _read(out)
+        for _ in range(TRIES):
+            if all(item["latency_ratio"] is not None for name, item in found.items() if name != tasks.FLOAT):
+                break
+            edgeship("benchmark", out, codes=(0, 1))  # takes the times again that the machine was too busy for
+            found |= _read(out)
     return found
+
+
+def _read(bundle: Path) -> dict[str, Json]:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    return {item["artifact"].partition("/")[2]: figures(item) for item in manifest["measurements"]}
 
 
 def figures(measurement: Mapping[str, Any]) -> Json:

@@ -36,7 +36,7 @@ qat = true
 """
 SPARSITIES = {
     "fashion-mnist": {"p70-c16-qat-int8": 0.7},
-    "motion": {"p60-c16-qat-int8": 0.6, "p70-c16-qat-int8": 0.7},
+    "motion": {"p70-c16-qat-int8": 0.7, "p80-c16-qat-int8": 0.8},
 }
 CLIENT = """epochs = {epochs}
 patience = {epochs}
@@ -50,9 +50,9 @@ distill = {{ student = "{name}.keras" }}
 # Strided convolutions from the first layer on: width of each.
 CLIENTS = {
     "fashion-mnist": {"client-8-24-48": (8, 24, 48)},
-    "motion": {"client-16-24-32": (16, 24, 32), "client-16-32": (16, 32)},
+    "motion": {"client-16-24-32": (16, 24, 32), "client-16-32-48": (16, 32, 48)},
 }
-EPOCHS = {"fashion-mnist": (4, 16), "motion": (6, 24)}  # of further training per step, and of a client model
+EPOCHS = {"fashion-mnist": (3, 10), "motion": (6, 24)}  # of further training per step, and of a client model
 FLOAT, INT8 = "float32", "int8"
 
 

@@ -11,6 +11,7 @@ from edgeship import digest
 from edgeship.cache import versions
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
+from edgeship.fine_tuning import summary
 from edgeship.training_recipes import Recipes
 from edgeship.types import Artifact, Step, to_json
 
@@ -54,7 +55,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
         }
 
         def make(folder: Path) -> Any:
-            return converter.lanes.tensorflow.call(
+            result: dict[str, Any] = converter.lanes.further.call(
                 "edgeship.optimize.further:run",
                 model=str(converter.model),
                 out=str(folder / FILE),
@@ -64,6 +65,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
                 training=to_json(settings.training),
                 **loading,
             )
+            return {**result, "notes": list(summary(result))}
 
         entry = converter.cached(f"train further: {', '.join(asked)}", "optimize", to_json(key), make)
         result = entry.result
@@ -79,7 +81,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
         )
         return entry.path / FILE, entry.digest, tuple(steps)
 
-    return converter.once(f"further {asked}", converter.lanes.tensorflow, job)
+    return converter.once(f"further {asked}", converter.lanes.further, job)
 
 
 def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -> Mapping[str, Any]:

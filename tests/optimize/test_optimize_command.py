@@ -9,7 +9,7 @@ import pytest
 
 from edgeship import fine_tuning
 from edgeship.errors import InputError
-from edgeship.training_recipes import PruneRecipe, Recipes, Training
+from edgeship.training_recipes import PruneRecipe, QatRecipe, Recipes, Training
 
 PRUNE = Recipes(prune=PruneRecipe(0.5))
 
@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     ("model", "out", "data", "recipes", "message"),
     [
         ("model.keras", "out.keras", None, PRUNE, "needs training data with labels: give --data"),
+        ("model.keras", "out.keras", None, Recipes(qat=QatRecipe()), "needs training data with labels"),
         ("model.keras", "out.keras", "none.npz", PRUNE, "none.npz: no such file"),
         ("model.keras", "out.h5", "data.npz", PRUNE, r"out.h5: the model is written as .keras"),
         ("model.keras", "model.keras", "data.npz", PRUNE, "is the model itself"),
