@@ -48,8 +48,10 @@ def task(name: str, work: Path) -> Json:
         )
     for file, text in tasks.configurations(name).items():
         (home / file).write_text(text)
-    tried = shipped(home, "validation", None)
-    chosen = {row.what: _best(row, tried) for row in tasks.rows(name)}
+    # Where there is nothing to choose from, the validation split has nothing to say.
+    open_rows = [row for row in tasks.rows(name) if len(row.candidates) > 1]
+    tried = shipped(home, "validation", None) if open_rows else {}
+    chosen = {row.what: _best(row, tried) if row in open_rows else row.candidates[0] for row in tasks.rows(name)}
     test = shipped(home, "evaluation", {tasks.FLOAT, *chosen.values()})
     return {"chosen": chosen, "validation": tried, "test": test, "machine": machine.describe()}
 
@@ -111,7 +113,12 @@ def main() -> None:
     parser.add_argument("--part", choices=sorted(PARTS), action="append", help="only this part; may be repeated")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "optimize", help="folder for models and figures")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "optimize.md")
+    told = (
+        "python of an environment that has the tool, as nncf=/path/bin/python (or neural-compressor=); may be repeated"
+    )
+    parser.add_argument("--foreign", action="append", default=[], metavar="TOOL=PYTHON", help=told)
     given = parser.parse_args()
+    peers.FOREIGN.update(item.split("=", 1) for item in given.foreign)
     given.work.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("EDGESHIP_CACHE", str(given.work / "cache"))
     for name in given.part or PARTS:

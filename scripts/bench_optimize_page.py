@@ -20,9 +20,9 @@ the configurations are in `scripts/bench_optimize_tasks.py`. Seed 0 throughout; 
 TASK = """\
 ## {name}
 
-{what}: server model {server:.2%} of {n:,} test samples right. Where there are several candidates, the recipe was
-chosen on the validation split ({tried:,} samples). Accuracy is paired, sample by sample, with a 95 % interval; latency is
-that of the `.tflite` on LiteRT, one thread, run in turn with the other.
+{what}: server model {server:.2%} of {n:,} test samples right; {chosen}.
+Accuracy is paired, sample by sample, with a 95 % interval; latency is that of the `.tflite` on LiteRT, one thread, run in turn
+with the other.
 
 | what | recipe | accuracy drop | bar | the figure | is | bar | met |
 |---|---|---|---|---|---|---|---|
@@ -46,20 +46,26 @@ def write(found: Mapping[str, Any], path: Path) -> None:
     sides = {name.removeprefix("quantizers-"): part for name, part in found.items() if name.startswith("quantizers-")}
     if sides:
         text += "\n" + PEERS.format(samples=next(iter(sides.values()))["samples"])
-        text += "".join(_side_by_side(name, part) for name, part in sides.items())
+        text += "".join(_side_by_side(name, part) for name, part in sides.items()) + NOT_RUN
     path.write_text(text)
 
 
 def _task(name: str, part: Mapping[str, Any]) -> str:
     test, tried = part["test"], part["validation"]
     some = test[tasks.FLOAT]
-    text = TASK.format(name=name, what=TITLES[name], server=some["server"], n=some["n"], tried=tried[tasks.FLOAT]["n"])
+    n = tried[tasks.FLOAT]["n"] if tried else 0
+    told = (
+        f"recipes chosen on the validation split ({n:,} samples)" if tried else "one recipe a row, nothing was chosen"
+    )
+    text = TASK.format(name=name, what=TITLES[name], server=some["server"], n=some["n"], chosen=told)
     text += "".join(_row(row, part["chosen"][row.what], test) for row in tasks.rows(name))
     lines = []
     for row in (item for item in tasks.rows(name) if len(item.candidates) > 1):
         for item in row.candidates:
             mark = "chosen" if item == part["chosen"][row.what] else ""
             lines.append(f"| {item} | {_points(tried[item])} | {tasks.figure(row, item, tried):.3f} | {mark} |")
+    if not lines:
+        return text
     head = "\nCandidates on the validation split:\n\n| candidate | accuracy drop | the row's figure | |\n|---|---|---|---|\n"
     return text + head + "\n".join(lines) + "\n"
 
@@ -140,7 +146,14 @@ NAMES = {
     "litert.tflite": "LiteRT's quantizer alone",
     "edgeship.onnx": "edgeship, `.onnx`",
     "ort.onnx": "ONNX Runtime's `quantize_static`",
+    "nncf.onnx": "NNCF for ONNX",
+    "neural-compressor.onnx": "Neural Compressor for ONNX",
 }
+
+
+NOT_RUN = """
+NNCF and Neural Compressor need environments of their own: `--foreign nncf=...`; where a table lacks them they were not run.
+"""
 
 
 def _side_by_side(name: str, part: Mapping[str, Any]) -> str:

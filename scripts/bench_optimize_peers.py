@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ SCRIPTS = Path(__file__).resolve().parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 MOBILENET = "mobilenetv2"
 CONVERSIONS, RECIPES = 2, 10  # conversions that are timed, and how many they stand for
+FOREIGN: dict[str, str] = {}  # quantizers of other projects, each with the Python of an environment that has it
 STEP = re.compile(r"done (tflite|onnx): (calibrate.*|quantize to \S+) ([\d.]+) s( \(cached\))?$")
 
 
@@ -95,6 +97,7 @@ def side_by_side(name: str, work: Path) -> dict[str, Any]:
         process.call(
             "edgeship.server_model:predict_file", model=str(server), data=str(evaluation), out_npz=str(answers)
         )
+    peers |= {f"{tool}.onnx": _foreign(tool, floats["onnx"], calibration, out / f"{tool}.onnx") for tool in FOREIGN}
     made = {f"edgeship.{form}": str(bundle / form / f"int8.{form}") for form in floats}
     made |= {peer: str(out / peer) for peer, told in peers.items() if "failed" not in told}
     figures = bench_quantizers.judge(made, floats, str(server), str(evaluation), str(answers), None)
@@ -102,6 +105,16 @@ def side_by_side(name: str, work: Path) -> dict[str, Any]:
     seconds |= {peer: told["seconds"] for peer, told in peers.items() if "seconds" in told}
     failed = {peer: told["failed"] for peer, told in peers.items() if "failed" in told}
     return {"figures": figures, "seconds": seconds, "failed": failed, "samples": bench_quantizers.COUNT}
+
+
+def _foreign(tool: str, model: str, data: Path, out: Path) -> dict[str, Any]:
+    """Run another project's quantizer in its own environment."""
+    command = [FOREIGN[tool], str(SCRIPTS / "bench_foreign.py"), tool, model, str(data), str(out)]
+    done = subprocess.run([*command, str(bench_quantizers.COUNT)], capture_output=True, text=True, check=False)
+    if done.returncode or not out.is_file():
+        return {"failed": (done.stderr.strip().splitlines() or ["no file"])[-1][:200]}
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def _empty(folder: Path) -> Path:

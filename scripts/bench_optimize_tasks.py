@@ -28,6 +28,10 @@ FURTHER = """epochs = {epochs}
 quantize = "static_w8a8"
 prune = 0.7
 """
+START = """epochs = {epochs}
+
+[variants.float32]
+"""
 COMBINED = """[variants.{name}]
 quantize = "static_w8a8"
 prune = {sparsity}
@@ -52,7 +56,8 @@ CLIENTS = {
     "fashion-mnist": {"client-8-24-48": (8, 24, 48)},
     "motion": {"client-16-24-32": (16, 24, 32), "client-16-32-48": (16, 32, 48)},
 }
-EPOCHS = {"fashion-mnist": (3, 10), "motion": (6, 24)}  # of further training per step, and of a client model
+# Per step of training: pruning alone, the combination of three steps, a client model.
+EPOCHS = {"fashion-mnist": (3, 1, 10), "motion": (6, 6, 24)}
 FLOAT, INT8 = "float32", "int8"
 
 
@@ -88,9 +93,10 @@ def configurations(task: str) -> dict[str, str]:
     """The configuration files: what is trained further, and the client models, which take more epochs."""
     clients = "".join(STUDENT.format(name=name) for name in CLIENTS[task])
     combined = "".join(COMBINED.format(name=name, sparsity=share) for name, share in SPARSITIES[task].items())
-    further, client = EPOCHS[task]
+    further, steps, client = EPOCHS[task]
     return {
-        "further.toml": DATA + FURTHER.format(epochs=further) + combined,
+        "further.toml": DATA + FURTHER.format(epochs=further),
+        "combined.toml": DATA + START.format(epochs=steps) + combined,
         "client.toml": DATA + CLIENT.format(epochs=client) + clients,
     }
 

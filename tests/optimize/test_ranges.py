@@ -102,3 +102,12 @@ def test_statistics_without_that_kind_say_so(lab):
         lab.tflite("table", calibration="entropy")
     with pytest.raises(InputError, match=r"unknown calibration 'max'.*entropy"):
         lab.tflite("table", calibration="max")
+
+
+def test_a_value_that_is_frequent_by_itself_does_not_clip_the_others():
+    """As a picture's background gives one after every convolution: 70 % of all values are the same number."""
+    random = np.random.default_rng(3)
+    values = np.abs(random.standard_normal((100, 2000)))
+    values[random.random(values.shape) < 0.7] = 0.3
+    _, high = seen(values)["entropy"]
+    assert high > 2.5, "2 % of the values lie beyond"

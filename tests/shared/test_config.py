@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from edgeship.config import Config, default_variants
+from edgeship.config import Config, Variant, default_variants, unfit
 from edgeship.errors import InputError
-from edgeship.types import to_json
+from edgeship.types import FORMATS, to_json
 
 GOOD = """
 [data]
@@ -45,6 +45,17 @@ def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
     assert Config.restore(to_json(dataclasses.asdict(config))) == config
 
 
+def test_a_student_lies_beside_the_configuration(tmp_path):
+    config = read(tmp_path, "[variants.client]\ndistill = { student = 'client.keras' }")
+    assert config.variants[0].recipes.distill.student == str(tmp_path / "client.keras")
+
+
+def test_sparse_encoding_is_of_tflite_only():
+    variant = Variant("sparse", prune=0.8, sparse_encoding=True)
+    assert [name for name in FORMATS if not unfit(variant, name)] == ["tflite"]
+    assert "onnx has no such storage" in unfit(variant, "onnx")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -57,6 +68,9 @@ def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
         ("[variants.int4]\nquantize = 'w4'", "unknown quantization recipe 'w4'"),
         ("[variants.int8]\nformats = ['coreml']", "unknown format 'coreml'"),
         ("[variants.int8]\nio = 'uint8'", "known: float32, int8"),
+        ("[variants.int8]\ncalibration = 'max'", "known: entropy, min-max, moving-average, mse, percentile"),
+        ("[variants.float16]\ncalibration = 'mse'", "float16 has no ranges to calibrate"),
+        ("[variants.int8]\nsparse_encoding = true", "sparse_encoding is for float32 .tflite files"),
         ("variants = 3", r"\[variants.int8\]"),
         ("[benchmark]\nprofile = 'fast'", "known: full, normal, quick, rapid"),
         ("[benchmark]\ndevices = ['pixel']", "unknown device 'pixel'"),
