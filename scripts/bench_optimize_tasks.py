@@ -40,7 +40,7 @@ qat = true
 """
 SPARSITIES = {
     "fashion-mnist": {"p70-c16-qat-int8": 0.7},
-    "motion": {"p70-c16-qat-int8": 0.7, "p80-c16-qat-int8": 0.8},
+    "motion": {"p60-c16-qat-int8": 0.6, "p70-c16-qat-int8": 0.7},
 }
 CLIENT = """epochs = {epochs}
 patience = {epochs}
@@ -54,7 +54,7 @@ distill = {{ student = "{name}.keras" }}
 # Strided convolutions from the first layer on: width of each.
 CLIENTS = {
     "fashion-mnist": {"client-8-24-48": (8, 24, 48)},
-    "motion": {"client-16-24-32": (16, 24, 32), "client-16-32-48": (16, 32, 48)},
+    "motion": {"client-16-24-32": (16, 24, 32), "client-16-32": (16, 32)},
 }
 # Per step of training: pruning alone, the combination of three steps, a client model.
 EPOCHS = {"fashion-mnist": (3, 1, 10), "motion": (6, 6, 24)}
