@@ -125,3 +125,11 @@ def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
         count=40,
     )
     assert found[output]["sqnr_db"] > 20
+
+
+def test_layers_of_an_onnx_file_stay_float_by_the_names_of_its_nodes(lab: Any) -> None:
+    _, plain = lab.onnx("photo")
+    _, made = lab.onnx("photo", file="kept.onnx", kept=["dense"], layers=list(LAYERS["photo"]))
+    added = set(made["float_islands"]) - set(plain["float_islands"])
+    assert added
+    assert all("/dense_1/" in island for island in added), added
