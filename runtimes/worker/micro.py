@@ -21,7 +21,10 @@ schema: Any = importlib.import_module("tflite_micro.tensorflow.lite.micro.python
 
 # Arenas are tried from the smallest that a model could need, doubling; 256 MB is beyond every microcontroller.
 SMALLEST, LARGEST = 1 << 14, 1 << 28
-TOO_SMALL = re.compile(r"Failed to resize buffer|Failed to allocate|too small|missing: \d+", re.IGNORECASE)
+# The planner of a small arena has room for few tensors: that is how "too many buffers" is meant.
+TOO_SMALL = re.compile(
+    r"Failed to resize buffer|Failed to allocate|too small|missing: \d+|Too many buffers", re.IGNORECASE
+)
 ALLOCATION = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 
 

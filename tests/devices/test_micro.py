@@ -1,0 +1,72 @@
+"""The arena of tflite-micro, with an interpreter that complains as the real one does (the real one: test_installed.py)."""
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import types
+
+import pytest
+
+
+@pytest.fixture
+def micro(monkeypatch):
+    """The worker's module on a stand-in for the package, whose interpreters need `needed` bytes or say `message`."""
+    asked = []
+
+    class Interpreter:
+        needed, message = 100_000, ""
+
+        @classmethod
+        def from_bytes(cls, content, arena_size):
+            asked.append(arena_size)
+            if arena_size < cls.needed:
+                os.write(2, f"{cls.message}\n".encode())
+                raise RuntimeError("TFLM failed to allocate tensors")
+            return cls()
+
+        def print_allocations(self):
+            os.write(2, b"[RecordingMicroAllocator] Arena allocation total 90000 bytes\n")
+
+    runtime = types.ModuleType("tflite_micro.runtime")
+    runtime.Interpreter = Interpreter
+    package = types.ModuleType("tflite_micro")
+    package.runtime = runtime
+    schema = "tflite_micro.tensorflow.lite.micro.python.schema_py_generated"
+    monkeypatch.setitem(sys.modules, "tflite_micro", package)
+    monkeypatch.setitem(sys.modules, schema, types.ModuleType(schema))
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "tflite-micro" else version(name))
+    monkeypatch.delitem(sys.modules, "edgeship.runtimes.worker.micro", raising=False)
+    module = importlib.import_module("edgeship.runtimes.worker.micro")
+    monkeypatch.setattr(module, "_names", lambda _: ([], []))
+    module.fake, module.asked = Interpreter, asked
+    yield module
+    del sys.modules["edgeship.runtimes.worker.micro"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"model")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Failed to resize buffer. Requested: 12288, available 10792, missing: 1496",
+        "Too many buffers (max is 9)",  # its planner keeps its list of tensors in the arena
+    ],
+)
+def test_an_arena_that_is_too_small_is_doubled(micro, model, message):
+    micro.fake.message = message
+    assert micro.TFLiteMicroBackend().load(model, 1, {}).engine == {"threads": 1, "arena_total_bytes": 90000}
+    assert micro.asked == [16384, 32768, 65536, 131072]
+
+
+def test_what_no_arena_helps_is_told_at_once(micro, model):
+    micro.fake.message = "Hybrid models are not supported on TFLite Micro."
+    with pytest.raises(RuntimeError, match=r"Hybrid models are not supported .*TFLM failed to allocate tensors"):
+        micro.TFLiteMicroBackend().load(model, 1, {})
+    assert micro.asked == [16384]
