@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,7 +199,6 @@ def _compile(folder: Path) -> None:
     if not folder.exists() or next(folder.rglob("__pycache__"), None):
         return
     if python311() == sys.executable:
-        with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
-            compileall.compile_dir(folder, quiet=2, force=False)
+        compileall.compile_dir(folder, quiet=2)  # silent; to redirect the output would change that of other threads
     else:
         subprocess.run([python311(), "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False)

@@ -128,6 +128,22 @@ def test_a_core_tells_the_guest_what_it_is(monkeypatch):
     assert "asimddp" not in emulator.Emulator(find("cortex-a53"))._cpuinfo()
 
 
+def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
+    (tmp_path / "module.py").write_text("x = 1\n")
+    before, seen = sys.stdout, []
+    real = emulator.compileall.compile_dir
+
+    def compile_dir(*arguments, **options):
+        seen.append(sys.stdout)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(emulator.compileall, "compile_dir", compile_dir)
+    emulator._compile(tmp_path)
+    assert seen == [before]
+    assert list((tmp_path / "__pycache__").iterdir())
+    assert capfd.readouterr().out == ""
+
+
 def test_an_old_board_is_of_another_architecture():
     board = emulator.Emulator(find("armv7-a7"))
     assert board.machine.qemu == "qemu-arm"
