@@ -6,7 +6,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more lint pages web wheel mutants bench bench-optimize bench-browser bench-page lock clean
+.PHONY: help env demo test test-more lint pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench  measure edgeship itself, as ratios, and write docs/benchmarks.md"
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/optimize.md (an hour)"
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
+	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
 
 env: $(VENV)/.done $(NODE_MODULES)
@@ -88,6 +89,9 @@ wheel: env pages
 
 mutants: env
 	$(BIN)/python scripts/mutants.py
+
+bench-devices: env
+	$(BIN)/python scripts/bench_devices.py
 
 bench: env
 	$(BIN)/python scripts/bench.py
