@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from edgeship.optimize import tflite_moves
 
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
@@ -26,6 +28,9 @@ def finish(
     _unused(model)
     _dynamic_axes(model, original)
     _names(model, original)
+    for buffer in model.buffers:
+        if buffer.data is not None:  # what is no array is written byte by byte, which takes seconds
+            buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
