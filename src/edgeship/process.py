@@ -144,7 +144,11 @@ class FunctionProcess(Child):
 
 
 def claim_stdio() -> tuple[Any, Any]:
-    """The binary streams of a child; whatever else prints to standard output, natively too, goes to standard error."""
+    """The binary streams of a child; whatever else prints to standard output, natively too, goes to standard error.
+
+    Ctrl-C reaches every process of a terminal: it is the parent that acts on it and ends its children.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = os.fdopen(os.dup(0), "rb", BUFFER), os.fdopen(os.dup(1), "wb", BUFFER)
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -39,6 +40,13 @@ def test_a_hang_ends_after_its_time_limit():
             "subprocess:run", timeout=1, args=["sleep", "60"]
         )
     process.log.unlink()
+
+
+def test_ctrl_c_is_left_to_the_parent():
+    with FunctionProcess("test") as process:
+        process.call("os:getpid")
+        os.kill(process.pid, signal.SIGINT)
+        assert process.call("os:getpid") == process.pid
 
 
 def test_a_child_that_we_stop_leaves_no_log():
