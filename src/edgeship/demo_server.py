@@ -79,8 +79,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if body and not known:
-            self.wfile.write(content)
+            # Before it goes out: who has got it may ask at once.
             self.server.log.append((self.path, len(content)))  # type: ignore[attr-defined]
+            self.wfile.write(content)
 
     def _file(self) -> Path | None:
         """The file that is asked for; none outside the site, and no folder's listing."""
