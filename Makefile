@@ -51,15 +51,16 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# These download devices, need an SSH server, or take times that a busy machine spoils: `make test-more`.
+# These download devices or a second Python's packages, need an SSH server, or take times that a busy machine spoils: `make test-more`.
+PYTHON312 := tests/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment[3.12]
 MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
 test: lint pages
-	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE))
+	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE)) --deselect "$(PYTHON312)"
 
 test-more: env
-	$(BIN)/pytest $(MORE)
+	$(BIN)/pytest $(MORE) "$(PYTHON312)"
 
 # Two pages: the one in which artifacts run in a browser, and the demo. Both need Node 20.19 or later with npm to be built.
 RUNNER := runtimes/web/dist/built.json

@@ -114,7 +114,7 @@ def test_int8_without_data_says_how_to_give_some(edgeship, plain):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--variant", "int4"), "known: dynamic_w8, float16, float32, int8, weight_only_w8"),
+        (("--variant", "int4"), "known: auto, dynamic_w8, float16, float32, int8, weight_only_w8"),
         (("--to", "coreml"), "known: onnx, tfjs, tflite"),
         (("--io", "uint8"), "int8"),
         (("--config", "missing.toml"), "edgeship init"),
