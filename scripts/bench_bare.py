@@ -26,50 +26,67 @@ def prepare(model: str, data: str) -> None:
 
 def convert(model: str, data: str, out: str) -> None:
     """Each converter's own call, one after the other; prints the seconds of each."""
-    seconds: dict[str, float] = {}
-
-    def step(name: str, job: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
-        result = job()
-        seconds[name] = time.perf_counter() - start
-        return result
-
     import keras
     import numpy as np
-    import onnxruntime.quantization as ort_quantization
-    import tensorflow as tf
-    import tf2onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    import onnxruntime.quantization  # noqa: F401
+    import tensorflow  # noqa: F401
+    import tf2onnx  # noqa: F401
 
     from edgeship.convert import tensorflowjs_shim
 
     tensorflowjs_shim.ensure()
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as tfjs
 
-    seconds["imports"] = time.perf_counter() - START
+    seconds = {"imports": time.perf_counter() - START}
     folder = Path(out)
     folder.mkdir(parents=True)
-    images = np.load(data)["x"]
-    saved = str(folder / "saved_model")
-    loaded = step("load", lambda: keras.models.load_model(model))
-    step("export", lambda: loaded.export(saved, verbose=False))
+    images, saved = np.load(data)["x"], str(folder / "saved_model")
+    start = time.perf_counter()
+    loaded = keras.models.load_model(model)
+    seconds["load"] = time.perf_counter() - start
+    jobs: dict[str, Callable[[], Any]] = {
+        "export": lambda: loaded.export(saved, verbose=False),
+        "TFLite float32": lambda: _tflite(saved, folder / "float32.tflite", None),
+        "TFLite int8": lambda: _tflite(saved, folder / "int8.tflite", images),
+        "ONNX float32": lambda: _onnx(loaded, folder / "float32.onnx"),
+        "ONNX int8": lambda: _onnx_int8(folder, images),
+        "TF.js float32": lambda: tfjs.convert_tf_saved_model(saved, str(folder / "tfjs")),
+        "TF.js uint8": lambda: tfjs.convert_tf_saved_model(
+            saved, str(folder / "tfjs8"), quantization_dtype_map={"uint8": "*"}
+        ),
+    }
+    for name, job in jobs.items():
+        start = time.perf_counter()
+        job()
+        seconds[name] = time.perf_counter() - start
+    print(json.dumps(seconds))
 
-    def tflite(*, int8: bool) -> None:
-        converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-        if int8:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([image[None]] for image in images)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.int8
-        (folder / f"{int8}.tflite").write_bytes(converter.convert())
 
-    step("TFLite float32", lambda: tflite(int8=False))
-    step("TFLite int8", lambda: tflite(int8=True))
+def _tflite(saved: str, out: Path, images: Any) -> None:
+    """Full int8 with images to calibrate on, float32 without."""
+    import tensorflow as tf
 
-    def onnx() -> None:
-        signature = [tf.TensorSpec((None, 224, 224, 3), tf.float32, name="x")]
-        function = tf.function(lambda x: loaded(x, training=False))
-        tf2onnx.convert.from_function(function, signature, opset=17, output_path=str(folder / "float32.onnx"))
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+    if images is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    out.write_bytes(converter.convert())
+
+
+def _onnx(loaded: Any, out: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [tf.TensorSpec((None, 224, 224, 3), tf.float32, name="x")]
+    function = tf.function(lambda x: loaded(x, training=False))
+    tf2onnx.convert.from_function(function, signature, opset=17, output_path=str(out))
+
+
+def _onnx_int8(folder: Path, images: Any) -> None:
+    import onnxruntime.quantization as ort_quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(ort_quantization.CalibrationDataReader):
         def __init__(self) -> None:
@@ -78,24 +95,14 @@ def convert(model: str, data: str, out: str) -> None:
         def get_next(self) -> Any:
             return next(self.feeds, None)
 
-    def onnx_int8() -> None:
-        quant_pre_process(str(folder / "float32.onnx"), str(folder / "prepared.onnx"))
-        ort_quantization.quantize_static(
-            str(folder / "prepared.onnx"),
-            str(folder / "int8.onnx"),
-            Reader(),
-            per_channel=True,
-            activation_type=ort_quantization.QuantType.QInt8,
-        )
-
-    step("ONNX float32", onnx)
-    step("ONNX int8", onnx_int8)
-    step("TF.js float32", lambda: tfjs.convert_tf_saved_model(saved, str(folder / "tfjs")))
-    step(
-        "TF.js uint8",
-        lambda: tfjs.convert_tf_saved_model(saved, str(folder / "tfjs8"), quantization_dtype_map={"uint8": "*"}),
+    quant_pre_process(str(folder / "float32.onnx"), str(folder / "prepared.onnx"))
+    ort_quantization.quantize_static(
+        str(folder / "prepared.onnx"),
+        str(folder / "int8.onnx"),
+        Reader(),
+        per_channel=True,
+        activation_type=ort_quantization.QuantType.QInt8,
     )
-    print(json.dumps(seconds))
 
 
 def small(model: str, data: str) -> None:

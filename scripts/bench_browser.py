@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parts
 from bench import BARE, EDGESHIP, ROOT, timed
 from browser_page import RENDERED, markdown
 
@@ -190,18 +191,12 @@ PARTS: dict[str, Callable[[Work], Any]] = {
 
 def main() -> None:
     """Take what was asked for, and write the page of all parts that there are."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser = parts.parser(__doc__, PARTS, ROOT / "runs" / "browser", RENDERED)
     parser.add_argument("--run", type=Path, default=ROOT / "runs" / "fashion-mnist", help="what `make demo` left")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "browser")
-    parser.add_argument("--out", type=Path, default=RENDERED)
     given = parser.parse_args()
-    work = Work(given.folder.resolve(), given.run.resolve())
-    for name in given.only:
-        print(f"{name} ...", flush=True)
-        (work.folder / f"{name}.json").write_text(json.dumps(PARTS[name](work)))
-    kept = {name: path for name in PARTS if (path := work.folder / f"{name}.json").exists()}
-    given.out.write_text(markdown({name: json.loads(path.read_text()) for name, path in kept.items()}))
+    work = Work(given.work.resolve(), given.run.resolve())
+    found = parts.take({name: partial(part, work) for name, part in PARTS.items()}, given.only, work.folder)
+    given.out.write_text(markdown(found))
     print(f"wrote {given.out}")
 
 

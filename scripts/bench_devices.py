@@ -6,7 +6,6 @@ can be taken again alone (`--only`).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parts
 from bench_devices_page import write
 
 from edgeship.benchmarks import instructions
@@ -122,13 +122,13 @@ def counts(work: Path) -> Json:
                 found = item["details"]["instructions"]
                 row = rows.setdefault(f"{name} {item['artifact']} {item['device']}", {**found, "runs": []})
                 row["runs"].append(found["total"])
-        keep(work, "counts", rows)  # the runs so far
+        parts.keep(work, "counts", dated(rows))  # the runs so far
     return rows
 
 
-def keep(work: Path, name: str, rows: Json) -> None:
-    """What a part has found."""
-    (work / f"{name}.json").write_text(json.dumps({"date": date.today().isoformat(), "rows": rows}, indent=1))
+def dated(rows: Json) -> Json:
+    """What a part has found, with the day."""
+    return {"date": date.today().isoformat(), "rows": rows}
 
 
 def fresh(work: Path, run: int) -> Path:
@@ -205,23 +205,13 @@ PARTS: dict[str, Callable[[Path], Json]] = {
 
 
 def main() -> None:
-    """Take the parts asked for (all by default); write the page with all that was taken so far."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=PARTS)
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "devices")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "devices-figures.md")
-    given = parser.parse_args()
+    """Take the parts asked for; write the page with all that was taken so far."""
+    given = parts.parser(__doc__, PARTS, ROOT / "runs" / "devices", ROOT / "docs" / "devices-figures.md").parse_args()
     work = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     prepare(work)
-    for name, part in PARTS.items():
-        if given.only in (None, name):
-            print(f"{name} ...", flush=True)
-            keep(work, name, part(work))
-    found = {
-        name: json.loads((work / f"{name}.json").read_text()) for name in PARTS if (work / f"{name}.json").exists()
-    }
-    write(found, given.out)
+    taken = {name: lambda part=part: dated(part(work)) for name, part in PARTS.items()}
+    write(parts.take(taken, given.only, work), given.out)
     print(f"wrote {given.out}")
 
 

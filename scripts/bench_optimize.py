@@ -2,23 +2,24 @@
 
 Everything is made and measured by the `edgeship` command. Recipes are chosen among candidates on the validation split;
 the test split is looked at once, with those chosen. Each part leaves its figures as JSON in the working folder, so that
-one can be taken again alone (`--part`) and the page is written from what is there.
+one can be taken again alone (`--only`) and the page is written from what is there.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bench_optimize_page as page
 import bench_optimize_peers as peers
 import bench_optimize_tasks as tasks
+import parts
 
 from edgeship import machine
 from edgeship.process import FunctionProcess
@@ -108,25 +109,19 @@ PARTS: dict[str, Callable[[str, Path], Json]] = {
 
 
 def main() -> None:
-    """Run the parts asked for (all by default), then write the page from all that there is."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=sorted(PARTS), action="append", help="only this part; may be repeated")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "optimize", help="folder for models and figures")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "optimize.md")
+    """Run the parts asked for, then write the page from all that there is."""
+    parser = parts.parser(__doc__, PARTS, ROOT / "runs" / "optimize", ROOT / "docs" / "optimize.md")
     told = (
         "python of an environment that has the tool, as nncf=/path/bin/python (or neural-compressor=); may be repeated"
     )
     parser.add_argument("--foreign", action="append", default=[], metavar="TOOL=PYTHON", help=told)
     given = parser.parse_args()
     peers.FOREIGN.update(item.split("=", 1) for item in given.foreign)
-    given.work.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("EDGESHIP_CACHE", str(given.work / "cache"))
-    for name in given.part or PARTS:
-        print(f"{name} ...", flush=True)
-        result = PARTS[name](name.removeprefix("quantizers-"), given.work)
-        (given.work / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    found = {name: json.loads(path.read_text()) for name in PARTS if (path := given.work / f"{name}.json").is_file()}
-    page.write(found, given.out)
+    work = given.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("EDGESHIP_CACHE", str(work / "cache"))
+    taken = {name: partial(part, name.removeprefix("quantizers-"), work) for name, part in PARTS.items()}
+    page.write(parts.take(taken, given.only, work), given.out)
     print(f"wrote {given.out}")
 
 
