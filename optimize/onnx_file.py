@@ -96,16 +96,32 @@ def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
 
 
 def nodes_of(path: Path, wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
-    """The names of the operators that belong to the `wanted` layers; `layers` are all of the Keras model's."""
+    """The names of the operators that belong to the `wanted` layers; `layers` are all of the Keras model's.
+
+    tf2onnx gives an operator that it rewrites a name of its own (`Conv__44` for a depthwise convolution): then its result,
+    its constants or else everything that reads it tell the layer.
+    """
     import onnx
 
-    nodes = onnx.load(str(path), load_external_data=False).graph.node
-    names = LayerNames(layers, (node.name for node in nodes))
-
-    def belongs(node: str) -> bool:
-        return bool({*names.layers_of(node)} & {*wanted}) or any(scope(node).endswith(f"/{one}") for one in wanted)
-
-    return [node.name for node in nodes if belongs(node.name)]
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constants = {item.name for item in graph.initializer}
+    names = LayerNames(layers, (node.name for node in graph.node))
+    readers: dict[str, set[str]] = {}
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.name)
+        own = (node.name, *node.output, *(name for name in node.input if name in constants))
+        if name := next(filter(scope, own), ""):
+            belongs = bool({*names.layers_of(name)} & {*wanted}) or any(
+                scope(name).endswith(f"/{one}") for one in wanted
+            )
+        else:
+            read_by = set[str]().union(*(readers.get(name, ()) for name in node.output))
+            belongs = bool(read_by) and read_by <= found
+        if belongs:
+            found.add(node.name)
+    return [node.name for node in graph.node if node.name in found]
 
 
 def float_islands(path: Path) -> list[str]:

@@ -66,7 +66,7 @@ def read(source: str, specs: Sequence[TensorSpec], outputs: Sequence[str], folde
         shape = (total, *data.shapes[name])
         stores.append(np.lib.format.open_memmap(folder / f"{index}.npy", "w+", data.dtypes[name], shape))
     start = 0
-    for batch in data.batches(CHUNK, limit):
+    for batch in data.batches(CHUNK, limit, dict.fromkeys(names.values())):
         count = len(next(iter(batch.values())))
         for store, spec in zip(stores, specs, strict=True):
             part = batch[names[spec.name]]
@@ -74,12 +74,14 @@ def read(source: str, specs: Sequence[TensorSpec], outputs: Sequence[str], folde
                 raise InputError(f"{source}: array '{names[spec.name]}' holds NaN or infinity; clean the data first")
             store[start : start + count] = part
         start += count
-    labels = _labels(data, outputs, limit)
+    labels = _labels(data, specs, outputs, limit)
     return Samples(source, data.digest, tuple(specs), tuple(stores), labels, np.arange(total))
 
 
-def _labels(data: RepresentativeDataset, outputs: Sequence[str], limit: int | None) -> dict[str, Array]:
-    found = data.labels(limit)
+def _labels(
+    data: RepresentativeDataset, specs: Sequence[TensorSpec], outputs: Sequence[str], limit: int | None
+) -> dict[str, Array]:
+    found = data.labels(limit, specs)
     named = {name: found[f"y_{name}"] for name in outputs if f"y_{name}" in found}
     if "y" in found and not named:
         named = {outputs[0]: found["y"]} if len(outputs) == 1 or not found.keys() - {"y"} else {}

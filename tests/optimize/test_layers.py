@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgeship.optimize import onnx_file
+
 LAYERS = {
     "photo": (
         *("image", "conv2d", "batch_normalization", "max_pooling2d", "depthwise_conv2d", "conv2d_1"),
@@ -133,3 +135,26 @@ def test_layers_of_an_onnx_file_stay_float_by_the_names_of_its_nodes(lab: Any) -
     added = set(made["float_islands"]) - set(plain["float_islands"])
     assert added
     assert all("/dense_1/" in island for island in added), added
+
+
+def test_an_operator_that_tf2onnx_has_renamed_belongs_to_its_layer(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    node, ends = helper.make_node, [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    bias = helper.make_tensor("call/net/first_1/Squeeze:0", TensorProto.FLOAT, [1], [0.0])
+    nodes = [
+        node("Conv", ["x", "const_1", bias.name], ["a"], "Conv__1"),  # told by its bias
+        node("Relu", ["a"], ["b"], "call/net/first_1/Relu"),
+        node("Conv", ["b", "const_2"], ["c"], "Conv__2"),  # told by what reads it
+        node("Relu", ["c"], ["d"], "call/net/second_1/Relu"),
+        node("Transpose", ["d"], ["e"], "Transpose__3"),  # not all that reads it is of one layer
+        node("MatMul", ["e", "e"], ["f"], "call/net/third_1/MatMul"),
+        node("Add", ["e", "f"], ["y"], "call/net/fourth_1/add"),
+    ]
+    path = tmp_path / "net.onnx"
+    save(helper.make_model(helper.make_graph(nodes, "net", ends[:1], ends[1:], [bias])), path)
+    layers = ["first", "second", "third", "fourth"]
+    assert onnx_file.nodes_of(path, ["first"], layers) == ["Conv__1", "call/net/first_1/Relu"]
+    assert onnx_file.nodes_of(path, ["second"], layers) == ["Conv__2", "call/net/second_1/Relu"]
+    assert onnx_file.nodes_of(path, ["third"], layers) == ["call/net/third_1/MatMul"]
+    assert "Transpose__3" in onnx_file.nodes_of(path, ["third", "fourth"], layers)

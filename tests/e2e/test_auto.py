@@ -1,0 +1,98 @@
+"""A model that int8 breaks: `edgeship debug` names the layers, `quantize = "auto"` ships it with few of them in float."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgeship.process import FunctionProcess
+
+CONFIG = """
+[data]
+calibration = "calibration.npz"
+evaluation = "evaluation.npz"
+[variants.float32]
+formats = ["tflite"]
+[variants.int8]
+formats = ["tflite"]
+[variants.mended]
+quantize = "auto"
+formats = ["tflite", "onnx"]
+[budget]
+{budget}
+"""
+CULPRITS = {"depthwise1", "pointwise1"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The model and its data."""
+    folder = tmp_path_factory.mktemp("broken")
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+        process.call("broken:build", folder=str(folder))
+    return folder
+
+
+@pytest.fixture
+def broken(edgeship, built):
+    """A folder with the model, its data and a configuration."""
+    shutil.copytree(built, edgeship.folder, dirs_exist_ok=True)
+    (edgeship.folder / "edgeship.toml").write_text(CONFIG.format(budget="max_drop = 2"))
+    return edgeship.folder
+
+
+def verdicts(manifest: dict, artifact: str) -> set[str]:
+    return {check["verdict"] for check in manifest["gate"]["checks"] if check["artifact"] == artifact}
+
+
+def test_the_layers_are_found_blamed_and_kept_in_higher_precision(edgeship, broken):
+    shipped = edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite,onnx")
+    assert shipped.returncode == 1, shipped.stderr  # plain int8 is in it, too
+    manifest = json.loads((broken / "bundle/manifest.json").read_text())
+    assert "FAIL" in verdicts(manifest, "tflite/int8")
+    assert verdicts(manifest, "tflite/mended") == verdicts(manifest, "onnx/mended") == {"PASS"}
+    item = next(item for item in manifest["artifacts"] if item["id"] == "tflite/mended")
+    recipe = item["steps"][-1]["recipe"]
+    assert set(recipe["layers"]) == CULPRITS
+    assert len(recipe["layers"]) <= recipe["of"] / 3
+    assert recipe["steps"][0]["done"] == "plain"
+    assert all(step["bytes"] > 0 for step in recipe["steps"] if step["bytes"] is not None)
+    assert "Layers in higher precision: tflite/mended" in (broken / "bundle/report/index.html").read_text()
+    assert "passes" in shipped.stderr
+
+    done = edgeship("debug", "bundle", "--artifact", "tflite/int8", "--samples", "200", "--json", "found.json", check=0)
+    found = json.loads((broken / "found.json").read_text())
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert set(sorted(layers, key=lambda name: layers[name]["alone"]["sqnr_db"])[:2]) == CULPRITS
+    assert found["quantized"]["drop"] > 0.02 > found["float32"]["drop"]
+    assert all(layers[name]["sqnr_db"] is not None for name in layers)
+    assert done.stdout.splitlines()[1].split()[0] in CULPRITS
+    edgeship("verify", "bundle", check=0)
+    report = (broken / "bundle/report/index.html").read_text()
+    assert "layers of tflite/int8" in report
+    again = edgeship("debug", "bundle", "--artifact", "tflite/int8", "--samples", "200", "--json", "-", check=0)
+    assert json.loads(again.stdout)["layers"] == found["layers"]
+    assert again.stderr.count("cached") == again.stderr.count("done ")
+
+
+def test_what_cannot_be_had_is_refused(edgeship, broken):
+    text = (broken / "edgeship.toml").read_text()
+    (broken / "edgeship.toml").write_text(text.replace('evaluation = "evaluation.npz"\n', ""))
+    done = edgeship("convert", "broken.keras", "--out", "bundle", "--to", "tflite", check=2)
+    assert "needs evaluation data" in done.stderr
+    done = edgeship("convert", "broken.keras", "--out", "bundle", "--to", "tfjs", "--variant", "auto", check=2)
+    assert "recipe 'auto' is not possible for tfjs" in done.stderr
+    # The input's own int8 scale is too coarse for a budget that allows nothing: no choice of layers helps.
+    (broken / "edgeship.toml").write_text(CONFIG.format(budget="max_abs_error = 1e-6"))
+    done = edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite", check=1)
+    assert "every layer in higher precision" in done.stderr and "nothing was written" in done.stderr
+    assert not (broken / "bundle").exists()
+
+    (broken / "edgeship.toml").write_text(CONFIG.format(budget="max_drop = 2"))
+    edgeship("convert", "broken.keras", "--out", "plain", "--to", "tflite", "--variant", "float32", check=0)
+    assert "no full-integer .tflite in it" in edgeship("debug", "plain", check=2).stderr
+    assert "known: tflite/float32" in edgeship("debug", "plain", "--artifact", "tflite/int9", check=2).stderr
+    assert "not a bundle" in edgeship("debug", ".", check=2).stderr
