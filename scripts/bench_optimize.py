@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_optimize_auto as auto
 import bench_optimize_page as page
 import bench_optimize_peers as peers
 import bench_optimize_tasks as tasks
@@ -103,6 +104,7 @@ def figures(measurement: Mapping[str, Any]) -> Json:
 
 PARTS: dict[str, Callable[[str, Path], Json]] = {
     **dict.fromkeys(tasks.CLIENTS, task),
+    "auto": lambda _, work: auto.shipped(edgeship, work),
     "calibrate-once": peers.once,
     **{f"quantizers-{name}": peers.side_by_side for name in (*tasks.CLIENTS, peers.MOBILENET)},
 }
