@@ -32,6 +32,7 @@ EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 MODELS = ROOT / "scripts" / "bench_devices_models.py"
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 NPUS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
+MATRIX = ("host", *CORES, "field-litert-1.4", "field-ort-1.17", "cortex-m", NPUS[0])
 RUNS = 5
 IMAGES = 2000
 SPARSITY = "0.8"
@@ -195,12 +196,34 @@ def field(work: Path) -> Json:
     return rows
 
 
+def matrix(work: Path) -> Json:
+    """Seconds that the default task's four artifacts take on eight installed devices, without results in the cache and again."""
+    default = work / DEFAULT
+    bundle = converted(default, "matrix", "float32,int8", "tflite,onnx")
+    call([*EDGESHIP, "devices", "install", *MATRIX[1:]])
+    cache = work / "matrix-cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.mkdir()
+    (cache / "devices").symlink_to(home())
+    seconds: list[float] = []
+    cells: Json = {}
+    for _ in range(2):
+        start = time.perf_counter()
+        found = benchmark(bundle, ",".join(MATRIX), "--data", str(default / "labelled.npz"), EDGESHIP_CACHE=str(cache))
+        seconds.append(time.perf_counter() - start)
+        cells = {
+            f"{item['artifact']} {item['device']}": item["details"].get("cell", {}).get("text", "") for item in found
+        }
+    return {"seconds": seconds, "cells": cells}
+
+
 PARTS: dict[str, Callable[[Path], Json]] = {
     "parity": parity,
     "counts": counts,
     "zeros": zeros,
     "micro": micro,
     "field": field,
+    "matrix": matrix,
 }
 
 

@@ -49,7 +49,7 @@ def write(found: dict[str, Json], path: Path) -> None:
         "The MobileNets have random weights, which decide neither instructions nor arenas nor cycles.",
         "[devices.md](devices.md) says what the figures mean.",
     ]
-    if missing := [name for name in ("parity", "counts", "zeros", "micro", "field") if name not in found]:
+    if missing := [name for name in ("parity", "counts", "zeros", "micro", "field", "matrix") if name not in found]:
         parts.append(f"Not taken yet: the part {' and '.join(missing)}.")
     rows = {name: part["rows"] for name, part in found.items()}
     for name, section in (
@@ -58,6 +58,7 @@ def write(found: dict[str, Json], path: Path) -> None:
         ("zeros", _zeros),
         ("micro", _micro),
         ("field", _field),
+        ("matrix", _matrix),
     ):
         if name in rows:
             parts += section(rows[name], rows["counts"]) if section is _zeros else section(rows[name])
@@ -169,11 +170,11 @@ def _zeros(rows: Json, counts: Json) -> list[str]:
     )
     pairs = [(row, rows[key.replace(" dense ", " sparse ")]) for key, row in rows.items() if " dense " in key]
     same = sum(dense["classes"]["fused"] == sparse["classes"]["fused"] for dense, sparse in pairs)
-    told = f"\n{same} of {len(pairs)} models multiply as often with the zeros left out of the file: XNNPACK's sparse kernels did not run,"
+    told = f"{same} of {len(pairs)} models multiply as often with the zeros left out of the file: XNNPACK's sparse kernels did"
     return [
         "\n## Zeros: what pruning saves, and what it does not",
         *_table(head, body),
-        f"{told}\nand there sparse encoding buys size and no time.",
+        f"\n{told}\nnot run, and there sparse encoding buys size and no time.",
     ]
 
 
@@ -231,3 +232,17 @@ def _ours(rows: Json, model: str) -> str:
     arena, npu = rows[f"{model} cortex-m"], rows[f"{model} ethos-u55-128"]
     size = arena["arena_total_bytes"]
     return f"{npu['macs']:,} MACs; {size:,} bytes ({size / 1024:.1f} KiB) of arena; {arena['bytes']:,} bytes"
+
+
+def _matrix(rows: Json) -> list[str]:
+    cells = {tuple(key.split()): text for key, text in rows["cells"].items()}
+    artifacts, devices = (list(dict.fromkeys(key[side] for key in cells)) for side in (0, 1))
+    cold, cached = rows["seconds"]
+    body = [(artifact, *(cells.get((artifact, device), "") for device in devices)) for artifact in artifacts]
+    return [
+        "\n## One matrix",
+        f"\nThe default task's {len(artifacts)} artifacts on {len(devices)} installed devices, with accuracy on as many test",
+        "images as each device's `seconds` allow, and this machine's own latency, took",
+        f"{cold:.0f} s without any result in the cache, and {cached:.1f} s again.",
+        *_table(("artifact", *devices), body),
+    ]
