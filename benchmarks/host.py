@@ -10,6 +10,7 @@ from pathlib import Path
 
 SPREAD_LIMIT = 0.10
 ROUNDS = 15
+TRIES = 5
 WORK = 200_000
 
 
@@ -27,6 +28,30 @@ class HostState:
     def unstable_reason(self) -> str:
         """The reason in the form that metrics carry and the gate knows; empty for a quiet machine."""
         return "" if self.stable else f"unstable: {self.reason}"
+
+
+class Patience:
+    """Waits for a quiet machine: TRIES looks a second apart, half as many each time that it waited in vain, all after success.
+
+    So a burst of load is waited for, and a machine that stays busy does not cost every measurement the whole wait.
+    """
+
+    def __init__(
+        self, look: Callable[[], HostState] | None = None, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._look, self._pause, self._tries = look or check, pause, TRIES
+
+    def wait(self) -> str:
+        """Empty as soon as times can be taken; else why they cannot, in the form that metrics carry."""
+        for left in reversed(range(self._tries)):
+            state = self._look()
+            if state.stable:
+                self._tries = TRIES
+                return ""
+            if left:
+                self._pause(1)
+        self._tries = max(1, self._tries // 2)
+        return state.unstable_reason
 
 
 def check(

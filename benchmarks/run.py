@@ -34,7 +34,6 @@ BATCH_LIMIT = 256
 OUTPUTS = "outputs.npz"
 KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
 BLOCK_SECONDS = 0.05
-QUIET_TRIES = 5
 NO_DATA = "no evaluation data was given (evaluation in [data], ship --evaluation, benchmark --data)"
 NO_LABELS = "the evaluation data has no labels (an array y)"
 
@@ -114,6 +113,7 @@ class Bench:
         self.pool: Pool | None = None
         self._sizes: dict[str, dict[str, int]] = {}
         self._weighing = threading.Lock()
+        self._patience = host.Patience()
         self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
         self.sample: Batch | None = (
             None  # what times are taken on: an axis without a fixed size has that of real inputs
@@ -233,7 +233,10 @@ class Bench:
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
         try:
             found = self.cached(
-                what, "speed", key, lambda: _time(subject, runtime, device, self.settings.profile, self.sample)
+                what,
+                "speed",
+                key,
+                lambda: _time(subject, runtime, device, self.settings.profile, self.sample, self._patience.wait()),
             )
         except EdgeshipError as error:
             found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
@@ -259,7 +262,12 @@ class Bench:
         what = f"{subject.artifact.id} on {runtime.name}: against {base.artifact.id}, in turn"
         try:
             found = self.cached(
-                what, "ratio", key, lambda: _compare(subject, base, runtime, device, self.settings.profile, self.sample)
+                what,
+                "ratio",
+                key,
+                lambda: _compare(
+                    subject, base, runtime, device, self.settings.profile, self.sample, self._patience.wait()
+                ),
             )
         except EdgeshipError as error:
             return Metric("latency_ratio", None, "x", reason=str(error)), {}
@@ -338,19 +346,10 @@ def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
     ]
 
 
-def _wait_for_quiet() -> str:
-    """Why no times can be taken, after some patience; empty where they can (measuring.md 4)."""
-    for _ in range(QUIET_TRIES):
-        state = host.check()
-        if state.stable:
-            return ""
-        time.sleep(1)
-    return state.unstable_reason
-
-
-def _time(subject: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None) -> dict[str, Any]:
-    """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process."""
-    busy = _wait_for_quiet()
+def _time(
+    subject: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
+) -> dict[str, Any]:
+    """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process; no times where it is `busy`."""
     wanted = latency.profile(profile)
     with _open(subject, runtime, device, device.threads, sample=sample) as session:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
@@ -377,10 +376,10 @@ def _time(subject: Subject, runtime: Runtime, device: Device, profile: str, samp
 
 
 def _compare(
-    subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None
+    subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
 ) -> dict[str, Any]:
     """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
-    if busy := _wait_for_quiet():
+    if busy:
         return {**latency.ratio([], []), "reason": busy, "busy": busy}
     ours: list[list[float]] = []
     theirs: list[list[float]] = []

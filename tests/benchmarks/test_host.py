@@ -39,3 +39,14 @@ def test_unknown_process_count_leaves_the_loop_to_decide():
 
 def test_the_real_loop_gives_times():
     assert host.check().spread >= 0
+
+
+def test_patience_grows_short_with_a_busy_machine_and_comes_back():
+    busy, quiet = host.judge([1.0] * 15, [9] * 15, cores=2), host.judge([1.0] * 15, [0] * 15, cores=2)
+    looks, pauses = [], []
+    states = iter([busy] * 5 + [busy] * 2 + [busy] + [quiet] + [busy] * 3 + [quiet])
+    patience = host.Patience(lambda: looks.append(1) or next(states), pauses.append)
+    told = []
+    for _ in range(5):
+        told.append((bool(patience.wait()), len(looks), len(pauses)))
+    assert told == [(True, 5, 4), (True, 7, 5), (True, 8, 5), (False, 9, 5), (False, 13, 8)]

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from edgeship import data, devices, digest
 from edgeship.benchmarks import latency, run
+from edgeship.benchmarks.host import Patience
 from edgeship.cache import Cache
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
@@ -21,7 +22,7 @@ NAMES = {*run.QUALITY, *run.PARITY, *run.SPEED, "size_disk_bytes", "size_gzip_by
 @pytest.fixture
 def short(monkeypatch):
     """Latency runs of a quarter of a second on a machine that counts as quiet."""
-    monkeypatch.setattr(run, "_wait_for_quiet", lambda: "")
+    monkeypatch.setattr(Patience, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
 
 
@@ -73,14 +74,14 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
 
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
-    monkeypatch.setattr(run, "_wait_for_quiet", lambda: "unstable: for the test")
+    monkeypatch.setattr(Patience, "wait", lambda _: "unstable: for the test")
     found = bench.measure(
         subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), devices.find("host"), None
     )
     missing = {metric.name for metric in found.metrics if metric.value is None}
     assert missing == set(run.SPEED) - {"peak_memory_bytes"}
     assert {metric.reason for metric in found.metrics if metric.value is None} == {"unstable: for the test"}
-    monkeypatch.setattr(run, "_wait_for_quiet", lambda: "")
+    monkeypatch.setattr(Patience, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
     whole, litert, host = subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), devices.find("host")
     assert bench.measure(whole, litert, host, None).metric("load_ms").value is None, "a second run does nothing again"
