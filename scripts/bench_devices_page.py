@@ -243,7 +243,7 @@ def _matrix(rows: Json) -> list[str]:
         "\n## One matrix",
         f"\nThe default task's {len(artifacts)} artifacts on {len(devices)} installed devices, with accuracy on as many test",
         "images as each device's `seconds` allow, and this machine's own latency, took",
-        f"{cold:.0f} s without any result in the cache, then {' and '.join(f'{seconds:.1f} s' for seconds in again)} (a run takes",
-        "those latencies again for which the machine was too busy before).",
+        f"{cold:.0f} s without any result in the cache, then {' and '.join(f'{seconds:.1f} s' for seconds in again)}",
+        "(a run takes those latencies again for which the machine was too busy before).",
         *_table(("artifact", *devices), body),
     ]
