@@ -8,7 +8,7 @@ import {type Picture, type Preprocessing, toPicture, toTensor} from './preproces
 import {type Backend, BACKENDS} from './protocol';
 import {type Group, readSamples, type Sample} from './samples';
 import {type Goldens, withLatency} from './selftest';
-import {order, Session} from './session';
+import {order, prepare, type Prepared, Session} from './session';
 import {bytes} from './stats';
 import {camera} from './ui/camera';
 import {define, element, make} from './ui/dom';
@@ -50,7 +50,7 @@ function badge(state: 'busy' | 'pass' | 'fail', text: string): void {
 }
 
 /** Bring a variant to a backend, test it, and answer the chosen input again. Where it fails, what ran before stays. */
-async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Engine): Promise<void> {
+async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Prepared): Promise<void> {
   const before = session;
   busy(true);
   say(`Loading ${artifact.variant} …`);
@@ -204,18 +204,20 @@ async function readGoldens(): Promise<Goldens> {
 
 async function start(): Promise<void> {
   const wanted = order('wasm');
-  const prepared = Engine.prepared(wanted[0]!);
+  const engine = Engine.prepared(wanted[0]!);
   bundle = await Bundle.open('bundle/');
   artifacts = browserArtifacts(bundle.manifest);
+  const prepared = prepare(bundle, artifacts[0]!, engine, wanted[0]!);
   const {labels, server_model: server} = bundle.manifest;
   const classes = labels ? `${labels.length} classes` : server.outputs.map(({name}) => name).join(', ');
   element('subtitle', HTMLElement).textContent = `${server.path.split('/').at(-1)}: ${classes}, running in this browser.`;
   goldens = await readGoldens();
   showChoices();
   const groups = await readSamples(bundle, goldens);
-  showInputs(groups);
   shown = groups[0]?.samples[0];
-  await use(artifacts[0]!, wanted, prepared);
+  const used = use(artifacts[0]!, wanted, prepared); // the worker computes while the page draws
+  showInputs(groups);
+  await used;
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});

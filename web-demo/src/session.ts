@@ -6,6 +6,21 @@ import {type NumpyArray, rows} from './npz';
 import {type Backend, BACKENDS, type Opened, type Tensors} from './protocol';
 import {type Goldens, result, type SelfTest} from './selftest';
 
+/** An engine that is being brought an artifact already, on the first backend that will be asked for. */
+export interface Prepared {
+  engine: Engine;
+  files: ReturnType<Bundle['model']>;
+  opened: Promise<Opened>;
+}
+
+/** Download a model and open it while the page reads what else it needs; where that fails, `Session.start` says so. */
+export function prepare(bundle: Bundle, artifact: Artifact, engine: Engine, backend: Backend): Prepared {
+  const files = bundle.model(artifact);
+  const opened = files.then(({model, weights}) => engine.open(backend, model, weights.slice(0)));
+  opened.catch(() => undefined);
+  return {engine, files, opened};
+}
+
 const SECONDS = 1;
 const LEAST_RUNS = 10;
 
@@ -20,22 +35,23 @@ export class Session {
 
   /**
    * Bring an artifact to the first backend of the list that this browser offers; `refused` is told of the others.
-   * `prepared` is an engine on which the first of them is being started already.
+   * `prepared` is what `prepare` made for the first of them.
    * Throws where a file is not what the manifest promises, or where no backend is left.
    */
   static async start(
     bundle: Bundle, artifact: Artifact, goldens: Goldens, backends: readonly Backend[], refused: (backend: Backend, reason: string) => void,
-    prepared?: Engine,
+    prepared?: Prepared,
   ): Promise<Session> {
-    const {model, weights, bytes} = await bundle.model(artifact).catch((error: unknown) => {
-      prepared?.close();
+    const {model, weights, bytes} = await (prepared?.files ?? bundle.model(artifact)).catch((error: unknown) => {
+      prepared?.engine.close();
       throw error;
     });
     let last: unknown;
     for (const [index, backend] of backends.entries()) {
-      const engine = (index === 0 && prepared) || new Engine();
+      const ahead = index === 0 ? prepared : undefined;
+      const engine = ahead?.engine ?? new Engine();
       try {
-        const opened = await engine.open(backend, model, weights.slice(0));
+        const opened = await (ahead?.opened ?? engine.open(backend, model, weights.slice(0)));
         const session = new Session(artifact, opened, bytes, bundle, engine, goldens);
         session.firstMs = (await session.predict(session.one())).ms;
         return session;
