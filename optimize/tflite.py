@@ -17,7 +17,7 @@ from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.files import whole
 from edgeship.optimize import calibration as calibrating
-from edgeship.optimize import tflite_file, tflite_mixed, tflite_repair, tflite_store, tflite_watch
+from edgeship.optimize import tflite_file, tflite_mixed, tflite_repair, tflite_store, tflite_versions, tflite_watch
 
 
 def tools() -> dict[str, str]:
@@ -184,5 +184,5 @@ def _quantized(
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
     found = bytes(result.quantized_model)
     if ranges is None:
-        return tflite_store.store(found, "float16" if recipe == "float16" else "int8")
+        return tflite_versions.mark(tflite_store.store(found, "float16" if recipe == "float16" else "int8"))
     return tflite_repair.finish(found, content, io, ranges, lambda output: tflite_mixed.is_integer(mixed, f"{output};"))

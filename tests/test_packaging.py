@@ -101,7 +101,8 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     environment = tmp_path / "venv"
     subprocess.run([python, "-m", "venv", str(environment)], check=True)
     binaries = environment / "bin"
-    subprocess.run([str(binaries / "pip"), "install", "--quiet", f"{built[0]}[all]"], check=True)
+    # Without byte-compiling all of TensorFlow, of which little is imported: half a minute.
+    subprocess.run([str(binaries / "pip"), "install", "--quiet", "--no-compile", f"{built[0]}[all]"], check=True)
     path = f"{binaries}:{path_without(tmp_path / 'programs', 'node', 'npm', 'edgeship')}"
     env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": path}
 

@@ -242,3 +242,15 @@ def test_as_close_to_float_as_the_converter_of_tensorflow(name, lab):
     files = (lab.model(f"{name}.tflite"), lab.model(f"{name}-mlir.tflite"), lab.tflite(name)[0])
     expected, theirs, ours = (lab.run(path, feeds) for path in files)
     assert lab.sqnr(expected, ours) > lab.sqnr(expected, theirs) - 3
+
+
+def test_dynamic_quantization_has_the_versions_by_which_older_runtimes_refuse_it(lab):
+    model = flatbuffer_utils.read_model(str(lab.tflite("photo", "dynamic_w8")[0]))
+    versions = {
+        flatbuffer_utils.opcode_to_name(model, index): code.version for index, code in enumerate(model.operatorCodes)
+    }
+    assert {name: versions[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")} == {
+        "CONV_2D": 5,
+        "DEPTHWISE_CONV_2D": 6,
+        "FULLY_CONNECTED": 12,
+    }
