@@ -127,7 +127,7 @@ def same_file(work: Work) -> Any:
 
 
 def evaluations(work: Work) -> Any:
-    """Seconds for all test images on one thread, float32: Python LiteRT and each engine in turn, again and again."""
+    """Seconds for all test images, float32: Python LiteRT on one core and each engine on one and two, in turn, several rounds."""
     bundle = work.fashion()
     batches = _batches(work, bundle)
     files = {
@@ -136,15 +136,16 @@ def evaluations(work: Work) -> Any:
         "litert-web": "tflite/float32-web.tflite",
         "ort-web": "onnx/float32.onnx",
     }
-    taken: dict[str, list[float]] = {name: [] for name in files}
+    runs = [("litert", 1), *((name, threads) for name in list(files)[1:] for threads in (1, 2))]
+    taken: dict[str, list[float]] = {f"{name} {threads}": [] for name, threads in runs}
     for _ in range(ROUNDS):
-        for name, path in files.items():
-            with open_session(name, bundle / path) as session:
+        for name, threads in runs:
+            with open_session(name, bundle / files[name], threads=threads) as session:
                 session.evaluate(batches(), BATCH)  # the first time compiles
                 start = time.perf_counter()
                 session.evaluate(batches(), BATCH)
-                taken[name].append(time.perf_counter() - start)
-    base = taken["litert"]
+                taken[f"{name} {threads}"].append(time.perf_counter() - start)
+    base = taken["litert 1"]
     ratios = {name: [a / b for a, b in zip(times, base, strict=True)] for name, times in taken.items()}
     return {
         name: {"seconds": statistics.median(taken[name]), "ratio": statistics.median(found), "ratios": found}

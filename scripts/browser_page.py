@@ -75,17 +75,23 @@ def evaluations(result: Any) -> list[str]:
     """10,000 evaluations against Python."""
     lines = [
         (
-            NAMES[name], f"{item['seconds']:.2f} s", f"{item['ratio']:.2f}",
-            f"{min(item['ratios']):.2f} to {max(item['ratios']):.2f}",
+            NAMES[key.split()[0]], key.split()[1], f"{item['seconds']:.2f} s", f"{item['ratio']:.2f}",
+            f"{min(item['ratios']):.2f} to {max(item['ratios']):.2f}", "" if key == "litert 1" else met(item["ratio"]),
         )
-        for name, item in result.items()
+        for key, item in result.items()
     ]  # fmt: skip
     return [
-        "All test images, float32, one thread, model loaded, tensors there and back included. Engines in turn; the ratio is to",
-        "Python LiteRT in the same round, median over the rounds. Bar: at most 2. LiteRT files have batch 1, the others get 256.",
+        "All test images, float32, model loaded, tensors there and back included. Engines in turn; the ratio is to Python LiteRT",
+        "on one core in the same round, median over the rounds. LiteRT files have batch 1, the others get 256. WebAssembly",
+        "multiplies 4 float32 at a time, this machine's own instructions 8 and more with the sum in one step.",
         "",
-        *table(("engine", "seconds", "ratio", "rounds"), lines),
+        *table(("engine", "threads", "seconds", "ratio", "rounds", "bar: at most 2"), lines),
     ]
+
+
+def met(ratio: float) -> str:
+    """What the bar says of a ratio."""
+    return "met" if ratio <= 2 else "**not met**"
 
 
 def speed(results: dict[str, Any]) -> list[str]:
