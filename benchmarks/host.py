@@ -16,13 +16,17 @@ WORK = 200_000
 
 @dataclass(frozen=True)
 class HostState:
-    """What was found: `stable`, else why not; `spread` of the calibration loop, `load` (1 minute average, if known)."""
+    """What was found: `stable`, else why not; `spread` of the calibration loop, `load` (1 minute average, if known).
+
+    `crowded`: processes of this machine want the cores, not only its host's other guests.
+    """
 
     stable: bool
     reason: str
     spread: float
     load: float | None
     runnable: float | None
+    crowded: bool
 
     @property
     def unstable_reason(self) -> str:
@@ -31,9 +35,10 @@ class HostState:
 
 
 class Patience:
-    """Waits for a quiet machine: TRIES looks a second apart, half as many each time that it waited in vain, all after success.
+    """Waits for a quiet machine: TRIES looks a second apart, half as many each time that it waited in vain on a crowded one.
 
-    So a burst of load is waited for, and a machine that stays busy does not cost every measurement the whole wait.
+    So bursts of load are waited for, and a machine that works on something else does not cost every measurement the whole
+    wait. A quiet moment restores the patience.
     """
 
     def __init__(
@@ -50,7 +55,8 @@ class Patience:
                 return ""
             if left:
                 self._pause(1)
-        self._tries = max(1, self._tries // 2)
+        if state.crowded:
+            self._tries = max(1, self._tries // 2)
         return state.unstable_reason
 
 
@@ -82,10 +88,11 @@ def judge(times: list[float], waiting: list[int], cores: int) -> HostState:
     reasons = []
     if spread > SPREAD_LIMIT:
         reasons.append(f"a calibration loop varies by {spread:.0%}, more than {SPREAD_LIMIT:.0%}")
-    if busy is not None and busy >= cores:
+    crowded = busy is not None and busy >= cores
+    if crowded:
         reasons.append(f"{busy} other processes want the {cores} cores")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return HostState(not reasons, "; ".join(reasons), spread, load, busy)
+    return HostState(not reasons, "; ".join(reasons), spread, load, busy, crowded)
 
 
 def _loop() -> float:

@@ -41,7 +41,15 @@ def test_the_real_loop_gives_times():
     assert host.check().spread >= 0
 
 
-def test_patience_grows_short_with_a_busy_machine_and_comes_back():
+def test_patience_stays_where_only_other_guests_of_the_host_disturb():
+    looks = []
+    noisy = host.judge([1.0] * 10 + [1.3] * 5, [0] * 15, cores=2)
+    patience = host.Patience(lambda: looks.append(1) or noisy, lambda _: None)
+    assert all(patience.wait().startswith("unstable: ") for _ in range(3))
+    assert len(looks) == 15
+
+
+def test_patience_grows_short_with_a_crowded_machine_and_comes_back():
     busy, quiet = host.judge([1.0] * 15, [9] * 15, cores=2), host.judge([1.0] * 15, [0] * 15, cores=2)
     looks, pauses = [], []
     states = iter([busy] * 5 + [busy] * 2 + [busy] + [quiet] + [busy] * 3 + [quiet])
