@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import files
-from edgeship.convert import blame, export, loaded, tflite_rename
+from edgeship.convert import blame, export, loaded, tflite_rename, tflite_tidy
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
 
@@ -32,7 +32,7 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool 
     source = Path(saved_model)
     summary = export.read_summary(source)
     content, notes = _convert(source, summary, allow_flex, sparse)
-    content = tflite_rename.rename(content, _names(summary["inputs"]), _names(summary["outputs"]))
+    content = tflite_rename.rename(tflite_tidy.tidy(content), _names(summary["inputs"]), _names(summary["outputs"]))
     with files.whole(out_file) as beside:
         beside.write_bytes(content)
     return {"tools": {"tensorflow": tf.__version__}, "notes": notes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgeship import tflite_model
 from edgeship.errors import CheckError
 
 SIGNATURE = "serving_default"
@@ -15,9 +16,7 @@ def rename(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> byt
 
     Raises CheckError where the signature does not hold exactly these names.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = tflite_model.unpack(content)
     signature = next((item for item in model.signatureDefs or [] if _text(item.signatureKey) == SIGNATURE), None)
     if signature is None:
         raise CheckError("the converted .tflite has no signature 'serving_default'")
@@ -31,7 +30,7 @@ def rename(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> byt
         setattr(graph, side, [item.tensorIndex for item in ordered])
     _separate(model, graph, signature)
     _name_tensors(graph, signature)
-    return _pack(model)
+    return tflite_model.pack(model)
 
 
 def _separate(model: Any, graph: Any, signature: Any) -> None:
@@ -96,18 +95,3 @@ def _name_tensors(graph: Any, signature: Any) -> None:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _pack(model: Any) -> bytes:
-    import flatbuffers
-
-    class Builder(flatbuffers.Builder):  # type: ignore[misc]
-        """Aligns byte vectors to 16 as the schema asks of weight buffers; the generated Python code leaves that out."""
-
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
-            offset: int = super().StartVector(elemSize, numElems, max(alignment, 16) if elemSize == 1 else alignment)
-            return offset
-
-    builder = Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

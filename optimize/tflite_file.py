@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeship import tflite_model
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize.calibration import TRIAL_SIZES
 from edgeship.optimize.tflite_moves import MOVES
@@ -66,17 +67,15 @@ def with_shapes(content: bytes, inputs: Mapping[str, Sequence[TensorSpec]], shap
     The converter writes 1 for every dynamic axis, which some models cannot run with: a convolution over a time axis
     of one step has no output. Nothing is changed where only the batch axis is dynamic.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
     if not any(None in spec.shape[1:] for specs in inputs.values() for spec in specs):
         return content
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     for signature in model.signatureDefs:
         tensors = model.subgraphs[signature.subgraphIndex].tensors
         for item in signature.inputs:
             wanted = shapes[signature.signatureKey.decode()][item.name.decode()]
             tensors[item.tensorIndex].shape = [int(size) for size in wanted]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return tflite_model.pack(model)
 
 
 def largest_activation(content: bytes) -> int:
@@ -121,9 +120,7 @@ def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
 
 def made(content: bytes) -> set[str]:
     """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content)).subgraphs[0]
+    graph = tflite_model.unpack(content).subgraphs[0]
     return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
 
 
@@ -131,7 +128,7 @@ def float_islands(content: bytes) -> list[str]:
     """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     found = []
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
@@ -144,9 +141,7 @@ def float_islands(content: bytes) -> list[str]:
 
 def float_weights(content: bytes, least: int = 1024) -> Iterator[tuple[str, int]]:
     """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             data = model.buffers[tensor.buffer].data

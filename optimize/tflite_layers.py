@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgeship import tflite_model
 from edgeship.layer_names import LayerNames, scope
 from edgeship.optimize import tflite_file
 
@@ -21,9 +22,7 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
     the graph), `operators`, `scopes` (see `Scopes`), `outputs` (the tensors of the main graph that others read) and
     `weight_bytes` (of float constants). Raises InputError where the file is no TFLite model.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    content = flatbuffer_utils.read_model_from_bytearray(bytearray(tflite_file.read(model)))
+    content = tflite_model.unpack(tflite_file.read(model))
     operators = [
         _Operator(content, number, item)
         for number, graph in enumerate(content.subgraphs)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from edgeship import tflite_model
 from edgeship.optimize import tflite_moves
 
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
@@ -20,18 +19,13 @@ def finish(
     integer: Callable[[str], bool] = lambda _: True,
 ) -> bytes:
     """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model, original = (flatbuffer_utils.read_model_from_bytearray(bytearray(item)) for item in (content, before))
+    model, original = map(tflite_model.unpack, (content, before))
     _outputs(model, original, io)
     tflite_moves.fold(model, ranges, integer)
-    _unused(model)
+    tflite_model.drop_unused(model)
     _dynamic_axes(model, original)
     _names(model, original)
-    for buffer in model.buffers:
-        if buffer.data is not None:  # what is no array is written byte by byte, which takes seconds
-            buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return tflite_model.pack(model)
 
 
 def _outputs(model: Any, original: Any, io: str) -> None:
@@ -51,27 +45,6 @@ def _outputs(model: Any, original: Any, io: str) -> None:
                 graph.outputs[place] = item.tensorIndex
             else:
                 item.tensorIndex = graph.outputs[place]
-
-
-def _unused(model: Any) -> None:
-    """Leave out the tensors that no operator touches any more: their names and scales are a tenth of a small file."""
-    for number, graph in enumerate(model.subgraphs):
-        lists = [
-            graph.inputs,
-            graph.outputs,
-            *(side for item in graph.operators for side in (item.inputs, item.outputs)),
-        ]
-        lists += [item.intermediates for item in graph.operators if item.intermediates is not None]
-        used = sorted({int(index) for places in lists for index in places if index >= 0})
-        place = {old: new for new, old in enumerate(used)}
-        graph.tensors = [graph.tensors[index] for index in used]
-        for owner in (graph, *graph.operators):
-            for side in ("inputs", "outputs", "intermediates"):
-                if (places := getattr(owner, side, None)) is not None:
-                    setattr(owner, side, [place.get(int(index), -1) for index in places])
-        for signature in (item for item in model.signatureDefs if item.subgraphIndex == number):
-            for item in (*signature.inputs, *signature.outputs):
-                item.tensorIndex = place[item.tensorIndex]
 
 
 def _names(model: Any, original: Any) -> None:

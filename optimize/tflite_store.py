@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeship import tflite_model
 from edgeship.optimize import tflite_moves
 
 LEAST_BYTES = 1024
@@ -28,7 +29,7 @@ def store(content: bytes, kind: str) -> bytes:
     """The model with such constants as `kind`, "float16" or "int8" (symmetric, per tensor); as it is without any."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     found = [(graph, index) for graph in model.subgraphs for index in _constants(model, graph, names, kind)]
     if not found:
@@ -36,19 +37,10 @@ def store(content: bytes, kind: str) -> bytes:
     code = _code(model, kind)
     for graph, index in found:
         graph.operators.insert(0, _stored(model, graph, index, kind, code))
-    _forget(model)
     if kind == "int8":
         tflite_moves.fold(model, {})
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _forget(model: Any) -> None:
-    """Empty the buffers that no tensor holds any more."""
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    used |= {item.buffer for item in model.metadata or []}
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
+    tflite_model.drop_unused(model)
+    return tflite_model.pack(model)
 
 
 def _constants(model: Any, graph: Any, names: list[str], kind: str) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgeship import tflite_model
+
 _FLOAT32, _INT8 = 0, 9  # TensorType of the TFLite schema
 # What takes float activations and int8 weights with a scale per channel, and from which version on (TFLite's
 # op_version.cc). The runtimes of 2023 take one scale for all channels of a FULLY_CONNECTED and answer wrongly.
@@ -14,7 +16,7 @@ def mark(content: bytes) -> bytes:
     """The `.tflite` with the versions that its dynamically quantized operators need, so that an older runtime refuses it."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     hybrid = {
         operator.opcodeIndex
@@ -26,7 +28,7 @@ def mark(content: bytes) -> bytes:
     for index in hybrid:
         code = model.operatorCodes[index]
         code.version = max(code.version, _PER_CHANNEL_HYBRID[names[index]])
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if hybrid else content
+    return tflite_model.pack(model) if hybrid else content
 
 
 def _per_channel_hybrid(activation: Any, weights: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeship import tflite_model
 from edgeship.data import Batch
 from edgeship.optimize.ranges import Range, Watched
 
@@ -30,9 +31,7 @@ def ranges(content: bytes, feeds: Iterable[tuple[str, Batch]]) -> dict[str, dict
 
 def _changing(content: bytes, interpreter: Any, graph: int) -> dict[str, int]:
     """Names and places of the float32 tensors of a graph that are no constants."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = tflite_model.unpack(content)
     written = [index for operator in model.subgraphs[graph].operators for index in operator.outputs]
     wanted = {*written, *model.subgraphs[graph].inputs}
     return {
