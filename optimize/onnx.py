@@ -43,9 +43,11 @@ def calibrate(
     with whole(str(Path(out).with_suffix(".onnx"))) as prepared:
         _prepare(model, prepared)
         try:
-            ranges = onnx_watch.extremes(prepared, calibrating.spread(source, inputs, size, count))
             single = calibrating.batch_size(inputs, calibrating.ONE)
             kinds = onnx_watch.ranges(prepared, calibrating.spread(source, inputs, single, count)) if closely else {}
+            ranges = kinds.pop(recipes.MIN_MAX, None)
+            if ranges is None:
+                ranges = onnx_watch.extremes(prepared, calibrating.spread(source, inputs, size, count))
         except failures as error:
             raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
         calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)

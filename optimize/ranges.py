@@ -1,7 +1,7 @@
 """From what tensors hold on representative data to the ranges that int8 spans: every kind of calibration but min-max.
 
 The same for every format: a runtime gives its tensors, sample by sample, and gets ranges back. Values are kept as histograms
-that grow with what they see (litert-quantizer's), so memory does not grow with the data.
+that grow with what they see, so memory does not grow with the data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+
+from edgeship.recipes import MIN_MAX
 
 Array = np.ndarray[Any, Any]
 Range = list[float]
@@ -25,51 +27,81 @@ LEAST, TRIALS = 1 / 16, 128
 FEW = 16  # values a bin, on average
 
 
+class Histogram:
+    """Counts of values in BINS equal bins, which double in width until all that was seen fits in."""
+
+    def __init__(self, low: float, high: float) -> None:
+        room = 0.1 * (high - low) or 1e-4
+        self.low, self.width = low - room, (high - low + 2 * room) / BINS
+        self.counts = np.zeros(BINS)
+
+    def add(self, values: Array, low: float, high: float) -> None:
+        """Values between `low` and `high`, both finite."""
+        from fast_histogram import histogram1d
+
+        while low < self.low or high >= self.low + BINS * self.width:
+            halves = self.counts.reshape(-1, 2).sum(axis=1), np.zeros(BINS // 2)
+            if low < self.low:
+                self.low, halves = self.low - BINS * self.width, halves[::-1]
+            self.width *= 2
+            self.counts = np.concatenate(halves)
+        self.counts += histogram1d(values, BINS, (self.low, self.low + BINS * self.width))
+
+    @property
+    def centres(self) -> Array:
+        """Of the bins."""
+        return self.low + (np.arange(BINS) + 0.5) * self.width
+
+
 class Watched:
     """What was seen of each tensor."""
 
     def __init__(self) -> None:
-        self._histograms: dict[str, Any] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._extremes: dict[str, tuple[float, float]] = {}
         self._smooth: dict[str, tuple[float, float]] = {}
         self._pool = ThreadPoolExecutor(os.cpu_count())
 
     def add(self, tensors: Mapping[str, Array]) -> None:
-        """One sample's tensors, float32 of any shape. Values that are not finite count for nothing here."""
+        """One sample's tensors, float32 of any shape."""
         list(self._pool.map(self._one, tensors, tensors.values()))
 
     def _one(self, name: str, array: Array) -> None:
-        from litert_quantizer.utils.histogram_utils import DynamicHistogram
-
         if not array.size:
             return
         low, high = float(array.min()), float(array.max())
-        was = self._smooth.get(name)
-        if was:
-            low, high = (SMOOTHING * old + (1 - SMOOTHING) * new for old, new in zip(was, (low, high), strict=True))
-        self._smooth[name] = low, high
-        self._histograms.setdefault(name, DynamicHistogram(max_tensor_bins=BINS)).add(array)
+        least, largest = self._extremes.get(name, (low, high))
+        self._extremes[name] = float(np.minimum(least, low)), float(np.maximum(largest, high))  # NaN stays NaN
+        if not np.isfinite([low, high]).all():
+            return
+        if name not in self._histograms:
+            self._histograms[name], self._smooth[name] = Histogram(low, high), (low, high)
+        self._histograms[name].add(array, low, high)
+        was, new = np.array(self._smooth[name]), np.array([low, high])
+        least, largest = (SMOOTHING * was + (1 - SMOOTHING) * new).tolist()
+        self._smooth[name] = least, largest
 
     def ranges(self) -> dict[str, dict[str, Range]]:
-        """Per kind, per tensor: the least and the largest value that int8 shall hold."""
+        """Per kind, per tensor: the least and the largest value that int8 shall hold; of min-max they may be infinite or NaN."""
         found: dict[str, dict[str, Range]] = {
-            "moving-average": {name: list(pair) for name, pair in self._smooth.items()}
+            MIN_MAX: {name: list(pair) for name, pair in self._extremes.items()},
+            "moving-average": {name: list(pair) for name, pair in self._smooth.items()},
         }
-        for kind, chosen in _KINDS.items():
-            rows = self._pool.map(lambda item, chosen=chosen: _of(item, chosen), self._histograms.values())
-            found[kind] = dict(zip(self._histograms, rows, strict=True))
+        for kind, choose in _KINDS.items():
+            found[kind] = {
+                name: _of(histogram, *self._extremes[name], choose) for name, histogram in self._histograms.items()
+            }
         return found
 
 
 Choose = Callable[[Array, Array, float, float], tuple[float, float]]
 
 
-def _of(histogram: Any, choose: Choose) -> Range:
+def _of(histogram: Histogram, low: float, high: float, choose: Choose) -> Range:
     """A range within what was really seen."""
-    low, high = float(histogram.global_min[0]), float(histogram.global_max[0])
     if not low < high:
         return [low, high]
-    centres = histogram.lower_bound + (np.arange(len(histogram.counts)) + 0.5) * histogram.bin_width
-    start, end = choose(histogram.counts.astype(np.float64), np.clip(centres, low, high), low, high)
+    start, end = choose(histogram.counts, np.clip(histogram.centres, low, high), low, high)
     return [max(low, float(start)), min(high, float(end))]
 
 

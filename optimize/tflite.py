@@ -38,8 +38,8 @@ def calibrate(
 
     The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
     neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
-    Every signature is calibrated; inputs are matched by name. `closely` goes over the samples once more, one by one, for
-    the ranges of the other kinds of calibration (`edgeship.optimize.ranges`).
+    Every signature is calibrated; inputs are matched by name. `closely` goes over the samples one by one, for the ranges of
+    all kinds of calibration (`edgeship.optimize.ranges`).
 
     Raises InputError where there is no data, or it does not fit the model.
     """
@@ -54,13 +54,15 @@ def calibrate(
             yield from ((key, feeds) for feeds in calibrating.spread(source, specs, size, count))
 
     try:
-        ranges = _observed(content, batches(tflite_file.largest_activation(content)))
         singly = (
             (key, feeds)
             for key, specs in inputs.items()
             for feeds in calibrating.spread(source, specs, calibrating.batch_size(specs, calibrating.ONE), count)
         )
         kinds = tflite_watch.ranges(content, singly) if closely else {}
+        ranges = kinds.pop(recipes.MIN_MAX, None)
+        if ranges is None or tflite_file.loops(content):  # the insides of a loop are not watched
+            ranges = _observed(content, batches(tflite_file.largest_activation(content)))
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
     known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}

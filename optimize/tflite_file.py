@@ -118,6 +118,11 @@ def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
     return np.zeros(shape or guess, spec.dtype)
 
 
+def loops(content: bytes) -> bool:
+    """Whether it holds more graphs than the main one."""
+    return len(tflite_model.unpack(content).subgraphs) > 1
+
+
 def made(content: bytes) -> set[str]:
     """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
     graph = tflite_model.unpack(content).subgraphs[0]

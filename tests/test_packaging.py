@@ -104,7 +104,8 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     # Without byte-compiling all of TensorFlow, of which little is imported: half a minute.
     subprocess.run([str(binaries / "pip"), "install", "--quiet", "--no-compile", f"{built[0]}[all]"], check=True)
     path = f"{binaries}:{path_without(tmp_path / 'programs', 'node', 'npm', 'edgeship')}"
-    env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": path}
+    # Python compiles what is used as it is used, also where the environment of the tests tells it not to keep that.
+    env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
     def edgeship(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

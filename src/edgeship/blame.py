@@ -20,7 +20,6 @@ from edgeship.bundle import Bundle
 from edgeship.conversion import FILES, QUANTIZERS, Converter
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, unknown
-from edgeship.recipes import MIN_MAX
 from edgeship.runtimes import registry
 from edgeship.runtimes.pool import Pool
 from edgeship.types import TensorSpec
@@ -51,7 +50,7 @@ class Patient:
             model=str(base.path / FILES["tflite"]),
             layers=exported.result["layers"],
         )
-        statistics = converter.calibrated(base, "tflite", closely=variant.calibration != MIN_MAX)
+        statistics = converter.calibrated(variant, "tflite", base)
         return cls(converter, base, statistics, variant.calibration, layers)
 
     @property

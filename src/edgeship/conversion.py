@@ -233,12 +233,15 @@ class Converter:
             InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
         )
 
-    def calibrated(self, base: Entry, name: str, *, closely: bool) -> Entry:
+    def calibrated(self, variant: Variant, name: str, base: Entry) -> Entry:
         """The statistics of one pass over the representative dataset: every recipe of that model reads them.
 
-        `closely` sees more than extremes: what every kind of calibration but min-max needs, for all of them.
+        It looks closely, at more than extremes, where any variant of the same model needs that: every kind of calibration
+        but min-max does.
         """
         assert self.data
+        alike = [other for other, _ in self._pairs if _made_of(other) == _made_of(variant)]
+        closely = any(other.calibration != MIN_MAX for other in (variant, *alike))
         data, samples = self.data, self.config.data.calibration_samples
         key = {
             "model": base.digest,
@@ -276,7 +279,7 @@ class Converter:
         if name == "tflite":
             recipe["io"] = variant.io
         if needs_data(asked):
-            statistics = self.calibrated(base, name, closely=variant.calibration != MIN_MAX)
+            statistics = self.calibrated(variant, name, base)
             arguments["statistics"] = str(statistics.path / "statistics.json")
             recipe["calibration"] = variant.calibration
             source = digest.of_json([base.digest, statistics.digest])
@@ -341,6 +344,11 @@ class Converter:
         except CheckError as error:
             raise CheckError(f"{name}/{variant.name}: {error}; nothing was written") from error
         return held
+
+
+def _made_of(variant: Variant) -> tuple[object, ...]:
+    """What decides a variant's float artifact."""
+    return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
 
 
 def custom_digest(modules: str | None) -> str | None:

@@ -6,10 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edgeship import recipes
 from edgeship.errors import InputError
-from edgeship.optimize.ranges import Watched
+from edgeship.optimize.ranges import BINS, Histogram, Watched
 
 KINDS = [kind for kind in recipes.CALIBRATIONS if kind != recipes.MIN_MAX]
 
@@ -28,7 +31,7 @@ def normal(count=200, size=500, outlier=0.0):
 
 
 def test_all_kinds_are_there():
-    assert set(seen(normal(3))) == set(KINDS)
+    assert set(seen(normal(3))) == set(recipes.CALIBRATIONS)
 
 
 @pytest.mark.parametrize("kind", ["moving-average", "percentile", "entropy"])
@@ -85,6 +88,37 @@ def test_both_formats_get_the_same_ranges_at_their_ends(lab):
     for kind in KINDS:
         assert tflite["kinds"][kind][input_tensor] == pytest.approx(onnx["kinds"][kind]["image"], rel=1e-5)
     assert tflite["ranges"][input_tensor] == pytest.approx(onnx["ranges"]["image"], rel=1e-5)
+
+
+@pytest.mark.parametrize("form", ["tflite", "onnx"])
+def test_a_close_look_sees_the_same_extremes(form, lab):
+    """So that a variant is the same whether or not another one beside it needs the close look."""
+    calibrate = lab.calibrate if form == "tflite" else lab.calibrate_onnx
+    places = [lab.out / f"photo-{closely}.json" for closely in (False, True)]
+    for place, closely in zip(places, (False, True), strict=True):
+        calibrate("photo", closely=closely, out=str(place))
+    plain, close = (json.loads(place.read_text())["ranges"] for place in places)
+    assert plain.keys() == close.keys()
+    for name, extremes in plain.items():
+        assert close[name] == pytest.approx(extremes, rel=1e-6, abs=1e-6)
+
+
+@given(
+    st.lists(arrays(np.float32, st.integers(1, 40), elements=st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=6)
+)
+def test_a_histogram_grows_with_what_it_sees(samples):
+    first = samples[0]
+    histogram = Histogram(float(first.min()), float(first.max()))
+    for values in samples:
+        histogram.add(values, float(values.min()), float(values.max()))
+    every = np.sort(np.concatenate(samples))
+    assert histogram.counts.sum() == len(every)
+    upper = histogram.low + (np.arange(BINS) + 1) * histogram.width
+    # A value at a bin's edge may lie on either side of it by rounding.
+    seen = np.cumsum(histogram.counts)
+    room = 1e-3 * histogram.width
+    assert np.all(seen >= np.searchsorted(every, upper - room))
+    assert np.all(seen <= np.searchsorted(every, upper + room, side="right"))
 
 
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
