@@ -155,6 +155,13 @@ def machine_line() -> str:
     return f"{found['cpu']}, {found['cores']} cores, {found['system']}, Python {found['python']}"
 
 
+MORE = """
+
+Further figures, each by a command of its own: [optimizing](optimize.md) (`make bench-optimize`), [the browser](browser.md)
+(`make bench-browser`), [devices](devices-figures.md) (`make bench-devices`), [the gate's own test](mutants.md) (`make mutants`).
+"""
+
+
 def write(rows: list[dict[str, Any]], path: Path) -> None:
     """The Markdown table."""
     lines = [
@@ -177,7 +184,7 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
             item["bar"],
         )
         lines.append(f"| {' | '.join(cells)} |")
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + MORE)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
     python scripts/bench_foreign.py nncf float32.onnx calibration.npz int8.onnx 100
 
-Prints the seconds that it took as JSON. NNCF: `pip install nncf onnx onnxruntime`; Neural Compressor: `pip install
-onnx-neural-compressor`.
+Prints the seconds that it took as JSON. NNCF: `pip install nncf onnx onnxruntime`; Neural Compressor, which names neither
+all that it imports nor the versions that it can live with: `pip install onnx-neural-compressor onnx==1.16.2
+onnxruntime==1.18.1 prettytable psutil py-cpuinfo pydantic scipy transformers`.
 """
 
 import json

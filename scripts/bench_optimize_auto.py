@@ -10,7 +10,7 @@ from typing import Any
 from edgeship.process import FunctionProcess
 
 SCRIPTS = Path(__file__).resolve().parent
-SEED, EPOCHS, SMALLER = 0, 6, 1e-3
+SEED, EPOCHS, SMALLER = 0, 6, 4e-3
 TASK, BROKEN = "fashion-mnist", "depthwise4"
 CONFIG = """
 [data]
@@ -32,7 +32,7 @@ def build(data: str, out: str) -> None:
 
     Scaling a channel by s and the kernel that reads it by 1/s changes no output, since ReLU keeps positive factors: batch
     normalization leaves models in this state (Nagel et al. 2019, arXiv 1906.04721, figure 2). An int8 tensor has one scale
-    for all channels, so what is a thousand times smaller than the largest vanishes.
+    for all channels, so what is 250 times smaller than the largest vanishes. XNNPACK refuses to run what is wider apart.
     """
     import keras
     import numpy as np

@@ -50,7 +50,7 @@ def write(found: Mapping[str, Any], path: Path) -> None:
     sides = {name.removeprefix("quantizers-"): part for name, part in found.items() if name.startswith("quantizers-")}
     if sides:
         text += "\n" + PEERS.format(samples=next(iter(sides.values()))["samples"])
-        text += "".join(_side_by_side(name, part) for name, part in sides.items()) + NOT_RUN
+        text += "".join(_side_by_side(name, part) for name, part in sides.items()) + FOREIGN
     path.write_text(text)
 
 
@@ -130,7 +130,7 @@ and 0.105 of the float file's brotli; the first dropped less on validation data,
 AUTO = """\
 ## A model that int8 breaks, and `quantize = "auto"`
 
-A net of six depthwise blocks, trained on Fashion-MNIST; in one block all channels but one are a thousand times smaller than
+A net of six depthwise blocks, trained on Fashion-MNIST; in one block all channels but one are 250 times smaller than
 that one, which the next layer undoes (`scripts/bench_optimize_auto.py`). The budget is `mlperf99`.
 
 | artifact | gate | accuracy drop | bytes | latency to float32's |
@@ -205,8 +205,9 @@ NAMES = {
 }
 
 
-NOT_RUN = """
-NNCF and Neural Compressor need environments of their own: `--foreign nncf=...`; where a table lacks them they were not run.
+FOREIGN = """
+NNCF and Neural Compressor need environments of their own (`scripts/bench_foreign.py` says which), given as
+`--foreign nncf=PYTHON`; a table that lacks them was made without.
 """
 
 

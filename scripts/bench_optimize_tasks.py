@@ -53,11 +53,11 @@ distill = {{ student = "{name}.keras" }}
 """
 # Strided convolutions from the first layer on: width of each.
 CLIENTS = {
-    "fashion-mnist": {"client-8-24-48": (8, 24, 48)},
+    "fashion-mnist": {"client-8-32-64": (8, 32, 64), "client-12-32-64": (12, 32, 64)},
     "motion": {"client-16-24-32": (16, 24, 32), "client-16-32": (16, 32)},
 }
 # Per step of training: pruning alone, the combination of three steps, a client model.
-EPOCHS = {"fashion-mnist": (3, 1, 10), "motion": (6, 6, 24)}
+EPOCHS = {"fashion-mnist": (4, 4, 20), "motion": (6, 6, 24)}
 FLOAT, INT8 = "float32", "int8"
 
 
@@ -132,6 +132,6 @@ def build_clients(task: str, server: str, folder: str) -> None:
             features = convolution(width, size, **options)(features)
             features = layers.BatchNormalization(momentum=0.9, name=f"norm{number}")(features)
             features = layers.ReLU(name=f"relu{number}")(features)
-        features = layers.Flatten(name="flatten")(features)
+        features = layers.Dropout(0.3, name="dropout")(layers.Flatten(name="flatten")(features))
         answer = layers.Dense(model.outputs[0].shape[-1], activation="softmax", name="probabilities")(features)
         keras.Model(first, answer, name=name.replace("-", "_")).save(Path(folder) / f"{name}.keras")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -153,20 +154,26 @@ class _Surgery:
         return path
 
     def _told(self, step: Step, precision: str) -> dict[str, Any]:
-        """A step with its price: bytes on disk, and latency against the plain int8 file run in turn."""
+        """A step with its price: bytes on disk, and latency against the plain int8 file run in turn.
+
+        There is none of a file that no runtime can load, as plain int8 may be.
+        """
         layer = None if step.layer is None else self.patient.layers[step.layer]["name"]
-        path = self._file(precision, step.kept)
-        timed = trial.latency_ratio(path, self._file("float32", ())) if step.kept else {"value": 1.0, "reason": ""}
         why = self.known.get((precision, step.kept, True), (None, "a look at a few samples was enough to say no"))[1]
+        price: dict[str, Any] = {"bytes": None, "latency_ratio": None, "latency_reason": "it does not run"}
+        with contextlib.suppress(EdgeshipError):
+            path = self._file(precision, step.kept)
+            price |= {"bytes": path.stat().st_size, "latency_reason": "plain int8 does not run"}
+            plain = self._file("float32", ())
+            timed = trial.latency_ratio(path, plain) if step.kept else {"value": 1.0, "reason": ""}
+            price |= {"latency_ratio": timed["value"], "latency_reason": timed["reason"]}
         return {
             "done": step.done,
             "layer": layer,
             "kept": len(step.kept),
             "passed": step.passed,
             "reason": "" if step.passed else why,
-            "bytes": path.stat().st_size,
-            "latency_ratio": timed["value"],
-            "latency_reason": timed["reason"],
+            **price,
         }
 
     def _int16(self, kept: Kept) -> dict[str, Any]:
@@ -198,8 +205,13 @@ def _within(check: Any) -> bool:
 
 
 def _sensitivity(figures: Mapping[str, Any]) -> float:
-    """What the model's output is worth with only this layer quantized: the lowest first; untried layers last."""
-    return float("inf") if figures["sqnr_db"] is None else float(figures["sqnr_db"])
+    """What the model's output is worth with only this layer quantized: the lowest first.
+
+    Nothing is worth less than what does not run; what the quantizer leaves alone costs nothing.
+    """
+    if figures["sqnr_db"] is None:
+        return float("inf") if figures["runs"] else float("-inf")
+    return float(figures["sqnr_db"])
 
 
 def _notes(recipe: Mapping[str, Any], samples: int) -> list[str]:

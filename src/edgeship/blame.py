@@ -85,7 +85,7 @@ class Patient:
 def sensitivity(patient: Patient, judge: trial.Trial, kind: str, io: str, folder: Path) -> Iterator[dict[str, Any]]:
     """The figures (`trial.figures`) of one file per layer: with only it quantized ("alone") or only it left float ("spared").
 
-    Where a file cannot be made or run, `reason` says why and there are no figures.
+    Where a file cannot be made or run, `reason` says why and there are no figures; `runs` tells which of the two it is.
     """
     path = folder / "trial.tflite"
     for layer in patient.layers:
@@ -94,9 +94,10 @@ def sensitivity(patient: Patient, judge: trial.Trial, kind: str, io: str, folder
                 patient.write(path, "float32", int8=[layer])
             else:
                 patient.write(path, io, float32=[layer])
-            yield {**trial.figures(judge.judge(path)), "reason": ""}
+            yield {**trial.figures(judge.judge(path)), "reason": "", "runs": True}
         except EdgeshipError as error:
-            yield {**dict.fromkeys(("sqnr_db", "agreement", "value", "drop")), "reason": str(error)[:200]}
+            nothing = dict.fromkeys(("sqnr_db", "agreement", "value", "drop"))
+            yield {**nothing, "reason": str(error)[:200], "runs": isinstance(error, InputError)}
 
 
 def cached_sensitivity(patient: Patient, judge: trial.Trial, kind: str, io: str) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """A small trained model that int8 breaks, with its data: `build(folder)`.
 
-Four noisy patterns are told apart by two depthwise blocks. Then all channels of one block but the first are made a
-thousand times smaller and the next layer undoes it, which changes nothing in float (Nagel et al. 2019, arXiv 1906.04721);
-an int8 tensor has one scale for all of them.
+Four noisy patterns are told apart by two depthwise blocks. Then all channels of one block but the first are made
+smaller, a thousand times if not asked otherwise, and the next layer undoes it, which changes nothing in float (Nagel et
+al. 2019, arXiv 1906.04721); an int8 tensor has one scale for all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 CLASSES, SIDE = 4, 12
 
 
-def build(folder: str) -> None:
+def build(folder: str, smaller: float = 1e-3) -> None:
     """Write `broken.keras`, `calibration.npz` and `evaluation.npz` into `folder` (called through FunctionProcess)."""
     import keras
     import numpy as np
@@ -34,7 +34,7 @@ def build(folder: str) -> None:
     model = _net(keras)
     model.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
     model.fit(train["image"], train["y"], batch_size=50, epochs=6, verbose=0)
-    _spread(model, np.array([1.0] + [1e-3] * 15, np.float32))
+    _spread(model, np.array([1.0] + [smaller] * 15, np.float32))
     model.save(root / "broken.keras")
 
 

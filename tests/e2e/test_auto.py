@@ -96,3 +96,16 @@ def test_what_cannot_be_had_is_refused(edgeship, broken):
     assert "no full-integer .tflite in it" in edgeship("debug", "plain", check=2).stderr
     assert "known: tflite/float32" in edgeship("debug", "plain", "--artifact", "tflite/int9", check=2).stderr
     assert "not a bundle" in edgeship("debug", ".", check=2).stderr
+
+
+def test_what_no_runtime_loads_in_plain_int8_is_mended_as_well(edgeship):
+    """XNNPACK refuses scales that lie so far apart."""
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+        process.call("broken:build", folder=str(edgeship.folder), smaller=1e-6)
+    (edgeship.folder / "edgeship.toml").write_text(CONFIG.format(budget="max_drop = 2"))
+    plain = edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite", "--variant", "int8", check=1)
+    assert "cannot run in LiteRT" in plain.stderr
+    edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite", "--variant", "float32,mended", check=0)
+    manifest = json.loads((edgeship.folder / "bundle/manifest.json").read_text())
+    recipe = next(item for item in manifest["artifacts"] if item["id"] == "tflite/mended")["steps"][-1]["recipe"]
+    assert recipe["layers"] and recipe["steps"][0]["bytes"] is None
