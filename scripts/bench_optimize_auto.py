@@ -42,15 +42,15 @@ def build(data: str, out: str) -> None:
         images, labels = stored[name], stored["y"]
     keras.utils.set_random_seed(SEED)
     model = _net(keras, name, images.shape[1:], int(labels.max()) + 1)
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit(images.astype(np.float32), labels, batch_size=128, epochs=EPOCHS, verbose=0)
     writer, reader = model.get_layer(BROKEN), model.get_layer(BROKEN.replace("depthwise", "pointwise"))
     kernel, bias = writer.get_weights()
     scale = np.full(kernel.shape[2], SMALLER, np.float32)
     scale[0] = 1
     writer.set_weights([kernel * scale[:, None], bias * scale])
-    kernel, bias = reader.get_weights()
-    reader.set_weights([kernel / scale[:, None], bias])
+    (kernel,) = reader.get_weights()
+    reader.set_weights([kernel / scale[:, None]])
     model.save(out)
 
 
@@ -62,7 +62,8 @@ def _net(keras: Any, name: str, shape: tuple[int, ...], classes: int) -> Any:
     for block, width in enumerate((16, 16, 32, 32, 32, 32)):
         strides = 2 if block == 2 else 1
         x = layers.DepthwiseConv2D(3, strides=strides, padding="same", activation="relu", name=f"depthwise{block}")(x)
-        x = layers.Conv2D(width, 1, activation="relu", name=f"pointwise{block}")(x)
+        x = layers.Conv2D(width, 1, use_bias=False, name=f"pointwise{block}")(x)
+        x = layers.ReLU(name=f"relu{block}")(layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x))
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(image, layers.Dense(classes, activation="softmax", name="probabilities")(x))
 
