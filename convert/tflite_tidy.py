@@ -1,9 +1,10 @@
 """Take out of a float `.tflite` what TFLite's converter leaves of a dynamic batch axis and of one-dimensional layers.
 
 A shape that is computed (SHAPE, STRIDED_SLICE, PACK ...: any Flatten, Reshape, or Dense over more than one axis) becomes a
-constant with -1, and a RESHAPE, SQUEEZE or EXPAND_DIMS that undoes another vanishes: every Conv1D and pooling layer ends
-in the one and begins with the other. The values are the same; there are fewer copies, and fewer kinds of operators that a
-microcontroller needs. The converter does this for a fixed batch axis only.
+constant, with -1 for the batch axis, where no other axis is unknown, and a RESHAPE, SQUEEZE or EXPAND_DIMS that undoes
+another vanishes: every Conv1D and pooling layer ends in the one and begins with the other. The values are the same; there
+are fewer copies, and fewer kinds of operators that a microcontroller needs. The converter does this for a fixed batch axis
+only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _SHAPES = ("SHAPE", "STRIDED_SLICE", "GATHER", "REDUCE_PROD", "PACK", "CONCATENATION")
 _INTEGERS = {2: np.int32, 4: np.int64}  # TensorType of the TFLite schema
 
+ORDERED = b"model_control_dependencies"  # metadata of models with side effects
+
 # The elements of a small tensor of integers; None where they depend on the data.
 Values = list[int | None]
 
@@ -29,6 +32,8 @@ def tidy(content: bytes) -> bytes:
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = tflite_model.unpack(content)
+    if any(item.name == ORDERED for item in model.metadata or []):
+        return content  # it counts the operators
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     for graph in model.subgraphs:
         _constant_shapes(model, graph, names)
@@ -50,7 +55,7 @@ def _constant_shapes(model: Any, graph: Any, names: Sequence[str]) -> None:
             continue
         source, shape = map(int, operator.inputs)
         values = known.get(shape, [])
-        if _held(model, graph, shape) or not values or not _definite(values):
+        if _held(model, graph, shape) or not values or not _definite(_axes(graph.tensors[source]), values):
             continue
         if shape not in constants:
             constants[shape] = _stored(model, graph, shape, [-1 if value is None else value for value in values])
@@ -66,9 +71,13 @@ def _tell(source: Any, made: Any, values: Values) -> None:
     made.shapeSignature = [-1 if value is None else value for value in values] if None in values else None
 
 
-def _definite(values: Values) -> bool:
-    """Whether the number of elements tells the shape, as RESHAPE reads -1; it takes 0 in more than one way."""
-    return values.count(None) <= 1 and all(value is None or value > 0 for value in values)
+def _definite(source: Sequence[int], values: Values) -> bool:
+    """Whether the number of elements tells the shape, as RESHAPE reads -1; it takes 0 in more than one way.
+
+    With two unknown axes before it, a computed shape refuses some sizes that a constant would take.
+    """
+    few = source.count(-1) <= 1 and values.count(None) <= 1
+    return few and all(value is None or value > 0 for value in values)
 
 
 def _stored(model: Any, graph: Any, computed: int, shape: Sequence[int]) -> int:
@@ -118,6 +127,8 @@ def _sliced(parts: Sequence[Values], options: Any) -> Values:
     values, (begin,), (end,), (step,) = parts
     if begin is None or end is None or not step or options.ellipsisMask or options.newAxisMask or options.offset:
         return []
+    if options.shrinkAxisMask and (options.beginMask or options.endMask):
+        return []  # TFLite's kernel goes by the masks there
     if options.shrinkAxisMask:
         return [values[begin]]
     return values[None if options.beginMask else begin : None if options.endMask else end : step]

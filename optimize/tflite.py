@@ -37,7 +37,8 @@ def calibrate(
     """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
 
     The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
-    neither on the order nor on the `batch` size. The runtime itself keeps them, so memory is that of one batch.
+    neither on the order nor (but for a model that mixes the samples of a batch) on the `batch` size. The runtime itself
+    keeps them, so memory is that of one batch.
     Every signature is calibrated; inputs are matched by name. `closely` goes over the samples one by one, for the ranges of
     all kinds of calibration (`edgeship.optimize.ranges`).
 
@@ -119,6 +120,7 @@ def quantize(
     if known:
         content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
     result = _quantized(content, model, recipe, io, ranges, mixed)
+    tflite_file.check_branches(result)
     with whole(out_file) as beside:
         beside.write_bytes(result)
         tflite_file.check_runs(beside, known["shapes"] if known else None)

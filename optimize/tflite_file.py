@@ -123,6 +123,33 @@ def loops(content: bytes) -> bool:
     return len(tflite_model.unpack(content).subgraphs) > 1
 
 
+def check_branches(content: bytes) -> None:
+    """Raise InputError where an IF gives its branches other types than they take, which LiteRT runs without a look.
+
+    litert-quantizer 0.11 makes such files: it quantizes the branches, but not the operator that calls them.
+    """
+    model = tflite_model.unpack(content)
+    for graph in model.subgraphs:
+
+        def types(indices: Sequence[int], tensors: Any = graph.tensors) -> list[int]:
+            return [tensors[index].type for index in indices]
+
+        for operator in graph.operators or []:
+            options = operator.builtinOptions
+            for number in (options.thenSubgraphIndex, options.elseSubgraphIndex) if _is_if(options) else ():
+                branch = model.subgraphs[number]
+                inside = types(branch.inputs, branch.tensors), types(branch.outputs, branch.tensors)
+                if inside != (types(operator.inputs[1:]), types(operator.outputs)):
+                    raise InputError(
+                        "the model branches on its data (tf.cond), and litert-quantizer would quantize only what is inside of "
+                        "the branches: use float16 or dynamic_w8"
+                    )
+
+
+def _is_if(options: Any) -> bool:
+    return hasattr(options, "thenSubgraphIndex")
+
+
 def made(content: bytes) -> set[str]:
     """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
     graph = tflite_model.unpack(content).subgraphs[0]

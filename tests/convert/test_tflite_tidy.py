@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,13 @@ def test_a_shape_with_two_unknown_axes_stays_computed(converted):
         samples = np.random.default_rng(length).normal(size=(3, length, 5)).astype(np.float32)
         for key, values in _answers(content, samples).items():
             np.testing.assert_array_equal(_answers(tidied, samples)[key], values)
+
+
+def test_masks_and_a_shrunk_axis_together_are_left_to_the_runtime():
+    options = SimpleNamespace(beginMask=1, endMask=0, shrinkAxisMask=1, ellipsisMask=0, newAxisMask=0, offset=False)
+    assert tflite_tidy._sliced([[None, 4, 6], [1], [2], [1]], options) == []
+    options.beginMask = 0
+    assert tflite_tidy._sliced([[None, 4, 6], [1], [2], [1]], options) == [4]
 
 
 def test_only_codes_of_operators_that_are_there_are_listed(converted):

@@ -27,6 +27,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "bend": {"features": (12,)},
     "four": {"features": (12,)},
     "two-ways": {"features": (12,)},
+    "branch": {"features": (12,)},
 }
 
 

@@ -10,6 +10,7 @@ leaky     image -> score                LeakyReLU and a global maximum, which on
 bend      features -> score             PReLU, which stays float
 four      features -> price             a batch axis fixed at 4
 two-ways  .tflite with two signatures over the same input
+branch    .tflite that goes one of two ways by what is in its data
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def build(folder: str) -> None:
     for name in ("photo", "table", "pair"):
         _mlir_int8(root / name, root / f"{name}.npz", root / f"{name}-mlir.tflite")
     _two_ways(root)
+    _branch(root)
 
 
 def imported() -> list[str]:
@@ -146,6 +148,26 @@ def _two_ways(root: Path) -> None:
     signatures = {"encode": module.encode, "score": module.score}
     tf.saved_model.save(module, str(root / "two-ways"), signatures=signatures)
     _tflite(root / "two-ways", root / "two-ways.tflite")
+
+
+def _branch(root: Path) -> None:
+    import tensorflow as tf
+
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = tf.Variable(tf.random.normal((12, 8), seed=1))
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 12), tf.float32, "features")])
+        def serve(self, features: Any) -> Any:
+            made = features @ self.first
+            return {
+                "out": tf.cond(tf.reduce_sum(made) > 0, lambda: tf.nn.relu(made) * 2, lambda: tf.reverse(made, [1]))
+            }
+
+    module = Module()
+    tf.saved_model.save(module, str(root / "branch"), signatures={"serving_default": module.serve})
+    _tflite(root / "branch", root / "branch.tflite")
 
 
 def _tflite(saved_model: Path, out: Path) -> None:

@@ -225,6 +225,15 @@ def test_a_file_that_is_no_model_is_refused(content, lab):
         )
 
 
+def test_a_branch_whose_inside_alone_would_be_quantized_is_refused(lab):
+    """LiteRT's IF does not compare types: it read and wrote beyond the tensors."""
+    with pytest.raises(InputError, match=r"branches on its data.*float16 or dynamic_w8"):
+        lab.tflite("branch")
+    path, _ = lab.tflite("branch", "dynamic_w8")
+    feeds = lab.feeds("branch")
+    assert lab.sqnr(lab.run(lab.model("branch.tflite"), feeds), lab.run(path, feeds)) > 25
+
+
 def test_a_file_that_cannot_run_is_found(lab):
     """A weight of the wrong size: LiteRT reads such a file and then cannot prepare it."""
     model = flatbuffer_utils.read_model(lab.model("table.tflite"))
