@@ -19,12 +19,9 @@ from edgeship.wire import Arrays
 runtime: Any = importlib.import_module("tflite_micro").runtime
 schema: Any = importlib.import_module("tflite_micro.tensorflow.lite.micro.python.schema_py_generated")
 
-# Arenas are tried from the smallest that a model could need, doubling; 256 MB is beyond every microcontroller.
-SMALLEST, LARGEST = 1 << 14, 1 << 28
-# The planner of a small arena has room for few tensors: that is how "too many buffers" is meant.
-TOO_SMALL = re.compile(
-    r"Failed to resize buffer|Failed to allocate|too small|missing: \d+|Too many buffers", re.IGNORECASE
-)
+# Beyond every microcontroller: what a model needs of it is the same in any arena, and in one that is too small this build
+# of the interpreter may crash instead of saying so. Memory that is not needed is not touched.
+ARENA = 1 << 28
 ALLOCATION = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 
 
@@ -34,22 +31,16 @@ class TFLiteMicroBackend:
     VERSION = importlib.metadata.version("tflite-micro")
 
     def load(self, path: str, threads: int, options: dict[str, Any]) -> TFLiteMicroModel:
-        """Open a `.tflite` file in the smallest arena of a power of two. Raises RuntimeError with what it cannot do."""
+        """Open a `.tflite` file. Raises RuntimeError with what it cannot do."""
         with open(path, "rb") as stream:
             content = stream.read()
-        size = SMALLEST
-        while True:
+        try:
             with _standard_error() as told:
-                try:
-                    interpreter = runtime.Interpreter.from_bytes(content, arena_size=size)
-                    interpreter.print_allocations()
-                    break
-                except RuntimeError as error:
-                    failure = error
-            if size >= LARGEST or not TOO_SMALL.search(told[0]):
-                lines = [line.strip() for line in told[0].splitlines() if line.strip()]
-                raise RuntimeError("; ".join([*lines[-3:], str(failure)])) from failure
-            size *= 2
+                interpreter = runtime.Interpreter.from_bytes(content, arena_size=ARENA)
+                interpreter.print_allocations()
+        except RuntimeError as error:
+            lines = [line.strip() for line in told[0].splitlines() if line.strip()]
+            raise RuntimeError("; ".join([*lines[-3:], str(error)])) from error
         arena = {f"arena_{what}_bytes": int(count) for what, count in ALLOCATION.findall(told[0])}
         return TFLiteMicroModel(interpreter, content, {"threads": 1, **arena})
 
