@@ -53,11 +53,11 @@ distill = {{ student = "{name}.keras" }}
 """
 # Strided convolutions from the first layer on: width of each.
 CLIENTS = {
-    "fashion-mnist": {"client-8-32-64": (8, 32, 64), "client-12-32-64": (12, 32, 64)},
+    "fashion-mnist": {"client-8-24-64": (8, 24, 64), "client-8-28-64": (8, 28, 64)},
     "motion": {"client-16-24-32": (16, 24, 32), "client-16-32": (16, 32)},
 }
 # Per step of training: pruning alone, the combination of three steps, a client model.
-EPOCHS = {"fashion-mnist": (4, 4, 20), "motion": (6, 6, 24)}
+EPOCHS = {"fashion-mnist": (4, 4, 8), "motion": (6, 6, 24)}
 FLOAT, INT8 = "float32", "int8"
 
 
