@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,16 @@ class Watched:
         self._extremes: dict[str, tuple[float, float]] = {}
         self._smooth: dict[str, tuple[float, float]] = {}
         self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._counting: list[Future[None]] = []
 
     def add(self, tensors: Mapping[str, Array]) -> None:
-        """One sample's tensors, float32 of any shape."""
-        list(self._pool.map(self._one, tensors, tensors.values()))
+        """One sample's tensors, float32 of any shape; they are counted while the caller computes the next sample's."""
+        self._wait()
+        self._counting = [self._pool.submit(self._one, name, array) for name, array in tensors.items()]
+
+    def _wait(self) -> None:
+        for job in self._counting:
+            job.result()
 
     def _one(self, name: str, array: Array) -> None:
         if not array.size:
@@ -83,6 +89,7 @@ class Watched:
 
     def ranges(self) -> dict[str, dict[str, Range]]:
         """Per kind, per tensor: the least and the largest value that int8 shall hold; of min-max they may be infinite or NaN."""
+        self._wait()
         found: dict[str, dict[str, Range]] = {
             MIN_MAX: {name: list(pair) for name, pair in self._extremes.items()},
             "moving-average": {name: list(pair) for name, pair in self._smooth.items()},

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import recipes
+from edgeship import recipes, tflite_model
 from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.files import whole
@@ -120,12 +120,13 @@ def quantize(
     if known:
         content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
     result = _quantized(content, model, recipe, io, ranges, mixed)
-    tflite_file.check_branches(result)
+    held = tflite_model.unpack(result)
+    tflite_file.check_branches(held)
     with whole(out_file) as beside:
         beside.write_bytes(result)
         tflite_file.check_runs(beside, known["shapes"] if known else None)
-    islands = tflite_file.float_islands(result) if known else []
-    left = dict(tflite_file.float_weights(result))
+    islands = tflite_file.float_islands(held) if known else []
+    left = dict(tflite_file.float_weights(held))
     return {
         "tools": tools(),
         "notes": (calibrating.few(known["samples"]) if known else []) + calibrating.left_float(islands, left),

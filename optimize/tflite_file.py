@@ -123,12 +123,11 @@ def loops(content: bytes) -> bool:
     return len(tflite_model.unpack(content).subgraphs) > 1
 
 
-def check_branches(content: bytes) -> None:
+def check_branches(model: Any) -> None:
     """Raise InputError where an IF gives its branches other types than they take, which LiteRT runs without a look.
 
     litert-quantizer 0.11 makes such files: it quantizes the branches, but not the operator that calls them.
     """
-    model = tflite_model.unpack(content)
     for graph in model.subgraphs:
 
         def types(indices: Sequence[int], tensors: Any = graph.tensors) -> list[int]:
@@ -156,11 +155,10 @@ def made(content: bytes) -> set[str]:
     return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
 
 
-def float_islands(content: bytes) -> list[str]:
+def float_islands(model: Any) -> list[str]:
     """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = tflite_model.unpack(content)
     found = []
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
@@ -171,9 +169,8 @@ def float_islands(content: bytes) -> list[str]:
     return found
 
 
-def float_weights(content: bytes, least: int = 1024) -> Iterator[tuple[str, int]]:
+def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
     """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
-    model = tflite_model.unpack(content)
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             data = model.buffers[tensor.buffer].data

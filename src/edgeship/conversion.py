@@ -181,6 +181,8 @@ class Converter:
             def make(folder: Path) -> Any:
                 if len({self._lane(kind) for _, kind in self._pairs}) > 1:
                     self.lanes.convert.warm("tensorflow")
+                if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
+                    self.lanes.quantize.warm("edgeship.optimize.tflite", "litert_quantizer.quantizer")
                 out = str(folder / "saved_model")
                 return self.lanes.tensorflow.call(
                     "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
