@@ -22,6 +22,7 @@ help:
 
 env: $(VENV)/.done $(NODE_MODULES)
 
+# --compile-bytecode: where Python may not write its caches, every TensorFlow process would compile for 12 seconds.
 # --without-pip: Debian's python3 has no ensurepip without python3-venv, but its pip can install into another interpreter.
 $(VENV)/.done: requirements.lock requirements-uv.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "edgeship needs Python 3.11 or 3.12; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }

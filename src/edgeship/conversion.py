@@ -242,7 +242,7 @@ class Converter:
         but min-max does.
         """
         assert self.data
-        alike = [other for other, _ in self._pairs if _made_of(other) == _made_of(variant)]
+        alike = [other for other, kind in self._pairs if kind == name and _made_of(other) == _made_of(variant)]
         closely = any(other.calibration != MIN_MAX for other in (variant, *alike))
         data, samples = self.data, self.config.data.calibration_samples
         key = {
