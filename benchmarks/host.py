@@ -87,7 +87,7 @@ def judge(times: list[float], waiting: list[int], cores: int) -> HostState:
     busy = sorted(waiting)[len(waiting) // 2] if waiting else None
     reasons = []
     if spread > SPREAD_LIMIT:
-        reasons.append(f"a calibration loop varies by {spread:.0%}, more than {SPREAD_LIMIT:.0%}")
+        reasons.append(f"a calibration loop varies by {spread:.1%}, more than {SPREAD_LIMIT:.0%}")
     crowded = busy is not None and busy >= cores
     if crowded:
         reasons.append(f"{busy} other processes want the {cores} cores")

@@ -15,7 +15,7 @@ def test_two_hiccups_are_forgiven_and_three_are_not():
 def test_a_varying_loop_is_unstable():
     state = host.judge([1.0] * 10 + [1.2] * 5, [0] * 15, cores=2)
     assert not state.stable
-    assert state.unstable_reason == "unstable: a calibration loop varies by 20%, more than 10%"
+    assert state.unstable_reason == "unstable: a calibration loop varies by 20.0%, more than 10%"
 
 
 def test_others_on_every_core_make_it_unstable():
