@@ -41,6 +41,7 @@ PARITY = ("litert", "onnxruntime", "tfjs-web", "tfjs-webgl", "tfjs-cpu", "litert
 SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onnx")}
 RATES = (1, 4, 6)
 ROUNDS = 5
+ALONE = 1.0
 BLOCK, BLOCKS = 0.5, 24
 BATCH = 256
 
@@ -127,7 +128,10 @@ def same_file(work: Work) -> Any:
 
 
 def evaluations(work: Work) -> Any:
-    """Seconds for all test images, float32: Python LiteRT on one core and each engine on one and two, in turn, several rounds."""
+    """Seconds for all test images, float32: Python LiteRT on one core and each engine on one and two, in turn, several rounds.
+
+    `alone` is what the engine's own inferences take of it, timed where it runs: a batch that lies there already, over and over.
+    """
     bundle = work.fashion()
     batches = _batches(work, bundle)
     files = {
@@ -138,6 +142,8 @@ def evaluations(work: Work) -> Any:
     }
     runs = [("litert", 1), *((name, threads) for name in list(files)[1:] for threads in (1, 2))]
     taken: dict[str, list[float]] = {f"{name} {threads}": [] for name, threads in runs}
+    alone: dict[str, list[float]] = {name: [] for name in taken}
+    images = sum(len(next(iter(batch.values()))) for batch in batches())
     for _ in range(ROUNDS):
         for name, threads in runs:
             with open_session(name, bundle / files[name], threads=threads) as session:
@@ -145,10 +151,19 @@ def evaluations(work: Work) -> Any:
                 start = time.perf_counter()
                 session.evaluate(batches(), BATCH)
                 taken[f"{name} {threads}"].append(time.perf_counter() - start)
+                if session.inputs[0].shape[0] is None:
+                    session.sample = next(iter(batches()))
+                share = images / len(next(iter(session.sample.values())))
+                alone[f"{name} {threads}"].append(share * statistics.median(session.block(ALONE)) / 1000)
     base = taken["litert 1"]
     ratios = {name: [a / b for a, b in zip(times, base, strict=True)] for name, times in taken.items()}
     return {
-        name: {"seconds": statistics.median(taken[name]), "ratio": statistics.median(found), "ratios": found}
+        name: {
+            "seconds": statistics.median(taken[name]),
+            "ratio": statistics.median(found),
+            "ratios": found,
+            "alone": statistics.median(a / b for a, b in zip(alone[name], base, strict=True)),
+        }
         for name, found in ratios.items()
     }
 

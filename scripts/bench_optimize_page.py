@@ -43,6 +43,8 @@ def write(found: Mapping[str, Any], path: Path) -> None:
     for name in tasks.CLIENTS:
         if name in found:
             text += "\n" + _task(name, found[name])
+        if f"seeds-{name}" in found:
+            text += _seeds(found[f"seeds-{name}"])
     if "auto" in found:
         text += "\n" + _auto(found["auto"])
     if "calibrate-once" in found:
@@ -94,6 +96,12 @@ def _row(row: tasks.Row, chosen: str, test: Mapping[str, Any]) -> str:
         _met(row, item, value),
     )
     return f"| {' | '.join(cells)} |\n"
+
+
+def _seeds(part: Mapping[str, Any]) -> str:
+    drops = [item["drop"] * 100 for item in part.values()]
+    told, mean = ", ".join(f"{drop:+.2f}" for drop in drops), sum(drops) / len(drops)
+    return f"\nThe pruned model fine-tuned with seeds {', '.join(part)} drops {told} pt, on average {mean:+.2f} pt.\n"
 
 
 def _shown(value: float) -> str:

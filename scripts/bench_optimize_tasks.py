@@ -58,7 +58,7 @@ CLIENTS = {
 }
 # Per step of training: pruning alone, the combination of three steps, a client model.
 EPOCHS = {"fashion-mnist": (4, 4, 8), "motion": (6, 6, 24)}
-FLOAT, INT8 = "float32", "int8"
+FLOAT, INT8, PRUNED = "float32", "int8", "pruned70-int8"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def rows(task: str) -> tuple[Row, ...]:
     clients = tuple(f"{name}-int8" for name in CLIENTS[task])
     return (
         Row("int8 PTQ", (INT8,), 0.003, "size to float32's", 0.27),
-        Row("70 % pruned + int8", ("pruned70-int8",), 0.007, "brotli to dense int8's", 0.5),
+        Row("70 % pruned + int8", (PRUNED,), 0.007, "brotli to dense int8's", 0.5),
         Row(
             "pruned + clustered + QAT int8",
             tuple(SPARSITIES[task]),
