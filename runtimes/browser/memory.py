@@ -42,13 +42,17 @@ class RendererMemory:
         return max(self._status("VmHWM") or 0, self.baseline)
 
     def _find(self) -> Path | None:
-        """The only renderer, or the one that has computed most: the page's, which has just started an engine."""
+        """The renderer that has computed exactly as long as the page says of its own process: there may be others."""
         if not (PROC / "self" / "status").exists():
             self.method = "not known on this system"
             return None
+        self._page.send("Performance.enable")
+        told = self._page.send("Performance.getMetrics")["metrics"]
         processes = self._system.send("SystemInfo.getProcessInfo")["processInfo"]
+        self._page.send("Performance.disable")
+        own = next(item["value"] for item in told if item["name"] == "ProcessTime")
         renderers = [item for item in processes if item["type"] == "renderer"]
-        return PROC / str(max(renderers, key=lambda item: item["cpuTime"])["id"])
+        return PROC / str(min(renderers, key=lambda item: abs(item["cpuTime"] - own))["id"])
 
     def _status(self, key: str) -> int | None:
         if self._folder is None:

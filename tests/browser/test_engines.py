@@ -41,3 +41,11 @@ def test_the_page_is_isolated_and_its_clock_is_told(tiny_models):
         assert session.engine["isolated"] is True
         assert 0 < session.engine["clock_resolution_ms"] <= 0.1
         assert session.engine["browser"].startswith("Chromium ")
+
+
+def test_memory_is_that_of_the_page_and_not_of_another_process(tiny_models, images):
+    many = {"image": np.repeat(images["image"][:1], 64_000_000 // images["image"][:1].nbytes, axis=0)}
+    with open_session("ort-web", tiny_models / "cnn.onnx") as session:
+        session.run(many)
+        memory = session.memory()
+    assert memory["peak_bytes"] - memory["baseline_bytes"] > many["image"].nbytes
