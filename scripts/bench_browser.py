@@ -40,10 +40,10 @@ formats = ["onnx"]
 PARITY = ("litert", "onnxruntime", "tfjs-web", "tfjs-webgl", "tfjs-cpu", "litert-web", "ort-web")
 SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onnx")}
 RATES = (1, 4, 6)
-ROUNDS = 5
+ROUNDS = 3
 ALONE = 1.0
 BLOCK, BLOCKS = 0.5, 24
-BATCH = 256
+BATCH = 1024
 
 
 class Work:
