@@ -249,6 +249,8 @@ def _likeness(
 def _instructions(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
     """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
     assert isinstance(place, Counting)
+    if subject.without_latency:
+        return run.missing(INSTRUCTIONS, subject.without_latency), {}
     base = bench.bases.get(subject.artifact.format)
     metrics, details = [], {}
     try:
@@ -261,6 +263,8 @@ def _instructions(bench: run.Bench, subject: run.Subject, runtime: registry.Runt
     if base is None:
         reason = f"there is no {subject.artifact.format}/float32 to compare with"
         metrics.append(Metric("instructions_ratio", None, "x", reason=reason))
+    elif base.without_latency:
+        metrics.append(Metric("instructions_ratio", None, "x", reason=base.without_latency))
     elif base.digest != subject.digest:
         try:
             ratio = found["total"] / _counted(bench, base, runtime, place)["total"]
@@ -289,6 +293,8 @@ def _counted(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
 def _compiled(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
     """What the compiler of an NPU estimates: nothing of it was run."""
     assert isinstance(place, Compiler)
+    if subject.without_latency:
+        return run.missing(ESTIMATES, subject.without_latency), {}
     key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
     what = f"{subject.artifact.id} for {place.device.name}: compiled"
     try:

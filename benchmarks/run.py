@@ -91,6 +91,13 @@ class Subject:
     digest: str
     receipt: Mapping[str, Any]
 
+    @property
+    def without_latency(self) -> str:
+        """Why nothing is told of what an inference costs, or an empty text: a file made for many samples has none of one."""
+        made_for = [step.recipe.get("static_batch") or 1 for step in self.artifact.steps if step.name == "export"]
+        at_once = max(made_for, default=1)
+        return f"{self.artifact.id} takes {at_once} samples at once: no cost of one inference" if at_once > 1 else ""
+
 
 def batch_size(inputs: Sequence[TensorSpec]) -> int:
     """How many samples go through an artifact at once: at most 256, and at most 8 MB of inputs."""
@@ -222,6 +229,8 @@ class Bench:
         self, subject: Subject, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
     ) -> tuple[list[Metric], dict[str, Any]]:
         """Load, latency and memory; `identity` is what a device's runtime is known by where it is not this machine's."""
+        if subject.without_latency:
+            return missing(SPEED, subject.without_latency), {"latency": {}, "memory": {}}
         key = {
             "artifact": subject.digest,
             "runtime": identity or [runtime.name, runtime.version()],
@@ -250,6 +259,8 @@ class Bench:
     def _ratio(
         self, subject: Subject, base: Subject, runtime: Runtime, device: Device
     ) -> tuple[Metric, dict[str, Any]]:
+        if reason := subject.without_latency or base.without_latency:
+            return Metric("latency_ratio", None, "x", reason=reason), {}
         key = {
             "artifact": subject.digest,
             "base": base.digest,

@@ -37,6 +37,13 @@ quantize = "static_w8a8"
 formats = ["onnx"]
 
 {FOR_LITERT_JS}"""
+AT_ONCE = 64
+BATCHED = f"""\
+[variants.float32-web-{AT_ONCE}]
+quantize = "float32"
+formats = ["tflite"]
+static_batch = {AT_ONCE}
+"""
 PARITY = ("litert", "onnxruntime", "tfjs-web", "tfjs-webgl", "tfjs-cpu", "litert-web", "ort-web")
 SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onnx")}
 RATES = (1, 4, 6)
@@ -62,10 +69,10 @@ class Work:
         path.write_text(f"{head}\n[launch]\n{launch}\n")
         return str(path)
 
-    def bundle(self, name: str, model: Path, data: Path) -> Path:
+    def bundle(self, name: str, model: Path, data: Path, variants: str = VARIANTS) -> Path:
         """The model's bundle with what browsers run, made once."""
         config, bundle = self.folder / f"{name}.config.toml", self.folder / name
-        config.write_text(VARIANTS)
+        config.write_text(variants)
         if not (bundle / "manifest.json").exists():
             command = [*EDGESHIP, "convert", str(model), "--out", str(bundle), "--config", str(config)]
             timed([*command, "--data", str(data)], **self.cache)
@@ -74,6 +81,10 @@ class Work:
     def fashion(self) -> Path:
         """The default task's, of the model that `make demo` trained."""
         return self.bundle("fashion", self.run / "server.keras", self.run / "calibration.npz")
+
+    def batched(self) -> Path:
+        """The same model for LiteRT.js in pages that run many samples."""
+        return self.bundle("batched", self.run / "server.keras", self.run / "calibration.npz", BATCHED)
 
     def mobilenet(self) -> Path:
         """MobileNetV2-224 with random weights."""
@@ -130,42 +141,47 @@ def same_file(work: Work) -> Any:
 def evaluations(work: Work) -> Any:
     """Seconds for all test images, float32: Python LiteRT on one core and each engine on one and two, in turn, several rounds.
 
-    `alone` is what the engine's own inferences take of it, timed where it runs: a batch that lies there already, over and over.
+    Ratios are to the faster of Python LiteRT's two files in the same round. `alone` is what the engine's own inferences
+    take of it, timed where it runs: a batch that lies there already, over and over.
     """
     bundle = work.fashion()
     batches = _batches(work, bundle)
-    files = {
-        "litert": "tflite/float32-web.tflite",
-        "tfjs-web": "tfjs/float32",
-        "litert-web": "tflite/float32-web.tflite",
-        "ort-web": "onnx/float32.onnx",
-    }
-    runs = [("litert", 1), *((name, threads) for name in list(files)[1:] for threads in (1, 2))]
-    taken: dict[str, list[float]] = {f"{name} {threads}": [] for name, threads in runs}
-    alone: dict[str, list[float]] = {name: [] for name in taken}
+    one, many = bundle / "tflite/float32-web.tflite", work.batched() / f"tflite/float32-web-{AT_ONCE}.tflite"
+    python = [("litert", one, 1), ("litert", many, 1)]
+    pages = [
+        ("tfjs-web", bundle / "tfjs/float32"),
+        ("litert-web", one),
+        ("litert-web", many),
+        ("ort-web", bundle / "onnx/float32.onnx"),
+    ]
+    runs = [*python, *((name, path, threads) for name, path in pages for threads in (1, 2))]
+    taken: list[list[float]] = [[] for _ in runs]
+    alone: list[list[float]] = [[] for _ in runs]
     images = sum(len(next(iter(batch.values()))) for batch in batches())
     for _ in range(ROUNDS):
-        for name, threads in runs:
-            with open_session(name, bundle / files[name], threads=threads) as session:
+        for (name, path, threads), total, own in zip(runs, taken, alone, strict=True):
+            with open_session(name, path, threads=threads) as session:
                 session.evaluate(batches(), BATCH)  # the first time compiles
                 start = time.perf_counter()
                 session.evaluate(batches(), BATCH)
-                taken[f"{name} {threads}"].append(time.perf_counter() - start)
+                total.append(time.perf_counter() - start)
                 if session.inputs[0].shape[0] is None:
                     session.sample = next(iter(batches()))
                 share = images / len(next(iter(session.sample.values())))
-                alone[f"{name} {threads}"].append(share * statistics.median(session.block(ALONE)) / 1000)
-    base = taken["litert 1"]
-    ratios = {name: [a / b for a, b in zip(times, base, strict=True)] for name, times in taken.items()}
-    return {
-        name: {
-            "seconds": statistics.median(taken[name]),
-            "ratio": statistics.median(found),
-            "ratios": found,
-            "alone": statistics.median(a / b for a, b in zip(alone[name], base, strict=True)),
+                own.append(share * statistics.median(session.block(ALONE)) / 1000)
+    base = list(map(min, taken[0], taken[1]))
+    return [
+        {
+            "runtime": name,
+            "threads": str(threads),
+            "batch": AT_ONCE if path == many else 1 if path == one else BATCH,
+            "seconds": statistics.median(total),
+            "ratio": statistics.median(ratios := [a / b for a, b in zip(total, base, strict=True)]),
+            "ratios": ratios,
+            "alone": statistics.median(a / b for a, b in zip(own, base, strict=True)),
         }
-        for name, found in ratios.items()
-    }
+        for (name, path, threads), total, own in zip(runs, taken, alone, strict=True)
+    ]
 
 
 def speed(rate: int) -> Callable[[Work], Any]:

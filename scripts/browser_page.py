@@ -75,19 +75,20 @@ def evaluations(result: Any) -> list[str]:
     """10,000 evaluations against Python."""
     lines = [
         (
-            NAMES[key.split()[0]], key.split()[1], f"{item['seconds']:.2f} s", f"{item['ratio']:.2f}",
+            NAMES[item["runtime"]], f"{item['batch']:,}", item["threads"], f"{item['seconds']:.2f} s", f"{item['ratio']:.2f}",
             f"{min(item['ratios']):.2f} to {max(item['ratios']):.2f}", f"{item['alone']:.2f}",
-            "" if key == "litert 1" else met(item["ratio"]),
+            "" if item["runtime"] == "litert" else met(item["ratio"]),
         )
-        for key, item in result.items()
+        for item in result
     ]  # fmt: skip
     return [
         "All test images, float32, model loaded, tensors there and back included. Engines in turn; the ratio is to Python LiteRT",
-        "on one core in the same round, median over the rounds. LiteRT files have batch 1, the others get 1,024. WebAssembly",
-        "multiplies 4 float32 at a time, this machine's own instructions 8 and more. `engine alone` is the same ratio without",
-        "any transport: the inferences by themselves, timed in the page.",
+        "on one core in the same round (the faster of its two files), median over the rounds. A LiteRT file for pages has its",
+        "batch from `static_batch` (true: 1), the other engines get as many as they are sent. WebAssembly multiplies 4 float32",
+        "at a time, this machine's own instructions 8 and more. `engine alone` is the same ratio without any transport: the",
+        "inferences by themselves, timed in the page.",
         "",
-        *table(("engine", "threads", "seconds", "ratio", "rounds", "engine alone", "bar: at most 2"), lines),
+        *table(("engine", "batch", "threads", "seconds", "ratio", "rounds", "engine alone", "bar: at most 2"), lines),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,7 @@ from edgeship.runtimes.browser import found
 from edgeship.runtimes.browser.memory import RendererMemory
 from edgeship.runtimes.browser.page import WEBGPU, Page
 from edgeship.runtimes.browser.throttle import BATCH_MS, Throttle
-from edgeship.runtimes.worker.serving import Answer, serve
+from edgeship.runtimes.worker.serving import Answer, Handler, serve
 
 LOOP = {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": "LoadGen does not run in a page"}
 
@@ -25,7 +26,7 @@ class BrowserWorker:
         self._engine, self._backend = engine, backend
         self._page: Page | None = None
         self._together: int | None = None
-        self.requests = {
+        self.requests: dict[str, Handler] = {
             "load": self._load,
             "run": self._run,
             "first": self._first,
@@ -65,8 +66,8 @@ class BrowserWorker:
         engine = {**loaded["engine"], **told, **proof}
         return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
 
-    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
-        return self.page.call("run", feeds)
+    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Callable[[], Answer]:
+        return self.page.begin("run", feeds)
 
     def _first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
         return self.page.call("first", feeds)

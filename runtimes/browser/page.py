@@ -6,7 +6,8 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from playwright.sync_api import CDPSession, Error, sync_playwright
 from edgeship import errors, wire
 from edgeship.runtimes.browser import found
 from edgeship.runtimes.browser.server import Server
+from edgeship.runtimes.worker.serving import Answer
 
 FLAGS = (
     "--disable-dev-shm-usage",
@@ -35,6 +37,7 @@ class Page:
 
     def __init__(self, arguments: Sequence[str], screen: Mapping[str, Any]) -> None:
         self._closing = contextlib.ExitStack()
+        self._begun = 0
         self.server = Server(found.PAGE)
         self._closing.callback(self.server.close)
         playwright = self._closing.enter_context(sync_playwright())
@@ -64,18 +67,29 @@ class Page:
         """As Chromium tells it over the protocol."""
         return self._browser.version
 
-    def call(self, do: str, feeds: wire.Arrays | None = None, **fields: Any) -> tuple[dict[str, Any], wire.Arrays]:
+    def call(self, do: str, feeds: wire.Arrays | None = None, **fields: Any) -> Answer:
         """The page's answer. Raises the error that it answered with, SystemExit where the page has gone."""
+        return self.begin(do, feeds, **fields)()
+
+    def begin(self, do: str, feeds: wire.Arrays | None = None, **fields: Any) -> Callable[[], Answer]:
+        """As `call`, with the answer taken later: the request is on its way while an earlier one is computed.
+
+        Answers come in the order of the requests, and must be taken in it.
+        """
         request = io.BytesIO()
         wire.send(request, {"do": do, **fields}, feeds)
-        self.server.request, self.server.answer = request.getvalue(), b""
+        self.server.requests.put(request.getbuffer())
+        self._begun += 1
+        return partial(self._answer, self._begun)
+
+    def _answer(self, count: int) -> Answer:
         try:
-            self._page.evaluate("() => edgeship.answer()")
+            self._page.evaluate("count => edgeship.answered(count)", count)
         except Error as error:
             # Nothing can be asked of this worker any more: it ends, and its log says why.
             print(f"the page is gone: {_first_lines(error)}", file=sys.stderr, flush=True)
             os._exit(3)
-        answer, arrays = wire.receive(io.BytesIO(self.server.answer))
+        answer, arrays = self.server.answers.get()
         if "error" in answer:
             raise _answered(answer["error"])
         return answer, arrays

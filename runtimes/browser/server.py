@@ -6,10 +6,13 @@ COOP and COEP isolate the page, which gives it threads and a clock of 5 microsec
 from __future__ import annotations
 
 import http.server
+import queue
 import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from edgeship import wire
 
 TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json",
@@ -26,14 +29,14 @@ ISOLATION = {
 class Server:
     """Serves `page` at `/` and, once set, the folder of `model` at `/model/`; a context manager.
 
-    `request` is what the page fetches next from `/request`, `answer` what it last posted to `/answer`.
+    `requests` holds what the page is to fetch from `/request`, which waits for one; `answers` what it posted to `/answer`.
     """
 
     def __init__(self, page: Path) -> None:
         self.page = page.resolve()
         self.model: Path | None = None
-        self.request = b""
-        self.answer = b""
+        self.requests: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[tuple[dict[str, Any], wire.Arrays]] = queue.SimpleQueue()
         server = self
 
         class Bound(_Handler):
@@ -77,7 +80,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/request":
-            self._send(200, "application/octet-stream", self.owner.request)
+            self._send(200, "application/octet-stream", self.owner.requests.get())
             return
         path = self.owner.find(self.path)
         if path is None:
@@ -86,10 +89,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
 
     def do_POST(self) -> None:
-        self.owner.answer = self.rfile.read(int(self.headers["Content-Length"]))
+        self.owner.answers.put(wire.receive(self.rfile))
         self._send(204, "text/plain", b"")
 
-    def _send(self, status: int, kind: str, body: bytes) -> None:
+    def _send(self, status: int, kind: str, body: bytes | memoryview) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **ISOLATION}.items():
             self.send_header(name, value)

@@ -6,14 +6,17 @@ import os
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, TypeVar
 
 from edgeship import wire
 from edgeship.process import claim_stdio
 
+T = TypeVar("T")
 Answer = tuple[dict[str, Any], wire.Arrays]
+Later = Callable[[], Answer]
 Message = tuple[dict[str, Any], wire.Arrays]
+Handler = Callable[[dict[str, Any], wire.Arrays], Answer | Later]
 
 # How many requests are read ahead while the model runs: one is enough to overlap transfer and compute.
 READ_AHEAD = 2
@@ -31,16 +34,39 @@ def _read(stream: IO[bytes], arrived: queue.Queue[Message | None]) -> None:
         os._exit(1)
 
 
-def serve(requests: Mapping[str, Callable[[dict[str, Any], wire.Arrays], Answer]]) -> None:
-    """Answer each request by the handler that its `do` names, failures included, until the parent closes the stream."""
+def _attempt(call: Callable[..., T], *given: Any) -> T | Answer:
+    try:
+        return call(*given)
+    except Exception as error:  # every failure must reach the parent, which shows it
+        traceback.print_exc()
+        return {"error": {"type": type(error).__name__, "message": str(error)}}, {}
+
+
+def _answers(handlers: Mapping[str, Handler], arrived: queue.Queue[Message | None]) -> Iterator[Answer]:
+    waiting: Later | None = None
+    while (message := arrived.get()) is not None:
+        header, feeds = message
+        begun = _attempt(handlers[header["do"]], header, feeds)
+        if waiting:
+            yield _attempt(waiting)
+        waiting = None
+        if isinstance(begun, tuple):
+            yield begun
+        elif arrived.empty():
+            yield _attempt(begun)
+        else:
+            waiting = begun
+
+
+def serve(handlers: Mapping[str, Handler]) -> None:
+    """Answer each request by the handler that its `do` names, failures included, until the parent closes the stream.
+
+    A handler may give a function in place of its answer. The function is called for the answer once the next request has
+    been begun, where one has arrived already: the two overlap. Only the requests of a stream, all with the same handler,
+    arrive that early.
+    """
     incoming, answers = claim_stdio()
     arrived: queue.Queue[Message | None] = queue.Queue(READ_AHEAD)
     threading.Thread(target=_read, args=(incoming, arrived), daemon=True).start()
-    while (message := arrived.get()) is not None:
-        header, feeds = message
-        try:
-            answer, arrays = requests[header["do"]](header, feeds)
-        except Exception as error:  # every failure must reach the parent, which shows it
-            traceback.print_exc()
-            answer, arrays = {"error": {"type": type(error).__name__, "message": str(error)}}, {}
+    for answer, arrays in _answers(handlers, arrived):
         wire.send(answers, answer, arrays)

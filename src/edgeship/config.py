@@ -16,7 +16,7 @@ from edgeship.types import FORMATS
 
 NAME = "edgeship.toml"
 PROFILES = ("rapid", "quick", "normal", "full")
-# What LiteRT.js can run in a browser: batch 1 for ever, float at the edges.
+# What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
 FOR_LITERT_JS = """\
 [variants.float32-web]
 formats = ["tflite"]
@@ -35,7 +35,8 @@ class Variant:
     """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model.
 
     `calibration` is how its activations' ranges follow from the data (`edgeship.recipes.CALIBRATIONS`). `sparse_encoding`
-    stores pruned kernels of a float32 `.tflite` without their zeros. `distill`, `prune`, `cluster` and `qat` are what its own
+    stores pruned kernels of a float32 `.tflite` without their zeros. `static_batch` fixes the batch, true at 1.
+    `distill`, `prune`, `cluster` and `qat` are what its own
     float model is trained further with, as TOML has them.
     """
 
@@ -44,7 +45,7 @@ class Variant:
     formats: tuple[str, ...] = FORMATS
     io: str = "int8"
     calibration: str = MIN_MAX
-    static_batch: bool = False
+    static_batch: bool | int = False
     flex: bool = False
     sparse_encoding: bool = False
     distill: Any = None
@@ -61,6 +62,8 @@ class Variant:
         QuantizeRecipe(self.quantize, self.io, self.calibration)
         if self.sparse_encoding and self.quantize != "float32":
             raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
+        if self.static_batch < 0:
+            raise InputError(f"static_batch = {self.static_batch} must be true or a number of samples")
         if self.recipes and self.name in VARIANTS:
             raise InputError(
                 f"variant '{self.name}' is the plain one: call what is trained further otherwise, as pruned-int8"
@@ -226,11 +229,12 @@ def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
 
 T = TypeVar("T")
 
-_EXPECTED = {
+_EXPECTED: dict[str, tuple[Any, str]] = {
     "str": (str, "a string"),
     "str | None": (str, "a string"),
     "int | None": (int, "a whole number"),
     "bool": (bool, "true or false"),
+    "bool | int": ((bool, int), "true, false or a whole number"),
     "Any": (object, "a value"),
     "tuple[str, ...]": (list, "a list of strings"),
 }

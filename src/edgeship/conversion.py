@@ -162,10 +162,10 @@ class Converter:
                 self.progress.note(note)
         return entry
 
-    def export(self, *, static: bool, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
+    def export(self, *, static: int, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The SavedModel of the server model, or of what was trained further from it."""
         trained = further.queue(self, recipes) if recipes else None
-        recipe = {"static_batch": 1 if static else None}
+        recipe = {"static_batch": int(static) or None}
         tools = versions(*TENSORFLOW)
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
@@ -188,11 +188,11 @@ class Converter:
                     "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
                 )
 
-            what = f"read {model.name} and export it" + (" with batch 1" if static else "")
+            what = f"read {model.name} and export it" + (f" with batch {int(static)}" if static else "")
             entry = self.cached(what, "export", key, make)
             return entry, (*steps, Step("export", source, recipe, tools))
 
-        return self.once(f"export {static} {recipes or None}", self.lanes.tensorflow, job)
+        return self.once(f"export {int(static)} {recipes or None}", self.lanes.tensorflow, job)
 
     def float_artifact(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
@@ -221,7 +221,7 @@ class Converter:
                 raise self._with_way_out(error, name) from error
             return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
 
-        return self.once(f"{name} {options} {variant.static_batch} {variant.recipes}", lane, job)
+        return self.once(f"{name} {options} {int(variant.static_batch)} {variant.recipes}", lane, job)
 
     def _lane(self, name: str) -> Lane:
         """Where a format is converted: the first one where the server model was exported, the others beside it."""

@@ -43,12 +43,12 @@ quantize = "static_w8a8"
 formats = ["tflite", "onnx"]
 io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
 # calibration = "percentile"           # min-max (default), moving-average, percentile, entropy or mse
-# static_batch = true                  # batch 1 for ever (.tflite)
+# static_batch = true                  # batch 1 for ever (.tflite); 64: for pages that run many samples
 
 [variants.weight_only_w8]
 formats = ["tfjs"]
 
-# LiteRT.js runs .tflite files in browsers; it takes batch 1 and float at the edges only:
+# LiteRT.js runs .tflite files in browsers; it takes a fixed batch and float at the edges only:
 {litert_js}
 
 # A variant's model can be trained further first, on the data that [data] names as train; [training] may set epochs.

@@ -6,6 +6,7 @@ Standard library and numpy only: this file also runs beside the worker on a boar
 from __future__ import annotations
 
 import json
+from io import BufferedIOBase
 from typing import IO, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def send(stream: IO[bytes], header: dict[str, Any], arrays: Arrays | None = None
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
+def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]:
     """Read one message. Raises EOFError where the other side has gone, also in the middle of a message."""
     line = stream.readline()
     if not line.endswith(b"\n"):
@@ -40,7 +41,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], Arrays]:
         view = array.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < len(view):
-            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+            count = stream.readinto(view[filled:])  # type: ignore[union-attr]
             if not count:
                 raise EOFError("the other side closed the stream in the middle of an array")
             filled += count

@@ -1,9 +1,9 @@
-/** The page that the worker (edgeship/runtimes/browser) drives: it takes a request, answers it, and does nothing by itself. */
+/** The page that the worker (edgeship/runtimes/browser) drives: it answers requests in their order, and does nothing by itself. */
 import {run} from '../../tfjs/batching.mjs';
 import {Refusal, type Engine, type Model, type Wanted} from './engine';
 import {graphics} from './graphics';
 import {filling, loop, resolution, spin, warmUp} from './timing';
-import {pack, unpack, type Tensors} from './wire';
+import {described, type Message, type Tensors} from './wire';
 
 type Header = Record<string, unknown>;
 type Handler = (header: Header, feeds: Tensors) => Promise<[Header, Tensors?]>;
@@ -77,18 +77,35 @@ const handlers: Record<string, Handler> = {
   },
 };
 
-/** Fetch the request that waits, answer it, and post the answer; failures are answers too. */
-async function answer(): Promise<void> {
-  let body: Blob;
+async function answer({header, arrays}: Message): Promise<[Header, Tensors?]> {
+  if (header.failure) return [{error: header.failure}];
   try {
-    const {header, arrays} = unpack(await (await fetch('/request')).arrayBuffer());
-    body = pack(...(await handlers[header.do as string](header, arrays)));
+    return await handlers[header.do as string](header, arrays);
   } catch (error) {
     console.error(error);
-    const {name, message} = error instanceof Error ? error : {name: 'Error', message: String(error)};
-    body = pack({error: {type: name, message}});
+    return [{error: described(error)}];
   }
-  await fetch('/answer', {method: 'POST', body});
 }
 
-Object.assign(globalThis, {edgeship: {answer}});
+const carrier = new Worker(new URL('./carrier.ts', import.meta.url), {type: 'module'});
+let turn = Promise.resolve();
+let given = 0;
+let told = (): void => {};
+
+carrier.addEventListener('message', ({data}: MessageEvent<Message>) => {
+  turn = turn.then(async () => {
+    const [header, arrays = {}] = await answer(data);
+    // A copy to give away: an engine may keep what it gave.
+    const copies = Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, {...array, data: array.data.slice()}]));
+    carrier.postMessage({header, arrays: copies}, Object.values(copies).map(({data: {buffer}}) => buffer));
+    given++;
+    told();
+  });
+});
+
+/** Wait until so many requests have been answered since the page was opened. One waits at a time. */
+async function answered(count: number): Promise<void> {
+  while (given < count) await new Promise<void>((resolve) => { told = resolve; });
+}
+
+Object.assign(globalThis, {edgeship: {answered}});

@@ -53,3 +53,9 @@ export function pack(header: Record<string, unknown>, arrays: Tensors = {}): Blo
   const bytes = Object.values(arrays).map(({data}) => new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
   return new Blob([`${JSON.stringify({...header, arrays: described})}\n`, ...bytes]);
 }
+
+/** A failure, as an answer tells it. */
+export function described(error: unknown): {type: string; message: string} {
+  const {name, message} = error instanceof Error ? error : {name: 'Error', message: String(error)};
+  return {type: name, message};
+}
