@@ -56,6 +56,8 @@ def _answers(handlers: Mapping[str, Handler], arrived: queue.Queue[Message | Non
             yield _attempt(begun)
         else:
             waiting = begun
+    if waiting:
+        yield _attempt(waiting)
 
 
 def serve(handlers: Mapping[str, Handler]) -> None:

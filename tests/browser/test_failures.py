@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeship.errors import ProcessError
@@ -46,6 +47,20 @@ def test_a_crashed_page_is_told_and_nothing_is_left(tiny_models, images):
         with pytest.raises(ProcessError, match=r"tfjs-web process ended .* the page is gone: .*crashed"):
             session.run(images)
     assert all(gone(pid) for pid, _ in below)
+
+
+def test_what_a_page_cannot_read_is_answered_and_the_next_request_too(tiny_models):
+    from edgeship.runtimes.browser.page import Page
+
+    page = Page((), {})
+    try:
+        first = page.begin("run", {"x": np.zeros(2, np.float16)})
+        second = page.begin("spin")
+        with pytest.raises(RuntimeError, match="array x has dtype <f2"):
+            first()
+        assert second()[0]["ms"] > 0
+    finally:
+        page.close()
 
 
 def test_a_page_out_of_memory_is_told(tiny_models):

@@ -137,3 +137,20 @@ def test_a_bundle_travels(edgeship, shipped):
     assert done.returncode in (0, 1), done.stderr
     told = json.loads(done.stdout)
     assert {item["details"]["accuracy"]["n"] for item in told["measurements"] if "accuracy" in item["details"]} == {200}
+
+
+def test_a_batch_that_is_fixed_at_a_number(edgeship, shipped):
+    (shipped.folder / "many.toml").write_text(
+        '[variants.float32]\nformats = ["tflite"]\n\n[variants.many]\nformats = ["tflite"]\nstatic_batch = 7\n'
+    )
+    edgeship("convert", shipped.model, "--out", "out", "--config", shipped.folder / "many.toml", check=0)
+    data = shipped.folder / "evaluation.npz"
+    edgeship("benchmark", "out", "--data", data, "--runtime", "litert")
+    opened = bundle.open_bundle(edgeship.folder / "out")
+    many = next(item for item in opened.measurements if item.artifact == "tflite/many")
+    one = next(item for item in opened.measurements if item.artifact == "tflite/float32")
+    assert next(item for item in opened.artifacts if item.variant == "many").inputs[0].shape[0] == 7
+    assert many.metric("accuracy").value == one.metric("accuracy").value
+    assert many.metric("max_abs_error").value < 1e-4
+    for name in ("latency_p50_ms", "latency_ratio"):
+        assert many.metric(name).reason == "tflite/many takes 7 samples at once: no cost of one inference"

@@ -62,6 +62,8 @@ def test_sparse_encoding_is_of_tflite_only():
         ("[dta]", "unknown key 'dta'"),
         ("[data]\ncalibraton = 'x'", "known: calibration, calibration_samples"),
         ("[data]\ncalibration = 3", "must be a string"),
+        ('[variants.many]\nstatic_batch = "64"', "must be true, false or a whole number"),
+        ("[variants.many]\nstatic_batch = -1", "static_batch = -1 must be true or a number of samples"),
         ("[data]\ncalibration_samples = true", "must be a whole number"),
         ("[data]\ncalibration_samples = 0", "at least 1"),
         ("[data]\nlabels = 'missing.txt'", "cannot read labels"),
