@@ -48,7 +48,7 @@ def distill(
         Loss(loss.name, logits=found or loss.logits) for loss, found in zip(task.losses, classes, strict=True)
     )
     try:
-        course = finetune.fit(distiller, keras, replace(task, losses=losses), rate=RATE, pack=tuple)
+        course = finetune.fit(distiller, keras, replace(task.by_labels, losses=losses), rate=RATE, pack=tuple)
     finally:
         teacher.model.trainable = True  # Distiller freezes it
     return student, {

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class Task:
     settings: Training
     fixed_batch: int | None = None
     tell: Tell = lambda **_: None
+
+    @property
+    def by_labels(self) -> Task:
+        """The same without a teacher's say."""
+        return replace(self, train=replace(self.train, taught={}), validation=replace(self.validation, taught={}))
 
     @property
     def batch(self) -> int:
@@ -87,7 +92,7 @@ def fit(
     """
     api.utils.set_random_seed(task.settings.seed)
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
-    losses = [loss.make(api) for loss in task.losses]
+    losses = [(loss.taught if task.train.taught else loss).make(api) for loss in task.losses]
     model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
     course = Course()
     whole = task.fixed_batch is not None

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def run(
             "data": {"source": Path(data).name, "digest": task.train.digest}
             | {"training": len(task.train), "held_out": len(task.validation)},
             "seed": settings.seed,
+            "teacher": settings.teacher,
             "loss": {name: loss.name for name, loss in zip(task.outputs, task.losses, strict=True)},
             **receipt,
             "tools": _versions(),
@@ -98,7 +100,30 @@ def _task(
     rows = train.rows[:SEEN]
     answers = server.predict(_feeds(train, rows))
     chosen = tuple(losses.choose(name, train.labels[name][rows], answers[name], settings.loss) for name in labelled)
-    return finetune.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
+    task = finetune.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
+    if not settings.teacher:
+        return task
+    tell(event="stage", text="the server model's answers")
+    return replace(
+        task,
+        train=_taught(server, task, train, folder / "taught-train"),
+        validation=_taught(server, task, held, folder / "taught-validation"),
+    )
+
+
+def _taught(server: ServerModel, task: finetune.Task, used: samples.Samples, folder: Path) -> samples.Samples:
+    """The samples with the server model's answers among what they teach; on disk, since they may be large."""
+    folder.mkdir()
+    stores: dict[str, Any] = {}
+    for rows in used.batches(finetune.VALIDATION_BATCH):
+        answers = server.predict(_feeds(used, rows))
+        for name, loss in zip(task.outputs, task.losses, strict=True):
+            soft = loss.soften(used.labels[name][rows], answers[name], task.settings.teacher)
+            if name not in stores:
+                place, shape = folder / f"{len(stores)}.npy", (len(used.labels[name]), *soft.shape[1:])
+                stores[name] = np.lib.format.open_memmap(place, "w+", soft.dtype, shape)
+            stores[name][rows] = soft
+    return replace(used, taught=stores)
 
 
 def _applied(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from edgeship.errors import InputError, unknown
 
@@ -38,6 +39,22 @@ class Loss:
         """The loss object of Keras 3 or tf_keras (`api`)."""
         options = {"from_logits": self.logits} if self.name in (CLASSES, ONE_HOT, BINARY) else {}
         return getattr(api.losses, KINDS[self.name])(**options)
+
+    @property
+    def taught(self) -> Loss:
+        """The loss for targets that are partly a teacher's answers: classes become probabilities."""
+        return replace(self, name=ONE_HOT) if self.name == CLASSES else self
+
+    def soften(self, labels: Array, answers: Array, teacher: float) -> Array:
+        """Targets of the answers' shape, float32: labels with weight 1 - `teacher`, the teacher's own `answers` with that."""
+        if self.name == CLASSES:
+            hard = np.eye(answers.shape[-1], dtype=np.float32)[labels.reshape(answers.shape[:-1])]
+        else:
+            hard = labels.reshape(answers.shape).astype(np.float32)
+        soft = answers.astype(np.float32)
+        if self.logits:
+            soft = special.expit(soft) if self.name == BINARY else special.softmax(soft, axis=-1)
+        return (1 - teacher) * hard + teacher * soft
 
     @property
     def metric(self) -> str:

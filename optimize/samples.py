@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ HELD_OUT, MOST_HELD_OUT = 0.1, 2000  # of the training data, where no validation
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs in the order of the model's own, in the source's dtype, and labels by output name; `rows` are those in use."""
+    """Inputs in the order of the model's own, in the source's dtype, and labels by output name; `rows` are those in use.
+
+    `taught` is what is learned in place of the labels, where a teacher has a say in it.
+    """
 
     source: str
     digest: str
@@ -28,6 +31,7 @@ class Samples:
     inputs: tuple[Array, ...]
     labels: Mapping[str, Array]
     rows: Array
+    taught: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of samples in use."""
@@ -35,15 +39,15 @@ class Samples:
 
     def take(self, rows: Array) -> Samples:
         """The same data with other samples in use."""
-        return Samples(self.source, self.digest, self.specs, self.inputs, self.labels, rows)
+        return replace(self, rows=rows)
 
     def feeds(self, rows: Array) -> tuple[Array, ...]:
         """The inputs of these samples in the model's own dtypes."""
         return tuple(array[rows].astype(spec.dtype) for array, spec in zip(self.inputs, self.specs, strict=True))
 
     def targets(self, rows: Array, names: Sequence[str]) -> tuple[Array, ...]:
-        """The labels of these samples for the named outputs."""
-        return tuple(self.labels[name][rows] for name in names)
+        """What these samples teach the named outputs."""
+        return tuple((self.taught or self.labels)[name][rows] for name in names)
 
     def batches(self, size: int, *, whole: bool = False) -> Iterator[Array]:
         """Row numbers, in order; `whole` leaves out a last batch that is smaller."""
@@ -125,7 +129,7 @@ def _signature(samples: Samples, outputs: Sequence[str]) -> Any:
 
     inputs = tuple(of(array.shape[1:], spec.dtype) for array, spec in zip(samples.inputs, samples.specs, strict=True))
     return _packed(inputs), _packed(
-        tuple(of(samples.labels[name].shape[1:], samples.labels[name].dtype) for name in outputs)
+        tuple(of(target.shape[1:], target.dtype) for target in samples.targets(samples.rows[:1], outputs))
     )
 
 

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 Json = dict[str, Any]
 SEED = 0
-SEEDS = range(5)
+SEEDS = range(4)
 TRIES = 4  # to take times on a busy machine
 
 
@@ -59,15 +59,34 @@ def task(name: str, work: Path) -> Json:
     return {"chosen": chosen, "validation": tried, "test": test, "machine": machine.describe()}
 
 
-def seeds(name: str, work: Path) -> dict[str, Json]:
-    """The pruned variant with several seeds on the test split, once `task` has left its files: what of its drop is chance."""
-    home, found = work / name, {}
+def seeds(name: str, work: Path) -> list[Json]:
+    """The pruned variant with several seeds, taught by labels alone and by the server model: what of its drop is chance.
+
+    Of each on the validation split, how often it answers as the server model, and on the test split what it drops. `task`
+    must have left its files.
+    """
+    home, found = work / name, []
     for seed in SEEDS:
-        config, out = home / f"seed-{seed}.toml", home / f"seed-{seed}"
-        config.write_text(tasks.configurations(name)["further.toml"].replace(f"seed = {SEED}", f"seed = {seed}"))
-        options = ["--config", config, "--out", out, "--variant", f"{tasks.FLOAT},{tasks.PRUNED}", "--to", "tflite"]
-        edgeship("ship", home / "server.keras", *options, "--evaluation", home / "evaluation.npz", codes=(0, 1))
-        found[str(seed)] = _read(out)[tasks.PRUNED]
+        for teacher in (0.0, 1.0):
+            config = home / f"seed-{seed}-teacher-{teacher:g}.toml"
+            config.write_text(tasks.pruned(name, teacher).replace(f"seed = {SEED}", f"seed = {seed}"))
+            splits = {}
+            for split in ("validation", "evaluation"):
+                out = home / f"{config.stem}-{split}"
+                options = [
+                    "--config",
+                    config,
+                    "--out",
+                    out,
+                    "--variant",
+                    f"{tasks.FLOAT},{tasks.PRUNED}",
+                    "--to",
+                    "tflite",
+                ]
+                data = home / f"{split}.npz"
+                edgeship("ship", home / "server.keras", *options, "--evaluation", data, codes=(0, 1))
+                splits[split] = _read(out)[tasks.PRUNED]
+            found.append({"seed": seed, "teacher": teacher, **splits})
     return found
 
 
@@ -108,6 +127,7 @@ def figures(measurement: Mapping[str, Any]) -> Json:
     return {
         **{key: values.get(f"size_{key}_bytes") for key in ("disk", "brotli")},
         **{key: accuracy[key] for key in ("value", "server", "drop", "low", "high", "n")},
+        "agreement": values.get("agreement"),
         "latency_ratio": ratio.get("value"),
         "latency_interval": [ratio.get("low"), ratio.get("high")],
         "why_no_latency": ratio.get("reason") or "",

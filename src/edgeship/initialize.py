@@ -51,7 +51,8 @@ formats = ["tfjs"]
 # LiteRT.js runs .tflite files in browsers; it takes a fixed batch and float at the edges only:
 {litert_js}
 
-# A variant's model can be trained further first, on the data that [data] names as train; [training] may set epochs.
+# A variant's model can be trained further first, on the data that [data] names as train; [training] may set epochs,
+# and teacher = 1.0 to learn the server model's answers in place of the labels.
 # [variants.small-int8]
 # quantize = "static_w8a8"
 # prune = 0.7                          # share of zeros; or {{ sparsity = 0.5, pattern = "2:4", layers = ["conv*"] }}

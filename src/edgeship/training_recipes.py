@@ -128,7 +128,11 @@ class DistillRecipe(_Table):
 
 @dataclass(frozen=True)
 class Training(_Table):
-    """How the model is trained further; what is None is derived from the data. `patience` is in epochs."""
+    """How the model is trained further; what is None is derived from the data. `patience` is in epochs.
+
+    `teacher` is the weight of the server model's own answers beside the labels in what a pruned, clustered or quantized model
+    learns (Hinton, Vinyals and Dean 2015, at temperature 1); distillation has a weight of its own.
+    """
 
     epochs: int = 4
     batch: int = 64
@@ -137,8 +141,13 @@ class Training(_Table):
     patience: int = 3
     loss: str | None = None
     samples: int | None = None
+    teacher: float = 0.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.teacher, bool) or not isinstance(self.teacher, (int, float)) or not 0 <= self.teacher <= 1:
+            raise InputError(
+                f"teacher = {self.teacher!r} must be a weight from 0 (labels only) to 1 (the server model only)"
+            )
         for name in ("epochs", "batch", "patience", "samples"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):

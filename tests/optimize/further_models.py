@@ -95,3 +95,13 @@ def parameters(path: str) -> int:
 def answers(path: str) -> list[list[float]]:
     """What the server model, as this process holds it, answers on a fixed input."""
     return [array.tolist() for array in server_model.load(path).predict({"x": np.ones((1, 8), np.float32)}).values()]
+
+
+def apart(one: str, other: str) -> float:
+    """The mean absolute difference of what two models answer on some inputs."""
+    feeds = {"x": np.random.default_rng(5).standard_normal((64, 8)).astype(np.float32)}
+    answered = [
+        np.stack(list(server_model.load(path, custom_objects="further_models").predict(feeds).values()))
+        for path in (one, other)
+    ]
+    return float(np.abs(answered[0] - answered[1]).mean())

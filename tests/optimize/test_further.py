@@ -114,6 +114,18 @@ def test_a_thinner_model_learns(bench: Bench) -> None:
     assert receipt["after"]["last"]["accuracy"] > receipt["before"]["last"]["accuracy"] + 0.2
 
 
+@pytest.mark.parametrize("name", ["table", "own"])
+def test_the_server_model_teaches_beside_the_labels(bench: Bench, name: str) -> None:
+    """The server models have random weights: what is trained on labels alone goes far away from them."""
+    server, out = str(bench.folder / f"{name}.keras"), str(bench.folder / "out.keras")
+    apart = {}
+    for teacher in (0.0, 1.0):
+        receipt = bench.run(name, {"prune": 0.1}, data="table", epochs=6, learning_rate=0.003, teacher=teacher)
+        assert receipt["teacher"] == teacher
+        apart[teacher] = bench.process.call("further_models:apart", one=server, other=out)
+    assert apart[1.0] < 0.5 * apart[0.0]
+
+
 def test_training_is_the_same_for_the_same_seed(bench: Bench) -> None:
     curves = [
         bench.run("table", {"prune": 0.5}, seed=seed)["steps"]["prune"]["training"]["curve"] for seed in (1, 1, 2)

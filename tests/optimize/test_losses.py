@@ -54,3 +54,19 @@ def test_scores() -> None:
     assert Loss(CLASSES).score(np.array([2, 0]), THREE) == 0.5
     assert Loss(BINARY, logits=True).score(np.array([0, 1]), np.array([[-1.0], [0.2]])) == 1
     assert Loss(VALUES).score(np.array([1.0, 2.0]), np.array([[1.5], [2.5]])) == 0.5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_teacher_makes_of_the_labels(name: str) -> None:
+    case = CASES[name]
+    loss = case.expected
+    labels_only, half, teacher_only = (loss.soften(case.labels, case.outputs, weight) for weight in (0.0, 0.5, 1.0))
+    assert labels_only.shape == case.outputs.shape
+    assert labels_only.dtype == np.float32
+    assert loss.taught.score(labels_only, case.outputs) == loss.score(case.labels, case.outputs)
+    np.testing.assert_allclose(half, (labels_only + teacher_only) / 2, rtol=1e-6)
+    if loss.name in (CLASSES, ONE_HOT):
+        np.testing.assert_allclose(teacher_only.sum(-1), 1, rtol=1e-6)
+        np.testing.assert_array_equal(teacher_only.argmax(-1), case.outputs.argmax(-1))
+    if not loss.logits:
+        np.testing.assert_allclose(teacher_only, case.outputs, rtol=1e-6)

@@ -42,7 +42,9 @@ def test_one_value_stands_for_what_matters_most() -> None:
     assert not Recipes.read({"prune": None, "qat": False})
 
 
-@pytest.mark.parametrize("setting", [{"epochs": 0}, {"batch": 1.5}, {"learning_rate": 0}, {"samples": -1}])
+@pytest.mark.parametrize(
+    "setting", [{"epochs": 0}, {"batch": 1.5}, {"learning_rate": 0}, {"samples": -1}, {"teacher": 1.5}]
+)
 def test_settings_of_training_are_checked(setting: dict[str, object]) -> None:
     with pytest.raises(InputError, match="must be"):
         Training.read(setting, "training")

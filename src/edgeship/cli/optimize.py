@@ -9,7 +9,7 @@ import click
 
 from edgeship.cli import options
 
-SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "samples")
+SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "samples", "teacher")
 
 
 @click.command(short_help="Prune, cluster, distil or quantization-aware-train a Keras model.")
@@ -46,6 +46,12 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
 @click.option("--patience", type=int, help="Stop after so many epochs without a better one.  [default: 3]")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of order, held-out samples and training.  [default: 0]"
+)
+@click.option(
+    "--teacher",
+    type=float,
+    metavar="WEIGHT",
+    help="Learn the server model's answers beside the labels: their weight, 0 to 1.  [default: 0]",
 )
 @click.option("--loss", help="Instead of the one that the labels call for.")
 @click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
