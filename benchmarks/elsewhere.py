@@ -294,7 +294,7 @@ def _compiled(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime,
     """What the compiler of an NPU estimates: nothing of it was run."""
     assert isinstance(place, Compiler)
     if subject.without_latency:
-        return run.missing(ESTIMATES, subject.without_latency), {}
+        return run.missing(ESTIMATES, subject.without_latency), {"compiler": {"reason": subject.without_latency}}
     key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
     what = f"{subject.artifact.id} for {place.device.name}: compiled"
     try:

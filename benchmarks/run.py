@@ -53,6 +53,7 @@ SPEED = {
     **dict.fromkeys(("latency_mean_ms", "latency_min_ms", "latency_p90_early_stopping_ms"), "ms"),
     "peak_memory_bytes": "bytes",
 }
+OF_A_FILE = ("load_ms", "peak_memory_bytes")  # what is told also where no figure of one sample can be
 
 
 @dataclass(frozen=True)
@@ -229,8 +230,6 @@ class Bench:
         self, subject: Subject, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
     ) -> tuple[list[Metric], dict[str, Any]]:
         """Load, latency and memory; `identity` is what a device's runtime is known by where it is not this machine's."""
-        if subject.without_latency:
-            return missing(SPEED, subject.without_latency), {"latency": {}, "memory": {}}
         key = {
             "artifact": subject.digest,
             "runtime": identity or [runtime.name, runtime.version()],
@@ -252,9 +251,10 @@ class Bench:
         reason = found["busy"] or "too few queries for an estimate"
         metrics = []
         for name, unit in SPEED.items():
-            value = found["metrics"].get(name)
-            metrics.append(Metric(name, value, unit, reason="" if value is not None else reason))
-        return metrics, {"latency": found["latency"], "memory": found["memory"]}
+            why = "" if name in OF_A_FILE else subject.without_latency
+            value = None if why else found["metrics"].get(name)
+            metrics.append(Metric(name, value, unit, reason="" if value is not None else why or reason))
+        return metrics, {"latency": {} if subject.without_latency else found["latency"], "memory": found["memory"]}
 
     def _ratio(
         self, subject: Subject, base: Subject, runtime: Runtime, device: Device

@@ -45,6 +45,11 @@ class Task:
     tell: Tell = lambda **_: None
 
     @property
+    def fitted(self) -> tuple[Loss, ...]:
+        """The losses for what is learned, which may be more than the labels."""
+        return tuple(loss.taught for loss in self.losses) if self.train.taught else self.losses
+
+    @property
     def by_labels(self) -> Task:
         """The same without a teacher's say."""
         return replace(self, train=replace(self.train, taught={}), validation=replace(self.validation, taught={}))
@@ -92,7 +97,7 @@ def fit(
     """
     api.utils.set_random_seed(task.settings.seed)
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
-    losses = [(loss.taught if task.train.taught else loss).make(api) for loss in task.losses]
+    losses = [loss.make(api) for loss in task.fitted]
     model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
     course = Course()
     whole = task.fixed_batch is not None

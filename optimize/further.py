@@ -56,6 +56,8 @@ def run(
     original = [np.array(weight) for weight in work.model.weights]
     try:
         task = _task(server, work, folder, data, validation, settings, finetune.progress(progress, "training"))
+        if settings.teacher and (asked.prune or asked.cluster or asked.qat):
+            task = _with_teacher(server, task, folder)
         receipt = _applied(server, work, asked, task, Path(out), loading)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -67,8 +69,8 @@ def run(
             "data": {"source": Path(data).name, "digest": task.train.digest}
             | {"training": len(task.train), "held_out": len(task.validation)},
             "seed": settings.seed,
-            "teacher": settings.teacher,
-            "loss": {name: loss.name for name, loss in zip(task.outputs, task.losses, strict=True)},
+            "teacher": settings.teacher if task.train.taught else 0.0,
+            "loss": {name: loss.name for name, loss in zip(task.outputs, task.fitted, strict=True)},
             **receipt,
             "tools": _versions(),
         }
@@ -100,19 +102,21 @@ def _task(
     rows = train.rows[:SEEN]
     answers = server.predict(_feeds(train, rows))
     chosen = tuple(losses.choose(name, train.labels[name][rows], answers[name], settings.loss) for name in labelled)
-    task = finetune.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
-    if not settings.teacher:
-        return task
-    tell(event="stage", text="the server model's answers")
+    return finetune.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
+
+
+def _with_teacher(server: ServerModel, task: finetune.Task, folder: Path) -> finetune.Task:
+    """The same task with the server model's answers among what is learned."""
+    task.tell(event="stage", text="the server model's answers")
     return replace(
         task,
-        train=_taught(server, task, train, folder / "taught-train"),
-        validation=_taught(server, task, held, folder / "taught-validation"),
+        train=_taught(server, task, task.train, folder / "taught-train"),
+        validation=_taught(server, task, task.validation, folder / "taught-validation"),
     )
 
 
 def _taught(server: ServerModel, task: finetune.Task, used: samples.Samples, folder: Path) -> samples.Samples:
-    """The samples with the server model's answers among what they teach; on disk, since they may be large."""
+    """Samples that teach the server model's answers too; on disk, since they may be large."""
     folder.mkdir()
     stores: dict[str, Any] = {}
     for rows in used.batches(finetune.VALIDATION_BATCH):

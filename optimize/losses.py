@@ -48,13 +48,14 @@ class Loss:
     def soften(self, labels: Array, answers: Array, teacher: float) -> Array:
         """Targets of the answers' shape, float32: labels with weight 1 - `teacher`, the teacher's own `answers` with that."""
         if self.name == CLASSES:
-            hard = np.eye(answers.shape[-1], dtype=np.float32)[labels.reshape(answers.shape[:-1])]
+            hard = (labels.reshape(*answers.shape[:-1], 1) == np.arange(answers.shape[-1])).astype(np.float32)
         else:
             hard = labels.reshape(answers.shape).astype(np.float32)
         soft = answers.astype(np.float32)
         if self.logits:
             soft = special.expit(soft) if self.name == BINARY else special.softmax(soft, axis=-1)
-        return (1 - teacher) * hard + teacher * soft
+        blended: Array = (1 - teacher) * hard + teacher * soft
+        return blended
 
     @property
     def metric(self) -> str:
@@ -89,7 +90,8 @@ def choose(name: str, labels: Array, outputs: Array, asked: str | None) -> Loss:
             f"labels of shape {_shown(labels.shape)} ({labels.dtype}) do not fit output '{name}' of shape {_shown(outputs.shape)}"
         )
     if asked:
-        return Loss(asked, logits=not _probabilities(outputs, sums=asked in (CLASSES, ONE_HOT)))
+        shares = asked in (CLASSES, ONE_HOT, BINARY)
+        return Loss(asked, logits=shares and not _probabilities(outputs, sums=asked != BINARY))
     if classes:
         if labels.min() < 0 or labels.max() >= outputs.shape[-1]:
             raise InputError(

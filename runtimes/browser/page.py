@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import queue
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -29,6 +30,7 @@ FLAGS = (
     "--disable-renderer-backgrounding",
     "--disable-background-timer-throttling",
 )
+LOOK_AFTER = 5.0  # seconds
 WEBGPU = ("--enable-unsafe-webgpu",)
 
 
@@ -83,16 +85,24 @@ class Page:
         return partial(self._answer, self._begun)
 
     def _answer(self, count: int) -> Answer:
+        self._ask("count => edgeship.answered(count)", count)
+        while True:
+            try:
+                answer, arrays = self.server.answers.get(timeout=LOOK_AFTER)
+                break
+            except queue.Empty:
+                self._ask("() => 0")  # still on its way, unless the page has gone
+        if "error" in answer:
+            raise _answered(answer["error"])
+        return answer, arrays
+
+    def _ask(self, script: str, given: Any = None) -> None:
         try:
-            self._page.evaluate("count => edgeship.answered(count)", count)
+            self._page.evaluate(script, given)
         except Error as error:
             # Nothing can be asked of this worker any more: it ends, and its log says why.
             print(f"the page is gone: {_first_lines(error)}", file=sys.stderr, flush=True)
             os._exit(3)
-        answer, arrays = self.server.answers.get()
-        if "error" in answer:
-            raise _answered(answer["error"])
-        return answer, arrays
 
     def open_model(self, path: Path) -> str:
         """The model's address for the page."""

@@ -89,7 +89,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
 
     def do_POST(self) -> None:
-        self.owner.answers.put(wire.receive(self.rfile))
+        try:
+            answer = wire.receive(self.rfile)
+        except Exception as error:  # most of all one that does not fit into memory: who waits for it must hear of it
+            answer = {"error": {"type": type(error).__name__, "message": str(error)}}, {}
+        self.owner.answers.put(answer)
         self._send(204, "text/plain", b"")
 
     def _send(self, status: int, kind: str, body: bytes | memoryview) -> None:

@@ -34,6 +34,10 @@ def _read(stream: IO[bytes], arrived: queue.Queue[Message | None]) -> None:
         os._exit(1)
 
 
+def _begin(handlers: Mapping[str, Handler], header: dict[str, Any], feeds: wire.Arrays) -> Answer | Later:
+    return handlers[header["do"]](header, feeds)
+
+
 def _attempt(call: Callable[..., T], *given: Any) -> T | Answer:
     try:
         return call(*given)
@@ -46,7 +50,7 @@ def _answers(handlers: Mapping[str, Handler], arrived: queue.Queue[Message | Non
     waiting: Later | None = None
     while (message := arrived.get()) is not None:
         header, feeds = message
-        begun = _attempt(handlers[header["do"]], header, feeds)
+        begun = _attempt(_begin, handlers, header, feeds)
         if waiting:
             yield _attempt(waiting)
         waiting = None

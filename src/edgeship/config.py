@@ -209,6 +209,8 @@ def unfit(variant: Variant, format_name: str) -> str:
     """Why a variant has no meaning in a format; empty where it has one."""
     if variant.sparse_encoding and format_name != "tflite":
         return f"sparse_encoding is TFLite's: {format_name} has no such storage"
+    if variant.static_batch > 1 and format_name == "tfjs":
+        return f"static_batch = {variant.static_batch} is for .tflite and .onnx: TF.js takes any batch without"
     return refusal(variant.quantize, format_name)
 
 

@@ -45,7 +45,7 @@ def _base(
         for item in subjects.values()
         if item.artifact.format == name and {step.name for step in item.artifact.steps} == plain
     )
-    return next((item for item in fitting if not runtime.refuses(item.artifact)), None)
+    return next((item for item in fitting if not runtime.refuses(item.artifact) and not item.without_latency), None)
 
 
 def advise(progress: Progress, subjects: Mapping[str, run.Subject], settings: config.Config) -> None:

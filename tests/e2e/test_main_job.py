@@ -152,5 +152,6 @@ def test_a_batch_that_is_fixed_at_a_number(edgeship, shipped):
     assert next(item for item in opened.artifacts if item.variant == "many").inputs[0].shape[0] == 7
     assert many.metric("accuracy").value == one.metric("accuracy").value
     assert many.metric("max_abs_error").value < 1e-4
-    for name in ("latency_p50_ms", "latency_ratio"):
+    assert many.metric("peak_memory_bytes").value > 0
+    for name in ("first_inference_ms", "latency_p50_ms", "latency_ratio"):
         assert many.metric(name).reason == "tflite/many takes 7 samples at once: no cost of one inference"

@@ -31,6 +31,7 @@ CASES = {
     "yes or no": Case(np.array([0, 1]), np.array([[0.1], [0.7]]), Loss(BINARY)),
     "yes or no in logits": Case(np.array([0, 1]), np.array([[-3.0], [2.0]]), Loss(BINARY, logits=True)),
     "a value": Case(np.array([0.5, 4.0]), np.array([[0.1], [0.7]]), Loss(VALUES)),
+    "yes or no as a class": Case(np.array([True, False]), np.array([[0.2, 0.8], [0.6, 0.4]]), Loss(CLASSES)),
     "a whole number as a value": Case(np.array([3, 4]), np.array([[2.9], [4.2]]), Loss(VALUES)),
 }
 
@@ -54,6 +55,12 @@ def test_scores() -> None:
     assert Loss(CLASSES).score(np.array([2, 0]), THREE) == 0.5
     assert Loss(BINARY, logits=True).score(np.array([0, 1]), np.array([[-1.0], [0.2]])) == 1
     assert Loss(VALUES).score(np.array([1.0, 2.0]), np.array([[1.5], [2.5]])) == 0.5
+
+
+def test_a_loss_of_values_has_no_logits() -> None:
+    outputs = np.array([[2.9], [-4.2]])
+    loss = choose("y", np.array([3.0, 4.0]), outputs, "huber")
+    np.testing.assert_allclose(loss.soften(np.array([3.0, 4.0]), outputs, 1.0), outputs, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", CASES)

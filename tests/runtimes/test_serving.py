@@ -61,8 +61,16 @@ def test_an_answer_that_is_there_is_given_at_once():
         log.append(header["number"])
         return {"number": header["number"]}, {}
 
-    assert [header["number"] for header in answers({"now": now}, "now", "now")] == [0, 1]
-    assert log == [0, 1]
+    arrived = queue.Queue()
+    for number in range(2):
+        arrived.put(({"do": "now", "number": number}, {}))
+    assert next(_answers({"now": now}, arrived))[0] == {"number": 0}
+    assert log == [0]
+
+
+def test_a_request_that_nobody_knows_is_answered():
+    (found,) = answers({}, "dance")
+    assert found["error"] == {"type": "KeyError", "message": "'dance'"}
 
 
 def test_the_last_answer_is_not_kept_back_until_another_request_comes():

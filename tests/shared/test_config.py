@@ -50,6 +50,13 @@ def test_a_student_lies_beside_the_configuration(tmp_path):
     assert config.variants[0].recipes.distill.student == str(tmp_path / "client.keras")
 
 
+def test_a_page_takes_any_batch_of_tfjs():
+    many = Variant("many", static_batch=64)
+    assert "static_batch = 64 is for .tflite and .onnx" in unfit(many, "tfjs")
+    assert not unfit(many, "tflite")
+    assert not unfit(Variant("one", static_batch=True), "tfjs")
+
+
 def test_sparse_encoding_is_of_tflite_only():
     variant = Variant("sparse", prune=0.8, sparse_encoding=True)
     assert [name for name in FORMATS if not unfit(variant, name)] == ["tflite"]

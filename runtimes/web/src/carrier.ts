@@ -14,7 +14,17 @@ async function carry(): Promise<never> {
   }
 }
 
+/** One after the other: two on their way at once could overtake each other. What cannot be sent is told in its place. */
+async function send({header, arrays}: Message): Promise<void> {
+  try {
+    await fetch('/answer', {method: 'POST', body: pack(header, arrays)});
+  } catch (error) {
+    await fetch('/answer', {method: 'POST', body: pack({error: described(error)})});
+  }
+}
+
+let sent = Promise.resolve();
 addEventListener('message', ({data}: MessageEvent<Message>) => {
-  void fetch('/answer', {method: 'POST', body: pack(data.header, data.arrays)});
+  sent = sent.then(() => send(data));
 });
 void carry();

@@ -77,35 +77,44 @@ const handlers: Record<string, Handler> = {
   },
 };
 
-async function answer({header, arrays}: Message): Promise<[Header, Tensors?]> {
-  if (header.failure) return [{error: header.failure}];
+async function answer({header, arrays}: Message): Promise<Message> {
   try {
-    return await handlers[header.do as string](header, arrays);
+    if (header.failure) return {header: {error: header.failure}, arrays: {}};
+    const [told, found = {}] = await handlers[header.do as string](header, arrays);
+    // A copy to give away: an engine may keep what it gave.
+    const copies = Object.entries(found).map(([name, array]) => [name, {...array, data: array.data.slice()}]);
+    return {header: told, arrays: Object.fromEntries(copies)};
   } catch (error) {
     console.error(error);
-    return [{error: described(error)}];
+    return {header: {error: described(error)}, arrays: {}};
   }
 }
 
 const carrier = new Worker(new URL('./carrier.ts', import.meta.url), {type: 'module'});
 let turn = Promise.resolve();
 let given = 0;
+let broken = '';
 let told = (): void => {};
 
 carrier.addEventListener('message', ({data}: MessageEvent<Message>) => {
   turn = turn.then(async () => {
-    const [header, arrays = {}] = await answer(data);
-    // A copy to give away: an engine may keep what it gave.
-    const copies = Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, {...array, data: array.data.slice()}]));
-    carrier.postMessage({header, arrays: copies}, Object.values(copies).map(({data: {buffer}}) => buffer));
+    const message = await answer(data);
+    carrier.postMessage(message, Object.values(message.arrays).map(({data: {buffer}}) => buffer));
     given++;
     told();
   });
 });
+carrier.addEventListener('error', ({message}) => {
+  broken = `its carrier failed: ${message}`;
+  told();
+});
 
 /** Wait until so many requests have been answered since the page was opened. One waits at a time. */
 async function answered(count: number): Promise<void> {
-  while (given < count) await new Promise<void>((resolve) => { told = resolve; });
+  while (given < count) {
+    if (broken) throw new Error(broken);
+    await new Promise<void>((resolve) => { told = resolve; });
+  }
 }
 
 Object.assign(globalThis, {edgeship: {answered}});
