@@ -53,7 +53,6 @@ SPEED = {
     **dict.fromkeys(("latency_mean_ms", "latency_min_ms", "latency_p90_early_stopping_ms"), "ms"),
     "peak_memory_bytes": "bytes",
 }
-OF_A_FILE = ("load_ms", "peak_memory_bytes")  # what is told also where no figure of one sample can be
 
 
 @dataclass(frozen=True)
@@ -239,22 +238,21 @@ class Bench:
             "sample": arrays_digest(self.sample or {}),
         }
         what = f"{subject.artifact.id} on {runtime.name}: load, latency, memory"
+
+        def make() -> dict[str, Any]:
+            withheld = subject.without_latency or self._patience.wait()
+            return _time(subject, runtime, device, self.settings.profile, self.sample, withheld)
+
         try:
-            found = self.cached(
-                what,
-                "speed",
-                key,
-                lambda: _time(subject, runtime, device, self.settings.profile, self.sample, self._patience.wait()),
-            )
+            found = self.cached(what, "speed", key, make)
         except EdgeshipError as error:
             found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
         reason = found["busy"] or "too few queries for an estimate"
         metrics = []
         for name, unit in SPEED.items():
-            why = "" if name in OF_A_FILE else subject.without_latency
-            value = None if why else found["metrics"].get(name)
-            metrics.append(Metric(name, value, unit, reason="" if value is not None else why or reason))
-        return metrics, {"latency": {} if subject.without_latency else found["latency"], "memory": found["memory"]}
+            value = found["metrics"].get(name)
+            metrics.append(Metric(name, value, unit, reason="" if value is not None else reason))
+        return metrics, {"latency": found["latency"], "memory": found["memory"]}
 
     def _ratio(
         self, subject: Subject, base: Subject, runtime: Runtime, device: Device
@@ -360,7 +358,7 @@ def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
 def _time(
     subject: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
 ) -> dict[str, Any]:
-    """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process; no times where it is `busy`."""
+    """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process; no times where `busy` says why."""
     wanted = latency.profile(profile)
     with _open(subject, runtime, device, device.threads, sample=sample) as session:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}

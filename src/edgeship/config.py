@@ -36,8 +36,7 @@ class Variant:
 
     `calibration` is how its activations' ranges follow from the data (`edgeship.recipes.CALIBRATIONS`). `sparse_encoding`
     stores pruned kernels of a float32 `.tflite` without their zeros. `static_batch` fixes the batch, true at 1.
-    `distill`, `prune`, `cluster` and `qat` are what its own
-    float model is trained further with, as TOML has them.
+    `distill`, `prune`, `cluster` and `qat` are what its own float model is trained further with, as TOML has them.
     """
 
     name: str
