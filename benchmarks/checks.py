@@ -316,6 +316,10 @@ def latency(subject: Subject) -> Iterator[Check]:
         why = f"the ratio has no interval, or is not to {against}"
         yield subject.check("latency_ratio", Verdict.FAIL, why, (value, limit, "x"))
         return
+    if not found.get("pairs"):
+        why = "its interval is of a single pair of processes, which is too narrow; run edgeship benchmark again"
+        yield subject.check("latency_ratio", Verdict.INCONCLUSIVE, why, (value, limit, "x"))
+        return
     reason = f"{value:.2f}x of {against} (95 % interval {found['low']:.2f} to {found['high']:.2f}), at most {limit:g}x"
     verdict = non_inferior(found["low"], found["high"], limit)
     yield subject.check("latency_ratio", verdict, reason, (value, limit, "x"))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks.statistics import SEED
 from edgeship.errors import unknown
 
 CONFIDENCE = 0.99
-POINTS = 3000
-MIN_BLOCKS = 5
-RESAMPLES = 1000
+MIN_PAIRS = 5
 
 
 @dataclass(frozen=True)
@@ -83,24 +81,59 @@ def histogram(samples_ms: Sequence[float], bins: int = 40) -> dict[str, list[flo
     return {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]}
 
 
-def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """How many times as long A takes as B: the ratio of medians of blocks that were run in turn, A, B, A, B, ...
+Blocks = Sequence[Sequence[float]]
 
-    The 95 % percentile interval resamples pairs of neighbouring blocks (block bootstrap; Künsch 1989, Annals of
-    Statistics 17:1217), since queries of one moment share that moment's weather. Blocks enter through evenly spaced
-    order statistics, about 3000 in all, which bounds the work. Returns value, low, high, blocks, reason (why there is none).
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one artifact takes as another, with its 95 % interval; no value where `reason` says why.
+
+    `pairs` of fresh processes and `blocks` of queries of each artifact in all of them are what it rests on.
     """
-    blocks = min(len(ours), len(theirs))
-    if blocks < MIN_BLOCKS or any(len(block) == 0 for block in (*ours, *theirs)):
-        reason = f"{blocks} blocks of queries, at least {MIN_BLOCKS} full ones are needed"
-        return {"value": None, "low": None, "high": None, "blocks": blocks, "reason": reason}
-    a, b = (np.stack([_points(block, max(10, POINTS // blocks)) for block in side[:blocks]]) for side in (ours, theirs))
-    picks = np.random.default_rng(SEED).integers(blocks, size=(RESAMPLES, blocks))
-    ratios = [np.median(a[pick]) / np.median(b[pick]) for pick in picks]
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    value = float(np.median(a) / np.median(b))
-    return {"value": value, "low": float(low), "high": float(high), "blocks": blocks, "reason": ""}
+
+    value: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    blocks: int
+    reason: str = ""
 
 
-def _points(block: Sequence[float], count: int) -> np.ndarray[Any, Any]:
-    return np.asarray(np.quantile(np.asarray(block, dtype=np.float64), np.linspace(0, 1, count)))
+def no_ratio(reason: str) -> Ratio:
+    """A ratio that was not taken."""
+    return Ratio(None, None, None, 0, 0, reason)
+
+
+def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
+    """How many times as long A takes as B, from queries in ms of several pairs of fresh processes (A, B).
+
+    Within a pair blocks were run in turn, A, B, B, A, ...: the pair's figure is the median of the log ratios of
+    neighbouring blocks' medians, through which a moment's weather falls out. Memory layout differs from process to
+    process and is the same for all blocks of one, so pairs and not blocks are what is independent: the interval is
+    Student's t over the pairs' log ratios, widened by what the clock cannot tell apart.
+    """
+    if len(pairs) < MIN_PAIRS:
+        return no_ratio(f"{len(pairs)} pairs of processes, at least {MIN_PAIRS} are needed")
+    if any(min(len(ours), len(theirs)) == 0 or not all([*ours, *theirs]) for ours, theirs in pairs):
+        return no_ratio("a process answered no query")
+    from scipy.special import stdtrit
+
+    logs = np.array([_log_ratio(ours, theirs) for ours, theirs in pairs])
+    centre, spread = float(logs.mean()), float(logs.std(ddof=1))
+    half = float(stdtrit(len(logs) - 1, 0.975)) * spread / math.sqrt(len(logs))
+    half += sum(_resolution(side) for side in zip(*pairs, strict=True))
+    blocks = sum(min(len(ours), len(theirs)) for ours, theirs in pairs)
+    value, low, high = (math.exp(log) for log in (centre, centre - half, centre + half))
+    return Ratio(value, low, high, len(pairs), blocks)
+
+
+def _log_ratio(ours: Blocks, theirs: Blocks) -> float:
+    medians = [(np.median(a), np.median(b)) for a, b in zip(ours, theirs, strict=False)]
+    return float(np.median([math.log(a / b) for a, b in medians]))
+
+
+def _resolution(blocks: Sequence[Blocks]) -> float:
+    """Half a tick of the clock, as a share of the median query: browsers round times to 5 or 100 microseconds."""
+    samples = np.concatenate([np.asarray(block, dtype=np.float64) for side in blocks for block in side])
+    ticks = np.diff(np.unique(samples))
+    return float(ticks.min() / 2 / np.median(samples)) if ticks.size else 0.0

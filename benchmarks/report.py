@@ -177,9 +177,7 @@ def _precision(manifest: Json) -> list[dict[str, Any]]:
                 **step,
                 "done": f"{step['done']} {step['layer'] or ''}".strip(),
                 "size": "-" if step["bytes"] is None else rows.size(step["bytes"]),
-                "latency": step["latency_reason"] or "-"
-                if step["latency_ratio"] is None
-                else f"{step['latency_ratio']:.2f}",
+                "latency": step["latency_reason"] or "-" if step["latency_ratio"] is None else rows.ratio_of_step(step),
             }
             for step in recipe["steps"]
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,8 +127,23 @@ def _short(reason: str) -> str:
 
 def _ratio(value: float, item: Json) -> str:
     found = item["details"].get("latency_ratio") or {}
-    interval = f" [{found['low']:.2f}, {found['high']:.2f}]" if found.get("low") is not None else ""
-    return f"{value:.2f}{interval}"
+    if found.get("low") is None:
+        return f"{value:.2g}"
+    decimals = _known_decimals(found["low"], found["high"])
+    return f"{value:.{decimals}f} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
+
+
+def ratio_of_step(step: Json) -> str:
+    """The latency ratio of one of `auto`'s steps, with as many decimals as its interval leaves known."""
+    interval = step.get("latency_interval")
+    value: float = step["latency_ratio"]
+    return f"{value:.{_known_decimals(*interval)}f}" if interval else f"{value:.2g}"
+
+
+def _known_decimals(low: float, high: float) -> int:
+    """Decimals of which the last is not finer than half the interval, two at most."""
+    half = (high - low) / 2
+    return 2 if half <= 0.01 else max(0, math.ceil(-math.log10(half)))
 
 
 def kinds(item: Json) -> list[str]:
@@ -160,8 +176,14 @@ def size(value: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A time in ms, in microseconds where it is below 0.1 ms."""
-    return f"{value * 1000:.3g} µs" if value < 0.1 else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+    """A time in ms, in microseconds where it is below 0.1 ms and in seconds from 1000 ms.
+
+    To about 1 %, which is how far fresh processes of one file lie apart: two digits, three where the first is a 1.
+    """
+    number, unit = (value * 1000, "µs") if value < 0.1 else (value, "ms") if value < 1000 else (value / 1000, "s")
+    digits = 3 if f"{number:e}".startswith("1") else 2
+    rounded = float(f"{number:.{digits}g}")
+    return f"{rounded:g} {unit}"
 
 
 def drop(accuracy: Json) -> str:

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from edgeship import machine
 from edgeship.benchmarks import accuracy, host, latency, parity, size
+from edgeship.benchmarks.comparison import compare_latency
 from edgeship.cache import Cache
 from edgeship.data import Array, Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.devices import Device
@@ -33,7 +34,6 @@ BATCH_BYTES = 8 << 20
 BATCH_LIMIT = 256
 OUTPUTS = "outputs.npz"
 KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
-BLOCK_SECONDS = 0.05
 NO_DATA = "no evaluation data was given (evaluation in [data], ship --evaluation, benchmark --data)"
 NO_LABELS = "the evaluation data has no labels (an array y)"
 
@@ -387,21 +387,12 @@ def _time(
 def _compare(
     subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
 ) -> dict[str, Any]:
-    """Both artifacts run in turn, block by block, for as long as the profile runs one of them (at least five blocks)."""
+    """How many times as long the subject takes as its base, for as long as the profile runs one of them."""
     if busy:
-        return {**latency.ratio([], []), "reason": busy, "busy": busy}
-    ours: list[list[float]] = []
-    theirs: list[list[float]] = []
-    with (
-        _open(subject, runtime, device, device.threads, sample=sample) as a,
-        _open(base, runtime, device, device.threads, sample=sample) as b,
-    ):
-        end = time.monotonic() + latency.profile(profile).seconds / 2
-        while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:
-            ours.append(_block(a))
-            theirs.append(_block(b))
-    return {**latency.ratio(ours, theirs), "busy": ""}
+        return {**asdict(latency.no_ratio(busy)), "busy": busy}
 
+    def opener(item: Subject) -> Callable[[], Session]:
+        return lambda: _open(item, runtime, device, device.threads, sample=sample)
 
-def _block(session: Session) -> list[float]:
-    return list(session.block(BLOCK_SECONDS))
+    found = compare_latency(opener(subject), opener(base), latency.profile(profile).seconds / 2)
+    return {**asdict(found), "busy": ""}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from edgeship.benchmarks import accuracy, checks, host, latency, parity, subset
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.checks import Check, Subject
-from edgeship.benchmarks.run import BLOCK_SECONDS, Reference, batch_size
+from edgeship.benchmarks.comparison import compare_latency
+from edgeship.benchmarks.run import Reference, batch_size
 from edgeship.data import Batch, RepresentativeDataset, save
 from edgeship.runtimes import registry
 from edgeship.runtimes.pool import Pool
@@ -101,17 +101,10 @@ def gate(artifact: Artifact, recipe: str, details: Json, budget: Budget) -> list
     return [*checks.outputs(subject), *checks.accuracy(subject)]
 
 
-def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> dict[str, Any]:
-    """`latency.ratio` of a `.tflite` to another, run in turn on one thread at batch 1; no value where the machine is busy."""
+def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> latency.Ratio:
+    """The latency of a `.tflite` to another's, run in turn on one thread at batch 1; no value where the machine is busy."""
     state = host.check()
     if not state.stable:
-        return {**latency.ratio([], []), "reason": state.unstable_reason}
+        return latency.no_ratio(state.unstable_reason)
     runtime = registry.for_format("tflite")[0].name
-    with open_session(runtime, path) as one, open_session(runtime, base) as other:
-        ours: list[list[float]] = []
-        theirs: list[list[float]] = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end or len(ours) < latency.MIN_BLOCKS:
-            ours.append(one.block(BLOCK_SECONDS))
-            theirs.append(other.block(BLOCK_SECONDS))
-    return latency.ratio(ours, theirs)
+    return compare_latency(lambda: open_session(runtime, path), lambda: open_session(runtime, base), seconds)

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import parts
 from bench import BARE, EDGESHIP, ROOT, timed
 from browser_page import RENDERED, markdown
 
-from edgeship.benchmarks import engines, latency
+from edgeship.benchmarks import engines
+from edgeship.benchmarks.comparison import compare_latency
 from edgeship.config import FOR_LITERT_JS
 from edgeship.data import RepresentativeDataset
 from edgeship.runtimes.session import open_session
@@ -49,7 +51,7 @@ SAME_FILE = {"litert-web": ("litert", "tflite"), "ort-web": ("onnxruntime", "onn
 RATES = (1, 4, 6)
 ROUNDS = 3
 ALONE = 1.0
-BLOCK, BLOCKS = 0.5, 24
+FOLDING_SECONDS = 36  # of two engines in 8 pairs of fresh Chromiums
 BATCH = 1024
 
 
@@ -207,9 +209,10 @@ def folding(work: Work) -> Any:
     with open_session("tfjs-web", folded) as ours, open_session("tfjs-web", unfolded) as theirs:
         image = {ours.inputs[0].name: np.random.default_rng(0).random((4, 224, 224, 3), np.float32)}
         found = [next(iter(session.run(image).values())) for session in (ours, theirs)]
-        blocks = [(ours.block(BLOCK), theirs.block(BLOCK)) for _ in range(BLOCKS)]
-    ratio = latency.ratio([a for a, _ in blocks], [b for _, b in blocks])
-    return {**ratio, "most": float(np.abs(found[0] - found[1]).max()), "largest": float(np.abs(found[1]).max())}
+    ratio = compare_latency(
+        lambda: open_session("tfjs-web", folded), lambda: open_session("tfjs-web", unfolded), FOLDING_SECONDS
+    )
+    return {**asdict(ratio), "most": float(np.abs(found[0] - found[1]).max()), "largest": float(np.abs(found[1]).max())}
 
 
 PARTS: dict[str, Callable[[Work], Any]] = {

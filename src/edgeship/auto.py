@@ -13,6 +13,7 @@ from typing import Any
 from edgeship import answers, blame, cache, digest, types
 from edgeship.benchmarks import rows, trial
 from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.latency import Ratio
 from edgeship.blame import Patient
 from edgeship.config import Variant
 from edgeship.conversion import FILES, QUANTIZERS, Converter
@@ -165,8 +166,9 @@ class _Surgery:
             path = self._file(precision, step.kept)
             price |= {"bytes": path.stat().st_size, "latency_reason": "plain int8 does not run"}
             plain = self._file("float32", ())
-            timed = trial.latency_ratio(path, plain) if step.kept else {"value": 1.0, "reason": ""}
-            price |= {"latency_ratio": timed["value"], "latency_reason": timed["reason"]}
+            timed = trial.latency_ratio(path, plain) if step.kept else Ratio(1.0, None, None, 0, 0)
+            price |= {"latency_ratio": timed.value, "latency_reason": timed.reason}
+            price["latency_interval"] = None if timed.low is None else [timed.low, timed.high]
         return {
             "done": step.done,
             "layer": layer,
@@ -186,9 +188,9 @@ class _Surgery:
                 none = {"bytes": None, "latency_ratio": None, "latency_reason": "", "layer": None, "taken": False}
                 return {"done": step.done, "kept": len(kept), "passed": False, "reason": str(error)[:200], **none}
         told = self._told(step, "int16")
-        against = trial.latency_ratio(self._file("int16", kept), self._file("float32", kept)) if step.passed else {}
+        against = trial.latency_ratio(self._file("int16", kept), self._file("float32", kept)) if step.passed else None
         smaller = told["bytes"] < self._file("float32", kept).stat().st_size
-        taken = step.passed and smaller and against.get("high") is not None and against["high"] <= SLOWER
+        taken = bool(smaller and against and against.high is not None and against.high <= SLOWER)
         return {**told, "taken": taken}
 
     def _nothing_helps(self, reason: str, steps: Sequence[Step]) -> str:
@@ -222,7 +224,7 @@ def _notes(recipe: Mapping[str, Any], samples: int) -> list[str]:
     for step in recipe["steps"]:
         size = rows.size(step["bytes"]) if step["bytes"] is not None else "-"
         timed = step["latency_ratio"] is not None
-        ratio = f"{step['latency_ratio']:.2f}x of int8's" if timed else step["latency_reason"] or "-"
+        ratio = f"{rows.ratio_of_step(step)}x of int8's" if timed else step["latency_reason"] or "-"
         verdict = "passes" if step["passed"] else "does not pass"
         done = f"{step['done']} {step['layer'] or ''}".strip()
         lines.append(f"{done}: {step['kept']} of {recipe['of']} layers higher, {verdict}, {size}, latency {ratio}")

@@ -340,6 +340,14 @@ def test_a_ratio_whose_interval_holds_the_limit_is_inconclusive(good):
     assert failures(good, **{"tflite/int8": {"max_latency_ratio": 0.6}})[0] is Verdict.INCONCLUSIVE
 
 
+def test_a_ratio_from_a_single_pair_of_processes_decides_nothing(good):
+    """As bundles of earlier versions have it: its interval held 1 in 21 of 60 comparisons of a file with its copy."""
+    del measured(good)["details"]["latency_ratio"]["pairs"]
+    verdict, found = failures(good, max_latency_ratio=2)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "benchmark again" in found[INT8, "latency_ratio"].reason
+
+
 def test_agreement_on_few_samples_is_inconclusive(good):
     parity = measured(good)["details"]["parity"]["scores"]
     parity.update(agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)

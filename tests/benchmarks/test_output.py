@@ -87,13 +87,30 @@ def test_sizes(value, text):
     assert rows.size(value) == text
 
 
-def test_times():
-    assert [rows.milliseconds(value) for value in (0.0512, 0.512, 51.23, 5123)] == [
-        "51.2 µs",
-        "0.512 ms",
-        "51.2 ms",
-        "5.12 s",
-    ]
+def test_times_have_the_digits_that_are_known():
+    times = (0.0512, 0.1123, 0.512, 51.23, 999.7, 1234, 5123)
+    assert [rows.milliseconds(value) for value in times] == [
+        "51 µs", "0.112 ms", "0.51 ms", "51 ms", "1000 ms", "1.23 s", "5.1 s"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        ((0.7031, 0.7089), "0.71 [0.70, 0.71]"),
+        ((0.68, 0.73), "0.71 [0.68, 0.73]"),
+        ((0.5, 0.9), "0.7 [0.5, 0.9]"),
+        ((0.1, 5.1), "1 [0, 5]"),
+    ],
+)
+def test_a_ratio_has_the_decimals_that_its_interval_leaves_known(interval, text):
+    item = {"details": {"latency_ratio": dict(zip(("low", "high"), interval, strict=True))}}
+    assert rows._ratio(0.7061, item) == text
+    assert rows.ratio_of_step({"latency_ratio": 0.7061, "latency_interval": interval}) == text.partition(" ")[0]
+
+
+def test_a_ratio_without_interval_is_told_roughly():
+    assert rows.ratio_of_step({"latency_ratio": 0.7061, "latency_interval": None}) == "0.71"
 
 
 def test_an_emulated_figure_says_so(judged):

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from edgeship import data, devices, digest
-from edgeship.benchmarks import latency, run
+from edgeship.benchmarks import comparison, latency, run
 from edgeship.benchmarks.host import Patience
 from edgeship.cache import Cache
 from edgeship.progress import Progress
@@ -70,7 +70,8 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
     ratio = found.details["latency_ratio"]
     assert ratio["low"] <= ratio["value"] <= ratio["high"]
     assert ratio["against"] == "tflite/float32"
-    assert ratio["blocks"] >= latency.MIN_BLOCKS
+    assert ratio["pairs"] == comparison.PAIRS
+    assert ratio["blocks"] >= comparison.PAIRS * comparison.MIN_BLOCKS
 
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
