@@ -124,6 +124,17 @@ def throughput(folder: Path, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def same_file(folder: Path) -> list[dict[str, Any]]:
+    """Whether the instrument itself tells the truth: files against their own copies."""
+    import bench_same_file
+
+    model, data, bundle = folder / "same.keras", folder / "same.npz", folder / "same"
+    timed([sys.executable, str(BARE), "small", str(model), str(data)])
+    timed([*EDGESHIP, "convert", str(model), "--out", str(bundle), "--data", str(data), "--to", "tflite,onnx"])
+    files = {"litert": bundle / "tflite" / "int8.tflite", "onnxruntime": bundle / "onnx" / "int8.onnx"}
+    return [bench_same_file.row(file, folder, runtime) for runtime, file in files.items()]
+
+
 def start_up(rounds: int) -> list[dict[str, Any]]:
     """`edgeship --help` against an interpreter that does nothing."""
     ours = [timed([*EDGESHIP, "--help"])[0] for _ in range(rounds)]
@@ -191,7 +202,7 @@ def main() -> None:
     """Run what was asked for (all by default) and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up"])
+    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up", "same_file"])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgeship-bench-") as name:
@@ -201,6 +212,7 @@ def main() -> None:
             "shipping": lambda: shipping(folder),
             "throughput": lambda: throughput(folder, given.rounds),
             "start_up": lambda: start_up(10),
+            "same_file": lambda: same_file(folder),
         }
         rows = []
         for part, run in parts.items():
