@@ -180,7 +180,7 @@ class Bench:
         reference = self.reference
         key = {
             "artifact": subject.digest,
-            "runtime": [runtime.name, runtime.version()],
+            "runtime": runtime.identity(),
             "device": device,
             "reference": reference.digest,
             "data": reference.data.digest,
@@ -231,7 +231,7 @@ class Bench:
         """Load, latency and memory; `identity` is what a device's runtime is known by where it is not this machine's."""
         key = {
             "artifact": subject.digest,
-            "runtime": identity or [runtime.name, runtime.version()],
+            "runtime": identity or runtime.identity(),
             "profile": self.settings.profile,
             "device": device,
             "machine": machine.describe(),
@@ -262,7 +262,7 @@ class Bench:
         key = {
             "artifact": subject.digest,
             "base": base.digest,
-            "runtime": [runtime.name, runtime.version()],
+            "runtime": runtime.identity(),
             "profile": self.settings.profile,
             "device": device,
             "machine": machine.describe(),

@@ -43,6 +43,10 @@ class Runtime:
         """Its installed version, found without importing or starting it."""
         return self.find_version()
 
+    def identity(self) -> list[str | None]:
+        """What decides its results, for cache keys: name, version and, of an engine in a browser, the built page."""
+        return [self.name, self.version(), *([browser.page_digest()] if self.in_browser else [])]
+
     def unavailable(self) -> str:
         """Why it cannot be used here, or an empty text."""
         return self.find_reason()

@@ -61,6 +61,12 @@ def version(engine: str) -> str | None:
     return f"{PINNED[engine]} (Chromium {browser_version()})"
 
 
+def page_digest() -> str | None:
+    """The digest of what the page was built from, or None where it is not built."""
+    built = PAGE / "built.json"
+    return hashlib.sha256(built.read_bytes()).hexdigest() if built.exists() else None
+
+
 def unavailable() -> str:
     """Why the browser runtimes cannot be used, or an empty text."""
     reasons = []

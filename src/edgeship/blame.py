@@ -122,7 +122,7 @@ def judged_by(judge: trial.Trial) -> dict[str, Any]:
         "data": reference.data.digest,
         "limit": reference.limit,
         "metric": judge.metric,
-        "runtime": [runtime.name, runtime.version()],
+        "runtime": runtime.identity(),
     }
 
 

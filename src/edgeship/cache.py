@@ -1,7 +1,8 @@
 """Results cached by content: a key that covers everything a result depends on, and files that are checked on every hit.
 
 A wrong hit is the worst bug there is. So each key holds the digests of what was read, the recipe, the versions of the
-tools and the digest of edgeship's own sources; an entry whose files do not match what was written is made again.
+tools and the digest of those of edgeship's own sources that the step runs; an entry whose files do not match what was
+written is made again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,18 @@ from edgeship import digest
 from edgeship.types import to_json
 
 KEEP_DAYS = 30
+# Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "reference": (),
+    "golden-answers": (),
+    **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
+    **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
+    "optimize": ("optimize",),
+    **dict.fromkeys(("goldens", "kernel-spread"), ("runtimes",)),
+    **dict.fromkeys(("size", "plots"), ("benchmarks",)),
+    **dict.fromkeys(("quality", "speed", "ratio"), ("benchmarks", "runtimes")),
+    **dict.fromkeys(("doctor", "device", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class Cache:
         An entry whose result is not `usable` is made again. `make` writes into a folder beside the final one; an
         interrupted or failed make leaves nothing behind that counts.
         """
-        name = digest.of_json({"step": step, "key": key, "code": digest.of_code()})
+        name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
         final = self.folder / step / name
         final.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(final.with_suffix(".lock")):

@@ -47,7 +47,7 @@ def _fitted(
     place = artifact.path.parent if artifact.format == "tfjs" else artifact.path
     key = {
         "artifact": digest.of_path(place),
-        "runtime": [runtime.name, runtime.version()],
+        "runtime": runtime.identity(),
         "data": data.digest,
         "reference": reference.digest,
         "evaluation": [reference.data.digest, reference.limit],

@@ -10,10 +10,11 @@ from typing import Any
 
 from edgeship.types import to_json
 
-# What edgeship is written in: Python, and JavaScript and TypeScript for the runtimes that run them.
-SOURCES = (".py", ".mjs", ".ts")
-# Which sources and packages the page of the browser runtimes was built from; an installed edgeship has the page alone.
-BUILT = "built.json"
+# What edgeship is written in: Python, JavaScript for Node, a plugin in C, and what a device's known outputs are.
+SOURCES = (".py", ".mjs", ".c", ".npz")
+STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
+# What no step of a run executes: the command line, and pages, which steps in a browser name in their keys as they were built.
+NOT_RUN = ("cli", "page", "runtimes/web")
 
 
 def of_path(path: Path) -> str:
@@ -31,11 +32,20 @@ def of_json(value: Any) -> str:
 
 
 @cache
-def of_code() -> str:
-    """The digest of edgeship's own sources: part of every cache key, so that a changed program never meets old results."""
-    root = Path(__file__).parent
-    found = (path for stage in (root, *root.iterdir()) if stage.is_dir() for path in stage.rglob("*.*"))
-    sources = sorted(
-        path for path in found if (path.suffix in SOURCES or path.name == BUILT) and "node_modules" not in path.parts
-    )
-    return of_json({path.relative_to(root).as_posix(): of_path(path) for path in dict.fromkeys(sources)})
+def of_code(stages: tuple[str, ...] = STAGES, root: Path = Path(__file__).parent) -> str:
+    """The digest of the sources of these stages and of the ground that all share, so that a changed program never meets
+    old results. `root` is edgeship's folder.
+    """  # noqa: D205  # one sentence
+    others = {*STAGES} - {*stages}
+    folders = (
+        item for item in root.iterdir() if item.is_dir()
+    )  # one by one: some are links, which rglob does not follow
+    found = [path for folder in folders if folder.name not in others for path in folder.rglob("*.*")]
+    sources = {
+        path.relative_to(root).as_posix(): path for path in (*found, *root.glob("*.*")) if path.suffix in SOURCES
+    }
+    return of_json({name: of_path(path) for name, path in sources.items() if _runs(name)})
+
+
+def _runs(name: str) -> bool:
+    return "node_modules" not in name.split("/") and not name.startswith(tuple(f"{folder}/" for folder in NOT_RUN))

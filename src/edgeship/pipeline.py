@@ -241,7 +241,7 @@ def _run_once(work: Work, made: Made, runtime: registry.Runtime, path: Path, inp
         with open_session(runtime.name, path) as session:
             save(folder / "outputs.npz", session.run(inputs))
 
-    key = {"artifact": made.digest, "runtime": [runtime.name, runtime.version()], "inputs": arrays_digest(inputs)}
+    key = {"artifact": made.digest, "runtime": runtime.identity(), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("goldens", key, make).path / "outputs.npz")
 
 
