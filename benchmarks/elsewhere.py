@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def _quality(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
     }
     what = f"{subject.artifact.id} on {device.name}: outputs"
     try:
-        details = bench.cached(what, "device", key, lambda: _recorded(bench, subject, runtime, place, here))
+        details = bench.cached(what, "device", key, lambda: _recorded(bench, subject, runtime, place, here, reference))
     except InputError:
         raise
     except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
@@ -148,12 +148,16 @@ def _quality(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
 
 
 def _recorded(
-    bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station, here: registry.Runtime
+    bench: run.Bench,
+    subject: run.Subject,
+    runtime: registry.Runtime,
+    place: Station,
+    here: registry.Runtime,
+    reference: run.Reference,
 ) -> dict[str, Any]:
     """What the device gives, or how it failed: a model that does not load will not load tomorrow either."""
-    assert bench.reference
     try:
-        return _evaluate(subject, runtime, place, here, bench.reference, bench)
+        return _evaluate(subject, runtime, place, here, reference, bench)
     except InputError:
         raise
     except EdgeshipError as error:
@@ -248,13 +252,13 @@ def _likeness(
 
 def _instructions(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
     """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
-    assert isinstance(place, Counting)
+    counting = cast(Counting, place)  # profiles whose figures are instructions are started by one
     if subject.without_latency:
         return run.missing(INSTRUCTIONS, subject.without_latency), {}
     base = bench.bases.get(subject.artifact.format)
     metrics, details = [], {}
     try:
-        found = _counted(bench, subject, runtime, place)
+        found = _counted(bench, subject, runtime, counting)
         details["instructions"] = found
         metrics.append(Metric("instructions", found["total"], "instructions"))
     except EdgeshipError as error:
@@ -267,7 +271,7 @@ def _instructions(bench: run.Bench, subject: run.Subject, runtime: registry.Runt
         metrics.append(Metric("instructions_ratio", None, "x", reason=base.without_latency))
     elif base.digest != subject.digest:
         try:
-            ratio = found["total"] / _counted(bench, base, runtime, place)["total"]
+            ratio = found["total"] / _counted(bench, base, runtime, counting)["total"]
             metrics.append(Metric("instructions_ratio", ratio, "x"))
             details["instructions"] = {**found, "against": base.artifact.id, "ratio": ratio}
         except EdgeshipError as error:
@@ -292,13 +296,13 @@ def _counted(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, 
 
 def _compiled(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, place: Station) -> Told:
     """What the compiler of an NPU estimates: nothing of it was run."""
-    assert isinstance(place, Compiler)
+    compiler = cast(Compiler, place)  # profiles whose figures are a compiler's are started by one
     if subject.without_latency:
         return run.missing(ESTIMATES, subject.without_latency), {"compiler": {"reason": subject.without_latency}}
     key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
     what = f"{subject.artifact.id} for {place.device.name}: compiled"
     try:
-        found = bench.cached(what, "compiler", key, lambda: place.estimate(subject.artifact.path))
+        found = bench.cached(what, "compiler", key, lambda: compiler.estimate(subject.artifact.path))
     except EdgeshipError as error:
         reason = reasons.short(str(error))
         return run.missing(ESTIMATES, reason), {"compiler": {"reason": reason}}
@@ -322,7 +326,7 @@ def _memory(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, p
     def make() -> dict[str, Any]:
         launch, path = place.launch(runtime.name), subject.artifact.path
         with open_session(runtime.name, path, launch=launch, threads=place.device.threads, timeout=TIMEOUT) as session:
-            assert session.first_ms >= 0  # asking for it runs the model once
+            session.infer_once()
             return session.memory()
 
     try:

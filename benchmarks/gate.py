@@ -26,8 +26,7 @@ class GateResult:
 
     def as_json(self) -> dict[str, Any]:
         """The `gate` entry of a manifest."""
-        result = to_json(self)
-        assert isinstance(result, dict)
+        result: dict[str, Any] = to_json(self)
         return result
 
     def of(self, artifact: str, runtime: str = "") -> Verdict | None:
@@ -68,9 +67,7 @@ def judge(manifest: Json, budget: Budget) -> GateResult:
     found += on_devices.uncounted(manifest, budget)
     if not any(check.artifact for check in found):
         found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
-    verdict = overall(found)
-    assert verdict is not None
-    return GateResult(verdict, tuple(found), tuple(not_judged), to_json(budget))
+    return GateResult(overall(found) or Verdict.FAIL, tuple(found), tuple(not_judged), to_json(budget))
 
 
 def _nothing(artifacts: Sequence[Json]) -> str:

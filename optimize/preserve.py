@@ -27,8 +27,7 @@ class Pattern:
 
     def apply(self, tensor: Array) -> Array:
         """The nearest tensor (least squares) with this pattern."""
-        if self._members is not None:
-            assert self._counts is not None
+        if self._members is not None and self._counts is not None:
             means = np.bincount(self._members, weights=tensor.reshape(-1).astype(np.float64)) / self._counts
             tensor = means[self._members].reshape(tensor.shape).astype(tensor.dtype)
         return np.where(self._zero, tensor.dtype.type(0), tensor)

@@ -53,12 +53,11 @@ class WorkerChild(Child):
 
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker") -> None:
         super().__init__(command, env=env, name=name)
-        assert self._process.stdin
         if sys.platform == "linux":  # a batch crosses in one go, not 64 KB at a time with a change of process for each
             import fcntl
 
             with contextlib.suppress(OSError):
-                fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                fcntl.fcntl(self.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def stream(self, messages: Iterator[Message], timeout: float) -> list[wire.Arrays]:
         """The answers' arrays, in order; the next messages are made and sent while the worker computes.
@@ -87,9 +86,8 @@ class WorkerChild(Child):
         return results
 
     def _receive(self, deadline: Deadline, timeout: float) -> tuple[dict[str, Any], wire.Arrays]:
-        assert self._process.stdout
         try:
-            answer = wire.receive(self._process.stdout)
+            answer = wire.receive(self.stdout)
         except EOFError as error:
             raise self._death(f"took longer than {timeout:.0f} s and was stopped" if deadline.passed else "") from error
         deadline.extend()
@@ -97,11 +95,10 @@ class WorkerChild(Child):
 
     def _write(self, messages: Iterator[Message], sent: Sent, stop: threading.Event) -> None:
         """Send each message and say so in `sent`: True for a message, an exception, False at the end."""
-        assert self._process.stdin
         try:
             for header, arrays in messages:
                 sent.put(True)
-                wire.send(self._process.stdin, header, arrays)
+                wire.send(self.stdin, header, arrays)
                 if stop.is_set():
                     return
         except (BrokenPipeError, ConnectionResetError):

@@ -69,7 +69,9 @@ def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: b
     if raw:
         return {spec.name: outputs[spec.name] for spec in specs}
     return {
-        spec.name: dequantize(outputs[spec.name], spec.quantization) if _quantized(spec) else outputs[spec.name]
+        spec.name: dequantize(outputs[spec.name], spec.quantization)
+        if spec.quantization is not None and _quantized(spec)
+        else outputs[spec.name]
         for spec in specs
     }
 
@@ -90,9 +92,8 @@ def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:
     return steps.astype(dtype)
 
 
-def dequantize(integers: Array, quantization: Quantization | None) -> Array:
+def dequantize(integers: Array, quantization: Quantization) -> Array:
     """The float32 numbers that quantized `integers` (any shape) stand for."""
-    assert quantization
     scale, zero_point = _parameters(quantization, integers.ndim)
     real = integers.astype(np.float32)
     real -= zero_point
@@ -136,10 +137,9 @@ def _convert(array: Array, spec: TensorSpec, where: str, raw: bool) -> Array:
     wanted = np.dtype(np.float32) if _quantized(spec) else dtype
     if array.dtype.kind not in "fiub" or not np.can_cast(array.dtype, wanted, "same_kind"):
         raise InputError(f"{where}: input '{spec.name}' takes {wanted}, got {array.dtype}")
-    if _quantized(spec):
+    if spec.quantization is not None and _quantized(spec):
         if np.isnan(array).any():
             raise InputError(f"{where}: input '{spec.name}' holds NaN, which has no quantized value")
-        assert spec.quantization
         return quantize(array, spec.quantization, spec.dtype)
     converted = array.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(converted, array):

@@ -75,10 +75,10 @@ def unavailable() -> str:
 
 
 def command() -> tuple[str, ...]:
-    """The worker's command line."""
+    """The worker's command line. Raises MissingDependencyError where it is not available."""
     node, modules = _node(), _modules()
-    assert node
-    assert modules
+    if node is None or modules is None:
+        raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable()}")
     return (node[0], os.fspath(SOURCE / "worker.mjs"), "--modules", os.fspath(modules))
 
 

@@ -38,6 +38,7 @@ class Runtime:
     prepare: Callable[[], Path] | None = None
     in_browser: bool = False
     find_refusal: Callable[[Artifact], str] = lambda _: ""
+    kernels: tuple[str, ...] = ()  # other sets than the default that its worker takes, all of them right
 
     def version(self) -> str | None:
         """Its installed version, found without importing or starting it."""
@@ -98,7 +99,13 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_O
 
 
 def _own(
-    name: str, artifact_format: str, title: str, extra: str, distributions: tuple[str, ...], **env: str
+    name: str,
+    artifact_format: str,
+    title: str,
+    extra: str,
+    distributions: tuple[str, ...],
+    kernels: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
 ) -> Runtime:
     """A runtime in edgeship's own environment."""
     version = _installed(*distributions)
@@ -111,6 +118,7 @@ def _own(
         version,
         lambda: python_launch(name, extra=env),
         _missing(version, distributions[0]),
+        kernels=kernels,
     )
 
 
@@ -145,9 +153,9 @@ def _page(name: str, artifact_format: str, title: str, engine: str, backend: str
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime
     for runtime in (
-        _own("keras", "keras", "TensorFlow with Keras (server models)", "tensorflow", TENSORFLOW, **QUIET),
-        _own("litert", "tflite", "LiteRT", "", ("ai-edge-litert",)),
-        _own("onnxruntime", "onnx", "ONNX Runtime", "onnx", ("onnxruntime",)),
+        _own("keras", "keras", "TensorFlow with Keras (server models)", "tensorflow", TENSORFLOW, env=QUIET),
+        _own("litert", "tflite", "LiteRT", "", ("ai-edge-litert",), ("without-delegates", "reference")),
+        _own("onnxruntime", "onnx", "ONNX Runtime", "onnx", ("onnxruntime",), ("unoptimized",)),
         Runtime(
             "tfjs-node",
             ("tfjs",),

@@ -92,9 +92,13 @@ class Session:
     def first_ms(self) -> float:
         """Milliseconds of the first inference, on `sample`; ask before anything else has run."""
         if self._first_ms is None:
-            answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self.timeout)
-            self._first_ms = float(answer["first_ms"])
+            self._first_ms = self.infer_once()
         return self._first_ms
+
+    def infer_once(self) -> float:
+        """Run the model once on `sample`; the milliseconds that it took."""
+        answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self.timeout)
+        return float(answer["first_ms"])
 
     def memory(self) -> dict[str, Any]:
         """`peak_bytes` since loading began, `baseline_bytes` before it with the runtime imported, `method`.

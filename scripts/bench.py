@@ -135,6 +135,17 @@ def same_file(folder: Path) -> list[dict[str, Any]]:
     return [bench_same_file.row(file, folder, runtime) for runtime, file in files.items()]
 
 
+def replayed(folder: Path) -> list[dict[str, Any]]:
+    """Whether a right device passes the goldens."""
+    import bench_goldens
+
+    home, bundle = folder / "fashion-mnist", folder / "fashion-mnist-bundle"
+    timed([*EDGESHIP, "train", "fashion-mnist", "--out", str(home), "--epochs", "2"])
+    command = [*EDGESHIP, "convert", str(home / "server.keras"), "--out", str(bundle), "--to", "tflite"]
+    timed([*command, "--data", str(home / "calibration.npz")])
+    return [bench_goldens.row(bundle, home / "evaluation.npz")]
+
+
 def start_up(rounds: int) -> list[dict[str, Any]]:
     """`edgeship --help` against an interpreter that does nothing."""
     ours = [timed([*EDGESHIP, "--help"])[0] for _ in range(rounds)]
@@ -202,7 +213,7 @@ def main() -> None:
     """Run what was asked for (all by default) and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up", "same_file"])
+    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up", "same_file", "replayed"])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgeship-bench-") as name:
@@ -213,6 +224,7 @@ def main() -> None:
             "throughput": lambda: throughput(folder, given.rounds),
             "start_up": lambda: start_up(10),
             "same_file": lambda: same_file(folder),
+            "replayed": lambda: replayed(folder),
         }
         rows = []
         for part, run in parts.items():

@@ -27,7 +27,8 @@ def main() -> None:
         sys.exit(f"{source}: not the file of seglearn 1.2.5, so it is not unpickled")
     recordings = np.load(source, allow_pickle=True).item()
     milli = np.round(np.concatenate(recordings["X"]) * 1000)
-    assert np.abs(milli).max() < 2**15
+    if np.abs(milli).max() >= 2**15:
+        sys.exit(f"{source}: values of up to {np.abs(milli).max() / 1000:g} do not fit into int16 thousandths")
     # Differences wrap around in int16; summing them up in int16 again wraps back.
     steps = np.diff(milli.astype(np.int16), axis=0, prepend=np.zeros((1, 6), np.int16))
     path = embedded.FOLDER / "motion.npz.xz"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import cast
 
 from edgeship.devices import Device
 from edgeship.runtimes.devices.station import Station
@@ -25,6 +26,4 @@ def station(device: Device) -> Station:
     """What starts the workers of a device."""
     module, _, name = WAYS[device.how].partition(":")
     kind = getattr(importlib.import_module(f"edgeship.runtimes.devices.{module}"), name)
-    made = kind(device)
-    assert isinstance(made, Station)
-    return made
+    return cast(Station, kind(device))

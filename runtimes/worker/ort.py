@@ -25,6 +25,8 @@ class OnnxRuntimeBackend:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
+        if options.get("kernels") == "unoptimized":  # QDQ as it is written: in floats, and rounded after each operator
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return OnnxRuntimeModel(
             onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"]), threads
         )

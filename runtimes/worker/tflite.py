@@ -10,17 +10,25 @@ from typing import Any
 from edgeship.runtimes.worker.model import Spec, spec
 from edgeship.wire import Arrays
 
+KERNELS = {"default": "AUTO", "without-delegates": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+
 
 class TFLiteBackend:
     """One of the two distributions."""
 
     def __init__(self, package: str, distribution: str) -> None:
-        self._interpreter = importlib.import_module(f"{package}.interpreter").Interpreter
+        module = importlib.import_module(f"{package}.interpreter")
+        self._interpreter, self._resolvers = module.Interpreter, module.OpResolverType
         self.VERSION = importlib.metadata.version(distribution)
 
     def load(self, path: str, threads: int, options: dict[str, Any]) -> TFLiteModel:
-        """Open a `.tflite` file; its first allocation builds the delegate's kernels and so belongs to loading."""
-        return TFLiteModel(self._interpreter(model_path=path, num_threads=threads), threads)
+        """Open a `.tflite` file; its first allocation builds the delegate's kernels and so belongs to loading.
+
+        `options["kernels"]`: one of `KERNELS`; the default is what an app gets, XNNPACK where it applies.
+        """
+        resolver = getattr(self._resolvers, KERNELS[options.get("kernels", "default")])
+        interpreter = self._interpreter(model_path=path, num_threads=threads, experimental_op_resolver_type=resolver)
+        return TFLiteModel(interpreter, threads)
 
 
 class TFLiteModel:

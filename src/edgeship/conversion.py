@@ -241,7 +241,8 @@ class Converter:
         It looks closely, at more than extremes, where any variant of the same model needs that: every kind of calibration
         but min-max does.
         """
-        assert self.data
+        if self.data is None:
+            raise InputError(f"{name}/{variant.name} needs a representative dataset: --data calibration.npz")
         alike = [other for other, kind in self._pairs if kind == name and _made_of(other) == _made_of(variant)]
         closely = any(other.calibration != MIN_MAX for other in (variant, *alike))
         data, samples = self.data, self.config.data.calibration_samples

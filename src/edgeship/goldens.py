@@ -6,7 +6,8 @@ server model's outputs under the output names, and `<format>-<variant>.npz` with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ SAMPLES = 16
 BATCH = 256
 # Replay on another CPU or runtime version: float kernels sum in another order, int8 kernels may round one step apart.
 INT8_STEPS = 2.0
+# Kernels that were not measured may lie further off than those that were, up to that many times.
+SPREAD_MARGIN = 2.0
+# Of an output's range: beyond that a comparison of values says nothing, whatever kernels do.
+LARGEST_TOLERANCE = 0.25
 # A float32 artifact must compute the server model: further off than this share of the output's range, it is another model.
 SAME_MODEL = 2e-2
 
@@ -35,17 +40,67 @@ def spread(array: Array) -> float:
     return float(max(np.ptp(array), np.abs(array).max(), 1e-6)) if array.size and array.dtype.kind == "f" else 1.0
 
 
-def tolerance(artifact: Artifact, own: Mapping[str, Array]) -> dict[str, float]:
+@dataclass(frozen=True)
+class KernelSpread:
+    """The largest absolute difference, by output, between two sets of kernels of one runtime on so many samples.
+
+    `spread` is None where the `kernels` do not run the artifact, for `reason`.
+    """
+
+    kernels: str
+    samples: int
+    spread: Mapping[str, float] | None
+    reason: str = ""
+
+
+def tolerance(artifact: Artifact, own: Mapping[str, Array], spreads: Sequence[KernelSpread] = ()) -> dict[str, float]:
     """How far each output may be off when the artifact is replayed elsewhere, absolute, after dequantization.
 
-    A full-integer artifact may round a few steps apart; a float one may sum in another order.
+    Twice what the runtime's own sets of kernels differ by; at least two steps of a quantized output, and what summing in
+    another order may do to a float one. At most a quarter of the output's range.
     """
     allowed = {}
     for spec in artifact.outputs:
+        name, span = spec.name, spread(own[spec.name])
         step = spec.quantization.scale[0] * INT8_STEPS if spec.quantization else 0.0
-        loose = 1e-3 if artifact.variant == "float32" else 2e-2
-        allowed[spec.name] = max(step, loose * spread(own[spec.name]))
+        loose = (1e-3 if artifact.variant == "float32" else 2e-2) * span
+        measured = [item.spread[name] for item in spreads if item.spread and np.isfinite(item.spread[name])]
+        allowed[name] = max(step, loose, min(SPREAD_MARGIN * max(measured, default=0.0), LARGEST_TOLERANCE * span))
     return allowed
+
+
+def clear_answers(
+    own: Mapping[str, Array], expected: Mapping[str, Array], allowed: Mapping[str, float]
+) -> dict[str, list[int]]:
+    """The samples whose answer must survive any right kernel, by output of class scores (n, C): C > 1.
+
+    Both the server model and the artifact (`expected`, `own`) give that answer, and the best score leads the next by more
+    than what is `allowed`: twice what kernels differ by, so that one score may lose and another win as much as was measured.
+    """
+    clear = {}
+    for name, scores in expected.items():
+        if scores.ndim != 2 or scores.shape[1] < 2 or scores.dtype.kind != "f":
+            continue
+        same = np.argmax(scores, axis=1) == np.argmax(own[name], axis=1)
+        leads = np.minimum(_lead(scores), _lead(own[name]))
+        clear[name] = np.flatnonzero(same & (leads > allowed[name])).tolist()
+    return clear
+
+
+def _lead(scores: Array) -> Array:
+    """By how much the best score of each sample (n, C) leads the second, (n,)."""
+    ordered = np.sort(scores.astype(np.float64), axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
+
+
+def distance(got: Array, wanted: Array) -> float:
+    """The largest absolute error; values that are NaN or infinite on both sides alike agree."""
+    if not wanted.size:
+        return 0.0
+    one, other = got.astype(np.float64), wanted.astype(np.float64)
+    same = (got == wanted) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        return float(np.where(same, 0.0, np.abs(one - other)).max())
 
 
 def check_alive(artifact: Artifact, own: Mapping[str, Array], expected: Mapping[str, Array], *, exact: bool) -> None:

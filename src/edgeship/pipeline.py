@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from edgeship import (
     confidence,
     config,
     digest,
+    golden_runs,
     goldens,
     machine,
     measuring,
@@ -32,14 +32,12 @@ from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.benchmarks.report import FILE as REPORT
 from edgeship.benchmarks.report import draw, write_report
-from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, ServerModel, plan
-from edgeship.convert.probe import probes
-from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
-from edgeship.errors import EdgeshipError, InputError, MissingDependencyError
+from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, plan
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import InputError, MissingDependencyError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
-from edgeship.runtimes.session import open_session
 from edgeship.types import FORMATS, TensorSpec, to_json
 
 Manifest = dict[str, Any]
@@ -136,7 +134,9 @@ def _build(
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
     converter.start(pairs)
-    answered = work.lanes.tensorflow.submit(lambda: _golden_answers(work, converter.server(), settings, converter.data))
+    answered = work.lanes.tensorflow.submit(
+        lambda: golden_runs.answer_golden_inputs(work, converter.server(), settings, converter.data)
+    )
     reference = answers.begin(work, model, settings, evaluation) if evaluation else None
     conversion = converter.finish()
     artifacts = [_placed(work.draft, made) for made in conversion.made]
@@ -156,7 +156,14 @@ def _build(
         "measurements": [],
         "gate": None,
     }
-    manifest["goldens"] = _goldens(work, conversion, answered.result(), manifest)
+    golden, places = answered.result(), {item["id"]: work.draft / item["path"] for item in artifacts}
+    manifest["preprocessing"] = preprocessing.describe(conversion.server.inputs, golden.inputs)
+    manifest["goldens"] = {
+        "samples": len(next(iter(golden.inputs.values()))),
+        "source": "representative dataset" if golden.data else "random (no --data was given)",
+        "server": conversion.server.digest,
+        "artifacts": to_json(golden_runs.write_goldens(work, work.draft, conversion, golden, places)),
+    }
     return manifest, reference
 
 
@@ -208,69 +215,6 @@ def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[st
     if data is None:
         return None
     return {"source": Path(data.source).name, "digest": data.digest, "samples": len(data), "limit": limit}
-
-
-def _goldens(work: Work, conversion: Conversion, answered: tuple[Batch, Batch], manifest: Manifest) -> dict[str, Any]:
-    """Run every artifact once on a few inputs: it must load, give no NaN, and float32 must be the server model."""
-    server, (inputs, expected) = conversion.server, answered
-    manifest["preprocessing"] = preprocessing.describe(server.inputs, inputs)
-    told: dict[str, Any] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        running: dict[str, Future[Batch]] = {}
-        for made, item in zip(conversion.made, manifest["artifacts"], strict=True):
-            runtime = registry.for_format(made.artifact.format)[0]
-            if reason := runtime.unavailable():
-                told[made.artifact.id] = {"runtime": None, "reason": reason}
-                work.progress.note(f"{made.artifact.id}: made but not run ({reason})")
-                continue
-            told[made.artifact.id] = {"runtime": runtime.name}
-            running[made.artifact.id] = pool.submit(_run_once, work, made, runtime, work.draft / item["path"], inputs)
-    own = {name: future.result() for name, future in running.items()}
-    for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
-        goldens.check_alive(artifact, own[artifact.id], expected, exact=artifact.variant == "float32")
-        told[artifact.id]["tolerance"] = goldens.tolerance(artifact, own[artifact.id])
-    goldens.write(work.draft / "goldens", inputs, expected, own)
-    source = "representative dataset" if manifest["data"]["calibration"] else "random (no --data was given)"
-    return {"samples": len(next(iter(inputs.values()))), "source": source, "server": server.digest, "artifacts": told}
-
-
-def _run_once(work: Work, made: Made, runtime: registry.Runtime, path: Path, inputs: Batch) -> Batch:
-    """The outputs of an artifact for a few inputs."""
-
-    def make(folder: Path) -> None:
-        with open_session(runtime.name, path) as session:
-            save(folder / "outputs.npz", session.run(inputs))
-
-    key = {"artifact": made.digest, "runtime": runtime.identity(), "inputs": arrays_digest(inputs)}
-    return load(work.cache.get("goldens", key, make).path / "outputs.npz")
-
-
-def _golden_answers(
-    work: Work, server: ServerModel, settings: config.Config, data: RepresentativeDataset | None
-) -> tuple[Batch, Batch]:
-    """A few inputs, real ones where there is data, and the server model's outputs for them; in the TensorFlow lane."""
-    if data:
-        inputs = goldens.pick(data, server.inputs)
-        return inputs, _answers(work, server.path, settings, inputs)
-    failure: EdgeshipError | None = None
-    for inputs in probes(server.inputs, goldens.SAMPLES):
-        try:
-            return inputs, _answers(work, server.path, settings, inputs)
-        except EdgeshipError as error:  # a dynamic axis may need another size
-            failure = error
-    assert failure
-    raise failure
-
-
-def _answers(work: Work, model: Path, settings: config.Config, inputs: Batch) -> Batch:
-    """The server model's outputs for a batch."""
-
-    def make(folder: Path) -> Any:
-        save(folder / "inputs.npz", inputs)
-        return answers.predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
-
-    key = {**answers.server_key(model, settings), "inputs": arrays_digest(inputs)}
-    return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
 def _finish(

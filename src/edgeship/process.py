@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 from edgeship import errors, wire
 
@@ -48,6 +48,16 @@ class Child:
         self._lock = threading.Lock()
 
     @property
+    def stdin(self) -> IO[bytes]:
+        """Where the child reads: a pipe, as it was started with one."""
+        return cast(IO[bytes], self._process.stdin)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where the child answers: a pipe, too."""
+        return cast(IO[bytes], self._process.stdout)
+
+    @property
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
@@ -60,14 +70,13 @@ class Child:
         Raises the `EdgeshipError` that the child answered with, or `ProcessError` where it crashed, was killed,
         or took longer than `timeout` seconds (it is then killed).
         """
-        assert self._process.stdin and self._process.stdout
         timer = threading.Timer(timeout, self._process.kill) if timeout else None
         if timer:
             timer.start()
         try:
             with self._lock:
-                wire.send(self._process.stdin, header, arrays)
-                answer, results = wire.receive(self._process.stdout)
+                wire.send(self.stdin, header, arrays)
+                answer, results = wire.receive(self.stdout)
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             timed_out = timer is not None and not timer.is_alive()
             raise self._death(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +48,11 @@ def replay(bundle: Bundle) -> list[Replay]:
             replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", optional))
             continue
         own = goldens.read(bundle.root / "goldens", artifact.id)
-        replays += [_one(artifact, runtime.name, inputs, own, told["tolerance"]) for runtime in present]
+        replays += [_one(artifact, runtime.name, inputs, own, told) for runtime in present]
     return replays
 
 
-def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, tolerance: dict[str, float]) -> Replay:
+def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, golden: Mapping[str, Any]) -> Replay:
     try:
         with open_session(runtime, artifact.path) as session:
             outputs = session.run(inputs)
@@ -67,21 +68,16 @@ def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, toler
                 None,
                 f"output '{name}' has shape {outputs[name].shape}, not {wanted.shape}",
             )
-        distance = _distance(outputs[name], wanted)
-        share = distance / tolerance[name]
+        distance = goldens.distance(outputs[name], wanted)
+        allowed = golden["tolerance"][name]
+        share = distance / allowed
+        clear = (golden.get("clear") or {}).get(name, [])  # earlier bundles name none
         if not share <= 1:
-            reason = f"output '{name}' is off by {distance:.3g}, allowed are {tolerance[name]:.3g}"
+            reason = f"output '{name}' is off by {distance:.3g}, allowed are {allowed:.3g}"
+        elif changed := int((outputs[name][clear].argmax(-1) != wanted[clear].argmax(-1)).sum()) if clear else 0:
+            reason = f"output '{name}' gives another answer for {changed} of {len(clear)} samples whose answer is clear"
         worst = max(worst, share) if np.isfinite(share) else float("1e9")
     return Replay(artifact.id, runtime, not reason, worst, reason)
-
-
-def _distance(got: Any, wanted: Any) -> float:
-    """The largest absolute error; values that are NaN or infinite on both sides alike agree."""
-    if not wanted.size:
-        return 0.0
-    difference = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
-    same = (got == wanted) | (np.isnan(got.astype(np.float64)) & np.isnan(wanted.astype(np.float64)))
-    return float(np.where(same, 0.0, difference).max())
 
 
 def print_replays(replays: list[Replay]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from xml.etree import ElementTree
 
 import numpy as np
@@ -60,6 +61,37 @@ def test_verify_replays_the_goldens(edgeship, shipped):
     replays = json.loads(done.stdout)["replays"]
     assert {item["artifact"] for item in replays} == ARTIFACTS
     assert all(item["passed"] for item in replays if item["runtime"])
+
+
+def test_the_goldens_tolerance_is_measured_on_other_kernels(edgeship, shipped):
+    runs = json.loads((shipped.bundle / "manifest.json").read_text())["goldens"]["artifacts"]
+    replayed = {item["kernels"]: item for item in runs["tflite/int8"]["kernels"]}
+    assert set(replayed) == {"without-delegates", "reference"}
+    assert replayed["without-delegates"]["samples"] > replayed["reference"]["samples"] == 16
+    for name, run in runs.items():
+        for item in run["kernels"]:
+            assert item["spread"] is not None, (name, item)
+            assert all(item["spread"][output] <= run["tolerance"][output] for output in item["spread"])
+    assert {item["kernels"] for item in runs["onnx/int8"]["kernels"]} == {"unoptimized"}
+
+
+def test_verify_fails_another_answer_that_the_tolerance_would_let_pass(edgeship, shipped):
+    """As a bundle with a wide tolerance may meet it: the clear answers are what is left to tell."""
+    shutil.copytree(shipped.bundle, edgeship.folder / "other")
+    manifest = json.loads((edgeship.folder / "other/manifest.json").read_text())
+    run = manifest["goldens"]["artifacts"]["tflite/float32"]
+    (output,) = run["clear"]
+    assert run["clear"][output], "a trained model is sure of some of its goldens"
+    run["tolerance"][output] = 2.0
+    goldens = edgeship.folder / "other/goldens/tflite-float32.npz"
+    with np.load(goldens) as stored:
+        scores = stored[output]
+    np.savez(goldens, **{output: np.roll(scores, 1, axis=1)})
+    bundle.seal(edgeship.folder / "other", manifest)
+    done = edgeship("verify", "other", "--json", "-", check=1)
+    failed = [item for item in json.loads(done.stdout)["replays"] if not item["passed"] and item["runtime"]]
+    assert {item["artifact"] for item in failed} == {"tflite/float32"}
+    assert "another answer" in failed[0]["reason"]
 
 
 def test_gate_writes_what_ci_reads(edgeship, shipped):

@@ -37,6 +37,17 @@ def test_quantized_input_and_output_are_real_numbers_unless_raw(tiny_models, ima
             np.testing.assert_allclose(real, arrays["cnn/outputs/probs"], atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("runtime", "file"), [("litert", "cnn.tflite"), ("litert", "cnn-int8.tflite"), ("onnxruntime", "cnn.onnx")]
+)
+def test_other_kernels_compute_the_same_model_by_other_arithmetic(tiny_models, images, runtime, file):
+    for kernels in registry.find(runtime).kernels:
+        with open_session(runtime, tiny_models / file, options={"kernels": kernels}) as session:
+            outputs = session.run(images)["probs"]
+        with np.load(tiny_models / "expected.npz") as arrays:
+            np.testing.assert_allclose(outputs, arrays["cnn/outputs/probs"], atol=0.02 if "int8" in file else 1e-5)
+
+
 def _opened(runtime, path, **options):
     reason = registry.find(runtime).unavailable()
     if reason and runtime == "tfjs-node":

@@ -25,6 +25,13 @@ export interface Figure {
   kind: string;
 }
 
+/** What a bundle says of an artifact's goldens; `clear` names the samples whose answer any right kernel must give. */
+export interface GoldenRun {
+  runtime: string | null;
+  tolerance?: Record<string, number> | null;
+  clear?: Record<string, number[]> | null;
+}
+
 export interface Manifest {
   schema: number;
   digest: string;
@@ -36,7 +43,7 @@ export interface Manifest {
   server_model: {path: string; digest: string; parameters: number | null; inputs: TensorSpec[]; outputs: TensorSpec[]};
   server_measurement?: {metric: string; share: boolean; n: number; server: number | null} | null;
   artifacts: Artifact[];
-  goldens: {samples: number; source: string; artifacts: Record<string, {runtime: string | null; tolerance?: Record<string, number>}>};
+  goldens: {samples: number; source: string; artifacts: Record<string, GoldenRun>};
   measurements: {artifact: string; runtime: string; device: string; metrics: Figure[]}[];
   gate?: {verdict: string} | null;
   /** How a picture becomes a model's input, by input name. */

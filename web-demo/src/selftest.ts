@@ -46,9 +46,13 @@ export interface Goldens {
   own: Record<string, Record<string, NumpyArray>>;
 }
 
-/** Compare one output with its goldens. `own` is missing where no runtime for the artifact was installed at the time. */
+/**
+ * Compare one output with its goldens. `own` is missing where no runtime for the artifact was installed at the time.
+ * The samples in `clear` must also keep their answer.
+ */
 export function compare(
   found: ArrayLike<number>, own: ArrayLike<number> | undefined, server: NumpyArray, tolerance: number | undefined,
+  clear: number[] = [],
 ): OutputResult {
   const reference = own ?? server.data;
   const allowed = tolerance ?? 1e-3 * Math.max(spread(reference), 1e-6);
@@ -59,7 +63,7 @@ export function compare(
     maxAbsErrorServer: difference(found, server.data),
     agreement: agreement(found, server),
     // Written so that a NaN fails.
-    passed: maxAbsError <= allowed,
+    passed: maxAbsError <= allowed && clear.every((index) => answer(found, server, index) === answer(reference, server, index)),
   };
 }
 
@@ -91,10 +95,10 @@ export function result(
   manifest: Manifest, artifact: Artifact, opened: Opened, goldens: Goldens, run: {outputs: Tensors; firstMs: number},
 ): SelfTest {
   const own = goldens.own[artifact.id];
-  const tolerance = own ? manifest.goldens.artifacts[artifact.id]?.tolerance : undefined;
+  const golden = own ? manifest.goldens.artifacts[artifact.id] : undefined;
   const outputs = Object.fromEntries(
     Object.entries(goldens.server).map(([name, server]) => [
-      name, compare(run.outputs[name]?.data ?? [], own?.[name]?.data, server, tolerance?.[name]),
+      name, compare(run.outputs[name]?.data ?? [], own?.[name]?.data, server, golden?.tolerance?.[name], golden?.clear?.[name]),
     ]),
   );
   const described = Object.entries(manifest.preprocessing ?? {}).filter(([name]) => goldens.inputs[name]);
@@ -142,8 +146,13 @@ function spread(values: ArrayLike<number>): number {
 function agreement(found: ArrayLike<number>, server: NumpyArray): number | null {
   const [count, classes] = server.shape;
   if (server.shape.length !== 2 || !count || !classes || classes < 2 || found.length !== server.data.length) return null;
-  const row = (values: ArrayLike<number>, index: number) => Array.prototype.slice.call(values, index * classes, (index + 1) * classes);
   let same = 0;
-  for (let index = 0; index < count; index++) same += Number(argmax(row(found, index)) === argmax(row(server.data, index)));
+  for (let index = 0; index < count; index++) same += Number(answer(found, server, index) === answer(server.data, server, index));
   return same / count;
+}
+
+/** The class of the best score of a sample; `like` has the shape. */
+function answer(values: ArrayLike<number>, like: NumpyArray, index: number): number {
+  const classes = like.shape[1]!;
+  return argmax(Array.prototype.slice.call(values, index * classes, (index + 1) * classes));
 }
