@@ -1,5 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both build the locked environment in .venv first.
-PYTHON ?= python3.11
+# The newest that the lock holds for, runs (a pyenv shim may not) and has pip: make PYTHON=/path/to/python3.12 takes another.
+PYTHONS := python3.13 python3.12 python3.11
+USABLE := import ctypes, pip, ssl, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) -c '$(USABLE)' >/dev/null 2>&1 && echo $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
@@ -18,18 +21,20 @@ help:
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/optimize.md (an hour)"
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
-	@echo "make lock   resolve requirements.lock again (needs uv)"
+	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
 
 env: $(VENV)/.done $(NODE_MODULES)
 
 # --compile-bytecode: where Python may not write its caches, every TensorFlow process would compile for 12 seconds.
 # --without-pip: Debian's python3 has no ensurepip without python3-venv, but its pip can install into another interpreter.
 $(VENV)/.done: requirements.lock requirements-uv.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "edgeship needs Python 3.11 or 3.12; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@$(or $(PYTHON),false) -c '$(USABLE)' >/dev/null 2>&1 || { \
+		echo "edgeship needs Python 3.11, 3.12 or 3.13 with pip and venv; $(or $(PYTHON),each of $(PYTHONS)) is missing, fails or lacks them."; \
+		echo "Debian, Ubuntu: apt install python3 python3-pip; one elsewhere: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 2; }
 	$(PYTHON) -m venv --without-pip --clear $(VENV)
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Node is optional: without it the TF.js artifact is made and checked but not run, and the table says so.
@@ -109,10 +114,12 @@ bench-browser: env pages
 bench-page: env pages
 	$(BIN)/python scripts/bench_page.py
 
+# For every platform and Python from 3.11 at once, wheels only: tests/test_platforms.py says for which it was resolved in full.
+COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --only-binary :all: $(UPGRADE)
+
 lock:
-	uv lock --quiet --upgrade
-	uv export --quiet --format requirements-txt --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
-	echo "uv" | uv pip compile --quiet --no-header --no-annotate --generate-hashes --universal --python-version 3.11 --output-file requirements-uv.lock -
+	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	echo "uv" | $(COMPILE) --no-config --no-annotate --output-file requirements-uv.lock -
 	$(BIN)/python scripts/lock_devices.py
 
 clean:
