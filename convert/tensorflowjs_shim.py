@@ -47,7 +47,7 @@ def _cached() -> Path:
     """The folder that holds tensorflowjs, installed there if need be: built beside and moved into place."""
     import platformdirs
 
-    place = Path(platformdirs.user_cache_dir("edgeship")) / "tools" / f"tensorflowjs-{VERSION}"
+    place = Path(platformdirs.user_cache_dir("edgeship")).absolute() / "tools" / f"tensorflowjs-{VERSION}"
     if (place / "tensorflowjs").is_dir():
         return place
     print(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}", file=sys.stderr)
@@ -68,7 +68,8 @@ def _install(requirements: Path, target: Path) -> None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
     elif importlib.util.find_spec("uv") or shutil.which("uv"):
         uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
-        command = [*uv, "pip", "install", "--quiet", "--python", sys.executable, *options]
+        # At the root, where no pyproject.toml or uv.toml is that would change what is installed.
+        command = [*uv, "--directory", target.anchor, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:
         raise MissingDependencyError(_advice("neither pip nor uv is there to install it"))
     done = subprocess.run(command, capture_output=True, text=True, check=False)

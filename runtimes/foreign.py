@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -15,10 +14,11 @@ import filelock
 import platformdirs
 
 import edgeship
-from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.errors import ProcessError
+from edgeship.runtimes.interpreters import find_python311, interpreter_of, pip
 
 REQUIREMENTS = Path(__file__).parent / "tflite-runtime.txt"
-NEWEST = (3, 11)
+WHY = "tflite-runtime 2.14 has no wheels for Python after 3.11"
 
 
 def home() -> Path:
@@ -33,7 +33,7 @@ def _environment() -> Path:
 
 def python() -> Path:
     """The environment's interpreter."""
-    return _environment() / "bin" / "python"
+    return interpreter_of(_environment())
 
 
 def version() -> str | None:
@@ -51,34 +51,6 @@ def unavailable() -> str:
     return "its environment has not been made"
 
 
-def _interpreter() -> str:
-    """A Python that its wheels exist for."""
-    if sys.version_info[:2] <= NEWEST:
-        return sys.executable
-    found = shutil.which("python3.11")
-    if not found:
-        raise MissingDependencyError(
-            "tflite-runtime 2.14 has no wheels for Python after 3.11, and no python3.11 is on the path; "
-            "install Python 3.11 beside this one"
-        )
-    return found
-
-
-def _installer(environment: Path) -> list[str]:
-    """The command that installs hashed requirements into another environment: uv where there is one, else pip."""
-    target = os.fspath(environment / "bin" / "python")
-    here = os.fspath(Path(sys.executable).parent)
-    uv = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
-    if uv:
-        return [uv, "pip", "install", "--quiet", "--python", target]
-    pip = [sys.executable, "-m", "pip", "--python", target, "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
-        raise MissingDependencyError(
-            "making an environment needs uv or pip, and this Python has neither; run: pip install uv"
-        )
-    return pip
-
-
 def install() -> Path:
     """Make the environment, whole or not at all, and return its folder."""
     final = _environment()
@@ -89,9 +61,9 @@ def install() -> Path:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
         try:
-            _run([_interpreter(), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+            _run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
             options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
-            _run([*_installer(draft), *options], "installing tflite-runtime")
+            _run(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
             shutil.rmtree(final, ignore_errors=True)
             draft.rename(final)
         finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -35,4 +37,36 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir(exist_ok=True)
             with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as tensorflow:
                 tensorflow.call("models:build", folder=str(folder))
+    return folder
+
+
+def _wheel(folder: Path, version: str) -> str:
+    """A package `tiny` of one module in a simple index; the digest of its file."""
+    name, info = f"tiny-{version}-py3-none-any.whl", f"tiny-{version}.dist-info"
+    place = folder / "tiny"
+    place.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(place / name, "w") as archive:
+        archive.writestr("tiny.py", f"VERSION = '{version}'\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    with (place / "index.html").open("a") as page:
+        page.write(f'<a href="{name}">{name}</a><br>\n')
+    return hashlib.sha256((place / name).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def overridden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose requirements.lock pins tiny 1.0 and whose project overrides it; uv's index is local and has 2.0, too."""
+    digest = _wheel(tmp_path / "simple", "1.0")
+    _wheel(tmp_path / "simple", "2.0")
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    folder = tmp_path / "overridden"
+    folder.mkdir()
+    (folder / "requirements.lock").write_text(f"tiny==1.0 \\\n    --hash=sha256:{digest}\n")
+    project = '[project]\nname = "app"\nversion = "1"\n[tool.uv]\noverride-dependencies = ["tiny>=1.0"]\n'
+    (folder / "pyproject.toml").write_text(project)
     return folder

@@ -1,12 +1,10 @@
 """What `make` installs is the lock, to the version, whatever has been released since and whichever Python there is."""
 
-import hashlib
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -51,42 +49,16 @@ def test_the_lock_pins_by_digest_and_names_no_host(name):
         assert not requirement[:1].isalnum() or ("==" in requirement and "--hash=sha256:" in requirement)
 
 
-def wheel(folder: Path, version: str) -> str:
-    """A package `tiny` of one module in a simple index; the digest of its file."""
-    name, info = f"tiny-{version}-py3-none-any.whl", f"tiny-{version}.dist-info"
-    place = folder / "tiny"
-    place.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(place / name, "w") as archive:
-        archive.writestr("tiny.py", f"VERSION = '{version}'\n")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-    with (place / "index.html").open("a") as page:
-        page.write(f'<a href="{name}">{name}</a><br>\n')
-    return hashlib.sha256((place / name).read_bytes()).hexdigest()
-
-
 @pytest.fixture
-def checkout(tmp_path) -> Path:
-    """A folder whose lock pins tiny 1.0, whose project overrides it, and an index that has 2.0 by now."""
-    digest = wheel(tmp_path / "simple", "1.0")
-    wheel(tmp_path / "simple", "2.0")
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "requirements.lock").write_text(f"tiny==1.0 \\\n    --hash=sha256:{digest}\n")
-    (folder / "pyproject.toml").write_text(
-        '[project]\nname = "app"\nversion = "1"\n[tool.uv]\noverride-dependencies = ["tiny>=1.0"]\n'
-    )
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
-    (folder / ".venv" / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
-    return folder
+def checkout(overridden) -> Path:
+    """The folder `overridden` with an environment in it, and uv in that."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", overridden / ".venv"], check=True)
+    (overridden / ".venv" / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    return overridden
 
 
 def install(command: list[str], checkout: Path) -> subprocess.CompletedProcess[str]:
-    index = (checkout.parent / "simple").as_uri()
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("UV_")}
-    env = {**clean, "UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(checkout.parent / "cache")}
-    return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 
 @needs_make

@@ -20,10 +20,11 @@ from typing import Any
 from edgeship import digest
 from edgeship.errors import MissingDependencyError, unknown
 from edgeship.runtimes import foreign, registry
-from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, named, pinned, pip, python311, wanted
+from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
 from edgeship.runtimes.devices.machines import MACHINES, Machine
 from edgeship.runtimes.devices.packages import Packages, host, obstacle
 from edgeship.runtimes.devices.station import Counting, place, run, whole
+from edgeship.runtimes.interpreters import find_python311, pip
 
 # Dynamic QEMU: only that one takes plugins. Its other libraries belong to every Debian with build tools.
 TOOLS = ("qemu-user", "libcapstone4", "liburing2")
@@ -149,9 +150,11 @@ class Emulator(Counting):
         (draft / "versions.json").write_text(json.dumps(sorted(made_of)))
 
     def _download(self, draft: Path) -> None:
-        command = pip("--no-deps", "--only-binary", ":all:", "--target", os.fspath(draft), uv=bool(self.machine.uv))
+        command = pip(
+            "--no-deps", "--only-binary", ":all:", "--target", os.path.abspath(draft), uv=bool(self.machine.uv)
+        )
         where = ["--python-version", ".".join(map(str, PYTHON))]
-        if Path(command[0]).name == "uv":
+        if Path(command[0]).stem == "uv":
             where += ["--python-platform", self.machine.uv]
         else:
             where += ["--implementation", "cp"]
@@ -198,7 +201,8 @@ def _compile(folder: Path) -> None:
     """Byte-code of this Python, which the guest's understands: compiling under emulation costs seconds at each start."""
     if not folder.exists() or next(folder.rglob("__pycache__"), None):
         return
-    if python311() == sys.executable:
+    python = find_python311(WHY)
+    if python == sys.executable:
         compileall.compile_dir(folder, quiet=2)  # silent; to redirect the output would change that of other threads
     else:
-        subprocess.run([python311(), "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False)
+        subprocess.run([python, "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from edgeship.errors import InputError, MissingDependencyError
+from edgeship.errors import InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices.station import Station, place, run, whole
+from edgeship.runtimes.interpreters import VERSION, find_python311, interpreter_of, pip
 
 # All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
-PYTHON = (3, 11)
+PYTHON = VERSION
+WHY = "the runtimes of this device have wheels for Python 3.11"
 HASH = "--hash="
 LOCKED = Path(__file__).parent / "wheels.txt"
 DISTRIBUTIONS = {
@@ -61,36 +62,12 @@ def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
         return list(requirements)
     file = folder / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in lines))
-    return ["--require-hashes", "-r", os.fspath(file)]
+    return ["--require-hashes", "-r", os.path.abspath(file)]
 
 
 def named(requirements: Sequence[str]) -> str:
     """Requirements for a message, without their digests."""
     return ", ".join(item.partition(HASH)[0].strip() for item in requirements)
-
-
-def pip(*options: str, uv: bool = True) -> list[str]:
-    """The start of an install command: uv where there is one and it will do, else this Python's pip or that beneath it."""
-    here = os.fspath(Path(sys.executable).parent)
-    found = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
-    if found:
-        return [found, "pip", "install", "--quiet", *options]
-    for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
-        if not subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
-            return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
-    needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")
-    raise MissingDependencyError(f"installing this device needs {needed}, and this Python has none: install {what}")
-
-
-def python311() -> str:
-    """An interpreter that all of the wheels exist for."""
-    if sys.version_info[:2] == PYTHON:
-        return sys.executable
-    if found := shutil.which("python3.11"):
-        return found
-    raise MissingDependencyError(
-        "the runtimes of this device have wheels for Python 3.11, and no python3.11 is on the path; install it beside this one"
-    )
 
 
 class Environment(Station):
@@ -109,7 +86,7 @@ class Environment(Station):
     @property
     def python(self) -> Path:
         """Its interpreter."""
-        return self.folder / "bin" / "python"
+        return interpreter_of(self.folder)
 
     def unavailable(self) -> str:
         """Why its environment cannot be used."""
@@ -144,11 +121,6 @@ class Environment(Station):
 
     def _make(self, draft: Path) -> None:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
-        run([python311(), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
-        install = pip("--no-deps", "--only-binary", ":all:")
-        target = os.fspath(draft / "bin" / "python")
-        if Path(install[0]).name == "uv":
-            command = [*install, "--python", target]
-        else:  # pip takes the other interpreter before its command
-            command = [*install[:3], "--python", target, *install[3:]]
+        run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+        command = pip("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
         run([*command, *wanted(self.requirements, draft)], f"installing {named(self.requirements)}")

@@ -10,7 +10,7 @@ import pytest
 
 from edgeship.devices import Device, find
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import registry
+from edgeship.runtimes import interpreters, registry
 from edgeship.runtimes.devices import compiler, doctor, emulator, packages, station
 from edgeship.runtimes.devices import environment as environments
 from edgeship.runtimes.devices.direct import Direct
@@ -40,7 +40,10 @@ def test_requirements_must_be_pinned(old):
 
 
 def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
-    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", "raise SystemExit('error: no network')"])
+    monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(
+        environments, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('error: no network')"]
+    )
     with pytest.raises(
         ProcessError, match=r"installing ai-edge-litert==2.3.0.* failed; nothing was installed.*no network"
     ):
@@ -49,9 +52,9 @@ def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
     assert station(old()).unavailable() == "it is not installed"
 
 
-def test_a_python_without_wheels_is_told(old, monkeypatch):
-    monkeypatch.setattr(environments.sys, "version_info", (3, 12, 1))
-    monkeypatch.setattr(environments.shutil, "which", lambda *_, **__: None)
+def test_a_python_without_wheels_is_told(old, monkeypatch, tmp_path):
+    monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=r"wheels for Python 3.11, and no python3.11 is on the path"):
         station(old()).install()
 
@@ -60,7 +63,8 @@ def test_an_environment_whose_python_went_away_is_made_again(environment, monkey
     environment.python.unlink()
     environment.python.symlink_to("/nowhere/python3.11")
     assert "the interpreter that it was made with is gone" in environment.unavailable()
-    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", "pass"])
+    monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", "pass"])
     environment.install()
     assert environment.unavailable() == ""
 
@@ -137,6 +141,7 @@ def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_pa
         seen.append(sys.stdout)
         return real(*arguments, **options)
 
+    monkeypatch.setattr(emulator, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(emulator.compileall, "compile_dir", compile_dir)
     emulator._compile(tmp_path)
     assert seen == [before]
@@ -153,15 +158,6 @@ def test_an_old_board_is_of_another_architecture():
     odd = Device("odd", "", Kind.EMULATED, launch={**find("armv7-a7").launch, "machine": "riscv64"})
     with pytest.raises(InputError, match=r"unknown machine 'riscv64' in device odd; known: aarch64, armv7l"):
         station(odd).unavailable()
-
-
-def test_a_python_without_pip_and_uv_is_told(monkeypatch):
-    monkeypatch.setattr(environments.shutil, "which", lambda *_, **__: None)
-    monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
-    with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
-        environments.pip()
-    with pytest.raises(MissingDependencyError, match="needs pip, and this Python has none: install pip"):
-        environments.pip(uv=False)
 
 
 def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
@@ -260,7 +256,8 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
         "import sys, shutil; assert '--require-hashes' in sys.argv; "
         f"shutil.copy(sys.argv[sys.argv.index('-r') + 1], {str(asked)!r})"
     )
-    monkeypatch.setattr(environments, "pip", lambda *_: [sys.executable, "-c", note, "and", "more"])
+    monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
     station(find("field-tflite-2.14")).install()
     for line, name in zip(asked.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True):
         assert line.startswith(f"{name} --hash=sha256:")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from edgeship.cli import cli
 from edgeship.cli.runtimes import runtimes
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import foreign, node, registry
+from edgeship.runtimes import foreign, interpreters, node, registry
 
 
 @pytest.fixture
@@ -42,7 +42,8 @@ def test_the_npm_lock_pins_by_digest_and_names_no_host():
 
 
 def test_a_failed_installation_leaves_nothing(home, monkeypatch):
-    monkeypatch.setattr(foreign, "_installer", lambda _: [sys.executable, "-c", "raise SystemExit('no such version')"])
+    monkeypatch.setattr(foreign, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(foreign, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"])
     with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
         foreign.install()
     assert [path.suffix for path in home.iterdir()] == [".lock"]
@@ -50,8 +51,8 @@ def test_a_failed_installation_leaves_nothing(home, monkeypatch):
 
 
 def test_a_python_without_wheels_is_told(home, monkeypatch):
-    monkeypatch.setattr(foreign.sys, "version_info", (3, 12, 1))
-    monkeypatch.setattr(foreign.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
+    monkeypatch.setenv("PATH", str(home))
     with pytest.raises(MissingDependencyError, match=r"no wheels for Python after 3.11.*install Python 3.11 beside"):
         foreign.install()
     assert not [path for path in home.iterdir() if path.is_dir()]

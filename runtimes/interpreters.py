@@ -1,0 +1,55 @@
+"""What an environment beside this one takes: a Python 3.11 that runs, and uv or pip to install into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from edgeship.errors import MissingDependencyError
+
+VERSION = (3, 11)
+CHECK = f"import sys, venv; sys.exit(sys.version_info[:2] != {VERSION})"
+
+
+def interpreter_of(environment: Path) -> Path:
+    """The Python of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def find_python311(why: str) -> str:
+    """The running Python, or the first python3.11 on the path that works: a shim of pyenv may be there and fail.
+
+    Raises MissingDependencyError, beginning with `why` it is needed, where there is none.
+    """
+    if sys.version_info[:2] == VERSION:
+        return sys.executable
+    problem = "no python3.11 is on the path"
+    found = [place for folder in os.get_exec_path() if (place := shutil.which("python3.11", path=folder))]
+    for place in dict.fromkeys(found):
+        done = subprocess.run([place, "-c", CHECK], capture_output=True, text=True, errors="replace", check=False)
+        if not done.returncode:
+            return place
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        problem = f"{place} does not work ({lines[0][:200]})"
+    raise MissingDependencyError(f"{why}, and {problem}; install Python 3.11 beside this one")
+
+
+def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]:
+    """An install command for this or another interpreter: uv where there is one and it will do, else pip.
+
+    That is this Python's or the one beneath it. Paths among the options must be absolute: uv obeys the pyproject.toml of the
+    folder that it works in (an override there would replace a pin), so it works in one that has none.
+    """
+    here = os.fspath(Path(sys.executable).parent)
+    target = ["--python", os.path.abspath(python)] if python else []
+    found = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
+    if found:
+        return [found, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
+    for own in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
+        if not subprocess.run([own, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+            return [own, "-m", "pip", *target, "install", "--quiet", "--disable-pip-version-check", *options]
+    needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")
+    raise MissingDependencyError(f"installing this needs {needed}, and this Python has none: install {what}")

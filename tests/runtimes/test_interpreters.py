@@ -1,0 +1,84 @@
+"""A Python 3.11 that works, whatever lies on the path, and an installer that no project's settings reach."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeship.errors import MissingDependencyError
+from edgeship.runtimes import interpreters
+
+SHIM = "echo >&2; echo 'pyenv: python3.11: command not found' >&2; exit 127"
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch) -> list[Path]:
+    """Two folders of programs, none of them there yet, under a Python that is not 3.11."""
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setenv("PATH", ":".join(map(str, folders)))
+    monkeypatch.setattr(interpreters.sys, "version_info", (3, 13, 0))
+    return folders
+
+
+def program(folder: Path, body: str) -> str:
+    file = folder / "python3.11"
+    file.write_text(f"#!/bin/sh\n{body}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def test_a_shim_that_fails_is_passed_over(path):
+    program(path[0], SHIM)
+    works = program(path[1], "exit 0")
+    assert interpreters.find_python311("it is needed") == works
+
+
+@pytest.mark.skipif(sys.version_info[:2] == interpreters.VERSION, reason="it takes a Python that is not 3.11")
+def test_a_python_of_another_version_is_no_python311(path):
+    program(path[0], f'exec "{sys.executable}" "$@"')
+    with pytest.raises(MissingDependencyError, match=r"python3.11 does not work \(exit code 1\)"):
+        interpreters.find_python311("it is needed")
+
+
+def test_a_shim_alone_is_told_with_what_it_says(path):
+    shim = program(path[0], SHIM)
+    with pytest.raises(MissingDependencyError) as told:
+        interpreters.find_python311("this device needs 3.11")
+    assert str(told.value) == (
+        f"this device needs 3.11, and {shim} does not work (pyenv: python3.11: command not found); "
+        "install Python 3.11 beside this one"
+    )
+
+
+def test_a_path_without_one_is_told(path):
+    with pytest.raises(MissingDependencyError, match=r"3.11, and no python3.11 is on the path; install Python 3.11"):
+        interpreters.find_python311("this device needs 3.11")
+
+
+def test_a_python_without_pip_and_uv_is_told(monkeypatch):
+    monkeypatch.setattr(interpreters.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
+        interpreters.pip()
+    with pytest.raises(MissingDependencyError, match="needs pip, and this Python has none: install pip"):
+        interpreters.pip(uv=False)
+
+
+def test_settings_of_the_folder_that_one_works_in_change_nothing(overridden, monkeypatch, tmp_path):
+    monkeypatch.chdir(overridden)
+    target = tmp_path / "target"
+    options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(overridden / "requirements.lock")]
+    command = interpreters.pip(*options, python=Path(sys.executable))
+    if Path(command[0]).stem != "uv":
+        pytest.skip("uv is not installed")
+    subprocess.run(command, check=True)
+    assert [path.name for path in target.glob("tiny-*")] == ["tiny-1.0.dist-info"]
+    # Without going elsewhere, it would have taken the newest release of a package that the project overrides.
+    shutil.rmtree(target)
+    there = command.index("--directory")
+    plain = [*command[:there], *command[there + 2 :]]
+    assert "tiny==2.0" in subprocess.run(plain, capture_output=True, text=True, check=False).stderr
