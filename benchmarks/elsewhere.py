@@ -334,7 +334,10 @@ def _memory(bench: run.Bench, subject: run.Subject, runtime: registry.Runtime, p
     except EdgeshipError as error:
         reason = reasons.limited(str(error), place.device)
         return [Metric("peak_memory_bytes", None, "bytes", reason=reason)], {}
-    return [Metric("peak_memory_bytes", found["peak_bytes"], "bytes")], {"memory": found}
+    peak = found["peak_bytes"]
+    return [Metric("peak_memory_bytes", peak, "bytes", reason=found["method"] if peak is None else "")], {
+        "memory": found
+    }
 
 
 FIGURES: Mapping[str, Callable[[run.Bench, run.Subject, registry.Runtime, Station], Told]] = {

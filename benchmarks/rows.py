@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeship.benchmarks import timing
 from edgeship.benchmarks.cells import NOT_COMPARED
 from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
 
@@ -30,11 +31,13 @@ class Table:
     metrics: tuple[str, ...] = ()
     rows: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    timing: str = ""
 
     @property
     def legend(self) -> str:
         """What the columns mean."""
-        return (f"accuracy: {', '.join(self.metrics)}; " if self.metrics else "") + LEGEND
+        told = (f"accuracy: {', '.join(self.metrics)}; " if self.metrics else "") + LEGEND
+        return f"{told} {self.timing}".strip()
 
     def figure(self, value: float, metric: str, share: bool) -> str:
         """An accuracy: shares in percent, others in their own unit; with the metric's name where there are several."""
@@ -55,6 +58,7 @@ def build(manifest: Json) -> Table:
     """One row for the server model, then one per measurement, and one per artifact that has none."""
     compared = [item["details"].get("accuracy") or {} for item in manifest["measurements"]]
     table = Table(tuple(dict.fromkeys(found["metric"] for found in compared if found)))
+    table.timing = timing.describe(manifest["measurements"])
     server = manifest.get("server_measurement")
     if server:
         table.rows.append(_server_row(table, server))

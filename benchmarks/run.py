@@ -248,10 +248,11 @@ class Bench:
         except EdgeshipError as error:
             found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
         reason = found["busy"] or "too few queries for an estimate"
+        reasons = {"peak_memory_bytes": found["memory"].get("method")}  # a system that does not tell it
         metrics = []
         for name, unit in SPEED.items():
             value = found["metrics"].get(name)
-            metrics.append(Metric(name, value, unit, reason="" if value is not None else reason))
+            metrics.append(Metric(name, value, unit, reason="" if value is not None else reasons.get(name) or reason))
         return metrics, {"latency": found["latency"], "memory": found["memory"]}
 
     def _ratio(
@@ -371,7 +372,9 @@ def _time(
     summary = latency.summarize(taken["samples_ms"])
     figures = {**times, "peak_memory_bytes": memory["peak_bytes"]}
     figures |= {f"latency_{name}": summary[name] for name in summary if name != "n"}
-    if taken.get("early_stopping_p90_ms") is not None:
+    if (
+        taken.get("early_stopping_p90_ms") is not None
+    ):  # LoadGen's own; the loop's is that of `summarize`, by the same rule
         figures["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
     described = {
         **summary,

@@ -103,6 +103,7 @@ class Session:
     def memory(self) -> dict[str, Any]:
         """`peak_bytes` since loading began, `baseline_bytes` before it with the runtime imported, `method`.
 
+        Both are None where the system does not tell them; `method` says so.
         What LoadGen holds in memory during `latency` is not part of it.
         """
         return self._child.request({"do": "memory"}, timeout=self.timeout)[0]

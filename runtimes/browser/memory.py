@@ -44,7 +44,7 @@ class RendererMemory:
     def _find(self) -> Path | None:
         """The renderer that has computed exactly as long as the page says of its own process: there may be others."""
         if not (PROC / "self" / "status").exists():
-            self.method = "not known on this system"
+            self.method = "the memory of the page's process is known on Linux only"
             return None
         self._page.send("Performance.enable")
         told = self._page.send("Performance.getMetrics")["metrics"]

@@ -35,7 +35,8 @@ def steady(
 ) -> tuple[dict[str, Any], array[float]]:
     """The raw samples in ms and what LoadGen says of them; to be called after `warm_up`.
 
-    `engine` is `loadgen`, or `loop` (the same two stopping rules, no estimate) where LoadGen is not installed.
+    `engine` is `loadgen`, or `loop` where LoadGen is not installed: the same two stopping rules, and the estimate is left to
+    whoever gets the samples.
     """
     try:
         from edgeship.runtimes.worker import loadgen

@@ -7,12 +7,13 @@ import pytest
 from rich.console import Console
 
 from edgeship import data, devices, digest
-from edgeship.benchmarks import comparison, latency, run
+from edgeship.benchmarks import comparison, latency, rows, run
 from edgeship.benchmarks.host import Patience
 from edgeship.cache import Cache
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
-from edgeship.types import Artifact, TensorSpec
+from edgeship.runtimes.session import Session
+from edgeship.types import Artifact, TensorSpec, to_json
 
 INPUTS = (TensorSpec("image", (None, 8, 8, 1), "float32"),)
 OUTPUTS = (TensorSpec("probs", (None, 5), "float32"),)
@@ -110,3 +111,31 @@ def test_a_file_that_no_runtime_loads_is_a_reason_not_an_end(bench, tiny_models,
     )
     assert found.metric("accuracy").value is None
     assert "litert" in found.metric("accuracy").reason
+
+
+def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
+    bench, tiny_models, short, tmp_path, monkeypatch
+):
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent" / "mlperf_loadgen.py").write_text("raise ImportError('no wheel for this machine')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"))
+    whole, host = subject(tiny_models, "cnn.tflite", "float32"), devices.find("host")
+    found = bench.measure(whole, registry.find("litert"), host, None)
+    told = found.details["latency"]
+    assert (told["engine"], told["reason"]) == ("loop", "LoadGen is not installed")
+    assert told["early_stopping_p90_ms"] is None
+    estimate = found.metric("latency_p90_early_stopping_ms").value
+    assert estimate == told["p90_early_stopping_ms"] >= told["p90_ms"]
+    manifest = {"measurements": [to_json(found)], "artifacts": []}
+    assert "by edgeship's own loop" in rows.build(manifest).legend
+
+
+def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models, short, monkeypatch):
+    unknown = {"peak_bytes": None, "baseline_bytes": None, "method": "win32 does not tell the memory of a process"}
+    monkeypatch.setattr(Session, "memory", lambda _: unknown)
+    whole, host = subject(tiny_models, "cnn.tflite", "float32"), devices.find("host")
+    found = bench.measure(whole, registry.find("litert"), host, None)
+    assert found.metric("peak_memory_bytes").value is None
+    assert found.metric("peak_memory_bytes").reason == unknown["method"]
+    assert found.metric("latency_p50_ms").value > 0
+    assert not [metric.name for metric in found.metrics if metric.value is None and metric.name != "peak_memory_bytes"]
