@@ -7,6 +7,7 @@ large x costs less than a float32 rounding step of the result.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,17 @@ def expressible(source: Path, folder: Path, einsum: bool = False) -> Path:
             copy.mkdir(parents=True, exist_ok=True)
         elif item.name != "saved_model.pb":
             copy.parent.mkdir(parents=True, exist_ok=True)
-            os.symlink(item.resolve(), copy)
+            bring(item, copy)
     (folder / "saved_model.pb").write_bytes(message.SerializeToString())
     return folder
+
+
+def bring(file: Path, place: Path) -> None:
+    """An unchanged file in another place: a link, or a copy where links are not allowed (Windows)."""
+    try:
+        os.symlink(file.resolve(), place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def _in_graph(graph: Any) -> bool:

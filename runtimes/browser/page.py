@@ -121,7 +121,8 @@ def _answered(error: Mapping[str, str]) -> Exception:
 
 def _sandboxed() -> bool:
     """Chromium refuses its sandbox to root; the page is our own and reaches nothing but this machine."""
-    return hasattr(os, "geteuid") and os.geteuid() != 0 and "CI" not in os.environ
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return not root and "CI" not in os.environ
 
 
 def _first_lines(error: Error) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgeship.types import Artifact, Measurement, to_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+STALE_SECONDS = 86400
 SCHEMA_MARK = b'"server_model"'  # what tells our manifests from other files of that name
 
 
@@ -125,10 +127,14 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 def _alive(draft: Path) -> bool:
-    with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
-        os.kill(int(draft.name.split(".")[-2]), 0)
-        return True
-    return False
+    """Whether the process that makes a draft still runs."""
+    if os.name != "nt":
+        with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
+            os.kill(int(draft.name.split(".")[-2]), 0)
+            return True
+        return False
+    # Windows has no signal that only asks: os.kill would end the process. A day is longer than any run.
+    return time.time() - draft.stat().st_mtime < STALE_SECONDS
 
 
 def seal(draft: Path, manifest: dict[str, Any]) -> None:

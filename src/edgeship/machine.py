@@ -9,12 +9,13 @@ from pathlib import Path
 
 
 @cache
-def describe() -> dict[str, str | int]:
-    """CPU model, cores that this process may use, memory in MB, system and Python."""
+def describe() -> dict[str, str | int | None]:
+    """CPU model, cores that this process may use, memory in MB (None where only the system's tools tell), system and Python."""
+    memory = _field("/proc/meminfo", "MemTotal")
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "memory_mb": int((_field("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) // 1024,
+        "memory_mb": int(memory.split()[0]) // 1024 if memory else None,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
