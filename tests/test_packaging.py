@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -71,10 +72,20 @@ def test_the_wheel_holds_every_file_of_every_stage(built):
         assert any(name.endswith("edgeship/convert/export.py") for name in archive.getnames())
 
 
+@pytest.mark.slow
+def test_wheel_and_sdist_hold_files_and_no_links(built):
+    """In the repository the stages are links into `src/edgeship`; Windows makes none of those that an archive holds."""
+    wheel, sdist = built
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [item.filename for item in archive.infolist() if stat.S_ISLNK(item.external_attr >> 16)]
+        for name in sorted(tracked()):
+            assert archive.read(f"edgeship/{name}") == (ROOT / "src" / "edgeship" / name).read_bytes(), name
+    with tarfile.open(sdist) as archive:
+        assert not [item.name for item in archive if item.issym() or item.islnk()]
+
+
 def python_of(version: str) -> str | None:
     """An interpreter of that version: on the path, or where pyenv keeps them."""
-    if sys.version_info[:2] == tuple(map(int, version.split("."))):
-        return sys.executable
     places = [shutil.which(f"python{version}"), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
     for place in filter(None, places):
         if subprocess.run([str(place), "-c", "import ssl"], check=False, capture_output=True).returncode == 0:
@@ -93,9 +104,11 @@ def path_without(folder: Path, *names: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.11", "3.12"])
+@pytest.mark.parametrize("version", ["this", "3.11", "3.12", "3.13"])
 def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, version):
-    python = python_of(version)
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        pytest.skip("it is this Python")
+    python = sys.executable if version == "this" else python_of(version)
     if python is None:
         pytest.skip(f"Python {version} is not installed")
     environment = tmp_path / "venv"
