@@ -94,13 +94,14 @@ def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:
             if stored == "string":
                 continue
             values = np.frombuffer(data[offset : offset + size], "?" if stored == "bool" else stored)
-            zero = 0
-            if "scale" in entry.get("quantization", {}):
-                zero = (
-                    round(-entry["quantization"]["min"] / entry["quantization"]["scale"])
-                    if entry["quantization"]["scale"]
-                    else 0
-                )
+            zero = _zero_code(entry["quantization"]) if "scale" in entry.get("quantization", {}) else 0
             weights.add(entry["name"], list(entry["shape"]), stored, size, values, zero)
             offset += size
     return weights
+
+
+def _zero_code(quantization: dict[str, Any]) -> int:
+    """The whole number that TF.js reads as 0; -1, which no constant holds, where all values have one sign."""
+    scale, least = quantization["scale"], quantization["min"]
+    code = round(-least / scale) if scale else 0
+    return code if code * scale + least == 0 else -1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -118,7 +121,6 @@ def test_each_check_finds_its_fault(spoil, says, artifacts):
 def test_int8_is_seen(artifacts, tmp_path):
     """A full-integer file made by LiteRT's quantizer: share of int8 ops, border dtypes, scale and zero point."""
     quantizer = pytest.importorskip("litert_quantizer")
-    import numpy as np
     from litert_quantizer import recipe
 
     export, folder = artifacts
@@ -161,3 +163,42 @@ def test_inspect(artifacts, tmp_path):
         written = json.loads((tmp_path / "out.json").read_text())
         assert written["schema"] == 1
         assert written["artifacts"][name]["outputs"][0]["name"] == "dense"
+
+
+@pytest.fixture(scope="module")
+def tfjs_quantizer():
+    """The module with which the TF.js converter quantizes, without the package around it, which imports TensorFlow."""
+    package = Path(importlib.util.find_spec("tensorflowjs").submodule_search_locations[0])
+    spec = importlib.util.spec_from_file_location("tfjs_quantization", package / "quantization.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("values", "zeros"),
+    [
+        ([0.0, 0.5, 0.0, -2.0], 0.5),
+        ([0.3], 0.0),  # a single value is stored as 0, with itself as the least
+        ([-0.3], 0.0),
+        ([0.0], 1.0),
+        ([0.001, 1.0], 0.0),  # of one sign: no stored number stands for 0
+        ([0.5, 1.0], 0.0),
+        ([-1.0, -0.001], 0.0),
+        ([-1.0, -0.5], 0.0),
+        ([0.0, 1.0], 0.5),
+        ([-1.0, 0.0], 0.5),
+    ],
+)
+def test_the_zeros_of_quantized_tfjs_weights(values, zeros, tfjs_quantizer, tmp_path):
+    stored, reading = tfjs_quantizer.quantize_weights(np.resize(np.array(values, np.float32), 64), np.uint8)
+    (tmp_path / "shard.bin").write_bytes(stored.tobytes())
+    quantization = {"dtype": "uint8", "original_dtype": "float32", **reading}
+    weight = {"name": "w", "shape": [64], "dtype": "float32", "quantization": quantization}
+    model = {
+        "modelTopology": {"node": []},
+        "signature": {"inputs": {}, "outputs": {}},
+        "weightsManifest": [{"paths": ["shard.bin"], "weights": [weight]}],
+    }
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    assert receipt.read(tmp_path, "tfjs")["weights"]["sparsity"] == zeros
