@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import filelock
@@ -70,3 +72,16 @@ def overridden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project = '[project]\nname = "app"\nversion = "1"\n[tool.uv]\noverride-dependencies = ["tiny>=1.0"]\n'
     (folder / "pyproject.toml").write_text(project)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tfjs_quantization() -> ModuleType:
+    """The module with which the TF.js converter quantizes, without the package around it, which imports TensorFlow."""
+    package = importlib.util.find_spec("tensorflowjs")
+    assert package and package.submodule_search_locations
+    path = Path(package.submodule_search_locations[0]) / "quantization.py"
+    spec = importlib.util.spec_from_file_location("tfjs_quantization", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,16 +163,6 @@ def test_inspect(artifacts, tmp_path):
         assert written["artifacts"][name]["outputs"][0]["name"] == "dense"
 
 
-@pytest.fixture(scope="module")
-def tfjs_quantizer():
-    """The module with which the TF.js converter quantizes, without the package around it, which imports TensorFlow."""
-    package = Path(importlib.util.find_spec("tensorflowjs").submodule_search_locations[0])
-    spec = importlib.util.spec_from_file_location("tfjs_quantization", package / "quantization.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize(
     ("values", "zeros"),
     [
@@ -190,8 +178,8 @@ def tfjs_quantizer():
         ([-1.0, 0.0], 0.5),
     ],
 )
-def test_the_zeros_of_quantized_tfjs_weights(values, zeros, tfjs_quantizer, tmp_path):
-    stored, reading = tfjs_quantizer.quantize_weights(np.resize(np.array(values, np.float32), 64), np.uint8)
+def test_the_zeros_of_quantized_tfjs_weights(values, zeros, tfjs_quantization, tmp_path):
+    stored, reading = tfjs_quantization.quantize_weights(np.resize(np.array(values, np.float32), 64), np.uint8)
     (tmp_path / "shard.bin").write_bytes(stored.tobytes())
     quantization = {"dtype": "uint8", "original_dtype": "float32", **reading}
     weight = {"name": "w", "shape": [64], "dtype": "float32", "quantization": quantization}

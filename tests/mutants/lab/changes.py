@@ -81,17 +81,12 @@ CALIBRATION: Mapping[str, Input] = {
 
 def zero(kernel: Constant) -> None:
     """All weights 0."""
-    kernel.values[...] = np.asarray(kernel.zero, kernel.values.dtype)
+    kernel.clear()
 
 
 def negate(kernel: Constant) -> None:
     """Every weight with the other sign."""
-    if kernel.values.dtype.kind == "f":
-        kernel.values *= -1
-        return
-    limits = np.iinfo(kernel.values.dtype)
-    flipped = 2 * np.asarray(kernel.zero, np.int64) - kernel.values
-    kernel.values[...] = np.clip(flipped, limits.min, limits.max)
+    kernel.negate()
 
 
 def transpose(kernel: Constant) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,52 @@ class Constant:
     """Stored numbers. `zero` is the stored value that stands for 0 (an array that broadcasts, where channels differ)."""
 
     values: Array
-    zero: Any = 0
+    zero: Array = field(default_factory=lambda: np.zeros((), np.int64))
+
+    def clear(self) -> None:
+        """Make all of them 0."""
+        self.values[...] = self.zero
+
+    def negate(self) -> None:
+        """Give every number the other sign."""
+        kind = self.values.dtype.kind
+        if kind == "f":
+            self.values *= -1
+        elif kind == "u":
+            # Their zero lies anywhere, at an end where all have one sign: it is mirrored with them, or they would be cut off.
+            most = np.iinfo(self.values.dtype).max
+            self.values[...], self.zero[...] = most - self.values, most - self.zero
+        else:
+            limits = np.iinfo(self.values.dtype)
+            self.values[...] = np.clip(2 * self.zero.astype(np.int64) - self.values, limits.min, limits.max)
+
+    def content(self) -> Any:
+        """All that a change can change."""
+        return self.values.tobytes(), self.zero.tobytes()
+
+
+@dataclass
+class Affine(Constant):
+    """Whole numbers of TF.js, read as values * scale + min. Where all have one sign, no stored value stands for 0.
+
+    `reading` is their entry "quantization" in model.json.
+    """
+
+    reading: dict[str, Any] = field(kw_only=True)
+
+    def clear(self) -> None:
+        """Make all of them 0, which takes another min."""
+        self.values[...], self.reading["min"] = 0, 0.0
+
+    def negate(self) -> None:
+        """Give every number the other sign: -(q * scale + min) = (most - q) * scale - (min + most * scale)."""
+        most = np.iinfo(self.values.dtype).max
+        self.values[...] = most - self.values
+        self.reading["min"] = -(self.reading["min"] + most * self.reading["scale"])
+
+    def content(self) -> Any:
+        """All that a change can change."""
+        return self.values.tobytes(), self.reading["min"]
 
 
 @dataclass
@@ -37,9 +82,9 @@ class Weights:
     biases: list[Constant]
     write: Callable[[Path], None]
 
-    def content(self) -> list[bytes]:
+    def content(self) -> list[Any]:
         """All numbers, to see whether a change changed any."""
-        return [constant.values.tobytes() for constant in (*self.kernels, *self.biases)]
+        return [constant.content() for constant in (*self.kernels, *self.biases)]
 
 
 @dataclass
@@ -93,7 +138,7 @@ def _tflite(path: Path) -> Weights:
         data = model.buffers[tensor.buffer].data
         if data is not None and tensor.type in types:
             values = np.frombuffer(bytes(data), types[tensor.type]).reshape(tensor.shape)
-            constants[index] = Constant(values.copy())
+            constants[index] = Constant(values.copy(), _tflite_zero(tensor))
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     nodes = [(names[item.opcodeIndex], list(item.inputs), list(item.outputs)) for item in graph.operators]
 
@@ -103,6 +148,13 @@ def _tflite(path: Path) -> Weights:
         flatbuffer_utils.write_model(model, str(target))
 
     return Weights(*_Graph(nodes, constants).used("tflite"), write)
+
+
+def _tflite_zero(tensor: Any) -> Array:
+    points = tensor.quantization.zeroPoint if tensor.quantization else None
+    if points is None or not len(points):
+        return np.zeros((), np.int64)
+    return _along(np.array(points), tensor.quantization.quantizedDimension, len(tensor.shape))
 
 
 def _onnx(path: Path) -> Weights:
@@ -116,7 +168,9 @@ def _onnx(path: Path) -> Weights:
         zeros = {"DequantizeLinear": (0, 2), "ConvInteger": (1, 3), "MatMulInteger": (1, 3)}.get(node.op_type)
         if zeros and len(node.input) > zeros[1] and node.input[zeros[0]] in held and node.input[zeros[1]] in held:
             constant = constants[node.input[zeros[0]]]
-            constant.zero = _along(constants[node.input[zeros[1]]].values, constant.values)
+            # Output channels come first in convolutions, last in products.
+            axes = constant.values.ndim
+            constant.zero = _along(constants[node.input[zeros[1]]].values, 0 if axes > 2 else axes - 1, axes)
     nodes = [(node.op_type, list(node.input), list(node.output)) for node in model.graph.node]
 
     def write(target: Path) -> None:
@@ -127,12 +181,11 @@ def _onnx(path: Path) -> Weights:
     return Weights(*_Graph(nodes, constants).used("onnx"), write)
 
 
-def _along(zero: Array, values: Array) -> Array:
-    """Zero points per channel in a shape that broadcasts: output channels come first in convolutions, last in products."""
-    if zero.size == 1:
-        return zero.reshape(())
-    axis = 0 if values.ndim > 2 else values.ndim - 1
-    return zero.reshape([-1 if index == axis else 1 for index in range(values.ndim)])
+def _along(zeros: Array, axis: int, axes: int) -> Array:
+    """A view of zero points, one or one per channel, in a shape that broadcasts."""
+    return (
+        zeros.reshape(()) if zeros.size == 1 else zeros.reshape([-1 if index == axis else 1 for index in range(axes)])
+    )
 
 
 def _tfjs(path: Path) -> Weights:
@@ -143,13 +196,12 @@ def _tfjs(path: Path) -> Weights:
         stream = b"".join((path.parent / name).read_bytes() for name in group["paths"])
         start = 0
         for item in group["weights"]:
-            told = item.get("quantization", {})
-            stored = told.get("dtype", item["dtype"])
+            reading = item.get("quantization", {})
+            stored = reading.get("dtype", item["dtype"])
             dtype = np.dtype("u1" if stored == "bool" else stored)
             size = int(np.prod(item["shape"])) * dtype.itemsize
-            zero = round(-told["min"] / told["scale"]) if "scale" in told else 0
             values = np.frombuffer(stream[start : start + size], dtype).reshape(item["shape"]).copy()
-            constants[item["name"]] = Constant(values, zero)
+            constants[item["name"]] = Affine(values, reading=reading) if "scale" in reading else Constant(values)
             start += size
     topology = model["modelTopology"]["node"]
     # In TF.js a Const is a node of its own; the graph names its output with or without ":0".
@@ -161,6 +213,7 @@ def _tfjs(path: Path) -> Weights:
 
     def write(target: Path) -> None:
         shutil.copytree(path.parent, target.parent, dirs_exist_ok=True)
+        target.write_text(json.dumps(model))
         for group in groups:
             content = b"".join(constants[item["name"]].values.tobytes() for item in group["weights"])
             for name in group["paths"]:
