@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.process import FunctionProcess
+from edgeship.process import FunctionProcess, training_env
 from edgeship.train import progress, tasks
 
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
@@ -29,12 +29,11 @@ def train(
     tasks.get(task)
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"{data_dir}: no such folder; --data-dir names one with the four idx files of a data set")
-    # oneDNN halves the training time; results differ from those without it in the last digits of float32.
     with (
         _staging(out) as folder,
         progress.displayed() as show,
         progress.following(folder / progress.FILE, show),
-        FunctionProcess("train", env={"TF_ENABLE_ONEDNN_OPTS": "1"}) as child,
+        FunctionProcess("train", env=training_env()) as child,
     ):
         card: dict[str, Any] = child.call(
             "edgeship.train.trainer:run",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.process import FunctionProcess
+from edgeship.process import FunctionProcess, training_env
 from edgeship.train.progress import displayed, following
 from edgeship.training_recipes import Recipes, Training
 from edgeship.types import to_json
@@ -40,7 +40,7 @@ def run(
     _possible(model, out, recipes, source)
     with tempfile.TemporaryDirectory(prefix="edgeship-optimize-") as folder:
         told = Path(folder) / "progress.jsonl"
-        with displayed() as show, following(told, show), FunctionProcess(env={"TF_ENABLE_ONEDNN_OPTS": "1"}) as child:
+        with displayed() as show, following(told, show), FunctionProcess(env=training_env()) as child:
             receipt: dict[str, Any] = child.call(
                 "edgeship.optimize.further:run",
                 model=str(model),

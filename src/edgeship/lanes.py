@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Self, TypeVar
 
-from edgeship.process import FunctionProcess
+from edgeship.process import FunctionProcess, training_env
 
 T = TypeVar("T")
 
@@ -54,8 +54,8 @@ class Lanes:
     """The lanes of one run: `further` trains, `tensorflow` exports, `convert` is behind it, then `quantize`."""
 
     def __init__(self) -> None:
-        # oneDNN halves the time of training; all else does without, so that answers are the same to the last digits.
-        self.further = Lane("further", {"TF_ENABLE_ONEDNN_OPTS": "1"})
+        # All but training does without oneDNN, so that answers are the same to the last digits.
+        self.further = Lane("further", training_env())
         self.tensorflow = Lane("tensorflow")
         self.convert = Lane("convert")
         self.quantize = Lane("quantize")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from edgeship import errors
-from edgeship.process import FunctionProcess
+from edgeship.process import FunctionProcess, training_env
 
 
 def test_a_function_is_called_in_another_process():
@@ -82,3 +82,10 @@ def test_the_child_ends_with_its_parent():
             return
         subprocess.run(["sleep", "0.01"], check=True)
     raise AssertionError(f"process {pid} outlived its parent")
+
+
+def test_training_uses_onednn_unless_it_is_turned_off(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    assert training_env() == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert training_env() == {"TF_ENABLE_ONEDNN_OPTS": "0"}
