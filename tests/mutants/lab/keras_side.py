@@ -173,7 +173,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def tabular(out: str, epochs: int = 12) -> None:
+def tabular(out: str, epochs: int = 12, seed: int = 0) -> None:
     """Train a model on statistics of the motion task's windows and write it with its data, as `edgeship train` does.
 
     Inputs `acceleration` and `rotation` (n, 12): mean and deviation per axis and half window. Outputs `raising` and
@@ -184,7 +184,7 @@ def tabular(out: str, epochs: int = 12) -> None:
     from edgeship.train import motion
 
     data = motion.load(None)
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     inputs = [keras.Input((12,), name=name) for name in ("acceleration", "rotation")]
     arrays = {split: _statistics(part) for split, part in data.splits.items()}
     scaled = []

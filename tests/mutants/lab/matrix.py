@@ -78,19 +78,25 @@ def matters(change: str, artifact: str) -> bool:
 
 
 def run(
-    lab: Lab, trained: Path, name: str, wanted: Wanted = matters, variants: tuple[str, ...] = VARIANTS
+    lab: Lab,
+    trained: Path,
+    name: str,
+    wanted: Wanted = matters,
+    variants: tuple[str, ...] = VARIANTS,
+    every: bool = False,
 ) -> Iterator[Row]:
     """Judge the untouched artifacts of a model, then its mutants that are `wanted` by change and artifact.
 
     `trained` holds the training folders, `<name>` and for stale models `<name>-other-seed`, `<name>-earlier-epoch`.
-    An artifact that is not good to begin with has no mutants: they would prove nothing.
+    An artifact that is not good to begin with has no mutants, as they would prove nothing; with `every` it has, for those
+    who look at what failed that had not failed before.
     """
     good = lab.good(name, trained / name, variants)
     sound = []
     for artifact in good.made:
         outcome = lab.judged(good, artifact)
         yield Row(name, "", artifact, outcome)
-        if outcome.verdict != "FAIL":
+        if every or outcome.verdict != "FAIL":
             sound.append(artifact)
     for change, artifact, judge in _mutants(lab, good, trained, sound, wanted):
         yield Row(name, change, artifact, judge())
