@@ -14,6 +14,8 @@ BORDER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 INTEGER_OPS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "MatMulNBits", "DynamicQuantizeMatMul")
 # Move numbers without computing; a Quantize behind them is no sign of an int8 kernel, nor its lack of a float one.
 MOVING_OPS = ("Shape", "Constant", "Identity", "ConstantOfShape", "Range", "Size", "Cast")
+# Where the inputs of an op hold a constant and its zero point.
+ZERO_POINTS = {"DequantizeLinear": (0, 2), "ConvInteger": (1, 3), "MatMulInteger": (1, 3)}
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
@@ -192,8 +194,34 @@ def _weights(graph: Any) -> Weights:
         for node in part.node
         if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t")
     ]
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors if tensor.name}
+    zeros = _zeros([node for part in [graph, *inner] for node in part.node], arrays)
     for tensor in tensors:
         values = numpy_helper.to_array(tensor)
         numeric = values if values.dtype.kind in "fiub" else None
-        weights.add(tensor.name, list(values.shape), _dtype(tensor.data_type), values.nbytes, numeric)
+        zero = zeros.get(tensor.name, 0)
+        weights.add(tensor.name, list(values.shape), _dtype(tensor.data_type), values.nbytes, numeric, zero)
     return weights
+
+
+def _zeros(nodes: list[Any], arrays: dict[str, Any]) -> dict[str, Any]:
+    """What stands for 0 in constants that are not symmetric: their zero points by name, in a shape that broadcasts."""
+    found = {}
+    for node in nodes:
+        if node.op_type not in ZERO_POINTS:
+            continue
+        value, point = ZERO_POINTS[node.op_type]
+        if point >= len(node.input) or node.input[value] not in arrays or node.input[point] not in arrays:
+            continue
+        values, points = arrays[node.input[value]], arrays[node.input[point]]
+        # Output channels come first in convolutions, last in products; DequantizeLinear says where.
+        axis = {"ConvInteger": 0, "MatMulInteger": values.ndim - 1}.get(node.op_type, _axis(node))
+        if points.size == 1:
+            found[node.input[value]] = points.reshape(())
+        elif values.shape[axis : axis + 1] == points.shape:
+            found[node.input[value]] = points.reshape([-1 if index == axis else 1 for index in range(values.ndim)])
+    return found
+
+
+def _axis(node: Any) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "axis"), 1)

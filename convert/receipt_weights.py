@@ -18,8 +18,11 @@ class Weights:
     rows: list[dict[str, Any]] = field(default_factory=list)
     dtypes: dict[str, int] = field(default_factory=dict)
 
-    def add(self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: int = 0) -> None:
-        """One constant of `size` bytes; `values` (None where they cannot be read) and the zero point `zero` give its sparsity."""
+    def add(self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: Any = 0) -> None:
+        """One constant of `size` bytes; `values` (None where they cannot be read) and what stands for 0 give its sparsity.
+
+        `zero` is a number, or an array that broadcasts where channels differ.
+        """
         elements = int(np.prod(shape))
         self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
         sparsity = round(float(np.mean(np.asarray(values) == zero)), 4) if values is not None and elements else None

@@ -190,3 +190,28 @@ def test_the_zeros_of_quantized_tfjs_weights(values, zeros, tfjs_quantization, t
     }
     (tmp_path / "model.json").write_text(json.dumps(model))
     assert receipt.read(tmp_path, "tfjs")["weights"]["sparsity"] == zeros
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("kind", ["Conv", "MatMul"])
+def test_the_zeros_of_unsigned_onnx_weights(kind, per_channel, tmp_path):
+    """Half of a kernel in uint8, which has other zero points in every channel."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    kernel = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
+    kernel[::2] = 0
+    if kind == "Conv":
+        kernel = np.ascontiguousarray(kernel.T).reshape(8, 16, 1, 1)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "y")]
+    node = helper.make_node(kind, ["x", "kernel"], ["y"])
+    graph = helper.make_graph([node], "one", ends[:1], ends[1:], [numpy_helper.from_array(kernel, "kernel")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.save(model, tmp_path / "float.onnx")
+    quantize_dynamic(
+        tmp_path / "float.onnx", tmp_path / "m.onnx", per_channel=per_channel, weight_type=QuantType.QUInt8
+    )
+    held = receipt.read(tmp_path / "m.onnx", "onnx")["weights"]
+    assert held["dtypes"]["uint8"] >= 128
+    assert held["sparsity"] == 0.5
