@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more test-seeds lint pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices lock clean
+.PHONY: help env demo test test-more test-seeds lint pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/optimize.md (an hour)"
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
+	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
 	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
 
 env: $(VENV)/.done $(NODE_MODULES)
@@ -59,7 +60,7 @@ lint: env
 
 # These ask the package index about other platforms, download devices or a second Python's packages, need an SSH server, take
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
-MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/test_auto.py tests/test_platforms.py
+MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/test_auto.py tests/test_platforms.py tests/e2e/test_pages_long.py
 INSTALLED := tests/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
 LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
@@ -122,6 +123,13 @@ bench-browser: env pages
 
 bench-page: env pages
 	$(BIN)/python scripts/bench_page.py
+
+# In MB, as the README says them.
+LIGHT := .venv.light
+sizes: env
+	@$(PYTHON) -m venv --without-pip --clear $(LIGHT)
+	@$(PYTHON) -m pip --python $(LIGHT)/bin/python install --quiet --disable-pip-version-check .
+	@du -sm $(VENV) $(LIGHT); rm -rf $(LIGHT)
 
 # For every platform and Python from 3.11 at once, wheels only: tests/test_platforms.py says for which it was resolved in full.
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --only-binary :all: $(UPGRADE)

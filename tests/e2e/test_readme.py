@@ -1,0 +1,235 @@
+"""Every command of README.md is run, in the order of its section, with small real inputs, or by the test named here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
+
+from edgeship import bundle, cli, config, devices
+from edgeship.benchmarks.budget import Budget
+from edgeship.train import fashion_mnist
+
+README = "README.md"
+ALL = [README, *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
+HERE = "tests/e2e/test_readme.py"
+LONG = "tests/e2e/test_pages_long.py"
+# Commands that run for ever, for minutes or with downloads: who runs them instead.
+ELSEWHERE = {
+    (README, "make demo"): f"{LONG}::test_make_demo_leaves_what_the_readme_says",
+    (README, "make test"): ".ci/run",
+    (README, "source .venv/bin/activate"): f"{HERE}::test_the_environment_is_activated",
+    (README, "make web"): f"{HERE}::test_make_web_serves_the_bundle",
+    (README, "edgeship devices install cortex-a72 field-tflite-2.14 cortex-m ethos-u55-128"): (
+        f"{LONG}::test_devices_of_the_readme_are_installed_and_run"
+    ),
+    (README, "edgeship benchmark bundle --device host,cortex-a72,field-tflite-2.14,cortex-m,ethos-u55-128"): (
+        f"{LONG}::test_devices_of_the_readme_are_installed_and_run"
+    ),
+    ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::the_installations_of_the_ci_page",
+    ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
+        f"{LONG}::the_installations_of_the_ci_page"
+    ),
+    ("docs/data.md", "edgeship init model.keras"): (
+        "tests/e2e/test_data_page.py::test_the_data_and_a_fitting_model_are_shipped"
+    ),
+    ("docs/data.md", "edgeship ship model.keras --out bundle"): (
+        "tests/e2e/test_data_page.py::test_the_data_and_a_fitting_model_are_shipped"
+    ),
+}
+# Their exit code is the verdict, which hangs on what training gave.
+VERDICTS = ("ship", "benchmark", "gate")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs command lines of a page in a folder, with this environment's `edgeship` first on the path."""
+
+    folder: Path
+    cache: Path
+
+    def __call__(self, command: str) -> subprocess.CompletedProcess[str]:
+        env = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "EDGESHIP_CACHE": str(self.cache),
+        }
+        return subprocess.run(
+            ["bash", "-e", "-c", command], cwd=self.folder, env=env, capture_output=True, text=True, check=False
+        )
+
+    def check(self, command: str) -> None:
+        """Run it and see that it ends with 0, or with the exit code that the verdict calls for."""
+        done = self(command)
+        allowed = 0
+        if command.split()[:1] == ["edgeship"] and command.split()[1] in VERDICTS:
+            manifest = bundle.open_bundle(self.folder / "bundle").manifest
+            allowed = 0 if manifest["gate"]["verdict"] == "PASS" else 1
+        assert done.returncode == allowed, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture
+def shell(tmp_path, edgeship) -> Shell:
+    return Shell(tmp_path, edgeship.cache)
+
+
+def begin_own_model(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """A model with the data that `init` finds beside it."""
+    trained = request.getfixturevalue("shipped_once")
+    shutil.copy(trained / "server.keras", shell.folder / "model.keras")
+    for name in ("calibration", "evaluation"):
+        shutil.copy(trained / f"{name}.npz", shell.folder)
+
+
+def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """A bundle of one TF.js artifact, and figures of it from a phone."""
+    request.getfixturevalue("missing_browser")
+    model = request.getfixturevalue("tiny_models") / "cnn.keras"
+    shell.check(f"edgeship convert {model} --out bundle --to tfjs --variant float32")
+    (artifact,) = bundle.open_bundle(shell.folder / "bundle").manifest["artifacts"]
+    output = {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True}
+    found = {
+        "schema": 1, "kind": "edgeship-selftest", "bundle": "bundle", "artifact": artifact["id"],
+        "artifactDigest": artifact["digest"], "backend": "wasm", "engine": "SIMD, 4 threads",
+        "userAgent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile",
+        "when": "2026-01-01T00:00:00Z", "samples": 16, "passed": True, "outputs": {"probs": output},
+        "preprocessing": True, "loadMs": 80, "firstMs": 12, "accuracy": None,
+        "latency": {"runs": 50, "p50Ms": 4, "p90Ms": 5.5, "meanMs": 4.2, "minMs": 3, "isolated": True},
+    }  # fmt: skip
+    (shell.folder / "selftest.json").write_text(json.dumps(found))
+
+
+def begin_smaller(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """A small classifier, an untrained smaller one, and 8x8 pictures of three garments to train them on."""
+    models = request.getfixturevalue("odd_models")
+    shutil.copy(models / "small.keras", shell.folder / "server.keras")
+    shutil.copy(models / "client.keras", shell.folder / "client-untrained.keras")
+    split = fashion_mnist.load(None).splits["train"]
+    chosen = np.flatnonzero(split.labels < 3)[:300]
+    pictures = split.inputs[chosen].reshape(-1, 28, 28)[:, 2:26, 2:26].astype("float32")
+    pictures = pictures.reshape(-1, 8, 3, 8, 3).mean(axis=(2, 4))[..., None] / 255
+    np.savez(shell.folder / "train.npz", image=pictures.astype("float32"), y=split.labels[chosen])
+
+
+# What has to lie in the folder before the commands of a section are run.
+BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
+    "Your own model": begin_own_model,
+    "In the browser": begin_browser,
+    "Smaller: prune, cluster, quantization-aware training, distillation": begin_smaller,
+}
+
+
+@pytest.fixture
+def missing_browser(missing) -> None:
+    """Skips without Chromium, Playwright or the built page; in CI fails."""
+    from edgeship.runtimes.browser import found
+
+    if reason := found.unavailable():
+        missing(reason)
+
+
+@pytest.mark.parametrize("heading", headings_with_commands(README))
+def test_the_commands_of_a_section_run_in_their_order(heading, shell, request):
+    commands = [line for line in commands_below(README, heading) if (README, line) not in ELSEWHERE]
+    if not commands:
+        return
+    assert heading in BEGIN, f"no test knows what '{heading}' begins with: {commands}"
+    BEGIN[heading](shell, request)
+    for command in commands:
+        shell.check(command)
+
+
+def test_no_command_of_a_page_is_left_out():
+    """A new block is run here, or somebody says where; what is said to be run elsewhere is there."""
+    known = {"python", "toml", "yaml", *SHELL}
+    listed = set()
+    for page in PAGES:
+        for block in read_blocks(page):
+            assert block.language in known, f"{page}:{block.line}: nothing runs a block of '{block.language}'"
+            listed |= {(page, command) for command in block.commands if block.language in SHELL}
+    assert set(ELSEWHERE) <= listed
+    left = {command for page, command in listed - set(ELSEWHERE) if page != README}
+    assert not left, "commands of docs/ pages belong into ELSEWHERE"
+    assert set(BEGIN) <= set(headings_with_commands(README))
+    for (_, command), place in ELSEWHERE.items():
+        path, _, name = place.partition("::")
+        text = (ROOT / path).read_text()
+        assert (f"def {name}(" if name else command) in text, f"{place} does not run {command}"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_commands_and_options_that_a_page_names_exist(page):
+    """In blocks and in code spans: every `edgeship COMMAND` is one, and takes the options that stand behind it."""
+    spans = re.findall(r"(?<!`)`(edgeship [^`]+)`", (ROOT / page).read_text())
+    lines = [line.strip() for block in read_blocks(page) for line in block.text.splitlines()]
+    for words in re.findall(r"(?m)^(?:run: )?edgeship ([a-z].*?)(?:  .*)?$", "\n".join([*lines, *spans])):
+        check_words(words.split(), page)
+
+
+def check_words(words: list[str], page: str) -> None:
+    """See that the words after `edgeship` begin with a command and that its options exist."""
+    command: click.Command = cli.cli
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(click.Context(command), words[0])
+        assert found or command is not cli.cli, f"{page}: no command 'edgeship {words[0]}'"
+        if found is None:
+            break
+        command, words = found, words[1:]
+    options = {option for parameter in command.params for option in parameter.opts}
+    for option in (word.strip("`.,;:)") for word in words if word.startswith("--")):
+        assert option in options, f"{page}: 'edgeship {command.name}' has no option {option}"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_configurations_of_the_pages_are_read(page, tmp_path):
+    """Every key is known, and every value has a meaning."""
+    for block in read_blocks(page):
+        if block.language != "toml":
+            continue
+        path = tmp_path / config.NAME
+        path.write_text(block.text)
+        if "[launch]" in block.text:
+            assert devices.find(str(path)).launch
+            continue
+        read = config.Config.read(path)
+        Budget.parse(read.budget)
+        for variant in read.variants or ():
+            assert variant.formats, variant.recipes
+
+
+def test_the_environment_is_activated(shell):
+    """`make` leaves the command in .venv; the README says how it comes onto the path."""
+    (shell.folder / ".venv").symlink_to(sys.prefix)
+    done = shell("source .venv/bin/activate && command -v edgeship")
+    assert done.stdout.strip() == str(Path(sys.prefix) / "bin" / "edgeship"), done.stderr
+
+
+def test_make_web_serves_the_bundle(shipped_once, tmp_path, missing):
+    """Its last command, on a port that is free."""
+    if not shutil.which("npm"):
+        missing("npm is not installed")
+    made = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "web", f"RUN={shipped_once}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()[-1]  # fmt: skip
+    assert made == f".venv/bin/edgeship demo {shipped_once}/bundle"
+    command = [sys.executable, "-u", "-m", "edgeship.cli", *made.split()[1:], "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+        try:
+            address = re.search(r"http://\S+", server.stdout.readline()).group()
+            with urllib.request.urlopen(address) as page:
+                assert b"<html" in page.read()
+        finally:
+            server.terminate()
