@@ -20,7 +20,7 @@ MARKS = ("<!-- samples: begin -->\n", "<!-- samples: end -->\n")
 POWER = 0.9
 Z_POWER = 1.2815515655446004  # the normal distribution's 90 % point
 MARGINS = (0.005, 0.01, 0.02)
-DISAGREEMENTS = (0.01, 0.03, 0.05, 0.1)
+DISAGREEMENTS = (0.0, 0.01, 0.03, 0.05, 0.1)
 TRIALS = 2000
 
 
@@ -57,7 +57,7 @@ def samples_for(disagreement: float, margin: float) -> int:
     The search begins at r * ((1.96 + 1.28) / margin)^2: the interval's half-width is 1.96 * sqrt(r / n), and the drop
     that is seen varies by sqrt(r / n) itself. Where few samples disagree more are needed.
     """
-    begin = disagreement * ((Z95 + Z_POWER) / margin) ** 2
+    begin = max(10, disagreement * ((Z95 + Z_POWER) / margin) ** 2)
     found = 0
     for n in _two_digits(begin):
         enough = pass_probability(n, disagreement, margin) >= POWER

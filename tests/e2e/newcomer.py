@@ -135,7 +135,7 @@ def _text(folder: Path) -> None:
         ]
     )
     texts = tf.constant([[text] for _, text in train])
-    _fit(model, texts, np.array([label for label, _ in train]), "binary_crossentropy")
+    _fit(model, texts, np.array([label for label, _ in train]), "binary_crossentropy", epochs=20)
     model.save(folder / "with_text.keras")
 
 

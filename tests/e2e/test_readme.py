@@ -38,9 +38,9 @@ ELSEWHERE = {
     (README, "edgeship benchmark bundle --device host,cortex-a72,field-tflite-2.14,cortex-m,ethos-u55-128"): (
         f"{LONG}::test_devices_of_the_readme_are_installed_and_run"
     ),
-    ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::the_installations_of_the_ci_page",
+    ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
-        f"{LONG}::the_installations_of_the_ci_page"
+        f"{LONG}::test_the_ci_page_runs_from_a_new_environment"
     ),
     ("docs/data.md", "edgeship init model.keras"): (
         "tests/e2e/test_data_page.py::test_the_data_and_a_fitting_model_are_shipped"
