@@ -14,7 +14,7 @@ from edgeship import digest
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown
 from edgeship.files import whole
-from edgeship.recipes import CALIBRATIONS, DEFAULT_SAMPLES, MIN_MAX
+from edgeship.recipes import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.types import TensorSpec
 
 FEW_SAMPLES = 100
@@ -165,11 +165,11 @@ def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
 
 
 def ranges_of(known: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
-    """The ranges of one kind of calibration, by tensor. Raises InputError where the statistics hold none of that kind."""
+    """The ranges of one calibration method, by tensor. Raises InputError where the statistics hold none of that method."""
     if kind == MIN_MAX:
         return known["ranges"]  # type: ignore[no-any-return]
-    if kind not in CALIBRATIONS:
-        raise unknown("calibration", kind, CALIBRATIONS)
+    if kind not in CALIBRATION_METHODS:
+        raise unknown("calibration method", kind, CALIBRATION_METHODS)
     if kind not in known["kinds"]:
         raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
     return known["kinds"][kind]  # type: ignore[no-any-return]

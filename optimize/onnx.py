@@ -60,13 +60,13 @@ def quantize(
     recipe: str,
     *,
     statistics: str | None = None,
-    calibration: str = recipes.MIN_MAX,
+    calibration_method: str = recipes.MIN_MAX,
     kept: Sequence[str] = (),
     layers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it; the Keras
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it; the Keras
     layers `kept` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
     place.
 
@@ -79,7 +79,7 @@ def quantize(
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     onnx_file.check(model)
     known = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(known, calibration) if known else None
+    ranges = calibrating.ranges_of(known, calibration_method) if known else None
     with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared = Path(str(statistics)).with_suffix(".onnx")

@@ -37,7 +37,7 @@ def extremes(model: Path, batches: Iterable[Batch]) -> dict[str, Range]:
 
 
 def ranges(model: Path, feeds: Iterable[Batch]) -> dict[str, dict[str, Range]]:
-    """Per kind of calibration, per tensor that can be quantized, its range over the feeds."""
+    """Per calibration method, per tensor that can be quantized, its range over the feeds."""
     seen = Watched()
     with tempfile.TemporaryDirectory(prefix="edgeship-calibrate-") as folder:
         # This calibrator gives whole tensors out; what it would keep of all feeds together is not used.

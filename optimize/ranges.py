@@ -1,4 +1,4 @@
-"""From what tensors hold on representative data to the ranges that int8 spans: every kind of calibration but min-max.
+"""From what tensors hold on representative data to the ranges that int8 spans: every calibration method but min-max.
 
 The same for every format: a runtime gives its tensors, sample by sample, and gets ranges back. Values are kept as histograms
 that grow with what they see, so memory does not grow with the data.

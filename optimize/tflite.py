@@ -40,7 +40,7 @@ def calibrate(
     neither on the order nor (but for a model that mixes the samples of a batch) on the `batch` size. The runtime itself
     keeps them, so memory is that of one batch.
     Every signature is calibrated; inputs are matched by name. `closely` goes over the samples one by one, for the ranges of
-    all kinds of calibration (`edgeship.optimize.ranges`).
+    all calibration methods (`edgeship.optimize.ranges`).
 
     Raises InputError where there is no data, or it does not fit the model.
     """
@@ -99,12 +99,12 @@ def quantize(
     *,
     statistics: str | None = None,
     io: str = "int8",
-    calibration: str = recipes.MIN_MAX,
+    calibration_method: str = recipes.MIN_MAX,
     mixed: tflite_mixed.Mixed | None = None,
 ) -> dict[str, Any]:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes`).
 
-    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration` which ranges of it. `io` is the
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
     element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
     the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
     (see `tflite_mixed`). The file is opened and run once before it is moved into place.
@@ -116,7 +116,7 @@ def quantize(
     how = _meaning(recipe, io)
     content = tflite_file.read(model)
     known = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(known, calibration) if known else None
+    ranges = calibrating.ranges_of(known, calibration_method) if known else None
     if known:
         content = tflite_file.with_shapes(content, tflite_file.signatures(content, model), known["shapes"])
     result = _quantized(content, model, recipe, io, ranges, mixed)

@@ -14,7 +14,7 @@ from edgeship.optimize.ranges import Range, Watched
 
 
 def ranges(content: bytes, feeds: Iterable[tuple[str, Batch]]) -> dict[str, dict[str, Range]]:
-    """Per kind of calibration, per float32 tensor between the operators, its range over (signature, feeds)."""
+    """Per calibration method, per float32 tensor between the operators, its range over (signature, feeds)."""
     from litert_quantizer.utils import tfl_interpreter_utils as runs
 
     interpreter = runs.create_tfl_interpreter(content, num_threads=os.cpu_count() or 1, preserve_all_tensors=True)

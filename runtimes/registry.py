@@ -201,11 +201,11 @@ ON_DEVICES = {
 }
 
 
-def find(name: str) -> Runtime:
-    """The runtime of that name. Raises InputError for an unknown one, listing the known."""
+def find(name: str, where: str = "") -> Runtime:
+    """The runtime of that name. Raises InputError for an unknown one, listing the known; `where` is the place that names it."""
     known = {**RUNTIMES, **ON_DEVICES}
     if name not in known:
-        raise errors.unknown("runtime", name, known)
+        raise errors.unknown("runtime", name, known, where)
     return known[name]
 
 

@@ -184,7 +184,7 @@ def _ratio(value: float | None) -> str:
 ONCE = """\
 ## MobileNetV2-224: calibrate once, ten recipes
 
-100 samples, random weights. The ten recipes are the five kinds of calibration (`calibration =` of a variant), each with int8 and
+100 samples, random weights. The ten recipes are the five methods of `calibration_method`, each with int8 and
 float32 ends; the seconds are those that `edgeship convert` shows for its steps.
 
 | what | seconds |

@@ -55,12 +55,12 @@ def once(name: str, work: Path) -> dict[str, Any]:
     """One calibration, ten recipes, against conversions that calibrate each time."""
     server, data, _ = model(MOBILENET, work)
     home = server.parent
-    kinds = itertools.product(recipes.CALIBRATIONS, recipes.IO_TYPES)
+    kinds = itertools.product(recipes.CALIBRATION_METHODS, recipes.IO_TYPES)
     names = {f"{kind}-{io}": (kind, io) for kind, io in kinds}
     if len(names) != RECIPES:
         sys.exit(f"{len(names)} recipes, the page says {RECIPES}")
     tables = [
-        f'[variants.{key}]\nquantize = "static_w8a8"\nformats = ["tflite"]\ncalibration = "{kind}"\nio = "{io}"\n'
+        f'[variants.{key}]\nquantize = "static_w8a8"\nformats = ["tflite"]\ncalibration_method = "{kind}"\nio = "{io}"\n'
         for key, (kind, io) in names.items()
     ]
     (home / "ten.toml").write_text('[data]\ncalibration = "calibration.npz"\n' + "".join(tables))

@@ -12,7 +12,7 @@ from edgeship import cache, config, digest
 from edgeship.benchmarks import run
 from edgeship.conversion import TENSORFLOW, custom_digest
 from edgeship.data import RepresentativeDataset, load
-from edgeship.errors import unknown
+from edgeship.data_checks import chosen_labels
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.types import TensorSpec
@@ -69,10 +69,5 @@ def reference(
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
     outputs = load(entry.path / "outputs.npz")
     limit = settings.data.evaluation_samples
-    labels = evaluation.labels(limit, inputs)
-    output = settings.benchmark.output
-    if output is not None:
-        if output not in outputs:
-            raise unknown("output", output, outputs, "[benchmark]")
-        labels = {f"y_{output}": labels[name] for name in (f"y_{output}", "y") if name in labels}
+    labels = chosen_labels(evaluation, inputs, list(outputs), settings)
     return run.Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest)

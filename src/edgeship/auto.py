@@ -29,7 +29,7 @@ MOST = 0.5
 SLOWER = 1.05
 NO_DATA = (
     'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '
-    "give --evaluation evaluation.npz, or name it as evaluation in [data] of edgeship.toml"
+    "give --evaluation evaluation.npz, or name it as evaluation in [data] of the configuration"
 )
 
 
@@ -60,7 +60,7 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
     if source is None:
         raise InputError(NO_DATA)
     data, settings = RepresentativeDataset(source), converter.config
-    budget = Budget.parse(settings.budget)
+    budget = Budget.parse(settings.budget, settings.source)
     patient = Patient.of(converter, variant)
     entry = answers.begin(converter, converter.model, settings, data).result()
     exported = converter.export(static=False).result()[0]

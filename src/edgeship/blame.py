@@ -19,6 +19,7 @@ from edgeship.benchmarks.run import Reference
 from edgeship.bundle import Bundle
 from edgeship.conversion import FILES, QUANTIZERS, Converter
 from edgeship.data import RepresentativeDataset
+from edgeship.data_checks import check_samples
 from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.runtimes import registry
 from edgeship.runtimes.pool import Pool
@@ -37,7 +38,7 @@ class Patient:
     converter: Converter
     base: cache.Entry
     statistics: cache.Entry
-    calibration: str
+    calibration_method: str
     layers: Sequence[Layer]
 
     @classmethod
@@ -51,7 +52,7 @@ class Patient:
             layers=exported.result["layers"],
         )
         statistics = converter.calibrated(variant, "tflite", base)
-        return cls(converter, base, statistics, variant.calibration, layers)
+        return cls(converter, base, statistics, variant.calibration_method, layers)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class Patient:
         return {
             "model": self.base.digest,
             "statistics": self.statistics.digest,
-            "calibration": self.calibration,
+            "calibration_method": self.calibration_method,
             "layers": self.layers,
             "tools": cache.versions(*QUANTIZERS["tflite"]),
         }
@@ -76,7 +77,7 @@ class Patient:
             out_file=str(path),
             recipe="static_w8a8",
             statistics=str(self.statistics.path / "statistics.json"),
-            calibration=self.calibration,
+            calibration_method=self.calibration_method,
             io=io,
             mixed=scopes or None,
         )
@@ -139,11 +140,12 @@ def examine(
     item = _chosen(bundle, settings, artifact)
     variant = _variant(settings, item["variant"])
     source = RepresentativeDataset(_data(settings))
+    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
+    check_samples(source, inputs, settings.data.evaluation_samples)
     model = bundle.root / bundle.manifest["server_model"]["path"]
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
     patient = Patient.of(converter, variant)
     entry = answers.begin(work, model, settings, source).result()
-    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
     reference = answers.reference(inputs, settings, source, entry)
     with judging(reference, settings.benchmark.metric, count) as (_, judge):
         return _examined(patient, judge, bundle.root / item["path"], item["id"], variant.io)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,6 +16,8 @@ from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
 
 NAME = "edgeship.toml"
+# Keys of a variant under the names that earlier versions gave them: [data] has a calibration of its own.
+NEW_KEYS = {"calibration": "calibration_method"}
 PROFILES = ("rapid", "quick", "normal", "full")
 # What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
 FOR_LITERT_JS = """\
@@ -34,8 +37,8 @@ static_batch = true
 class Variant:
     """A variant and what it applies: `quantize` is a recipe's name, `io` the type at the edges of a full-integer model.
 
-    `calibration` is how its activations' ranges follow from the data (`edgeship.recipes.CALIBRATIONS`). `sparse_encoding`
-    stores pruned kernels of a float32 `.tflite` without their zeros. `static_batch` fixes the batch, true at 1.
+    `calibration_method` is how its activations' ranges follow from the data (`edgeship.recipes.CALIBRATION_METHODS`).
+    `sparse_encoding` stores pruned kernels of a float32 `.tflite` without their zeros. `static_batch` fixes the batch, true at 1.
     `distill`, `prune`, `cluster` and `qat` are what its own float model is trained further with, as TOML has them.
     """
 
@@ -43,7 +46,7 @@ class Variant:
     quantize: str = "float32"
     formats: tuple[str, ...] = FORMATS
     io: str = "int8"
-    calibration: str = MIN_MAX
+    calibration_method: str = MIN_MAX
     static_batch: bool | int = False
     flex: bool = False
     sparse_encoding: bool = False
@@ -58,7 +61,7 @@ class Variant:
         return Recipes.read({name: getattr(self, name) for name in ("distill", "prune", "cluster", "qat")}, self.name)
 
     def __post_init__(self) -> None:
-        QuantizeRecipe(self.quantize, self.io, self.calibration)
+        QuantizeRecipe(self.quantize, self.io, self.calibration_method)
         if self.sparse_encoding and self.quantize != "float32":
             raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
         if self.static_batch < 0:
@@ -118,7 +121,10 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Config:
-    """All of `edgeship.toml`. `variants` None means: what the formats and the data allow. `budget` is read by the gate."""
+    """All of `edgeship.toml`. `variants` None means: what the formats and the data allow. `budget` is read by the gate.
+
+    `source` is what errors name: the file that was read, or in words where there is none.
+    """
 
     model: Model = field(default_factory=Model)
     data: Data = field(default_factory=Data)
@@ -126,6 +132,7 @@ class Config:
     benchmark: Benchmark = field(default_factory=Benchmark)
     budget: Mapping[str, Any] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
+    source: str = field(default="the configuration", compare=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -136,7 +143,7 @@ class Config:
             raise InputError(f"{path}: no such file; `edgeship init MODEL` writes one") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not valid TOML ({error})") from error
-        _known(table, {item.name for item in fields(cls)}, str(path))
+        _known(table, {item.name for item in fields(cls)} - {"source"}, str(path))
         variants = table.get("variants")
         if variants is not None and not isinstance(variants, dict):
             raise InputError(f"{path}: variants are tables, as [variants.int8]")
@@ -147,25 +154,34 @@ class Config:
             _section(Benchmark, table.get("benchmark", {}), f"{path}, [benchmark]"),
             table.get("budget", {}),
             Training.read(table.get("training", {}), f"{path}, [training]"),
+            str(path),
         )
 
     @classmethod
     def restore(cls, stored: Mapping[str, Any]) -> Self:
-        """A configuration from the JSON that a manifest holds; it was checked when it was read."""
+        """A configuration from the JSON that a manifest holds (`stored`); it was checked when it was read."""
         variants = stored["variants"]
         listed = {"formats", "labels", "devices", "runtimes"}
 
         def fixed(table: Mapping[str, Any]) -> dict[str, Any]:
             return {key: tuple(value) if key in listed else value for key, value in table.items()}
 
+        def variant(table: Mapping[str, Any]) -> Variant:
+            return Variant(**fixed({NEW_KEYS.get(key, key): value for key, value in table.items()}))
+
         return cls(
             Model(**stored["model"]),
             Data(**fixed(stored["data"])),
-            None if variants is None else tuple(Variant(**fixed(item)) for item in variants),
+            None if variants is None else tuple(map(variant, variants)),
             Benchmark(**fixed(stored["benchmark"])),
             stored["budget"],
             Training(**stored.get("training", {})),
+            "the bundle's configuration",
         )
+
+    def stored(self) -> dict[str, Any]:
+        """What a manifest keeps: all but where it was read from, which is of no use on another machine."""
+        return {name: value for name, value in asdict(self).items() if name != "source"}
 
 
 def find(model: Path) -> Path | None:
@@ -260,7 +276,22 @@ def _section(kind: type[T], table: Any, where: str, **fixed: Any) -> T:
         raise InputError(f"{where}: {error}") from error
 
 
+def _renamed(table: Any, where: str) -> Any:
+    """A variant's table with the keys of earlier versions under their names of today; one line each says what to write."""
+    if not isinstance(table, Mapping):
+        return table
+    for old, new in NEW_KEYS.items():
+        if old in table and new in table:
+            raise InputError(f"{where}: {old} is the former name of {new}, and both are given; keep {new} alone")
+        if old in table:
+            value = f'"{table[old]}"' if isinstance(table[old], str) else table[old]
+            print(f"{where}: {old} is now called {new}: write {new} = {value}", file=sys.stderr)
+            table = {new if key == old else key: value for key, value in table.items()}
+    return table
+
+
 def _variant(name: str, table: Any, where: Path) -> Variant:
+    table = _renamed(table, f"{where}, [variants.{name}]")
     preset = {"quantize": for_variant(name).name} if name in VARIANTS else {}
     merged = {**preset, **table} if isinstance(table, Mapping) else table
     distill = merged.get("distill") if isinstance(merged, Mapping) else None

@@ -121,6 +121,25 @@ class Converter:
         self._shared: dict[str, Future[Any]] = {}
         self._pairs: Sequence[tuple[Variant, str]] = ()
 
+    def describe(self, pairs: Sequence[tuple[Variant, str]]) -> Mapping[str, Any]:
+        """Load the server model, and return what `ServerModel.describe` says of it; nothing is converted yet."""
+        self._pairs = pairs
+        key = {"model": self.model_digest, "tools": versions(*TENSORFLOW), "custom": self.custom, **self.loading}
+
+        def make(_: Path) -> Any:
+            self._warm()
+            return self.lanes.tensorflow.call("edgeship.server_model:describe", model=str(self.model), **self.loading)
+
+        found: Mapping[str, Any] = self.cached(f"read {self.model.name}", "describe", key, make).result
+        return found
+
+    def _warm(self) -> None:
+        """Start the processes that this conversion will need, while the first one loads the server model."""
+        if len({self._lane(kind) for _, kind in self._pairs}) > 1:
+            self.lanes.convert.warm("tensorflow")
+        if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
+            self.lanes.quantize.warm("edgeship.optimize.tflite", "litert_quantizer.quantizer")
+
     def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
         """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
         self._pairs = pairs
@@ -135,8 +154,6 @@ class Converter:
     def finish(self) -> Conversion:
         """Wait for every pair. Raises the first error; nothing of this run is then used."""
         server = self.server()
-        if self.data:
-            self.data.matched(server.inputs)
         done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
@@ -179,16 +196,13 @@ class Converter:
             }
 
             def make(folder: Path) -> Any:
-                if len({self._lane(kind) for _, kind in self._pairs}) > 1:
-                    self.lanes.convert.warm("tensorflow")
-                if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
-                    self.lanes.quantize.warm("edgeship.optimize.tflite", "litert_quantizer.quantizer")
+                self._warm()
                 out = str(folder / "saved_model")
                 return self.lanes.tensorflow.call(
                     "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
                 )
 
-            what = f"read {model.name} and export it" + (f" with batch {int(static)}" if static else "")
+            what = f"export {model.name}" + (f" with batch {int(static)}" if static else "")
             entry = self.cached(what, "export", key, make)
             return entry, (*steps, Step("export", source, recipe, tools))
 
@@ -238,13 +252,13 @@ class Converter:
     def calibrated(self, variant: Variant, name: str, base: Entry) -> Entry:
         """The statistics of one pass over the representative dataset: every recipe of that model reads them.
 
-        It looks closely, at more than extremes, where any variant of the same model needs that: every kind of calibration
-        but min-max does.
+        It looks closely, at more than extremes, where any variant of the same model needs that: every calibration
+        method but min-max does.
         """
         if self.data is None:
             raise InputError(f"{name}/{variant.name} needs a representative dataset: --data calibration.npz")
         alike = [other for other, kind in self._pairs if kind == name and _made_of(other) == _made_of(variant)]
-        closely = any(other.calibration != MIN_MAX for other in (variant, *alike))
+        closely = any(other.calibration_method != MIN_MAX for other in (variant, *alike))
         data, samples = self.data, self.config.data.calibration_samples
         key = {
             "model": base.digest,
@@ -284,7 +298,7 @@ class Converter:
         if needs_data(asked):
             statistics = self.calibrated(variant, name, base)
             arguments["statistics"] = str(statistics.path / "statistics.json")
-            recipe["calibration"] = variant.calibration
+            recipe["calibration_method"] = variant.calibration_method
             source = digest.of_json([base.digest, statistics.digest])
         tools = versions(*QUANTIZERS[name])
         entry = self.cached(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
 FILE = "trained.keras"
 NO_DATA = (
-    "training a variant further needs training data with labels: name it as train in [data] of edgeship.toml "
+    "training a variant further needs training data with labels: name it as train in [data] of the configuration "
     "(an .npz with one array per model input under its name, labels in y)"
 )
 

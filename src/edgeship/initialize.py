@@ -42,7 +42,7 @@ TEMPLATE = """\
 quantize = "static_w8a8"
 formats = ["tflite", "onnx"]
 io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
-# calibration = "percentile"           # min-max (default), moving-average, percentile, entropy or mse
+# calibration_method = "percentile"    # ranges: min-max (default), moving-average, percentile, entropy or mse
 # static_batch = true                  # batch 1 for ever (.tflite); 64: for pages that run many samples
 
 [variants.weight_only_w8]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from edgeship import (
     cache,
     confidence,
     config,
+    data_checks,
     digest,
     golden_runs,
     goldens,
@@ -34,9 +35,10 @@ from edgeship.benchmarks.report import FILE as REPORT
 from edgeship.benchmarks.report import draw, write_report
 from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, plan
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import InputError, MissingDependencyError
+from edgeship.errors import MissingDependencyError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
+from edgeship.recipes import needs_data
 from edgeship.runtimes import registry
 from edgeship.types import FORMATS, TensorSpec, to_json
 
@@ -59,6 +61,7 @@ class Work:
 
 def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
     """Write a bundle with the artifacts, their receipts and the goldens; nothing is measured. Returns the manifest."""
+    data_checks.check_settings(settings)
     with _working(out) as work:
         manifest, _ = _build(work, model, settings, formats, None)
         bundles.seal(work.draft, manifest)
@@ -81,6 +84,8 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
 def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
     """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report."""
     budget, evaluation = _judged(settings)
+    if evaluation:
+        data_checks.check_evaluation(evaluation, _interface(bundle.manifest["server_model"]), settings, budget)
     with _working(bundle.root, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
@@ -120,10 +125,8 @@ def _working(out: Path, *, retry: bool = False) -> Iterator[Work]:
 
 def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
     """The budget and the evaluation data, read before any work so that what is wrong is refused at once."""
-    for name in settings.benchmark.runtimes:
-        registry.find(name)
     data = settings.data.evaluation
-    return Budget.parse(settings.budget), RepresentativeDataset(data) if data else None
+    return data_checks.check_settings(settings), RepresentativeDataset(data) if data else None
 
 
 def _build(
@@ -133,6 +136,7 @@ def _build(
     _check_model(model)
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.lanes, work.cache, work.progress, model, settings)
+    _check_data(converter, pairs, evaluation)
     converter.start(pairs)
     answered = work.lanes.tensorflow.submit(
         lambda: golden_runs.answer_golden_inputs(work, converter.server(), settings, converter.data)
@@ -145,7 +149,7 @@ def _build(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "server_model": server,
         "labels": list(settings.data.labels) or None,
-        "config": to_json(asdict(settings)),
+        "config": to_json(settings.stored()),
         "data": {"calibration": _described(converter.data, settings.data.calibration_samples)},
         "artifacts": artifacts,
         "skipped": skipped,
@@ -165,6 +169,33 @@ def _build(
         "artifacts": to_json(golden_runs.write_goldens(work, work.draft, conversion, golden, places)),
     }
     return manifest, reference
+
+
+def _check_data(
+    converter: Converter, pairs: Sequence[tuple[config.Variant, str]], evaluation: RepresentativeDataset | None
+) -> None:
+    """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted."""
+    settings, asked = converter.config, [variant for variant, _ in pairs]
+    if evaluation is None and settings.data.evaluation and any(variant.quantize == "auto" for variant in asked):
+        evaluation = RepresentativeDataset(settings.data.evaluation)
+    further = {settings.data.train: settings.training.samples, settings.data.validation: None}
+    wanted = any(variant.recipes for variant in asked)
+    training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if wanted and source]
+    model = _interface(converter.describe(pairs))
+    if converter.data:
+        needed = any(needs_data(variant.quantize) for variant in asked)
+        data_checks.check_calibration(converter.data, model, needed=needed)
+    if evaluation:
+        budget = Budget.parse(settings.budget, settings.source)
+        data_checks.check_evaluation(evaluation, model, settings, budget)
+    for data, limit in training:
+        data_checks.check_training(data, model, limit)
+
+
+def _interface(described: Mapping[str, Any]) -> data_checks.Interface:
+    """The inputs and outputs of a described server model."""
+    inputs, outputs = (tuple(map(TensorSpec.from_json, described[side])) for side in ("inputs", "outputs"))
+    return data_checks.Interface(inputs, outputs)
 
 
 def _check_model(model: Path) -> None:
@@ -230,13 +261,11 @@ def _finish(
     if evaluation and reference:
         inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
         found = answers.reference(inputs, settings, evaluation, reference.result())
-        if not found.labels and budget.wants_accuracy:
-            raise InputError(f"{evaluation.source}: no labels in it, and the budget asks for accuracy: add an array y")
     manifest["server_measurement"] = (
         run.server_figures(found, settings.benchmark.metric) if found and found.labels else None
     )
     manifest["data"] = {**manifest["data"], "evaluation": _described(evaluation, settings.data.evaluation_samples)}
-    manifest["config"] = to_json(asdict(settings))
+    manifest["config"] = to_json(settings.stored())
     wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
     bench = run.Bench(work.cache, work.progress, wanted, found)
     golden = goldens.read(work.draft / "goldens", "inputs")

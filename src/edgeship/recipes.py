@@ -78,7 +78,7 @@ DEFAULT_SAMPLES = 500
 # How the ranges of activations follow from representative data, in every format that has static_w8a8. min-max spans all that
 # was seen; the others leave out what is rare, which pays where few outliers stretch a range.
 MIN_MAX = "min-max"
-CALIBRATIONS = (MIN_MAX, "moving-average", "percentile", "entropy", "mse")
+CALIBRATION_METHODS = (MIN_MAX, "moving-average", "percentile", "entropy", "mse")
 
 # The element types that a full-integer artifact can have at its ends.
 IO_TYPES = ("int8", "float32")
@@ -88,24 +88,24 @@ IO_TYPES = ("int8", "float32")
 class QuantizeRecipe:
     """A named recipe; `io` is the type of a full-integer TFLite file's float inputs and outputs.
 
-    `calibration` is one of CALIBRATIONS, for recipes that need data. Raises InputError for a name, type or key that is not a
-    known one, listing those.
+    `calibration_method` is one of CALIBRATION_METHODS, for recipes that need data. Raises InputError for a name, type or
+    key that is not a known one, listing those.
     """
 
     name: str
     io: str = "int8"
-    calibration: str = MIN_MAX
+    calibration_method: str = MIN_MAX
 
     def __post_init__(self) -> None:
         if self.name not in _TABLE:
             raise unknown("quantization recipe", self.name, RECIPES)
         if self.io not in IO_TYPES:
             raise unknown("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
-        if self.calibration not in CALIBRATIONS:
-            raise unknown("calibration", self.calibration, CALIBRATIONS, f"recipe {self.name}")
-        if self.calibration != MIN_MAX and not needs_data(self.name):
+        if self.calibration_method not in CALIBRATION_METHODS:
+            raise unknown("calibration method", self.calibration_method, CALIBRATION_METHODS, f"recipe {self.name}")
+        if self.calibration_method != MIN_MAX and not needs_data(self.name):
             raise InputError(
-                f"calibration '{self.calibration}': {self.name} has no ranges to calibrate, only static_w8a8 has"
+                f"calibration method '{self.calibration_method}': {self.name} has no ranges to calibrate, only static_w8a8 has"
             )
 
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,7 @@ def build_manifest() -> dict[str, Any]:
             "parameters": 141_000, "inputs": [spec("image", [None, 28, 28, 1])],
             "outputs": [spec("scores", [None, CLASSES])],
         },
-        "config": to_json(asdict(Config())),
+        "config": to_json(Config().stored()),
         "data": {"calibration": {**data, "source": "calibration.npz"}, "evaluation": data},
         "artifacts": [artifact_entry(name) for name in ARTIFACTS],
         "skipped": [{"artifact": "tfjs/int8", "reason": "TF.js has no int8 inference, only weight storage"}],

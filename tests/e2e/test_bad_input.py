@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,8 +102,59 @@ def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship
     ],
 )
 def test_representative_data_that_does_not_fit(edgeship, plain, data, message):
-    done = edgeship("convert", plain, "--out", "out", "--to", "tflite", "--variant", "int8", "--data", data)
+    done = edgeship("convert", plain, "--out", "out", "--variant", "float32,int8", "--data", data)
     refused(done, message)
+    assert not re.search("export|convert|calibrate", done.stderr.partition("error:")[0]), done.stderr
+    nothing_written(edgeship.folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("shape.npz", "array 'x' has samples of shape 2, model input 'x' takes 4"),
+        ("dtype.npz", "complex64"),
+        ("name.npz", "no array for model input 'x'"),
+        ("empty.npz", "empty"),
+        ("nan.npz", "NaN"),
+        ("unlabelled.npz", "unlabelled.npz: no labels in it"),
+        ("labels.npz", "labels.npz: labels run from 7 to 7, but the model tells 3 classes apart"),
+    ],
+)
+def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
+    done = edgeship("ship", plain, "--out", "out", "--evaluation", data)
+    refused(done, message)
+    assert not re.search("export|convert|answer", done.stderr.partition("error:")[0]), done.stderr
+    nothing_written(edgeship.folder)
+
+
+def test_training_data_that_does_not_fit(edgeship, plain):
+    text = "[data]\ntrain = '{}'\n[variants.small]\nprune = 0.5\n"
+    for data, message in (("shape.npz", "takes 4"), ("unlabelled.npz", "training needs labels")):
+        (edgeship.folder / "edgeship.toml").write_text(text.format(data))
+        done = edgeship("convert", plain, "--out", "out")
+        refused(done, data, message)
+        assert not re.search("export|convert|train further", done.stderr.partition("error:")[0]), done.stderr
+    nothing_written(edgeship.folder)
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[budget]\nacuracy = 'mlperf99'", "unknown budget key 'acuracy' in other.toml [budget]; known: "),
+        ("[benchmark]\nruntimes = ['tensorrt']", "unknown runtime 'tensorrt' in other.toml, [benchmark]"),
+        ("[benchmark]\nmetric = 'top3'", "unknown metric 'top3' in other.toml, [benchmark]"),
+        ("[variants.int8]\ncalibraton = 'mse'", "unknown key 'calibraton' in other.toml, [variants.int8]"),
+    ],
+)
+def test_errors_name_the_file_that_was_read(edgeship, plain, toml, message):
+    """Another file beside the model is read by none of them."""
+    (edgeship.folder / "edgeship.toml").write_text("[nonsense]")
+    (edgeship.folder / "other.toml").write_text(toml)
+    for command in (("ship", plain, "--evaluation", "good.npz"), ("convert", plain)):
+        done = edgeship(*command, "--out", "out", "--config", "other.toml")
+        refused(done, message)
+        assert "edgeship.toml" not in done.stderr
+        assert "done" not in done.stderr
     nothing_written(edgeship.folder)
 
 
@@ -190,6 +242,18 @@ def test_a_bundle_edited_by_hand(edgeship, shipped):
     manifest.write_text(json.dumps(data))
     refused(edgeship("gate", shipped.bundle), "was changed after it was written")
     refused(edgeship("gate", edgeship.folder), "not a bundle")
+
+
+def test_commands_on_a_bundle_name_the_file_that_was_read(edgeship, shipped):
+    other = edgeship.folder / "other.toml"
+    other.write_text("[budget]\nacuracy = 'mlperf99'")
+    for command in ("gate", "benchmark"):
+        refused(
+            edgeship(command, shipped.bundle, "--config", other), f"unknown budget key 'acuracy' in {other} [budget]"
+        )
+    other.write_text("[benchmark]\noutput = 'nothing'")
+    done = edgeship("benchmark", shipped.bundle, "--config", other, "--data", shipped.folder / "evaluation.npz")
+    refused(done, f"unknown output 'nothing' in {other}, [benchmark]")
 
 
 @pytest.mark.parametrize("moment", [0, 1, 2])

@@ -1,4 +1,4 @@
-"""The kinds of calibration: what each makes of the same values, and that both formats and both ways to watch agree."""
+"""The calibration methods: what each makes of the same values, and that both formats and both ways to watch agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeship import recipes
 from edgeship.errors import InputError
 from edgeship.optimize.ranges import BINS, Histogram, Watched
 
-KINDS = [kind for kind in recipes.CALIBRATIONS if kind != recipes.MIN_MAX]
+KINDS = [kind for kind in recipes.CALIBRATION_METHODS if kind != recipes.MIN_MAX]
 
 
 def seen(samples):
@@ -31,7 +31,7 @@ def normal(count=200, size=500, outlier=0.0):
 
 
 def test_all_kinds_are_there():
-    assert set(seen(normal(3))) == set(recipes.CALIBRATIONS)
+    assert set(seen(normal(3))) == set(recipes.CALIBRATION_METHODS)
 
 
 @pytest.mark.parametrize("kind", ["moving-average", "percentile", "entropy"])
@@ -122,10 +122,10 @@ def test_a_histogram_grows_with_what_it_sees(samples):
 
 
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
-@pytest.mark.parametrize("kind", recipes.CALIBRATIONS)
+@pytest.mark.parametrize("kind", recipes.CALIBRATION_METHODS)
 def test_every_kind_makes_an_artifact_that_answers_as_float_does(form, kind, lab):
     (lab.calibrate if form == "tflite" else lab.calibrate_onnx)("photo", closely=True)
-    path, _ = getattr(lab, form)("photo", calibration=kind)
+    path, _ = getattr(lab, form)("photo", calibration_method=kind)
     feeds = lab.feeds("photo")
     assert lab.sqnr(lab.run(lab.model(f"photo.{form}"), feeds), lab.run(path, feeds)) > 15
 
@@ -133,9 +133,9 @@ def test_every_kind_makes_an_artifact_that_answers_as_float_does(form, kind, lab
 def test_statistics_without_that_kind_say_so(lab):
     lab.calibrate("table")
     with pytest.raises(InputError, match="hold no ranges by entropy"):
-        lab.tflite("table", calibration="entropy")
-    with pytest.raises(InputError, match=r"unknown calibration 'max'.*entropy"):
-        lab.tflite("table", calibration="max")
+        lab.tflite("table", calibration_method="entropy")
+    with pytest.raises(InputError, match=r"unknown calibration method 'max'.*entropy"):
+        lab.tflite("table", calibration_method="max")
 
 
 def test_a_value_that_is_frequent_by_itself_does_not_clip_the_others():

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import pytest
@@ -42,7 +41,7 @@ def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
         ("int8", "static_w8a8", "float32"),
         ("small", "static_w8a8", "int8"),
     ]
-    assert Config.restore(to_json(dataclasses.asdict(config))) == config
+    assert Config.restore(to_json(config.stored())) == config
 
 
 def test_a_student_lies_beside_the_configuration(tmp_path):
@@ -77,8 +76,8 @@ def test_sparse_encoding_is_of_tflite_only():
         ("[variants.int4]\nquantize = 'w4'", "unknown quantization recipe 'w4'"),
         ("[variants.int8]\nformats = ['coreml']", "unknown format 'coreml'"),
         ("[variants.int8]\nio = 'uint8'", "known: float32, int8"),
-        ("[variants.int8]\ncalibration = 'max'", "known: entropy, min-max, moving-average, mse, percentile"),
-        ("[variants.float16]\ncalibration = 'mse'", "float16 has no ranges to calibrate"),
+        ("[variants.int8]\ncalibration_method = 'max'", "known: entropy, min-max, moving-average, mse, percentile"),
+        ("[variants.float16]\ncalibration_method = 'mse'", "float16 has no ranges to calibrate"),
         ("[variants.int8]\nsparse_encoding = true", "sparse_encoding is for float32 .tflite files"),
         ("variants = 3", r"\[variants.int8\]"),
         ("[benchmark]\nprofile = 'fast'", "known: full, normal, quick, rapid"),
@@ -90,6 +89,46 @@ def test_sparse_encoding_is_of_tflite_only():
 def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read(tmp_path, text)
+
+
+OLD = "[variants.int8]\ncalibration = 'percentile'"
+
+
+def test_a_key_under_its_former_name_is_understood_and_said(tmp_path, capsys):
+    config = read(tmp_path, f"[data]\ncalibration = 'calibration.npz'\n{OLD}")
+    assert config.variants[0].calibration_method == "percentile"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "edgeship.toml, [variants.int8]: calibration is now called calibration_method" in line
+    assert line.endswith('write calibration_method = "percentile"')
+
+
+def test_todays_name_is_said_nothing_of(tmp_path, capsys):
+    assert read(tmp_path, OLD.replace("calibration", "calibration_method")) == read(tmp_path, OLD)
+    capsys.readouterr()
+    read(tmp_path, OLD.replace("calibration", "calibration_method"))
+    assert capsys.readouterr().err == ""
+
+
+def test_both_names_at_once_are_refused(tmp_path):
+    with pytest.raises(InputError, match="both are given; keep calibration_method alone"):
+        read(tmp_path, f"{OLD}\ncalibration_method = 'mse'")
+
+
+def test_what_an_earlier_version_stored_is_read_without_a_word(tmp_path, capsys):
+    config = read(tmp_path, OLD.replace("calibration", "calibration_method"))
+    stored = json.loads(json.dumps(to_json(config.stored())))
+    stored["variants"][0]["calibration"] = stored["variants"][0].pop("calibration_method")
+    assert Config.restore(stored) == config
+    assert capsys.readouterr().err == ""
+
+
+def test_where_it_was_read_from_is_named_and_not_stored(tmp_path):
+    config = read(tmp_path, GOOD)
+    assert config.source == str(tmp_path / "edgeship.toml")
+    assert "source" not in config.stored()
+    assert Config.restore(to_json(config.stored())).source == "the bundle's configuration"
+    with pytest.raises(InputError, match="unknown key 'source'"):
+        read(tmp_path, "source = 'x'")
 
 
 def test_the_default_variants_make_no_pair_without_meaning():

@@ -32,9 +32,7 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
 
     opened = open_bundle(bundle)
     settings = Config.read(config) if config else Config.restore(opened.manifest["config"])
-    result = judge(
-        opened.manifest, Budget.parse(settings.budget, str(config or "the bundle's configuration"))
-    ).as_json()
+    result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
     judged = {**opened.manifest, "gate": result}
     if junit:
         from edgeship.benchmarks.junit import render as render_junit

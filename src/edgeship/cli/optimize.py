@@ -100,7 +100,7 @@ def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str,
     if given["variant"]:
         known = {variant.name: variant.recipes for variant in config.variants or () if variant.recipes}
         if given["variant"] not in known:
-            raise unknown("variant that is trained further", given["variant"], known, "edgeship.toml")
+            raise unknown("variant that is trained further", given["variant"], known, config.source)
         recipes = known[given["variant"]]
     else:
         recipes = Recipes.read(table)

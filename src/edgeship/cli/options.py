@@ -187,7 +187,7 @@ def benchmark_settings(manifest: dict[str, Any], config: Path | None, given: dic
     base = configs.Config.restore(manifest["config"])
     if config:
         file = configs.Config.read(config)
-        base = replace(base, benchmark=file.benchmark, budget=file.budget)
+        base = replace(base, benchmark=file.benchmark, budget=file.budget, source=file.source)
         base = replace(base, data=replace(base.data, evaluation=file.data.evaluation or base.data.evaluation))
     if given["evaluation"]:
         base = replace(base, data=replace(base.data, evaluation=given["evaluation"]))
