@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
+
+from edgeship.terminal import WIDTH, Column, console, table, wrap
 
 Json = Mapping[str, Any]
 SHOWN = 40
-NAME = 48
-PIPE_WIDTH = 200
 EQUAL = 200.0  # dB, what parity writes down for identical values
 LEGEND = (
-    "SQNR, cosine, MSE: the layer's output in the int8 file against float32. alone: only this layer is int8; spared: only "
-    "this layer is float32; each with the SQNR of the model's worst output against the server model"
+    "SQNR: signal to quantization noise in dB, more is better (20 dB: the noise is a tenth of the signal). layer's SQNR: its "
+    "output in the int8 file against float32; only it int8, all int8 but it: the model's worst output against the server "
+    "model when this layer alone is quantized, and when it alone stays float32"
 )
+DROPS = "; drop: what the model then loses in accuracy"
+WIDE_LEGEND = "; cosine, mean squared error: of the layer's output, as its SQNR"
 
 
 def worst_first(layers: Sequence[Json]) -> list[Json]:
@@ -30,26 +32,26 @@ def worst_first(layers: Sequence[Json]) -> list[Json]:
     return sorted(layers, key=order)
 
 
-def print_layers(found: Json) -> None:
+def print_layers(found: Json, *, wide: bool = False) -> None:
     """Print the table and what it says."""
-    out = Console(highlight=False)
-    (out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)).print(render(found))
+    out = console(wide=wide)
+    out.print(render(found, out.width, wide=wide))
 
 
-def render(found: Json) -> RenderableType:
-    """The table, its legend, and the summary."""
+def render(found: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+    """The table, its legend, and the summary; with `wide` all figures of each layer."""
     with_labels = found["quantized"]["drop"] is not None
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("layer", overflow="fold", max_width=NAME)
-    table.add_column("operators", overflow="fold", max_width=24)
-    names = ["SQNR dB", "cosine", "MSE", "alone dB", "spared dB"]
-    names = [*names[:4], "alone drop", names[4], "spared drop"] if with_labels else names
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = [Column("layer", folds=True), Column("operators", folds=True), Column("layer's SQNR dB", right=True)]
+    columns += [Column(name, right=True) for name in ("cosine", "mean squared error") if wide]
+    for state in ("only it int8:", "all int8 but it:"):
+        columns.append(Column(f"{state}\nSQNR dB", right=True))
+        columns += [Column(f"{state}\ndrop", right=True)] if with_labels else []
     layers = worst_first(found["layers"])
-    for layer in layers[:SHOWN]:
-        table.add_row(*map(Text, _cells(found, layer, with_labels)))
-    parts: list[RenderableType] = [table, Text(LEGEND, style="dim")]
+    body = [_cells(found, layer, with_labels, wide) for layer in layers[:SHOWN]]
+    legend = (
+        LEGEND + (DROPS if with_labels else "") + (WIDE_LEGEND if wide else "; --wide: cosine and mean squared error")
+    )
+    parts: list[RenderableType] = [table(columns, body, width), Text(wrap(legend, width), style="dim")]
     if len(layers) > SHOWN:
         parts.append(Text(f"and {len(layers) - SHOWN} more layers that cost less: --json has all", style="dim"))
     reasons = {layer[kind]["reason"] for layer in layers for kind in ("alone", "spared")} - {""}
@@ -57,15 +59,15 @@ def render(found: Json) -> RenderableType:
     return Group(*parts, *(Text(line) for line in summary(found)))
 
 
-def _cells(found: Json, layer: Json, with_labels: bool) -> list[str]:
-    alone, spared = layer["alone"], layer["spared"]
+def _cells(found: Json, layer: Json, with_labels: bool, wide: bool) -> list[str]:
     kinds = list(dict.fromkeys(layer["operators"]))
     operators = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
-    cells = [layer["name"], operators, _db(layer["sqnr_db"]), _number(layer["cosine"], ".5f")]
-    cells += [_number(layer["mse"], ".3g"), _db(alone["sqnr_db"])]
-    cells += [_drop(found, alone)] if with_labels else []
-    cells.append(_db(spared["sqnr_db"]))
-    return cells + ([_drop(found, spared)] if with_labels else [])
+    cells = [layer["name"], operators, _db(layer["sqnr_db"])]
+    cells += [_number(layer["cosine"], ".5f"), _number(layer["mse"], ".3g")] if wide else []
+    for figures in (layer["alone"], layer["spared"]):
+        cells.append(_db(figures["sqnr_db"]))
+        cells += [_drop(found, figures)] if with_labels else []
+    return cells
 
 
 def _number(value: float | None, form: str) -> str:
@@ -92,5 +94,7 @@ def summary(found: Json) -> list[str]:
     tried = [layer for layer in worst_first(found["layers"]) if layer["alone"]["sqnr_db"] is not None]
     if not tried or tried[0]["alone"]["sqnr_db"] >= EQUAL:
         return [told, "no layer changes the model's output when it alone is quantized"]
-    named = "; ".join(f"{layer['name']} ({_db(layer['alone']['sqnr_db'])} dB alone)" for layer in tried[:3])
+    named = "; ".join(
+        f"{layer['name']} ({_db(layer['alone']['sqnr_db'])} dB when it alone is int8)" for layer in tried[:3]
+    )
     return [told, f"most of it: {named}"]

@@ -10,7 +10,7 @@ from edgeship.benchmarks.table import title
 
 Json = Mapping[str, Any]
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
-SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p90 ES", "ratio", "accuracy", "drop", "agreement", "kind")
+SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accuracy", "drop", "agreement", "kind")
 
 
 def render(manifest: Json) -> str:
@@ -29,17 +29,23 @@ def render(manifest: Json) -> str:
         for item in gate.get("not_judged", [])
     ]
     built = rows.build(manifest)
-    used = [name for name in SHOWN if any(row.get(name) for row in built.rows)]
+    columns = [column for column in built.columns(wide=True) if column.name in SHOWN]
     lines += [
         "",
-        *_table(used, [[MARKS.get(row.get(name, ""), row.get(name, "")) for name in used] for row in built.rows]),
+        *_table(
+            [column.heading for column in columns],
+            [
+                [MARKS.get(cell, cell) for cell in (row.get(column.name, "") for column in columns)]
+                for row in built.rows
+            ],
+        ),
     ]
     lines += ["", *(f"[{number}] {_text(note)}  " for number, note in enumerate(built.notes, 1))]
     lines += ["", "<details><summary>All checks</summary>", ""]
     lines += _table(
         ["check", "verdict", "reason"], [[title(check), MARKS[check["verdict"]], check["reason"]] for check in checks]
     )
-    lines += ["", "</details>", "", f"<sub>{_text(built.legend)}</sub>"]
+    lines += ["", "</details>", "", f"<sub>{_text(built.legend(columns))}</sub>"]
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeship.terminal import Column, table, total, widths, wrap
+
 Json = Mapping[str, Any]
 STYLES = {
     **dict.fromkeys(("exact", "steps", "close"), "green"),
@@ -17,38 +19,35 @@ STYLES = {
     "failed": "bold red",
 }
 LEGEND = (
-    "parity matrix, against the same artifact on this machine: bit-exact; n LSB: largest difference in quantization steps "
-    "and the share of values that differ; ±: largest error; same: answers; kind of every figure in brackets"
+    "outputs on each device, against the same artifact on this machine: bit-exact; n LSB in s: the largest difference is n "
+    "steps of the quantization, a share s of the values differs; ±: largest error; same: share of the same answers; how a "
+    "device's figures were obtained stands in brackets"
 )
 
 
 def render(matrix: Json, width: int) -> list[RenderableType]:
-    """The matrix, in several tables where the terminal is too narrow, then the reasons of what did not run."""
+    """The matrix, in several tables where `width` is too little for one, then the reasons of what did not run."""
     devices: list[str] = matrix["devices"]
     if not devices:
         return []
     notes: list[str] = []
     texts = {name: _column(matrix, name, notes) for name in devices}
-    first = max(len(name) for name in matrix["artifacts"]) + 2
     parts: list[RenderableType] = []
     group: list[str] = []
-    used = first
     for name in devices:
-        wide = max(len(line) for line in (*_head(matrix, name).splitlines(), *texts[name])) + 2
-        if group and used + wide > width:
-            parts.append(_table(matrix, group, texts))
-            group, used = [], first
+        if group and not _fits(matrix, [*group, name], texts, width):
+            parts.append(_table(matrix, group, texts, width))
+            group = []
         group.append(name)
-        used += wide
-    parts.append(_table(matrix, group, texts))
-    parts.append(Text(LEGEND, style="dim"))
-    parts += _instructions(matrix)
-    parts += _estimates(matrix)
+    parts.append(_table(matrix, group, texts, width))
+    parts.append(Text(wrap(LEGEND, width), style="dim"))
+    parts += _instructions(matrix, width)
+    parts += _estimates(matrix, width)
     parts += [Text(f"({number}) {note}", style="dim") for number, note in enumerate(notes, 1)]
     return parts
 
 
-def _instructions(matrix: Json) -> list[RenderableType]:
+def _instructions(matrix: Json, width: int) -> list[RenderableType]:
     """Instructions per inference where they were counted, with what multiplies."""
     rows = [
         (artifact, device, cell["instructions"])
@@ -58,16 +57,20 @@ def _instructions(matrix: Json) -> list[RenderableType]:
     ]
     if not rows:
         return []
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("instructions per inference", "device [emulated]", "count", "to float32", "most of the multiplying"):
-        table.add_column(Text(name), justify="right" if name in ("count", "to float32") else "left", no_wrap=True)
-    for artifact, device, found in rows:
-        ratio = f"{found['ratio']:.3f}" if found["ratio"] else ""
-        table.add_row(*map(Text, (artifact, device, f"{found['total']:,}", ratio, found["kernels"])))
-    return [table]
+    columns = [Column("instructions per inference", folds=True), Column("device [emulated]", folds=True)]
+    columns += [
+        Column("count", right=True),
+        Column("to float32", right=True),
+        Column("most of the multiplying", folds=True),
+    ]
+    body = [
+        (artifact, device, f"{found['total']:,}", f"{found['ratio']:.3f}" if found["ratio"] else "", found["kernels"])
+        for artifact, device, found in rows
+    ]
+    return [table(columns, body, width)]
 
 
-def _estimates(matrix: Json) -> list[RenderableType]:
+def _estimates(matrix: Json, width: int) -> list[RenderableType]:
     """What compilers estimate, in full."""
     found = [
         (artifact, device, cell["compiler"])
@@ -77,20 +80,21 @@ def _estimates(matrix: Json) -> list[RenderableType]:
     ]
     if not found:
         return []
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("compiled", "device [estimated]", "ops on NPU", "cycles", "SRAM", "flash or DRAM", "inferences/s"):
-        table.add_column(Text(name), justify="left" if name.startswith(("comp", "dev")) else "right", no_wrap=True)
+    columns = [Column("compiled", folds=True), Column("device [estimated]", folds=True)]
+    figures = ("ops on NPU", "cycles", "SRAM", "flash or DRAM", "inferences per second")
+    columns += [Column(name, right=True) for name in figures]
+    body = []
     for artifact, device, item in found:
         ops = f"{item['npu_ops']} of {item['npu_ops'] + item['cpu_ops']}"
         memory = [f"{item[name] / 1024:,.1f} KiB" for name in ("sram_bytes", "flash_bytes")]
         rate = f"{item['inferences_per_second']:,.0f}"
-        table.add_row(*map(Text, (artifact, device, ops, f"{item['cycles']:,}", *memory, rate)))
-    return [table]
+        body.append([artifact, device, ops, f"{item['cycles']:,}", *memory, rate])
+    return [table(columns, body, width)]
 
 
 def _head(matrix: Json, device: str) -> str:
     kind = matrix.get("kinds", {}).get(device, "")
-    return f"{device}\n[{kind}]" if kind else device
+    return f"{device} [{kind}]" if kind else device
 
 
 def _column(matrix: Json, device: str, notes: list[str]) -> list[str]:
@@ -112,15 +116,25 @@ def _column(matrix: Json, device: str, notes: list[str]) -> list[str]:
     return texts
 
 
-def _table(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("artifact", no_wrap=True)
-    for name in devices:
-        table.add_column(Text(_head(matrix, name)), no_wrap=True)
+def _parts(
+    matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]]
+) -> tuple[list[Column], list[list[str | Text]]]:
+    """Headings and cells of the table of some devices."""
+    body: list[list[str | Text]] = []
     for number, artifact in enumerate(matrix["artifacts"]):
-        row = [Text(artifact)]
-        for name in devices:
-            cell = matrix["cells"][artifact].get(name)
-            row.append(Text(texts[name][number], style=STYLES.get(cell["state"], "") if cell else ""))
-        table.add_row(*row)
-    return table
+        cells = [matrix["cells"][artifact].get(name) for name in devices]
+        styles = [STYLES.get(cell["state"], "") if cell else "" for cell in cells]
+        told = [Text(texts[name][number], style=style) for name, style in zip(devices, styles, strict=True)]
+        body.append([artifact, *told])
+    return [Column("artifact", folds=True), *(Column(_head(matrix, name), folds=True) for name in devices)], body
+
+
+def _fits(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
+    """Whether their table fits without that a text of its cells is folded."""
+    columns, body = _parts(matrix, devices, texts)
+    return total(widths(columns, body)) <= width
+
+
+def _table(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
+    columns, body = _parts(matrix, devices, texts)
+    return table(columns, body, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,16 +12,41 @@ from edgeship.benchmarks.cells import NOT_COMPARED
 from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
 
 Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the results: its name in a row, its heading in words, and what that means; `wide`: for those who ask."""
+
+    name: str
+    heading: str
+    meaning: str = ""
+    wide: bool = False
+
+
 COLUMNS = (
-    "artifact", "verdict", "runtime", "size", "wire", "load", "first", "p50", "p90 ES", "ratio", "memory", "accuracy",
-    "drop", "agreement", "kind",
+    Column("artifact", "artifact"),
+    Column("verdict", "verdict"),
+    Column("runtime", "runtime"),
+    Column("size", "size on disk", "of the file, or of all files of a TF.js model", wide=True),
+    Column("wire", "download size", "compressed with brotli, as a web server sends it"),
+    Column("load", "time to load", "from the file to a runtime that is ready", wide=True),
+    Column("first", "first inference", "the first one after loading", wide=True),
+    Column("p50", "median latency", "of one inference, one sample at a time"),
+    Column(
+        "p90", "p90 latency",
+        "nine of ten inferences take less: MLPerf's early-stopping estimate, which holds with 99 % confidence", wide=True,
+    ),
+    Column("ratio", "time vs float32", "latency over that of the float32 artifact of the format, run in turn"),
+    Column("memory", "peak memory", "of the process that runs the artifact"),
+    Column("accuracy", "accuracy"),
+    Column("drop", "accuracy drop", "server model minus artifact on the same samples, with its 95 % interval"),
+    Column("agreement", "same answers", "samples on which it answers as the server model, right or wrong"),
+    Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
 )  # fmt: skip
+HEADINGS = {column.name: column.heading for column in COLUMNS}
+MEASURED = "measured"
 EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
-LEGEND = (
-    "size: bytes on disk; wire: brotli -11; load, first: loading and first inference; p50, p90 ES: median latency and "
-    "MLPerf's early-stopping estimate of the 90th percentile, batch 1; ratio: to the float32 artifact, run in turn; "
-    "drop: server model minus artifact with a paired 95 % interval; agreement: same answers as the server model."
-)
 
 
 @dataclass
@@ -33,11 +58,24 @@ class Table:
     notes: list[str] = field(default_factory=list)
     timing: str = ""
 
-    @property
-    def legend(self) -> str:
+    def columns(self, *, wide: bool) -> list[Column]:
+        """The columns that hold anything: all with `wide`, else those that every reader needs.
+
+        Figures of other kinds than measured ones never stand without their label.
+        """
+        labelled = any(row.get("kind", MEASURED) != MEASURED for row in self.rows)
+        return [
+            column
+            for column in COLUMNS
+            if any(row.get(column.name) for row in self.rows)
+            and (wide or not column.wide or (column.name == "kind" and labelled))
+        ]
+
+    def legend(self, columns: Sequence[Column] = COLUMNS) -> str:
         """What the columns mean."""
-        told = (f"accuracy: {', '.join(self.metrics)}; " if self.metrics else "") + LEGEND
-        return f"{told} {self.timing}".strip()
+        metrics = [f"accuracy: {', '.join(self.metrics)}"] if self.metrics else []
+        meanings = [*metrics, *(f"{column.heading}: {column.meaning}" for column in columns if column.meaning)]
+        return f"{'; '.join(meanings)}. {self.timing}".strip()
 
     def figure(self, value: float, metric: str, share: bool) -> str:
         """An accuracy: shares in percent, others in their own unit; with the metric's name where there are several."""
@@ -114,7 +152,7 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         "load": cell("load_ms", milliseconds),
         "first": cell("first_inference_ms", milliseconds),
         "p50": cell("latency_p50_ms", milliseconds),
-        "p90 ES": cell("latency_p90_early_stopping_ms", milliseconds),
+        "p90": cell("latency_p90_early_stopping_ms", milliseconds),
         "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else cell("latency_ratio", ratio),
         "memory": cell("peak_memory_bytes", size),
         "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
@@ -153,7 +191,7 @@ def _known_decimals(low: float, high: float) -> int:
 def kinds(item: Json) -> list[str]:
     """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
     taken = {m["kind"] for m in item["metrics"] if m["value"] is not None and m["name"] not in EVERYWHERE}
-    return sorted(taken) or ["measured"]
+    return sorted(taken) or [MEASURED]
 
 
 def verdict_of(manifest: Json, artifact: str, runtime: str = "", device: str = "") -> str:

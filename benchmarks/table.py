@@ -5,35 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgeship.benchmarks import matrix_table, rows
+from edgeship.terminal import WIDTH, Column, console, narrowed, table, total, widths, wrap
 
 Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
 LEFT = {"artifact", "runtime", "kind", "verdict"}
-PIPE_WIDTH = 200
+FOLDED = {"artifact", "runtime"}
+WITH_INTERVAL = {"ratio", "drop"}
+CHECKS = {
+    "server_accuracy": "server model's accuracy",
+    "size_disk": "size on disk",
+    "size_wire": "download size",
+    "parity": "noise of the output",
+    "max_abs_error": "largest error",
+    "agreement": "same answers",
+    "class_drop": "drop of a class",
+    "sure_flips": "sure answers that changed",
+    "latency_ratio": "time vs float32",
+}
 
 
-def console() -> Console:
-    """Standard output; as wide as its terminal, wide enough for every column where it is a file or a pipe."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-
-
-def print_results(manifest: Json) -> None:
+def print_results(manifest: Json, *, wide: bool = False) -> None:
     """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
-    out = console()
-    out.print(results(manifest, out.width))
+    out = console(wide=wide)
+    out.print(results(manifest, out.width, wide=wide))
 
 
-def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
-    """The results as one table, or as several below each other where the terminal is too narrow for one."""
+def results(manifest: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+    """The results as one table, or as several below each other where `width` is too little for one.
+
+    The columns are those that every reader needs, with `wide` all.
+    """
     built = rows.build(manifest)
-    parts: list[RenderableType] = [_table(built.rows, names) for names in _packed(built.rows, width)]
-    parts.append(Text(built.legend, style="dim"))
+    columns = built.columns(wide=wide)
+    parts: list[RenderableType] = [*_tables(built.rows, columns, width)]
+    parts.append(Text(wrap(built.legend(columns), width), style="dim"))
+    if not wide and len(columns) < len(built.columns(wide=True)):
+        parts.append(Text("more columns (size on disk, loading, p90): --wide", style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
     parts += matrix_table.render(manifest.get("matrix") or {"devices": []}, width)
     if manifest.get("gate"):
@@ -41,34 +54,39 @@ def results(manifest: Json, width: int = PIPE_WIDTH) -> RenderableType:
     return Group(*parts)
 
 
-def _packed(cells: Sequence[Mapping[str, str]], width: int) -> list[list[str]]:
-    """The columns of each table: as many as fit beside the names of artifact and runtime."""
-    widths = {name: max(len(text) for text in (name, *(row.get(name, "") for row in cells))) for name in rows.COLUMNS}
-    used = [name for name in rows.COLUMNS if any(row.get(name) for row in cells)]
-    # Figures of several kinds never stand without their label.
-    several = len({row["kind"] for row in cells if row.get("kind")}) > 1
-    keys = [name for name in ("artifact", "runtime", *(["kind"] if several else [])) if name in used]
-    if sum(widths[name] + 2 for name in used) - 2 <= width:
-        return [used]
-    tables: list[list[str]] = [list(keys)]
-    for name in used:
-        if name in keys:
+def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[rows.Column], width: int) -> list[Table]:
+    """One table if all columns fit, with intervals below their figures if need be; else several that repeat the names."""
+    heads = [Column(column.heading, column.name not in LEFT, column.name in FOLDED) for column in columns]
+    body = [[_cell(row, column.name) for column in columns] for row in cells]
+    if total(widths(heads, body)) > width:
+        body = [[_cell(row, column.name, narrow=True) for column in columns] for row in cells]
+    taken = narrowed(heads, widths(heads, body), width)
+    if total(taken) <= width:
+        return [table(heads, body, width)]
+    keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
+    key_heads = [heads[number] for number in keys]
+    room = total(narrowed(key_heads, widths(key_heads, [[row[number] for number in keys] for row in body]), width // 2))
+    groups: list[list[int]] = [[]]
+    for number in range(len(columns)):
+        if number in keys:
             continue
-        taken = sum(widths[other] + 2 for other in tables[-1])
-        if taken + widths[name] > width and len(tables[-1]) > len(keys):
-            tables.append(list(keys))
-        tables[-1].append(name)
-    return tables
+        used = room + sum(taken[other] + 2 for other in [*groups[-1], number])
+        if used > width and groups[-1]:
+            groups.append([])
+        groups[-1].append(number)
+    return [
+        table([heads[n] for n in (*keys, *group)], [[row[n] for n in (*keys, *group)] for row in body], width)
+        for group in groups
+    ]
 
 
-def _table(cells: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        left = name in LEFT
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for row in cells:
-        table.add_row(*(Text(row.get(name, ""), style=STYLES.get(row.get(name, ""), "")) for name in columns))
-    return table
+def _cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
+    """A cell; where room is short an interval stands below its figure."""
+    text = row.get(name, "")
+    if narrow and name in WITH_INTERVAL and not text.startswith("- ["):
+        unit = " pt" if text.endswith(" pt") else ""
+        text = text.removesuffix(unit).replace(" [", f"{unit}\n[", 1)
+    return Text(text, style=STYLES.get(text, ""))
 
 
 def verdict(gate: Json) -> Group:
@@ -92,7 +110,13 @@ def _counts(checks: Sequence[Json]) -> str:
 def title(check: Json) -> str:
     """What a check is about, as `tflite/int8 on litert, accuracy`."""
     where = " on ".join(filter(None, (check["artifact"], _place(check))))
-    return f"{where}, {check['check']}" if where else check["check"]
+    return f"{where}, {check_words(check)}" if where else check_words(check)
+
+
+def check_words(check: Json) -> str:
+    """What a check looks at, in words; the manifest's own names are for machines."""
+    name, _, output = str(check["check"]).partition(":")
+    return CHECKS.get(name, name.replace("_", " ")) + (f" of {output}" if output else "")
 
 
 def _place(check: Json) -> str:
@@ -103,14 +127,18 @@ def _place(check: Json) -> str:
 
 def print_checks(gate: Json) -> None:
     """Print every check of the gate, then the verdict."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("artifact", "runtime", "check", "verdict", "reason"):
-        table.add_column(name, overflow="fold", no_wrap=name != "reason")
-    for check in gate["checks"]:
-        reason = Text(check["reason"])
-        cells = (check["artifact"] or "bundle", _place(check), check["check"])
-        table.add_row(*map(Text, cells), Text(check["verdict"], style=STYLES[check["verdict"]]), reason)
-    console().print(Group(table, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
+    out = console()
+    heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
+    body = [
+        [
+            *(check["artifact"] or "bundle", _place(check), check_words(check)),
+            Text(check["verdict"], style=STYLES[check["verdict"]]),
+            check["reason"],
+        ]
+        for check in gate["checks"]
+    ]
+    checks = table([*heads, Column("reason", folds=True)], body, out.width)
+    out.print(Group(checks, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
 
 
 def _summary(gate: Json) -> Group:
@@ -123,29 +151,21 @@ def _summary(gate: Json) -> Group:
 
 def print_artifacts(manifest: Json) -> None:
     """Print what a conversion made (nothing measured yet) and what it skipped."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("artifact", "file", "weights", "int8 ops", "inputs", "outputs"):
-        table.add_column(name, no_wrap=True, justify="right" if name in {"weights", "int8 ops"} else "left")
+    out = console()
+    heads = [Column("artifact", folds=True), Column("file", folds=True), Column("weights", right=True)]
+    heads += [Column("int8 ops", right=True), Column("inputs", folds=True), Column("outputs", folds=True)]
+    body = []
     for item in manifest["artifacts"]:
         receipt = item.get("receipt") or {}
         share = receipt.get("int8_op_share")
         weights = (receipt.get("weights") or {}).get("bytes")
-        table.add_row(
-            *map(
-                Text,
-                (
-                    item["id"],
-                    item["path"],
-                    rows.size(weights) if weights else "",
-                    f"{share:.0%}" if share is not None else "",
-                ),
-            ),
-            *(Text(", ".join(_tensor(spec) for spec in item[side])) for side in ("inputs", "outputs")),
-        )
+        held = (rows.size(weights) if weights else "", f"{share:.0%}" if share is not None else "")
+        sides = ("\n".join(_tensor(spec) for spec in item[side]) for side in ("inputs", "outputs"))
+        body.append([item["id"], item["path"], *held, *sides])
     skipped = [
         Text(f"skipped {item['artifact']}: {item['reason']}", style="dim") for item in manifest.get("skipped", [])
     ]
-    console().print(Group(table, *skipped))
+    out.print(Group(table(heads, body, out.width), *skipped))
 
 
 def _tensor(spec: Json) -> str:

@@ -54,10 +54,13 @@ def _free(path: object) -> float:
 
 def print_diagnosis(tools: list[Tool]) -> None:
     """A table on standard output."""
-    from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table("tool", "for", "version", "what to do")
-    for tool in tools:
-        table.add_row(tool.name, tool.purpose, tool.version or "[red]missing[/]", tool.remedy)
-    Console().print(table)
+    from edgeship.terminal import Column, console, table
+
+    out = console()
+    columns = [Column(name, folds=True) for name in ("tool", "for", "version", "what to do")]
+    missing = Text("missing", style="red")
+    out.print(
+        table(columns, [[tool.name, tool.purpose, tool.version or missing, tool.remedy] for tool in tools], out.width)
+    )

@@ -39,7 +39,6 @@ from edgeship.errors import MissingDependencyError
 from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import needs_data
-from edgeship.runtimes import registry
 from edgeship.types import FORMATS, TensorSpec, to_json
 
 Manifest = dict[str, Any]

@@ -82,13 +82,18 @@ def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, golde
 
 def print_replays(replays: list[Replay]) -> None:
     """A table on standard output."""
-    from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table("artifact", "runtime", "goldens", "error / tolerance", "why")
+    from edgeship.terminal import Column, console, table
+
+    out = console()
+    columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
+    columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
+    body: list[list[str | Text]] = []
     for item in replays:
-        verdict = "[green]match[/]" if item.passed else "[yellow]optional[/]" if item.optional else "[red]FAIL[/]"
-        table.add_row(
-            item.artifact, item.runtime or "-", verdict, "-" if item.worst is None else f"{item.worst:.2g}", item.reason
+        verdict, style = (
+            ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
         )
-    Console().print(table)
+        share = "-" if item.worst is None else f"{item.worst:.2g}"
+        body.append([item.artifact, item.runtime or "-", Text(verdict, style=style), share, item.reason])
+    out.print(table(columns, body, out.width))

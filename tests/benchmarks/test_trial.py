@@ -11,6 +11,7 @@ from rich.console import Console
 
 from edgeship.benchmarks import accuracy, layers_plot, layers_table, parity, plots, trial
 from edgeship.benchmarks.budget import Budget
+from edgeship.terminal import WIDTH
 from edgeship.types import Artifact, Verdict
 
 
@@ -61,19 +62,29 @@ def found(*layers: dict[str, Any]) -> dict[str, Any]:
     return {"artifact": "tflite/int8", "samples": 256, "quantized": whole, "float32": whole, "layers": list(layers)}
 
 
-def shown(told: dict[str, Any]) -> str:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(layers_table.render(told))
+def shown(told: dict[str, Any], *, wide: bool = False) -> str:
+    console = Console(width=200 if wide else WIDTH, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(layers_table.render(told, wide=wide))
     return console.export_text()
 
 
 def test_the_layer_that_costs_most_comes_first() -> None:
     text = shown(found(layer("calm", 80.0), layer("culprit", 9.0), layer("untried", None, None, "cannot be loaded")))
     lines = [line.split()[0] for line in text.splitlines()]
-    assert lines[1:4] == ["culprit", "calm", "untried"]
-    assert "most of it: culprit (9.0 dB alone)" in text
+    assert lines[2:5] == ["culprit", "calm", "untried"]
+    assert "most of it: culprit (9.0 dB when it alone is int8)" in text
     assert "could not be tried: cannot be loaded" in text
     assert "+1.20 pt" in text
+
+
+def test_layers_with_long_names_fit_and_wide_shows_the_rest() -> None:
+    told = found(layer(" + ".join(["stage4_block2_separable_conv"] * 6), 9.0), layer("calm", 80.0))
+    assert max(map(len, shown(told).splitlines())) <= WIDTH
+    assert "…" not in shown(told)
+    assert "0.50000" not in shown(told)
+    assert "0.50000" in shown(told, wide=True)
+    for jargon in ("alone dB", "spared", "MSE"):
+        assert jargon not in shown(told)
 
 
 def test_a_model_that_no_layer_changes() -> None:

@@ -18,6 +18,7 @@ from edgeship.cli import options
 )
 @options.PROFILE
 @options.CONFIG
+@options.WIDE
 @options.JSON
 def benchmark(
     bundle: Path,
@@ -26,6 +27,7 @@ def benchmark(
     runtimes: str | None,
     profile: str | None,
     config: Path | None,
+    wide: bool,
     json_file: str | None,
 ) -> None:
     """Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
@@ -43,4 +45,4 @@ def benchmark(
     opened = open_bundle(bundle)
     given = {"evaluation": data, "devices": devices, "runtimes": runtimes, "profile": profile}
     manifest = pipeline.benchmark(opened, options.benchmark_settings(opened.manifest, config, given))
-    options.show_verdict(manifest, bundle, json_file)
+    options.show_verdict(manifest, bundle, json_file, wide=wide)

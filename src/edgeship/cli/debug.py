@@ -19,6 +19,7 @@ from edgeship.cli import options
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Compare on so many of its samples.  [default: 256]")
 @options.CONFIG
+@options.WIDE
 @options.JSON
 def debug(
     bundle: Path,
@@ -26,6 +27,7 @@ def debug(
     data: str | None,
     samples: int | None,
     config: Path | None,
+    wide: bool,
     json_file: str | None,
 ) -> None:
     """Compare an int8 .tflite of BUNDLE with float32 layer by layer, under the layers' Keras names, on real data.
@@ -48,5 +50,5 @@ def debug(
     if json_file != "-":
         from edgeship.benchmarks.layers_table import print_layers
 
-        print_layers(found)
+        print_layers(found, wide=wide)
     options.emit({"bundle": bundle, **found}, json_file)

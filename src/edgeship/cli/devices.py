@@ -36,7 +36,11 @@ def devices(context: click.Context, json_file: str | None) -> None:
 @devices.command(short_help="Set devices up, without root and outside the system.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def install(names: tuple[str, ...]) -> None:
-    """Set up the devices NAME... (or a profile's .toml file) in the user's cache folder, each whole or not at all."""
+    """Set up the devices NAME... (or a profile's .toml file) in the user's cache folder, each whole or not at all.
+
+    \b
+    Example: edgeship devices install cortex-a72 field-tflite-2.14
+    """
     import time
 
     from edgeship.devices import find
@@ -60,6 +64,9 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
     """Run known models on the devices NAME... (default: all that are installed) and compare with their known outputs.
 
     Exit code 1 means that one computes wrongly or does not run.
+
+    \b
+    Example: edgeship devices doctor cortex-a72
     """
     from dataclasses import asdict
 
@@ -103,12 +110,12 @@ def _row(device: Device) -> dict[str, object]:
 
 
 def _print(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from edgeship.terminal import Column, console, table
 
-    table = Table("device", "kind", "state", "", box=None, header_style="bold", pad_edge=False)
+    out, body = console(), []
     for row in rows:
         state = {True: "ready", False: "-", None: ""}[row["available"]]  # type: ignore[index]
         note = f"{row['title']} ({row['reason']})" if row["reason"] else str(row["title"])
-        table.add_row(str(row["name"]), str(row["kind"]), state, note)
-    Console().print(table)
+        body.append([str(row["name"]), str(row["kind"]), state, note])
+    columns = [Column("device", folds=True), Column("kind"), Column("state"), Column("what it is", folds=True)]
+    out.print(table(columns, body, out.width))

@@ -23,8 +23,10 @@ def inspect(artifact: Path, json_file: str | None) -> None:
     options.emit({"artifacts": found}, json_file)
     if json_file == "-":
         return
+    from edgeship.terminal import wrap
+
     for name, receipt in found.items():
-        click.echo("\n".join(lines(name, receipt)))
+        click.echo("\n".join(wrap(line, indent=11) for line in lines(name, receipt)))
 
 
 def receipts(path: Path) -> dict[str, dict[str, Any]]:

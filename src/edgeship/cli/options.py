@@ -52,6 +52,7 @@ JSON = click.option(
 PROFILE = click.option(
     "--profile", help="How long latency is measured: rapid (6 s), quick (10 s), normal (60 s), full (600 s)."
 )
+WIDE = click.option("--wide", is_flag=True, help="Show every column of the table, as wide as it takes.")
 CUSTOM_OBJECTS = click.option(
     "--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers."
 )
@@ -201,12 +202,12 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None) -> None:
+def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None, *, wide: bool = False) -> None:
     """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1."""
     from edgeship.benchmarks.table import print_results
 
     if json_file != "-":
-        print_results(manifest)
+        print_results(manifest, wide=wide)
         click.echo(f"report: {bundle / 'report' / 'index.html'}")
     keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
     emit({"bundle": bundle, **{key: manifest[key] for key in keys}}, json_file)

@@ -38,6 +38,9 @@ def install(name: str) -> None:
     """Install runtime NAME with its pinned versions into the user's data folder, whole or not at all.
 
     `browser` stands for all runtimes that run in a page.
+
+    \b
+    Example: edgeship runtimes install tflite-runtime
     """
     from edgeship.errors import MissingDependencyError
     from edgeship.runtimes.registry import find
@@ -67,12 +70,13 @@ def _row(runtime: Runtime) -> dict[str, object]:
 
 
 def _print(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from edgeship.terminal import Column, console, table
 
-    table = Table("runtime", "runs", "version", "", box=None, header_style="bold", pad_edge=False)
+    out, body = console(), []
     for row in rows:
         formats = ", ".join(map(str, row["formats"])) if isinstance(row["formats"], list) else ""
         note = f"{row['reason']}; {row['install']}" if row["reason"] else str(row["title"])
-        table.add_row(str(row["name"]), formats, str(row["version"] or "missing"), note)
-    Console().print(table)
+        body.append([str(row["name"]), formats, str(row["version"] or "missing"), note])
+    out.print(
+        table([Column(name, folds=True) for name in ("runtime", "runs", "version", "what it is")], body, out.width)
+    )

@@ -14,8 +14,9 @@ from edgeship.cli import options
 @options.conversion
 @click.option("--evaluation", metavar="DATA", help=options.EVALUATION_HELP)
 @options.PROFILE
+@options.WIDE
 @options.JSON
-def ship(model: Path, out: Path, config: Path | None, json_file: str | None, **given: Any) -> None:
+def ship(model: Path, out: Path, config: Path | None, wide: bool, json_file: str | None, **given: Any) -> None:
     """Make a bundle of MODEL, measure every artifact against it, and say whether it may ship.
 
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
@@ -29,4 +30,4 @@ def ship(model: Path, out: Path, config: Path | None, json_file: str | None, **g
 
     formats = options.formats_of(given["formats"])
     manifest = pipeline.ship(model, out, options.settings(model, config, given), formats)
-    options.show_verdict(manifest, out, json_file)
+    options.show_verdict(manifest, out, json_file, wide=wide)

@@ -1,0 +1,112 @@
+"""What commands print for people: at most 120 columns, in a terminal, a file or a pipe alike, unless `--wide` asks for more."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 120
+WIDE = 240  # of a file or a pipe with `--wide`
+GAP = 2  # blanks between two columns
+LEAST = 12  # columns that a folded text keeps
+# A name is folded behind what joins its parts, so that it can still be read.
+_PARTS = re.compile(r"[^\s/_@-]+[/_@-]*\s*|[/_@-]+\s*|\s+")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading, `right` for figures, `folds` for texts that may go on in another line."""
+
+    heading: str
+    right: bool = False
+    folds: bool = False
+
+
+def console(*, wide: bool = False) -> Console:
+    """Standard output, no wider than `WIDTH`; with `wide` as wide as its terminal, or `WIDE` where it is none."""
+    found = Console(highlight=False)
+    if wide:
+        return found if found.is_terminal else Console(highlight=False, width=WIDE)
+    return Console(highlight=False, width=min(found.width, WIDTH) if found.is_terminal else WIDTH)
+
+
+def fold(text: str, width: int) -> str:
+    """The text in lines of at most `width` columns, broken between words or behind what joins the parts of a name."""
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    lines = [""]
+    for part in _PARTS.findall(line):
+        if len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1].rstrip()) > width:  # a part longer than a line
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(item.rstrip() for item in lines if item.strip())
+
+
+def wrap(text: str, width: int = WIDTH, indent: int = 0) -> str:
+    """A line of words in lines of at most `width` columns and at most `WIDTH`, all but the first indented."""
+    return textwrap.fill(text, min(width, WIDTH), subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def widths(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> list[int]:
+    """The width that each column takes unfolded; its heading may take two lines."""
+    found = []
+    for number, column in enumerate(columns):
+        lines = [line for row in rows for line in _plain(row[number]).split("\n")]
+        found.append(max(_in_two_lines(column.heading), *map(len, lines), 0))
+    return found
+
+
+def _in_two_lines(heading: str) -> int:
+    """The least width in which a heading takes at most two lines, broken where it says so or between its words."""
+    words = heading.split()
+    breaks = [(" ".join(words[:number]), " ".join(words[number:])) for number in range(1, len(words) + 1)]
+    halves = [heading.split("\n")] if "\n" in heading else breaks
+    return min((max(map(len, half)) for half in halves), default=0)
+
+
+def total(taken: Sequence[int]) -> int:
+    """The width of a table whose columns have these widths."""
+    return sum(taken) + GAP * max(0, len(taken) - 1)
+
+
+def narrowed(columns: Sequence[Column], taken: Sequence[int], room: int) -> list[int]:
+    """Widths such that the table fits into `room`, as far as the columns that fold allow it: the widest of them give first."""
+    found = list(taken)
+    while total(found) > room:
+        able = [number for number, column in enumerate(columns) if column.folds and found[number] > LEAST]
+        if not able:
+            break
+        found[max(able, key=found.__getitem__)] -= 1
+    return found
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room: int = WIDTH) -> Table:
+    """A table without lines that is at most `room` columns wide, if the columns that do not fold allow it."""
+    taken = narrowed(columns, widths(columns, rows), room)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column, width in zip(columns, taken, strict=True):
+        justify = "right" if column.right else "left"
+        made.add_column(Text(fold(column.heading, width)), justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
+    for row in rows:
+        made.add_row(*(_cell(cell, width) for cell, width in zip(row, taken, strict=True)))
+    return made
+
+
+def _cell(cell: str | Text, width: int) -> Text:
+    return Text(fold(_plain(cell), width), style=cell.style if isinstance(cell, Text) else "")
+
+
+def _plain(cell: str | Text) -> str:
+    return cell.plain if isinstance(cell, Text) else cell

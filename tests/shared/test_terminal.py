@@ -1,0 +1,83 @@
+"""Tables fit the room that they are given: texts fold, figures do not."""
+
+import importlib
+
+import click
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
+
+from edgeship.cli import COMMANDS
+from edgeship.terminal import LEAST, WIDTH, Column, console, fold, table, wrap
+
+
+def shown(made, width=WIDTH):
+    out = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    out.print(made)
+    return out.export_text()
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=90), st.integers(1, 30))
+def test_a_folded_text_fits_and_keeps_every_letter(text, width):
+    folded = fold(text, width)
+    assert max(map(len, folded.split("\n"))) <= width
+    assert "".join(folded.split()) == "".join(text.split())
+
+
+def test_a_name_is_folded_behind_what_joins_its_parts():
+    assert fold("tflite/weight_only_w8", 16) == "tflite/weight_\nonly_w8"
+    assert fold("at least 20.7 dB", 12) == "at least\n20.7 dB"
+    assert fold("short", 5) == "short"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.text("ab-/ ", max_size=300), st.integers(0, 10**9), st.text("xy ", max_size=300)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_table_is_never_wider_than_its_room(rows):
+    columns = [Column("name", folds=True), Column("number of things", right=True), Column("why", folds=True)]
+    text = shown(table(columns, [(name, str(number), Text(why)) for name, number, why in rows]), 400)
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_figures_are_not_folded_and_texts_keep_a_least_width():
+    made = table([Column("a", folds=True), Column("b", right=True)], [("x" * 50, "9" * 50)], 30)
+    line = shown(made, 100).splitlines()[1]
+    assert line.split() == ["x" * LEAST, "9" * 50]
+
+
+def test_a_heading_takes_two_lines_rather_than_room():
+    lines = shown(table([Column("time vs float32", right=True)], [("0.5",)])).splitlines()
+    assert [line.strip() for line in lines] == ["time vs", "float32", "0.5"]
+
+
+def test_a_pipe_has_120_columns_and_more_where_asked(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert console().width == WIDTH
+    assert console(wide=True).width > WIDTH
+
+
+def test_long_lines_go_on_indented():
+    assert wrap("  ops  " + "CONV_2D, " * 20, 40, 7).splitlines()[1].startswith("       CONV_2D")
+
+
+def every_command(group, path=()):
+    for name, command in sorted(group.items()):
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from every_command(command.commands, (*path, name))
+
+
+ALL = list(every_command({name: getattr(importlib.import_module(f"edgeship.cli.{name}"), name) for name in COMMANDS}))
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_every_help_shows_an_example(path, command):
+    assert f"edgeship {' '.join(path)}" in command.help.partition("Example")[2]
