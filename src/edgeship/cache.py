@@ -27,6 +27,7 @@ from edgeship.types import to_json
 KEEP_DAYS = 30
 # Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
 STAGES: Mapping[str, tuple[str, ...]] = {
+    "describe": (),
     "reference": (),
     "golden-answers": (),
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),

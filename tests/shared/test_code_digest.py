@@ -10,6 +10,7 @@ from edgeship.runtimes.browser import found
 WORKER = "edgeship.runtimes.worker.__main__"
 # The functions that each step calls, here or in another process, by their modules.
 ENTRIES = {
+    "describe": ("edgeship.server_model",),
     "reference": ("edgeship.server_model",),
     "golden-answers": ("edgeship.server_model",),
     "export": ("edgeship.convert.export",),
