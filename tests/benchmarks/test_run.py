@@ -127,7 +127,7 @@ def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
     estimate = found.metric("latency_p90_early_stopping_ms").value
     assert estimate == told["p90_early_stopping_ms"] >= told["p90_ms"]
     manifest = {"measurements": [to_json(found)], "artifacts": []}
-    assert "by edgeship's own loop" in rows.build(manifest).legend
+    assert "by edgeship's own loop" in rows.build(manifest).legend()
 
 
 def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models, short, monkeypatch):
