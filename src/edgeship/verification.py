@@ -48,11 +48,17 @@ def replay(bundle: Bundle) -> list[Replay]:
             replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", optional))
             continue
         own = goldens.read(bundle.root / "goldens", artifact.id)
-        replays += [_one(artifact, runtime.name, inputs, own, told) for runtime in present]
+        replays += [replay_artifact(artifact, runtime.name, inputs, own, told) for runtime in present]
     return replays
 
 
-def _one(artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, golden: Mapping[str, Any]) -> Replay:
+def replay_artifact(
+    artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, golden: Mapping[str, Any]
+) -> Replay:
+    """Run `inputs` through an artifact and compare with the `expected` outputs, as far as `golden` allows.
+
+    `golden`: the manifest's entry, `golden_runs.GoldenRun` as JSON.
+    """
     try:
         with open_session(runtime, artifact.path) as session:
             outputs = session.run(inputs)

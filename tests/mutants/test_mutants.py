@@ -14,6 +14,11 @@ import pytest
 from lab import changes, matrix, models
 from lab.bench import Lab
 
+from edgeship import golden_runs, goldens, verification
+from edgeship.conversion import Conversion, Made, ServerModel
+from edgeship.data import RepresentativeDataset
+from edgeship.types import to_json
+
 # Per model: its variants, and the mutants by artifact.
 VARIANTS = {
     "pair": ("float32", "int8", "float16", "dynamic_w8", "weight_only_w8"),
@@ -135,3 +140,56 @@ def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
     made = lab.good("pair", lab.folder.parent / "pair", VARIANTS["pair"]).made["onnx/float32"]
     assert lab.edit(made, "transposed: layer 3", lambda weights: changes.transpose(weights.kernels[2])) is None
     assert lab.edit(made, "zeroed: layer 3", lambda weights: changes.zero(weights.kernels[2])) is not None
+
+
+@pytest.fixture(scope="session")
+def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], verification.Replay]:
+    """`replay(artifact, mutant, wrong)`: the goldens of the picture model as a device that has the mutant would replay them.
+
+    `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
+    """
+    judged("fashion-mnist")
+    good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
+    described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
+    server = ServerModel(good.model, good.server["digest"], described)
+    data = RepresentativeDataset(str(good.config.data.calibration))
+    golden = golden_runs.answer_golden_inputs(lab, server, good.config, data)
+    places = {name: made.artifact.path for name, made in good.made.items()}
+    folder = lab.folder / "replayed"
+    runs = golden_runs.write_goldens(lab, folder, Conversion(server, tuple(good.made.values()), folder), golden, places)
+
+    def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verification.Replay:
+        run, own = runs[artifact], goldens.read(folder / "goldens", artifact)
+        inputs = wrong(golden.inputs) if wrong else golden.inputs
+        return verification.replay_artifact(
+            (mutant or good.made[artifact]).artifact, run.runtime, inputs, own, to_json(run)
+        )
+
+    replayed.made = good.made
+    return replayed
+
+
+REPLAYED = ("tflite/float32", "tflite/int8", "onnx/int8")
+
+
+@pytest.mark.parametrize("artifact", REPLAYED)
+def test_the_goldens_pass_what_is_untouched(replay, artifact):
+    assert replay(artifact).passed
+
+
+@pytest.mark.parametrize("artifact", REPLAYED)
+@pytest.mark.parametrize("change", changes.IMAGE_INPUT)
+def test_the_goldens_fail_an_app_that_feeds_the_wrong_pixels(replay, artifact, change):
+    """Whatever kernels may differ by: the measured tolerance is far below what a wrong picture does."""
+    assert not replay(artifact, None, changes.IMAGE_INPUT[change]).passed
+
+
+@pytest.mark.parametrize("artifact", REPLAYED)
+@pytest.mark.parametrize("change", ["zeroed", "sign flipped"])
+def test_the_goldens_fail_a_broken_layer(lab, replay, artifact, change):
+    made = replay.made[artifact]
+    for layer in range(4):
+        mutant = lab.edit(
+            made, f"{change}: layer {layer}", lambda weights, at=layer: changes.KERNEL[change](weights.kernels[at])
+        )
+        assert not replay(artifact, mutant).passed, layer
