@@ -8,13 +8,14 @@ with every set of kernels at hand.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeship import answers, config, goldens
+from edgeship.benchmarks import reasons
 from edgeship.benchmarks.run import batch_size
 from edgeship.conversion import Conversion, Made, ServerModel
 from edgeship.convert.probe import probes
@@ -108,12 +109,18 @@ def write_goldens(
     goldens.write(draft / "goldens", golden.inputs, golden.expected, own)
     runs = {name: GoldenRun(None, reason) for name, reason in absent.items()}
     for name, outputs in own.items():
-        for found in (item for item in spreads[name] if item.reason):
-            work.progress.note(f"{name}: not with {runtimes[name].title}'s kernels '{found.kernels}' ({found.reason})")
+        _note_refusals(work, name, runtimes[name].title, spreads[name])
         allowed = goldens.tolerance(made[name].artifact, outputs, spreads[name])
         clear = goldens.clear_answers(outputs, golden.expected, allowed)
         runs[name] = GoldenRun(runtimes[name].name, "", allowed, clear, spreads[name])
     return runs
+
+
+def _note_refusals(work: answers.Tools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]) -> None:
+    """Say which kernels do not run an artifact: an app may have no others."""
+    for why in dict.fromkeys(item.reason for item in spreads if item.reason):
+        which = " or ".join(item.kernels for item in spreads if item.reason == why)
+        work.progress.note(f"{name}: does not run on {runtime}'s {which} kernels ({why})")
 
 
 @dataclass(frozen=True)
@@ -143,14 +150,14 @@ class _Run:
             except ProcessError as error:
                 if error.died:
                     raise
-                return {"spread": None, "reason": str(error)[:200]}  # it will not load tomorrow either
+                return {"spread": None, "reason": reasons.short(str(error))[:200]}  # it will not load tomorrow either
 
         data = self._more_samples(kernels)
         key = {**self._key(), "kernels": kernels, "data": data.digest if data else None}
         try:
             result = self.work.cache.get("kernel-spread", key, make).result
         except ProcessError as error:
-            result = {"spread": None, "reason": str(error)[:200]}
+            result = {"spread": None, "reason": reasons.short(str(error))[:200]}
         count = min(len(data), SPREAD_SAMPLES) if data else len(next(iter(self.golden.inputs.values())))
         return goldens.KernelSpread(kernels, count, **result)
 
