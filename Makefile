@@ -38,18 +38,23 @@ $(VENV)/.done: requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Node is optional: without it the TF.js artifact is made and checked but not run, and the table says so.
+# Node is optional: without it the TF.js artifact is made and checked but not run, and the table says so. Debian 12's is too old.
+# $(call NODE,MAJOR,MINOR) is true where that Node or a later one is here, with npm.
+NODE = command -v npm >/dev/null && \
+	node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > $(1) || (a == $(1) && b >= $(2)) ? 0 : 1)' 2>/dev/null
+FOUND_NODE := `command -v node >/dev/null && echo "Node $$(node --version)" || echo "no Node"`
+
 $(NODE_MODULES): runtimes/tfjs/package-lock.json
-	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	@if $(call NODE,20,0); then \
 		cd runtimes/tfjs && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json; \
-	else echo "node is not installed: TF.js artifacts will be made and checked, but not run"; fi
+	else echo "$(FOUND_NODE) with npm is here, and 20 or later is needed: TF.js artifacts will be made and checked, but not run"; fi
 
 demo: env
 	$(BIN)/edgeship train fashion-mnist --out $(RUN)
 	$(BIN)/edgeship init $(RUN)/server.keras --force
 	$(BIN)/edgeship ship $(RUN)/server.keras --out $(RUN)/bundle
 	@echo "report:       $(RUN)/bundle/report/index.html"
-	@command -v npm >/dev/null || test -f $(PAGE) || echo "npm is not installed: the demo page, which is built with it, needs Node 20.19 or later with npm"
+	@{ $(call NODE,20,19); } || test -f $(PAGE) || echo "the demo page is built by Node 20.19 or later with npm, and $(FOUND_NODE) is here"
 	@echo "web demo:     make web   (or: $(BIN)/edgeship demo $(RUN)/bundle)"
 
 lint: env
@@ -85,8 +90,8 @@ PAGE := web-demo/dist/sw.js
 NPM_CI := npm ci --silent --ignore-scripts --no-audit --no-fund
 
 pages:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(RUNNER) $(PAGE); \
-	else echo "npm is not installed: the pages for browsers are not built, and what needs them says so"; fi
+	@if $(call NODE,20,19); then $(MAKE) --no-print-directory $(RUNNER) $(PAGE); \
+	else echo "the pages for browsers are built by Node 20.19 or later with npm, and $(FOUND_NODE) is here: what needs them says so"; fi
 
 web: env pages
 	@test -f $(RUN)/bundle/manifest.json || { echo "the pages are built; make demo makes a bundle to show in them"; exit 2; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,8 @@ from edgeship.runtimes import foreign
 
 SOURCE = Path(__file__).parent / "tfjs"
 MANIFESTS = ("package.json", "package-lock.json")
-OLDEST = 20
+OLDEST = (20, 0)  # of the worker
+OLDEST_TO_BUILD = (20, 19)  # of Vite, which builds the pages
 
 
 def _home() -> Path:
@@ -49,14 +51,14 @@ def _complete(folder: Path) -> bool:
 
 
 @cache
-def _node() -> tuple[str, int] | None:
-    """The path of node and its major version."""
+def _node() -> tuple[str, tuple[int, int]] | None:
+    """The path of node, and its major and minor version."""
     path = shutil.which("node")
     if not path:
         return None
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    major = done.stdout.strip().removeprefix("v").partition(".")[0]
-    return (path, int(major)) if major.isdigit() else None
+    told = re.match(r"v(\d+)\.(\d+)", done.stdout)
+    return (path, (int(told[1]), int(told[2]))) if told else None
 
 
 def version() -> str | None:
@@ -70,8 +72,17 @@ def unavailable() -> str:
     if node is None:
         return "node is not on the path (Node 20 or later is needed)"
     if node[1] < OLDEST:
-        return f"node is version {node[1]}, and {OLDEST} or later is needed"
+        return f"node is version {node[1][0]}, and {OLDEST[0]} or later is needed"
     return "" if _modules() else "its npm packages are not installed"
+
+
+def unable_to_build() -> str:
+    """Why pages cannot be built, or an empty text."""
+    node = _node()
+    wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
+    if node is None or not shutil.which("npm"):
+        return wanted
+    return "" if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
 
 
 def command() -> tuple[str, ...]:
@@ -89,7 +100,7 @@ def install() -> Path:
     node, npm = _node(), shutil.which("npm")
     if node is None or node[1] < OLDEST or npm is None:
         reason = unavailable() if node is None or node[1] < OLDEST else "npm is not on the path"
-        raise MissingDependencyError(f"{reason}; install Node {OLDEST} or later with npm")
+        raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")
     final = _home()
     final.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(final.with_suffix(".lock")):

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.runtimes import node
 
 WEB = Path(__file__).parents[1] / "web"
 PAGE = WEB / "dist"
@@ -122,9 +123,9 @@ def _build() -> None:
         raise MissingDependencyError(
             "this edgeship was installed without its runner page: install one that was built with it (`make wheel` in a checkout)"
         )
-    npm = shutil.which("npm")
-    if npm is None:
-        raise MissingDependencyError("building the runner page needs Node 20 or later with npm; a wheel holds it built")
+    if reason := node.unable_to_build():
+        raise MissingDependencyError(f"building the runner page {reason}; a wheel holds it built")
+    npm = shutil.which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
         done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False)
         if done.returncode:

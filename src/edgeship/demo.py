@@ -19,6 +19,7 @@ from edgeship import data, digest, preprocessing
 from edgeship.bundle import Bundle
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.runtimes import node
 from edgeship.types import TensorSpec
 
 SAMPLES = 24
@@ -31,7 +32,7 @@ DETAILS = ("metric", "value", "server", "low", "high", "n", "share")
 def page() -> Path:
     """The folder of the built page: the one that came with edgeship, or the checkout's, built again where it is old.
 
-    Raises MissingDependencyError where it would have to be built and npm is not installed.
+    Raises MissingDependencyError where it would have to be built and Node with npm is missing or too old.
     """
     if not (CHECKOUT / "package.json").is_file():
         if (INSTALLED / "index.html").is_file():
@@ -48,11 +49,9 @@ def page() -> Path:
 
 
 def _build() -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise MissingDependencyError(
-            "the demo page is not built, and building it needs Node 20 with npm (apt-get install nodejs npm)"
-        )
+    if reason := node.unable_to_build():
+        raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
+    npm = shutil.which("npm") or ""
     steps = [[npm, "run", "build"]]
     if not (CHECKOUT / "node_modules" / "vite").is_dir():
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])

@@ -1,6 +1,7 @@
 """Runtimes with an environment of their own: whole or not at all, with what is pinned."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from edgeship import demo
 from edgeship.cli import cli
 from edgeship.cli.runtimes import runtimes
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign, interpreters, node, registry
+from edgeship.runtimes.browser import found
 
 
 @pytest.fixture
@@ -76,8 +79,39 @@ def test_npm_packages_of_another_version_do_not_count(tmp_path):
     assert not node._complete(tmp_path)
 
 
+@pytest.fixture
+def old_node(tmp_path, monkeypatch):
+    """Debian 12's Node, with npm."""
+    for name in ("node", "npm"):
+        (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    node._node.cache_clear()
+    yield
+    node._node.cache_clear()
+
+
+@pytest.mark.usefixtures("old_node")
+def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp_path):
+    assert node.unavailable() == "node is version 18, and 20 or later is needed"
+    with pytest.raises(MissingDependencyError, match="install Node 20 or later with npm"):
+        node.install()
+    needed = r"needs Node 20\.19 or later with npm; here is Node 18\.20"
+    monkeypatch.setattr(demo, "CHECKOUT", tmp_path)
+    (tmp_path / "package.json").touch()
+    for name in ("index.html", "vite.config.ts", "package-lock.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(MissingDependencyError, match=f"building it {needed}"):
+        demo.page()
+    monkeypatch.setattr(found, "WEB", tmp_path)
+    with pytest.raises(MissingDependencyError, match=f"building the runner page {needed}"):
+        found._build()
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+@pytest.mark.skipif(
+    not shutil.which("npm") or "is needed" in node.unavailable(), reason="Node 20 with npm is not installed"
+)
 def test_npm_packages_are_installed_from_the_lock_for_those_without_a_checkout(home, tmp_path, monkeypatch):
     monkeypatch.setattr(node, "SOURCE", tmp_path / "tfjs")
     (tmp_path / "tfjs").mkdir()

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 
 from edgeship import demo
+from edgeship.runtimes import node
 
 
 def test_the_unit_tests_of_the_page_pass(built, missing):
-    npm = shutil.which("npm")
-    if npm is None:
-        missing("npm is not installed")
-    done = subprocess.run([npm, "test"], cwd=demo.CHECKOUT, capture_output=True, text=True, check=False)
+    if reason := node.unable_to_build():
+        missing(f"the page {reason}")
+    done = subprocess.run(
+        [str(shutil.which("npm")), "test"], cwd=demo.CHECKOUT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (built / "index.html").is_file()
