@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,12 +24,26 @@ STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
 PAGES = {"web-demo/dist": "page", "runtimes/web/dist": "runtimes/web/dist"}
 
 
+@cache
+def repository() -> tuple[str, ...]:
+    """The paths of the repository's files: as git says or, unpacked without git, all but what `.gitignore` names."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        return tuple(filter(None, listed.split("\0")))
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    names = []
+    for folder, folders, files in os.walk(ROOT):  # which follows no links: those are files of the repository
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        folders[:] = [name for name in folders if not any(fnmatch(name, pattern) for pattern in ignored)]
+        held = [name for name in (*files, *links) if not any(fnmatch(name, pattern) for pattern in ignored)]
+        names += [Path(folder, name).relative_to(ROOT).as_posix() for name in held]
+    return tuple(names)
+
+
 def tracked() -> set[str]:
     """Every file of the package in the repository, by its path inside; the browser page ships built, not as sources."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "src/edgeship", *STAGES], cwd=ROOT, capture_output=True, check=True
-    ).stdout
-    names = [name for name in listed.decode().split("\0") if name and not (ROOT / name).is_symlink()]
+    of_package = tuple(f"{folder}/" for folder in ("src/edgeship", *STAGES))
+    names = [name for name in repository() if name.startswith(of_package) and not (ROOT / name).is_symlink()]
     return {name.removeprefix("src/edgeship/") for name in names if not name.startswith("runtimes/web/")}
 
 
@@ -49,8 +65,7 @@ def built(tmp_path_factory):
     """The wheel, built from the sdist as pip does, in a copy of the tracked files and the built pages."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "source"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    for name in filter(None, listed.split("\0")):
+    for name in repository():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     for name in PAGES:
@@ -93,6 +108,16 @@ def python_of(version: str) -> str | None:
     return None
 
 
+def pip_of(python: str) -> list[str]:
+    """pip of the interpreter that an interpreter's environment was made of."""
+    code = "import sys; print(f'{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}')"
+    return [
+        subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip(),
+        "-m",
+        "pip",
+    ]
+
+
 def path_without(folder: Path, *names: str) -> str:
     """A PATH with the programs of this one but for some."""
     folder.mkdir()
@@ -112,10 +137,12 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, ver
     if python is None:
         pytest.skip(f"Python {version} is not installed")
     environment = tmp_path / "venv"
-    subprocess.run([python, "-m", "venv", str(environment)], check=True)
+    # As `make env` does: Debian's python3 has no ensurepip without python3-venv, but its pip installs elsewhere too.
+    subprocess.run([python, "-m", "venv", "--without-pip", str(environment)], check=True)
     binaries = environment / "bin"
+    pip = [*pip_of(python), "--python", str(binaries / "python"), "install", "--quiet"]
     # Without byte-compiling all of TensorFlow, of which little is imported: half a minute.
-    subprocess.run([str(binaries / "pip"), "install", "--quiet", "--no-compile", f"{built[0]}[all]"], check=True)
+    subprocess.run([*pip, "--no-compile", f"{built[0]}[all]"], check=True)
     path = f"{binaries}:{path_without(tmp_path / 'programs', 'node', 'npm', 'edgeship')}"
     # Python compiles what is used as it is used, also where the environment of the tests tells it not to keep that.
     env = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}

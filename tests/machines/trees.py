@@ -71,6 +71,15 @@ def obstacle() -> str:
     return "" if KEYRING.exists() else f"making Debian trees needs {KEYRING} (package debian-archive-keyring)"
 
 
+def unpack_project(folder: Path) -> None:
+    """The files of HEAD, as a clean clone or a downloaded archive holds them."""
+    folder.mkdir()
+    # Also where the checkout belongs to another user than root.
+    command = ["git", "-c", "safe.directory=*", "archive", "HEAD"]
+    held = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=held, check=True)
+
+
 class Tree:
     """A Debian tree in a folder; with an emulator (a static qemu-user of Debian's) one for arm64."""
 
@@ -114,13 +123,7 @@ class Tree:
 
     def copy_project(self) -> None:
         """What a clean clone of HEAD holds, in /root/edgeship."""
-        target = self.folder / "root" / "edgeship"
-        target.mkdir()
-        # No variables of a git that runs this, and none of the settings of whoever owns the checkout.
-        archive = subprocess.run(
-            ["git", "-c", "safe.directory=*", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True
-        )
-        subprocess.run(["tar", "--extract", "--directory", str(target)], input=archive.stdout, check=True)
+        unpack_project(self.folder / "root" / "edgeship")
 
     def run(self, command: str, timeout: float = 3600, **variables: str) -> Finished:
         """Run a shell command as root at home in the tree."""

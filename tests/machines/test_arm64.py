@@ -1,0 +1,101 @@
+"""Linux arm64 (a Raspberry Pi, a Graviton, a container on a Mac) under QEMU's user-mode emulation.
+
+The base package is installed from its wheel and judges a bundle that was made on this machine. Times there are an
+emulator's: that they were taken, and how, is looked at, never how long they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trees import Tree, unpack_project
+
+from edgeship.runtimes.devices import packages
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+# As Linux writes it on a Raspberry Pi 4; QEMU 7 would show this machine's, on which the runtimes' libraries crash.
+CORE = """\
+processor\t: {number}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+"""
+SAMPLES = 64
+
+
+def edgeship(*arguments: str, cwd: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeship.cli", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def parcel(tmp_path) -> Path:
+    """The wheel, a bundle of two TFLite artifacts and evaluation data, as one would copy them to a board."""
+    folder = tmp_path / "parcel"
+    folder.mkdir()
+    unpack_project(tmp_path / "source")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(tmp_path / "source")]
+    subprocess.run(build, check=True, capture_output=True)
+    edgeship("train", "motion", "--epochs", "1", "--out", "motion", cwd=tmp_path)
+    choice = ["--to", "tflite", "--variant", "float32,int8", "--data", "motion/calibration.npz"]
+    edgeship("convert", "motion/server.keras", "--out", "parcel/bundle", *choice, cwd=tmp_path)
+    with np.load(tmp_path / "motion/evaluation.npz") as arrays:
+        np.savez(folder / "evaluation.npz", **{name: arrays[name][:SAMPLES] for name in arrays.files})
+    return folder
+
+
+@pytest.fixture
+def board(place, took, missing) -> Iterator[Tree]:
+    if reason := packages.obstacle():
+        missing(reason)
+    packages.Packages("arm64").unpack(["qemu-user-static"], place / "qemu")
+    cores = "".join(CORE.format(number=number) for number in range(os.cpu_count() or 1))
+    made = Tree(place / "tree", emulator=place / "qemu/usr/bin/qemu-aarch64-static", cpuinfo=cores)
+    try:
+        took("the tree", made.bootstrap("bookworm", ("python3", "python3-pip", "python3-venv", "ca-certificates")))
+        yield made
+    finally:
+        made.remove()
+
+
+def test_the_base_package_judges_a_bundle(board, parcel, took):
+    (board.folder / "root" / "parcel").mkdir()
+    subprocess.run(["cp", "--recursive", f"{parcel}/.", str(board.folder / "root/parcel")], check=True)
+    machine = board.run("uname -m; python3 -c 'import subprocess; print(subprocess.run(\"uname\").returncode)'").expect()
+    assert machine.output.split() == ["aarch64", "Linux", "0"]  # a child process starts in the guest too
+    installed = board.run("python3 -m venv venv; venv/bin/pip install --quiet parcel/edgeship-*.whl").expect()
+    took("pip install", installed.minutes)
+
+    def command(*arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        done = board.run(f"cd parcel; PATH=$HOME/venv/bin:$PATH; edgeship {' '.join(arguments)}").expect(*codes)
+        took(f"edgeship {arguments[0]}", done.minutes)
+        return done.output
+
+    assert "window" in command("inspect", "bundle/tflite/int8.tflite")
+    command("verify", "bundle", "--json", "verified.json")
+    replays = json.loads((board.folder / "root/parcel/verified.json").read_text())["replays"]
+    passed = {(replay["artifact"], replay["runtime"]) for replay in replays if replay["passed"]}
+    assert passed == {("tflite/float32", "litert"), ("tflite/int8", "litert")}
+    # Times are the emulator's, so they decide nothing here; a wrong input would be 2.
+    command(*("benchmark", "bundle", "--data", "evaluation.npz", "--profile", "rapid", "--json", "told.json"), codes=(0, 1))
+    told = json.loads((board.folder / "root/parcel/told.json").read_text())
+    measured = {item["artifact"]: item["details"] for item in told["measurements"] if item["runtime"] == "litert"}
+    assert set(measured) == {"tflite/float32", "tflite/int8"}
+    for details in measured.values():
+        assert details["accuracy"]["n"] == SAMPLES
+        assert details["latency"]["engine"] == "loop"  # LoadGen has no wheel for this machine
