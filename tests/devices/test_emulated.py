@@ -4,7 +4,7 @@ import pytest
 
 from edgeship.benchmarks import elsewhere, instructions
 from edgeship.devices import Device, find
-from edgeship.errors import ProcessError
+from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices import doctor, packages, station
 from edgeship.runtimes.session import open_session
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boar
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(tmp_path_factory, missing):
     """The cache folder with the boards in it; what cannot be fetched from here is a skip that says so, not a pass."""
     folder = tmp_path_factory.mktemp("boards")
     with pytest.MonkeyPatch.context() as patch:
@@ -22,6 +22,8 @@ def installed(tmp_path_factory):
         try:
             for name in ("cortex-a76", "cortex-a53"):
                 station(find(name)).install()
+        except MissingDependencyError as error:
+            missing(str(error))
         except ProcessError as error:
             if "failed; nothing was installed" in str(error):
                 pytest.skip(str(error))

@@ -100,7 +100,9 @@ def test_gate_writes_what_ci_reads(edgeship, shipped):
     assert done.returncode == (0 if told["verdict"] == "PASS" else 1)
     suites = ElementTree.parse(edgeship.folder / "gate.xml").getroot()
     cases = list(suites.iter("testcase"))
-    assert len(cases) == len(told["checks"])
+    skipped = [case for case in cases if case.find("skipped") is not None]  # without Node, TF.js is not judged
+    assert len(cases) - len(skipped) == len(told["checks"])
+    assert len(skipped) == len(told.get("not_judged", ()))
     assert told["verdict"] in (edgeship.folder / "gate.md").read_text()
 
 

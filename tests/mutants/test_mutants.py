@@ -17,6 +17,7 @@ from lab.bench import Lab
 from edgeship import golden_runs, goldens, verification
 from edgeship.conversion import Conversion, Made, ServerModel
 from edgeship.data import RepresentativeDataset
+from edgeship.runtimes import registry
 from edgeship.types import to_json
 
 # Per model: its variants, and the mutants by artifact.
@@ -66,6 +67,11 @@ FLOAT = ("float32", "float16")
 PAIRS = [(name, artifact, change) for name, held in MUTANTS.items() for artifact in held for change in held[artifact]]
 
 
+def runs(artifact: str) -> bool:
+    """Whether this machine can run it: TF.js needs Node, without which `ship` makes it and says that it was not run."""
+    return not registry.for_format(artifact.split("/", maxsplit=1)[0])[0].unavailable()
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("mutants") / "lab") as made:
@@ -87,13 +93,15 @@ def judged(lab) -> Callable[[str], dict[tuple[str, str], matrix.Row]]:
             VARIANTS[name],
             every=True,
         )
-        return {(row.artifact, row.change): row for row in chosen}
+        return {(row.artifact, row.change): row for row in chosen if runs(row.artifact)}
 
     return rows_of
 
 
 @pytest.mark.parametrize(("name", "artifact", "change"), PAIRS)
-def test_the_gate_fails_a_mutant(judged, name, artifact, change):
+def test_the_gate_fails_a_mutant(judged, missing, name, artifact, change):
+    if not runs(artifact):
+        missing(f"{artifact} needs a runtime that is not here")
     outcome, untouched = judged(name)[artifact, change].outcome, judged(name)[artifact, ""].outcome
     assert outcome.measured == outcome.verdict == "FAIL", outcome
     assert set(outcome.checks) - {"origin"} - set(untouched.checks), "something that the untouched artifact passes"
@@ -103,7 +111,7 @@ def test_the_gate_fails_a_mutant(judged, name, artifact, change):
 def test_the_gate_does_not_fail_what_is_untouched(judged, name):
     """No format in float fails. Int8 may really lose more than the margin, and fails only where that was measured."""
     untouched = {artifact: row.outcome for (artifact, change), row in judged(name).items() if not change}
-    assert set(MUTANTS[name]) <= set(untouched)
+    assert set(filter(runs, MUTANTS[name])) <= set(untouched)
     alarms = {artifact: outcome for artifact, outcome in untouched.items() if outcome.verdict == "FAIL"}
     assert not [(artifact, outcome) for artifact, outcome in alarms.items() if loss(outcome) <= 1]
     assert not [artifact for artifact in alarms if artifact.endswith(FLOAT)]
@@ -112,7 +120,7 @@ def test_the_gate_does_not_fail_what_is_untouched(judged, name):
 def test_with_ten_thousand_samples_every_untouched_artifact_passes(judged):
     """The interval is narrow enough for it where the loss is not half of the margin: always in float."""
     untouched = {artifact: row.outcome for (artifact, change), row in judged("fashion-mnist").items() if not change}
-    assert len(untouched) == 7
+    assert len(untouched) == (7 if runs("tfjs/float32") else 5)
     passing = {artifact for artifact, outcome in untouched.items() if outcome.verdict == "PASS"}
     assert passing >= {artifact for artifact, outcome in untouched.items() if loss(outcome) < 0.5}
     assert passing >= {artifact for artifact in untouched if artifact.endswith(FLOAT)}
@@ -129,6 +137,8 @@ def test_a_file_that_is_only_written_anew_is_as_good_as_before(lab, judged):
     rows = judged("pair")
     good = lab.good("pair", lab.folder.parent / "pair", VARIANTS["pair"])
     for artifact, made in good.made.items():
+        if not runs(artifact):
+            continue
         outcome, before = lab.judged(good, artifact, lab.edit(made, "", lambda _: None)), rows[artifact, ""].outcome
         assert outcome.measured == before.measured, (artifact, outcome)
         assert {*outcome.checks} <= {*before.checks, "origin"}, "bytes that are the same again are the same file"
