@@ -112,9 +112,10 @@ $(PAGE): web-demo/node_modules/.package-lock.json $(shell find web-demo/src web-
 $(RUNNER): runtimes/web/node_modules/.package-lock.json $(shell find runtimes/web/src -type f) $(addprefix runtimes/web/,index.html package.json vite.config.ts) $(addprefix runtimes/tfjs/,batching.mjs graph.mjs)
 	cd runtimes/web && npm run --silent build
 
-# From the sdist, as pip does it; without npm the package comes without the pages, and its commands say so.
+# From the sdist, as pip does it, with the locked setuptools: an environment of its own would need ensurepip, which Debian keeps
+# in python3-venv. Without npm the package comes without the pages, and its commands say so.
 wheel: env pages
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 
 mutants: env
 	$(BIN)/python scripts/mutants.py

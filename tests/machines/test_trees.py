@@ -58,7 +58,9 @@ def tree(place, took, machine) -> Iterator[Tree]:
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
 def test_both_commands_begin(tree, machine, took):
     # Nothing of this machine is there, and /proc is the tree's own: figures of memory come from it.
-    before = tree.run("ls -A ~; command -v uv git node || true; grep VmHWM /proc/self/status").expect()
+    before = tree.run(
+        "ls -A ~; for name in uv git node; do command -v $name || true; done; grep VmHWM /proc/self/status"
+    ).expect()
     found = before.output.split()
     assert "edgeship" in found and ".cache" not in found and "VmHWM:" in found
     assert not any(path.endswith(("/uv", "/git")) for path in found)
