@@ -277,7 +277,7 @@ def _classes(subject: Subject, check: str, one: Json) -> Iterator[Check]:
     worst = max(rows, key=lambda row: row["drop"])
     names = subject.manifest.get("labels") or []
     shown = lost or [worst]
-    told = ", ".join(f"{class_name(names, row['class'])} {row['drop'] * 100:.3g}" for row in shown[:3])
+    told = ", ".join(f"{class_name(names, row['class'])} by {row['drop'] * 100:.3g}" for row in shown[:3])
     reason = f"{'lost too much' if lost else 'largest drop'}: {told} points (limit {limit:g}, Holm-corrected)"
     verdict = Verdict.FAIL if lost else Verdict.PASS
     yield subject.check(check, verdict, reason, (worst["drop"] * 100, limit, "points"))

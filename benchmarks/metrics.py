@@ -137,6 +137,8 @@ def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[Ta
     """
     if metric is not None and metric not in METRICS:
         raise unknown("metric", metric, METRICS)
+    if labels.dtype.kind in "SU":
+        raise InputError("the labels are text: give class numbers from 0; their names go into labels of [data]")
     if labels.dtype.kind not in "biuf" or outputs.dtype.kind not in "biuf":
         raise InputError(f"labels are {labels.dtype}, outputs {outputs.dtype}: both must be numbers")
     if len(labels) != len(outputs):

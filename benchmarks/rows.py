@@ -140,6 +140,11 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
     def ratio(value: float) -> str:
         return _ratio(value, item)
 
+    def compared() -> str:
+        if "latency_ratio" not in names and "cell" not in item["details"]:
+            return table.dash("no float32 artifact of this format to compare with")
+        return cell("latency_ratio", ratio)
+
     accuracy = item["details"].get("accuracy") or {}
     share, metric = accuracy.get("share", True), accuracy.get("metric", "")
     baseline = item["artifact"].endswith("/float32")
@@ -153,7 +158,7 @@ def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
         "first": cell("first_inference_ms", milliseconds),
         "p50": cell("latency_p50_ms", milliseconds),
         "p90": cell("latency_p90_early_stopping_ms", milliseconds),
-        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else cell("latency_ratio", ratio),
+        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else compared(),
         "memory": cell("peak_memory_bytes", size),
         "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
         "drop": cell("accuracy_drop", lambda _: drop(accuracy)),

@@ -35,7 +35,7 @@ def begin(work: Tools, model: Path, settings: config.Config, data: Representativ
     key = {**server_key(model, settings), "data": data.digest, "limit": limit}
 
     def make(folder: Path) -> Any:
-        return predict(work, model, settings, str(data.path), folder, limit)
+        return predict(work, model, settings, data.path, folder, limit, data.source)
 
     def job() -> cache.Entry:
         count = min(len(data), limit or len(data))
@@ -47,10 +47,13 @@ def begin(work: Tools, model: Path, settings: config.Config, data: Representativ
     return work.lanes.tensorflow.submit(job)
 
 
-def predict(work: Tools, model: Path, settings: config.Config, data: str, folder: Path, limit: int | None) -> Any:
-    """Have the lane write the server model's outputs for a data source to `folder/outputs.npz`."""
+def predict(
+    work: Tools, model: Path, settings: config.Config, data: Path, folder: Path, limit: int | None, source: str
+) -> Any:
+    """Have the lane write the server model's outputs for a data source, called `source`, to `folder/outputs.npz`."""
     function, out, loading = "edgeship.server_model:predict_file", str(folder / "outputs.npz"), asdict(settings.model)
-    return work.lanes.tensorflow.call(function, model=str(model), data=data, out_npz=out, limit=limit, **loading)
+    asked = {"data": str(data), "out_npz": out, "limit": limit, "source": source}
+    return work.lanes.tensorflow.call(function, model=str(model), **asked, **loading)
 
 
 def server_key(model: Path, settings: config.Config) -> dict[str, Any]:

@@ -68,6 +68,8 @@ def open_bundle(path: str | os.PathLike[str], *, check_files: bool = True) -> Bu
     root = Path(path)
     if root.name == MANIFEST:
         root = root.parent
+    if root.is_file():
+        raise InputError(f"{root}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
     try:
         manifest = json.loads((root / MANIFEST).read_text())
         recorded = manifest.pop("digest")

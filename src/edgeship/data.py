@@ -204,10 +204,9 @@ class RepresentativeDataset:
         shape, dtype = self.shapes[array], self.dtypes[array]
         wanted = spec.shape[1:]
         if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
-            shown = "x".join("?" if size is None else str(size) for size in wanted)
             raise InputError(
-                f"{self.source}: array '{array}' has samples of shape {'x'.join(map(str, shape))}, "
-                f"model input '{spec.name}' takes {shown}"
+                f"{self.source}: array '{array}' has samples of shape {_shown(shape)}, "
+                f"model input '{spec.name}' takes {_shown(wanted)}{_way_out(shape, wanted)}"
             )
         if np.dtype(spec.dtype) != dtype and not np.can_cast(dtype, spec.dtype, "same_kind"):
             raise InputError(f"{self.source}: array '{array}' is {dtype}, model input '{spec.name}' takes {spec.dtype}")
@@ -231,6 +230,19 @@ class RepresentativeDataset:
                 f"input '{spec.name}' cannot hold"
             )
         return cast
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape) or "() (one number each)"
+
+
+def _way_out(shape: Sequence[int], wanted: Sequence[int | None]) -> str:
+    """How samples of a nearly right shape become right ones, where that is plain to see."""
+    if [size for size in shape if size != 1] == [size for size in wanted if size != 1] and None not in wanted:
+        return f"; reshape it: array.reshape({', '.join(map(str, (-1, *wanted)))})"
+    if None not in wanted and sorted(shape) == sorted(size for size in wanted if size is not None):
+        return "; its axes are in another order: transpose it"
+    return ""
 
 
 def save(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -75,7 +75,8 @@ def _answer(work: answers.Tools, model: Path, settings: config.Config, inputs: B
 
     def make(folder: Path) -> Any:
         save(folder / "inputs.npz", inputs)
-        return answers.predict(work, model, settings, str(folder / "inputs.npz"), folder, None)
+        source = settings.data.calibration or "made-up inputs"
+        return answers.predict(work, model, settings, folder / "inputs.npz", folder, None, source)
 
     key = {**answers.server_key(model, settings), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")

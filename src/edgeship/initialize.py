@@ -23,7 +23,8 @@ TEMPLATE = """\
 {allow_unsafe}
 
 [data]
-# An .npz with one array per model input under the input's name, samples along the first axis; y holds the labels.
+# An .npz with one array per model input under the input's name, samples along the first axis; {labelled}.
+#   numpy.savez("evaluation.npz", {arrays})
 # A folder of .npz shards or package.module:attribute works too. Paths are relative to this file.
 {calibration}
 # calibration_samples = 200            # spread evenly over the data; default: at most 500
@@ -104,11 +105,16 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
     def given(key: str, example: str) -> str:
         return f"{key} = {json.dumps(loading[key])}" if loading.get(key) else f"# {key} = {example}"
 
+    single = len(described["outputs"]) == 1
+    arrays = [spec["name"] for spec in described["inputs"]]
+    labels = ["y"] if single else [f"y_{spec['name']}" for spec in described["outputs"]]
     return TEMPLATE.format(
         name=model.name,
         inputs=_specs(described["inputs"]),
         outputs=_specs(described["outputs"]),
         output=described["outputs"][0]["name"],
+        labelled="y holds the labels" if single else "y_<output> holds the labels of an output",
+        arrays=", ".join(f"{name}=..." for name in (*arrays, *labels)),
         custom_objects=given("custom_objects", '"package.module"'),
         signature=given("signature", '"serving_default"        # which signature of a SavedModel'),
         allow_unsafe=given(

@@ -158,15 +158,27 @@ def describe(model: str, **options: Any) -> dict[str, Any]:
     return load(model, **options).describe()
 
 
+def _answered(server: ServerModel, feeds: Arrays, batch: int, source: str) -> Arrays:
+    """The model's outputs. Raises InputError for values that it refuses, such as a word's number beyond its vocabulary."""
+    import tensorflow as tf
+
+    try:
+        return server.predict(feeds, batch)
+    except tf.errors.InvalidArgumentError as error:
+        cause = str(error).strip().split("\n\n")[-1].split("\n")[0]  # behind the graph's own traceback
+        raise InputError(f"{source}: the model cannot answer some samples ({server_names.brief(cause)})") from error
+
+
 def predict_file(
-    model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, **options: Any
+    model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, source: str = "", **options: Any
 ) -> dict[str, Any]:
     """Run the server model on a data source and write one array per output name to `out_npz` (whole or not at all).
 
     Returns `{"samples", "outputs"}`.
     """
     server = load(model, **options)
-    parts = [server.predict(feeds, batch) for feeds in RepresentativeDataset(data).feeds(server.inputs, batch, limit)]
+    feeds = RepresentativeDataset(data).feeds(server.inputs, batch, limit)
+    parts = [_answered(server, arrays, batch, source or data) for arrays in feeds]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     partial = Path(f"{out_npz}.partial.npz")
     np.savez(partial, **outputs)  # type: ignore[arg-type]

@@ -102,4 +102,5 @@ def print_replays(replays: list[Replay]) -> None:
         )
         share = "-" if item.worst is None else f"{item.worst:.2g}"
         body.append([item.artifact, item.runtime or "-", Text(verdict, style=style), share, item.reason])
-    out.print(table(columns, body, out.width))
+    legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
+    out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

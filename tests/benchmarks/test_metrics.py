@@ -51,7 +51,7 @@ def test_the_default_fits_the_labels(labels, outputs, name):
         (np.array([0, -1, 2]), RNG.random((3, 3)), None, "run from -1 to 2"),
         (np.array([0, 1]), RNG.random((3, 3)), None, "2 labels for 3 outputs"),
         (np.array([0.5, 1.5, 2.0]), RNG.random((3, 3)), None, "do not fit outputs"),
-        (np.array(["a", "b", "c"]), RNG.random((3, 3)), None, "both must be numbers"),
+        (np.array(["a", "b", "c"]), RNG.random((3, 3)), None, "the labels are text: give class numbers"),
         (np.array([0.1, np.nan, 1.0]), RNG.random((3, 1)), None, "NaN"),
         (np.array([0.1, 0.3, 1.0]), RNG.random((3, 3)), "top1", "no class numbers"),
         (np.array([0, 1, 2]), RNG.random((3, 3)), "top2", "known: binary_accuracy"),

@@ -36,7 +36,7 @@ def small(width: int, name: str) -> Any:
 
 
 def build(folder: str) -> None:
-    """A Lambda layer, a custom layer with its module, an op that no device format has, and small classifiers."""
+    """A Lambda layer, a custom layer with its module, an op that no device format has, words, and small classifiers."""
     import keras
     import tensorflow as tf
 
@@ -49,6 +49,10 @@ def build(folder: str) -> None:
         return model
 
     save("plain")
+    words = keras.Sequential([keras.Input((6,), dtype="int32", name="ids"), keras.layers.Embedding(50, 4)])
+    words.add(keras.layers.GlobalAveragePooling1D())
+    words.add(keras.layers.Dense(3))
+    words.save(root / "words.keras")
     small(16, "small").save(root / "small.keras")
     small(4, "client").save(root / "client.keras")
     save("lambda", keras.layers.Lambda(lambda x: x + 1))

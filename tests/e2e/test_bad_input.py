@@ -127,6 +127,15 @@ def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
     nothing_written(edgeship.folder)
 
 
+def test_a_word_beyond_the_vocabulary_is_told_in_a_line(edgeship, odd_models):
+    ids = np.arange(60).reshape(10, 6)
+    np.savez(edgeship.folder / "words.npz", ids=ids, y=ids[:, 0] % 3)
+    given = ("--to", "tflite", "--variant", "float32", "--evaluation", "words.npz")
+    done = edgeship("ship", odd_models / "words.keras", "--out", "out", *given)
+    refused(done, "words.npz: the model cannot answer some samples", "is not in [0, 50)")
+    nothing_written(edgeship.folder)
+
+
 def test_training_data_that_does_not_fit(edgeship, plain):
     text = "[data]\ntrain = '{}'\n[variants.small]\nprune = 0.5\n"
     for data, message in (("shape.npz", "takes 4"), ("unlabelled.npz", "training needs labels")):
@@ -244,6 +253,26 @@ def test_a_bundle_edited_by_hand(edgeship, shipped):
     refused(edgeship("gate", edgeship.folder), "not a bundle")
 
 
+def test_a_file_is_no_bundle(edgeship, plain):
+    for command in ("gate", "verify", "report"):
+        refused(edgeship(command, plain), "plain.keras: not a bundle, which is a folder")
+
+
+def test_a_bundle_of_an_earlier_version_is_read(edgeship, shipped):
+    """It holds the calibration method of a variant under the key's former name."""
+    manifest = json.loads((shipped.bundle / "manifest.json").read_text())
+    for item in manifest["config"]["variants"]:
+        method = item.pop("calibration_method")
+        item["calibration"] = "percentile" if item["quantize"] == "static_w8a8" else method
+    bundle.seal(shipped.bundle, manifest)
+    judged = edgeship("gate", shipped.bundle)
+    assert judged.returncode in (0, 1), judged.stderr
+    assert not judged.stderr
+    edgeship("report", shipped.bundle, check=0)
+    found = edgeship("debug", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--samples", "8", check=0)
+    assert "calibrate closely" in found.stderr
+
+
 def test_commands_on_a_bundle_name_the_file_that_was_read(edgeship, shipped):
     other = edgeship.folder / "other.toml"
     other.write_text("[budget]\nacuracy = 'mlperf99'")
@@ -274,7 +303,7 @@ def test_killed_at_any_moment_the_old_bundle_stays(edgeship, shipped, moment):
     env = {**os.environ, "EDGESHIP_CACHE": str(edgeship.folder / f"cache{moment}" if moment < 2 else edgeship.cache)}
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        for _ in range((1, 3, 8)[moment]):
+        for _ in range((1, 3, 9)[moment]):
             process.stderr.readline()
         process.send_signal(signal.SIGKILL)
         process.stderr.read()

@@ -169,6 +169,23 @@ def bad_sources(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("shape", "wanted", "way_out"),
+    [
+        ((), (1,), "() (one number each), model input 'a' takes 1; reshape it: array.reshape(-1, 1)"),
+        ((28, 28), (28, 28, 1), "reshape it: array.reshape(-1, 28, 28, 1)"),
+        ((3, 24, 32), (24, 32, 3), "its axes are in another order: transpose it"),
+        ((5,), (4,), "takes 4"),
+        ((5, 5), (None,), "takes ?"),
+    ],
+)
+def test_a_nearly_right_shape_says_the_way_out(tmp_path, shape, wanted, way_out):
+    np.savez(tmp_path / "d.npz", a=np.zeros((2, *shape), np.float32))
+    with pytest.raises(InputError) as refused:
+        RepresentativeDataset(tmp_path / "d.npz").matched([TensorSpec("a", (None, *wanted), "float32")])
+    assert str(refused.value).endswith(way_out)
+
+
 def test_bad_data_is_refused_in_one_or_two_lines(tmp_path):
     for message, source in bad_sources(tmp_path).items():
         with pytest.raises(InputError) as caught:

@@ -28,4 +28,5 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
     manifest = pipeline.convert(model, out, options.settings(model, config, given), formats)
     if json_file != "-":
         print_artifacts(manifest)
+        click.echo(f"wrote {out}; next: edgeship benchmark {out} --data evaluation.npz", err=True)
     options.emit({"bundle": out, "artifacts": manifest["artifacts"], "skipped": manifest["skipped"]}, json_file)

@@ -107,10 +107,11 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
 
     path = config or configs.find(model)
     base = configs.Config.read(path) if path else configs.beside(model)
-    if path is None and base.data.calibration:
-        click.echo(
-            f"using the data beside {model}; `edgeship init {model}` writes a configuration to change that", err=True
-        )
+    found = [base.data.calibration, base.data.evaluation, base.data.train, base.data.validation]
+    names = [Path(place).name for place in found if place]
+    if path is None and names and model.exists():
+        told = f"using {', '.join(names)} beside {model}"
+        click.echo(f"{told}; `edgeship init {model}` writes a configuration to change that", err=True)
     loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
     data = {
         "calibration": options.get("data"),
@@ -209,7 +210,18 @@ def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None, 
     if json_file != "-":
         print_results(manifest, wide=wide)
         click.echo(f"report: {bundle / 'report' / 'index.html'}")
+        if _too_busy(manifest):
+            told = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
+            click.echo(f"{told} edgeship benchmark {bundle}", err=True)
     keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
     emit({"bundle": bundle, **{key: manifest[key] for key in keys}}, json_file)
     if manifest["gate"]["verdict"] != "PASS":
         raise SystemExit(1)
+
+
+def _too_busy(manifest: dict[str, Any]) -> bool:
+    """Whether a time was withheld because the machine was not quiet."""
+    from edgeship.benchmarks.checks import UNSTABLE
+
+    metrics = [metric for item in manifest["measurements"] for metric in item["metrics"]]
+    return any(metric["value"] is None and metric["reason"].startswith(UNSTABLE) for metric in metrics)
