@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
 
+from edgeship import bundle as bundles
 from edgeship.process import FunctionProcess
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,6 +35,13 @@ class Shipped:
     @property
     def bundle(self) -> Path:
         return self.folder / "bundle"
+
+    def change(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Change the manifest's configuration, and let it name the calibration data where it lies now."""
+        manifest = json.loads((self.bundle / "manifest.json").read_text())
+        manifest["config"]["data"]["calibration"] = str(self.folder / "calibration.npz")
+        edit(manifest["config"])
+        bundles.seal(self.bundle, manifest)
 
     @property
     def log(self) -> str:

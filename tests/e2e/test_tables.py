@@ -13,6 +13,7 @@ def width(text: str) -> int:
 
 @pytest.mark.parametrize("command", ["gate", "verify", "debug", "inspect", "report", "benchmark"])
 def test_tables_of_a_bundle(edgeship, shipped, command):
+    shipped.change(lambda _: None)
     given = ["--data", shipped.folder / "evaluation.npz"] if command in ("debug", "benchmark") else []
     done = edgeship(command, shipped.bundle, *given)
     assert done.returncode in (0, 1), done.stderr
@@ -27,6 +28,7 @@ def test_tables_of_the_machine(edgeship, command):
 
 
 def test_wide_shows_every_column(edgeship, shipped):
+    shipped.change(lambda _: None)
     given = [shipped.bundle, "--data", shipped.folder / "evaluation.npz"]
     words = "size on disk", "time to load", "early-stopping"
     narrow, wide = (" ".join(edgeship("benchmark", *given, *more).stdout.split()) for more in ([], ["--wide"]))
