@@ -9,8 +9,7 @@ from rich.console import Console
 
 from edgeship.benchmarks.table import results
 from edgeship.bundle import open_bundle
-
-WIDTH = 150
+from edgeship.terminal import WIDTH
 
 
 def main() -> None:
