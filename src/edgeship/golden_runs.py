@@ -8,9 +8,10 @@ with every set of kernels at hand.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from edgeship.conversion import Conversion, Made, ServerModel
 from edgeship.convert.probe import probes
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
-from edgeship.runtimes import registry
+from edgeship.runtimes import feeds, registry
 from edgeship.runtimes.session import open_session
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
 SPREAD_SAMPLES = 256
-# A second per image for a large network: these replay the goldens alone, and lie near the others of their runtime.
-SLOW_KERNELS = ("reference",)
+# A second per image for a large network: these replay a few goldens, and lie near the others of their runtime.
+SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 4
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,10 @@ def _note_refusals(work: answers.Tools, name: str, runtime: str, spreads: Sequen
         work.progress.note(f"{name}: does not run on {runtime}'s {which} kernels ({why})")
 
 
+def _refused(error: ProcessError) -> dict[str, Any]:
+    return {"spread": None, "samples": 0, "reason": reasons.short(str(error))[:200]}
+
+
 @dataclass(frozen=True)
 class _Run:
     work: answers.Tools
@@ -147,29 +152,38 @@ class _Run:
 
         def make(_: Path) -> Any:
             try:
-                return {"spread": self._compare(kernels, data), "reason": ""}
+                return {**self._compare(kernels, data), "reason": ""}
             except ProcessError as error:
                 if error.died:
                     raise
-                return {"spread": None, "reason": reasons.short(str(error))[:200]}  # it will not load tomorrow either
+                return _refused(error)  # it will not load tomorrow either
 
         data = self._more_samples(kernels)
         key = {**self._key(), "kernels": kernels, "data": data.digest if data else None}
         try:
             result = self.work.cache.get("kernel-spread", key, make).result
         except ProcessError as error:
-            result = {"spread": None, "reason": reasons.short(str(error))[:200]}
-        count = min(len(data), SPREAD_SAMPLES) if data else len(next(iter(self.golden.inputs.values())))
-        return goldens.KernelSpread(kernels, count, **result)
+            result = _refused(error)
+        return goldens.KernelSpread(kernels, **result)
 
-    def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, float]:
+    def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
+        """The largest differences from the default kernels, by output: on `data`, else on the goldens or the first of them."""
         size = batch_size(self.server.inputs)
-        found = []
-        for options in ({}, {"kernels": kernels}):
-            samples = data.feeds(self.server.inputs, size, SPREAD_SAMPLES) if data else iter([self.golden.inputs])
-            with open_session(self.runtime.name, self.path, options=options) as session:
-                found.append(session.evaluate(samples, size))
-        return {name: goldens.distance(found[1][name], array) for name, array in found[0].items()}
+        with open_session(self.runtime.name, self.path, options={"kernels": kernels}) as session:
+            other = session.evaluate(self._samples(kernels, data, size), size)
+        if data is None:
+            own = self.once()
+        else:
+            with open_session(self.runtime.name, self.path) as session:
+                own = session.evaluate(self._samples(kernels, data, size), size)
+        spread = {name: goldens.distance(array, own[name][: len(array)]) for name, array in other.items()}
+        return {"spread": spread, "samples": max(map(len, other.values()))}
+
+    def _samples(self, kernels: str, data: RepresentativeDataset | None, size: int) -> Iterator[Batch]:
+        if data:
+            return data.feeds(self.server.inputs, size, SPREAD_SAMPLES)
+        few = SLOW_SAMPLES if kernels in SLOW_KERNELS else goldens.SAMPLES
+        return islice(feeds.split(self.golden.inputs, self.server.inputs, few), 1)
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""

@@ -67,7 +67,7 @@ def test_the_goldens_tolerance_is_measured_on_other_kernels(edgeship, shipped):
     runs = json.loads((shipped.bundle / "manifest.json").read_text())["goldens"]["artifacts"]
     replayed = {item["kernels"]: item for item in runs["tflite/int8"]["kernels"]}
     assert set(replayed) == {"without-delegates", "reference"}
-    assert replayed["without-delegates"]["samples"] > replayed["reference"]["samples"] == 16
+    assert replayed["without-delegates"]["samples"] > 16 > replayed["reference"]["samples"] > 0
     for name, run in runs.items():
         for item in run["kernels"]:
             assert item["spread"] is not None, (name, item)
