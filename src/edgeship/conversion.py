@@ -6,7 +6,7 @@ Data flows export -> float artifact -> quantized artifact -> receipt; each step'
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -150,6 +150,11 @@ class Converter:
         for variant, name in order:
             self.float_artifact(variant, name)
         self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
+
+    @property
+    def artifacts(self) -> Iterable[Future[Made]]:
+        """The artifacts that `start` queued, in the order in which they are made."""
+        return self._futures.values()
 
     def finish(self) -> Conversion:
         """Wait for every pair. Raises the first error; nothing of this run is then used."""

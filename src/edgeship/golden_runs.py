@@ -8,12 +8,13 @@ with every set of kernels at hand.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edgeship import answers, config, goldens
 from edgeship.benchmarks import reasons
@@ -24,6 +25,7 @@ from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, sav
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.runtimes import feeds, registry
 from edgeship.runtimes.session import open_session
+from edgeship.types import TensorSpec
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
 SPREAD_SAMPLES = 256
@@ -33,8 +35,12 @@ SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 4
 
 @dataclass(frozen=True)
 class GoldenInputs:
-    """The goldens' inputs with the server model's outputs (arrays of `goldens.SAMPLES`), and where more samples are."""
+    """The goldens' inputs (as `specs` has them) with the server model's outputs, and where more samples are.
 
+    Arrays have `goldens.SAMPLES` along the first axis.
+    """
+
+    specs: tuple[TensorSpec, ...]
     inputs: Batch
     expected: Batch
     data: RepresentativeDataset | None
@@ -61,11 +67,11 @@ def answer_golden_inputs(
     """A few inputs, real ones where there is data, and the server model's outputs for them; in the TensorFlow lane."""
     if data:
         inputs = goldens.pick(data, server.inputs)
-        return GoldenInputs(inputs, _answer(work, server.path, settings, inputs), data)
+        return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
     failure = EdgeshipError("no inputs to try")
     for inputs in probes(server.inputs, goldens.SAMPLES):
         try:
-            return GoldenInputs(inputs, _answer(work, server.path, settings, inputs), None)
+            return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), None)
         except EdgeshipError as error:  # a dynamic axis may need another size
             failure = error
     raise failure
@@ -81,41 +87,6 @@ def _answer(work: answers.Tools, model: Path, settings: config.Config, inputs: B
 
     key = {**answers.server_key(model, settings), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
-
-
-def write_goldens(
-    work: answers.Tools, draft: Path, conversion: Conversion, golden: GoldenInputs, places: Mapping[str, Path]
-) -> dict[str, GoldenRun]:
-    """Run every artifact (by id at `places`): it must load, give no NaN, and float32 must be the server model.
-
-    Writes the bundle's goldens. Raises CheckError where an artifact's outputs cannot be the server model's.
-    """
-    made = {item.artifact.id: item for item in conversion.made}
-    runtimes = {name: registry.for_format(item.artifact.format)[0] for name, item in made.items()}
-    absent = {name: reason for name, runtime in runtimes.items() if (reason := runtime.unavailable())}
-    for name, reason in absent.items():
-        work.progress.note(f"{name}: made but not run ({reason})")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def submit(name: str) -> tuple[Future[Batch], list[Future[goldens.KernelSpread]]]:
-            run = _Run(work, made[name], runtimes[name], places[name], golden, conversion.server)
-            own = pool.submit(run.once)
-            return own, [pool.submit(run.spread, kernels) for kernels in runtimes[name].kernels]
-
-        running = {name: submit(name) for name in made if name not in absent}
-        own = {name: future.result() for name, (future, _) in running.items()}
-        for name, outputs in own.items():
-            artifact = made[name].artifact
-            goldens.check_alive(artifact, outputs, golden.expected, exact=artifact.variant == "float32")
-        spreads = {name: tuple(future.result() for future in futures) for name, (_, futures) in running.items()}
-    goldens.write(draft / "goldens", golden.inputs, golden.expected, own)
-    runs = {name: GoldenRun(None, reason) for name, reason in absent.items()}
-    for name, outputs in own.items():
-        _note_refusals(work, name, runtimes[name].title, spreads[name])
-        allowed = goldens.tolerance(made[name].artifact, outputs, spreads[name])
-        clear = goldens.clear_answers(outputs, golden.expected, allowed)
-        runs[name] = GoldenRun(runtimes[name].name, "", allowed, clear, spreads[name])
-    return runs
 
 
 def _note_refusals(work: answers.Tools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]) -> None:
@@ -134,15 +105,13 @@ class _Run:
     work: answers.Tools
     made: Made
     runtime: registry.Runtime
-    path: Path
     golden: GoldenInputs
-    server: ServerModel
 
     def once(self) -> Batch:
         """The outputs for the goldens."""
 
         def make(folder: Path) -> None:
-            with open_session(self.runtime.name, self.path) as session:
+            with open_session(self.runtime.name, self.made.artifact.path) as session:
                 save(folder / "outputs.npz", session.run(self.golden.inputs))
 
         return load(self.work.cache.get("goldens", self._key(), make).path / "outputs.npz")
@@ -168,22 +137,22 @@ class _Run:
 
     def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
         """The largest differences from the default kernels, by output: on `data`, else on the goldens or the first of them."""
-        size = batch_size(self.server.inputs)
-        with open_session(self.runtime.name, self.path, options={"kernels": kernels}) as session:
+        size = batch_size(self.golden.specs)
+        with open_session(self.runtime.name, self.made.artifact.path, options={"kernels": kernels}) as session:
             other = session.evaluate(self._samples(kernels, data, size), size)
         if data is None:
             own = self.once()
         else:
-            with open_session(self.runtime.name, self.path) as session:
+            with open_session(self.runtime.name, self.made.artifact.path) as session:
                 own = session.evaluate(self._samples(kernels, data, size), size)
         spread = {name: goldens.distance(array, own[name][: len(array)]) for name, array in other.items()}
         return {"spread": spread, "samples": max(map(len, other.values()))}
 
     def _samples(self, kernels: str, data: RepresentativeDataset | None, size: int) -> Iterator[Batch]:
         if data:
-            return data.feeds(self.server.inputs, size, SPREAD_SAMPLES)
+            return data.feeds(self.golden.specs, size, SPREAD_SAMPLES)
         few = SLOW_SAMPLES if kernels in SLOW_KERNELS else goldens.SAMPLES
-        return islice(feeds.split(self.golden.inputs, self.server.inputs, few), 1)
+        return islice(feeds.split(self.golden.inputs, self.golden.specs, few), 1)
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
@@ -193,3 +162,79 @@ class _Run:
     def _key(self) -> dict[str, Any]:
         inputs = arrays_digest(self.golden.inputs)
         return {"artifact": self.made.digest, "runtime": self.runtime.identity(), "inputs": inputs}
+
+
+@dataclass(frozen=True)
+class _Running:
+    """An artifact that is being run: its own outputs, and how far other kernels lie from them."""
+
+    run: _Run
+    own: Future[Batch]
+    spreads: tuple[Future[goldens.KernelSpread], ...]
+
+
+class GoldenRuns:
+    """Runs each artifact on the goldens as soon as it is made, beside conversions that still go on; a context manager."""
+
+    def __init__(self, work: answers.Tools, answered: Future[GoldenInputs]) -> None:
+        self._work, self._answered = work, answered
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def follow(self, artifacts: Iterable[Future[Made]]) -> None:
+        """Run artifacts when they are made and the goldens answered; what fails to be made is not run."""
+        for future in artifacts:
+            future.add_done_callback(self._when_made)
+
+    def _when_made(self, made: Future[Made]) -> None:
+        if not made.cancelled() and not made.exception():
+            self._answered.add_done_callback(lambda answered: self._when_answered(made.result(), answered))
+
+    def _when_answered(self, made: Made, answered: Future[GoldenInputs]) -> None:
+        if not answered.cancelled() and not answered.exception():
+            self._run(made, answered.result())
+
+    def _run(self, made: Made, golden: GoldenInputs) -> _Running | None:
+        """Begin with an artifact, or find what was begun; None where its runtime is not here."""
+        runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
+        if runtime.unavailable():
+            return None
+        with self._lock:
+            if name not in self._running:
+                run = _Run(self._work, made, runtime, golden)
+                spreads = (self._pool.submit(run.spread, kernels) for kernels in runtime.kernels)
+                self._running[name] = _Running(run, self._pool.submit(run.once), tuple(spreads))
+            return self._running[name]
+
+    def write(self, folder: Path, conversion: Conversion) -> dict[str, GoldenRun]:
+        """Write the goldens of all artifacts of a conversion to a new folder; what the manifest says of each, by its id.
+
+        Every artifact must load, give no NaN, and float32 must be the server model: raises CheckError where one does not.
+        """
+        golden = self._answered.result()
+        # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
+        begun = {made.artifact.id: self._run(made, golden) for made in conversion.made}
+        own = {name: running.own.result() for name, running in begun.items() if running}
+        for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
+            goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
+        goldens.write(folder, golden.inputs, golden.expected, own)
+        return {made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.made}
+
+    def _describe(self, made: Made, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
+        artifact = made.artifact
+        if running is None:
+            reason = registry.for_format(artifact.format)[0].unavailable()
+            self._work.progress.note(f"{artifact.id}: made but not run ({reason})")
+            return GoldenRun(None, reason)
+        own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
+        _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
+        allowed = goldens.tolerance(artifact, own, spreads)
+        clear = goldens.clear_answers(own, golden.expected, allowed)
+        return GoldenRun(running.run.runtime.name, "", allowed, clear, spreads)

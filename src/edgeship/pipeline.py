@@ -141,7 +141,10 @@ def _build(
         lambda: golden_runs.answer_golden_inputs(work, converter.server(), settings, converter.data)
     )
     reference = answers.begin(work, model, settings, evaluation) if evaluation else None
-    conversion = converter.finish()
+    with golden_runs.GoldenRuns(work, answered) as runs:
+        runs.follow(converter.artifacts)
+        conversion = converter.finish()
+        ran = runs.write(work.draft / "goldens", conversion)
     artifacts = [_placed(work.draft, made) for made in conversion.made]
     server = _server(work.draft, conversion, settings)
     manifest: Manifest = {
@@ -159,13 +162,13 @@ def _build(
         "measurements": [],
         "gate": None,
     }
-    golden, places = answered.result(), {item["id"]: work.draft / item["path"] for item in artifacts}
+    golden = answered.result()
     manifest["preprocessing"] = preprocessing.describe(conversion.server.inputs, golden.inputs)
     manifest["goldens"] = {
         "samples": len(next(iter(golden.inputs.values()))),
         "source": "representative dataset" if golden.data else "random (no --data was given)",
         "server": conversion.server.digest,
-        "artifacts": to_json(golden_runs.write_goldens(work, work.draft, conversion, golden, places)),
+        "artifacts": to_json(ran),
     }
     return manifest, reference
 

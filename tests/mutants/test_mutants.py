@@ -8,6 +8,7 @@ whatever the weights are, and how much accuracy int8 costs is decided by the tra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import cache
 
 import pytest
@@ -163,13 +164,14 @@ def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], ve
     described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
     server = ServerModel(good.model, good.server["digest"], described)
     data = RepresentativeDataset(str(good.config.data.calibration))
-    golden = golden_runs.answer_golden_inputs(lab, server, good.config, data)
-    places = {name: made.artifact.path for name, made in good.made.items()}
+    answered: Future[golden_runs.GoldenInputs] = Future()
+    answered.set_result(golden := golden_runs.answer_golden_inputs(lab, server, good.config, data))
     folder = lab.folder / "replayed"
-    runs = golden_runs.write_goldens(lab, folder, Conversion(server, tuple(good.made.values()), folder), golden, places)
+    with golden_runs.GoldenRuns(lab, answered) as running:
+        ran = running.write(folder, Conversion(server, tuple(good.made.values()), folder))
 
     def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verification.Replay:
-        run, own = runs[artifact], goldens.read(folder / "goldens", artifact)
+        run, own = ran[artifact], goldens.read(folder, artifact)
         inputs = wrong(golden.inputs) if wrong else golden.inputs
         return verification.replay_artifact(
             (mutant or good.made[artifact]).artifact, run.runtime, inputs, own, to_json(run)
