@@ -5,7 +5,6 @@ Absolute times stand beside the ratios to show their scale; they are this machin
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -17,6 +16,8 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
@@ -210,15 +211,15 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Run what was asked for (all by default) and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Take what was asked for (all by default), and write the table of all parts that there are."""
+    names = ["conversion", "shipping", "throughput", "start_up", "same_file", "replayed"]
+    parser = parts.parser(__doc__, names, ROOT / "runs" / "bench", ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["conversion", "shipping", "throughput", "start_up", "same_file", "replayed"])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
     given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="edgeship-bench-") as name:
         folder = Path(name)
-        parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        kinds: dict[str, Callable[[], list[dict[str, Any]]]] = {
             "conversion": lambda: conversion(folder, given.rounds),
             "shipping": lambda: shipping(folder),
             "throughput": lambda: throughput(folder, given.rounds),
@@ -226,20 +227,11 @@ def main() -> None:
             "same_file": lambda: same_file(folder),
             "replayed": lambda: replayed(folder),
         }
-        rows = []
-        for part, run in parts.items():
-            if given.only in (None, part):
-                print(f"{part} ...", flush=True)
-                rows += run()
-                print(
-                    "\n".join(
-                        f"  {item['what']}: {item['ours']} / {item['theirs']} = {item['ratio']:.3f}"
-                        for item in rows[-4:]
-                    )
-                )
-    if given.only is None:
-        write(rows, given.out)
-        print(f"wrote {given.out}")
+        found = parts.take(kinds, given.only, given.work)
+    rows = [item for part in found.values() for item in part]
+    print("\n".join(f"{item['what']}: {item['ours']} / {item['theirs']} = {item['ratio']:.3f}" for item in rows))
+    write(rows, given.out)
+    print(f"wrote {given.out}")
 
 
 if __name__ == "__main__":
