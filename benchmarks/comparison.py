@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 from edgeship.benchmarks.latency import Ratio, ratio
@@ -39,7 +39,11 @@ def compare_latency(ours: Open, theirs: Open, seconds: float, pairs: int = PAIRS
 def _time_pair(ours: Open, theirs: Open, end: float) -> tuple[Blocks, Blocks]:
     """Blocks of both until `end`, A, B, B, A, ...; both processes are started at once, since nothing is timed yet."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        sessions = [stack.enter_context(future.result()) for future in (pool.submit(ours), pool.submit(theirs))]
+        opening = [pool.submit(ours), pool.submit(theirs)]
+        for future in wait(opening).done:
+            if not future.exception():
+                stack.enter_context(future.result())  # also where the other one fails: it must not stay
+        sessions = [future.result() for future in opening]
         for session in sessions:
             session.block(BLOCK_SECONDS)
         blocks: tuple[Blocks, Blocks] = ([], [])

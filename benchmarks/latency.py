@@ -116,6 +116,8 @@ def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
         return no_ratio(f"{len(pairs)} pairs of processes, at least {MIN_PAIRS} are needed")
     if any(min(len(ours), len(theirs)) == 0 or not all([*ours, *theirs]) for ours, theirs in pairs):
         return no_ratio("a process answered no query")
+    if any(np.median(block) <= 0 for pair in pairs for side in pair for block in side):
+        return no_ratio("queries are shorter than the clock can tell")
     from scipy.special import stdtrit
 
     logs = np.array([_log_ratio(ours, theirs) for ours, theirs in pairs])

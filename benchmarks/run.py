@@ -36,7 +36,6 @@ OUTPUTS = "outputs.npz"
 KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
 NO_DATA = "no evaluation data was given (evaluation in [data], ship --evaluation, benchmark --data)"
 NO_LABELS = "the evaluation data has no labels (an array y)"
-
 NOT_RUN = "not run: "  # how a reason begins where nothing was started
 
 QUALITY = {

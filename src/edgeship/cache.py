@@ -33,9 +33,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     "optimize": ("optimize",),
-    **dict.fromkeys(("goldens", "kernel-spread"), ("runtimes",)),
+    "goldens": ("runtimes",),
     **dict.fromkeys(("size", "plots"), ("benchmarks",)),
-    **dict.fromkeys(("quality", "speed", "ratio"), ("benchmarks", "runtimes")),
+    **dict.fromkeys(("quality", "speed", "ratio", "kernel-spread"), ("benchmarks", "runtimes")),
     **dict.fromkeys(("doctor", "device", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
 }
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
 
 from edgeship import answers, config, goldens
 from edgeship.benchmarks import reasons
@@ -96,8 +97,8 @@ def _note_refusals(work: answers.Tools, name: str, runtime: str, spreads: Sequen
         work.progress.note(f"{name}: does not run on {runtime}'s {which} kernels ({why})")
 
 
-def _refused(error: ProcessError) -> dict[str, Any]:
-    return {"spread": None, "samples": 0, "reason": reasons.short(str(error))[:200]}
+def _refused(reason: str) -> dict[str, Any]:
+    return {"spread": None, "samples": 0, "reason": reasons.short(reason)[:200]}
 
 
 @dataclass(frozen=True)
@@ -125,39 +126,43 @@ class _Run:
             except ProcessError as error:
                 if error.died:
                     raise
-                return _refused(error)  # it will not load tomorrow either
+                return _refused(str(error))  # it will not load tomorrow either
+            except ValueError as error:  # outputs whose shapes say nothing of samples
+                return _refused(f"its outputs cannot be compared: {error}")
 
         data = self._more_samples(kernels)
         key = {**self._key(), "kernels": kernels, "data": data.digest if data else None}
         try:
             result = self.work.cache.get("kernel-spread", key, make).result
         except ProcessError as error:
-            result = _refused(error)
+            result = _refused(str(error))
         return goldens.KernelSpread(kernels, **result)
 
     def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
-        """The largest differences from the default kernels, by output: on `data`, else on the goldens or the first of them."""
-        size = batch_size(self.golden.specs)
-        with open_session(self.runtime.name, self.made.artifact.path, options={"kernels": kernels}) as session:
-            other = session.evaluate(self._samples(kernels, data, size), size)
-        if data is None:
-            own = self.once()
-        else:
-            with open_session(self.runtime.name, self.made.artifact.path) as session:
-                own = session.evaluate(self._samples(kernels, data, size), size)
-        spread = {name: goldens.distance(array, own[name][: len(array)]) for name, array in other.items()}
-        return {"spread": spread, "samples": max(map(len, other.values()))}
+        """The largest differences from the default kernels, by output, on the same samples: `data`, or some of the goldens."""
+        other, own = (self._outputs(chosen, kernels, data) for chosen in (kernels, "default"))
+        spread = {name: goldens.distance(array, own[name]) for name, array in other.items()}
+        if not np.isfinite(list(spread.values())).all():
+            return _refused("they disagree on what is NaN or infinite")
+        return {"spread": spread, "samples": max((len(array) for array in other.values() if array.ndim), default=1)}
 
-    def _samples(self, kernels: str, data: RepresentativeDataset | None, size: int) -> Iterator[Batch]:
-        if data:
-            return data.feeds(self.golden.specs, size, SPREAD_SAMPLES)
-        few = SLOW_SAMPLES if kernels in SLOW_KERNELS else goldens.SAMPLES
-        return islice(feeds.split(self.golden.inputs, self.golden.specs, few), 1)
+    def _outputs(self, chosen: str, kernels: str, data: RepresentativeDataset | None) -> Batch:
+        """What the `chosen` kernels give for the samples on which they and the other `kernels` are compared."""
+        slow = kernels in SLOW_KERNELS
+        if chosen == "default" and not data and not slow:
+            return self.once()
+        with open_session(self.runtime.name, self.made.artifact.path, options={"kernels": chosen}) as session:
+            if data:
+                size = batch_size(self.golden.specs)
+                return session.evaluate(data.feeds(self.golden.specs, size, SPREAD_SAMPLES), size)
+            few = SLOW_SAMPLES if slow else goldens.SAMPLES
+            return session.run(next(feeds.split(self.golden.inputs, self.golden.specs, few)))
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
         rounds = any(self.made.receipt.get(share) for share in ("int8_op_share", "hybrid_op_share"))
-        return self.golden.data if rounds and kernels not in SLOW_KERNELS else None
+        batched = all(array.ndim and len(array) == goldens.SAMPLES for array in self.golden.expected.values())
+        return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 
     def _key(self) -> dict[str, Any]:
         inputs = arrays_digest(self.golden.inputs)
@@ -181,11 +186,14 @@ class GoldenRuns:
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._closed = True  # other conversions may still end, and call back
         self._pool.shutdown(cancel_futures=True)
 
     def follow(self, artifacts: Iterable[Future[Made]]) -> None:
@@ -202,11 +210,13 @@ class GoldenRuns:
             self._run(made, answered.result())
 
     def _run(self, made: Made, golden: GoldenInputs) -> _Running | None:
-        """Begin with an artifact, or find what was begun; None where its runtime is not here."""
+        """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
         runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
         if runtime.unavailable():
             return None
         with self._lock:
+            if self._closed:
+                return None
             if name not in self._running:
                 run = _Run(self._work, made, runtime, golden)
                 spreads = (self._pool.submit(run.spread, kernels) for kernels in runtime.kernels)

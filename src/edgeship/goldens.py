@@ -23,8 +23,8 @@ BATCH = 256
 INT8_STEPS = 2.0
 # Kernels that were not measured may lie further off than those that were, up to that many times.
 SPREAD_MARGIN = 2.0
-# Of an output's range: beyond that a comparison of values says nothing, whatever kernels do.
-LARGEST_TOLERANCE = 0.25
+# Of an output's range: beyond that a comparison of values says nothing, whatever kernels do. float32 kernels lie nearer.
+LARGEST_TOLERANCE, LARGEST_FLOAT32_TOLERANCE = 0.25, 2e-2
 # A float32 artifact must compute the server model: further off than this share of the output's range, it is another model.
 SAME_MODEL = 2e-2
 
@@ -36,8 +36,11 @@ def pick(dataset: RepresentativeDataset, inputs: tuple[TensorSpec, ...]) -> Batc
 
 
 def spread(array: Array) -> float:
-    """The range of an output, at least a tiny number, so that errors can be told relative to it."""
-    return float(max(np.ptp(array), np.abs(array).max(), 1e-6)) if array.size and array.dtype.kind == "f" else 1.0
+    """The range of an output's finite values, at least a tiny number, so that errors can be told relative to it."""
+    if array.dtype.kind != "f":
+        return 1.0
+    finite = array[np.isfinite(array)]
+    return float(max(np.ptp(finite), np.abs(finite).max(), 1e-6)) if finite.size else 1.0
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,20 @@ def tolerance(artifact: Artifact, own: Mapping[str, Array], spreads: Sequence[Ke
     """How far each output may be off when the artifact is replayed elsewhere, absolute, after dequantization.
 
     Twice what the runtime's own sets of kernels differ by; at least two steps of a quantized output, and what summing in
-    another order may do to a float one. At most a quarter of the output's range.
+    another order may do to a float one. At most a quarter of the output's range, a fiftieth for float32. Whole numbers that
+    stand for something (ids) must be the same.
     """
     allowed = {}
     for spec in artifact.outputs:
         name, span = spec.name, spread(own[spec.name])
         step = spec.quantization.scale[0] * INT8_STEPS if spec.quantization else 0.0
-        loose = (1e-3 if artifact.variant == "float32" else 2e-2) * span
+        plain = artifact.variant == "float32"
+        loose, most = (
+            (1e-3 if plain else 2e-2) * span,
+            (LARGEST_FLOAT32_TOLERANCE if plain else LARGEST_TOLERANCE) * span,
+        )
         measured = [item.spread[name] for item in spreads if item.spread and np.isfinite(item.spread[name])]
-        allowed[name] = max(step, loose, min(SPREAD_MARGIN * max(measured, default=0.0), LARGEST_TOLERANCE * span))
+        allowed[name] = max(step, loose, min(SPREAD_MARGIN * max(measured, default=0.0), most))
     return allowed
 
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from edgeship.benchmarks import latency
-from edgeship.errors import InputError
+from edgeship.benchmarks import comparison, latency
+from edgeship.errors import InputError, ProcessError
 
 
 # MLPerf inference's early stopping, c = 0.99 and d = 0 (measuring conventions of LoadGen).
@@ -123,6 +123,31 @@ def test_a_coarse_clock_leaves_its_tick_unknown():
     found = latency.ratio(pairs)
     assert found.value == pytest.approx(1)
     assert found.high - found.low > 0.4
+
+
+def test_queries_that_the_clock_cannot_see_have_no_ratio():
+    found = latency.ratio([([[0.0, 0.0, 0.1]], [[0.1, 0.1]])] * 8)
+    assert found.value is None
+    assert "clock" in found.reason
+
+
+def test_a_process_does_not_stay_where_the_other_cannot_start():
+    closed = []
+
+    class Session:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            closed.append(True)
+
+    def fail():
+        raise ProcessError("does not load")
+
+    for ours, theirs in ((fail, Session), (Session, fail)):
+        with pytest.raises(ProcessError, match="does not load"):
+            comparison.compare_latency(ours, theirs, 1.0)
+    assert len(closed) == 2
 
 
 def test_ratio_needs_pairs_and_queries():

@@ -27,10 +27,7 @@ ENTRIES = {
         "edgeship.runtimes.session",
         WORKER,
     ),
-    "kernel-spread": (
-        "edgeship.runtimes.session",
-        WORKER,
-    ),
+    "kernel-spread": ("edgeship.benchmarks.run", "edgeship.benchmarks.reasons", "edgeship.runtimes.session", WORKER),
     "size": ("edgeship.benchmarks.size",),
     "plots": ("edgeship.benchmarks.report",),
     **dict.fromkeys(

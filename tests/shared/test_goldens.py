@@ -37,6 +37,16 @@ def test_kernels_that_lie_far_apart_do_not_make_everything_right(wild):
     assert allowed <= goldens.LARGEST_TOLERANCE * SPAN
 
 
+def test_float32_stays_strict_whatever_kernels_do():
+    allowed = goldens.tolerance(artifact("float32"), OWN, [KernelSpread("a", 16, {"y": 0.5})])["y"]
+    assert allowed == pytest.approx(goldens.LARGEST_FLOAT32_TOLERANCE * SPAN)
+
+
+def test_infinite_outputs_leave_a_finite_tolerance():
+    own = {"y": np.array([[-np.inf, 0.5, 0.25]], np.float32)}
+    assert goldens.tolerance(artifact("float32"), own)["y"] == pytest.approx(1e-3 * 0.5)
+
+
 def test_an_answer_is_clear_where_both_give_it_by_more_than_the_tolerance():
     server = {"y": np.array([[0.9, 0.1, 0.0], [0.5, 0.45, 0.05], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]])}
     own = {"y": np.array([[0.8, 0.2, 0.0], [0.6, 0.30, 0.10], [0.8, 0.1, 0.1], [0.4, 0.35, 0.25]])}
