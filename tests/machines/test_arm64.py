@@ -114,4 +114,8 @@ def test_the_base_package_judges_a_bundle(board, parcel, took):
     assert set(measured) == {"tflite/float32", "tflite/int8"}
     for details in measured.values():
         assert details["accuracy"]["n"] == SAMPLES
-        assert details["latency"]["engine"] == "loop"  # LoadGen has no wheel for this machine
+    # LoadGen has no wheel for this machine. A busy one withholds the times of the emulator as it does its own.
+    assert {details["latency"]["engine"] for details in measured.values() if details["latency"]} <= {"loop"}
+    untimed = [item for item in told["measurements"] if item["runtime"] == "litert" and not item["details"]["latency"]]
+    reasons = [metric["reason"] for item in untimed for metric in item["metrics"] if metric["name"] == "latency_p50_ms"]
+    assert len(reasons) == len(untimed) and all(reason.startswith("unstable") for reason in reasons)

@@ -149,11 +149,13 @@ def test_tfjs_itself_reads_them_so(signs, change, model, missing):
 def test_any_numbers_of_tfjs(tfjs_quantization, values, dtype):
     stored, reading = tfjs_quantization.quantize_weights(values, dtype)
     before = tfjs_quantization.dequantize_weights(stored, reading)
+    # A single value has scale 1 whatever its size: beside `most` codes of it a tiny one is lost to the doubles.
+    lost = np.finfo(np.float64).eps * np.iinfo(dtype).max * reading["scale"]
     for change, expected in ((changes.zero, 0 * before), (changes.negate, -before)):
         constant = constants.Affine(stored.copy(), reading=dict(reading))
         change(constant)
         after = tfjs_quantization.dequantize_weights(constant.values, constant.reading)
-        np.testing.assert_allclose(after, expected, atol=1e-9 * np.abs(values).max(), rtol=1e-6)
+        np.testing.assert_allclose(after, expected, atol=1e-9 * np.abs(values).max() + lost, rtol=1e-6)
 
 
 @settings(deadline=None)
