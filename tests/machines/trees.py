@@ -122,7 +122,7 @@ class Tree:
         return self.run(f"export DEBIAN_FRONTEND=noninteractive; {command}").expect().minutes
 
     def copy_project(self) -> None:
-        """What a clean clone of HEAD holds, in /root/edgeship."""
+        """What a clean clone of HEAD holds, in the folder edgeship of the home of root."""
         unpack_project(self.folder / "root" / "edgeship")
 
     def run(self, command: str, timeout: float = 3600, **variables: str) -> Finished:
