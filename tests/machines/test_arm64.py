@@ -33,6 +33,7 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
+TRIES = 4
 SAMPLES = 64
 
 
@@ -107,15 +108,15 @@ def test_the_base_package_judges_a_bundle(board, parcel, took):
     assert "pip install 'edgeship[tensorflow]'" in command(*benchmark, codes=(2,))
     extra = board.run('venv/bin/pip install --quiet "$(echo parcel/edgeship-*.whl)[tensorflow]"').expect()
     took("pip install [tensorflow]", extra.minutes)
-    # On so few samples a verdict may be INCONCLUSIVE; times are the emulator's, and decide nothing.
-    command(*benchmark, codes=(0, 1))
-    told = json.loads((board.folder / "root/parcel/told.json").read_text())
-    measured = {item["artifact"]: item["details"] for item in told["measurements"] if item["runtime"] == "litert"}
+    # On so few samples a verdict may be INCONCLUSIVE; times are the emulator's, and decide nothing. A busy machine withholds
+    # them, and each further run takes what is missing; where they never come, nothing is shown and the test fails.
+    for _ in range(TRIES):
+        command(*benchmark, codes=(0, 1))
+        told = json.loads((board.folder / "root/parcel/told.json").read_text())
+        measured = {item["artifact"]: item["details"] for item in told["measurements"] if item["runtime"] == "litert"}
+        if all(details["latency"] for details in measured.values()):
+            break
     assert set(measured) == {"tflite/float32", "tflite/int8"}
     for details in measured.values():
         assert details["accuracy"]["n"] == SAMPLES
-    # LoadGen has no wheel for this machine. A busy one withholds the times of the emulator as it does its own.
-    assert {details["latency"]["engine"] for details in measured.values() if details["latency"]} <= {"loop"}
-    untimed = [item for item in told["measurements"] if item["runtime"] == "litert" and not item["details"]["latency"]]
-    reasons = [metric["reason"] for item in untimed for metric in item["metrics"] if metric["name"] == "latency_p50_ms"]
-    assert len(reasons) == len(untimed) and all(reason.startswith("unstable") for reason in reasons)
+        assert details["latency"]["engine"] == "loop"  # LoadGen has no wheel for this machine
