@@ -35,6 +35,7 @@ BATCH_LIMIT = 256
 OUTPUTS = "outputs.npz"
 KEPT_BYTES = 64 << 20  # of an artifact's outputs, to be compared with another's
 NO_DATA = "no evaluation data was given (evaluation in [data], ship --evaluation, benchmark --data)"
+NO_SERVER_MODEL = "the server model needs TensorFlow, which is not installed: pip install 'edgeship[tensorflow]'"
 NO_LABELS = "the evaluation data has no labels (an array y)"
 NOT_RUN = "not run: "  # how a reason begins where nothing was started
 
@@ -116,6 +117,7 @@ class Bench:
 
     def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
         self.cache, self.progress, self.settings, self.reference = cache, progress, settings, reference
+        self.without_reference = NO_DATA  # why there is none, where there is none
         self.pool: Pool | None = None
         self._sizes: dict[str, dict[str, int]] = {}
         self._weighing = threading.Lock()
@@ -175,7 +177,7 @@ class Bench:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
         units = {**QUALITY, **PARITY}
         if self.reference is None:
-            return missing(units, NO_DATA), {}
+            return missing(units, self.without_reference), {}
         reference = self.reference
         key = {
             "artifact": subject.digest,

@@ -80,20 +80,29 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
     return manifest
 
 
-def benchmark(bundle: bundles.Bundle, settings: config.Config) -> Manifest:
-    """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report."""
+def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Manifest:
+    """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report.
+
+    The bundle with its figures is written to `out`, which may be its own place.
+    """
     budget, evaluation = _judged(settings)
     if evaluation:
         data_checks.check_evaluation(evaluation, _interface(bundle.manifest["server_model"]), settings, budget)
-    with _working(bundle.root, retry=True) as work:
+    with _working(out, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         manifest = dict(bundle.manifest)
         model = work.draft / manifest["server_model"]["path"]
-        reference = answers.begin(work, model, settings, evaluation) if evaluation else None
+        answered = evaluation if runs_server_models() else None
+        reference = answers.begin(work, model, settings, answered) if answered else None
         _finish(work, manifest, settings, budget, evaluation, reference)
         bundles.seal(work.draft, manifest)
     return manifest
+
+
+def runs_server_models() -> bool:
+    """Whether this installation holds what runs a server model; without it no artifact can be compared with one."""
+    return find_spec("tensorflow") is not None
 
 
 def debug(
@@ -202,7 +211,7 @@ def _interface(described: Mapping[str, Any]) -> data_checks.Interface:
 
 def _check_model(model: Path) -> None:
     """Refuse at once what is no model, before TensorFlow is started to read it."""
-    if find_spec("tensorflow") is None:
+    if not runs_server_models():
         raise MissingDependencyError("reading a model needs TensorFlow: pip install 'edgeship[all]'")
     server_files.sniff(model)
 
@@ -270,6 +279,7 @@ def _finish(
     manifest["config"] = to_json(settings.stored())
     wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
     bench = run.Bench(work.cache, work.progress, wanted, found)
+    bench.without_reference = run.NO_SERVER_MODEL if evaluation and not reference else run.NO_DATA
     golden = goldens.read(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
     subjects = {item["id"]: measuring.subject(work.draft, item) for item in manifest["artifacts"]}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -172,6 +175,35 @@ def test_a_bundle_travels(edgeship, shipped):
     assert done.returncode in (0, 1), done.stderr
     told = json.loads(done.stdout)
     assert {item["details"]["accuracy"]["n"] for item in told["measurements"] if "accuracy" in item["details"]} == {200}
+
+
+def test_benchmark_without_tensorflow_measures_all_but_accuracy(edgeship, shipped):
+    """As on a small board: no PASS, and the figures that the bundle has stay."""
+    before = {path: path.read_bytes() for path in shipped.bundle.rglob("*") if path.is_file()}
+    hidden = "import sys; sys.modules['tensorflow'] = None; from edgeship.cli import main; main()"
+    given = [shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--runtime", "litert"]
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "benchmark", *given, "--json", "results.json"],
+        cwd=edgeship.folder,
+        env={**os.environ, "EDGESHIP_CACHE": str(edgeship.cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"accuracy was not measured, and {shipped.bundle} is as it was" in done.stderr
+    assert "report:" not in done.stdout
+    results = json.loads((edgeship.folder / "results.json").read_text())
+    assert results["gate"]["verdict"] == "FAIL"
+    for item in results["measurements"]:
+        taken = {metric["name"]: metric for metric in item["metrics"]}
+        assert taken["size_disk_bytes"]["value"] > 0
+        for name in ("accuracy", "accuracy_drop", "agreement", "sqnr_db"):
+            assert taken[name]["value"] is None
+            assert "pip install 'edgeship[tensorflow]'" in taken[name]["reason"]
+        if item["runtime"] == "litert":
+            assert taken["peak_memory_bytes"]["value"] > 0
+    assert {path: path.read_bytes() for path in shipped.bundle.rglob("*") if path.is_file()} == before
 
 
 def test_a_batch_that_is_fixed_at_a_number(edgeship, shipped):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -34,6 +35,9 @@ def benchmark(
 
     Figures that stand in the cache are not taken again, but for times that the machine was too busy for.
 
+    Without TensorFlow the server model cannot answer: sizes, times and memory are taken and shown, accuracy is not, so the
+    verdict is no PASS, and BUNDLE keeps the figures that it has.
+
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 
     \b
@@ -44,5 +48,12 @@ def benchmark(
 
     opened = open_bundle(bundle)
     given = {"evaluation": data, "devices": devices, "runtimes": runtimes, "profile": profile}
-    manifest = pipeline.benchmark(opened, options.benchmark_settings(opened.manifest, config, given))
-    options.show_verdict(manifest, bundle, json_file, wide=wide)
+    settings = options.benchmark_settings(opened.manifest, config, given)
+    if pipeline.runs_server_models():
+        manifest = pipeline.benchmark(opened, settings, bundle)
+        options.show_verdict(manifest, bundle, json_file, wide=wide)
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeship-benchmark-") as folder:
+        manifest = pipeline.benchmark(opened, settings, Path(folder) / "bundle")
+    click.echo(f"TensorFlow is not installed: accuracy was not measured, and {bundle} is as it was", err=True)
+    options.show_verdict(manifest, bundle, json_file, wide=wide, written=False)

@@ -203,13 +203,19 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def show_verdict(manifest: dict[str, Any], bundle: Path, json_file: str | None, *, wide: bool = False) -> None:
-    """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1."""
+def show_verdict(
+    manifest: dict[str, Any], bundle: Path, json_file: str | None, *, wide: bool = False, written: bool = True
+) -> None:
+    """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1.
+
+    `written`: whether the bundle holds them, with their report.
+    """
     from edgeship.benchmarks.table import print_results
 
     if json_file != "-":
         print_results(manifest, wide=wide)
-        click.echo(f"report: {bundle / 'report' / 'index.html'}")
+        if written:
+            click.echo(f"report: {bundle / 'report' / 'index.html'}")
         if _too_busy(manifest):
             told = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
             click.echo(f"{told} edgeship benchmark {bundle}", err=True)
