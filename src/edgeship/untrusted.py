@@ -1,0 +1,201 @@
+"""What is done with a file that somebody else wrote before it is believed: where it lies, how large it is, what it says.
+
+Whatever is wrong with it is an `InputError` of one sentence. Standard library only: every part of edgeship may use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from edgeship.errors import EdgeshipError, InputError, unknown
+
+LIMITS = "EDGESHIP_LIMITS"
+SHOWN = 200  # characters of a foreign message
+# Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators.
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# A bracket, or a whole string, whose brackets do not count; one without an end reaches to the end, so that this is linear.
+_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a stranger's file is taken. Bytes are of what is unpacked or read into memory.
+
+    `unpacked_bytes` of one archive, `unpacked_ratio` of what is unpacked to what is packed (looked at beyond 64 MB),
+    `files` in one archive, bundle or model folder, `json_bytes` and `json_depth` of one JSON text, `tensor_bytes` that
+    one tensor may declare, `replay_seconds` that one artifact may take to replay its goldens.
+    """
+
+    unpacked_bytes: int = 32 << 30
+    unpacked_ratio: int = 200
+    files: int = 10_000
+    json_bytes: int = 256 << 20
+    json_depth: int = 200
+    tensor_bytes: int = 8 << 30
+    replay_seconds: int = 600
+
+    @classmethod
+    def read(cls, text: str) -> Limits:
+        """`name=number` separated by commas, as `EDGESHIP_LIMITS` has them. Raises InputError for anything else."""
+        names, found = [item.name for item in fields(cls)], {}
+        for part in filter(None, (item.strip() for item in text.split(","))):
+            name, _, value = part.partition("=")
+            if name.strip() not in names:
+                raise unknown("limit", name.strip(), names, LIMITS)
+            if not value.strip().isdecimal() or not 0 < len(value.strip()) <= 18 or not int(value):
+                raise InputError(f"{LIMITS}: {part} must be a whole number above 0, as files=20000")
+            found[name.strip()] = int(value)
+        return replace(cls(), **found)
+
+
+@cache
+def _limits(text: str) -> Limits:
+    return Limits.read(text)
+
+
+def limits() -> Limits:
+    """The limits in force: the built-in ones, with those that the environment's `EDGESHIP_LIMITS` names."""
+    return _limits(os.environ.get(LIMITS, ""))
+
+
+def printable(text: object) -> str:
+    r"""The text with every character that is invisible or steers a terminal written as an escape (`\x1b`); line ends too."""
+    return "".join(
+        char if unicodedata.category(char) not in _HIDDEN else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in str(text)
+    )
+
+
+@contextlib.contextmanager
+def reading(what: object) -> Iterator[None]:
+    """Turns whatever a parser raises over a damaged file into an InputError that names `what`, the file.
+
+    edgeship's own errors pass. What a parser of a library raises is not documented, so every exception counts.
+    """
+    try:
+        yield
+    except EdgeshipError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{printable(what)}: needs more memory than there is; is the file damaged?") from error
+    except Exception as error:  # see above
+        told = printable(" ".join(str(error).split()))[:SHOWN]
+        raise InputError(
+            f"{printable(what)}: cannot be read, is the file damaged? ({type(error).__name__}{told and f': {told}'})"
+        ) from error
+
+
+def regular_file(path: Path, *, links: bool = False) -> Path:
+    """The path, if a regular file is there; with `links` also a link to one (what the user named may be one).
+
+    Raises InputError for a missing file, a folder, a link, a pipe or a device.
+    """
+    try:
+        mode = path.stat().st_mode if links else path.lstat().st_mode
+    except (OSError, ValueError) as error:
+        raise InputError(f"{printable(path)}: no such file") from error
+    if stat.S_ISREG(mode):
+        return path
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+    raise InputError(f"{printable(path)}: {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")
+
+
+def place_within(root: Path, name: object) -> Path:
+    """`root / name`, for a name that a file tells: relative, of plain parts, without a link on the way. It may be missing.
+
+    Raises InputError for an absolute path, `..`, a Windows drive or backslash, an invisible character, a link.
+    """
+    told = f"{printable(root)}: the path {printable(name)!r}"
+    if not isinstance(name, str) or not name or printable(name) != name or "\\" in name:
+        raise InputError(f"{told} is not a relative path of plain names")
+    pure = PurePosixPath(name)
+    if (
+        pure.is_absolute()
+        or PureWindowsPath(name).drive
+        or ".." in pure.parts
+        or pure.as_posix() != name
+        or name == "."
+    ):
+        raise InputError(f"{told} does not stay inside; only relative paths without '..' are taken")
+    place = root
+    for part in pure.parts:
+        place = place / part
+        if place.is_symlink():
+            raise InputError(f"{told} goes through a link; copy what it points to")
+    return place
+
+
+def tree_files(root: Path) -> dict[str, Path]:
+    """Every regular file below a folder, by relative POSIX path in the order of names.
+
+    Raises InputError for a link, a pipe or a device anywhere below, and for more files than `limits().files`.
+    """
+    found: dict[str, Path] = {}
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        for entry in os.scandir(folder):
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+                continue
+            regular_file(path)
+            found[path.relative_to(root).as_posix()] = path
+            if len(found) > limits().files:
+                raise InputError(
+                    f"{printable(root)}: more than {limits().files:,} files ({LIMITS}=files=... allows more)"
+                )
+    return dict(sorted(found.items()))
+
+
+def parse_json(text: str | bytes, what: object) -> Any:
+    """A JSON value. Raises InputError, naming `what`, where it is none, is too large or nested too deeply."""
+    most = limits()
+    if len(text) > most.json_bytes:
+        raise InputError(
+            f"{printable(what)}: JSON of {len(text):,} bytes, at most {most.json_bytes:,} are read ({LIMITS})"
+        )
+    with reading(what):
+        plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+    if _depth(plain, most.json_depth) > most.json_depth:
+        raise InputError(
+            f"{printable(what)}: JSON nested deeper than {most.json_depth} levels ({LIMITS}=json_depth=...)"
+        )
+    with reading(what):
+        return json.loads(plain)
+
+
+def _depth(text: str, most: int) -> int:
+    """How deeply brackets outside strings are nested; counting ends once it is more than `most`."""
+    if text.count("[") + text.count("{") <= most:
+        return 0
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        deepest = max(deepest, depth)
+        if deepest > most:
+            break
+    return deepest
+
+
+def read_json(path: Path, *, links: bool = False) -> Any:
+    """The JSON value in a regular file (`regular_file`, `parse_json`)."""
+    regular_file(path, links=links)
+    size, most = path.stat().st_size, limits().json_bytes
+    if size > most:
+        raise InputError(
+            f"{printable(path)}: JSON of {size:,} bytes, at most {most:,} are read ({LIMITS}=json_bytes=...)"
+        )
+    with reading(path):
+        content = path.read_bytes()
+    return parse_json(content, path)
