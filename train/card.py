@@ -106,7 +106,8 @@ def code_version() -> dict[str, str]:
     here = Path(__file__).resolve()
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", str(here.parent), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
