@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more test-machines test-seeds lint pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
+.PHONY: help env demo test test-more test-machines test-seeds lint audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
 	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
+	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
 	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
 
 env: $(VENV)/.done $(NODE_MODULES)
@@ -63,6 +64,14 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Both advisory databases are asked, also where the first knows a fault. pip-audit runs in an environment of its own.
+LOCKED_NPM := runtimes/tfjs runtimes/web web-demo
+audit: env
+	@failed=0; \
+	$(BIN)/uv tool run --no-config --from 'pip-audit>=2.9' pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements.lock || failed=1; \
+	for folder in $(LOCKED_NPM); do echo "$$folder:"; (cd $$folder && npm audit --package-lock-only --audit-level=moderate) || failed=1; done; \
+	exit $$failed
 
 # These ask the package index about other platforms, download devices or a second Python's packages, need an SSH server, take
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
