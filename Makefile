@@ -65,11 +65,12 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Both advisory databases are asked, also where the first knows a fault. pip-audit runs in an environment of its own.
+# Both advisory databases are asked, also where the first knows a fault; what cannot be looked up fails. pip-audit has an
+# environment of its own.
 LOCKED_NPM := runtimes/tfjs runtimes/web web-demo
 audit: env
 	@failed=0; \
-	$(BIN)/uv tool run --no-config --from 'pip-audit>=2.9' pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements.lock || failed=1; \
+	$(BIN)/uv tool run --no-config --from 'pip-audit>=2.9' pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock || failed=1; \
 	for folder in $(LOCKED_NPM); do echo "$$folder:"; (cd $$folder && npm audit --package-lock-only --audit-level=moderate) || failed=1; done; \
 	exit $$failed
 
