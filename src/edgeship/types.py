@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
 FORMATS = ("tflite", "onnx", "tfjs")
+
+
+def _check(name: str, value: object, *kinds: type) -> None:
+    """Raise ValueError where a value is of none of these types; a truth value is no number."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"{name}: {type(value).__name__} is not {' or '.join(kind.__name__ for kind in kinds)}")
 
 
 class Kind(StrEnum):
@@ -42,11 +50,17 @@ class Quantization:
             raise ValueError(f"need one zero point per scale, got {len(self.scale)} and {len(self.zero_point)}")
         if self.axis is None and len(self.scale) != 1:
             raise ValueError("per-tensor quantization has exactly one scale")
+        for scale, zero_point in zip(self.scale, self.zero_point, strict=True):
+            _check("a scale", scale, Real)
+            _check("a zero point", zero_point, Integral)
+            if not math.isfinite(scale):  # neither a number nor JSON
+                raise ValueError(f"a scale is a finite number, not {scale}")
+        _check("an axis", self.axis, Integral, type(None))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        return cls(tuple(data["scale"]), tuple(data["zero_point"]), data["axis"])
+        return cls(tuple(_list(data, "scale")), tuple(_list(data, "zero_point")), data["axis"])
 
 
 @dataclass(frozen=True)
@@ -59,10 +73,17 @@ class TensorSpec:
     quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
+        _check("a tensor's name", self.name, str)
         if not self.name:
             raise ValueError("a tensor needs a name")
+        _check(f"{self.name}: dtype", self.dtype, str)
+        for size in self.shape:
+            _check(f"{self.name}: an axis", size, Integral, type(None))
         if any(size is not None and size < 0 for size in self.shape):
             raise ValueError(f"{self.name}: a dynamic axis is None, not {self.shape}")
+        axis = self.quantization.axis if self.quantization else None
+        if axis is not None and self.shape and not 0 <= axis < len(self.shape):
+            raise ValueError(f"{self.name}: has no axis {axis} to be quantized along")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -70,7 +91,7 @@ class TensorSpec:
         quantization = data.get("quantization")
         return cls(
             data["name"],
-            tuple(data["shape"]),
+            tuple(_list(data, "shape")),
             data["dtype"],
             Quantization.from_json(quantization) if quantization else None,
         )
@@ -85,6 +106,15 @@ class Step:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name, value, kind in (
+            ("name", self.name, str),
+            ("source", self.source, str),
+            ("recipe", self.recipe, Mapping),
+            ("tools", self.tools, Mapping),
+        ):
+            _check(f"a step's {name}", value, kind)
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -98,6 +128,7 @@ class Artifact:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
+        _check("a variant", self.variant, str)
         if self.format not in FORMATS:
             raise ValueError(f"format {self.format!r} is none of {FORMATS}")
 
@@ -113,9 +144,9 @@ class Artifact:
             root / data["path"],
             data["format"],
             data["variant"],
-            tuple(map(TensorSpec.from_json, data["inputs"])),
-            tuple(map(TensorSpec.from_json, data["outputs"])),
-            tuple(Step(**step) for step in data["steps"]),
+            tuple(map(TensorSpec.from_json, _list(data, "inputs"))),
+            tuple(map(TensorSpec.from_json, _list(data, "outputs"))),
+            tuple(Step(**step) for step in _list(data, "steps")),
         )
 
 
@@ -130,6 +161,9 @@ class Metric:
     reason: str = ""
 
     def __post_init__(self) -> None:
+        for name, text in (("name", self.name), ("unit", self.unit), ("reason", self.reason)):
+            _check(f"a metric's {name}", text, str)
+        _check(self.name, self.value, Real, type(None))
         if self.value is None and not self.reason:
             raise ValueError(f"{self.name}: a missing value needs a reason")
 
@@ -144,6 +178,11 @@ class Measurement:
     metrics: tuple[Metric, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("artifact", "runtime", "device"):
+            _check(f"a measurement's {name}", getattr(self, name), str)
+        _check("a measurement's details", self.details, Mapping)
+
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, or None where it was not taken."""
         return next((metric for metric in self.metrics if metric.name == name), None)
@@ -151,8 +190,15 @@ class Measurement:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        metrics = tuple(Metric(**{**metric, "kind": Kind(metric["kind"])}) for metric in data["metrics"])
+        metrics = tuple(Metric(**{**metric, "kind": Kind(metric["kind"])}) for metric in _list(data, "metrics"))
         return cls(data["artifact"], data["runtime"], data["device"], metrics, data["details"])
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    """A list of a JSON object. Raises ValueError where it is something else: a text would be taken for its letters."""
+    value: list[Any] = data[key]
+    _check(key, value, list, tuple)
+    return value
 
 
 def to_json(value: Any) -> Any:

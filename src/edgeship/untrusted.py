@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -21,8 +21,10 @@ from edgeship.errors import EdgeshipError, InputError, unknown
 
 LIMITS = "EDGESHIP_LIMITS"
 SHOWN = 200  # characters of a foreign message
-# Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators.
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators,
+# and code points that no character has (XML takes some of them not at all).
+_HIDDEN = {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
+_LINE_ENDS = re.compile(r"[\r\n\t\v\f]+")
 # A bracket, or a whole string, whose brackets do not count; one without an end reaches to the end, so that this is linear.
 _BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
@@ -70,10 +72,29 @@ def limits() -> Limits:
 
 def printable(text: object) -> str:
     r"""The text with every character that is invisible or steers a terminal written as an escape (`\x1b`); line ends too."""
+    plain = str(text)
+    if plain.isprintable():
+        return plain
     return "".join(
         char if unicodedata.category(char) not in _HIDDEN else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in str(text)
+        for char in plain
     )
+
+
+def printable_lines(text: object) -> str:
+    """As `printable`, but line ends stay, and tabs become blanks."""
+    return "\n".join(map(printable, str(text).replace("\t", " ").split("\n")))
+
+
+def shown(value: Any) -> Any:
+    """A JSON value for people: every text in it, names of keys too, on one line and `printable`."""
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(_LINE_ENDS.sub(" ", value))
+    if isinstance(value, Mapping):
+        return {shown(key): shown(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(item) for item in value]
+    return value
 
 
 @contextlib.contextmanager
@@ -93,6 +114,24 @@ def reading(what: object) -> Iterator[None]:
         raise InputError(
             f"{printable(what)}: cannot be read, is the file damaged? ({type(error).__name__}{told and f': {told}'})"
         ) from error
+
+
+def elements(shape: Iterable[object], size: int = 1, what: object = "a tensor") -> int:
+    """How many numbers of `size` bytes a tensor of that shape holds; an axis that is None is unknown and counts as 1.
+
+    Raises InputError for an axis that is no whole number from 0 on, and for more than `limits().tensor_bytes`.
+    """
+    axes, count = list(shape), 1
+    for axis in axes:
+        if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int) or axis < 0):
+            raise InputError(f"{printable(what)}: shape {printable(axes)[:SHOWN]} is none, is the file damaged?")
+        count *= 1 if axis is None else axis
+        if count * size > limits().tensor_bytes:
+            raise InputError(
+                f"{printable(what)}: shape {printable(axes)[:SHOWN]} is more than the {limits().tensor_bytes:,} bytes that a "
+                f"tensor may have ({LIMITS}=tensor_bytes=...)"
+            )
+    return count
 
 
 def regular_file(path: Path, *, links: bool = False) -> Path:
