@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgeship import untrusted
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.types import FORMATS, TensorSpec
 
 # Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
 LEAST_SHARE_OF_WEIGHTS = 0.5
+# What the offsets of a flatbuffer and the lengths of a protobuf reach.
+LARGEST = 2 << 30
 # Below this many numbers in kernels, shapes and axes blur the count.
 JUDGED_FROM = 256
 # A full-integer model keeps most of its ops in int8; the rest are float islands and named.
@@ -27,8 +30,13 @@ def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] 
     receipt also says which share of the model's kernels it holds. Raises InputError for a file that is not a whole artifact.
     """
     place = Path(path)
+    with untrusted.reading(place):
+        return _read(place, format, export)
+
+
+def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> dict[str, Any]:
     if not place.exists():
-        raise InputError(f"{place}: no such file or folder")
+        raise InputError(f"{untrusted.printable(place)}: no such file or folder")
     kind = format or format_of(place)
     if kind == "tflite":
         from edgeship.convert import receipt_tflite
@@ -45,9 +53,19 @@ def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] 
     else:
         raise unknown("format", kind, FORMATS)
     specs = [TensorSpec.from_json(spec) for spec in receipt["inputs"]]
+    for spec in (*specs, *map(TensorSpec.from_json, receipt["outputs"])):
+        untrusted.elements(spec.shape, 1, f"{place}: '{spec.name}'")
     receipt["dynamic_batch"] = all(spec.shape[0] is None for spec in specs if spec.shape) if specs else False
     receipt["weights"]["share"] = _share(receipt, export)
     return {"format": kind, **receipt}
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of an artifact that is one file. Raises InputError for what is none, or too large for its format."""
+    untrusted.regular_file(path, links=True)
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{untrusted.printable(path)}: larger than 2 GB, which such a file cannot be")
+    return path.read_bytes()
 
 
 def format_of(path: Path) -> str:
@@ -55,12 +73,13 @@ def format_of(path: Path) -> str:
     if (path / "model.json").is_file() or path.name == "model.json":
         return "tfjs"
     if path.is_file():
-        head = path.open("rb").read(8)
+        with path.open("rb") as stream:
+            head = stream.read(8)
         if head[4:8] == b"TFL3":
             return "tflite"
         if path.suffix == ".onnx" or head[:1] == b"\x08":
             return "onnx"
-    raise InputError(f"{path}: neither a .tflite, an .onnx nor a TF.js folder with model.json")
+    raise InputError(f"{untrusted.printable(path)}: neither a .tflite, an .onnx nor a TF.js folder with model.json")
 
 
 def _share(receipt: Mapping[str, Any], export: Mapping[str, Any] | None) -> float | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edgeship.convert.receipt import content_of
 from edgeship.convert.receipt_weights import Weights
 from edgeship.errors import InputError, MissingDependencyError
+from edgeship.untrusted import place_within, printable, regular_file
 
 BORDER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 INTEGER_OPS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "MatMulNBits", "DynamicQuantizeMatMul")
@@ -16,6 +19,9 @@ INTEGER_OPS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "
 MOVING_OPS = ("Shape", "Constant", "Identity", "ConstantOfShape", "Range", "Size", "Cast")
 # Where the inputs of an op hold a constant and its zero point.
 ZERO_POINTS = {"DequantizeLinear": (0, 2), "ConvInteger": (1, 3), "MatMulInteger": (1, 3)}
+# Terms of letters with at most one ellipsis, as "...ij,jk->...ik".
+TERM = rb"[A-Za-z ]*(?:\.\.\. *)?[A-Za-z ]*"
+EQUATION = re.compile(TERM + rb"(?:," + TERM + rb")*(?:->" + TERM + rb")?")
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
@@ -28,19 +34,22 @@ def read(path: Path) -> dict[str, Any]:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(str(path))
+        model = onnx.load_model_from_string(content_of(path))
     except DecodeError as error:
-        raise InputError(f"{path}: not an .onnx file, or a truncated one") from error
+        raise InputError(f"{printable(path)}: not an .onnx file, or a truncated one") from error
     if not model.HasField("graph") or not model.opset_import:
-        raise InputError(f"{path}: not an .onnx file, or a truncated one")
+        raise InputError(f"{printable(path)}: not an .onnx file, or a truncated one")
+    _load_external(model, path)
     nodes = list(_nodes(model.graph))
+    _check_equations([*nodes, *(node for function in model.functions for node in _nodes(function))], path)
     opsets = {item.domain: item.version for item in model.opset_import}
     producers = {name: node for node in model.graph.node for name in node.output}
     scales = _constants(model.graph)
+    dequantizing = {node.input[0]: node for node in reversed(model.graph.node) if node.op_type == "DequantizeLinear"}
     constants = {tensor.name for tensor in model.graph.initializer}
     return {
         "inputs": [
-            _spec(value, _consumer_quantization(value.name, model.graph, scales))
+            _spec(value, _affine(dequantizing.get(value.name), scales))
             for value in model.graph.input
             if value.name not in constants
         ],
@@ -65,6 +74,46 @@ def read(path: Path) -> dict[str, Any]:
         "opsets": opsets,
         "ir_version": model.ir_version,
     }
+
+
+def _check_equations(nodes: list[Any], path: Path) -> None:
+    """Raise InputError for an Einsum whose equation is none: onnx 1.23 infers its shape for ever."""
+    for node in nodes:
+        for attribute in node.attribute if node.op_type == "Einsum" else ():
+            if attribute.name == "equation" and not EQUATION.fullmatch(attribute.s):
+                raise InputError(f"{printable(path)}: {printable(attribute.s)[:100]} is no equation of an Einsum")
+
+
+def _load_external(model: Any, path: Path) -> None:
+    """Read the constants that lie in files beside the model.
+
+    Raises InputError for a place that is not in its folder, and where several constants are the same bytes, so that
+    small files become more than any memory holds.
+    """
+    from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
+
+    parts = [model.graph, *model.functions]
+    stored = [ExternalDataInfo(item) for part in parts for item in _tensors(part) if uses_external_data(item)]
+    if not stored:
+        return
+    places = {item.location: place_within(path.parent, item.location) for item in stored}
+    sizes = {name: regular_file(place).stat().st_size for name, place in places.items()}
+    wanted = sum(sizes[item.location] - (item.offset or 0) if item.length is None else item.length for item in stored)
+    if wanted > sum(sizes.values()):
+        raise InputError(
+            f"{printable(path)}: wants more bytes of the files beside it than they have; are all of them whole?"
+        )
+    load_external_data_for_model(model, str(path.parent))
+
+
+def _tensors(part: Any) -> Iterator[Any]:
+    """Every constant of a graph or a function, and of the graphs in it."""
+    yield from getattr(part, "initializer", ())
+    for node in part.node:
+        for attribute in node.attribute:
+            yield from (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors)
+            for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+                yield from _tensors(inner)
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -116,14 +165,6 @@ def _affine(node: Any, scales: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _consumer_quantization(name: str, graph: Any, scales: dict[str, Any]) -> dict[str, Any] | None:
-    """Where an integer input is dequantized first, how."""
-    return _affine(
-        next((node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] == name), None),
-        scales,
-    )
-
-
 def _producer_quantization(name: str, producers: dict[str, Any], scales: dict[str, Any]) -> dict[str, Any] | None:
     node = producers.get(name)
     return _affine(node, scales) if node is not None and node.op_type == "QuantizeLinear" else None
@@ -133,10 +174,10 @@ def _precision(model: Any, nodes: list[Any]) -> dict[str, Any]:
     """A node of a QDQ graph runs in int8 where all its data comes from Dequantize and all it makes goes to Quantize."""
     graph = model.graph
     dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-    users: dict[str, list[str]] = {}
+    users: dict[str, set[str]] = {}
     for node in graph.node:
         for name in node.input:
-            users.setdefault(name, []).append(node.op_type)
+            users.setdefault(name, set()).add(node.op_type)
     kinds = _kinds(model)
     constants = {tensor.name for tensor in graph.initializer}
     ends = {value.name for value in graph.output}
@@ -152,7 +193,7 @@ def _precision(model: Any, nodes: list[Any]) -> dict[str, Any]:
             if name and name not in constants and kinds.get(name, "float32").startswith("float")
         ]
         taken = all(name in dequantized for name in data) and bool(data)
-        given = all(name not in ends and set(users.get(name, [])) <= {"QuantizeLinear"} for name in node.output if name)
+        given = all(name not in ends and users.get(name, set()) <= {"QuantizeLinear"} for name in node.output if name)
         if node.op_type in INTEGER_OPS or (taken and given):
             integer += 1
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from edgeship.convert.receipt_weights import Weights
 from edgeship.errors import InputError
+from edgeship.untrusted import LIMITS, elements, limits, place_within, printable, read_json, regular_file
 
 VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
 TYPES = {
@@ -27,16 +27,16 @@ SIZES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16"
 def read(path: Path) -> dict[str, Any]:
     """The receipt of a TF.js folder (or its model.json). Raises InputError where files are missing, cut or of another kind."""
     file = path / "model.json" if path.is_dir() else path
+    if not file.exists():
+        raise InputError(
+            f"{printable(file)}: no such file; a TF.js model is a folder with model.json and its weight files"
+        )
+    model = read_json(file, links=True)
     try:
-        model = json.loads(file.read_text())
         topology, signature = model["modelTopology"], model["signature"]
         graph = topology["node"]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{file}: no such file; a TF.js model is a folder with model.json and its weight files"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: not a TF.js graph model, or a damaged one") from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{printable(file)}: not a TF.js graph model, or a damaged one") from error
     functions = [
         node for function in topology.get("library", {}).get("function", []) for node in function.get("nodeDef", [])
     ]
@@ -57,7 +57,7 @@ def read(path: Path) -> dict[str, Any]:
         "weights": _weights(file, model.get("weightsManifest", [])).summary(),
         "min_runtime": None,
         "opset": None,
-        "converter": model.get("convertedBy"),
+        "converter": model["convertedBy"] if isinstance(model.get("convertedBy"), str) else None,
         "control_flow": any(
             node["op"] in ("Enter", "While", "StatelessWhile", "If", "StatelessIf", "Switch") for node in nodes
         ),
@@ -77,27 +77,55 @@ def _spec(name: str, item: dict[str, Any]) -> dict[str, Any]:
 def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:
     weights = Weights()
     for group in manifest:
-        try:
-            data = b"".join((file.parent / name).read_bytes() for name in group["paths"])
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{file}: its weight file {Path(str(error.filename)).name} is missing; copy the whole folder"
-            ) from error
+        sizes = [_size(file, entry) for entry in group["weights"]]
+        data = _stored(file, group["paths"], sum(sizes))
         offset = 0
-        for entry in group["weights"]:
-            stored = entry.get("quantization", {}).get("dtype", entry["dtype"])
-            size = int(np.prod(entry["shape"])) * SIZES.get(stored, 4)
+        for entry, size in zip(group["weights"], sizes, strict=True):
+            stored = _stored_as(entry)
             if offset + size > len(data):
                 raise InputError(
-                    f"{file}: its weight files end in the middle of '{entry['name']}'; copy the whole folder again"
+                    f"{printable(file)}: its weight files end in the middle of '{printable(entry['name'])}'; "
+                    "copy the whole folder again"
                 )
             if stored == "string":
                 continue
             values = np.frombuffer(data[offset : offset + size], "?" if stored == "bool" else stored)
             zero = _zero_code(entry["quantization"]) if "scale" in entry.get("quantization", {}) else 0
-            weights.add(entry["name"], list(entry["shape"]), stored, size, values, zero)
+            weights.add(str(entry["name"]), list(entry["shape"]), stored, size, values, zero)
             offset += size
     return weights
+
+
+def _stored_as(entry: dict[str, Any]) -> str:
+    stored: str = entry.get("quantization", {}).get("dtype", entry["dtype"])
+    return stored
+
+
+def _size(file: Path, entry: dict[str, Any]) -> int:
+    """The bytes of a weight. Raises InputError for a type that TF.js does not have, or a shape that is none."""
+    stored = _stored_as(entry)
+    if stored not in SIZES:
+        raise InputError(
+            f"{printable(file)}: weight '{printable(entry['name'])}' is {printable(stored)}, which TF.js has not"
+        )
+    return elements(entry["shape"], SIZES[stored], file) * SIZES[stored]
+
+
+def _stored(file: Path, names: list[str], wanted: int) -> bytes:
+    """The first `wanted` bytes of weight files, one after the other, which lie in the folder of the model."""
+    if len(names) > limits().files:
+        raise InputError(
+            f"{printable(file)}: more than {limits().files:,} weight files ({LIMITS}=files=... allows more)"
+        )
+    parts: list[bytes] = []
+    for name in names:
+        place = place_within(file.parent, name)
+        if not place.exists():
+            raise InputError(f"{printable(file)}: its weight file {name} is missing; copy the whole folder")
+        with regular_file(place).open("rb") as stream:
+            parts.append(stream.read(wanted))
+        wanted -= len(parts[-1])
+    return b"".join(parts)
 
 
 def _zero_code(quantization: dict[str, Any]) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeship.convert.receipt import content_of
 from edgeship.convert.receipt_weights import Weights
 from edgeship.errors import CheckError, InputError
+from edgeship.untrusted import elements, printable
 
 VARIABLE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 # Ops that move or convert numbers between int8 and float rather than compute.
@@ -21,16 +22,14 @@ def read(path: Path) -> dict[str, Any]:
     """The receipt of a `.tflite`. Raises InputError for a file that is not one."""
     from ai_edge_litert import schema_py_generated as schema
 
-    content = path.read_bytes()
+    content = content_of(path)
     if content[4:8] != b"TFL3":
-        raise InputError(f"{path}: not a .tflite file")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(content, 0)
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: damaged or truncated .tflite file; convert it again") from error
+        raise InputError(f"{printable(path)}: not a .tflite file")
+    _check_sharing(schema.Model.GetRootAs(content, 0), len(content), path)
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
     types, codes = _names(schema.TensorType), _names(schema.BuiltinOperator)
     if not model.subgraphs:
-        raise InputError(f"{path}: a .tflite file without a graph")
+        raise InputError(f"{printable(path)}: a .tflite file without a graph")
     graph = model.subgraphs[0]
     ops = [
         (subgraph, op, _op(model.operatorCodes[op.opcodeIndex], codes))
@@ -53,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
         ),
         "variable_ops": sorted({name for _, _, name in ops if name in VARIABLE_OPS}),
         **_precision(ops, types),
-        "weights": _weights(model, types).summary(),
+        "weights": _weights(model, types, path).summary(),
         "sparse_encoding": [
             _text(tensor.name)
             for subgraph in model.subgraphs
@@ -63,6 +62,19 @@ def read(path: Path) -> dict[str, Any]:
         "min_runtime": _min_runtime(model),
         "opset": None,
     }
+
+
+def _check_sharing(model: Any, size: int, path: Path) -> None:
+    """Raise InputError where lists are used again and again, so that a small file unpacks to more than any memory holds.
+
+    A list has four bytes for each of its items: those of all lists need not be more than the file has.
+    """
+    items = model.SubgraphsLength()
+    for number in range(items):
+        graph = model.Subgraphs(number)
+        items += graph.TensorsLength() + graph.OperatorsLength()
+        if items * 4 > size:
+            raise InputError(f"{printable(path)}: names more tensors and operators than it holds, is the file damaged?")
 
 
 def _names(enumeration: Any) -> dict[int, str]:
@@ -127,7 +139,7 @@ def _precision(ops: list[Any], types: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _weights(model: Any, types: dict[int, str]) -> Weights:
+def _weights(model: Any, types: dict[int, str], path: Path) -> Weights:
     weights, seen = Weights(), set[int]()
     sizes = {
         "FLOAT32": np.float32,
@@ -146,8 +158,11 @@ def _weights(model: Any, types: dict[int, str]) -> Weights:
             kind, raw = types[tensor.type], np.asarray(data, np.uint8)
             shape = [int(size) for size in tensor.shape] if tensor.shape is not None else []
             values = raw.view(sizes[kind]) if kind in sizes else None
+            left_out = 0
             if values is not None and tensor.sparsity is not None:
-                values = np.pad(values, (0, int(np.prod(shape)) - len(values)))  # the zeros that are not stored
+                left_out = elements(shape, 1, path) - len(values)
+                if left_out < 0:
+                    raise InputError(f"{printable(path)}: a sparse constant with more values than its shape has")
             zero = 0
             if (
                 kind in ("INT8", "UINT8", "INT16")
@@ -156,7 +171,7 @@ def _weights(model: Any, types: dict[int, str]) -> Weights:
             ):
                 points = tensor.quantization.zeroPoint
                 zero = int(points[0]) if len(points) == 1 else 0
-            weights.add(_text(tensor.name), shape, kind.lower(), len(raw), values, zero)
+            weights.add(_text(tensor.name), shape, kind.lower(), len(raw), values, zero, left_out)
     return weights
 
 

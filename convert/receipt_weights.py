@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeship import untrusted
+
 # Smaller constants are shapes, axes and biases: not listed one by one.
 LISTED_FROM = 64
 
@@ -18,14 +20,21 @@ class Weights:
     rows: list[dict[str, Any]] = field(default_factory=list)
     dtypes: dict[str, int] = field(default_factory=dict)
 
-    def add(self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: Any = 0) -> None:
+    def add(
+        self, name: str, shape: list[int], dtype: str, size: int, values: Any = None, zero: Any = 0, left_out: int = 0
+    ) -> None:
         """One constant of `size` bytes; `values` (None where they cannot be read) and what stands for 0 give its sparsity.
 
-        `zero` is a number, or an array that broadcasts where channels differ.
+        `zero` is a number, or an array that broadcasts where channels differ; `left_out` zeros are not stored. Raises
+        InputError for a shape that is none, or is too large.
         """
-        elements = int(np.prod(shape))
+        elements = untrusted.elements(shape, 1, name)
         self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
-        sparsity = round(float(np.mean(np.asarray(values) == zero)), 4) if values is not None and elements else None
+        sparsity = None
+        if values is not None and elements:
+            stored = np.asarray(values)
+            zeros = int(np.count_nonzero(stored == zero)) + left_out
+            sparsity = round(zeros / max(stored.size + left_out, 1), 4)
         self.rows.append(
             {"name": name, "shape": shape, "dtype": dtype, "bytes": size, "elements": elements, "sparsity": sparsity}
         )

@@ -13,6 +13,7 @@ from edgeship.errors import CheckError, InputError
 from edgeship.layer_names import LayerNames, scope
 from edgeship.optimize.calibration import TRIAL_SIZES
 from edgeship.types import TensorSpec
+from edgeship.untrusted import reading
 
 # They convert between the types, or only move values or read none.
 _NO_ISLANDS = (
@@ -28,10 +29,11 @@ def check(model: str) -> None:
 
     if not Path(model).is_file():
         raise InputError(f"{model}: no such file; give a float .onnx")
-    try:
-        graph = onnx.load(model, load_external_data=False).graph
-    except DecodeError as error:
-        raise InputError(f"{model}: not an ONNX model ({error})") from error
+    with reading(model):
+        try:
+            graph = onnx.load(model, load_external_data=False).graph
+        except DecodeError as error:
+            raise InputError(f"{model}: not an ONNX model ({error})") from error
     if not graph.node:
         raise InputError(f"{model}: not an ONNX model (it has no operators)")
 

@@ -24,15 +24,15 @@ def inspect(artifact: Path, json_file: str | None) -> None:
     if json_file == "-":
         return
     from edgeship.terminal import wrap
+    from edgeship.untrusted import shown
 
     for name, receipt in found.items():
-        click.echo("\n".join(wrap(line, indent=11) for line in lines(name, receipt)))
+        click.echo("\n".join(wrap(line, indent=11) for line in lines(shown(name), shown(receipt))))
 
 
 def receipts(path: Path) -> dict[str, dict[str, Any]]:
     """The receipt of an artifact, or of every artifact of a bundle, by name."""
-    import json
-
+    from edgeship import untrusted
     from edgeship.convert import receipt
     from edgeship.errors import InputError
 
@@ -40,10 +40,10 @@ def receipts(path: Path) -> dict[str, dict[str, Any]]:
     if not manifest.is_file():
         return {path.name: receipt.read(path)}
     try:
-        listed = json.loads(manifest.read_text())["artifacts"]
-        return {item["id"]: receipt.read(path / item["path"], item["format"]) for item in listed}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{manifest}: not the manifest of a bundle ({error})") from error
+        listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
+    return {str(name): receipt.read(untrusted.place_within(path, place), kind) for name, place, kind in listed}
 
 
 def lines(name: str, receipt: dict[str, Any]) -> list[str]:
