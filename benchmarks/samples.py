@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeship import untrusted
+from edgeship.data import load
+from edgeship.errors import InputError
+
 Array = np.ndarray[Any, Any]
 Json = Mapping[str, Any]
 FILE = "report/samples.npz"
@@ -62,9 +66,11 @@ def read(root: Path) -> dict[int, dict[str, Array]]:
     """The kept samples by their index in the evaluation data; empty where none were kept."""
     if not (root / FILE).is_file():
         return {}
-    with np.load(root / FILE) as stored:
-        inputs = {name.removeprefix("input:"): stored[name] for name in stored.files if name.startswith("input:")}
-        indices = stored["index"]
+    stored = load(root / FILE)
+    if "index" not in stored or len({array.shape[:1] for array in stored.values()} | {()}) != 2:
+        raise InputError(f"{untrusted.printable(root / FILE)}: not the samples of a report; benchmark the bundle again")
+    inputs = {name.removeprefix("input:"): array for name, array in stored.items() if name.startswith("input:")}
+    indices = stored["index"]
     return {int(index): {name: array[row] for name, array in inputs.items()} for row, index in enumerate(indices)}
 
 
@@ -77,7 +83,7 @@ def picture(sample: Mapping[str, Array]) -> tuple[str, str]:
     curves = [array for array in sample.values() if array.ndim in (1, 2) and max(array.shape) > 16]
     if curves:
         return "curve", _curve(curves[0])
-    return "text", "; ".join(f"{name}: {_values(array)}" for name, array in sample.items())
+    return "text", "; ".join(f"{untrusted.printable(name)}: {_values(array)}" for name, array in sample.items())
 
 
 def _pixels(array: Array) -> Array | None:

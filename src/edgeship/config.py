@@ -18,6 +18,7 @@ from edgeship.types import FORMATS
 NAME = "edgeship.toml"
 # Keys of a variant under the names that earlier versions gave them: [data] has a calibration of its own.
 NEW_KEYS = {"calibration": "calibration_method"}
+LABELS_BYTES = 1 << 20  # of a file of class names; a thousand of them take a fiftieth
 PROFILES = ("rapid", "quick", "normal", "full")
 # What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
 FOR_LITERT_JS = """\
@@ -316,7 +317,11 @@ def _data(table: Any, where: str, folder: Path) -> Data:
 
 def read_labels(path: Path) -> list[str]:
     """The class names of a file with one name a line."""
+    from edgeship import untrusted
+
     try:
+        if path.exists() and untrusted.regular_file(path, links=True).stat().st_size > LABELS_BYTES:
+            raise InputError(f"{path}: larger than {LABELS_BYTES:,} bytes, which no list of class names is")
         return [line.strip() for line in path.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot read labels ({error}); one class name a line") from error

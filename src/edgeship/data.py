@@ -16,15 +16,17 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from edgeship import digest
+from edgeship import digest, untrusted
 from edgeship.errors import InputError
 from edgeship.server_names import brief
 from edgeship.types import TensorSpec
+from edgeship.untrusted import LIMITS, printable
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
@@ -35,36 +37,100 @@ HINT = (
 )
 
 
+RATIO_FROM = 64 << 20  # bytes: what unpacks to less is never too much, whatever its ratio
+
+
 def is_label(name: str) -> bool:
     """Whether an array of a data file holds labels rather than an input."""
     return name == "y" or name.startswith("y_")
 
 
+def _open(path: Path) -> zipfile.ZipFile:
+    """An `.npz`, looked at as a zip file. Raises InputError for what is none, or would unpack to more than the limits."""
+    if not path.exists():
+        raise InputError(f"{printable(path)}: no such file; {HINT}")
+    untrusted.regular_file(path, links=True)
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # zipfile raises what it likes for a damaged directory
+        raise InputError(f"{printable(path)}: not an .npz file ({printable(error)}); {HINT}") from error
+    try:
+        _check_archive(archive, path)
+    except BaseException:
+        archive.close()
+        raise
+    return archive
+
+
+def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """What is read of a member is never more than its size in the directory: so the directory alone can tell."""
+    most, members = untrusted.limits(), archive.infolist()
+    if len(members) > most.files:
+        raise InputError(f"{printable(path)}: more than {most.files:,} arrays ({LIMITS}=files=... allows more)")
+    if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in members):
+        raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")
+    unpacked, packed = sum(item.file_size for item in members), path.stat().st_size
+    if unpacked > most.unpacked_bytes:
+        raise InputError(
+            f"{printable(path)}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
+            f"({LIMITS}=unpacked_bytes=... allows more)"
+        )
+    if unpacked > RATIO_FROM and unpacked > most.unpacked_ratio * packed:
+        raise InputError(
+            f"{printable(path)}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times its size; at most "
+            f"{most.unpacked_ratio:,} times is taken ({LIMITS}=unpacked_ratio=... allows more)"
+        )
+
+
 class _Member:
     """One array of an `.npz`, read front to back without ever holding all of it."""
 
-    def __init__(self, archive: zipfile.ZipFile, name: str, where: str) -> None:
-        self._stream: IO[bytes] = archive.open(f"{name}.npy")
+    def __init__(self, archive: zipfile.ZipFile, name: str, where: Path) -> None:
+        told = f"{printable(where)}: array '{printable(name)}'"
         try:
-            version = np.lib.format.read_magic(self._stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            self.shape, fortran, self.dtype = read(self._stream)
-        except ValueError as error:
-            raise InputError(f"{where}: array '{name}' cannot be read ({error}); {HINT}") from error
-        if fortran and len(self.shape) > 1:
-            raise InputError(f"{where}: array '{name}' is in Fortran order; save np.ascontiguousarray of it")
+            self._stream: IO[bytes] = archive.open(f"{name}.npy")
+            self.shape, self._fortran, self.dtype = _header(self._stream)
+        except Exception as error:  # numpy's header is Python source; what its parser raises is not documented
+            raise InputError(
+                f"{told} cannot be read ({printable(' '.join(str(error).split()))[:160]}); {HINT}"
+            ) from error
         if self.dtype.hasobject:
-            raise InputError(f"{where}: array '{name}' holds Python objects, not numbers")
+            raise InputError(f"{told} holds Python objects, not numbers")
+        self._where, self._left = where, archive.getinfo(f"{name}.npy").file_size - self._stream.tell()
+        if any(size < 0 for size in self.shape) or prod(self.shape) * self.dtype.itemsize > self._left:
+            raise InputError(f"{told} is {_shown(self.shape)} {self.dtype} by its header, but has {self._left:,} bytes")
+        self.name = told
+
+    def check_streamed(self) -> None:
+        """Raise InputError for what is no array of samples in C order."""
+        if self._fortran and len(self.shape) > 1:
+            raise InputError(f"{self.name} is in Fortran order; save np.ascontiguousarray of it")
         if not self.shape:
-            raise InputError(f"{where}: array '{name}' is a scalar; samples go along the first axis")
+            raise InputError(f"{self.name} is a scalar; samples go along the first axis")
+        sample = untrusted.elements(self.shape[1:], self.dtype.itemsize, self.name) * self.dtype.itemsize
+        if self.shape[0] and not sample:
+            raise InputError(f"{self.name} has no numbers in a sample ({_shown(self.shape[1:])} {self.dtype})")
 
     def read(self, samples: int) -> Array:
         shape = (samples, *self.shape[1:])
-        size = int(np.prod(shape)) * self.dtype.itemsize
-        data = self._stream.read(size)
+        size = prod(shape) * self.dtype.itemsize
+        with untrusted.reading(self._where):
+            data = self._stream.read(size)
         if len(data) != size:
-            raise InputError("the data file ends in the middle of an array; write it again")
+            raise InputError(f"{self.name} ends in the middle; write it again")
         return np.frombuffer(data, self.dtype).reshape(shape)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and dtype."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(stream)
+    return found
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
 class _Shard:
@@ -72,40 +138,31 @@ class _Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._open() as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-            heads = {name: _Member(archive, name, str(path)) for name in names}
+        with _open(path) as archive:
+            names = _names(archive)
+            heads = {name: _Member(archive, name, path) for name in names}
         if not names:
-            raise InputError(f"{path}: no array in it; {HINT}")
+            raise InputError(f"{printable(path)}: no array in it; {HINT}")
+        for head in heads.values():
+            head.check_streamed()
         self.inputs = tuple(name for name in names if not is_label(name))
         sizes = {name: head.shape[0] for name, head in heads.items()}
         if len(set(sizes.values())) > 1:
-            raise InputError(f"{path}: the arrays have different numbers of samples: {sizes}")
+            raise InputError(f"{printable(path)}: the arrays have different numbers of samples: {printable(sizes)}")
         self.samples = sizes[names[0]]
         self.shapes = {name: heads[name].shape[1:] for name in names}
         self.dtypes = {name: heads[name].dtype for name in names}
 
-    def _open(self) -> zipfile.ZipFile:
-        try:
-            return zipfile.ZipFile(self.path)
-        except FileNotFoundError as error:
-            raise InputError(f"{self.path}: no such file; {HINT}") from error
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(f"{self.path}: not an .npz file ({error}); {HINT}") from error
-
     def labels(self, names: Iterable[str]) -> Batch:
-        with self._open() as archive:
-            return {name: _Member(archive, name, str(self.path)).read(self.samples) for name in names}
+        with _open(self.path) as archive:
+            return {name: _Member(archive, name, self.path).read(self.samples) for name in names}
 
     def batches(self, size: int, names: Iterable[str]) -> Iterator[Batch]:
-        with self._open() as archive:
-            members = {name: _Member(archive, name, str(self.path)) for name in names}
-            try:
-                for start in range(0, self.samples, size):
-                    count = min(size, self.samples - start)
-                    yield {name: member.read(count) for name, member in members.items()}
-            except (zipfile.BadZipFile, EOFError) as error:
-                raise InputError(f"{self.path}: damaged ({error}); write it again") from error
+        with _open(self.path) as archive:
+            members = {name: _Member(archive, name, self.path) for name in names}
+            for start in range(0, self.samples, size):
+                count = min(size, self.samples - start)
+                yield {name: member.read(count) for name, member in members.items()}
 
 
 class RepresentativeDataset:
@@ -125,6 +182,9 @@ class RepresentativeDataset:
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         if not files:
             raise InputError(f"{path}: no .npz shard in this folder; {HINT}")
+        if len(files) > untrusted.limits().files:
+            most = untrusted.limits().files
+            raise InputError(f"{printable(path)}: more than {most:,} .npz files ({LIMITS}=files=... allows more)")
         self._shards = [_Shard(file) for file in files]
         first = self._shards[0]
         for shard in self._shards[1:]:
@@ -194,7 +254,7 @@ class RepresentativeDataset:
         if missing:
             raise InputError(
                 f"{self.source}: no array for model input {', '.join(repr(name) for name in missing)} "
-                f"(it has: {', '.join(self.shapes)}); {HINT}"
+                f"(it has: {printable(', '.join(self.shapes))}); {HINT}"
             )
         for spec in inputs:
             self._check(spec, names[spec.name])
@@ -251,9 +311,14 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def load(path: Path) -> Batch:
-    """All arrays of a small `.npz`."""
-    with np.load(path) as stored:
-        return dict(stored)
+    """All arrays of a small `.npz`. Raises InputError, naming the file, where it is damaged or too large."""
+    with untrusted.reading(path):
+        with _open(path) as archive:
+            for name in _names(archive):
+                head = _Member(archive, name, path)
+                untrusted.elements(head.shape, head.dtype.itemsize, head.name)
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
 
 
 def arrays_digest(arrays: Mapping[str, Array]) -> str:
