@@ -12,6 +12,7 @@ import numpy as np
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
 from edgeship.types import Quantization, TensorSpec
+from edgeship.untrusted import elements, reading
 
 
 def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
@@ -32,15 +33,20 @@ def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, 
         raise InputError(f"{where}: the inputs have different numbers of samples: {sorted(counts)}")
     if 0 in counts:
         raise InputError(f"{where}: no sample in the batch")
-    return {spec.name: _convert(arrays[spec.name], spec, where, raw) for spec in inputs}
+    with reading(f"{where}: inputs"):  # scales of a damaged file may not fit its shapes
+        return {spec.name: _convert(arrays[spec.name], spec, where, raw) for spec in inputs}
 
 
 def made_up(inputs: Sequence[TensorSpec]) -> Batch:
-    """A sample where none is given: floats in [0, 1) from a fixed seed, zeros for integers (always a valid index)."""
+    """A sample where none is given: floats in [0, 1) from a fixed seed, zeros for integers (always a valid index).
+
+    Raises InputError for an input that is larger than the limits.
+    """
     random = np.random.default_rng(0)
     sample: Batch = {}
     for spec in inputs:
         shape = [1, *(size or 1 for size in spec.shape[1:])] if spec.shape else []
+        elements(spec.shape, np.dtype(spec.dtype).itemsize, f"input '{spec.name}'")
         real = spec.quantization is not None or np.dtype(spec.dtype).kind == "f"
         sample[spec.name] = random.random(shape, np.float32) if real else np.zeros(shape, spec.dtype)
     return sample
@@ -65,15 +71,16 @@ def split(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Bat
 
 
 def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
-    """The outputs in the order of `specs`, as real numbers unless `raw`."""
-    if raw:
-        return {spec.name: outputs[spec.name] for spec in specs}
-    return {
-        spec.name: dequantize(outputs[spec.name], spec.quantization)
-        if spec.quantization is not None and _quantized(spec)
-        else outputs[spec.name]
-        for spec in specs
-    }
+    """The outputs in the order of `specs`, as real numbers unless `raw`. Raises InputError where they do not fit."""
+    with reading("the model's outputs"):
+        if raw:
+            return {spec.name: outputs[spec.name] for spec in specs}
+        return {
+            spec.name: dequantize(outputs[spec.name], spec.quantization)
+            if spec.quantization is not None and _quantized(spec)
+            else outputs[spec.name]
+            for spec in specs
+        }
 
 
 def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:

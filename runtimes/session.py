@@ -19,6 +19,7 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.child import Message, WorkerChild
 from edgeship.runtimes.pool import Pool
 from edgeship.types import TensorSpec
+from edgeship.untrusted import reading
 
 # Seconds that a worker may stay silent before it counts as hung.
 TIMEOUT = 600.0
@@ -170,7 +171,7 @@ def open_session(
     (`keras` only): custom_objects, signature, allow_unsafe.
 
     Raises InputError for an unknown runtime or a missing file, MissingDependencyError where the runtime is not here,
-    ProcessError where it cannot load the model.
+    ProcessError where it cannot load the model. InputError too for a model whose inputs and outputs are none.
     """
     if launch is None:
         launch = registry.find(runtime).launch() if not python else registry.python_launch(runtime, python)
@@ -181,10 +182,11 @@ def open_session(
         where = launch.upload(path) if launch.upload else os.fspath(path.resolve())
         header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
         loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
-        session = Session(runtime, child, loaded, timeout)
-        session.kept = (pool, launch) if pool else None
-        session.outputs = _ordered(session.outputs, outputs, runtime)
-        session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)
+        with reading(path):  # what the runtime says of a damaged file may be no tensor at all
+            session = Session(runtime, child, loaded, timeout)
+            session.kept = (pool, launch) if pool else None
+            session.outputs = _ordered(session.outputs, outputs, runtime)
+            session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)
     except BaseException:
         child.close()
         raise

@@ -18,13 +18,24 @@ export async function start(modules) {
   return {tf, loadGraphModel, engine: {backend: tf.getBackend(), simd, threads: 1, node: process.version}};
 }
 
+/** The file of a shard. Throws for one that is not a regular file in the model's folder: a link, a pipe, another folder's. */
+function place(folder, shard) {
+  const named = `weight file ${JSON.stringify(shard)}`;
+  if (typeof shard !== 'string' || path.isAbsolute(shard) || shard.split(/[\\/]/).includes('..')) {
+    throw new Error(`${named} does not stay in the folder of the model`);
+  }
+  const file = path.join(folder, shard);
+  if (!fs.lstatSync(file).isFile()) throw new Error(`${named} is not a regular file`);
+  return file;
+}
+
 /** Open `model.json` (or the folder that holds it) and its shards. */
 export async function load({tf, loadGraphModel}, location) {
   const file = fs.statSync(location).isDirectory() ? path.join(location, 'model.json') : location;
   const json = JSON.parse(fs.readFileSync(file, 'utf8'));
   const named = signature(json, file);
   const shards = json.weightsManifest.flatMap((group) => group.paths);
-  const bytes = Buffer.concat(shards.map((shard) => fs.readFileSync(path.join(path.dirname(file), shard))));
+  const bytes = Buffer.concat(shards.map((shard) => fs.readFileSync(place(path.dirname(file), shard))));
   const weights = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   return new Graph(tf, await loadGraphModel({load: async () => artifacts(json, weights)}), named);
 }
