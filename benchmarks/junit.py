@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+from edgeship.untrusted import shown
+
 Json = Mapping[str, Any]
 
 
 def render(manifest: Json) -> str:
     """The XML. FAIL and INCONCLUSIVE are failures of that type; what was not judged is skipped."""
-    gate = manifest["gate"]
+    gate = shown(manifest["gate"])  # XML has no place for most control characters
     root = ElementTree.Element("testsuites", name="edgeship gate")
     left_out = {item["artifact"]: item["reason"] for item in gate.get("not_judged", [])}
     for artifact in dict.fromkeys([*(check["artifact"] for check in gate["checks"]), *left_out]):

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgeship.terminal import WIDTH, Column, console, table, wrap
+from edgeship.untrusted import shown
 
 Json = Mapping[str, Any]
 SHOWN = 40
@@ -40,6 +41,7 @@ def print_layers(found: Json, *, wide: bool = False) -> None:
 
 def render(found: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
     """The table, its legend, and the summary; with `wide` all figures of each layer."""
+    found = shown(found)
     with_labels = found["quantized"]["drop"] is not None
     columns = [Column("layer", folds=True), Column("operators", folds=True), Column("layer's SQNR dB", right=True)]
     columns += [Column(name, right=True) for name in ("cosine", "mean squared error") if wide]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from edgeship.benchmarks import rows
 from edgeship.benchmarks.table import title
+from edgeship.untrusted import shown
 
 Json = Mapping[str, Any]
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
+# What begins or ends mark-up; an underscore within a word does not.
+_MARKS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
+# @name, #12, https://, www.; GitHub links them.
+_LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)|\bmailto(?=:)|\bxmpp(?=:)", re.IGNORECASE)
 SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accuracy", "drop", "agreement", "kind")
 
 
 def render(manifest: Json) -> str:
     """Verdict first, then what did not pass, the table, and every check folded away."""
+    manifest = shown(manifest)
     gate = manifest["gate"]
     checks = gate["checks"]
     passed = sum(check["verdict"] == "PASS" for check in checks)
@@ -25,7 +32,7 @@ def render(manifest: Json) -> str:
         if check["verdict"] != "PASS"
     ]
     lines += [
-        f"- {MARKS['NOT JUDGED']} **{item['artifact']}**: {_text(item['reason'])}"
+        f"- {MARKS['NOT JUDGED']} **{_text(item['artifact'])}**: {_text(item['reason'])}"
         for item in gate.get("not_judged", [])
     ]
     built = rows.build(manifest)
@@ -55,6 +62,9 @@ def _table(head: list[str], body: list[list[str]]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text that Markdown shows as it is: no table bars, no HTML, no line breaks."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(escaped.split())
+    """Text that Markdown shows as it is: no bars of tables, no HTML, links, images or emphasis, nobody told.
+
+    A blank of no width parts what GitHub would make a mention, a link or a reference of without any mark-up.
+    """
+    plain = _MARKS.sub(r"\\\g<0>", " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;"))
+    return _LINKED.sub(r"\g<0>&#8203;", plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ STYLE = {
     "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "figure.facecolor": "none",
     "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False, "axes.axisbelow": True,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "text.parse_math": False,  # names with dollar signs are no formulas
 }  # fmt: skip
 WIDTH = 4.6  # inches: a phone shows it at about its own size
 CLASSES = 16
@@ -44,14 +46,16 @@ def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
 
 def _svg(figure: Figure, described: str) -> str:
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    with rc_context({"text.parse_math": False}):  # the marks of axes are made only now
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     for colour, value in PAGE.items():
         text = text.replace(colour, value)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    return re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{described}"', text, count=1)
+    label = f' role="img" aria-label="{html.escape(described)}"'
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda match: match[1] + label, text, count=1)
 
 
 def all_plots(manifest: Json) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from edgeship.benchmarks import engines, rows, samples
 from edgeship.benchmarks.checks import class_name
 from edgeship.benchmarks.table import title
+from edgeship.untrusted import shown
 
 Json = Mapping[str, Any]
 FILE = "report/index.html"
@@ -20,7 +21,7 @@ def write_report(root: Path, manifest: Json, drawn: Sequence[str] | None = None)
     """Write `report/index.html` of a bundle (a draft of one), and return its path; `drawn`: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(root, manifest, drawn))
+    target.write_text(render(root, manifest, drawn), encoding="utf-8")
     return target
 
 
@@ -32,7 +33,7 @@ def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> st
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    folder = Path(__file__).parent
+    folder, manifest = Path(__file__).parent, shown(manifest)
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
         model=Path(manifest["server_model"]["path"]).name,
@@ -58,7 +59,7 @@ def draw(manifest: Json) -> list[str]:
     """The plots as SVG: they depend on the manifest's measurements and labels only."""
     from edgeship.benchmarks import plots
 
-    return plots.all_plots(manifest)
+    return plots.all_plots(shown(manifest))
 
 
 def headline(manifest: Json) -> str:

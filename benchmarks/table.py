@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgeship.benchmarks import matrix_table, rows
 from edgeship.terminal import WIDTH, Column, console, narrowed, table, total, widths, wrap
+from edgeship.untrusted import shown
 
 Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
@@ -41,6 +42,7 @@ def results(manifest: Json, width: int = WIDTH, *, wide: bool = False) -> Render
 
     The columns are those that every reader needs, with `wide` all.
     """
+    manifest = shown(manifest)
     built = rows.build(manifest)
     columns = built.columns(wide=wide)
     parts: list[RenderableType] = [*_tables(built.rows, columns, width)]
@@ -127,7 +129,7 @@ def _place(check: Json) -> str:
 
 def print_checks(gate: Json) -> None:
     """Print every check of the gate, then the verdict."""
-    out = console()
+    out, gate = console(), shown(gate)
     heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
     body = [
         [
@@ -151,7 +153,7 @@ def _summary(gate: Json) -> Group:
 
 def print_artifacts(manifest: Json) -> None:
     """Print what a conversion made (nothing measured yet) and what it skipped."""
-    out = console()
+    out, manifest = console(), shown(manifest)
     heads = [Column("artifact", folds=True), Column("file", folds=True), Column("weights", right=True)]
     heads += [Column("int8 ops", right=True), Column("inputs", folds=True), Column("outputs", folds=True)]
     body = []

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
+
+from edgeship.terminal import PlainConsole
+from edgeship.untrusted import shown
 
 
 class Progress:
     """Steps may run side by side in threads. Use as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or PlainConsole(stderr=True)
         self._status = self.console.status("") if self.console.is_terminal else None
         self._running: list[str] = []
         self._lock = threading.Lock()
@@ -32,7 +35,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Say something once."""
-        self.console.print(f"  [yellow]note[/] {escape(text)}", soft_wrap=True)
+        self.console.print(Text.assemble("  ", ("note", "yellow"), f" {shown(text)}"), soft_wrap=True)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[list[str]]:
@@ -47,12 +50,12 @@ class Progress:
             raise
         self._change(what, add=False)
         behind = f" ({', '.join(remarks)})" if remarks else ""
-        self.console.print(
-            f"  [green]done[/] {escape(what)} [dim]{time.perf_counter() - start:.1f} s{behind}[/]", soft_wrap=True
-        )
+        took = f"{time.perf_counter() - start:.1f} s{shown(behind)}"
+        line = Text.assemble("  ", ("done", "green"), f" {shown(what)} ", (took, "dim"))
+        self.console.print(line, soft_wrap=True)
 
     def _change(self, what: str, *, add: bool) -> None:
         with self._lock:
             (self._running.append if add else self._running.remove)(what)
             if self._status:
-                self._status.update(escape(", ".join(self._running)))
+                self._status.update(Text(shown(", ".join(self._running))))

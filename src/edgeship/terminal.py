@@ -1,15 +1,23 @@
-"""What commands print for people: at most 120 columns, in a terminal, a file or a pipe alike, unless `--wide` asks for more."""
+"""What commands print for people: at most 120 columns, in a terminal, a file or a pipe alike, unless `--wide` asks for more.
+
+Names and messages come from files of others: whatever is printed here is text, never markup, and nothing in it steers a
+terminal (`untrusted.printable`).
+"""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from edgeship.untrusted import printable_lines
 
 WIDTH = 120
 WIDE = 240  # of a file or a pipe with `--wide`
@@ -28,12 +36,24 @@ class Column:
     folds: bool = False
 
 
+class PlainConsole(Console):
+    """A console for foreign texts: a string is no markup, and what steers a terminal is written as an escape."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed; those that rich itself makes to move the cursor are left as they are."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable_lines(segment.text), segment.style)
+
+
 def console(*, wide: bool = False) -> Console:
     """Standard output, no wider than `WIDTH`; with `wide` as wide as its terminal, or `WIDE` where it is none."""
-    found = Console(highlight=False)
+    found = PlainConsole()
     if wide:
-        return found if found.is_terminal else Console(highlight=False, width=WIDE)
-    return Console(highlight=False, width=min(found.width, WIDTH) if found.is_terminal else WIDTH)
+        return found if found.is_terminal else PlainConsole(width=WIDE)
+    return PlainConsole(width=min(found.width, WIDTH) if found.is_terminal else WIDTH)
 
 
 def fold(text: str, width: int) -> str:
@@ -64,7 +84,7 @@ def widths(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> l
     found = []
     for number, column in enumerate(columns):
         lines = [line for row in rows for line in _plain(row[number]).split("\n")]
-        found.append(max(_in_two_lines(column.heading), *map(len, lines), 0))
+        found.append(max(_in_two_lines(printable_lines(column.heading)), *map(len, lines), 0))
     return found
 
 
@@ -98,7 +118,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in zip(columns, taken, strict=True):
         justify = "right" if column.right else "left"
-        made.add_column(Text(fold(column.heading, width)), justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
+        heading = Text(fold(printable_lines(column.heading), width))
+        made.add_column(heading, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
     for row in rows:
         made.add_row(*(_cell(cell, width) for cell, width in zip(row, taken, strict=True)))
     return made
@@ -109,4 +130,4 @@ def _cell(cell: str | Text, width: int) -> Text:
 
 
 def _plain(cell: str | Text) -> str:
-    return cell.plain if isinstance(cell, Text) else cell
+    return printable_lines(cell.plain if isinstance(cell, Text) else cell)

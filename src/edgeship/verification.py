@@ -91,6 +91,7 @@ def print_replays(replays: list[Replay]) -> None:
     from rich.text import Text
 
     from edgeship.terminal import Column, console, table
+    from edgeship.untrusted import shown
 
     out = console()
     columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
@@ -101,6 +102,8 @@ def print_replays(replays: list[Replay]) -> None:
             ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
         )
         share = "-" if item.worst is None else f"{item.worst:.2g}"
-        body.append([item.artifact, item.runtime or "-", Text(verdict, style=style), share, item.reason])
+        body.append(
+            [*shown([item.artifact, item.runtime or "-"]), Text(verdict, style=style), share, shown(item.reason)]
+        )
     legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
     out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

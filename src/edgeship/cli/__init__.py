@@ -9,6 +9,7 @@ import click
 
 from edgeship import __version__
 from edgeship.errors import CANNOT_WRITE, EdgeshipError
+from edgeship.untrusted import printable_lines
 
 COMMANDS = (
     "train",
@@ -72,5 +73,5 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable_lines(message)}", err=True)
     sys.exit(code)

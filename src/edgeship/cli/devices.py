@@ -74,6 +74,7 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
     from edgeship.devices import names as known
     from edgeship.runtimes.devices import WAYS, station
     from edgeship.runtimes.devices.doctor import MODELS, examine
+    from edgeship.untrusted import printable
 
     found = [find(name) for name in names or known()]
     places = [station(device) for device in found if device.how in WAYS]
@@ -86,7 +87,7 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
     emit({"findings": [asdict(item) for item in findings]}, json_file)
     for item in findings if json_file != "-" else ():
         told = item.wrong or ("bit-exact" if not item.largest else f"right, within {item.largest:.2g} {item.unit}")
-        click.echo(f"{'FAIL' if item.wrong else 'ok':5}{item.device} {item.runtime}: {told}")
+        click.echo(printable(f"{'FAIL' if item.wrong else 'ok':5}{item.device} {item.runtime}: {told}"))
     if any(item.wrong for item in findings):
         raise SystemExit(1)
 

@@ -74,6 +74,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
     from dataclasses import replace
 
     from edgeship import fine_tuning
+    from edgeship.untrusted import printable
 
     recipes, training, data, loading = _asked(model, given)
     settings = {key: given[key] for key in SETTINGS if given[key] is not None}
@@ -82,7 +83,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
     )
     options.emit(receipt, json_file)
     for line in fine_tuning.summary(receipt):
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
 
 def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str, Any]]:

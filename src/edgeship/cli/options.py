@@ -104,13 +104,14 @@ def formats_of(text: str | None) -> tuple[str, ...]:
 def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Config:
     """The configuration of a model: the file's, then what the command line says instead."""
     from edgeship import config as configs
+    from edgeship.untrusted import printable
 
     path = config or configs.find(model)
     base = configs.Config.read(path) if path else configs.beside(model)
     found = [base.data.calibration, base.data.evaluation, base.data.train, base.data.validation]
     names = [Path(place).name for place in found if place]
     if path is None and names and model.exists():
-        told = f"using {', '.join(names)} beside {model}"
+        told = printable(f"using {', '.join(names)} beside {model}")
         click.echo(f"{told}; `edgeship init {model}` writes a configuration to change that", err=True)
     loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
     data = {

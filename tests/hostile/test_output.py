@@ -1,0 +1,229 @@
+"""What strangers write never steers a terminal, breaks XML, or acts in Markdown and HTML: any text in every place for it."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import re
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from edgeship import cli, progress, terminal, verification
+from edgeship.benchmarks import junit, layers_table, markdown, report, table
+from edgeship.benchmarks.budget import Budget
+from edgeship.benchmarks.gate import judge
+
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+ATTACKS = (
+    "\x1b]0;owned\x07\x1b[2J\x1b[31mPASS",
+    "\x9b31mred\x00\ufffe\ud800",
+    "\u202egnp.live\u2066",
+    "[bold red]x[/] [/nothing] [link=https://evil.example]y[/link] :smile:",
+    "first\n  gate: PASS (30 of 30 checks passed)\r::error::x",
+    "![x](https://evil.example/a.png) [y](javascript:alert(1)) <https://evil.example> https://evil.example www.evil.example",
+    "@everyone #1 GH-12 owner/name#3 someone@evil.example mailto:a@evil.example",
+    "a | b \\| c \\\\| d `code` **bold** _em_ ~~no~~ $x$",
+    ']]> <script>alert(1)</script> "><img src=x onerror=alert(1)> &lt; -->',
+    "</svg><style>*{display:none}</style>",
+    "$\\frac{$ $_^ \\1 \\g<0>",
+)
+TEXTS = (
+    st.text(min_size=1, max_size=60)
+    | st.sampled_from(ATTACKS)
+    | st.lists(st.sampled_from(ATTACKS), min_size=2).map("".join)
+)
+
+
+def every_attack(test):
+    for text in ATTACKS:
+        test = example(text)(test)
+    return settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )(given(TEXTS)(test))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The manifest that the tests of benchmarks make up, judged."""
+    path = Path(__file__).parent.parent / "benchmarks" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("manifests", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    manifest = module.build_manifest()
+    manifest["gate"] = judge(manifest, Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})).as_json()
+    return manifest
+
+
+def spoiled(whole, text):
+    """The manifest with the text wherever a stranger may write one and edgeship shows it."""
+    manifest = copy.deepcopy(whole)
+    family = {"tflite": "tflite/", "onnx": "onnx/", "tfjs": "tfjs/"}
+    names = {item["id"]: family[item["format"]] + text for item in manifest["artifacts"]}
+    first = names[manifest["artifacts"][0]["id"]]
+    for item in manifest["artifacts"]:
+        item.update(id=names[item["id"]], path=text)
+        for side in ("inputs", "outputs"):
+            for spec in item[side]:
+                spec.update(name=text)
+    for number, item in enumerate(manifest["measurements"]):
+        item.update(artifact=first, runtime=text, device=text)
+        if number % 2:
+            item["details"]["cell"] = {"state": "failed", "text": text, "reason": text, "kind": text, "why": text}
+        for metric in item["metrics"]:
+            if metric["name"] == "load_ms":
+                metric.update(value=None, reason=text)
+    for number, item in enumerate(manifest["gate"]["checks"]):
+        item.update(artifact=first, runtime=text, device=text, reason=text, check=text)
+        item["verdict"] = ("FAIL", "INCONCLUSIVE", "PASS")[number % 3]
+    manifest["gate"]["not_judged"] = [{"artifact": first, "reason": text}]
+    manifest["skipped"] = [{"artifact": first, "reason": text}]
+    manifest["labels"] = [text] * 10
+    manifest["server_model"].update(path=text, notes=[text])
+    manifest["machine"] = manifest["tools"] = {text: text}
+    manifest["matrix"] = {
+        "devices": [text], "kinds": {text: text}, "artifacts": [first],
+        "cells": {first: {text: {"state": "failed", "text": text, "reason": text, "why": text}}},
+    }  # fmt: skip
+    layer = {
+        "name": text, "operators": [text], "sqnr_db": 3.0, "cosine": 1.0, "mse": 0.0,
+        **{kind: {"sqnr_db": 3.0, "drop": 0.1, "reason": text} for kind in ("alone", "spared")},
+    }  # fmt: skip
+    figures = {"sqnr_db": 3.0, "drop": 0.1, "share": True, "metric": text}
+    found = {"artifact": first, "samples": 3, "layers": [layer], "quantized": figures, "float32": figures}
+    manifest["debug"] = {first: found}
+    return manifest
+
+
+def quiet(text):
+    """Nothing in it steers a terminal: nothing but line ends among what is invisible."""
+    assert not [char for char in text if char != "\n" and unicodedata.category(char) in HIDDEN], repr(text)
+    return text
+
+
+@every_attack
+def test_the_terminal(whole, capsys, text):
+    manifest = spoiled(whole, text)
+    table.print_results(manifest)
+    table.print_results(manifest, wide=True)
+    table.print_checks(manifest["gate"])
+    table.print_artifacts(manifest)
+    layers_table.print_layers(manifest["debug"].popitem()[1])
+    verification.print_replays([verification.Replay(text, text, False, None, text)])
+    with progress.Progress() as steps:
+        steps.note(text)
+        with steps.step(text) as remarks:
+            remarks.append(text)
+    terminal.console().print("text:", text.replace("\n", " "))
+    with pytest.raises(SystemExit):
+        cli._fail(text, 2)
+    printed = capsys.readouterr()
+    quiet(printed.out)
+    quiet(printed.err)
+    assert "\n  gate: PASS (" not in printed.out, "a line of our own was made up"
+
+
+@every_attack
+def test_a_terminal_gets_our_own_colours_only(text):
+    stream = io.StringIO()
+    out = terminal.PlainConsole(file=stream, force_terminal=True, color_system="standard", width=100)
+    out.print(terminal.table([terminal.Column(text, folds=True)], [[text]], 100), text)
+    quiet(re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()))
+    assert "\x1b]" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/red]", "[link=https://evil.example]y[/link]", ":smile:"])
+def test_brackets_are_text(text, capsys):
+    verification.print_replays([verification.Replay(f"tflite/{text}", "litert", False, None, text)])
+    with progress.Progress() as steps, steps.step(text) as remarks:
+        remarks.append(text)
+    terminal.console().print(text)
+    printed = capsys.readouterr()
+    assert printed.out.count(text) >= 2 and printed.err.count(text) == 2
+
+
+@every_attack
+def test_junit_is_well_formed(whole, text):
+    root = ElementTree.fromstring(junit.render(spoiled(whole, text)))
+    quiet("".join(root.itertext()))
+    assert len(list(root.iter("testcase"))) == len(whole["gate"]["checks"]) + 1
+
+
+PLAIN = MarkdownIt("gfm-like", {"linkify": False}) if importlib.util.find_spec("linkify_it") else MarkdownIt("commonmark").enable(["table", "strikethrough"])  # fmt: skip # noqa: E501
+
+
+@every_attack
+def test_markdown_acts_nowhere(whole, text):
+    written = markdown.render(spoiled(whole, text))
+    quiet(written)
+    tokens = [inner for token in PLAIN.parse(written) for inner in (token, *(token.children or ()))]
+    kinds = {token.type for token in tokens}
+    assert not kinds & {"image", "link_open", "code_inline", "em_open", "s_open", "fence", "code_block"}, written
+    html = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
+    assert html <= {"<details><summary>All checks</summary>", "</details>", "<sub>", "</sub>"}, html
+    shown = "".join(token.content for token in tokens if token.type == "text")
+    assert not re.search(r"@\w|#\w|://|www\.|GH-\d|mailto:", shown), shown
+    tables = [token for token in tokens if token.type == "tr_open"]
+    assert len(tables) == 2 + written.count("\n| ") - 4 + 2, "every row is a row"
+
+
+class Page(HTMLParser):
+    """The tags of a page, and what they refer to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.handlers = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            self.handlers += [name] if name.startswith("on") else []
+            self.links += (
+                [value] if name in {"src", "href", "xlink:href", "srcset", "action", "formaction", "style"} else []
+            )
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TEXTS)
+@example(ATTACKS[0] + ATTACKS[1] + ATTACKS[8] + ATTACKS[9] + ATTACKS[10])
+@example(ATTACKS[5] + ATTACKS[10])
+def test_the_report_is_a_page_of_text(whole, tmp_path_factory, text):
+    written = report.render(tmp_path_factory.mktemp("report"), spoiled(whole, text))
+    page = Page(written)
+    assert not {"script", "a", "iframe", "object", "embed", "form", "base"} & {*page.tags}
+    assert page.tags.count("meta") == 4 and page.tags.count("style") <= 1 + page.tags.count("svg")
+    assert not page.handlers
+    assert not [link for link in page.links if re.match(r"\s*(?:https?:|javascript:|//)", link)]
+    assert "default-src 'none'" in written and "base-uri 'none'" in written
+    quiet(written.replace("\t", ""))
+    assert written.encode()
+
+
+def test_samples_that_a_bundle_brings(tmp_path):
+    (tmp_path / "report").mkdir()
+    from edgeship.benchmarks import samples
+    from edgeship.errors import InputError
+
+    for arrays in ({"x": np.ones(3)}, {"index": np.arange(3), "input:x": np.ones(2)}, {"index": np.array(3)}):
+        np.savez(tmp_path / samples.FILE, **arrays)
+        with pytest.raises(InputError, match=r"samples\.npz"):
+            samples.read(tmp_path)
+
+
+def test_a_plain_console_is_rich_s_own_otherwise():
+    one, other = io.StringIO(), io.StringIO()
+    for stream, kind in ((one, terminal.PlainConsole), (other, Console)):
+        kind(file=stream, width=80).print(terminal.table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
+    assert one.getvalue() == other.getvalue()
