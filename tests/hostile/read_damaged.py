@@ -1,0 +1,116 @@
+"""`python read_damaged.py KIND BASE FIRST COUNT`: read that many damaged copies of a file, and tell how that ended as JSON.
+
+KIND: tflite, onnx, tfjs-json, tfjs-shard (BASE is a TF.js folder), npz. A process of its own, so that a native crash is
+noticed: the last line of standard error names the copy that is being read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+from damage import damage
+
+from edgeship import data
+from edgeship.cli.inspect import inspect
+from edgeship.errors import EdgeshipError
+from edgeship.types import TensorSpec
+
+SECONDS = 10  # that reading one copy may take
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+class Hung(BaseException):
+    """Not an Exception: nothing that catches those may take it for a damaged file."""
+
+
+def hung(*_: object) -> None:
+    raise Hung
+
+
+def inspected(path: Path) -> None:
+    """As people do it, and as programs: what it prints must not steer a terminal."""
+    for more in ([], ["--json", "-"]):
+        result = CliRunner().invoke(inspect, [str(path), *more])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        if any(unicodedata.category(char) in HIDDEN for char in result.output.replace("\n", "")):
+            raise AssertionError("control characters were printed")
+
+
+def loaded(path: Path) -> None:
+    """As evaluation data, and as goldens."""
+    with contextlib.suppress(EdgeshipError):
+        data.load(path)
+    found = data.RepresentativeDataset(path)
+    spec = TensorSpec("x", (None, *found.shapes[found.inputs[0]]), "float32")
+    for _ in found.feeds([spec], 7):
+        pass
+    found.labels()
+
+
+def copies(kind: str, base: Path, folder: Path):
+    """`write(seed)` puts a damaged copy into the folder and returns what is to be read."""
+    if kind.startswith("tfjs"):
+        model = folder / "tfjs"
+        shutil.copytree(base, model)
+        name = "model.json" if kind == "tfjs-json" else next(model.glob("*.bin")).name
+        target, content = model / name, (base / name).read_bytes()
+    else:
+        model = target = folder / f"damaged.{kind}"
+        content = base.read_bytes()
+
+    def write(seed: int) -> Path:
+        target.write_bytes(damage(content, seed))
+        return model
+
+    return write
+
+
+def main(kind: str, base: str, first: str, count: str) -> None:
+    """Read them all."""
+    signal.signal(signal.SIGALRM, hung)
+    read = loaded if kind == "npz" else inspected
+    ends = {"read": 0, "refused": 0, "unclear": [], "tracebacks": [], "hangs": []}
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        write = copies(kind, Path(base), Path(folder))
+        for seed in range(int(first), int(first) + int(count)):
+            path = write(seed)
+            print(seed, file=sys.stderr, flush=True)
+            signal.alarm(SECONDS)
+            try:
+                with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+                    read(path)
+                ends["read"] += 1
+            except EdgeshipError as error:
+                told = str(error)
+                said = told.count("\n") <= 1 and str(folder) in told and error.exit_code == 2
+                if said and not any(unicodedata.category(char) in HIDDEN for char in told.replace("\n", "")):
+                    ends["refused"] += 1
+                else:
+                    ends["unclear"].append([seed, told])
+            except Hung:
+                ends["hangs"].append(seed)
+            except BaseException as error:
+                ends["tracebacks"].append([seed, f"{type(error).__name__}: {error}"[:200]])
+            finally:
+                signal.alarm(0)
+    ends["seconds"] = round(time.process_time() - began, 1)
+    ends["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

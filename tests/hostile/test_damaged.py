@@ -1,0 +1,525 @@
+"""Damaged and hostile artifacts and data: one sentence, exit code 2; no traceback, no crash, no hang, no flood of memory.
+
+The files are made here. What may crash or fill the memory is read in a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeship import cli, data
+from edgeship.errors import EdgeshipError
+from edgeship.runtimes.session import open_session
+
+HERE = Path(__file__).parent
+MEMORY = 1500  # megabytes that reading small files takes at most, all libraries among them
+
+
+def read(kind, base, count, first=0):
+    """How reading that many damaged copies ended."""
+    command = [sys.executable, str(HERE / "read_damaged.py"), kind, str(base), str(first), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + count, check=False)
+    assert done.returncode == 0, f"died of {done.returncode} at copy {done.stderr.splitlines()[-1:]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def bases(tiny_models, tmp_path_factory):
+    """A whole file of each kind: those of small networks, a text of a sparse one, and data."""
+    folder = tmp_path_factory.mktemp("bases")
+    rng = np.random.default_rng(0)
+    np.savez(folder / "plain.npz", x=rng.random((40, 8, 8, 1), np.float32), y=rng.integers(0, 5, 40))
+    np.savez_compressed(folder / "packed.npz", x=rng.random((40, 8), np.float32), y_a=rng.integers(0, 5, (40, 2)))
+    return {
+        "int8.tflite": tiny_models / "cnn-int8.tflite",
+        "loop.tflite": tiny_models / "power.tflite",
+        "cnn.onnx": tiny_models / "cnn.onnx",
+        "pair.onnx": tiny_models / "pair.onnx",
+        "cnn.tfjs-json": tiny_models / "cnn-tfjs",
+        "cnn.tfjs-shard": tiny_models / "cnn-tfjs",
+        "plain.npz": folder / "plain.npz",
+        "packed.npz": folder / "packed.npz",
+    }
+
+
+BASES = {
+    "int8.tflite": 150, "loop.tflite": 150, "cnn.onnx": 150, "pair.onnx": 150, "cnn.tfjs-json": 200, "cnn.tfjs-shard": 50,
+    "plain.npz": 150, "packed.npz": 150,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "count"), BASES.items())
+def test_damaged_files_are_refused_in_a_sentence(name, count, bases):
+    ends = read(name.partition(".")[2], bases[name], count)
+    assert not ends["tracebacks"] and not ends["hangs"] and not ends["unclear"], ends
+    assert ends["read"] + ends["refused"] == count
+    assert ends["megabytes"] < MEMORY
+    if not name.endswith("shard"):  # other numbers in it are numbers, too
+        assert ends["refused"] > count // 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BASES)
+def test_ten_thousand_damaged_files(name, bases):
+    ends = read(name.partition(".")[2], bases[name], 5000, first=1000)
+    assert not ends["tracebacks"] and not ends["hangs"] and not ends["unclear"], ends
+    assert ends["megabytes"] < MEMORY
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Raises TimeoutError where the block takes longer."""
+
+    def stop(*_):
+        raise TimeoutError(f"took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def in_terms_of_the_command_line(call):
+    """What a call prints, and its exit code as the command line would end."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), at_most(30):
+        try:
+            call()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
+
+
+def edgeship(*arguments):
+    """A command, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["edgeship", *map(str, arguments)])
+        return in_terms_of_the_command_line(cli.main)
+
+
+def refused(done, *words):
+    """Exit code 2 and one or two lines that say the words, without anything that steers a terminal."""
+    assert done.returncode == 2, done.stderr[-2000:] + done.stdout[-2000:]
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") <= 2, done.stderr
+    assert not [char for char in done.stderr if char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs")]
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+# The flatbuffer of a `.tflite`
+
+
+def tflite(path, change):
+    """A model of one ADD, as `change(model)` leaves its objects."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    def tensor(name, buffer=0):
+        return schema.TensorT(name=name, shape=[2, 2], type=0, buffer=buffer)
+
+    graph = schema.SubGraphT(
+        tensors=[tensor("x"), tensor("c", 1), tensor("y")], inputs=[0], outputs=[2],
+        operators=[schema.OperatorT(opcodeIndex=0, inputs=[0, 1], outputs=[2])],
+    )  # fmt: skip
+    held = np.ones(4, np.float32).view(np.uint8)
+    model = schema.ModelT(
+        version=3, operatorCodes=[schema.OperatorCodeT()], subgraphs=[graph],
+        buffers=[schema.BufferT(), schema.BufferT(data=held)],
+    )  # fmt: skip
+    change(model)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def _sparse(model):
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = model.subgraphs[0].tensors[1]
+    tensor.sparsity, tensor.shape = schema.SparsityParametersT(traversalOrder=[0, 1]), [1 << 20, 1 << 20]
+
+
+def _negative(model):
+    model.subgraphs[0].tensors[1].shape = [-4, 4]
+
+
+def _overflowing(model):
+    model.subgraphs[0].tensors[1].shape = [2**31 - 1] * 8
+
+
+def _huge_input(model):
+    model.subgraphs[0].tensors[0].shape = [2**31 - 1] * 3
+
+
+def _no_such_type(model):
+    model.subgraphs[0].tensors[0].type = 113
+
+
+def _no_such_tensor(model):
+    model.subgraphs[0].outputs = [77]
+
+
+def _scale_of_nothing(model):
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = model.subgraphs[0].tensors[0]
+    tensor.type = 9
+    tensor.quantization = schema.QuantizationParametersT(scale=[float("nan")], zeroPoint=[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_sparse, _negative, _overflowing, _huge_input, _no_such_type, _no_such_tensor, _scale_of_nothing],
+    ids=lambda item: item.__name__[1:],
+)
+def test_a_tflite_that_lies(change, tmp_path):
+    path = tflite(tmp_path / "m.tflite", change)
+    refused(edgeship("inspect", path, "--json", tmp_path / "out.json"), "")
+
+
+def test_a_tflite_of_this_kind_that_does_not_lie(tmp_path):
+    done = edgeship("inspect", tflite(tmp_path / "m.tflite", lambda model: None))
+    assert done.returncode == 0 and "x: 2x2 float32" in done.stdout
+
+
+def test_a_tflite_whose_lists_are_used_again_and_again(tmp_path):
+    """Every graph is the same list of tensors: 200 KB that unpack to 400 million objects."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder = flatbuffers.Builder(1 << 20)
+    schema.TensorStart(builder)
+    tensor = schema.TensorEnd(builder)
+    schema.SubGraphStartTensorsVector(builder, 20_000)
+    for _ in range(20_000):
+        builder.PrependUOffsetTRelative(tensor)
+    tensors = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graph = schema.SubGraphEnd(builder)
+    schema.ModelStartSubgraphsVector(builder, 20_000)
+    for _ in range(20_000):
+        builder.PrependUOffsetTRelative(graph)
+    graphs = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, graphs)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    (tmp_path / "m.tflite").write_bytes(bytes(builder.Output()))
+    refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more tensors and operators than it holds")
+
+
+def test_names_that_steer_a_terminal(tmp_path):
+    def rename(model):
+        model.subgraphs[0].tensors[0].name = "a\x1b]0;owned\x07\u202eb\x1b[31m\ngate: PASS[bold]"
+
+    done = edgeship("inspect", tflite(tmp_path / "m.tflite", rename))
+    assert done.returncode == 0, done.stderr
+    assert r"a\x1b]0;owned\x07\u202eb\x1b[31m" in done.stdout and "[bold]" in done.stdout
+    assert not [char for char in done.stdout if char != "\n" and unicodedata.category(char) in ("Cc", "Cf")]
+    assert not [line for line in done.stdout.splitlines() if line.startswith("gate")]
+
+
+@pytest.mark.parametrize("name", ["m.tflite", "m.onnx", "model.json", "m.npz"])
+def test_what_is_no_regular_file(name, tmp_path):
+    """Neither the pipe that nobody writes to nor the device without an end is read."""
+    code = (
+        "import sys\nfrom edgeship import cli\nif sys.argv[2].endswith('npz'):\n    from edgeship import data, errors\n"
+    )
+    code += "    try:\n        data.RepresentativeDataset(sys.argv[2])\n    except errors.EdgeshipError as error:\n"
+    code += "        cli._fail(str(error), error.exit_code)\ncli.main()"
+    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to("/dev/zero"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        make(folder / name)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "inspect", str(folder / name)], capture_output=True, text=True, timeout=30,
+            check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4000 << 20, 4000 << 20)),
+        )  # fmt: skip
+        refused(done, name)
+
+
+# TF.js
+
+
+def tfjs(folder, **changes):
+    """A model of one weight, with other keys in its model.json."""
+    folder.mkdir(exist_ok=True)
+    (folder / "shard.bin").write_bytes(np.ones(4, np.float32).tobytes())
+    end = {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "-1"}, {"size": "4"}]}}
+    model = {
+        "format": "graph-model",
+        "modelTopology": {"node": [{"op": "Placeholder"}, {"op": "MatMul"}]},
+        "signature": {"inputs": {"x": end}, "outputs": {"y": end}},
+        "weightsManifest": [weights()],
+        **changes,
+    }
+    (folder / "model.json").write_text(json.dumps(model))
+    return folder
+
+
+def weights(paths=("shard.bin",), **changes):
+    """An entry of a weights manifest."""
+    return {"paths": [*paths], "weights": [{"name": "w", "shape": [4], "dtype": "float32", **changes}]}
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+LIES = {
+    "absolute": ({"weightsManifest": [weights(["/etc/hostname"])]}, "does not stay inside"),
+    "parent": ({"weightsManifest": [weights(["../secret.bin"])]}, "does not stay inside"),
+    "link": ({"weightsManifest": [weights(["link.bin"])]}, "goes through a link"),
+    "pipe": ({"weightsManifest": [weights(["pipe.bin"])]}, "a pipe"),
+    "missing": ({"weightsManifest": [weights(["missing.bin"])]}, "missing"),
+    "number": ({"weightsManifest": [weights([3])]}, "not a relative path"),
+    "negative": ({"weightsManifest": [weights(shape=[-4, 4])]}, "shape [-4, 4]"),
+    "overflow": ({"weightsManifest": [weights(shape=[2**62, 2**62])]}, "tensor_bytes"),
+    "huge": ({"weightsManifest": [weights(shape=[2**30])]}, "end in the middle"),
+    "type": ({"weightsManifest": [weights(dtype="object")]}, "which TF.js has not"),
+    "shape of texts": ({"weightsManifest": [weights(shape="44")]}, "shape"),
+    "list as manifest": ({"weightsManifest": {"paths": 1}}, "model"),
+    "list as topology": ({"modelTopology": []}, "not a TF.js graph model"),
+    "list as signature": ({"signature": []}, "model"),
+    "list as node": ({"modelTopology": {"node": [[]]}}, "model"),
+    "library of texts": ({"modelTopology": {"node": [], "library": "a"}}, "model"),
+    "not a number": ({"convertedBy": float("nan"), "weightsManifest": [weights(shape=[float("inf")])]}, "shape"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_tfjs_model_that_lies(lie, tmp_path):
+    changes, words = LIES[lie]
+    folder = tfjs(tmp_path / "tfjs", **changes)
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    os.mkfifo(folder / "pipe.bin")
+    refused(edgeship("inspect", folder, "--json", tmp_path / "out.json"), words)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", DEEP, '{"modelTopology": ' + DEEP + "}", "\xff\xfe"])
+def test_a_model_json_that_is_no_model(text, tmp_path):
+    folder = tfjs(tmp_path / "tfjs")
+    assert edgeship("inspect", folder).returncode == 0
+    (folder / "model.json").write_bytes(text.encode("latin-1"))
+    refused(edgeship("inspect", folder), "model.json")
+
+
+# ONNX
+
+
+def onnx_model(path, location="beside.bin", **external):
+    """A model whose one weight lies in another file."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    for key, value in {"location": location, **external}.items():
+        weight.external_data.add(key=key, value=str(value))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "one", ends[:1], ends[1:], [weight])
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    assert onnx
+    return path
+
+
+@pytest.mark.parametrize(
+    ("location", "more", "words"),
+    [
+        ("/etc/hostname", {}, "does not stay inside"),
+        ("../secret.bin", {}, "does not stay inside"),
+        ("link.bin", {}, "goes through a link"),
+        ("pipe.bin", {}, "a pipe"),
+        ("missing.bin", {}, "no such file"),
+        ("beside.bin", {"length": 1 << 40}, "than they have"),
+        ("beside.bin", {"length": "much"}, "m.onnx"),
+        ("beside.bin", {"offset": -8}, "m.onnx"),
+    ],
+)
+def test_external_data_of_an_onnx_model(location, more, words, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for place in (folder / "beside.bin", tmp_path / "secret.bin"):
+        place.write_bytes(np.ones(4, np.float32).tobytes())
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    os.mkfifo(folder / "pipe.bin")
+    assert edgeship("inspect", onnx_model(folder / "whole.onnx")).returncode == 0
+    refused(edgeship("inspect", onnx_model(folder / "m.onnx", location, **more)), words)
+
+
+@pytest.mark.parametrize(
+    ("equation", "fine"), [("ij, jk -> ik", True), ("...i,i->...", True), ("....", False), ("..." * 9, False)]
+)
+def test_equations_of_an_onnx_model(equation, fine, tmp_path):
+    """onnx itself reads some of them for ever."""
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 4]) for name in ("x", "y")]
+    inputs = ["x"] * (equation.count(",") + 1)
+    graph = helper.make_graph([helper.make_node("Einsum", inputs, ["y"], equation=equation)], "one", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    command = [sys.executable, "-m", "edgeship.cli", "inspect", str(tmp_path / "m.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    if fine:
+        assert done.returncode == 0, done.stderr
+    else:
+        refused(done, "m.onnx: ", "no equation")
+
+
+# Data
+
+
+@pytest.fixture
+def dataset(monkeypatch):
+    """Opens data, reads all of it, and says what came of it as the command line does."""
+
+    def run(path, **environment):
+        def call():
+            try:
+                found = data.RepresentativeDataset(path)
+                assert sum(1 for _ in found.batches(64))
+                found.labels()
+            except EdgeshipError as error:
+                cli._fail(str(error), error.exit_code)
+
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return in_terms_of_the_command_line(call)
+
+    return run
+
+
+def header(shape, dtype="'<f4'", size=64):
+    """The bytes of an `.npy` with that text as shape, and `size` bytes of numbers."""
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(size)
+
+
+def npz(path, members, compression=zipfile.ZIP_STORED):
+    """A zip file with these members."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+ARRAYS = {
+    "negative": (header("(-4, 4)"), "array 'x' is -4x4 float32 by its header"),
+    "negative twice": (header("(-4, -4)"), "by its header, but has 64 bytes"),
+    "more than there is": (header("(4, 1000000000000)"), "by its header, but has 64 bytes"),
+    "overflow": (header("(9223372036854775807, 9223372036854775807)"), "by its header"),
+    "nothing, many times": (header("(1000000000000000, 0)"), "no numbers in a sample"),
+    "no size": (header("(1000000000000000,)", "'|V0'"), "array 'x'"),
+    "objects": (header("(4,)", "'|O'"), "Python objects"),
+    "objects within": (header("(4,)", "[('a', '<f4'), ('b', '|O')]"), "Python objects"),
+    "no shape": (header("'four'"), "array 'x' cannot be read"),
+    "deep": (header("(" * 4000), "array 'x' cannot be read"),
+    "a call": (header("__import__('os').abort()"), "array 'x' cannot be read"),
+    "no header": (b"\x93NUMPY\x01\x00\xff\xff{", "array 'x' cannot be read"),
+    "no array": (b"text", "array 'x' cannot be read"),
+    "empty": (b"", "array 'x' cannot be read"),
+}
+
+
+@pytest.mark.parametrize("lie", ARRAYS)
+def test_an_array_that_lies(lie, tmp_path, dataset):
+    content, words = ARRAYS[lie]
+    refused(dataset(npz(tmp_path / "d.npz", {"x.npy": content})), "d.npz", words)
+
+
+def test_data_that_unpacks_to_too_much(tmp_path, dataset):
+    zeros = header("(100, 1000000)", "'|u1'", 100_000_000)
+    bomb = npz(tmp_path / "bomb.npz", {"x.npy": zeros}, zipfile.ZIP_DEFLATED)
+    refused(dataset(bomb), "bomb.npz: unpacks to 100,000,", "EDGESHIP_LIMITS=unpacked_ratio=")
+    assert dataset(bomb, EDGESHIP_LIMITS="unpacked_ratio=2000").returncode == 0
+    refused(dataset(bomb, EDGESHIP_LIMITS="unpacked_bytes=1000"), "EDGESHIP_LIMITS=unpacked_bytes=")
+    small = npz(tmp_path / "small.npz", {"x.npy": header("(10, 100000)", "'|u1'", 1_000_000)}, zipfile.ZIP_DEFLATED)
+    assert dataset(small).returncode == 0, "a thousand times its size, and yet little"
+
+
+def test_more_in_a_member_than_its_directory_says(tmp_path, dataset):
+    """A directory that calls 100 MB two hundred bytes: no more than that is unpacked."""
+    path = npz(tmp_path / "d.npz", {"x.npy": header("(100, 1000000)", "'|u1'", 100_000_000)}, zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x01\x02")
+    content[at + 24 : at + 28] = (200).to_bytes(4, "little")
+    path.write_bytes(content)
+    refused(dataset(path), "d.npz: array 'x'")
+
+
+def test_other_archives_and_numbers_of_files(tmp_path, dataset):
+    whole = header("(4, 4)")
+    assert dataset(npz(tmp_path / "whole.npz", {"x.npy": whole})).returncode == 0
+    packed = npz(tmp_path / "d.npz", {"x.npy": whole}, zipfile.ZIP_LZMA)
+    refused(dataset(packed), "compressed in a way that numpy does not write")
+    many = npz(tmp_path / "many.npz", {f"x{number}.npy": whole for number in range(30)})
+    refused(dataset(many, EDGESHIP_LIMITS="files=20"), "many.npz: more than 20 arrays", "EDGESHIP_LIMITS=files=")
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}.npz").symlink_to(tmp_path / "whole.npz")
+    assert dataset(folder).returncode == 0, "links to data of one's own"
+    refused(dataset(folder, EDGESHIP_LIMITS="files=20"), "more than 20 .npz files")
+    os.mkfifo(folder / "a.npz")
+    refused(dataset(folder), "a.npz: a pipe")
+
+
+# What the runtimes do with damaged files, in their own processes
+
+
+@pytest.mark.parametrize("name", ["int8.tflite", "cnn.onnx"])
+def test_a_runtime_that_opens_a_damaged_file_fails_in_a_sentence(name, bases, tmp_path):
+    sys.path.insert(0, str(HERE))
+    from damage import damage
+
+    runtime = {"tflite": "litert", "onnx": "onnxruntime"}[name.partition(".")[2]]
+    content, said = bases[name].read_bytes(), []
+    for seed in range(12):
+        path = tmp_path / f"{seed}.{name}"
+        path.write_bytes(damage(content, seed + 100))
+        try:
+            with open_session(runtime, path, timeout=30) as session:
+                session.run(session.sample)
+        except EdgeshipError as error:
+            said.append(str(error))
+    assert said and not [text for text in said if "Traceback" in text]
+
+
+def test_a_bundle_that_lists_artifacts_elsewhere(tmp_path):
+    tfjs(tmp_path / "secret")
+    (tmp_path / "bundle").mkdir()
+    shutil.copytree(tmp_path / "secret", tmp_path / "bundle" / "m")
+    manifest = tmp_path / "bundle" / "manifest.json"
+
+    def listed(path):
+        manifest.write_text(json.dumps({"artifacts": [{"id": "[/red]", "path": path, "format": "tfjs"}]}))
+        return edgeship("inspect", tmp_path / "bundle")
+
+    done = listed("m/model.json")
+    assert done.returncode == 0 and "[/red]" in done.stdout, done.stderr
+    for path in ("../secret/model.json", str(tmp_path / "secret")):
+        refused(listed(path), "does not stay inside")
+    for text in ("[]", '{"artifacts": [[]]}', '{"artifacts": 3}', DEEP):
+        manifest.write_text(text)
+        refused(edgeship("inspect", tmp_path / "bundle"), "manifest.json")
