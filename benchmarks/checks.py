@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edgeship import digest
 from edgeship.benchmarks import twins
 from edgeship.benchmarks.budget import AGREEMENT_FLOORS, Budget
 from edgeship.benchmarks.statistics import non_inferior, samples_needed
@@ -71,21 +72,46 @@ def metric_of(measurement: Json, name: str) -> tuple[float | None, str]:
 
 
 def origin(manifest: Json, artifact: Json, measurements: Sequence[Json] = ()) -> Check:
-    """Whether the artifact was made from this server model and is still what was made.
+    """Whether the artifact was made from this server model, is still what was made, and is what was measured.
 
-    One of its steps read the model with this digest, and what was measured has the content that was written then.
+    One of its steps read the model with this digest; what was made and what was measured has the content that lies there.
     """
-    name, digest = artifact["id"], manifest.get("server_model", {}).get("digest")
+    name, model = artifact["id"], manifest.get("server_model", {}).get("digest")
     sources = [step["source"] for step in artifact.get("steps", [])]
-    if not digest or digest not in sources:
+    if not model or model not in sources:
         made = "from another model (stale?)" if sources else "by unknown steps"
-        reason = f"made {made}: no step read the server model {str(digest)[:12]}"
+        reason = f"made {made}: no step read the server model {str(model)[:12]}"
         return Check(name, "", "origin", Verdict.FAIL, reason=reason)
-    content = artifact.get("content")
-    if content and any(item["details"].get("content", content) != content for item in measurements):
-        reason = "changed or replaced after it was made: convert it again"
+    if reason := _replaced(artifact, measurements, contents(manifest, artifact)):
         return Check(name, "", "origin", Verdict.FAIL, reason=reason)
     return Check(name, "", "origin", Verdict.PASS, reason="made from this server model")
+
+
+def contents(manifest: Json, artifact: Json) -> tuple[str, ...]:
+    """The digest of what lies in an artifact's place, by the manifest's `files`; of a folder also as earlier versions had it.
+
+    Empty where nothing is listed there. `edgeship.bundle` compares `files` with the disk whenever it opens a bundle.
+    """
+    files, path = manifest.get("files") or {}, artifact["path"]
+    if artifact["format"] != "tfjs":
+        return (files[path],) if path in files else ()
+    folder = path.rpartition("/")[0] + "/"
+    held = {name.removeprefix(folder): content for name, content in files.items() if name.startswith(folder)}
+    return (digest.of_tree(held), digest.of_json(held)) if held else ()
+
+
+def _replaced(artifact: Json, measurements: Sequence[Json], lying: Sequence[str]) -> str:
+    """Why the figures are not those of what lies there; empty where they are."""
+    if not lying:
+        return f"{artifact['path']} is not among the bundle's files"
+    measured = {item["details"].get("content") for item in measurements}
+    if None in measured:
+        return "what was measured is not recorded: run edgeship benchmark again"
+    if not measured <= {*lying}:
+        return "changed or replaced after it was measured: run edgeship benchmark again"
+    if artifact.get("content", lying[0]) not in lying:
+        return "changed or replaced after it was made: convert it again"
+    return ""
 
 
 def not_run(measurement: Json) -> str:

@@ -77,9 +77,10 @@ def _nothing(artifacts: Sequence[Json]) -> str:
 def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Check], list[Mapping[str, str]]]:
     name = artifact["id"]
     mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
-    found = [checks.origin(manifest, artifact, mine), *checks.sizes(name, mine, budget.of(name))]
     idle = [item for item in mine if checks.not_run(item) or on_devices.idle(item) or on_devices.estimated(item)]
     active = [item for item in mine if item not in idle]
+    telling = [item for item in mine if item in active or "content" in item["details"]]
+    found = [checks.origin(manifest, artifact, telling), *checks.sizes(name, mine, budget.of(name))]
     for item in active:
         judge_one = on_devices.measurement if on_devices.is_one(item) else checks.measurement
         found += judge_one(Subject(manifest, artifact, item, budget.of(name)))

@@ -14,7 +14,7 @@ def load(folder: Path) -> Any:
     """The loaded SavedModel. Hold on to it: its functions only refer to their variables."""
     import tensorflow as tf
 
-    key = digest.of_path(folder / "saved_model.pb") + digest.of_path(folder / "variables")
+    key = digest.of_path(folder)
     if key not in _LAST:
         _LAST.clear()  # one at a time: models are large
         _LAST[key] = tf.saved_model.load(str(folder))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
 
 import filelock
 import platformdirs
 
 import edgeship
+from edgeship import cache, installed
 from edgeship.errors import ProcessError
-from edgeship.runtimes.interpreters import find_python311, interpreter_of, pip
+from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip
 
 REQUIREMENTS = Path(__file__).parent / "tflite-runtime.txt"
 WHY = "tflite-runtime 2.14 has no wheels for Python after 3.11"
@@ -32,7 +34,8 @@ def _environment() -> Path:
 
 
 def python() -> Path:
-    """The environment's interpreter."""
+    """The environment's interpreter. Raises InputError where the environment is not what was installed."""
+    installed.check(_environment(), "edgeship runtimes install tflite-runtime")
     return interpreter_of(_environment())
 
 
@@ -44,17 +47,18 @@ def version() -> str | None:
 
 def unavailable() -> str:
     """Why it cannot be used, or an empty text."""
-    if version() and python().exists():
+    interpreter = interpreter_of(_environment())
+    if version() and interpreter.exists():
         return ""
     if version():
-        return f"the interpreter that its environment was made with is gone ({python().resolve()})"
+        return f"the interpreter that its environment was made with is gone ({interpreter.resolve()})"
     return "its environment has not been made"
 
 
 def install() -> Path:
     """Make the environment, whole or not at all, and return its folder."""
     final = _environment()
-    final.parent.mkdir(parents=True, exist_ok=True)
+    cache.own_folder(final.parent)
     with filelock.FileLock(final.with_suffix(".lock")):
         if not unavailable():
             return final
@@ -64,6 +68,8 @@ def install() -> Path:
             _run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
             options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
             _run(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
+            compile_all(interpreter_of(draft), draft)
+            installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)
             draft.rename(final)
         finally:
@@ -78,24 +84,20 @@ def _run(command: list[str], what: str) -> None:
         raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")
 
 
-@cache
+@functools.cache
 def worker_files() -> Path:
-    """A folder with the few files of edgeship that a worker needs, for `PYTHONPATH`; named after their content."""
+    """A folder with the few files of edgeship that a worker needs, for `PYTHONPATH`; named after their content.
+
+    It is this process's own, and goes with it: nobody else can have put anything there.
+    """
     from edgeship.runtimes.worker import FILES
 
     root = Path(edgeship.__file__).parent
     digest = hashlib.sha256(b"".join(name.encode() + (root / name).read_bytes() for name in FILES)).hexdigest()[:12]
-    final = home() / f"worker-{digest}"
-    if final.exists():
-        return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+    place = Path(tempfile.mkdtemp(prefix="edgeship-worker-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     for name in FILES:
-        target = draft / "edgeship" / name
+        target = place / f"worker-{digest}" / "edgeship" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, target)
-    try:
-        draft.rename(final)
-    except OSError:  # another process was faster; its copy is the same
-        shutil.rmtree(draft)
-    return final
+    return place / f"worker-{digest}"

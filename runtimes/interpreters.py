@@ -37,6 +37,13 @@ def find_python311(why: str) -> str:
     raise MissingDependencyError(f"{why}, and {problem}; install Python 3.11 beside this one")
 
 
+def compile_all(python: Path, folder: Path) -> None:
+    """Byte-code of all modules in an environment: a worker writes none there, and would else compile them at each start."""
+    subprocess.run(
+        [os.fspath(python), "-I", "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False
+    )
+
+
 def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]:
     """An install command for this or another interpreter: uv where there is one and it will do, else pip.
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import filelock
 
+from edgeship import installed
+from edgeship.cache import own_folder
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign
 
@@ -86,10 +88,15 @@ def unable_to_build() -> str:
 
 
 def command() -> tuple[str, ...]:
-    """The worker's command line. Raises MissingDependencyError where it is not available."""
+    """The worker's command line.
+
+    Raises MissingDependencyError where it is not available, InputError where its packages are not what was installed.
+    """
     node, modules = _node(), _modules()
     if node is None or modules is None:
         raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable()}")
+    if modules == _home():
+        installed.check(modules, "edgeship runtimes install tfjs-node")
     return (node[0], os.fspath(SOURCE / "worker.mjs"), "--modules", os.fspath(modules))
 
 
@@ -102,7 +109,7 @@ def install() -> Path:
         reason = unavailable() if node is None or node[1] < OLDEST else "npm is not on the path"
         raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")
     final = _home()
-    final.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(final.parent)
     with filelock.FileLock(final.with_suffix(".lock")):
         if _complete(final):
             return final
@@ -115,6 +122,7 @@ def install() -> Path:
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
                 raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")
+            installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)
             draft.rename(final)
         finally:

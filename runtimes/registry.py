@@ -75,7 +75,11 @@ def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | Non
     command = (python or sys.executable, *options, "-m", "edgeship.runtimes.worker", "--runtime", runtime)
     if not python:
         return Launch(command, {**LEAN, **(extra or {})})
-    return Launch(command, {**LEAN, **(extra or {}), "PYTHONPATH": os.fspath(foreign.worker_files())})
+    own = {
+        "PYTHONPATH": os.fspath(foreign.worker_files()),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # it stays as it was installed
+    return Launch(command, {**LEAN, **(extra or {}), **own})
 
 
 def _installed(distribution: str, *others: str) -> Callable[[], str | None]:

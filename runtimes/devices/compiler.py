@@ -44,7 +44,8 @@ class Compiler(Environment):
                 *("--accelerator-config", launch["accelerator"], "--config", "Arm/vela.ini"),
                 *("--system-config", launch["system"], "--memory-mode", launch["memory"]),
             ]
-            told = run(command, f"compiling for {launch['accelerator']}", after="")
+            plain = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is installed stays what it is
+            told = run(command, f"compiling for {launch['accelerator']}", env=plain, after="")
             found = next(Path(folder).glob("*_summary_*.csv"), None)
             if found is None:
                 raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")

@@ -82,6 +82,11 @@ class Emulator(Counting):
         """The compiled counter of instructions."""
         return place("count", host(), SOURCE.read_text()) / "libcount.so"
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All four."""
+        return (self.tree, self.wheels, self.core, self.plugin.parent)
+
     def unavailable(self) -> str:
         """Why it cannot be used."""
         if all(path.exists() for path in (self.tree, self.wheels, self.core, self.plugin)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices.station import Station, place, run, whole
-from edgeship.runtimes.interpreters import VERSION, find_python311, interpreter_of, pip
+from edgeship.runtimes.interpreters import VERSION, compile_all, find_python311, interpreter_of, pip
 
 # All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
 PYTHON = VERSION
@@ -84,6 +84,11 @@ class Environment(Station):
         return place("environment", PYTHON, sys.platform, *sorted(self.requirements))
 
     @property
+    def places(self) -> tuple[Path, ...]:
+        """The environment."""
+        return (self.folder,)
+
+    @property
     def python(self) -> Path:
         """Its interpreter."""
         return interpreter_of(self.folder)
@@ -124,3 +129,4 @@ class Environment(Station):
         run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
         command = pip("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
         run([*command, *wanted(self.requirements, draft)], f"installing {named(self.requirements)}")
+        compile_all(interpreter_of(draft), draft)

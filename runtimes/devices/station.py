@@ -12,7 +12,7 @@ from pathlib import Path
 
 import filelock
 
-from edgeship import cache, digest
+from edgeship import cache, digest, installed
 from edgeship.devices import Device
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes.registry import Launch
@@ -52,10 +52,17 @@ class Station(ABC):
         """What to do where it is not available."""
         return f"install it with: edgeship devices install {self.device.name}"
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that `install` makes."""
+        return ()
+
     def require(self) -> None:
-        """Raises MissingDependencyError where the device cannot be used."""
+        """Raises MissingDependencyError where the device cannot be used, InputError where it is not what was installed."""
         if reason := self.unavailable():
             raise MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")
+        for folder in self.places:
+            installed.check(folder, f"edgeship devices install {self.device.name}")
 
 
 class Counting(Station):
@@ -78,13 +85,15 @@ def place(kind: str, *content: object) -> Path:
 
 def whole(final: Path, make: Callable[[Path], None]) -> Path:
     """`final`, made by `make(draft)` in a folder beside it unless it is there; a failure leaves nothing behind."""
-    final.parent.mkdir(parents=True, exist_ok=True)
+    cache.own_folder(cache.root())
+    cache.own_folder(final.parent)
     with filelock.FileLock(final.with_name(final.name + ".lock")):
         if final.exists():
             return final
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
         try:
             make(draft)
+            installed.record(draft)
             draft.chmod(0o755)
             draft.rename(final)
         finally:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeship import __version__, digest
+from edgeship import __version__, digest, named_files, untrusted
+from edgeship import manifest as manifests
 from edgeship.errors import InputError
 from edgeship.types import Artifact, Measurement, to_json
 
@@ -43,53 +45,76 @@ class Bundle:
         """What has been measured so far."""
         return tuple(Measurement.from_json(item) for item in self.manifest["measurements"])
 
-    def damaged(self) -> list[str]:
-        """What does not match the manifest: changed, missing and added files, by relative path."""
-        wanted, found = dict(self.manifest["files"]), files_of(self.root)
-        changed = [
-            f"{name}: changed"
-            for name in wanted.keys() & found.keys()
-            if digest.of_path(self.root / name) != wanted[name]
-        ]
+    def damaged(self, found: Mapping[str, Path]) -> list[str]:
+        """What does not match the manifest: changed, missing and added files, by relative path; `found`: `files_of`."""
+        wanted = self.manifest["files"]
         missing = [f"{name}: missing" for name in wanted.keys() - found.keys()]
         added = [f"{name}: not in the manifest" for name in found.keys() - wanted.keys()]
+        same = wanted.keys() & found.keys() if not missing and not added else ()
+        changed = [f"{name}: changed" for name in same if digest.of_path(found[name]) != wanted[name]]
         return sorted(changed + missing + added)
 
 
 def files_of(root: Path) -> dict[str, Path]:
-    """Every file of a bundle but the manifest, by relative path."""
-    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    """Every file of a bundle but the manifest, by relative path. Raises InputError for links, pipes and devices."""
+    found = untrusted.tree_files(root)
     found.pop(MANIFEST, None)
     return found
 
 
-def open_bundle(path: str | os.PathLike[str], *, check_files: bool = True) -> Bundle:
-    """Read a bundle. Raises InputError where it is none, is of another schema, or was changed after it was written."""
+def digests(root: Path) -> dict[str, str]:
+    """The `files` of a bundle's manifest: the digest of each file but the manifest, by relative path."""
+    return {name: digest.of_path(path) for name, path in files_of(root).items()}
+
+
+def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
+    """Read a bundle. Raises InputError where it is none, is of another schema, or was changed after it was written.
+
+    Nothing of it is opened before it is known to be a regular file inside. `part`: what a page carries of a bundle, without
+    server model and configuration.
+    """
     root = Path(path)
     if root.name == MANIFEST:
         root = root.parent
-    if root.is_file():
-        raise InputError(f"{root}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
-    try:
-        manifest = json.loads((root / MANIFEST).read_text())
-        recorded = manifest.pop("digest")
-        schema = manifest["schema"]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{root}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one"
-        ) from error
-    except (NotADirectoryError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{root}: its {MANIFEST} cannot be read ({error}); make the bundle again") from error
-    if schema != SCHEMA:
-        raise InputError(f"{root}: bundle schema {schema}, this edgeship reads {SCHEMA}; make the bundle again")
-    if digest.of_json(manifest) != recorded:
-        raise InputError(f"{root}: {MANIFEST} was changed after it was written; make the bundle again")
-    bundle = Bundle(root, manifest)
-    damaged = bundle.damaged() if check_files else []
+    shown = untrusted.printable(root)
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{shown}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
+    if not os.path.lexists(root / MANIFEST):
+        raise InputError(f"{shown}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
+    bundle = Bundle(root, _read_manifest(root, part=part))
+    found = files_of(root)
+    damaged = bundle.damaged(found)
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        raise InputError(f"{root}: does not match its manifest ({'; '.join(damaged[:3])}{more}); make the bundle again")
+        told = untrusted.printable("; ".join(damaged[:3]))
+        raise InputError(f"{shown}: does not match its manifest ({told}{more}); make the bundle again")
+    named_files.check(root, bundle.manifest, found, part=part)
     return bundle
+
+
+def _read_manifest(root: Path, *, part: bool) -> dict[str, Any]:
+    """The manifest, without its digest, of the shape that commands read."""
+    shown = untrusted.printable(root)
+    try:
+        told = untrusted.read_json(root / MANIFEST)
+    except InputError as error:
+        raise InputError(f"{error}; make the bundle again") from error
+    if not isinstance(told, dict) or not isinstance(told.get("digest"), str) or "schema" not in told:
+        raise InputError(f"{shown}: its {MANIFEST} is not one of a bundle; make the bundle again")
+    recorded = told.pop("digest")
+    if told["schema"] != SCHEMA:
+        schema = untrusted.printable(repr(told["schema"])[:20])
+        raise InputError(f"{shown}: bundle schema {schema}, this edgeship reads {SCHEMA}; make the bundle again")
+    with untrusted.reading(root / MANIFEST):  # numbers beyond all bounds, halves of characters
+        changed = digest.of_json(told) != recorded
+        json.dumps(told, ensure_ascii=False).encode()
+    if changed:
+        raise InputError(f"{shown}: {MANIFEST} was changed after it was written; make the bundle again")
+    try:
+        manifests.check(told, part=part)
+    except InputError as error:
+        raise InputError(f"{shown}: its {MANIFEST} cannot be read: {error}; make the bundle again") from error
+    return told
 
 
 def check_writable(out: Path) -> None:
@@ -111,8 +136,8 @@ def replacing(out: Path) -> Iterator[Path]:
     for stale in out.parent.glob(f".{out.name}.*.draft"):
         if not _alive(stale):
             shutil.rmtree(stale, ignore_errors=True)
-    draft = out.parent / f".{out.name}.{os.getpid()}.draft"
-    shutil.rmtree(draft, ignore_errors=True)
+    # Nobody can know the name and put something there before; it is made here or not at all.
+    draft = out.parent / f".{out.name}.{secrets.token_hex(8)}.{os.getpid()}.draft"
     try:
         draft.mkdir(parents=True)
     except OSError as error:
@@ -140,9 +165,11 @@ def _alive(draft: Path) -> bool:
 
 
 def seal(draft: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of a finished draft, with the digests of all its files and of itself."""
-    files = {name: digest.of_path(path) for name, path in sorted(files_of(draft).items())}
-    content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": files})
+    """Write the manifest of a finished draft, with the digests of all its files and of itself.
+
+    Raises InputError where a link, a pipe or a device is among them.
+    """
+    content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
     content.pop("digest", None)
     sealed = {**content, "digest": digest.of_json(content)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ import filelock
 import platformdirs
 
 from edgeship import digest
+from edgeship.errors import InputError
 from edgeship.types import to_json
+from edgeship.untrusted import printable, read_json, tree_files
 
 KEEP_DAYS = 30
 # Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
@@ -97,8 +100,7 @@ class Cache:
         interrupted or failed make leaves nothing behind that counts.
         """
         name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
-        final = self.folder / step / name
-        final.parent.mkdir(parents=True, exist_ok=True)
+        final = own_folder(own_folder(self.folder) / step) / name
         with filelock.FileLock(final.with_suffix(".lock")):
             found = _read(final)
             if found and usable(found.result):
@@ -106,11 +108,14 @@ class Cache:
                 return found
             draft = final.with_suffix(".draft")
             shutil.rmtree(draft, ignore_errors=True)
+            if final.is_symlink():
+                final.unlink()
             shutil.rmtree(final, ignore_errors=True)
-            (draft / "files").mkdir(parents=True)
+            draft.mkdir(mode=0o700)
+            (draft / "files").mkdir()
             try:
                 result = make(draft / "files")
-                entry = {"key": to_json(key), "result": result, "files": _digests(draft / "files")}
+                entry = {"name": name, "key": to_json(key), "result": result, "files": _digests(draft / "files")}
                 (draft / "entry.json").write_text(json.dumps(entry))
                 draft.rename(final)
             finally:
@@ -120,21 +125,47 @@ class Cache:
     def prune(self) -> None:
         """Drop what has not been used for `KEEP_DAYS`."""
         oldest = time.time() - KEEP_DAYS * 86400
-        for entry in self.folder.glob("*/*/entry.json"):
-            if entry.stat().st_mtime < oldest:
+        for entry in own_folder(self.folder).glob("*/*/entry.json"):
+            if entry.lstat().st_mtime < oldest:
                 shutil.rmtree(entry.parent, ignore_errors=True)
 
 
+def own_folder(folder: Path) -> Path:
+    """The folder, made for nobody else where it is not there; it may be reached through a link of the user's own.
+
+    Raises InputError as `check_own`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    check_own(folder)
+    return folder
+
+
+def check_own(folder: Path) -> None:
+    """Raise InputError where a folder belongs to somebody else, or others may write in it: what lies there would be theirs."""
+    if os.name == "nt":  # a user's folders are closed by their place
+        return
+    advice = "so nothing in it is believed; chmod go-w it, or name a folder of your own (EDGESHIP_CACHE)"
+    for found in (folder.lstat(), folder.stat()):
+        if found.st_uid != os.geteuid():
+            raise InputError(f"{printable(folder)}: belongs to another user, {advice}")
+    if folder.stat().st_mode & 0o022:
+        raise InputError(f"{printable(folder)}: others may write in it, {advice}")
+
+
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): digest.of_path(path) for path in files}
+    return {name: digest.of_path(path) for name, path in tree_files(folder).items()}
 
 
 def _read(folder: Path) -> Entry | None:
+    """What lies in an entry's folder: the user's own, closed to others, made under this name, with the files of then."""
     try:
-        entry = json.loads((folder / "entry.json").read_text())
-    except (OSError, ValueError):
+        found = folder.lstat()
+        closed = os.name == "nt" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+        if not stat.S_ISDIR(found.st_mode) or not closed:
+            return None
+        entry = read_json(folder / "entry.json")
+        if entry["name"] != folder.name or _digests(folder / "files") != entry["files"]:
+            return None
+        return Entry(folder / "files", entry["result"], entry["files"], hit=True)
+    except (OSError, InputError, KeyError, TypeError):
         return None
-    if _digests(folder / "files") != entry["files"]:
-        return None
-    return Entry(folder / "files", entry["result"], entry["files"], hit=True)

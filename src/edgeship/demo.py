@@ -98,7 +98,7 @@ def _write_bundle(bundle: Bundle, target: Path, artifacts: list[Any], source: st
     if source:
         manifest["samples"] = _write_samples(bundle, target, source)
     bundles.seal(target, manifest)
-    return bundles.open_bundle(target).manifest
+    return bundles.open_bundle(target, part=True).manifest
 
 
 def _manifest(full: Mapping[str, Any], artifacts: list[Any], inputs: dict[str, Array]) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgeship import untrusted
 from edgeship.types import to_json
 
 # What edgeship is written in: Python, JavaScript for Node, a plugin in C, and what a device's known outputs are.
@@ -18,12 +20,27 @@ NOT_RUN = ("cli", "page", "runtimes/web")
 
 
 def of_path(path: Path) -> str:
-    """The digest of a file, or of a folder's relative names and contents."""
-    if path.is_file():
-        with path.open("rb") as stream:
+    """The digest of a regular file (sha256 of its content), or of a folder (`of_tree`); a link at `path` itself is followed.
+
+    Raises InputError for what is neither, and for a link, a pipe or a device anywhere below: what lies behind a link may
+    change without a trace.
+    """
+    if not path.is_dir():
+        with untrusted.regular_file(path, links=True).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    names = sorted(item.relative_to(path).as_posix() for item in path.rglob("*") if item.is_file())
-    return of_json({name: of_path(path / name) for name in names})
+    files = {name: of_path(file) for name, file in untrusted.tree_files(path).items()}
+    return of_tree(files, (folder.relative_to(path).as_posix() for folder in path.rglob("*") if folder.is_dir()))
+
+
+def of_tree(files: Mapping[str, str], folders: Iterable[str] = ()) -> str:
+    """The digest of a folder that holds these files (digest by relative path) and folders, empty ones too.
+
+    Of another family than a file's, so that no file has it.
+    """
+    parents = (parent.as_posix() for name in files for parent in PurePosixPath(name).parents)
+    held = {"files": dict(files), "folders": sorted({*folders, *parents} - {"."})}
+    text = json.dumps(held, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=32, person=b"edgeship folder").hexdigest()
 
 
 def of_json(value: Any) -> str:

@@ -5,13 +5,13 @@ What such a file says was measured on that device, so its figures are `measured`
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgeship import untrusted
 from edgeship.errors import InputError
 from edgeship.types import Measurement, Metric, Verdict, to_json
 
@@ -24,18 +24,19 @@ NAMES = {"Edg": "Edge", "OPR": "Opera", "HeadlessChrome": "Chrome (headless)", "
 
 def read(path: Path, manifest: Mapping[str, Any]) -> Measurement:
     """The measurement in a self-test's file. Raises InputError where it is none, or is about another model."""
+    if not path.exists():
+        raise InputError(f"{untrusted.printable(path)}: no such file; the demo page's 'Download as JSON' writes one")
+    found = untrusted.read_json(path, links=True)
     try:
-        found = json.loads(path.read_text())
         if found["kind"] != KIND or found["schema"] != SCHEMA:
             raise InputError(
                 f"{path}: not a self-test of this edgeship's demo page (its 'Download as JSON' writes one)"
             )
         _belongs(path, found, manifest)
-        return _measurement(found)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; the demo page's 'Download as JSON' writes one") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not a self-test of the demo page ({type(error).__name__}: {error})") from error
+        return _measurement(found, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        told = untrusted.printable(error)[: untrusted.SHOWN]
+        raise InputError(f"{path}: not a self-test of the demo page ({type(error).__name__}: {told})") from error
 
 
 def with_field_results(manifest: Mapping[str, Any], files: list[Path]) -> dict[str, Any]:
@@ -73,10 +74,11 @@ def _belongs(path: Path, found: Mapping[str, Any], manifest: Mapping[str, Any]) 
         )
 
 
-def _measurement(found: Mapping[str, Any]) -> Measurement:
+def _measurement(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> Measurement:
     latency, outputs = found["latency"] or {}, found["outputs"]
     name = device(str(found["userAgent"]))
     timed = "" if latency else "the page took no latency"
+    verdict, why = _judge(found, manifest)
     metrics = [
         _milliseconds("load_ms", found["loadMs"], "the page took none"),
         _milliseconds("first_inference_ms", found["firstMs"], "the page took none"),
@@ -84,62 +86,111 @@ def _measurement(found: Mapping[str, Any]) -> Measurement:
             _milliseconds(f"latency_{metric}_ms", latency.get(f"{metric}Ms"), timed)
             for metric in ("p50", "p90", "mean", "min")
         ),
-        Metric("accuracy", None, "share", reason=_verdict(found)),
+        Metric("accuracy", None, "share", reason=_told(found, verdict, why)),
         Metric("max_abs_error", _worst(outputs), "", reason="not finite"),
     ]
     details = {
         "parity": {str(output): _parity(found, result) for output, result in outputs.items()},
         "selftest": dict(found),
+        "judged": str(verdict),
     }
-    return Measurement(found["artifact"], f"tfjs-{found['backend']}", name, tuple(metrics), details)
+    return Measurement(found["artifact"], f"tfjs-{_text(found, 'backend')}", name, tuple(metrics), details)
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found[key]
+    if not isinstance(value, str) or untrusted.printable(value) != value:
+        raise ValueError(f"{key} is {value!r}")
+    return value
+
+
+def _judge(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Verdict, str]:
+    """The verdict on a self-test, with why it is no pass: by its figures and the bundle's own tolerances.
+
+    What the file says of itself can only fail it. Without tolerances (no runtime was there when the bundle was made) it is
+    not decided.
+    """
+    goldens = manifest.get("goldens") or {}
+    golden = (goldens.get("artifacts") or {}).get(found["artifact"]) or {}
+    allowed, outputs = golden.get("tolerance") or {}, found["outputs"]
+    if found["passed"] is not True or not all(result["passed"] is True for result in outputs.values()):
+        return Verdict.FAIL, "the page found it wrong"
+    if found["samples"] != goldens.get("samples"):
+        return Verdict.FAIL, f"{_count(found['samples'])} goldens, and the bundle has {goldens.get('samples')}"
+    errors = {name: _number(result["maxAbsError"], f"the error of {name}") for name, result in outputs.items()}
+    if not allowed and errors:
+        return Verdict.INCONCLUSIVE, "the bundle has no tolerance to judge it by"
+    if not errors or errors.keys() != allowed.keys():
+        return Verdict.FAIL, f"its outputs are not the bundle's ({', '.join(sorted(allowed))})"
+    for name, error in errors.items():
+        most = allowed[name]
+        if error is None or not (_plain(most) and math.isfinite(most) and error <= most):
+            off = "not finite" if error is None else f"off by {error:.3g}, allowed are {most}"
+            return Verdict.FAIL, f"'{name}' is {off}"
+    return Verdict.PASS, ""
+
+
+def _number(value: Any, what: str) -> float | None:
+    """A number from 0, or None, which JSON has for what is not finite. Raises ValueError for anything else."""
+    if value is not None and not (_plain(value) and math.isfinite(value) and value >= 0):
+        raise ValueError(f"{what} is {value!r}")
+    return value
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"the number of samples is {value!r}")
+    return value
 
 
 def _milliseconds(name: str, value: Any, reason: str) -> Metric:
-    if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} is {value!r}")
-    return Metric(name, value, "ms", reason=reason)
+    return Metric(name, _number(value, name), "ms", reason=reason)
 
 
 def _check(item: Mapping[str, Any]) -> dict[str, Any]:
-    found = item["details"]["selftest"]
-    verdict = Verdict.PASS if found["passed"] is True else Verdict.FAIL
     told = {
         "check": "self-test",
-        "verdict": str(verdict),
+        "verdict": item["details"]["judged"],
         "value": None,
         "limit": None,
         "unit": "",
-        "reason": _verdict(found),
+        "reason": next(metric["reason"] for metric in item["metrics"] if metric["name"] == "accuracy"),
     }
     return {**{key: item[key] for key in ("artifact", "runtime", "device")}, **told}
 
 
-def _verdict(found: Mapping[str, Any]) -> str:
+def _told(found: Mapping[str, Any], verdict: Verdict, why: str) -> str:
     """What stands instead of an accuracy: a page replays the goldens, not the evaluation data."""
-    samples, engine = int(found["samples"]), str(found["engine"])[:80]
-    if found["passed"] is True:
+    samples, engine = _count(found["samples"]), untrusted.printable(found["engine"])[:80]
+    if verdict is Verdict.PASS:
         return f"self-test on {samples} goldens passed in the page ({engine})"
     worst = _worst(found["outputs"])
     off = "not finite" if worst is None else f"off the server model by {worst:.3g}"
-    return f"self-test on {samples} goldens FAILED in the page ({engine}): {off}"
+    word = "FAILED" if verdict is Verdict.FAIL else "not decided"
+    return f"self-test on {samples} goldens {word} in the page ({engine}): {why}; {off}"
 
 
 def _worst(outputs: Mapping[str, Any]) -> float | None:
     """The largest difference from the server model; JSON has no infinity, so a page writes null for it."""
-    values = [result["maxAbsErrorServer"] for result in outputs.values()]
-    return None if None in values or not values else float(max(values))
+    values = [_number(result["maxAbsErrorServer"], f"the error of {name}") for name, result in outputs.items()]
+    finite = [value for value in values if value is not None]
+    return float(max(finite)) if finite and len(finite) == len(values) else None
 
 
 def _parity(found: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "n": int(found["samples"]),
+        "n": _count(found["samples"]),
         "bad": 0,
         "bad_server": 0,
         "reason": "",
-        "max_abs_error": result["maxAbsErrorServer"],
+        "max_abs_error": _number(result["maxAbsErrorServer"], "an error"),
         **dict.fromkeys(PARITY),
-        "agreement": result["agreement"],
+        "agreement": _number(result["agreement"], "an agreement"),
         "agreement_low": None,
         "agreement_high": None,
-        "agreement_n": int(found["samples"]),
+        "agreement_n": _count(found["samples"]),
     }

@@ -290,6 +290,7 @@ def _finish(
     if found and found.labels:
         confidence.repair(work, work.draft, manifest, settings, found)
     manifest["matrix"] = cells.matrix(manifest)
+    manifest["files"] = bundles.digests(work.draft)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:
         samples.write(work.draft, manifest, found.batches())

@@ -146,7 +146,8 @@ def regular_file(path: Path, *, links: bool = False) -> Path:
     if stat.S_ISREG(mode):
         return path
     kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
-    raise InputError(f"{printable(path)}: {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")
+    advice = "; copy what it points to" if stat.S_ISLNK(mode) else ""
+    raise InputError(f"{printable(path)}: {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file{advice}")
 
 
 def place_within(root: Path, name: object) -> Path:

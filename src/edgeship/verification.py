@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgeship import goldens
-from edgeship.bundle import Bundle
-from edgeship.data import Batch
-from edgeship.errors import EdgeshipError
+from edgeship import goldens, untrusted
+from edgeship.bundle import MANIFEST, Bundle
+from edgeship.data import Array, Batch
+from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
-from edgeship.types import Artifact
+from edgeship.types import Artifact, TensorSpec
+
+UNBOUNDED = 1e9  # the share of a tolerance where there is no number for it
 
 
 @dataclass(frozen=True)
@@ -33,57 +36,130 @@ class Replay:
 def replay(bundle: Bundle) -> list[Replay]:
     """Replay the goldens of every artifact; an artifact that no runtime could replay is not passed.
 
-    An artifact that the bundle's budget lists as optional may be left out, and is marked so.
+    An artifact that the bundle's budget lists as optional may be left out, and is marked so. Raises CheckError where there
+    is nothing to replay.
     """
-    inputs = goldens.read(bundle.root / "goldens", "inputs")
-    budget = bundle.manifest["config"]["budget"]
-    replays = []
-    for artifact in bundle.artifacts:
-        optional = any(fnmatch.fnmatch(artifact.id, pattern) for pattern in budget.get("optional", ()))
+    root = untrusted.printable(bundle.root)
+    if not bundle.manifest["artifacts"]:
+        raise CheckError(f"{root}: holds no artifact, so nothing was replayed")
+    inputs, server = _golden(bundle, "inputs"), _golden(bundle, "outputs")
+    told = bundle.manifest.get("goldens") or {}
+    samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
+    if not samples or samples != told.get("samples"):
+        raise CheckError(f"{root}: its goldens hold {samples} samples, and its manifest says {told.get('samples')}")
+    with untrusted.reading(bundle.root / MANIFEST):
+        artifacts, optional = bundle.artifacts, list(bundle.manifest["config"].get("budget", {}).get("optional", ()))
+        left_out = {item.id for item in artifacts if any(fnmatch.fnmatch(item.id, pattern) for pattern in optional)}
+    replays: list[Replay] = []
+    for artifact in artifacts:
+        golden = (told.get("artifacts") or {}).get(artifact.id)
         fitting = [item for item in registry.for_format(artifact.format) if not item.refuses(artifact)]
         present = [runtime for runtime in fitting if not runtime.unavailable()]
-        told = bundle.manifest["goldens"]["artifacts"][artifact.id]
-        if not present or told["runtime"] is None:
+        if golden is None:
+            replays.append(Replay(artifact.id, "", False, None, "not replayed: the bundle has no goldens of it"))
+        elif not present or golden["runtime"] is None:
             reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
-            replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", optional))
-            continue
-        own = goldens.read(bundle.root / "goldens", artifact.id)
-        replays += [replay_artifact(artifact, runtime.name, inputs, own, told) for runtime in present]
+            replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", artifact.id in left_out))
+        else:
+            answers = Answers(_golden(bundle, artifact.id), golden, server)
+            replays += [replay_artifact(artifact, runtime.name, inputs, answers) for runtime in present]
     return replays
 
 
-def replay_artifact(
-    artifact: Artifact, runtime: str, inputs: Batch, expected: Batch, golden: Mapping[str, Any]
-) -> Replay:
-    """Run `inputs` through an artifact and compare with the `expected` outputs, as far as `golden` allows.
+def verdict(replays: Sequence[Replay]) -> str:
+    """Why the replays are no match, or an empty text: all that need not be left out must match, and at least one must."""
+    failed = [item.artifact for item in replays if not item.passed and not item.optional]
+    if failed:
+        return f"no match: {', '.join(dict.fromkeys(failed))}"
+    return "" if any(item.passed for item in replays) else "nothing was replayed, so nothing is known to match"
 
-    `golden`: the manifest's entry, `golden_runs.GoldenRun` as JSON.
+
+def _golden(bundle: Bundle, name: str) -> Batch:
+    """Arrays of the goldens. Raises CheckError where there are none."""
+    try:
+        with untrusted.reading(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
+            found = goldens.read(bundle.root / "goldens", name)
+    except InputError as error:
+        raise CheckError(f"nothing was replayed: {error}") from error
+    if not found:
+        raise CheckError(f"{untrusted.printable(bundle.root)}: its goldens '{name}' are empty, so nothing was replayed")
+    return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an artifact must give: its `own` outputs, what the manifest says of them (`golden_runs.GoldenRun` as JSON), and
+    the server model's outputs, which bound what an error may be.
+    """  # noqa: D205  # one sentence
+
+    own: Batch
+    golden: Mapping[str, Any]
+    server: Batch
+
+    def tolerance(self, spec: TensorSpec) -> float:
+        """How far an output may be off. Raises CheckError for what is no tolerance: none, no number, or beyond all sense."""
+        name = spec.name
+        value = (self.golden.get("tolerance") or {}).get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+            raise CheckError(f"output '{name}' has no tolerance: {value!r} is not a number above 0")
+        most = goldens.largest_tolerance(spec, self.own[name], self.server.get(name))
+        if value > most * (1 + 1e-6):
+            raise CheckError(f"output '{name}' has a tolerance of {value:.3g}, at most {most:.3g} says anything here")
+        return float(value)
+
+    def clear(self, name: str) -> list[int]:
+        """The samples whose answer must be the same; earlier bundles name none. Raises CheckError for others."""
+        found = (self.golden.get("clear") or {}).get(name, [])
+        count = len(self.own[name]) if self.own[name].ndim else 0
+        whole = isinstance(found, list) and all(isinstance(item, int) and 0 <= item < count for item in found)
+        if not whole or (found and self.own[name].ndim < 2):
+            raise CheckError(f"output '{name}': its list of clear answers names samples that are not there")
+        return list(found)
+
+
+def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: Answers) -> Replay:
+    """Run `inputs` through an artifact and compare with the outputs that it must give, as far as they may be off.
+
+    A model that takes longer than `untrusted.limits().replay_seconds` has failed.
     """
     try:
-        with open_session(runtime, artifact.path) as session:
+        with open_session(runtime, artifact.path, timeout=untrusted.limits().replay_seconds) as session:
             outputs = session.run(inputs)
     except EdgeshipError as error:
         return Replay(artifact.id, runtime, False, None, str(error))
-    worst, reason = 0.0, ""
-    for name, wanted in expected.items():
-        if outputs[name].shape != wanted.shape:
-            return Replay(
-                artifact.id,
-                runtime,
-                False,
-                None,
-                f"output '{name}' has shape {outputs[name].shape}, not {wanted.shape}",
-            )
-        distance = goldens.distance(outputs[name], wanted)
-        allowed = golden["tolerance"][name]
+    wanted = {spec.name: spec for spec in artifact.outputs}
+    if not wanted or not wanted.keys() == answers.own.keys() == outputs.keys():
+        names = ", ".join(sorted(wanted.keys() ^ outputs.keys() | wanted.keys() ^ answers.own.keys()))
+        reason = f"its outputs are not those of its goldens: {names or 'none'}"
+        return Replay(artifact.id, runtime, False, None, reason)
+    reasons, worst = [], 0.0
+    for spec in wanted.values():
+        share, reason = _compare(spec, outputs[spec.name], answers)
+        worst = max(worst, share) if np.isfinite(share) else UNBOUNDED
+        reasons += [reason] if reason else []
+    return Replay(artifact.id, runtime, not reasons, worst, "; ".join(reasons))
+
+
+def _compare(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str]:
+    """An output's error as a share of its tolerance, and why it is no match, or an empty text."""
+    name, own = spec.name, answers.own[spec.name]
+    if got.shape != own.shape:
+        return UNBOUNDED, f"output '{name}' has shape {got.shape}, not {own.shape}"
+    reasons, distance, share = [], goldens.distance(got, own), UNBOUNDED
+    try:
+        allowed = answers.tolerance(spec)
         share = distance / allowed
-        clear = (golden.get("clear") or {}).get(name, [])  # earlier bundles name none
         if not share <= 1:
-            reason = f"output '{name}' is off by {distance:.3g}, allowed are {allowed:.3g}"
-        elif changed := int((outputs[name][clear].argmax(-1) != wanted[clear].argmax(-1)).sum()) if clear else 0:
-            reason = f"output '{name}' gives another answer for {changed} of {len(clear)} samples whose answer is clear"
-        worst = max(worst, share) if np.isfinite(share) else float("1e9")
-    return Replay(artifact.id, runtime, not reason, worst, reason)
+            reasons.append(f"output '{name}' is off by {distance:.3g}, allowed are {allowed:.3g}")
+    except CheckError as error:
+        reasons.append(str(error))
+    try:
+        clear = answers.clear(name)
+        if changed := int((got[clear].argmax(-1) != own[clear].argmax(-1)).sum()) if clear else 0:
+            reasons.append(f"output '{name}' gives another answer for {changed} of {len(clear)} clear samples")
+    except CheckError as error:
+        reasons.append(str(error))
+    return share, "; ".join(reasons)
 
 
 def print_replays(replays: list[Replay]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgeship import digest
 from edgeship.benchmarks import accuracy, latency, parity, samples
 from edgeship.config import Config
 from edgeship.types import to_json
@@ -62,7 +65,7 @@ def measurement(
     compared = accuracy.measure({"y": truth}, {"scores": server}, {"scores": outputs})
     near = parity.compare({"scores": server}, {"scores": outputs})
     worst = parity.worst(near)
-    details: dict[str, Any] = {"accuracy": compared, "parity": near}
+    details: dict[str, Any] = {"accuracy": compared, "parity": near, "content": content(artifact)}
     metrics = [
         metric("size_disk_bytes", size, "bytes"), metric("size_gzip_bytes", size * 0.83, "bytes"),
         metric("size_brotli_bytes", size * 0.8, "bytes"), metric("load_ms", 4.1, "ms"),
@@ -86,13 +89,36 @@ def measurement(
     }  # fmt: skip
 
 
+def place(artifact: str) -> str:
+    """Where an artifact lies in the bundle."""
+    family, _, variant = artifact.partition("/")
+    return f"tfjs/{variant}/model.json" if family == "tfjs" else f"{family}/{variant}.{family}"
+
+
+def text(path: str) -> bytes:
+    """What a file of the bundle holds: nothing that could run."""
+    return f'{{"made up": "{path}"}}'.encode()
+
+
+def content(artifact: str) -> str:
+    """The digest of what lies in an artifact's place."""
+    path = place(artifact)
+    file = hashlib.sha256(text(path)).hexdigest()
+    return digest.of_tree({"model.json": file}) if artifact.startswith("tfjs/") else file
+
+
+def _write_files(root: Path, manifest: dict[str, Any]) -> None:
+    for path in (manifest["server_model"]["path"], *(item["path"] for item in manifest["artifacts"])):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(text(path))
+
+
 def artifact_entry(name: str) -> dict[str, Any]:
     family, _, variant = name.partition("/")
     steps = [("export", SERVER_DIGEST), (f"convert.{family}", "11" * 32)]
     steps += [("quantize", "22" * 32)] if variant == "int8" else []
-    path = f"tfjs/{variant}/model.json" if family == "tfjs" else f"{family}/{variant}.{family}"
     return {
-        "id": name, "path": path, "format": family, "variant": variant,
+        "id": name, "path": place(name), "content": content(name), "format": family, "variant": variant,
         "inputs": [spec("image", [None, 28, 28, 1])], "outputs": [spec("scores", [None, CLASSES])],
         "steps": [{"name": step, "source": source, "recipe": {}, "tools": {}} for step, source in steps],
         "receipt": {"int8_op_share": 1.0 if variant == "int8" else 0.0, "float_islands": [], "weights": {"bytes": 1}},
@@ -121,6 +147,7 @@ def build_manifest() -> dict[str, Any]:
         "config": to_json(Config().stored()),
         "data": {"calibration": {**data, "source": "calibration.npz"}, "evaluation": data},
         "artifacts": [artifact_entry(name) for name in ARTIFACTS],
+        "files": {place(name): hashlib.sha256(text(place(name))).hexdigest() for name in ARTIFACTS},
         "skipped": [{"artifact": "tfjs/int8", "reason": "TF.js has no int8 inference, only weight storage"}],
         "tools": {"tensorflow": "2.21.0", "onnxruntime": "1.31.1"},
         "machine": {"cpu": "test fixture", "cores": 2},
@@ -136,6 +163,12 @@ _GOOD = build_manifest()
 def manifest() -> dict[str, Any]:
     """A good bundle's manifest, free to be changed."""
     return copy.deepcopy(_GOOD)
+
+
+@pytest.fixture
+def write_files() -> Callable[[Path, dict[str, Any]], None]:
+    """`write_files(root, manifest)`: the files that the manifest names."""
+    return _write_files
 
 
 @pytest.fixture

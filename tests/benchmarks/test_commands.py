@@ -12,12 +12,13 @@ from edgeship.errors import InputError
 
 
 @pytest.fixture
-def bundle(manifest, tmp_path):
+def bundle(manifest, tmp_path, write_files):
     """A sealed bundle that passes."""
     for key in ("artifacts", "measurements"):
         manifest[key] = [item for item in manifest[key] if "onnx/int8" not in (item.get("id"), item.get("artifact"))]
     root = tmp_path / "bundle"
     root.mkdir()
+    write_files(root, manifest)
     bundles.seal(root, manifest)
     return root
 

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from edgeship import digest
 from edgeship.benchmarks import parity
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -150,9 +151,9 @@ def test_a_finer_recipe_is_held_to_a_coarser_one_and_not_the_other_way(manifest,
     assert list(failures(manifest)[1]) == [("tfjs/weight_only_w8", "parity")]
 
 
-@pytest.mark.parametrize("digest", ["00" * 32, None])
-def test_an_artifact_of_another_server_model_fails(good, digest):
-    good["server_model"]["digest"] = digest
+@pytest.mark.parametrize("other", ["00" * 32, None])
+def test_an_artifact_of_another_server_model_fails(good, other):
+    good["server_model"]["digest"] = other
     verdict, found = failures(good)
     assert verdict is Verdict.FAIL
     assert "stale" in found[INT8, "origin"].reason
@@ -164,11 +165,33 @@ def test_an_artifact_of_unknown_origin_fails(good):
 
 
 def test_an_artifact_that_is_no_longer_what_was_made_fails(good):
-    good["artifacts"][1]["content"] = "aa" * 32
-    measured(good)["details"]["content"] = "aa" * 32
+    """Measured as it lies there, but another file than the conversion wrote."""
+    artifact = next(item for item in good["artifacts"] if item["id"] == INT8)
+    artifact["content"] = "aa" * 32
+    assert "changed or replaced after it was made" in failures(good)[1][INT8, "origin"].reason
+
+
+@pytest.mark.parametrize("artifact", [INT8, "tfjs/float32"])
+def test_an_artifact_that_is_not_what_was_measured_fails(good, artifact):
+    """Whatever the figures say: they are those of another file."""
+    path = next(item["path"] for item in good["artifacts"] if item["id"] == artifact)
+    good["files"][path] = "bb" * 32
+    assert "after it was measured" in failures(good)[1][artifact, "origin"].reason
+    del good["files"][path]
+    assert "is not among the bundle's files" in failures(good)[1][artifact, "origin"].reason
+
+
+def test_a_measurement_that_does_not_say_of_what_is_no_pass(good):
+    del measured(good)["details"]["content"]
+    assert "run edgeship benchmark again" in failures(good)[1][INT8, "origin"].reason
+
+
+def test_a_folder_of_an_earlier_version_is_still_known(good):
+    """Whose digest was that of its files' digests as JSON."""
+    (artifact,) = [item for item in good["artifacts"] if item["id"] == "tfjs/float32"]
+    earlier = digest.of_json({"model.json": good["files"][artifact["path"]]})
+    artifact["content"] = measured(good, "tfjs/float32")["details"]["content"] = earlier
     assert judge(good, Budget()).verdict is Verdict.PASS
-    measured(good)["details"]["content"] = "bb" * 32
-    assert "changed or replaced" in failures(good)[1][INT8, "origin"].reason
 
 
 def test_a_crash_fails_with_its_reason(good):

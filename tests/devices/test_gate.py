@@ -38,7 +38,7 @@ def measurement(device, cell, noise=0.0, counted=None, samples=N):
     kind = {"kind": "emulated"}
     return {
         "artifact": "tflite/int8", "runtime": "litert", "device": device, "metrics": metrics,
-        "details": {**details, "cell": {**cell, **kind}},
+        "details": {"content": CONTENT, **details, "cell": {**cell, **kind}},
     }  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def metric(name, value, reason=""):
     return {"name": name, "value": value, "unit": "", "kind": "emulated", "reason": reason}
 
 
+PATH, CONTENT = "tflite/int8.tflite", "aa" * 32
 EXACT = {"state": "exact", "text": "bit-exact", "reason": ""}
 FAILED = {"state": "failed", "text": "fails", "reason": "no kernel"}
 REFUSED = {"state": "refused", "text": "-", "reason": "it takes .onnx files only"}
@@ -53,8 +54,12 @@ REFUSED = {"state": "refused", "text": "-", "reason": "it takes .onnx files only
 
 @pytest.fixture
 def manifest():
-    artifact = {"id": "tflite/int8", "format": "tflite", "variant": "int8", "steps": [{"name": "x", "source": "5e"}]}
+    artifact = {
+        "id": "tflite/int8", "path": PATH, "format": "tflite", "variant": "int8",
+        "steps": [{"name": "x", "source": "5e"}],
+    }  # fmt: skip
     return {
+        "files": {PATH: CONTENT},
         "server_model": {"digest": "5e", "outputs": [{"name": "y"}]},
         "artifacts": [artifact],
         "measurements": [measurement("cortex-a72", EXACT, counted=600)],

@@ -173,9 +173,8 @@ def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], ve
     def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verification.Replay:
         run, own = ran[artifact], goldens.read(folder, artifact)
         inputs = wrong(golden.inputs) if wrong else golden.inputs
-        return verification.replay_artifact(
-            (mutant or good.made[artifact]).artifact, run.runtime, inputs, own, to_json(run)
-        )
+        answers = verification.Answers(own, to_json(run), golden.expected)
+        return verification.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
 
     replayed.made = good.made
     return replayed

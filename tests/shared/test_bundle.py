@@ -7,20 +7,23 @@ import pytest
 from edgeship import bundle
 from edgeship.errors import InputError
 
-EMPTY = {"artifacts": [], "measurements": []}
+SERVER = {"path": "server.keras", "digest": "d", "inputs": [], "outputs": []}
+EMPTY = {"artifacts": [], "measurements": [], "config": {}, "server_model": SERVER}
+FILES = {"server.keras", "tflite/a.tflite"}
 
 
 def write(out, text="content"):
     with bundle.replacing(out) as draft:
         (draft / "tflite").mkdir()
         (draft / "tflite" / "a.tflite").write_text(text)
+        (draft / "server.keras").write_text("a server model")
         bundle.seal(draft, EMPTY)
     return out
 
 
 def test_a_bundle_is_written_whole_and_opens(tmp_path):
     out = write(tmp_path / "deep" / "bundle")
-    assert bundle.open_bundle(out).manifest["files"].keys() == {"tflite/a.tflite"}
+    assert bundle.open_bundle(out).manifest["files"].keys() == FILES
     assert [path.name for path in out.parent.iterdir()] == ["bundle"]
 
 

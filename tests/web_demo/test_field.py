@@ -18,6 +18,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.
 MANIFEST = {
     "artifacts": [{"id": "tfjs/float32", "digest": "abc"}],
     "measurements": [],
+    "goldens": {"samples": 16, "artifacts": {"tfjs/float32": {"tolerance": {"y": 1e-3}}}},
     "gate": {"verdict": "PASS", "checks": [], "not_judged": []},
 }
 
@@ -72,6 +73,36 @@ def test_a_self_test_that_failed_fails_the_report(add, found):
     assert rows.build(manifest).rows[0]["verdict"] == "FAIL"
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"maxAbsError": 1e9}, "is off by 1e+09, allowed are 0.001"),
+        ({"maxAbsError": 1e9, "tolerance": 1e12}, "is off by 1e+09, allowed are 0.001"),
+        ({"maxAbsError": None}, "'y' is not finite"),
+        ({"passed": False}, "the page found it wrong"),
+    ],
+)
+def test_what_a_self_test_says_of_itself_is_not_believed(add, found, change, says):
+    found["outputs"]["y"] |= change
+    manifest = add(found)
+    (check,) = manifest["gate"]["checks"]
+    assert (check["verdict"], manifest["gate"]["verdict"]) == ("FAIL", "FAIL")
+    assert says in check["reason"]
+
+
+def test_a_self_test_must_have_replayed_what_the_bundle_holds(add, found):
+    for change in ({"samples": 0}, {"samples": 15}, {"outputs": {}}, {"outputs": {"z": found["outputs"]["y"]}}):
+        assert add(found | change)["gate"]["verdict"] == "FAIL", change
+
+
+def test_without_tolerances_a_self_test_is_not_decided(add, found):
+    bare = {**MANIFEST, "goldens": {"samples": 16, "artifacts": {"tfjs/float32": {"tolerance": None}}}}
+    manifest = add(found, bare)
+    assert manifest["gate"]["checks"][0]["verdict"] == "INCONCLUSIVE"
+    assert manifest["gate"]["verdict"] == "PASS"
+    assert rows.build(manifest).rows[0]["verdict"] == "INCONCLUSIVE"
+
+
 def test_another_artifact_is_refused(add, found):
     with pytest.raises(InputError, match="not in this bundle"):
         add(found | {"artifactDigest": "other"})
@@ -96,6 +127,11 @@ def test_other_files_are_refused(add, content):
         {"outputs": {"y": {}}},
         {"samples": "many"},
         {"latency": [1]},
+        {"samples": -1},
+        {"samples": True},
+        {"loadMs": True},
+        {"backend": "\x1b[2J"},
+        {"backend": ["wasm"]},
     ],
 )
 def test_values_that_are_no_figures_are_refused(add, found, change):

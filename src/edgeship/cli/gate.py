@@ -27,12 +27,15 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     """
     from edgeship.benchmarks.budget import Budget
     from edgeship.benchmarks.gate import judge
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle import MANIFEST, open_bundle
     from edgeship.config import Config
+    from edgeship.untrusted import reading
 
     opened = open_bundle(bundle)
-    settings = Config.read(config) if config else Config.restore(opened.manifest["config"])
-    result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
+    given = Config.read(config) if config else None
+    with reading(opened.root / MANIFEST):  # its figures may be none
+        settings = given or Config.restore(opened.manifest["config"])
+        result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
     judged = {**opened.manifest, "gate": result}
     if junit:
         from edgeship.benchmarks.junit import render as render_junit

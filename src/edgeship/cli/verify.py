@@ -21,11 +21,12 @@ def verify(bundle: Path, json_file: str | None) -> None:
     Example: edgeship verify bundle
     """
     from edgeship.bundle import open_bundle
-    from edgeship.verification import print_replays, replay
+    from edgeship.verification import print_replays, replay, verdict
 
     replays = replay(open_bundle(bundle))
     if json_file != "-":
         print_replays(replays)
     options.emit({"bundle": bundle, "replays": replays}, json_file)
-    if not all(item.passed or item.optional for item in replays):
+    if reason := verdict(replays):
+        click.echo(reason, err=True)
         raise SystemExit(1)

@@ -74,6 +74,16 @@ class Outcome:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _place(artifact: str) -> Path:
+    """Where an artifact would lie in a bundle."""
+    return Path(artifact, "model.json") if artifact.startswith("tfjs/") else Path(artifact)
+
+
+def _content(artifact: str, file: str) -> str:
+    """The digest of what lies there: of the file, or of the folder around it."""
+    return digest.of_tree({"model.json": file}) if artifact.startswith("tfjs/") else file
+
+
 class Lab:
     """Keeps the TensorFlow and quantization processes, a cache and the models; a context manager."""
 
@@ -133,14 +143,19 @@ class Lab:
             "server_model": {key: good.server[key] for key in ("digest", "outputs")},
             "config": to_json(asdict(good.config)),
             "artifacts": [
-                {"id": other, "receipt": item.receipt, **to_json(replace(item.artifact, path=Path(other)))}
+                {"id": other, "receipt": item.receipt, **to_json(replace(item.artifact, path=_place(other)))}
                 for other, item in good.made.items()
             ],
             "measurements": [measured, *others],
+            "files": {},
         }
+        for item in manifest["measurements"]:
+            lying = item["details"]["content"]
+            manifest["files"][_place(item["artifact"]).as_posix()] = lying
+            item["details"]["content"] = _content(item["artifact"], lying)
         blind = judge(manifest, Budget())
         for item in manifest["artifacts"]:
-            item["content"] = good.made[item["id"]].digest
+            item["content"] = _content(item["id"], good.made[item["id"]].digest)
         result = judge(manifest, Budget())
         verdict = result.of(name)
         open_checks = [

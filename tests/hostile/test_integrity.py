@@ -1,0 +1,347 @@
+"""What lies in a bundle, a model's folder or the cache is what it says, or is refused: links, replaced files, odd figures.
+
+The stranger seals again after every change: digests alone tell nothing about one who may write them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bundles  # it lies beside
+
+Edgeship = Callable[..., subprocess.CompletedProcess[str]]
+SECONDS = 120  # for one command; what hangs fails
+# Every command that opens a bundle, with what it needs beside.
+COMMANDS = {
+    "gate": (),
+    "verify": (),
+    "report": ("--out", "report.html"),
+    "demo": ("--out", "site"),
+    "benchmark": (),
+    "debug": (),
+}
+
+
+@pytest.fixture(scope="session")
+def honest_once(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if base.name.startswith("popen-") else base) / "hostile-bundle"
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not (folder / "manifest.json").exists():
+            bundles.write(folder, tiny_models)
+    return folder
+
+
+@pytest.fixture
+def bundle(honest_once: Path, tmp_path: Path) -> Path:
+    """A copy that a stranger may change."""
+    return shutil.copytree(honest_once, tmp_path / "bundle")
+
+
+@pytest.fixture
+def edgeship(tmp_path: Path) -> Edgeship:
+    """The command line in an empty folder, as a user starts it; `code` is the exit code that it must have."""
+    (tmp_path / "work").mkdir()
+
+    def run(*arguments: object, code: int, says: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "edgeship.cli", *map(str, arguments)]
+        given = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), **env}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=given, cwd=tmp_path / "work", timeout=SECONDS
+        )
+        told = done.stdout + done.stderr
+        assert done.returncode == code, told
+        assert "Traceback" not in told
+        assert says in " ".join(told.split()), told
+        return done
+
+    return run
+
+
+def change(bundle: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+    bundles.change(bundle, edit)
+
+
+def artifact(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(item for item in manifest["artifacts"] if item["id"] == name)
+
+
+def test_the_honest_bundle_passes(bundle, edgeship):
+    edgeship("gate", bundle, code=0)
+    edgeship("verify", bundle, code=0)
+
+
+# Row 2: what a manifest names
+
+
+def link_out(bundle: Path, name: str) -> None:
+    """Move a part of the bundle outside and leave a link."""
+    outside = bundle.parent / "outside"
+    shutil.move(bundle / name, outside)
+    (bundle / name).symlink_to(outside)
+
+
+@pytest.mark.parametrize(
+    "name", ["server/server.keras", "server", "tflite/int8.tflite", "tfjs/float32", "goldens", "goldens/inputs.npz"]
+)
+def test_a_link_in_a_bundle_is_refused(bundle, edgeship, name):
+    link_out(bundle, name)
+    change(bundle, lambda _: None)
+    edgeship("gate", bundle, code=2, says="a link, not a regular file")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_refuses_a_linked_server_model(bundle, edgeship, command):
+    link_out(bundle, "server/server.keras")
+    change(bundle, lambda _: None)
+    edgeship(command, bundle, *COMMANDS[command], code=2, says="a link, not a regular file")
+
+
+def test_a_linked_manifest_is_refused(bundle, edgeship):
+    link_out(bundle, "manifest.json")
+    edgeship("gate", bundle, code=2, says="a link, not a regular file")
+
+
+OUTSIDE = {
+    "absolute": lambda bundle: str(bundle.parent / "outside"),
+    "above": lambda bundle: "../outside",
+    "around": lambda bundle: f"tflite/../../{bundle.parent.name}/../outside",
+    "device": lambda bundle: "/dev/zero",
+    "drive": lambda bundle: "C:outside",
+    "backslash": lambda bundle: "..\\outside",
+}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+@pytest.mark.parametrize("part", ["artifact", "server"])
+def test_a_path_out_of_the_bundle_is_refused(bundle, edgeship, kind, part):
+    shutil.copyfile(bundle / "tflite/float32.tflite", bundle.parent / "outside")
+    path = OUTSIDE[kind](bundle)
+    if part == "artifact":
+        change(bundle, lambda manifest: artifact(manifest, "tflite/float32").update(path=path))
+    else:
+        change(bundle, lambda manifest: manifest["server_model"].update(path=path))
+    edgeship("gate", bundle, code=2, says="the path")
+
+
+def test_a_path_to_a_file_that_is_not_listed_is_refused(bundle, edgeship):
+    change(bundle, lambda manifest: artifact(manifest, "tflite/float32").update(path="tflite/other.tflite"))
+    edgeship("gate", bundle, code=2, says="tflite/other.tflite is not among the bundle's files")
+    change(bundle, lambda manifest: artifact(manifest, "tflite/float32").update(path="tflite/int8.tflite"))
+    edgeship("gate", bundle, code=2, says="two artifacts have the name or path tflite/int8.tflite")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices with a place in a folder")
+@pytest.mark.parametrize("name", ["tflite/int8.tflite", "server/server.keras", "manifest.json", "tfjs/float32/more"])
+def test_a_pipe_is_refused_and_not_waited_for(bundle, edgeship, name):
+    change(bundle, lambda _: None)
+    (bundle / name).unlink(missing_ok=True)
+    os.mkfifo(bundle / name)
+    if name != "manifest.json":
+        change(bundle, lambda _: None)
+    for command in ("verify", "gate"):
+        edgeship(command, bundle, code=2, says="a pipe, not a regular file")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes devices")
+def test_a_device_is_refused(bundle, edgeship):
+    (bundle / "tflite/int8.tflite").unlink()
+    try:
+        os.mknod(bundle / "tflite/int8.tflite", 0o020644, os.makedev(1, 5))  # endless zeros
+    except OSError:
+        pytest.skip("no devices in this container")
+    change(bundle, lambda _: None)
+    edgeship("gate", bundle, code=2, says="a device, not a regular file")
+
+
+@pytest.mark.parametrize("path", ["../../../outside", "/etc/hostname", "missing.bin", "https://example.org/a.bin"])
+def test_weights_of_a_page_outside_its_folder_are_refused(bundle, edgeship, path):
+    shutil.copyfile(bundle / "tflite/float32.tflite", bundle.parent / "outside")
+    model = bundle / "tfjs/float32/model.json"
+    told = json.loads(model.read_text())
+    told["weightsManifest"][0]["paths"] = [path]
+    model.write_text(json.dumps(told))
+    change(bundle, lambda _: None)
+    edgeship("gate", bundle, code=2, says="outside" if "outside" in path else path.split("/")[-1])
+
+
+@pytest.mark.parametrize("path", ["../../outside", "/etc/hostname", "missing.bin", "../server/server.keras"])
+@pytest.mark.parametrize("depth", ["graph", "constant", "branch"])
+def test_external_data_of_an_onnx_outside_is_refused(bundle, edgeship, path, depth):
+    onnx = pytest.importorskip("onnx")
+    shutil.copyfile(bundle / "tflite/float32.tflite", bundle.parent / "outside")
+    file = bundle / "onnx/float32.onnx"
+    model = onnx.load(file)
+    graph = model.graph
+    if depth == "branch":
+        node = graph.node.add(op_type="If", input=["c"], output=["o"])
+        graph = node.attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g
+    if depth == "graph":
+        tensor = graph.initializer.add()
+    else:
+        tensor = graph.node.add(op_type="Constant").attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t
+    tensor.CopyFrom(onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL))
+    tensor.external_data.add(key="length", value="4")
+    tensor.external_data.add(key="location", value=path)
+    file.write_bytes(model.SerializeToString())
+    change(bundle, lambda _: None)
+    edgeship("gate", bundle, code=2, says="the path '.." if path.startswith("..") else path.split("/")[-1])
+
+
+# Digests
+
+
+def test_a_linked_folder_of_a_saved_model_is_refused(tiny_models, tmp_path, edgeship):
+    """Its weights could change behind the link, and `convert` would ship those that the cache has."""
+    model = shutil.copytree(tiny_models / "cnn", tmp_path / "model")
+    link_out(model, "variables")
+    done = edgeship("convert", model, "--out", tmp_path / "out", "--to", "tflite", code=2)
+    assert "variables: a link, not a regular file; copy what it points to" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_digests_of_folders_cover_empty_ones_and_are_no_file_s(tmp_path):
+    from edgeship import digest
+
+    folder = tmp_path / "folder"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "x").write_text("x")
+    before = digest.of_path(folder)
+    (tmp_path / "file").write_text(json.dumps({"a/x": digest.of_path(folder / "a" / "x")}))
+    assert digest.of_path(tmp_path / "file") != before, "the file that says what the folder holds"
+    (folder / "empty").mkdir()
+    assert digest.of_path(folder) != before
+    (folder / "empty").rmdir()
+    assert digest.of_path(folder) == before
+    (tmp_path / "named").symlink_to(folder)
+    assert digest.of_path(tmp_path / "named") == before, "what the user names may be a link"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_digests_refuse_what_lies_elsewhere(tmp_path, kind):
+    from edgeship import digest
+    from edgeship.errors import InputError
+
+    (tmp_path / "folder").mkdir()
+    if kind == "link":
+        (tmp_path / "folder" / "x").symlink_to(tmp_path)
+    else:
+        os.mkfifo(tmp_path / "folder" / "x")
+    with pytest.raises(InputError, match=f"x: a {kind}, not a regular file"):
+        digest.of_path(tmp_path / "folder")
+
+
+# The gate and `verify`
+
+
+@pytest.mark.parametrize("name", ["tflite/int8.tflite", "onnx/float32.onnx", "tfjs/float32/model.json"])
+def test_the_gate_fails_an_artifact_that_is_not_what_was_measured(bundle, edgeship, name):
+    """Its figures are those of the honest file, and pass."""
+    if name.endswith(".json"):
+        (bundle / name).write_text((bundle / name).read_text().replace("{", "{ ", 1))
+    else:
+        (bundle / name).write_text("not a model")
+    change(bundle, lambda _: None)
+    edgeship("gate", bundle, code=1, says="changed or replaced after it was measured")
+    if not name.endswith(".json"):
+        edgeship("verify", bundle, code=1, says="FAIL")
+
+
+def test_the_gate_fails_figures_that_do_not_say_of_what(bundle, edgeship):
+    def forget(manifest: dict[str, Any]) -> None:
+        for item in manifest["measurements"]:
+            del item["details"]["content"]
+
+    change(bundle, forget)
+    edgeship("gate", bundle, code=1, says="what was measured is not recorded: run edgeship benchmark again")
+
+
+def golden(manifest: dict[str, Any], name: str = "tflite/float32") -> dict[str, Any]:
+    return manifest["goldens"]["artifacts"][name]
+
+
+@pytest.mark.parametrize(
+    "value", [1e300, 1e9, 0.3, 0, -1, None, True, "1", [1], {}], ids=lambda value: f"{type(value).__name__} {value}"
+)
+def test_verify_fails_a_tolerance_that_is_none(bundle, edgeship, value):
+    change(bundle, lambda manifest: golden(manifest)["tolerance"].update(probs=value))
+    edgeship("verify", bundle, code=1, says="output 'probs' has")
+
+
+def without(manifest: dict[str, Any], *names: str) -> None:
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["id"] not in names]
+    manifest["measurements"] = [item for item in manifest["measurements"] if item["artifact"] not in names]
+
+
+EMPTY_WAYS: dict[str, tuple[Callable[[Path, dict[str, Any]], Any], str]] = {
+    "no artifact": (lambda _, m: without(m, *bundles.ARTIFACTS), "nothing was replayed"),
+    "no golden of one": (lambda _, m: m["goldens"]["artifacts"].pop("tflite/int8"), "the bundle has no goldens of it"),
+    "no goldens": (lambda root, _: shutil.rmtree(root / "goldens"), "nothing was replayed"),
+    "no file of one": (lambda root, _: (root / "goldens/tflite-int8.npz").unlink(), "nothing was replayed"),
+    "all optional": (
+        lambda _, m: (
+            m["config"]["budget"].update(optional=["*"]),
+            [item.update(runtime=None) for item in m["goldens"]["artifacts"].values()],
+        ),
+        "nothing was replayed, so nothing is known to match",
+    ),
+    "none run": (
+        lambda _, m: [item.update(runtime=None) for item in m["goldens"]["artifacts"].values()],
+        "not run when the bundle was made",
+    ),
+    "clear out of range": (lambda _, m: golden(m)["clear"].update(probs=[7]), "names samples that are not there"),
+    "clear is no list": (lambda _, m: golden(m)["clear"].update(probs="0"), "names samples that are not there"),
+    "other output": (
+        lambda root, _: np.savez(root / "goldens/tflite-float32.npz", other=np.zeros((7, 5), np.float32)),
+        "its outputs are not those of its goldens",
+    ),
+    "no output": (lambda root, _: np.savez(root / "goldens/tflite-float32.npz"), "nothing was replayed"),
+    "no sample": (
+        lambda root, m: (
+            np.savez(root / "goldens/inputs.npz", image=np.zeros((0, 8, 8, 1), np.float32)),
+            m["goldens"].update(samples=0),
+        ),
+        "its goldens hold 0 samples",
+    ),
+    "fewer samples": (
+        lambda root, _: np.savez(root / "goldens/inputs.npz", image=np.zeros((1, 8, 8, 1), np.float32)),
+        "its goldens hold 1 samples, and its manifest says 7",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", EMPTY_WAYS)
+def test_verify_fails_where_nothing_was_compared(bundle, edgeship, way):
+    spoil, says = EMPTY_WAYS[way]
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    spoil(bundle, manifest)
+    bundles.seal(bundle, manifest)
+    edgeship("verify", bundle, code=1, says=says)
+
+
+def test_a_model_that_never_ends_fails(bundle, edgeship, tiny_models):
+    """A loop of two billion steps."""
+    shutil.copyfile(tiny_models / "power.tflite", bundle / "tflite/float32.tflite")
+    np.savez(bundle / "goldens/inputs.npz", x=np.ones((7, 3), np.float32), times=np.int32(2_000_000_000))
+
+    def only(manifest: dict[str, Any]) -> None:
+        without(manifest, "tflite/int8", "onnx/float32", "tfjs/float32")
+        for path in ("tflite/int8.tflite", "onnx/float32.onnx"):
+            (bundle / path).unlink()
+        shutil.rmtree(bundle / "tfjs")
+
+    change(bundle, only)
+    limits = {"EDGESHIP_LIMITS": "replay_seconds=4"}
+    edgeship("verify", bundle, code=1, says="took longer than 4 s and was stopped", **limits)

@@ -1,0 +1,259 @@
+"""Manifests and self-tests of any structure: every command says in a sentence what is wrong, or works. No traceback."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bundles
+from mutate import mutate
+
+from edgeship import field
+from edgeship import manifest as manifests
+from edgeship.benchmarks import report as reports
+from edgeship.bundle import open_bundle
+from edgeship.cli.gate import gate
+from edgeship.cli.report import report
+from edgeship.cli.verify import verify
+from edgeship.errors import EdgeshipError, InputError
+from edgeship.runtimes import registry
+
+FEW, MANY = 300, 10_000
+
+
+@pytest.fixture(scope="module")
+def made_up() -> dict[str, Any]:
+    """A manifest with every kind of figure."""
+    manifest: dict[str, Any] = bundles.made_up().build_manifest()
+    manifest["artifacts"][0]["temperature"] = {"scores": {"value": None, "reason": "none"}}
+    manifest["between_formats"] = [{"artifact": "onnx/int8", "against": "tflite/int8", "parity": _parity(manifest)}]
+    ids = [item["id"] for item in manifest["artifacts"]]
+    told = {"runtime": "litert", "reason": "", "tolerance": {"scores": 0.01}, "clear": {"scores": [0]}}
+    manifest["goldens"] = {"samples": 1, "artifacts": {name: copy.deepcopy(told) for name in ids}}
+    cell = {"state": "close", "text": "1e-6", "reason": "", "kind": "emulated"}
+    device = copy.deepcopy(manifest["measurements"][1])
+    device |= {"device": "cortex-a72", "details": {**device["details"], "cell": cell}}
+    manifest["measurements"].append(device)
+    manifest["matrix"] = {
+        "devices": ["cortex-a72"], "kinds": {"cortex-a72": "emulated"}, "artifacts": ["tflite/int8"],
+        "cells": {"tflite/int8": {"cortex-a72": {**cell, "runtime": "litert"}}},
+    }  # fmt: skip
+    return manifest
+
+
+def _parity(manifest: dict[str, Any]) -> Any:
+    return copy.deepcopy(manifest["measurements"][0]["details"]["parity"])
+
+
+@pytest.fixture
+def root(made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle with that manifest and its files, on a machine without runtimes; plots take too long to be drawn each time."""
+    monkeypatch.setattr(registry.Runtime, "unavailable", lambda _: "it is off")
+    monkeypatch.setattr(reports, "draw", lambda _: [])
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    bundles.made_up()._write_files(folder, made_up)
+    import numpy as np
+
+    (folder / "goldens").mkdir()
+    for name in ("inputs", "outputs"):
+        np.savez(folder / "goldens" / f"{name}.npz", x=np.zeros((1, 2), np.float32))
+    bundles.seal(folder, made_up)
+    return folder
+
+
+def run(command: click.Command, *arguments: object) -> str:
+    """What a command says; every failure must be one of edgeship's own, with a sentence."""
+    done = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if done.exception and not isinstance(done.exception, (EdgeshipError, SystemExit)):
+        raise done.exception
+    if isinstance(done.exception, EdgeshipError):
+        assert 10 < len(str(done.exception)) < 1500
+        return str(done.exception)
+    return done.output
+
+
+def every(root: Path) -> None:
+    run(gate, root, "--json", "gate.json", "--junit", "gate.xml", "--markdown", "gate.md")
+    run(report, root, "--out", "report.html")
+    run(verify, root)
+
+
+def fuzz(root: Path, manifest: dict[str, Any], seeds: range) -> None:
+    for seed in seeds:
+        try:
+            bundles.seal_manifest(root, mutate(manifest, seed))
+            every(root)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
+
+
+def test_the_manifest_that_is_changed_is_right(root):
+    assert "gate: PASS" in run(gate, root) or "gate: INCONCLUSIVE" in run(gate, root)
+    assert "report:" in run(report, root, "--out", "report.html")
+    assert "it is off" in run(verify, root)
+
+
+def test_manifests_of_any_structure_give_a_sentence(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    fuzz(root, manifest, range(FEW))
+
+
+@pytest.mark.slow
+def test_many_manifests_of_any_structure_give_a_sentence(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    fuzz(root, manifest, range(FEW, MANY))
+
+
+def test_plots_of_manifests_of_any_structure(root, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(root.parent)
+    manifest = json.loads((root / "manifest.json").read_text())
+    for seed in range(MANY, MANY + 8):
+        changed = {**manifest, "measurements": mutate(manifest["measurements"], seed)}
+        bundles.seal_manifest(root, changed)
+        run(report, root, "--out", "report.html")
+
+
+BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no config": (lambda m: m.pop("config"), "config is missing"),
+    "no server model": (lambda m: m.pop("server_model"), "server_model is missing"),
+    "no artifacts": (lambda m: m.pop("artifacts"), "it has no artifacts"),
+    "a list as configuration": (lambda m: m.update(config=[]), "config must be an object, not []"),
+    "artifacts as an object": (lambda m: m.update(artifacts={}), "artifacts must be a list, not {}"),
+    "a text as measurement": (lambda m: m.update(measurements=["x"]), "measurements[0] must be an object"),
+    "unknown format": (lambda m: m["artifacts"][0].update(format="exe"), "format must be one of tflite, onnx, tfjs"),
+    "negative shape": (
+        lambda m: m["artifacts"][0]["inputs"][0].update(shape=[-4, 4]),
+        "artifacts[0].inputs[0].shape[0] must be a whole number from 0, not -4",
+    ),
+    "a number for an id": (lambda m: m["artifacts"][0].update(id=7), "artifacts[0].id must be a name, not 7"),
+    "markup in a variant": (
+        lambda m: m["artifacts"][0].update(id="tflite/[red]x", variant="[red]x"),
+        "must be letters, digits, '.', '_' and '-'",
+    ),
+    "another id": (lambda m: m["artifacts"][0].update(id="tflite/int9"), "called other than its format and variant"),
+    "escape in a path": (lambda m: m["artifacts"][0].update(path="\x1b[2J.tflite"), "must be a name, not"),
+    "unknown verdict": (lambda m: m.update(gate={"verdict": "FINE", "checks": []}), "verdict must be one of PASS"),
+    "flags as text": (lambda m: m.update(labels=[1]), "labels[0] must be a text, not 1"),
+    "files as a list": (lambda m: m.update(files=[]), "files must be an object"),
+    "a digest that is none": (lambda m: m["files"].update(x="sha"), "files.x must be a digest in 64 digits"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_wrong_with_a_manifest_is_named(root, name):
+    spoil, says = BROKEN[name]
+    manifest = json.loads((root / "manifest.json").read_text())
+    spoil(manifest)
+    bundles.seal_manifest(root, manifest)
+    for command in (gate, verify, report):
+        assert says in run(command, root)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "is not one of a bundle"),
+        ("null", "is not one of a bundle"),
+        ("7", "is not one of a bundle"),
+        ('{"digest": 1e999, "schema": 1}', "is not one of a bundle"),
+        ('{"digest": "x", "schema": 1, "labels": 1e999}', "cannot be read"),
+        ('{"digest": "x", "schema": 1, "labels": NaN}', "cannot be read"),
+        ('{"digest": "x", "schema": 1, "labels": "\\ud800"}', "cannot be read"),
+        ('{"digest": "x", "schema": [1]}', "bundle schema [1]"),
+        ('{"digest": "x", "schema": 1, "labels": ' + "9" * 10_000 + "}", "cannot be read"),
+        ("[" * 100_000, "nested deeper than 200 levels"),
+        ('{"a":' * 100_000, "nested deeper than 200 levels"),
+        ("", "cannot be read"),
+        ("\x00", "cannot be read"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(root, text, says):
+    (root / "manifest.json").write_text(text)
+    for command in (gate, verify, report):
+        assert says in run(command, root)
+
+
+def test_the_shape_names_the_place(made_up):
+    manifest = copy.deepcopy(made_up)
+    manifest["measurements"][1]["metrics"][0]["kind"] = "guessed"
+    with pytest.raises(InputError, match=r"measurements\[1\].metrics\[0\].kind must be one of measured"):
+        manifests.check(manifest)
+
+
+def test_an_opened_bundle_holds_artifacts(root):
+    """Whatever passed the check becomes the types that commands work with."""
+    manifest = json.loads((root / "manifest.json").read_text())
+    opened = 0
+    for seed in range(2 * MANY, 2 * MANY + FEW):
+        bundles.seal_manifest(root, mutate(manifest, seed))
+        try:
+            opened += len(open_bundle(root).artifacts) > 0
+        except InputError:
+            continue
+    assert opened > FEW // 20, "most changes are in figures that nobody needs"
+
+
+SELFTEST = {
+    "schema": 1, "kind": "edgeship-selftest", "bundle": "b", "artifact": "tfjs/float32", "artifactDigest": "abc",
+    "backend": "wasm", "engine": "SIMD", "userAgent": "Mozilla/5.0 (Linux; Android 14) Chrome/126.0 Mobile", "when": "now",
+    "samples": 16, "passed": True, "preprocessing": True, "loadMs": 80, "firstMs": 12, "accuracy": 0.9,
+    "outputs": {
+        "y": {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True},
+        "z": {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": None, "passed": True},
+    },
+    "latency": {"runs": 50, "p50Ms": 4, "p90Ms": 5.5, "meanMs": 4.2, "minMs": 3, "isolated": True},
+}  # fmt: skip
+
+
+def add(made_up: dict[str, Any], path: Path, seeds: range) -> int:
+    manifest = copy.deepcopy(made_up)
+    next(item for item in manifest["artifacts"] if item["id"] == "tfjs/float32")["digest"] = "abc"
+    manifest["goldens"]["samples"] = 16
+    manifest["goldens"]["artifacts"]["tfjs/float32"]["tolerance"] = {"y": 1e-3, "z": 1e-3}
+    manifest["gate"] = {"verdict": "PASS", "checks": [], "not_judged": []}
+    taken = 0
+    for seed in seeds:
+        path.write_text(json.dumps(mutate(SELFTEST, seed)))
+        try:
+            extended = field.with_field_results(manifest, [path])
+            reports.render(path.parent, extended, [])
+            taken += 1
+        except InputError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
+    return taken
+
+
+def test_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
+    taken = add(made_up, tmp_path / "selftest.json", range(FEW))
+    assert 0 < taken < FEW
+
+
+@pytest.mark.slow
+def test_many_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
+    add(made_up, tmp_path / "selftest.json", range(FEW, MANY))
+
+
+HALF = "\ud800".encode("utf-8", "surrogatepass")
+NO_JSON = [b"[" * 100_000, b'{"a":' * 100_000, b"1e999", b"NaN", b"9" * 10_000, HALF]
+
+
+@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: text[:8])
+def test_self_tests_that_are_none_are_refused(made_up, tmp_path, text):
+    path = tmp_path / "selftest.json"
+    path.write_bytes(text)
+    with pytest.raises(InputError):
+        field.with_field_results(made_up, [path])
