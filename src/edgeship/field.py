@@ -134,7 +134,8 @@ def _number(value: Any, what: str) -> float | None:
     """A number from 0, or None, which JSON has for what is not finite. Raises ValueError for anything else."""
     if value is not None and not (_plain(value) and math.isfinite(value) and value >= 0):
         raise ValueError(f"{what} is {value!r}")
-    return value
+    number: float | None = value
+    return number
 
 
 def _plain(value: Any) -> bool:

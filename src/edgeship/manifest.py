@@ -201,24 +201,22 @@ def _check(value: Any, shape: Any, place: str) -> None:
         if value is None:
             return
         shape = shape.shape
-    kinds = {Plain: (object, ""), list: (list, "a list")}
-    kind, words = kinds.get(type(shape), (Mapping, "an object"))
-    if not isinstance(value, kind):
-        raise _wrong(place, words, value)
     if isinstance(shape, Plain):
-        if not shape.fits(value):
-            raise _wrong(place, shape.words, value)
+        _need(shape.fits(value), place, shape.words, value)
     elif isinstance(shape, list):
+        _need(isinstance(value, list), place, "a list", value)
         for number, item in enumerate(value):
             _check(item, shape[0], f"{place}[{number}]")
     elif isinstance(shape, Table):
+        _need(isinstance(value, Mapping), place, "an object", value)
         for key, item in value.items():
             _check(item, shape.shape, f"{place}.{key}")
     else:
         _check_keys(value, shape, place)
 
 
-def _check_keys(value: Mapping[str, Any], shape: Mapping[str, Any], place: str) -> None:
+def _check_keys(value: Any, shape: Mapping[str, Any], place: str) -> None:
+    _need(isinstance(value, Mapping), place, "an object", value)
     for marked, inner in shape.items():
         key = marked.removesuffix("?")
         if key in value:
@@ -231,5 +229,6 @@ def _named(place: str) -> str:
     return printable(place.removeprefix("."))[-SHOWN:] or "it"
 
 
-def _wrong(place: str, words: str, value: Any) -> InputError:
-    return InputError(f"{_named(place)} must be {words}, not {printable(repr(value)[:SHOWN])}")
+def _need(fits: bool, place: str, words: str, value: Any) -> None:
+    if not fits:
+        raise InputError(f"{_named(place)} must be {words}, not {printable(repr(value)[:SHOWN])}")

@@ -98,6 +98,7 @@ def seal_manifest(root: Path, manifest: Any) -> None:
     """The manifest alone, with its digest where it can have one."""
     text = json.dumps(manifest)
     if isinstance(manifest, dict):
+        manifest = {key: value for key, value in manifest.items() if key != "digest"}
         named = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         text = json.dumps({**manifest, "digest": named})
     (root / "manifest.json").unlink(missing_ok=True)

@@ -32,8 +32,14 @@ FEW, MANY = 300, 10_000
 
 @pytest.fixture(scope="module")
 def made_up() -> dict[str, Any]:
-    """A manifest with every kind of figure."""
+    """A manifest with every kind of figure, a few of each."""
     manifest: dict[str, Any] = bundles.made_up().build_manifest()
+    manifest["measurements"] = [
+        {**item, "details": _few(item["details"])}
+        for item in manifest["measurements"]
+        if "onnx" not in item["artifact"]
+    ]
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["format"] != "onnx"]
     manifest["artifacts"][0]["temperature"] = {"scores": {"value": None, "reason": "none"}}
     manifest["between_formats"] = [{"artifact": "onnx/int8", "against": "tflite/int8", "parity": _parity(manifest)}]
     ids = [item["id"] for item in manifest["artifacts"]]
@@ -48,6 +54,13 @@ def made_up() -> dict[str, Any]:
         "cells": {"tflite/int8": {"cortex-a72": {**cell, "runtime": "litert"}}},
     }  # fmt: skip
     return manifest
+
+
+def _few(value: Any) -> Any:
+    """The value with at most three items in each list."""
+    if isinstance(value, dict):
+        return {key: _few(item) for key, item in value.items()}
+    return [_few(item) for item in value[:3]] if isinstance(value, list) else value
 
 
 def _parity(manifest: dict[str, Any]) -> Any:

@@ -33,18 +33,21 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
 
     opened = open_bundle(bundle)
     given = Config.read(config) if config else None
+    texts = {}
     with reading(opened.root / MANIFEST):  # its figures may be none
         settings = given or Config.restore(opened.manifest["config"])
         result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
-    judged = {**opened.manifest, "gate": result}
-    if junit:
-        from edgeship.benchmarks.junit import render as render_junit
+        judged = {**opened.manifest, "gate": result}
+        if junit:
+            from edgeship.benchmarks.junit import render as render_junit
 
-        options.write_text(junit, render_junit(judged))
-    if markdown:
-        from edgeship.benchmarks.markdown import render as render_markdown
+            texts[junit] = render_junit(judged)
+        if markdown:
+            from edgeship.benchmarks.markdown import render as render_markdown
 
-        options.write_text(markdown, render_markdown(judged))
+            texts[markdown] = render_markdown(judged)
+    for path, text in texts.items():
+        options.write_text(path, text)
     if json_file != "-":
         from edgeship.benchmarks.table import print_checks
 
