@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from edgeship.errors import InputError
+from edgeship import server_archive
+from edgeship.errors import EdgeshipError, InputError
+from edgeship.untrusted import LIMITS, limits, parse_json, printable, regular_file, tree_files
 
 KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
+WEIGHTS = "model.weights.h5"
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 OTHER = (
     (b"TFL3", 4, "a .tflite file: it is converted already"),
@@ -46,7 +50,8 @@ def sniff(path: Path) -> ModelFile:
         raise InputError(f"{path}: no such file or folder; give {KINDS}")
     if path.is_dir():
         return _folder(path)
-    head = path.open("rb").read(64)
+    with regular_file(path, links=True).open("rb") as file:
+        head = file.read(64)
     if not head:
         raise InputError(f"{path}: the file is empty")
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -61,6 +66,7 @@ def sniff(path: Path) -> ModelFile:
 
 def _folder(path: Path) -> ModelFile:
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+        tree_files(path)  # no links: what is digested, judged and loaded is the folder's own
         return ModelFile(path, "saved_model")
     if (path / "tfhub_module.pb").exists():
         raise InputError(f"{path}: a TF-Hub module of the TF1 format; export it as a SavedModel with a signature first")
@@ -76,14 +82,47 @@ def _archive(path: Path) -> ModelFile:
             if "config.json" not in names:
                 what = "model.onnx or PyTorch archive?" if "archive/data.pkl" in names else "no config.json in it"
                 raise InputError(f"{path}: a zip file, but not a .keras model ({what}); give {KINDS}")
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
+            server_archive.check_archive(path, archive)
+            config = _read(path, archive, "config.json")
+            metadata = _read(path, archive, "metadata.json") if "metadata.json" in names else {}
             bad = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
-        raise InputError(f"{path}: damaged or truncated .keras file ({error}); copy it again") from error
+            if not bad and WEIGHTS in names:
+                with _seekable(archive) as weights:
+                    server_archive.check_hdf5(f"{path}: its {WEIGHTS}", weights)
+    except EdgeshipError:
+        raise
+    except Exception as error:  # zipfile and zlib raise a dozen kinds over a damaged file
+        raise InputError(f"{path}: damaged or truncated .keras file ({_told(error)}); copy it again") from error
     if bad:
-        raise InputError(f"{path}: damaged .keras file ('{bad}' in it cannot be read); copy it again")
+        raise InputError(f"{path}: damaged .keras file ('{printable(bad)}' in it cannot be read); copy it again")
     return ModelFile(path, "keras", str(metadata.get("keras_version", "3")), config)
+
+
+def _read(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    most = limits().json_bytes
+    if archive.getinfo(name).file_size > most:
+        raise InputError(f"{path}: its {name} has more than {most:,} bytes ({LIMITS}=json_bytes=... allows more)")
+    return _object(parse_json(archive.read(name), f"{path}: its {name}"), f"{path}: its {name}")
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{what} is no JSON object; is the file damaged?")
+    return value
+
+
+def _seekable(archive: zipfile.ZipFile) -> IO[bytes]:
+    """The weights as a file. Keras stores them as they are; whoever packed them gets them unpacked once, not at each seek."""
+    if archive.getinfo(WEIGHTS).compress_type == zipfile.ZIP_STORED:
+        return archive.open(WEIGHTS)
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+    with archive.open(WEIGHTS) as packed:
+        shutil.copyfileobj(packed, unpacked, 1 << 20)
+    return unpacked
+
+
+def _told(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__)[:120]
 
 
 def _hdf5(path: Path) -> ModelFile:
@@ -91,37 +130,23 @@ def _hdf5(path: Path) -> ModelFile:
 
     try:
         with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-    except OSError as error:
-        raise InputError(f"{path}: damaged or truncated HDF5 file ({str(error)[:120]}); copy it again") from error
-    if "model_config" not in attributes:
+            text, writer = (file.attrs.get(key) for key in ("model_config", "keras_version"))
+    except Exception as error:  # h5py raises a dozen kinds over a damaged file
+        raise InputError(f"{path}: damaged or truncated HDF5 file ({_told(error)}); copy it again") from error
+    if text is None:
         raise InputError(
             f"{path}: holds weights only, not the model; build the model in Python, load_weights() this file, "
             "and save all of it with model.save('model.keras')"
         )
-    text = attributes["model_config"]
-    writer = attributes.get("keras_version", "2")
-    return ModelFile(path, "h5", _text(writer), json.loads(_text(text)))
+    server_archive.check_hdf5(path, path)
+    if not isinstance(text, (str, bytes)):
+        raise InputError(f"{path}: its model_config is no text; is the file damaged?")
+    config = _object(parse_json(text, f"{path}: its model_config"), f"{path}: its model_config")
+    return ModelFile(path, "h5", "2" if writer is None else _text(writer), config)
 
 
 def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def embedded_code(config: Any) -> list[str]:
-    """The names of layers that carry Python bytecode (Lambda layers), which loading would execute."""
-    if isinstance(config, list):
-        return [name for item in config for name in embedded_code(item)]
-    if not isinstance(config, dict):
-        return []
-    if config.get("class_name") == "Lambda":
-        inner = config.get("config", {})
-        function = inner.get("function")
-        named = isinstance(function, str) or (isinstance(function, dict) and function.get("class_name") == "function")
-        return [] if named else [str(inner.get("name", config.get("name", "lambda")))]
-    if config.get("class_name") == "__lambda__":
-        return ["lambda"]
-    return [name for item in config.values() for name in embedded_code(item)]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def float32(config: Any) -> Any:
@@ -130,9 +155,11 @@ def float32(config: Any) -> Any:
         return [float32(item) for item in config]
     if not isinstance(config, dict):
         return config
-    if config.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy", "PolicyV1"):
-        name = config.get("config", {}).get("name")
-        return {**config, "config": {**config["config"], "name": "float32"}} if name in HALF else config
+    inner = config.get("config")
+    if config.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy", "PolicyV1") and isinstance(
+        inner, dict
+    ):
+        return {**config, "config": {**inner, "name": "float32"}} if str(inner.get("name")) in HALF else config
     return {
         key: "float32" if key == "dtype" and isinstance(item, str) and item in HALF else float32(item)
         for key, item in config.items()

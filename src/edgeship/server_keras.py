@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship import server_files, server_names
+from edgeship import server_files, server_names, server_ops, server_safety
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.server_adapter import Adapter, Slot
 from edgeship.server_files import ModelFile
 
-LAMBDA = (
-    "{path}: layer '{layer}' carries Python code (a Lambda) that loading would execute on this machine. "
-    "If you trust the file, allow it with --allow-unsafe; better, rebuild it with keras.ops or a registered layer"
-)
+# How Keras says that its own safe mode refuses a file.
+UNSAFE = re.compile(r"safe_mode|[Dd]isallowed|Not allowed|unsafe_deserialization|not a KerasSaveable|escapes the asset")
 UNKNOWN = (
     r"Could not locate class '([^']+)'",
     r"Could not locate function '([^']+)'",
@@ -51,10 +49,9 @@ def custom(modules: str | None) -> dict[str, Any]:
 
 def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Adapter:
     """The model in that file, ready to be called. Raises InputError naming what is missing or refused."""
-    unsafe = server_files.embedded_code(file.config)
-    if unsafe and not allow_unsafe:
-        raise InputError(LAMBDA.format(path=file.path, layer=unsafe[0]))
-    objects = custom(custom_objects)
+    objects = _own(custom(custom_objects))
+    if not allow_unsafe:
+        server_safety.check(file.path, _read_by_keras(file), _permitted(objects), server_ops.refused_layer)
     engines = ("tf_keras", "keras") if file.legacy else ("keras", "tf_keras")
     failures: list[Exception] = []
     with tempfile.TemporaryDirectory(prefix="edgeship-model-") as folder:
@@ -64,6 +61,10 @@ def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Ada
                 model = _load(engine, path, objects, allow_unsafe)
                 break
             except Exception as error:  # a foreign file can fail in any way inside Keras
+                if not allow_unsafe and UNSAFE.search(str(error)):  # the other Keras may not be as careful
+                    raise InputError(
+                        f"{file.path}: {engine} refuses it as unsafe ({_short(error)}). {server_safety.ALLOW}"
+                    ) from error
                 failures.append(error)
         else:
             raise _explained(file, failures[0], engines[0])
@@ -73,6 +74,28 @@ def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Ada
     elif engine == "tf_keras":
         notes.append(f"{written}: loaded with tf_keras, whose layers compute as that version did")
     return adapt(model, engine, notes)
+
+
+def _own(objects: dict[str, Any]) -> dict[str, Any]:
+    """What the user's modules define, not what they import from the standard library: a file could name that, too."""
+    return {
+        name: value
+        for name, value in objects.items()
+        if str(getattr(value, "__module__", "")).split(".")[0] not in sys.stdlib_module_names
+    }
+
+
+def _read_by_keras(file: ModelFile) -> dict[str, Any]:
+    """The configuration without what loading a `.keras` file skips: how the model as a whole was trained."""
+    return {key: value for key, value in file.config.items() if key != "compile_config" or file.kind != "keras"}
+
+
+def _permitted(objects: dict[str, Any]) -> frozenset[str]:
+    """Names under which both Keras find the user's objects: their own, and those that they were registered under."""
+    registered = [
+        keras.saving.get_custom_objects() for name in ("keras", "tf_keras") if (keras := sys.modules.get(name))
+    ]
+    return frozenset(objects).union(*registered)
 
 
 def _load(engine: str, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:

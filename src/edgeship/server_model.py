@@ -17,6 +17,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.server_adapter import Adapter, Outputs, count, input_specs
 from edgeship.types import TensorSpec, to_json
+from edgeship.untrusted import reading
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -142,14 +143,15 @@ def load(
     if key not in _LOADED:
         from edgeship import server_keras, server_saved_model
 
-        if file.kind == "saved_model":
-            adapter = server_saved_model.load(file.path, signature)
-        elif signature not in (None, "serving_default"):
+        if file.kind != "saved_model" and signature not in (None, "serving_default"):
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
-        else:
-            adapter = server_keras.load(file, custom_objects, allow_unsafe)
         _LOADED.clear()  # one at a time: models are large, and runs work on one
-        _LOADED[key] = ServerModel(adapter)
+        with reading(path):
+            if file.kind == "saved_model":
+                adapter = server_saved_model.load(file.path, signature, allow_unsafe)
+            else:
+                adapter = server_keras.load(file, custom_objects, allow_unsafe)
+            _LOADED[key] = ServerModel(adapter)
     return _LOADED[key]
 
 

@@ -8,29 +8,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship import server_names
+from edgeship import server_names, server_ops
 from edgeship.errors import InputError, unknown
 from edgeship.server_adapter import Adapter, Slot
+from edgeship.untrusted import printable
 
 HIDDEN = ("__saved_model_init_op", "__saved_model_train_op")
 
 
-def load(path: Path, signature: str | None) -> Adapter:
+def load(path: Path, signature: str | None, allow_unsafe: bool = False) -> Adapter:
     """One signature of a SavedModel as an `Adapter`.
 
-    Raises InputError where the folder cannot be read, has no usable function, or holds several signatures and none of
-    them is 'serving_default' and none was chosen.
+    Raises InputError where the folder cannot be read, has no usable function, holds several signatures and none of
+    them is 'serving_default' and none was chosen, or has operators that may do more than compute.
     """
-    graphs = _meta_graphs(path)
+    graphs = meta_graphs(path)
     graph = next((item for item in graphs if "serve" in item.meta_info_def.tags), graphs[0])
     tags = list(graph.meta_info_def.tags)
+    if sum(set(item.meta_info_def.tags) == set(tags) for item in graphs) > 1:
+        raise InputError(f"{path}: two graphs with the same tags ({printable(', '.join(tags))}); save the model again")
+    runs_graph = not graph.HasField("object_graph_def") or len(graphs) > 1
+    if not allow_unsafe:
+        server_ops.check(path, graph, runs_graph=runs_graph)
     names = [name for name in graph.signature_def if name not in HIDDEN]
-    if not graph.HasField("object_graph_def"):
+    if runs_graph:
         return _tf1(path, tags, _choose(path, names, signature))
     return _tf2(path, tags, signature)
 
 
-def _meta_graphs(path: Path) -> list[Any]:
+def meta_graphs(path: Path) -> list[Any]:
+    """The graphs of a SavedModel folder, as its protobuf has them. Raises InputError where it cannot be parsed."""
     from google.protobuf.message import DecodeError
     from google.protobuf.text_format import Parse, ParseError
     from tensorflow.core.protobuf import saved_model_pb2
@@ -41,7 +48,7 @@ def _meta_graphs(path: Path) -> list[Any]:
             message.ParseFromString((path / "saved_model.pb").read_bytes())
         else:
             Parse((path / "saved_model.pbtxt").read_text(), message)
-    except (DecodeError, ParseError) as error:
+    except (DecodeError, ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: its saved_model.pb is damaged or truncated; copy the whole folder again") from error
     if not message.meta_graphs:
         raise InputError(f"{path}: its saved_model.pb holds no graph; copy the whole folder again")

@@ -1,0 +1,93 @@
+"""What `.keras` archives and HDF5 files hold, judged before anything of it is unpacked or read into memory.
+
+Both formats can point at other files of the machine (names with `..`, links, external storage), and declare far more than
+they hold. Whatever does is refused, with --allow-unsafe too: it is no model any more.
+"""
+
+from __future__ import annotations
+
+import math
+import stat
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+from edgeship.errors import InputError
+from edgeship.untrusted import LIMITS, limits, place_within, printable, reading
+
+FREE = 64 << 20  # bytes below which nobody minds how well something is packed
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raises InputError for an archive with too many or too large entries, with links, with odd or repeated names."""
+    entries, most = archive.infolist(), limits()
+    if len(entries) > most.files:
+        raise InputError(f"{path}: an archive of {len(entries):,} files, at most {most.files:,} are taken ({LIMITS})")
+    unpacked = sum(entry.file_size for entry in entries)
+    packed = max(sum(entry.compress_size for entry in entries), 1)
+    if unpacked > most.unpacked_bytes:
+        raise InputError(
+            f"{path}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
+            f"({LIMITS}=unpacked_bytes=... allows more)"
+        )
+    if unpacked > FREE and unpacked > packed * most.unpacked_ratio:
+        raise InputError(
+            f"{path}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times what is in the file; at most "
+            f"{most.unpacked_ratio} times are taken ({LIMITS}=unpacked_ratio=... allows more)"
+        )
+    seen: set[str] = set()
+    for entry in entries:
+        _check_entry(path, entry)
+        name = entry.filename.rstrip("/").casefold()
+        if name in seen:
+            raise InputError(f"{path}: holds '{printable(entry.filename)}' twice; save the model again")
+        seen.add(name)
+
+
+def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
+    if entry.orig_filename != entry.filename:
+        raise InputError(f"{path}: the name {printable(entry.orig_filename)!r} in it is not one of a plain file")
+    place_within(path, entry.filename.removesuffix("/"))
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise InputError(f"{path}: '{printable(entry.filename)}' in it is a link or a device, not a regular file")
+    if entry.compress_type not in PACKED or entry.flag_bits & 1:
+        raise InputError(f"{path}: '{printable(entry.filename)}' in it is encrypted or packed in an unknown way")
+
+
+def check_hdf5(path: object, source: Path | IO[bytes]) -> None:
+    """Raises InputError for an HDF5 file that points elsewhere: links, external or virtual storage, sizes out of bounds."""
+    import h5py
+
+    links: list[tuple[bytes, int]] = []
+    with reading(path), h5py.File(source, "r") as file:
+        file.id.links.visit(lambda name, info: links.append((name, info.type)), info=True)
+        if len(links) > limits().files:
+            raise InputError(f"{path}: more than {limits().files:,} parts ({LIMITS}=files=... allows more)")
+        for name, kind in links:
+            told = printable(name.decode(errors="replace"))
+            if kind != h5py.h5l.TYPE_HARD:
+                raise InputError(f"{path}: '{told}' in it is a link to elsewhere; save the model again as one file")
+            identifier = h5py.h5o.open(file.id, name)
+            if isinstance(identifier, h5py.h5d.DatasetID):
+                _check_dataset(path, told, identifier)
+
+
+def _check_dataset(path: object, name: str, dataset: Any) -> None:
+    import h5py
+
+    storage, most = dataset.get_create_plist(), limits()
+    if storage.get_layout() == h5py.h5d.VIRTUAL or storage.get_external_count():
+        raise InputError(f"{path}: '{name}' in it is kept in another file; save the model again as one file")
+    declared = math.prod(dataset.shape or ()) * dataset.get_type().get_size()
+    if declared > most.tensor_bytes:
+        raise InputError(
+            f"{path}: '{name}' in it declares {declared:,} bytes, at most {most.tensor_bytes:,} are taken "
+            f"({LIMITS}=tensor_bytes=... allows more)"
+        )
+    if declared > FREE and declared > most.unpacked_ratio * max(dataset.get_storage_size(), 1):
+        raise InputError(
+            f"{path}: '{name}' in it declares {declared:,} bytes, far more than the file holds "
+            f"({LIMITS}=unpacked_ratio=... allows more)"
+        )

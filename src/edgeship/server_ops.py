@@ -1,0 +1,289 @@
+"""What a TensorFlow graph may do without permission: compute. Read from its protobuf, before anything of it is loaded.
+
+An operator counts as harmless if TensorFlow's registry says that it keeps no state (with the few exceptions that read
+files all the same), or if it is among the stateful ones that are listed here. Whatever else is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError
+from edgeship.untrusted import SHOWN, place_within, printable, regular_file
+
+# Operators without state, as the registry has it, that read files, call Python or tell others what they see.
+_REACHING = re.compile(
+    r".*(?:Dataset|Iterator|Reader|PyFunc|Checkpoint|Rpc|Remote).*|(?:Read|Write|Matching)Files?|Debug.*|Copy(?:Host)?|"
+    r"(?:En|De)codeProto.*|XlaCustomCall.*|ImmutableConst|GenerateVocabRemapping|LoadAndRemapMatrix"
+)
+_STATEFUL = re.compile(
+    r"_?Var(?:iable(?:V2|Shape)?|Handles?Op|IsInitializedOp)|_?ReadVariables?(?:Op|XlaSplitND)|Assign\w*VariableOp|"
+    r"IsVariableInitialized|TemporaryVariable|Destroy(?:TemporaryVariable|ResourceOp)|"
+    r"Resource(?:Gather|Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo|Accumulator)\w*|"
+    r"(?:Stateful)?PartitionedCall|If|While|Case|Assert|Print|CheckNumerics(?:V2)?|"
+    r"DisableCopyOnRead|DeepCopy|Empty|GuaranteeConst|DeviceIndex|StatelessRandomGetAlg|"
+    r"Random(?!ShuffleQueue)\w*|TruncatedNormal|ParameterizedTruncatedNormal|Multinomial|Stateful(?:Random|Uniform|StandardNormal|Truncated)\w*|"
+    r"Rng\w+|NonDeterministicInts|SampleDistortedBoundingBox(?:V2)?|"
+    r"(?:Uniform|LogUniform|LearnedUnigram|ThreadUnsafeUnigram|All)CandidateSampler|"
+    r"TensorArray\w*|Stack(?:V2|Push|PushV2|Pop|PopV2|Close|CloseV2)?|"
+    r"(?:Anonymous)?(?:Mutable)?(?:Dense)?HashTable(?:OfTensors)?(?:V2)?|InitializeTable(?:V2)?|LookupTable\w+|CudnnRNN\w*"
+)
+_TABLE_FILE = re.compile(r"InitializeTableFromTextFile(?:V2)?")
+_SAVING = {"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"}
+_RESTORING = {"Restore", "RestoreSlice", "RestoreV2"}
+_STREAMS = {b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"}
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_PASSING = {"Identity", "PlaceholderWithDefault", "StopGradient"}
+
+
+def refused(path: object, what: str) -> InputError:
+    """The error for something in a SavedModel that is not allowed without --allow-unsafe."""
+    return InputError(
+        f"{printable(path)}: {what}. If you trust the model, allow it with --allow-unsafe; better, export it without"
+    )
+
+
+@cache
+def _harmless(op: str) -> bool | None:
+    """Whether an operator of that name only computes; None where TensorFlow has none."""
+    from tensorflow.python.framework import op_def_registry
+
+    definition = op_def_registry.get(op)
+    if definition is None:
+        return None
+    if _REACHING.fullmatch(op):
+        return False
+    return not definition.is_stateful or _STATEFUL.fullmatch(op) is not None
+
+
+def _allowed(node: Any) -> bool | None:
+    if node.op == "PrintV2":
+        return bool(node.attr["output_stream"].s in _STREAMS) if "output_stream" in node.attr else True
+    if node.op == "FixedUnigramCandidateSampler":
+        return not node.attr["vocab_file"].s
+    return _harmless(node.op)
+
+
+def refused_layer(definition: Any) -> str:
+    """The name of the operator in a TensorFlowOpLayer's NodeDef (a dict, or its bytes as text), if it is refused; else ''."""
+    from google.protobuf import json_format
+    from tensorflow.core.framework import node_def_pb2
+
+    node = node_def_pb2.NodeDef()
+    if isinstance(definition, dict) and definition.get("class_name") == "__bytes__":
+        definition = definition.get("value")
+    try:
+        if isinstance(definition, dict):
+            json_format.ParseDict(definition, node)
+        else:
+            node.ParseFromString(definition.encode())
+    except Exception:  # whatever it is, tf_keras would not read it either
+        return "a damaged operator"
+    return "" if _allowed(node) and node.op not in _CALLS else node.op or "no operator"
+
+
+@dataclass(frozen=True)
+class _Body:
+    """The nodes of the graph itself (`name` '') or of one of its functions, with the function's arguments."""
+
+    name: str
+    nodes: Mapping[str, Any]
+    arguments: Sequence[str] = ()
+
+    def source(self, reference: str) -> tuple[int | None, Any]:
+        """Where a tensor comes from: the number of the argument, or the node; what only passes it on is skipped."""
+        for _ in range(len(self.nodes) + 1):
+            name = reference.lstrip("^").split(":")[0]
+            if name in self.arguments:
+                return self.arguments.index(name), None
+            node = self.nodes.get(name)
+            if node is None or node.op not in _PASSING or not node.input:
+                return None, node
+            reference = node.input[0]
+        return None, None
+
+
+@dataclass
+class _Model:
+    """A meta graph, with who calls which function."""
+
+    path: Path
+    meta: Any
+    runs_graph: bool
+    bodies: dict[str, _Body] = field(default_factory=dict)
+    callers: dict[str, list[tuple[_Body, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        graph = self.meta.graph_def
+        self.bodies[""] = _Body("", {node.name: node for node in graph.node})
+        for function in graph.library.function:
+            arguments = [argument.name for argument in function.signature.input_arg]
+            nodes = {node.name: node for node in function.node_def}
+            self.bodies[function.signature.name] = _Body(function.signature.name, nodes, arguments)
+            if len(nodes) != len(function.node_def):
+                raise InputError(f"{printable(self.path)}: two nodes of one name in its graph; copy the folder again")
+        if len(self.bodies) != len(graph.library.function) + 1 or len(self.bodies[""].nodes) != len(graph.node):
+            raise InputError(f"{printable(self.path)}: two functions or nodes of one name in its graph")
+        for body in self.bodies.values():
+            for node in body.nodes.values():
+                for name in _functions(node):
+                    self.callers.setdefault(name, []).append((body, node))
+
+    def objects(self, function: str) -> Any:
+        """How the object graph holds a function, or None."""
+        return self.meta.object_graph_def.concrete_functions.get(function)
+
+
+def _functions(node: Any) -> set[str]:
+    """Names of the functions that a node may call: its operator and every attribute that is a function."""
+    found = {node.op}
+    for value in node.attr.values():
+        if value.HasField("func"):
+            found.add(value.func.name)
+        elif value.HasField("list"):
+            found |= {item.name for item in value.list.func}
+    return found
+
+
+def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
+    """Raises InputError for the first operator of a meta graph, of its functions or its assets, that may do more than compute.
+
+    `runs_graph`: whether loading runs the graph itself, as TensorFlow 1 does, or its functions alone.
+    """
+    model = _Model(path, meta, runs_graph)
+    _check_assets(model)
+    saver = _Saver.of(model)
+    for body in model.bodies.values():
+        for node in body.nodes.values():
+            where = f"in its function {printable(body.name)[:80]}" if body.name else "in its graph"
+            if _TABLE_FILE.fullmatch(node.op):
+                index = list(node.input)[1] if len(node.input) > 1 else ""
+                if not _is_asset(model, body, index, set()):
+                    what = f"{node.op} reads a file that is not among its assets ({where})"
+                    raise refused(path, f"its operator {what}")
+            elif node.op in _SAVING | _RESTORING:
+                if not saver.covers(body, node):
+                    raise refused(path, f"its operator {node.op} ({where}) touches files beside its own variables")
+            elif node.op not in model.bodies or _harmless(node.op) is not None:
+                allowed = _allowed(node)
+                if allowed is None:
+                    raise InputError(
+                        f"{printable(path)}: needs the custom op '{printable(node.op)[:SHOWN]}', which plain TensorFlow "
+                        "does not have; export it without that op"
+                    )
+                if not allowed:
+                    what = f"its operator {node.op} ({where}) may touch files, scripts, processes or the network"
+                    raise refused(path, what)
+
+
+def _check_assets(model: _Model) -> None:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    assets = list(model.meta.asset_file_def)
+    if "saved_model_assets" in model.meta.collection_def:  # as TensorFlow 1 had them
+        for packed in model.meta.collection_def["saved_model_assets"].any_list.value:
+            assets.append(meta_graph_pb2.AssetFileDef())
+            packed.Unpack(assets[-1])
+    for asset in assets:
+        regular_file(place_within(model.path / "assets", asset.filename))
+
+
+def _is_asset(model: _Model, body: _Body, reference: str, seen: set[tuple[str, int]]) -> bool:
+    """Whether a file name comes from the model's own assets, on whatever way it reaches a node."""
+    argument, node = body.source(reference)
+    if argument is None:
+        names = {asset.tensor_info.name.split(":")[0] for asset in model.meta.asset_file_def}
+        return body.name == "" and node is not None and node.name in names
+    if (body.name, argument) in seen:
+        return True
+    seen.add((body.name, argument))
+    held = model.objects(body.name)
+    if held is not None:
+        first = len(body.arguments) - len(held.bound_inputs)
+        if argument < first:
+            return False
+        node_id = held.bound_inputs[argument - first]
+        nodes = model.meta.object_graph_def.nodes
+        if not 0 <= node_id < len(nodes) or nodes[node_id].WhichOneof("kind") != "asset":
+            return False
+    return all(
+        (caller.op in _CALLS or caller.op == body.name)
+        and argument < len(caller.input)
+        and _is_asset(model, place, caller.input[argument], seen)
+        for place, caller in model.callers.get(body.name, [])
+        if place.name or model.runs_graph
+    )
+
+
+@dataclass(frozen=True)
+class _Saver:
+    """What writes and reads the variables' files, as TensorFlow puts it beside every model.
+
+    Loading runs the restoring part only, and with the path of the model's own variables.
+    """
+
+    model: _Model
+    filename: str
+    restoring: frozenset[str]  # nodes that the restoring needs
+    run: frozenset[str]  # nodes that signatures, initializers and other collections need
+
+    @classmethod
+    def of(cls, model: _Model) -> _Saver:
+        saver, graph = model.meta.saver_def, model.bodies[""]
+        restoring = _behind(graph, [saver.restore_op_name])
+        run = _behind(graph, list(_named(model.meta)))
+        return cls(model, _bare(saver.filename_tensor_name), frozenset(restoring), frozenset(run))
+
+    def covers(self, body: _Body, node: Any) -> bool:
+        """Whether a node that saves or restores is never run, or restores the model's own variables only."""
+        if not body.name:
+            return self._idle(node, node.op in _RESTORING and self._names_own_files(body, node))
+        own = node.op in _RESTORING and body.source(next(iter(node.input), ""))[0] is not None
+        callers = self.model.callers.get(body.name, [])
+        alone = self.model.objects(body.name) is None
+        return alone and all(not place.name and self._idle(caller, own) for place, caller in callers)
+
+    def _idle(self, node: Any, restores: bool) -> bool:
+        return node.name not in self.run and (restores or node.name not in self.restoring)
+
+    def _names_own_files(self, body: _Body, node: Any) -> bool:
+        name = _bare(next(iter(node.input), ""))
+        for _ in range(len(body.nodes)):
+            if name and name == self.filename:
+                return True
+            source = body.nodes.get(name)
+            if source is None or source.op not in _PASSING or not source.input:
+                return False
+            name = _bare(source.input[0])
+        return False
+
+
+def _bare(reference: str) -> str:
+    return reference.lstrip("^").split(":")[0]
+
+
+def _behind(graph: _Body, names: Sequence[str]) -> set[str]:
+    """The named nodes and all that they need."""
+    found: set[str] = set()
+    pending = [_bare(name) for name in names]
+    while pending:
+        name = pending.pop()
+        if name in found or name not in graph.nodes:
+            continue
+        found.add(name)
+        pending.extend(_bare(reference) for reference in graph.nodes[name].input)
+    return found
+
+
+def _named(meta: Any) -> Iterator[str]:
+    """Tensors and operations that signatures and collections name, so that somebody may run them."""
+    for signature in meta.signature_def.values():
+        for tensor in (*signature.inputs.values(), *signature.outputs.values()):
+            yield tensor.name
+    for collection in meta.collection_def.values():
+        yield from collection.node_list.value

@@ -1,0 +1,131 @@
+"""Models of strangers: what they would run is refused before it runs, and what is damaged is a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeship.process import FunctionProcess
+
+HERE = Path(__file__).parent
+ALLOW = "--allow-unsafe"
+# What each model of model_attacks.py is refused with.
+ATTACKS = {
+    "h5_lambda_string": ("'act'", "Lambda", ALLOW),
+    "h5_lambda_list": ("'act'", "Lambda", ALLOW),
+    "h5_lambda_tuple": ("'act'", "Lambda", ALLOW),
+    "h5_lambda_in_time_distributed": ("'dense'", "Lambda", ALLOW),
+    "h5_lambda_in_nested_model": ("'inner'", "Lambda", ALLOW),
+    "h5_lambda_output_shape": ("'act'", "Lambda", ALLOW),
+    "h5_lambda_mask": ("'act'", "Lambda", ALLOW),
+    "h5_lambda_keras3": ("'act'", "Lambda", ALLOW),
+    "h5_residual_cell": ("Python code", ALLOW),
+    "keras_piped_old": ("'act'", "pydoc.pipepager", ALLOW),
+    "keras_piped_new": ("'act'", "pydoc.pipepager", ALLOW),
+    "keras_activation": ("'evil'", "--custom-objects"),
+    "keras_regularizer": ("'Evil'", "--custom-objects"),
+    "keras_initializer": ("'Evil'", "--custom-objects"),
+    "keras_constraint": ("'evil'", "--custom-objects"),
+    "keras_in_bidirectional": ("'evil'", "--custom-objects"),
+    "keras_layer_class": ("'Evil'", "--custom-objects"),
+    "keras_package_name": ("'Evil'", "--custom-objects"),
+    "keras_dtype_policy": ("'Evil'", "--custom-objects"),
+    "keras_typespec": ("hostile_payload.Evil", ALLOW),
+    "keras_bare_lambda": ("Lambda", ALLOW),
+    "keras_function_in_builtins": ("builtins.exec", ALLOW),
+    "keras_known_name_elsewhere": ("'relu'", "--custom-objects"),
+    "keras_nested_compile_config": ("'Evil'", "--custom-objects"),
+    "keras_build_config": ("'Evil'", "--custom-objects"),
+    "keras_call_arguments": ("'Evil'", "--custom-objects"),
+    "keras_get_file": ("keras.utils.get_file", ALLOW),
+    "keras_load_model": ("keras.models.load_model", ALLOW),
+    "keras_other_case": ("keras.layers.lambda", ALLOW),
+    "keras_savedmodel_layer": ("TFSMLayer", "another model", ALLOW),
+    "keras_torch_module": ("TorchModuleWrapper", "pickled", ALLOW),
+    "keras_vocabulary": ("vocabulary file", "secret.txt", ALLOW),
+    "h5_vocabulary": ("vocabulary file", "secret.txt", ALLOW),
+    "h5_write_file": ("tf.io.write_file", ALLOW),
+    "h5_remove_tree": ("tf.io.gfile.rmtree", ALLOW),
+    "h5_raw_op": ("WriteFile", ALLOW),
+    "h5_class_method": ("io.gfile.GFile.write", ALLOW),
+    "h5_instance_property": ("__class__", ALLOW),
+    "zip_two_configs": ("config.json", "twice"),
+    "zip_case": ("Config.json", "twice"),
+    "zip_traversal": ("does not stay inside",),
+    "zip_absolute": ("does not stay inside",),
+    "zip_link": ("assets/link", "a link"),
+    "zip_bomb": ("unpacks to", "EDGESHIP_LIMITS"),
+    "zip_many": ("10,000", "EDGESHIP_LIMITS"),
+    "h5_external_link": ("model_weights/act", "link"),
+    "h5_soft_link": ("model_weights/again", "link"),
+    "h5_external_storage": ("model_weights/raw", "another file"),
+    "h5_declared": ("model_weights/large", "declares", "EDGESHIP_LIMITS"),
+    "keras_external_link": ("model.weights.h5", "elsewhere", "link"),
+    "write_file": ("WriteFile", ALLOW),
+    "read_file": ("ReadFile", ALLOW),
+    "write_in_branch": ("WriteFile", ALLOW),
+    "write_in_inner_function": ("WriteFile", ALLOW),
+    "write_in_loop": ("WriteFile", ALLOW),
+    "print_to_file": ("PrintV2", ALLOW),
+    "save_weights": ("SaveV2", ALLOW),
+    "restore_elsewhere": ("RestoreV2", ALLOW),
+    "python_function": ("EagerPyFunc", ALLOW),
+    "text_dataset": ("Dataset", ALLOW),
+    "debug_url": ("DebugIdentity", ALLOW),
+    "proto_descriptor": ("EncodeProto", ALLOW),
+    "initializer": ("WriteFile", ALLOW),
+    "asset_elsewhere": ("words.txt", "does not stay inside"),
+    "table_of_a_constant": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "table_of_another_object": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "tf1_main_op": ("WriteFile", ALLOW),
+    "tf1_legacy_init_op": ("WriteFile", ALLOW),
+    "tf1_restore_op": ("WriteFile", ALLOW),
+    "tf1_restore_elsewhere": ("RestoreV2", ALLOW),
+    "tf1_save_as_init": ("SaveV2", ALLOW),
+    "linked_variables": ("variables", "link"),
+    "two_graphs": ("two graphs",),
+}
+
+
+@pytest.fixture(scope="module")
+def attacker():
+    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_of_a_model_runs(name, attacker, tmp_path):
+    tried = attacker.call("model_attacks:attack", name=name, folder=str(tmp_path))
+    assert not tried["ran"]
+    assert tried["kind"] == "told", tried
+    missing = [word for word in ATTACKS[name] if word not in tried["error"]]
+    assert not missing, tried["error"]
+    assert "\n" not in tried["error"] and len(tried["error"]) < 500, tried["error"]
+
+
+# Two rows of the issue as a user meets them.
+@pytest.mark.parametrize("name", ["h5_lambda_string", "tf1_main_op"])
+def test_the_command_line_refuses_it(name, attacker, tmp_path):
+    attacker.call("model_attacks:attack", name=name, folder=str(tmp_path))
+    model = next(path for path in tmp_path.iterdir() if path.name in ("model.h5", "tf1"))
+    (tmp_path / "canary").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "edgeship.cli", "init", str(model)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert ALLOW in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "canary").exists()
+
+
+# Permission is what the words say: with it, the same files do run.
+@pytest.mark.parametrize("name", ["h5_lambda_list", "write_file", "tf1_main_op"])
+def test_allowed_models_run(name, attacker, tmp_path):
+    tried = attacker.call("model_attacks:attack", name=name, folder=str(tmp_path), allow_unsafe=True)
+    assert tried["ran"], tried
+
+
+def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
+    assert attacker.call("model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
