@@ -184,8 +184,11 @@ def _devices(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
         raise ValueError('must be a list of devices as ["cortex-a72"]')
     for name in value:
-        devices.find(name)
-    return tuple(Path(name).stem if name.endswith(".toml") else name for name in value)
+        if not devices.in_file(name):
+            devices.find(name)
+        elif not devices.NAME.fullmatch(Path(name).stem):
+            raise ValueError(f"a device is called like its file, which must be {devices.PLAIN}")
+    return tuple(Path(name).stem if devices.in_file(name) else name for name in value)  # the file itself is not read
 
 
 def _names(value: Any) -> tuple[str, ...]:

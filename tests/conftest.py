@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -15,6 +15,14 @@ import filelock
 import pytest
 
 from edgeship.process import FunctionProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests trust is not what the user trusts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGESHIP_TRUST", str(tmp_path_factory.getbasetemp() / "trust" / "trusted.json"))
+        yield
 
 
 @pytest.fixture(scope="session")

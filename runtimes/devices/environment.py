@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from edgeship.devices import REQUIREMENT
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.devices.station import Station, place, run, whole
@@ -35,10 +36,10 @@ def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
     """Versions by distribution. Raises InputError where one is not pinned: a device is always the same device."""
     versions = {}
     for item in requirements:
-        name, mark, version = item.partition(HASH)[0].partition("==")
-        if not mark or not name.strip() or not version.strip() or name.lstrip().startswith("-"):
-            raise InputError(f"{where}: requirement {item!r} must be pinned, as numpy==1.26.4")
-        versions[name.strip()] = version.strip()
+        found = REQUIREMENT.fullmatch(item)
+        if not found:
+            raise InputError(f"{where}: requirement {item!r} must be pinned, as numpy==1.26.4, and no more than that")
+        versions[found[1]] = found[2]
     return versions
 
 
@@ -59,7 +60,7 @@ def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
     known = _digests()
     lines = [item if HASH in item else f"{item} {known.get(item.strip(), '')}".strip() for item in requirements]
     if not all(HASH in line for line in lines):
-        return list(requirements)
+        return ["--", *requirements]
     file = folder / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in lines))
     return ["--require-hashes", "-r", os.path.abspath(file)]

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.devices import PACKAGE
+from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes.devices.station import home, run
 
 FRESH_SECONDS = 86400
@@ -49,12 +50,19 @@ class Packages:
         self.folder = home() / f"apt-{architecture}"
 
     def unpack(self, names: Iterable[str], into: Path) -> list[str]:
-        """Download packages (`name` or `name:architecture`), unpack them into a folder, return their files' names."""
+        """Download packages (`name` or `name:architecture`), unpack them into a folder, return their files' names.
+
+        Raises InputError for a name that is none, which apt might take as an option, a version or a pattern.
+        """
+        names = list(names)
+        for name in names:
+            if not PACKAGE.fullmatch(name.removesuffix(f":{self.architecture}")):
+                raise InputError(f"{name!r} is not the name of a Debian package")
         incomplete = self._update()
         archives = into.with_name(into.name + "-debs")
         archives.mkdir(parents=True)
         try:
-            self._apt(["download", "--quiet", *names], "downloading packages", archives)
+            self._apt(["download", "--quiet", "--", *names], "downloading packages", archives)
         except ProcessError as error:
             raise incomplete or error from error
         into.mkdir(exist_ok=True)

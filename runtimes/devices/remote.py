@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import digest
+from edgeship.devices import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS
@@ -42,7 +43,7 @@ class Remote(Station):
     def host(self) -> str:
         """Where ssh goes. Raises InputError for what ssh would take as an option."""
         host = str(self.device.launch["host"])
-        if not host or host.startswith("-"):
+        if not HOST.fullmatch(host):
             raise InputError(f"device {self.device.name}: host = {host!r} is no place for ssh")
         return host
 
@@ -121,7 +122,7 @@ class Remote(Station):
         (draft / "facts.json").write_text(json.dumps(facts))
 
     def _ssh(self) -> tuple[str, ...]:
-        return ("ssh", *OPTIONS, self.host)
+        return ("ssh", *OPTIONS, "--", self.host)
 
     def _python(self) -> str:
         return shlex.quote(self.python)

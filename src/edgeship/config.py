@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from edgeship import devices
+from edgeship import devices, permissions
 from edgeship.errors import InputError, unknown
 from edgeship.recipes import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, meaning
 from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
+from edgeship.untrusted import parse_toml, regular_file
 
+T = TypeVar("T")
 NAME = "edgeship.toml"
 # Keys of a variant under the names that earlier versions gave them: [data] has a calibration of its own.
 NEW_KEYS = {"calibration": "calibration_method"}
 LABELS_BYTES = 1 << 20  # of a file of class names; a thousand of them take a fiftieth
+STORED = "the bundle's configuration"
 PROFILES = ("rapid", "quick", "normal", "full")
 # What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
 FOR_LITERT_JS = """\
@@ -102,6 +104,12 @@ class Data:
     evaluation_samples: int | None = None
     labels: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for key in ("calibration_samples", "evaluation_samples"):
+            count = getattr(self, key)
+            if count is not None and count < 1:
+                raise InputError(f"{key} = {count} must be at least 1")
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -138,12 +146,12 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Parse and check a file; paths in it are relative to its folder. Raises InputError naming what is wrong."""
-        try:
-            table = tomllib.loads(path.read_text())
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; `edgeship init MODEL` writes one") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid TOML ({error})") from error
+        return cls.parse(content_of(path), path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: Path) -> Self:
+        """As `read`, of a file whose content is known already: it may have been changed meanwhile."""
+        table = parse_toml(content, path)
         _known(table, {item.name for item in fields(cls)} - {"source"}, str(path))
         variants = table.get("variants")
         if variants is not None and not isinstance(variants, dict):
@@ -159,25 +167,34 @@ class Config:
         )
 
     @classmethod
-    def restore(cls, stored: Mapping[str, Any]) -> Self:
-        """A configuration from the JSON that a manifest holds (`stored`); it was checked when it was read."""
-        variants = stored["variants"]
-        listed = {"formats", "labels", "devices", "runtimes"}
+    def restore(cls, stored: Any) -> Self:
+        """A configuration from the JSON that a manifest holds (`stored`), without what lets code run (`permissions`).
 
-        def fixed(table: Mapping[str, Any]) -> dict[str, Any]:
-            return {key: tuple(value) if key in listed else value for key, value in table.items()}
+        Raises InputError where it is none: a manifest may be anybody's.
+        """
+        table = _table(stored, STORED)
+        _known(table, {item.name for item in fields(cls)} - {"source"}, STORED)
+        for key in ("model", "data", "variants", "benchmark", "budget"):
+            if key not in table:
+                raise InputError(f"{STORED}: '{key}' is missing; make the bundle again")
+        table = permissions.without(table)
+        variants = table["variants"]
+        if variants is not None and not isinstance(variants, list):
+            raise InputError(f"{STORED}: variants must be a list")
 
-        def variant(table: Mapping[str, Any]) -> Variant:
-            return Variant(**fixed({NEW_KEYS.get(key, key): value for key, value in table.items()}))
+        def section(kind: type[T], key: str) -> T:
+            where = f"{STORED}, [{key}]"
+            return _section(kind, _set(table[key], where), where)
 
+        where = f"{STORED}, [training]"
         return cls(
-            Model(**stored["model"]),
-            Data(**fixed(stored["data"])),
-            None if variants is None else tuple(map(variant, variants)),
-            Benchmark(**fixed(stored["benchmark"])),
-            stored["budget"],
-            Training(**stored.get("training", {})),
-            "the bundle's configuration",
+            section(Model, "model"),
+            section(Data, "data"),
+            None if variants is None else tuple(map(_stored_variant, variants)),
+            section(Benchmark, "benchmark"),
+            _table(table["budget"], f"{STORED}, [budget]"),
+            Training.read(_set(table.get("training", {}), where), where),
+            STORED,
         )
 
     def stored(self) -> dict[str, Any]:
@@ -189,6 +206,16 @@ def find(model: Path) -> Path | None:
     """The `edgeship.toml` beside a model, if there is one."""
     path = model.parent / NAME
     return path if path.is_file() else None
+
+
+def content_of(path: Path) -> bytes:
+    """What a configuration's file holds. Raises InputError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; `edgeship init MODEL` writes one") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def beside(model: Path) -> Config:
@@ -245,7 +272,24 @@ def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
             raise unknown("key", key, known, where)
 
 
-T = TypeVar("T")
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: expected a table")
+    return value
+
+
+def _set(value: Any, where: str) -> Mapping[str, Any]:
+    """A stored table without what is null in it: TOML has no such value, it is what was not given."""
+    return {key: item for key, item in _table(value, where).items() if item is not None}
+
+
+def _stored_variant(value: Any) -> Variant:
+    table = {NEW_KEYS.get(key, key): item for key, item in _set(value, f"{STORED}, variants").items()}
+    name = table.pop("name", None)
+    if not isinstance(name, str):
+        raise InputError(f"{STORED}: a variant has no name")
+    return _section(Variant, table, f"{STORED}, [variants.{name}]", name=name)
+
 
 _EXPECTED: dict[str, tuple[Any, str]] = {
     "str": (str, "a string"),
@@ -306,10 +350,6 @@ def _data(table: Any, where: str, folder: Path) -> Data:
     if isinstance(table, Mapping) and isinstance(table.get("labels"), str):
         table = {**table, "labels": read_labels(folder / table["labels"])}
     data = _section(Data, table, where)
-    for key in ("calibration_samples", "evaluation_samples"):
-        count = getattr(data, key)
-        if count is not None and count < 1:
-            raise InputError(f"{where}: {key} = {count} must be at least 1")
     places = {key: getattr(data, key) for key in ("calibration", "evaluation", "train", "validation")}
     located = {key: str(folder / value) for key, value in places.items() if value and ":" not in value}
     return replace(data, **located)  # type: ignore[arg-type]
@@ -317,10 +357,8 @@ def _data(table: Any, where: str, folder: Path) -> Data:
 
 def read_labels(path: Path) -> list[str]:
     """The class names of a file with one name a line."""
-    from edgeship import untrusted
-
     try:
-        if path.exists() and untrusted.regular_file(path, links=True).stat().st_size > LABELS_BYTES:
+        if path.exists() and regular_file(path, links=True).stat().st_size > LABELS_BYTES:
             raise InputError(f"{path}: larger than {LABELS_BYTES:,} bytes, which no list of class names is")
         return [line.strip() for line in path.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeship import devices
 from edgeship.benchmarks import accuracy, metrics
 from edgeship.benchmarks.budget import Budget
 from edgeship.config import Config
@@ -14,6 +15,7 @@ from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown
 from edgeship.goldens import SAMPLES
 from edgeship.runtimes import registry
+from edgeship.runtimes.browser import options
 from edgeship.types import TensorSpec
 
 BATCH = 256
@@ -34,6 +36,9 @@ def check_settings(settings: Config) -> Budget:
         registry.find(name, where)
     if settings.benchmark.metric not in (None, *metrics.METRICS):
         raise unknown("metric", str(settings.benchmark.metric), metrics.METRICS, where)
+    for device in map(devices.find, settings.benchmark.devices):
+        if device.how == "browser":
+            options.of_profile(device.launch, f"device {device.name}, [launch]")
     return Budget.parse(settings.budget, settings.source)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from edgeship.errors import InputError, unknown
 from edgeship.types import Kind
+from edgeship.untrusted import parse_toml, printable, regular_file
 
 FOLDER = Path(__file__).parent / "benchmarks" / "devices"
 FIGURES = ("quality", "speed", "memory", "instructions", "compiler")
@@ -24,8 +26,29 @@ LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
 }
 LISTS = ("requirements", "packages")
+# What a profile says becomes part of commands, so each text has a grammar: a name and a version, never an option, an
+# address of a package, a path out of the way.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+REQUIREMENT = re.compile(
+    r" *([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?) *== *([A-Za-z0-9](?:[A-Za-z0-9.!+_-]*[A-Za-z0-9])?)"
+    r"((?: +--hash=sha256:[0-9a-f]{64})*) *"
+)
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")  # Debian Policy 5.6.1; a last - would mean "remove it" to apt
+HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+PLACE = re.compile(r"[\w./~+][\w./~+ -]*")
+AMOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
+PLAIN = "a name of letters, digits, '.', '_' and '-'"
+GRAMMARS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "requirements": (REQUIREMENT, "pinned, as numpy==1.26.4: a name and a version (and --hash=sha256:...), no more"),
+    "packages": (PACKAGE, "the name of a Debian package, as libblas3"),
+    **dict.fromkeys(("cpu", "machine", "accelerator", "system"), (NAME, PLAIN)),
+    "memory": (AMOUNT, "an amount or a name, as 512 MB"),
+    "host": (HOST, "a place for ssh, as pi@raspberrypi.local"),
+    **dict.fromkeys(("python", "folder"), (PLACE, "a path that does not begin with '-'")),
+}
 # What a core says of itself.
 IDENTITY = ("features", "part", "revision", "variant")
+IDENTITIES = re.compile(r"[A-Za-z0-9_ ]*")
 # Ways whose keys are looked at where they are used.
 OPEN = ("browser",)
 
@@ -61,22 +84,31 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
+def in_file(name: object) -> bool:
+    """Whether a device is a profile in a file of somebody's, and not a built-in one by its name."""
+    return isinstance(name, str) and name.endswith(".toml")
+
+
 def find(name: str) -> Device:
     """The built-in profile of that name, or the one in that `.toml` file. Raises InputError naming what is wrong."""
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not in_file(name):
+        if name not in names():
+            raise unknown("device", name, names())
+        return _read(FOLDER / f"{name}.toml")
+    path = Path(name)
+    if not os.path.exists(path):
+        raise InputError(f"{name}: no such file; a device is a profile of that form or one of: {_listed()}")
+    if not NAME.fullmatch(path.stem):
+        raise InputError(f"{printable(name)}: a device is called like its file, which must be {PLAIN}")
+    return _read(regular_file(path, links=True))
+
+
+def _read(path: Path) -> Device:
     try:
-        table = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        if name.endswith(".toml"):
-            raise InputError(
-                f"{name}: no such file; a device is a profile of that form or one of: {_listed()}"
-            ) from error
-        raise unknown("device", name, names()) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error})") from error
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return _device(path, table)
+    return _device(path, parse_toml(content, path))
 
 
 def _listed() -> str:
@@ -120,7 +152,7 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
     how = table.get("how", "direct")
     if how in OPEN:
         return table
-    if how not in LAUNCHES:
+    if not isinstance(how, str) or how not in LAUNCHES:
         raise unknown("way to start a worker (how)", str(how), [*LAUNCHES, *OPEN], where)
     needed, allowed = LAUNCHES[how]
     known = {"how"} | needed | allowed
@@ -128,14 +160,24 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
         if key not in known:
             raise unknown("key", key, known, where)
         if key in LISTS:
-            _strings(table, key, where, ())
+            for item in _strings(table, key, where, ()):
+                _matching(key, item, f"{where}: {key}: {item!r}")
         elif key == "identity":
             _identity(value, f"{where[:-1]}.identity]")
         elif not isinstance(value, str):
             raise InputError(f"{where}: {key} = {value!r} must be a string")
+        else:
+            _matching(key, value, f"{where}: {key} = {value!r}")
     if missing := needed - set(table):
         raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
     return {"how": how, **table}
+
+
+def _matching(key: str, text: str, what: str) -> None:
+    if key in GRAMMARS:
+        grammar, words = GRAMMARS[key]
+        if not grammar.fullmatch(text):
+            raise InputError(f"{what} must be {words}")
 
 
 def _identity(table: Any, where: str) -> None:
@@ -146,3 +188,5 @@ def _identity(table: Any, where: str) -> None:
             raise unknown("key", key, IDENTITY, where)
         if not isinstance(value, str):
             raise InputError(f"{where}: {key} = {value!r} must be a string")
+        if not IDENTITIES.fullmatch(value):
+            raise InputError(f"{where}: {key} = {value!r} must be letters, digits, '_' and spaces")

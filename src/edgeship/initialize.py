@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-from edgeship import config, files
+from edgeship import config, files, permissions, trust
 from edgeship.errors import InputError
 from edgeship.process import FunctionProcess
 from edgeship.runtimes import registry
+from edgeship.untrusted import parse_toml, printable
 
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands.
@@ -83,6 +85,8 @@ accuracy = "mlperf99"                  # keeps 99 % of the server model's figure
 def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, force: bool) -> Path:
     """Write the file and return its path; `loading` is how the model is loaded (see `config.Model`).
 
+    What it lets run was given with this very command, so that the file is trusted (`edgeship.trust`).
+
     Raises InputError where the file exists already or the model cannot be read.
     """
     path = target or model.parent / config.NAME
@@ -90,9 +94,14 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process:
         described = process.call("edgeship.server_model:describe", model=str(model), **loading)
+    content = _fill(model, path.parent, described, loading).encode()
     with files.whole(path) as draft:
-        draft.write_text(_fill(model, path.parent, described, loading))
+        draft.write_bytes(content)
         config.Config.read(draft)
+    grants = permissions.of(parse_toml(content, path))
+    if grants and all(grant.value == loading.get(grant.key) for grant in grants):
+        with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
+            trust.record(path, content)
     return path
 
 
@@ -109,7 +118,7 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
     arrays = [spec["name"] for spec in described["inputs"]]
     labels = ["y"] if single else [f"y_{spec['name']}" for spec in described["outputs"]]
     return TEMPLATE.format(
-        name=model.name,
+        name=printable(model.name),  # in a comment: a line end in it would begin a line of the file
         inputs=_specs(described["inputs"]),
         outputs=_specs(described["outputs"]),
         output=described["outputs"][0]["name"],

@@ -24,6 +24,7 @@ from edgeship import (
     goldens,
     machine,
     measuring,
+    permissions,
     preprocessing,
     server_files,
 )
@@ -96,6 +97,7 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
         answered = evaluation if runs_server_models() else None
         reference = answers.begin(work, model, settings, answered) if answered else None
         _finish(work, manifest, settings, budget, evaluation, reference)
+        manifest["config"] = permissions.keep(manifest["config"], bundle.manifest["config"])
         bundles.seal(work.draft, manifest)
     return manifest
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -213,6 +214,14 @@ def parse_json(text: str | bytes, what: object) -> Any:
         )
     with reading(what):
         return json.loads(plain)
+
+
+def parse_toml(content: bytes, what: object) -> dict[str, Any]:
+    """A TOML table. Raises InputError, naming `what`, where it is none."""
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{printable(what)}: not valid TOML ({printable(error)[:SHOWN]})") from error
 
 
 def _depth(text: str, most: int) -> int:

@@ -23,8 +23,8 @@ def board(tmp_path, monkeypatch):
     ssh = programs / "ssh"
     ssh.write_text(
         "#!/bin/sh\n"
-        '[ "$1 $2 $3 $6" = "-T -o BatchMode=yes pi@board" ] || { echo "no route to host" >&2; exit 255; }\n'
-        f'cd {login} && exec sh -c "$7"\n'
+        '[ "$1 $2 $3 $6 $7" = "-T -o BatchMode=yes -- pi@board" ] || { echo "no route to host" >&2; exit 255; }\n'
+        f'cd {login} && exec sh -c "$8"\n'
     )
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")

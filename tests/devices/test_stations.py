@@ -266,7 +266,7 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
 def test_own_requirements_may_carry_digests_and_need_not(tmp_path):
     known, unknown = "numpy==1.26.4", "ai-edge-litert==1.1.2"
     digest = "--hash=sha256:" + "0" * 64
-    assert environments.wanted([known, unknown], tmp_path) == [known, unknown]
+    assert environments.wanted([known, unknown], tmp_path) == ["--", known, unknown]
     found = environments.wanted([known, f"{unknown} {digest}"], tmp_path)
     assert found[0] == "--require-hashes"
     assert (tmp_path / "requirements.txt").read_text().endswith(f"{unknown} {digest}\n")

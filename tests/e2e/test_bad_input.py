@@ -81,6 +81,23 @@ def test_an_unknown_custom_layer_is_named_and_can_be_given(edgeship, odd_models)
     refused(edgeship("convert", model, "--out", "out", "--custom-objects", "no.such"), "no.such")
 
 
+def test_custom_objects_given_to_init_need_no_further_word_and_are_given_to_a_bundle_again(edgeship, odd_models, plain):
+    """The file that init writes is the user's own; a bundle may have been anybody's."""
+    for name in ("custom.keras", "mylayers.py"):
+        shutil.copy(odd_models / name, edgeship.folder)
+    edgeship("init", "custom.keras", "--custom-objects", "mylayers", check=0)
+    edgeship("convert", "custom.keras", "--out", "out", "--to", "onnx", check=0)
+    given = ("benchmark", "out", "--data", "good.npz", "--json", "result.json")
+    refused(edgeship(*given), 'custom_objects = "mylayers"', "add --custom-objects mylayers")
+    for granted in (("--custom-objects", "mylayers"), ("--config", "edgeship.toml")):
+        done = edgeship(*given, *granted)
+        assert done.returncode in (0, 1), done.stderr
+        assert json.loads((edgeship.folder / "result.json").read_text())["measurements"][0]["details"]["accuracy"]
+    refused(edgeship(*given), "--custom-objects mylayers")
+    (edgeship.folder / "edgeship.toml").write_text('[model]\ncustom_objects = "mylayers" # changed\n')
+    refused(edgeship("convert", "custom.keras", "--out", "again"), "edgeship.toml was changed", "edgeship trust")
+
+
 def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship, odd_models):
     for name in ("tflite", "onnx", "tfjs"):
         refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", name), "Svd")

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from edgeship import initialize
+from edgeship import initialize, trust
 from edgeship.cli.init import init
 from edgeship.config import Config
 from edgeship.errors import InputError
@@ -23,8 +23,8 @@ def write(monkeypatch, tmp_path):
     monkeypatch.setattr(initialize.FunctionProcess, "call", answer)
     monkeypatch.setattr(initialize.FunctionProcess, "close", lambda _: None)
 
-    def write(**loading):
-        return initialize.write_config(tmp_path / "model", None, loading, force=False)
+    def write(name="model", **loading):
+        return initialize.write_config(tmp_path / name, None, loading, force=False)
 
     return write
 
@@ -39,6 +39,15 @@ def test_how_the_model_is_loaded_is_kept(write):
 def test_what_is_not_given_stands_as_a_comment(write):
     read = Config.read(write(custom_objects=None, signature=None, allow_unsafe=False))
     assert (read.model.custom_objects, read.model.signature, read.model.allow_unsafe) == (None, None, False)
+
+
+def test_what_was_given_to_the_command_is_trusted_and_nothing_else(write, tmp_path):
+    path = write(custom_objects="my.layers", signature=None, allow_unsafe=False)
+    assert trust.is_trusted(path, path.read_bytes())
+    path.unlink()
+    path = write("model\n[model]\nallow_unsafe = true\n#", custom_objects=None, signature=None, allow_unsafe=False)
+    assert not Config.read(path).model.allow_unsafe, "a model's file name is part of a comment"
+    assert not trust.is_trusted(path, path.read_bytes())
 
 
 def test_a_neighbour_that_cannot_be_read_leaves_nothing(write, tmp_path):

@@ -11,6 +11,7 @@ from edgeship import __version__
 from edgeship.errors import CANNOT_WRITE, EdgeshipError
 from edgeship.untrusted import printable_lines
 
+LONGEST = 4000  # characters of an error
 COMMANDS = (
     "train",
     "init",
@@ -24,6 +25,7 @@ COMMANDS = (
     "debug",
     "report",
     "demo",
+    "trust",
     "runtimes",
     "devices",
     "doctor",
@@ -73,5 +75,6 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable_lines(message)}", err=True)
+    """Foreign text may be in a message: nothing in it steers the terminal, and only its own line ends are kept."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable_lines(message)[:LONGEST]}", err=True)
     sys.exit(code)

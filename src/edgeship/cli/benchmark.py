@@ -19,6 +19,8 @@ from edgeship.cli import options
 )
 @options.PROFILE
 @options.CONFIG
+@options.CUSTOM_OBJECTS
+@options.ALLOW_UNSAFE
 @options.WIDE
 @options.JSON
 def benchmark(
@@ -28,12 +30,16 @@ def benchmark(
     runtimes: str | None,
     profile: str | None,
     config: Path | None,
+    custom_objects: str | None,
+    allow_unsafe: bool,
     wide: bool,
     json_file: str | None,
 ) -> None:
     """Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
 
     Figures that stand in the cache are not taken again, but for times that the machine was too busy for.
+
+    What lets code run is never taken from BUNDLE: where its model needs --custom-objects or --allow-unsafe, say so again.
 
     Without TensorFlow the server model cannot answer: sizes, times and memory are taken and shown, accuracy is not, so the
     verdict is no PASS, and BUNDLE keeps the figures that it has.
@@ -47,8 +53,12 @@ def benchmark(
     from edgeship.bundle import open_bundle
 
     opened = open_bundle(bundle)
-    given = {"evaluation": data, "devices": devices, "runtimes": runtimes, "profile": profile}
-    settings = options.benchmark_settings(opened.manifest, config, given)
+    given = {
+        **{"evaluation": data, "devices": devices, "runtimes": runtimes, "profile": profile},
+        **{"custom_objects": custom_objects, "allow_unsafe": allow_unsafe},
+    }
+    loading = {"custom_objects", "allow_unsafe"} if pipeline.runs_server_models() else set()
+    settings = options.bundle_settings(opened, config, given, {"evaluation", "devices", *loading})
     if pipeline.runs_server_models():
         manifest = pipeline.benchmark(opened, settings, bundle)
         options.show_verdict(manifest, bundle, json_file, wide=wide)

@@ -19,6 +19,8 @@ from edgeship.cli import options
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Compare on so many of its samples.  [default: 256]")
 @options.CONFIG
+@options.CUSTOM_OBJECTS
+@options.ALLOW_UNSAFE
 @options.WIDE
 @options.JSON
 def debug(
@@ -27,6 +29,8 @@ def debug(
     data: str | None,
     samples: int | None,
     config: Path | None,
+    custom_objects: str | None,
+    allow_unsafe: bool,
     wide: bool,
     json_file: str | None,
 ) -> None:
@@ -34,6 +38,8 @@ def debug(
 
     For each layer: SQNR, MSE and cosine of its output; what the model loses when only this layer is quantized, and what is
     left of the loss when only this layer stays float. The bundle's report shows it too.
+
+    What lets code run is never taken from BUNDLE: where its model needs --custom-objects or --allow-unsafe, say so again.
 
     \b
     Examples:
@@ -44,8 +50,9 @@ def debug(
     from edgeship.bundle import open_bundle
 
     opened = open_bundle(bundle)
-    given = {"evaluation": data, "devices": None, "runtimes": None, "profile": None}
-    settings = options.benchmark_settings(opened.manifest, config, given)
+    given = {"evaluation": data, "custom_objects": custom_objects, "allow_unsafe": allow_unsafe}
+    needed = {"evaluation", "calibration", "custom_objects", "allow_unsafe"}
+    settings = options.bundle_settings(opened, config, given, needed)
     found = pipeline.debug(opened, settings, artifact, samples or blame.SAMPLES)
     if json_file != "-":
         from edgeship.benchmarks.layers_table import print_layers

@@ -27,16 +27,23 @@ def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str)
       edgeship demo bundle
       edgeship demo bundle --out public        (a folder for any static host)
     """
+    import os
     import tempfile
 
     from edgeship import demo as demos
     from edgeship.bundle import open_bundle
+    from edgeship.config import Config
     from edgeship.demo_server import Server
+    from edgeship.permissions import check_place
+    from edgeship.untrusted import printable
 
     opened = open_bundle(bundle)
     if data is None:
-        recorded = opened.manifest["config"]["data"]["evaluation"]
-        data = recorded if recorded and Path(recorded).exists() else None
+        recorded = Config.restore(opened.manifest.get("config")).data.evaluation
+        if recorded and os.path.exists(recorded):
+            check_place(recorded, "the bundle's evaluation data")
+            click.echo(f"samples: {printable(recorded)}, as the bundle says; --data chooses others", err=True)
+            data = recorded
     built = demos.page()
     if out:
         demos.write_site(opened, out, built, data)

@@ -35,7 +35,7 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     given = Config.read(config) if config else None
     texts = {}
     with reading(opened.root / MANIFEST):  # its figures may be none
-        settings = given or Config.restore(opened.manifest["config"])
+        settings = given or Config.restore(opened.manifest.get("config"))
         result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
         judged = {**opened.manifest, "gate": result}
         if junit:

@@ -54,10 +54,9 @@ SETTINGS = ("epochs", "batch", "learning_rate", "seed", "patience", "loss", "sam
     help="Learn the server model's answers beside the labels: their weight, 0 to 1.  [default: 0]",
 )
 @click.option("--loss", help="Instead of the one that the labels call for.")
-@click.option("--custom-objects", metavar="PACKAGE.MODULE", help="Module that registers the model's custom layers.")
-@click.option(
-    "--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."
-)
+@options.CUSTOM_OBJECTS
+@options.ALLOW_UNSAFE
+@options.TRUST
 @options.JSON
 def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> None:
     """Train MODEL further so that it becomes smaller or quantizes better, and write it to OUT, a .keras model again.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from edgeship.bundle import Bundle
     from edgeship.config import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +61,9 @@ SIGNATURE = click.option("--signature", help="Which signature of a SavedModel.")
 ALLOW_UNSAFE = click.option(
     "--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."
 )
+TRUST = click.option(
+    "--trust", is_flag=True, help="Let the edgeship.toml beside the model allow code to run, this once (see edgeship trust)."
+)
 SOURCES = ".npz, folder of .npz, or package.module:attribute"
 EVALUATION_HELP = f"Evaluation data with the inputs and labels y: {SOURCES}."
 
@@ -83,6 +87,7 @@ def conversion(command: F) -> F:
         CUSTOM_OBJECTS,
         SIGNATURE,
         ALLOW_UNSAFE,
+        TRUST,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -102,12 +107,15 @@ def formats_of(text: str | None) -> tuple[str, ...]:
 
 
 def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Config:
-    """The configuration of a model: the file's, then what the command line says instead."""
+    """The configuration of a model: the file's, then what the command line says instead.
+
+    Raises InputError where a file that was only found lets code run and is not trusted.
+    """
     from edgeship import config as configs
     from edgeship.untrusted import printable
 
     path = config or configs.find(model)
-    base = configs.Config.read(path) if path else configs.beside(model)
+    base = _read(path, options, named=config is not None) if path else configs.beside(model)
     found = [base.data.calibration, base.data.evaluation, base.data.train, base.data.validation]
     names = [Path(place).name for place in found if place]
     if path is None and names and model.exists():
@@ -127,6 +135,28 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
     if options.get("profile"):
         base = replace(base, benchmark=replace(base.benchmark, profile=options["profile"]))
     return replace(base, variants=_variants(base, options))
+
+
+def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
+    """The configuration in a file; what a file that was not `named` lets run counts only where the user trusts it."""
+    from edgeship import config as configs
+    from edgeship import permissions, trust
+    from edgeship.untrusted import parse_toml, printable
+
+    content = configs.content_of(path)
+    if not named:
+        instead = {"custom_objects": "custom_objects", "allow_unsafe": "allow_unsafe"}
+        instead |= {"calibration": "data", "evaluation": "evaluation"}
+        asked = [
+            grant
+            for grant in permissions.of(parse_toml(content, path))
+            if not options.get(instead.get(grant.key, ""))  # else the command line says it already
+        ]
+        if asked and options.get("trust"):
+            click.echo(f"{printable(path)} is trusted for this run: {'; '.join(map(str, asked))}", err=True)
+        else:
+            trust.require(path, content, asked)
+    return configs.Config.parse(content, path)
 
 
 def _variants(base: Config, options: dict[str, Any]) -> Any:
@@ -183,20 +213,59 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def benchmark_settings(manifest: dict[str, Any], config: Path | None, given: dict[str, Any]) -> Config:
-    """The configuration that a bundle was made with, with another file's benchmark and budget, and the command line's."""
-    from edgeship import config as configs
+def bundle_settings(opened: Bundle, config: Path | None, given: dict[str, Any], needed: set[str]) -> Config:
+    """The configuration that a bundle was made with, with another file's benchmark and budget, and the command line's.
 
-    base = configs.Config.restore(manifest["config"])
-    if config:
-        file = configs.Config.read(config)
-        base = replace(base, benchmark=file.benchmark, budget=file.budget, source=file.source)
-        base = replace(base, data=replace(base.data, evaluation=file.data.evaluation or base.data.evaluation))
-    if given["evaluation"]:
+    What lets code run never comes from the bundle: it is taken from that file and the command line. Raises InputError where
+    one of the `needed` keys was given when the bundle was made, and is not now.
+    """
+    from edgeship import config as configs
+    from edgeship import permissions
+    from edgeship.untrusted import printable
+
+    stored = opened.manifest.get("config")
+    base = configs.Config.restore(stored)
+    _check_places(base)
+    file = configs.Config.read(config) if config else None
+    if file:
+        data = {key: getattr(file.data, key) or getattr(base.data, key) for key in permissions.SOURCES}
+        model = replace(file.model, signature=file.model.signature or base.model.signature)
+        base = replace(base, benchmark=file.benchmark, budget=file.budget, source=file.source, model=model)
+        base = replace(base, data=replace(base.data, **data))
+    if given.get("evaluation"):
         base = replace(base, data=replace(base.data, evaluation=given["evaluation"]))
-    changes: dict[str, Any] = {key: names_of(given[key]) for key in ("devices", "runtimes") if given[key]}
-    changes |= {"profile": given["profile"]} if given["profile"] else {}
-    return replace(base, benchmark=replace(base.benchmark, **changes))
+    loading = {key: given[key] for key in ("custom_objects", "allow_unsafe") if given.get(key)}
+    changes: dict[str, Any] = {key: names_of(given[key]) for key in ("devices", "runtimes") if given.get(key)}
+    changes |= {"profile": given["profile"]} if given.get("profile") else {}
+    base = replace(base, model=replace(base.model, **loading), benchmark=replace(base.benchmark, **changes))
+    lacking = [
+        grant
+        for grant in permissions.of(stored)
+        if not (file or given.get("devices") if grant.key == "devices" else _value(base, grant))
+    ]
+    permissions.refuse(opened.root, (grant for grant in lacking if grant.key in needed))
+    for grant in lacking:
+        if grant.section == "data":
+            told = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
+            click.echo(f"{printable(opened.root)}: {told}", err=True)
+    return base
+
+
+def _value(config: Config, grant: Any) -> Any:
+    return getattr(getattr(config, grant.section), grant.key)
+
+
+def _check_places(config: Config) -> None:
+    """Refuse pipes and devices where the manifest of a bundle says that data or a student lies."""
+    from edgeship import permissions
+
+    for key in permissions.SOURCES:
+        if source := getattr(config.data, key):
+            permissions.check_place(source, f"{config.source}, [data] {key}")
+    for variant in config.variants or ():
+        distill = variant.recipes.distill
+        if distill and isinstance(distill.student, str):
+            permissions.check_place(distill.student, f"{config.source}, [variants.{variant.name}] distill")
 
 
 def names_of(text: str) -> tuple[str, ...]:

@@ -1,0 +1,122 @@
+"""The grammars of what a stranger may say, over many texts."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from copy import deepcopy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeship import devices, permissions
+from edgeship.config import Config, Variant
+from edgeship.errors import InputError
+from edgeship.runtimes.browser import options
+from edgeship.runtimes.devices import environment
+from edgeship.types import to_json
+
+TEXT = st.text(alphabet=string.printable + "é\u202e\x00", max_size=40)
+NEARLY = st.builds("{}=={}{}".format, TEXT, TEXT, TEXT)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | st.just("evil:data") | st.just("a.toml"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(TEXT | NEARLY)
+def test_a_requirement_holds_no_option_no_address_and_no_path(text):
+    try:
+        environment.pinned([text], "mine")
+    except InputError:
+        return
+    bare = re.sub(r" +--hash=sha256:[0-9a-f]{64}", "", text).replace(" ", "")
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+", bare)
+
+
+@given(TEXT)
+def test_names_that_become_arguments_are_no_options_and_nothing_for_a_shell(text):
+    for grammar in (devices.NAME, devices.PACKAGE, devices.HOST, devices.PLACE, devices.AMOUNT):
+        if grammar.fullmatch(text):
+            assert not text.startswith("-")
+            assert not set(text) & set("\n\r\t\0$`;|&<>(){}[]*?!'\"\\=,#")
+
+
+@given(TEXT | st.sampled_from(sorted(options.ARGUMENTS)).flatmap(lambda name: TEXT.map(lambda text: f"{name}={text}")))
+def test_chromium_is_told_nothing_that_is_not_on_the_list(text):
+    try:
+        options.of_profile({"how": "browser", "arguments": [text]}, "mine.toml")
+    except InputError:
+        return
+    name, mark, value = text.partition("=")
+    assert name in options.ARGUMENTS
+    assert bool(mark) == (options.ARGUMENTS[name] is not None)
+    assert re.fullmatch(r"[A-Za-z0-9.,= -]*", value)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("--disable-gpu", "--enable-unsafe-webgpu", "--ignore-gpu-blocklist", "--use-gl=angle", "--use-angle=swiftshader"),
+        *("--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan,WebGPUService", "--force-device-scale-factor=2.625"),
+        *("--js-flags=--max-heap-size=3", "--js-flags=--no-opt --jitless", "--enable-blink-features=ForceEagerMeasureMemory"),
+    ],
+)
+def test_honest_arguments_are_taken(argument):
+    assert options.of_profile({"how": "browser", "arguments": [argument]}, "x")["arguments"] == [argument]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("--no-sandbox", "--load-extension=/x", "--remote-debugging-port=1", "--proxy-server=x", "--disable-web-security"),
+        *("--js-flags=--logfile=/x", "--js-flags=--prof --logfile=/x", "--use-gl=/x.so", "--enable-features=A"),
+        *("--enable-features=Vulkan:a/b", "--disable-gpu=x", "--use-angle", "disable-gpu", "http://x", "--USE-GL=angle"),
+        *("--disable-features=Vulkan", "--user-data-dir=/x", "--js-flags=--no-opt\n--prof", ""),
+    ],
+)
+def test_other_arguments_are_refused_with_the_list(argument):
+    with pytest.raises(InputError, match="not taken"):
+        options.of_profile({"how": "browser", "arguments": [argument]}, "x")
+
+
+GOOD = json.loads(json.dumps(to_json(Config(variants=(Variant("small", "static_w8a8", prune=0.5),)).stored())))
+
+
+def places(value, path=()):
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([path for path in places(GOOD) if path]), JSON, st.sampled_from(("replace", "remove", "add")), TEXT)
+def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants_nothing(path, value, how, name):
+    stored = deepcopy(GOOD)
+    inside = stored
+    for key in path[:-1]:
+        inside = inside[key]
+    if how == "replace" or not isinstance(inside, dict):
+        inside[path[-1]] = value
+    elif how == "remove":
+        del inside[path[-1]]
+    else:
+        inside[name] = value
+    try:
+        config = Config.restore(stored)
+    except InputError:
+        return
+    assert not permissions.of(to_json(config.stored()))
+    assert not config.model.allow_unsafe
+    assert config.model.custom_objects is None
+    assert not any(map(devices.in_file, config.benchmark.devices))
+
+
+def test_what_a_bundle_was_made_with_stays_on_record():
+    former = {"model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}, "benchmark": {"devices": ["host"]}}
+    table = to_json(Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).stored())
+    kept = permissions.keep(table, former)
+    assert (kept["model"]["custom_objects"], kept["data"]["validation"]) == ("mine", "my:data")

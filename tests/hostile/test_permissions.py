@@ -1,0 +1,414 @@
+"""Nothing that a stranger wrote allows code to run: no manifest, no edgeship.toml found beside a model, no device profile.
+
+Code that runs leaves a file; each attack goes through the command line, and is refused with its cause.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeship import bundle as bundles
+from edgeship import digest
+
+SPEC = {"name": "x", "shape": [None, 4], "dtype": "float32", "quantization": None}
+CONFIG: dict[str, Any] = {
+    "model": {"custom_objects": None, "signature": None, "allow_unsafe": False},
+    "data": {
+        **dict.fromkeys(("calibration", "calibration_samples", "train", "validation", "evaluation", "evaluation_samples")),
+        "labels": [],
+    },
+    "variants": [{"name": "int8", "quantize": "static_w8a8", "formats": ["tflite"]}],
+    "benchmark": {"profile": "rapid", "devices": ["host"], "runtimes": [], "metric": None, "output": None},
+    "budget": {"accuracy": "mlperf99"},
+    "training": {},
+}
+
+
+class Stranger:
+    """A folder with a stranger's files in it: `evil.py`, which writes `canary`, data, a model, bundles."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.canary = folder, folder / "canary"
+        (folder / "evil.py").write_text(
+            f"import numpy\nopen({str(self.canary)!r}, 'w').close()\n"
+            "data = [{'x': numpy.zeros((8, 4), 'float32'), 'y': numpy.zeros(8, 'int64')}]\n"
+        )
+        np.savez(folder / "data.npz", x=np.zeros((8, 4), np.float32), y=np.zeros(8, np.int64))
+        self.write_model(folder / "model.keras")
+
+    @staticmethod
+    def write_model(path: Path) -> None:
+        """As much of a model as is read before its custom objects are imported."""
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": []}}))
+            archive.writestr("metadata.json", json.dumps({"keras_version": "3.10.0"}))
+            archive.writestr("model.weights.h5", b"")
+
+    def bundle(self, change: Any = None, **sections: Any) -> Path:
+        """A sealed bundle whose manifest says what is given of its configuration."""
+        root = self.folder / "bundle"
+        for name in ("server", "tflite", "goldens"):
+            (root / name).mkdir(parents=True)
+        self.write_model(root / "server/model.keras")
+        (root / "tflite/int8.tflite").write_bytes(b"TFL3")
+        np.savez(root / "goldens/inputs.npz", x=np.zeros((1, 4), np.float32))
+        content = digest.of_path(root / "tflite/int8.tflite")
+        config = {key: {**CONFIG[key], **sections.get(key, {})} if key != "variants" else CONFIG[key] for key in CONFIG}
+        artifact = {
+            **{"id": "tflite/int8", "path": "tflite/int8.tflite", "format": "tflite", "variant": "int8"},
+            **{"inputs": [SPEC], "outputs": [SPEC], "steps": [], "digest": content, "content": content, "receipt": {}},
+        }
+        server = {
+            **{"path": "server/model.keras", "digest": digest.of_path(root / "server/model.keras")},
+            **{"loading": config["model"], "loader": "keras", "notes": [], "parameters": 0},
+            **{"inputs": [SPEC], "outputs": [SPEC]},
+        }
+        bundles.seal(
+            root,
+            {
+                **{"created": "2026-01-01T00:00:00+00:00", "server_model": server, "labels": None, "config": config},
+                **{"data": {"calibration": None}, "artifacts": [artifact], "skipped": [], "tools": {}, "machine": {}},
+                **{"measurements": [], "gate": None, "goldens": {"samples": 1, "source": "", "artifacts": {}}},
+                **(change(config) if change else {}),
+            },
+        )
+        return root
+
+    def __call__(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+        """`edgeship` as the user runs it here."""
+        own = {"EDGESHIP_CACHE": str(self.folder / "cache"), "EDGESHIP_TRUST": str(self.folder / "trust/trusted.json")}
+        return subprocess.run(
+            [sys.executable, "-m", "edgeship.cli", *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, **own, "COLUMNS": "200", **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def refuses(self, *arguments: object, told: tuple[str, ...], **env: str) -> None:
+        """The command ends with one or two lines that say what is wrong, and no code of the stranger's has run."""
+        done = self(*arguments, **env)
+        assert not self.canary.exists(), f"code ran\n{done.stderr}"
+        assert done.returncode == 2, done.stdout + done.stderr
+        message = done.stderr.partition("error:")[2]
+        assert len(message.strip().splitlines()) <= 2, done.stderr
+        for part in told:
+            assert part in message, done.stderr
+
+    def runs(self, *arguments: object) -> str:
+        """The command lets the code run; the made-up model then fails it."""
+        done = self(*arguments)
+        assert self.canary.exists(), done.stdout + done.stderr
+        self.canary.unlink()
+        return done.stderr
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Stranger:
+    return Stranger(tmp_path)
+
+
+DATA = {"evaluation": "data.npz", "calibration": "data.npz"}
+CODE = {"evaluation": "evil:data", "calibration": "data.npz"}
+
+
+@pytest.mark.parametrize("command", ["benchmark", "debug"])
+def test_custom_objects_do_not_come_from_a_manifest(stranger, command):
+    bundle = stranger.bundle(model={"custom_objects": "evil"}, data=DATA)
+    stranger.refuses(command, bundle, told=('custom_objects = "evil"', "cannot grant", "--custom-objects evil"))
+    (stranger.folder / "own.toml").write_text('[data]\nevaluation = "data.npz"\n')
+    stranger.refuses(command, bundle, "--config", "own.toml", told=("--custom-objects evil",))
+
+
+def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
+    bundle = stranger.bundle(model={"custom_objects": "evil"}, data=DATA)
+    stranger.runs("benchmark", bundle, "--custom-objects", "evil")
+    (stranger.folder / "own.toml").write_text('[model]\ncustom_objects = "evil"\n')
+    stranger.runs("benchmark", bundle, "--config", "own.toml")
+
+
+@pytest.mark.parametrize("command", ["benchmark", "debug"])
+def test_unsafe_loading_does_not_come_from_a_manifest(stranger, command):
+    bundle = stranger.bundle(model={"allow_unsafe": True}, data=DATA)
+    stranger.refuses(command, bundle, told=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
+
+
+@pytest.mark.parametrize("command", ["benchmark", "debug"])
+def test_data_that_is_code_does_not_come_from_a_manifest(stranger, command):
+    bundle = stranger.bundle(data=CODE)
+    stranger.refuses(command, bundle, told=('evaluation = "evil:data"', "cannot grant", "--data evil:data"))
+    (stranger.folder / "own.toml").write_text('[model]\nallow_unsafe = false\n')
+    stranger.refuses(command, bundle, "--config", "own.toml", told=("--data evil:data",))
+
+
+def test_the_user_can_name_data_that_is_code(stranger):
+    bundle = stranger.bundle(data=CODE)
+    stranger.runs("benchmark", bundle, "--data", "evil:data")
+    (stranger.folder / "own.toml").write_text('[data]\nevaluation = "evil:data"\n')
+    stranger.runs("benchmark", bundle, "--config", "own.toml")
+
+
+def test_calibration_that_is_code_is_refused_where_it_is_needed_and_else_left_out(stranger):
+    bundle = stranger.bundle(data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
+    stranger.refuses("debug", bundle, told=('calibration = "evil:data"', "with --config"))
+    done = stranger("benchmark", bundle)
+    assert not stranger.canary.exists()
+    assert 'left out, as a bundle cannot grant it: [data] validation = "evil:data"' in done.stderr
+
+
+@pytest.mark.parametrize("command", [("gate",), ("report", "--out", "report.html"), ("demo", "--out", "site")])
+def test_no_other_command_obeys_a_manifest(stranger, command):
+    bundle = stranger.bundle(model={"custom_objects": "evil", "allow_unsafe": True}, data=CODE)
+    stranger(command[0], bundle, *command[1:])
+    assert not stranger.canary.exists()
+
+
+@pytest.mark.parametrize("command", [("benchmark",), ("debug",), ("demo", "--out", "site")])
+@pytest.mark.parametrize("kind", ["evaluation", "validation"])
+def test_a_manifest_may_not_name_a_pipe_as_data(stranger, command, kind):
+    if command[0] == "demo" and kind == "validation":
+        pytest.skip("demo reads evaluation data only")
+    os.mkfifo(stranger.folder / "pipe.npz")
+    bundle = stranger.bundle(data={**DATA, kind: str(stranger.folder / "pipe.npz")})
+    stranger.refuses(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
+
+
+PROFILE = 'kind = "measured"\nruntimes = ["tfjs-web"]\n[launch]\nhow = "browser"\narguments = ["{}"]\n'
+
+
+def test_a_device_profile_does_not_come_from_a_manifest(stranger):
+    profile = stranger.folder / "evil.toml"
+    profile.write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
+    bundle = stranger.bundle(data=DATA, benchmark={"devices": ["host", str(profile)]})
+    stranger.refuses("benchmark", bundle, told=("[benchmark] devices", "cannot grant", f"--device host,{profile}"))
+
+
+def test_a_manifest_names_no_file_as_a_built_in_device(stranger):
+    (stranger.folder / "evil.toml").write_text(PROFILE.format("--renderer-cmd-prefix=touch canary"))
+    name = os.path.relpath(stranger.folder / "evil", Path(bundles.__file__).parent / "benchmarks" / "devices")
+    bundle = stranger.bundle(data=DATA, benchmark={"devices": [name]})
+    stranger.refuses("benchmark", bundle, told=("unknown device",))
+
+
+@pytest.mark.parametrize("argument", ["--renderer-cmd-prefix={}", "--utility-cmd-prefix={}", "--gpu-launcher={}"])
+def test_chromium_starts_no_programs_whoever_asks(stranger, argument):
+    program = stranger.folder / "program"
+    program.write_text(f"#!/bin/sh\ntouch {stranger.canary}\n")
+    program.chmod(0o755)
+    (stranger.folder / "phone.toml").write_text(PROFILE.format(argument.format(program)))
+    bundle = stranger.bundle(data=DATA)
+    told = (argument.partition("=")[0], "not taken", "--use-angle")
+    stranger.refuses("benchmark", bundle, "--device", "phone.toml", told=told)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda config: config.pop("budget"), "'budget' is missing"),
+        (lambda config: config.update(sudo=True), "unknown key 'sudo'"),
+        (lambda config: config.update(model=[]), "[model]: expected a table"),
+        (lambda config: config["model"].update(allow_unsafe="yes", sudo=1), "unknown key 'sudo'"),
+        (lambda config: config["data"].update(labels="/etc/passwd"), "labels = '/etc/passwd' must be a list"),
+        (lambda config: config["data"].update(evaluation=3), "evaluation = 3 must be a string"),
+        (lambda config: config.update(variants={"int8": {}}), "variants must be a list"),
+        (lambda config: config.update(variants=[3]), "variants: expected a table"),
+        (lambda config: config.update(variants=[{"quantize": "auto"}]), "a variant has no name"),
+        (lambda config: config["benchmark"].update(devices="host"), "must be a list of strings"),
+        (lambda config: config.update(budget=[]), "[budget]: expected a table"),
+        (lambda config: config.update(training={"epochs": "x"}), "epochs = 'x' must be a whole number"),
+        (lambda config: config["benchmark"].update(profile="\x1b]0;x\x07"), r"\x1b]0;x\x07"),
+    ],
+)
+def test_a_manifest_whose_configuration_is_none_is_a_sentence(stranger, break_it, told):
+    def change(config):
+        config = json.loads(json.dumps(config))
+        break_it(config)
+        return {"config": config}
+
+    bundle = stranger.bundle(change)
+    stranger.refuses("gate", bundle, told=(told,))
+
+
+def test_a_manifest_without_a_configuration_is_a_sentence(stranger):
+    stranger.refuses("gate", stranger.bundle(lambda _: {"config": None}), told=("expected a table",))
+
+
+GRANTS = {
+    'custom_objects = "evil"': "[model]\ncustom_objects = 'evil'\n",
+    "allow_unsafe = true": "[model]\nallow_unsafe = true\ncustom_objects = 'evil'\n",
+    'calibration = "evil:data"': "[data]\ncalibration = 'evil:data'\n",
+    'devices = ["evil.toml"]': "[benchmark]\ndevices = ['evil.toml']\n[model]\ncustom_objects = 'evil'\n",
+}
+
+
+@pytest.mark.parametrize("command", [("convert",), ("ship", "--evaluation", "data.npz"), ("optimize", "--qat")])
+@pytest.mark.parametrize("told", GRANTS)
+def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, command, told):
+    (stranger.folder / "evil.toml").write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
+    (stranger.folder / "edgeship.toml").write_text(GRANTS[told])
+    out = {"optimize": "out.keras"}.get(command[0], "out")
+    given = ("model.keras", "--out", out, *command[1:])
+    stranger.refuses(command[0], *given, told=("edgeship.toml", told, "edgeship trust edgeship.toml", "--trust"))
+    assert not (stranger.folder / out).exists()
+
+
+def test_training_data_that_is_code_is_found_too(stranger):
+    (stranger.folder / "edgeship.toml").write_text("[data]\ntrain = 'evil:data'\n")
+    stranger.refuses("optimize", "model.keras", "--out", "out.keras", "--qat", told=('train = "evil:data"',))
+
+
+def test_what_a_file_grants_is_asked_for_once_and_again_when_it_changes(stranger):
+    file = stranger.folder / "edgeship.toml"
+    file.write_text("[model]\ncustom_objects = 'evil'\n")
+    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    stranger.refuses(*given, told=("lies beside the model", 'custom_objects = "evil"'))
+    shown = stranger("trust", "edgeship.toml").stdout
+    assert '[model] custom_objects = "evil" (imports that module)' in shown
+    assert not stranger.canary.exists()
+    stranger.runs(*given)
+    assert str(file) in stranger("trust", "--list").stdout
+    file.write_text("[model]\ncustom_objects = 'evil'\nallow_unsafe = true\n")
+    stranger.refuses(*given, told=("changed since you trusted it", "allow_unsafe = true"))
+    file.write_text("[model]\ncustom_objects = 'evil'\n")
+    stranger.runs(*given)
+    stranger("trust", "--remove", "edgeship.toml")
+    stranger.refuses(*given, told=("lies beside the model",))
+    copy = stranger.folder / "other"
+    copy.mkdir()
+    stranger("trust", "edgeship.toml")
+    (stranger.folder / "model.keras").rename(copy / "model.keras")
+    file.rename(copy / "edgeship.toml")
+    stranger.refuses(*given[:1], "other/model.keras", *given[2:], told=("other/edgeship.toml", "lies beside the model"))
+
+
+def test_naming_the_file_or_trusting_the_run_is_enough(stranger):
+    (stranger.folder / "edgeship.toml").write_text("[model]\ncustom_objects = 'evil'\n")
+    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    assert "is trusted for this run: [model] custom_objects" in stranger.runs(*given, "--trust")
+    stranger.runs(*given, "--config", "edgeship.toml")
+    stranger.runs(*given, "--custom-objects", "evil")  # the command line says it already
+    stranger.refuses(*given, told=("lies beside the model",))
+
+
+def test_a_configuration_that_grants_nothing_needs_no_trust(stranger):
+    (stranger.folder / "edgeship.toml").write_text("[data]\ncalibration = 'data.npz'\n[benchmark]\ndevices = ['host']\n")
+    told = stranger("convert", "model.keras", "--out", "out", "--to", "onnx").stderr
+    assert "trust" not in told
+    assert "lets no code run" in stranger("trust", "edgeship.toml").stdout
+
+
+def test_a_list_of_trusted_files_that_others_may_write_is_not_believed(stranger):
+    (stranger.folder / "edgeship.toml").write_text("[model]\ncustom_objects = 'evil'\n")
+    stranger("trust", "edgeship.toml")
+    store = stranger.folder / "trust/trusted.json"
+    assert store.stat().st_mode & 0o777 == 0o600
+    assert store.parent.stat().st_mode & 0o777 == 0o700
+    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    store.chmod(0o666)
+    stranger.refuses(*given, told=("not yours alone to write",))
+    store.chmod(0o600)
+    store.rename(stranger.folder / "elsewhere.json")
+    store.symlink_to(stranger.folder / "elsewhere.json")
+    stranger.refuses(*given, told=("cannot be read",))
+    store.unlink()
+    store.write_text("[]")
+    store.chmod(0o600)
+    stranger.refuses(*given, told=("not a list of trusted files",))
+
+
+def test_a_configuration_nested_without_end_is_a_sentence(stranger):
+    (stranger.folder / "edgeship.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
+    stranger.refuses("convert", "model.keras", "--out", "out", told=("not valid TOML",))
+
+
+def test_labels_are_not_read_from_a_pipe(stranger):
+    os.mkfifo(stranger.folder / "names")
+    (stranger.folder / "edgeship.toml").write_text("[data]\nlabels = 'names'\n")
+    stranger.refuses("convert", "model.keras", "--out", "out", told=("names", "a pipe, not a regular file"))
+
+
+def test_a_device_profile_is_not_read_from_a_pipe(stranger):
+    os.mkfifo(stranger.folder / "pipe.toml")
+    stranger.refuses("devices", "install", "pipe.toml", told=("pipe.toml", "a pipe, not a regular file"))
+
+
+ENVIRONMENT = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = [{}]\n'
+BOARD = (
+    'kind = "emulated"\nfigures = ["quality"]\n[launch]\nhow = "qemu"\ncpu = "cortex-a72"\n'
+    'requirements = ["numpy==2.4.6"]\npackages = [{}]\n'
+)
+REQUIREMENTS = [
+    "evil @ file:///tmp/evil-1-py3-none-any.whl?a==1",
+    "https://example.com/evil.whl#egg==1",
+    "./evil==1",
+    "numpy==1.26.4 --index-url=https://example.com",
+    "numpy==1.26.4\n--index-url=https://example.com",
+    "numpy==1.26.4; python_version>'3'",
+    "numpy==1.*",
+    "numpy[x]==1.26.4",
+    "-e==1",
+    "numpy===1.26.4",
+    f"numpy==1.26.4 --hash=sha256:{'0' * 64}\n--find-links=/tmp/x --hash=sha256:{'0' * 64}",
+]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_a_requirement_is_a_name_and_a_version(stranger, requirement):
+    (stranger.folder / "mine.toml").write_text(ENVIRONMENT.format(json.dumps(requirement)))
+    stranger.refuses("devices", "install", "mine.toml", told=("requirements", "must be pinned, as numpy==1.26.4"))
+    assert not list(stranger.folder.glob("cache/devices/environment-*"))
+
+
+@pytest.mark.parametrize("package", ["-oDebug::NoLocking=1", "libblas3=1.0", "libblas3/sid", "./evil.deb", "x", "a b", "a-"])
+def test_a_package_is_a_name_of_debians(stranger, package):
+    programs = stranger.folder / "programs"
+    programs.mkdir()
+    for name in ("apt-get", "dpkg-deb"):
+        (programs / name).write_text(f"#!/bin/sh\necho \"$@\" >> {stranger.canary}\n")
+        (programs / name).chmod(0o755)
+    (stranger.folder / "mine.toml").write_text(BOARD.format(json.dumps(package)))
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    stranger.refuses("devices", "install", "mine.toml", told=("packages", "the name of a Debian package"), PATH=path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("host", "-oProxyCommand=touch canary"),
+        ("host", "pi@-oProxyCommand=x"),
+        ("host", "pi@board;touch canary"),
+        ("host", "$(touch canary)"),
+        ("python", "-c"),
+        ("python", "PYTHONPATH=x"),
+        ("folder", "-P"),
+        ("folder", "a\nb"),
+    ],
+)
+def test_a_place_for_ssh_is_a_name(stranger, key, value):
+    programs = stranger.folder / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(f"#!/bin/sh\necho \"$@\" >> {stranger.canary}\nexit 1\n")
+    (programs / "ssh").chmod(0o755)
+    launch = {"host": "pi@board", key: value}
+    lines = "".join(f"{name} = {json.dumps(text)}\n" for name, text in launch.items())
+    (stranger.folder / "mine.toml").write_text(f'kind = "measured"\n[launch]\nhow = "ssh"\n{lines}')
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    stranger.refuses("devices", "install", "mine.toml", told=(f"{key} = ", "must be"), PATH=path)
+
+
+def test_a_device_is_called_by_a_plain_name(stranger):
+    path = stranger.folder / "--index-url x.toml"
+    path.write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
+    stranger.refuses("devices", "install", str(path), told=("called like its file",))
