@@ -12,7 +12,10 @@ KEYS = ("how", "throttle", "viewport", "arguments")
 # What a profile may tell Chromium, and the values: how it draws and computes. Others could start programs
 # (--renderer-cmd-prefix), load libraries, write files, or open the page to others.
 _GRAPHICS = r"(?:Vulkan|DefaultANGLE|WebGPU|WebGL|WebAssembly|WebMachineLearning|Skia|Canvas)[A-Za-z0-9]*"
-_V8 = r"--(?:(?:max-heap-size|max-old-space-size|wasm-max-mem-pages)=[0-9]{1,7}|jitless|no-opt|no-wasm-tier-up|liftoff-only|single-threaded)"
+_V8 = (
+    r"--(?:(?:max-heap-size|max-old-space-size|wasm-max-mem-pages)=[0-9]{1,7}"
+    r"|jitless|no-opt|no-wasm-tier-up|liftoff-only|single-threaded)"
+)
 _SWITCHES = (
     *("--disable-gpu", "--disable-software-rasterizer", "--disable-3d-apis", "--disable-webgl", "--disable-webgl2"),
     *("--disable-gpu-vsync", "--disable-frame-rate-limit", "--disable-gpu-compositing", "--disable-vulkan-surface"),

@@ -173,7 +173,7 @@ class Config:
         Raises InputError where it is none: a manifest may be anybody's.
         """
         table = _table(stored, STORED)
-        _known(table, {item.name for item in fields(cls)} - {"source"}, STORED)
+        _known(table, {item.name for item in fields(cls)}, STORED)
         for key in ("model", "data", "variants", "benchmark", "budget"):
             if key not in table:
                 raise InputError(f"{STORED}: '{key}' is missing; make the bundle again")

@@ -21,7 +21,13 @@ from edgeship.types import to_json
 TEXT = st.text(alphabet=string.printable + "é\u202e\x00", max_size=40)
 NEARLY = st.builds("{}=={}{}".format, TEXT, TEXT, TEXT)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | st.just("evil:data") | st.just("a.toml"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | TEXT
+    | st.just("evil:data")
+    | st.just("a.toml"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
@@ -60,9 +66,23 @@ def test_chromium_is_told_nothing_that_is_not_on_the_list(text):
 @pytest.mark.parametrize(
     "argument",
     [
-        *("--disable-gpu", "--enable-unsafe-webgpu", "--ignore-gpu-blocklist", "--use-gl=angle", "--use-angle=swiftshader"),
-        *("--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan,WebGPUService", "--force-device-scale-factor=2.625"),
-        *("--js-flags=--max-heap-size=3", "--js-flags=--no-opt --jitless", "--enable-blink-features=ForceEagerMeasureMemory"),
+        *(
+            "--disable-gpu",
+            "--enable-unsafe-webgpu",
+            "--ignore-gpu-blocklist",
+            "--use-gl=angle",
+            "--use-angle=swiftshader",
+        ),
+        *(
+            "--use-webgpu-adapter=swiftshader",
+            "--enable-features=Vulkan,WebGPUService",
+            "--force-device-scale-factor=2.625",
+        ),
+        *(
+            "--js-flags=--max-heap-size=3",
+            "--js-flags=--no-opt --jitless",
+            "--enable-blink-features=ForceEagerMeasureMemory",
+        ),
     ],
 )
 def test_honest_arguments_are_taken(argument):
@@ -72,9 +92,22 @@ def test_honest_arguments_are_taken(argument):
 @pytest.mark.parametrize(
     "argument",
     [
-        *("--no-sandbox", "--load-extension=/x", "--remote-debugging-port=1", "--proxy-server=x", "--disable-web-security"),
+        *(
+            "--no-sandbox",
+            "--load-extension=/x",
+            "--remote-debugging-port=1",
+            "--proxy-server=x",
+            "--disable-web-security",
+        ),
         *("--js-flags=--logfile=/x", "--js-flags=--prof --logfile=/x", "--use-gl=/x.so", "--enable-features=A"),
-        *("--enable-features=Vulkan:a/b", "--disable-gpu=x", "--use-angle", "disable-gpu", "http://x", "--USE-GL=angle"),
+        *(
+            "--enable-features=Vulkan:a/b",
+            "--disable-gpu=x",
+            "--use-angle",
+            "disable-gpu",
+            "http://x",
+            "--USE-GL=angle",
+        ),
         *("--disable-features=Vulkan", "--user-data-dir=/x", "--js-flags=--no-opt\n--prof", ""),
     ],
 )
@@ -93,7 +126,9 @@ def places(value, path=()):
 
 
 @settings(max_examples=300)
-@given(st.sampled_from([path for path in places(GOOD) if path]), JSON, st.sampled_from(("replace", "remove", "add")), TEXT)
+@given(
+    st.sampled_from([path for path in places(GOOD) if path]), JSON, st.sampled_from(("replace", "remove", "add")), TEXT
+)
 def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants_nothing(path, value, how, name):
     stored = deepcopy(GOOD)
     inside = stored
@@ -116,7 +151,13 @@ def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants
 
 
 def test_what_a_bundle_was_made_with_stays_on_record():
-    former = {"model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}, "benchmark": {"devices": ["host"]}}
-    table = to_json(Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).stored())
+    former = {
+        "model": {"custom_objects": "mine"},
+        "data": {"validation": "my:data"},
+        "benchmark": {"devices": ["host"]},
+    }
+    table = to_json(
+        Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).stored()
+    )
     kept = permissions.keep(table, former)
     assert (kept["model"]["custom_objects"], kept["data"]["validation"]) == ("mine", "my:data")

@@ -62,7 +62,9 @@ ALLOW_UNSAFE = click.option(
     "--allow-unsafe", is_flag=True, help="Load Lambda layers: they run code that is stored in the model file."
 )
 TRUST = click.option(
-    "--trust", is_flag=True, help="Let the edgeship.toml beside the model allow code to run, this once (see edgeship trust)."
+    "--trust",
+    is_flag=True,
+    help="Let the edgeship.toml beside the model allow code to run, this once (see edgeship trust).",
 )
 SOURCES = ".npz, folder of .npz, or package.module:attribute"
 EVALUATION_HELP = f"Evaluation data with the inputs and labels y: {SOURCES}."
