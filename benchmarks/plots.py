@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -61,14 +61,16 @@ def _svg(figure: Figure, described: str) -> str:
 def all_plots(manifest: Json) -> list[str]:
     """Every plot that the manifest has figures for."""
     own = {**manifest, "measurements": rows.own(manifest)}
-    made = (
-        _against(own, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
-        _against(own, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
-        _parity(own),
-        _matrix(manifest),
-        *(_classes(manifest, item) for item in own["measurements"]),
-        *(_layers(found) for found in (manifest.get("debug") or {}).values()),
-    )
+    with rc_context():
+        rcdefaults()  # a matplotlibrc in the working folder is nobody's wish, and could start TeX
+        made = (
+            _against(own, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
+            _against(own, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
+            _parity(own),
+            _matrix(manifest),
+            *(_classes(manifest, item) for item in own["measurements"]),
+            *(_layers(found) for found in (manifest.get("debug") or {}).values()),
+        )
     return [plot for plot in made if plot]
 
 

@@ -15,6 +15,7 @@ import tempfile
 import types
 from pathlib import Path
 
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.errors import MissingDependencyError
 
 VERSION = "4.22.0"
@@ -43,6 +44,12 @@ def ensure() -> None:
     import tensorflowjs  # noqa: F401 - the point of it all
 
 
+def prepare() -> None:
+    """Install tensorflowjs where `ensure` would: for the process that starts the converting one, which knows no proxies."""
+    if importlib.util.find_spec("tensorflow") and not importlib.util.find_spec("tensorflowjs"):
+        _cached()
+
+
 def _cached() -> Path:
     """The folder that holds tensorflowjs, installed there if need be: built beside and moved into place."""
     import platformdirs
@@ -65,14 +72,15 @@ def _cached() -> Path:
 def _install(requirements: Path, target: Path) -> None:
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
     if importlib.util.find_spec("pip"):
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+        command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
     elif importlib.util.find_spec("uv") or shutil.which("uv"):
-        uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
+        uv = [sys.executable, "-P", "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
         # At the root, where no pyproject.toml or uv.toml is that would change what is installed.
         command = [*uv, "--directory", target.anchor, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:
         raise MissingDependencyError(_advice("neither pip nor uv is there to install it"))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    env = child_environment(None, NETWORK)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode or not (target / "tensorflowjs").is_dir():
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise MissingDependencyError(_advice(lines[-1][:200]))

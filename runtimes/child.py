@@ -90,6 +90,8 @@ class WorkerChild(Child):
             answer = wire.receive(self.stdout)
         except EOFError as error:
             raise self._death(f"took longer than {timeout:.0f} s and was stopped" if deadline.passed else "") from error
+        except wire.MessageError as error:
+            raise self._misunderstood(error) from error
         deadline.extend()
         return answer
 

@@ -16,6 +16,7 @@ import platformdirs
 
 import edgeship
 from edgeship import cache, installed
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.errors import ProcessError
 from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip
 
@@ -65,7 +66,7 @@ def install() -> Path:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
         try:
-            _run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+            _run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
             options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
             _run(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
             compile_all(interpreter_of(draft), draft)
@@ -78,7 +79,8 @@ def install() -> Path:
 
 
 def _run(command: list[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    env = child_environment(None, NETWORK)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
         raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")

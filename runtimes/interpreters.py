@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edgeship.child_environment import child_environment
 from edgeship.errors import MissingDependencyError
 
 VERSION = (3, 11)
@@ -29,7 +30,8 @@ def find_python311(why: str) -> str:
     problem = "no python3.11 is on the path"
     found = [place for folder in os.get_exec_path() if (place := shutil.which("python3.11", path=folder))]
     for place in dict.fromkeys(found):
-        done = subprocess.run([place, "-c", CHECK], capture_output=True, text=True, errors="replace", check=False)
+        command, env = [place, "-I", "-c", CHECK], child_environment()
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
         if not done.returncode:
             return place
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
@@ -39,9 +41,8 @@ def find_python311(why: str) -> str:
 
 def compile_all(python: Path, folder: Path) -> None:
     """Byte-code of all modules in an environment: a worker writes none there, and would else compile them at each start."""
-    subprocess.run(
-        [os.fspath(python), "-I", "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False
-    )
+    command = [os.fspath(python), "-I", "-m", "compileall", "-q", os.fspath(folder)]
+    subprocess.run(command, capture_output=True, check=False, env=child_environment())
 
 
 def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]:
@@ -56,7 +57,8 @@ def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]
     if found:
         return [found, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
     for own in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
-        if not subprocess.run([own, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
-            return [own, "-m", "pip", *target, "install", "--quiet", "--disable-pip-version-check", *options]
+        start, env = [own, "-P", "-m", "pip"], child_environment()
+        if not subprocess.run([*start, "--version"], capture_output=True, check=False, env=env).returncode:
+            return [*start, *target, "install", "--quiet", "--disable-pip-version-check", *options]
     needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")
     raise MissingDependencyError(f"installing this needs {needed}, and this Python has none: install {what}")

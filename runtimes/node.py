@@ -16,6 +16,7 @@ import filelock
 
 from edgeship import installed
 from edgeship.cache import own_folder
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign
 
@@ -58,7 +59,7 @@ def _node() -> tuple[str, tuple[int, int]] | None:
     path = shutil.which("node")
     if not path:
         return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, env=child_environment())
     told = re.match(r"v(\d+)\.(\d+)", done.stdout)
     return (path, (int(told[1]), int(told[2]))) if told else None
 
@@ -118,7 +119,8 @@ def install() -> Path:
             for name in MANIFESTS:
                 shutil.copyfile(SOURCE / name, draft / name)
             options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            done = subprocess.run([npm, *options], cwd=draft, capture_output=True, text=True, check=False)
+            env = child_environment(None, NETWORK)
+            done = subprocess.run([npm, *options], cwd=draft, capture_output=True, text=True, check=False, env=env)
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
                 raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")

@@ -13,6 +13,7 @@ import numpy as np
 
 import edgeship
 from edgeship import digest
+from edgeship.child_environment import child_environment
 from edgeship.train.dataset import Array, TaskData
 from edgeship.train.tasks import Schedule, Task
 
@@ -104,10 +105,12 @@ def code_version() -> dict[str, str]:
     """The version of edgeship, a digest of its sources, and the commit where it runs from its repository."""
     found = {"version": edgeship.__version__, "code": digest.of_code()[:12]}
     here = Path(__file__).resolve()
+    if not (here.parents[1] / ".git").exists():
+        return found  # installed: git is not started in somebody else's repository, whose settings may name programs
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(here.parent), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=child_environment())
         return done.stdout.strip()
 
     try:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import node
 
@@ -50,7 +51,7 @@ def browser_version() -> str | None:
     path = chromium()
     if path is None:
         return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, env=child_environment())
     found = re.search(r"\d+(\.\d+){2,3}", done.stdout)
     return found.group() if found else None
 
@@ -127,7 +128,8 @@ def _build() -> None:
         raise MissingDependencyError(f"building the runner page {reason}; a wheel holds it built")
     npm = shutil.which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
-        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False)
+        env = child_environment(None, NETWORK)
+        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False, env=env)
         if done.returncode:
             lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
             raise ProcessError(f"{' '.join(command[1:])} in {WEB} failed: {lines[-1].strip()[:300]}")

@@ -16,7 +16,7 @@ from playwright.sync_api import CDPSession, Error, sync_playwright
 
 from edgeship import errors, wire
 from edgeship.runtimes.browser import found
-from edgeship.runtimes.browser.server import Server
+from edgeship.runtimes.browser.server import COOKIE, Server
 from edgeship.runtimes.worker.serving import Answer
 
 FLAGS = (
@@ -53,7 +53,10 @@ class Page:
         except Error as error:
             raise errors.ProcessError(f"Chromium does not start: {_first_lines(error)}") from error
         self._closing.callback(self._browser.close)
-        self._page = self._browser.new_context(**screen).new_page()
+        context = self._browser.new_context(**screen)
+        cookie = {"name": COOKIE, "value": self.server.token, "url": self.server.url}
+        context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Strict"}])  # type: ignore[typeddict-item]
+        self._page = context.new_page()
         self._page.set_default_timeout(0)  # the parent decides how long it waits, and ends us
         self._page.on("console", lambda message: print(message.text[:2000], file=sys.stderr, flush=True))
         self.devtools: CDPSession = self._page.context.new_cdp_session(self._page)

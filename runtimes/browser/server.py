@@ -1,12 +1,17 @@
 """The server of the runner page, on this machine's own address only: its files, the model's, and the binary messages.
 
-COOP and COEP isolate the page, which gives it threads and a clock of 5 microseconds instead of 100.
+It answers nobody but the browser that holds its token, as a cookie, and no page but its own: other users of this machine
+reach the port, and pages in their browsers do. COOP and COEP isolate the page, which gives it threads and a clock of 5
+microseconds instead of 100.
 """
 
 from __future__ import annotations
 
+import hmac
+import http.cookies
 import http.server
 import queue
+import secrets
 import threading
 from pathlib import Path
 from typing import Any
@@ -23,17 +28,26 @@ ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Emscripten's glue code of some engines makes functions of text; nothing is loaded from elsewhere.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' blob: 'unsafe-eval' 'wasm-unsafe-eval'; "
+    "worker-src 'self' blob:; connect-src 'self' blob: data:; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
 }
+COOKIE = "edgeship"
 
 
 class Server:
     """Serves `page` at `/` and, once set, the folder of `model` at `/model/`; a context manager.
 
     `requests` holds what the page is to fetch from `/request`, which waits for one; `answers` what it posted to `/answer`.
+    `token` is what the browser shows in the cookie of the name `COOKIE`.
     """
 
     def __init__(self, page: Path) -> None:
         self.page = page.resolve()
+        self.token = secrets.token_urlsafe(32)
         self.model: Path | None = None
         self.requests: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[tuple[dict[str, Any], wire.Arrays]] = queue.SimpleQueue()
@@ -62,8 +76,11 @@ class Server:
         root = self.page
         if name.startswith("model/") and self.model:
             root, name = self.model.parent, name.removeprefix("model/")
-        found = (root / (name or "index.html")).resolve()
-        return found if found.is_file() and found.is_relative_to(root) else None
+        try:
+            found = (root / (name or "index.html")).resolve()
+            return found if found.is_file() and found.is_relative_to(root) else None
+        except (OSError, ValueError):  # a name that is too long, or with a character that no name has
+            return None
 
     def close(self) -> None:
         """Stop serving."""
@@ -78,7 +95,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
+    def _ours(self) -> bool:
+        """Whether the browser that we started asks, for our own page. What does not is refused, and its connection ended."""
+        cookies = http.cookies.SimpleCookie()
+        try:
+            cookies.load(self.headers.get("Cookie", ""))
+        except http.cookies.CookieError:
+            cookies.clear()
+        token = cookies[COOKIE].value if COOKIE in cookies else ""
+        ours = (
+            hmac.compare_digest(token.encode(), self.owner.token.encode())
+            and self.headers.get("Host") == urlsplit(self.owner.url).netloc
+            and self.headers.get("Origin", "" if self.command == "POST" else self.owner.url) == self.owner.url
+        )
+        if not ours:
+            self.close_connection = True
+            self._send(403, "text/plain", b"not for you")
+        return ours
+
     def do_GET(self) -> None:
+        if not self._ours():
+            return
         if self.path == "/request":
             self._send(200, "application/octet-stream", self.owner.requests.get())
             return
@@ -89,6 +126,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
 
     def do_POST(self) -> None:
+        if not self._ours():
+            return
         try:
             answer = wire.receive(self.rfile)
         except Exception as error:  # most of all one that does not fit into memory: who waits for it must hear of it

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from edgeship.child_environment import ADB, child_environment
 from edgeship.errors import MissingDependencyError
 from edgeship.runtimes.devices.station import Station
 from edgeship.runtimes.registry import Launch
@@ -51,7 +52,12 @@ class Android(Station):
         if shutil.which("adb"):
             try:
                 done = subprocess.run(
-                    ["adb", "get-state"], capture_output=True, text=True, check=False, timeout=SECONDS
+                    ["adb", "get-state"],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=SECONDS,
+                    env=child_environment(None, ADB),
                 )
             except subprocess.TimeoutExpired as error:
                 raise MissingDependencyError(f"adb gave no answer within {SECONDS} s") from error

@@ -40,12 +40,13 @@ class Compiler(Environment):
         launch = self.device.launch
         with tempfile.TemporaryDirectory(prefix="edgeship-vela-") as folder:
             command = [
-                *(os.fspath(self.python), "-m", "ethosu.vela", os.fspath(path), "--output-dir", folder),
+                *(os.fspath(self.python), "-P", "-m", "ethosu.vela", os.path.abspath(path), "--output-dir", folder),
                 *("--accelerator-config", launch["accelerator"], "--config", "Arm/vela.ini"),
                 *("--system-config", launch["system"], "--memory-mode", launch["memory"]),
             ]
             plain = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is installed stays what it is
-            told = run(command, f"compiling for {launch['accelerator']}", env=plain, after="")
+            what = f"compiling for {launch['accelerator']}"
+            told = run(command, what, env=plain, cwd=Path(folder), after="", network=False)
             found = next(Path(folder).glob("*_summary_*.csv"), None)
             if found is None:
                 raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")

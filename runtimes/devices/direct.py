@@ -72,7 +72,7 @@ class Direct(Station):
         plain = registry.find(runtime).launch()
         if not self.limited:
             return plain
-        start = (sys.executable, "-c", LIMITED, str(self.memory), str(self.cores))
+        start = (sys.executable, "-I", "-c", LIMITED, str(self.memory), str(self.cores))
         return replace(plain, command=(*start, *plain.command))
 
     def install(self) -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import digest
+from edgeship.child_environment import child_environment
 from edgeship.errors import MissingDependencyError, unknown
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
@@ -210,4 +211,5 @@ def _compile(folder: Path) -> None:
     if python == sys.executable:
         compileall.compile_dir(folder, quiet=2)  # silent; to redirect the output would change that of other threads
     else:
-        subprocess.run([python, "-m", "compileall", "-q", os.fspath(folder)], capture_output=True, check=False)
+        command = [python, "-I", "-m", "compileall", "-q", os.fspath(folder)]
+        subprocess.run(command, capture_output=True, check=False, env=child_environment())

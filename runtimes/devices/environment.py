@@ -127,7 +127,7 @@ class Environment(Station):
 
     def _make(self, draft: Path) -> None:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
-        run([find_python311(WHY), "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+        run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
         command = pip("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
         run([*command, *wanted(self.requirements, draft)], f"installing {named(self.requirements)}")
         compile_all(interpreter_of(draft), draft)

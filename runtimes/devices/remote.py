@@ -18,6 +18,7 @@ from typing import Any
 
 from edgeship import digest
 from edgeship.devices import HOST
+from edgeship.child_environment import SSH, child_environment, named
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS
@@ -88,7 +89,8 @@ class Remote(Station):
         if not self.version(runtime):
             raise MissingDependencyError(f"device {self.device.name}: {self.host} has no {DISTRIBUTIONS[runtime]}")
         command = f"exec env OPENBLAS_NUM_THREADS=1 PYTHONPATH=. {self._python()} -P -m edgeship.runtimes.worker"
-        return registry.Launch((*self._ssh(), f"{self._enter()} && {command} --runtime {runtime}"), upload=self.upload)
+        start = (*self._ssh(), f"{self._enter()} && {command} --runtime {runtime}")
+        return registry.Launch(start, named(SSH), upload=self.upload)
 
     def upload(self, path: Path) -> str:
         """Copy a model there unless it is there already, and return its place."""
@@ -111,7 +113,9 @@ class Remote(Station):
         base = shlex.quote(self.base)
         self._run(f"mkdir -p {base} && tar -xf - -C {base}", f"copying the worker to {self.host}", _packed())
         names = " ".join(map(shlex.quote, sorted(set(DISTRIBUTIONS.values()))))
-        told = self._run(f"{self._python()} -c {shlex.quote(FACTS)} {names}", f"looking at {self.host}", b"")
+        told = self._run(
+            f"env PYTHONSAFEPATH=1 {self._python()} -c {shlex.quote(FACTS)} {names}", f"looking at {self.host}", b""
+        )
         facts = json.loads(told)
         if tuple(facts["python"]) < OLDEST:
             raise MissingDependencyError(
@@ -133,7 +137,12 @@ class Remote(Station):
     def _run(self, command: str, what: str, content: bytes) -> str:
         try:
             done = subprocess.run(
-                [*self._ssh(), command], input=content, capture_output=True, check=False, timeout=PATIENCE
+                [*self._ssh(), command],
+                input=content,
+                capture_output=True,
+                check=False,
+                timeout=PATIENCE,
+                env=child_environment(None, SSH),
             )
         except subprocess.TimeoutExpired as error:
             raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from edgeship import cache, digest, installed
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.devices import Device
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes.registry import Launch
@@ -107,15 +107,19 @@ def run(
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
     after: str = "; nothing was installed",
+    network: bool = True,
 ) -> str:
-    """Standard output of a command. Raises ProcessError with what it says, and with `after`, where it fails."""
+    """Standard output of a command. Raises ProcessError with what it says, and with `after`, where it fails.
+
+    `network`: it may download, and gets the settings of proxies and installers.
+    """
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, **(env or {})},
+            env=child_environment(env, *([NETWORK] if network else [])),
             cwd=cwd,
             timeout=PATIENCE,
         )

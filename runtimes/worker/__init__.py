@@ -23,6 +23,7 @@ A failure is answered with `{"error": {"type", "message"}}`.
 
 FILES = (
     "__init__.py",
+    "child_environment.py",
     "errors.py",
     "process.py",
     "wire.py",

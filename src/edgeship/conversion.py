@@ -16,7 +16,7 @@ from typing import Any
 from edgeship import digest, further
 from edgeship.cache import Cache, Entry, versions
 from edgeship.config import Config, Variant, default_variants, unfit
-from edgeship.convert import receipt
+from edgeship.convert import receipt, tensorflowjs_shim
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.lanes import Lane, Lanes
@@ -230,6 +230,8 @@ class Converter:
                 out = folder / FILES[name]
                 place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
                 saved_model = str(source.path / "saved_model")
+                if name == "tfjs":
+                    tensorflowjs_shim.prepare()
                 return lane.call(f"edgeship.convert.{name}:run", saved_model=saved_model, **place, **options)
 
             key = {"source": source.digest, "tools": tools, **options}
@@ -384,8 +386,8 @@ def _source_digest(module: str) -> str:
     places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
     with contextlib.suppress(ImportError, ValueError):
         spec = find_spec(top)
-        if spec and spec.origin:
-            places.append(Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
+        if spec and spec.origin:  # an installed one comes first, as in the import itself
+            places.insert(0, Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
     place = next((place for place in places if place.exists()), None)
     if place is None:
         raise InputError(f"--custom-objects {module}: no module '{top}' in this folder or installed")

@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from edgeship.errors import InputError
 from edgeship.server_names import brief
 from edgeship.types import TensorSpec
 from edgeship.untrusted import LIMITS, printable
+from edgeship.working_folder import importable
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
@@ -346,17 +346,17 @@ def _materialize(source: str) -> Path:
 
 
 def _yielded(source: str) -> Iterator[Batch]:
-    """The batches of `package.module:attribute`, imported with the working directory on sys.path."""
+    """The batches of `package.module:attribute`, of an installed module or one in the working folder."""
     module_name, _, attribute = source.partition(":")
-    sys.path.insert(0, os.getcwd())
     try:
-        value = getattr(importlib.import_module(module_name), attribute)
-        for batch in value() if callable(value) else value:
-            if not isinstance(batch, Mapping):
-                raise InputError(
-                    f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array"
-                )
-            yield {name: np.asarray(array, order="C") for name, array in batch.items()}
+        with importable(module_name):  # also for what the module imports while it yields
+            value = getattr(importlib.import_module(module_name), attribute)
+            for batch in value() if callable(value) else value:
+                if not isinstance(batch, Mapping):
+                    raise InputError(
+                        f"data source '{source}' yields {type(batch).__name__}, not a mapping of input name to array"
+                    )
+                yield {name: np.asarray(array, order="C") for name, array in batch.items()}
     except InputError:
         raise
     except Exception as error:  # a user's module can fail in any way
@@ -364,5 +364,3 @@ def _yielded(source: str) -> Iterator[Batch]:
             f"data source '{source}': {brief(error, 160)} ({type(error).__name__}); "
             "give an .npz, a folder of .npz, or package.module:attribute"
         ) from error
-    finally:
-        sys.path.pop(0)

@@ -17,6 +17,7 @@ import numpy as np
 from edgeship import bundle as bundles
 from edgeship import data, digest, preprocessing
 from edgeship.bundle import Bundle
+from edgeship.child_environment import NETWORK, child_environment
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import node
@@ -56,7 +57,8 @@ def _build() -> None:
     if not (CHECKOUT / "node_modules" / "vite").is_dir():
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
     for step in steps:
-        done = subprocess.run(step, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        env = child_environment(None, NETWORK)
+        done = subprocess.run(step, cwd=CHECKOUT, capture_output=True, text=True, check=False, env=env)
         if done.returncode:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")

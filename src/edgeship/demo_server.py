@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
 import http.server
+import ipaddress
 import mimetypes
+import socket
 import socketserver
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -30,8 +34,17 @@ HEADERS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    "Vary": "Accept-Encoding",
+    "Referrer-Policy": "no-referrer",
+    # The page's own policy (web-demo/index.html), which as a header also holds for its workers, and cannot be framed.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "connect-src 'self' blob: data:; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+# Seconds until a request must be there, from connecting or from the last answer; an answer may take as long and,
+# besides, its bytes at this rate: a phone in another room is slow, too.
+PATIENCE = 30.0
+BYTES_PER_SECOND = 32 << 10
+CONNECTIONS = 64
 BROTLI_QUALITY = 9
 
 
@@ -47,7 +60,19 @@ def _encoded(path: Path, changed: int, encoding: str) -> tuple[bytes, str]:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server_version = "edgeship"
+    sys_version = ""
     site: Path
+    server: Server
+
+    def handle_one_request(self) -> None:
+        self.server.expect(self.connection)
+        super().handle_one_request()
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -56,10 +81,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
+        if not self.server.serves(self.headers.get("Host", "")):
+            self.send_error(421)  # "misdirected": the page of another site has been led here
+            return
         path = self._file()
         if path is None:
             self.send_error(404)
             return
+        self.server.expect(self.connection, path.stat().st_size)  # the first time it is compressed
         accepted = {part.split(";")[0].strip() for part in self.headers.get("Accept-Encoding", "").split(",")}
         encoding = next((name for name in ("br", "gzip") if name in accepted), "identity")
         content, tag = _encoded(path, path.stat().st_mtime_ns, encoding)
@@ -67,8 +96,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(304 if known else 200)
         hashed = path.parent.name == "assets"
         headers = {
-            **HEADERS,
             "ETag": tag,
+            "Vary": "Accept-Encoding",
             "Cache-Control": "max-age=31536000, immutable" if hashed else "no-cache",
             "Content-Type": TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         }
@@ -80,32 +109,80 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body and not known:
             # Before it goes out: who has got it may ask at once.
-            self.server.log.append((self.path, len(content)))  # type: ignore[attr-defined]
+            self.server.log.append((self.path, len(content)))
+            self.server.expect(self.connection, len(content))
             self.wfile.write(content)
 
     def _file(self) -> Path | None:
         """The file that is asked for; none outside the site, and no folder's listing."""
-        wanted = (self.site / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
-        wanted = wanted / "index.html" if wanted.is_dir() else wanted
-        return wanted if wanted.is_relative_to(self.site) and wanted.is_file() else None
+        try:
+            wanted = (self.site / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+            wanted = (wanted / "index.html").resolve() if wanted.is_dir() else wanted
+            return wanted if wanted.is_relative_to(self.site) and wanted.is_file() else None
+        except (OSError, ValueError):  # a name that is too long, or with a character that no name has
+            return None
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: the command says where the page is, and the browser says what is missing."""
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """Serves a folder until `shutdown`; `url` says where. Raises InputError where the port is taken."""
+    """Serves a folder until `shutdown`; `url` says where. Raises InputError where the port is taken.
+
+    It answers to its own names only, so that no other site's page can be led to it (DNS rebinding); connections that
+    take longer than `patience` seconds are ended, and there are at most `most` at once.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
+    patience, most = PATIENCE, CONNECTIONS
 
     def __init__(self, site: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.log: list[tuple[str, int]] = []  # paths and bytes of bodies, as they travelled
+        self._ends: dict[socket.socket, float] = {}  # when an open connection's time is over
+        self._names = {host.lower(), "localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
         handler = type("Handler", (_Handler,), {"site": site.resolve()})
         try:
             super().__init__((host, port), handler)
         except OSError as error:
             raise InputError(f"{host}:{port} cannot be served on ({error.strerror}); choose another --port") from error
+
+    def serves(self, host: str) -> bool:
+        """Whether a Host header names this server: by one of its names, or by an address, which no name can be bound to."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            if name in self._names:
+                return True
+            address, own = ipaddress.ip_address(name), ipaddress.ip_address(str(self.server_address[0]))
+        except ValueError:
+            return False
+        return address.is_loopback or not own.is_loopback
+
+    def expect(self, connection: socket.socket, size: int = 0) -> None:
+        """Give a connection its time anew, for a request or for an answer of `size` bytes."""
+        self._ends[connection] = time.monotonic() + self.patience + size / BYTES_PER_SECOND
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for another connection."""
+        return len(self._ends) < self.most
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own, its time running."""
+        self.expect(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._ends.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second: end what takes too long; its thread meets the end of the stream."""
+        super().service_actions()
+        for connection, end in list(self._ends.items()):
+            if time.monotonic() > end:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle of a file is nothing to report."""

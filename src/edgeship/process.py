@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from edgeship import errors, wire
+from edgeship.child_environment import child_environment
 
 # Enough for headers; the arrays are larger and then pass by the buffer, without being copied into it.
 BUFFER = 1 << 16
@@ -28,7 +30,8 @@ BUFFER = 1 << 16
 class Child:
     """A process that speaks `wire` over its standard input and output. One request at a time; use as a context manager.
 
-    `log` receives the child's standard error (a temporary file where none is given).
+    `log`, a temporary file, receives the child's standard error. The child has a folder for temporary files to itself, which
+    goes with it, and of the environment what `child_environment` lets through, with `env`.
     """
 
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker") -> None:
@@ -36,15 +39,21 @@ class Child:
         descriptor, path = tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")
         self.log = Path(path)
         self._keep_log = False
-        with os.fdopen(descriptor, "wb") as log:
-            self._process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **(env or {})},
-                bufsize=BUFFER,
-            )
+        self._temporary = tempfile.mkdtemp(prefix="edgeship-")
+        places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._temporary)
+        try:
+            with os.fdopen(descriptor, "wb") as log:
+                self._process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=child_environment({**places, **(env or {})}),
+                    bufsize=BUFFER,
+                )
+        except OSError:
+            self._clean()
+            raise
         self._lock = threading.Lock()
 
     @property
@@ -80,12 +89,18 @@ class Child:
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             timed_out = timer is not None and not timer.is_alive()
             raise self._death(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error
+        except wire.MessageError as error:
+            raise self._misunderstood(error) from error
         finally:
             if timer:
                 timer.cancel()
         if "error" in answer:
             raise self._answered(answer["error"])
         return answer, results
+
+    def _misunderstood(self, error: wire.MessageError) -> errors.ProcessError:
+        self.kill()
+        return self._death(f"answered with {error} and was stopped")
 
     def _death(self, why: str) -> errors.ProcessError:
         self._keep_log = True
@@ -124,6 +139,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._clean()
+
+    def _clean(self) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
         if not self._keep_log:
             self.log.unlink(missing_ok=True)
 
@@ -138,14 +157,15 @@ class FunctionProcess(Child):
     """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx:convert", model=...)`.
 
     Arguments and results are plain JSON values; large data goes through files. `ahead`: modules that the child imports
-    while nothing is asked of it yet.
+    while nothing is asked of it yet. Nothing is imported from the working folder (-P) but what the user names.
     """
 
     def __init__(
         self, name: str = "tensorflow", env: Mapping[str, str] | None = None, ahead: Sequence[str] = ()
     ) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
-        super().__init__([sys.executable, "-m", "edgeship.process", *ahead], env={**quiet, **(env or {})}, name=name)
+        command = [sys.executable, "-P", "-m", "edgeship.process", *ahead]
+        super().__init__(command, env={**quiet, **(env or {})}, name=name)
 
     def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
         """The result of `package.module:function(**arguments)`, run in the child."""

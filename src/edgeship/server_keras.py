@@ -6,7 +6,6 @@ import importlib
 import inspect
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from edgeship import server_files, server_names, server_ops, server_safety
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.server_adapter import Adapter, Slot
 from edgeship.server_files import ModelFile
+from edgeship.working_folder import importable
 
 # How Keras says that its own safe mode refuses a file.
 UNSAFE = re.compile(r"safe_mode|[Dd]isallowed|Not allowed|unsafe_deserialization|not a KerasSaveable|escapes the asset")
@@ -27,18 +27,17 @@ UNKNOWN = (
 
 
 def custom(modules: str | None) -> dict[str, Any]:
-    """The classes and functions of `package.module[,package.module]`, imported with the working directory on sys.path."""
+    """The classes and functions of `package.module[,package.module]`, installed ones or in the working folder."""
     found: dict[str, Any] = {}
     for name in (modules or "").replace(",", " ").split():
-        sys.path.insert(0, os.getcwd())
+        path = name.removesuffix(".py").replace("/", ".")
         try:
-            module = importlib.import_module(name.removesuffix(".py").replace("/", "."))
+            with importable(path):
+                module = importlib.import_module(path)
         except Exception as error:  # a user's module can fail in any way
             raise InputError(
                 f"--custom-objects {name}: cannot be imported from {os.getcwd()} ({type(error).__name__}: {error})"
             ) from error
-        finally:
-            sys.path.pop(0)
         found |= {
             key: value
             for key, value in vars(module).items()

@@ -6,12 +6,20 @@ Standard library and numpy only: this file also runs beside the worker on a boar
 from __future__ import annotations
 
 import json
+import math
 from io import BufferedIOBase
 from typing import IO, Any
 
 import numpy as np
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
+# What a message may announce: a child that has gone wrong must not make its parent take all memory.
+HEADER_BYTES = 256 << 20
+ARRAY_BYTES = 8 << 30
+
+
+class MessageError(ValueError):
+    """What came is no message."""
 
 
 def send(stream: IO[bytes], header: dict[str, Any], arrays: Arrays | None = None) -> None:
@@ -29,15 +37,23 @@ def send(stream: IO[bytes], header: dict[str, Any], arrays: Arrays | None = None
 
 
 def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]:
-    """Read one message. Raises EOFError where the other side has gone, also in the middle of a message."""
-    line = stream.readline()
+    """Read one message.
+
+    Raises EOFError where the other side has gone, also in the middle of a message, MessageError for what is none.
+    """
+    line = stream.readline(HEADER_BYTES)
+    if len(line) == HEADER_BYTES:
+        raise MessageError(f"a header of more than {HEADER_BYTES} bytes")
     if not line.endswith(b"\n"):
         raise EOFError("the other side closed the stream")
-    header = json.loads(line)
+    try:
+        header = json.loads(line)
+        described = [(str(item["name"]), *_described(item)) for item in header.pop("arrays")]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise MessageError(f"no header of a message ({type(error).__name__}: {str(error)[:100]})") from error
     arrays: Arrays = {}
-    for item in header.pop("arrays"):
-        dtype = np.dtype(item["dtype"])
-        array = np.empty(item["shape"], dtype)
+    for name, shape, dtype in described:
+        array = np.empty(shape, dtype)
         view = array.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < len(view):
@@ -45,5 +61,14 @@ def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]
             if not count:
                 raise EOFError("the other side closed the stream in the middle of an array")
             filled += count
-        arrays[item["name"]] = array
+        arrays[name] = array
     return header, arrays
+
+
+def _described(item: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    shape, dtype = tuple(item["shape"]), np.dtype(item["dtype"])
+    if dtype.hasobject or any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError("an array of another kind")
+    if math.prod(shape) * dtype.itemsize > ARRAY_BYTES:
+        raise ValueError(f"an array of more than {ARRAY_BYTES} bytes")
+    return shape, dtype

@@ -1,0 +1,82 @@
+"""What a child process gets of the environment: what programs run with, and none of the user's secrets.
+
+Standard library only: this file also lies beside the worker on a board or under an emulator.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+
+# Further names, separated by commas, `*` at the end for all that begin so: for a custom layer that reads a variable of its own.
+FURTHER = "EDGESHIP_CHILD_ENV"
+ALLOWED = (
+    # The user, their language and folders, where programs and libraries lie
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE", "LC_*", "XDG_*", "TMPDIR", "CI"),
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_*", "GLIBC_TUNABLES", "MALLOC_*", "VIRTUAL_ENV", "CONDA_PREFIX"),
+    *("PYTHON*", "COV_*", "COVERAGE_*", "NODE_*", "PYENV_ROOT", "PYENV_VERSION", "ASDF_DIR", "ASDF_DATA_DIR"),
+    *("VOLTA_HOME", "NVM_DIR", "NVM_BIN", "NO_COLOR", "FORCE_COLOR"),
+    # Windows
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "APPDATA", "LOCALAPPDATA", "OS"),
+    *("PROGRAMDATA", "PROGRAMFILES*", "COMMONPROGRAMFILES*", "PROGRAMW6432", "USERPROFILE", "USERNAME", "HOMEDRIVE"),
+    *("HOMEPATH", "NUMBER_OF_PROCESSORS", "PROCESSOR_*"),
+    # What computes, and a browser
+    *("OMP_*", "GOMP_*", "KMP_*", "OPENBLAS_*", "MKL_*", "BLIS_*", "VECLIB_*", "NUMEXPR_*", "ONEDNN_*", "DNNL_*"),
+    *("TF_*", "TF2_*", "KERAS_*", "XLA_*", "CUDA_*", "NVIDIA_*", "ORT_*", "TFLITE_*", "LITERT_*", "XNNPACK_*"),
+    *("EDGESHIP_*", "QEMU_*", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"),
+    *("PLAYWRIGHT_*", "CHROME_DEVEL_SANDBOX", "FONTCONFIG_*", "LIBGL_*", "MESA_*", "GALLIUM_*", "VK_*"),
+)
+# Names that begin as those above and are secrets all the same; TF_VAR_ and TF_CLI_ are Terraform's.
+SECRET = re.compile("TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|^TF_VAR_|^TF_CLI_")
+# What only some children need: those that download and install, ssh, adb.
+NETWORK = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_*", "UV_*", "NPM_*", "NODE_AUTH_TOKEN"),
+)
+SSH = ("SSH_*", "KRB5*", "DISPLAY")
+ADB = ("ANDROID_*", "ADB_*")
+SEARCHED = ("PATH", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+def child_environment(given: Mapping[str, str] | None = None, *groups: tuple[str, ...]) -> dict[str, str]:
+    """The environment of a child: the allowed part of this process's own, that of `groups` (patterns of names), and `given`.
+
+    What programs search for code (`SEARCHED`) does not hold the working folder, which an empty entry means as well.
+    """
+    found = {name: value for name, value in os.environ.items() if _passes(name.upper())}
+    for group in groups:
+        found |= named(group)
+    for name in set(SEARCHED) & set(found):
+        found[name] = _without_working_folder(found[name])
+        if not found[name] and name != "PATH":
+            del found[name]
+    return found | dict(given or {})
+
+
+def named(patterns: tuple[str, ...]) -> dict[str, str]:
+    """The variables of this process whose names, in upper case, match one of the patterns."""
+    return {name: value for name, value in os.environ.items() if _matches(name.upper(), patterns)}
+
+
+def _passes(name: str) -> bool:
+    further = tuple(part.strip().upper() for part in os.environ.get(FURTHER, "").split(","))
+    return (_matches(name, ALLOWED) and not SECRET.search(name)) or _matches(name, further)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return bool(_expression(patterns).match(name))
+
+
+@cache
+def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)))
+
+
+def _without_working_folder(paths: str) -> str:
+    entries = [item for item in paths.split(os.pathsep) if item]
+    return os.pathsep.join(
+        os.path.abspath(item) for item in entries if os.path.isabs(item) or os.path.abspath(item) != os.getcwd()
+    )
