@@ -42,7 +42,8 @@ def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> st
         title=title,
         table=rows.build(manifest),
         columns=rows.COLUMNS,
-        plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],
+        # Matplotlib escapes every text in what it draws.
+        plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],  # noqa: S704
         flips=flipped(manifest, samples.read(root)),
         engines=engines.compare(manifest),
         engine_columns=engines.COLUMNS,
@@ -89,7 +90,7 @@ def flipped(manifest: Json, kept: Mapping[int, Mapping[str, Any]]) -> list[dict[
         for flip in samples.chosen(found.get("flips", [])):
             kind, content = samples.picture(kept[flip["index"]]) if flip["index"] in kept else ("none", "")
             names = {key: class_name(labels, flip[key]) for key in ("label", "server", "artifact")}
-            shown.append({**flip, **names, "kind": kind, "content": Markup(content) if kind == "curve" else content})
+            shown.append({**flip, **names, "kind": kind, "content": Markup(content) if kind == "curve" else content})  # noqa: S704
             shown[-1]["worse"] = flip["server"] == flip["label"]
             shown[-1]["better"] = flip["artifact"] == flip["label"]
         if shown:

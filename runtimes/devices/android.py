@@ -49,10 +49,10 @@ class Android(Station):
 
     def install(self) -> Path:
         """Refused, with what to do; where adb is there, only once a phone answers it."""
-        if shutil.which("adb"):
+        if adb := shutil.which("adb"):
             try:
                 done = subprocess.run(
-                    ["adb", "get-state"],
+                    [adb, "get-state"],
                     capture_output=True,
                     text=True,
                     check=False,

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import digest
-from edgeship.devices import HOST
 from edgeship.child_environment import SSH, child_environment, named
+from edgeship.devices import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS

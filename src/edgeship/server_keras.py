@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
