@@ -12,7 +12,7 @@ from typing import Any
 from edgeship.errors import InputError
 from edgeship.untrusted import place_within, printable, read_json, reading
 
-ENDINGS = {"tflite": ".tflite", "onnx": ".onnx", "tfjs": "/model.json"}
+MODEL = "model.json"  # of TF.js: the folder around it is the artifact
 # Which fields of ONNX's messages lead to the entries of external data (onnx.proto): by field number the kind inside.
 _ONNX: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -34,9 +34,9 @@ def check(root: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], *,
     `part`: a page's part of a bundle, which leaves the server model behind.
     """
     for item in manifest["artifacts"]:
-        path, ending = place_within(root, item["path"]), ENDINGS[item["format"]]
-        if not item["path"].endswith(ending):
-            raise InputError(f"{printable(root)}: {item['id']} lies in {item['path']}, which does not end in {ending}")
+        path = place_within(root, item["path"])
+        if item["format"] == "tfjs" and not item["path"].endswith(f"/{MODEL}"):
+            raise InputError(f"{printable(root)}: {item['id']} lies in {item['path']}, not in a folder's {MODEL}")
         _listed(root, path, files, f"the artifact {item['id']}")
         if item["format"] == "tfjs":
             for name in weight_files(path):
