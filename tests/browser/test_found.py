@@ -21,7 +21,7 @@ from edgeship.errors import MissingDependencyError
 from edgeship.progress import Progress
 from edgeship.runtimes import node
 from edgeship.runtimes.browser import found
-from edgeship.runtimes.browser.server import Server
+from edgeship.runtimes.browser.server import COOKIE, Server
 from edgeship.runtimes.devices import station
 from edgeship.runtimes.registry import find as find_runtime
 from edgeship.types import Artifact, TensorSpec
@@ -112,9 +112,15 @@ def server(tmp_path):
     server.close()
 
 
+def fetch(server, address):
+    """As the browser that was started asks."""
+    request = urllib.request.Request(address, headers={"Cookie": f"{COOKIE}={server.token}"})
+    return urllib.request.urlopen(request)
+
+
 def test_the_server_isolates_the_page_and_gives_types(server):
     for name, kind in {"": "text/html", "engine.wasm": "application/wasm"}.items():
-        with urllib.request.urlopen(f"{server.url}/{name}") as response:
+        with fetch(server, f"{server.url}/{name}") as response:
             assert response.headers["Content-Type"] == kind
             assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
@@ -122,8 +128,8 @@ def test_the_server_isolates_the_page_and_gives_types(server):
 
 def test_the_server_gives_a_model_with_its_shards_and_nothing_else(server, tmp_path):
     address = server.open_model(tmp_path / "model")
-    assert urllib.request.urlopen(address).read() == b"model/model.json"
-    assert urllib.request.urlopen(f"{server.url}/model/shard.bin").read() == b"model/shard.bin"
+    assert fetch(server, address).read() == b"model/model.json"
+    assert fetch(server, f"{server.url}/model/shard.bin").read() == b"model/shard.bin"
     for path in (
         "../secret",
         "%2e%2e/secret",
@@ -133,7 +139,7 @@ def test_the_server_gives_a_model_with_its_shards_and_nothing_else(server, tmp_p
         "absent",
     ):
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{server.url}/{path}")
+            fetch(server, f"{server.url}/{path}")
 
 
 def test_the_lines_that_are_proposed_make_what_litert_js_takes(tmp_path):

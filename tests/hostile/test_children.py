@@ -20,7 +20,7 @@ import pytest
 from edgeship.devices import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.process import Child, FunctionProcess
-from edgeship.runtimes import interpreters, registry
+from edgeship.runtimes import registry
 from edgeship.runtimes.browser import found
 from edgeship.runtimes.devices.direct import Direct
 from edgeship.runtimes.session import open_session
@@ -106,17 +106,26 @@ def test_the_module_on_the_command_line_takes_nothing_from_the_folder_either(
     assert done.returncode == 0, done.stderr
 
 
-def test_an_installer_of_python_packages_runs_nothing_from_the_folder(
+def test_an_installer_for_devices_runs_nothing_from_the_folder(
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeship.runtimes import interpreters
+
+    monkeypatch.chdir(hostile.folder)
+    monkeypatch.setattr(interpreters.shutil, "which", lambda *_, **__: None)
+    with contextlib.suppress(MissingDependencyError):  # neither pip nor uv is here
+        interpreters.pip("--version")
+    assert not hostile.ran
+
+
+def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from edgeship.convert import tensorflowjs_shim
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setattr(interpreters.shutil, "which", lambda *_, **__: None)
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with contextlib.suppress(MissingDependencyError):  # neither pip nor uv is here
-        interpreters.pip("--version")
     (tmp_path / "requirements.txt").write_text("no-such-package-of-edgeship==1.0\n")
     with pytest.raises(MissingDependencyError, match="installing it failed"):
         tensorflowjs_shim._install(tmp_path / "requirements.txt", tmp_path / "target")
@@ -126,6 +135,8 @@ def test_an_installer_of_python_packages_runs_nothing_from_the_folder(
 def test_looking_for_another_python_runs_nothing_from_the_folder(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from edgeship.runtimes import interpreters
+
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "python3.11").symlink_to(sys.executable)

@@ -152,7 +152,11 @@ class TestRunnerPage:
         server.close()
 
     def headers(self, server: PageServer, **changed: str) -> dict[str, str]:
-        right = {"Host": server.url.removeprefix("http://"), "Origin": server.url, "Cookie": f"edgeship={server.token}"}
+        right = {
+            "Host": server.url.removeprefix("http://"),
+            "Origin": server.url,
+            "Cookie": f"edgeship={getattr(server, 'token', '')}",
+        }
         return {**right, **changed}
 
     def answer(self, **arrays: np.ndarray) -> bytes:
