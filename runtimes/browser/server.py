@@ -30,8 +30,8 @@ ISOLATION = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Emscripten's glue code of some engines makes functions of text; nothing is loaded from elsewhere.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' blob: 'unsafe-eval' 'wasm-unsafe-eval'; "
+    # Nothing is loaded from elsewhere and nothing is sent there.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'; "
     "worker-src 'self' blob:; connect-src 'self' blob: data:; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
 }

@@ -124,7 +124,7 @@ def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
     from edgeship.convert import tensorflowjs_shim
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setattr(tensorflowjs_shim.importlib.util, "find_spec", lambda _: True)  # as where pip is installed
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (tmp_path / "requirements.txt").write_text("no-such-package-of-edgeship==1.0\n")
     with pytest.raises(MissingDependencyError, match="installing it failed"):
