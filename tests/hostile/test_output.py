@@ -172,7 +172,7 @@ def test_markdown_acts_nowhere(whole, text):
     assert not kinds & {"image", "link_open", "code_inline", "em_open", "s_open", "fence", "code_block"}, written
     html = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
     assert html <= {"<details><summary>All checks</summary>", "</details>", "<sub>", "</sub>"}, html
-    shown = "".join(token.content for token in tokens if token.type == "text")
+    shown = "\n".join(token.content for token in tokens if token.type == "text")
     assert not re.search(r"@\w|#\w|://|www\.|GH-\d|mailto:", shown), shown
     tables = [token for token in tokens if token.type == "tr_open"]
     assert len(tables) == 2 + written.count("\n| ") - 4 + 2, "every row is a row"
