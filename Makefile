@@ -82,11 +82,12 @@ LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/t
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
 test: lint pages
-	$(BIN)/pytest -n 2 --dist worksteal $(addprefix --ignore=,$(MORE)) $(addprefix --deselect=,$(LONG))
+	$(BIN)/pytest -n 2 --dist worksteal -m "not more" $(addprefix --ignore=,$(MORE)) $(addprefix --deselect=,$(LONG))
 
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
+	$(BIN)/pytest -n 2 -m more tests/hostile
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env

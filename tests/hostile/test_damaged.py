@@ -72,7 +72,7 @@ def test_damaged_files_are_refused_in_a_sentence(name, count, bases):
         assert ends["refused"] > count // 10
 
 
-@pytest.mark.slow
+@pytest.mark.more
 @pytest.mark.parametrize("name", BASES)
 def test_ten_thousand_damaged_files(name, bases):
     ends = read(name.partition(".")[2], bases[name], 5000, first=1000)

@@ -122,7 +122,7 @@ def test_manifests_of_any_structure_give_a_sentence(root):
     fuzz(root, manifest, range(FEW))
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_many_manifests_of_any_structure_give_a_sentence(root):
     manifest = json.loads((root / "manifest.json").read_text())
     fuzz(root, manifest, range(FEW, MANY))
@@ -255,7 +255,7 @@ def test_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
     assert 0 < taken < FEW
 
 
-@pytest.mark.slow
+@pytest.mark.more
 def test_many_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
     add(made_up, tmp_path / "selftest.json", range(FEW, MANY))
 
