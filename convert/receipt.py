@@ -5,6 +5,7 @@ Without TensorFlow: flatbuffer, protobuf and JSON are read as they are.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> 
         untrusted.elements(spec.shape, 1, f"{place}: '{spec.name}'")
     receipt["dynamic_batch"] = all(spec.shape[0] is None for spec in specs if spec.shape) if specs else False
     receipt["weights"]["share"] = _share(receipt, export)
+    json.dumps(receipt, allow_nan=False)  # names that are no text, numbers that are none
     return {"format": kind, **receipt}
 
 

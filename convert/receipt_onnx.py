@@ -68,7 +68,7 @@ def read(path: Path) -> dict[str, Any]:
         ),
         "variable_ops": [],
         **_precision(model, nodes),
-        "weights": _weights(model.graph).summary(),
+        "weights": _weights(model.graph, path).summary(),
         "min_runtime": None,
         "opset": opsets.get("", opsets.get("ai.onnx")),
         "opsets": opsets,
@@ -221,10 +221,10 @@ def _kinds(model: Any) -> dict[str, str]:
     return {name: _dtype(number) for name, number in kinds.items() if number}
 
 
-def _weights(graph: Any) -> Weights:
+def _weights(graph: Any, path: Path) -> Weights:
     from onnx import numpy_helper
 
-    weights = Weights()
+    weights = Weights(path)
     tensors = list(graph.initializer)
     inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
     for part in inner:

@@ -75,7 +75,7 @@ def _spec(name: str, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:
-    weights = Weights()
+    weights = Weights(file)
     for group in manifest:
         sizes = [_size(file, entry) for entry in group["weights"]]
         data = _stored(file, group["paths"], sum(sizes))

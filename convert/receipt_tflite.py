@@ -140,7 +140,7 @@ def _precision(ops: list[Any], types: dict[int, str]) -> dict[str, Any]:
 
 
 def _weights(model: Any, types: dict[int, str], path: Path) -> Weights:
-    weights, seen = Weights(), set[int]()
+    weights, seen = Weights(path), set[int]()
     sizes = {
         "FLOAT32": np.float32,
         "FLOAT16": np.float16,

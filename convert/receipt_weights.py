@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ LISTED_FROM = 64
 
 @dataclass
 class Weights:
-    """Collects constants; `summary` is the part of a receipt about them."""
+    """Collects the constants of the file `where`; `summary` is the part of a receipt about them."""
 
+    where: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
     dtypes: dict[str, int] = field(default_factory=dict)
 
@@ -28,7 +30,7 @@ class Weights:
         `zero` is a number, or an array that broadcasts where channels differ; `left_out` zeros are not stored. Raises
         InputError for a shape that is none, or is too large.
         """
-        elements = untrusted.elements(shape, 1, name)
+        elements = untrusted.elements(shape, 1, f"{self.where}: constant '{name}'")
         self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
         sparsity = None
         if values is not None and elements:

@@ -54,7 +54,8 @@ def loaded(path: Path) -> None:
     with contextlib.suppress(EdgeshipError):
         data.load(path)
     found = data.RepresentativeDataset(path)
-    spec = TensorSpec("x", (None, *found.shapes[found.inputs[0]]), "float32")
+    array = (*found.inputs, *found.shapes)[0]
+    spec = TensorSpec(array, (None, *found.shapes[array]), "float32")
     for _ in found.feeds([spec], 7):
         pass
     found.labels()
