@@ -5,6 +5,7 @@ That they are regular files and no links is known before: `untrusted.tree_files`
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,13 @@ def weight_files(path: Path) -> list[object]:
 
 def external_data(path: Path) -> list[str]:
     """The files that an `.onnx` keeps tensors in beside itself, as it names them; read without running or loading it."""
-    content = path.read_bytes()
-    if b"location" not in content:  # the key of every entry that names a file
+    if not path.stat().st_size:
         return []
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(b"location") < 0:  # the key of every entry that names a file
+            return []
     with reading(path):
-        return list(dict.fromkeys(_locations(memoryview(content))))
+        return list(dict.fromkeys(_locations(memoryview(path.read_bytes()))))
 
 
 def _locations(content: memoryview) -> Iterator[str]:

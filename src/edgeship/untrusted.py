@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import accumulate
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -26,8 +27,9 @@ SHOWN = 200  # characters of a foreign message
 # and code points that no character has (XML takes some of them not at all).
 _HIDDEN = {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
 _LINE_ENDS = re.compile(r"[\r\n\t\v\f]+")
-# A bracket, or a whole string, whose brackets do not count; one without an end reaches to the end, so that this is linear.
-_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+# All that is no bracket, strings whole; a string without an end reaches to the end of the text, so that this is linear.
+_BETWEEN = re.compile(r'[^\[\]{}"]+|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def parse_json(text: str | bytes, what: object) -> Any:
         )
     with reading(what):
         plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-    if _depth(plain, most.json_depth) > most.json_depth:
+    if _deeper(plain, most.json_depth):
         raise InputError(
             f"{printable(what)}: JSON nested deeper than {most.json_depth} levels ({LIMITS}=json_depth=...)"
         )
@@ -224,17 +226,12 @@ def parse_toml(content: bytes, what: object) -> dict[str, Any]:
         raise InputError(f"{printable(what)}: not valid TOML ({printable(error)[:SHOWN]})") from error
 
 
-def _depth(text: str, most: int) -> int:
-    """How deeply brackets outside strings are nested; counting ends once it is more than `most`."""
+def _deeper(text: str, most: int) -> bool:
+    """Whether brackets outside strings are nested more deeply than that."""
     if text.count("[") + text.count("{") <= most:
-        return 0
-    depth = deepest = 0
-    for match in _BRACKETS.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
-        deepest = max(deepest, depth)
-        if deepest > most:
-            break
-    return deepest
+        return False
+    levels = accumulate(map(_LEVELS.__getitem__, _BETWEEN.sub("", text)))
+    return next(filter(most.__lt__, levels), None) is not None
 
 
 def read_json(path: Path, *, links: bool = False) -> Any:
