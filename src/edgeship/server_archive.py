@@ -10,7 +10,7 @@ import math
 import stat
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgeship.errors import InputError
 from edgeship.untrusted import LIMITS, limits, place_within, printable, reading
@@ -56,12 +56,15 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
         raise InputError(f"{path}: '{printable(entry.filename)}' in it is encrypted or packed in an unknown way")
 
 
-def check_hdf5(path: object, source: Path | IO[bytes]) -> None:
-    """Raises InputError for an HDF5 file that points elsewhere: links, external or virtual storage, sizes out of bounds."""
+def check_hdf5(path: object, source: Path | bytes) -> None:
+    """Raises InputError for an HDF5 file that points elsewhere: links, external or virtual storage, sizes out of bounds.
+
+    `source` is the file, or its content.
+    """
     import h5py
 
     links: list[tuple[bytes, int]] = []
-    with reading(path), h5py.File(source, "r") as file:
+    with reading(path), _opened(source) as file:
         file.id.links.visit(lambda name, info: links.append((name, info.type)), info=True)
         if len(links) > limits().files:
             raise InputError(f"{path}: more than {limits().files:,} parts ({LIMITS}=files=... allows more)")
@@ -72,6 +75,12 @@ def check_hdf5(path: object, source: Path | IO[bytes]) -> None:
             identifier = h5py.h5o.open(file.id, name)
             if isinstance(identifier, h5py.h5d.DatasetID):
                 _check_dataset(path, told, identifier)
+
+
+def _opened(source: Path | bytes) -> Any:
+    import h5py
+
+    return h5py.File(h5py.h5f.open_file_image(source) if isinstance(source, bytes) else source, "r")
 
 
 def _check_dataset(path: object, name: str, dataset: Any) -> None:

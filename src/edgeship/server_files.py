@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgeship import server_archive
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.untrusted import LIMITS, limits, parse_json, printable, regular_file, tree_files
 
 KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
-WEIGHTS = "model.weights.h5"
+WEIGHTS, NPZ = "model.weights.h5", "model.weights.npz"
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 OTHER = (
     (b"TFL3", 4, "a .tflite file: it is converted already"),
@@ -85,10 +84,12 @@ def _archive(path: Path) -> ModelFile:
             server_archive.check_archive(path, archive)
             config = _read(path, archive, "config.json")
             metadata = _read(path, archive, "metadata.json") if "metadata.json" in names else {}
-            bad = archive.testzip()
-            if not bad and WEIGHTS in names:
-                with _seekable(archive) as weights:
-                    server_archive.check_hdf5(f"{path}: its {WEIGHTS}", weights)
+            bad = next((name for name in names if name != WEIGHTS and not _is_whole(archive, name)), None)
+            if WEIGHTS in names:
+                server_archive.check_hdf5(f"{path}: its {WEIGHTS}", archive.read(WEIGHTS))
+            if NPZ in names:
+                with zipfile.ZipFile(archive.open(NPZ)) as weights:
+                    server_archive.check_archive(path / NPZ, weights)
     except EdgeshipError:
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds over a damaged file
@@ -111,14 +112,14 @@ def _object(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def _seekable(archive: zipfile.ZipFile) -> IO[bytes]:
-    """The weights as a file. Keras stores them as they are; whoever packed them gets them unpacked once, not at each seek."""
-    if archive.getinfo(WEIGHTS).compress_type == zipfile.ZIP_STORED:
-        return archive.open(WEIGHTS)
-    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-    with archive.open(WEIGHTS) as packed:
-        shutil.copyfileobj(packed, unpacked, 1 << 20)
-    return unpacked
+def _is_whole(archive: zipfile.ZipFile, name: str) -> bool:
+    try:
+        with archive.open(name) as file:
+            while file.read(1 << 20):
+                pass
+    except zipfile.BadZipFile:
+        return False
+    return True
 
 
 def _told(error: Exception) -> str:

@@ -59,7 +59,10 @@ PrecisionAtRecall R2Score RMSprop Recall RecallAtPrecision RootMeanSquaredError 
 SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy
 SpecificityAtSensitivity SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives Tversky
 """
-CLASSES = frozenset(f"{_LAYERS} {_PARTS} {_TRAINING}".split())
+# Layers of keras.applications' own, ConvNeXt's.
+_APPLICATIONS = "LayerScale StochasticDepth"
+PARTS = frozenset(_PARTS.split())
+CLASSES = frozenset(f"{_LAYERS} {_APPLICATIONS} {_TRAINING}".split()) | PARTS
 _FUNCTIONS = """
 celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
 log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid
@@ -93,10 +96,12 @@ TensorSpec RaggedTensorSpec SparseTensorSpec IndexedSlicesSpec TensorArraySpec V
 # Where Keras's own things live, in every version since 2.0: keras.layers, keras.src.engine.functional, tf_keras.layers...
 MODULE = re.compile(
     r"(?:tf_)?keras(?:\.src)?(?:\.(?:layers|models|engine|initializers|regularizers|constraints|activations|losses|metrics|"
-    r"optimizers|quantizers|random|dtype_policies|mixed_precision)(?:\.(?!test)\w+(?<!_test))*)?"
+    r"optimizers|quantizers|random|applications|dtype_policies|mixed_precision)(?:\.(?!test)\w+(?<!_test))*)?"
 )
 # Keras 3's operations as nodes of a functional model; Keras takes from there only what is an operation.
 OPERATIONS = re.compile(r"keras\.src\.ops(?:\.(?!test)\w+(?<!_test))*|keras\.ops")
+# tf_keras takes some of its initializers from TensorFlow.
+INITIALIZERS = re.compile(r"tensorflow\.python\.ops\.init_ops(?:_v2)?")
 OPERATION = re.compile(r"[A-Z]\w*")
 SPEC_MODULE = re.compile(r"tensorflow\.python\.(?:framework|ops)(?:\.\w+)*")
 

@@ -11,6 +11,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from edgeship import server_known
@@ -21,7 +22,9 @@ ALLOW = "If you trust the file, allow it with --allow-unsafe"
 # Whose names are no custom classes of the user: it is not his module that is missing.
 _FOREIGN = sys.stdlib_module_names | {"keras", "tf_keras", "tensorflow", "numpy", "builtins"}
 # Where a function is kept as text or bytes beside its kind (Lambda, cell wrappers): field, field_type, field_module.
-_CARRIERS = ("function", "output_shape", "mask", "dropout_fn", "residual_fn")
+_CARRIERS = ("function_type", "output_shape_type", "mask_type", "dropout_fn_type", "residual_fn_type")
+_FILES = ("vocabulary", "vocabulary_file", "initial_vocabulary")
+_WATCHED = frozenset((*_CARRIERS, *_FILES))
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def findings(config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]
         if "class_name" in item:
             layer = _name(item) or layer
             yield from _named(item, layer, permitted, refused_ops)
-        yield from _fields(item, layer)
+        if not _WATCHED.isdisjoint(item):
+            yield from _fields(item, layer)
         pending.extend((part, layer) for part in reversed(item.values()))
 
 
@@ -81,9 +85,9 @@ def _code(layer: str, what: str) -> Finding:
 def _fields(item: dict[str, Any], layer: str) -> Iterator[Finding]:
     """Fields that carry code or name a file, whatever layer they belong to."""
     for carrier in _CARRIERS:
-        if item.get(f"{carrier}_type") == "lambda":
+        if item.get(carrier) == "lambda":
             yield _lambda(layer)
-    for key in ("vocabulary", "vocabulary_file", "initial_vocabulary"):
+    for key in _FILES:
         if isinstance(item.get(key), str):
             place = printable(item[key])[:SHOWN]
             yield Finding(f"layer '{layer}' reads the vocabulary file {place!r} of this machine. {ALLOW}")
@@ -127,12 +131,13 @@ def _class(
     """A class by name: files of today are looked up by `registered` and then `module`, those of before by `name` alone."""
     if new and registered in permitted:
         return
-    operation = module is not None and server_known.OPERATIONS.fullmatch(module)
-    if operation and server_known.OPERATION.fullmatch(name) and registered in (None, name):
+    kind = _kind(module)
+    if kind == "operation" and server_known.OPERATION.fullmatch(name) and registered in (None, name):
         return
-    own = module is None or server_known.MODULE.fullmatch(module)
     known = server_known.CLASSES if new else server_known.CLASSES | permitted
-    if own and name in known and (registered is None or registered in known):
+    if kind == "own" and name in known and (registered is None or registered in known):
+        return
+    if kind == "initializer" and name in server_known.PARTS and registered in (None, name):
         return
     if (module or "").split(".")[0] in _FOREIGN:
         yield Finding(
@@ -141,6 +146,16 @@ def _class(
         )
     else:
         yield Finding("", unknown=registered or name)
+
+
+@cache
+def _kind(module: str | None) -> str:
+    """What a module of that name holds: Keras's 'own' things, its operations, TensorFlow's initializers, or ''."""
+    if module is None or server_known.MODULE.fullmatch(module):
+        return "own"
+    if server_known.OPERATIONS.fullmatch(module):
+        return "operation"
+    return "initializer" if server_known.INITIALIZERS.fullmatch(module) else ""
 
 
 def _place(module: object, name: object) -> str:
@@ -160,7 +175,7 @@ def _is_permitted_lambda(config: Any, permitted: Set[str]) -> bool:
     def shape(value: Any) -> bool:
         return value is None or isinstance(value, int) or (isinstance(value, list) and all(map(shape, value)))
 
-    kinds = all(config.get(f"{field}_type") in (None, "function", "raw") for field in _CARRIERS)
+    kinds = all(config.get(carrier) in (None, "function", "raw") for carrier in _CARRIERS)
     others = all(harmless(value) or shape(value) for value in (config.get("output_shape"), config.get("mask")))
     return kinds and others and harmless(config.get("function"))
 
@@ -172,7 +187,7 @@ def _function(item: dict[str, Any], layer: str, permitted: Set[str]) -> Iterator
         yield _code(layer or "function", "names a function by something that is no text,")
         return
     known = server_known.FUNCTIONS | permitted
-    own = module in (None, "builtins") or bool(server_known.MODULE.fullmatch(str(module)))
+    own = module == "builtins" or _kind(module) == "own"
     if registered in (None, "function", name) or registered in known:
         if name in permitted or (own and name in known):
             return

@@ -236,7 +236,8 @@ def _h5_residual_cell(folder):
 def _piped(folder: Path, version: str) -> Path:
     """A Lambda that names a function of the standard library and its arguments."""
     function = {"module": "pydoc", "class_name": "function", "config": "pipepager", "registered_name": "pipepager"}
-    inner = {"function": function, "function_type": "function", "arguments": {"cmd": f"touch {_canary(folder)}"}}
+    arguments = {"cmd": f"touch {_canary(folder)}"}
+    inner = _lambda(folder, function, function_type="function", arguments=arguments)
     edit = _replace("act", "Lambda", inner, module="keras.layers", registered_name=None)
     return _edited(_saved(folder, "tf_keras"), edit, version)
 
@@ -800,7 +801,7 @@ def _tf1_save_as_init(folder):
     """The saving, which is in every model and runs in none, named as what to run at the start."""
 
     def change(meta: Any) -> None:
-        meta.collection_def["saved_model_main_op"].node_list.value.append(meta.saver_def.save_tensor_name)
+        meta.collection_def["saved_model_main_op"].node_list.value.append(meta.saver_def.save_tensor_name.split(":")[0])
 
     return _changed(_tf1_model(folder, lambda tf, y: {}), change)
 
