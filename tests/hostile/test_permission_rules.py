@@ -33,6 +33,69 @@ JSON = st.recursive(
 )
 
 
+LAUNCHES = {
+    "requirements": '"environment"\nrequirements = [{}]',
+    "packages": '"qemu"\ncpu = "cortex-a72"\nrequirements = ["numpy==2.4.6"]\npackages = [{}]',
+    "host": '"ssh"\nhost = {}',
+    "python": '"ssh"\nhost = "pi@board"\npython = {}',
+    "folder": '"ssh"\nhost = "pi@board"\nfolder = {}',
+    "cpu": '"qemu"\nrequirements = ["numpy==2.4.6"]\ncpu = {}',
+    "system": '"vela"\naccelerator = "a"\nmemory = "b"\nrequirements = ["numpy==2.4.6"]\nsystem = {}',
+}
+ZEROS = f"--hash=sha256:{'0' * 64}"
+HOSTILE = {
+    "requirements": [
+        *("evil @ file:///tmp/evil-1-py3-none-any.whl?a==1", "https://example.com/evil.whl#egg==1", "./evil==1"),
+        *("numpy==1.26.4 --index-url=https://example.com", "numpy==1.26.4\n--index-url=https://example.com"),
+        *("numpy==1.26.4; python_version>'3'", "numpy==1.*", "numpy[x]==1.26.4", "-e==1", "numpy===1.26.4"),
+        *(f"numpy==1.26.4 {ZEROS}\n--find-links=/tmp/x {ZEROS}", "numpy>=1", "numpy", ""),
+    ],
+    "packages": [
+        "-oDebug::NoLocking=1",
+        "libblas3=1.0",
+        "libblas3/sid",
+        "./evil.deb",
+        "x",
+        "a b",
+        "a-",
+        "libblas3:amd64",
+    ],
+    "host": ["-oProxyCommand=touch canary", "pi@-oProxyCommand=x", "pi@board;x", "$(x)", "a b", "pi@board\n", ""],
+    "python": ["-c", "PYTHONPATH=x", "python3;x", "a\nb", ""],
+    "folder": ["-P", "a\nb", "$(x)"],
+    "cpu": ["-plugin", "max,x=y", ""],
+    "system": ["--config=/x", "a b"],
+}
+HONEST = {
+    "requirements": ["numpy==1.26.4", " numpy == 1.26.4 ", f"a-b.c_d==0.dev2026 {ZEROS} {ZEROS}", "x==1!2.0rc1+cpu.1"],
+    "packages": ["libstdc++6", "python3.11-minimal", "g++"],
+    "host": ["board", "pi@raspberrypi.local", "pi@192.168.1.2", "pi@fe80::1%eth0", "my_board"],
+    "python": ["python3", "/opt/my python/bin/python3.12", "~/venv/bin/python"],
+    "folder": [".cache/edgeship", "/tmp/x"],
+    "cpu": ["cortex-a72", "neoverse-n1"],
+    "system": ["Ethos_U55_High_End_Embedded"],
+}
+
+
+def profile(folder, key, value):
+    kind, figures = ("emulated", '["quality"]') if "qemu" in LAUNCHES[key] else ("measured", '["memory"]')
+    launch = LAUNCHES[key].format(json.dumps(value))
+    path = folder / "mine.toml"
+    path.write_text(f'kind = "{kind}"\nfigures = {figures}\n[launch]\nhow = {launch}\n')
+    return devices.find(str(path))
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HOSTILE.items() for value in values])
+def test_what_a_profile_may_not_say(tmp_path, key, value):
+    with pytest.raises(InputError, match=f"{key}.* must be"):
+        profile(tmp_path, key, value)
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HONEST.items() for value in values])
+def test_what_a_profile_may_say(tmp_path, key, value):
+    assert profile(tmp_path, key, value).name == "mine"
+
+
 @given(TEXT | NEARLY)
 def test_a_requirement_holds_no_option_no_address_and_no_path(text):
     try:
