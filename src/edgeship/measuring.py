@@ -60,8 +60,8 @@ def advise(progress: Progress, subjects: Mapping[str, run.Subject], settings: co
     runtime = asked.get("litert-web")
     if runtime and all(map(runtime.refuses, given)):
         progress.note(
-            f"litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:\n\n"
-            f"{config.FOR_LITERT_JS}"
+            "litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:",
+            config.FOR_LITERT_JS,
         )
 
 

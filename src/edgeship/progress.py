@@ -33,9 +33,10 @@ class Progress:
         if self._status:
             self._status.stop()
 
-    def note(self, text: str) -> None:
-        """Say something once."""
-        self.console.print(Text.assemble("  ", ("note", "yellow"), f" {shown(text)}"), soft_wrap=True)
+    def note(self, text: str, below: str = "") -> None:
+        """Say something once, on one line; `below` are lines of edgeship's own."""
+        line = Text.assemble("  ", ("note", "yellow"), f" {shown(text)}", f"\n\n{below}" if below else "")
+        self.console.print(line, soft_wrap=True)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@ Code that runs leaves a file; each attack goes through the command line, and is 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -52,7 +54,9 @@ class Stranger:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": []}}))
             archive.writestr("metadata.json", json.dumps({"keras_version": "3.10.0"}))
-            archive.writestr("model.weights.h5", b"")
+            weights = io.BytesIO()
+            h5py.File(weights, "w").close()
+            archive.writestr("model.weights.h5", weights.getvalue())
 
     def bundle(self, change: Any = None, *, broken: bool = False, **sections: Any) -> Path:
         """A sealed bundle whose manifest says what is given of its configuration."""
@@ -228,15 +232,15 @@ def test_chromium_starts_no_programs_whoever_asks(stranger, argument):
     [
         (lambda config: config.pop("budget"), "'budget' is missing"),
         (lambda config: config.update(sudo=True), "unknown key 'sudo'"),
-        (lambda config: config.update(model=[]), "[model]: expected a table"),
+        (lambda config: config.update(model=[]), "config.model must be an object, not []"),
         (lambda config: config["model"].update(allow_unsafe="yes", sudo=1), "unknown key 'sudo'"),
         (lambda config: config["data"].update(labels="/etc/passwd"), "labels = '/etc/passwd' must be a list"),
-        (lambda config: config["data"].update(evaluation=3), "evaluation = 3 must be a string"),
+        (lambda config: config["data"].update(evaluation=3), "config.data.evaluation must be a text, not 3"),
         (lambda config: config.update(variants={"int8": {}}), "variants must be a list"),
-        (lambda config: config.update(variants=[3]), "variants: expected a table"),
-        (lambda config: config.update(variants=[{"quantize": "auto"}]), "a variant has no name"),
+        (lambda config: config.update(variants=[3]), "config.variants[0] must be an object, not 3"),
+        (lambda config: config.update(variants=[{"quantize": "auto"}]), "config.variants[0] has no name"),
         (lambda config: config["benchmark"].update(devices="host"), "must be a list of strings"),
-        (lambda config: config.update(budget=[]), "[budget]: expected a table"),
+        (lambda config: config.update(budget=[]), "config.budget must be an object, not []"),
         (lambda config: config.update(training={"epochs": "x"}), "epochs = 'x' must be a whole number"),
         (lambda config: config["benchmark"].update(profile="\x1b]0;x\x07"), r"\x1b]0;x\x07"),
     ],
@@ -252,7 +256,7 @@ def test_a_manifest_whose_configuration_is_none_is_a_sentence(stranger, break_it
 
 
 def test_a_manifest_without_a_configuration_is_a_sentence(stranger):
-    stranger.refuses("gate", stranger.bundle(lambda _: {"config": None}), told=("expected a table",))
+    stranger.refuses("gate", stranger.bundle(lambda _: {"config": None}), told=("config must be an object",))
 
 
 GRANTS = {
