@@ -100,12 +100,17 @@ def _zipped(path: Path, entries: list[tuple[Any, bytes]]) -> Path:
     return path
 
 
-def _saved(folder: Path, engine: str = "keras", suffix: str = ".keras", model: Any = None) -> Path:
+_SAVED: dict[tuple[str, str], bytes] = {}
+
+
+def _saved(folder: Path, engine: str = "keras", suffix: str = ".keras") -> Path:
     import importlib
 
-    keras = importlib.import_module(engine)
     path = folder / f"model{suffix}"
-    (model or _model(keras)).save(path)
+    if (engine, suffix) not in _SAVED:
+        _model(importlib.import_module(engine)).save(path)
+        _SAVED[engine, suffix] = path.read_bytes()
+    path.write_bytes(_SAVED[engine, suffix])
     return path
 
 
