@@ -22,14 +22,14 @@ from typing import Any
 
 from edgeship.cache import check_own
 from edgeship.errors import InputError
-from edgeship.untrusted import printable, read_json
+from edgeship.untrusted import printable, read_json, reading
 
 RECORD = ".edgeship-files.json"
 
 
 def record(folder: Path) -> None:
     """Write down what a folder holds; the last step of an installation."""
-    _write(folder, {name: [_digest(path), *_marks(path)] for name, path in _tree(folder)})
+    _write(folder, {name: [_digest(folder / name), *marks] for name, marks in _tree(folder)})
 
 
 @cache
@@ -42,19 +42,20 @@ def check(folder: Path, again: str) -> None:
     if not os.path.lexists(folder / RECORD):
         record(folder)
         return
-    known: Mapping[str, Any] = read_json(folder / RECORD)
-    found, wrong = dict(_tree(folder)), []
-    wrong += [f"{name}: missing" for name in known.keys() - found.keys()]
+    with reading(folder / RECORD):
+        known = {str(name): list(told) for name, told in read_json(folder / RECORD).items()}
+    found = dict(_tree(folder))
+    wrong = [f"{name}: missing" for name in known.keys() - found.keys()]
     wrong += [f"{name}: added" for name in found.keys() - known.keys()]
-    touched = [name for name in known.keys() & found.keys() if known[name][1:] != _marks(found[name])]
-    wrong += [f"{name}: changed" for name in touched if known[name][0] != _digest(found[name])]
+    touched = [name for name in known.keys() & found.keys() if known[name][1:] != found[name]]
+    wrong += [f"{name}: changed" for name in touched if known[name][0] != _digest(folder / name)]
     if wrong:
         told = printable("; ".join(sorted(wrong)[:3]))
         raise InputError(
             f"{printable(folder)}: not what was installed ({told}); remove this folder, then install it again: {again}"
         )
     if touched:
-        _write(folder, {**known, **{name: [known[name][0], *_marks(found[name])] for name in touched}})
+        _write(folder, {**known, **{name: [known[name][0], *found[name]] for name in touched}})
 
 
 def _write(folder: Path, known: Mapping[str, Any]) -> None:
@@ -65,24 +66,23 @@ def _write(folder: Path, known: Mapping[str, Any]) -> None:
     draft.replace(folder / RECORD)
 
 
-def _tree(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Everything below a folder but folders and the record, by relative path."""
-    for parent, folders, names in os.walk(folder):
-        place = Path(parent)
-        for name in (*names, *(item for item in folders if (place / item).is_symlink())):
-            path = place / name
-            if path != folder / RECORD:
-                yield path.relative_to(folder).as_posix(), path
-
-
-def _marks(path: Path) -> list[int]:
-    """What changes whenever a file is written or replaced."""
-    found = path.lstat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+def _tree(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Everything below a folder but folders and the record: relative path, and what changes when a file is written."""
+    pending = [("", os.fspath(folder))]
+    while pending:
+        above, place = pending.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                name = above + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((f"{name}/", entry.path))
+                elif name != RECORD:
+                    told = entry.stat(follow_symlinks=False)
+                    yield name, [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
 
 
 def _digest(path: Path) -> str:
-    """Of a file's content and mode, or of where a link points to."""
+    """Of a file's content, or where a link points to."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return f"link to {os.readlink(path)}"
