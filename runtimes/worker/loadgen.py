@@ -53,7 +53,9 @@ def _run(
     try:
         with tempfile.TemporaryDirectory(prefix="edgeship-loadgen-") as folder:
             settings = _settings(min_seconds, min_queries, expected_ms)
-            lg.StartTestWithLogSettings(sut, library, settings, _logs(folder))
+            # LoadGen would obey an audit.config in the working folder: it is told of a place where there is none.
+            audit = str(Path(folder) / "audit.config")
+            lg.StartTestWithLogSettings(sut, library, settings, _logs(folder), audit)
             return _verdict(Path(folder)), samples
     finally:
         lg.DestroyQSL(library)

@@ -159,6 +159,16 @@ def test_a_limited_worker_runs_nothing_from_the_folder(
     assert not hostile.ran
 
 
+def test_a_file_in_the_folder_does_not_change_how_latency_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loadgen = pytest.importorskip("edgeship.runtimes.worker.loadgen")
+    (tmp_path / "audit.config").write_text("*.SingleStream.mode = 2\n*.SingleStream.max_query_count = 1\n")
+    monkeypatch.chdir(tmp_path)
+    _, samples = loadgen.single_stream(lambda: None, 0.0, 64, fastest_ms=1.0)
+    assert len(samples) >= 64
+
+
 def environment(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_bytes().replace(b"\0", b"\n").decode()
 
