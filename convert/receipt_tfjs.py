@@ -122,8 +122,9 @@ def _stored(file: Path, names: list[str], wanted: int) -> bytes:
         place = place_within(file.parent, name)
         if not place.exists():
             raise InputError(f"{printable(file)}: its weight file {name} is missing; copy the whole folder")
-        with regular_file(place).open("rb") as stream:
-            parts.append(stream.read(wanted))
+        size = regular_file(place).stat().st_size
+        with place.open("rb") as stream:
+            parts.append(stream.read(min(wanted, size)))
         wanted -= len(parts[-1])
     return b"".join(parts)
 

@@ -23,6 +23,7 @@ import pytest
 
 from edgeship import cli, data
 from edgeship.errors import EdgeshipError
+from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 
 HERE = Path(__file__).parent
@@ -504,6 +505,23 @@ def test_a_runtime_that_opens_a_damaged_file_fails_in_a_sentence(name, bases, tm
         except EdgeshipError as error:
             said.append(str(error))
     assert said and not [text for text in said if "Traceback" in text]
+
+
+def test_node_reads_weights_from_the_models_folder_only(tiny_models, missing, tmp_path):
+    if reason := registry.find("tfjs-node").unavailable():
+        missing(reason)
+    folder = tmp_path / "tfjs"
+    shutil.copytree(tiny_models / "cnn-tfjs", folder)
+    shard = next(folder.glob("*.bin")).rename(tmp_path / "secret.bin")
+    (folder / "link.bin").symlink_to(shard)
+    os.mkfifo(folder / "pipe.bin")
+    model = json.loads((folder / "model.json").read_text())
+    names = {"../secret.bin": "not stay in", str(shard): "not stay in", "link.bin": "regular", "pipe.bin": "regular"}
+    for name, words in names.items():
+        model["weightsManifest"][0]["paths"] = [name]
+        (folder / "model.json").write_text(json.dumps(model))
+        with pytest.raises(EdgeshipError, match=words):
+            open_session("tfjs-node", folder / "model.json", timeout=30)
 
 
 def test_a_bundle_that_lists_artifacts_elsewhere(tmp_path):
