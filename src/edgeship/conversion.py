@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edgeship import digest, further
+from edgeship import digest, further, server_files
 from edgeship.cache import Cache, Entry, versions
 from edgeship.config import Config, Variant, default_variants, unfit
 from edgeship.convert import receipt, tensorflowjs_shim
@@ -128,7 +128,10 @@ class Converter:
 
         def make(_: Path) -> Any:
             self._warm()
-            return self.lanes.tensorflow.call("edgeship.server_model:describe", model=str(self.model), **self.loading)
+            with server_files.told_of_crash(self.model):
+                return self.lanes.tensorflow.call(
+                    "edgeship.server_model:describe", model=str(self.model), **self.loading
+                )
 
         found: Mapping[str, Any] = self.cached(f"read {self.model.name}", "describe", key, make).result
         return found

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgeship import config, files, permissions, trust
+from edgeship import config, files, permissions, server_files, trust
 from edgeship.errors import InputError
 from edgeship.process import FunctionProcess
 from edgeship.runtimes import registry
@@ -92,7 +92,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     path = target or model.parent / config.NAME
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
-    with FunctionProcess() as process:
+    with FunctionProcess() as process, server_files.told_of_crash(model):
         described = process.call("edgeship.server_model:describe", model=str(model), **loading)
     content = _fill(model, path.parent, described, loading).encode()
     with files.whole(path) as draft:

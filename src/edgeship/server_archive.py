@@ -73,6 +73,8 @@ def check_hdf5(path: object, source: Path | bytes) -> None:
             if kind != h5py.h5l.TYPE_HARD:
                 raise InputError(f"{path}: '{told}' in it is a link to elsewhere; save the model again as one file")
             identifier = h5py.h5o.open(file.id, name)
+            if h5py.h5a.get_num_attrs(identifier):
+                list(file[name].attrs.values())  # what cannot be read is found here and not in Keras
             if isinstance(identifier, h5py.h5d.DatasetID):
                 _check_dataset(path, told, identifier)
 

@@ -6,19 +6,24 @@ runtime computes a float16 graph as such (the variables of a mixed-precision mod
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import json
 import shutil
+import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeship import server_archive
-from edgeship.errors import EdgeshipError, InputError
+from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.untrusted import LIMITS, limits, parse_json, printable, regular_file, tree_files
 
 KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
 WEIGHTS, NPZ = "model.weights.h5", "model.weights.npz"
+READ_SECONDS = 30  # to look at a file's structure, which takes milliseconds
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 OTHER = (
     (b"TFL3", 4, "a .tflite file: it is converted already"),
@@ -41,6 +46,30 @@ class ModelFile:
     def legacy(self) -> bool:
         """Whether Keras 1 or 2 (tf_keras) wrote it."""
         return self.kind != "saved_model" and not self.writer.startswith("3")
+
+
+@contextlib.contextmanager
+def ending(seconds: float) -> Iterator[None]:
+    """Ends this process where what is inside takes longer: HDF5's own code never returns from some damaged files.
+
+    For the child processes that read models; the parent tells the user (`told_of_crash`).
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@contextlib.contextmanager
+def told_of_crash(path: object) -> Iterator[None]:
+    """Turns the death of the child that reads a model, natively or as it took too long, into an InputError naming it."""
+    try:
+        yield
+    except ProcessError as error:
+        if not error.died:
+            raise
+        raise InputError(f"{printable(path)}: crashes what reads it, is the file damaged? ({error})") from error
 
 
 def sniff(path: Path) -> ModelFile:

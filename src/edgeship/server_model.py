@@ -17,7 +17,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.server_adapter import Adapter, Outputs, count, input_specs
 from edgeship.types import TensorSpec, to_json
-from edgeship.untrusted import reading
+from edgeship.untrusted import limits, reading
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -138,7 +138,8 @@ def load(
     `custom_objects` names modules that define custom layers, `signature` picks one of a SavedModel's, `allow_unsafe`
     lets Lambda layers execute their code. Raises InputError for anything that is not a model or cannot be loaded.
     """
-    file = server_files.sniff(Path(path))
+    with server_files.ending(server_files.READ_SECONDS):
+        file = server_files.sniff(Path(path))
     key = (str(Path(path).resolve()), digest.of_path(Path(path)), custom_objects, signature, allow_unsafe)
     if key not in _LOADED:
         from edgeship import server_keras, server_saved_model
@@ -147,10 +148,11 @@ def load(
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
         _LOADED.clear()  # one at a time: models are large, and runs work on one
         with reading(path):
-            if file.kind == "saved_model":
-                adapter = server_saved_model.load(file.path, signature, allow_unsafe)
-            else:
-                adapter = server_keras.load(file, custom_objects, allow_unsafe)
+            with server_files.ending(limits().replay_seconds):
+                if file.kind == "saved_model":
+                    adapter = server_saved_model.load(file.path, signature, allow_unsafe)
+                else:
+                    adapter = server_keras.load(file, custom_objects, allow_unsafe)
             _LOADED[key] = ServerModel(adapter)
     return _LOADED[key]
 

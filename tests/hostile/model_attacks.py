@@ -859,6 +859,7 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
     from edgeship import server_files, server_ops, server_safety, server_saved_model
     from edgeship.errors import EdgeshipError
 
+    server_files.READ_SECONDS = 10
     source, counts, wrong = Path(path), {"loaded": 0, "told": 0}, []
     place = Path(folder) / kind
     for seed in range(first, first + count):

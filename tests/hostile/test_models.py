@@ -129,3 +129,45 @@ def test_allowed_models_run(name, attacker, tmp_path):
 
 def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
     assert attacker.call("model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
+
+
+HONEST = {
+    "h5_plain": "honest_layers",
+    "h5_registered": "honest_layers",
+    "h5_of_keras3": "honest_layers",
+    "keras2_plain": "honest_layers",
+    "keras3_plain": "honest_layers",
+    "keras3_function": "honest_layers",
+    "h5_lambda_of_a_function": "honest_layers",
+    "h5_functions": None,
+    "keras2_functions": None,
+    "keras3_operations": None,
+    "keras3_compiled": None,
+    "keras3_vocabulary": None,
+    "dotted_names": None,
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_models_load(name, attacker, tmp_path):
+    options = {"custom_objects": HONEST[name]} if HONEST[name] else {}
+    tried = attacker.call("model_honest:honest", name=name, folder=str(tmp_path), **options)
+    assert tried["error"] == ""
+
+
+def test_what_a_users_module_imports_is_not_for_models(attacker, tmp_path):
+    options = {"custom_objects": "honest_layers"}
+    tried = attacker.call("model_honest:honest", name="imported_function", folder=str(tmp_path), **options)
+    assert "'rmtree' is not part of Keras" in tried["error"]
+
+
+# Whoever raises the version of Keras looks at what is new and puts it into the one list or the other.
+def test_names_of_the_keras_in_use(attacker):
+    unknown = attacker.call("model_honest:unknown_names")
+    assert unknown["classes"] == [
+        *("BaseRandomLayer", "BatchNormalizationBase", "DenseFeatures", "DropoutWrapper", "FlaxLayer", "JaxLayer"),
+        *("Lambda", "Layer", "LinearModel", "Reduction", "ResidualWrapper", "SequenceFeatures", "TFSMLayer"),
+        *("TorchModuleWrapper", "WideDeepModel", "_RNNCellWrapper"),
+    ]
+    assert unknown["functions"] == ["deserialize", "get", "serialize"]
+    assert unknown["builtins"] == []

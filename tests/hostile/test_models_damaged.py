@@ -1,0 +1,79 @@
+"""Damaged models are a sentence: no traceback, no crash, no hang."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeship.errors import ProcessError
+from edgeship.process import FunctionProcess
+
+HERE = Path(__file__).parent
+KINDS = ("keras", "keras2", "h5", "saved_model")
+SECONDS = 60  # that loading one of these models may take; it takes a tenth of one
+
+
+class Reader:
+    """Tries damaged copies in a child.
+
+    One that dies is replaced: to the user that is a sentence, too (below). None may live on without an answer.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = FunctionProcess(env={"PYTHONPATH": str(HERE)})
+        self.models = self.process.call("model_attacks:honest", folder=str(folder))
+
+    def read(self, kind: str, first: int, count: int, *, whole: bool) -> dict[str, object]:
+        """What came of `count` copies: numbers of 'loaded' and 'told', and what went 'wrong' with which seed."""
+        sums: dict[str, int] = {"loaded": 0, "told": 0, "died": 0}
+        wrong: list[object] = []
+        end = first + count
+        while first < end:
+            step = min(100, end - first)
+            try:
+                found = self.process.call(
+                    "model_attacks:damaged", timeout=SECONDS + step, kind=kind, path=self.models[kind],
+                    folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
+                )  # fmt: skip
+                first += step
+                wrong += found["wrong"]
+                sums = {key: value + found.get(key, 0) for key, value in sums.items()}
+            except ProcessError as error:
+                seed = int((self.folder / "copies" / kind / "seed").read_text())
+                sums["died"] += 1
+                if "took longer" in str(error):
+                    wrong.append([seed, str(error)[:300]])
+                self.process.close()
+                self.process = FunctionProcess(env={"PYTHONPATH": str(HERE)})
+                first = seed + 1
+        return {**sums, "wrong": wrong}
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    made = Reader(tmp_path_factory.mktemp("damaged"))
+    yield made
+    made.process.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_read_first(kind, reader):
+    found = reader.read(kind, 0, 150, whole=False)
+    assert not found["wrong"], found["wrong"][:3]
+    assert found["told"] > 15
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loading(kind, reader):
+    found = reader.read(kind, 1000, 12, whole=True)
+    assert not found["wrong"], found["wrong"][:3]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", KINDS)
+def test_loading_ten_thousand(kind, reader):
+    found = reader.read(kind, 10_000, 10_000, whole=True)
+    assert not found["wrong"], found["wrong"][:3]
