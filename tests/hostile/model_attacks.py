@@ -6,6 +6,7 @@ Runs inside the TensorFlow child process. Each `_name(folder)` returns the path 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import marshal
 import os
@@ -859,13 +860,12 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
     from edgeship import server_files, server_ops, server_safety, server_saved_model
     from edgeship.errors import EdgeshipError
 
-    server_files.READ_SECONDS = 10
-    source, counts, wrong = Path(path), {"loaded": 0, "told": 0}, []
+    source, counts, wrong = Path(path), {"loaded": 0, "told": 0, "ended": 0}, []
     place = Path(folder) / kind
     for seed in range(first, first + count):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        (place / "seed").write_text(str(seed))
+        (place / "seed").write_text(json.dumps({"seed": seed, **counts}))
         copy = place / source.name
         if source.is_dir():
             shutil.copytree(source, copy)
@@ -876,6 +876,9 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
             target = copy
         original = source / target.relative_to(copy) if source.is_dir() else source
         target.write_bytes(_broken(original, kind, seed))
+        if kind != "saved_model" and not _returns(copy):
+            counts["ended"] += 1
+            continue
         try:
             if whole:
                 told = tried(str(copy), str(_canary(place)))
@@ -896,6 +899,27 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
         except Exception as raised:
             wrong.append([seed, f"{type(raised).__name__}: {raised}"])
     return {**counts, "wrong": wrong}
+
+
+def _returns(path: Path) -> bool:
+    """Whether reading the file comes to an end within seconds; in a process of its own, which is what it may end."""
+    from edgeship import server_files
+
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException), server_files.ending(3):
+            server_files.sniff(path)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def endless() -> None:
+    """What HDF5 does over some files."""
+    from edgeship import server_files
+
+    with server_files.ending(0.5):
+        while True:
+            pass
 
 
 def _broken(original: Path, kind: str, seed: int) -> bytes:
