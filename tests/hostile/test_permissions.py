@@ -5,8 +5,10 @@ Code that runs leaves a file; each attack goes through the command line, and is 
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -58,14 +60,41 @@ class Stranger:
             h5py.File(weights, "w").close()
             archive.writestr("model.weights.h5", weights.getvalue())
 
-    def bundle(self, change: Any = None, *, broken: bool = False, **sections: Any) -> Path:
+    def write_lambda(self, path: Path) -> None:
+        """A whole model of one layer, whose code writes the file."""
+        code = compile(f"lambda x: (open({str(self.canary)!r}, 'w').close(), x)[1]", "evil", "eval").co_consts[0]
+        function = {"code": base64.b64encode(marshal.dumps(code)).decode(), "defaults": None, "closure": None}
+        layer = {"name": "evil", "trainable": True, "dtype": "float32", "arguments": {}}
+        layer["function"] = {"class_name": "__lambda__", "config": function}
+        start = {"batch_shape": [None, 4], "dtype": "float32", "sparse": False, "name": "x"}
+        layers = [("InputLayer", start), ("Lambda", layer)]
+        named = [
+            {"module": "keras.layers", "class_name": name, "config": config, "registered_name": None}
+            for name, config in layers
+        ]
+        model = {
+            "name": "model",
+            "trainable": True,
+            "dtype": "float32",
+            "layers": named,
+            "build_input_shape": [None, 4],
+        }
+        whole = {"module": "keras", "class_name": "Sequential", "config": model, "registered_name": None}
+        h5 = io.BytesIO()
+        with h5py.File(h5, "w") as file:
+            file.create_group("layers/evil/vars")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(whole))
+            archive.writestr("metadata.json", json.dumps({"keras_version": "3.10.0"}))
+            archive.writestr("model.weights.h5", h5.getvalue())
+
+    def bundle(self, change: Any = None, *, kind: str = "", **sections: Any) -> Path:
         """A sealed bundle whose manifest says what is given of its configuration."""
         root = self.folder / "bundle"
         for name in ("server", "tflite", "goldens"):
             (root / name).mkdir(parents=True)
-        self.write_model(root / "server/model.keras")
-        if broken:
-            (root / "server/model.keras").write_bytes(b"no model")
+        kinds = {"": self.write_model, "lambda": self.write_lambda, "none": lambda path: path.write_bytes(b"no model")}
+        kinds[kind](root / "server/model.keras")
         (root / "tflite/int8.tflite").write_bytes(b"TFL3")
         np.savez(root / "goldens/inputs.npz", x=np.zeros((1, 4), np.float32))
         content = digest.of_path(root / "tflite/int8.tflite")
@@ -148,7 +177,7 @@ def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
 
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_unsafe_loading_does_not_come_from_a_manifest(stranger, command):
-    bundle = stranger.bundle(model={"allow_unsafe": True}, data=DATA)
+    bundle = stranger.bundle(kind="lambda", model={"allow_unsafe": True}, data=DATA)
     stranger.refuses(command, bundle, told=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
 
 
@@ -171,7 +200,7 @@ def test_calibration_that_is_code_is_refused_where_it_is_needed_and_else_left_ou
     bundle = stranger.bundle(data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
     stranger.refuses("debug", bundle, told=('calibration = "evil:data"', "with --config"))
     (stranger.folder / "bundle").rename(stranger.folder / "former")
-    bundle = stranger.bundle(broken=True, data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
+    bundle = stranger.bundle(kind="none", data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
     done = stranger("benchmark", bundle)
     assert not stranger.canary.exists()
     assert 'left out, as a bundle cannot grant it: [data] validation = "evil:data"' in done.stderr
@@ -271,7 +300,10 @@ GRANTS = {
     ("command", "told"),
     [
         *((("convert",), told) for told in GRANTS),
-        *((command, next(iter(GRANTS))) for command in (("ship", "--evaluation", "data.npz"), ("optimize", "--qat"))),
+        *(
+            (command, next(iter(GRANTS)))
+            for command in (("ship", "--evaluation", "data.npz"), ("optimize", "--qat", "--data", "data.npz"))
+        ),
     ],
 )
 def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, command, told):
