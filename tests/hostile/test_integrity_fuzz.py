@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,28 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 from mutate import mutate
 
-from edgeship import field
+from edgeship import demo as demos
+from edgeship import field, pipeline
 from edgeship import manifest as manifests
 from edgeship.benchmarks import report as reports
 from edgeship.bundle import open_bundle
+from edgeship.cli.benchmark import benchmark
+from edgeship.cli.debug import debug
+from edgeship.cli.demo import demo
 from edgeship.cli.gate import gate
+from edgeship.cli.inspect import inspect
 from edgeship.cli.report import report
 from edgeship.cli.verify import verify
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes import registry
 
-FEW, MANY = 300, 10_000
+FEW, MANY = 400, 10_000
+JUDGING: list[tuple[Any, ...]] = [
+    (gate, "--json", "gate.json", "--junit", "gate.xml", "--markdown", "gate.md"),
+    (report, "--out", "report.html"),
+    (gate,),
+    (verify,),
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +52,8 @@ def made_up() -> dict[str, Any]:
         if "onnx" not in item["artifact"]
     ]
     manifest["artifacts"] = [item for item in manifest["artifacts"] if item["format"] != "onnx"]
+    for item in manifest["artifacts"]:
+        item["receipt"]["weights"]["elements"] = 1
     manifest["artifacts"][0]["temperature"] = {"scores": {"value": None, "reason": "none"}}
     manifest["between_formats"] = [{"artifact": "onnx/int8", "against": "tflite/int8", "parity": _parity(manifest)}]
     ids = [item["id"] for item in manifest["artifacts"]]
@@ -96,19 +110,30 @@ def run(command: click.Command, *arguments: object) -> str:
     return done.output
 
 
-def every(root: Path) -> None:
-    run(gate, root, "--json", "gate.json", "--junit", "gate.xml", "--markdown", "gate.md")
-    run(report, root, "--out", "report.html")
-    run(verify, root)
-
-
-def fuzz(root: Path, manifest: dict[str, Any], seeds: range) -> None:
+def fuzz(seeds: range, one: Callable[[int], None]) -> None:
+    """Fail with every seed that does not give a sentence."""
+    failed = []
     for seed in seeds:
         try:
-            bundles.seal_manifest(root, mutate(manifest, seed))
-            every(root)
+            one(seed)
+        except InputError:
+            continue
         except Exception as error:
-            raise AssertionError(f"seed {seed}") from error
+            place = traceback.extract_tb((error.__context__ or error).__traceback__)[-1]
+            failed.append(f"seed {seed}: {error!r:.200} in {Path(place.filename).name}, {place.lineno}")
+    assert not failed, "\n".join([f"{len(failed)} of {len(seeds)}", *failed[:20]])
+
+
+def manifests_of(root: Path) -> Callable[[int], None]:
+    """Changes the manifest by a seed, and runs the gate on it, or another command."""
+    manifest = json.loads((root / "manifest.json").read_text())
+
+    def one(seed: int) -> None:
+        bundles.seal_manifest(root, mutate(manifest, seed))
+        command, *options = JUDGING[seed % len(JUDGING)]
+        run(command, root, *options)
+
+    return one
 
 
 def test_the_manifest_that_is_changed_is_right(root):
@@ -118,14 +143,30 @@ def test_the_manifest_that_is_changed_is_right(root):
 
 
 def test_manifests_of_any_structure_give_a_sentence(root):
-    manifest = json.loads((root / "manifest.json").read_text())
-    fuzz(root, manifest, range(FEW))
+    fuzz(range(FEW), manifests_of(root))
 
 
 @pytest.mark.more
 def test_many_manifests_of_any_structure_give_a_sentence(root):
+    fuzz(range(FEW, MANY), manifests_of(root))
+
+
+def test_longer_commands_give_a_sentence(root, monkeypatch):
+    """Where nothing can be run, and no server model."""
+    monkeypatch.setattr(pipeline, "runs_server_models", lambda: False)
+    monkeypatch.setattr(pipeline, "draw", lambda _: [])
+    monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
+    monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
+    (root.parent / "page").mkdir()
+    (root.parent / "page" / "sw.js").write_text("self;")
     manifest = json.loads((root / "manifest.json").read_text())
-    fuzz(root, manifest, range(FEW, MANY))
+
+    def one(seed: int) -> None:
+        bundles.seal_manifest(root, mutate(manifest, seed))
+        for command, *options in ((benchmark, "--json", "-"), (demo, "--out", "site"), (debug,), (inspect,)):
+            run(command, root, *options)
+
+    fuzz(range(3 * MANY, 3 * MANY + FEW // 6), one)
 
 
 def test_plots_of_manifests_of_any_structure(root, monkeypatch):
@@ -230,34 +271,28 @@ SELFTEST = {
 }  # fmt: skip
 
 
-def add(made_up: dict[str, Any], path: Path, seeds: range) -> int:
+def self_tests_of(made_up: dict[str, Any], path: Path) -> Callable[[int], None]:
+    """Changes the self-test by a seed, and renders a report with it."""
     manifest = copy.deepcopy(made_up)
     next(item for item in manifest["artifacts"] if item["id"] == "tfjs/float32")["digest"] = "abc"
     manifest["goldens"]["samples"] = 16
     manifest["goldens"]["artifacts"]["tfjs/float32"]["tolerance"] = {"y": 1e-3, "z": 1e-3}
     manifest["gate"] = {"verdict": "PASS", "checks": [], "not_judged": []}
-    taken = 0
-    for seed in seeds:
+
+    def one(seed: int) -> None:
         path.write_text(json.dumps(mutate(SELFTEST, seed)))
-        try:
-            extended = field.with_field_results(manifest, [path])
-            reports.render(path.parent, extended, [])
-            taken += 1
-        except InputError:
-            continue
-        except Exception as error:
-            raise AssertionError(f"seed {seed}") from error
-    return taken
+        reports.render(path.parent, field.with_field_results(manifest, [path]), [])
+
+    return one
 
 
 def test_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
-    taken = add(made_up, tmp_path / "selftest.json", range(FEW))
-    assert 0 < taken < FEW
+    fuzz(range(FEW), self_tests_of(made_up, tmp_path / "selftest.json"))
 
 
 @pytest.mark.more
 def test_many_self_tests_of_any_structure_give_a_sentence(made_up, tmp_path):
-    add(made_up, tmp_path / "selftest.json", range(FEW, MANY))
+    fuzz(range(FEW, MANY), self_tests_of(made_up, tmp_path / "selftest.json"))
 
 
 HALF = "\ud800".encode("utf-8", "surrogatepass")
