@@ -158,7 +158,7 @@ def place_within(root: Path, name: object) -> Path:
 
     Raises InputError for an absolute path, `..`, a Windows drive or backslash, an invisible character, a link.
     """
-    told = f"{printable(root)}: the path {printable(name)!r}"
+    told = f"{printable(root)}: the path {printable(name)[:SHOWN]!r}"
     if not isinstance(name, str) or not name or printable(name) != name or "\\" in name:
         raise InputError(f"{told} is not a relative path of plain names")
     pure = PurePosixPath(name)
@@ -173,7 +173,11 @@ def place_within(root: Path, name: object) -> Path:
     place = root
     for part in pure.parts:
         place = place / part
-        if place.is_symlink():
+        try:
+            link = place.is_symlink()
+        except OSError as error:  # a name longer than any file's
+            raise InputError(f"{told} is no place for a file ({error.strerror})") from error
+        if link:
             raise InputError(f"{told} goes through a link; copy what it points to")
     return place
 
