@@ -6,6 +6,7 @@ with the digest of each. What only the maker's machine needs stays behind: paths
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -75,8 +76,7 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
     if out.exists() and any(out.iterdir()) and not (out / "sw.js").is_file():
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
-    draft = out.absolute().with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = out.absolute().with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
     try:
         shutil.copytree(built, draft)
         manifest = _write_bundle(bundle, draft / "bundle", artifacts, samples)

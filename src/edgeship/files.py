@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ def whole(out: str | os.PathLike[str]) -> Iterator[Path]:
     """A path beside `out` to write a file to; it is moved to `out` on success and removed on failure."""
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    # A name that nobody can know, and put a link there before.
+    beside = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
     try:
         yield beside
         beside.replace(target)

@@ -196,3 +196,18 @@ def test_a_device_s_environment_is_looked_at_before_it_starts(tmp_path, monkeypa
 
 def test_the_cache_is_made_closed_wherever_it_begins(tmp_path):
     assert caches.own_folder(tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):
+    """Where others may write beside a result, they could leave a link there that is written through."""
+    from edgeship import bundle, files
+
+    names = set()
+    for _ in range(3):
+        with files.whole(tmp_path / "report.html") as draft:
+            draft.write_text("text")
+            names.add(draft.name)
+        with bundle.replacing(tmp_path / "bundle") as folder:
+            (folder / bundle.MANIFEST).write_text("{}")
+            names.add(folder.name)
+    assert len(names) == 6
