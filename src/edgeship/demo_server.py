@@ -82,7 +82,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         if not self.server.serves(self.headers.get("Host", "")):
-            self.send_error(421)  # "misdirected": the page of another site has been led here
+            # The page of another site may have been led here.
+            self.send_error(421, explain="Open it by its address or as localhost; --host NAME serves another name.")
             return
         path = self._file()
         if path is None:
