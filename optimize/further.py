@@ -5,7 +5,6 @@ Runs in the TensorFlow process. Writes a float `.keras` model: every format is m
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import numpy as np
 
 from edgeship import digest, server_model
 from edgeship.errors import CheckError, InputError
+from edgeship.files import whole
 from edgeship.optimize import cluster, distill, finetune, losses, preserve, prune, qat, samples
 from edgeship.optimize.bridge_proof import TOLERANCE, difference
 from edgeship.optimize.selection import chosen
@@ -140,12 +140,8 @@ def _applied(
     for step, told in done.items():
         if told["training"].diverged:
             raise CheckError(_rescued(work, step, told["training"], out))
-    partial = out.with_name(f".{out.stem}.partial.keras")
-    try:
+    with whole(out) as partial:
         checked = _saved(server, work, asked, done, task, partial, loading)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
     return {"steps": done, "before": before, **checked, "file": {"path": out.name, "digest": digest.of_path(out)}}
 
 

@@ -6,7 +6,6 @@ with the digest of each. What only the maker's machine needs stays behind: paths
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeship import bundle as bundles
-from edgeship import data, digest, preprocessing
+from edgeship import data, digest, files, preprocessing
 from edgeship.bundle import Bundle
 from edgeship.child_environment import NETWORK, child_environment
 from edgeship.data import Array, RepresentativeDataset
@@ -76,15 +75,9 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
     if out.exists() and any(out.iterdir()) and not (out / "sw.js").is_file():
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
-    draft = out.absolute().with_name(f".{out.name}.{secrets.token_hex(8)}.draft")
-    try:
+    with files.folder(out.absolute()) as draft:
         shutil.copytree(built, draft)
-        manifest = _write_bundle(bundle, draft / "bundle", artifacts, samples)
-        shutil.rmtree(out, ignore_errors=True)
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return manifest
+        return _write_bundle(bundle, draft / "bundle", artifacts, samples)
 
 
 def _write_bundle(bundle: Bundle, target: Path, artifacts: list[Any], source: str | None) -> dict[str, Any]:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+UMASK = os.umask(0)  # it can only be read by setting it, which other threads would notice later on
+os.umask(UMASK)
+
 
 @contextlib.contextmanager
 def whole(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path beside `out` to write a file to; it is moved to `out` on success and removed on failure."""
+    """A path beside `out` to write a file to; it is moved to `out` on success and removed on failure.
+
+    An empty file of a name that nobody can foresee is there: in a folder that others write to, too, a link could be.
+    """
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A name that nobody can know, and put a link there before.
-    beside = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    os.close(descriptor)
+    beside = Path(name)
     try:
         yield beside
+        beside.chmod(0o666 & ~UMASK)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
+from edgeship import files
 from edgeship.devices import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.process import Child, FunctionProcess
@@ -248,6 +249,16 @@ def test_a_child_has_a_temporary_folder_of_its_own_that_goes_with_it() -> None:
         assert place.stat().st_mode & 0o777 == 0o700
         assert process.call("tempfile:mkdtemp", prefix="left-behind-").startswith(str(place))
     assert not place.exists()
+
+
+def test_a_link_of_a_name_that_could_be_foreseen_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / f".model.{os.getpid()}.onnx").symlink_to(tmp_path / "victim")
+    with files.whole(tmp_path / "model.onnx") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (tmp_path / "model.onnx").read_text() == "new"
+    assert (tmp_path / "model.onnx").stat().st_mode == (tmp_path / "victim").stat().st_mode
 
 
 @pytest.mark.parametrize(
