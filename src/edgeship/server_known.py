@@ -109,7 +109,7 @@ SPEC_MODULE = re.compile(r"tensorflow\.python\.(?:framework|ops)(?:\.\w+)*")
 # `numpy_function`, `print` (writes to a file that its argument names), `raw_ops`, `data`, `saved_model`, `debugging`...
 SYMBOL = re.compile(
     r"(?:compat\.v1\.)?(?:(?:math|nn|linalg|image|signal|bitwise|random|strings|sparse|ragged|sets|dtypes|quantization|audio)"
-    r"(?:\.(?:experimental|special|nn))?\.[a-z]\w*|__operators__\.[a-z]\w*|keras\.(?:activations|losses|metrics)\.(?P<keras>\w+)|"
+    r"(?:\.(?:experimental|special|nn))?\.(?!fixed_unigram)[a-z]\w*|__operators__\.[a-z]\w*|keras\.(?:activations|losses|metrics)\.(?P<keras>\w+)|"
     r"(?P<name>\w+))"
 )
 _SYMBOLS = """

@@ -47,6 +47,19 @@ def tried(path: str, canary: str, **options: Any) -> dict[str, Any]:
     return {"error": error, "kind": kind, "ran": Path(canary).exists()}
 
 
+def loaded(path: str, **options: Any) -> dict[str, Any]:
+    """Load a Keras file without running it: what edgeship said, and how many weights it has."""
+    from edgeship import server_files, server_keras
+    from edgeship.errors import EdgeshipError
+
+    options = {"custom_objects": None, "allow_unsafe": False, **options}
+    try:
+        adapter = server_keras.load(server_files.sniff(Path(path)), **options)
+    except EdgeshipError as raised:
+        return {"error": str(raised), "loader": ""}
+    return {"error": "", "loader": adapter.loader, "weights": len(adapter.weights)}
+
+
 def _canary(folder: Path) -> Path:
     return folder / "canary"
 
@@ -398,6 +411,14 @@ def _h5_write_file(folder):
 
 def _h5_remove_tree(folder):
     return _old(folder, "act", "TFOpLambda", {"function": "io.gfile.rmtree"})
+
+
+def _h5_print(folder):
+    return _old(folder, "act", "TFOpLambda", {"function": "print"})
+
+
+def _h5_sampler_of_a_file(folder):
+    return _old(folder, "act", "TFOpLambda", {"function": "random.fixed_unigram_candidate_sampler"})
 
 
 def _h5_raw_op(folder):

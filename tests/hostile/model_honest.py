@@ -171,3 +171,12 @@ def unknown_names() -> dict[str, list[str]]:
         "functions": sorted(functions - server_known.FUNCTIONS),
         "builtins": sorted(server_known.FUNCTIONS & set(dir(builtins))),
     }
+
+
+def application(name: str, engine: str, suffix: str, folder: str, **options: Any) -> dict[str, Any]:
+    """A network of keras.applications with weights as they are drawn: saved and loaded."""
+    keras = importlib.import_module(engine)
+    keras.backend.clear_session()
+    path = Path(folder) / f"{name}{suffix}"
+    getattr(keras.applications, name)(weights=None).save(path)
+    return model_attacks.loaded(str(path), **options)

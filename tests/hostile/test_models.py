@@ -49,6 +49,8 @@ ATTACKS = {
     "h5_vocabulary": ("vocabulary file", "secret.txt", ALLOW),
     "h5_write_file": ("tf.io.write_file", ALLOW),
     "h5_remove_tree": ("tf.io.gfile.rmtree", ALLOW),
+    "h5_print": ("tf.print", ALLOW),
+    "h5_sampler_of_a_file": ("tf.random.fixed_unigram_candidate_sampler", ALLOW),
     "h5_raw_op": ("WriteFile", ALLOW),
     "h5_class_method": ("io.gfile.GFile.write", ALLOW),
     "h5_instance_property": ("__class__", ALLOW),

@@ -36,7 +36,7 @@ class Reader:
             step = min(100, end - first)
             try:
                 found = self.process.call(
-                    "model_attacks:damaged", timeout=SECONDS + step, kind=kind, path=self.models[kind],
+                    "model_attacks:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
                     folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
                 )  # fmt: skip
                 first += step
