@@ -86,7 +86,8 @@ def test_custom_objects_given_to_init_need_no_further_word_and_are_given_to_a_bu
     for name in ("custom.keras", "mylayers.py"):
         shutil.copy(odd_models / name, edgeship.folder)
     edgeship("init", "custom.keras", "--custom-objects", "mylayers", check=0)
-    edgeship("convert", "custom.keras", "--out", "out", "--to", "onnx", "--variant", "float32", check=0)
+    done = edgeship("convert", "custom.keras", "--out", "out", "--to", "onnx", "--variant", "float32", check=0)
+    assert "next: edgeship benchmark out --data evaluation.npz --custom-objects mylayers" in done.stderr
     given = ("benchmark", "out", "--data", "good.npz", "--json", "result.json")
     refused(edgeship(*given), 'custom_objects = "mylayers"', "add --custom-objects mylayers")
     for granted in (("--custom-objects", "mylayers"), ("--config", "edgeship.toml")):

@@ -228,6 +228,14 @@ def test_a_manifest_may_not_name_a_pipe_as_data(stranger, command, kind):
     stranger.refuses(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
 
 
+def test_a_budget_makes_nothing_read_a_file(stranger):
+    os.mkfifo(stranger.folder / "pipe.toml")
+    bundle = stranger.bundle(budget={"required_devices": [str(stranger.folder / "pipe.toml")]})
+    done = stranger("gate", bundle)
+    assert "Traceback" not in done.stderr
+    assert "pipe" in done.stdout
+
+
 PROFILE = 'kind = "measured"\nruntimes = ["tfjs-web"]\n[launch]\nhow = "browser"\narguments = ["{}"]\n'
 
 

@@ -21,12 +21,16 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
       edgeship convert server.keras --out bundle --to tflite,onnx --variant float32,int8 --data calibration.npz
       edgeship convert old.h5 --out bundle --to tfjs
     """
-    from edgeship import pipeline
+    from dataclasses import asdict
+
+    from edgeship import permissions, pipeline
     from edgeship.benchmarks.table import print_artifacts
 
     formats = options.formats_of(given["formats"])
-    manifest = pipeline.convert(model, out, options.settings(model, config, given), formats)
+    settings = options.settings(model, config, given)
+    manifest = pipeline.convert(model, out, settings, formats)
     if json_file != "-":
         print_artifacts(manifest)
-        click.echo(f"wrote {out}; next: edgeship benchmark {out} --data evaluation.npz", err=True)
+        again = "".join(f" {grant.option}" for grant in permissions.of({"model": asdict(settings.model)}))
+        click.echo(f"wrote {out}; next: edgeship benchmark {out} --data evaluation.npz{again}", err=True)
     options.emit({"bundle": out, "artifacts": manifest["artifacts"], "skipped": manifest["skipped"]}, json_file)
