@@ -19,6 +19,7 @@ import pytest
 
 from edgeship import bundle as bundles
 from edgeship import demo, preprocessing
+from edgeship.config import Config, Data
 from edgeship.demo_server import Server
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
@@ -53,7 +54,7 @@ def sealed(folder, formats):
     manifest = {
         "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
         "gate": None, "measurements": [{"artifact": item["id"], **measured} for item in artifacts],
-        "config": {"data": {"evaluation": "/home/somebody/evaluation.npz"}},
+        "config": Config(data=Data(evaluation="/home/somebody/evaluation.npz")).stored(),
     }  # fmt: skip
     bundles.seal(folder, manifest)
     return bundles.open_bundle(folder)
