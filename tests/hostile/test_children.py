@@ -10,7 +10,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,14 +48,21 @@ SECRETS = {
 }
 
 
+@cache
+def every_module() -> frozenset[str]:
+    """The names of all modules that a command could import: Python's own and whatever is installed."""
+    names = {*MODULES, *sys.stdlib_module_names, *metadata.packages_distributions()} - set(PACKAGES)
+    return frozenset(name for name in names if name.isidentifier() and name != "__main__")
+
+
 class Hostile:
     """A folder that somebody else filled."""
 
-    def __init__(self, folder: Path, canary: Path) -> None:
+    def __init__(self, folder: Path, canary: Path, modules: Iterable[str]) -> None:
         self.folder, self.canary = folder, canary
         folder.mkdir(parents=True, exist_ok=True)
         code = f"with open({str(canary)!r}, 'a') as stream: stream.write(__name__ + '\\n')\n"
-        for name in MODULES:
+        for name in modules:
             (folder / f"{name}.py").write_text(code)
         for name in PACKAGES:
             (folder / name).mkdir()
@@ -68,7 +77,7 @@ class Hostile:
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Hostile:
-    return Hostile(tmp_path / "downloads", tmp_path / "canary")
+    return Hostile(tmp_path / "downloads", tmp_path / "canary", every_module())
 
 
 def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_models: Path, tmp_path: Path) -> None:
@@ -94,9 +103,8 @@ def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_m
     assert not list(temporary.iterdir()), "temporary files stay behind"
 
 
-def test_the_module_on_the_command_line_takes_nothing_from_the_folder_either(
-    hostile: Hostile, tiny_models: Path
-) -> None:
+def test_the_module_on_the_command_line_takes_nothing_from_the_folder_either(tmp_path: Path, tiny_models: Path) -> None:
+    hostile = Hostile(tmp_path / "downloads", tmp_path / "canary", MODULES)
     # What runpy needs before edgeship's own code runs cannot be kept out, only `python -P -m` or the command does that.
     for name in ("edgeship", "runpy", "typing"):
         for path in hostile.folder.glob(f"{name}*"):
