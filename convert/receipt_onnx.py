@@ -41,7 +41,7 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{printable(path)}: not an .onnx file, or a truncated one")
     _load_external(model, path)
     nodes = list(_nodes(model.graph))
-    _check_equations([*nodes, *(node for function in model.functions for node in _nodes(function))], path)
+    _check_nodes([*nodes, *(node for function in model.functions for node in _nodes(function))], path)
     opsets = {item.domain: item.version for item in model.opset_import}
     producers = {name: node for node in model.graph.node for name in node.output}
     scales = _constants(model.graph)
@@ -76,12 +76,14 @@ def read(path: Path) -> dict[str, Any]:
     }
 
 
-def _check_equations(nodes: list[Any], path: Path) -> None:
-    """Raise InputError for an Einsum whose equation is none: onnx 1.23 infers its shape for ever."""
+def _check_nodes(nodes: list[Any], path: Path) -> None:
+    """Raise InputError for an Einsum or a Split of which onnx 1.23 infers the shapes for ever, or into all memory."""
     for node in nodes:
-        for attribute in node.attribute if node.op_type == "Einsum" else ():
+        for attribute in node.attribute if node.op_type in ("Einsum", "Split") else ():
             if attribute.name == "equation" and not EQUATION.fullmatch(attribute.s):
                 raise InputError(f"{printable(path)}: {printable(attribute.s)[:100]} is no equation of an Einsum")
+            if attribute.name == "num_outputs" and attribute.i != len(node.output):
+                raise InputError(f"{printable(path)}: a Split into {attribute.i:,} has {len(node.output)} outputs")
 
 
 def _load_external(model: Any, path: Path) -> None:

@@ -9,6 +9,8 @@ import click
 
 from edgeship.cli import options
 
+SECONDS = 60  # that reading an .onnx may take
+
 
 @click.command("inspect", short_help="Show what a model file really holds.")
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -33,17 +35,43 @@ def inspect(artifact: Path, json_file: str | None) -> None:
 def receipts(path: Path) -> dict[str, dict[str, Any]]:
     """The receipt of an artifact, or of every artifact of a bundle, by name."""
     from edgeship import untrusted
-    from edgeship.convert import receipt
     from edgeship.errors import InputError
 
     manifest = path / "manifest.json"
     if not manifest.is_file():
-        return {path.name: receipt.read(path)}
+        return {path.name: read(path)}
     try:
         listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
     except (KeyError, TypeError) as error:
         raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
-    return {str(name): receipt.read(untrusted.place_within(path, place), kind) for name, place, kind in listed}
+    return {str(name): read(untrusted.place_within(path, place), kind) for name, place, kind in listed}
+
+
+def read(path: Path, format: str | None = None) -> dict[str, Any]:
+    """The receipt of a stranger's artifact; onnx, which some models crash or never let go, has a process of its own."""
+    from edgeship import untrusted
+    from edgeship.convert import receipt
+    from edgeship.errors import InputError, ProcessError
+
+    with untrusted.reading(path):
+        kind = format or (receipt.format_of(path) if path.exists() else "")
+    if kind != "onnx":
+        return receipt.read(path, format)
+    from edgeship.process import FunctionProcess
+
+    with FunctionProcess("inspect") as child:
+        try:
+            found: dict[str, Any] = child.call(
+                "edgeship.convert.receipt:read",
+                timeout=min(SECONDS, untrusted.limits().replay_seconds),
+                path=str(path.absolute()),
+                format=kind,
+            )
+        except ProcessError as error:
+            raise InputError(
+                f"{untrusted.printable(path)}: onnx cannot read it, is the file damaged, or made to do that? ({error})"
+            ) from error
+    return found
 
 
 def lines(name: str, receipt: dict[str, Any]) -> list[str]:
