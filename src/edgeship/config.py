@@ -13,7 +13,7 @@ from edgeship.errors import InputError, unknown
 from edgeship.recipes import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, meaning
 from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
-from edgeship.untrusted import parse_toml, regular_file
+from edgeship.untrusted import parse_toml, printable, regular_file
 
 T = TypeVar("T")
 NAME = "edgeship.toml"
@@ -330,7 +330,8 @@ def _renamed(table: Any, where: str) -> Any:
             raise InputError(f"{where}: {old} is the former name of {new}, and both are given; keep {new} alone")
         if old in table:
             value = f'"{table[old]}"' if isinstance(table[old], str) else table[old]
-            print(f"{where}: {old} is now called {new}: write {new} = {value}", file=sys.stderr)
+            told = printable(f"{where}: {old} is now called {new}: write {new} = {value}")
+            print(told, file=sys.stderr)
             table = {new if key == old else key: value for key, value in table.items()}
     return table
 

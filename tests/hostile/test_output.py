@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
 import io
@@ -22,6 +23,8 @@ from edgeship import cli, progress, terminal, verification
 from edgeship.benchmarks import junit, layers_table, markdown, report, table
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
+from edgeship.config import Config
+from edgeship.errors import EdgeshipError
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 ATTACKS = (
@@ -227,3 +230,13 @@ def test_a_plain_console_is_rich_s_own_otherwise():
     for stream, kind in ((one, terminal.PlainConsole), (other, Console)):
         kind(file=stream, width=80).print(terminal.table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
     assert one.getvalue() == other.getvalue()
+
+
+def test_a_value_of_a_configuration_that_is_told(tmp_path, capsys):
+    """An old key is named on standard error, with its value."""
+    path = tmp_path / "edgeship.toml"
+    path.write_text('[variants.int8]\ncalibration = "\\u001b]0;owned\\u0007\\u202e"\n')
+    with contextlib.suppress(EdgeshipError):
+        Config.read(path)
+    told = capsys.readouterr().err
+    assert "is now called calibration_method" in quiet(told)
