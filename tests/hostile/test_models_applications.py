@@ -28,7 +28,7 @@ def tensorflow():
         yield process
 
 
-@pytest.mark.slow
+@pytest.mark.more
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("engine", ["keras", "tf_keras"])
 @pytest.mark.parametrize("name", NAMES)

@@ -89,7 +89,7 @@ def crash(function: str) -> None:
         process.call(function)
 
 
-@pytest.mark.slow
+@pytest.mark.more
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading_ten_thousand(kind, reader):
