@@ -52,8 +52,11 @@ class Grant:
 
 
 def is_code(source: object) -> bool:
-    """Whether a data source is a `package.module:attribute`, and not a file whose path has a colon."""
-    return isinstance(source, str) and ":" in source and not os.path.exists(source)
+    """Whether a data source is a `package.module:attribute`, and not a file whose path has a colon.
+
+    A relative path with one counts as code: whether a file is there depends on the folder that a process works in.
+    """
+    return isinstance(source, str) and ":" in source and not (os.path.isabs(source) and os.path.exists(source))
 
 
 def of(table: Any) -> tuple[Grant, ...]:

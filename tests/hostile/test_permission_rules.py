@@ -213,6 +213,13 @@ def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants
     assert not any(map(devices.in_file, config.benchmark.devices))
 
 
+def test_a_path_with_a_colon_is_data_where_no_folder_changes_it(tmp_path):
+    (tmp_path / "a:b.npz").touch()
+    assert not permissions.is_code(str(tmp_path / "a:b.npz"))
+    assert permissions.is_code("a:b.npz")
+    assert permissions.is_code(str(tmp_path / "c:d"))
+
+
 def test_what_a_bundle_was_made_with_stays_on_record():
     former = {
         "model": {"custom_objects": "mine"},

@@ -323,6 +323,13 @@ def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, comm
     assert not (stranger.folder / out).exists()
 
 
+def test_a_file_called_like_code_makes_it_no_data(stranger):
+    """What is a file here is a module to a process that works in another folder."""
+    (stranger.folder / "data.npz").rename(stranger.folder / "evil:data")
+    (stranger.folder / "edgeship.toml").write_text("[data]\ncalibration = 'evil:data'\n")
+    stranger.refuses("convert", "model.keras", "--out", "out", told=('calibration = "evil:data"', "edgeship trust"))
+
+
 def test_training_data_that_is_code_is_found_too(stranger):
     (stranger.folder / "edgeship.toml").write_text("[data]\ntrain = 'evil:data'\n")
     stranger.refuses("optimize", "model.keras", "--out", "out.keras", "--qat", told=('train = "evil:data"',))
