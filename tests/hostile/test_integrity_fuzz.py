@@ -33,7 +33,7 @@ from edgeship.cli.verify import verify
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes import registry
 
-FEW, MANY = 400, 10_000
+FEW, MANY = 200, 10_000
 JUDGING: list[tuple[Any, ...]] = [
     (gate, "--json", "gate.json", "--junit", "gate.xml", "--markdown", "gate.md"),
     (report, "--out", "report.html"),
@@ -173,7 +173,7 @@ def test_plots_of_manifests_of_any_structure(root, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(root.parent)
     manifest = json.loads((root / "manifest.json").read_text())
-    for seed in range(MANY, MANY + 8):
+    for seed in range(MANY, MANY + 4):
         changed = {**manifest, "measurements": mutate(manifest["measurements"], seed)}
         bundles.seal_manifest(root, changed)
         run(report, root, "--out", "report.html")
