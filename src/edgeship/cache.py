@@ -146,10 +146,14 @@ def check_own(folder: Path) -> None:
         return
     advice = "so nothing in it is believed; chmod go-w it, or name a folder of your own (EDGESHIP_CACHE)"
     for found in (folder.lstat(), folder.stat()):
-        if found.st_uid != os.geteuid():
+        if not _is_own(found):
             raise InputError(f"{printable(folder)}: belongs to another user, {advice}")
     if folder.stat().st_mode & 0o022:
         raise InputError(f"{printable(folder)}: others may write in it, {advice}")
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid() if hasattr(os, "geteuid") else True
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -160,7 +164,7 @@ def _read(folder: Path) -> Entry | None:
     """What lies in an entry's folder: the user's own, closed to others, made under this name, with the files of then."""
     try:
         found = folder.lstat()
-        closed = os.name == "nt" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+        closed = os.name == "nt" or (_is_own(found) and not found.st_mode & 0o077)
         if not stat.S_ISDIR(found.st_mode) or not closed:
             return None
         entry = read_json(folder / "entry.json")
