@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import unicodedata
@@ -155,3 +156,9 @@ def test_a_tree_without_links(tmp_path):
     (tmp_path / "b" / "d").symlink_to("..")
     with pytest.raises(InputError, match=r"b/d: a link, not a regular file"):
         untrusted.tree_files(tmp_path)
+
+
+def test_the_page_on_security_states_every_limit():
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    for item in dataclasses.fields(untrusted.Limits):
+        assert f"| `{item.name}` | {item.default:,} |" in page
