@@ -104,7 +104,7 @@ def _manifest(full: Mapping[str, Any], artifacts: list[Any], inputs: dict[str, A
     return {
         **{key: full.get(key) for key in KEPT},
         "source": digest.of_json(full),
-        "server_model": {key: server[key] for key in ("path", "digest", "parameters", "inputs", "outputs")},
+        "server_model": {key: server.get(key) for key in ("path", "digest", "parameters", "inputs", "outputs")},
         "artifacts": [{key: value for key, value in item.items() if key != "receipt"} for item in artifacts],
         "measurements": [_measured(item) for item in full["measurements"] if item["artifact"] in ids],
         "gate": gate and {"verdict": gate["verdict"]},

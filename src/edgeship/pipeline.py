@@ -277,7 +277,10 @@ def _finish(
     manifest["server_measurement"] = (
         run.server_figures(found, settings.benchmark.metric) if found and found.labels else None
     )
-    manifest["data"] = {**manifest["data"], "evaluation": _described(evaluation, settings.data.evaluation_samples)}
+    manifest["data"] = {
+        **(manifest.get("data") or {}),
+        "evaluation": _described(evaluation, settings.data.evaluation_samples),
+    }
     manifest["config"] = to_json(settings.stored())
     wanted = run.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
     bench = run.Bench(work.cache, work.progress, wanted, found)
