@@ -8,6 +8,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import keras_attacks
 import model_attacks
 
 MODULE = "honest_layers"
@@ -59,15 +60,15 @@ def _keras3_function(folder):
 def _h5_lambda_of_a_function(folder):
     keras = importlib.import_module("tf_keras")
     path = _saved(folder, "tf_keras", ".h5", keras.layers.Lambda(lambda x: x, name="act"))
-    inner = model_attacks._lambda(folder, "tripled", function_type="function", module=MODULE)
-    return model_attacks._edited(path, model_attacks._replace("act", "Lambda", inner))
+    inner = keras_attacks._lambda(folder, "tripled", function_type="function", module=MODULE)
+    return keras_attacks._edited(path, keras_attacks._replace("act", "Lambda", inner))
 
 
 def _imported_function(folder):
     """No honest one: it names what the user's module only imports."""
     function = {"module": MODULE, "class_name": "function", "config": "rmtree", "registered_name": "rmtree"}
-    return model_attacks._edited(
-        model_attacks._saved(folder, "tf_keras"), model_attacks._set("act", "activation", function)
+    return keras_attacks._edited(
+        keras_attacks._saved(folder, "tf_keras"), keras_attacks._set("act", "activation", function)
     )
 
 
@@ -133,7 +134,7 @@ def _dotted_names(folder):
     def edit(config: Any) -> None:
         config["labels"] = [{"class_name": "cat", "id": 1}]
 
-    return model_attacks._edited(path, edit)
+    return keras_attacks._edited(path, edit)
 
 
 def unknown_names() -> dict[str, list[str]]:

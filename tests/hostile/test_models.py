@@ -130,7 +130,7 @@ def test_allowed_models_run(name, attacker, tmp_path):
 
 
 def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
-    assert attacker.call("model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
+    assert attacker.call("saved_model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
 
 
 HONEST = {

@@ -25,7 +25,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder, self.deaths = folder, list[tuple[str, int, str]]()
         self.process = FunctionProcess(env={"PYTHONPATH": str(HERE)})
-        self.models = self.process.call("model_attacks:honest", folder=str(folder))
+        self.models = self.process.call("model_damage:honest", folder=str(folder))
 
     def read(self, kind: str, first: int, count: int, *, whole: bool) -> dict[str, object]:
         """What came of `count` copies: numbers of 'loaded' and 'told', and what went 'wrong' with which seed."""
@@ -36,7 +36,7 @@ class Reader:
             step = min(100, end - first)
             try:
                 found = self.process.call(
-                    "model_attacks:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
+                    "model_damage:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
                     folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
                 )  # fmt: skip
                 first += step
@@ -77,7 +77,7 @@ def test_loading(kind, reader):
 
 
 # HDF5's own code loops for ever over some of them, and may crash.
-@pytest.mark.parametrize("function", ["model_attacks:endless", "os:abort"])
+@pytest.mark.parametrize("function", ["model_damage:endless", "os:abort"])
 def test_a_child_that_ends_is_a_sentence(function, tmp_path):
     with pytest.raises(InputError, match=r"model\.h5: crashes what reads it, is the file damaged\?") as error:
         crash(function)
