@@ -139,7 +139,8 @@ def _class(
         return
     if kind == "initializer" and name in server_known.PARTS and registered in (None, name):
         return
-    if (module or "").split(".")[0] in _FOREIGN:
+    of_user = ">" in (registered or "") or (module == "builtins" and not hasattr(builtins, name))
+    if (module or "").split(".")[0] in _FOREIGN and not of_user:
         yield Finding(
             f"layer '{layer}' names {_place(module, name)}, which is not among Keras's layers and parts that are known "
             f"to be harmless. {ALLOW}"
