@@ -48,4 +48,5 @@ class ProcessError(EdgeshipError):
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not one of the known ones, which it lists."""
     place = f" in {where}" if where else ""
-    return InputError(f"unknown {kind} '{name}'{place}; known: {', '.join(sorted(known))}")
+    short = str(name)[:100]  # a stranger's may be endless
+    return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(known))}")

@@ -33,7 +33,7 @@ from edgeship.cli.verify import verify
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes import registry
 
-FEW, MANY = 200, 10_000
+FEW, MANY = 400, 10_000
 JUDGING: list[tuple[Any, ...]] = [
     (gate, "--json", "gate.json", "--junit", "gate.xml", "--markdown", "gate.md"),
     (report, "--out", "report.html"),
@@ -167,6 +167,13 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
             run(command, root, *options)
 
     fuzz(range(3 * MANY, 3 * MANY + FEW // 6), one)
+
+
+def test_an_endless_name_is_shortened(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["config"]["benchmark"]["devices"] = ["9" * 5000]
+    bundles.seal_manifest(root, manifest)
+    assert len(run(gate, root)) < 1500
 
 
 def test_plots_of_manifests_of_any_structure(root, monkeypatch):
