@@ -250,7 +250,7 @@ def test_a_graph_is_rewritten_where_links_are_not_allowed(tmp_path, monkeypatch)
     def refuse(*_):
         raise OSError("a required privilege is not held by the client")
 
-    monkeypatch.setattr(rewrite.os, "symlink", refuse)
+    monkeypatch.setattr(rewrite.os, "link", refuse)
     (tmp_path / "weights").write_bytes(b"12")
     rewrite.bring(tmp_path / "weights", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"12"

@@ -301,16 +301,16 @@ class TestHonestModules:
     def test_a_package_with_modules_beside_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from edgeship.server_keras import custom
 
-        (tmp_path / "honest_layers").mkdir()
-        (tmp_path / "honest_layers" / "__init__.py").write_text("")
-        (tmp_path / "honest_layers" / "attention.py").write_text(
+        (tmp_path / "local_layers").mkdir()
+        (tmp_path / "local_layers" / "__init__.py").write_text("")
+        (tmp_path / "local_layers" / "attention.py").write_text(
             "import honest_constants\nfrom .inner import Inner\nclass Attention: size = honest_constants.SIZE\n"
         )
-        (tmp_path / "honest_layers" / "inner.py").write_text("class Inner: pass\n")
+        (tmp_path / "local_layers" / "inner.py").write_text("class Inner: pass\n")
         (tmp_path / "honest_constants.py").write_text("SIZE = 3\n")
         monkeypatch.chdir(tmp_path)
         before = list(sys.path)
-        objects = custom("honest_layers.attention,honest_layers/inner.py")
+        objects = custom("local_layers.attention,local_layers/inner.py")
         assert objects["Attention"].size == 3 and "Inner" in objects
         assert sys.path == before
 
