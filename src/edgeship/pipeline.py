@@ -215,7 +215,7 @@ def _check_model(model: Path) -> None:
     """Refuse at once what is no model, before TensorFlow is started to read it."""
     if not runs_server_models():
         raise MissingDependencyError("reading a model needs TensorFlow: pip install 'edgeship[all]'")
-    server_files.sniff(model)
+    server_files.check_kind(model)
 
 
 def _placed(draft: Path, made: Made) -> dict[str, Any]:

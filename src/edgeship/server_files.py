@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,30 +72,46 @@ def told_of_crash(path: object) -> Iterator[None]:
         raise InputError(f"{printable(path)}: crashes what reads it, is the file damaged? ({error})") from error
 
 
+def check_kind(path: Path) -> None:
+    """Raises InputError for what is no model by its first bytes; nothing is parsed, so that it is at once and safe anywhere."""
+    if _kind(path) == "keras":
+        with _unzipped(path) as archive:
+            _check_names(path, archive.namelist())
+
+
 def sniff(path: Path) -> ModelFile:
-    """Tell what is there. Raises InputError for anything that is not a whole Keras model or SavedModel."""
+    """Tell what is there. Raises InputError for anything that is not a whole Keras model or SavedModel.
+
+    HDF5's library reads it, and may crash or never end over a damaged file: for child processes, `ending`.
+    """
+    kind = _kind(path)
+    return _hdf5(path) if kind == "h5" else _archive(path) if kind == "keras" else ModelFile(path, kind)
+
+
+def _kind(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give {KINDS}")
     if path.is_dir():
-        return _folder(path)
+        _check_folder(path)
+        return "saved_model"
     with regular_file(path, links=True).open("rb") as file:
         head = file.read(64)
     if not head:
         raise InputError(f"{path}: the file is empty")
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _hdf5(path)
+        return "h5"
     if head.startswith(b"PK"):
-        return _archive(path)
+        return "keras"
     for magic, offset, what in OTHER:
         if head[offset : offset + len(magic)] == magic:
             raise InputError(f"{path}: this is {what}; give {KINDS}")
     raise InputError(f"{path}: not a Keras model (neither a .keras archive nor HDF5); give {KINDS}")
 
 
-def _folder(path: Path) -> ModelFile:
+def _check_folder(path: Path) -> None:
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
         tree_files(path)  # no links: what is digested, judged and loaded is the folder's own
-        return ModelFile(path, "saved_model")
+        return
     if (path / "tfhub_module.pb").exists():
         raise InputError(f"{path}: a TF-Hub module of the TF1 format; export it as a SavedModel with a signature first")
     if (path / "config.json").is_file() and (path / "model.weights.h5").is_file():
@@ -104,28 +120,38 @@ def _folder(path: Path) -> ModelFile:
 
 
 def _archive(path: Path) -> ModelFile:
+    with _unzipped(path) as archive:
+        names = archive.namelist()
+        _check_names(path, names)
+        server_archive.check_archive(path, archive)
+        config = _read(path, archive, "config.json")
+        metadata = _read(path, archive, "metadata.json") if "metadata.json" in names else {}
+        bad = next((name for name in names if name != WEIGHTS and not _is_whole(archive, name)), None)
+        if WEIGHTS in names:
+            server_archive.check_hdf5(f"{path}: its {WEIGHTS}", archive.read(WEIGHTS))
+        if NPZ in names:
+            with zipfile.ZipFile(archive.open(NPZ)) as weights:
+                server_archive.check_archive(path / NPZ, weights)
+    if bad:
+        raise InputError(f"{path}: damaged .keras file ('{printable(bad)}' in it cannot be read); copy it again")
+    return ModelFile(path, "keras", str(metadata.get("keras_version", "3")), config)
+
+
+@contextlib.contextmanager
+def _unzipped(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if "config.json" not in names:
-                what = "model.onnx or PyTorch archive?" if "archive/data.pkl" in names else "no config.json in it"
-                raise InputError(f"{path}: a zip file, but not a .keras model ({what}); give {KINDS}")
-            server_archive.check_archive(path, archive)
-            config = _read(path, archive, "config.json")
-            metadata = _read(path, archive, "metadata.json") if "metadata.json" in names else {}
-            bad = next((name for name in names if name != WEIGHTS and not _is_whole(archive, name)), None)
-            if WEIGHTS in names:
-                server_archive.check_hdf5(f"{path}: its {WEIGHTS}", archive.read(WEIGHTS))
-            if NPZ in names:
-                with zipfile.ZipFile(archive.open(NPZ)) as weights:
-                    server_archive.check_archive(path / NPZ, weights)
+            yield archive
     except EdgeshipError:
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds over a damaged file
         raise InputError(f"{path}: damaged or truncated .keras file ({_told(error)}); copy it again") from error
-    if bad:
-        raise InputError(f"{path}: damaged .keras file ('{printable(bad)}' in it cannot be read); copy it again")
-    return ModelFile(path, "keras", str(metadata.get("keras_version", "3")), config)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    if "config.json" not in names:
+        what = "model.onnx or PyTorch archive?" if "archive/data.pkl" in names else "no config.json in it"
+        raise InputError(f"{path}: a zip file, but not a .keras model ({what}); give {KINDS}")
 
 
 def _read(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:

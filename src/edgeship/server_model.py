@@ -138,12 +138,13 @@ def load(
     `custom_objects` names modules that define custom layers, `signature` picks one of a SavedModel's, `allow_unsafe`
     lets Lambda layers execute their code. Raises InputError for anything that is not a model or cannot be loaded.
     """
-    with server_files.ending(server_files.READ_SECONDS):
-        file = server_files.sniff(Path(path))
+    server_files.check_kind(Path(path))
     key = (str(Path(path).resolve()), digest.of_path(Path(path)), custom_objects, signature, allow_unsafe)
     if key not in _LOADED:
         from edgeship import server_keras, server_saved_model
 
+        with server_files.ending(server_files.READ_SECONDS):
+            file = server_files.sniff(Path(path))
         if file.kind != "saved_model" and signature not in (None, "serving_default"):
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
         _LOADED.clear()  # one at a time: models are large, and runs work on one

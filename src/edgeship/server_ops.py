@@ -7,9 +7,9 @@ files all the same), or if it is among the stateful ones that are listed here. W
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,8 @@ class _Model:
             self.bodies[function.signature.name] = _Body(function.signature.name, nodes, arguments)
             if len(nodes) != len(function.node_def):
                 raise InputError(f"{printable(self.path)}: two nodes of one name in its graph; copy the folder again")
+        if not all(self.bodies[""].nodes):
+            raise InputError(f"{printable(self.path)}: a node without a name in its graph")
         if len(self.bodies) != len(graph.library.function) + 1 or len(self.bodies[""].nodes) != len(graph.node):
             raise InputError(f"{printable(self.path)}: two functions or nodes of one name in its graph")
         for body in self.bodies.values():
@@ -137,6 +139,18 @@ class _Model:
     def objects(self, function: str) -> Any:
         """How the object graph holds a function, or None."""
         return self.meta.object_graph_def.concrete_functions.get(function)
+
+    @cached_property
+    def reachable(self) -> frozenset[str]:
+        """Functions that loading makes callable, or that a gradient calls: by whichever list they are named."""
+        held, library = self.meta.object_graph_def, self.meta.graph_def.library
+        names = set(held.concrete_functions)
+        for node in held.nodes:
+            names.update(node.function.concrete_functions)
+            names.add(node.bare_concrete_function.concrete_function_name)
+            names.add(node.captured_tensor.concrete_function)
+        names.update(gradient.gradient_func for gradient in (*library.gradient, *library.registered_gradients))
+        return frozenset(names)
 
 
 def _functions(node: Any) -> set[str]:
@@ -163,7 +177,9 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
             where = f"in its function {printable(body.name)[:80]}" if body.name else "in its graph"
             if _TABLE_FILE.fullmatch(node.op):
                 index = list(node.input)[1] if len(node.input) > 1 else ""
-                if not _is_asset(model, body, index, set()):
+                # TensorFlow 1 puts the asset's place there while it initializes, and only then.
+                later = runs_graph and (body.name != "" or node.name in saver.answering)
+                if later or not _is_asset(model, body, index, set()):
                     what = f"{node.op} reads a file that is not among its assets ({where})"
                     raise refused(path, f"its operator {what}")
             elif node.op in _SAVING | _RESTORING:
@@ -202,22 +218,27 @@ def _is_asset(model: _Model, body: _Body, reference: str, seen: set[tuple[str, i
     if (body.name, argument) in seen:
         return True
     seen.add((body.name, argument))
-    held = model.objects(body.name)
-    if held is not None:
-        first = len(body.arguments) - len(held.bound_inputs)
-        if argument < first:
-            return False
-        node_id = held.bound_inputs[argument - first]
-        nodes = model.meta.object_graph_def.nodes
-        if not 0 <= node_id < len(nodes) or nodes[node_id].WhichOneof("kind") != "asset":
-            return False
-    return all(
+    held, callers = model.objects(body.name), model.callers.get(body.name, [])
+    if held is None:
+        known = bool(callers) and body.name not in model.reachable
+    else:
+        known = _is_bound_asset(model, held, argument - len(body.arguments) + len(held.bound_inputs))
+    return known and all(
         (caller.op in _CALLS or caller.op == body.name)
         and argument < len(caller.input)
         and _is_asset(model, place, caller.input[argument], seen)
-        for place, caller in model.callers.get(body.name, [])
+        for place, caller in callers
         if place.name or model.runs_graph
     )
+
+
+def _is_bound_asset(model: _Model, held: Any, index: int) -> bool:
+    """Whether a function's captured input of that number (below 0: an argument that its caller gives) is an asset."""
+    nodes = model.meta.object_graph_def.nodes
+    node_id = held.bound_inputs[index] if index >= 0 else -1
+    # Under a registered name TensorFlow would make another thing of the node, and no asset.
+    asset = 0 <= node_id < len(nodes) and nodes[node_id].WhichOneof("kind") == "asset"
+    return asset and not nodes[node_id].registered_name
 
 
 @dataclass(frozen=True)
@@ -231,13 +252,17 @@ class _Saver:
     filename: str
     restoring: frozenset[str]  # nodes that the restoring needs
     run: frozenset[str]  # nodes that signatures, initializers and other collections need
+    answering: frozenset[str]  # nodes that signatures need, but those that initialize
 
     @classmethod
     def of(cls, model: _Model) -> _Saver:
         saver, graph = model.meta.saver_def, model.bodies[""]
         restoring = _behind(graph, [saver.restore_op_name])
-        run = _behind(graph, list(_named(model.meta)))
-        return cls(model, _bare(saver.filename_tensor_name), frozenset(restoring), frozenset(run))
+        # Freezing a TensorFlow 1 graph runs these, whatever lies behind them.
+        reading = [f"{node.name}/Read/ReadVariableOp" for node in model.meta.graph_def.node if node.op == "VarHandleOp"]
+        run = _behind(graph, [*_named(model.meta), *reading])
+        answering = _behind(graph, [*_signatures(model.meta, {"__saved_model_init_op"}), *reading])
+        return cls(model, _bare(saver.filename_tensor_name), frozenset(restoring), frozenset(run), frozenset(answering))
 
     def covers(self, body: _Body, node: Any) -> bool:
         """Whether a node that saves or restores is never run, or restores the model's own variables only."""
@@ -245,7 +270,8 @@ class _Saver:
             return self._idle(node, node.op in _RESTORING and self._names_own_files(body, node))
         own = node.op in _RESTORING and body.source(next(iter(node.input), ""))[0] is not None
         callers = self.model.callers.get(body.name, [])
-        alone = self.model.objects(body.name) is None
+        # One that nobody calls is there for a purpose that is not seen here.
+        alone = body.name not in self.model.reachable and bool(callers)
         return alone and all(not place.name and self._idle(caller, own) for place, caller in callers)
 
     def _idle(self, node: Any, restores: bool) -> bool:
@@ -282,8 +308,14 @@ def _behind(graph: _Body, names: Sequence[str]) -> set[str]:
 
 def _named(meta: Any) -> Iterator[str]:
     """Tensors and operations that signatures and collections name, so that somebody may run them."""
-    for signature in meta.signature_def.values():
-        for tensor in (*signature.inputs.values(), *signature.outputs.values()):
-            yield tensor.name
+    yield from _signatures(meta)
     for collection in meta.collection_def.values():
         yield from collection.node_list.value
+
+
+def _signatures(meta: Any, but: Set[str] = frozenset()) -> Iterator[str]:
+    """The tensors of all signatures `but` those of these names."""
+    for name, signature in meta.signature_def.items():
+        for tensor in (*signature.inputs.values(), *signature.outputs.values()):
+            if name not in but:
+                yield tensor.name

@@ -107,7 +107,7 @@ def _named(
     registered = item.get("registered_name", name)
     if not isinstance(name, str) or not all(value is None or isinstance(value, str) for value in (module, registered)):
         yield Finding("a class in its configuration is not named by a text; is the file damaged?")
-    elif name in server_known.VALUES or (name == "TypeSpec" and isinstance(item.get("type_spec"), str)):
+    elif _is_value(item, name):
         return
     elif name == "__typespec__":
         yield from _spec(item, module, layer)
@@ -125,6 +125,12 @@ def _named(
         yield from _operators(name, item.get("config"), layer, refused_ops)
 
 
+def _is_value(item: dict[str, Any], name: str) -> bool:
+    """Whether it is written as a value. With a module or a registered name tf_keras would look for a class there instead."""
+    plain = not item.keys() & {"module", "registered_name"}
+    return plain and (name in server_known.VALUES or (name == "TypeSpec" and isinstance(item.get("type_spec"), str)))
+
+
 def _class(
     name: str, module: str | None, registered: str | None, layer: str, new: bool, permitted: Set[str]
 ) -> Iterator[Finding]:
@@ -135,7 +141,8 @@ def _class(
     if kind == "operation" and server_known.OPERATION.fullmatch(name) and registered in (None, name):
         return
     known = server_known.CLASSES if new else server_known.CLASSES | permitted
-    if kind == "own" and name in known and (registered is None or registered in known):
+    # One name: tf_keras takes the registered one where the module has no other, and the checks of operators look at `name`.
+    if kind == "own" and name in known and registered in (None, name):
         return
     if kind == "initializer" and name in server_known.PARTS and registered in (None, name):
         return

@@ -377,3 +377,40 @@ def _h5_class_method(folder):
 
 def _h5_instance_property(folder):
     return _old(folder, "act", "InstanceProperty", {"attr_name": "__class__"})
+
+
+def _text(folder: Path, standardize: dict[str, Any], suffix: str = ".keras") -> Path:
+    """A model of texts whose layer takes that for the function which prepares them; it is called while the model is built."""
+    import tf_keras
+
+    layer = tf_keras.layers.TextVectorization(name="act", max_tokens=9, vocabulary=["a"], output_sequence_length=2)
+    words = tf_keras.Input((1,), dtype="string", name="x")
+    path = folder / f"text{suffix}"
+    tf_keras.Model(words, layer(words)).save(path)
+    return _edited(path, _set("act", "standardize", standardize))
+
+
+def _piped_value(folder: Path, name: str) -> dict[str, Any]:
+    """A Lambda and a function of the standard library, both written as if they were values."""
+    pipe = {"class_name": name, "module": "pydoc", "registered_name": "pipepager", "config": {}}
+    inner = {"name": "l", "function": pipe, "function_type": "function", "output_shape": None}
+    inner |= {"output_shape_type": "raw", "arguments": {"cmd": f"touch {_canary(folder)}"}}
+    module = "tf_keras.src.layers.core.lambda_layer"
+    return {"class_name": name, "module": module, "registered_name": "Lambda", "config": inner}
+
+
+def _keras_value_of_a_module(folder):
+    return _text(folder, _piped_value(folder, "TensorShape"))
+
+
+def _h5_value_of_a_module(folder):
+    return _text(folder, _piped_value(folder, "__slice__"), ".h5")
+
+
+def _keras_two_names(folder):
+    """An operator's layer registered under the name of another layer, which the checks of operators do not look at."""
+    module = "tf_keras.src.layers.core.tf_op_layer"
+    inner = {"name": "r", "function": "io.read_file"}
+    return _text(
+        folder, {"class_name": "LayerScale", "module": module, "registered_name": "TFOpLambda", "config": inner}
+    )

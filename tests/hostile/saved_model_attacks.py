@@ -317,3 +317,70 @@ def _two_graphs(folder):
     message.meta_graphs.add().CopyFrom(message.meta_graphs[0])
     (path / "saved_model.pb").write_bytes(message.SerializeToString())
     return path
+
+
+def _initializer_that_saves(folder):
+    """A resource's initialization, which the list of functions does not name, writes the file that is its argument."""
+
+    def change(meta: Any) -> None:
+        held = meta.object_graph_def
+        for node in held.nodes:
+            if node.WhichOneof("kind") == "function":
+                name = node.function.concrete_functions[0]
+                if "initialize" in name:
+                    del held.concrete_functions[name]
+                    node.ClearField("function")
+                    node.bare_concrete_function.concrete_function_name = name
+
+    import tensorflow as tf
+    from tensorflow.python.trackable import resource
+
+    class Written(resource.CapturableResource):
+        def _create_resource(self):
+            return tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+
+        def _initialize(self):
+            tf.raw_ops.Save(filename=str(_canary(folder)), tensor_names=["a"], data=[tf.constant([1.0])])
+            return tf.constant(1)
+
+    module = tf.Module()
+    module.written = Written()
+    module.call = tf.function(lambda x: {"y": x * 2}).get_concrete_function(tf.TensorSpec((None, 2), tf.float32, "x"))
+    tf.saved_model.save(module, str(folder / "saved"), signatures={"serving_default": module.call})
+    return _changed(folder / "saved", change)
+
+
+def _tf1_read_of_a_variable(folder):
+    """What freezing reads a variable by, though no signature does, saves a file first."""
+
+    def change(meta: Any) -> None:
+        nodes = {node.name: node for node in meta.graph_def.node}
+        handle = next(node for node in nodes.values() if node.op == "VarHandleOp")
+        read = nodes[f"{handle.name}/Read/ReadVariableOp"]
+        read.input.append("^evil")
+
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(str(folder / "tf1"))
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, (None, 4), name="x")
+        weight = v1.get_variable("weight", (4, 2), use_resource=True)
+        y = tf.matmul(x, tf.raw_ops.ReadVariableOp(resource=weight.handle, dtype=tf.float32))
+        tf.raw_ops.Save(filename=str(_canary(folder)), tensor_names=["a"], data=[tf.constant([1.0])], name="evil")
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.signature_def_utils.predict_signature_def({"x": x}, {"y": y})
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+    builder.save()
+    return _changed(folder / "tf1", change)
+
+
+def _table_registered_otherwise(folder):
+    """An asset that is registered as a constant, whose value TensorFlow takes from a node without a name."""
+
+    def change(meta: Any) -> None:
+        for node in meta.object_graph_def.nodes:
+            if node.WhichOneof("kind") == "asset":
+                node.registered_name = "tf.TrackableConstant"
+
+    return _changed(_table(folder), change)
