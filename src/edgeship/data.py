@@ -37,9 +37,6 @@ HINT = (
 )
 
 
-RATIO_FROM = 64 << 20  # bytes: what unpacks to less is never too much, whatever its ratio
-
-
 def is_label(name: str) -> bool:
     """Whether an array of a data file holds labels rather than an input."""
     return name == "y" or name.startswith("y_")
@@ -63,23 +60,9 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """What is read of a member is never more than its size in the directory: so the directory alone can tell."""
-    most, members = untrusted.limits(), archive.infolist()
-    if len(members) > most.files:
-        raise InputError(f"{printable(path)}: more than {most.files:,} arrays ({LIMITS}=files=... allows more)")
-    if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in members):
+    untrusted.check_unpacked(path, archive)
+    if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in archive.infolist()):
         raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")
-    unpacked, packed = sum(item.file_size for item in members), path.stat().st_size
-    if unpacked > most.unpacked_bytes:
-        raise InputError(
-            f"{printable(path)}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
-            f"({LIMITS}=unpacked_bytes=... allows more)"
-        )
-    if unpacked > RATIO_FROM and unpacked > most.unpacked_ratio * packed:
-        raise InputError(
-            f"{printable(path)}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times its size; at most "
-            f"{most.unpacked_ratio:,} times is taken ({LIMITS}=unpacked_ratio=... allows more)"
-        )
 
 
 class _Member:

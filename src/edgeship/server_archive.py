@@ -13,31 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.untrusted import LIMITS, limits, place_within, printable, reading
+from edgeship.untrusted import LIMITS, RATIO_FROM, check_unpacked, limits, place_within, printable, reading
 
-FREE = 64 << 20  # bytes below which nobody minds how well something is packed
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Raises InputError for an archive with too many or too large entries, with links, with odd or repeated names."""
-    entries, most = archive.infolist(), limits()
-    if len(entries) > most.files:
-        raise InputError(f"{path}: an archive of {len(entries):,} files, at most {most.files:,} are taken ({LIMITS})")
-    unpacked = sum(entry.file_size for entry in entries)
-    packed = max(sum(entry.compress_size for entry in entries), 1)
-    if unpacked > most.unpacked_bytes:
-        raise InputError(
-            f"{path}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
-            f"({LIMITS}=unpacked_bytes=... allows more)"
-        )
-    if unpacked > FREE and unpacked > packed * most.unpacked_ratio:
-        raise InputError(
-            f"{path}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times what is in the file; at most "
-            f"{most.unpacked_ratio} times are taken ({LIMITS}=unpacked_ratio=... allows more)"
-        )
+    check_unpacked(path, archive)
     seen: set[str] = set()
-    for entry in entries:
+    for entry in archive.infolist():
         _check_entry(path, entry)
         name = entry.filename.rstrip("/").casefold()
         if name in seen:
@@ -97,7 +82,7 @@ def _check_dataset(path: object, name: str, dataset: Any) -> None:
             f"{path}: '{name}' in it declares {declared:,} bytes, at most {most.tensor_bytes:,} are taken "
             f"({LIMITS}=tensor_bytes=... allows more)"
         )
-    if declared > FREE and declared > most.unpacked_ratio * max(dataset.get_storage_size(), 1):
+    if declared > RATIO_FROM and declared > most.unpacked_ratio * max(dataset.get_storage_size(), 1):
         raise InputError(
             f"{path}: '{name}' in it declares {declared:,} bytes, far more than the file holds "
             f"({LIMITS}=unpacked_ratio=... allows more)"

@@ -12,6 +12,7 @@ import re
 import stat
 import tomllib
 import unicodedata
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -22,6 +23,7 @@ from typing import Any
 from edgeship.errors import EdgeshipError, InputError, unknown
 
 LIMITS = "EDGESHIP_LIMITS"
+RATIO_FROM = 64 << 20  # bytes below which nobody minds how well something is packed
 SHOWN = 200  # characters of a foreign message
 # Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators,
 # and code points that no character has (XML takes some of them not at all).
@@ -135,6 +137,28 @@ def elements(shape: Iterable[object], size: int = 1, what: object = "a tensor") 
                 f"tensor may have ({LIMITS}=tensor_bytes=...)"
             )
     return count
+
+
+def check_unpacked(path: object, archive: zipfile.ZipFile) -> None:
+    """Raises InputError, naming `path`, for an archive of more or larger files than the limits take.
+
+    What is read of a member is never more than its size in the directory: so the directory alone can tell.
+    """
+    entries, most = archive.infolist(), limits()
+    if len(entries) > most.files:
+        raise InputError(f"{printable(path)}: holds more than {most.files:,} files ({LIMITS}=files=... allows more)")
+    unpacked = sum(entry.file_size for entry in entries)
+    packed = max(sum(entry.compress_size for entry in entries), 1)
+    if unpacked > most.unpacked_bytes:
+        raise InputError(
+            f"{printable(path)}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
+            f"({LIMITS}=unpacked_bytes=... allows more)"
+        )
+    if unpacked > RATIO_FROM and unpacked > most.unpacked_ratio * packed:
+        raise InputError(
+            f"{printable(path)}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times its size; at most "
+            f"{most.unpacked_ratio:,} times is taken ({LIMITS}=unpacked_ratio=... allows more)"
+        )
 
 
 def regular_file(path: Path, *, links: bool = False) -> Path:

@@ -512,7 +512,7 @@ def test_other_archives_and_numbers_of_files(tmp_path, dataset):
     packed = npz(tmp_path / "d.npz", {"x.npy": whole}, zipfile.ZIP_LZMA)
     refused(dataset(packed), "compressed in a way that numpy does not write")
     many = npz(tmp_path / "many.npz", {f"x{number}.npy": whole for number in range(30)})
-    refused(dataset(many, EDGESHIP_LIMITS="files=20"), "many.npz: more than 20 arrays", "EDGESHIP_LIMITS=files=")
+    refused(dataset(many, EDGESHIP_LIMITS="files=20"), "many.npz: holds more than 20 files", "EDGESHIP_LIMITS=files=")
     folder = tmp_path / "shards"
     folder.mkdir()
     for number in range(30):
