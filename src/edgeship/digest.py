@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -54,15 +55,18 @@ def of_code(stages: tuple[str, ...] = STAGES, root: Path = Path(__file__).parent
     old results. `root` is edgeship's folder.
     """  # noqa: D205  # one sentence
     others = {*STAGES} - {*stages}
-    folders = (
-        item for item in root.iterdir() if item.is_dir()
-    )  # one by one: some are links, which rglob does not follow
-    found = [path for folder in folders if folder.name not in others for path in folder.rglob("*.*")]
-    sources = {
-        path.relative_to(root).as_posix(): path for path in (*found, *root.glob("*.*")) if path.suffix in SOURCES
-    }
-    return of_json({name: of_path(path) for name, path in sources.items() if _runs(name)})
+    names = [path.name for path in root.iterdir() if path.is_file()]
+    # One by one: some are links, which a walk does not follow.
+    for folder in (path for path in root.iterdir() if path.is_dir() and path.name not in others):
+        for place, below, files in os.walk(folder):
+            inside = Path(place).relative_to(root).as_posix()
+            below[:] = (name for name in below if _runs(f"{inside}/{name}"))
+            names += (f"{inside}/{name}" for name in files)
+    sources = (name for name in names if name.endswith(SOURCES) and _runs(name))
+    return of_json({name: of_path(root / name) for name in sources})
 
 
 def _runs(name: str) -> bool:
-    return "node_modules" not in name.split("/") and not name.startswith(tuple(f"{folder}/" for folder in NOT_RUN))
+    return name.rpartition("/")[2] not in ("node_modules", "__pycache__") and not f"{name}/".startswith(
+        tuple(f"{folder}/" for folder in NOT_RUN)
+    )

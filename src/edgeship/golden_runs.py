@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,13 +26,15 @@ from edgeship.convert.probe import probes
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.runtimes import feeds, registry
-from edgeship.runtimes.session import open_session
-from edgeship.types import TensorSpec
+from edgeship.runtimes.pool import Pool
+from edgeship.runtimes.session import Session, open_session
+from edgeship.types import FORMATS, TensorSpec
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
-SPREAD_SAMPLES = 256
+# Large inputs are fewer: at least 32, else two batches of what a session takes at once.
+SPREAD_SAMPLES, FEWEST_SAMPLES, SPREAD_BATCHES = 256, 32, 2
 # A second per image for a large network: these replay a few goldens, and lie near the others of their runtime.
-SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 4
+SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class GoldenInputs:
     inputs: Batch
     expected: Batch
     data: RepresentativeDataset | None
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of `inputs`, which the key of every run holds."""
+        return arrays_digest(self.inputs)
 
 
 @dataclass(frozen=True)
@@ -107,12 +115,13 @@ class _Run:
     made: Made
     runtime: registry.Runtime
     golden: GoldenInputs
+    workers: Pool
 
     def once(self) -> Batch:
         """The outputs for the goldens."""
 
         def make(folder: Path) -> None:
-            with open_session(self.runtime.name, self.made.artifact.path) as session:
+            with self._open("default") as session:
                 save(folder / "outputs.npz", session.run(self.golden.inputs))
 
         return load(self.work.cache.get("goldens", self._key(), make).path / "outputs.npz")
@@ -151,12 +160,17 @@ class _Run:
         slow = kernels in SLOW_KERNELS
         if chosen == "default" and not data and not slow:
             return self.once()
-        with open_session(self.runtime.name, self.made.artifact.path, options={"kernels": chosen}) as session:
+        with self._open(chosen) as session:
             if data:
                 size = batch_size(self.golden.specs)
-                return session.evaluate(data.feeds(self.golden.specs, size, SPREAD_SAMPLES), size)
+                most = min(SPREAD_SAMPLES, max(FEWEST_SAMPLES, SPREAD_BATCHES * size))
+                return session.evaluate(data.feeds(self.golden.specs, size, most), size)
             few = SLOW_SAMPLES if slow else goldens.SAMPLES
             return session.run(next(feeds.split(self.golden.inputs, self.golden.specs, few)))
+
+    def _open(self, kernels: str) -> Session:
+        options = {} if kernels == "default" else {"kernels": kernels}
+        return open_session(self.runtime.name, self.made.artifact.path, options=options, pool=self.workers)
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
@@ -165,8 +179,8 @@ class _Run:
         return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 
     def _key(self) -> dict[str, Any]:
-        inputs = arrays_digest(self.golden.inputs)
-        return {"artifact": self.made.digest, "runtime": self.runtime.identity(), "inputs": inputs}
+        identity = self.runtime.identity()
+        return {"artifact": self.made.digest, "runtime": identity, "inputs": self.golden.digest}
 
 
 @dataclass(frozen=True)
@@ -183,7 +197,10 @@ class GoldenRuns:
 
     def __init__(self, work: answers.Tools, answered: Future[GoldenInputs]) -> None:
         self._work, self._answered = work, answered
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        # The runs of one runtime follow one another in few workers: starting one takes longer than most runs.
+        few = max(1, (os.cpu_count() or 1) // len(FORMATS))
+        self._threads = {file_format: ThreadPoolExecutor(few) for file_format in FORMATS}
+        self._workers = Pool()
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._closed = False
@@ -194,7 +211,9 @@ class GoldenRuns:
     def __exit__(self, *exc: object) -> None:
         with self._lock:
             self._closed = True  # other conversions may still end, and call back
-        self._pool.shutdown(cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(cancel_futures=True)
+        self._workers.close()
 
     def follow(self, artifacts: Iterable[Future[Made]]) -> None:
         """Run artifacts when they are made and the goldens answered; what fails to be made is not run."""
@@ -218,9 +237,11 @@ class GoldenRuns:
             if self._closed:
                 return None
             if name not in self._running:
-                run = _Run(self._work, made, runtime, golden)
-                spreads = (self._pool.submit(run.spread, kernels) for kernels in runtime.kernels)
-                self._running[name] = _Running(run, self._pool.submit(run.once), tuple(spreads))
+                run = _Run(self._work, made, runtime, golden, self._workers)
+                threads = self._threads[made.artifact.format]
+                own = threads.submit(run.once)
+                spreads = (threads.submit(run.spread, kernels) for kernels in runtime.kernels)
+                self._running[name] = _Running(run, own, tuple(spreads))
             return self._running[name]
 
     def write(self, folder: Path, conversion: Conversion) -> dict[str, GoldenRun]:
