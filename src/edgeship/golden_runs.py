@@ -7,6 +7,7 @@ with every set of kernels at hand.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,9 @@ from edgeship.types import FORMATS, TensorSpec
 SPREAD_SAMPLES, FEWEST_SAMPLES, SPREAD_BATCHES = 256, 32, 2
 # A second per image for a large network: these replay a few goldens, and lie near the others of their runtime.
 SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 2
+
+# The niceness of runs beside conversions, which are what one waits for.
+BEHIND_CONVERSIONS = 15
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,11 @@ class _Run:
 
     def _open(self, kernels: str) -> Session:
         options = {} if kernels == "default" else {"kernels": kernels}
-        return open_session(self.runtime.name, self.made.artifact.path, options=options, pool=self.workers)
+        session = open_session(self.runtime.name, self.made.artifact.path, options=options, pool=self.workers)
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # what died says so when it is asked
+                os.setpriority(os.PRIO_PROCESS, session.pid, BEHIND_CONVERSIONS)
+        return session
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
