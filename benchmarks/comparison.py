@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from edgeship.benchmarks.latency import Ratio, ratio
 from edgeship.runtimes.session import Session
 
-# Student's t over 8 pairs is 1.21 times as wide as over endlessly many, over 5 it is 1.42 times.
+# Student's t over 8 pairs is 1.2 times as wide as over endlessly many, over 5 it is 1.4 times; one of 8 is trimmed at each end.
 PAIRS = 8
 # Short, so that what disturbs one artifact's block disturbs its neighbour too; at least one query each.
 BLOCK_SECONDS = 0.01

@@ -13,6 +13,11 @@ from edgeship.errors import unknown
 
 CONFIDENCE = 0.99
 MIN_PAIRS = 5
+# One pair in so many is trimmed at each end: a moment's weather may hit all blocks of one process.
+TRIMMED_OF = 8
+# Two-sided 97 % by the theory of bell curves, for 95 % in practice: processes' layouts come in a few kinds, and files
+# against their own copies were held by 91 to 98 of 100 intervals that were 95 % wide.
+QUANTILE = 0.985
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
     Within a pair blocks were run in turn, A, B, B, A, ...: the pair's figure is the median of the log ratios of
     neighbouring blocks' medians, through which a moment's weather falls out. Memory layout differs from process to
     process and is the same for all blocks of one, so pairs and not blocks are what is independent: the interval is
-    Student's t over the pairs' log ratios, widened by what the clock cannot tell apart.
+    that of the trimmed mean over the pairs' log ratios, widened by what the clock cannot tell apart.
     """
     if len(pairs) < MIN_PAIRS:
         return no_ratio(f"{len(pairs)} pairs of processes, at least {MIN_PAIRS} are needed")
@@ -118,15 +123,22 @@ def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
         return no_ratio("a process answered no query")
     if any(np.median(block) <= 0 for pair in pairs for side in pair for block in side):
         return no_ratio("queries are shorter than the clock can tell")
-    from scipy.special import stdtrit
-
-    logs = np.array([_log_ratio(ours, theirs) for ours, theirs in pairs])
-    centre, spread = float(logs.mean()), float(logs.std(ddof=1))
-    half = float(stdtrit(len(logs) - 1, 0.975)) * spread / math.sqrt(len(logs))
+    centre, half = trimmed_mean([_log_ratio(ours, theirs) for ours, theirs in pairs])
     half += sum(_resolution(side) for side in zip(*pairs, strict=True))
     blocks = sum(min(len(ours), len(theirs)) for ours, theirs in pairs)
     value, low, high = (math.exp(log) for log in (centre, centre - half, centre + half))
     return Ratio(value, low, high, len(pairs), blocks)
+
+
+def trimmed_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The trimmed mean and half of its interval: Student's t with the winsorized deviation (Tukey and McLaughlin, 1963)."""
+    from scipy.special import stdtrit
+
+    ordered, cut = np.sort(np.array(values, np.float64)), len(values) // TRIMMED_OF
+    kept = ordered[cut : len(ordered) - cut]
+    deviation = float(np.clip(ordered, kept[0], kept[-1]).std(ddof=1))
+    error = deviation / (len(kept) / len(ordered) * math.sqrt(len(ordered)))
+    return float(kept.mean()), float(stdtrit(len(kept) - 1, QUANTILE)) * error
 
 
 def _log_ratio(ours: Blocks, theirs: Blocks) -> float:
