@@ -308,7 +308,7 @@ def arrays_digest(arrays: Mapping[str, Array]) -> str:
     """The digest of arrays held in memory."""
     return digest.of_json(
         {
-            name: [array.dtype.str, list(array.shape), hashlib.sha256(np.ascontiguousarray(array)).hexdigest()]
+            name: [array.dtype.str, list(array.shape), hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()]
             for name, array in arrays.items()
         }
     )
