@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.untrusted import place_within, printable, read_json, reading
+from edgeship.untrusted import SHOWN, place_within, printable, read_json, reading
 
 MODEL = "model.json"  # of TF.js: the folder around it is the artifact
 # Which fields of ONNX's messages lead to the entries of external data (onnx.proto): by field number the kind inside.
@@ -42,9 +42,10 @@ def check(root: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], *,
         if item["format"] == "tfjs":
             for name in weight_files(path):
                 _listed(root, place_within(path.parent, name), files, f"{item['path']}: its weights")
-        elif item["format"] == "onnx":
-            for name in external_data(path):
-                _listed(root, place_within(path.parent, name), files, f"{item['path']}: its external data")
+        elif item["format"] == "onnx" and (names := external_data(path)):
+            # The artifact's digests cover its own file: other weights could be put beside it after it was measured.
+            told = f"{item['path']} keeps weights in another file ({printable(names[0])[:SHOWN]})"
+            raise InputError(f"{printable(root)}: {told}, which no bundle may; make the bundle again")
     if part:
         return
     server = manifest["server_model"]["path"]
