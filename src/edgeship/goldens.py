@@ -60,13 +60,15 @@ def tolerance(artifact: Artifact, own: Mapping[str, Array], spreads: Sequence[Ke
     """How far each output may be off when the artifact is replayed elsewhere, absolute, after dequantization.
 
     Twice what the runtime's own sets of kernels differ by; at least two steps of a quantized output, and what summing in
-    another order may do to a float one. At most a quarter of the output's range, a fiftieth for float32. Whole numbers that
-    stand for something (ids) must be the same.
+    another order may do to a float one. At most a quarter of the output's range, a fiftieth for float32, but for two steps
+    of integers. Whole numbers that stand for something (ids) must be the same.
     """
     allowed = {}
     for spec in artifact.outputs:
         name, span = spec.name, spread(own[spec.name])
         step = spec.quantization.scale[0] * INT8_STEPS if spec.quantization else 0.0
+        if not spec.dtype.startswith(("int", "uint")):  # steps before a DequantizeLinear: no runtime tells them
+            step = min(step, LARGEST_TOLERANCE * span)
         plain = artifact.variant == "float32"
         loose, most = (
             (1e-3 if plain else 2e-2) * span,
@@ -77,18 +79,19 @@ def tolerance(artifact: Artifact, own: Mapping[str, Array], spreads: Sequence[Ke
     return allowed
 
 
-def largest_tolerance(spec: TensorSpec, own: Array, server: Array | None) -> float:
+def largest_tolerance(own: Array, step: float = 0.0) -> float:
     """The largest tolerance that `tolerance` can have given an output, by the goldens themselves and not by a manifest.
 
-    A quarter of the range of the outputs; two steps of a quantized one where the outputs lie on these steps.
+    A quarter of the range of the outputs (`own`); two steps where the runtime gives integers of that `step`, which the
+    outputs lie on.
     """
-    most = LARGEST_TOLERANCE * max(spread(own), spread(server) if server is not None else 0.0)
-    if spec.quantization is None or not own.size:
+    most = LARGEST_TOLERANCE * spread(own)
+    if not step > 0 or not own.size:
         return most
-    step = spec.quantization.scale[0]
     values = own[np.isfinite(own)].astype(np.float64)
     with np.errstate(all="ignore"):
-        on_steps = step > 0 and values.any() and np.abs(values - np.round(values / step) * step).max() < 1e-3 * step
+        steps = np.round(values / step)  # all 0: the step is larger than every output, and says nothing
+        on_steps = steps.any() and np.abs(values - steps * step).max() < 1e-3 * step
     return max(most, INT8_STEPS * step) if on_steps else most
 
 

@@ -314,6 +314,42 @@ def test_verify_fails_a_tolerance_that_is_none(small, edgeship, value):
     edgeship("verify", small, code=1, says="output 'probs' has")
 
 
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1e30])
+def test_verify_takes_no_scale_from_the_manifest(small, edgeship, scale):
+    """Scores that lie on the steps of that scale, as those of a sure classifier nearly do; any others would match them."""
+    own = np.zeros((7, 5), np.float32)
+    own[:, 0] = scale
+    np.savez(small / "goldens/tflite-float32.npz", probs=own)
+
+    def claim(manifest: dict[str, Any]) -> None:
+        quantization = {"scale": [scale], "zero_point": [0], "axis": None}
+        artifact(manifest, "tflite/float32")["outputs"][0].update(quantization=quantization)
+        golden(manifest)["tolerance"].update(probs=2 * scale)
+
+    change(small, claim)
+    edgeship("verify", small, code=1, says="output 'probs' has a tolerance of")
+
+
+def test_verify_takes_no_step_that_is_larger_than_every_output():
+    """Not from the artifact either: all outputs are 0 steps then, and anything would match."""
+    from edgeship import goldens
+
+    own = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
+    assert goldens.largest_tolerance(own, 1e30) == goldens.largest_tolerance(own) <= 0.25
+    assert goldens.largest_tolerance(own, 0.2) == pytest.approx(0.4), "an honest step"
+
+
+TEXTS = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np.zeros(7, "M8[s]")}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("name", ["tflite-float32", "inputs"])
+def test_verify_fails_goldens_that_are_no_numbers(small, edgeship, kind, name):
+    np.savez(small / f"goldens/{name}.npz", **{"probs" if name != "inputs" else "image": TEXTS[kind]})
+    change(small, lambda _: None)
+    edgeship("verify", small, code=1, says=f"its goldens '{name.replace('-', '/')}' hold no numbers under")
+
+
 def without(manifest: dict[str, Any], *names: str) -> None:
     manifest["artifacts"] = [item for item in manifest["artifacts"] if item["id"] not in names]
     manifest["measurements"] = [item for item in manifest["measurements"] if item["artifact"] not in names]

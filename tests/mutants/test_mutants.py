@@ -173,7 +173,7 @@ def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], ve
     def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verification.Replay:
         run, own = ran[artifact], goldens.read(folder, artifact)
         inputs = wrong(golden.inputs) if wrong else golden.inputs
-        answers = verification.Answers(own, to_json(run), golden.expected)
+        answers = verification.Answers(own, to_json(run))
         return verification.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
 
     replayed.made = good.made
