@@ -10,6 +10,7 @@ from typing import Any
 from edgeship.benchmarks import checks, on_devices
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.checks import Check, Subject
+from edgeship.config import Config
 from edgeship.types import Verdict, to_json
 
 Json = Mapping[str, Any]
@@ -68,6 +69,17 @@ def judge(manifest: Json, budget: Budget) -> GateResult:
     if not any(check.artifact for check in found):
         found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
     return GateResult(overall(found) or Verdict.FAIL, tuple(found), tuple(not_judged), to_json(budget))
+
+
+def judged_again(manifest: Json) -> dict[str, Any]:
+    """A bundle's manifest with the verdict that its figures give by its own budget: the one that it holds is a claim.
+
+    One that holds none stays without. Raises InputError where its configuration is none.
+    """
+    if not manifest.get("gate"):
+        return dict(manifest)
+    settings = Config.restore(manifest.get("config"))
+    return {**manifest, "gate": judge(manifest, Budget.parse(settings.budget, settings.source)).as_json()}
 
 
 def _nothing(artifacts: Sequence[Json]) -> str:

@@ -16,12 +16,14 @@ import numpy as np
 
 from edgeship import bundle as bundles
 from edgeship import data, digest, files, preprocessing
+from edgeship.benchmarks.gate import judged_again
 from edgeship.bundle import Bundle
 from edgeship.child_environment import NETWORK, child_environment
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import node
 from edgeship.types import TensorSpec
+from edgeship.untrusted import reading
 
 SAMPLES = 24
 INSTALLED = Path(__file__).parent / "page"
@@ -89,7 +91,10 @@ def _write_bundle(bundle: Bundle, target: Path, artifacts: list[Any], source: st
         if name in goldens or name.startswith(folders):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.root / name, target / name)
-    manifest = _manifest(bundle.manifest, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
+    with reading(bundle.root / bundles.MANIFEST):  # its figures may be none
+        judged = judged_again(bundle.manifest)
+        manifest = _manifest(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
+    manifest["source"] = digest.of_json(bundle.manifest)
     if source:
         manifest["samples"] = _write_samples(bundle, target, source)
     bundles.seal(target, manifest)
@@ -103,7 +108,6 @@ def _manifest(full: Mapping[str, Any], artifacts: list[Any], inputs: dict[str, A
     gate = full.get("gate")
     return {
         **{key: full.get(key) for key in KEPT},
-        "source": digest.of_json(full),
         "server_model": {key: server.get(key) for key in ("path", "digest", "parameters", "inputs", "outputs")},
         "artifacts": [{key: value for key, value in item.items() if key != "receipt"} for item in artifacts],
         "measurements": [_measured(item) for item in full["measurements"] if item["artifact"] in ids],

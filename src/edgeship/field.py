@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import untrusted
-from edgeship.errors import InputError
+from edgeship.bundle import Bundle
+from edgeship.errors import CheckError, InputError
 from edgeship.types import Measurement, Metric, Verdict, to_json
+from edgeship.verification import Answers, golden_arrays
 
 KIND = "edgeship-selftest"
 SCHEMA = 1
 PARITY = ("mean_abs_error", "cosine", "sqnr_db")
+LONGEST_AGENT = 1000
 BROWSERS = ("Edg", "OPR", "Firefox", "HeadlessChrome", "Chrome", "Version")
 NAMES = {"Edg": "Edge", "OPR": "Opera", "HeadlessChrome": "Chrome (headless)", "Version": "Safari"}
 
 
-def read(path: Path, manifest: Mapping[str, Any]) -> Measurement:
+def read(path: Path, bundle: Bundle) -> Measurement:
     """The measurement in a self-test's file. Raises InputError where it is none, or is about another model."""
     if not path.exists():
         raise InputError(f"{untrusted.printable(path)}: no such file; the demo page's 'Download as JSON' writes one")
@@ -32,30 +35,31 @@ def read(path: Path, manifest: Mapping[str, Any]) -> Measurement:
             raise InputError(
                 f"{path}: not a self-test of this edgeship's demo page (its 'Download as JSON' writes one)"
             )
-        _belongs(path, found, manifest)
-        return _measurement(found, manifest)
+        _belongs(path, found, bundle.manifest)
+        return _measurement(found, bundle)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         told = untrusted.printable(error)[: untrusted.SHOWN]
         raise InputError(f"{path}: not a self-test of the demo page ({type(error).__name__}: {told})") from error
 
 
-def with_field_results(manifest: Mapping[str, Any], files: list[Path]) -> dict[str, Any]:
+def with_field_results(bundle: Bundle, files: list[Path]) -> dict[str, Any]:
     """The manifest with the measurements of those files behind its own; the bundle itself stays as it is.
 
-    Each brings a check along, and one that failed on its device fails the report.
+    Each brings a check along: where one failed on its device, or was not decided, the report is no PASS.
     """
-    added = [to_json(read(path, manifest)) for path in files]
+    manifest, added = bundle.manifest, [to_json(read(path, bundle)) for path in files]
     extended = {**manifest, "measurements": [*manifest["measurements"], *added]}
     if gate := manifest.get("gate"):
         checks = [_check(item) for item in added]
-        failed = any(check["verdict"] == Verdict.FAIL for check in checks)
-        verdict = str(Verdict.FAIL) if failed else gate["verdict"]
-        extended["gate"] = {**gate, "verdict": verdict, "checks": [*gate["checks"], *checks]}
+        verdicts = [gate["verdict"], *(check["verdict"] for check in checks)]
+        verdict = next(str(item) for item in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if item in verdicts)
+        extended["gate"] = {**gate, "verdict": verdict, "checks": [*gate.get("checks", []), *checks]}
     return extended
 
 
 def device(user_agent: str) -> str:
     """A user agent in a few words, as `Chrome 126 on Android 10`; all of it where nothing in it is known."""
+    user_agent = user_agent[:LONGEST_AGENT]
     browser = next((match for name in BROWSERS if (match := re.search(rf"\b({name})/(\d+)", user_agent))), None)
     system = re.search(r"\(([^)]*)\)", user_agent)
     if browser is None or system is None:
@@ -74,11 +78,11 @@ def _belongs(path: Path, found: Mapping[str, Any], manifest: Mapping[str, Any]) 
         )
 
 
-def _measurement(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> Measurement:
+def _measurement(found: Mapping[str, Any], bundle: Bundle) -> Measurement:
     latency, outputs = found["latency"] or {}, found["outputs"]
     name = device(str(found["userAgent"]))
     timed = "" if latency else "the page took no latency"
-    verdict, why = _judge(found, manifest)
+    verdict, why = _judge(found, bundle)
     metrics = [
         _milliseconds("load_ms", found["loadMs"], "the page took none"),
         _milliseconds("first_inference_ms", found["firstMs"], "the page took none"),
@@ -104,13 +108,13 @@ def _text(found: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _judge(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Verdict, str]:
-    """The verdict on a self-test, with why it is no pass: by its figures and the bundle's own tolerances.
+def _judge(found: Mapping[str, Any], bundle: Bundle) -> tuple[Verdict, str]:
+    """The verdict on a self-test, with why it is no pass: by its figures, the bundle's own tolerances and its goldens.
 
     What the file says of itself can only fail it. Without tolerances (no runtime was there when the bundle was made) it is
     not decided.
     """
-    goldens = manifest.get("goldens") or {}
+    goldens = bundle.manifest.get("goldens") or {}
     golden = (goldens.get("artifacts") or {}).get(found["artifact"]) or {}
     allowed, outputs = golden.get("tolerance") or {}, found["outputs"]
     if found["passed"] is not True or not all(result["passed"] is True for result in outputs.values()):
@@ -122,12 +126,20 @@ def _judge(found: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Verdi
         return Verdict.INCONCLUSIVE, "the bundle has no tolerance to judge it by"
     if not errors or errors.keys() != allowed.keys():
         return Verdict.FAIL, f"its outputs are not the bundle's ({', '.join(sorted(allowed))})"
+    try:
+        why = _off(errors, Answers(golden_arrays(bundle, found["artifact"]), golden))
+    except CheckError as error:
+        why = str(error)
+    return Verdict.FAIL if why else Verdict.PASS, why
+
+
+def _off(errors: Mapping[str, float | None], answers: Answers) -> str:
+    """The first output that is off by more than is allowed, or an empty text. Raises CheckError for absurd tolerances."""
     for name, error in errors.items():
-        most = allowed[name]
-        if error is None or not (_plain(most) and math.isfinite(most) and error <= most):
-            off = "not finite" if error is None else f"off by {error:.3g}, allowed are {most}"
-            return Verdict.FAIL, f"'{name}' is {off}"
-    return Verdict.PASS, ""
+        most = answers.tolerance(name)
+        if error is None or error > most:
+            return f"'{name}' is " + ("not finite" if error is None else f"off by {error:.3g}, allowed are {most}")
+    return ""
 
 
 def _number(value: Any, what: str) -> float | None:

@@ -31,7 +31,7 @@ from edgeship import (
 from edgeship import bundle as bundles
 from edgeship.benchmarks import cells, run, samples
 from edgeship.benchmarks.budget import Budget
-from edgeship.benchmarks.gate import judge
+from edgeship.benchmarks.gate import judge, judged_again
 from edgeship.benchmarks.report import FILE as REPORT
 from edgeship.benchmarks.report import draw, write_report
 from edgeship.conversion import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, plan
@@ -116,7 +116,8 @@ def debug(
     with _working(bundle.root) as work:
         found = blame.examine(bundle, work, settings, artifact, samples)
         bundles.link_tree(bundle.root, work.draft)
-        manifest = {**bundle.manifest, "debug": {**bundle.manifest.get("debug", {}), found["artifact"]: found}}
+        debugged = {**bundle.manifest.get("debug", {}), found["artifact"]: found}
+        manifest = judged_again({**bundle.manifest, "debug": debugged})
         report = work.draft / REPORT
         if report.is_file():
             report.unlink()  # it is the old bundle's too

@@ -43,7 +43,7 @@ def replay(bundle: Bundle) -> list[Replay]:
     root = untrusted.printable(bundle.root)
     if not bundle.manifest["artifacts"]:
         raise CheckError(f"{root}: holds no artifact, so nothing was replayed")
-    inputs = _golden(bundle, "inputs")
+    inputs = golden_arrays(bundle, "inputs")
     told = bundle.manifest.get("goldens") or {}
     samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
     if not samples or samples != told.get("samples"):
@@ -62,7 +62,7 @@ def replay(bundle: Bundle) -> list[Replay]:
             reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
             replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", artifact.id in left_out))
         else:
-            answers = Answers(_golden(bundle, artifact.id), golden)
+            answers = Answers(golden_arrays(bundle, artifact.id), golden)
             replays += [replay_artifact(artifact, runtime.name, inputs, answers) for runtime in present]
     return replays
 
@@ -75,7 +75,7 @@ def verdict(replays: Sequence[Replay]) -> str:
     return "" if any(item.passed for item in replays) else "nothing was replayed, so nothing is known to match"
 
 
-def _golden(bundle: Bundle, name: str) -> Batch:
+def golden_arrays(bundle: Bundle, name: str) -> Batch:
     """Arrays of the goldens. Raises CheckError where there are none."""
     try:
         with untrusted.reading(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
@@ -104,6 +104,8 @@ class Answers:
 
         Raises CheckError for what is no tolerance: none, no number, or beyond all sense.
         """
+        if name not in self.own:
+            raise CheckError(f"output '{name}' is not among its goldens")
         value = (self.golden.get("tolerance") or {}).get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
             raise CheckError(f"output '{name}' has no tolerance: {value!r} is not a number above 0")

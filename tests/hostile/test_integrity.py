@@ -302,6 +302,29 @@ def test_the_gate_fails_figures_that_do_not_say_of_what(bundle, edgeship):
     edgeship("gate", bundle, code=1, says="what was measured is not recorded: run edgeship benchmark again")
 
 
+def test_reports_and_pages_judge_again(bundle, edgeship):
+    """What the manifest says of the verdict is edited, the figures are not."""
+    (bundle / "tflite/int8.tflite").write_text("not a model")
+    change(bundle, lambda manifest: manifest.update(gate={"verdict": "PASS", "checks": [], "not_judged": []}))
+    edgeship("report", bundle, "--out", "report.html", code=0)
+    assert "changed or replaced after it was measured" in Path("report.html").read_text()
+
+
+def test_a_page_s_part_holds_the_verdict_of_the_figures(bundle, tmp_path):
+    from edgeship import demo
+    from edgeship.bundle import open_bundle
+
+    def worsen(manifest: dict[str, Any]) -> None:
+        del next(item for item in manifest["measurements"] if item["artifact"] == "tflite/int8")["details"]["content"]
+
+    (tmp_path / "page").mkdir()
+    change(bundle, lambda manifest: manifest.update(gate={"verdict": "PASS"}))
+    honest = demo.write_site(open_bundle(bundle), tmp_path / "honest", tmp_path / "page")["gate"]
+    change(bundle, worsen)
+    assert honest == {"verdict": "PASS"}
+    assert demo.write_site(open_bundle(bundle), tmp_path / "site", tmp_path / "page")["gate"] == {"verdict": "FAIL"}
+
+
 def golden(manifest: dict[str, Any], name: str = "tflite/float32") -> dict[str, Any]:
     return manifest["goldens"]["artifacts"][name]
 

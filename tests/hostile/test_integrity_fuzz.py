@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -22,7 +23,7 @@ from edgeship import demo as demos
 from edgeship import field, pipeline
 from edgeship import manifest as manifests
 from edgeship.benchmarks import report as reports
-from edgeship.bundle import open_bundle
+from edgeship.bundle import Bundle, open_bundle
 from edgeship.cli.benchmark import benchmark
 from edgeship.cli.debug import debug
 from edgeship.cli.demo import demo
@@ -286,9 +287,13 @@ def self_tests_of(made_up: dict[str, Any], path: Path) -> Callable[[int], None]:
     manifest["goldens"]["artifacts"]["tfjs/float32"]["tolerance"] = {"y": 1e-3, "z": 1e-3}
     manifest["gate"] = {"verdict": "PASS", "checks": [], "not_judged": []}
 
+    (path.parent / "goldens").mkdir()
+    own = np.linspace(0, 1, 16, dtype=np.float32)
+    np.savez(path.parent / "goldens" / "tfjs-float32.npz", y=own, z=own)
+
     def one(seed: int) -> None:
         path.write_text(json.dumps(mutate(SELFTEST, seed)))
-        reports.render(path.parent, field.with_field_results(manifest, [path]), [])
+        reports.render(path.parent, field.with_field_results(Bundle(path.parent, manifest), [path]), [])
 
     return one
 
@@ -311,4 +316,4 @@ def test_self_tests_that_are_none_are_refused(made_up, tmp_path, text):
     path = tmp_path / "selftest.json"
     path.write_bytes(text)
     with pytest.raises(InputError):
-        field.with_field_results(made_up, [path])
+        field.with_field_results(Bundle(tmp_path, made_up), [path])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
+import numpy as np
 import pytest
 
 from edgeship import field
 from edgeship.benchmarks import rows
+from edgeship.bundle import Bundle
 from edgeship.errors import InputError
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/17.5 Safari/604.1"
@@ -37,10 +40,13 @@ def found():
 
 @pytest.fixture
 def add(tmp_path):
+    (tmp_path / "goldens").mkdir()
+    np.savez(tmp_path / "goldens" / "tfjs-float32.npz", y=np.linspace(0, 1, 32, dtype=np.float32).reshape(16, 2))
+
     def adding(content, manifest=MANIFEST):
         path = tmp_path / "selftest.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return field.with_field_results(manifest, [path])
+        return field.with_field_results(Bundle(tmp_path, manifest), [path])
 
     return adding
 
@@ -98,9 +104,27 @@ def test_a_self_test_must_have_replayed_what_the_bundle_holds(add, found):
 def test_without_tolerances_a_self_test_is_not_decided(add, found):
     bare = {**MANIFEST, "goldens": {"samples": 16, "artifacts": {"tfjs/float32": {"tolerance": None}}}}
     manifest = add(found, bare)
-    assert manifest["gate"]["checks"][0]["verdict"] == "INCONCLUSIVE"
-    assert manifest["gate"]["verdict"] == "PASS"
+    assert manifest["gate"]["checks"][0]["verdict"] == manifest["gate"]["verdict"] == "INCONCLUSIVE"
     assert rows.build(manifest).rows[0]["verdict"] == "INCONCLUSIVE"
+
+
+def test_what_failed_before_stays_failed(add, found):
+    assert add(found, {**MANIFEST, "gate": {"verdict": "FAIL"}})["gate"]["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize("tolerance", [1e300, 0.3, 0, -1, None, True, "1"])
+def test_an_absurd_tolerance_lets_no_self_test_pass(add, found, tolerance):
+    """The range of the outputs in the goldens bounds it, not the manifest."""
+    found["outputs"]["y"]["maxAbsError"] = 1e-6
+    goldens = {"samples": 16, "artifacts": {"tfjs/float32": {"tolerance": {"y": tolerance}}}}
+    manifest = add(found, {**MANIFEST, "goldens": goldens})
+    assert manifest["gate"]["verdict"] == "FAIL"
+    assert "output 'y' has" in manifest["gate"]["checks"][0]["reason"]
+
+
+def test_a_self_test_needs_goldens_to_be_judged_by(add, found, tmp_path):
+    (tmp_path / "goldens" / "tfjs-float32.npz").unlink()
+    assert add(found)["gate"]["verdict"] == "FAIL"
 
 
 def test_another_artifact_is_refused(add, found):
@@ -141,7 +165,7 @@ def test_values_that_are_no_figures_are_refused(add, found, change):
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        field.read(tmp_path / "nothing.json", MANIFEST)
+        field.read(tmp_path / "nothing.json", Bundle(tmp_path, MANIFEST))
 
 
 @pytest.mark.parametrize(
@@ -156,3 +180,9 @@ def test_a_missing_file_is_told(tmp_path):
 )
 def test_devices_are_named_in_a_few_words(agent, name):
     assert field.device(agent) == name
+
+
+def test_a_user_agent_of_any_length_is_read_at_once():
+    began = time.process_time()
+    assert field.device("Chrome/1 " + "(" * 300_000).startswith("Chrome/1")
+    assert time.process_time() - began < 5, "it took minutes, as the square of the length"

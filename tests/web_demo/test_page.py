@@ -110,7 +110,7 @@ def test_the_downloaded_self_test_joins_the_report(site, browser, tmp_path):
         )
     path = tmp_path / "phone.json"
     path.write_text(json.dumps(found))
-    (added,) = with_field_results(served.bundle.manifest, [path])["measurements"]
+    (added,) = with_field_results(served.bundle, [path])["measurements"]
     assert (added["artifact"], added["runtime"], added["device"]) == (W8, "tfjs-wasm", "Chrome 140 on Android 14")
     assert {metric["kind"] for metric in added["metrics"]} == {"measured"}
     figures = {metric["name"]: metric["value"] for metric in added["metrics"]}

@@ -29,15 +29,16 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
       edgeship report bundle --out report.html
       edgeship report bundle --add edgeship-selftest-weight_only_w8-wasm.json
     """
+    from edgeship.benchmarks.gate import judged_again
     from edgeship.benchmarks.report import render
-    from edgeship.bundle import MANIFEST, open_bundle
+    from edgeship.bundle import MANIFEST, Bundle, open_bundle
     from edgeship.field import with_field_results
     from edgeship.untrusted import reading
 
     opened = open_bundle(bundle)
-    manifest = with_field_results(opened.manifest, list(added))
     target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
     with reading(opened.root / MANIFEST):  # its figures may be none
+        manifest = with_field_results(Bundle(opened.root, judged_again(opened.manifest)), list(added))
         rendered = render(opened.root, manifest)
     options.write_text(target, rendered)
     click.echo(f"report: {target}")
