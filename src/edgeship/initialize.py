@@ -98,7 +98,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     with files.whole(path) as draft:
         draft.write_bytes(content)
         config.Config.read(draft)
-    grants = permissions.of(parse_toml(content, path))
+    grants = permissions.of_file(parse_toml(content, path), path.parent)
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
             trust.record(path, content)

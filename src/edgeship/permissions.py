@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from edgeship.untrusted import SHOWN, printable, regular_file
 
 SOURCES = ("calibration", "train", "validation", "evaluation")
 IMPORTS = "imports that module"
+READS = "is read from outside its folder"
 # What a key lets happen, and the option that says the same of a bundle.
 KEYS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("model", "custom_objects"): (IMPORTS, "--custom-objects"),
@@ -31,15 +32,25 @@ KEYS: Mapping[tuple[str, str], tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Grant:
-    """A key of a table with the value by which it lets something run."""
+    """A key of a table with the value by which it lets something run, or (`effect`) is read from anywhere."""
 
     section: str
     key: str
     value: Any
+    effect: str = ""
 
     def __str__(self) -> str:
-        value = printable(json.dumps(self.value, ensure_ascii=False, default=str))[:SHOWN]
-        return f"[{self.section}] {self.key} = {value} ({KEYS[self.section, self.key][0]})"
+        return self._text(SHOWN)
+
+    @property
+    def whole(self) -> str:
+        """All of it, however long: for who is to trust it."""
+        return self._text(None)
+
+    def _text(self, most: int | None) -> str:
+        value = printable(json.dumps(self.value, ensure_ascii=False, default=str))[:most]
+        section, key = printable(self.section)[:most], printable(self.key)
+        return f"[{section}] {key} = {value} ({self.effect or KEYS[self.section, self.key][0]})"
 
     @property
     def option(self) -> str:
@@ -63,6 +74,40 @@ def of(table: Any) -> tuple[Grant, ...]:
     """What a configuration's table lets run; nothing where it is no table."""
     found = ((section, key, _part(table, section).get(key)) for section, key in KEYS)
     return tuple(Grant(section, key, value) for section, key, value in found if _lets_run(section, key, value))
+
+
+def of_file(table: Any, folder: Path) -> tuple[Grant, ...]:
+    """What a configuration's file lets happen: `of`, and the data, labels and students outside its folder that are read.
+
+    Such files may be private, and what is read becomes part of a bundle, which is sent away.
+    """
+    outside = [place for place in _places(table) if not _inside(folder, place[2])]
+    return (*of(table), *(Grant(section, key, value, READS) for section, key, value in outside))
+
+
+def _places(table: Any) -> Iterator[tuple[str, str, str]]:
+    """The files and folders that a configuration names: section, key and path."""
+    data, variants = _part(table, "data"), _part(table, "variants")
+    for key in (*SOURCES, "labels"):
+        if isinstance(data.get(key), str) and not is_code(data[key]):
+            yield "data", key, data[key]
+    for name in variants:
+        student = _part(_part(variants, name), "distill").get("student")
+        if isinstance(student, str):
+            yield f"variants.{name}", "distill.student", student
+
+
+def _inside(folder: Path, name: str) -> bool:
+    """Whether a file, or a folder with all its `.npz`, lies below a folder without a link on the way."""
+    pure = Path(name)
+    if pure.is_absolute() or pure.drive or ".." in pure.parts:
+        return False
+    places = [folder.joinpath(*pure.parts[: count + 1]) for count in range(len(pure.parts))]
+    try:
+        links = any(os.path.islink(place) for place in [*places, *folder.joinpath(pure).glob("*.npz")])
+    except (OSError, ValueError):  # it cannot be read either, and who does so says why
+        return True
+    return not links
 
 
 def _lets_run(section: str, key: str, value: Any) -> bool:

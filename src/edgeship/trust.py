@@ -72,14 +72,16 @@ def require(path: Path, content: bytes, grants: Iterable[Grant]) -> None:
     if not asked or is_trusted(path, content):
         return
     changed = "was changed since you trusted it, and" if _key(path) in listed() else "lies beside the model and"
+    what = "names files outside its folder" if all(grant.effect for grant in asked) else "lets code run"
     raise InputError(
-        f"{printable(path)}: {changed} lets code run: {'; '.join(map(str, asked))}\n"
+        f"{printable(path)}: {changed} {what}: {'; '.join(map(str, asked))}\n"
         f"if you trust it: edgeship trust {shlex.quote(printable(path))}, once; or --trust, for this run"
     )
 
 
 def _key(path: Path) -> str:
-    return os.path.realpath(path)
+    """The file's own place: a link to a trusted file is no trusted file, as its paths and modules are others."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _digest(content: bytes) -> str:

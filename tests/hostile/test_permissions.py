@@ -22,6 +22,7 @@ import pytest
 
 from edgeship import bundle as bundles
 from edgeship import digest
+from edgeship.errors import InputError
 
 SPEC = {"name": "x", "shape": [None, 4], "dtype": "float32", "quantization": None}
 CONFIG: dict[str, Any] = {
@@ -393,6 +394,96 @@ def test_a_list_of_trusted_files_that_others_may_write_is_not_believed(stranger)
     store.write_text("[]")
     store.chmod(0o600)
     stranger.refuses(*given, told=("not a list of trusted files",))
+
+
+def link(place, target):
+    try:
+        place.symlink_to(target)
+    except OSError:  # Windows lets not everybody make links
+        pytest.skip("no links here")
+
+
+PRIVATE = ("elsewhere/labels.txt", "elsewhere/private.npz", "model/labels.txt", "model/data.npz")
+
+
+@pytest.fixture
+def beside(stranger):
+    """A model with a folder of its own, and private files elsewhere."""
+    for name in ("model", "elsewhere", "model/linked"):
+        (stranger.folder / name).mkdir()
+    stranger.write_model(stranger.folder / "model/model.keras")
+    for name in PRIVATE:
+        data = stranger.folder / "data.npz"
+        (stranger.folder / name).write_bytes(b"a\nb\n" if name.endswith("txt") else data.read_bytes())
+    link(stranger.folder / "model/link.txt", stranger.folder / "elsewhere/labels.txt")
+    link(stranger.folder / "model/link.npz", stranger.folder / "elsewhere/private.npz")
+    link(stranger.folder / "model/linked/1.npz", stranger.folder / "elsewhere/private.npz")
+    link(stranger.folder / "model/there", stranger.folder / "elsewhere")
+    return stranger
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("labels = '../elsewhere/labels.txt'", "labels = 'link.txt'", "labels = 'there/labels.txt'"),
+        *("calibration = '{}/elsewhere/private.npz'", "calibration = 'link.npz'", "evaluation = 'linked'"),
+        *("train = 'there/private.npz'", "validation = 'model/../../elsewhere/private.npz'"),
+    ],
+)
+def test_a_configuration_beside_a_model_reads_nothing_outside_its_folder(beside, line):
+    from edgeship.cli import options
+
+    path = beside.folder / "model/edgeship.toml"
+    path.write_text("[data]\n" + line.format(beside.folder))
+    with pytest.raises(InputError, match=r"(?s)names files outside its folder: \[data\] .*edgeship trust"):
+        options.settings(beside.folder / "model/model.keras", None, {})
+    options.settings(beside.folder / "model/model.keras", path, {})
+    options.settings(beside.folder / "model/model.keras", None, {"trust": True})
+
+
+def test_a_student_outside_the_folder_is_asked_for(beside):
+    (beside.folder / "model/edgeship.toml").write_text(
+        "[variants.small.distill]\nstudent = '../elsewhere/model.keras'\n"
+    )
+    told = ("[variants.small] distill.student", "is read from outside its folder", "edgeship trust")
+    beside.refuses("convert", "model/model.keras", "--out", "out", told=told)
+    assert "distill.student" in beside("trust", "model/edgeship.toml").stdout
+
+
+def test_data_inside_the_folder_needs_no_trust(beside):
+    from edgeship.cli import options
+
+    (beside.folder / "model/edgeship.toml").write_text("[data]\nlabels = './labels.txt'\ncalibration = 'data.npz'\n")
+    found = options.settings(beside.folder / "model/model.keras", None, {}).data
+    assert found.labels == ("a", "b")
+    assert found.calibration == str(beside.folder / "model/data.npz")
+
+
+def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
+    from edgeship import config
+
+    folder = beside.folder / "model"
+    (folder / "labels.txt").unlink()
+    (folder / "link.txt").rename(folder / "labels.txt")
+    (folder / "link.npz").rename(folder / "calibration.npz")
+    assert config.beside(folder / "model.keras").data == config.Data()
+    told = capsys.readouterr().err
+    assert "labels.txt is a link, so it is not used unasked" in told
+    assert "calibration.npz is a link" in told
+
+
+def test_a_link_to_a_trusted_configuration_is_not_trusted(beside):
+    own = beside.folder / "elsewhere/edgeship.toml"
+    own.write_text("[model]\ncustom_objects = 'evil'\n")
+    beside("trust", own)
+    link(beside.folder / "model/edgeship.toml", own)
+    beside.refuses("convert", "model/model.keras", "--out", "out", told=("lets code run", "edgeship trust"))
+
+
+def test_all_that_is_trusted_is_shown(stranger):
+    devices = [f"{number:03d}-{'x' * 40}.toml" for number in range(20)]
+    (stranger.folder / "edgeship.toml").write_text(f"[benchmark]\ndevices = {json.dumps(devices)}\n")
+    assert devices[-1] in stranger("trust", "edgeship.toml").stdout
 
 
 def test_a_configuration_nested_without_end_is_a_sentence(stranger):

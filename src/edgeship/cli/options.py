@@ -140,7 +140,7 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
 
 
 def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
-    """The configuration in a file; what a file that was not `named` lets run counts only where the user trusts it."""
+    """The configuration in a file; what one that was not `named` lets run or read counts only where the user trusts it."""
     from edgeship import config as configs
     from edgeship import permissions, trust
     from edgeship.untrusted import parse_toml, printable
@@ -151,11 +151,13 @@ def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
         instead |= {"calibration": "data", "evaluation": "evaluation"}
         asked = [
             grant
-            for grant in permissions.of(parse_toml(content, path))
+            for grant in permissions.of_file(parse_toml(content, path), path.parent)
             if not options.get(instead.get(grant.key, ""))  # else the command line says it already
         ]
         if asked and options.get("trust"):
-            click.echo(f"{printable(path)} is trusted for this run: {'; '.join(map(str, asked))}", err=True)
+            click.echo(
+                f"{printable(path)} is trusted for this run: {'; '.join(grant.whole for grant in asked)}", err=True
+            )
         else:
             trust.require(path, content, asked)
     return configs.Config.parse(content, path)

@@ -15,9 +15,9 @@ def trust(file: Path | None, lists: bool, remove: bool) -> None:
     """Show what FILE, an edgeship.toml, lets run, and trust it with this content from now on.
 
     An edgeship.toml that lies beside a model is used without being named. It may have come with the model, so what lets
-    code run in it (custom_objects, allow_unsafe, data as package.module:attribute, a device profile of its own) counts only
-    once it is trusted, here or by --trust, and again when it was changed. One that --config names, or that `edgeship init`
-    wrote with these very options, needs nothing.
+    code run in it (custom_objects, allow_unsafe, data as package.module:attribute, a device profile of its own), and data or
+    labels outside its folder, count only once it is trusted, here or by --trust, and again when it was changed. One that
+    --config names, or that `edgeship init` wrote with these very options, needs nothing.
 
     \b
     Example: edgeship trust models/edgeship.toml
@@ -38,11 +38,11 @@ def trust(file: Path | None, lists: bool, remove: bool) -> None:
         click.echo(f"{printable(file)} is no longer trusted")
         return
     content = content_of(file)
-    grants = permissions.of(parse_toml(content, file))
+    grants = permissions.of_file(parse_toml(content, file), file.parent)
     if not grants:
-        click.echo(f"{printable(file)} lets no code run, so it needs no trust")
+        click.echo(f"{printable(file)} lets no code run and reads nothing outside its folder, so it needs no trust")
         return
     trusted.record(file, content)
     click.echo(f"{printable(file)} is trusted, until it is changed, and with it:")
     for grant in grants:
-        click.echo(f"  {grant}")
+        click.echo(f"  {grant.whole}")
