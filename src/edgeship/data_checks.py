@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from edgeship import devices
+from edgeship import devices, permissions
 from edgeship.benchmarks import accuracy, metrics
 from edgeship.benchmarks.budget import Budget
 from edgeship.config import Config
@@ -40,6 +43,30 @@ def check_settings(settings: Config) -> Budget:
         if device.how == "browser":
             options.of_profile(device.launch, f"device {device.name}, [launch]")
     return Budget.parse(settings.budget, settings.source)
+
+
+def named(settings: Config) -> dict[str, RepresentativeDataset]:
+    """The data that the configuration names beside the calibration's, as far as it is there and can be read."""
+    found = {}
+    trained = any(variant.recipes for variant in settings.variants or ())
+    for key in ("evaluation", "validation", *(["train"] if trained else [])):
+        source = getattr(settings.data, key)
+        if source and not permissions.is_code(source) and os.path.exists(source):
+            with contextlib.suppress(InputError):  # whoever needs it says what is wrong
+                found[key] = RepresentativeDataset(source)
+    return found
+
+
+def recorded(manifest: Mapping[str, Any], key: str, source: str) -> bool:
+    """Whether what lies there is the data that a bundle was made with, by the digest in its manifest.
+
+    A bundle may be anybody's, and name any file: whoever knows a digest knows the content, too.
+    """
+    known = (manifest.get("data") or {}).get(key)
+    try:
+        return known is not None and RepresentativeDataset(source).digest == known["digest"]
+    except InputError:  # no data at all
+        return False
 
 
 def check_samples(data: RepresentativeDataset, inputs: Sequence[TensorSpec], limit: int | None = None) -> None:

@@ -164,7 +164,7 @@ MANIFEST = {
     "labels?": Maybe([TEXT]),
     "server_model?": SERVER,
     "config?": CONFIG,
-    "data?": {"calibration?": DATA, "evaluation?": DATA},
+    "data?": {f"{name}?": DATA for name in ("calibration", "evaluation", "train", "validation")},
     "skipped?": [{"artifact": TEXT, "reason": TEXT}],
     "tools?": OBJECT,
     "machine?": OBJECT,

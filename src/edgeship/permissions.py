@@ -137,10 +137,11 @@ def without(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep(table: dict[str, Any], former: Any) -> dict[str, Any]:
-    """A manifest's new table, with what its former one let run where the new one says nothing of it: a record, no more."""
-    for grant in of(former):
-        if not table[grant.section].get(grant.key):
-            table[grant.section][grant.key] = grant.value
+    """A manifest's new table, with what its former one let run and which data it named, where the new one does not: a record."""
+    data = ((("data", key), value) for key, value in _part(former, "data").items() if key in SOURCES)
+    for (section, key), value in (*(((grant.section, grant.key), grant.value) for grant in of(former)), *data):
+        if not table[section].get(key):
+            table[section][key] = value
     return table
 
 

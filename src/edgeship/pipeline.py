@@ -64,6 +64,7 @@ def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[s
     data_checks.check_settings(settings)
     with _working(out) as work:
         manifest, _ = _build(work, model, settings, formats, None)
+        manifest["data"] |= _named(settings)
         bundles.seal(work.draft, manifest)
     return manifest
 
@@ -256,6 +257,12 @@ def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dic
     }
 
 
+def _named(settings: config.Config) -> dict[str, Any]:
+    """What the manifest keeps of further data: by its digest `benchmark` and `debug` know it again."""
+    limits = {"evaluation": settings.data.evaluation_samples, "train": settings.training.samples}
+    return {key: _described(data, limits.get(key)) for key, data in data_checks.named(settings).items()}
+
+
 def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[str, Any] | None:
     if data is None:
         return None
@@ -280,6 +287,7 @@ def _finish(
     )
     manifest["data"] = {
         **(manifest.get("data") or {}),
+        **_named(settings),
         "evaluation": _described(evaluation, settings.data.evaluation_samples),
     }
     manifest["config"] = to_json(settings.stored())

@@ -22,6 +22,7 @@ import pytest
 
 from edgeship import bundle as bundles
 from edgeship import digest
+from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 
 SPEC = {"name": "x", "shape": [None, 4], "dtype": "float32", "quantization": None}
@@ -113,12 +114,17 @@ class Stranger:
             root,
             {
                 **{"created": "2026-01-01T00:00:00+00:00", "server_model": server, "labels": None, "config": config},
-                **{"data": {"calibration": None}, "artifacts": [artifact], "skipped": [], "tools": {}, "machine": {}},
+                **{"data": self.recorded(), "artifacts": [artifact], "skipped": [], "tools": {}, "machine": {}},
                 **{"measurements": [], "gate": None, "goldens": {"samples": 1, "source": "", "artifacts": {}}},
                 **(change(config) if change else {}),
             },
         )
         return root
+
+    def recorded(self) -> dict[str, Any]:
+        """What a manifest keeps of the data that it was made with."""
+        data = {"source": "data.npz", "digest": RepresentativeDataset(self.folder / "data.npz").digest, "samples": 8}
+        return {"calibration": data, "evaluation": data}
 
     def __call__(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
         """`edgeship` as the user runs it here."""
@@ -227,6 +233,71 @@ def test_a_manifest_may_not_name_a_pipe_as_data(stranger, command, kind):
     os.mkfifo(stranger.folder / "pipe.npz")
     bundle = stranger.bundle(data={**DATA, kind: str(stranger.folder / "pipe.npz")})
     stranger.refuses(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
+
+
+@pytest.fixture
+def private(stranger):
+    """A bundle whose manifest names another file of the same shape, for samples of it to be sent away with the bundle."""
+    path = stranger.folder / "private.npz"
+    np.savez(path, x=np.full((8, 4), 7, np.float32), y=np.arange(8))
+    return stranger, path
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "told"),
+    [
+        ("evaluation", "benchmark", "name the data to use: add --data, or [data] evaluation in a file for --config"),
+        ("evaluation", "debug", "name the data to use: add --data"),
+        ("calibration", "debug", "name the data to use: [data] calibration in a file for --config"),
+    ],
+)
+def test_data_that_a_manifest_names_is_what_the_bundle_was_made_with(private, kind, command, told):
+    stranger, path = private
+    bundle = stranger.bundle(data={**DATA, kind: str(path)})
+    told = (f"its {kind} data", "private.npz, is not what it was made with, by the digest in its manifest", told)
+    stranger.refuses(command, bundle, told=told)
+
+
+def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
+    stranger, path = private
+    bundle = stranger.bundle(lambda _: {"data": {}}, data={"evaluation": "data.npz", "validation": str(path)})
+    stranger.refuses("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
+    from edgeship.bundle import open_bundle
+    from edgeship.cli import options
+
+    settings = options.bundle_settings(open_bundle(bundle), None, {"evaluation": "data.npz"}, {"evaluation"})
+    assert settings.data.evaluation == "data.npz"
+    assert settings.data.validation is None
+
+
+def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
+    from edgeship.config import Config, Data, Variant
+    from edgeship.data_checks import named, recorded
+
+    there, missing = str(stranger.folder / "data.npz"), str(stranger.folder / "missing.npz")
+    data = Data(train=there, validation=there, evaluation=missing)
+    assert set(named(Config(data=data))) == {"validation"}
+    assert set(named(Config(data=data, variants=(Variant("small", prune=0.5),)))) == {"validation", "train"}
+    assert recorded(
+        {"data": {"validation": {"digest": named(Config(data=data))["validation"].digest}}}, "validation", there
+    )
+
+
+@pytest.mark.parametrize("name", ["data.npz", "private.npz"])
+def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monkeypatch):
+    from click.testing import CliRunner
+
+    from edgeship import demo
+    from edgeship.cli.demo import demo as command
+
+    stranger, _ = private
+    source, taken = str(stranger.folder / name), []
+    bundle = stranger.bundle(data={"evaluation": source})
+    monkeypatch.setattr(demo, "page", lambda: None)
+    monkeypatch.setattr(demo, "write_site", lambda opened, out, built, samples: taken.append(samples))
+    told = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
+    assert taken == [source if name == "data.npz" else None]
+    assert ("no samples: " in told) == (name == "private.npz")
 
 
 def test_a_budget_makes_nothing_read_a_file(stranger):

@@ -33,17 +33,22 @@ def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str)
     from edgeship import demo as demos
     from edgeship.bundle import open_bundle
     from edgeship.config import Config
+    from edgeship.data_checks import recorded
     from edgeship.demo_server import Server
     from edgeship.permissions import check_place
     from edgeship.untrusted import printable
 
     opened = open_bundle(bundle)
     if data is None:
-        recorded = Config.restore(opened.manifest.get("config")).data.evaluation
-        if recorded and os.path.exists(recorded):
-            check_place(recorded, "the bundle's evaluation data")
-            click.echo(f"samples: {printable(recorded)}, as the bundle says; --data chooses others", err=True)
-            data = recorded
+        source = Config.restore(opened.manifest.get("config")).data.evaluation
+        if source and os.path.exists(source):
+            check_place(source, "the bundle's evaluation data")
+            if recorded(opened.manifest, "evaluation", source):
+                click.echo(f"samples: {printable(source)}, as the bundle says; --data chooses others", err=True)
+                data = source
+            else:
+                told = "is not what the bundle was made with, by its digest; --data takes samples from it"
+                click.echo(f"no samples: {printable(source)} {told}", err=True)
     built = demos.page()
     if out:
         demos.write_site(opened, out, built, data)

@@ -248,11 +248,41 @@ def bundle_settings(opened: Bundle, config: Path | None, given: dict[str, Any], 
         if not (file or given.get("devices") if grant.key == "devices" else _value(base, grant))
     ]
     permissions.refuse(opened.root, (grant for grant in lacking if grant.key in needed))
+    named = {key for key in permissions.SOURCES if file and getattr(file.data, key)}
+    named |= {"evaluation"} if given.get("evaluation") else set()
+    base = _with_recorded_data(opened, base, named, needed)
     for grant in lacking:
         if grant.section == "data":
             told = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
             click.echo(f"{printable(opened.root)}: {told}", err=True)
     return base
+
+
+def _with_recorded_data(opened: Bundle, base: Config, named: set[str], needed: set[str]) -> Config:
+    """The configuration without data that the bundle alone names and that is not what it was made with.
+
+    Raises InputError where such data is `needed`.
+    """
+    from edgeship import data_checks, permissions
+    from edgeship.errors import InputError
+    from edgeship.untrusted import SHOWN, printable
+
+    strange = []
+    for key in permissions.SOURCES:
+        source = getattr(base.data, key)
+        if not source or key in named or not os.path.exists(source):  # what is missing is told where it is needed
+            continue
+        if not data_checks.recorded(opened.manifest, key, source):
+            strange.append(key)
+            if key in needed:
+                ways = ["add --data"] if key == "evaluation" else []
+                told = f"its {key} data, {printable(source)[:SHOWN]}, is not what it was made with, by the digest in its manifest"
+                raise InputError(
+                    f"{printable(opened.root)}: {told}\n"
+                    f"name the data to use: {', or '.join([*ways, f'[data] {key} in a file for --config'])}"
+                )
+    nothing: dict[str, Any] = dict.fromkeys(strange)
+    return replace(base, data=replace(base.data, **nothing))
 
 
 def _value(config: Config, grant: Any) -> Any:
