@@ -62,7 +62,7 @@ def all_plots(manifest: Json) -> list[str]:
     """Every plot that the manifest has figures for."""
     own = {**manifest, "measurements": rows.own(manifest)}
     with rc_context():
-        rcdefaults()  # a matplotlibrc in the working folder is nobody's wish, and could start TeX
+        rcdefaults()  # the user's own settings are not the report's, and could start TeX
         made = (
             _against(own, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
             _against(own, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),

@@ -31,10 +31,13 @@ class Child:
     """A process that speaks `wire` over its standard input and output. One request at a time; use as a context manager.
 
     `log`, a temporary file, receives the child's standard error. The child has a folder for temporary files to itself, which
-    goes with it, and of the environment what `child_environment` lets through, with `env`.
+    goes with it, and of the environment what `child_environment` lets through, with `env`. `apart`: it works in that folder,
+    where nothing lies that a library would obey.
     """
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker") -> None:
+    def __init__(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker", apart: bool = False
+    ) -> None:
         self.name = name
         descriptor, path = tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")
         self.log = Path(path)
@@ -48,6 +51,7 @@ class Child:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
+                    cwd=self._temporary if apart else None,
                     env=child_environment({**places, **(env or {})}),
                     bufsize=BUFFER,
                 )
@@ -161,11 +165,16 @@ class FunctionProcess(Child):
     """
 
     def __init__(
-        self, name: str = "tensorflow", env: Mapping[str, str] | None = None, ahead: Sequence[str] = ()
+        self,
+        name: str = "tensorflow",
+        env: Mapping[str, str] | None = None,
+        ahead: Sequence[str] = (),
+        *,
+        apart: bool = False,
     ) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
         command = [sys.executable, "-P", "-m", "edgeship.process", *ahead]
-        super().__init__(command, env={**quiet, **(env or {})}, name=name)
+        super().__init__(command, env={**quiet, **(env or {})}, name=name, apart=apart)
 
     def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
         """The result of `package.module:function(**arguments)`, run in the child."""

@@ -103,6 +103,13 @@ def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_m
     assert not list(temporary.iterdir()), "temporary files stay behind"
 
 
+def test_drawing_reads_no_settings_of_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff: matplotlib ends over this\n")
+    code = "from edgeship.benchmarks import report; print(report.draw({'measurements': [], 'artifacts': []}))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 def test_the_module_on_the_command_line_takes_nothing_from_the_folder_either(tmp_path: Path, tiny_models: Path) -> None:
     hostile = Hostile(tmp_path / "downloads", tmp_path / "canary", MODULES)
     # What runpy needs before edgeship's own code runs cannot be kept out, only `python -P -m` or the command does that.
