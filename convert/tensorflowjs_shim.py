@@ -15,7 +15,7 @@ import tempfile
 import types
 from pathlib import Path
 
-from edgeship.child_environment import NETWORK, child_environment
+from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.errors import MissingDependencyError
 
 VERSION = "4.22.0"
@@ -73,8 +73,8 @@ def _install(requirements: Path, target: Path) -> None:
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
-    elif importlib.util.find_spec("uv") or shutil.which("uv"):
-        uv = [sys.executable, "-P", "-m", "uv"] if importlib.util.find_spec("uv") else ["uv"]
+    elif importlib.util.find_spec("uv") or which("uv"):
+        uv = [sys.executable, "-P", "-m", "uv"] if importlib.util.find_spec("uv") else [which("uv") or "uv"]
         # At the root, where no pyproject.toml or uv.toml is that would change what is installed.
         command = [*uv, "--directory", target.anchor, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:

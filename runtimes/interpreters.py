@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from edgeship.child_environment import child_environment
+from edgeship.child_environment import child_environment, which
 from edgeship.errors import MissingDependencyError
 
 VERSION = (3, 11)
@@ -28,7 +27,7 @@ def find_python311(why: str) -> str:
     if sys.version_info[:2] == VERSION:
         return sys.executable
     problem = "no python3.11 is on the path"
-    found = [place for folder in os.get_exec_path() if (place := shutil.which("python3.11", path=folder))]
+    found = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
     for place in dict.fromkeys(found):
         command, env = [place, "-I", "-c", CHECK], child_environment()
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
@@ -53,7 +52,7 @@ def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]
     """
     here = os.fspath(Path(sys.executable).parent)
     target = ["--python", os.path.abspath(python)] if python else []
-    found = shutil.which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
+    found = which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
     if found:
         return [found, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
     for own in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):

@@ -16,7 +16,7 @@ import filelock
 
 from edgeship import installed
 from edgeship.cache import own_folder
-from edgeship.child_environment import NETWORK, child_environment
+from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign
 
@@ -56,7 +56,7 @@ def _complete(folder: Path) -> bool:
 @cache
 def _node() -> tuple[str, tuple[int, int]] | None:
     """The path of node, and its major and minor version."""
-    path = shutil.which("node")
+    path = which("node")
     if not path:
         return None
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, env=child_environment())
@@ -83,7 +83,7 @@ def unable_to_build() -> str:
     """Why pages cannot be built, or an empty text."""
     node = _node()
     wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
-    if node is None or not shutil.which("npm"):
+    if node is None or not which("npm"):
         return wanted
     return "" if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
 
@@ -105,7 +105,7 @@ def install() -> Path:
     """Run `npm ci` on the pinned packages in the user's folder, whole or not at all, and return the folder in use."""
     if not unavailable():
         return _modules() or SOURCE
-    node, npm = _node(), shutil.which("npm")
+    node, npm = _node(), which("npm")
     if node is None or node[1] < OLDEST or npm is None:
         reason = unavailable() if node is None or node[1] < OLDEST else "npm is not on the path"
         raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")

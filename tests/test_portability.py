@@ -220,7 +220,7 @@ def test_limits_and_boards_say_what_they_need(monkeypatch):
 
     monkeypatch.setattr(direct.sys, "platform", "darwin")
     assert station(find("host-1t")).unavailable() == "limits of memory and cores need Linux"
-    monkeypatch.setattr(packages.shutil, "which", lambda _: None)
+    monkeypatch.setattr(packages, "which", lambda _: None)
     assert station(find("cortex-a72")).unavailable().startswith("apt-get is not here: emulated boards")
 
 

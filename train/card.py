@@ -13,7 +13,7 @@ import numpy as np
 
 import edgeship
 from edgeship import digest
-from edgeship.child_environment import child_environment
+from edgeship.child_environment import child_environment, which
 from edgeship.train.dataset import Array, TaskData
 from edgeship.train.tasks import Schedule, Task
 
@@ -109,7 +109,7 @@ def code_version() -> dict[str, str]:
         return found  # installed: git is not started in somebody else's repository, whose settings may name programs
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here.parent), *arguments]
+        command = [which("git") or "git", "-C", str(here.parent), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=child_environment())
         return done.stdout.strip()
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgeship.child_environment import NETWORK, child_environment
+from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import node
 
@@ -29,8 +29,8 @@ PINNED = {"tfjs": "4.22.0", "litert": "2.5.3", "ort": "1.30.0"}
 def chromium() -> str | None:
     """The browser's path: `$EDGESHIP_CHROMIUM`, the system's, or the one that `playwright install chromium` downloads."""
     if named := os.environ.get("EDGESHIP_CHROMIUM"):
-        return shutil.which(named)
-    return next(filter(None, map(shutil.which, NAMES)), None) or _downloaded()
+        return shutil.which(named) if os.path.dirname(named) else which(named)
+    return next(filter(None, map(which, NAMES)), None) or _downloaded()
 
 
 def _downloaded() -> str | None:
@@ -126,7 +126,7 @@ def _build() -> None:
         )
     if reason := node.unable_to_build():
         raise MissingDependencyError(f"building the runner page {reason}; a wheel holds it built")
-    npm = shutil.which("npm") or ""
+    npm = which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
         env = child_environment(None, NETWORK)
         done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False, env=env)

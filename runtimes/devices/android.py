@@ -6,11 +6,10 @@ offered: what is prepared is the command for Google's own `benchmark_model`.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-from edgeship.child_environment import ADB, child_environment
+from edgeship.child_environment import ADB, child_environment, which
 from edgeship.errors import MissingDependencyError
 from edgeship.runtimes.devices.station import Station
 from edgeship.runtimes.registry import Launch
@@ -28,14 +27,14 @@ class Android(Station):
 
     def unavailable(self) -> str:
         """Whether adb is missing, or what it cannot do."""
-        if not shutil.which("adb"):
+        if not which("adb"):
             return "adb is not on the path"
         return "edgeship runs nothing on a phone"
 
     @property
     def hint(self) -> str:
         """What to do instead."""
-        if not shutil.which("adb"):
+        if not which("adb"):
             return "install adb (Debian: apt-get install adb), then see docs/devices.md, Android"
         return f"measure by hand, with Google's benchmark_model for android_aarch64: {COMMAND}"
 
@@ -49,7 +48,7 @@ class Android(Station):
 
     def install(self) -> Path:
         """Refused, with what to do; where adb is there, only once a phone answers it."""
-        if adb := shutil.which("adb"):
+        if adb := which("adb"):
             try:
                 done = subprocess.run(
                     [adb, "get-state"],

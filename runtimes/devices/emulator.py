@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import digest
-from edgeship.child_environment import child_environment
+from edgeship.child_environment import child_environment, which
 from edgeship.errors import MissingDependencyError, unknown
 from edgeship.runtimes import foreign, registry
 from edgeship.runtimes.devices.environment import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
@@ -170,7 +170,7 @@ class Emulator(Counting):
         _compile(draft)
 
     def _build(self, draft: Path) -> None:
-        compiler = shutil.which("cc") or shutil.which("gcc")
+        compiler = which("cc") or which("gcc")
         if compiler is None:
             raise MissingDependencyError(
                 "counting instructions needs a C compiler, and neither cc nor gcc is on the path"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgeship.child_environment import which
 from edgeship.devices import PACKAGE
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes.devices.station import home, run
@@ -29,7 +30,7 @@ def host() -> str:
 
 def obstacle() -> str:
     """Why packages cannot be had here; empty where they can."""
-    if missing := [tool for tool in ("apt-get", "dpkg-deb") if not shutil.which(tool)]:
+    if missing := [tool for tool in ("apt-get", "dpkg-deb") if not which(tool)]:
         return f"{missing[0]} is not here: emulated boards are made of Debian 12 packages, so they need Debian 12"
     try:
         system = platform.freedesktop_os_release()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import digest
-from edgeship.child_environment import SSH, child_environment, named
+from edgeship.child_environment import SSH, child_environment, named, which
 from edgeship.devices import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import foreign, registry
@@ -104,7 +104,7 @@ class Remote(Station):
 
     def install(self) -> Path:
         """Copy the worker and ask what is there."""
-        if not shutil.which("ssh"):
+        if not which("ssh"):
             raise MissingDependencyError("a device by ssh needs ssh, which is not on the path")
         shutil.rmtree(self.folder, ignore_errors=True)  # asked again: the machine may have been changed
         return whole(self.folder, self._copy)
@@ -126,7 +126,7 @@ class Remote(Station):
         (draft / "facts.json").write_text(json.dumps(facts))
 
     def _ssh(self) -> tuple[str, ...]:
-        return ("ssh", *OPTIONS, "--", self.host)
+        return (which("ssh") or "ssh", *OPTIONS, "--", self.host)
 
     def _python(self) -> str:
         return shlex.quote(self.python)

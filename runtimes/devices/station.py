@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import filelock
 
 from edgeship import cache, digest, installed
-from edgeship.child_environment import NETWORK, child_environment
+from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.devices import Device
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes.registry import Launch
@@ -113,9 +114,10 @@ def run(
 
     `network`: it may download, and gets the settings of proxies and installers.
     """
+    program = command[0] if os.path.dirname(command[0]) else which(command[0])
     try:
         done = subprocess.run(
-            command,
+            [program or command[0], *command[1:]],
             capture_output=True,
             text=True,
             check=False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from functools import cache
 
@@ -54,6 +55,18 @@ def child_environment(given: Mapping[str, str] | None = None, *groups: tuple[str
         if not found[name] and name != "PATH":
             del found[name]
     return found | dict(given or {})
+
+
+def which(name: str, path: str | None = None) -> str | None:
+    """The absolute path of a program, as `shutil.which` finds it in `path` (`PATH`), but never by way of the working folder.
+
+    Windows looks there first, and an empty or relative entry means it.
+    """
+    folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
+    known = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep) if os.name == "nt" else []
+    endings = [*known, ""]
+    places = [os.path.join(folder, name + ending) for folder in folders if os.path.isabs(folder) for ending in endings]
+    return next(filter(None, map(shutil.which, places)), None)
 
 
 def named(patterns: tuple[str, ...]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from edgeship import bundle as bundles
 from edgeship import data, digest, files, preprocessing
 from edgeship.benchmarks.gate import judged_again
 from edgeship.bundle import Bundle
-from edgeship.child_environment import NETWORK, child_environment
+from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import node
@@ -54,7 +54,7 @@ def page() -> Path:
 def _build() -> None:
     if reason := node.unable_to_build():
         raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
-    npm = shutil.which("npm") or ""
+    npm = which("npm") or ""
     steps = [[npm, "run", "build"]]
     if not (CHECKOUT / "node_modules" / "vite").is_dir():
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])

@@ -112,9 +112,9 @@ def test_limits_that_are_no_amounts_are_refused(key, text):
 
 
 def test_emulated_boards_say_what_system_they_need(monkeypatch):
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None if name == "apt-get" else name)
+    monkeypatch.setattr(packages, "which", lambda name: None if name == "apt-get" else name)
     assert "apt-get is not here: emulated boards are made of Debian 12 packages" in packages.obstacle()
-    monkeypatch.setattr(packages.shutil, "which", lambda name: name)
+    monkeypatch.setattr(packages, "which", lambda name: name)
     monkeypatch.setattr(
         packages.platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Fedora 40", "VERSION_CODENAME": ""}
     )

@@ -128,10 +128,39 @@ def test_an_installer_for_devices_runs_nothing_from_the_folder(
     from edgeship.runtimes import interpreters
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setattr(interpreters.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters, "which", lambda *_, **__: None)
     with contextlib.suppress(MissingDependencyError):  # neither pip nor uv is here
         interpreters.pip("--version")
     assert not hostile.ran
+
+
+def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeship.child_environment import which
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there, here / "bin"):
+        folder.mkdir()
+        for name in ("tool", "tool.EXE"):
+            (folder / name).write_text("")
+            (folder / name).chmod(0o755)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "bin", str(there)]))
+    assert Path(which("tool") or "").parent == there
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setenv("PATHEXT", ".COM:.EXE")
+    assert which("tool") == os.path.join(there, "tool.EXE")
+    monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "bin"]))
+    assert which("tool") is None
+
+
+def test_nobody_looks_for_programs_in_another_way() -> None:
+    found = set()
+    for folder, below, names in os.walk(Path(files.__file__).parent, followlinks=True):
+        below[:] = [name for name in below if name != "node_modules"]
+        sources = [Path(folder, name) for name in names if name.endswith(".py")]
+        found |= {path.name for path in sources if "shutil.which" in path.read_text()}
+    # What the user names by a path is what they named.
+    assert found == {"child_environment.py", "found.py"}
 
 
 def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(

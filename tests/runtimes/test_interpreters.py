@@ -60,7 +60,7 @@ def test_a_path_without_one_is_told(path):
 
 
 def test_a_python_without_pip_and_uv_is_told(monkeypatch):
-    monkeypatch.setattr(interpreters.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters, "which", lambda *_, **__: None)
     monkeypatch.setattr(interpreters.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
         interpreters.pip()
