@@ -16,10 +16,12 @@ from typing import Any
 from edgeship.errors import InputError
 from edgeship.untrusted import SHOWN, place_within, printable, regular_file
 
-# Operators without state, as the registry has it, that read files, call Python or tell others what they see.
+# Operators without state, as the registry has it, that read files, call Python, run code of their own, end the process or
+# tell others what they see.
 _REACHING = re.compile(
     r".*(?:Dataset|Iterator|Reader|PyFunc|Checkpoint|Rpc|Remote).*|(?:Read|Write|Matching)Files?|Debug.*|Copy(?:Host)?|"
-    r"(?:En|De)codeProto.*|XlaCustomCall.*|ImmutableConst|GenerateVocabRemapping|LoadAndRemapMatrix"
+    r"(?:En|De)codeProto.*|XlaCustomCall.*|ImmutableConst|GenerateVocabRemapping|LoadAndRemapMatrix|"
+    r"InitializeTableFromTextFile|MlirPassthroughOp|Abort|.*SparseCore.*"
 )
 _STATEFUL = re.compile(
     r"_?Var(?:iable(?:V2|Shape)?|Handles?Op|IsInitializedOp)|_?ReadVariables?(?:Op|XlaSplitND)|Assign\w*VariableOp|"

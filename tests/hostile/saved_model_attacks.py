@@ -107,6 +107,29 @@ def _restore_elsewhere(folder):
     return _exported(folder, body)
 
 
+def _mlir_of_its_own(folder):
+    def body(tf: Any, x: Any) -> Any:
+        kind = "tensor<*xf32>"
+        code = f"module {{ func.func @main(%x: {kind}) -> {kind} {{ func.return %x : {kind} }} }}"
+        value, types = tf.compat.v1.AttrValue, tf.compat.v1.AttrValue.ListValue(type=[tf.float32.as_datatype_enum])
+        attributes = {
+            "mlir_module": value(s=code.encode()),
+            "Tinputs": value(list=types),
+            "Toutputs": value(list=types),
+        }
+        return x.graph.create_op("MlirPassthroughOp", [x], [tf.float32], attrs=attributes).outputs[0]
+
+    return _exported(folder, body)
+
+
+def _abort(folder):
+    def body(tf: Any, x: Any) -> Any:
+        with tf.control_dependencies([tf.raw_ops.Abort(error_msg="ran", exit_without_error=True)]):
+            return tf.identity(x)
+
+    return _exported(folder, body)
+
+
 def _python_function(folder):
     def body(tf: Any, x: Any) -> Any:
         return tf.ensure_shape(tf.py_function(lambda value: value, [x], tf.float32), (None, 2))

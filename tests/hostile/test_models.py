@@ -77,6 +77,8 @@ ATTACKS = {
     "print_to_file": ("PrintV2", ALLOW),
     "save_weights": ("SaveV2", ALLOW),
     "restore_elsewhere": ("RestoreV2", ALLOW),
+    "mlir_of_its_own": ("MlirPassthroughOp", ALLOW),
+    "abort": ("Abort", ALLOW),
     "python_function": ("EagerPyFunc", ALLOW),
     "text_dataset": ("Dataset", ALLOW),
     "debug_url": ("DebugIdentity", ALLOW),
