@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship import server_files, server_names, server_ops, server_safety
+from edgeship import server_files, server_known, server_names, server_ops, server_safety
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.server_adapter import Adapter, Slot
 from edgeship.server_files import ModelFile
@@ -42,23 +42,36 @@ def custom(modules: str | None) -> dict[str, Any]:
         found |= {
             key: value
             for key, value in vars(module).items()
-            if not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+            if not key.startswith("_")
+            and (inspect.isclass(value) or inspect.isfunction(value))
+            and _is_of(path.partition(".")[0], value)
         }
     return found
 
 
+def _is_of(package: str, value: Any) -> bool:
+    """Whether the user meant it: not what his module imports from libraries, which a file could then name, too."""
+    origin = str(getattr(value, "__module__", ""))
+    top = origin.partition(".")[0]
+    if top == package or server_known.OPERATIONS.fullmatch(origin):
+        return top not in sys.stdlib_module_names
+    return top not in server_safety.FOREIGN
+
+
 def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Adapter:
     """The model in that file, ready to be called. Raises InputError naming what is missing or refused."""
-    objects = _own(custom(custom_objects))
-    if not allow_unsafe:
-        server_safety.check(file.path, _read_by_keras(file), _permitted(objects), server_ops.refused_layer)
+    objects = custom(custom_objects)
     engines = ("tf_keras", "keras") if file.legacy else ("keras", "tf_keras")
     failures: list[Exception] = []
     with tempfile.TemporaryDirectory(prefix="edgeship-model-") as folder:
         path, notes = server_files.loadable(file, Path(folder))
         for engine in engines:
             try:
-                model = _load(engine, path, objects, allow_unsafe)
+                keras = _imported(engine)
+                if not allow_unsafe:
+                    permitted = frozenset(objects) | frozenset(keras.saving.get_custom_objects())
+                    server_safety.check(file.path, _read_by_keras(file), permitted, server_ops.refused_layer)
+                model = _load(keras, path, objects, allow_unsafe)
                 break
             except Exception as error:  # a foreign file can fail in any way inside Keras
                 if not allow_unsafe and UNSAFE.search(str(error)):  # the other Keras may not be as careful
@@ -76,36 +89,22 @@ def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Ada
     return adapt(model, engine, notes)
 
 
-def _own(objects: dict[str, Any]) -> dict[str, Any]:
-    """What the user's modules define, not what they import from the standard library: a file could name that, too."""
-    return {
-        name: value
-        for name, value in objects.items()
-        if str(getattr(value, "__module__", "")).split(".")[0] not in sys.stdlib_module_names
-    }
-
-
 def _read_by_keras(file: ModelFile) -> dict[str, Any]:
     """The configuration without what loading a `.keras` file skips: how the model as a whole was trained."""
     return {key: value for key, value in file.config.items() if key != "compile_config" or file.kind != "keras"}
 
 
-def _permitted(objects: dict[str, Any]) -> frozenset[str]:
-    """Names under which both Keras find the user's objects: their own, and those that they were registered under."""
-    registered = [
-        keras.saving.get_custom_objects() for name in ("keras", "tf_keras") if (keras := sys.modules.get(name))
-    ]
-    return frozenset(objects).union(*registered)
-
-
-def _load(engine: str, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:
+def _imported(engine: str) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
-        keras = importlib.import_module(engine)
+        return importlib.import_module(engine)
     except ImportError as error:
         raise MissingDependencyError(
             f"loading this model needs {engine}, which is not installed: pip install 'edgeship[tensorflow]'"
         ) from error
+
+
+def _load(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:
     # Names that Keras makes up while loading count from here, so that they do not depend on what was loaded before.
     keras.backend.clear_session()
     options = {"safe_mode": not allow_unsafe}

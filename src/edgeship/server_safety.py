@@ -20,7 +20,7 @@ from edgeship.untrusted import SHOWN, printable
 
 ALLOW = "If you trust the file, allow it with --allow-unsafe"
 # Whose names are no custom classes of the user: it is not his module that is missing.
-_FOREIGN = sys.stdlib_module_names | {"keras", "tf_keras", "tensorflow", "numpy", "builtins"}
+FOREIGN = sys.stdlib_module_names | {"keras", "tf_keras", "tensorflow", "numpy", "builtins"}
 # Where a function is kept as text or bytes beside its kind (Lambda, cell wrappers): field, field_type, field_module.
 _CARRIERS = ("function_type", "output_shape_type", "mask_type", "dropout_fn_type", "residual_fn_type")
 _FILES = ("vocabulary", "vocabulary_file", "initial_vocabulary")
@@ -147,7 +147,7 @@ def _class(
     if kind == "initializer" and name in server_known.PARTS and registered in (None, name):
         return
     of_user = ">" in (registered or "") or (module == "builtins" and not hasattr(builtins, name))
-    if (module or "").split(".")[0] in _FOREIGN and not of_user:
+    if (module or "").split(".")[0] in FOREIGN and not of_user:
         yield Finding(
             f"layer '{layer}' names {_place(module, name)}, which is not among Keras's layers and parts that are known "
             f"to be harmless. {ALLOW}"
@@ -199,7 +199,7 @@ def _function(item: dict[str, Any], layer: str, permitted: Set[str]) -> Iterator
     if registered in (None, "function", name) or registered in known:
         if name in permitted or (own and name in known):
             return
-        custom = module in (None, "builtins") or str(module).split(".")[0] not in _FOREIGN
+        custom = module in (None, "builtins") or str(module).split(".")[0] not in FOREIGN
         if custom and not hasattr(builtins, name):
             yield Finding("", unknown=name)
             return

@@ -4,6 +4,8 @@ from shutil import rmtree  # noqa: F401
 
 import keras
 import tf_keras
+from keras.ops import sin  # noqa: F401
+from keras.utils import get_file  # noqa: F401
 
 
 class Plain(tf_keras.layers.Layer):

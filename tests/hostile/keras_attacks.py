@@ -414,3 +414,8 @@ def _keras_two_names(folder):
     return _text(
         folder, {"class_name": "LayerScale", "module": module, "registered_name": "TFOpLambda", "config": inner}
     )
+
+
+def _keras_of_the_other(folder):
+    """Registered with Keras 3 by the user's module (honest_layers): tf_keras, which knows it not, looks in `module`."""
+    return _text(folder, {**CLASS, "registered_name": "mine>Registered3"})

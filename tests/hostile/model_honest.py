@@ -57,6 +57,12 @@ def _keras3_function(folder):
     return _saved(folder, "keras", ".keras", keras.layers.Dense(2, activation=_custom("squared")))
 
 
+def _keras3_imported_operation(folder):
+    """An operation as an activation, which Keras writes and cannot find again by itself."""
+    keras = importlib.import_module("keras")
+    return _saved(folder, "keras", ".keras", keras.layers.Dense(2, activation=keras.ops.sin))
+
+
 def _h5_lambda_of_a_function(folder):
     keras = importlib.import_module("tf_keras")
     path = _saved(folder, "tf_keras", ".h5", keras.layers.Lambda(lambda x: x, name="act"))
@@ -64,12 +70,20 @@ def _h5_lambda_of_a_function(folder):
     return keras_attacks._edited(path, keras_attacks._replace("act", "Lambda", inner))
 
 
-def _imported_function(folder):
+def _imported(folder: Path, name: str) -> Path:
     """No honest one: it names what the user's module only imports."""
-    function = {"module": MODULE, "class_name": "function", "config": "rmtree", "registered_name": "rmtree"}
+    function = {"module": MODULE, "class_name": "function", "config": name, "registered_name": name}
     return keras_attacks._edited(
         keras_attacks._saved(folder, "tf_keras"), keras_attacks._set("act", "activation", function)
     )
+
+
+def _rmtree(folder):
+    return _imported(folder, "rmtree")
+
+
+def _get_file(folder):
+    return _imported(folder, "get_file")
 
 
 def _functions(folder: Path, suffix: str) -> Path:

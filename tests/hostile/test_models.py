@@ -148,6 +148,7 @@ HONEST = {
     "keras2_plain": "honest_layers",
     "keras3_plain": "honest_layers",
     "keras3_function": "honest_layers",
+    "keras3_imported_operation": "honest_layers",
     "h5_lambda_of_a_function": "honest_layers",
     "h5_functions": None,
     "keras2_functions": None,
@@ -165,10 +166,25 @@ def test_honest_models_load(name, attacker, tmp_path):
     assert tried["error"] == ""
 
 
-def test_what_a_users_module_imports_is_not_for_models(attacker, tmp_path):
+@pytest.mark.parametrize("name", ["rmtree", "get_file"])
+def test_what_a_users_module_imports_is_not_for_models(name, attacker, tmp_path):
     options = {"custom_objects": "honest_layers"}
-    tried = attacker.call("model_honest:honest", name="imported_function", folder=str(tmp_path), **options)
-    assert "'rmtree' is not part of Keras" in tried["error"]
+    tried = attacker.call("model_honest:honest", name=name, folder=str(tmp_path), **options)
+    assert f"'{name}' is not part of Keras" in tried["error"]
+
+
+def test_what_one_keras_knows_the_other_does_not(attacker, tmp_path):
+    options = {"custom_objects": "honest_layers"}
+    tried = attacker.call("model_attacks:attack", name="keras_of_the_other", folder=str(tmp_path), **options)
+    assert not tried["ran"]
+    assert "'Registered3' is not part of Keras" in tried["error"]
+
+
+def test_an_operation_by_name_is_found_in_keras_ops(attacker, tmp_path):
+    """Keras itself cannot read what it writes here: which function of that name it was the file does not say."""
+    options = {"name": "keras3_imported_operation", "folder": str(tmp_path)}
+    assert "'sin' is not part of Keras" in attacker.call("model_honest:honest", **options)["error"]
+    assert attacker.call("model_honest:honest", custom_objects="keras.ops", **options)["error"] == ""
 
 
 # Whoever raises the version of Keras looks at what is new and puts it into the one list or the other.
