@@ -53,16 +53,17 @@ BinaryIoU CTC CategoricalAccuracy CategoricalCrossentropy CategoricalFocalCrosse
 CategoricalHinge Circle ConcordanceCorrelation CosineDecay CosineDecayRestarts CosineSimilarity Dice ExponentialDecay
 F1Score FBetaScore FalseNegatives FalsePositives Ftrl Hinge Huber InverseTimeDecay IoU KLDivergence Lamb
 LearningRateSchedule Lion LogCosh LogCoshError Loss LossScaleOptimizer Mean MeanAbsoluteError MeanAbsolutePercentageError
-MeanIoU MeanMetricWrapper MeanRelativeError MeanSquaredError MeanSquaredLogarithmicError MeanTensor Metric Muon Nadam
-OneHotIoU OneHotMeanIoU Optimizer PearsonCorrelation PiecewiseConstantDecay Poisson PolynomialDecay Precision
-PrecisionAtRecall R2Score RMSprop Recall RecallAtPrecision RootMeanSquaredError SGD ScheduleFreeAdamW
+MeanIoU MeanMetricWrapper MeanRelativeError MeanSquaredError MeanSquaredLogarithmicError MeanTensor Metric MultiOptimizer
+Muon Nadam OneHotIoU OneHotMeanIoU Optimizer OptimizerMap PearsonCorrelation PiecewiseConstantDecay Poisson
+PolynomialDecay Precision PrecisionAtRecall R2Score RMSprop Recall RecallAtPrecision RootMeanSquaredError SGD ScheduleFreeAdamW
 SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy
 SpecificityAtSensitivity SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives Tversky
 """
-# Layers of keras.applications' own, ConvNeXt's.
-_APPLICATIONS = "LayerScale StochasticDepth"
+# Layers that keras.applications (ConvNeXt, InceptionResNetV2) and FeatureSpace have to themselves, and an operation that
+# lies beside the quantizers.
+_BESIDE = "LayerScale StochasticDepth CustomScaleLayer TFDConcat TFDIdentity FakeQuantWithMinMaxVars"
 PARTS = frozenset(_PARTS.split())
-CLASSES = frozenset(f"{_LAYERS} {_APPLICATIONS} {_TRAINING}".split()) | PARTS
+CLASSES = frozenset(f"{_LAYERS} {_BESIDE} {_TRAINING}".split()) | PARTS
 _FUNCTIONS = """
 celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
 log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid

@@ -129,6 +129,35 @@ def _keras3_compiled(folder):
     return folder / "model.keras"
 
 
+def _keras3_beside_its_layers(folder):
+    """What Keras writes and has no public name for: InceptionResNetV2's layer, FeatureSpace's, a quantizer's operation."""
+    import keras
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    space = keras.utils.FeatureSpace({"a": "float", "b": "float"}, output_mode="concat")
+    space.adapt(_dataset({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    x = space.get_encoded_features()
+    y = keras.quantizers.fake_quant_with_min_max_vars(CustomScaleLayer(0.5)([x, x]), -1.0, 1.0)
+    keras.Model(space.get_inputs(), y).save(folder / "model.keras")
+    return folder / "model.keras"
+
+
+def _dataset(columns: dict[str, list[float]]) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(columns).batch(2)
+
+
+def _keras3_optimizers(folder):
+    import keras
+    import numpy as np
+
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="inner")
+    inner.compile(keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(keras.optimizers.SGD())), "mse")
+    inner.fit(np.zeros((2, 3)), np.zeros((2, 2)), verbose=0)
+    return _saved(folder, "keras", ".keras", inner)
+
+
 def _keras3_vocabulary(folder):
     import keras
 
@@ -173,6 +202,7 @@ def unknown_names() -> dict[str, list[str]]:
         "dtype_policies",
         "quantizers",
         "random",
+        "optimizers",
     ]
     for library in (keras, tf_keras):
         for kind in kinds:
@@ -185,7 +215,19 @@ def unknown_names() -> dict[str, list[str]]:
         "classes": sorted(classes - server_known.CLASSES),
         "functions": sorted(functions - server_known.FUNCTIONS),
         "builtins": sorted(server_known.FUNCTIONS & set(dir(builtins))),
+        "operations": sorted(
+            found.__name__
+            for found in _below(keras.Operation)
+            if not issubclass(found, keras.Layer)
+            and not server_known.OPERATIONS.fullmatch(found.__module__)
+            and found.__name__ not in server_known.CLASSES
+        ),
     }
+
+
+def _below(kind: type) -> set[type]:
+    found = set(kind.__subclasses__())
+    return found.union(*map(_below, found))
 
 
 def application(name: str, engine: str, suffix: str, folder: str, **options: Any) -> dict[str, Any]:
