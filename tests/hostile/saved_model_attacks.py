@@ -407,3 +407,40 @@ def _table_registered_otherwise(folder):
                 node.registered_name = "tf.TrackableConstant"
 
     return _changed(_table(folder), change)
+
+
+def _tf1_table_while_answering(folder):
+    """The signature fills the table itself: not with the asset, whose place is told to the initialization alone."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(str(folder / "tf1"))
+    with tf.Graph().as_default(), v1.Session() as session:
+        place = tf.constant(str(_secret(folder)))
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, place)
+        table = tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+        # Keys are whole lines, values their numbers.
+        filled = tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table, filename=place, key_index=-2, value_index=-1
+        )
+        x = v1.placeholder(tf.float32, (None, 4), name="x")
+        with tf.control_dependencies([filled]):
+            found = tf.raw_ops.LookupTableSizeV2(table_handle=table)
+        signature = v1.saved_model.signature_def_utils.predict_signature_def(
+            {"x": x}, {"y": x + tf.cast(found, tf.float32)}
+        )
+        assets = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, assets_collection=assets
+        )
+    builder.save()
+    return folder / "tf1"
+
+
+def _node_without_a_name(folder):
+    """Any reference that leads nowhere would find it."""
+
+    def change(meta: Any) -> None:
+        meta.graph_def.node.add(op="NoOp")
+
+    return _changed(_table(folder), change)

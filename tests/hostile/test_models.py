@@ -94,6 +94,8 @@ ATTACKS = {
     "tf1_save_as_init": ("SaveV2", ALLOW),
     "initializer_that_saves": ("Save", "files beside its own variables", ALLOW),
     "tf1_read_of_a_variable": ("Save", "files beside its own variables", ALLOW),
+    "tf1_table_while_answering": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "node_without_a_name": ("a node without a name",),
     "table_registered_otherwise": ("InitializeTableFromTextFileV2", "assets", ALLOW),
     "linked_variables": ("variables", "link"),
     "two_graphs": ("two graphs",),
