@@ -108,4 +108,4 @@ def _runnable() -> int | None:
     path = Path("/proc/loadavg")
     if not path.exists():
         return None
-    return int(path.read_text().split()[3].partition("/")[0]) - 1
+    return int(path.read_text(encoding="utf-8").split()[3].partition("/")[0]) - 1

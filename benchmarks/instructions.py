@@ -39,7 +39,7 @@ def count(place: Counting, runtime: str, path: Path, sample: Batch) -> dict[str,
         out = Path(folder) / "marks.jsonl"
         with open_session(runtime, path, threads=1, sample=sample, launch=place.counting(runtime, out)) as session:
             session.count(INFERENCES)
-        marks = [json.loads(line) for line in out.read_text().splitlines()]
+        marks = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     return summarize(marks)
 
 

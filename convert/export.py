@@ -48,7 +48,7 @@ def run(
         answered = _answered(server, inputs)
         notes += _prove(answered, made)
         summary = {**_summary(server, concrete, inputs), "notes": notes}
-        (made / SIDECAR).write_text(json.dumps(summary, indent=1))
+        (made / SIDECAR).write_text(json.dumps(summary, indent=1), encoding="utf-8")
         _write_variant(server, inputs, answered, made, summary)
     return summary
 
@@ -56,7 +56,7 @@ def run(
 def read_summary(saved_model: Path) -> dict[str, Any]:
     """What `run` returned for that folder. Raises InputError where it is not one of its exports."""
     try:
-        summary: dict[str, Any] = json.loads((saved_model / SIDECAR).read_text())
+        summary: dict[str, Any] = json.loads((saved_model / SIDECAR).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             f"{saved_model}: not an export of edgeship (no {SIDECAR}); run edgeship.convert.export first"
@@ -172,7 +172,7 @@ def _write_variant(
             with _unrolled(layers):
                 _write(server, server.trace(inputs), made / UNROLLED)
             _prove(answered, made / UNROLLED)
-            (made / UNROLLED / SIDECAR).write_text(json.dumps(summary))
+            (made / UNROLLED / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
             return
         except CheckError:
             shutil.rmtree(made / UNROLLED)
@@ -180,7 +180,7 @@ def _write_variant(
         fixed = [_fixed(spec, 1) for spec in inputs]
         _write(server, server.trace(fixed), made / BATCH1)
         _prove(_answered(server, fixed), made / BATCH1)
-        (made / BATCH1 / SIDECAR).write_text(json.dumps(summary))
+        (made / BATCH1 / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
 
 
 @contextlib.contextmanager

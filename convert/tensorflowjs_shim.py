@@ -61,7 +61,7 @@ def _cached() -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tensorflowjs-", dir=place.parent) as folder:
         requirements, made = Path(folder) / "requirements.txt", Path(folder) / "made"
-        requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n")
+        requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
         _install(requirements, made)
         if place.exists():
             shutil.rmtree(place)

@@ -82,7 +82,7 @@ def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
 
     Tried with loops lowered and not, with dynamic and fixed batch, from Keras 3 and from tf_keras.
     """
-    graph = json.loads(path.read_text())["modelTopology"]["node"]
+    graph = json.loads(path.read_text(encoding="utf-8"))["modelTopology"]["node"]
     if any(node["op"] in LOOPS for node in graph):
         found = [op for op, users in blame.nodes(source, ("While", "StatelessWhile")).items() if users]
         raise blame.unsupported(source, found or ["While"], summary["layers"], "TF.js", UNROLL)
@@ -93,7 +93,7 @@ def _canonical(path: Path, summary: dict[str, Any]) -> None:
 
     TF.js takes positional arguments in the order of the signature's keys.
     """
-    model = json.loads(path.read_text())
+    model = json.loads(path.read_text(encoding="utf-8"))
     graph = model["modelTopology"]["node"]
     nodes = {node["name"] for node in graph}
     signature: dict[str, Any] = {"inputs": {}, "outputs": {}}
@@ -109,7 +109,7 @@ def _canonical(path: Path, summary: dict[str, Any]) -> None:
         raise CheckError(f"the TF.js model has no output '{missing[0]}'")
     signature["outputs"] = {name: _entry(spec, ends[name]) for name, spec in specs.items()}
     model["signature"] = {**model["signature"], **signature}
-    path.write_text(json.dumps(model))
+    path.write_text(json.dumps(model), encoding="utf-8")
 
 
 def _entry(spec: TensorSpec, node: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def dedupe(folder: Path) -> int:
     Left alone: graphs with loops (a constant inside a loop's frame is not one outside) and weights of other dtypes.
     """
     file = folder / "model.json"
-    model = json.loads(file.read_text())
+    model = json.loads(file.read_text(encoding="utf-8"))
     nodes, manifest = model["modelTopology"]["node"], model["weightsManifest"]
     stored = [_stored(entry) for group in manifest for entry in group["weights"]]
     if any(node["op"] in CONTROL_FLOW for node in nodes) or not all(stored) or len(manifest) != 1:
@@ -38,7 +38,7 @@ def dedupe(folder: Path) -> int:
     for name in manifest[0]["paths"]:
         (folder / name).unlink()
     manifest[0]["weights"], manifest[0]["paths"] = kept, _shards(folder, b"".join(blobs))
-    file.write_text(json.dumps(model))
+    file.write_text(json.dumps(model), encoding="utf-8")
     return len(data) - sum(map(len, blobs))
 
 

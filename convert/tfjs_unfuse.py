@@ -22,7 +22,7 @@ OWN = {
 def unfuse(folder: Path) -> int:
     """Split such ops of a TF.js graph model in place. Returns how many there were."""
     file = folder / "model.json"
-    model = json.loads(file.read_text())
+    model = json.loads(file.read_text(encoding="utf-8"))
     shapes = {entry["name"]: entry["shape"] for group in model["weightsManifest"] for entry in group["weights"]}
     graph = model["modelTopology"]
     bodies = [(graph, "node"), *((body, "nodeDef") for body in graph.get("library", {}).get("function", []))]
@@ -35,7 +35,7 @@ def unfuse(folder: Path) -> int:
             nodes += parts
         body[key] = nodes
     if count:
-        file.write_text(json.dumps(model))
+        file.write_text(json.dumps(model), encoding="utf-8")
     return count
 
 

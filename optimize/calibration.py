@@ -144,7 +144,7 @@ def write_statistics(
         "kinds": {kind: {**ranges, **found} for kind, found in kinds.items()},
     }
     with whole(out) as beside:
-        beside.write_text(json.dumps(document, indent=1))
+        beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
     if not statistics:
         raise InputError(NEEDS_DATA)
     try:
-        found: dict[str, Any] = json.loads(Path(statistics).read_text())
+        found: dict[str, Any] = json.loads(Path(statistics).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
     except ValueError as error:

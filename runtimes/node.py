@@ -33,7 +33,7 @@ def _home() -> Path:
 
 def _wanted() -> dict[str, str]:
     """The pinned packages and versions that the worker loads."""
-    dependencies = json.loads((SOURCE / MANIFESTS[0]).read_text())["dependencies"]
+    dependencies = json.loads((SOURCE / MANIFESTS[0]).read_text(encoding="utf-8"))["dependencies"]
     return {str(name): str(version) for name, version in dependencies.items()}
 
 
@@ -45,7 +45,7 @@ def _modules() -> Path | None:
 def _complete(folder: Path) -> bool:
     for name, version in _wanted().items():
         try:
-            found = json.loads((folder / "node_modules" / name / "package.json").read_text())
+            found = json.loads((folder / "node_modules" / name / "package.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
         if found["version"] != version:

@@ -69,7 +69,9 @@ def shipped(folder: Path, model: Path, data: Path, bare: float) -> list[dict[str
     """`ship` of the same, which also measures every artifact: most of its time is LoadGen's, which no converter spends."""
     config, cache = folder / "edgeship.toml", {"EDGESHIP_CACHE": str(folder / "ship-large")}
     # The weights are random and there are no labels: parity is what can be judged.
-    config.write_text(f'[data]\nevaluation = "{data}"\n[budget]\naccuracy = "none"\nmin_sqnr_db = 0\n')
+    config.write_text(
+        f'[data]\nevaluation = "{data}"\n[budget]\naccuracy = "none"\nmin_sqnr_db = 0\n', encoding="utf-8"
+    )
     command = [*EDGESHIP, "ship", str(model), "--out", str(folder / "shipped"), "--config", str(config)]
     command += ["--data", str(data), "--samples", "100"]
     first, again = timed(command, **cache)[0], timed(command, **cache)[0]
@@ -207,7 +209,7 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
             item["bar"],
         )
         lines.append(f"| {' | '.join(cells)} |")
-    path.write_text("\n".join(lines) + MORE)
+    path.write_text("\n".join(lines) + MORE, encoding="utf-8")
 
 
 def main() -> None:

@@ -68,13 +68,13 @@ class Work:
         path = self.folder / f"{name}.toml"
         listed = json.dumps(list(runtimes or engines.ENGINES))
         head = f'title = "{name}"\nkind = "{kind}"\nruntimes = {listed}\nfigures = ["{figures}"]\nthreads = {threads}\n'
-        path.write_text(f"{head}\n[launch]\n{launch}\n")
+        path.write_text(f"{head}\n[launch]\n{launch}\n", encoding="utf-8")
         return str(path)
 
     def bundle(self, name: str, model: Path, data: Path, variants: str = VARIANTS) -> Path:
         """The model's bundle with what browsers run, made once."""
         config, bundle = self.folder / f"{name}.config.toml", self.folder / name
-        config.write_text(variants)
+        config.write_text(variants, encoding="utf-8")
         if not (bundle / "manifest.json").exists():
             command = [*EDGESHIP, "convert", str(model), "--out", str(bundle), "--config", str(config)]
             timed([*command, "--data", str(data)], **self.cache)
@@ -98,7 +98,7 @@ class Work:
     def benchmark(self, bundle: Path, device: str, *more: str) -> dict[str, Any]:
         """What `edgeship benchmark` leaves in the manifest: measurements and the gate's verdicts."""
         timed([*EDGESHIP, "benchmark", str(bundle), "--device", device, *more], **self.cache)
-        manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_text())
+        manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
         return {key: manifest[key] for key in ("measurements", "gate", "artifacts")}
 
 
@@ -109,7 +109,7 @@ def parity(work: Work) -> Any:
 
 
 def _batches(work: Work, bundle: Path) -> Callable[[], Any]:
-    inputs = json.loads((bundle / "manifest.json").read_text())["server_model"]["inputs"]
+    inputs = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["server_model"]["inputs"]
     data = RepresentativeDataset(str(work.run / "evaluation.npz"))
     specs = tuple(map(TensorSpec.from_json, inputs))
     return lambda: data.feeds(specs, BATCH)
@@ -231,7 +231,7 @@ def main() -> None:
     given = parser.parse_args()
     work = Work(given.work.resolve(), given.run.resolve())
     found = parts.take({name: partial(part, work) for name, part in PARTS.items()}, given.only, work.folder)
-    given.out.write_text(markdown(found))
+    given.out.write_text(markdown(found), encoding="utf-8")
     print(f"wrote {given.out}")
 
 

@@ -92,8 +92,8 @@ def parity(work: Path) -> Json:
     profiles = work / "profiles"
     profiles.mkdir(exist_ok=True)
     for name in CORES:  # the built-in profiles with time enough, and without the count of instructions
-        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", (FOLDER / f"{name}.toml").read_text())
-        (profiles / f"{name}.toml").write_text(text.replace('"quality", "instructions"', '"quality"'))
+        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", (FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        (profiles / f"{name}.toml").write_text(text.replace('"quality", "instructions"', '"quality"'), encoding="utf-8")
     devices, data = ",".join(str(profiles / f"{name}.toml") for name in CORES), str(work / "images.npz")
     with np.load(work / DEFAULT / "labelled.npz") as whole:
         np.savez(data, **{name: whole[name][:IMAGES] for name in whole.files})

@@ -62,7 +62,7 @@ def write(found: dict[str, Json], path: Path) -> None:
     ):
         if name in rows:
             parts += section(rows[name], rows["counts"]) if section is _zeros else section(rows[name])
-    path.write_text("\n".join(parts) + "\n")
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -50,7 +50,7 @@ def task(name: str, work: Path) -> Json:
             "bench_optimize_tasks:build_clients", task=name, server=str(home / "server.keras"), folder=str(home)
         )
     for file, text in tasks.configurations(name).items():
-        (home / file).write_text(text)
+        (home / file).write_text(text, encoding="utf-8")
     # Where there is nothing to choose from, the validation split has nothing to say.
     open_rows = [row for row in tasks.rows(name) if len(row.candidates) > 1]
     tried = shipped(home, "validation", None) if open_rows else {}
@@ -69,7 +69,7 @@ def seeds(name: str, work: Path) -> list[Json]:
     for seed in SEEDS:
         for teacher in (0.0, 1.0):
             config = home / f"seed-{seed}-teacher-{teacher:g}.toml"
-            config.write_text(tasks.pruned(name, teacher).replace(f"seed = {SEED}", f"seed = {seed}"))
+            config.write_text(tasks.pruned(name, teacher).replace(f"seed = {SEED}", f"seed = {seed}"), encoding="utf-8")
             splits = {}
             for split in ("validation", "evaluation"):
                 out = home / f"{config.stem}-{split}"
@@ -116,7 +116,7 @@ def shipped(home: Path, split: str, wanted: set[str] | None) -> dict[str, Json]:
 
 
 def _read(bundle: Path) -> dict[str, Json]:
-    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     return {item["artifact"].partition("/")[2]: figures(item) for item in manifest["measurements"]}
 
 

@@ -76,9 +76,9 @@ def shipped(edgeship: Callable[..., None], work: Path) -> dict[str, Any]:
     if not model.is_file():
         with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
             process.call("bench_optimize_auto:build", data=str(work / TASK / "train.npz"), out=str(model))
-    (home / "edgeship.toml").write_text(CONFIG.format(task=TASK))
+    (home / "edgeship.toml").write_text(CONFIG.format(task=TASK), encoding="utf-8")
     edgeship("ship", model, "--out", bundle, "--to", "tflite,onnx", codes=(0, 1))
-    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     made = {item["id"]: item for item in manifest["artifacts"]}
     return {
         "rows": {item["artifact"]: _row(manifest, item) for item in manifest["measurements"]},

@@ -53,7 +53,7 @@ def write(found: Mapping[str, Any], path: Path) -> None:
     if sides:
         text += "\n" + PEERS.format(samples=next(iter(sides.values()))["samples"])
         text += "".join(_side_by_side(name, part) for name, part in sides.items()) + FOREIGN
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 SEEDS = """

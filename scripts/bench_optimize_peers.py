@@ -63,7 +63,7 @@ def once(name: str, work: Path) -> dict[str, Any]:
         f'[variants.{key}]\nquantize = "static_w8a8"\nformats = ["tflite"]\ncalibration_method = "{kind}"\nio = "{io}"\n'
         for key, (kind, io) in names.items()
     ]
-    (home / "ten.toml").write_text('[data]\ncalibration = "calibration.npz"\n' + "".join(tables))
+    (home / "ten.toml").write_text('[data]\ncalibration = "calibration.npz"\n' + "".join(tables), encoding="utf-8")
     given = ["--config", home / "ten.toml", "--samples", bench_quantizers.COUNT, "--to", "tflite"]
     seconds = steps(server, "--out", home / "ten", *given, cache=home / "ten-cache")
     with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
@@ -120,5 +120,5 @@ def _foreign(tool: str, model: str, data: Path, out: Path) -> dict[str, Any]:
 
 def _empty(folder: Path) -> Path:
     path = folder / "empty.toml"
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     return path

@@ -131,8 +131,8 @@ def main() -> None:
         visits = {rate: [visit(browser, site, rate) for _ in range(ROUNDS)] for rate in (1, SLOW)}
     part = text(visits, "weight_only_w8")
     print(part)
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + BEGIN + part + END + rest.partition(END)[2])
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    README.write_text(before + BEGIN + part + END + rest.partition(END)[2], encoding="utf-8")
     sent = max(sum(size for _, size in item["first"]) for item in visits[1])
     ready = statistics.median(item["prediction"] for item in visits[SLOW]) / 1000
     if sent > LIMIT or ready >= SECONDS:

@@ -108,9 +108,9 @@ def main() -> None:
                     f"margin {margin:.1%}, r {share:.0%}: n {n:6,}, PASS {exact:.1%}, in {TRIALS:,} simulated {drawn:.1%}"
                 )
         return
-    before, rest = PAGE.read_text().split(MARKS[0])
+    before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    PAGE.write_text(before + MARKS[0] + "\n" + table() + "\n" + MARKS[1] + after)
+    PAGE.write_text(before + MARKS[0] + "\n" + table() + "\n" + MARKS[1] + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

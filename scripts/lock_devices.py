@@ -18,7 +18,7 @@ def main() -> None:
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
     command += ["--generate-hashes", "--no-deps", "--python-version", "3.11", "-"]
     parts = [subprocess.run(command, input=item, capture_output=True, text=True, check=True).stdout for item in pinned]
-    LOCKED.write_text(HEAD + "".join(parts))
+    LOCKED.write_text(HEAD + "".join(parts), encoding="utf-8")
     print(f"{LOCKED}: {len(pinned)} requirements")
 
 

@@ -30,14 +30,14 @@ def judged(lab: Lab, folder: Path, name: str) -> list[matrix.Row]:
     for row in matrix.run(lab, folder, name):
         rows.append(row)
         print(f"{row.model:14} {row.artifact:22} {row.change or '(untouched)':58} {row.outcome.verdict}", flush=True)
-    (folder / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows]))
+    (folder / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
     return rows
 
 
 def kept(folder: Path, name: str) -> list[matrix.Row]:
     """The rows of an earlier run; none where there was none."""
     path = folder / f"{name}.json"
-    stored = json.loads(path.read_text()) if path.exists() else []
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return [matrix.Row(**{**item, "outcome": Outcome(**item["outcome"])}) for item in stored]
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     with Lab(given.folder / "lab") as lab:
         for name in MODELS:
             rows += judged(lab, given.folder, name) if name in given.models else kept(given.folder, name)
-    (ROOT / "docs" / "mutants.md").write_text(score.markdown(rows))
+    (ROOT / "docs" / "mutants.md").write_text(score.markdown(rows), encoding="utf-8")
     print(score.sentence(score.totals(rows)))
 
 

@@ -24,9 +24,9 @@ def take(parts: Mapping[str, Callable[[], Any]], only: Iterable[str] | None, wor
         print(f"{name} ...", flush=True)
         keep(work, name, parts[name]())
     kept = {name: work / f"{name}.json" for name in parts}
-    return {name: json.loads(path.read_text()) for name, path in kept.items() if path.is_file()}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in kept.items() if path.is_file()}
 
 
 def keep(work: Path, name: str, found: Any) -> None:
     """Write what a part has found so far."""
-    (work / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (work / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

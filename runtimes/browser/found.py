@@ -12,6 +12,7 @@ import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.errors import MissingDependencyError, ProcessError
@@ -87,12 +88,18 @@ def unavailable() -> str:
 
 def _stale() -> bool:
     """Whether the page was built from other sources than those beside it; an installed one may come without any."""
-    return (WEB / "src").exists() and json.loads((PAGE / "built.json").read_text())["sources"] != _sources()
+    return (WEB / "src").exists() and _built()["sources"] != _sources()
+
+
+def _built() -> dict[str, Any]:
+    """What is known of the built page: digests of its sources, and bytes of its downloads by engine."""
+    built: dict[str, Any] = json.loads((PAGE / "built.json").read_text(encoding="utf-8"))
+    return built
 
 
 def download(engine: str) -> int:
     """Bytes of an engine's JavaScript and WebAssembly for one thread, with gzip -9, as the page was built."""
-    return int(json.loads((PAGE / "built.json").read_text())["downloads"][engine])
+    return int(_built()["downloads"][engine])
 
 
 def _sources() -> str:

@@ -26,7 +26,7 @@ class RendererMemory:
         self.baseline = self._status("VmRSS")
         if self._folder:
             try:
-                (self._folder / "clear_refs").write_text("5")
+                (self._folder / "clear_refs").write_text("5", encoding="utf-8")
             except OSError:
                 self.method += " (since the process began)"
 
@@ -57,5 +57,5 @@ class RendererMemory:
     def _status(self, key: str) -> int | None:
         if self._folder is None:
             return None
-        lines = (self._folder / "status").read_text().splitlines()
+        lines = (self._folder / "status").read_text(encoding="utf-8").splitlines()
         return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) * 1024

@@ -50,7 +50,7 @@ class Compiler(Environment):
             found = next(Path(folder).glob("*_summary_*.csv"), None)
             if found is None:
                 raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")
-            with found.open() as stream:
+            with found.open(encoding="utf-8") as stream:
                 row = next(csv.DictReader(stream))
         operators = {place: int(count) for place, count in OPERATORS.findall(told)}
         return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_figures(row)}

@@ -81,7 +81,7 @@ class Emulator(Counting):
     @property
     def plugin(self) -> Path:
         """The compiled counter of instructions."""
-        return place("count", host(), SOURCE.read_text()) / "libcount.so"
+        return place("count", host(), SOURCE.read_text(encoding="utf-8")) / "libcount.so"
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -153,7 +153,7 @@ class Emulator(Counting):
             shutil.rmtree(draft / "guest" / "usr" / "share" / name, ignore_errors=True)
         for name in ("python3.11", "python3"):
             _compile(draft / "guest" / "usr" / "lib" / name)
-        (draft / "versions.json").write_text(json.dumps(sorted(made_of)))
+        (draft / "versions.json").write_text(json.dumps(sorted(made_of)), encoding="utf-8")
 
     def _download(self, draft: Path) -> None:
         command = pip(
@@ -185,7 +185,7 @@ class Emulator(Counting):
         for item in (self.tree / "guest").iterdir():
             (draft / item.name).symlink_to(item)
         (draft / "proc").mkdir()
-        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo())
+        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo(), encoding="utf-8")
 
     def _cpuinfo(self) -> str:
         """As Linux on that core writes it, one block per CPU of this machine.

@@ -46,7 +46,7 @@ def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
 @cache
 def _digests() -> Mapping[str, str]:
     """The `--hash` options of each locked requirement."""
-    lines = LOCKED.read_text().replace("\\\n", " ").splitlines()
+    lines = LOCKED.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     parts = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return {requirement: " ".join(options) for requirement, *options in parts}
 
@@ -62,7 +62,7 @@ def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
     if not all(HASH in line for line in lines):
         return ["--", *requirements]
     file = folder / "requirements.txt"
-    file.write_text("".join(f"{line}\n" for line in lines))
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return ["--require-hashes", "-r", os.path.abspath(file)]
 
 

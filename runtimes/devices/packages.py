@@ -101,6 +101,7 @@ class Packages:
             f'Dir::State "{self.folder}/state"; Dir::State::status "{self.folder}/state/status";\n'
             f'Dir::Cache "{self.folder}/cache"; APT::Sandbox::User "";\n'
             f'APT::Architecture "{host()}"; #clear APT::Architectures;\n'
-            f'APT::Architectures {{ "{host()}"; "{self.architecture}"; }};\n'
+            f'APT::Architectures {{ "{host()}"; "{self.architecture}"; }};\n',
+            encoding="utf-8",
         )
         run(["apt-get", *arguments], what, env={"APT_CONFIG": os.fspath(config), "LC_ALL": "C"}, cwd=cwd)

@@ -67,7 +67,7 @@ class Remote(Station):
     def facts(self) -> dict[str, Any]:
         """The machine's kind, its Python, and its versions by distribution; empty where it is not set up."""
         path = self.folder / "facts.json"
-        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return found
 
     def unavailable(self) -> str:
@@ -123,7 +123,7 @@ class Remote(Station):
             )
         if not any(facts["versions"].values()):
             raise MissingDependencyError(f"{self.host} has no runtime; install one there: pip install ai-edge-litert")
-        (draft / "facts.json").write_text(json.dumps(facts))
+        (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def _ssh(self) -> tuple[str, ...]:
         return (which("ssh") or "ssh", *OPTIONS, "--", self.host)

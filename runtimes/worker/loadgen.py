@@ -88,7 +88,7 @@ def _logs(folder: str) -> Any:
 
 def _verdict(folder: Path) -> dict[str, Any]:
     """From the machine-readable log: one `:::MLLOG {"key": ..., "value": ...}` a line."""
-    lines = (folder / "mlperf_log_detail.txt").read_text().splitlines()
+    lines = (folder / "mlperf_log_detail.txt").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines if line.startswith(":::MLLOG ")]
     values = {entry["key"]: entry["value"] for entry in entries}
     met = bool(values.get("early_stopping_met"))

@@ -29,7 +29,7 @@ class Memory:
             self.method = f"{sys.platform} does not tell the memory of a process as Linux and macOS do"
             return
         try:
-            CLEAR_REFS.write_text("5")
+            CLEAR_REFS.write_text("5", encoding="utf-8")
         except OSError:
             self.method += " (since the process began)"
 
@@ -46,7 +46,7 @@ class Memory:
 
 def _status(key: str) -> int:
     """A line such as `VmHWM:   12345 kB`, in bytes."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+    line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) * 1024
 
 

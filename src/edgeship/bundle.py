@@ -172,7 +172,7 @@ def seal(draft: Path, manifest: dict[str, Any]) -> None:
     content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
     content.pop("digest", None)
     sealed = {**content, "digest": digest.of_json(content)}
-    (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n")
+    (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def link_tree(source: Path, target: Path) -> None:

@@ -116,7 +116,7 @@ class Cache:
             try:
                 result = make(draft / "files")
                 entry = {"name": name, "key": to_json(key), "result": result, "files": _digests(draft / "files")}
-                (draft / "entry.json").write_text(json.dumps(entry))
+                (draft / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
                 draft.rename(final)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)

@@ -370,6 +370,6 @@ def read_labels(path: Path) -> list[str]:
     try:
         if path.exists() and regular_file(path, links=True).stat().st_size > LABELS_BYTES:
             raise InputError(f"{path}: larger than {LABELS_BYTES:,} bytes, which no list of class names is")
-        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot read labels ({error}); one class name a line") from error

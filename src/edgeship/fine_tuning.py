@@ -52,7 +52,9 @@ def run(
                 progress=str(told),
                 **loading,
             )
-    receipt_path(out).write_text(json.dumps({"schema": 1, **receipt}, indent=1, allow_nan=False) + "\n")
+    receipt_path(out).write_text(
+        json.dumps({"schema": 1, **receipt}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
     return receipt
 
 

@@ -62,7 +62,7 @@ def _write(folder: Path, known: Mapping[str, Any]) -> None:
     draft = (
         folder.parent / f".{folder.name}.{secrets.token_hex(8)}.json"
     )  # beside it: another process may list the folder
-    draft.write_text(json.dumps(known))
+    draft.write_text(json.dumps(known), encoding="utf-8")
     draft.replace(folder / RECORD)
 
 

@@ -23,7 +23,7 @@ def describe() -> dict[str, str | int | None]:
 
 def _field(path: str, name: str) -> str:
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

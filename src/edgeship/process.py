@@ -126,7 +126,7 @@ class Child:
 
     def log_text(self) -> str:
         """What the child has written to standard error so far."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        return self.log.read_text(errors="replace", encoding="utf-8") if self.log.exists() else ""
 
     def kill(self) -> None:
         """Stop the child at once; what it was doing is lost."""

@@ -47,7 +47,7 @@ def meta_graphs(path: Path) -> list[Any]:
         if (path / "saved_model.pb").is_file():
             message.ParseFromString((path / "saved_model.pb").read_bytes())
         else:
-            Parse((path / "saved_model.pbtxt").read_text(), message)
+            Parse((path / "saved_model.pbtxt").read_text(encoding="utf-8"), message)
     except (DecodeError, ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: its saved_model.pb is damaged or truncated; copy the whole folder again") from error
     if not message.meta_graphs:

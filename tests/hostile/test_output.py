@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import importlib.util
 import io
+import os
 import re
 import unicodedata
 from html.parser import HTMLParser
@@ -240,3 +242,22 @@ def test_a_value_of_a_configuration_that_is_told(tmp_path, capsys):
         Config.read(path)
     told = capsys.readouterr().err
     assert "is now called calibration_method" in quiet(told)
+
+
+def test_every_text_file_is_utf_8():
+    """Whatever the system's own encoding is: a name in it that this encoding lacks would end a command, or become another."""
+    found = []
+    walked = os.walk(Path(cli.__file__).parents[1], followlinks=True)
+    for path in {Path(folder, name).resolve() for folder, _, names in walked for name in names}:
+        if path.suffix != ".py" or "node_modules" in path.parts:
+            continue
+        calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+        found += [
+            f"{path.name}:{call.lineno}"
+            for call in calls
+            if isinstance(call.func, ast.Attribute)
+            and call.func.attr in ("read_text", "write_text")
+            and ast.unparse(call.func.value) != "options"
+            and "encoding" not in {keyword.arg for keyword in call.keywords}
+        ]
+    assert not found

@@ -209,10 +209,10 @@ def write_text(path: Path, text: str) -> None:
     _outside_of_bundles(path)
     try:
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to move into its place
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             return
         with files.whole(path) as draft:
-            draft.write_text(text)
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
