@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeship.errors import InputError
 from edgeship.types import FORMATS, Kind, Verdict
-from edgeship.untrusted import printable
+from edgeship.untrusted import LONGEST, printable
 
 STATES = ("exact", "steps", "close", "differs", "estimated", "refused", "absent", "failed")
 SHOWN = 60  # characters of a foreign value in a message
@@ -40,7 +40,10 @@ class Table:
 
 
 TEXT = Plain("a text", lambda value: isinstance(value, str))
-NAME = Plain("a name", lambda value: isinstance(value, str) and bool(value) and printable(value) == value)
+NAME = Plain(
+    f"a printable name of at most {LONGEST:,} characters",
+    lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST and printable(value) == value,
+)
 FLAG = Plain("true or false", lambda value: isinstance(value, bool))
 NUMBER = Plain("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool))
 WHOLE = Plain("a whole number from 0", lambda value: NUMBER.fits(value) and isinstance(value, int) and value >= 0)

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.untrusted import printable_lines
+from edgeship.untrusted import printable_lines, shortened
 
 WIDTH = 120
 WIDE = 240  # of a file or a pipe with `--wide`
@@ -130,4 +130,5 @@ def _cell(cell: str | Text, width: int) -> Text:
 
 
 def _plain(cell: str | Text) -> str:
-    return printable_lines(cell.plain if isinstance(cell, Text) else cell)
+    lines = (cell.plain if isinstance(cell, Text) else cell).split("\n")
+    return "\n".join(printable_lines(shortened(line)) for line in lines)

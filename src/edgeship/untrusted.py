@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -25,9 +25,15 @@ from edgeship.errors import EdgeshipError, InputError, unknown
 LIMITS = "EDGESHIP_LIMITS"
 RATIO_FROM = 64 << 20  # bytes below which nobody minds how well something is packed
 SHOWN = 200  # characters of a foreign message
+LONGEST = 1000  # characters of a name, and of a text that is shown of a file
 # Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators,
 # and code points that no character has (XML takes some of them not at all).
 _HIDDEN = {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
+# Letters, marks and symbols that show nothing: Default_Ignorable_Code_Point of Unicode 16, and blanks of two scripts.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
+_EMOJI = "\ufe0f"  # asks for the coloured form of a symbol, and is nothing strange behind one
 _LINE_ENDS = re.compile(r"[\r\n\t\v\f]+")
 # All that is no bracket, strings whole; a string without an end reaches to the end of the text, so that this is linear.
 _BETWEEN = re.compile(r'[^\[\]{}"]+|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -75,15 +81,32 @@ def limits() -> Limits:
     return _limits(os.environ.get(LIMITS, ""))
 
 
+def _plain(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or _BLANK.search(text) is None)
+
+
 def printable(text: object) -> str:
     r"""The text with every character that is invisible or steers a terminal written as an escape (`\x1b`); line ends too."""
     plain = str(text)
-    if plain.isprintable():
+    if _plain(plain):
         return plain
     return "".join(
-        char if unicodedata.category(char) not in _HIDDEN else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in plain
+        char.encode("unicode_escape", "surrogatepass").decode() if _hidden(char, before) else char
+        for before, char in pairwise(f" {plain}")
     )
+
+
+def _hidden(char: str, before: str) -> bool:
+    if char == _EMOJI and unicodedata.category(before) == "So":
+        return False
+    return unicodedata.category(char) in _HIDDEN or _BLANK.match(char) is not None
+
+
+def shortened(text: object, most: int = LONGEST) -> str:
+    """The text, or its beginning and end where it is longer than `most` characters."""
+    whole = str(text)
+    half = (most - 1) // 2
+    return whole if len(whole) <= most else f"{whole[:half]}…{whole[-half:]}"
 
 
 def printable_lines(text: object) -> str:
@@ -92,9 +115,10 @@ def printable_lines(text: object) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A JSON value for people: every text in it, names of keys too, on one line and `printable`."""
+    """A JSON value for people: every text in it, names of keys too, on one line, `printable` and of bearable length."""
     if isinstance(value, str):
-        return value if value.isprintable() else printable(_LINE_ENDS.sub(" ", value))
+        text = shortened(value)
+        return text if _plain(text) else printable(_LINE_ENDS.sub(" ", text))
     if isinstance(value, Mapping):
         return {shown(key): shown(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from edgeship import cli, progress, terminal, verification
+from edgeship import cli, progress, terminal, untrusted, verification
 from edgeship.benchmarks import junit, layers_table, markdown, report, table
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -29,10 +29,13 @@ from edgeship.config import Config
 from edgeship.errors import EdgeshipError
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# What Unicode calls letters, marks and symbols, and nobody can see: fillers of Hangul, Khmer, Mongolian, Braille and others.
+BLANK = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180f\ufe00\ufe0f\U0001d159\U000e0100\U000e01ef"
 ATTACKS = (
     "\x1b]0;owned\x07\x1b[2J\x1b[31mPASS",
     "\x9b31mred\x00\ufffe\ud800",
     "\u202egnp.live\u2066",
+    f"float32{BLANK}x{BLANK}\U000e0041\u200d",
     "[bold red]x[/] [/nothing] [link=https://evil.example]y[/link] :smile:",
     "first\n  gate: PASS (30 of 30 checks passed)\r::error::x",
     "![x](https://evil.example/a.png) [y](javascript:alert(1)) <https://evil.example> https://evil.example www.evil.example",
@@ -113,8 +116,36 @@ def spoiled(whole, text):
 
 def quiet(text):
     """Nothing in it steers a terminal: nothing but line ends among what is invisible."""
-    assert not [char for char in text if char != "\n" and unicodedata.category(char) in HIDDEN], repr(text)
+    plain = re.sub("[⚠⏭]\ufe0f", "", text)  # our own marks
+    strange = [char for char in plain if char != "\n" and (unicodedata.category(char) in HIDDEN or char in BLANK)]
+    assert not strange, repr(text)
     return text
+
+
+@pytest.mark.parametrize("blank", [*BLANK, "\u180e", "\u200d", "\U000e0041", "\U000e0fff", "\U00016fe4", "\u2065"])
+def test_a_character_that_nobody_sees_is_written_as_an_escape(blank):
+    for text in (blank, f"int8{blank}", f"{blank}{blank}x"):
+        assert untrusted.printable(text) == text.replace(blank, blank.encode("unicode_escape").decode())
+        assert blank not in untrusted.shown([text])[0]
+
+
+def test_letters_and_emoji_of_labels_stay():
+    for text in ("Fußgänger", "犬\u3000", "한국어", "हिन्दी", "ไทย", "עברית", "❤\ufe0f 🐈 ⚠\ufe0f"):
+        assert untrusted.printable(text) == untrusted.shown(text) == text
+    assert untrusted.printable("⚠\ufe0f\ufe0f") == "⚠\ufe0f\\ufe0f"
+
+
+def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
+    manifest = spoiled(whole, "begin" + "a[b]<" * 200_000 + "end")
+    table.print_results(manifest)
+    table.print_checks(manifest["gate"])
+    table.print_artifacts(manifest)
+    verification.print_replays([verification.Replay("x" * 10**6, "r", False, None, "y" * 10**6)])
+    texts = [capsys.readouterr().out, junit.render(manifest), markdown.render(manifest)]
+    texts.append(report.render(tmp_path, manifest, []))
+    places = [len(text) / 1000 for text in texts]
+    assert all(place < 1500 for place in places), places
+    assert "begin" in texts[0]
 
 
 @every_attack
