@@ -25,7 +25,7 @@ from edgeship import digest, untrusted
 from edgeship.errors import InputError
 from edgeship.server_names import brief
 from edgeship.types import TensorSpec
-from edgeship.untrusted import LIMITS, printable
+from edgeship.untrusted import LIMITS, printable, shortened
 from edgeship.working_folder import importable
 
 Array = np.ndarray[Any, Any]
@@ -61,6 +61,10 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     untrusted.check_unpacked(path, archive)
+    if strange := [item.filename for item in archive.infolist() if not item.filename.endswith(".npy")]:
+        raise InputError(
+            f"{printable(path)}: holds '{shortened(printable(strange[0]))}', which is no array; save it with np.savez"
+        )
     if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in archive.infolist()):
         raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")
 
