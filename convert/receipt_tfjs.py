@@ -10,7 +10,8 @@ import numpy as np
 
 from edgeship.convert.receipt_weights import Weights
 from edgeship.errors import InputError
-from edgeship.untrusted import LIMITS, elements, limits, place_within, printable, read_json, regular_file
+from edgeship.named_files import check_shards
+from edgeship.untrusted import elements, place_within, printable, read_json, regular_file, shortened
 
 VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
 TYPES = {
@@ -76,6 +77,7 @@ def _spec(name: str, item: dict[str, Any]) -> dict[str, Any]:
 
 def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:
     weights = Weights(file)
+    check_shards(file, [name for group in manifest for name in group["paths"]])
     for group in manifest:
         sizes = [_size(file, entry) for entry in group["weights"]]
         data = _stored(file, group["paths"], sum(sizes))
@@ -113,15 +115,11 @@ def _size(file: Path, entry: dict[str, Any]) -> int:
 
 def _stored(file: Path, names: list[str], wanted: int) -> bytes:
     """The first `wanted` bytes of weight files, one after the other, which lie in the folder of the model."""
-    if len(names) > limits().files:
-        raise InputError(
-            f"{printable(file)}: more than {limits().files:,} weight files ({LIMITS}=files=... allows more)"
-        )
     parts: list[bytes] = []
     for name in names:
         place = place_within(file.parent, name)
         if not place.exists():
-            raise InputError(f"{printable(file)}: its weight file {name} is missing; copy the whole folder")
+            raise InputError(f"{printable(file)}: its weight file {shortened(name)} is missing; copy the whole folder")
         size = regular_file(place).stat().st_size
         with place.open("rb") as stream:
             parts.append(stream.read(min(wanted, size)))

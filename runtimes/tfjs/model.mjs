@@ -20,11 +20,15 @@ export async function start(modules) {
 
 /** The file of a shard. Throws for one that is not a regular file in the model's folder: a link, a pipe, another folder's. */
 function place(folder, shard) {
-  const named = `weight file ${JSON.stringify(shard)}`;
-  if (typeof shard !== 'string' || path.isAbsolute(shard) || shard.split(/[\\/]/).includes('..')) {
-    throw new Error(`${named} does not stay in the folder of the model`);
+  const named = `weight file ${`${JSON.stringify(shard)}`.slice(0, 200)}`;
+  const parts = typeof shard === 'string' ? shard.split(/[\\/]/) : ['..'];
+  if (parts.includes('..') || path.isAbsolute(shard)) throw new Error(`${named} does not stay in the folder of the model`);
+  let file = folder;
+  for (const part of parts.slice(0, -1)) {
+    file = path.join(file, part);
+    if (!fs.lstatSync(file).isDirectory()) throw new Error(`${named} goes through a link`);
   }
-  const file = path.join(folder, shard);
+  file = path.join(file, parts.at(-1));
   if (!fs.lstatSync(file).isFile()) throw new Error(`${named} is not a regular file`);
   return file;
 }
@@ -35,6 +39,7 @@ export async function load({tf, loadGraphModel}, location) {
   const json = JSON.parse(fs.readFileSync(file, 'utf8'));
   const named = signature(json, file);
   const shards = json.weightsManifest.flatMap((group) => group.paths);
+  if (new Set(shards).size < shards.length) throw new Error('it names a weight file twice');
   const bytes = Buffer.concat(shards.map((shard) => fs.readFileSync(place(path.dirname(file), shard))));
   const weights = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   return new Graph(tf, await loadGraphModel({load: async () => artifacts(json, weights)}), named);

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.untrusted import SHOWN, place_within, printable, read_json, reading
+from edgeship.untrusted import LIMITS, SHOWN, limits, place_within, printable, read_json, reading
 
 MODEL = "model.json"  # of TF.js: the folder around it is the artifact
 # Which fields of ONNX's messages lead to the entries of external data (onnx.proto): by field number the kind inside.
@@ -64,7 +64,19 @@ def weight_files(path: Path) -> list[object]:
     """The paths of weights in a TF.js `model.json`, as it has them."""
     model = read_json(path)
     with reading(path):
-        return [name for group in model.get("weightsManifest", []) for name in group["paths"]]
+        names = [name for group in model.get("weightsManifest", []) for name in group["paths"]]
+        check_shards(path, names)
+    return names
+
+
+def check_shards(path: Path, names: list[object]) -> None:
+    """Raise InputError where a TF.js `model.json` names too many weight files, or one twice: it would be read as often."""
+    if len(names) > limits().files:
+        raise InputError(
+            f"{printable(path)}: more than {limits().files:,} weight files ({LIMITS}=files=... allows more)"
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"{printable(path)}: names a weight file twice; convert the model again")
 
 
 def external_data(path: Path) -> list[str]:

@@ -291,6 +291,9 @@ LIES = {
     "link": ({"weightsManifest": [weights(["link.bin"])]}, "goes through a link"),
     "pipe": ({"weightsManifest": [weights(["pipe.bin"])]}, "a pipe"),
     "missing": ({"weightsManifest": [weights(["missing.bin"])]}, "missing"),
+    "twice": ({"weightsManifest": [weights(["shard.bin"] * 2)]}, "names a weight file twice"),
+    "in two groups": ({"weightsManifest": [weights(), weights()]}, "names a weight file twice"),
+    "endless": ({"weightsManifest": [weights(["x" * 200_000])]}, "no place for a file"),
     "number": ({"weightsManifest": [weights([3])]}, "not a relative path"),
     "negative": ({"weightsManifest": [weights(shape=[-4, 4])]}, "shape [-4, 4]"),
     "overflow": ({"weightsManifest": [weights(shape=[2**62, 2**62])]}, "tensor_bytes"),
@@ -509,6 +512,10 @@ def test_more_in_a_member_than_its_directory_says(tmp_path, dataset):
 def test_other_archives_and_numbers_of_files(tmp_path, dataset):
     whole = header("(4, 4)")
     assert dataset(npz(tmp_path / "whole.npz", {"x.npy": whole})).returncode == 0
+    for strange in ("x", "x.txt", "folder/", "x" * 60_000):  # what numpy would take for bytes
+        refused(
+            dataset(npz(tmp_path / "d.npz", {"x.npy": whole, strange: whole})), "d.npz: holds ", "which is no array"
+        )
     packed = npz(tmp_path / "d.npz", {"x.npy": whole}, zipfile.ZIP_LZMA)
     refused(dataset(packed), "compressed in a way that numpy does not write")
     many = npz(tmp_path / "many.npz", {f"x{number}.npy": whole for number in range(30)})
@@ -552,13 +559,22 @@ def test_node_reads_weights_from_the_models_folder_only(tiny_models, missing, tm
     shard = next(folder.glob("*.bin")).rename(tmp_path / "secret.bin")
     (folder / "link.bin").symlink_to(shard)
     os.mkfifo(folder / "pipe.bin")
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "deep").mkdir()
+    shutil.copy(shard, folder / "deep" / "own.bin")
     model = json.loads((folder / "model.json").read_text())
-    names = {"../secret.bin": "not stay in", str(shard): "not stay in", "link.bin": "regular", "pipe.bin": "regular"}
-    for name, words in names.items():
-        model["weightsManifest"][0]["paths"] = [name]
+    lies = {
+        **{"../secret.bin": "not stay in", str(shard): "not stay in", "link.bin": "regular", "pipe.bin": "regular"},
+        **{"linked/secret.bin": "through a link", "deep": "regular", "deep/../../secret.bin": "not stay in"},
+    }
+    for paths, words in (*(([name], words) for name, words in lies.items()), (["deep/own.bin"] * 2, "file twice")):
+        model["weightsManifest"][0]["paths"] = paths
         (folder / "model.json").write_text(json.dumps(model))
         with pytest.raises(EdgeshipError, match=words):
             open_session("tfjs-node", folder / "model.json", timeout=30)
+    model["weightsManifest"][0]["paths"] = ["deep/own.bin"]
+    (folder / "model.json").write_text(json.dumps(model))
+    open_session("tfjs-node", folder / "model.json", timeout=30).close()
 
 
 def test_a_bundle_that_lists_artifacts_elsewhere(tmp_path):
