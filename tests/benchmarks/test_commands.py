@@ -56,8 +56,8 @@ def test_a_full_disk_leaves_the_old_file(bundle, tmp_path, monkeypatch):
     old.write_text("old")
     whole = Path.write_text
 
-    def half(path, text):
-        whole(path, text[: len(text) // 2])
+    def half(path, text, encoding):
+        whole(path, text[: len(text) // 2], encoding=encoding)
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_text", half)
