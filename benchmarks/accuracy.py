@@ -66,17 +66,26 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
     (positive: the artifact is worse) with its paired 95 % interval low and high and the method's name, disagreement
     (share of samples that score differently), per_class, flips (the first 200; flips_total counts all), sure_flips,
     ece, ece_server, notes. Outputs with NaN or infinity give value, drop, low, high None and the reason: they are no pass.
-    Raises InputError where the labels do not fit, CheckError where the shapes differ.
+    Raises InputError where the labels do not fit, CheckError where the shapes differ or an output is no numbers.
     """
     if server.shape != artifact.shape:
         raise CheckError(f"the artifact's output has shape {artifact.shape}, the server model's {server.shape}")
     task, truth, server = choose(labels, server, metric)
+    for output in (server, artifact):
+        if output.dtype.kind not in "biuf":
+            raise CheckError(f"an output is {output.dtype}, and not real numbers")
     result = _empty(task, len(truth))
     result["reason"] = _not_finite("server model", server) or _not_finite("artifact", artifact)
     if result["reason"]:
         return result
     both = _Pair(task, truth, server, artifact)
-    result.update(_difference(both))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _difference(both)
+    if not all(
+        math.isfinite(found[key]) for key in ("value", "server", "drop", "low", "high") if found[key] is not None
+    ):
+        return {**result, "reason": f"no {task.name} can be told: no label counts, or the errors are too large"}
+    result.update(found)
     if task.classes or task.name == "binary_accuracy":
         result.update(_flips(both), per_class=per_class(both), sure_flips=sure_flips(both), **_calibration(both))
     return result
@@ -246,7 +255,7 @@ def _confidence(scores: Array, both: _Pair) -> Array:
     if both.task.classes:
         return np.asarray(probabilities(scores)[0].max(axis=-1))
     values = scores.astype(np.float64).reshape(both.truth.shape)
-    yes = values if both.threshold == 0.5 else 1 / (1 + np.exp(-values))
+    yes = np.clip(values, 0, 1) if both.threshold == 0.5 else 1 / (1 + np.exp(-values))
     return np.maximum(yes, 1 - yes)
 
 

@@ -141,6 +141,8 @@ def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[Ta
         raise InputError("the labels are text: give class numbers from 0; their names go into labels of [data]")
     if labels.dtype.kind not in "biuf" or outputs.dtype.kind not in "biuf":
         raise InputError(f"labels are {labels.dtype}, outputs {outputs.dtype}: both must be numbers")
+    if not (labels.ndim and labels.size and outputs.ndim and outputs.size):
+        raise InputError("labels and outputs must be numbers for each sample, and there are none")
     if len(labels) != len(outputs):
         raise InputError(f"{len(labels)} labels for {len(outputs)} outputs: they must match one to one")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():

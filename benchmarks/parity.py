@@ -37,10 +37,13 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
     nothing), agreement (share of answers that are the same: argmax over the last axis, threshold for single scores and for
     several of which any may hold, equality for whole numbers; None for a regression), agreement_n (answers
     compared), n (samples), bad (values that are NaN or infinite in the artifact only or in both). With any bad value
-    all figures are None. Raises CheckError on different shapes.
+    all figures are None, as with errors beyond all numbers. Raises CheckError on different shapes, and where outputs are not
+    numbers per sample.
     """
     if server.shape != artifact.shape:
         raise CheckError(f"output '{name}' has shape {artifact.shape}, the server model's {server.shape}")
+    for array in (server, artifact):
+        check_numbers(name, array)
     bad = int((~np.isfinite(artifact)).sum()) if artifact.dtype.kind == "f" else 0
     bad_server = int((~np.isfinite(server)).sum()) if server.dtype.kind == "f" else 0
     result: dict[str, Any] = {"n": len(server), "bad": bad, "bad_server": bad_server, "reason": ""}
@@ -52,7 +55,11 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
     if bad or bad_server:
         whose = "artifact" if bad else "server model"
         return {**result, "reason": f"{bad or bad_server} of {server.size} values of the {whose} are NaN or infinite"}
-    result.update(_distances(server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _distances(server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
+    if found is None:
+        return {**result, "reason": "its values are too large for their errors to be told"}
+    result.update(found)
     same = _same_answers(server, artifact)
     if same is not None:
         agreed, n = int(same.sum()), same.size
@@ -61,13 +68,25 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
     return result
 
 
-def _distances(server: Array, artifact: Array) -> dict[str, float | None]:
+def check_numbers(name: str, output: Array) -> None:
+    """Raise CheckError for an output that is not real numbers, samples along its first axis."""
+    if not output.ndim:
+        raise CheckError(f"output '{name}' is one value for all samples, which says nothing about each of them")
+    if output.dtype.kind not in "biuf":
+        raise CheckError(f"output '{name}' is {output.dtype}: only real numbers are compared")
+
+
+def _distances(server: Array, artifact: Array) -> dict[str, float] | None:
+    """The figures of two vectors, or None where a square is beyond all numbers."""
     error = artifact - server
     noise, signal, other = float(error @ error), float(server @ server), float(artifact @ artifact)
+    if not all(map(math.isfinite, (noise, signal, other))):
+        return None
     if noise == 0:
         sqnr, cosine = SQNR_LIMIT, 1.0
     else:
-        sqnr = 10 * math.log10(signal / noise) if signal else -SQNR_LIMIT
+        ratio = signal / noise
+        sqnr = 10 * math.log10(ratio) if ratio else -SQNR_LIMIT
         cosine = float(server @ artifact) / math.sqrt(signal * other) if signal and other else 0.0
     return {
         "max_abs_error": float(np.abs(error).max()),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from edgeship.data import Array, Batch
-from edgeship.errors import InputError
+from edgeship.errors import CheckError, InputError
 from edgeship.types import Quantization, TensorSpec
 from edgeship.untrusted import elements, reading
 
@@ -68,6 +68,33 @@ def split(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Bat
     count = len(feeds[min(batched)]) if batched else 1
     for start in range(0, count, size):
         yield {name: array[start : start + size] if name in batched else array for name, array in feeds.items()}
+
+
+def check_numbers(outputs: Sequence[TensorSpec]) -> None:
+    """Raise CheckError for an output that holds no numbers: text, or what numpy does not have."""
+    for spec in outputs:
+        try:
+            numbers = np.dtype(spec.dtype).kind in "biufc"
+        except TypeError:
+            numbers = False
+        if not numbers:
+            raise CheckError(f"output '{spec.name}' is {spec.dtype}: only numbers are compared")
+
+
+def joined(parts: Sequence[Mapping[str, Array]], specs: Sequence[TensorSpec]) -> Batch:
+    """The outputs of several batches as one. Raises CheckError where samples do not lie along the first axis."""
+    return {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in specs}
+
+
+def _joined(name: str, arrays: Sequence[Array]) -> Array:
+    if not all(array.ndim for array in arrays):
+        raise CheckError(f"output '{name}' is one value for a whole batch, which says nothing about each sample")
+    try:
+        return np.concatenate(arrays)
+    except ValueError as error:
+        raise CheckError(
+            f"output '{name}' has another shape for each batch; its samples cannot be told apart"
+        ) from error
 
 
 def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:

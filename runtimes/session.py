@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
 from edgeship.runtimes import feeds as io
@@ -74,10 +72,11 @@ class Session:
         """As `evaluate`, with the outputs as the artifact stores them: quantized ones as integers."""
         if batch < 1:
             raise InputError(f"the batch size must be at least 1, got {batch}")
+        io.check_numbers(self.outputs)
         parts = self._child.stream(self._messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
-        return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in self.outputs}
+        return io.joined(parts, self.outputs)
 
     def restored(self, stored: Mapping[str, Array]) -> Batch:
         """The real numbers that stored outputs stand for."""

@@ -101,6 +101,13 @@ class Outputs:
         return {name: tensor for name, (_, tensor) in zip(names, kept, strict=True)}
 
 
+def first_samples(name: str, output: np.ndarray[Any, Any], samples: int) -> np.ndarray[Any, Any]:
+    """So many samples of an output. Raises InputError where it has none along its first axis."""
+    if not output.ndim:
+        raise InputError(f"output '{name}' is one value for a whole batch; give the model one for each sample")
+    return output[:samples]
+
+
 def count(weights: Sequence[Any]) -> int:
     """How many numbers the weights hold."""
     return sum(int(np.prod([int(size) for size in weight.shape])) for weight in weights)

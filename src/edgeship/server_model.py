@@ -15,7 +15,7 @@ import numpy as np
 from edgeship import digest, server_files, server_names
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
-from edgeship.server_adapter import Adapter, Outputs, count, input_specs
+from edgeship.server_adapter import Adapter, Outputs, count, first_samples, input_specs
 from edgeship.types import TensorSpec, to_json
 from edgeship.untrusted import limits, reading
 
@@ -98,7 +98,7 @@ class ServerModel:
             for name, array in feeds.items()
         }
         made = self.function(**{spec.name: tf.constant(padded[spec.name], spec.dtype) for spec in self.inputs})
-        return {name: np.asarray(made[name])[:samples] for name in self._outputs.names}
+        return {name: first_samples(name, np.asarray(made[name]), samples) for name in self._outputs.names}
 
     def describe(self) -> dict[str, Any]:
         """Names, shapes, dtypes, loader, notes and the number of parameters, as JSON."""
