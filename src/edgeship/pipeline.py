@@ -41,6 +41,7 @@ from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import needs_data
 from edgeship.types import FORMATS, TensorSpec, to_json
+from edgeship.untrusted import reading
 
 Manifest = dict[str, Any]
 
@@ -77,7 +78,8 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
     budget, evaluation = _judged(settings)
     with _working(out) as work:
         manifest, reference = _build(work, model, settings, formats, evaluation)
-        _finish(work, manifest, settings, budget, evaluation, reference)
+        found = _measure(work, manifest, settings, evaluation, reference)
+        _report(work, manifest, budget, found)
         bundles.seal(work.draft, manifest)
     return manifest
 
@@ -97,7 +99,9 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
         model = work.draft / manifest["server_model"]["path"]
         answered = evaluation if runs_server_models() else None
         reference = answers.begin(work, model, settings, answered) if answered else None
-        _finish(work, manifest, settings, budget, evaluation, reference)
+        found = _measure(work, manifest, settings, evaluation, reference)
+        with reading(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
+            _report(work, manifest, budget, found)
         manifest["config"] = permissions.keep(manifest["config"], bundle.manifest["config"])
         bundles.seal(work.draft, manifest)
     return manifest
@@ -122,7 +126,8 @@ def debug(
         report = work.draft / REPORT
         if report.is_file():
             report.unlink()  # it is the old bundle's too
-            write_report(work.draft, manifest)
+            with reading(bundle.root / bundles.MANIFEST):
+                write_report(work.draft, manifest)
         bundles.seal(work.draft, manifest)
     return found
 
@@ -269,15 +274,14 @@ def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[st
     return {"source": Path(data.source).name, "digest": data.digest, "samples": len(data), "limit": limit}
 
 
-def _finish(
+def _measure(
     work: Work,
     manifest: Manifest,
     settings: config.Config,
-    budget: Budget,
     evaluation: RepresentativeDataset | None,
     reference: Future[cache.Entry] | None,
-) -> None:
-    """Measure, judge and report what the draft holds."""
+) -> run.Reference | None:
+    """Measure what the draft holds, into the manifest. Returns the server model's answers, where there are some."""
     found = None
     if evaluation and reference:
         inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
@@ -303,6 +307,11 @@ def _finish(
     measuring.advise(work.progress, subjects, settings)
     if found and found.labels:
         confidence.repair(work, work.draft, manifest, settings, found)
+    return found
+
+
+def _report(work: Work, manifest: Manifest, budget: Budget, found: run.Reference | None) -> None:
+    """Judge and report what was measured, into the draft."""
     manifest["matrix"] = cells.matrix(manifest)
     manifest["files"] = bundles.digests(work.draft)
     manifest["gate"] = to_json(judge(manifest, budget))

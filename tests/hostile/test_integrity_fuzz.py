@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 from mutate import mutate
 
+from edgeship import blame, field, pipeline
 from edgeship import demo as demos
-from edgeship import field, pipeline
 from edgeship import manifest as manifests
 from edgeship.benchmarks import report as reports
 from edgeship.bundle import Bundle, open_bundle
@@ -168,6 +168,41 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
             run(command, root, *options)
 
     fuzz(range(3 * MANY, 3 * MANY + FEW // 6), one)
+
+
+LATE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "steps of auto": lambda m: m["artifacts"][0]["steps"][-1].update(recipe={"recipe": "auto", "steps": 5}),
+    "layers": lambda m: m.update(debug={"x": {"layers": [{}], "artifact": 7}}),
+    "nothing skipped": lambda m: m.pop("skipped", None),
+    "numbers beyond all": lambda m: m["artifacts"][0].update(
+        receipt={"weights": {"sparsity": 1, "elements": 1}, "sparsity": 1e308}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_only_the_report_reads(root, monkeypatch, name):
+    """What a manifest says of recipes and layers is met last, when everything has been measured: a sentence, all the same."""
+    monkeypatch.setattr(pipeline, "runs_server_models", lambda: False)
+    monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
+    manifest = json.loads((root / "manifest.json").read_text())
+    LATE[name](manifest)
+    bundles.seal_manifest(root, manifest)
+    told = run(benchmark, root)
+    assert ("manifest.json: cannot be read" in told) == (name in ("steps of auto", "layers")), told
+
+
+def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
+    manifest = json.loads((root / "manifest.json").read_text())
+    LATE["steps of auto"](manifest)
+    (root / "report").mkdir()
+    (root / "report" / "index.html").write_text("old")
+    bundles.seal(root, manifest)
+    monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
+    monkeypatch.setattr(pipeline, "_check_model", lambda _: None)
+    monkeypatch.setattr(blame, "examine", lambda *_: {"artifact": "tflite/int8", "layers": [], "samples": 1})
+    assert "manifest.json: cannot be read" in run(debug, root)
+    assert (root / "report" / "index.html").read_text() == "old"
 
 
 def test_an_endless_name_is_shortened(root):

@@ -314,17 +314,22 @@ def show_verdict(
 
     `written`: whether the bundle holds them, with their report.
     """
-    from edgeship.benchmarks.table import print_results
+    from edgeship.benchmarks.table import results
+    from edgeship.terminal import console
+    from edgeship.untrusted import reading
 
     if json_file != "-":
-        print_results(manifest, wide=wide)
+        out = console(wide=wide)
+        with reading(bundle):  # some of it is what the bundle's maker wrote
+            table = results(manifest, out.width, wide=wide)
+        out.print(table)
         if written:
             click.echo(f"report: {bundle / 'report' / 'index.html'}")
         if _too_busy(manifest):
             told = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
             click.echo(f"{told} edgeship benchmark {bundle}", err=True)
     keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
-    emit({"bundle": bundle, **{key: manifest[key] for key in keys}}, json_file)
+    emit({"bundle": bundle, **{key: manifest.get(key) for key in keys}}, json_file)
     if manifest["gate"]["verdict"] != "PASS":
         raise SystemExit(1)
 
