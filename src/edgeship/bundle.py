@@ -117,9 +117,15 @@ def _read_manifest(root: Path, *, part: bool) -> dict[str, Any]:
     return told
 
 
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle of any version, whole or damaged; pages and browser extensions have manifests, too."""
+    place = folder / MANIFEST
+    return place.is_file() and SCHEMA_MARK in place.read_bytes()
+
+
 def check_writable(out: Path) -> None:
     """Refuse, before any work, a place where a bundle cannot be written or where something else would be lost."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file()):
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_bundle(out)):
         raise InputError(f"{out}: exists and is not a bundle; choose another --out")
     parent = out.absolute().parent
     while not parent.exists():
@@ -156,10 +162,13 @@ def replacing(out: Path) -> Iterator[Path]:
 def _alive(draft: Path) -> bool:
     """Whether the process that makes a draft still runs."""
     if os.name != "nt":
-        with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
+        try:
             os.kill(int(draft.name.split(".")[-2]), 0)
+        except PermissionError:  # another user's
             return True
-        return False
+        except (ValueError, OverflowError, ProcessLookupError):
+            return False
+        return True
     # Windows has no signal that only asks: os.kill would end the process. A day is longer than any run.
     return time.time() - draft.stat().st_mtime < STALE_SECONDS
 
@@ -176,7 +185,13 @@ def seal(draft: Path, manifest: dict[str, Any]) -> None:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Bring the unchanged files of an old bundle into its successor without copying their bytes where possible."""
+    """Bring the unchanged files of an old bundle into its successor without copying their bytes where possible.
+
+    Empty folders come along: the digest of a server model's folder covers them.
+    """
+    for folder in source.rglob("*"):
+        if folder.is_dir():
+            (target / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
     for name, path in files_of(source).items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         try:

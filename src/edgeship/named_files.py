@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgeship import digest
 from edgeship.errors import InputError
 from edgeship.untrusted import LIMITS, SHOWN, limits, place_within, printable, read_json, reading
 
@@ -52,6 +53,23 @@ def check(root: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], *,
     place_within(root, server)
     if server not in files and not any(name.startswith(f"{server}/") for name in files):
         raise InputError(f"{printable(root)}: the server model {server} is not among the bundle's files")
+    if manifest["server_model"]["digest"] not in _digests(root, server, manifest["files"]):
+        told = f"the server model {server} is not the one that its manifest describes"
+        raise InputError(f"{printable(root)}: {told} (its digest is another); make the bundle again")
+
+
+def _digests(root: Path, name: str, files: Mapping[str, str]) -> set[str]:
+    """What the digest of a file or folder of the bundle may be, by those of its files.
+
+    Empty folders get lost where a bundle is archived, and a SavedModel has one: `assets`. Earlier versions' digests of
+    folders did not cover any.
+    """
+    if name in files:
+        return {files[name]}
+    inside = {key.removeprefix(f"{name}/"): value for key, value in files.items() if key.startswith(f"{name}/")}
+    folders = {path.relative_to(root / name).as_posix() for path in (root / name).rglob("*") if path.is_dir()}
+    trees = (digest.of_tree(inside, folders), digest.of_tree(inside, {*folders, "assets"}))
+    return {*trees, digest.of_json(inside)}
 
 
 def _listed(root: Path, path: Path, files: Mapping[str, Path], what: str) -> None:

@@ -208,6 +208,6 @@ def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):
             draft.write_text("text")
             names.add(draft.name)
         with bundle.replacing(tmp_path / "bundle") as folder:
-            (folder / bundle.MANIFEST).write_text("{}")
+            (folder / bundle.MANIFEST).write_text('{"server_model": {}}')
             names.add(folder.name)
     assert len(names) == 6

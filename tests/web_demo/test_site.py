@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 import brotli
@@ -49,7 +50,13 @@ def sealed(folder, formats):
     image = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)).astype(np.float32)
     np.savez(folder / "goldens" / "inputs.npz", image=image)
     (folder / "server.keras").write_text("secret")
-    server = {"path": "server.keras", "digest": "d", "parameters": 1, "inputs": [spec], "outputs": [spec]}
+    server = {
+        "path": "server.keras",
+        "digest": sha256(b"secret").hexdigest(),
+        "parameters": 1,
+        "inputs": [spec],
+        "outputs": [spec],
+    }
     measured = {"runtime": "r", "device": "host", "metrics": [], "details": {"latency": {"samples": [1]}}}
     manifest = {
         "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
