@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.types import FORMATS, Kind, Verdict
+from edgeship.types import FORMATS, Kind, TensorSpec, Verdict
 from edgeship.untrusted import LONGEST, printable
 
 STATES = ("exact", "steps", "close", "differs", "estimated", "refused", "absent", "failed")
+SIZES = {"int": (8, 16, 32, 64), "uint": (8, 16, 32, 64), "float": (16, 32, 64), "complex": (64, 128)}
+DTYPES = ("bool", *(f"{kind}{bits}" for kind, sizes in SIZES.items() for bits in sizes))  # numpy's, of numbers
 SHOWN = 60  # characters of a foreign value in a message
 
 
@@ -37,6 +39,14 @@ class Table:
     """An object of any keys, whose values have one shape."""
 
     shape: Any
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A shape whose values fit together: `parse` raises ValueError, KeyError or OverflowError where they do not."""
+
+    shape: Any
+    parse: Callable[[Any], object]
 
 
 TEXT = Plain("a text", lambda value: isinstance(value, str))
@@ -67,12 +77,15 @@ def _figures(*names: str) -> dict[str, Any]:
 
 
 # A key that ends in ? may be missing.
-SPEC = {
-    "name": NAME,
-    "shape": [Maybe(WHOLE)],
-    "dtype": NAME,
-    "quantization?": Maybe({"scale": [NUMBER], "zero_point": [NUMBER], "axis?": Maybe(WHOLE)}),
-}
+SPEC = Parsed(
+    {
+        "name": NAME,
+        "shape": [Maybe(WHOLE)],
+        "dtype": _one_of(DTYPES),
+        "quantization?": Maybe({"scale": [NUMBER], "zero_point": [NUMBER], "axis": Maybe(WHOLE)}),
+    },
+    TensorSpec.from_json,
+)
 DATA = Maybe({"source": TEXT, "digest": TEXT, "samples": WHOLE})
 ACCURACY = {
     **_figures("value", "server", "drop", "low", "high", "n", "ece", "ece_server", "flips_total"),
@@ -204,7 +217,13 @@ def _check(value: Any, shape: Any, place: str) -> None:
         if value is None:
             return
         shape = shape.shape
-    if isinstance(shape, Plain):
+    if isinstance(shape, Parsed):
+        _check(value, shape.shape, place)
+        try:
+            shape.parse(value)
+        except (ValueError, KeyError, OverflowError) as error:
+            raise InputError(f"{_named(place)} is none: {printable(error)[:SHOWN]}") from error
+    elif isinstance(shape, Plain):
         _need(shape.fits(value), place, shape.words, value)
     elif isinstance(shape, list):
         _need(isinstance(value, list), place, "a list", value)

@@ -29,6 +29,7 @@ from edgeship.cli.debug import debug
 from edgeship.cli.demo import demo
 from edgeship.cli.gate import gate
 from edgeship.cli.inspect import inspect
+from edgeship.cli.options import show_verdict
 from edgeship.cli.report import report
 from edgeship.cli.verify import verify
 from edgeship.errors import EdgeshipError, InputError
@@ -248,6 +249,23 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unknown verdict": (lambda m: m.update(gate={"verdict": "FINE", "checks": []}), "verdict must be one of PASS"),
     "flags as text": (lambda m: m.update(labels=[1]), "labels[0] must be a text, not 1"),
     "files as a list": (lambda m: m.update(files=[]), "files must be an object"),
+    "a dtype that is none": (
+        lambda m: m["server_model"]["inputs"][0].update(dtype="float33"),
+        "server_model.inputs[0].dtype must be one of bool, int8",
+    ),
+    **{
+        f"a quantization with {name}": (
+            lambda m, told=told: m["server_model"]["inputs"][0].update(quantization=told),
+            "server_model.inputs[0] is none: ",
+        )
+        for name, told in {
+            "no scale": {"scale": [], "zero_point": [], "axis": None},
+            "two scales and one zero point": {"scale": [1, 2], "zero_point": [0], "axis": 0},
+            "an axis that is not there": {"scale": [1, 2], "zero_point": [0, 0], "axis": 9},
+            "half a zero point": {"scale": [1], "zero_point": [0.5], "axis": None},
+            "a scale beyond all bounds": {"scale": [10**400], "zero_point": [0], "axis": None},
+        }.items()
+    },
     "a digest that is none": (lambda m: m["files"].update(x="sha"), "files.x must be a digest in 64 digits"),
 }
 
@@ -284,6 +302,14 @@ def test_what_is_no_manifest_is_refused(root, text, says):
     (root / "manifest.json").write_text(text)
     for command in (gate, verify, report):
         assert says in run(command, root)
+
+
+def test_a_verdict_is_shown_without_what_a_manifest_may_leave_out(root, capsys):
+    manifest = {**json.loads((root / "manifest.json").read_text()), "gate": {"verdict": "PASS", "checks": []}}
+    for key in ("skipped", "matrix"):
+        manifest.pop(key, None)
+    show_verdict(manifest, root, "-")
+    assert json.loads(capsys.readouterr().out)["skipped"] is None
 
 
 def test_the_shape_names_the_place(made_up):

@@ -37,11 +37,11 @@ def _json_place(context: click.Context, option: click.Parameter, value: str | No
 
 def _outside_of_bundles(path: Path) -> None:
     """Refuse to write into a bundle: its manifest holds the digest of every file, so it would not open again."""
-    from edgeship.bundle import MANIFEST, SCHEMA_MARK
+    from edgeship.bundle import is_bundle
     from edgeship.errors import InputError
 
     for folder in path.absolute().parents:
-        if (folder / MANIFEST).is_file() and SCHEMA_MARK in (folder / MANIFEST).read_bytes():
+        if is_bundle(folder):
             raise InputError(
                 f"{path}: lies in the bundle {folder}, whose manifest lists every file; choose another place"
             )
