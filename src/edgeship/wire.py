@@ -53,7 +53,10 @@ def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]
         raise MessageError(f"no header of a message ({type(error).__name__}: {str(error)[:100]})") from error
     arrays: Arrays = {}
     for name, shape, dtype in described:
-        array = np.empty(shape, dtype)
+        try:
+            array = np.empty(shape, dtype)
+        except (ValueError, MemoryError) as error:
+            raise MessageError(f"an array of {shape} {dtype} ({type(error).__name__})") from error
         view = array.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < len(view):

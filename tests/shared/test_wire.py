@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -47,3 +48,11 @@ def test_a_stream_that_ends_is_an_end_of_file(kept):
     wire.send(stream, {"do": "run"}, {"x": np.zeros(100, np.float32)})
     with pytest.raises(EOFError):
         wire.receive(io.BytesIO(stream.getvalue()[:kept]))
+
+
+@pytest.mark.parametrize("shape", [[1] * 70, [2**62, 0, 4], [2**70, 0]])
+def test_shapes_that_no_array_has_are_no_message(shape):
+    """They hold few bytes, or none, and numpy takes them not."""
+    header = {"arrays": [{"name": "x", "dtype": "<f4", "shape": shape}]}
+    with pytest.raises(wire.MessageError):
+        wire.receive(io.BytesIO(json.dumps(header).encode() + b"\n"))
