@@ -15,6 +15,7 @@ import tempfile
 import types
 from pathlib import Path
 
+from edgeship import cache, installed
 from edgeship.child_environment import NETWORK, child_environment, which
 from edgeship.errors import MissingDependencyError
 
@@ -33,6 +34,7 @@ def ensure() -> None:
 
     if importlib.util.find_spec("tensorflowjs") is None:
         sys.path.append(str(_cached()))
+        sys.dont_write_bytecode = True  # it would be a file that was not installed
         importlib.invalidate_caches()
     for name in ("tensorflow_decision_forests", "tensorflow_hub"):
         if name not in sys.modules and importlib.util.find_spec(name) is None:
@@ -51,18 +53,24 @@ def prepare() -> None:
 
 
 def _cached() -> Path:
-    """The folder that holds tensorflowjs, installed there if need be: built beside and moved into place."""
+    """The folder that holds tensorflowjs, installed there if need be: built beside and moved into place.
+
+    Raises InputError where the folder is not the user's own, or holds something else than was installed.
+    """
     import platformdirs
 
     place = Path(platformdirs.user_cache_dir("edgeship")).absolute() / "tools" / f"tensorflowjs-{VERSION}"
+    cache.own_folder(place.parent)
     if (place / "tensorflowjs").is_dir():
+        installed.check(place, "edgeship convert MODEL --to tfjs")
         return place
     print(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}", file=sys.stderr)
-    place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tensorflowjs-", dir=place.parent) as folder:
         requirements, made = Path(folder) / "requirements.txt", Path(folder) / "made"
         requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
         _install(requirements, made)
+        made.chmod(0o700)  # pip makes it as wide as the user's umask lets it
+        installed.record(made)
         if place.exists():
             shutil.rmtree(place)
         made.rename(place)

@@ -211,3 +211,47 @@ def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):
             (folder / bundle.MANIFEST).write_text('{"server_model": {}}')
             names.add(folder.name)
     assert len(names) == 6
+
+
+@pytest.fixture
+def converter(tmp_path, monkeypatch):
+    """The TF.js converter as it is installed into the user's cache where it is absent, without a network."""
+    import platformdirs
+
+    from edgeship.convert import tensorflowjs_shim
+
+    def install(_: Path, target: Path) -> None:
+        (target / "tensorflowjs").mkdir(parents=True)
+        target.chmod(0o775)  # as where users have a group of their own
+        (target / "tensorflowjs" / "__init__.py").write_text("print('right')")
+
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "home"))
+    monkeypatch.setattr(tensorflowjs_shim, "_install", install)
+
+    def again() -> Path:
+        installed.check.cache_clear()
+        return tensorflowjs_shim._cached()
+
+    return again
+
+
+def test_the_converter_of_pages_is_looked_at_before_it_is_imported(converter):
+    place = converter()
+    assert converter() == place
+    (place / "tensorflowjs" / "__init__.py").write_text("print('wrong')")
+    with pytest.raises(InputError, match=r"tensorflowjs/__init__.py: changed.*edgeship convert MODEL --to tfjs"):
+        converter()
+
+
+def test_the_converter_of_pages_is_the_user_s_own(converter):
+    place = converter()
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    (place / "jax.py").write_text("1")
+    with pytest.raises(InputError, match=r"jax.py: added"):
+        converter()
+    (place / "jax.py").unlink()
+    for folder in (place, place.parent):
+        folder.chmod(0o777)
+        with pytest.raises(InputError, match="others may write in it"):
+            converter()
+        folder.chmod(0o700)
