@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeship.manifest import STATES
+
 Json = Mapping[str, Any]
-# From best to worst; `estimated` and what follows it were not compared.
-NOT_COMPARED = ("refused", "absent", "failed")
-STATES = ("exact", "steps", "close", "differs", "estimated", *NOT_COMPARED)
 
 
 def none(state: str, reason: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from edgeship.benchmarks import checks
 from edgeship.benchmarks.budget import Budget
-from edgeship.benchmarks.cells import NOT_COMPARED
 from edgeship.benchmarks.checks import Check, Subject
+from edgeship.manifest import NOT_COMPARED
 from edgeship.types import Verdict
 
 Json = Mapping[str, Any]

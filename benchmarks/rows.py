@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeship.benchmarks import timing
-from edgeship.benchmarks.cells import NOT_COMPARED
 from edgeship.benchmarks.checks import NOT_RUN, UNSTABLE, metric_of
+from edgeship.manifest import NOT_COMPARED
 
 Json = Mapping[str, Any]
 

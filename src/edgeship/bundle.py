@@ -64,7 +64,9 @@ def files_of(root: Path) -> dict[str, Path]:
 
 def digests(root: Path) -> dict[str, str]:
     """The `files` of a bundle's manifest: the digest of each file but the manifest, by relative path."""
-    return {name: digest.of_path(path) for name, path in files_of(root).items()}
+    found = digest.of_files(root)
+    found.pop(MANIFEST, None)
+    return found
 
 
 def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:

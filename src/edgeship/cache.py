@@ -25,7 +25,7 @@ import platformdirs
 from edgeship import digest
 from edgeship.errors import InputError
 from edgeship.types import to_json
-from edgeship.untrusted import printable, read_json, tree_files
+from edgeship.untrusted import printable, read_json
 
 KEEP_DAYS = 30
 # Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
@@ -115,7 +115,7 @@ class Cache:
             (draft / "files").mkdir()
             try:
                 result = make(draft / "files")
-                entry = {"name": name, "key": to_json(key), "result": result, "files": _digests(draft / "files")}
+                entry = {"name": name, "key": to_json(key), "result": result, "files": digest.of_files(draft / "files")}
                 (draft / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
                 draft.rename(final)
             finally:
@@ -156,10 +156,6 @@ def _is_own(found: os.stat_result) -> bool:
     return found.st_uid == os.geteuid() if hasattr(os, "geteuid") else True
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    return {name: digest.of_path(path) for name, path in tree_files(folder).items()}
-
-
 def _read(folder: Path) -> Entry | None:
     """What lies in an entry's folder: the user's own, closed to others, made under this name, with the files of then."""
     try:
@@ -168,7 +164,7 @@ def _read(folder: Path) -> Entry | None:
         if not stat.S_ISDIR(found.st_mode) or not closed:
             return None
         entry = read_json(folder / "entry.json")
-        if entry["name"] != folder.name or _digests(folder / "files") != entry["files"]:
+        if entry["name"] != folder.name or digest.of_files(folder / "files") != entry["files"]:
             return None
         return Entry(folder / "files", entry["result"], entry["files"], hit=True)
     except (OSError, InputError, KeyError, TypeError):

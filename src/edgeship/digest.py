@@ -29,8 +29,14 @@ def of_path(path: Path) -> str:
     if not path.is_dir():
         with untrusted.regular_file(path, links=True).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    files = {name: of_path(file) for name, file in untrusted.tree_files(path).items()}
-    return of_tree(files, (folder.relative_to(path).as_posix() for folder in path.rglob("*") if folder.is_dir()))
+    return of_tree(
+        of_files(path), (folder.relative_to(path).as_posix() for folder in path.rglob("*") if folder.is_dir())
+    )
+
+
+def of_files(folder: Path) -> dict[str, str]:
+    """The digest of every file below a folder, by relative path. Raises InputError as `of_path`."""
+    return {name: of_path(file) for name, file in untrusted.tree_files(folder).items()}
 
 
 def of_tree(files: Mapping[str, str], folders: Iterable[str] = ()) -> str:

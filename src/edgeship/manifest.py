@@ -13,7 +13,9 @@ from edgeship.errors import InputError
 from edgeship.types import FORMATS, Kind, TensorSpec, Verdict
 from edgeship.untrusted import LONGEST, printable
 
-STATES = ("exact", "steps", "close", "differs", "estimated", "refused", "absent", "failed")
+# What a cell of the parity matrix may be, from best to worst; `estimated` and what follows it were not compared.
+NOT_COMPARED = ("refused", "absent", "failed")
+STATES = ("exact", "steps", "close", "differs", "estimated", *NOT_COMPARED)
 SIZES = {"int": (8, 16, 32, 64), "uint": (8, 16, 32, 64), "float": (16, 32, 64), "complex": (64, 128)}
 DTYPES = ("bool", *(f"{kind}{bits}" for kind, sizes in SIZES.items() for bits in sizes))  # numpy's, of numbers
 SHOWN = 60  # characters of a foreign value in a message
