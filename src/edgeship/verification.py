@@ -44,6 +44,7 @@ def replay(bundle: Bundle) -> list[Replay]:
     if not bundle.manifest["artifacts"]:
         raise CheckError(f"{root}: holds no artifact, so nothing was replayed")
     inputs = golden_arrays(bundle, "inputs")
+    golden_arrays(bundle, "outputs")  # the server model's, which pages and apps compare with
     told = bundle.manifest.get("goldens") or {}
     samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
     if not samples or samples != told.get("samples"):

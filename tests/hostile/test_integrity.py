@@ -366,9 +366,9 @@ TEXTS = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-@pytest.mark.parametrize("name", ["tflite-float32", "inputs"])
+@pytest.mark.parametrize("name", ["tflite-float32", "inputs", "outputs"])
 def test_verify_fails_goldens_that_are_no_numbers(small, edgeship, kind, name):
-    np.savez(small / f"goldens/{name}.npz", **{"probs" if name != "inputs" else "image": TEXTS[kind]})
+    np.savez(small / f"goldens/{name}.npz", **{"image" if name == "inputs" else "probs": TEXTS[kind]})
     change(small, lambda _: None)
     edgeship("verify", small, code=1, says=f"its goldens '{name.replace('-', '/')}' hold no numbers under")
 
