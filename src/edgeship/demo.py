@@ -75,7 +75,7 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
     artifacts = [item for item in bundle.manifest["artifacts"] if item["format"] == "tfjs"]
     if not artifacts:
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
-    if out.exists() and any(out.iterdir()) and not (out / "sw.js").is_file():
+    if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
     with files.folder(out.absolute()) as draft:
         shutil.copytree(built, draft)

@@ -98,6 +98,7 @@ def test_refusals(page, tmp_path):
         demo.write_site(sealed(tmp_path / "onnx", ("onnx",)), tmp_path / "site", page)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("work of years")
+    (tmp_path / "mine" / "sw.js").write_text("of a page that is no demo")
     with pytest.raises(InputError, match="is not a demo"):
         demo.write_site(sealed(tmp_path / "tfjs", ("tfjs",)), tmp_path / "mine", page)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "work of years"
