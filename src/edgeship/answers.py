@@ -35,7 +35,8 @@ def begin(work: Tools, model: Path, settings: config.Config, data: Representativ
     key = {**server_key(model, settings), "data": data.digest, "limit": limit}
 
     def make(folder: Path) -> Any:
-        return predict(work, model, settings, data.path, folder, limit, data.source)
+        with digest.unchanged(model, key["model"]):
+            return predict(work, model, settings, data.path, folder, limit, data.source)
 
     def job() -> cache.Entry:
         count = min(len(data), limit or len(data))

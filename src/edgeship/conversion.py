@@ -128,7 +128,7 @@ class Converter:
 
         def make(_: Path) -> Any:
             self._warm()
-            with server_files.told_of_crash(self.model):
+            with digest.unchanged(self.model, self.model_digest), server_files.told_of_crash(self.model):
                 return self.lanes.tensorflow.call(
                     "edgeship.server_model:describe", model=str(self.model), **self.loading
                 )
@@ -206,9 +206,10 @@ class Converter:
             def make(folder: Path) -> Any:
                 self._warm()
                 out = str(folder / "saved_model")
-                return self.lanes.tensorflow.call(
-                    "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
-                )
+                with digest.unchanged(self.model, self.model_digest):
+                    return self.lanes.tensorflow.call(
+                        "edgeship.convert.export:run", model=str(model), out=out, **self.loading, **recipe
+                    )
 
             what = f"export {model.name}" + (f" with batch {int(static)}" if static else "")
             entry = self.cached(what, "export", key, make)

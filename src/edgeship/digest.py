@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgeship import untrusted
+from edgeship.errors import InputError
 from edgeship.types import to_json
 
 # What edgeship is written in: Python, JavaScript for Node, a plugin in C, and what a device's known outputs are.
@@ -37,6 +39,19 @@ def of_path(path: Path) -> str:
 def of_files(folder: Path) -> dict[str, str]:
     """The digest of every file below a folder, by relative path. Raises InputError as `of_path`."""
     return {name: of_path(file) for name, file in untrusted.tree_files(folder).items()}
+
+
+@contextlib.contextmanager
+def unchanged(path: Path, digest: str) -> Iterator[None]:
+    """Inside, the file or folder is read by its name. Raises InputError where it is then another than that digest is of."""
+    yield
+    if of_path(path) != digest:
+        raise changed(path)
+
+
+def changed(path: Path) -> InputError:
+    """The error for a file that is not what it was when it was first looked at."""
+    return InputError(f"{untrusted.printable(path)}: was changed while it was read; run the command again")
 
 
 def of_tree(files: Mapping[str, str], folders: Iterable[str] = ()) -> str:

@@ -55,16 +55,17 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
         }
 
         def make(folder: Path) -> Any:
-            result: dict[str, Any] = converter.lanes.further.call(
-                "edgeship.optimize.further:run",
-                model=str(converter.model),
-                out=str(folder / FILE),
-                data=str(data.path),
-                validation=str(held_out.path) if held_out else None,
-                recipes=asked,
-                training=to_json(settings.training),
-                **loading,
-            )
+            with digest.unchanged(converter.model, converter.model_digest):
+                result: dict[str, Any] = converter.lanes.further.call(
+                    "edgeship.optimize.further:run",
+                    model=str(converter.model),
+                    out=str(folder / FILE),
+                    data=str(data.path),
+                    validation=str(held_out.path) if held_out else None,
+                    recipes=asked,
+                    training=to_json(settings.training),
+                    **loading,
+                )
             return {**result, "notes": list(summary(result))}
 
         entry = converter.cached(f"train further: {', '.join(asked)}", "optimize", to_json(key), make)

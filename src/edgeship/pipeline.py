@@ -250,6 +250,8 @@ def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dic
         shutil.copytree(source, target)
     else:
         shutil.copyfile(source, target)
+    if digest.of_path(target) != conversion.server.digest:
+        raise digest.changed(source)
     described = {
         key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")
     }
