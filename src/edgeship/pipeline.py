@@ -41,9 +41,10 @@ from edgeship.lanes import Lanes
 from edgeship.progress import Progress
 from edgeship.recipes import needs_data
 from edgeship.types import FORMATS, TensorSpec, to_json
-from edgeship.untrusted import reading
+from edgeship.untrusted import is_plain_name, reading
 
 Manifest = dict[str, Any]
+KERAS = (".keras", ".h5")
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,9 @@ def _placed(draft: Path, made: Made) -> dict[str, Any]:
 
 def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dict[str, Any]:
     """The server model travels in the bundle: `benchmark` compares with it wherever the bundle goes."""
-    source, target = conversion.server.path, draft / "server" / conversion.server.path.name
+    source = conversion.server.path
+    name = source.name if is_plain_name(source.name) else f"model{source.suffix if source.suffix in KERAS else ''}"
+    target = draft / "server" / name
     target.parent.mkdir()
     if source.is_dir():
         shutil.copytree(source, target)

@@ -19,7 +19,7 @@ from typing import Any
 
 from edgeship import server_archive
 from edgeship.errors import EdgeshipError, InputError, ProcessError
-from edgeship.untrusted import LIMITS, limits, parse_json, printable, regular_file, tree_files
+from edgeship.untrusted import LIMITS, limits, parse_json, place_within, printable, regular_file, tree_files
 
 KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
 WEIGHTS, NPZ = "model.weights.h5", "model.weights.npz"
@@ -110,7 +110,8 @@ def _kind(path: Path) -> str:
 
 def _check_folder(path: Path) -> None:
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
-        tree_files(path)  # no links: what is digested, judged and loaded is the folder's own
+        for name in tree_files(path):  # no links: what is digested, judged and loaded is the folder's own
+            place_within(path, name)  # it travels in a bundle, whose readers take no other names
         return
     if (path / "tfhub_module.pb").exists():
         raise InputError(f"{path}: a TF-Hub module of the TF1 format; export it as a SavedModel with a signature first")

@@ -244,14 +244,14 @@ def _shape_structure(value: Any) -> Any:
 def _make_scopes_valid(model: Any) -> None:
     """Layer names become scopes of the graph, where TensorFlow takes fewer characters than other Keras backends do."""
     for layer in [model, *_flatten(model)]:
-        valid = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", layer.name)
+        valid = re.sub(r"[^A-Za-z0-9_./>-]", "_", layer.name)
         if valid != layer.name:
             layer.name = valid
     for weight in model.weights:
         variable = getattr(weight, "value", weight)
         name = getattr(variable, "_handle_name", "").removesuffix(":0")
-        if name and not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name):
-            variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name) + ":0"
+        if name and not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*", name):
+            variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_./>-]", "_", name) + ":0"
 
 
 def _namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:

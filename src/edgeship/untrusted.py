@@ -201,6 +201,13 @@ def regular_file(path: Path, *, links: bool = False) -> Path:
     raise InputError(f"{printable(path)}: {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file{advice}")
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a file of that name can lie in a bundle, on every system and for `place_within`."""
+    return (
+        name not in ("", ".", "..") and printable(name) == name and "\\" not in name and not PureWindowsPath(name).drive
+    )
+
+
 def place_within(root: Path, name: object) -> Path:
     """`root / name`, for a name that a file tells: relative, of plain parts, without a link on the way. It may be missing.
 

@@ -168,6 +168,16 @@ def _keras3_vocabulary(folder):
     return folder / "model.keras"
 
 
+def _names_of_any_characters(folder):
+    """Names that TensorFlow takes for no scope."""
+    import keras
+
+    names = [f"{start}\\b \x07\n\N{WOMAN}\u200d\N{PERSONAL COMPUTER}" for start in "xyz"]
+    x = keras.Input((4,), name=names[0])
+    keras.Model(x, keras.layers.Dense(2, name=names[1])(x), name=names[2]).save(folder / "model.keras")
+    return folder / "model.keras"
+
+
 def _dotted_names(folder):
     """A field of a layer's own that looks like a class."""
     import keras

@@ -159,6 +159,7 @@ HONEST = {
     "keras3_beside_its_layers": None,
     "keras3_optimizers": None,
     "keras3_vocabulary": None,
+    "names_of_any_characters": None,
     "dotted_names": None,
 }
 

@@ -1,7 +1,8 @@
-"""A model that is another one while a child reads it: nothing of the other is kept under the digest of the first."""
+"""What is kept of a model, in the cache and in a bundle, is of the file that was digested, under a name that all readers take."""
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship import answers, golden_runs, pipeline
+from edgeship import answers, golden_runs, pipeline, server_files, untrusted
 from edgeship.cache import Cache
 from edgeship.config import Config
 from edgeship.conversion import Conversion, Converter, ServerModel
@@ -83,13 +84,41 @@ def test_what_a_child_read_is_the_model_that_was_digested(read, work):
     read(work)  # and this was kept
 
 
-def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):
+def placed(work: Any, draft: Path) -> Any:
     converter = _converter(work)
     described = dict.fromkeys(("loader", "notes", "inputs", "outputs", "parameters"))
-    conversion = Conversion(ServerModel(work.model, converter.model_digest, described), (), tmp_path)
-    (tmp_path / "honest").mkdir()
-    assert pipeline._server(tmp_path / "honest", conversion, Config())["digest"] == converter.model_digest
+    conversion = Conversion(ServerModel(work.model, converter.model_digest, described), (), draft)
+    draft.mkdir()
+    return conversion, lambda: pipeline._server(draft, conversion, Config())
+
+
+def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):
+    conversion, place = placed(work, tmp_path / "honest")
+    assert place()["digest"] == conversion.server.digest
+    _, place = placed(work, tmp_path / "draft")
     work.model.write_bytes(b"another")
-    (tmp_path / "draft").mkdir()
     with pytest.raises(InputError, match=r"model\.keras: was changed while it was read"):
-        pipeline._server(tmp_path / "draft", conversion, Config())
+        place()
+
+
+ODD = ["a\\b", "a\x07b", "a\nb", "a\N{WOMAN}\u200d\N{PERSONAL COMPUTER}b", "c:a"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ODD)
+def test_a_model_of_any_name_travels_under_a_plain_one(name, work, tmp_path):
+    work.model = work.model.rename(tmp_path / f"{name}.keras")
+    path = placed(work, tmp_path / "draft")[1]()["path"]
+    assert untrusted.place_within(tmp_path / "draft", path).read_bytes() == b"first"
+    assert path == "server/model.keras"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ODD[:-1])
+def test_a_folder_with_names_that_no_bundle_takes_is_refused_at_once(name, tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    server_files.check_kind(tmp_path)
+    (tmp_path / "assets.extra" / name).touch()
+    with pytest.raises(InputError, match="is not a relative path of plain names"):
+        server_files.check_kind(tmp_path)
