@@ -20,7 +20,7 @@ CEILING = 100.0  # dB: what is beyond it is equal
 def draw(found: Json, style: Mapping[str, Any], series: Sequence[str]) -> Figure | None:
     """The layers in the order in which they run, the worst ones where there are many; None where there are none."""
     worst = [layer["name"] for layer in worst_first(found["layers"])[:SHOWN]]
-    layers = [layer for layer in found["layers"] if layer["name"] in worst]
+    layers = [layer for layer in found["layers"] if layer["name"] in worst][:SHOWN]
     if not layers:
         return None
     marks = (
@@ -40,7 +40,7 @@ def draw(found: Json, style: Mapping[str, Any], series: Sequence[str]) -> Figure
         axes.set_ylim(len(layers) - 0.5, -0.5)
         more = f", the {len(layers)} worst of {len(found['layers'])}" if len(layers) < len(found["layers"]) else ""
         axes.set(xlabel=f"SQNR in dB, {found['samples']:,} samples (less is worse)")
-        axes.set_title(f"layers of {found['artifact']}{more}")
+        axes.set_title(f"layers of {_short(found['artifact'])}{more}")
         figure.legend(loc="outside lower center", ncols=1, fontsize=8)
     return figure
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from edgeship.benchmarks import cells
+from edgeship.untrusted import shortened
 
 Json = Mapping[str, Any]
 # Place in the page's palette and opacity by state; the words say it too, so that colour is never all there is.
@@ -24,12 +25,14 @@ SHADES = {
 }
 CELL, ROW, NAMES = 1.25, 0.52, 1.5  # inches
 LETTERS = 17
+DEVICES, ARTIFACTS = 40, 100  # that are drawn; the table holds all
+NAME = 48  # characters
 
 
 def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], faint: str) -> Figure | None:
     """The picture, in the report's style; None where no device has a cell."""
     matrix = cells.matrix(manifest)
-    devices, artifacts = matrix["devices"], matrix["artifacts"]
+    devices, artifacts = matrix["devices"][:DEVICES], matrix["artifacts"][:ARTIFACTS]
     if not devices:
         return None
     with rc_context(dict(style)):
@@ -48,14 +51,16 @@ def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], fai
                 )
                 shown = "\n".join(textwrap.wrap(words.replace(" (", "\n("), LETTERS)[:3])
                 axes.text(column, row, shown, ha="center", va="center", fontsize=7)
-        heads = [f"{name}\n[{matrix['kinds'].get(name, '')}]" for name in devices]
+        heads = [f"{shortened(name, NAME)}\n[{shortened(matrix['kinds'].get(name, ''), NAME)}]" for name in devices]
         axes.set_xticks(range(len(devices)), ["\n".join(textwrap.wrap(head, LETTERS)) for head in heads], fontsize=7.5)
-        axes.set_yticks(range(len(artifacts)), artifacts)
+        axes.set_yticks(range(len(artifacts)), [shortened(name, NAME) for name in artifacts])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.set(xlim=(-0.5, len(devices) - 0.5), ylim=(len(artifacts) - 0.5, -0.5))
         axes.grid(visible=False)
         for side in axes.spines.values():
             side.set_visible(False)
-        axes.set_title("against the same artifact on this machine", pad=10)
+        left = len(matrix["devices"]) > DEVICES or len(matrix["artifacts"]) > ARTIFACTS
+        more = f" (the first {len(artifacts)} artifacts and {len(devices)} devices)" if left else ""
+        axes.set_title(f"against the same artifact on this machine{more}", pad=10)
         return figure

@@ -7,6 +7,9 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
 from matplotlib import rc_context, rcdefaults
@@ -16,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgeship.benchmarks import layers_plot, matrix_plot, rows
 from edgeship.benchmarks.checks import class_name, metric_of
+from edgeship.untrusted import shortened
 
 Json = Mapping[str, Any]
 INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
@@ -35,6 +39,9 @@ STYLE = {
 }  # fmt: skip
 WIDTH = 4.6  # inches: a phone shows it at about its own size
 CLASSES = 16
+# What a report shows at most: a bundle may hold thousands of artifacts, and the tables hold them all.
+PLOTS, BARS, POINTS, ENTRIES = 60, 100, 100, 24
+NAME = 48  # characters
 
 
 @contextmanager
@@ -59,19 +66,31 @@ def _svg(figure: Figure, described: str) -> str:
 
 
 def all_plots(manifest: Json) -> list[str]:
-    """Every plot that the manifest has figures for."""
+    """The plots that the manifest has figures for: where there are many the first ones, with their first or worst figures."""
     own = {**manifest, "measurements": rows.own(manifest)}
     with rc_context():
         rcdefaults()  # the user's own settings are not the report's, and could start TeX
-        made = (
+        plots = [
             _against(own, "size_brotli_bytes", "size on the wire (brotli)", rows.size),
             _against(own, "latency_p50_ms", "median latency, batch 1", rows.milliseconds),
             _parity(own),
             _matrix(manifest),
-            *(_classes(manifest, item) for item in own["measurements"]),
-            *(_layers(found) for found in (manifest.get("debug") or {}).values()),
+        ]
+        more = (
+            *(partial(_classes, manifest, item) for item in own["measurements"]),
+            *(partial(_layers, found) for found in (manifest.get("debug") or {}).values()),
         )
-    return [plot for plot in made if plot]
+        drawn = filter(None, chain(plots, (draw() for draw in more)))
+        return list(islice(drawn, PLOTS))
+
+
+def _most(shown: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
+    """What a title says where not all is drawn."""
+    return f", the {len(shown)} {which} of {len(all_of_them)}" if len(shown) < len(all_of_them) else ""
+
+
+def _name(text: str) -> str:
+    return shortened(text, NAME)
 
 
 def _accuracy(item: Json) -> Json | None:
@@ -81,14 +100,15 @@ def _accuracy(item: Json) -> Json | None:
 
 def _against(manifest: Json, metric: str, label: str, form: Callable[[float], str]) -> str | None:
     """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
-    points = []
+    found_points = []
     for item in manifest["measurements"]:
         found, (cost, _) = _accuracy(item), metric_of(item, metric)
         # Figures of other kinds than measured ones have their table; one axis never mixes them.
         if found and cost and rows.kinds(item) == ["measured"]:
-            points.append((item["artifact"], cost, found))
-    if not points:
+            found_points.append((item["artifact"], cost, found))
+    if not found_points:
         return None
+    points = found_points[:POINTS]
     variants = list(dict.fromkeys(name.partition("/")[2] for name, _, _ in points))
     scale = 100 if points[0][2]["share"] else 1
     with _figure(3.3) as (figure, axes):
@@ -101,13 +121,14 @@ def _against(manifest: Json, metric: str, label: str, form: Callable[[float], st
             colour, value = SERIES[variants.index(variant) % len(SERIES)], found["value"] * scale
             axes.plot([cost, cost], ends, color=colour, linewidth=1.2, alpha=0.6)
             axes.plot(cost, value, MARKERS[family], color=colour, markersize=8, fillstyle="none", markeredgewidth=1.8)
-        for number, variant in enumerate(variants):
-            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=variant)
+        for number, variant in enumerate(variants[:ENTRIES]):
+            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=_name(variant))
         for family in dict.fromkeys(name.partition("/")[0] for name, _, _ in points):
             axes.plot([], [], MARKERS[family], color=INK, fillstyle="none", label=family)
         _log_axis(axes, form, [cost for _, cost, _ in points])
-        axes.set(xlabel=label, ylabel=f"{points[0][2]['metric']}{' (%)' if scale == 100 else ''}")
-        axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}")
+        axes.set(xlabel=label, ylabel=f"{_name(points[0][2]['metric'])}{' (%)' if scale == 100 else ''}")
+        more = _most(points, found_points, "first")
+        axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}{more}")
         figure.legend(loc="outside lower center", ncols=3, fontsize=8)
         return _svg(figure, f"accuracy against {label}")
 
@@ -126,14 +147,15 @@ def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float])
 
 def _parity(manifest: Json) -> str | None:
     """Signal to noise ratio of every output of every artifact."""
-    bars = []
+    found = []
     for item in manifest["measurements"]:
         for output, figures in (item["details"].get("parity") or {}).items():
             if figures["sqnr_db"] is not None:
                 several = len(item["details"]["parity"]) > 1
-                bars.append((item["artifact"] + (f" {output}" if several else ""), figures["sqnr_db"]))
-    if not bars:
+                found.append((_name(item["artifact"] + (f" {output}" if several else "")), figures["sqnr_db"]))
+    if not found:
         return None
+    bars = found if len(found) <= BARS else sorted(found, key=itemgetter(1))[:BARS]
     with _figure(1.1 + 0.27 * len(bars)) as (figure, axes):
         names, values = [name for name, _ in bars], [value for _, value in bars]
         axes.barh(range(len(bars)), values, color=SERIES[0], height=0.55)
@@ -145,7 +167,8 @@ def _parity(manifest: Json) -> str | None:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(min(0, *values), max(values) * 1.12)
-        axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title="output parity")
+        more = _most(bars, found, "worst")
+        axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title=f"output parity{more}")
         return _svg(figure, "signal to quantization noise ratio of every output")
 
 
@@ -158,7 +181,7 @@ def _matrix(manifest: Json) -> str | None:
 def _layers(found: Json) -> str | None:
     """What `edgeship debug` found of each layer."""
     figure = layers_plot.draw(found, STYLE, SERIES)
-    return _svg(figure, f"signal to noise ratio of the layers of {found['artifact']}") if figure else None
+    return _svg(figure, f"signal to noise ratio of the layers of {_name(found['artifact'])}") if figure else None
 
 
 def _classes(manifest: Json, item: Json) -> str | None:
@@ -178,7 +201,7 @@ def _classes(manifest: Json, item: Json) -> str | None:
         labels = manifest.get("labels") or []
         axes.set_yticks(range(len(shown)), [class_name(labels, row["class"])[:24] for row in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        more = f", the {len(shown)} worst of {len(lost)}" if len(lost) > len(shown) else ""
+        more = _most(shown, lost, "worst")
         axes.set(xlabel="drop in points (95 % interval; filled: significant)")
-        axes.set_title(f"classes: {item['artifact']} on {item['runtime']}{more}")
-        return _svg(figure, f"per-class drops of {item['artifact']}")
+        axes.set_title(f"classes: {_name(item['artifact'])} on {_name(item['runtime'])}{more}")
+        return _svg(figure, f"per-class drops of {_name(item['artifact'])}")

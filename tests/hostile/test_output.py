@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from edgeship import cli, progress, terminal, untrusted, verification
-from edgeship.benchmarks import junit, layers_table, markdown, report, table
+from edgeship.benchmarks import junit, layers_table, markdown, plots, report, table
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
 from edgeship.config import Config
@@ -212,6 +212,27 @@ def test_markdown_acts_nowhere(whole, text):
     assert not re.search(r"@\w|#\w|://|www\.|GH-\d|mailto:", shown), shown
     tables = [token for token in tokens if token.type == "tr_open"]
     assert len(tables) == 2 + written.count("\n| ") - 4 + 2, "every row is a row"
+
+
+def test_plots_have_an_end(whole, monkeypatch):
+    """However many artifacts, devices, outputs and layers a manifest tells of, and whatever they are called."""
+    item = next(item for item in whole["measurements"] if item["details"].get("parity"))
+    layer = {"name": "x", "sqnr_db": 3.0, **{key: {"sqnr_db": 3.0, "drop": 0.1} for key in ("alone", "spared")}}
+    found = {"artifact": "x" * 5000, "samples": 3, "layers": [layer] * 200}
+    many = [{**item, "artifact": f"tflite/{number}{'x' * 900}"} for number in range(101)]
+    shown = {**whole, "measurements": many, "debug": {str(number): found for number in range(9)}}
+    monkeypatch.setattr(plots, "PLOTS", 5)
+    monkeypatch.setattr(plots, "_classes", lambda *_: None)
+    drawn = plots.all_plots(shown)
+    assert len(drawn) == 5 and max(map(len, drawn)) < 300_000
+    assert "the 100 worst of 101" in drawn[2] and "the 100 first of 101" in drawn[0]
+    assert "x" * 100 not in "".join(drawn)
+    assert drawn[3].count(">x</text>") <= 30
+
+    cell = {"cell": {"state": "close", "text": "x", "reason": "", "kind": "simulated"}}
+    devices = [{**item, "device": f"device {number}", "details": cell} for number in range(41)]
+    picture = plots._matrix({**whole, "measurements": devices})
+    assert "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
 
 
 class Page(HTMLParser):
