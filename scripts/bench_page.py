@@ -72,7 +72,7 @@ def visit(browser: Browser, site: Path, rate: int) -> dict[str, Any]:
     page.context.close()
     server.shutdown()
     server.server_close()
-    return {**told, "first": first, "all": server.log}
+    return {**told, "first": first, "all": list(server.log)}
 
 
 def weights(log: list[tuple[str, int]]) -> dict[str, int]:

@@ -12,7 +12,9 @@ import mimetypes
 import socket
 import socketserver
 import sys
+import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -46,6 +48,7 @@ PATIENCE = 30.0
 BYTES_PER_SECOND = 32 << 10
 CONNECTIONS = 64
 BROTLI_QUALITY = 9
+LOGGED = 1000  # answers that are kept
 
 
 @functools.lru_cache(maxsize=256)
@@ -110,7 +113,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if body and not known:
             # Before it goes out: who has got it may ask at once.
-            self.server.log.append((self.path, len(content)))
+            self.server.record(urlsplit(self.path).path, len(content))
             self.server.expect(self.connection, len(content))
             self.wfile.write(content)
 
@@ -139,7 +142,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     patience, most = PATIENCE, CONNECTIONS
 
     def __init__(self, site: Path, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.log: list[tuple[str, int]] = []  # paths and bytes of bodies, as they travelled
+        self.log: deque[tuple[str, int]] = deque(maxlen=LOGGED)  # paths and bytes of the last bodies, as they travelled
+        self.sent = 0  # bytes of all bodies, as they travelled
+        self._recording = threading.Lock()
         self._ends: dict[socket.socket, float] = {}  # when an open connection's time is over
         self._names = {host.lower(), "localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
         handler = type("Handler", (_Handler,), {"site": site.resolve()})
@@ -190,10 +195,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
-    @property
-    def sent(self) -> int:
-        """Bytes of all bodies, as they travelled."""
-        return sum(size for _, size in self.log)
+    def record(self, path: str, size: int) -> None:
+        """Keep what is about to be sent in `log` and `sent`."""
+        with self._recording:
+            self.log.append((path, size))
+            self.sent += size
 
     @property
     def url(self) -> str:

@@ -71,6 +71,14 @@ def ask(
 
 
 class TestDemo:
+    def test_what_it_remembers_has_an_end(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(demo_server, "LOGGED", 3)
+        with serving(site) as server:
+            for number in range(5):
+                assert ask(server.server_port, f"/?{'x' * 9000}{number}")[0] == 200
+        assert list(server.log) == [("/", 8)] * 3
+        assert server.sent == 5 * 8
+
     @pytest.mark.parametrize(
         "host", ["127.0.0.1", "127.0.0.1:8765", "localhost:8765", "LOCALHOST", "[::1]:8765", socket.gethostname()]
     )
