@@ -19,6 +19,46 @@ def deep(levels: int) -> Any:
     return value
 
 
+NUMBERS = (0, -1, 1, 2**70, 10**300, 10**400, -(10**400), 1e308, -1e308, 1e-320, 0.5, -0.0)
+TEXTS = (
+    "", "x", "a" * 100_000, "\n" * 3000, "| a", "[red]x[/red]", "\u202e", "\u3164", "\x00", "9" * 5000, "tflite/int8", "PASS",
+    "..", "a/b/c", "%s{}", "$x$_^", "not run: x", "unstable", "tflite/", " ",
+)  # fmt: skip
+
+
+def swap(value: Any, seed: int) -> Any:
+    """A copy with one to three values that are others of their type, or with lists and keys gone or many times there."""
+    dice = random.Random(seed)
+    changed = copy.deepcopy(value)
+    for _ in range(dice.randint(1, 3)):
+        place = changed[dice.choice([key for key in changed if isinstance(changed[key], (dict, list))])]
+        depth = dice.randint(0, 9)
+        while place:
+            key = dice.choice(list(place)) if isinstance(place, dict) else dice.randrange(len(place))
+            inner = place[key]
+            if depth == 0 or not isinstance(inner, (dict, list)) or not inner:
+                place[key] = _other(inner, dice)
+                break
+            place, depth = inner, depth - 1
+    return changed
+
+
+def _other(value: Any, dice: random.Random) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return dice.choice((*NUMBERS, None))
+    if isinstance(value, str):
+        return dice.choice(TEXTS)
+    if isinstance(value, list):
+        return dice.choice(([], value * 2, value * 50, None))
+    if isinstance(value, dict) and value:
+        key = dice.choice(list(value))
+        without = {name: item for name, item in value.items() if name != key}
+        return dice.choice(({}, None, without, {**without, dice.choice(TEXTS): value[key]}))
+    return dice.choice((*NUMBERS, *TEXTS, [], {}, True))
+
+
 def mutate(value: Any, seed: int) -> Any:
     """A copy with one to three changes at places chosen by chance, deep ones as often as flat ones."""
     dice = random.Random(seed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import click
 import numpy as np
@@ -17,9 +19,9 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 import bundles
-from mutate import mutate
+from mutate import mutate, swap
 
-from edgeship import blame, field, pipeline
+from edgeship import blame, field, pipeline, verification
 from edgeship import demo as demos
 from edgeship import manifest as manifests
 from edgeship.benchmarks import report as reports
@@ -92,8 +94,6 @@ def root(made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = tmp_path / "bundle"
     folder.mkdir()
     bundles.made_up()._write_files(folder, made_up)
-    import numpy as np
-
     (folder / "goldens").mkdir()
     for name in ("inputs", "outputs"):
         np.savez(folder / "goldens" / f"{name}.npz", x=np.zeros((1, 2), np.float32))
@@ -169,6 +169,82 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
             run(command, root, *options)
 
     fuzz(range(3 * MANY, 3 * MANY + FEW // 6), one)
+
+
+LAYER = {
+    **{"name": "x", "operators": ["y"], "weight_bytes": 3, "sqnr_db": 3.0, "cosine": 1.0, "mse": 0.0},
+    **{kind: {"sqnr_db": 3.0, "drop": 0.1, "reason": ""} for kind in ("alone", "spared")},
+}
+STEP = {
+    **{"done": "keep", "layer": "b", "bytes": 3, "kept": 1, "passed": True, "reason": ""},
+    **{"latency_ratio": 1.0, "latency_reason": "", "latency_interval": [0.9, 1.1]},
+}
+AUTO = {"recipe": "auto", "layers": ["a"], "of": 3, "precision": "int16", "steps": [STEP]}
+
+
+class Answering:
+    """A session of any runtime, which answers anything."""
+
+    def __init__(self, dice: random.Random) -> None:
+        random, self._dice = np.random.default_rng(0), dice
+        self._outputs = [random.random((1, 10), np.float32), np.full((1, 10), np.nan), np.zeros((1, 10), np.int64)]
+        self._outputs += [np.full((1, 10), 1e308), np.full((1, 10), "a"), np.zeros((1, 10), complex), np.ones(())]
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def run(self, _: Any) -> dict[str, Any]:
+        return {name: self._dice.choice(self._outputs) for name in self._dice.choice((["scores"], ["scores"], []))}
+
+
+def odd_values(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Changes values of a manifest by a seed, and runs everything that prints or reports on it."""
+    page = root.parent / "page"
+    page.mkdir()
+    (page / "sw.js").write_text("self;")
+    monkeypatch.setattr(demos, "page", lambda: page)
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["artifacts"][1]["steps"].append({"name": "quantize", "source": "x", "recipe": AUTO, "tools": {}})
+    manifest |= {
+        "labels": ["a", "b"],
+        "debug": {"tflite/int8": {"artifact": "tflite/int8", "samples": 3, "layers": [LAYER]}},
+    }
+    dice = random.Random(0)
+    for item in manifest["artifacts"]:
+        own = np.full((1, 10), "a") if "float32" in item["id"] else np.ones((1, 10), np.float32)
+        np.savez(root / "goldens" / f"{item['id'].replace('/', '-')}.npz", scores=own)
+    bundles.seal(root, manifest)
+    manifest = json.loads((root / "manifest.json").read_text())
+
+    def one(seed: int) -> None:
+        bundles.seal_manifest(root, swap(manifest, seed) if seed else manifest)
+        texts = [run(gate, root, "--junit", "gate.xml", "--markdown", "gate.md")]
+        texts += [run(report, root, "--out", "report.html"), run(demo, root, "--out", "site"), run(inspect, root)]
+        with monkeypatch.context() as patch:
+            patch.setattr(registry.Runtime, "unavailable", lambda _: "")
+            patch.setattr(verification, "open_session", lambda *_, **__: Answering(dice))
+            texts.append(run(verify, root))
+        texts += [Path(name).read_text(encoding="utf-8") for name in ("gate.md", "report.html") if Path(name).exists()]
+        if Path("gate.xml").exists():
+            ElementTree.parse("gate.xml")
+        assert max(map(len, texts)) < 400_000, [len(text) for text in texts]
+
+    return one
+
+
+def test_odd_values_of_a_manifest_give_a_sentence(root, monkeypatch):
+    one = odd_values(root, monkeypatch)
+    one(0)
+    assert Path("report.html").exists() and Path("gate.xml").exists(), "what is changed is right"
+    fuzz(range(1, 41), one)
+
+
+@pytest.mark.more
+def test_many_odd_values_of_a_manifest_give_a_sentence(root, monkeypatch):
+    fuzz(range(41, 4000), odd_values(root, monkeypatch))
 
 
 LATE: dict[str, Callable[[dict[str, Any]], Any]] = {
