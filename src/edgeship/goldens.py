@@ -123,7 +123,8 @@ def distance(got: Array, wanted: Array) -> float:
     """The largest absolute error; values that are NaN or infinite on both sides alike agree."""
     if not wanted.size:
         return 0.0
-    one, other = got.astype(np.float64), wanted.astype(np.float64)
+    exact = np.complex128 if "c" in (got.dtype.kind, wanted.dtype.kind) else np.float64
+    one, other = got.astype(exact), wanted.astype(exact)
     same = (got == wanted) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore"):
         return float(np.where(same, 0.0, np.abs(one - other)).max())

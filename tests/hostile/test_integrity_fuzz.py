@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 from mutate import mutate, swap
 
-from edgeship import blame, field, pipeline, verification
+from edgeship import blame, field, goldens, pipeline, verification
 from edgeship import demo as demos
 from edgeship import manifest as manifests
 from edgeship.benchmarks import report as reports
@@ -240,6 +240,11 @@ def test_odd_values_of_a_manifest_give_a_sentence(root, monkeypatch):
     one(0)
     assert Path("report.html").exists() and Path("gate.xml").exists(), "what is changed is right"
     fuzz(range(1, 41), one)
+
+
+def test_an_imaginary_part_is_part_of_an_answer():
+    assert goldens.distance(np.array([1 + 2j]), np.array([1 + 0j])) == 2
+    assert goldens.distance(np.array([1 + 2j]), np.array([1.0])) == 2
 
 
 @pytest.mark.more
