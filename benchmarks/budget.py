@@ -14,6 +14,7 @@ from typing import Any
 from edgeship import devices
 from edgeship.errors import InputError, unknown
 from edgeship.types import FORMATS
+from edgeship.untrusted import SHOWN
 
 # MLPerf's quality targets: the share of the server model's figure that must be kept.
 PRESETS = {f"mlperf{share}": round(1 - float(share) / 100, 6) for share in ("99.9", "99", "98", "95", "93")}
@@ -149,14 +150,16 @@ def _override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, A
 def _parse(key: str, value: Any, place: str) -> Any:
     try:
         return _PARSERS[key](value)
+    except OverflowError as error:
+        raise InputError(f"{place}: {key} = {repr(value)[:SHOWN]} is too large a number") from error
     except ValueError as error:
-        raise InputError(f"{place}: {key} = {value!r}: {error}") from error
+        raise InputError(f"{place}: {key} = {repr(value)[:SHOWN]}: {error}") from error
 
 
 def parse_bytes(value: Any) -> int:
     """Bytes from a whole number, or from text as "1.5 MB" (10^6) or "1.5 MiB" (2^20). Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
+        return int(float(value)) and value  # a number that no float holds is refused
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
     if not found or found[2].upper() not in UNITS or float(found[1]) <= 0:
         raise ValueError('must be a number of bytes above 0, or text as "1.5 MB" or "900 KiB"')

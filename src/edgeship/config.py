@@ -323,6 +323,8 @@ def _section(kind: type[T], table: Any, where: str, **fixed: Any) -> T:
         right = isinstance(value, expected) and not (expected is int and isinstance(value, bool))
         if not right or (expected is list and not all(isinstance(item, str) for item in value)):
             raise InputError(f"{where}: {key} = {value!r} must be {words}")
+        if isinstance(value, str) and "\0" in value:
+            raise InputError(f"{where}: {key} = {value!r} has a NUL in it, as no name and no path has")
         values[key] = tuple(value) if expected is list else value
     try:
         return kind(**values)
@@ -371,5 +373,5 @@ def read_labels(path: Path) -> list[str]:
         if path.exists() and regular_file(path, links=True).stat().st_size > LABELS_BYTES:
             raise InputError(f"{path}: larger than {LABELS_BYTES:,} bytes, which no list of class names is")
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, a NUL in the path
         raise InputError(f"{path}: cannot read labels ({error}); one class name a line") from error

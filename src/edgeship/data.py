@@ -322,7 +322,7 @@ def _materialize(source: str) -> Path:
     """Write what `package.module:attribute` yields to shards, so that it can be sized and digested, until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    place = folder / source.replace("/", "-")  # errors name the files in it
+    place = folder / source.replace("/", "-")[:100]  # errors name the files in it
     place.mkdir()
     count = 0
     for count, batch in enumerate(_yielded(source), 1):

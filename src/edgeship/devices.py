@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeship.errors import InputError, unknown
 from edgeship.types import Kind
-from edgeship.untrusted import parse_toml, printable, regular_file
+from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 
 FOLDER = Path(__file__).parent / "benchmarks" / "devices"
 FIGURES = ("quality", "speed", "memory", "instructions", "compiler")
@@ -25,6 +25,7 @@ LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "adb": (frozenset(), frozenset()),
     "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
 }
+THREADS, SECONDS = 1024, 10**9  # the most that mean anything
 LISTS = ("requirements", "packages")
 # What a profile says becomes part of commands, so each text has a grammar: a name and a version, never an option, an
 # address of a package, a path out of the way.
@@ -130,10 +131,12 @@ def _device(path: Path, table: Mapping[str, Any]) -> Device:
     if "speed" in figures and kind == Kind.EMULATED:
         raise InputError(f"{where}: an emulated device has no speed: its wall time says nothing about the real one")
     threads, seconds = table.get("threads", 1), table.get("seconds")
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise InputError(f"{where}: threads = {threads!r} must be a whole number of at least 1")
-    if seconds is not None and (not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or seconds <= 0):
-        raise InputError(f"{where}: seconds = {seconds!r} must be a number above 0")
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= THREADS:
+        raise InputError(f"{where}: threads = {repr(threads)[:SHOWN]} must be a whole number from 1 to {THREADS}")
+    if seconds is not None and (
+        not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds <= SECONDS
+    ):
+        raise InputError(f"{where}: seconds = {repr(seconds)[:SHOWN]} must be a number above 0, at most {SECONDS:,}")
     title, runtimes = str(table.get("title", path.stem)), _strings(table, "runtimes", where, ())
     launch = _launch(table.get("launch", {"how": "direct"}), f"{where}, [launch]")
     return Device(path.stem, title, Kind(kind), runtimes, threads, figures, seconds, launch)

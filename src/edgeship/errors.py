@@ -13,6 +13,8 @@ CANNOT_WRITE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR),
 )
+# What is the matter with a path itself, whatever is done with it.
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class EdgeshipError(Exception):

@@ -19,6 +19,7 @@ STATES = ("exact", "steps", "close", "differs", "estimated", *NOT_COMPARED)
 SIZES = {"int": (8, 16, 32, 64), "uint": (8, 16, 32, 64), "float": (16, 32, 64), "complex": (64, 128)}
 DTYPES = ("bool", *(f"{kind}{bits}" for kind, sizes in SIZES.items() for bits in sizes))  # numpy's, of numbers
 SHOWN = 60  # characters of a foreign value in a message
+LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSON holds
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ NAME = Plain(
     lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST and printable(value) == value,
 )
 FLAG = Plain("true or false", lambda value: isinstance(value, bool))
-NUMBER = Plain("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool))
+NUMBER = Plain(
+    f"a number of at most {LARGEST:g}",
+    lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST,
+)
 WHOLE = Plain("a whole number from 0", lambda value: NUMBER.fits(value) and isinstance(value, int) and value >= 0)
 ANY = Plain("a value", lambda _: True)
 OBJECT = Table(ANY)

@@ -122,6 +122,8 @@ class DistillRecipe(_Table):
     def __post_init__(self) -> None:
         if isinstance(self.width, bool) or not isinstance(self.width, (int, float)) or not 0 < self.width <= 1:
             raise InputError(f"width {self.width!r} must be a share of the server model's, above 0 and at most 1")
+        if self.student is not None and (not isinstance(self.student, str) or "\0" in self.student):
+            raise InputError(f"student = {self.student!r} must be the path of a model")
         if not self.temperature > 0 or not 0 <= self.labels <= 1:
             raise InputError("temperature must be above 0 and labels, the weight of the true labels, from 0 to 1")
 

@@ -46,7 +46,7 @@ def test_the_profiles_that_the_documentation_promises():
         ('kind = "guessed"', r"unknown kind 'guessed'.*known: emulated, estimated, measured"),
         ('kind = "measured"\nfigures = ["warmth"]', r"unknown figure 'warmth'.*compiler, instructions"),
         ('kind = "emulated"\nfigures = ["speed"]', r"an emulated device has no speed: its wall time says nothing"),
-        ('kind = "measured"\nthreads = 0', r"threads = 0 must be a whole number of at least 1"),
+        ('kind = "measured"\nthreads = 0', r"threads = 0 must be a whole number from 1 to 1024"),
         ('kind = "measured"\nthreads = true', r"threads = True must be"),
         ('kind = "measured"\nseconds = -1', r"seconds = -1 must be a number above 0"),
         ('kind = "measured"\nruntimes = "litert"', r"runtimes = 'litert' must be a list of strings"),

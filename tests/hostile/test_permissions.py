@@ -562,6 +562,47 @@ def test_a_configuration_nested_without_end_is_a_sentence(stranger):
     stranger.refuses("convert", "model.keras", "--out", "out", told=("not valid TOML",))
 
 
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"[data]\nlabels = '{LONG}'", '[data]\nlabels = "a\\u0000b"', f"[data]\ncalibration = '{LONG}.npz'"),
+        *('[data]\ncalibration = "a\\u0000:b"', "[variants.a]\ndistill = {student = 5}"),
+        *('[variants.a.distill]\nstudent = "a\\u0000"', f"[budget]\nmax_size_disk = {10**400}"),
+        *(f"[budget]\nmax_drop = {10**400}", f"[budget]\nmax_size_disk = '{'9' * 400} B'"),
+    ],
+)
+def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
+    (stranger.folder / "edgeship.toml").write_text(text)
+    stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
+
+
+@pytest.mark.parametrize("number", ["seconds = inf", "seconds = nan", "seconds = 1e300", f"threads = {10**30}"])
+def test_a_device_has_numbers_that_mean_something(tmp_path, number):
+    from edgeship import devices
+
+    (tmp_path / "mine.toml").write_text(f'kind = "measured"\n{number}\n')
+    with pytest.raises(InputError, match=f"mine.toml: {number.split()[0]} = .* must be"):
+        devices.find(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize("drop", ["1e307", "1" + "0" * 307])
+def test_a_figure_that_is_infinite_in_percent_is_a_sentence(stranger, drop):
+    row = {"class": 0, "significant": True, **dict.fromkeys(("drop", "low", "high", "server", "artifact"), 0.125)}
+    accuracy = {"metric": "top1", "value": 1, "server": 1, "drop": 0, "low": 0, "high": 0, "n": 9, "share": True}
+    item = {"artifact": "tflite/int8", "runtime": "litert", "device": "host", "metrics": []}
+    item["details"] = {"accuracy": {**accuracy, "per_class": [row]}}
+    bundle = stranger.bundle(lambda _: {"measurements": [item]})
+    text = (bundle / "manifest.json").read_text()
+    changed = text.replace("0.125", drop)
+    manifest = json.loads(changed)
+    sealed = manifest.pop("digest")
+    (bundle / "manifest.json").write_text(changed.replace(sealed, digest.of_json(manifest)))
+    stranger.refuses("gate", bundle, "--json", "-", told=("must be a number of at most 1e+300, not",))
+
+
 def test_labels_are_not_read_from_a_pipe(stranger):
     os.mkfifo(stranger.folder / "names")
     (stranger.folder / "edgeship.toml").write_text("[data]\nlabels = 'names'\n")

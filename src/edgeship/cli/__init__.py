@@ -8,8 +8,8 @@ import sys
 import click
 
 from edgeship import __version__
-from edgeship.errors import CANNOT_WRITE, EdgeshipError
-from edgeship.untrusted import printable_lines
+from edgeship.errors import CANNOT_WRITE, NO_PATH, EdgeshipError
+from edgeship.untrusted import SHOWN, printable_lines
 
 LONGEST = 4000  # characters of an error
 COMMANDS = (
@@ -69,9 +69,9 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; nothing was changed", 130)
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if error.errno not in (*CANNOT_WRITE, *NO_PATH):
             raise
-        _fail(f"{error.filename or 'output'}: {error.strerror}; nothing was changed", 2)
+        _fail(f"{str(error.filename or 'output')[:SHOWN]}: {error.strerror}; nothing was changed", 2)
 
 
 def _fail(message: str, code: int) -> None:
