@@ -107,7 +107,7 @@ class Answers:
         """
         if name not in self.own:
             raise CheckError(f"output '{name}' is not among its goldens")
-        value = (self.golden.get("tolerance") or {}).get(name)
+        value: Any = (self.golden.get("tolerance") or {}).get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= sys.float_info.max:
             told = untrusted.shortened(repr(value), untrusted.SHOWN)
