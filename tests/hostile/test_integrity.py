@@ -153,7 +153,7 @@ OUTSIDE = {
     "device": lambda bundle: "/dev/zero",
     "drive": lambda bundle: "C:outside",
     "backslash": lambda bundle: "..\\outside",
-    "endless": lambda bundle: "9" * 5000,
+    "endless": lambda bundle: "9" * 900,
 }
 
 
