@@ -19,7 +19,7 @@ from edgeship.runtimes.session import open_session
 from edgeship.types import Artifact, TensorSpec
 
 UNBOUNDED = 1e9  # the share of a tolerance where there is no number for it
-NUMBERS = "biuf"  # kinds of numpy's dtypes that can be compared
+NUMBERS = "biufc"  # kinds of numpy's dtypes that can be compared
 
 
 @dataclass(frozen=True)

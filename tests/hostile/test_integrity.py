@@ -24,6 +24,7 @@ import bundles  # it lies beside
 
 from edgeship.cli import cli
 from edgeship.errors import EdgeshipError
+from edgeship.types import TensorSpec
 
 Edgeship = Callable[..., str]
 SECONDS = 60  # for one command; what hangs fails
@@ -360,6 +361,20 @@ def test_verify_takes_no_step_that_is_larger_than_every_output():
     own = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
     assert goldens.largest_tolerance(own, 1e30) == goldens.largest_tolerance(own) <= 0.25
     assert goldens.largest_tolerance(own, 0.2) == pytest.approx(0.4), "an honest step"
+
+
+def test_complex_goldens_are_numbers(tmp_path):
+    """TFLite's RFFT2D gives such."""
+    from edgeship import verification
+    from edgeship.bundle import Bundle
+
+    (tmp_path / "goldens").mkdir()
+    np.savez(tmp_path / "goldens/tflite-float32.npz", y=np.ones((7, 3), np.complex64))
+    own = verification.golden_arrays(Bundle(tmp_path, {}), "tflite/float32")
+    answers = verification.Answers(own, {"tolerance": {"y": 1e-3}})
+    spec = TensorSpec("y", (None, 3), "complex64")
+    assert verification._compare(spec, own["y"] + np.complex64(1e-4j), answers)[1] == ""
+    assert "is off by 1" in verification._compare(spec, own["y"] + np.complex64(1j), answers)[1]
 
 
 TEXTS = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np.zeros(7, "M8[s]")}
