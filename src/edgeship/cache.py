@@ -28,6 +28,7 @@ from edgeship.types import to_json
 from edgeship.untrusted import printable, read_json
 
 KEEP_DAYS = 30
+ROOT = 0  # the user id
 # Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
 STAGES: Mapping[str, tuple[str, ...]] = {
     "describe": (),
@@ -133,9 +134,13 @@ class Cache:
 def own_folder(folder: Path) -> Path:
     """The folder, made for nobody else where it is not there; it may be reached through a link of the user's own.
 
-    Raises InputError as `check_own`.
+    One that was made with a umask of 002 is closed to its group: what lies in it is looked at by itself. Raises InputError as
+    `check_own`.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = folder.stat().st_mode
+    if os.name != "nt" and mode & 0o022 == 0o020 and folder.stat().st_uid == os.geteuid():
+        folder.chmod(stat.S_IMODE(mode) & ~0o022)
     check_own(folder)
     return folder
 
@@ -153,7 +158,8 @@ def check_own(folder: Path) -> None:
 
 
 def _is_own(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid() if hasattr(os, "geteuid") else True
+    """Whether it is the user's or the system's: whoever is root can write everywhere anyway."""
+    return found.st_uid in (os.geteuid(), ROOT) if hasattr(os, "geteuid") else True
 
 
 def _read(folder: Path) -> Entry | None:

@@ -10,6 +10,7 @@ must be the user's own (`cache.check_own`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -40,7 +41,8 @@ def check(folder: Path, again: str) -> None:
     """
     check_own(folder)
     if not os.path.lexists(folder / RECORD):
-        record(folder)
+        with contextlib.suppress(OSError):  # it may be the system's, and not be written to
+            record(folder)
         return
     with reading(folder / RECORD):
         known = {str(name): list(told) for name, told in read_json(folder / RECORD).items()}
@@ -55,7 +57,8 @@ def check(folder: Path, again: str) -> None:
             f"{printable(folder)}: not what was installed ({told}); remove this folder, then install it again: {again}"
         )
     if touched:
-        _write(folder, {**known, **{name: [known[name][0], *found[name]] for name in touched}})
+        with contextlib.suppress(OSError):  # it is read again next time
+            _write(folder, {**known, **{name: [known[name][0], *found[name]] for name in touched}})
 
 
 def _write(folder: Path, known: Mapping[str, Any]) -> None:

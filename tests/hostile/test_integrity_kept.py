@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -33,7 +34,7 @@ def test_what_is_kept_is_closed_to_others(tmp_path):
 
 
 @pytest.mark.parametrize("place", [".", "step"])
-@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+@pytest.mark.parametrize("mode", [0o777, 0o757])
 def test_a_cache_that_others_may_write_is_refused(tmp_path, place, mode):
     Cache(tmp_path / "cache").get("step", {}, write("text"))
     (tmp_path / "cache" / place).chmod(mode)
@@ -41,7 +42,34 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path, place, mode):
         Cache(tmp_path / "cache").get("step", {}, write("text"))
 
 
+@pytest.mark.parametrize("place", [".", "step"])
+def test_a_cache_that_was_made_with_another_umask_is_closed_and_used(tmp_path, place):
+    Cache(tmp_path / "cache").get("step", {}, write("text"))
+    (tmp_path / "cache" / place).chmod(0o775)
+    assert Cache(tmp_path / "cache").get("step", {}, write("text")).hit
+    assert (tmp_path / "cache" / place).stat().st_mode & 0o777 == 0o755
+
+
+def test_what_the_system_installed_is_used_by_everybody(program, monkeypatch):
+    """By root, and read-only; with a record and without one."""
+    owner = program.stat().st_uid
+
+    def write(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(caches, "ROOT", owner)
+    monkeypatch.setattr(installed, "_write", write)
+    for change in (lambda: None, lambda: os.utime(program / "lib/code.py"), (program / installed.RECORD).unlink):
+        change()
+        check(program)
+    monkeypatch.setattr(caches, "ROOT", owner + 2)
+    with pytest.raises(InputError, match="belongs to another user"):
+        check(program)
+
+
 def test_a_cache_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(caches, "ROOT", -1)
     Cache(tmp_path / "cache").get("step", {}, write("text"))
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     for use in (lambda cache: cache.get("step", {}, write("text")), Cache.prune):
