@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeship import cache, config, digest
+from edgeship import cache, config, digest, permissions
 from edgeship.answers import Tools
 from edgeship.benchmarks import accuracy, metrics, temperature
 from edgeship.benchmarks.run import Reference, batch_size
@@ -64,7 +64,7 @@ def _fitted(
 def _labelled(settings: config.Config, reference: Reference) -> RepresentativeDataset | None:
     """The validation data, else the calibration data, if it is still there, has labels, and is not the evaluation's."""
     for source in (settings.data.validation, settings.data.calibration):
-        if source is None or not (":" in source or Path(source).exists()):
+        if source is None or not (permissions.is_code(source) or Path(source).exists()):
             continue
         data = RepresentativeDataset(source)
         if data.digest != reference.data.digest and data.labels(None, reference.inputs):

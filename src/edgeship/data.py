@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from edgeship import digest, untrusted
+from edgeship import digest, permissions, untrusted
 from edgeship.errors import InputError
 from edgeship.server_names import brief
 from edgeship.types import TensorSpec
@@ -163,7 +163,7 @@ class RepresentativeDataset:
     def __init__(self, source: str | os.PathLike[str]) -> None:
         self.source = os.fspath(source)
         path = Path(self.source)
-        if ":" in self.source and not path.exists():
+        if permissions.is_code(self.source) and not path.exists():
             path = _materialize(self.source)
         self.path = path
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]

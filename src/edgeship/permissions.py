@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from edgeship.errors import InputError
 from edgeship.untrusted import SHOWN, printable, regular_file
 
 SOURCES = ("calibration", "train", "validation", "evaluation")
+DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 IMPORTS = "imports that module"
 READS = "is read from outside its folder"
 # What a key lets happen, and the option that says the same of a bundle.
@@ -63,11 +65,14 @@ class Grant:
 
 
 def is_code(source: object) -> bool:
-    """Whether a data source is a `package.module:attribute`, and not a file whose path has a colon.
+    r"""Whether a data source is a `package.module:attribute`, and not a file whose path has a colon.
 
-    A relative path with one counts as code: whether a file is there depends on the folder that a process works in.
+    A relative path with one counts as code: whether a file is there depends on the folder that a process works in. One with
+    a drive (`C:\\data`) does not, on other systems too: a bundle may come from Windows.
     """
-    return isinstance(source, str) and ":" in source and not (os.path.isabs(source) and os.path.exists(source))
+    if not isinstance(source, str) or ":" not in source or DRIVE.match(source):
+        return False
+    return not (os.path.isabs(source) and os.path.exists(source))
 
 
 def of(table: Any) -> tuple[Grant, ...]:

@@ -300,6 +300,13 @@ def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monke
     assert ("no samples: " in told) == (name == "private.npz")
 
 
+@pytest.mark.parametrize("source", ["C:\\Users\\me\\evaluation.npz", "c:/data"])
+def test_a_path_of_windows_in_a_manifest_is_no_code(stranger, source):
+    (stranger.folder / "evil.py").rename(stranger.folder / f"{source[0]}.py")
+    bundle = stranger.bundle(data={"evaluation": source})
+    stranger.refuses("benchmark", bundle, told=(f"{source}: no such file",))
+
+
 def test_a_budget_makes_nothing_read_a_file(stranger):
     os.mkfifo(stranger.folder / "pipe.toml")
     bundle = stranger.bundle(budget={"required_devices": [str(stranger.folder / "pipe.toml")]})
