@@ -54,12 +54,17 @@ def _digests() -> Mapping[str, str]:
 def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
     """The end of an install command for pinned requirements: nothing but the files whose digests are known gets in.
 
-    Those of a user's own profile may carry theirs (`name==1.0 --hash=sha256:...`); where one has none they are taken as the
-    package index gives them.
+    Those of a user's own profile may carry theirs (`name==1.0 --hash=sha256:...`). Where none does, and not all are known,
+    they are taken as the package index gives them. Raises InputError where some carry theirs, and others have none.
     """
     known = _digests()
     lines = [item if HASH in item else f"{item} {known.get(item.strip(), '')}".strip() for item in requirements]
-    if not all(HASH in line for line in lines):
+    unknown = [line for line in lines if HASH not in line]
+    if unknown and HASH in "".join(requirements):
+        raise InputError(
+            f"requirements: {unknown[0]} has no digest (--hash=sha256:...), and others have; give all or none"
+        )
+    if unknown:
         return ["--", *requirements]
     file = folder / "requirements.txt"
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

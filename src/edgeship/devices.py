@@ -34,6 +34,13 @@ REQUIREMENT = re.compile(
     r" *([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?) *== *([A-Za-z0-9](?:[A-Za-z0-9.!+_-]*[A-Za-z0-9])?)"
     r"((?: +--hash=sha256:[0-9a-f]{64})*) *"
 )
+# What a profile may have installed from the package index: the runtimes, and what versions of them import. Whoever has a
+# name of their own there would else run code here by way of a profile.
+DISTRIBUTIONS = (
+    *("ai-edge-litert", "ethos-u-vela", "onnxruntime", "tflite-micro", "tflite-runtime"),
+    *("backports-strenum", "coloredlogs", "flatbuffers", "humanfriendly", "lxml", "mpmath", "numpy", "packaging"),
+    *("protobuf", "pyyaml", "sympy", "tqdm", "typing-extensions"),
+)
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")  # Debian Policy 5.6.1; a last - would mean "remove it" to apt
 HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 PLACE = re.compile(r"[\w./~+][\w./~+ -]*")
@@ -181,6 +188,10 @@ def _matching(key: str, text: str, what: str) -> None:
         grammar, words = GRAMMARS[key]
         if not grammar.fullmatch(text):
             raise InputError(f"{what} must be {words}")
+        if key == "requirements":
+            name = text.partition("==")[0].strip()
+            if re.sub(r"[._-]+", "-", name).lower() not in DISTRIBUTIONS:
+                raise unknown("package", name, DISTRIBUTIONS, what.partition(": requirements")[0])
 
 
 def _identity(table: Any, where: str) -> None:

@@ -68,7 +68,7 @@ def is_code(source: object) -> bool:
     r"""Whether a data source is a `package.module:attribute`, and not a file whose path has a colon.
 
     A relative path with one counts as code: whether a file is there depends on the folder that a process works in. One with
-    a drive (`C:\\data`) does not, on other systems too: a bundle may come from Windows.
+    a drive (`C:\data`) does not, on other systems too: a bundle may come from Windows.
     """
     if not isinstance(source, str) or ":" not in source or DRIVE.match(source):
         return False

@@ -67,7 +67,12 @@ HOSTILE = {
     "system": ["--config=/x", "a b"],
 }
 HONEST = {
-    "requirements": ["numpy==1.26.4", " numpy == 1.26.4 ", f"a-b.c_d==0.dev2026 {ZEROS} {ZEROS}", "x==1!2.0rc1+cpu.1"],
+    "requirements": [
+        "numpy==1.26.4",
+        " numpy == 1.26.4 ",
+        f"tflite_Micro==0.dev2026 {ZEROS} {ZEROS}",
+        "lxml==1!2.0rc1+cpu.1",
+    ],
     "packages": ["libstdc++6", "python3.11-minimal", "g++"],
     "host": ["board", "pi@raspberrypi.local", "pi@192.168.1.2", "pi@fe80::1%eth0", "my_board"],
     "python": ["python3", "/opt/my python/bin/python3.12", "~/venv/bin/python"],
@@ -94,6 +99,31 @@ def test_what_a_profile_may_not_say(tmp_path, key, value):
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HONEST.items() for value in values])
 def test_what_a_profile_may_say(tmp_path, key, value):
     assert profile(tmp_path, key, value).name == "mine"
+
+
+@pytest.mark.parametrize("name", ["evil", "numpy-evil", "tensorflow", "num.py"])
+def test_a_profile_installs_runtimes_and_what_they_import_alone(tmp_path, name):
+    with pytest.raises(
+        InputError, match=f"mine.toml.*unknown package '{name}'|unknown package '{name}' in .*mine.toml"
+    ):
+        profile(tmp_path, "requirements", f"{name}==1.0")
+
+
+def test_the_built_in_profiles_install_what_any_profile_may():
+    for name in devices.names():
+        devices.find(name)
+
+
+def test_digests_are_given_for_all_requirements_or_none(tmp_path):
+    given = [f"numpy==1.0 {ZEROS}", "lxml==1.0"]
+    with pytest.raises(
+        InputError, match=r"requirements: lxml==1.0 has no digest .*, and others have; give all or none"
+    ):
+        environment.wanted(given, tmp_path)
+    assert environment.wanted(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
+    assert (
+        environment.wanted([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
+    )
 
 
 @given(TEXT | NEARLY)
