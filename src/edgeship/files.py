@@ -14,8 +14,8 @@ os.umask(UMASK)
 
 
 @contextlib.contextmanager
-def whole(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path beside `out` to write a file to; it is moved to `out` on success and removed on failure.
+def whole(out: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Path]:
+    """A path beside `out` to write a file to; it is moved to `out` on success, with `mode`, and removed on failure.
 
     An empty file of a name that nobody can foresee is there: in a folder that others write to, too, a link could be.
     """
@@ -26,7 +26,7 @@ def whole(out: str | os.PathLike[str]) -> Iterator[Path]:
     beside = Path(name)
     try:
         yield beside
-        beside.chmod(0o666 & ~UMASK)
+        beside.chmod(mode & ~UMASK)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

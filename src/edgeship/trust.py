@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import stat
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import filelock
 import platformdirs
 
 from edgeship.errors import InputError
+from edgeship.files import whole
 from edgeship.permissions import Grant
 from edgeship.untrusted import parse_json, printable
 
@@ -95,13 +95,7 @@ def _change(path: Path, digest: str | None) -> None:
         with filelock.FileLock(place.with_name(place.name + ".lock")):
             files = {name: value for name, value in listed().items() if name != _key(path)}
             files |= {_key(path): digest} if digest else {}
-            descriptor, draft = tempfile.mkstemp(prefix=".trusted-", dir=place.parent)  # mode 0600
-            try:
-                with os.fdopen(descriptor, "w") as file:
-                    json.dump({"schema": 1, "files": files}, file, indent=1)
-                os.replace(draft, place)
-            except BaseException:
-                os.unlink(draft)
-                raise
+            with whole(place, mode=0o600) as draft:
+                draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1))
     except OSError as error:
         raise InputError(f"{place}: the list of trusted files cannot be written ({error.strerror})") from error

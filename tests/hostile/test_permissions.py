@@ -610,6 +610,22 @@ def test_a_figure_that_is_infinite_in_percent_is_a_sentence(stranger, drop):
     stranger.refuses("gate", bundle, "--json", "-", told=("must be a number of at most 1e+300, not",))
 
 
+@pytest.mark.parametrize("what", ["large", "closed"])
+def test_somebody_s_manifest_above_an_output_is_no_trouble(tmp_path, monkeypatch, what):
+    from edgeship import untrusted
+    from edgeship.cli import options
+
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(b" " * 5000 + bundles.SCHEMA_MARK)
+    with pytest.raises(InputError, match="lies in the bundle"):
+        options.write_text(tmp_path / "below" / "out.json", "{}")
+    if what == "large":
+        monkeypatch.setenv(untrusted.LIMITS, "json_bytes=4000")
+    else:
+        monkeypatch.setattr(Path, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError("closed")))
+    options._outside_of_bundles(tmp_path / "below" / "out.json")
+
+
 def test_labels_are_not_read_from_a_pipe(stranger):
     os.mkfifo(stranger.folder / "names")
     (stranger.folder / "edgeship.toml").write_text("[data]\nlabels = 'names'\n")
