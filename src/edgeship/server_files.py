@@ -23,7 +23,6 @@ from edgeship.untrusted import LIMITS, limits, parse_json, place_within, printab
 
 KINDS = "a .keras file, an .h5 file with the whole model, or a SavedModel folder"
 WEIGHTS, NPZ = "model.weights.h5", "model.weights.npz"
-READ_SECONDS = 30  # to look at a file's structure, which takes milliseconds
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 OTHER = (
     (b"TFL3", 4, "a .tflite file: it is converted already"),

@@ -143,7 +143,7 @@ def load(
     if key not in _LOADED:
         from edgeship import server_keras, server_saved_model
 
-        with server_files.ending(server_files.READ_SECONDS):
+        with server_files.ending(limits().read_seconds):
             file = server_files.sniff(Path(path))
         if file.kind != "saved_model" and signature not in (None, "serving_default"):
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")

@@ -46,7 +46,8 @@ class Limits:
 
     `unpacked_bytes` of one archive, `unpacked_ratio` of what is unpacked to what is packed (looked at beyond 64 MB),
     `files` in one archive, bundle or model folder, `json_bytes` and `json_depth` of one JSON text, `tensor_bytes` that
-    one tensor may declare, `replay_seconds` that one artifact may take to replay its goldens.
+    one tensor may declare, `read_seconds` that the structure of one file may take to be read, `replay_seconds` that one
+    artifact may take to replay its goldens.
     """
 
     unpacked_bytes: int = 32 << 30
@@ -55,6 +56,7 @@ class Limits:
     json_bytes: int = 256 << 20
     json_depth: int = 200
     tensor_bytes: int = 8 << 30
+    read_seconds: int = 60
     replay_seconds: int = 600
 
     @classmethod

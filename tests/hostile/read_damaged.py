@@ -51,7 +51,10 @@ def inspected(path: Path) -> None:
 
 
 def received(path: Path) -> None:
-    """The same of an `.onnx`, in this process: a new one for each takes long, and what crashes here is to be noticed."""
+    """The same of an `.onnx` or `.tflite`, in this process: a new one for each takes long.
+
+    And what crashes here is to be noticed.
+    """
     found = untrusted.shown(receipt.read(path))
     text = json.dumps(found, allow_nan=False) + "".join(lines("name", found))
     if any(unicodedata.category(char) in HIDDEN for char in text):
@@ -91,7 +94,7 @@ def copies(kind: str, base: Path, folder: Path):
 def main(kind: str, base: str, first: str, count: str) -> None:
     """Read them all."""
     signal.signal(signal.SIGALRM, hung)
-    read = {"npz": loaded, "onnx": received}.get(kind, inspected)
+    read = {"npz": loaded, "onnx": received, "tflite": received}.get(kind, inspected)
     ends = {"read": 0, "refused": 0, "unclear": [], "tracebacks": [], "hangs": []}
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:

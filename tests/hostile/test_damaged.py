@@ -6,6 +6,7 @@ The files are made here. What may crash or fill the memory is read in a process 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import itertools
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeship import cli, data
+from edgeship import cli, data, untrusted
 from edgeship.benchmarks import accuracy, parity
 from edgeship.benchmarks.metrics import METRICS
 from edgeship.convert import receipt
@@ -410,8 +411,8 @@ def test_equations_of_an_onnx_model(equation, tmp_path):
         ("Einsum", "x", {"equation": "...."}, "no equation"),
         ("Einsum", "x", {"equation": "%s%n"}, "no equation"),
         ("Split", "x", {"num_outputs": 2**31}, "a Split into 2,147,483,648 has 1 outputs"),
-        ("LayerNormalization", "xii", {"axis": 2**63 - 1}, "onnx cannot read it"),
-        ("GatherND", "xi", {"batch_dims": -99}, "onnx cannot read it"),
+        ("LayerNormalization", "xii", {"axis": 2**63 - 1}, "onnx cannot be read"),
+        ("GatherND", "xi", {"batch_dims": -99}, "onnx cannot be read"),
     ],
 )
 def test_operators_that_onnx_itself_crashes_or_hangs_on(operator, inputs, attributes, words, tmp_path):
@@ -419,15 +420,17 @@ def test_operators_that_onnx_itself_crashes_or_hangs_on(operator, inputs, attrib
     path = one_operator(tmp_path / "m.onnx", operator, list(inputs), **attributes)
     command = [sys.executable, "-m", "edgeship.cli", "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode or words != "onnx cannot read it":  # other versions of onnx may not crash
+    if done.returncode or words != "onnx cannot be read":  # other versions of onnx may not crash
         refused(done, "m.onnx: ", words)
 
 
-def test_reading_an_onnx_model_ends(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_reading_a_model_ends(kind, tmp_path, monkeypatch):
     """Whatever it is that takes so long: here the child that reads it never answers."""
-    path = one_operator(tmp_path / "m.onnx", "Relu", ["x"])
-    monkeypatch.setattr("edgeship.cli.inspect.SECONDS", 0.01)
-    refused(edgeship("inspect", path), "m.onnx: onnx cannot read it", "took longer than")
+    path = tmp_path / f"m.{kind}"
+    one_operator(path, "Relu", ["x"]) if kind == "onnx" else tflite(path, lambda model: None)
+    monkeypatch.setattr(untrusted, "limits", lambda: dataclasses.replace(untrusted.Limits(), read_seconds=0.01))
+    refused(edgeship("inspect", path), f"m.{kind}: {kind} cannot be read", "took longer than", "read_seconds")
 
 
 # Data

@@ -157,6 +157,7 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
     """Where nothing can be run, and no server model."""
     monkeypatch.setattr(pipeline, "runs_server_models", lambda: False)
     monkeypatch.setattr(pipeline, "draw", lambda _: [])
+    monkeypatch.setattr("edgeship.cli.inspect.APART", ())  # a process for each takes long
     monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     (root.parent / "page").mkdir()

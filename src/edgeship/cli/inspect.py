@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeship.cli import options
 
-SECONDS = 60  # that reading an .onnx may take
+if TYPE_CHECKING:
+    from edgeship.process import FunctionProcess
+
+# What is read in a process of its own: some models crash the library that reads them, or never let go of it.
+APART = ("tflite", "onnx")
 
 
 @click.command("inspect", short_help="Show what a model file really holds.")
@@ -36,41 +43,42 @@ def receipts(path: Path) -> dict[str, dict[str, Any]]:
     """The receipt of an artifact, or of every artifact of a bundle, by name."""
     from edgeship import untrusted
     from edgeship.errors import InputError
+    from edgeship.process import FunctionProcess
 
-    manifest = path / "manifest.json"
-    if not manifest.is_file():
-        return {path.name: read(path)}
-    try:
-        listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
-    return {str(name): read(untrusted.place_within(path, place), kind) for name, place, kind in listed}
+    with contextlib.ExitStack() as stack:
+        child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
+        manifest = path / "manifest.json"
+        if not manifest.is_file():
+            return {path.name: read(path, None, child)}
+        try:
+            listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
+        return {str(name): read(untrusted.place_within(path, place), kind, child) for name, place, kind in listed}
 
 
-def read(path: Path, format: str | None = None) -> dict[str, Any]:
-    """The receipt of a stranger's artifact; onnx, which some models crash or never let go, has a process of its own."""
+def read(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> dict[str, Any]:
+    """The receipt of a stranger's artifact; `child` is where one is read that has a format of `APART`."""
     from edgeship import untrusted
     from edgeship.convert import receipt
     from edgeship.errors import InputError, ProcessError
 
     with untrusted.reading(path):
         kind = format or (receipt.format_of(path) if path.exists() else "")
-    if kind != "onnx":
+    if kind not in APART:
         return receipt.read(path, format)
-    from edgeship.process import FunctionProcess
-
-    with FunctionProcess("inspect") as child:
-        try:
-            found: dict[str, Any] = child.call(
-                "edgeship.convert.receipt:read",
-                timeout=min(SECONDS, untrusted.limits().replay_seconds),
-                path=str(path.absolute()),
-                format=kind,
-            )
-        except ProcessError as error:
-            raise InputError(
-                f"{untrusted.printable(path)}: onnx cannot read it, is the file damaged, or made to do that? ({error})"
-            ) from error
+    try:
+        found: dict[str, Any] = child().call(
+            "edgeship.convert.receipt:read",
+            timeout=untrusted.limits().read_seconds,
+            path=str(path.absolute()),
+            format=kind,
+        )
+    except ProcessError as error:
+        longer = f"; {untrusted.LIMITS}=read_seconds=... gives it longer" if "took longer than" in str(error) else ""
+        raise InputError(
+            f"{untrusted.printable(path)}: {kind} cannot be read, is the file damaged, or made to do that? ({error}{longer})"
+        ) from error
     return found
 
 
