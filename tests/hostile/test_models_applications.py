@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 NAMES = [
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0", "EfficientNetV2B0"),
     *("NASNetMobile", "DenseNet121", "InceptionV3", "ResNet50", "ResNet50V2", "Xception", "ConvNeXtTiny"),
+    "InceptionResNetV2",
 ]
 # What either Keras writes and cannot read itself, with whatever permission.
 UNREADABLE = {
@@ -20,6 +21,8 @@ UNREADABLE = {
     ("ConvNeXtTiny", "keras", ".h5"),
     ("ConvNeXtTiny", "tf_keras", ".keras"),
 }
+# Those with a layer of their own, which the old format does not place in Keras.
+OWN = {"ConvNeXtTiny": "convnext", "InceptionResNetV2": "inception_resnet_v2"}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +37,8 @@ def tensorflow():
 @pytest.mark.parametrize("name", NAMES)
 def test_it_loads(name, engine, suffix, tensorflow, tmp_path):
     options = {}
-    if name == "ConvNeXtTiny" and suffix == ".h5":  # a layer of its own, which the old format does not place in Keras
-        options = {"custom_objects": f"{engine}.src.applications.convnext"}
+    if name in OWN and suffix == ".h5":
+        options = {"custom_objects": f"{engine}.src.applications.{OWN[name]}"}
     found = tensorflow.call(
         "model_honest:application", name=name, engine=engine, suffix=suffix, folder=str(tmp_path), **options
     )
