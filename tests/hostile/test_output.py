@@ -9,6 +9,7 @@ import importlib.util
 import io
 import os
 import re
+import sys
 import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bundles
 
 from edgeship import cli, progress, terminal, untrusted, verification
 from edgeship.benchmarks import junit, layers_table, markdown, plots, report, table
@@ -284,6 +288,34 @@ def test_a_plain_console_is_rich_s_own_otherwise():
     for stream, kind in ((one, terminal.PlainConsole), (other, Console)):
         kind(file=stream, width=80).print(terminal.table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
     assert one.getvalue() == other.getvalue()
+
+
+STEERING = "d\x1b]0;owned\x07\u202e"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", STEERING), ("gate", "x", "--junit", STEERING), (STEERING,), ("gate", "--" + STEERING), ("gate", "x", STEERING),
+        ("convert", f"{STEERING}/m.keras", "--out", STEERING), ("init", f"{STEERING}/m.keras"), ("inspect", STEERING),
+        ("demo", "x", "--port", STEERING), ("report", "bundle", "--out", f"{STEERING}.html"),
+    ],
+)  # fmt: skip
+def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, capsys):
+    """A cloned folder may be called anything, and the shell completes its name."""
+    (tmp_path / STEERING).mkdir()
+    (tmp_path / "bundle").mkdir()
+    bundles.made_up()._write_files(tmp_path / "bundle", whole)
+    bundles.seal(tmp_path / "bundle", whole)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "draw", lambda _: [])
+    monkeypatch.setattr(sys, "argv", ["edgeship", *arguments])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = capsys.readouterr()
+    quiet(printed.out)
+    quiet(printed.err.replace("\x1b[31m\x1b[1merror:\x1b[0m", ""))
+    assert printed.out + printed.err
 
 
 def test_a_value_of_a_configuration_that_is_told(tmp_path, capsys):

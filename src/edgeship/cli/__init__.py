@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -62,7 +63,9 @@ def main() -> None:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)  # with names of files and folders that somebody else gave
+        click.echo(printable_lines(told.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
     except EdgeshipError as error:
         _fail(str(error), error.exit_code)

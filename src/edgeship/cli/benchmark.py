@@ -51,6 +51,7 @@ def benchmark(
     """
     from edgeship import pipeline
     from edgeship.bundle import open_bundle
+    from edgeship.untrusted import printable
 
     opened = open_bundle(bundle)
     given = {
@@ -65,5 +66,6 @@ def benchmark(
         return
     with tempfile.TemporaryDirectory(prefix="edgeship-benchmark-") as folder:
         manifest = pipeline.benchmark(opened, settings, Path(folder) / "bundle")
-    click.echo(f"TensorFlow is not installed: accuracy was not measured, and {bundle} is as it was", err=True)
+    told = f"TensorFlow is not installed: accuracy was not measured, and {printable(bundle)} is as it was"
+    click.echo(told, err=True)
     options.show_verdict(manifest, bundle, json_file, wide=wide, written=False)

@@ -25,6 +25,7 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
 
     from edgeship import permissions, pipeline
     from edgeship.benchmarks.table import print_artifacts
+    from edgeship.untrusted import printable
 
     formats = options.formats_of(given["formats"])
     settings = options.settings(model, config, given)
@@ -32,5 +33,6 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
     if json_file != "-":
         print_artifacts(manifest)
         again = "".join(f" {grant.option}" for grant in permissions.of({"model": asdict(settings.model)}))
-        click.echo(f"wrote {out}; next: edgeship benchmark {out} --data evaluation.npz{again}", err=True)
+        place = printable(out)
+        click.echo(f"wrote {place}; next: edgeship benchmark {place} --data evaluation.npz{again}", err=True)
     options.emit({"bundle": out, "artifacts": manifest["artifacts"], "skipped": manifest["skipped"]}, json_file)

@@ -52,7 +52,9 @@ def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str)
     built = demos.page()
     if out:
         demos.write_site(opened, out, built, data)
-        click.echo(f"page: {out / 'index.html'} (a folder for any static host; browsers do not open it as a file)")
+        click.echo(
+            f"page: {printable(out / 'index.html')} (a folder for any static host; browsers do not open it as a file)"
+        )
         return
     with tempfile.TemporaryDirectory(prefix="edgeship-demo-") as folder:
         site = Path(folder) / "site"

@@ -29,10 +29,11 @@ def init(model: Path, config: Path | None, force: bool, **loading: Any) -> None:
 
     from edgeship.config import Config
     from edgeship.initialize import write_config
+    from edgeship.untrusted import printable
 
     path = write_config(model, config, loading, force=force)
     data = Config.read(path).data
     missing = [name for name in ("calibration", "evaluation") if getattr(data, name) is None]
     first = f"name your {' and '.join(missing)} data in its [data], then: " if missing else "next: "
     command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(path)])
-    click.echo(f"wrote {path}; {first}{command}", err=True)
+    click.echo(printable(f"wrote {path}; {first}{command}"), err=True)

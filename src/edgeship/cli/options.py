@@ -121,8 +121,8 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
     found = [base.data.calibration, base.data.evaluation, base.data.train, base.data.validation]
     names = [Path(place).name for place in found if place]
     if path is None and names and model.exists():
-        told = printable(f"using {', '.join(names)} beside {model}")
-        click.echo(f"{told}; `edgeship init {model}` writes a configuration to change that", err=True)
+        told = f"using {', '.join(names)} beside {model}; `edgeship init {model}` writes a configuration to change that"
+        click.echo(printable(told), err=True)
     loading = {key: options[key] for key in ("custom_objects", "signature", "allow_unsafe") if options.get(key)}
     data = {
         "calibration": options.get("data"),
@@ -316,7 +316,7 @@ def show_verdict(
     """
     from edgeship.benchmarks.table import results
     from edgeship.terminal import console
-    from edgeship.untrusted import reading
+    from edgeship.untrusted import printable, reading
 
     if json_file != "-":
         out = console(wide=wide)
@@ -324,10 +324,10 @@ def show_verdict(
             table = results(manifest, out.width, wide=wide)
         out.print(table)
         if written:
-            click.echo(f"report: {bundle / 'report' / 'index.html'}")
+            click.echo(f"report: {printable(bundle / 'report' / 'index.html')}")
         if _too_busy(manifest):
             told = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
-            click.echo(f"{told} edgeship benchmark {bundle}", err=True)
+            click.echo(f"{told} edgeship benchmark {printable(bundle)}", err=True)
     keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
     emit({"bundle": bundle, **{key: manifest.get(key) for key in keys}}, json_file)
     if manifest["gate"]["verdict"] != "PASS":

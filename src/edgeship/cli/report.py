@@ -33,7 +33,7 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
     from edgeship.benchmarks.report import render
     from edgeship.bundle import MANIFEST, Bundle, open_bundle
     from edgeship.field import with_field_results
-    from edgeship.untrusted import reading
+    from edgeship.untrusted import printable, reading
 
     opened = open_bundle(bundle)
     target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
@@ -41,4 +41,4 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
         manifest = with_field_results(Bundle(opened.root, judged_again(opened.manifest)), list(added))
         rendered = render(opened.root, manifest)
     options.write_text(target, rendered)
-    click.echo(f"report: {target}")
+    click.echo(f"report: {printable(target)}")
