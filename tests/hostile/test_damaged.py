@@ -265,6 +265,25 @@ def test_what_is_no_regular_file(name, tmp_path):
         refused(done, name)
 
 
+def test_a_model_of_thousands_of_operators_is_shown_in_part(tmp_path):
+    from ai_edge_litert import schema_py_generated as schema
+
+    def change(model):
+        codes = [(f"op{number}" + "x" * 5000).encode() for number in range(300)]
+        model.operatorCodes = [
+            schema.OperatorCodeT(builtinCode=32, deprecatedBuiltinCode=32, customCode=code) for code in codes
+        ]
+        graph = model.subgraphs[0]
+        graph.operators = [schema.OperatorT(opcodeIndex=number, inputs=[0, 1], outputs=[2]) for number in range(300)]
+        graph.inputs = [0] * 3000
+
+    path = tmp_path / "m.tflite"
+    tflite(path, change)
+    done = edgeship("inspect", path)
+    assert done.returncode == 0 and "and 100 more" in done.stdout and "and 2,800 more" in done.stdout
+    assert len(done.stdout) < 500_000 and "op299x" not in done.stdout
+
+
 # TF.js
 
 

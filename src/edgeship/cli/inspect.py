@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # What is read in a process of its own: some models crash the library that reads them, or never let go of it.
 APART = ("tflite", "onnx")
+SHOWN = 200  # inputs, outputs, operators or islands of a file; --json has all
 
 
 @click.command("inspect", short_help="Show what a model file really holds.")
@@ -87,9 +88,9 @@ def lines(name: str, receipt: dict[str, Any]) -> list[str]:
     weights = receipt["weights"]
     size = ", ".join(f"{count:,} {dtype}" for dtype, count in weights["dtypes"].items())
     shown = [f"{name}  ({receipt['format']})"]
-    shown += [f"  {side[:-1]:<8} {_spec(spec)}" for side in ("inputs", "outputs") for spec in receipt[side]]
+    shown += [f"  {side[:-1]:<8} {item}" for side in ("inputs", "outputs") for item in _some(map(_spec, receipt[side]))]
     shown.append(f"  batch    {'dynamic' if receipt['dynamic_batch'] else 'fixed'}")
-    shown.append(f"  ops      {', '.join(f'{count} {op}' for op, count in receipt['ops'].items())}")
+    shown.append(f"  ops      {', '.join(_some(f'{count} {op}' for op, count in receipt['ops'].items()))}")
     shown.append(f"  weights  {weights['elements']:,} numbers in {weights['bytes']:,} bytes: {size}")
     if weights["sparsity"] is not None:
         shown.append(f"  zeros    {weights['sparsity']:.1%} of the weights")
@@ -97,7 +98,7 @@ def lines(name: str, receipt: dict[str, Any]) -> list[str]:
         shown.append(f"  sparse   kernels stored without their zeros: {len(sparse)}")
     if receipt["int8_op_share"]:
         shown.append(f"  int8     {receipt['int8_op_share']:.0%} of the ops that compute")
-        shown += [f"  float    {island}" for island in receipt["float_islands"]]
+        shown += [f"  float    {island}" for island in _some(receipt["float_islands"])]
     elif receipt["hybrid_op_share"]:
         shown.append(f"  hybrid   {receipt['hybrid_op_share']:.0%} of the ops take 8-bit weights and float data")
     needs = {"runtime": receipt["min_runtime"], "opset": receipt["opset"], "IR": receipt.get("ir_version")}
@@ -105,8 +106,13 @@ def lines(name: str, receipt: dict[str, Any]) -> list[str]:
         shown.append(f"  needs    {', '.join(f'{key} {value}' for key, value in needs.items() if value)}")
     for key in ("flex_ops", "custom_ops", "variable_ops"):
         if receipt[key]:
-            shown.append(f"  {key.replace('_', ' ')}: {', '.join(receipt[key])}")
+            shown.append(f"  {key.replace('_', ' ')}: {', '.join(_some(receipt[key]))}")
     return shown
+
+
+def _some(texts: Iterable[str]) -> list[str]:
+    found = list(texts)
+    return found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN:,} more"]
 
 
 def _spec(spec: dict[str, Any]) -> str:
