@@ -88,7 +88,7 @@ def _install(requirements: Path, target: Path) -> None:
     else:
         raise MissingDependencyError(_advice("neither pip nor uv is there to install it"))
     env = child_environment(None, NETWORK)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
     if done.returncode or not (target / "tensorflowjs").is_dir():
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise MissingDependencyError(_advice(lines[-1][:200]))

@@ -30,7 +30,7 @@ def find_python311(why: str) -> str:
     found = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
     for place in dict.fromkeys(found):
         command, env = [place, "-I", "-c", CHECK], child_environment()
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
         if not done.returncode:
             return place
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]

@@ -59,7 +59,14 @@ def _node() -> tuple[str, tuple[int, int]] | None:
     path = which("node")
     if not path:
         return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, env=child_environment())
+    done = subprocess.run(
+        [path, "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=child_environment(),
+    )
     told = re.match(r"v(\d+)\.(\d+)", done.stdout)
     return (path, (int(told[1]), int(told[2]))) if told else None
 
@@ -120,7 +127,15 @@ def install() -> Path:
                 shutil.copyfile(SOURCE / name, draft / name)
             options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
             env = child_environment(None, NETWORK)
-            done = subprocess.run([npm, *options], cwd=draft, capture_output=True, text=True, check=False, env=env)
+            done = subprocess.run(
+                [npm, *options],
+                cwd=draft,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                env=env,
+            )
             if done.returncode:
                 lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
                 raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")

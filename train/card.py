@@ -110,7 +110,9 @@ def code_version() -> dict[str, str]:
 
     def git(*arguments: str) -> str:
         command = [which("git") or "git", "-C", str(here.parent), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=child_environment())
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=child_environment()
+        )
         return done.stdout.strip()
 
     try:

@@ -52,7 +52,14 @@ def browser_version() -> str | None:
     path = chromium()
     if path is None:
         return None
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, env=child_environment())
+    done = subprocess.run(
+        [path, "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=child_environment(),
+    )
     found = re.search(r"\d+(\.\d+){2,3}", done.stdout)
     return found.group() if found else None
 
@@ -136,7 +143,9 @@ def _build() -> None:
     npm = which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
         env = child_environment(None, NETWORK)
-        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False, env=env)
+        done = subprocess.run(
+            command, cwd=WEB, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
+        )
         if done.returncode:
             lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
             raise ProcessError(f"{' '.join(command[1:])} in {WEB} failed: {lines[-1].strip()[:300]}")

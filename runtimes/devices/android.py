@@ -53,7 +53,8 @@ class Android(Station):
                 done = subprocess.run(
                     [adb, "get-state"],
                     capture_output=True,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
                     check=False,
                     timeout=SECONDS,
                     env=child_environment(None, ADB),

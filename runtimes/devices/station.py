@@ -119,7 +119,8 @@ def run(
         done = subprocess.run(
             [program or command[0], *command[1:]],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             env=child_environment(env, *([NETWORK] if network else [])),
             cwd=cwd,

@@ -60,7 +60,9 @@ def _build() -> None:
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
     for step in steps:
         env = child_environment(None, NETWORK)
-        done = subprocess.run(step, cwd=CHECKOUT, capture_output=True, text=True, check=False, env=env)
+        done = subprocess.run(
+            step, cwd=CHECKOUT, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
+        )
         if done.returncode:
             tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
