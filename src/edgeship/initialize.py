@@ -94,7 +94,12 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process, server_files.told_of_crash(model):
         described = process.call("edgeship.server_model:describe", model=str(model), **loading)
-    content = _fill(model, path.parent, described, loading).encode()
+    try:
+        content = _fill(model, path.parent, described, loading).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
+        ) from error
     with files.whole(path) as draft:
         draft.write_bytes(content)
         config.Config.read(draft)
@@ -108,11 +113,11 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
 def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[str, Any]) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
-        value = json.dumps(os.path.relpath(beside, folder))
+        value = _quoted(os.path.relpath(beside, folder))
         return f"{key} = {value}" if beside.exists() else f"# {key} = {json.dumps(name)}"
 
     def given(key: str, example: str) -> str:
-        return f"{key} = {json.dumps(loading[key])}" if loading.get(key) else f"# {key} = {example}"
+        return f"{key} = {_quoted(loading[key])}" if loading.get(key) else f"# {key} = {example}"
 
     single = len(described["outputs"]) == 1
     arrays = [spec["name"] for spec in described["inputs"]]
@@ -137,6 +142,11 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         optional=_optional(),
         litert_js="\n".join(f"# {line}".rstrip() for line in config.FOR_LITERT_JS.splitlines()),
     )
+
+
+def _quoted(value: str | bool) -> str:
+    """A text or flag as TOML has it, which takes neither JSON's pairs of surrogates nor a bare DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _optional() -> str:

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import sys
+import tomllib
 import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,7 +26,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 
-from edgeship import cli, progress, terminal, untrusted, verification
+from edgeship import cli, initialize, progress, terminal, untrusted, verification
 from edgeship.benchmarks import junit, layers_table, markdown, plots, report, table
 from edgeship.benchmarks.budget import Budget
 from edgeship.benchmarks.gate import judge
@@ -288,6 +289,17 @@ def test_a_plain_console_is_rich_s_own_otherwise():
     for stream, kind in ((one, terminal.PlainConsole), (other, Console)):
         kind(file=stream, width=80).print(terminal.table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
     assert one.getvalue() == other.getvalue()
+
+
+@pytest.mark.parametrize("name", ["data 🐈", 'a"b', "back\\slash", "x\x7fy", "x\ny = 1", "\u202e"])
+def test_a_configuration_names_data_in_any_folder(name, tmp_path):
+    """`init` writes what the files are called, and what it writes says just that."""
+    described = {side: [{"name": "x", "shape": [None, 4], "dtype": "float32"}] for side in ("inputs", "outputs")}
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "train.npz").touch()
+    written = initialize._fill(tmp_path / name / "m.keras", tmp_path, described, {})
+    config = tomllib.loads(written.encode().decode())
+    assert config["data"] == {"train": f"{name}/train.npz"} and config["model"] == {}
 
 
 STEERING = "d\x1b]0;owned\x07\u202e"
