@@ -165,11 +165,6 @@ SERVER = {
     "notes?": [TEXT],
     "loading?": OBJECT,
 }
-CONFIG = {
-    **dict.fromkeys(("model?", "benchmark?", "budget?", "training?"), OBJECT),
-    "data?": {f"{name}?": Maybe(TEXT) for name in ("calibration", "evaluation", "train", "validation")},
-    "variants?": Maybe([{"name": TEXT}]),
-}
 GOLDEN = {
     "runtime": Maybe(TEXT),
     "reason?": TEXT,
@@ -185,7 +180,7 @@ MANIFEST = {
     "edgeship?": TEXT,
     "labels?": Maybe([TEXT]),
     "server_model?": SERVER,
-    "config?": CONFIG,
+    "config?": OBJECT,  # `edgeship.config.Config.restore` looks into it
     "data?": {f"{name}?": DATA for name in ("calibration", "evaluation", "train", "validation")},
     "skipped?": [{"artifact": TEXT, "reason": TEXT}],
     "tools?": OBJECT,
