@@ -15,6 +15,7 @@ from edgeship.untrusted import shown
 Json = Mapping[str, Any]
 FILE = "report/index.html"
 TEMPLATE = "report.html"
+GROUPS = 50  # measurements whose flips have pictures: a page may become as large as a manifest says otherwise
 PARITY = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement")
 
 
@@ -90,12 +91,14 @@ def headline(manifest: Json) -> str:
 
 
 def flipped(manifest: Json, kept: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per measurement the flips that tell most, each with its picture where the sample was kept."""
+    """Per measurement, of the first that have some, the flips that tell most, each with its picture where the sample was kept."""
     from markupsafe import Markup
 
     labels = manifest.get("labels") or []
-    groups = []
+    groups: list[dict[str, Any]] = []
     for item in rows.own(manifest):
+        if len(groups) == GROUPS:
+            break
         found = item["details"].get("accuracy") or {}
         shown = []
         for flip in samples.chosen(found.get("flips", [])):

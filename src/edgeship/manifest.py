@@ -20,6 +20,7 @@ SIZES = {"int": (8, 16, 32, 64), "uint": (8, 16, 32, 64), "float": (16, 32, 64),
 DTYPES = ("bool", *(f"{kind}{bits}" for kind, sizes in SIZES.items() for bits in sizes))  # numpy's, of numbers
 SHOWN = 60  # characters of a foreign value in a message
 LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSON holds
+MEASUREMENTS, CHECKS = 5000, 20_000  # in a bundle: a table looks for the checks of each measurement
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,10 @@ def check(manifest: Any, *, part: bool = False) -> None:
     for key in () if part else WHOLE_BUNDLE:
         if key not in manifest:
             raise InputError(f"{key} is missing")
+    checks = (manifest.get("gate") or {}).get("checks", [])
+    for name, items, most in (("measurements", manifest["measurements"], MEASUREMENTS), ("checks", checks, CHECKS)):
+        if len(items) > most:
+            raise InputError(f"it has {len(items):,} {name}, at most {most:,} are taken")
     seen: set[str] = set()
     for item in manifest["artifacts"]:
         if item["id"] != f"{item['format']}/{item['variant']}":

@@ -305,6 +305,8 @@ def test_plots_of_manifests_of_any_structure(root, monkeypatch):
         run(report, root, "--out", "report.html")
 
 
+CHECK = {"artifact": "a", "runtime": "r", "check": "accuracy", "verdict": "PASS", "reason": ""}
+NOTHING = {"artifact": "a", "runtime": "r", "device": "d", "metrics": [], "details": {}}
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no config": (lambda m: m.pop("config"), "config is missing"),
     "no server model": (lambda m: m.pop("server_model"), "server_model is missing"),
@@ -324,6 +326,11 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "another id": (lambda m: m["artifacts"][0].update(id="tflite/int9"), "called other than its format and variant"),
     "escape in a path": (lambda m: m["artifacts"][0].update(path="\x1b[2J.tflite"), "must be a printable name of"),
+    "endless measurements": (lambda m: m.update(measurements=[NOTHING] * 5001), "at most 5,000 are taken"),
+    "endless checks": (
+        lambda m: m.update(gate={"verdict": "PASS", "checks": [CHECK] * 20_001}),
+        "at most 20,000 are taken",
+    ),
     "an endless name of a tensor": (
         lambda m: m["artifacts"][0]["inputs"][0].update(name="x" * 1001),
         "must be a printable name of at most 1,000",

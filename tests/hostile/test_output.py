@@ -240,6 +240,12 @@ def test_plots_have_an_end(whole, monkeypatch):
     assert "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
 
 
+def test_pictures_of_flips_have_an_end(whole):
+    item = next(item for item in whole["measurements"] if (item["details"].get("accuracy") or {}).get("flips"))
+    groups = report.flipped({**whole, "measurements": [item] * 70}, {})
+    assert len(groups) == 50 and groups == report.flipped({**whole, "measurements": [item] * 50}, {})
+
+
 class Page(HTMLParser):
     """The tags of a page, and what they refer to."""
 
