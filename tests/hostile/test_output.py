@@ -336,6 +336,21 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
     assert printed.out + printed.err
 
 
+def test_letters_that_standard_output_lacks(whole, tmp_path, monkeypatch):
+    """As in a pipe on Windows: they are written as escapes, and nothing ends in a traceback."""
+    manifest = {**whole, "measurements": [{**item, "device": "猫"} for item in whole["measurements"]]}
+    (tmp_path / "bundle").mkdir()
+    bundles.made_up()._write_files(tmp_path / "bundle", manifest)
+    bundles.seal(tmp_path / "bundle", manifest)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "argv", ["edgeship", "gate", str(tmp_path / "bundle")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    stream.flush()
+    assert ended.value.code in (0, 1) and b"\\u732b" in stream.buffer.getvalue()
+
+
 def test_a_value_of_a_configuration_that_is_told(tmp_path, capsys):
     """An old key is named on standard error, with its value."""
     path = tmp_path / "edgeship.toml"

@@ -59,6 +59,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every expected failure is one or two lines and an exit code (0 passed, 1 failed, 2 bad input)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a pipe on Windows lacks most letters; standard error does it
     try:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

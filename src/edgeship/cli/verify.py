@@ -21,7 +21,7 @@ def verify(bundle: Path, json_file: str | None) -> None:
     Example: edgeship verify bundle
     """
     from edgeship.bundle import open_bundle
-    from edgeship.untrusted import printable
+    from edgeship.untrusted import printable, shortened
     from edgeship.verification import print_replays, replay, verdict
 
     replays = replay(open_bundle(bundle))
@@ -29,5 +29,5 @@ def verify(bundle: Path, json_file: str | None) -> None:
         print_replays(replays)
     options.emit({"bundle": bundle, "replays": replays}, json_file)
     if reason := verdict(replays):
-        click.echo(printable(reason), err=True)
+        click.echo(shortened(printable(reason)), err=True)
         raise SystemExit(1)
