@@ -79,7 +79,7 @@ class Budget:
     def parse(cls, table: Mapping[str, Any], where: str = "edgeship.toml") -> Budget:
         """The budget of a `[budget]` table. Raises InputError naming the key, and for unknown keys the known ones."""
         if not isinstance(table, Mapping):
-            raise InputError(f"{where} [budget]: {table!r} must be a table of limits")
+            raise InputError(f"{where} [budget]: {repr(table)[:SHOWN]} must be a table of limits")
         plain: dict[str, Any] = {}
         overrides: dict[str, dict[str, Any]] = {}
         for key, value in table.items():

@@ -13,7 +13,7 @@ from edgeship.errors import InputError, unknown
 from edgeship.recipes import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, meaning
 from edgeship.training_recipes import Recipes, Training
 from edgeship.types import FORMATS
-from edgeship.untrusted import parse_toml, printable, regular_file
+from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 
 T = TypeVar("T")
 NAME = "edgeship.toml"
@@ -322,9 +322,9 @@ def _section(kind: type[T], table: Any, where: str, **fixed: Any) -> T:
         expected, words = _EXPECTED[known[key]]
         right = isinstance(value, expected) and not (expected is int and isinstance(value, bool))
         if not right or (expected is list and not all(isinstance(item, str) for item in value)):
-            raise InputError(f"{where}: {key} = {value!r} must be {words}")
+            raise InputError(f"{where}: {key} = {repr(value)[:SHOWN]} must be {words}")
         if isinstance(value, str) and "\0" in value:
-            raise InputError(f"{where}: {key} = {value!r} has a NUL in it, as no name and no path has")
+            raise InputError(f"{where}: {key} = {repr(value)[:SHOWN]} has a NUL in it, as no name and no path has")
         values[key] = tuple(value) if expected is list else value
     try:
         return kind(**values)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from edgeship.errors import InputError, unknown
+from edgeship.untrusted import SHOWN
 
 SCHEDULES = ("polynomial", "constant")
 BLOCK = re.compile(r"(\d+)x(\d+)")
@@ -57,7 +58,9 @@ class PruneRecipe(_Table):
 
     def __post_init__(self) -> None:
         if isinstance(self.sparsity, bool) or not isinstance(self.sparsity, (int, float)) or not 0 <= self.sparsity < 1:
-            raise InputError(f"sparsity {self.sparsity!r} must be a share of zeros from 0 up to, not including, 1")
+            raise InputError(
+                f"sparsity {repr(self.sparsity)[:SHOWN]} must be a share of zeros from 0 up to, not including, 1"
+            )
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
         if self.pattern == "2:4" and self.sparsity != 0.5:
@@ -67,7 +70,7 @@ class PruneRecipe(_Table):
         for name, least in (("begin", 0), ("end", 0), ("frequency", 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
-                raise InputError(f"{name} {value!r} must be a whole number of steps, at least {least}")
+                raise InputError(f"{name} {repr(value)[:SHOWN]} must be a whole number of steps, at least {least}")
 
     @property
     def block(self) -> tuple[int, int]:
@@ -87,7 +90,7 @@ class ClusterRecipe(_Table):
 
     def __post_init__(self) -> None:
         if isinstance(self.clusters, bool) or not isinstance(self.clusters, int) or not 2 <= self.clusters <= 256:
-            raise InputError(f"clusters = {self.clusters!r} must be a whole number from 2 to 256")
+            raise InputError(f"clusters = {repr(self.clusters)[:SHOWN]} must be a whole number from 2 to 256")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class QatRecipe(_Table):
 
     def __post_init__(self) -> None:
         if not isinstance(self.enabled, bool):
-            raise InputError(f"qat = {self.enabled!r} must be true, false or a table with layers")
+            raise InputError(f"qat = {repr(self.enabled)[:SHOWN]} must be true, false or a table with layers")
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,11 @@ class DistillRecipe(_Table):
 
     def __post_init__(self) -> None:
         if isinstance(self.width, bool) or not isinstance(self.width, (int, float)) or not 0 < self.width <= 1:
-            raise InputError(f"width {self.width!r} must be a share of the server model's, above 0 and at most 1")
+            raise InputError(
+                f"width {repr(self.width)[:SHOWN]} must be a share of the server model's, above 0 and at most 1"
+            )
         if self.student is not None and (not isinstance(self.student, str) or "\0" in self.student):
-            raise InputError(f"student = {self.student!r} must be the path of a model")
+            raise InputError(f"student = {repr(self.student)[:SHOWN]} must be the path of a model")
         if not self.temperature > 0 or not 0 <= self.labels <= 1:
             raise InputError("temperature must be above 0 and labels, the weight of the true labels, from 0 to 1")
 
@@ -148,14 +153,14 @@ class Training(_Table):
     def __post_init__(self) -> None:
         if isinstance(self.teacher, bool) or not isinstance(self.teacher, (int, float)) or not 0 <= self.teacher <= 1:
             raise InputError(
-                f"teacher = {self.teacher!r} must be a weight from 0 (labels only) to 1 (the server model only)"
+                f"teacher = {repr(self.teacher)[:SHOWN]} must be a weight from 0 (labels only) to 1 (the server model only)"
             )
         for name in ("epochs", "batch", "patience", "samples"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} = {value!r} must be a whole number, at least 1")
+                raise InputError(f"{name} = {repr(value)[:SHOWN]} must be a whole number, at least 1")
         if not 0 < self.learning_rate < 100:
-            raise InputError(f"learning rate {self.learning_rate!r} must be above 0")
+            raise InputError(f"learning rate {repr(self.learning_rate)[:SHOWN]} must be above 0")
 
 
 @dataclass(frozen=True)

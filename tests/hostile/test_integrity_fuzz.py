@@ -288,6 +288,18 @@ def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
     assert (root / "report" / "index.html").read_text() == "old"
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "\n" * 5000])
+def test_an_endless_value_of_a_configuration_is_shortened(root, text):
+    manifest = json.loads((root / "manifest.json").read_text())
+    for odd in (
+        {"data": {"calibration_samples": text}},
+        {"budget": [text]},
+        {"variants": [{"name": "x", "recipes": {"qat": text}}]},
+    ):
+        bundles.seal_manifest(root, {**manifest, "config": {**manifest["config"], **odd}})
+        run(gate, root)
+
+
 def test_an_endless_name_is_shortened(root):
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["config"]["benchmark"]["devices"] = ["9" * 5000]
