@@ -96,6 +96,6 @@ def _change(path: Path, digest: str | None) -> None:
             files = {name: value for name, value in listed().items() if name != _key(path)}
             files |= {_key(path): digest} if digest else {}
             with whole(place, mode=0o600) as draft:
-                draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1))
+                draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{place}: the list of trusted files cannot be written ({error.strerror})") from error
