@@ -86,6 +86,8 @@ def largest_tolerance(own: Array, step: float = 0.0) -> float:
     outputs lie on.
     """
     most = LARGEST_TOLERANCE * spread(own)
+    if not np.isfinite(most):  # of numbers whose differences are beyond all: any tolerance would do
+        return 0.0
     if not step > 0 or not own.size:
         return most
     values = own[np.isfinite(own)].astype(np.float64)

@@ -77,3 +77,7 @@ def test_distance():
     assert goldens.distance(np.zeros(0), np.zeros(0)) == 0
     assert not goldens.distance(np.array([nan]), np.array([1.0])) <= 1e9
     assert goldens.distance(np.array([inf]), np.array([-inf])) == inf
+
+
+def test_outputs_beyond_all_numbers_allow_no_tolerance():
+    assert goldens.largest_tolerance(np.array([[-1.7e308, 1.7e308]])) == 0
