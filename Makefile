@@ -95,7 +95,7 @@ test-machines: env
 
 # No test may hang on what training happens to give: the tests that train, with other seeds and with the kernels of other CPUs
 # (oneDNN's of an older one, Eigen's without oneDNN; numpy's of an older one). Half an hour.
-TRAINED := tests/mutants/test_mutants.py tests/train/test_command.py tests/optimize/test_further.py $(addprefix tests/e2e/test_,main_job.py splice.py workflow.py) $(addprefix --deselect=,$(LONG))
+TRAINED := tests/mutants/test_mutants.py tests/train/test_command.py tests/optimize/test_apply.py $(addprefix tests/e2e/test_,main_job.py splice.py workflow.py) $(addprefix --deselect=,$(LONG))
 test-seeds: env
 	for seed in 1 2 3; do EDGESHIP_TEST_SEED=$$seed $(BIN)/pytest $(TRAINED) || exit 1; done
 	ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem $(BIN)/pytest $(TRAINED)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeship.child_environment import child_environment, which
 from edgeship.errors import MissingDependencyError
+from edgeship.processes.environment import child_environment, which
 
 VERSION = (3, 11)
 CHECK = f"import sys, venv; sys.exit(sys.version_info[:2] != {VERSION})"

@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 from edgeship import errors
-from edgeship.runtimes import foreign, node
-from edgeship.runtimes.browser import found as browser
+from edgeship.runtimes import tfjs_node, tflite_runtime
+from edgeship.runtimes.browser import requirements as browser
 from edgeship.types import Artifact
 
 
@@ -77,7 +77,7 @@ def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | Non
     if not python:
         return Launch(command, {**LEAN, **(extra or {})})
     own = {
-        "PYTHONPATH": os.fspath(foreign.worker_files()),
+        "PYTHONPATH": os.fspath(tflite_runtime.worker_files()),
         "PYTHONDONTWRITEBYTECODE": "1",
     }  # it stays as it was installed
     return Launch(command, {**LEAN, **(extra or {}), **own})
@@ -166,20 +166,20 @@ RUNTIMES: dict[str, Runtime] = {
             ("tfjs",),
             "TF.js, wasm backend under Node",
             "install it with: edgeship runtimes install tfjs-node",
-            node.version,
-            lambda: Launch(node.command()),
-            node.unavailable,
-            node.install,
+            tfjs_node.version,
+            lambda: Launch(tfjs_node.command()),
+            tfjs_node.unavailable,
+            tfjs_node.install,
         ),
         Runtime(
             "tflite-runtime",
             ("tflite",),
             "tflite-runtime 2.14, frozen in 2023",
             "install it with: edgeship runtimes install tflite-runtime",
-            foreign.version,
-            lambda: python_launch("tflite-runtime", os.fspath(foreign.python())),
-            foreign.unavailable,
-            foreign.install,
+            tflite_runtime.version,
+            lambda: python_launch("tflite-runtime", os.fspath(tflite_runtime.python())),
+            tflite_runtime.unavailable,
+            tflite_runtime.install,
         ),
         _page("tfjs-web", "tfjs", "TF.js, wasm backend in Chromium", "tfjs"),
         _page("tfjs-webgl", "tfjs", "TF.js, WebGL backend in Chromium", "tfjs", "webgl"),

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
-from edgeship.runtimes import feeds as io
 from edgeship.runtimes import registry
-from edgeship.runtimes.child import Message, WorkerChild
-from edgeship.runtimes.pool import Pool
+from edgeship.runtimes import tensors as io
+from edgeship.runtimes.worker_client import Message, WorkerChild
+from edgeship.runtimes.worker_pool import Pool
 from edgeship.types import TensorSpec
 from edgeship.untrusted import reading
 

@@ -174,7 +174,7 @@ def row(what: str, against: str, ours: list[float], theirs: list[float], bar: st
 
 def machine_line() -> str:
     """The machine in one line."""
-    from edgeship import machine
+    from edgeship.devices import machine
 
     found = machine.describe()
     return f"{found['cpu']}, {found['cores']} cores, {found['system']}, Python {found['python']}"

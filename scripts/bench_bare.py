@@ -32,9 +32,9 @@ def convert(model: str, data: str, out: str) -> None:
     import tensorflow  # noqa: F401
     import tf2onnx  # noqa: F401
 
-    from edgeship.convert import tensorflowjs_shim
+    from edgeship.convert.tfjs import shim
 
-    tensorflowjs_shim.ensure()
+    shim.ensure()
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as tfjs
 
     seconds = {"imports": time.perf_counter() - START}
@@ -165,9 +165,11 @@ def _bare_rate(path: str, images: Any, batch: int, threads: int) -> float:
 
 def unfolded(model: str, out: str) -> None:
     """A model as TF.js with its batch normalization left beside the depthwise convolutions."""
-    from edgeship.convert import export, tfjs, tfjs_fold
+    from edgeship.convert.export import export
+    from edgeship.convert.tfjs import convert as tfjs
+    from edgeship.convert.tfjs import fold_batch_norm
 
-    tfjs_fold.fold = lambda graph: []
+    fold_batch_norm.fold = lambda graph: []
     export.run(model, f"{out}-export")
     tfjs.run(f"{out}-export", out)
 

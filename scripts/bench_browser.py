@@ -20,11 +20,11 @@ import parts
 from bench import BARE, EDGESHIP, ROOT, timed
 from browser_page import RENDERED, markdown
 
-from edgeship.benchmarks import engines
-from edgeship.benchmarks.comparison import compare_latency
-from edgeship.config import FOR_LITERT_JS
+from edgeship.benchmarks.measure.latency_ratio import compare_latency
+from edgeship.benchmarks.report import engine_comparison
 from edgeship.data import RepresentativeDataset
 from edgeship.runtimes.session import open_session
+from edgeship.settings.config import FOR_LITERT_JS
 from edgeship.types import TensorSpec
 
 VARIANTS = f"""\
@@ -66,7 +66,7 @@ class Work:
     def device(self, name: str, kind: str, figures: str, launch: str, threads: int = 1, runtimes: Any = ()) -> str:
         """A device profile of that name."""
         path = self.folder / f"{name}.toml"
-        listed = json.dumps(list(runtimes or engines.ENGINES))
+        listed = json.dumps(list(runtimes or engine_comparison.ENGINES))
         head = f'title = "{name}"\nkind = "{kind}"\nruntimes = {listed}\nfigures = ["{figures}"]\nthreads = {threads}\n'
         path.write_text(f"{head}\n[launch]\n{launch}\n", encoding="utf-8")
         return str(path)

@@ -22,10 +22,10 @@ import numpy as np
 import parts
 from bench_devices_page import write
 
-from edgeship.benchmarks import instructions
-from edgeship.devices import FOLDER, find, names
-from edgeship.runtimes.devices import station
-from edgeship.runtimes.devices.station import home
+from edgeship.benchmarks.measure import instructions
+from edgeship.devices.profiles import FOLDER, find, names
+from edgeship.runtimes.launchers import station
+from edgeship.runtimes.launchers.launcher import home
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]

@@ -45,7 +45,7 @@ def write(found: dict[str, Json], path: Path) -> None:
     days = ", ".join(dict.fromkeys(part["date"] for part in found.values()))
     parts = [
         "# What devices say of a few models",
-        f"\nWritten by `make bench-devices`, part by part, on {days}; the profiles in `benchmarks/devices` say which versions.",
+        f"\nWritten by `make bench-devices`, part by part, on {days}; the profiles in `src/edgeship/devices` say which versions.",
         "The MobileNets have random weights, which decide neither instructions nor arenas nor cycles.",
         "[devices.md](devices.md) says what the figures mean.",
     ]

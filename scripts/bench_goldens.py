@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import goldens
-from edgeship.bundle import open_bundle
+from edgeship.bundle import goldens
+from edgeship.bundle.bundle import open_bundle
+from edgeship.bundle.goldens import KernelSpread
 from edgeship.data import Array, RepresentativeDataset
-from edgeship.golden_runs import SPREAD_SAMPLES
-from edgeship.goldens import KernelSpread
+from edgeship.pipeline.golden_run import SPREAD_SAMPLES
 from edgeship.runtimes.session import open_session
 from edgeship.types import TensorSpec
 

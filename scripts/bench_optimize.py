@@ -22,8 +22,8 @@ import bench_optimize_peers as peers
 import bench_optimize_tasks as tasks
 import parts
 
-from edgeship import machine
-from edgeship.process import FunctionProcess
+from edgeship.devices import machine
+from edgeship.processes.child import FunctionProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
 
 SCRIPTS = Path(__file__).resolve().parent
 SEED, EPOCHS, SMALLER = 0, 6, 4e-3

@@ -9,7 +9,7 @@ from typing import Any
 
 import bench_optimize_tasks as tasks
 
-from edgeship import machine
+from edgeship.devices import machine
 
 HEAD = """\
 # What optimizing reaches

@@ -14,8 +14,8 @@ from typing import Any
 
 import bench_quantizers
 
-from edgeship import recipes
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
+from edgeship.recipes import quantization
 
 SCRIPTS = Path(__file__).resolve().parent
 EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
@@ -55,7 +55,7 @@ def once(name: str, work: Path) -> dict[str, Any]:
     """One calibration, ten recipes, against conversions that calibrate each time."""
     server, data, _ = model(MOBILENET, work)
     home = server.parent
-    kinds = itertools.product(recipes.CALIBRATION_METHODS, recipes.IO_TYPES)
+    kinds = itertools.product(quantization.CALIBRATION_METHODS, quantization.IO_TYPES)
     names = {f"{kind}-{io}": (kind, io) for kind, io in kinds}
     if len(names) != RECIPES:
         sys.exit(f"{len(names)} recipes, the page says {RECIPES}")
@@ -96,7 +96,10 @@ def side_by_side(name: str, work: Path) -> dict[str, Any]:
         )
         answers = out / "answers.npz"
         process.call(
-            "edgeship.server_model:predict_file", model=str(server), data=str(evaluation), out_npz=str(answers)
+            "edgeship.server_model.server_model:predict_file",
+            model=str(server),
+            data=str(evaluation),
+            out_npz=str(answers),
         )
     peers |= {f"{tool}.onnx": _foreign(tool, floats["onnx"], calibration, out / f"{tool}.onnx") for tool in FOREIGN}
     made = {f"edgeship.{form}": str(bundle / form / f"int8.{form}") for form in floats}

@@ -17,10 +17,10 @@ from typing import Any
 from bench import ROOT, machine_line
 from playwright.sync_api import Browser, sync_playwright
 
-from edgeship import demo
-from edgeship.bundle import open_bundle
-from edgeship.demo_server import Server
-from edgeship.runtimes.browser import found
+from edgeship.bundle.bundle import open_bundle
+from edgeship.demo import site as demo
+from edgeship.demo.web_server import Server
+from edgeship.runtimes.browser import requirements
 
 README = ROOT / "web-demo" / "README.md"
 BEGIN, END = "<!-- written by `make bench-page` -->\n", "<!-- end -->\n"
@@ -105,7 +105,8 @@ def text(visits: dict[int, list[dict[str, Any]]], variant: str) -> str:
             f"| with what is then kept for offline use | {everything / 1000:.0f} |",
             "",
             f"Phone's screen, empty cache, server on the same machine, median of {ROUNDS} visits ({machine_line()},",
-            f"Chromium {found.browser_version()}). Chromium slows the page's main thread down, not the worker that computes.",
+            f"Chromium {requirements.browser_version()}). Chromium slows the page's main thread down, not the worker that "
+            "computes.",
             "",
             "| CPU | first paint | samples can be chosen | first prediction | self-test passed |",
             "|---|---|---|---|---|",
@@ -126,7 +127,7 @@ def main() -> None:
         site = Path(folder) / "site"
         demo.write_site(bundle, site, demo.page(), data if data and Path(data).exists() else None)
         browser = playwright.chromium.launch(
-            executable_path=found.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=requirements.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         visits = {rate: [visit(browser, site, rate) for _ in range(ROUNDS)] for rate in (1, SLOW)}
     part = text(visits, "weight_only_w8")

@@ -19,7 +19,7 @@ def run(model: str, float_tflite: str, float_onnx: str, data: str, out: str, rep
     """Every peer's int8 file in `out`, with its seconds (the least of `repeats`) or why there is none."""
     folder, samples = Path(out), _samples(data)
     saved = str(folder / "saved_model")
-    from edgeship.convert import export
+    from edgeship.convert.export import export
 
     export.run(model=model, out=saved)
     jobs: dict[str, Callable[[Path], None]] = {
@@ -45,7 +45,7 @@ def run(model: str, float_tflite: str, float_onnx: str, data: str, out: str, rep
 
 def conversions(model: str, data: str, out: str, count: int) -> list[float]:
     """Seconds of each of `count` conversions to int8 by TensorFlow's converter, its own calibration included."""
-    from edgeship.convert import export
+    from edgeship.convert.export import export
 
     Path(out).mkdir(exist_ok=True)
     saved, samples = str(Path(out) / "saved_model"), _samples(data)
@@ -128,16 +128,18 @@ def judge(
     """Figures of int8 files (name to path), each against the float file of its format, as edgeship takes them everywhere."""
     from rich.console import Console
 
-    from edgeship import devices, digest, server_files
-    from edgeship.benchmarks import run as bench
-    from edgeship.cache import Cache
-    from edgeship.convert import receipt
+    from edgeship.benchmarks.measure import on_host as bench
+    from edgeship.convert.receipts import receipt
     from edgeship.data import RepresentativeDataset, load
+    from edgeship.devices import profiles
     from edgeship.progress import Progress
     from edgeship.runtimes import registry
+    from edgeship.server_model import model_files
+    from edgeship.storage import digest
+    from edgeship.storage.cache import Cache
     from edgeship.types import Artifact, TensorSpec, to_json
 
-    server_files.sniff(Path(model))
+    model_files.sniff(Path(model))
 
     def subject(name: str, path: str) -> bench.Subject:
         held = receipt.read(path)
@@ -157,7 +159,7 @@ def judge(
             item = subject(name, path)
             kind = item.artifact.format
             runtime = registry.for_format(kind)[0]
-            measured = worker.measure(item, runtime, devices.find("host"), floats[kind])
+            measured = worker.measure(item, runtime, profiles.find("host"), floats[kind])
             islands = item.receipt["float_islands"]
             found[name] = {**to_json(measured), "int8_ops": item.receipt["int8_op_share"], "islands": len(islands)}
     return found
@@ -165,8 +167,9 @@ def judge(
 
 def renamed(path: str, like: str) -> None:
     """Give a peer's `.tflite` the names and the order of the float file's ends, so that its outputs can be compared."""
-    from edgeship.convert import receipt, tflite_rename
+    from edgeship.convert.receipts import receipt
+    from edgeship.convert.tflite import tensor_names
 
     ends = receipt.read(like)
     names = [[spec["name"] for spec in ends[side]] for side in ("inputs", "outputs")]
-    Path(path).write_bytes(tflite_rename.rename(Path(path).read_bytes(), *names))
+    Path(path).write_bytes(tensor_names.rename(Path(path).read_bytes(), *names))

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks import host, latency
-from edgeship.benchmarks.comparison import compare_latency
+from edgeship.benchmarks.measure import host_noise, latency
+from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.runtimes.session import open_session
 
 COMPARISONS = 100
@@ -22,7 +22,7 @@ def compare_with_copy(model: Path, folder: Path, runtime: str, comparisons: int 
     """The latency ratios of `model` to a copy of it. Ends the benchmark where the machine is never quiet."""
     copy = folder / f"copy-{model.name}"
     shutil.copyfile(model, copy)
-    patience = host.Patience()
+    patience = host_noise.Patience()
     taken: list[latency.Ratio] = []
     for _ in range(TRIES):
         if len(taken) == comparisons:

@@ -8,9 +8,9 @@ from typing import Any
 
 from bench import ROOT, machine_line
 
-from edgeship.benchmarks import engines, rows
-from edgeship.benchmarks.checks import metric_of
-from edgeship.runtimes.browser import found
+from edgeship.benchmarks.gate.checks import metric_of
+from edgeship.benchmarks.report import engine_comparison, table_rows
+from edgeship.runtimes.browser import requirements
 
 RENDERED = ROOT / "docs" / "browser.md"
 NAMES = {
@@ -39,10 +39,10 @@ def parity(result: Any) -> list[str]:
         if item["details"].get("parity") is None:
             continue
         accuracy = item["details"]["accuracy"]
-        verdict = rows.verdict_of(result, item["artifact"], item["runtime"], item["device"])
+        verdict = table_rows.verdict_of(result, item["artifact"], item["runtime"], item["device"])
         lines.append(
             (
-                item["artifact"], NAMES[item["runtime"]], f"{accuracy['value']:.2%}", rows.drop(accuracy),
+                item["artifact"], NAMES[item["runtime"]], f"{accuracy['value']:.2%}", table_rows.drop(accuracy),
                 cell(item, "max_abs_error", lambda value: f"{value:.1e}"), cell(item, "agreement", "{:.2%}".format), verdict,
             )
         )  # fmt: skip
@@ -103,9 +103,9 @@ def speed(results: dict[str, Any]) -> list[str]:
     for rate, threads in results.items():
         for number, result in threads.items():
             for item in result["measurements"]:
-                figures = [("load_ms", rows.milliseconds), ("first_inference_ms", rows.milliseconds)]
-                figures += [("latency_p50_ms", rows.milliseconds), ("latency_p90_ms", rows.milliseconds)]
-                cells = [cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", rows.size)]]
+                figures = [("load_ms", table_rows.milliseconds), ("first_inference_ms", table_rows.milliseconds)]
+                figures += [("latency_p50_ms", table_rows.milliseconds), ("latency_p90_ms", table_rows.milliseconds)]
+                cells = [cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", table_rows.size)]]
                 if len(set(cells)) == 1:  # the same reason everywhere
                     cells = [cells[0], *["-"] * (len(cells) - 1)]
                 slowed = ((item["details"].get("latency") or {}).get("throttle") or {}).get("model")
@@ -139,9 +139,11 @@ def advice(results: dict[str, Any]) -> list[str]:
         for number, result in threads.items():
             timed = [item for item in result["measurements"] if metric_of(item, "latency_p50_ms")[0] is not None]
             if timed:
-                lines.append((f"{rate}x, {number} thread{'' if number == '1' else 's'}", engines.advice(timed)))
+                lines.append(
+                    (f"{rate}x, {number} thread{'' if number == '1' else 's'}", engine_comparison.advice(timed))
+                )
     sizes = ", ".join(
-        f"{name} {rows.size(found.download(key))}"
+        f"{name} {table_rows.size(requirements.download(key))}"
         for key, name in (("tfjs", "TF.js"), ("litert", "LiteRT.js"), ("ort", "ONNX Runtime Web"))
     )
     return [
@@ -166,8 +168,10 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# In the browser",
         "",
-        f"Written by `make bench-browser` on {date.today().isoformat()}: {machine_line()}, Chromium {found.browser_version()},",
-        f"TF.js {found.PINNED['tfjs']}, LiteRT.js {found.PINNED['litert']}, ONNX Runtime Web {found.PINNED['ort']}.",
+        f"Written by `make bench-browser` on {date.today().isoformat()}: {machine_line()},",
+        f"Chromium {requirements.browser_version()},",
+        f"TF.js {requirements.PINNED['tfjs']}, LiteRT.js {requirements.PINNED['litert']}, "
+        f"ONNX Runtime Web {requirements.PINNED['ort']}.",
         "Times are this machine's and this moment's.",
         "",
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeship import digest
+from edgeship.storage import digest
 from edgeship.train import embedded
 
 SOURCE_DIGEST = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeship.benchmarks.statistics import Z95, non_inferior, paired_difference
+from edgeship.benchmarks.compare.statistics import Z95, non_inferior, paired_difference
 from edgeship.types import Verdict
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"

@@ -1,4 +1,4 @@
-"""Make `runtimes/devices/known.npz` again.
+"""Make `runtimes/launchers/known.npz` again.
 
 Usage: python scripts/known_models.py BUNDLE EVALUATION.npz
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeship.runtimes import feeds
-from edgeship.runtimes.devices.doctor import FILE
+from edgeship.runtimes import tensors
+from edgeship.runtimes.launchers.selfcheck import FILE
 from edgeship.runtimes.session import open_session
 
 SAMPLES = 48
@@ -26,7 +26,7 @@ def main(bundle: Path, data: Path) -> None:
             spec = session.inputs[0]
             values = stored[spec.name if spec.name in stored else "x"]
             chosen = values[np.linspace(0, len(values) - 1, SAMPLES).astype(int)].astype(np.float32)
-            raw = feeds.check({spec.name: chosen}, session.inputs, runtime, raw=False)
+            raw = tensors.check({spec.name: chosen}, session.inputs, runtime, raw=False)
             outputs = session.stored(iter([raw]), SAMPLES, raw=True)
         arrays[f"{kind}_model"] = np.frombuffer(path.read_bytes(), np.uint8)
         arrays[f"{kind}_inputs"] = raw[spec.name]

@@ -1,4 +1,4 @@
-"""Writes runtimes/devices/wheels.txt: the digests of every wheel that a built-in device profile pins (`make lock`)."""
+"""Writes runtimes/launchers/wheels.txt: the digests of every wheel that a built-in device profile pins (`make lock`)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeship.devices import find, names
-from edgeship.runtimes.devices.environment import LOCKED
+from edgeship.devices.profiles import find, names
+from edgeship.runtimes.launchers.venv import LOCKED
 
-HEAD = "# Written by scripts/lock_devices.py: what the profiles in benchmarks/devices pin, with the digests of all their files.\n"
+HEAD = "# Written by scripts/lock_devices.py: what the device profiles pin, with the digests of all their files.\n"
 
 
 def main() -> None:

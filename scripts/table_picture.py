@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edgeship.benchmarks.table import results
-from edgeship.bundle import open_bundle
+from edgeship.benchmarks.report.terminal_table import results
+from edgeship.bundle.bundle import open_bundle
 from edgeship.terminal import WIDTH
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 import filelock
 import pytest
 
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeship.runtimes.browser import found
+from edgeship.runtimes.browser import requirements
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
@@ -86,7 +86,7 @@ def test_the_wheel_holds_every_file_of_every_stage(built):
         held = {name.removeprefix("edgeship/") for name in archive.namelist() if name.startswith("edgeship/")}
     assert held == tracked() | pages()
     with tarfile.open(sdist) as archive:
-        assert any(name.endswith("edgeship/convert/export.py") for name in archive.getnames())
+        assert any(name.endswith("edgeship/convert/export/export.py") for name in archive.getnames())
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, mis
     if pages():
         assert edgeship("demo", "bundle", "--out", "site").returncode == 0
         assert (tmp_path / "site" / "bundle" / "manifest.json").is_file()
-    if found.chromium() and pages():
+    if requirements.chromium() and pages():
         replays = json.loads(edgeship("verify", "bundle", "--json", "-").stdout)["replays"]
         in_pages = {item["artifact"] for item in replays if item["runtime"] == "ort-web" and item["passed"]}
         assert in_pages == {"onnx/float32", "onnx/int8"}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeship import bundle, machine
-from edgeship.benchmarks import host
-from edgeship.convert import rewrite
+from edgeship.benchmarks.measure import host_noise
+from edgeship.bundle import bundle
+from edgeship.convert.rewrites import decompose
+from edgeship.devices import machine
 from edgeship.runtimes import interpreters
 from edgeship.runtimes.browser import memory as browser_memory
 from edgeship.runtimes.worker import memory
@@ -44,23 +45,26 @@ NAMED = {
     ("runtimes/worker/memory.py", "/proc/self/status"): "a constant: whether it exists is asked wherever it is read",
     ("runtimes/worker/memory.py", "/proc/self/clear_refs"): "a constant, written to in a try",
     ("runtimes/browser/memory.py", "/proc"): "a constant: whether it exists is asked before it is read",
-    ("benchmarks/host.py", "/proc/loadavg"): "whether it exists is asked in the next line",
-    ("src/edgeship/machine.py", "/proc/cpuinfo"): "read in a try, which gives an empty text",
-    ("src/edgeship/machine.py", "/proc/meminfo"): "read in a try, which gives an empty text",
+    ("benchmarks/measure/host_noise.py", "/proc/loadavg"): "whether it exists is asked in the next line",
+    ("src/edgeship/devices/machine.py", "/proc/cpuinfo"): "read in a try, which gives an empty text",
+    ("src/edgeship/devices/machine.py", "/proc/meminfo"): "read in a try, which gives an empty text",
     (
         "train/fashion_mnist.py",
         "/usr/share/datasets/fashion-mnist",
     ): "Debian's folder: without it the data come with edgeship",
-    ("runtimes/devices/android.py", "/data/local/tmp"): "a folder on the phone",
+    ("runtimes/launchers/adb.py", "/data/local/tmp"): "a folder on the phone",
     (
-        "runtimes/devices/direct.py",
+        "runtimes/launchers/local.py",
         "code: resource",
     ): "limits of memory and cores: `unavailable` refuses them off Linux",
-    ("runtimes/devices/direct.py", "code: sched_getaffinity"): "as above",
-    ("runtimes/devices/direct.py", "code: sched_setaffinity"): "as above",
-    ("runtimes/devices/emulator.py", "bin"): "QEMU and its guest: `obstacle` refuses all but Debian 12",
-    ("runtimes/devices/emulator.py", "symlink_to"): "as above",
-    ("runtimes/worker/counting.py", "sched_get_priority_max"): "runs inside the emulator only, on a Linux guest",
+    ("runtimes/launchers/local.py", "code: sched_getaffinity"): "as above",
+    ("runtimes/launchers/local.py", "code: sched_setaffinity"): "as above",
+    ("runtimes/launchers/qemu.py", "bin"): "QEMU and its guest: `obstacle` refuses all but Debian 12",
+    ("runtimes/launchers/qemu.py", "symlink_to"): "as above",
+    (
+        "runtimes/worker/instruction_marks.py",
+        "sched_get_priority_max",
+    ): "runs inside the emulator only, on a Linux guest",
 }
 
 
@@ -209,18 +213,18 @@ def test_a_machine_without_proc_and_affinity_is_described(monkeypatch):
 
 def test_a_machine_without_load_averages_is_judged_by_its_own_loop(monkeypatch):
     monkeypatch.delattr(os, "getloadavg", raising=False)
-    state = host.check(loop=lambda: 1.0, runnable=lambda: None, cores=2)
+    state = host_noise.check(loop=lambda: 1.0, runnable=lambda: None, cores=2)
     assert state.stable
     assert (state.load, state.runnable) == (None, None)
 
 
 def test_limits_and_boards_say_what_they_need(monkeypatch):
-    from edgeship.devices import find
-    from edgeship.runtimes.devices import direct, packages, station
+    from edgeship.devices.profiles import find
+    from edgeship.runtimes.launchers import debian, local, station
 
-    monkeypatch.setattr(direct.sys, "platform", "darwin")
+    monkeypatch.setattr(local.sys, "platform", "darwin")
     assert station(find("host-1t")).unavailable() == "limits of memory and cores need Linux"
-    monkeypatch.setattr(packages, "which", lambda _: None)
+    monkeypatch.setattr(debian, "which", lambda _: None)
     assert station(find("cortex-a72")).unavailable().startswith("apt-get is not here: emulated boards")
 
 
@@ -250,7 +254,7 @@ def test_a_graph_is_rewritten_where_links_are_not_allowed(tmp_path, monkeypatch)
     def refuse(*_):
         raise OSError("a required privilege is not held by the client")
 
-    monkeypatch.setattr(rewrite.os, "link", refuse)
+    monkeypatch.setattr(decompose.os, "link", refuse)
     (tmp_path / "weights").write_bytes(b"12")
-    rewrite.bring(tmp_path / "weights", tmp_path / "copy")
+    decompose.bring(tmp_path / "weights", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"12"

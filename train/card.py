@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import edgeship
-from edgeship import digest
-from edgeship.child_environment import child_environment, which
+from edgeship.processes.environment import child_environment, which
+from edgeship.storage import digest
 from edgeship.train.dataset import Array, TaskData
 from edgeship.train.tasks import Schedule, Task
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import digest
 from edgeship.errors import InputError
-from edgeship.train import card, progress, tasks
+from edgeship.processes import progress_events
+from edgeship.storage import digest
+from edgeship.train import card, tasks
 from edgeship.train.dataset import Array, Split, TaskData
 
 WATCH_EVERY = 0.5  # seconds
@@ -34,7 +35,7 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     Raises InputError where the data cannot be used or the files cannot be written.
     """
     started, folder = time.perf_counter(), Path(staging)
-    tell = functools.partial(progress.tell, folder / progress.FILE)
+    tell = functools.partial(progress_events.tell, folder / progress_events.FILE)
     threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)
@@ -96,7 +97,9 @@ def saved(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, Any], dic
 def write_card(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
     """Write both forms of the card, with the digests of all other files in it; returns it."""
     (folder / "model-card.md").write_text(card.markdown(made), encoding="utf-8")
-    made["files"] = {path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress.FILE}
+    made["files"] = {
+        path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress_events.FILE
+    }
     (folder / "model-card.json").write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return made
 

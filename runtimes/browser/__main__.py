@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgeship import wire
 from edgeship.errors import ProcessError
-from edgeship.runtimes.browser import found
+from edgeship.processes import wire
+from edgeship.runtimes.browser import requirements
 from edgeship.runtimes.browser.memory import RendererMemory
 from edgeship.runtimes.browser.page import WEBGPU, Page
 from edgeship.runtimes.browser.throttle import BATCH_MS, Throttle
-from edgeship.runtimes.worker.serving import Answer, Handler, serve
+from edgeship.runtimes.worker.request_loop import Answer, Handler, serve
 
 LOOP = {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": "LoadGen does not run in a page"}
 
@@ -62,7 +62,7 @@ class BrowserWorker:
         proof = self._throttle.begin()
         loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **wanted)
         self._software = loaded["engine"].get("software", False)
-        told = {"browser": f"Chromium {page.browser_version}", "engine_gzip_bytes": found.download(self._engine)}
+        told = {"browser": f"Chromium {page.browser_version}", "engine_gzip_bytes": requirements.download(self._engine)}
         engine = {**loaded["engine"], **told, **proof}
         return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Error, sync_playwright
 
-from edgeship import errors, wire
-from edgeship.runtimes.browser import found
+from edgeship import errors
+from edgeship.processes import wire
+from edgeship.runtimes.browser import requirements
 from edgeship.runtimes.browser.server import COOKIE, Server
-from edgeship.runtimes.worker.serving import Answer
+from edgeship.runtimes.worker.request_loop import Answer
 
 FLAGS = (
     "--disable-dev-shm-usage",
@@ -40,12 +41,12 @@ class Page:
     def __init__(self, arguments: Sequence[str], screen: Mapping[str, Any]) -> None:
         self._closing = contextlib.ExitStack()
         self._begun = 0
-        self.server = Server(found.PAGE)
+        self.server = Server(requirements.PAGE)
         self._closing.callback(self.server.close)
         playwright = self._closing.enter_context(sync_playwright())
         try:
             self._browser = playwright.chromium.launch(
-                executable_path=found.chromium(),
+                executable_path=requirements.chromium(),
                 headless=True,
                 args=[*FLAGS, *arguments],
                 chromium_sandbox=_sandboxed(),

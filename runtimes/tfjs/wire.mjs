@@ -1,4 +1,4 @@
-// The counterpart of edgeship/wire.py: one line of JSON, then the raw bytes of the arrays that it announces.
+// The counterpart of edgeship/processes/wire.py: one line of JSON, then the raw bytes of the arrays that it announces.
 import fs from 'node:fs';
 
 /** Numpy's little-endian dtype strings and the typed arrays of the same layout. */

@@ -14,7 +14,7 @@ const VERBATIM: Record<string, string[]> = {
 };
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {dependencies: Record<string, string>};
 
-/** What the page is built from; edgeship/runtimes/browser/found.py computes the same and refuses a page of other sources. */
+/** What the page is built from; edgeship/runtimes/browser/requirements.py computes the same and refuses a page of other sources. */
 function sources(): string {
   const below = (folder: string): string[] => readdirSync(folder, {withFileTypes: true}).flatMap((item) =>
     item.isDirectory() ? below(`${folder}/${item.name}`) : [`${folder}/${item.name}`]);

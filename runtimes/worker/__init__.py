@@ -1,4 +1,4 @@
-"""The worker: a process that holds one runtime and one model, and answers `edgeship.wire` messages on standard input.
+"""The worker: a process that holds one runtime and one model, and answers `edgeship.processes.wire` messages on standard input.
 
 It imports the standard library, numpy and one runtime, nothing else, so that the same files run in an environment of
 their own, under an emulator or on a board. `FILES` is all it needs there.
@@ -23,21 +23,22 @@ A failure is answered with `{"error": {"type", "message"}}`.
 
 FILES = (
     "__init__.py",
-    "child_environment.py",
     "errors.py",
-    "process.py",
-    "wire.py",
+    "processes/__init__.py",
+    "processes/child.py",
+    "processes/environment.py",
+    "processes/wire.py",
     "runtimes/__init__.py",
     "runtimes/worker/__init__.py",
     "runtimes/worker/__main__.py",
     "runtimes/worker/batching.py",
-    "runtimes/worker/counting.py",
+    "runtimes/worker/instruction_marks.py",
     "runtimes/worker/latency.py",
     "runtimes/worker/loadgen.py",
     "runtimes/worker/memory.py",
-    "runtimes/worker/micro.py",
-    "runtimes/worker/model.py",
-    "runtimes/worker/ort.py",
-    "runtimes/worker/serving.py",
-    "runtimes/worker/tflite.py",
+    "runtimes/worker/tflite_micro.py",
+    "runtimes/worker/interface.py",
+    "runtimes/worker/onnxruntime.py",
+    "runtimes/worker/request_loop.py",
+    "runtimes/worker/litert.py",
 )

@@ -10,39 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import wire
-from edgeship.runtimes.worker import batching, counting, latency
+from edgeship.processes import wire
+from edgeship.runtimes.worker import batching, instruction_marks, latency
+from edgeship.runtimes.worker.interface import Backend, Model, prepared
 from edgeship.runtimes.worker.memory import Memory
-from edgeship.runtimes.worker.model import Backend, Model, prepared
-from edgeship.runtimes.worker.serving import Answer, serve
+from edgeship.runtimes.worker.request_loop import Answer, serve
 
 
 def _litert() -> Backend:
-    from edgeship.runtimes.worker.tflite import TFLiteBackend
+    from edgeship.runtimes.worker.litert import TFLiteBackend
 
     return TFLiteBackend("ai_edge_litert", "ai-edge-litert")
 
 
 def _tflite_runtime() -> Backend:
-    from edgeship.runtimes.worker.tflite import TFLiteBackend
+    from edgeship.runtimes.worker.litert import TFLiteBackend
 
     return TFLiteBackend("tflite_runtime", "tflite-runtime")
 
 
 def _tflite_micro() -> Backend:
-    from edgeship.runtimes.worker.micro import TFLiteMicroBackend
+    from edgeship.runtimes.worker.tflite_micro import TFLiteMicroBackend
 
     return TFLiteMicroBackend()
 
 
 def _onnxruntime() -> Backend:
-    from edgeship.runtimes.worker.ort import OnnxRuntimeBackend
+    from edgeship.runtimes.worker.onnxruntime import OnnxRuntimeBackend
 
     return OnnxRuntimeBackend()
 
 
 def _keras() -> Backend:
-    from edgeship.runtimes.worker.server import ServerBackend
+    from edgeship.runtimes.worker.keras import ServerBackend
 
     return ServerBackend()
 
@@ -115,7 +115,7 @@ class Worker:
         return {}, _samples(latency.loop(lambda: run(feeds), header["seconds"], 1))
 
     def _count(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
-        counting.mark_each(prepared(self.model, feeds), header["inferences"])
+        instruction_marks.mark_each(prepared(self.model, feeds), header["inferences"])
         return {}, {}
 
 

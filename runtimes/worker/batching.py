@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeship.runtimes.worker.model import Model, Spec
-from edgeship.wire import Arrays
+from edgeship.processes.wire import Arrays
+from edgeship.runtimes.worker.interface import Model, Spec
 
 
 def fixed_batch(inputs: list[Spec]) -> int | None:

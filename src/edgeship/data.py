@@ -21,12 +21,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from edgeship import digest, permissions, untrusted
-from edgeship.errors import InputError
-from edgeship.server_names import brief
+from edgeship import untrusted
+from edgeship.errors import InputError, brief
+from edgeship.processes.working_folder import importable
+from edgeship.storage import digest
 from edgeship.types import TensorSpec
 from edgeship.untrusted import LIMITS, printable, shortened
-from edgeship.working_folder import importable
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
@@ -163,7 +163,7 @@ class RepresentativeDataset:
     def __init__(self, source: str | os.PathLike[str]) -> None:
         self.source = os.fspath(source)
         path = Path(self.source)
-        if permissions.is_code(self.source) and not path.exists():
+        if untrusted.is_code(self.source) and not path.exists():
             path = _materialize(self.source)
         self.path = path
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 
 # What can be wrong with a place to write to; any other error of the operating system is a bug of ours.
@@ -52,3 +53,8 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> Inpu
     place = f" in {where}" if where else ""
     short = str(name)[:100]  # a stranger's may be endless
     return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(known))}")
+
+
+def brief(error: object, length: int = 300) -> str:
+    """A tool's message on one line, without terminal colours, cut to `length`."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:length]

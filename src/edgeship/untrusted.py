@@ -38,6 +38,7 @@ _LINE_ENDS = re.compile(r"[\r\n\t\v\f]+")
 # All that is no bracket, strings whole; a string without an end reaches to the end of the text, so that this is linear.
 _BETWEEN = re.compile(r'[^\[\]{}"]+|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1}
+DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 @dataclass(frozen=True)
@@ -306,3 +307,14 @@ def read_json(path: Path, *, links: bool = False) -> Any:
     with reading(path):
         content = path.read_bytes()
     return parse_json(content, path)
+
+
+def is_code(source: object) -> bool:
+    r"""Whether a data source is a `package.module:attribute`, and not a file whose path has a colon.
+
+    A relative path with one counts as code: whether a file is there depends on the folder that a process works in. One with
+    a drive (`C:\data`) does not, on other systems too: a bundle may come from Windows.
+    """
+    if not isinstance(source, str) or ":" not in source or DRIVE.match(source):
+        return False
+    return not (os.path.isabs(source) and os.path.exists(source))

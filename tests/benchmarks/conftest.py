@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship import digest
-from edgeship.benchmarks import accuracy, latency, parity, samples
-from edgeship.config import Config
+from edgeship.benchmarks.compare import accuracy, parity
+from edgeship.benchmarks.measure import latency
+from edgeship.benchmarks.report import flipped_samples
+from edgeship.settings.config import Config
+from edgeship.storage import digest
 from edgeship.types import to_json
 
 SAMPLES, CLASSES = 2000, 10
@@ -192,4 +194,6 @@ def write_samples(root: Any, manifest: dict[str, Any], shape: tuple[int, ...] = 
     """Made-up inputs for the flips: a bright blob whose place depends on the index."""
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 6, int(np.prod(shape))).reshape(shape)
-    samples.write(root, manifest, ({"image": (np.sin(ramp + rng.random() * 6) ** 2)[None]} for _ in range(SAMPLES)))
+    flipped_samples.write(
+        root, manifest, ({"image": (np.sin(ramp + rng.random() * 6) ** 2)[None]} for _ in range(SAMPLES))
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgeship import bundle as bundles
+from edgeship.bundle import bundle as bundles
 from edgeship.cli.gate import gate
 from edgeship.cli.report import report
 from edgeship.errors import InputError

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from edgeship.data import Batch
-from edgeship.runtimes.browser import found
+from edgeship.runtimes.browser import requirements
 
 
 @pytest.fixture(scope="session")
 def chromium(missing: Callable[[str], NoReturn]) -> None:
-    if reason := found.unavailable():
+    if reason := requirements.unavailable():
         missing(reason)
 
 

@@ -13,17 +13,18 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from edgeship import config, measuring
-from edgeship.benchmarks import run
+from edgeship.benchmarks.measure import on_host
 from edgeship.cli.runtimes import runtimes
-from edgeship.devices import find
+from edgeship.devices.profiles import find
 from edgeship.errors import MissingDependencyError
+from edgeship.pipeline import measurement_plan
 from edgeship.progress import Progress
-from edgeship.runtimes import node
-from edgeship.runtimes.browser import found
+from edgeship.runtimes import tfjs_node
+from edgeship.runtimes.browser import requirements
 from edgeship.runtimes.browser.server import COOKIE, Server
-from edgeship.runtimes.devices import station
+from edgeship.runtimes.launchers import station
 from edgeship.runtimes.registry import find as find_runtime
+from edgeship.settings import config
 from edgeship.types import Artifact, TensorSpec
 
 
@@ -33,10 +34,10 @@ def nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     monkeypatch.delenv("EDGESHIP_CHROMIUM", raising=False)
-    for known in (found.browser_version, node._node):
+    for known in (requirements.browser_version, tfjs_node._node):
         known.cache_clear()
     yield
-    for known in (found.browser_version, node._node):
+    for known in (requirements.browser_version, tfjs_node._node):
         known.cache_clear()
 
 
@@ -44,8 +45,8 @@ def nothing(monkeypatch, tmp_path):
 def built(monkeypatch, tmp_path):
     """A page that has been built from the sources as they are."""
     (tmp_path / "index.html").write_text("<!doctype html>")
-    (tmp_path / "built.json").write_text(json.dumps({"sources": found._sources()}))
-    monkeypatch.setattr(found, "PAGE", tmp_path)
+    (tmp_path / "built.json").write_text(json.dumps({"sources": requirements._sources()}))
+    monkeypatch.setattr(requirements, "PAGE", tmp_path)
     return tmp_path
 
 
@@ -62,23 +63,23 @@ def test_a_machine_without_chromium_lists_the_rest_and_says_what_is_missing():
 
 
 def test_the_versions_told_are_those_that_the_page_is_built_with():
-    pinned = json.loads((found.WEB / "package.json").read_text())["dependencies"]
+    pinned = json.loads((requirements.WEB / "package.json").read_text())["dependencies"]
     packages = {"tfjs": "@tensorflow/tfjs-core", "litert": "@litertjs/core", "ort": "onnxruntime-web"}
-    assert {name: pinned[package] for name, package in packages.items()} == found.PINNED
+    assert {name: pinned[package] for name, package in packages.items()} == requirements.PINNED
 
 
 @pytest.mark.usefixtures("nothing")
 def test_an_installation_without_page_and_sources_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(found, "WEB", tmp_path)
-    monkeypatch.setattr(found, "PAGE", tmp_path / "dist")
-    assert "its page has not been built" in found.unavailable()
+    monkeypatch.setattr(requirements, "WEB", tmp_path)
+    monkeypatch.setattr(requirements, "PAGE", tmp_path / "dist")
+    assert "its page has not been built" in requirements.unavailable()
     with pytest.raises(MissingDependencyError, match="installed without its runner page"):
-        found.install()
+        requirements.install()
 
 
 @pytest.mark.usefixtures("nothing", "built")
 def test_installing_says_how_to_get_chromium(monkeypatch):
-    monkeypatch.setattr(found, "find_spec", lambda _: object())
+    monkeypatch.setattr(requirements, "find_spec", lambda _: object())
     done = CliRunner().invoke(runtimes, ["install", "browser"])
     assert isinstance(done.exception, MissingDependencyError)
     assert "apt-get install chromium" in str(done.exception)
@@ -97,9 +98,9 @@ def test_a_browser_is_a_device_that_says_what_is_missing():
 @pytest.mark.usefixtures("nothing")
 def test_a_page_of_other_sources_is_not_used(built):
     (built / "built.json").write_text(json.dumps({"sources": "0" * 64}))
-    assert "its page was built from other sources" in found.unavailable()
+    assert "its page was built from other sources" in requirements.unavailable()
     with pytest.raises(MissingDependencyError, match="building the runner page needs Node"):
-        found.install()
+        requirements.install()
 
 
 @pytest.fixture
@@ -159,8 +160,8 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
     settings = replace(config.Config(), benchmark=config.Benchmark(runtimes=("litert-web",)))
 
     def advised(*artifacts):
-        subjects = {str(index): run.Subject(item, "", {}) for index, item in enumerate(artifacts)}
-        measuring.advise(Progress(console), subjects, settings)
+        subjects = {str(index): on_host.Subject(item, "", {}) for index, item in enumerate(artifacts)}
+        measurement_plan.advise(Progress(console), subjects, settings)
         return console.export_text()
 
     assert config.FOR_LITERT_JS.strip() in advised(dynamic)

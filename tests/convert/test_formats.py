@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeship.convert import receipt
-from edgeship.convert.probe import probes
+from edgeship.convert.export.probe import probes
+from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
 
@@ -54,11 +54,13 @@ def made(request, tensorflow, zoo, tmp_path_factory):
     """The case, its export, the folder with it, feeds and what the server model answers to them."""
     case, folder = request.param, tmp_path_factory.mktemp(request.param.name)
     model = zoo(case.name)
-    export = tensorflow.call("edgeship.convert.export:run", model=model, out=str(folder / "export"), **case.options)
+    export = tensorflow.call(
+        "edgeship.convert.export.export:run", model=model, out=str(folder / "export"), **case.options
+    )
     feeds = next(probes([TensorSpec.from_json(spec) for spec in export["inputs"]], samples=3, seed=5))
     np.savez(folder / "data.npz", **feeds)
     tensorflow.call(
-        "edgeship.server_model:predict_file",
+        "edgeship.server_model.server_model:predict_file",
         model=model,
         data=str(folder / "data.npz"),
         out_npz=str(folder / "expected.npz"),
@@ -94,7 +96,7 @@ def test_the_export_says_what_the_model_is(made):
 def test_tflite(made, tensorflow):
     case, export, folder, feeds, expected = made
     done = tensorflow.call(
-        "edgeship.convert.tflite:run", saved_model=str(folder / "export"), out_file=str(folder / "m.tflite")
+        "edgeship.convert.tflite.convert:run", saved_model=str(folder / "export"), out_file=str(folder / "m.tflite")
     )
     held = checked(folder / "m.tflite", export)
     assert held["dynamic_batch"] is not case.loops
@@ -124,7 +126,9 @@ def test_tflite(made, tensorflow):
 
 def test_onnx(made, tensorflow):
     case, export, folder, feeds, expected = made
-    tensorflow.call("edgeship.convert.onnx:run", saved_model=str(folder / "export"), out_file=str(folder / "m.onnx"))
+    tensorflow.call(
+        "edgeship.convert.onnx.convert:run", saved_model=str(folder / "export"), out_file=str(folder / "m.onnx")
+    )
     held = checked(folder / "m.onnx", export, opset=17)
     assert held["ir_version"] == 8
     assert held["dynamic_batch"]
@@ -140,14 +144,14 @@ def test_tfjs(made, tensorflow):
     if case.loops:
         with pytest.raises(InputError, match="While"):
             tensorflow.call(
-                "edgeship.convert.tfjs:run", saved_model=str(folder / "export"), out_dir=str(folder / "tfjs")
+                "edgeship.convert.tfjs.convert:run", saved_model=str(folder / "export"), out_dir=str(folder / "tfjs")
             )
         assert not (folder / "tfjs").exists()
         return
     for weights in ("float32", "float16", "uint8"):
         out = folder / f"tfjs-{weights}"
         tensorflow.call(
-            "edgeship.convert.tfjs:run", saved_model=str(folder / "export"), out_dir=str(out), weights=weights
+            "edgeship.convert.tfjs.convert:run", saved_model=str(folder / "export"), out_dir=str(out), weights=weights
         )
         held = checked(out, export, variant={"float32": None, "float16": "float16", "uint8": "weight_only_w8"}[weights])
         assert [spec["name"] for spec in held["outputs"]] == list(case.outputs)

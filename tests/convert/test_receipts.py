@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgeship.convert import receipt
+from edgeship.convert.receipts import receipt
 from edgeship.errors import CheckError, InputError
 
 
@@ -18,11 +18,11 @@ from edgeship.errors import CheckError, InputError
 def artifacts(tensorflow, zoo, tmp_path_factory):
     """`sequential` in the three formats: the export and the folder with m.tflite, m.onnx and tfjs."""
     folder = tmp_path_factory.mktemp("artifacts")
-    export = tensorflow.call("edgeship.convert.export:run", model=zoo("sequential"), out=str(folder / "export"))
+    export = tensorflow.call("edgeship.convert.export.export:run", model=zoo("sequential"), out=str(folder / "export"))
     place = {"saved_model": str(folder / "export")}
-    tensorflow.call("edgeship.convert.tflite:run", **place, out_file=str(folder / "m.tflite"))
-    tensorflow.call("edgeship.convert.onnx:run", **place, out_file=str(folder / "m.onnx"))
-    tensorflow.call("edgeship.convert.tfjs:run", **place, out_dir=str(folder / "tfjs"))
+    tensorflow.call("edgeship.convert.tflite.convert:run", **place, out_file=str(folder / "m.tflite"))
+    tensorflow.call("edgeship.convert.onnx.convert:run", **place, out_file=str(folder / "m.onnx"))
+    tensorflow.call("edgeship.convert.tfjs.convert:run", **place, out_dir=str(folder / "tfjs"))
     return export, folder
 
 

@@ -30,7 +30,7 @@ REFUSED = [
 
 
 def export(tensorflow, model, tmp_path, **options):
-    return tensorflow.call("edgeship.convert.export:run", model=str(model), out=str(tmp_path / "out"), **options)
+    return tensorflow.call("edgeship.convert.export.export:run", model=str(model), out=str(tmp_path / "out"), **options)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case.model}-{'-'.join(case.options)}")
@@ -115,18 +115,20 @@ def test_an_op_that_no_format_has_is_named(format, place, tensorflow, zoo, tmp_p
     export(tensorflow, zoo("svd"), tmp_path)
     target = tmp_path / "made" / "artifact"
     with pytest.raises(InputError, match="cannot express Svd"):
-        tensorflow.call(f"edgeship.convert.{format}:run", saved_model=str(tmp_path / "out"), **{place: str(target)})
+        tensorflow.call(
+            f"edgeship.convert.{format}.convert:run", saved_model=str(tmp_path / "out"), **{place: str(target)}
+        )
     assert not target.exists()
     assert not [item for item in (tmp_path / "made").rglob("*")] if (tmp_path / "made").exists() else True
 
 
 def test_flex_only_where_it_is_allowed(tensorflow, zoo, tmp_path):
-    from edgeship.convert import receipt
+    from edgeship.convert.receipts import receipt
 
     made = export(tensorflow, zoo("determinant"), tmp_path)
     target = tmp_path / "flex.tflite"
     tensorflow.call(
-        "edgeship.convert.tflite:run", saved_model=str(tmp_path / "out"), out_file=str(target), allow_flex=True
+        "edgeship.convert.tflite.convert:run", saved_model=str(tmp_path / "out"), out_file=str(target), allow_flex=True
     )
     held = receipt.read(target)
     assert held["flex_ops"] == ["FlexMatrixDeterminant"]

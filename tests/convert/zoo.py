@@ -261,7 +261,7 @@ def lose_variables(model, out_file):
 
 def einsum_difference(equation):
     """An Einsum with dynamic shapes, and its replacement: how far apart."""
-    from edgeship.convert import einsum
+    from edgeship.convert.rewrites import einsum
 
     left, right = equation.split("->")[0].split(",")
     sizes = {label: index + 2 for index, label in enumerate(sorted(set(left + right)))}

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeship.benchmarks import run
-from edgeship.cache import Cache
+from edgeship.benchmarks.measure import on_host
 from edgeship.data import RepresentativeDataset, load
-from edgeship.devices import Device
+from edgeship.devices.profiles import Device
 from edgeship.progress import Progress
-from edgeship.runtimes.devices import doctor
-from edgeship.runtimes.devices.environment import Environment
+from edgeship.runtimes.launchers import selfcheck
+from edgeship.runtimes.launchers.venv import Environment
 from edgeship.runtimes.session import open_session
+from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, Kind
 
 SAMPLES = 60
@@ -29,7 +29,7 @@ def cache_root(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def known():
-    return load(doctor.FILE)
+    return load(selfcheck.FILE)
 
 
 def _old(name: str = "old", runtime: str = "litert", **changes) -> Device:
@@ -57,18 +57,18 @@ def environment() -> Environment:
 
 
 @pytest.fixture
-def subject(tmp_path, known) -> run.Subject:
+def subject(tmp_path, known) -> on_host.Subject:
     path = tmp_path / "int8.tflite"
     path.write_bytes(known["tflite_model"].tobytes())
     return _subject(path, "tflite")
 
 
-def _subject(path: Path, kind: str) -> run.Subject:
-    return run.Subject(Artifact(path, kind, "int8", (), ()), f"digest of {path.name}", {"weights": {"elements": 1}})
+def _subject(path: Path, kind: str) -> on_host.Subject:
+    return on_host.Subject(Artifact(path, kind, "int8", (), ()), f"digest of {path.name}", {"weights": {"elements": 1}})
 
 
 @pytest.fixture
-def bench(tmp_path, subject) -> run.Bench:
+def bench(tmp_path, subject) -> on_host.Bench:
     """A bench whose server model is the artifact itself: what a device changes is what is found."""
     random = np.random.default_rng(0)
     with open_session("litert", subject.artifact.path) as session:
@@ -79,5 +79,5 @@ def bench(tmp_path, subject) -> run.Bench:
     np.savez(tmp_path / "data.npz", **{name: windows, "y": labels})
     data = RepresentativeDataset(tmp_path / "data.npz")
     real = tuple(type(spec)(spec.name, spec.shape, "float32") for spec in inputs)
-    reference = run.Reference(data, real, outputs, {"y": labels}, None, "digest of the server's answers")
-    return run.Bench(Cache(), Progress(), run.Settings("rapid"), reference)
+    reference = on_host.Reference(data, real, outputs, {"y": labels}, None, "digest of the server's answers")
+    return on_host.Bench(Cache(), Progress(), on_host.Settings("rapid"), reference)

@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from edgeship import devices as profiles
 from edgeship.cli import cli
+from edgeship.devices import profiles
 from edgeship.errors import InputError, MissingDependencyError
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from edgeship.benchmarks import elsewhere, instructions
-from edgeship.devices import Device, find
+from edgeship.benchmarks.measure import instructions, on_devices
+from edgeship.devices.profiles import Device, find
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.devices import doctor, packages, station
+from edgeship.runtimes.launchers import debian, selfcheck, station
 from edgeship.runtimes.session import open_session
 from edgeship.types import Kind
 
-pytestmark = pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")
+pytestmark = pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def board(installed, monkeypatch):
 
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
     place = board("cortex-a76")
-    (item,) = elsewhere.measure(bench, subject, (registry.find("litert"),), place.device)
+    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), place.device)
     found = item.details["likeness"]
     assert found["max_steps"] <= 1, "exact but where the last operator, a softmax, rounds"
     assert found["agreement"] == 1
@@ -60,9 +60,9 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     device = Device(
         "max", "everything that QEMU can emulate", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch
     )
-    finding = doctor.examine(station(device), "litert")
+    finding = selfcheck.examine(station(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
-    (item,) = elsewhere.measure(bench, subject, (registry.find("litert"),), device)
+    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), device)
     assert item.details["cell"]["state"] == "failed"
     assert item.details["cell"]["reason"].startswith("refused, it computes wrongly")
 
@@ -70,7 +70,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):
     launch = {**find("cortex-a76").launch, "cpu": "cortex-a999"}
     odd = station(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
-    assert "it does not run" in doctor.examine(odd, "litert").wrong
+    assert "it does not run" in selfcheck.examine(odd, "litert").wrong
     with open_session("litert", subject.artifact.path, launch=board("cortex-a76").launch("litert")) as session:
         session._child.kill()
         with pytest.raises(ProcessError, match="killed by SIGKILL"):

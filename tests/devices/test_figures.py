@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeship.benchmarks import cells, instructions, likeness, matrix_table, reasons, subset
-from edgeship.devices import find
+from edgeship.benchmarks.compare import bit_exactness, parity_matrix
+from edgeship.benchmarks.measure import failure_reasons, instructions, sampling
+from edgeship.benchmarks.report import parity_matrix_table
+from edgeship.devices.profiles import find
 from edgeship.errors import CheckError, ProcessError
-from edgeship.runtimes.devices import emulator
-from edgeship.runtimes.worker.counting import BEGIN, EMPTY_BEGIN, EMPTY_END, END
+from edgeship.runtimes.launchers import qemu
+from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 12))
 def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
     labels = np.random.default_rng(total).integers(classes, size=total)
-    chosen = subset.choose({"y": labels}, total, count)
+    chosen = sampling.choose({"y": labels}, total, count)
     assert len(chosen) == min(count, total)
     assert len(np.unique(chosen)) == len(chosen)
     assert (np.diff(chosen) > 0).all()
@@ -28,15 +30,15 @@ def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
 
 
 def test_a_subset_without_classes_is_spread():
-    assert subset.choose({}, 100, 3).tolist() == [0, 50, 99] or subset.choose({}, 100, 3).tolist() == [0, 49, 99]
-    assert subset.choose({"y": np.linspace(0, 1, 100)}, 100, 2).tolist() == [0, 99]
+    assert sampling.choose({}, 100, 3).tolist() == [0, 50, 99] or sampling.choose({}, 100, 3).tolist() == [0, 49, 99]
+    assert sampling.choose({"y": np.linspace(0, 1, 100)}, 100, 2).tolist() == [0, 99]
 
 
 @given(st.integers(1, 90), st.integers(1, 30), st.integers(1, 40), st.data())
 def test_rows_come_in_whole_batches_in_their_order(total, source, size, data):
     chosen = np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1))))
     stream = ({"x": np.arange(start, min(start + source, total))} for start in range(0, total, source))
-    parts = [batch["x"] for batch in subset.rows(stream, chosen, size)]
+    parts = [batch["x"] for batch in sampling.rows(stream, chosen, size)]
     assert np.concatenate(parts).tolist() == chosen.tolist()
     assert {len(part) for part in parts[:-1]} <= {size}
 
@@ -45,14 +47,14 @@ def test_rows_come_in_whole_batches_in_their_order(total, source, size, data):
     ("seconds", "per_sample", "count"), [(None, 9.0, 1000), (30, 0.01, 1000), (30, 0.1, 200), (30, 5.0, 8), (1, 9.0, 8)]
 )
 def test_what_is_affordable(seconds, per_sample, count):
-    assert subset.affordable(1000, seconds, per_sample) == count
-    assert subset.affordable(5, seconds, per_sample) == 5
+    assert sampling.affordable(1000, seconds, per_sample) == count
+    assert sampling.affordable(5, seconds, per_sample) == 5
 
 
 def compare(here, there, scale=1.0):
     real = {name: array.astype(np.float32) * scale for name, array in here.items()}
     other = {name: array.astype(np.float32) * scale for name, array in there.items()}
-    return likeness.compare(here, there, (real, other))
+    return bit_exactness.compare(here, there, (real, other))
 
 
 def test_differences_are_counted_in_steps():
@@ -101,23 +103,24 @@ def details(**changes):
     ],
 )
 def test_cells(changes, state, text):
-    cell = cells.of(details(**changes))
+    cell = parity_matrix.of(details(**changes))
     assert (cell["state"], cell["text"]) == (state, text)
 
 
 def test_estimates_and_arenas_stand_in_their_cells():
     found = {"npu_ops": 39, "cpu_ops": 13, "npu_op_share": 0.75, "cycles": 94090}
-    assert cells.of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
-    assert cells.of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
+    assert parity_matrix.of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
+    assert parity_matrix.of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
     assert (
-        cells.of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"] == "bit-exact, arena 2.0 KiB"
+        parity_matrix.of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"]
+        == "bit-exact, arena 2.0 KiB"
     )
 
 
 def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
-    failed = {**cells.none("failed", "no kernel"), "why": "ship another", "kind": "measured"}
+    failed = {**parity_matrix.none("failed", "no kernel"), "why": "ship another", "kind": "measured"}
     counted = {
-        **cells.of(details()),
+        **parity_matrix.of(details()),
         "kind": "emulated",
         "instructions": {"total": 1200, "ratio": 0.5, "kernels": "dot"},
     }
@@ -126,13 +129,13 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
         {"artifact": "tflite/int8", "device": "board", "runtime": "litert", "details": {"cell": counted}},
         {"artifact": "tflite/int8", "device": "host", "runtime": "litert", "details": {}},
     ]
-    matrix = cells.matrix({"measurements": measurements})
+    matrix = parity_matrix.matrix({"measurements": measurements})
     assert matrix["devices"] == ["old", "board"]
     assert matrix["kinds"] == {"old": "measured", "board": "emulated"}
     from rich.console import Console, Group
 
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(Group(*matrix_table.render(matrix, 120)))
+    console.print(Group(*parity_matrix_table.render(matrix, 120)))
     text = console.export_text()
     for part in ("fails (1)", "(1) ship another (no kernel)", "[emulated]", "1,200", "0.500", "1 LSB in 0.005"):
         assert part in text
@@ -150,16 +153,16 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
     ],
 )  # fmt: skip
 def test_known_failures_are_explained_and_others_are_not_guessed_at(message, told):
-    explained = reasons.explain(message, find("field-tflite-2.14"))
+    explained = failure_reasons.explain(message, find("field-tflite-2.14"))
     assert told in explained
     assert bool(told) == bool(explained)
 
 
 def test_reasons_are_one_line_without_the_log():
     told = "ValueError in the litert process: bad\nfile (log: /tmp/edgeship-litert-x.log)"
-    assert reasons.short(told) == "ValueError in the litert process: bad file"
-    assert reasons.limited("std::bad_alloc", find("host-512mb")) == "does not fit into 512 MB: std::bad_alloc"
-    assert reasons.limited("std::bad_alloc", find("host")) == "std::bad_alloc"
+    assert failure_reasons.short(told) == "ValueError in the litert process: bad file"
+    assert failure_reasons.limited("std::bad_alloc", find("host-512mb")) == "does not fit into 512 MB: std::bad_alloc"
+    assert failure_reasons.limited("std::bad_alloc", find("host")) == "std::bad_alloc"
 
 
 NAMES = ("total", "memory", "simd", "fused", "fused_half", "widening", "dot", "matrix")
@@ -205,5 +208,5 @@ def test_the_plugin_compiles_without_a_warning(tmp_path, missing):
         missing("no C compiler is installed")
     target = str(tmp_path / "count.so")
     flags = ["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O1", "-o", target]
-    done = subprocess.run([compiler, *flags, str(emulator.SOURCE)], capture_output=True, text=True, check=False)
+    done = subprocess.run([compiler, *flags, str(qemu.SOURCE)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

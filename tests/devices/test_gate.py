@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgeship.benchmarks import accuracy, cells, junit, parity, rows, table
-from edgeship.benchmarks.budget import Budget
-from edgeship.benchmarks.gate import judge
+from edgeship.benchmarks.compare import accuracy, parity, parity_matrix
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.gate import judge
+from edgeship.benchmarks.report import junit, table_rows, terminal_table
+from edgeship.bundle.manifest import NOT_COMPARED
 from edgeship.errors import InputError
-from edgeship.manifest import NOT_COMPARED
 from edgeship.types import Verdict
 
 N = 400
@@ -79,7 +80,7 @@ def test_a_device_that_agrees_passes_and_is_named_in_its_checks(manifest):
     named = {check.device for check in result.checks if check.check == "accuracy"}
     assert named == {"cortex-a72"}
     check = next(check for check in result.as_json()["checks"] if check["check"] == "accuracy")
-    assert table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
+    assert terminal_table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
 
 
 def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys):
@@ -89,7 +90,7 @@ def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys)
     names = [(item["classname"], item["name"]) for item in cases]
     assert len(set(names)) == len(names)
     assert {"tflite/int8.litert", "tflite/int8.litert.cortex-a72", "bundle.cortex-m"} <= {name for name, _ in names}
-    table.print_checks(manifest["gate"])
+    terminal_table.print_checks(manifest["gate"])
     shown = capsys.readouterr().out
     for part in ("litert @ cortex-a72", "litert @ cortex-a53", "@ cortex-m"):
         assert part in shown
@@ -184,11 +185,11 @@ def test_required_devices_must_be_known(value):
 
 def test_rows_show_what_ran_and_the_matrix_the_rest(manifest):
     manifest["measurements"].append(measurement("field-tflite-2.14", FAILED))
-    shown = rows.build(manifest).rows
+    shown = table_rows.build(manifest).rows
     assert [row["runtime"] for row in shown] == ["litert @ cortex-a72"]
     assert shown[0]["kind"] == "emulated"
     assert not shown[0]["p50"]
-    assert cells.matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
+    assert parity_matrix.matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
 
 
 ESTIMATED = {"state": "estimated", "text": "100% on NPU, 94.1 k cycles", "reason": ""}
@@ -200,7 +201,7 @@ def test_an_estimate_judges_nothing_and_alone_is_no_pass(manifest):
     result, failed = failures(manifest, required_devices=["ethos-u55-128"])
     assert not failed
     assert result.not_judged == ()
-    assert [row["runtime"] for row in rows.build(manifest).rows] == ["litert @ cortex-a72"]
+    assert [row["runtime"] for row in table_rows.build(manifest).rows] == ["litert @ cortex-a72"]
     manifest["measurements"] = [estimate]
     result, failed = failures(manifest)
     assert result.verdict is Verdict.FAIL

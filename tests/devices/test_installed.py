@@ -2,10 +2,10 @@
 
 import pytest
 
-from edgeship.benchmarks import instructions
-from edgeship.devices import find
+from edgeship.benchmarks.measure import instructions
+from edgeship.devices.profiles import find
 from edgeship.errors import ProcessError
-from edgeship.runtimes.devices import doctor, packages, station
+from edgeship.runtimes.launchers import debian, selfcheck, station
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ def test_environments_are_installed_and_compute_rightly(name):
     place = station(find(name))
     place.install()
     assert place.unavailable() == ""
-    assert doctor.examine(place, place.device.runtimes[0]).wrong == ""
+    assert selfcheck.examine(place, place.device.runtimes[0]).wrong == ""
 
 
 def test_a_file_with_another_digest_is_not_installed(tmp_path):
@@ -43,11 +43,11 @@ def test_vela_estimates_the_known_model(subject):
         place.estimate(broken)
 
 
-@pytest.mark.skipif(bool(packages.obstacle()), reason="emulated boards need Debian 12")
+@pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
     place = station(find("armv7-a7"))
     place.install()
-    assert doctor.examine(place, "tflite-runtime").wrong == ""
+    assert selfcheck.examine(place, "tflite-runtime").wrong == ""
     counts = [instructions.count(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]
     assert counts[0]["total"] == counts[1]["total"] > 10_000
     assert counts[0]["classes"] == {}

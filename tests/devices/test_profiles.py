@@ -2,19 +2,19 @@
 
 import pytest
 
-from edgeship import devices
+from edgeship.devices import profiles
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
-from edgeship.runtimes.devices import WAYS, environment, station
+from edgeship.runtimes.launchers import WAYS, station, venv
 from edgeship.types import Kind
 
 GOOD = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["numpy==2.1.3"]\n'
 QEMU = 'kind = "emulated"\nfigures = ["quality"]\n[launch]\nhow = "qemu"\ncpu = "cortex-a72"\nrequirements = ["numpy==2.1.3"]\n'
 
 
-@pytest.mark.parametrize("name", devices.names())
+@pytest.mark.parametrize("name", profiles.names())
 def test_the_built_in_profiles_hold_together(name, tmp_path):
-    device = devices.find(name)
+    device = profiles.find(name)
     assert device.title
     for runtime in device.runtimes:
         assert registry.find(runtime).formats
@@ -24,8 +24,8 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
         place = station(device)
         assert place.identity(device.runtimes[0] if device.runtimes else "litert")
         for item in device.launch.get("requirements", ()):
-            assert environment.pinned([item], name)
-            assert environment.wanted([item], tmp_path)[0] == "--require-hashes", "run scripts/lock_devices.py"
+            assert venv.pinned([item], name)
+            assert venv.wanted([item], tmp_path)[0] == "--require-hashes", "run scripts/lock_devices.py"
     assert device.launch.get("cpu") != "max", "QEMU 7.2 computes int8 wrongly on it"
 
 
@@ -35,8 +35,8 @@ def test_the_profiles_that_the_documentation_promises():
         *("cortex-m", "android", "rpi5-remote"),
         *("ethos-u55-128", "ethos-u65-256", "ethos-u85-256", "field-tflite-2.14", "field-litert-1.4", "field-ort-1.17"),
     }
-    assert promised <= set(devices.names())
-    assert sum(name.startswith("field-") for name in devices.names()) >= 6
+    assert promised <= set(profiles.names())
+    assert sum(name.startswith("field-") for name in profiles.names()) >= 6
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, text, told):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=told):
-        devices.find(str(path))
+        profiles.find(str(path))
 
 
 def test_an_own_file_is_a_device_under_its_stem(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
-    assert devices.find(str(path)).name == "mine"
+    assert profiles.find(str(path)).name == "mine"
 
 
 def test_unknown_devices_list_the_known():
     with pytest.raises(InputError, match=r"unknown device 'cortex-a99'; known: .*cortex-a72.*host"):
-        devices.find("cortex-a99")
+        profiles.find("cortex-a99")
     with pytest.raises(InputError, match=r"nothing\.toml: no such file; .*cortex-a72"):
-        devices.find("nothing.toml")
+        profiles.find("nothing.toml")

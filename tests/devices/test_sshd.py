@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from edgeship.benchmarks import elsewhere
-from edgeship.devices import Device
+from edgeship.benchmarks.measure import on_devices
+from edgeship.devices.profiles import Device
 from edgeship.errors import ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.devices import packages, station
+from edgeship.runtimes.launchers import debian, station
 from edgeship.types import Kind
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(packages.obstacle()), reason="the server is taken from Debian 12's packages"),
+    pytest.mark.skipif(bool(debian.obstacle()), reason="the server is taken from Debian 12's packages"),
 ]
 # As root sshd wants an account and a folder; here it finds them in a mount namespace that nobody else sees.
 PRIVATE = """set -e
@@ -63,7 +63,7 @@ def tree(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sshd")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGESHIP_CACHE", str(folder / "cache"))
-        packages.Packages("arm64").unpack(["openssh-server", "libwrap0"], folder / "tree")
+        debian.Packages("arm64").unpack(["openssh-server", "libwrap0"], folder / "tree")
     return folder / "tree"
 
 
@@ -103,7 +103,7 @@ def board(tmp_path, monkeypatch, tree):
 def test_the_worker_runs_behind_a_real_ssh_server(board, bench, subject):
     board.install()
     assert board.version("litert") == registry.find("litert").version()
-    (item,) = elsewhere.measure(bench, subject, (registry.find("litert"),), board.device)
+    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), board.device)
     assert item.details["cell"]["text"] == "bit-exact"
     assert item.details["samples"]["n"] == 60
     busy = {metric.reason for metric in item.metrics if metric.value is None}

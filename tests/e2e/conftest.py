@@ -15,8 +15,8 @@ from typing import Any
 import filelock
 import pytest
 
-from edgeship import bundle as bundles
-from edgeship.process import FunctionProcess
+from edgeship.bundle import bundle as bundles
+from edgeship.processes.child import FunctionProcess
 
 sys.path.insert(0, str(Path(__file__).parent))
 SEED = os.environ.get("EDGESHIP_TEST_SEED", "0")  # of the models that are trained: `make test-seeds`

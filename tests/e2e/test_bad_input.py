@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeship import bundle
+from edgeship.bundle import bundle
 
 
 def refused(done, *parts: str) -> None:

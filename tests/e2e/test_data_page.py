@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from page_blocks import ROOT, commands_below, read_blocks
 
-from edgeship import bundle, config
-from edgeship.process import FunctionProcess
+from edgeship.bundle import bundle
+from edgeship.processes.child import FunctionProcess
+from edgeship.settings import config
 
 PAGE = "docs/data.md"
 # What stands under each heading is run in the folder that `newcomer.prepare` has filled for it.

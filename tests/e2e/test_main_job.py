@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgeship import bundle
+from edgeship.bundle import bundle
 
 ARTIFACTS = {"tflite/float32", "tflite/int8", "onnx/float32", "onnx/int8", "tfjs/float32", "tfjs/weight_only_w8"}
 

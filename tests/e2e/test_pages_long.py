@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from page_blocks import ROOT, commands_below, read_steps
 
-from edgeship import bundle
+from edgeship.bundle import bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -18,8 +18,11 @@ import numpy as np
 import pytest
 from page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
 
-from edgeship import bundle, cli, config, devices
-from edgeship.benchmarks.budget import Budget
+from edgeship import cli
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.bundle import bundle
+from edgeship.devices import profiles
+from edgeship.settings import config
 from edgeship.train import fashion_mnist
 
 README = "README.md"
@@ -134,7 +137,7 @@ BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
 @pytest.fixture
 def missing_browser(missing) -> None:
     """Skips without Chromium, Playwright or the built page; in CI fails."""
-    from edgeship.runtimes.browser import found
+    from edgeship.runtimes.browser import requirements as found
 
     if reason := found.unavailable():
         missing(reason)
@@ -219,7 +222,7 @@ def test_configurations_of_the_pages_are_read(page, tmp_path):
         path = tmp_path / config.NAME
         path.write_text(block.text)
         if "[launch]" in block.text:
-            assert devices.find(str(path)).launch
+            assert profiles.find(str(path)).launch
             continue
         read = config.Config.read(path)
         Budget.parse(read.budget)

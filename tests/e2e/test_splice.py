@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeship import bundle
+from edgeship.bundle import bundle
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mutants"))
 from lab import changes, constants  # they lie with the mutants

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import digest, goldens
+from edgeship.bundle import goldens
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
+from edgeship.storage import digest
 from edgeship.types import Artifact, to_json
 
 ARTIFACTS = {

@@ -27,8 +27,8 @@ def attack(name: str, folder: str, **options: Any) -> dict[str, Any]:
 def tried(path: str, canary: str, **options: Any) -> dict[str, Any]:
     import numpy as np
 
-    from edgeship import server_model
     from edgeship.errors import EdgeshipError
+    from edgeship.server_model import server_model
 
     os.environ["HOSTILE_CANARY"] = canary
     sys.modules.pop(MODULE, None)
@@ -47,12 +47,12 @@ def tried(path: str, canary: str, **options: Any) -> dict[str, Any]:
 
 def loaded(path: str, **options: Any) -> dict[str, Any]:
     """Load a Keras file without running it: what edgeship said, and how many weights it has."""
-    from edgeship import server_files, server_keras
     from edgeship.errors import EdgeshipError
+    from edgeship.server_model import keras, model_files
 
     options = {"custom_objects": None, "allow_unsafe": False, **options}
     try:
-        adapter = server_keras.load(server_files.sniff(Path(path)), **options)
+        adapter = keras.load(model_files.sniff(Path(path)), **options)
     except EdgeshipError as raised:
         return {"error": str(raised), "loader": ""}
     return {"error": "", "loader": adapter.loader, "weights": len(adapter.weights)}

@@ -38,8 +38,8 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
     """
     import shutil
 
-    from edgeship import server_files, server_ops, server_safety, server_saved_model
     from edgeship.errors import EdgeshipError
+    from edgeship.server_model import model_files, operators, safety, saved_model
 
     source, counts, wrong = Path(path), {"loaded": 0, "told": 0, "ended": 0}, []
     place = Path(folder) / kind
@@ -67,11 +67,11 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
                     wrong.append([seed, f"{told['kind']}: {told['error']}"])
                 counts["told" if told["kind"] else "loaded"] += 1
                 continue
-            file = server_files.sniff(copy)
+            file = model_files.sniff(copy)
             if file.kind == "saved_model":
-                server_ops.check(copy, server_saved_model.meta_graphs(copy)[0], runs_graph=False)
+                operators.check(copy, saved_model.meta_graphs(copy)[0], runs_graph=False)
             else:
-                server_safety.check(copy, file.config, frozenset(), server_ops.refused_layer)
+                safety.check(copy, file.config, frozenset(), operators.refused_layer)
             counts["loaded"] += 1
         except EdgeshipError as raised:
             counts["told"] += 1
@@ -84,21 +84,21 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
 
 def _returns(path: Path) -> bool:
     """Whether reading the file comes to an end within seconds; in a process of its own, which is what it may end."""
-    from edgeship import server_files
+    from edgeship.server_model import model_files
 
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException), server_files.ending(3):
-            server_files.sniff(path)
+        with contextlib.suppress(BaseException), model_files.ending(3):
+            model_files.sniff(path)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
 
 def endless() -> None:
     """What HDF5 does over some files."""
-    from edgeship import server_files
+    from edgeship.server_model import model_files
 
-    with server_files.ending(0.5):
+    with model_files.ending(0.5):
         while True:
             pass
 

@@ -196,7 +196,7 @@ def unknown_names() -> dict[str, list[str]]:
     import tf_keras
     from tf_keras.src.layers import serialization
 
-    from edgeship import server_known
+    from edgeship.server_model import known_classes
 
     serialization.populate_deserializable_objects()
     classes = {name for name, value in serialization.LOCAL.ALL_OBJECTS.items() if inspect.isclass(value)}
@@ -222,15 +222,15 @@ def unknown_names() -> dict[str, list[str]]:
             members = vars(getattr(library, kind)).items()
             functions |= {name for name, value in members if inspect.isfunction(value)}
     return {
-        "classes": sorted(classes - server_known.CLASSES),
-        "functions": sorted(functions - server_known.FUNCTIONS),
-        "builtins": sorted(server_known.FUNCTIONS & set(dir(builtins))),
+        "classes": sorted(classes - known_classes.CLASSES),
+        "functions": sorted(functions - known_classes.FUNCTIONS),
+        "builtins": sorted(known_classes.FUNCTIONS & set(dir(builtins))),
         "operations": sorted(
             found.__name__
             for found in _below(keras.Operation)
             if not issubclass(found, keras.Layer)
-            and not server_known.OPERATIONS.fullmatch(found.__module__)
-            and found.__name__ not in server_known.CLASSES
+            and not known_classes.OPERATIONS.fullmatch(found.__module__)
+            and found.__name__ not in known_classes.CLASSES
         ),
     }
 

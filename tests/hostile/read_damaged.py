@@ -24,7 +24,7 @@ from damage import damage
 
 from edgeship import data, untrusted
 from edgeship.cli.inspect import inspect, lines
-from edgeship.convert import receipt
+from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
 from edgeship.types import TensorSpec
 

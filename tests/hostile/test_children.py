@@ -19,14 +19,14 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from edgeship import files
-from edgeship.devices import Device
+from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.process import Child, FunctionProcess
+from edgeship.processes.child import Child, FunctionProcess
 from edgeship.runtimes import registry
-from edgeship.runtimes.browser import found
-from edgeship.runtimes.devices.direct import Direct
+from edgeship.runtimes.browser import requirements as found
+from edgeship.runtimes.launchers.local import Direct
 from edgeship.runtimes.session import open_session
+from edgeship.storage import atomic
 from edgeship.types import Kind
 
 EDGESHIP = str(Path(sys.executable).with_name("edgeship"))
@@ -135,7 +135,7 @@ def test_an_installer_for_devices_runs_nothing_from_the_folder(
 
 
 def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeship.child_environment import which
+    from edgeship.processes.environment import which
 
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there, here / "bin"):
@@ -155,7 +155,7 @@ def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypa
 
 def test_nobody_looks_for_programs_in_another_way() -> None:
     found = set()
-    for folder, below, names in os.walk(Path(files.__file__).parent, followlinks=True):
+    for folder, below, names in os.walk(Path(atomic.__file__).parent, followlinks=True):
         below[:] = [name for name in below if name != "node_modules"]
         sources = [Path(folder, name) for name in names if name.endswith(".py")]
         found |= {path.name for path in sources if "shutil.which" in path.read_text()}
@@ -166,14 +166,14 @@ def test_nobody_looks_for_programs_in_another_way() -> None:
 def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from edgeship.convert import tensorflowjs_shim
+    from edgeship.convert.tfjs import shim
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setattr(tensorflowjs_shim.importlib.util, "find_spec", lambda _: True)  # as where pip is installed
+    monkeypatch.setattr(shim.importlib.util, "find_spec", lambda _: True)  # as where pip is installed
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (tmp_path / "requirements.txt").write_text("no-such-package-of-edgeship==1.0\n")
     with pytest.raises(MissingDependencyError, match="installing it failed"):
-        tensorflowjs_shim._install(tmp_path / "requirements.txt", tmp_path / "target")
+        shim._install(tmp_path / "requirements.txt", tmp_path / "target")
     assert not hostile.ran
 
 
@@ -298,7 +298,7 @@ def test_a_child_has_a_temporary_folder_of_its_own_that_goes_with_it() -> None:
 def test_a_link_of_a_name_that_could_be_foreseen_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("mine")
     (tmp_path / f".model.{os.getpid()}.onnx").symlink_to(tmp_path / "victim")
-    with files.whole(tmp_path / "model.onnx") as beside:
+    with atomic.whole(tmp_path / "model.onnx") as beside:
         beside.write_text("new")
     assert (tmp_path / "victim").read_text() == "mine"
     assert (tmp_path / "model.onnx").read_text() == "new"
@@ -335,7 +335,7 @@ class TestHonestModules:
     """What the user names in the working folder is found there, and nothing stays on the path."""
 
     def test_a_package_with_modules_beside_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edgeship.server_keras import custom
+        from edgeship.server_model.keras import custom
 
         (tmp_path / "local_layers").mkdir()
         (tmp_path / "local_layers" / "__init__.py").write_text("")
@@ -351,7 +351,7 @@ class TestHonestModules:
         assert sys.path == before
 
     def test_an_installed_module_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edgeship.server_keras import custom
+        from edgeship.server_model.keras import custom
 
         for place in ("installed", "folder"):
             (tmp_path / place).mkdir()
@@ -362,7 +362,7 @@ class TestHonestModules:
 
     def test_a_name_of_pythons_own_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from edgeship.data import RepresentativeDataset
-        from edgeship.server_keras import custom
+        from edgeship.server_model.keras import custom
 
         (tmp_path / "types.py").write_text("")
         monkeypatch.chdir(tmp_path)

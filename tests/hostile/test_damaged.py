@@ -24,13 +24,13 @@ import numpy as np
 import pytest
 
 from edgeship import cli, data, untrusted
-from edgeship.benchmarks import accuracy, parity
-from edgeship.benchmarks.metrics import METRICS
-from edgeship.convert import receipt
+from edgeship.benchmarks.compare import accuracy, parity
+from edgeship.benchmarks.compare.metrics import METRICS
+from edgeship.convert.receipts import receipt
 from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
-from edgeship.server_adapter import first_samples
+from edgeship.server_model.adapter import first_samples
 
 HERE = Path(__file__).parent
 MEMORY = 1500  # megabytes that reading small files takes at most, all libraries among them

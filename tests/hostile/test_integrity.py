@@ -248,7 +248,7 @@ def test_a_linked_folder_of_a_saved_model_is_refused(tiny_models, tmp_path, edge
 
 
 def test_digests_of_folders_cover_empty_ones_and_are_no_file_s(tmp_path):
-    from edgeship import digest
+    from edgeship.storage import digest
 
     folder = tmp_path / "folder"
     (folder / "a").mkdir(parents=True)
@@ -266,8 +266,8 @@ def test_digests_of_folders_cover_empty_ones_and_are_no_file_s(tmp_path):
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_digests_refuse_what_lies_elsewhere(tmp_path, kind):
-    from edgeship import digest
     from edgeship.errors import InputError
+    from edgeship.storage import digest
 
     (tmp_path / "folder").mkdir()
     if kind == "link":
@@ -312,18 +312,18 @@ def test_reports_and_pages_judge_again(bundle, edgeship):
 
 
 def test_a_page_s_part_holds_the_verdict_of_the_figures(bundle, tmp_path):
-    from edgeship import demo
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.demo import site
 
     def worsen(manifest: dict[str, Any]) -> None:
         del next(item for item in manifest["measurements"] if item["artifact"] == "tflite/int8")["details"]["content"]
 
     (tmp_path / "page").mkdir()
     change(bundle, lambda manifest: manifest.update(gate={"verdict": "PASS"}))
-    honest = demo.write_site(open_bundle(bundle), tmp_path / "honest", tmp_path / "page")["gate"]
+    honest = site.write_site(open_bundle(bundle), tmp_path / "honest", tmp_path / "page")["gate"]
     change(bundle, worsen)
     assert honest == {"verdict": "PASS"}
-    assert demo.write_site(open_bundle(bundle), tmp_path / "site", tmp_path / "page")["gate"] == {"verdict": "FAIL"}
+    assert site.write_site(open_bundle(bundle), tmp_path / "site", tmp_path / "page")["gate"] == {"verdict": "FAIL"}
 
 
 def golden(manifest: dict[str, Any], name: str = "tflite/float32") -> dict[str, Any]:
@@ -356,7 +356,7 @@ def test_verify_takes_no_scale_from_the_manifest(small, edgeship, scale):
 
 def test_verify_takes_no_step_that_is_larger_than_every_output():
     """Not from the artifact either: all outputs are 0 steps then, and anything would match."""
-    from edgeship import goldens
+    from edgeship.bundle import goldens
 
     own = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
     assert goldens.largest_tolerance(own, 1e30) == goldens.largest_tolerance(own) <= 0.25
@@ -365,16 +365,16 @@ def test_verify_takes_no_step_that_is_larger_than_every_output():
 
 def test_complex_goldens_are_numbers(tmp_path):
     """TFLite's RFFT2D gives such."""
-    from edgeship import verification
-    from edgeship.bundle import Bundle
+    from edgeship.bundle.bundle import Bundle
+    from edgeship.pipeline import verify
 
     (tmp_path / "goldens").mkdir()
     np.savez(tmp_path / "goldens/tflite-float32.npz", y=np.ones((7, 3), np.complex64))
-    own = verification.golden_arrays(Bundle(tmp_path, {}), "tflite/float32")
-    answers = verification.Answers(own, {"tolerance": {"y": 1e-3}})
+    own = verify.golden_arrays(Bundle(tmp_path, {}), "tflite/float32")
+    answers = verify.Answers(own, {"tolerance": {"y": 1e-3}})
     spec = TensorSpec("y", (None, 3), "complex64")
-    assert verification._compare(spec, own["y"] + np.complex64(1e-4j), answers)[1] == ""
-    assert "is off by 1" in verification._compare(spec, own["y"] + np.complex64(1j), answers)[1]
+    assert verify._compare(spec, own["y"] + np.complex64(1e-4j), answers)[1] == ""
+    assert "is off by 1" in verify._compare(spec, own["y"] + np.complex64(1j), answers)[1]
 
 
 TEXTS = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np.zeros(7, "M8[s]")}

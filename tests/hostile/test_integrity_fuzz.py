@@ -21,11 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 from mutate import mutate, swap
 
-from edgeship import blame, field, goldens, pipeline, verification
-from edgeship import demo as demos
-from edgeship import manifest as manifests
-from edgeship.benchmarks import report as reports
-from edgeship.bundle import Bundle, open_bundle
+from edgeship.benchmarks.report import html_report as reports
+from edgeship.bundle import goldens
+from edgeship.bundle import manifest as manifests
+from edgeship.bundle.bundle import Bundle, open_bundle
 from edgeship.cli.benchmark import benchmark
 from edgeship.cli.debug import debug
 from edgeship.cli.demo import demo
@@ -34,7 +33,11 @@ from edgeship.cli.inspect import inspect
 from edgeship.cli.options import show_verdict
 from edgeship.cli.report import report
 from edgeship.cli.verify import verify
+from edgeship.demo import selftest
+from edgeship.demo import site as demos
 from edgeship.errors import EdgeshipError, InputError
+from edgeship.pipeline import layer_sensitivity, ship
+from edgeship.pipeline import verify as verification
 from edgeship.runtimes import registry
 
 FEW, MANY = 400, 10_000
@@ -155,8 +158,8 @@ def test_many_manifests_of_any_structure_give_a_sentence(root):
 
 def test_longer_commands_give_a_sentence(root, monkeypatch):
     """Where nothing can be run, and no server model."""
-    monkeypatch.setattr(pipeline, "runs_server_models", lambda: False)
-    monkeypatch.setattr(pipeline, "draw", lambda _: [])
+    monkeypatch.setattr(ship, "runs_server_models", lambda: False)
+    monkeypatch.setattr(ship, "draw", lambda _: [])
     monkeypatch.setattr("edgeship.cli.inspect.APART", ())  # a process for each takes long
     monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
@@ -266,7 +269,7 @@ LATE: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("name", LATE)
 def test_what_only_the_report_reads(root, monkeypatch, name):
     """What a manifest says of recipes and layers is met last, when everything has been measured: a sentence, all the same."""
-    monkeypatch.setattr(pipeline, "runs_server_models", lambda: False)
+    monkeypatch.setattr(ship, "runs_server_models", lambda: False)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     manifest = json.loads((root / "manifest.json").read_text())
     LATE[name](manifest)
@@ -282,8 +285,10 @@ def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
     (root / "report" / "index.html").write_text("old")
     bundles.seal(root, manifest)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
-    monkeypatch.setattr(pipeline, "_check_model", lambda _: None)
-    monkeypatch.setattr(blame, "examine", lambda *_: {"artifact": "tflite/int8", "layers": [], "samples": 1})
+    monkeypatch.setattr(ship, "_check_model", lambda _: None)
+    monkeypatch.setattr(
+        layer_sensitivity, "examine", lambda *_: {"artifact": "tflite/int8", "layers": [], "samples": 1}
+    )
     assert "manifest.json: cannot be read" in run(debug, root)
     assert (root / "report" / "index.html").read_text() == "old"
 
@@ -462,7 +467,7 @@ def self_tests_of(made_up: dict[str, Any], path: Path) -> Callable[[int], None]:
 
     def one(seed: int) -> None:
         path.write_text(json.dumps(mutate(SELFTEST, seed)))
-        reports.render(path.parent, field.with_field_results(Bundle(path.parent, manifest), [path]), [])
+        reports.render(path.parent, selftest.with_field_results(Bundle(path.parent, manifest), [path]), [])
 
     return one
 
@@ -485,4 +490,4 @@ def test_self_tests_that_are_none_are_refused(made_up, tmp_path, text):
     path = tmp_path / "selftest.json"
     path.write_bytes(text)
     with pytest.raises(InputError):
-        field.with_field_results(Bundle(tmp_path, made_up), [path])
+        selftest.with_field_results(Bundle(tmp_path, made_up), [path])

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeship import cache as caches
-from edgeship import installed
-from edgeship.cache import Cache
 from edgeship.errors import InputError
+from edgeship.storage import cache as caches
+from edgeship.storage import installed
+from edgeship.storage.cache import Cache
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners and modes of POSIX")
 
@@ -202,8 +202,8 @@ def test_a_program_of_an_earlier_version_gets_its_record(program):
 
 def test_a_device_s_environment_is_looked_at_before_it_starts(tmp_path, monkeypatch):
     """As `edgeship devices install` leaves it, with a module added that Python imports by itself."""
-    from edgeship.devices import Device
-    from edgeship.runtimes.devices.environment import Environment
+    from edgeship.devices.profiles import Device
+    from edgeship.runtimes.launchers.venv import Environment
     from edgeship.types import Kind
 
     monkeypatch.setenv("EDGESHIP_CACHE", str(tmp_path / "cache"))
@@ -228,11 +228,12 @@ def test_the_cache_is_made_closed_wherever_it_begins(tmp_path):
 
 def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):
     """Where others may write beside a result, they could leave a link there that is written through."""
-    from edgeship import bundle, files
+    from edgeship.bundle import bundle
+    from edgeship.storage import atomic
 
     names = set()
     for _ in range(3):
-        with files.whole(tmp_path / "report.html") as draft:
+        with atomic.whole(tmp_path / "report.html") as draft:
             draft.write_text("text")
             names.add(draft.name)
         with bundle.replacing(tmp_path / "bundle") as folder:
@@ -246,7 +247,7 @@ def converter(tmp_path, monkeypatch):
     """The TF.js converter as it is installed into the user's cache where it is absent, without a network."""
     import platformdirs
 
-    from edgeship.convert import tensorflowjs_shim
+    from edgeship.convert.tfjs import shim
 
     def install(_: Path, target: Path) -> None:
         (target / "tensorflowjs").mkdir(parents=True)
@@ -254,11 +255,11 @@ def converter(tmp_path, monkeypatch):
         (target / "tensorflowjs" / "__init__.py").write_text("print('right')")
 
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "home"))
-    monkeypatch.setattr(tensorflowjs_shim, "_install", install)
+    monkeypatch.setattr(shim, "_install", install)
 
     def again() -> Path:
         installed.check.cache_clear()
-        return tensorflowjs_shim._cached()
+        return shim._cached()
 
     return again
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
 
 HERE = Path(__file__).parent
 NAMES = [

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeship import server_files
 from edgeship.errors import InputError, ProcessError
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
+from edgeship.server_model import model_files
 
 HERE = Path(__file__).parent
 KINDS = ("keras", "keras2", "h5", "saved_model")
@@ -85,7 +85,7 @@ def test_a_child_that_ends_is_a_sentence(function, tmp_path):
 
 
 def crash(function: str) -> None:
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process, server_files.told_of_crash("model.h5"):
+    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process, model_files.told_of_crash("model.h5"):
         process.call(function)
 
 

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship import answers, golden_runs, pipeline, server_files, untrusted
-from edgeship.cache import Cache
-from edgeship.config import Config
-from edgeship.conversion import Conversion, Converter, ServerModel
+from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.pipeline import golden_run, reference_outputs, ship
+from edgeship.pipeline.steps import Conversion, Converter, ServerModel
 from edgeship.progress import Progress
+from edgeship.server_model import model_files
+from edgeship.settings.config import Config
+from edgeship.storage.cache import Cache
 
 
 class Lane:
@@ -62,11 +64,11 @@ def export(work: Any) -> Any:
 def reference(work: Any) -> Any:
     np.savez(work.model.with_name("data.npz"), x=np.zeros((2, 2)))
     data = RepresentativeDataset(str(work.model.with_name("data.npz")))
-    return answers.begin(work, work.model, Config(), data).result()
+    return reference_outputs.begin(work, work.model, Config(), data).result()
 
 
 def golden_answers(work: Any) -> Any:
-    return golden_runs._answer(work, work.model, Config(), {"x": np.zeros((1, 2))})
+    return golden_run._answer(work, work.model, Config(), {"x": np.zeros((1, 2))})
 
 
 def _converter(work: Any) -> Converter:
@@ -89,7 +91,7 @@ def placed(work: Any, draft: Path) -> Any:
     described = dict.fromkeys(("loader", "notes", "inputs", "outputs", "parameters"))
     conversion = Conversion(ServerModel(work.model, converter.model_digest, described), (), draft)
     draft.mkdir()
-    return conversion, lambda: pipeline._server(draft, conversion, Config())
+    return conversion, lambda: ship._server(draft, conversion, Config())
 
 
 def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):
@@ -118,7 +120,7 @@ def test_a_model_of_any_name_travels_under_a_plain_one(name, work, tmp_path):
 def test_a_folder_with_names_that_no_bundle_takes_is_refused_at_once(name, tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "saved_model.pb").touch()
-    server_files.check_kind(tmp_path)
+    model_files.check_kind(tmp_path)
     (tmp_path / "assets.extra" / name).touch()
     with pytest.raises(InputError, match="is not a relative path of plain names"):
-        server_files.check_kind(tmp_path)
+        model_files.check_kind(tmp_path)

@@ -26,12 +26,13 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parent))
 import bundles
 
-from edgeship import cli, initialize, progress, terminal, untrusted, verification
-from edgeship.benchmarks import junit, layers_table, markdown, plots, report, table
-from edgeship.benchmarks.budget import Budget
-from edgeship.benchmarks.gate import judge
-from edgeship.config import Config
+from edgeship import cli, progress, terminal, untrusted
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.gate import judge
+from edgeship.benchmarks.report import html_report, junit, layer_table, markdown, plots, terminal_table
 from edgeship.errors import EdgeshipError
+from edgeship.pipeline import init_config, verify
+from edgeship.settings.config import Config
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # What Unicode calls letters, marks and symbols, and nobody can see: fillers of Hangul, Khmer, Mongolian, Braille and others.
@@ -142,12 +143,12 @@ def test_letters_and_emoji_of_labels_stay():
 
 def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
     manifest = spoiled(whole, "begin" + "a[b]<" * 200_000 + "end")
-    table.print_results(manifest)
-    table.print_checks(manifest["gate"])
-    table.print_artifacts(manifest)
-    verification.print_replays([verification.Replay("x" * 10**6, "r", False, None, "y" * 10**6)])
+    terminal_table.print_results(manifest)
+    terminal_table.print_checks(manifest["gate"])
+    terminal_table.print_artifacts(manifest)
+    verify.print_replays([verify.Replay("x" * 10**6, "r", False, None, "y" * 10**6)])
     texts = [capsys.readouterr().out, junit.render(manifest), markdown.render(manifest)]
-    texts.append(report.render(tmp_path, manifest, []))
+    texts.append(html_report.render(tmp_path, manifest, []))
     places = [len(text) / 1000 for text in texts]
     assert all(place < 1500 for place in places), places
     assert "begin" in texts[0]
@@ -156,12 +157,12 @@ def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
 @every_attack
 def test_the_terminal(whole, capsys, text):
     manifest = spoiled(whole, text)
-    table.print_results(manifest)
-    table.print_results(manifest, wide=True)
-    table.print_checks(manifest["gate"])
-    table.print_artifacts(manifest)
-    layers_table.print_layers(manifest["debug"].popitem()[1])
-    verification.print_replays([verification.Replay(text, text, False, None, text)])
+    terminal_table.print_results(manifest)
+    terminal_table.print_results(manifest, wide=True)
+    terminal_table.print_checks(manifest["gate"])
+    terminal_table.print_artifacts(manifest)
+    layer_table.print_layers(manifest["debug"].popitem()[1])
+    verify.print_replays([verify.Replay(text, text, False, None, text)])
     with progress.Progress() as steps:
         steps.note(text)
         with steps.step(text) as remarks:
@@ -186,7 +187,7 @@ def test_a_terminal_gets_our_own_colours_only(text):
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/red]", "[link=https://evil.example]y[/link]", ":smile:"])
 def test_brackets_are_text(text, capsys):
-    verification.print_replays([verification.Replay(f"tflite/{text}", "litert", False, None, text)])
+    verify.print_replays([verify.Replay(f"tflite/{text}", "litert", False, None, text)])
     with progress.Progress() as steps, steps.step(text) as remarks:
         remarks.append(text)
     terminal.console().print(text)
@@ -242,8 +243,8 @@ def test_plots_have_an_end(whole, monkeypatch):
 
 def test_pictures_of_flips_have_an_end(whole):
     item = next(item for item in whole["measurements"] if (item["details"].get("accuracy") or {}).get("flips"))
-    groups = report.flipped({**whole, "measurements": [item] * 70}, {})
-    assert len(groups) == 50 and groups == report.flipped({**whole, "measurements": [item] * 50}, {})
+    groups = html_report.flipped({**whole, "measurements": [item] * 70}, {})
+    assert len(groups) == 50 and groups == html_report.flipped({**whole, "measurements": [item] * 50}, {})
 
 
 class Page(HTMLParser):
@@ -268,7 +269,7 @@ class Page(HTMLParser):
 @example(ATTACKS[0] + ATTACKS[1] + ATTACKS[8] + ATTACKS[9] + ATTACKS[10])
 @example(ATTACKS[5] + ATTACKS[10])
 def test_the_report_is_a_page_of_text(whole, tmp_path_factory, text):
-    written = report.render(tmp_path_factory.mktemp("report"), spoiled(whole, text))
+    written = html_report.render(tmp_path_factory.mktemp("report"), spoiled(whole, text))
     page = Page(written)
     assert not {"script", "a", "iframe", "object", "embed", "form", "base"} & {*page.tags}
     assert page.tags.count("meta") == 4 and page.tags.count("style") <= 1 + page.tags.count("svg")
@@ -281,13 +282,13 @@ def test_the_report_is_a_page_of_text(whole, tmp_path_factory, text):
 
 def test_samples_that_a_bundle_brings(tmp_path):
     (tmp_path / "report").mkdir()
-    from edgeship.benchmarks import samples
+    from edgeship.benchmarks.report import flipped_samples
     from edgeship.errors import InputError
 
     for arrays in ({"x": np.ones(3)}, {"index": np.arange(3), "input:x": np.ones(2)}, {"index": np.array(3)}):
-        np.savez(tmp_path / samples.FILE, **arrays)
+        np.savez(tmp_path / flipped_samples.FILE, **arrays)
         with pytest.raises(InputError, match=r"samples\.npz"):
-            samples.read(tmp_path)
+            flipped_samples.read(tmp_path)
 
 
 def test_a_plain_console_is_rich_s_own_otherwise():
@@ -303,7 +304,7 @@ def test_a_configuration_names_data_in_any_folder(name, tmp_path):
     described = {side: [{"name": "x", "shape": [None, 4], "dtype": "float32"}] for side in ("inputs", "outputs")}
     (tmp_path / name).mkdir()
     (tmp_path / name / "train.npz").touch()
-    written = initialize._fill(tmp_path / name / "m.keras", tmp_path, described, {})
+    written = init_config._fill(tmp_path / name / "m.keras", tmp_path, described, {})
     config = tomllib.loads(written.encode().decode())
     assert config["data"] == {"train": f"{name}/train.npz"} and config["model"] == {}
 
@@ -326,7 +327,7 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
     bundles.made_up()._write_files(tmp_path / "bundle", whole)
     bundles.seal(tmp_path / "bundle", whole)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(report, "draw", lambda _: [])
+    monkeypatch.setattr(html_report, "draw", lambda _: [])
     monkeypatch.setattr(sys, "argv", ["edgeship", *arguments])
     with pytest.raises(SystemExit):
         cli.main()

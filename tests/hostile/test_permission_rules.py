@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeship import devices, permissions
-from edgeship.config import Config, Variant
+from edgeship import untrusted
+from edgeship.devices import profiles
 from edgeship.errors import InputError
 from edgeship.runtimes.browser import options
-from edgeship.runtimes.devices import environment
+from edgeship.runtimes.launchers import venv
+from edgeship.settings import permissions
+from edgeship.settings.config import Config, Variant
 from edgeship.types import to_json
 
 TEXT = st.text(alphabet=string.printable + "é\u202e\x00", max_size=40)
@@ -87,7 +89,7 @@ def profile(folder, key, value):
     launch = LAUNCHES[key].format(json.dumps(value))
     path = folder / "mine.toml"
     path.write_text(f'kind = "{kind}"\nfigures = {figures}\n[launch]\nhow = {launch}\n')
-    return devices.find(str(path))
+    return profiles.find(str(path))
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HOSTILE.items() for value in values])
@@ -110,8 +112,8 @@ def test_a_profile_installs_runtimes_and_what_they_import_alone(tmp_path, name):
 
 
 def test_the_built_in_profiles_install_what_any_profile_may():
-    for name in devices.names():
-        devices.find(name)
+    for name in profiles.names():
+        profiles.find(name)
 
 
 def test_digests_are_given_for_all_requirements_or_none(tmp_path):
@@ -119,17 +121,15 @@ def test_digests_are_given_for_all_requirements_or_none(tmp_path):
     with pytest.raises(
         InputError, match=r"requirements: lxml==1.0 has no digest .*, and others have; give all or none"
     ):
-        environment.wanted(given, tmp_path)
-    assert environment.wanted(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
-    assert (
-        environment.wanted([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
-    )
+        venv.wanted(given, tmp_path)
+    assert venv.wanted(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
+    assert venv.wanted([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
 
 
 @given(TEXT | NEARLY)
 def test_a_requirement_holds_no_option_no_address_and_no_path(text):
     try:
-        environment.pinned([text], "mine")
+        venv.pinned([text], "mine")
     except InputError:
         return
     bare = re.sub(r" +--hash=sha256:[0-9a-f]{64}", "", text).replace(" ", "")
@@ -138,7 +138,7 @@ def test_a_requirement_holds_no_option_no_address_and_no_path(text):
 
 @given(TEXT)
 def test_names_that_become_arguments_are_no_options_and_nothing_for_a_shell(text):
-    for grammar in (devices.NAME, devices.PACKAGE, devices.HOST, devices.PLACE, devices.AMOUNT):
+    for grammar in (profiles.NAME, profiles.PACKAGE, profiles.HOST, profiles.PLACE, profiles.AMOUNT):
         if grammar.fullmatch(text):
             assert not text.startswith("-")
             assert not set(text) & set("\n\r\t\0$`;|&<>(){}[]*?!'\"\\=,#")
@@ -240,14 +240,14 @@ def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants
     assert not permissions.of(to_json(config.stored()))
     assert not config.model.allow_unsafe
     assert config.model.custom_objects is None
-    assert not any(map(devices.in_file, config.benchmark.devices))
+    assert not any(map(profiles.in_file, config.benchmark.devices))
 
 
 def test_a_path_with_a_colon_is_data_where_no_folder_changes_it(tmp_path):
     (tmp_path / "a:b.npz").touch()
-    assert not permissions.is_code(str(tmp_path / "a:b.npz"))
-    assert permissions.is_code("a:b.npz")
-    assert permissions.is_code(str(tmp_path / "c:d"))
+    assert not untrusted.is_code(str(tmp_path / "a:b.npz"))
+    assert untrusted.is_code("a:b.npz")
+    assert untrusted.is_code(str(tmp_path / "c:d"))
 
 
 def test_what_a_bundle_was_made_with_stays_on_record():

@@ -20,10 +20,10 @@ import h5py
 import numpy as np
 import pytest
 
-from edgeship import bundle as bundles
-from edgeship import digest
+from edgeship.bundle import bundle as bundles
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.storage import digest
 
 SPEC = {"name": "x", "shape": [None, 4], "dtype": "float32", "quantization": None}
 CONFIG: dict[str, Any] = {
@@ -262,7 +262,7 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
     stranger, path = private
     bundle = stranger.bundle(lambda _: {"data": {}}, data={"evaluation": "data.npz", "validation": str(path)})
     stranger.refuses("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle.bundle import open_bundle
     from edgeship.cli import options
 
     settings = options.bundle_settings(open_bundle(bundle), None, {"evaluation": "data.npz"}, {"evaluation"})
@@ -271,8 +271,8 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
 
 
 def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
-    from edgeship.config import Config, Data, Variant
-    from edgeship.data_checks import named, recorded
+    from edgeship.pipeline.data_checks import named, recorded
+    from edgeship.settings.config import Config, Data, Variant
 
     there, missing = str(stranger.folder / "data.npz"), str(stranger.folder / "missing.npz")
     data = Data(train=there, validation=there, evaluation=missing)
@@ -287,14 +287,14 @@ def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stra
 def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monkeypatch):
     from click.testing import CliRunner
 
-    from edgeship import demo
     from edgeship.cli.demo import demo as command
+    from edgeship.demo import site
 
     stranger, _ = private
     source, taken = str(stranger.folder / name), []
     bundle = stranger.bundle(data={"evaluation": source})
-    monkeypatch.setattr(demo, "page", lambda: None)
-    monkeypatch.setattr(demo, "write_site", lambda opened, out, built, samples: taken.append(samples))
+    monkeypatch.setattr(site, "page", lambda: None)
+    monkeypatch.setattr(site, "write_site", lambda opened, out, built, samples: taken.append(samples))
     told = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
     assert taken == [source if name == "data.npz" else None]
     assert ("no samples: " in told) == (name == "private.npz")
@@ -538,7 +538,7 @@ def test_data_inside_the_folder_needs_no_trust(beside):
 
 
 def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
-    from edgeship import config
+    from edgeship.settings import config
 
     folder = beside.folder / "model"
     (folder / "labels.txt").unlink()
@@ -588,7 +588,7 @@ def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
 
 @pytest.mark.parametrize("number", ["seconds = inf", "seconds = nan", "seconds = 1e300", f"threads = {10**30}"])
 def test_a_device_has_numbers_that_mean_something(tmp_path, number):
-    from edgeship import devices
+    from edgeship.devices import profiles as devices
 
     (tmp_path / "mine.toml").write_text(f'kind = "measured"\n{number}\n')
     with pytest.raises(InputError, match=f"mine.toml: {number.split()[0]} = .* must be"):

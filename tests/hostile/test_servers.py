@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship import demo, demo_server, wire
-from edgeship.demo_server import HEADERS
-from edgeship.demo_server import Server as DemoServer
+from edgeship.demo import site as demo
+from edgeship.demo import web_server
+from edgeship.demo.web_server import HEADERS
+from edgeship.demo.web_server import Server as DemoServer
+from edgeship.processes import wire
 from edgeship.runtimes.browser.server import Server as PageServer
 
 
@@ -72,7 +74,7 @@ def ask(
 
 class TestDemo:
     def test_what_it_remembers_has_an_end(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(demo_server, "LOGGED", 3)
+        monkeypatch.setattr(web_server, "LOGGED", 3)
         with serving(site) as server:
             for number in range(5):
                 assert ask(server.server_port, f"/?{'x' * 9000}{number}")[0] == 200
@@ -130,7 +132,7 @@ class TestDemo:
                     pass  # it may say that this was no request
 
     def test_a_reader_that_takes_nothing_is_ended(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(demo_server, "BYTES_PER_SECOND", 1 << 40)
+        monkeypatch.setattr(web_server, "BYTES_PER_SECOND", 1 << 40)
         (site / "large.bin").write_bytes(b"\0" * (32 << 20))
         with serving(site, patience=0.3) as server, socket.create_connection(server.server_address[:2], 30) as slow:
             slow.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")

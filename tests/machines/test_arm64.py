@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from trees import Tree, unpack_project
 
-from edgeship.runtimes.devices import packages
+from edgeship.runtimes.launchers import debian
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
@@ -72,9 +72,9 @@ def parcel(tmp_path) -> Path:
 
 @pytest.fixture
 def board(place, took, missing) -> Iterator[Tree]:
-    if reason := packages.obstacle():
+    if reason := debian.obstacle():
         missing(reason)
-    packages.Packages("arm64").unpack(["qemu-user-static"], place / "qemu")
+    debian.Packages("arm64").unpack(["qemu-user-static"], place / "qemu")
     cores = "".join(CORE.format(number=number) for number in range(os.cpu_count() or 1))
     made = Tree(place / "tree", emulator=place / "qemu/usr/bin/qemu-aarch64-static", cpuinfo=cores)
     try:

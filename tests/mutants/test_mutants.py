@@ -15,9 +15,10 @@ import pytest
 from lab import changes, matrix, models
 from lab.bench import Lab
 
-from edgeship import golden_runs, goldens, verification
-from edgeship.conversion import Conversion, Made, ServerModel
+from edgeship.bundle import goldens
 from edgeship.data import RepresentativeDataset
+from edgeship.pipeline import golden_run, verify
+from edgeship.pipeline.steps import Conversion, Made, ServerModel
 from edgeship.runtimes import registry
 from edgeship.types import to_json
 
@@ -154,7 +155,7 @@ def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
 
 
 @pytest.fixture(scope="session")
-def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], verification.Replay]:
+def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], verify.Replay]:
     """`replay(artifact, mutant, wrong)`: the goldens of the picture model as a device that has the mutant would replay them.
 
     `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
@@ -164,17 +165,17 @@ def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], ve
     described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
     server = ServerModel(good.model, good.server["digest"], described)
     data = RepresentativeDataset(str(good.config.data.calibration))
-    answered: Future[golden_runs.GoldenInputs] = Future()
-    answered.set_result(golden := golden_runs.answer_golden_inputs(lab, server, good.config, data))
+    answered: Future[golden_run.GoldenInputs] = Future()
+    answered.set_result(golden := golden_run.answer_golden_inputs(lab, server, good.config, data))
     folder = lab.folder / "replayed"
-    with golden_runs.GoldenRuns(lab, answered) as running:
+    with golden_run.GoldenRuns(lab, answered) as running:
         ran = running.write(folder, Conversion(server, tuple(good.made.values()), folder))
 
-    def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verification.Replay:
+    def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verify.Replay:
         run, own = ran[artifact], goldens.read(folder, artifact)
         inputs = wrong(golden.inputs) if wrong else golden.inputs
-        answers = verification.Answers(own, to_json(run))
-        return verification.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
+        answers = verify.Answers(own, to_json(run))
+        return verify.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
 
     replayed.made = good.made
     return replayed

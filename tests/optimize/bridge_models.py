@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from edgeship.optimize.bridge_proof import compare, proven, random_feeds
+from edgeship.optimize.bridge.proof import compare, proven, random_feeds
 
 SIZES = {"InceptionV3": 96, "Xception": 96, "NASNetMobile": 64}
 

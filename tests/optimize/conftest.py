@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 import pytest
 
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 HERE = {"PYTHONPATH": str(Path(__file__).parent)}
@@ -56,7 +56,7 @@ class Lab:
             "data": self.data(name),
             "out": str(self.out / f"{name}.json"),
         }
-        return self.process.call("edgeship.optimize.tflite:calibrate", **{**arguments, **options})
+        return self.process.call("edgeship.optimize.quantize.tflite.quantizer:calibrate", **{**arguments, **options})
 
     def tflite(
         self, name: str, recipe: str = "static_w8a8", io: str = "int8", file: str = "", **options: Any
@@ -74,7 +74,9 @@ class Lab:
         }
         found = statistics if statistics.exists() else None
         return path, self.process.call(
-            "edgeship.optimize.tflite:quantize", **arguments, statistics=str(found) if found else None
+            "edgeship.optimize.quantize.tflite.quantizer:quantize",
+            **arguments,
+            statistics=str(found) if found else None,
         )
 
     def calibrate_onnx(self, name: str, **options: Any) -> Any:
@@ -84,7 +86,7 @@ class Lab:
             "data": self.data(name),
             "out": str(self.out / f"{name}.onnx.json"),
         }
-        return self.process.call("edgeship.optimize.onnx:calibrate", **{**arguments, **options})
+        return self.process.call("edgeship.optimize.quantize.onnx.quantizer:calibrate", **{**arguments, **options})
 
     def onnx(self, name: str, recipe: str = "static_w8a8", file: str = "", **options: Any) -> tuple[Path, Any]:
         """The model quantized, calibrated where the recipe needs it."""
@@ -93,7 +95,9 @@ class Lab:
             self.calibrate_onnx(name)
         arguments = {"model": self.model(f"{name}.onnx"), "out_file": str(path), "recipe": recipe, **options}
         found = str(statistics) if statistics.exists() else None
-        return path, self.process.call("edgeship.optimize.onnx:quantize", **arguments, statistics=found)
+        return path, self.process.call(
+            "edgeship.optimize.quantize.onnx.quantizer:quantize", **arguments, statistics=found
+        )
 
     @staticmethod
     def run(path: Path | str, feeds: Arrays, batch: int = 16, signature: str | None = None) -> Arrays:

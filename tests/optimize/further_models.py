@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from edgeship import server_model
+from edgeship.server_model import server_model
 
 SAMPLES = 240
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeship.errors import InputError, ProcessError
-from edgeship.process import FunctionProcess
+from edgeship.processes.child import FunctionProcess
 
 SMALL = ("MobileNetV2", "MobileNetV3Small")
 LARGE = (

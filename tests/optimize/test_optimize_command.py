@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeship import fine_tuning
 from edgeship.errors import InputError
-from edgeship.training_recipes import PruneRecipe, QatRecipe, Recipes, Training
+from edgeship.pipeline import fine_tuning
+from edgeship.recipes.training import PruneRecipe, QatRecipe, Recipes, Training
 
 PRUNE = Recipes(prune=PruneRecipe(0.5))
 

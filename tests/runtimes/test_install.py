@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgeship import demo
 from edgeship.cli import cli
 from edgeship.cli.runtimes import runtimes
+from edgeship.demo import site
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import foreign, interpreters, node, registry
-from edgeship.runtimes.browser import found
+from edgeship.runtimes import interpreters, registry, tfjs_node, tflite_runtime
+from edgeship.runtimes.browser import requirements
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(foreign.platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
-    return foreign.home()
+    monkeypatch.setattr(tflite_runtime.platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
+    return tflite_runtime.home()
 
 
 def test_requirements_are_pinned_with_hashes_and_name_no_host():
-    text = foreign.REQUIREMENTS.read_text()
+    text = tflite_runtime.REQUIREMENTS.read_text()
     names = re.findall(r"^([a-z-]+)==", text, re.MULTILINE)
     assert names == ["mlcommons-loadgen", "numpy", "tflite-runtime"]
     assert "tflite-runtime==2.14.0" in text
@@ -36,47 +36,49 @@ def test_requirements_are_pinned_with_hashes_and_name_no_host():
 
 
 def test_the_npm_lock_pins_by_digest_and_names_no_host():
-    lock = json.loads((node.SOURCE / "package-lock.json").read_text())
+    lock = json.loads((tfjs_node.SOURCE / "package-lock.json").read_text())
     packages = {name: item for name, item in lock["packages"].items() if name}
-    assert {f"node_modules/{name}" for name in node._wanted()} <= set(packages)
+    assert {f"node_modules/{name}" for name in tfjs_node._wanted()} <= set(packages)
     for item in packages.values():
         assert item["integrity"].startswith("sha512-")
         assert "resolved" not in item
 
 
 def test_a_failed_installation_leaves_nothing(home, monkeypatch):
-    monkeypatch.setattr(foreign, "find_python311", lambda _: sys.executable)
-    monkeypatch.setattr(foreign, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"])
+    monkeypatch.setattr(tflite_runtime, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(
+        tflite_runtime, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"]
+    )
     with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
-        foreign.install()
+        tflite_runtime.install()
     assert [path.suffix for path in home.iterdir()] == [".lock"]
-    assert foreign.unavailable() == "its environment has not been made"
+    assert tflite_runtime.unavailable() == "its environment has not been made"
 
 
 def test_a_python_without_wheels_is_told(home, monkeypatch):
     monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(MissingDependencyError, match=r"no wheels for Python after 3.11.*install Python 3.11 beside"):
-        foreign.install()
+        tflite_runtime.install()
     assert not [path for path in home.iterdir() if path.is_dir()]
 
 
 def test_an_environment_whose_python_went_away_is_not_available(home):
-    environment = foreign._environment()
+    environment = tflite_runtime._environment()
     (environment / "lib/python3.11/site-packages/tflite_runtime-2.14.0.dist-info").mkdir(parents=True)
     (environment / "bin").mkdir()
     (environment / "bin" / "python").symlink_to(home / "gone")
-    assert "is gone" in foreign.unavailable()
+    assert "is gone" in tflite_runtime.unavailable()
 
 
 def test_npm_packages_of_another_version_do_not_count(tmp_path):
-    for name, version in node._wanted().items():
+    for name, version in tfjs_node._wanted().items():
         folder = tmp_path / "node_modules" / name
         folder.mkdir(parents=True)
         (folder / "package.json").write_text(json.dumps({"version": version}))
-    assert node._complete(tmp_path)
+    assert tfjs_node._complete(tmp_path)
     (folder / "package.json").write_text(json.dumps({"version": "4.21.0"}))
-    assert not node._complete(tmp_path)
+    assert not tfjs_node._complete(tmp_path)
 
 
 @pytest.fixture
@@ -86,42 +88,42 @@ def old_node(tmp_path, monkeypatch):
         (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    node._node.cache_clear()
+    tfjs_node._node.cache_clear()
     yield
-    node._node.cache_clear()
+    tfjs_node._node.cache_clear()
 
 
 @pytest.mark.usefixtures("old_node")
 def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp_path):
-    assert node.unavailable() == "node is version 18, and 20 or later is needed"
+    assert tfjs_node.unavailable() == "node is version 18, and 20 or later is needed"
     with pytest.raises(MissingDependencyError, match="install Node 20 or later with npm"):
-        node.install()
+        tfjs_node.install()
     needed = r"needs Node 20\.19 or later with npm; here is Node 18\.20"
-    monkeypatch.setattr(demo, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(site, "CHECKOUT", tmp_path)
     (tmp_path / "package.json").touch()
     for name in ("index.html", "vite.config.ts", "package-lock.json"):
         (tmp_path / name).touch()
     with pytest.raises(MissingDependencyError, match=f"building it {needed}"):
-        demo.page()
-    monkeypatch.setattr(found, "WEB", tmp_path)
+        site.page()
+    monkeypatch.setattr(requirements, "WEB", tmp_path)
     with pytest.raises(MissingDependencyError, match=f"building the runner page {needed}"):
-        found._build()
+        requirements._build()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not shutil.which("npm") or "is needed" in node.unavailable(), reason="Node 20 with npm is not installed"
+    not shutil.which("npm") or "is needed" in tfjs_node.unavailable(), reason="Node 20 with npm is not installed"
 )
 def test_npm_packages_are_installed_from_the_lock_for_those_without_a_checkout(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(node, "SOURCE", tmp_path / "tfjs")
+    monkeypatch.setattr(tfjs_node, "SOURCE", tmp_path / "tfjs")
     (tmp_path / "tfjs").mkdir()
-    for name in node.MANIFESTS:
-        shutil.copyfile(Path(node.__file__).parent / "tfjs" / name, tmp_path / "tfjs" / name)
-    assert node.unavailable() == "its npm packages are not installed"
-    folder = node.install()
+    for name in tfjs_node.MANIFESTS:
+        shutil.copyfile(Path(tfjs_node.__file__).parent / "tfjs" / name, tmp_path / "tfjs" / name)
+    assert tfjs_node.unavailable() == "its npm packages are not installed"
+    folder = tfjs_node.install()
     assert folder.parent == home
-    assert not node.unavailable()
-    assert node.version() == "4.22.0"
+    assert not tfjs_node.unavailable()
+    assert tfjs_node.version() == "4.22.0"
     assert {path.name for path in home.iterdir()} == {folder.name, f"{folder.name}.lock"}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import node, registry
+from edgeship.runtimes import registry, tfjs_node
 from edgeship.runtimes.session import open_session
 from edgeship.types import TensorSpec
 
@@ -169,11 +169,11 @@ def test_unknown_runtimes_and_missing_files_are_told(tmp_path):
 
 def test_without_node_only_tfjs_is_missing(tiny_models, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    node._node.cache_clear()
+    tfjs_node._node.cache_clear()
     try:
         assert "node is not on the path" in registry.find("tfjs-node").unavailable()
         with pytest.raises(MissingDependencyError, match="edgeship runtimes install tfjs-node"):
             open_session("tfjs-node", tiny_models / "cnn-tfjs")
         assert not registry.find("litert").unavailable()
     finally:
-        node._node.cache_clear()
+        tfjs_node._node.cache_clear()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeship.runtimes import feeds
+from edgeship.runtimes import tensors
 from edgeship.runtimes.session import open_session
 
 SAMPLES, BATCH, SHAPE = 10_000, 250, (28, 28, 1)
@@ -38,7 +38,7 @@ def test_evaluation_reaches_most_of_the_throughput_of_a_bare_loop(variant, threa
     ours, bare = 0.0, 0.0
     with open_session("litert", path, threads=threads) as session:
         spec = session.inputs[0]
-        ready = feeds.quantize(images, spec.quantization, spec.dtype) if spec.quantization else images
+        ready = tensors.quantize(images, spec.quantization, spec.dtype) if spec.quantization else images
         for done in range(ROUNDS[1]):
             expected, rate = _bare(str(path), threads, ready)
             bare = max(bare, rate)
@@ -50,5 +50,5 @@ def test_evaluation_reaches_most_of_the_throughput_of_a_bare_loop(variant, threa
                 break
         made = session.outputs[0]
     assert ours >= BAR * bare, f"{ours:.0f} samples/s against {bare:.0f}"
-    real = expected if made.quantization is None else feeds.dequantize(expected, made.quantization)
+    real = expected if made.quantization is None else tensors.dequantize(expected, made.quantization)
     np.testing.assert_array_equal(outputs[made.name], real)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from edgeship.runtimes import foreign
+from edgeship.runtimes import tflite_runtime
 from edgeship.runtimes.worker import latency
 
 CHECK = """
@@ -18,11 +18,11 @@ print(*(name for name in sys.modules if name.split(".")[0] in ("edgeship", "tens
 
 def test_a_worker_needs_only_its_own_files(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    foreign.worker_files.cache_clear()
+    tflite_runtime.worker_files.cache_clear()
     try:
-        folder = foreign.worker_files()
+        folder = tflite_runtime.worker_files()
     finally:
-        foreign.worker_files.cache_clear()
+        tflite_runtime.worker_files.cache_clear()
     done = subprocess.run(
         [sys.executable, "-c", CHECK], env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=True
     )

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship import digest
-from edgeship.process import FunctionProcess
-from edgeship.train.run import FILES
+from edgeship.processes.child import FunctionProcess
+from edgeship.storage import digest
+from edgeship.train.launch import FILES
 
 from .test_idx import write_set
 
@@ -58,7 +58,10 @@ def test_the_model_learns_and_its_card_tells_the_truth(motion: Path, card: dict[
     with FunctionProcess() as child:
         model, data = motion / "server.keras", motion / "evaluation.npz"
         child.call(
-            "edgeship.server_model:predict_file", model=str(model), data=str(data), out_npz=str(tmp_path / "p.npz")
+            "edgeship.server_model.server_model:predict_file",
+            model=str(model),
+            data=str(data),
+            out_npz=str(tmp_path / "p.npz"),
         )
     with np.load(tmp_path / "p.npz") as scores, np.load(data) as evaluation:
         right = int((scores["probabilities"].argmax(axis=1) == evaluation["y"]).sum())

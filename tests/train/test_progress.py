@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeship.train import progress
+from edgeship.processes import progress_events
 
 EPOCH = {
     "event": "epoch",
@@ -20,22 +20,22 @@ EPOCH = {
 
 def test_every_event_arrives_in_order_also_the_last_ones(tmp_path: Path) -> None:
     path, seen = tmp_path / "progress", []
-    with progress.following(path, seen.append):
+    with progress_events.following(path, seen.append):
         for number in range(50):
-            progress.tell(path, event="batch", done=number, total=50)
+            progress_events.tell(path, event="batch", done=number, total=50)
     assert [event["done"] for event in seen] == list(range(50))
 
 
 def test_an_event_is_shown_while_the_work_goes_on(tmp_path: Path) -> None:
     path, shown = tmp_path / "progress", threading.Event()
-    with progress.following(path, lambda event: shown.set()):
-        progress.tell(path, event="stage", text="loading")
+    with progress_events.following(path, lambda event: shown.set()):
+        progress_events.tell(path, event="stage", text="loading")
         assert shown.wait(20)
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     path, seen = tmp_path / "progress", []
-    with progress.following(path, seen.append), path.open("a") as stream:
+    with progress_events.following(path, seen.append), path.open("a") as stream:
         stream.write('{"event": "st')
         stream.flush()
         stream.write('age", "text": "x"}\n')
@@ -43,7 +43,7 @@ def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.displayed() as show:
+    with progress_events.displayed() as show:
         show({"event": "stage", "text": "loading"})
         show({"event": "batch", "done": 1, "total": 10})
         show(EPOCH)

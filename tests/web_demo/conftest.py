@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 import filelock
 import pytest
 
-from edgeship import demo
-from edgeship.bundle import Bundle, open_bundle
-from edgeship.demo_server import Server
+from edgeship.bundle.bundle import Bundle, open_bundle
+from edgeship.demo import site as demo
+from edgeship.demo.web_server import Server
 from edgeship.errors import MissingDependencyError
-from edgeship.process import FunctionProcess
-from edgeship.runtimes.browser import found
+from edgeship.processes.child import FunctionProcess
+from edgeship.runtimes.browser import requirements
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
 
@@ -115,7 +115,7 @@ def site(bundles: Path, built: Path, tmp_path: Path) -> Iterator[Callable[[str],
 def browser(missing: Callable[[str], NoReturn]) -> Callable[..., Any]:
     """Start a real browser; `with browser(*arguments) as opened`."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = found.chromium()
+    path = requirements.chromium()
     if path is None:
         missing("Chromium is not installed")
 

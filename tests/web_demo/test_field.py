@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from edgeship import field
-from edgeship.benchmarks import rows
-from edgeship.bundle import Bundle
+from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.bundle import Bundle
+from edgeship.demo import selftest
 from edgeship.errors import InputError
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/17.5 Safari/604.1"
@@ -46,7 +46,7 @@ def add(tmp_path):
     def adding(content, manifest=MANIFEST):
         path = tmp_path / "selftest.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return field.with_field_results(Bundle(tmp_path, manifest), [path])
+        return selftest.with_field_results(Bundle(tmp_path, manifest), [path])
 
     return adding
 
@@ -54,7 +54,7 @@ def add(tmp_path):
 def test_figures_are_measured_on_the_device_that_the_browser_names(add, found):
     manifest = add(found)
     (item,) = manifest["measurements"]
-    row = rows.build(manifest).rows[0]
+    row = table_rows.build(manifest).rows[0]
     assert row["runtime"] == "tfjs-wasm @ Chrome 126 on Android 14"
     assert (row["p50"], row["load"], row["first"], row["kind"], row["verdict"]) == (
         "4 ms",
@@ -76,7 +76,7 @@ def test_a_self_test_that_failed_fails_the_report(add, found):
     assert (
         "FAILED" in manifest["gate"]["checks"][0]["reason"] and "not finite" in manifest["gate"]["checks"][0]["reason"]
     )
-    assert rows.build(manifest).rows[0]["verdict"] == "FAIL"
+    assert table_rows.build(manifest).rows[0]["verdict"] == "FAIL"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_without_tolerances_a_self_test_is_not_decided(add, found):
     bare = {**MANIFEST, "goldens": {"samples": 16, "artifacts": {"tfjs/float32": {"tolerance": None}}}}
     manifest = add(found, bare)
     assert manifest["gate"]["checks"][0]["verdict"] == manifest["gate"]["verdict"] == "INCONCLUSIVE"
-    assert rows.build(manifest).rows[0]["verdict"] == "INCONCLUSIVE"
+    assert table_rows.build(manifest).rows[0]["verdict"] == "INCONCLUSIVE"
 
 
 def test_what_failed_before_stays_failed(add, found):
@@ -165,7 +165,7 @@ def test_values_that_are_no_figures_are_refused(add, found, change):
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        field.read(tmp_path / "nothing.json", Bundle(tmp_path, MANIFEST))
+        selftest.read(tmp_path / "nothing.json", Bundle(tmp_path, MANIFEST))
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_a_missing_file_is_told(tmp_path):
     ],
 )
 def test_devices_are_named_in_a_few_words(agent, name):
-    assert field.device(agent) == name
+    assert selftest.device(agent) == name
 
 
 def test_a_user_agent_of_any_length_is_read_at_once():
     began = time.process_time()
-    assert field.device("Chrome/1 " + "(" * 300_000).startswith("Chrome/1")
+    assert selftest.device("Chrome/1 " + "(" * 300_000).startswith("Chrome/1")
     assert time.process_time() - began < 5, "it took minutes, as the square of the length"

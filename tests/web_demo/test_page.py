@@ -9,9 +9,10 @@ import zlib
 import numpy as np
 import pytest
 
-from edgeship import demo, digest
-from edgeship.bundle import MANIFEST, Bundle, open_bundle
-from edgeship.field import with_field_results
+from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
+from edgeship.demo import site as demo
+from edgeship.demo.selftest import with_field_results
+from edgeship.storage import digest
 
 W8 = "tfjs/weight_only_w8"
 TESTED = "#download:not([hidden])"

@@ -18,11 +18,12 @@ import brotli
 import numpy as np
 import pytest
 
-from edgeship import bundle as bundles
-from edgeship import demo, preprocessing
-from edgeship.config import Config, Data
-from edgeship.demo_server import Server
+from edgeship.bundle import bundle as bundles
+from edgeship.bundle import preprocessing
+from edgeship.demo import site
+from edgeship.demo.web_server import Server
 from edgeship.errors import InputError
+from edgeship.settings.config import Config, Data
 from edgeship.types import TensorSpec
 
 
@@ -69,7 +70,7 @@ def sealed(folder, formats):
 
 def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):
     bundle = sealed(tmp_path / "bundle", ("tfjs", "onnx"))
-    manifest = demo.write_site(bundle, tmp_path / "site", page)
+    manifest = site.write_site(bundle, tmp_path / "site", page)
     held = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*") if path.is_file()}
     assert held == {
         "index.html", "sw.js", "assets/main-abc.js", "bundle/manifest.json", "bundle/goldens/inputs.npz",
@@ -86,7 +87,7 @@ def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):
     bundle = sealed(tmp_path / "bundle", ("tfjs",))
     image = np.tile(np.arange(100, dtype=np.float32)[:, None, None, None], (1, 8, 8, 1))
     np.savez(tmp_path / "evaluation.npz", image=image, y=np.arange(100))
-    manifest = demo.write_site(bundle, tmp_path / "site", page, str(tmp_path / "evaluation.npz"))
+    manifest = site.write_site(bundle, tmp_path / "site", page, str(tmp_path / "evaluation.npz"))
     with np.load(tmp_path / "site" / "bundle" / "samples.npz") as stored:
         assert stored["image"].dtype == np.uint8 and stored["y"].dtype == np.int32
         assert stored["y"].tolist() == stored["image"][:, 0, 0, 0].tolist()
@@ -95,12 +96,12 @@ def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):
 
 def test_refusals(page, tmp_path):
     with pytest.raises(InputError, match="no TF"):
-        demo.write_site(sealed(tmp_path / "onnx", ("onnx",)), tmp_path / "site", page)
+        site.write_site(sealed(tmp_path / "onnx", ("onnx",)), tmp_path / "site", page)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("work of years")
     (tmp_path / "mine" / "sw.js").write_text("of a page that is no demo")
     with pytest.raises(InputError, match="is not a demo"):
-        demo.write_site(sealed(tmp_path / "tfjs", ("tfjs",)), tmp_path / "mine", page)
+        site.write_site(sealed(tmp_path / "tfjs", ("tfjs",)), tmp_path / "mine", page)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "work of years"
 
 

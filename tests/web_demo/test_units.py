@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from edgeship import demo
-from edgeship.runtimes import node
+from edgeship.demo import site
+from edgeship.runtimes import tfjs_node
 
 
 def test_the_unit_tests_of_the_page_pass(built, missing):
-    if reason := node.unable_to_build():
+    if reason := tfjs_node.unable_to_build():
         missing(f"the page {reason}")
     done = subprocess.run(
-        [str(shutil.which("npm")), "test"], cwd=demo.CHECKOUT, capture_output=True, text=True, check=False
+        [str(shutil.which("npm")), "test"], cwd=site.CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (built / "index.html").is_file()

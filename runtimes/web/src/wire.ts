@@ -1,4 +1,4 @@
-/** The counterpart of edgeship/wire.py: one line of JSON, then the raw bytes of the arrays that it announces. */
+/** The counterpart of edgeship/processes/wire.py: one line of JSON, then the raw bytes of the arrays that it announces. */
 
 export type Data = Float32Array | Float64Array | BigInt64Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array;
 /** A tensor: `dtype` is numpy's name of it, little-endian. */

@@ -49,8 +49,8 @@ def benchmark(
     \b
     Example: edgeship benchmark bundle --data evaluation.npz --profile quick
     """
-    from edgeship import pipeline
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline import ship
     from edgeship.untrusted import printable
 
     opened = open_bundle(bundle)
@@ -58,14 +58,14 @@ def benchmark(
         **{"evaluation": data, "devices": devices, "runtimes": runtimes, "profile": profile},
         **{"custom_objects": custom_objects, "allow_unsafe": allow_unsafe},
     }
-    loading = {"custom_objects", "allow_unsafe"} if pipeline.runs_server_models() else set()
+    loading = {"custom_objects", "allow_unsafe"} if ship.runs_server_models() else set()
     settings = options.bundle_settings(opened, config, given, {"evaluation", "devices", *loading})
-    if pipeline.runs_server_models():
-        manifest = pipeline.benchmark(opened, settings, bundle)
+    if ship.runs_server_models():
+        manifest = ship.benchmark(opened, settings, bundle)
         options.show_verdict(manifest, bundle, json_file, wide=wide)
         return
     with tempfile.TemporaryDirectory(prefix="edgeship-benchmark-") as folder:
-        manifest = pipeline.benchmark(opened, settings, Path(folder) / "bundle")
+        manifest = ship.benchmark(opened, settings, Path(folder) / "bundle")
     told = f"TensorFlow is not installed: accuracy was not measured, and {printable(bundle)} is as it was"
     click.echo(told, err=True)
     options.show_verdict(manifest, bundle, json_file, wide=wide, written=False)

@@ -23,13 +23,14 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
     """
     from dataclasses import asdict
 
-    from edgeship import permissions, pipeline
-    from edgeship.benchmarks.table import print_artifacts
+    from edgeship.benchmarks.report.terminal_table import print_artifacts
+    from edgeship.pipeline import ship
+    from edgeship.settings import permissions
     from edgeship.untrusted import printable
 
     formats = options.formats_of(given["formats"])
     settings = options.settings(model, config, given)
-    manifest = pipeline.convert(model, out, settings, formats)
+    manifest = ship.convert(model, out, settings, formats)
     if json_file != "-":
         print_artifacts(manifest)
         again = "".join(f" {grant.option}" for grant in permissions.of({"model": asdict(settings.model)}))

@@ -46,16 +46,16 @@ def debug(
       edgeship debug bundle
       edgeship debug bundle --artifact tflite/pruned-int8 --data evaluation.npz --samples 1000 --json layers.json
     """
-    from edgeship import blame, pipeline
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline import layer_sensitivity, ship
 
     opened = open_bundle(bundle)
     given = {"evaluation": data, "custom_objects": custom_objects, "allow_unsafe": allow_unsafe}
     needed = {"evaluation", "calibration", "custom_objects", "allow_unsafe"}
     settings = options.bundle_settings(opened, config, given, needed)
-    found = pipeline.debug(opened, settings, artifact, samples or blame.SAMPLES)
+    found = ship.debug(opened, settings, artifact, samples or layer_sensitivity.SAMPLES)
     if json_file != "-":
-        from edgeship.benchmarks.layers_table import print_layers
+        from edgeship.benchmarks.report.layer_table import print_layers
 
         print_layers(found, wide=wide)
     options.emit({"bundle": bundle, **found}, json_file)

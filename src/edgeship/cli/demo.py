@@ -30,12 +30,12 @@ def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str)
     import os
     import tempfile
 
-    from edgeship import demo as demos
-    from edgeship.bundle import open_bundle
-    from edgeship.config import Config
-    from edgeship.data_checks import recorded
-    from edgeship.demo_server import Server
-    from edgeship.permissions import check_place
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.demo import site as demos
+    from edgeship.demo.web_server import Server
+    from edgeship.pipeline.data_checks import recorded
+    from edgeship.settings.config import Config
+    from edgeship.settings.permissions import check_place
     from edgeship.untrusted import printable
 
     opened = open_bundle(bundle)

@@ -9,7 +9,7 @@ import click
 from edgeship.cli.options import JSON, emit
 
 if TYPE_CHECKING:
-    from edgeship.devices import Device
+    from edgeship.devices.profiles import Device
 
 
 @click.group(invoke_without_command=True, short_help="Where artifacts can be run, and how to set a device up.")
@@ -25,7 +25,7 @@ def devices(context: click.Context, json_file: str | None) -> None:
     """
     if context.invoked_subcommand:
         return
-    from edgeship.devices import find, names
+    from edgeship.devices.profiles import find, names
 
     rows = [_row(find(name)) for name in names()]
     emit({"devices": rows}, json_file)
@@ -43,8 +43,8 @@ def install(names: tuple[str, ...]) -> None:
     """
     import time
 
-    from edgeship.devices import find
-    from edgeship.runtimes.devices import station
+    from edgeship.devices.profiles import find
+    from edgeship.runtimes.launchers import station
 
     for place in [station(find(name)) for name in names]:
         name = place.device.name
@@ -70,10 +70,10 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
     """
     from dataclasses import asdict
 
-    from edgeship.devices import find
-    from edgeship.devices import names as known
-    from edgeship.runtimes.devices import WAYS, station
-    from edgeship.runtimes.devices.doctor import MODELS, examine
+    from edgeship.devices.profiles import find
+    from edgeship.devices.profiles import names as known
+    from edgeship.runtimes.launchers import WAYS, station
+    from edgeship.runtimes.launchers.selfcheck import MODELS, examine
     from edgeship.untrusted import printable
 
     found = [find(name) for name in names or known()]
@@ -93,7 +93,7 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
 
 
 def _row(device: Device) -> dict[str, object]:
-    from edgeship.runtimes.devices import WAYS, station
+    from edgeship.runtimes.launchers import WAYS, station
 
     row = {"name": device.name, "title": device.title, "kind": str(device.kind), "figures": list(device.figures)}
     if device.how not in WAYS:

@@ -15,7 +15,7 @@ def doctor(json_file: str | None) -> None:
     \b
     Example: edgeship doctor
     """
-    from edgeship.diagnosis import diagnose, print_diagnosis
+    from edgeship.pipeline.doctor import diagnose, print_diagnosis
 
     found = diagnose()
     if json_file != "-":

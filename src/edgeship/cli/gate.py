@@ -25,10 +25,10 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     \b
     Example: edgeship gate bundle --config edgeship.toml --junit gate.xml --markdown gate.md
     """
-    from edgeship.benchmarks.budget import Budget
-    from edgeship.benchmarks.gate import judge
-    from edgeship.bundle import MANIFEST, open_bundle
-    from edgeship.config import Config
+    from edgeship.benchmarks.gate.budget import Budget
+    from edgeship.benchmarks.gate.gate import judge
+    from edgeship.bundle.bundle import MANIFEST, open_bundle
+    from edgeship.settings.config import Config
     from edgeship.untrusted import reading
 
     opened = open_bundle(bundle)
@@ -39,17 +39,17 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
         result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
         judged = {**opened.manifest, "gate": result}
         if junit:
-            from edgeship.benchmarks.junit import render as render_junit
+            from edgeship.benchmarks.report.junit import render as render_junit
 
             texts[junit] = render_junit(judged)
         if markdown:
-            from edgeship.benchmarks.markdown import render as render_markdown
+            from edgeship.benchmarks.report.markdown import render as render_markdown
 
             texts[markdown] = render_markdown(judged)
     for path, text in texts.items():
         options.write_text(path, text)
     if json_file != "-":
-        from edgeship.benchmarks.table import print_checks
+        from edgeship.benchmarks.report.terminal_table import print_checks
 
         print_checks(result)
     options.emit({"bundle": bundle, "gate": result}, json_file)

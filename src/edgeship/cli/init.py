@@ -27,8 +27,8 @@ def init(model: Path, config: Path | None, force: bool, **loading: Any) -> None:
     """
     import shlex
 
-    from edgeship.config import Config
-    from edgeship.initialize import write_config
+    from edgeship.pipeline.init_config import write_config
+    from edgeship.settings.config import Config
     from edgeship.untrusted import printable
 
     path = write_config(model, config, loading, force=force)

@@ -13,7 +13,7 @@ import click
 from edgeship.cli import options
 
 if TYPE_CHECKING:
-    from edgeship.process import FunctionProcess
+    from edgeship.processes.child import FunctionProcess
 
 # What is read in a process of its own: some models crash the library that reads them, or never let go of it.
 APART = ("tflite", "onnx")
@@ -44,7 +44,7 @@ def receipts(path: Path) -> dict[str, dict[str, Any]]:
     """The receipt of an artifact, or of every artifact of a bundle, by name."""
     from edgeship import untrusted
     from edgeship.errors import InputError
-    from edgeship.process import FunctionProcess
+    from edgeship.processes.child import FunctionProcess
 
     with contextlib.ExitStack() as stack:
         child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
@@ -61,7 +61,7 @@ def receipts(path: Path) -> dict[str, dict[str, Any]]:
 def read(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> dict[str, Any]:
     """The receipt of a stranger's artifact; `child` is where one is read that has a format of `APART`."""
     from edgeship import untrusted
-    from edgeship.convert import receipt
+    from edgeship.convert.receipts import receipt
     from edgeship.errors import InputError, ProcessError
 
     with untrusted.reading(path):
@@ -70,7 +70,7 @@ def read(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -
         return receipt.read(path, format)
     try:
         found: dict[str, Any] = child().call(
-            "edgeship.convert.receipt:read",
+            "edgeship.convert.receipts.receipt:read",
             timeout=untrusted.limits().read_seconds,
             path=str(path.absolute()),
             format=kind,

@@ -72,7 +72,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **given: Any) -> Non
     """  # click wants the character itself
     from dataclasses import replace
 
-    from edgeship import fine_tuning
+    from edgeship.pipeline import fine_tuning
     from edgeship.untrusted import printable
 
     recipes, training, data, loading = _asked(model, given)
@@ -90,7 +90,7 @@ def _asked(model: Path, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str,
     from dataclasses import replace
 
     from edgeship.errors import InputError, unknown
-    from edgeship.training_recipes import Recipes
+    from edgeship.recipes.training import Recipes
 
     config = options.settings(model, given["config"], {**given, "data": None, "samples": None, "variants": None})
     loading = {"custom_objects": config.model.custom_objects, "allow_unsafe": config.model.allow_unsafe}

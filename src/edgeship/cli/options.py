@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from edgeship.bundle import Bundle
-    from edgeship.config import Config
+    from edgeship.bundle.bundle import Bundle
+    from edgeship.settings.config import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +37,7 @@ def _json_place(context: click.Context, option: click.Parameter, value: str | No
 
 def _outside_of_bundles(path: Path) -> None:
     """Refuse to write into a bundle: its manifest holds the digest of every file, so it would not open again."""
-    from edgeship.bundle import is_bundle
+    from edgeship.bundle.bundle import is_bundle
     from edgeship.errors import InputError
 
     for folder in path.absolute().parents:
@@ -113,7 +113,7 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
 
     Raises InputError where a file that was only found lets code run and is not trusted.
     """
-    from edgeship import config as configs
+    from edgeship.settings import config as configs
     from edgeship.untrusted import printable
 
     path = config or configs.find(model)
@@ -141,8 +141,8 @@ def settings(model: Path, config: Path | None, options: dict[str, Any]) -> Confi
 
 def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
     """The configuration in a file; what one that was not `named` lets run or read counts only where the user trusts it."""
-    from edgeship import config as configs
-    from edgeship import permissions, trust
+    from edgeship.settings import config as configs
+    from edgeship.settings import permissions, trust
     from edgeship.untrusted import parse_toml, printable
 
     content = configs.content_of(path)
@@ -165,7 +165,7 @@ def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
 
 def _variants(base: Config, options: dict[str, Any]) -> Any:
     """The variants asked for, each as the configuration or the built-in table has it, with the options that change them."""
-    from edgeship import config as configs
+    from edgeship.settings import config as configs
 
     own = {variant.name: variant for variant in base.variants or ()}
     formats = formats_of(options.get("formats"))
@@ -203,15 +203,15 @@ def write_text(path: Path, text: str) -> None:
 
     Raises InputError where it cannot be written.
     """
-    from edgeship import files
     from edgeship.errors import InputError
+    from edgeship.storage import atomic
 
     _outside_of_bundles(path)
     try:
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to move into its place
             path.write_text(text, encoding="utf-8")
             return
-        with files.whole(path) as draft:
+        with atomic.whole(path) as draft:
             draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
@@ -223,8 +223,8 @@ def bundle_settings(opened: Bundle, config: Path | None, given: dict[str, Any], 
     What lets code run never comes from the bundle: it is taken from that file and the command line. Raises InputError where
     one of the `needed` keys was given when the bundle was made, and is not now.
     """
-    from edgeship import config as configs
-    from edgeship import permissions
+    from edgeship.settings import config as configs
+    from edgeship.settings import permissions
     from edgeship.untrusted import printable
 
     stored = opened.manifest.get("config")
@@ -263,8 +263,9 @@ def _with_recorded_data(opened: Bundle, base: Config, named: set[str], needed: s
 
     Raises InputError where such data is `needed`.
     """
-    from edgeship import data_checks, permissions
     from edgeship.errors import InputError
+    from edgeship.pipeline import data_checks
+    from edgeship.settings import permissions
     from edgeship.untrusted import SHOWN, printable
 
     strange = []
@@ -291,7 +292,7 @@ def _value(config: Config, grant: Any) -> Any:
 
 def _check_places(config: Config) -> None:
     """Refuse pipes and devices where the manifest of a bundle says that data or a student lies."""
-    from edgeship import permissions
+    from edgeship.settings import permissions
 
     for key in permissions.SOURCES:
         if source := getattr(config.data, key):
@@ -314,7 +315,7 @@ def show_verdict(
 
     `written`: whether the bundle holds them, with their report.
     """
-    from edgeship.benchmarks.table import results
+    from edgeship.benchmarks.report.terminal_table import results
     from edgeship.terminal import console
     from edgeship.untrusted import printable, reading
 
@@ -336,7 +337,7 @@ def show_verdict(
 
 def _too_busy(manifest: dict[str, Any]) -> bool:
     """Whether a time was withheld because the machine was not quiet."""
-    from edgeship.benchmarks.checks import UNSTABLE
+    from edgeship.benchmarks.gate.checks import UNSTABLE
 
     metrics = [metric for item in manifest["measurements"] for metric in item["metrics"]]
     return any(metric["value"] is None and metric["reason"].startswith(UNSTABLE) for metric in metrics)

@@ -29,10 +29,10 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
       edgeship report bundle --out report.html
       edgeship report bundle --add edgeship-selftest-weight_only_w8-wasm.json
     """
-    from edgeship.benchmarks.gate import judged_again
-    from edgeship.benchmarks.report import render
-    from edgeship.bundle import MANIFEST, Bundle, open_bundle
-    from edgeship.field import with_field_results
+    from edgeship.benchmarks.gate.gate import judged_again
+    from edgeship.benchmarks.report.html_report import render
+    from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
+    from edgeship.demo.selftest import with_field_results
     from edgeship.untrusted import printable, reading
 
     opened = open_bundle(bundle)

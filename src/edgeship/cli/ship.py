@@ -26,7 +26,7 @@ def ship(model: Path, out: Path, config: Path | None, wide: bool, json_file: str
       edgeship ship server.keras --out bundle                    (edgeship.toml beside the model; `edgeship init` writes one)
       edgeship ship server.keras --out bundle --data calibration.npz --evaluation evaluation.npz
     """
-    from edgeship import pipeline
+    from edgeship.pipeline import ship as pipeline
 
     formats = options.formats_of(given["formats"])
     manifest = pipeline.ship(model, out, options.settings(model, config, given), formats)

@@ -27,10 +27,10 @@ def train(task: str, out: Path | None, json_file: str | None, **given: Any) -> N
     \b
     Example: edgeship train fashion-mnist --out runs/fashion-mnist
     """
-    from edgeship.train import run
+    from edgeship.train import launch
 
     out = out or Path("runs") / task
-    card = run.train(task, out, **given)
+    card = launch.train(task, out, **given)
     options.emit(card, json_file)
     share = card["results"]["accuracy"]
     click.echo(

@@ -22,9 +22,9 @@ def trust(file: Path | None, lists: bool, remove: bool) -> None:
     \b
     Example: edgeship trust models/edgeship.toml
     """
-    from edgeship import permissions
-    from edgeship import trust as trusted
-    from edgeship.config import content_of
+    from edgeship.settings import permissions
+    from edgeship.settings import trust as trusted
+    from edgeship.settings.config import content_of
     from edgeship.untrusted import parse_toml, printable
 
     if lists:

@@ -20,9 +20,9 @@ def verify(bundle: Path, json_file: str | None) -> None:
     \b
     Example: edgeship verify bundle
     """
-    from edgeship.bundle import open_bundle
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline.verify import print_replays, replay, verdict
     from edgeship.untrusted import printable, shortened
-    from edgeship.verification import print_replays, replay, verdict
 
     replays = replay(open_bundle(bundle))
     if json_file != "-":

@@ -18,30 +18,31 @@ import numpy as np
 from rich.console import Console
 
 from edgeship import data as files
-from edgeship import devices, digest
-from edgeship.benchmarks import run
-from edgeship.benchmarks.budget import Budget
-from edgeship.benchmarks.gate import judge
-from edgeship.cache import Cache
-from edgeship.config import Config, Data, named_variant, refusal
-from edgeship.conversion import FILES, Converter, Made
-from edgeship.convert import receipt
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.gate import judge
+from edgeship.benchmarks.measure import on_host
+from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
+from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
-from edgeship.lanes import Lanes
+from edgeship.pipeline.steps import FILES, Converter, Made
+from edgeship.processes.executors import Lanes
 from edgeship.progress import Progress
-from edgeship.recipes import VARIANTS, for_variant
+from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import Session, open_session
+from edgeship.settings.config import Config, Data, named_variant, refusal
+from edgeship.storage import digest
+from edgeship.storage.cache import Cache
 from edgeship.types import FORMATS, to_json
 from lab import changes, constants
 
 HERE = Path(__file__).resolve().parent.parent
-QUALITY_ONLY = replace(devices.find("host"), figures=("quality",))
+QUALITY_ONLY = replace(profiles.find("host"), figures=("quality",))
 
 
 @dataclass(frozen=True)
-class Fed(run.Reference):
+class Fed(on_host.Reference):
     """The evaluation data as an app with wrong preprocessing hands it to the artifact; the server model saw it right."""
 
     change: changes.Input = dict
@@ -60,7 +61,7 @@ class Good:
     config: Config
     server: Mapping[str, Any]
     made: Mapping[str, Made]
-    reference: run.Reference
+    reference: on_host.Reference
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,14 @@ class Lab:
         evaluation = RepresentativeDataset(places["evaluation"])
         answers = trained / "answers.npz"
         self.lanes.tensorflow.call(
-            "edgeship.server_model:predict_file",
+            "edgeship.server_model.server_model:predict_file",
             model=str(trained / "server.keras"),
             data=places["evaluation"],
             out_npz=str(answers),
         )
         outputs, labels = files.load(answers), evaluation.labels()
         told = digest.of_path(answers)
-        reference = run.Reference(evaluation, server["specs"], outputs, labels, None, told)
+        reference = on_host.Reference(evaluation, server["specs"], outputs, labels, None, told)
         return Good(name, trained / "server.keras", config, server, made, reference)
 
     def convert(self, model: Path, config: Config) -> tuple[dict[str, Made], dict[str, Any]]:
@@ -131,7 +132,7 @@ class Lab:
         return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
 
     def judged(
-        self, good: Good, name: str, made: Made | None = None, reference: run.Reference | None = None
+        self, good: Good, name: str, made: Made | None = None, reference: on_host.Reference | None = None
     ) -> Outcome:
         """The gate's word on the artifact `name` of a bundle: the good one, or the one `made` that was put in its place.
 
@@ -169,11 +170,11 @@ class Lab:
             {metric["name"]: metric["value"] for metric in measured["metrics"]},
         )
 
-    def measured(self, good: Good, name: str, made: Made | None, reference: run.Reference) -> dict[str, Any]:
+    def measured(self, good: Good, name: str, made: Made | None, reference: on_host.Reference) -> dict[str, Any]:
         """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""
         found = made or good.made[name]
-        subject = run.Subject(found.artifact, found.digest, found.receipt)
-        bench = run.Bench(self.cache, self.progress, run.Settings("rapid"), reference)
+        subject = on_host.Subject(found.artifact, found.digest, found.receipt)
+        bench = on_host.Bench(self.cache, self.progress, on_host.Settings("rapid"), reference)
         runtime = registry.for_format(found.artifact.format)[0]
         return {**to_json(bench.measure(subject, runtime, QUALITY_ONLY, None)), "artifact": name}
 
@@ -193,7 +194,7 @@ class Lab:
             session.evaluate = lambda *args, **kwargs: how(evaluate(*args, **kwargs))  # type: ignore[method-assign]
             return session
 
-        with mock.patch.object(run, "open_session", opened):
+        with mock.patch.object(on_host, "open_session", opened):
             return self.judged(good, name, reference=replace(good.reference, digest=told))
 
     def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made | None:

@@ -1,6 +1,6 @@
 """What needs Keras: broken variants of a trained model, and a small model with two inputs and two outputs.
 
-Called by name in the TensorFlow process of `edgeship.lanes`.
+Called by name in the TensorFlow process of `edgeship.processes.executors`.
 """
 
 from __future__ import annotations

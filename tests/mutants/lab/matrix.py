@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgeship.recipes import VARIANTS
+from edgeship.recipes.quantization import VARIANTS
 from lab import changes
 from lab.bench import Good, Lab, Outcome
 from lab.constants import Weights

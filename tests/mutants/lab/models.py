@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgeship.train import run
+from edgeship.train import launch
 from lab.bench import Lab
 
 # model: epochs, then those of the one "at an earlier epoch" (None: the task's own number).
@@ -18,7 +18,7 @@ SEED = int(os.environ.get("EDGESHIP_TEST_SEED", "0"))
 def train(folder: Path, name: str, **options: Any) -> None:
     """A built-in task, where it has not been trained in that folder yet."""
     if not (folder / "server.keras").exists():
-        run.train(name, folder, **options)
+        launch.train(name, folder, **options)
 
 
 def prepare(lab: Lab, root: Path, name: str) -> None:

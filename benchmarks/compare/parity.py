@@ -1,0 +1,122 @@
+"""How near an artifact's outputs are to the server model's, without labels (measuring.md 6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeship.benchmarks.compare.metrics import answers, shares, threshold_of, within_0_and_1
+from edgeship.benchmarks.compare.statistics import wilson
+from edgeship.errors import CheckError
+
+Array = np.ndarray[Any, Any]
+SQNR_LIMIT = 200.0  # dB, beyond what float32 can tell apart; identical outputs are written down as this
+
+
+def compare(server: Mapping[str, Array], artifact: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+    """The parity of each output, by name: arrays (n, ...) of the same samples, after dequantization.
+
+    Raises CheckError where an output is missing, unexpected or of another shape: then nothing can be compared.
+    """
+    if set(server) != set(artifact):
+        raise CheckError(
+            f"the artifact's outputs ({', '.join(sorted(artifact))}) "
+            f"are not the server model's ({', '.join(sorted(server))})"
+        )
+    return {name: compare_output(name, reference, artifact[name]) for name, reference in server.items()}
+
+
+def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
+    """The parity of one output.
+
+    Returns max_abs_error and mean_abs_error (in the output's unit), cosine (of all values as one vector), sqnr_db (10 *
+    log10 of signal over error energy, limited to +-200), whole (the values are whole numbers: ids, where error energy says
+    nothing), agreement (share of answers that are the same: argmax over the last axis, threshold for single scores and for
+    several of which any may hold, equality for whole numbers; None for a regression), agreement_n (answers
+    compared), n (samples), bad (values that are NaN or infinite in the artifact only or in both). With any bad value
+    all figures are None, as with errors beyond all numbers. Raises CheckError on different shapes, and where outputs are not
+    numbers per sample.
+    """
+    if server.shape != artifact.shape:
+        raise CheckError(f"output '{name}' has shape {artifact.shape}, the server model's {server.shape}")
+    for array in (server, artifact):
+        check_numbers(name, array)
+    bad = int((~np.isfinite(artifact)).sum()) if artifact.dtype.kind == "f" else 0
+    bad_server = int((~np.isfinite(server)).sum()) if server.dtype.kind == "f" else 0
+    result: dict[str, Any] = {"n": len(server), "bad": bad, "bad_server": bad_server, "reason": ""}
+    result["whole"] = server.dtype.kind in "biu"
+    figures = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement", "agreement_low", "agreement_high")
+    result.update(dict.fromkeys(figures))
+    if not server.size:
+        return {**result, "reason": "no samples"}
+    if bad or bad_server:
+        whose = "artifact" if bad else "server model"
+        return {**result, "reason": f"{bad or bad_server} of {server.size} values of the {whose} are NaN or infinite"}
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _distances(server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
+    if found is None:
+        return {**result, "reason": "its values are too large for their errors to be told"}
+    result.update(found)
+    same = _same_answers(server, artifact)
+    if same is not None:
+        agreed, n = int(same.sum()), same.size
+        interval = wilson(agreed, n)
+        result.update(agreement=agreed / n, agreement_low=interval.low, agreement_high=interval.high, agreement_n=n)
+    return result
+
+
+def check_numbers(name: str, output: Array) -> None:
+    """Raise CheckError for an output that is not real numbers, samples along its first axis."""
+    if not output.ndim:
+        raise CheckError(f"output '{name}' is one value for all samples, which says nothing about each of them")
+    if output.dtype.kind not in "biuf":
+        raise CheckError(f"output '{name}' is {output.dtype}: only real numbers are compared")
+
+
+def _distances(server: Array, artifact: Array) -> dict[str, float] | None:
+    """The figures of two vectors, or None where a square is beyond all numbers."""
+    error = artifact - server
+    noise, signal, other = float(error @ error), float(server @ server), float(artifact @ artifact)
+    if not all(map(math.isfinite, (noise, signal, other))):
+        return None
+    if noise == 0:
+        sqnr, cosine = SQNR_LIMIT, 1.0
+    else:
+        ratio = signal / noise
+        sqnr = 10 * math.log10(ratio) if ratio else -SQNR_LIMIT
+        cosine = float(server @ artifact) / math.sqrt(signal * other) if signal and other else 0.0
+    return {
+        "max_abs_error": float(np.abs(error).max()),
+        "mean_abs_error": float(np.abs(error).mean()),
+        "cosine": min(1.0, max(-1.0, cosine)),
+        "sqnr_db": min(SQNR_LIMIT, max(-SQNR_LIMIT, sqnr)),
+    }
+
+
+def _same_answers(server: Array, artifact: Array) -> Array | None:
+    """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
+    if server.dtype.kind in "biu":
+        return np.asarray(server == artifact)
+    if server.ndim > 1 and server.shape[-1] > 1 and (shares(server) or not within_0_and_1(server)):
+        return np.asarray(answers(server) == answers(artifact))
+    if threshold_of(server) == 0.5:
+        return np.asarray((server > 0.5) == (artifact > 0.5))
+    return None
+
+
+def worst(parity: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+    """The worst figure over all outputs: what the table shows. None where any output has none.
+
+    Agreement is taken over the outputs that are answers; None where there is none.
+    """
+    largest, smallest = ("max_abs_error", "mean_abs_error"), ("cosine", "sqnr_db", "agreement")
+    result: dict[str, float | None] = {}
+    for name in largest + smallest:
+        relevant = [item for item in parity.values() if name != "agreement" or item[name] is not None or item["reason"]]
+        values = [item[name] for item in relevant]
+        pick = max if name in largest else min
+        result[name] = None if not values or any(value is None for value in values) else pick(values)
+    return result

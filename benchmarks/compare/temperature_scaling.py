@@ -1,0 +1,69 @@
+"""Confidence repair: one temperature for a classifier whose answers an artifact keeps and whose confidence it shifts.
+
+Temperature scaling (Guo et al. 2017, arXiv 1706.04599, section 4.2): probabilities become softmax(z / T), which changes no
+answer. T is fitted on labelled data that the evaluation does not hold, and judged on the evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeship.benchmarks.compare.accuracy import ece, probabilities
+from edgeship.benchmarks.compare.metrics import answers
+
+Array = np.ndarray[Any, Any]
+Json = Mapping[str, Any]
+SHIFT = 0.01  # of ECE against the server model's: below it nobody sees a difference
+KEPT = 0.01  # of accuracy may be lost: more is for the gate and `edgeship debug`
+RANGE = (0.05, 20.0)
+LEAST_SAMPLES = 100
+
+
+def wanted(compared: Json) -> bool:
+    """Whether a comparison (`accuracy.compare`) shows kept answers with a worse calibrated confidence."""
+    shifted, server, drop = (compared.get(key) for key in ("ece", "ece_server", "drop"))
+    if not compared.get("per_class") or shifted is None or server is None or drop is None:
+        return False
+    return bool(shifted - server > SHIFT and drop <= KEPT)
+
+
+def fit(labels: Array, scores: Array) -> float:
+    """The temperature with the least mean negative log-likelihood; `labels` (n,) class numbers, `scores` (n, C).
+
+    Raises ValueError for fewer than `LEAST_SAMPLES` samples or scores that are no numbers.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if len(labels) < LEAST_SAMPLES or not np.isfinite(scores).all():
+        raise ValueError(f"a temperature needs at least {LEAST_SAMPLES} samples with finite scores")
+    logits = _logits(scores)
+    rows = np.arange(len(labels))
+
+    def loss(exponent: float) -> float:
+        scaled = logits / np.exp(exponent)
+        scaled -= scaled.max(axis=-1, keepdims=True)
+        return float((np.log(np.exp(scaled).sum(axis=-1)) - scaled[rows, labels]).mean())
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibration_error(labels: Array, scores: Array, temperature: float = 1.0) -> float:
+    """The ECE of scores (n, C) at a temperature."""
+    scaled = _logits(scores) / temperature
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    shares = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
+    given = shares if temperature != 1.0 else probabilities(scores)[0]
+    return ece(given.max(axis=-1), answers(given) == labels)
+
+
+def _logits(scores: Array) -> Array:
+    """Logits as they are, probabilities as their logarithms; what was rounded to zero is half the smallest step."""
+    shares, were_logits = probabilities(scores)
+    if were_logits:
+        return scores.astype(np.float64)
+    least = shares[shares > 0].min() / 2
+    return np.asarray(np.log(np.maximum(shares, least)))

@@ -1,0 +1,1 @@
+"""What judges figures by a budget."""

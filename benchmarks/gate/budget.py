@@ -1,0 +1,228 @@
+"""What an artifact may cost: the `[budget]` table of `edgeship.toml`, validated on construction."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from edgeship.devices import profiles
+from edgeship.errors import InputError, unknown
+from edgeship.types import FORMATS
+from edgeship.untrusted import SHOWN
+
+# MLPerf's quality targets: the share of the server model's figure that must be kept.
+PRESETS = {f"mlperf{share}": round(1 - float(share) / 100, 6) for share in ("99.9", "99", "98", "95", "93")}
+UNJUDGED = "none"
+DEFAULT_PRESET = "mlperf99"
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+# What every plain conversion keeps: an artifact below it is another model, however well it scores. Rounding Gaussian
+# weights to 8 bits over 9 deviations leaves 40 dB per layer (12 * (254 / 9)^2), and independent noise of 300 layers still
+# 15 dB; calibrated activations are clipped as well and get more room.
+SQNR_FLOORS = {
+    "float32": 60.0, "float16": 30.0, "static_w8a8": 10.0, "auto": 10.0, "dynamic_w8": 15.0, "weight_only_w8": 15.0,
+}  # fmt: skip
+# Of ids (class numbers, say) there is no noise to measure: the share that has to stay the same. Rounding turns near ties.
+AGREEMENT_FLOORS = {
+    "float32": 0.99,
+    "float16": 0.98,
+    "static_w8a8": 0.9,
+    "auto": 0.9,
+    "dynamic_w8": 0.9,
+    "weight_only_w8": 0.9,
+}
+SURE_FLIPS = 1.0  # percent; see `accuracy.sure_flips`
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a gate, read by `Budget.parse`; None is no limit.
+
+    accuracy: a preset of `PRESETS` (relative margin), or "none" to do without labels. max_drop: percentage points for
+    metrics that are shares, else the metric's unit. min_server_accuracy: the metric's unit (a ceiling where lower is
+    better). max_class_drop: percentage points by which no class may surely fall. max_sure_flips: percent of the answers
+    that the server model is sure of which may turn into others; by default 1 where nothing was trained again. Sizes and
+    memory in bytes; wire is brotli. max_latency_ratio: to the float32 artifact of the same format and runtime.
+    max_instructions, max_instructions_ratio: per inference on every emulated device, the ratio to the float32 artifact
+    of the same format there. min_agreement: 0 to 1. max_abs_error: the output's unit. min_sqnr_db: dB; by default the
+    floor of the variant and what its twins show (`twins`). required_devices: devices that must have run what they take.
+    required: artifacts (`tflite/int8`, or `tflite/int8@litert`) that must be there and run. optional: patterns of
+    artifacts that may stay unjudged where no runtime for them is installed. overrides: the same keys for artifacts that
+    match a pattern.
+    """
+
+    accuracy: str | None = None
+    max_drop: float | None = None
+    min_server_accuracy: float | None = None
+    max_class_drop: float = 10.0
+    max_sure_flips: float | None = None
+    max_size_disk: int | None = None
+    max_size_wire: int | None = None
+    max_latency_ratio: float | None = None
+    max_peak_memory: int | None = None
+    max_instructions: int | None = None
+    max_instructions_ratio: float | None = None
+    min_agreement: float | None = None
+    max_abs_error: float | None = None
+    min_sqnr_db: float | None = None
+    required_devices: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], where: str = "edgeship.toml") -> Budget:
+        """The budget of a `[budget]` table. Raises InputError naming the key, and for unknown keys the known ones."""
+        if not isinstance(table, Mapping):
+            raise InputError(f"{where} [budget]: {repr(table)[:SHOWN]} must be a table of limits")
+        plain: dict[str, Any] = {}
+        overrides: dict[str, dict[str, Any]] = {}
+        for key, value in table.items():
+            if key in _PARSERS:
+                plain[key] = _parse(key, value, f"{where} [budget]")
+            elif isinstance(value, Mapping) and "/" in key:
+                overrides[key] = _override(key, value, where)
+            else:
+                raise unknown("budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]")
+        budget = cls(**plain, overrides=overrides)
+        for name, one in (("[budget]", budget), *((f'[budget."{key}"]', budget.of(key)) for key in overrides)):
+            if not one.judges_anything:
+                raise InputError(
+                    f'{where} {name}: accuracy = "none" leaves nothing to judge; '
+                    "set max_drop, min_agreement, max_abs_error or min_sqnr_db"
+                )
+        return budget
+
+    @property
+    def wants_accuracy(self) -> bool:
+        """Whether labels are needed, for any artifact."""
+        every = [self, *(self.of(pattern) for pattern in self.overrides)]
+        return any(one.accuracy != UNJUDGED or one.max_drop is not None for one in every)
+
+    @property
+    def judges_anything(self) -> bool:
+        """Whether any limit speaks about the outputs."""
+        others = (self.max_drop, self.min_agreement, self.max_abs_error, self.min_sqnr_db)
+        return self.accuracy != UNJUDGED or any(limit is not None for limit in others)
+
+    def of(self, artifact: str) -> Budget:
+        """The limits for one artifact: every pattern that matches it applies, in the order of the file."""
+        changes: dict[str, Any] = {}
+        for pattern, values in self.overrides.items():
+            if fnmatchcase(artifact, pattern):
+                changes.update(values)
+        return dataclasses.replace(self, overrides={}, **changes)
+
+    def margin(self, server: float, share: bool) -> float | None:
+        """The largest drop allowed, in the metric's unit (shares: 0 to 1), or None where accuracy is not judged."""
+        preset = self.accuracy or (DEFAULT_PRESET if self.max_drop is None else UNJUDGED)
+        margins = [PRESETS[preset] * abs(server)] if preset != UNJUDGED else []
+        if self.max_drop is not None:
+            margins.append(self.max_drop / 100 if share else self.max_drop)
+        return min(margins, default=None)
+
+    def sqnr_floor(self, recipe: str | None) -> float | None:
+        """The least SQNR in dB, by default that of a quantization recipe; None for models that were trained again."""
+        return self.min_sqnr_db if self.min_sqnr_db is not None else SQNR_FLOORS.get(recipe or "")
+
+    def sure_flips(self, recipe: str | None) -> float | None:
+        """The most sure answers in percent that may flip, by default 1; None for models that were trained again."""
+        return self.max_sure_flips if self.max_sure_flips is not None else SURE_FLIPS if recipe in SQNR_FLOORS else None
+
+
+def _override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    place = f'{where} [budget."{pattern}"]'
+    head = pattern.partition("/")[0]
+    if head not in FORMATS and not any(mark in head for mark in "*?["):
+        raise unknown("format", head, FORMATS, place)
+    known = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy"}]
+    for key in table:
+        if key not in known:
+            raise unknown("budget key", key, known, place)
+    return {key: _parse(key, value, place) for key, value in table.items()}
+
+
+def _parse(key: str, value: Any, place: str) -> Any:
+    try:
+        return _PARSERS[key](value)
+    except OverflowError as error:
+        raise InputError(f"{place}: {key} = {repr(value)[:SHOWN]} is too large a number") from error
+    except ValueError as error:
+        raise InputError(f"{place}: {key} = {repr(value)[:SHOWN]}: {error}") from error
+
+
+def parse_bytes(value: Any) -> int:
+    """Bytes from a whole number, or from text as "1.5 MB" (10^6) or "1.5 MiB" (2^20). Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return int(float(value)) and value  # a number that no float holds is refused
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
+    if not found or found[2].upper() not in UNITS or float(found[1]) <= 0:
+        raise ValueError('must be a number of bytes above 0, or text as "1.5 MB" or "900 KiB"')
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _number(low: float, high: float = math.inf) -> Callable[[Any], float]:
+    def parse_number(value: Any) -> float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high:
+            limits = f"between {low:g} and {high:g}" if high < math.inf else f"of at least {low:g}"
+            raise ValueError(f"must be a number {limits}")
+        return float(value)
+
+    return parse_number
+
+
+def _accuracy(value: Any) -> str:
+    if value != UNJUDGED and value not in PRESETS:
+        raise ValueError(f'must be one of {", ".join(PRESETS)}, or "none"; for a margin in points use max_drop')
+    return str(value)
+
+
+def _devices(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError('must be a list of devices as ["cortex-a72"]')
+    for name in value:
+        if not profiles.in_file(name):
+            profiles.find(name)
+        elif not profiles.NAME.fullmatch(Path(name).stem):
+            raise ValueError(f"a device is called like its file, which must be {profiles.PLAIN}")
+    return tuple(Path(name).stem if profiles.in_file(name) else name for name in value)  # the file itself is not read
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "/" in item for item in value):
+        raise ValueError('must be a list of artifacts as ["tflite/int8"]')
+    return tuple(value)
+
+
+def _whole_names(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if any(mark in name for name in names for mark in "*?["):
+        raise ValueError('takes no patterns: list every artifact by its name, as ["tflite/int8", "onnx/int8"]')
+    return names
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "accuracy": _accuracy,
+    "max_drop": _number(0),
+    "min_server_accuracy": _number(0),
+    "max_class_drop": _number(0, 100),
+    "max_sure_flips": _number(0, 100),
+    "max_size_disk": parse_bytes,
+    "max_size_wire": parse_bytes,
+    "max_latency_ratio": _number(0.001),
+    "max_peak_memory": parse_bytes,
+    "max_instructions": lambda value: int(_number(1)(value)),
+    "max_instructions_ratio": _number(0.001),
+    "min_agreement": _number(0, 1),
+    "max_abs_error": _number(0),
+    "min_sqnr_db": _number(-200, 200),
+    "required_devices": _devices,
+    "required": _whole_names,
+    "optional": _names,
+}

@@ -1,0 +1,80 @@
+"""Instructions per inference, by class: a cost without noise, to hold a change to one percent. Instructions are not time."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from edgeship.data import Batch
+from edgeship.errors import ProcessError
+from edgeship.runtimes.launchers.launcher import Counting
+from edgeship.runtimes.session import open_session
+from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
+
+INFERENCES = 4
+# What the plugin counts. The first group adds up to the total; the second are parts of `simd`.
+CLASSES = ("scalar", "memory", "simd")
+KERNELS = {
+    "matrix": "8-bit matrix multiply (i8mm)",
+    "dot": "8-bit dot product",
+    "widening": "widening multiply (plain NEON)",
+    "fused_half": "half-precision multiply-add",
+    "fused": "float multiply-add",
+}
+
+
+def count(place: Counting, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:
+    """Instructions of one inference at batch 1 on one thread, in a fresh process, each count the median of several.
+
+    Returns total, classes (those of `CLASSES` and `KERNELS`; none on 32-bit ARM), kernels (what does the multiplying, in words),
+    spread (largest difference between the inferences counted), counts (the total of each). The first inference is left out.
+    Marks cost some instructions themselves; they are subtracted.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeship-count-") as folder:
+        out = Path(folder) / "marks.jsonl"
+        with open_session(runtime, path, threads=1, sample=sample, launch=place.counting(runtime, out)) as session:
+            session.count(INFERENCES)
+        marks = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    return summarize(marks)
+
+
+def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
+    """The figures of `count` from the plugin's lines. Raises ProcessError where it has seen no inference."""
+    empty = _between(marks, EMPTY_BEGIN, EMPTY_END)
+    runs = _between(marks, BEGIN, END)[1:]
+    if not runs or not empty:
+        raise ProcessError("the emulator's plugin has counted no inference")
+    overhead = empty[-1]
+    names = [name for name in overhead if name != "mark"]
+    classes = {name: int(statistics.median_low([run[name] - overhead[name] for run in runs])) for name in names}
+    total = classes.pop("total")
+    if classes:
+        classes["scalar"] = total - classes["memory"] - classes["simd"]
+    totals = [run["total"] - overhead["total"] for run in runs]
+    return {
+        "total": total,
+        "classes": classes,
+        "kernels": kernels(classes) if classes else "",
+        "spread": max(totals) - min(totals),
+        "counts": totals,
+    }
+
+
+def _between(marks: list[dict[str, int]], begin: int, end: int) -> list[dict[str, int]]:
+    """What was counted between each pair of marks."""
+    return [
+        {name: last[name] - first[name] for name in first}
+        for first, last in pairwise(marks)
+        if first["mark"] == begin and last["mark"] == end
+    ]
+
+
+def kernels(classes: Mapping[str, int]) -> str:
+    """What does most of the multiplying."""
+    most = max(KERNELS, key=lambda name: classes.get(name, 0))
+    return KERNELS[most] if classes.get(most, 0) else "scalar"

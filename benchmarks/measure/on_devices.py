@@ -1,0 +1,352 @@
+"""Figures of an artifact on a device that is not simply this machine: older runtimes, emulated boards, compilers.
+
+Its outputs are compared twice: with the server model, as everywhere, and with this machine's outputs of the same artifact,
+which tells whether the device computes otherwise. What could not run is a cell with its reason, never the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from edgeship.benchmarks.compare import accuracy, bit_exactness, parity, parity_matrix
+from edgeship.benchmarks.measure import failure_reasons, instructions, on_host, sampling
+from edgeship.data import Array
+from edgeship.devices.profiles import Device
+from edgeship.errors import EdgeshipError, InputError, ProcessError
+from edgeship.runtimes import registry
+from edgeship.runtimes.launchers import selfcheck, station
+from edgeship.runtimes.launchers.launcher import Counting, Station
+from edgeship.runtimes.launchers.vela import Compiler
+from edgeship.runtimes.session import Session, open_session
+from edgeship.runtimes.worker_pool import Pool
+from edgeship.types import Measurement, Metric
+
+TIMEOUT = 300.0  # seconds that a worker may stay silent, loading a model under emulation included
+PROBE, PROBE_SECONDS = 32, 0.5
+BATCH_SECONDS = 5.0  # a slow device answers at least this often, so that a hung one is noticed
+
+INSTRUCTIONS = {"instructions": "instructions", "instructions_ratio": "x"}
+ESTIMATES = {
+    "npu_op_share": "share",
+    "cycles": "cycles",
+    "sram_bytes": "bytes",
+    "flash_bytes": "bytes",
+    "inferences_per_second": "1/s",
+}
+NOT_ON_NPU = "no operator can run on the NPU: it computes in integers, and this artifact's operators are float"
+WAYS = ("environment", "qemu", "vela", "ssh", "adb")
+Told = tuple[list[Metric], dict[str, Any]]
+
+
+def belongs(device: Device) -> bool:
+    """Whether a device's figures are taken here, and not by `run.Bench.measure`."""
+    return device.how in WAYS or "memory" in device.launch
+
+
+@dataclass(frozen=True)
+class Job:
+    """An artifact on a device, with those of the device's runtimes that take it."""
+
+    subject: on_host.Subject
+    runtimes: Sequence[registry.Runtime]
+    device: Device
+
+
+def measure_all(bench: on_host.Bench, jobs: Sequence[Job]) -> list[list[Measurement]]:
+    """The measurements of each job, side by side over the cores; no time that is taken here is shown to anybody."""
+    if not jobs:
+        return []
+    with Pool() as bench.pool, ThreadPoolExecutor(os.cpu_count()) as executor:
+        return list(executor.map(lambda job: measure(bench, job.subject, job.runtimes, job.device), jobs))
+
+
+def measure(
+    bench: on_host.Bench, subject: on_host.Subject, runtimes: Sequence[registry.Runtime], device: Device
+) -> list[Measurement]:
+    """All figures that a device gives of one artifact, one measurement for each of its `runtimes` that take it."""
+    place = station(device)
+    if not runtimes:
+        return [_idle(bench, subject, device, parity_matrix.none("refused", f"it takes {_taken(device)}"))]
+    if reason := place.unavailable():
+        return [_idle(bench, subject, device, parity_matrix.none("absent", f"{reason}; {place.hint}"))]
+    return [_taken_on(bench, subject, runtime, place) for runtime in runtimes]
+
+
+def _idle(bench: on_host.Bench, subject: on_host.Subject, device: Device, cell: dict[str, Any]) -> Measurement:
+    """The measurement of what was not started."""
+    metrics, details = bench.size(subject)
+    metrics += on_host.missing({**on_host.QUALITY, **on_host.PARITY}, f"{on_host.NOT_RUN}{cell['reason']}")
+    return Measurement(
+        subject.artifact.id, "", device.name, tuple(metrics), {**details, "cell": {**cell, "kind": str(device.kind)}}
+    )
+
+
+def _taken_on(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Measurement:
+    if wrong := _wrong(bench, runtime, place):
+        return _idle(bench, subject, place.device, parity_matrix.none("failed", wrong))
+    metrics, details = bench.size(subject)
+    taken: list[Metric] = []
+    for figure in place.device.figures:
+        more, found = FIGURES[figure](bench, subject, runtime, place)
+        taken += more
+        details |= found
+    metrics += [replace(metric, kind=place.device.kind) for metric in taken]
+    details["cell"] = {**parity_matrix.of(details), "kind": str(place.device.kind)}
+    return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), details)
+
+
+def _wrong(bench: on_host.Bench, runtime: registry.Runtime, place: Station) -> str:
+    """Why an emulator's outputs are not believed; empty where it gives the known outputs of the known model."""
+    if place.device.how != "qemu" or runtime.name not in selfcheck.MODELS:
+        return ""
+    key = {"device": place.device, "runtime": place.identity(runtime.name)}
+
+    def make() -> dict[str, Any]:
+        return asdict(selfcheck.examine(place, runtime.name, bench.pool))
+
+    found = bench.cached(f"{place.device.name}: known outputs on {runtime.name}", "doctor", key, make)
+    return f"refused, {found['wrong']}" if found["wrong"] else ""
+
+
+def _taken(device: Device) -> str:
+    formats = sorted({item for name in device.runtimes for item in registry.find(name).formats})
+    return f"{' and '.join(f'.{name}' for name in formats)} files only"
+
+
+def _quality(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    units = {**on_host.QUALITY, **on_host.PARITY}
+    reference, device = bench.reference, place.device
+    if reference is None:
+        return on_host.missing(units, on_host.NO_DATA), {"likeness": {"reason": on_host.NO_DATA}}
+    here = registry.for_format(subject.artifact.format)[0]
+    key = {
+        "artifact": subject.digest,
+        "device": device,
+        "runtime": place.identity(runtime.name),
+        "here": here.identity(),
+        "reference": reference.digest,
+        "data": reference.data.digest,
+        "limit": reference.limit,
+        "metric": bench.settings.metric,
+    }
+    what = f"{subject.artifact.id} on {device.name}: outputs"
+    try:
+        details = bench.cached(what, "device", key, lambda: _recorded(bench, subject, runtime, place, here, reference))
+    except InputError:
+        raise
+    except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
+        return on_host.missing(units, str(error)), {"likeness": {"reason": failure_reasons.limited(str(error), device)}}
+    if failure := details.get("failure"):
+        return on_host.missing(units, failure["reason"]), {"likeness": failure}
+    return on_host.quality_metrics(details), details
+
+
+def _recorded(
+    bench: on_host.Bench,
+    subject: on_host.Subject,
+    runtime: registry.Runtime,
+    place: Station,
+    here: registry.Runtime,
+    reference: on_host.Reference,
+) -> dict[str, Any]:
+    """What the device gives, or how it failed: a model that does not load will not load tomorrow either."""
+    try:
+        return _evaluate(subject, runtime, place, here, reference, bench)
+    except InputError:
+        raise
+    except EdgeshipError as error:
+        if isinstance(error, ProcessError) and error.died:
+            raise
+        return {
+            "failure": {
+                "reason": failure_reasons.limited(str(error), place.device),
+                "why": failure_reasons.explain(str(error), place.device),
+            }
+        }
+
+
+def _evaluate(
+    subject: on_host.Subject,
+    runtime: registry.Runtime,
+    place: Station,
+    here: registry.Runtime,
+    reference: on_host.Reference,
+    bench: on_host.Bench,
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    total = len(next(iter(reference.outputs.values())))
+    launch, path = place.launch(runtime.name), subject.artifact.path
+    with open_session(runtime.name, path, launch=launch, pool=bench.pool, timeout=TIMEOUT) as session:
+        pace = _pace(session, reference)
+        chosen = sampling.choose(reference.labels, total, sampling.affordable(total, place.device.seconds, pace))
+        batch = max(1, min(on_host.batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(chosen)))
+        stored = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
+        outputs, engine, version = session.restored(stored), dict(session.engine), session.version
+    server = {name: array[chosen] for name, array in reference.outputs.items()}
+    details: dict[str, Any] = {
+        "parity": parity.compare(server, outputs),
+        "evaluation_seconds": time.perf_counter() - start,
+        "samples": {
+            "n": len(chosen),
+            "of": total,
+            "stratified": "y" in reference.labels,
+            "seconds": place.device.seconds,
+        },
+        "engine": {**engine, "version": version},
+    }
+    if reference.labels:
+        labels = {name: array[chosen] for name, array in reference.labels.items()}
+        details["accuracy"] = accuracy.measure(labels, server, outputs, bench.settings.metric)
+        _renumber(details["accuracy"], chosen)
+    details["likeness"] = _likeness(subject, here, reference, chosen, batch, stored, outputs)
+    return details
+
+
+def _pace(session: Session, reference: on_host.Reference) -> float:
+    """Seconds per sample: of a second run, since the first one pays for translation and caches."""
+    total = len(next(iter(reference.outputs.values())))
+    for count in (1, min(PROBE, total)):  # one sample alone pays for the message too, unless it is slow anyway
+        sample = next(sampling.rows(reference.batches(), np.arange(count), count))
+        session.run(sample)
+        start = time.perf_counter()
+        session.run(sample)
+        pace = (time.perf_counter() - start) / count
+        if pace > PROBE_SECONDS:
+            break
+    return pace
+
+
+def _renumber(found: dict[str, Any], chosen: Array) -> None:
+    """Flipped samples by their place in the whole data, not in the subset (the worst output's are shared with `found`)."""
+    for one in found["outputs"].values():
+        for flip in one.get("flips", []):
+            flip["index"] = int(chosen[flip["index"]])
+
+
+def _likeness(
+    subject: on_host.Subject,
+    here: registry.Runtime,
+    reference: on_host.Reference,
+    chosen: Array,
+    batch: int,
+    stored: Mapping[str, Array],
+    outputs: Mapping[str, Array],
+) -> dict[str, Any]:
+    """The device against this machine's usual runtime, on the same samples in the same batches, one thread each."""
+    if reason := here.unavailable():
+        return {"reason": f"{here.name} is not here to compare with: {reason}"}
+    try:
+        with open_session(here.name, subject.artifact.path) as session:
+            own = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
+            found = bit_exactness.compare(own, stored, (session.restored(own), outputs))
+            return {**found, "against": f"{here.name} {session.version}"}
+    except EdgeshipError as error:
+        return {"reason": f"this machine gave nothing to compare with: {error}"}
+
+
+def _instructions(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
+    counting = cast(Counting, place)  # profiles whose figures are instructions are started by one
+    if subject.without_latency:
+        return on_host.missing(INSTRUCTIONS, subject.without_latency), {}
+    base = bench.bases.get(subject.artifact.format)
+    metrics, details = [], {}
+    try:
+        found = _counted(bench, subject, runtime, counting)
+        details["instructions"] = found
+        metrics.append(Metric("instructions", found["total"], "instructions"))
+    except EdgeshipError as error:
+        reason = failure_reasons.short(str(error))
+        return [Metric(name, None, unit, reason=reason) for name, unit in INSTRUCTIONS.items()], details
+    if base is None:
+        reason = f"there is no {subject.artifact.format}/float32 to compare with"
+        metrics.append(Metric("instructions_ratio", None, "x", reason=reason))
+    elif base.without_latency:
+        metrics.append(Metric("instructions_ratio", None, "x", reason=base.without_latency))
+    elif base.digest != subject.digest:
+        try:
+            ratio = found["total"] / _counted(bench, base, runtime, counting)["total"]
+            metrics.append(Metric("instructions_ratio", ratio, "x"))
+            details["instructions"] = {**found, "against": base.artifact.id, "ratio": ratio}
+        except EdgeshipError as error:
+            why = f"{base.artifact.id}: {failure_reasons.short(str(error))}"
+            metrics.append(Metric("instructions_ratio", None, "x", reason=why))
+    return metrics, details
+
+
+def _counted(
+    bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Counting
+) -> dict[str, Any]:
+    reference = bench.reference
+    data = None if reference is None else [reference.data.digest, reference.limit]
+    key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name), "data": data}
+
+    def make() -> dict[str, Any]:
+        sample = {} if reference is None else next(sampling.rows(reference.batches(), np.arange(1), 1))
+        return instructions.count(place, runtime.name, subject.artifact.path, sample)
+
+    what = f"{subject.artifact.id} on {place.device.name}: instructions"
+    counted: dict[str, Any] = bench.cached(what, "instructions", key, make)
+    return counted
+
+
+def _compiled(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """What the compiler of an NPU estimates: nothing of it was run."""
+    compiler = cast(Compiler, place)  # profiles whose figures are a compiler's are started by one
+    if subject.without_latency:
+        return on_host.missing(ESTIMATES, subject.without_latency), {"compiler": {"reason": subject.without_latency}}
+    key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
+    what = f"{subject.artifact.id} for {place.device.name}: compiled"
+    try:
+        found = bench.cached(what, "compiler", key, lambda: compiler.estimate(subject.artifact.path))
+    except EdgeshipError as error:
+        reason = failure_reasons.short(str(error))
+        return on_host.missing(ESTIMATES, reason), {"compiler": {"reason": reason}}
+    found["npu_op_share"] = found["npu_ops"] / max(found["npu_ops"] + found["cpu_ops"], 1)
+    metrics = []
+    for name, unit in ESTIMATES.items():
+        value = found[name] if name == "npu_op_share" or found["npu_ops"] else None
+        metrics.append(Metric(name, value, unit, reason="" if value is not None else NOT_ON_NPU))
+    return metrics, {"compiler": found}
+
+
+def _speed(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Times that the device's own worker takes."""
+    return bench.speed(subject, runtime, place.device, place.identity(runtime.name))
+
+
+def _memory(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+    """Peak resident memory of a fresh worker, through loading and one inference."""
+    key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name)}
+
+    def make() -> dict[str, Any]:
+        launch, path = place.launch(runtime.name), subject.artifact.path
+        with open_session(runtime.name, path, launch=launch, threads=place.device.threads, timeout=TIMEOUT) as session:
+            session.infer_once()
+            return session.memory()
+
+    try:
+        found = bench.cached(f"{subject.artifact.id} on {place.device.name}: memory", "memory", key, make)
+    except EdgeshipError as error:
+        reason = failure_reasons.limited(str(error), place.device)
+        return [Metric("peak_memory_bytes", None, "bytes", reason=reason)], {}
+    peak = found["peak_bytes"]
+    return [Metric("peak_memory_bytes", peak, "bytes", reason=found["method"] if peak is None else "")], {
+        "memory": found
+    }
+
+
+FIGURES: Mapping[str, Callable[[on_host.Bench, on_host.Subject, registry.Runtime, Station], Told]] = {
+    "quality": _quality,
+    "speed": _speed,
+    "memory": _memory,
+    "instructions": _instructions,
+    "compiler": _compiled,
+}

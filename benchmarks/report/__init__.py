@@ -1,0 +1,1 @@
+"""What shows figures: tables, pictures, the HTML report, Markdown and JUnit."""

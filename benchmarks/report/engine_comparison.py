@@ -1,0 +1,124 @@
+"""TF.js, LiteRT.js or ONNX Runtime Web: their figures for one model side by side, and what follows from them.
+
+An engine that is faster but larger pays after some inferences; how many is said for a stated connection. TF.js 4.22 of 2024
+is its last release, so the question will come up for every page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeship.benchmarks.gate.checks import metric_of
+from edgeship.benchmarks.report import table_rows
+
+Json = Mapping[str, Any]
+ENGINES = {"tfjs-web": "TF.js", "litert-web": "LiteRT.js", "ort-web": "ONNX Runtime Web"}
+# The engines are timed one after the other and not in turn: what is nearer than this is taken for the same.
+CLEARLY = 1.25
+CONNECTION = 10e6  # bits per second
+COLUMNS = (
+    "artifact",
+    "engine",
+    "engine's download",
+    "model's",
+    "load",
+    "first",
+    "p50",
+    "p90",
+    "memory",
+    "max abs error",
+)
+NOTE = (
+    "download: the engine's JavaScript (not minified) and WebAssembly with gzip -9, and the model with brotli -11; load to "
+    "memory: in a page on one thread unless the device says otherwise. The engines are timed one after the other, so that "
+    f"differences below {CLEARLY:g} times mean nothing."
+)
+
+
+def compare(manifest: Json) -> list[dict[str, Any]]:
+    """Per device on which TF.js and another engine were timed: `device`, `rows` (cells by column) and `advice`."""
+    found = []
+    for device in dict.fromkeys(item["device"] for item in manifest["measurements"]):
+        items = [item for item in manifest["measurements"] if item["device"] == device and item["runtime"] in ENGINES]
+        timed = [item for item in items if _p50(item) is not None]
+        names = {item["runtime"] for item in timed}
+        if "tfjs-web" in names and len(names) > 1:
+            advised = advice([item for item in timed if _allowed(manifest, item)])
+            found.append({"device": device, "rows": [_row(item) for item in items], "advice": advised})
+    return found
+
+
+def advice(timed: Sequence[Json]) -> str:
+    """What the figures say: stay with TF.js, or move, for what, and after how many inferences that pays."""
+    own = [item for item in timed if item["runtime"] == "tfjs-web"]
+    others = [item for item in timed if item["runtime"] != "tfjs-web"]
+    if not own or not others:
+        return "No advice: TF.js or every other engine failed the gate on this device."
+    ours, best = min(own, key=_p50_of), min(others, key=_p50_of)
+    saved = _p50_of(ours) - _p50_of(best)
+    times = [table_rows.milliseconds(_p50_of(item)) for item in (best, ours)]
+    pair = f"{_told(best)} takes {times[0]} (p50), {_told(ours)} {times[1]}"
+    more = _download(best) - _download(ours)
+    if _p50_of(ours) < CLEARLY * _p50_of(best):
+        return f"Stay with TF.js: no other engine is clearly faster ({pair}), and the best of them downloads {_more(more)}."
+    if more <= 0:
+        return f"Move: {pair}, and it downloads {_more(more)}."
+    wait = more * 8 / CONNECTION * 1000
+    return (
+        f"Move where a visit runs the model often: {pair}. It downloads {_more(more)}, {table_rows.milliseconds(wait)} at "
+        f"{CONNECTION / 1e6:g} Mbit/s on the first visit, which {wait / saved:,.0f} inferences make up for; "
+        "with fewer, stay with TF.js."
+    )
+
+
+def _allowed(manifest: Json, item: Json) -> bool:
+    return table_rows.verdict_of(manifest, item["artifact"], item["runtime"], item["device"]) != "FAIL"
+
+
+def _p50(item: Json) -> float | None:
+    value: float | None = metric_of(item, "latency_p50_ms")[0]
+    return value
+
+
+def _p50_of(item: Json) -> float:
+    return _p50(item) or 0.0
+
+
+def _told(item: Json) -> str:
+    return f"{ENGINES[item['runtime']]} with {item['artifact']}"
+
+
+def _more(size: float) -> str:
+    return f"{table_rows.size(abs(size))} {'more' if size > 0 else 'less'}"
+
+
+def _engine_bytes(item: Json) -> int | None:
+    size: int | None = ((item["details"].get("latency") or {}).get("runs_on") or {}).get("engine_gzip_bytes")
+    return size
+
+
+def _download(item: Json) -> float:
+    """Bytes of engine and model on the first visit."""
+    return (_engine_bytes(item) or 0) + (metric_of(item, "size_brotli_bytes")[0] or 0)
+
+
+def _row(item: Json) -> dict[str, str]:
+    def cell(name: str, form: Any) -> str:
+        value, reason = metric_of(item, name)
+        return form(value) if value is not None else f"- ({reason})"
+
+    size = _engine_bytes(item)
+    cells = (
+        item["artifact"],
+        ENGINES[item["runtime"]],
+        table_rows.size(size) if size else "-",
+        cell("size_brotli_bytes", table_rows.size),
+        cell("load_ms", table_rows.milliseconds),
+        cell("first_inference_ms", table_rows.milliseconds),
+        cell("latency_p50_ms", table_rows.milliseconds),
+        cell("latency_p90_ms", table_rows.milliseconds),
+        cell("peak_memory_bytes", table_rows.size),
+        cell("max_abs_error", lambda value: f"{value:.2g}"),
+    )
+    return dict(zip(COLUMNS, cells, strict=True))

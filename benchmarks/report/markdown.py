@@ -1,0 +1,70 @@
+"""The result as Markdown, for a comment on a pull request or a CI summary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from edgeship.benchmarks.report import table_rows
+from edgeship.benchmarks.report.terminal_table import title
+from edgeship.untrusted import shown
+
+Json = Mapping[str, Any]
+MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
+# What begins or ends mark-up; an underscore within a word does not.
+_MARKS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
+# @name, #12, https://, www.; GitHub links them.
+_LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)|\bmailto(?=:)|\bxmpp(?=:)", re.IGNORECASE)
+SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accuracy", "drop", "agreement", "kind")
+
+
+def render(manifest: Json) -> str:
+    """Verdict first, then what did not pass, the table, and every check folded away."""
+    manifest = shown(manifest)
+    gate = manifest["gate"]
+    checks = gate["checks"]
+    passed = sum(check["verdict"] == "PASS" for check in checks)
+    lines = [f"## {MARKS[gate['verdict']]} edgeship gate", "", f"{passed} of {len(checks)} checks passed.", ""]
+    lines += [
+        f"- {MARKS[check['verdict']]} **{_text(title(check))}**: {_text(check['reason'])}"
+        for check in checks
+        if check["verdict"] != "PASS"
+    ]
+    lines += [
+        f"- {MARKS['NOT JUDGED']} **{_text(item['artifact'])}**: {_text(item['reason'])}"
+        for item in gate.get("not_judged", [])
+    ]
+    built = table_rows.build(manifest)
+    columns = [column for column in built.columns(wide=True) if column.name in SHOWN]
+    lines += [
+        "",
+        *_table(
+            [column.heading for column in columns],
+            [
+                [MARKS.get(cell, cell) for cell in (row.get(column.name, "") for column in columns)]
+                for row in built.rows
+            ],
+        ),
+    ]
+    lines += ["", *(f"[{number}] {_text(note)}  " for number, note in enumerate(built.notes, 1))]
+    lines += ["", "<details><summary>All checks</summary>", ""]
+    lines += _table(
+        ["check", "verdict", "reason"], [[title(check), MARKS[check["verdict"]], check["reason"]] for check in checks]
+    )
+    lines += ["", "</details>", "", f"<sub>{_text(built.legend(columns))}</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: list[str], body: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(map(_text, row)) + " |" for row in body]
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is: no bars of tables, no HTML, links, images or emphasis, nobody told.
+
+    A blank of no width parts what GitHub would make a mention, a link or a reference of without any mark-up.
+    """
+    plain = _MARKS.sub(r"\\\g<0>", " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;"))
+    return _LINKED.sub(r"\g<0>&#8203;", plain)

@@ -1,0 +1,207 @@
+"""The report's plots as inline SVG, whose colours come from the page so that they follow its light or dark scheme."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any
+
+from matplotlib import rc_context, rcdefaults
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from edgeship.benchmarks.gate.checks import class_name, metric_of
+from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
+from edgeship.untrusted import shortened
+
+Json = Mapping[str, Any]
+INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
+SERIES = tuple(f"#04040{number}" for number in range(1, 7))
+PAGE = {INK: "currentColor", FAINT: "var(--faint)", LINE: "var(--line)"} | {
+    colour: f"var(--s{number})" for number, colour in enumerate(SERIES)
+}
+MARKERS = {"tflite": "o", "onnx": "s", "tfjs": "^"}
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "edgeship", "font.family": "sans-serif", "font.size": 9,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": LINE, "xtick.color": FAINT, "ytick.color": FAINT,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.6,
+    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "figure.facecolor": "none",
+    "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False, "axes.axisbelow": True,
+    "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "text.parse_math": False,  # names with dollar signs are no formulas
+}  # fmt: skip
+WIDTH = 4.6  # inches: a phone shows it at about its own size
+CLASSES = 16
+# What a report shows at most: a bundle may hold thousands of artifacts, and the tables hold them all.
+PLOTS, BARS, POINTS, ENTRIES = 60, 100, 100, 24
+NAME = 48  # characters
+
+
+@contextmanager
+def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
+    with rc_context(STYLE):
+        figure = Figure((WIDTH, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def _svg(figure: Figure, described: str) -> str:
+    stream = io.StringIO()
+    with rc_context({"text.parse_math": False}):  # the marks of axes are made only now
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, value in PAGE.items():
+        text = text.replace(colour, value)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    label = f' role="img" aria-label="{html.escape(described)}"'
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda match: match[1] + label, text, count=1)
+
+
+def all_plots(manifest: Json) -> list[str]:
+    """The plots that the manifest has figures for: where there are many the first ones, with their first or worst figures."""
+    own = {**manifest, "measurements": table_rows.own(manifest)}
+    with rc_context():
+        rcdefaults()  # the user's own settings are not the report's, and could start TeX
+        plots = [
+            _against(own, "size_brotli_bytes", "size on the wire (brotli)", table_rows.size),
+            _against(own, "latency_p50_ms", "median latency, batch 1", table_rows.milliseconds),
+            _parity(own),
+            _matrix(manifest),
+        ]
+        more = (
+            *(partial(_classes, manifest, item) for item in own["measurements"]),
+            *(partial(_layers, found) for found in (manifest.get("debug") or {}).values()),
+        )
+        drawn = filter(None, chain(plots, (draw() for draw in more)))
+        return list(islice(drawn, PLOTS))
+
+
+def _most(shown: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
+    """What a title says where not all is drawn."""
+    return f", the {len(shown)} {which} of {len(all_of_them)}" if len(shown) < len(all_of_them) else ""
+
+
+def _name(text: str) -> str:
+    return shortened(text, NAME)
+
+
+def _accuracy(item: Json) -> Json | None:
+    found = item["details"].get("accuracy") or {}
+    return found if all(found.get(key) is not None for key in ("value", "server", "low", "high")) else None
+
+
+def _against(manifest: Json, metric: str, label: str, form: Callable[[float], str]) -> str | None:
+    """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
+    found_points = []
+    for item in manifest["measurements"]:
+        found, (cost, _) = _accuracy(item), metric_of(item, metric)
+        # Figures of other kinds than measured ones have their table; one axis never mixes them.
+        if found and cost and table_rows.kinds(item) == ["measured"]:
+            found_points.append((item["artifact"], cost, found))
+    if not found_points:
+        return None
+    points = found_points[:POINTS]
+    variants = list(dict.fromkeys(name.partition("/")[2] for name, _, _ in points))
+    scale = 100 if points[0][2]["share"] else 1
+    with _figure(3.3) as (figure, axes):
+        server = points[0][2]["server"] * scale
+        axes.axhline(server, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="server model")
+        for name, cost, found in points:
+            family, _, variant = name.partition("/")
+            sign = 1 if found["higher_is_better"] else -1
+            ends = sorted((found["server"] - sign * found[key]) * scale for key in ("low", "high"))
+            colour, value = SERIES[variants.index(variant) % len(SERIES)], found["value"] * scale
+            axes.plot([cost, cost], ends, color=colour, linewidth=1.2, alpha=0.6)
+            axes.plot(cost, value, MARKERS[family], color=colour, markersize=8, fillstyle="none", markeredgewidth=1.8)
+        for number, variant in enumerate(variants[:ENTRIES]):
+            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=_name(variant))
+        for family in dict.fromkeys(name.partition("/")[0] for name, _, _ in points):
+            axes.plot([], [], MARKERS[family], color=INK, fillstyle="none", label=family)
+        _log_axis(axes, form, [cost for _, cost, _ in points])
+        axes.set(xlabel=label, ylabel=f"{_name(points[0][2]['metric'])}{' (%)' if scale == 100 else ''}")
+        more = _most(points, found_points, "first")
+        axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}{more}")
+        figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        return _svg(figure, f"accuracy against {label}")
+
+
+def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float]) -> None:
+    low, high = min(values) / 1.4, max(values) * 1.4
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    marks = [base * 10.0**power for power in range(-7, 12) for base in (1, 2, 5)]
+    inside = [mark for mark in marks if low <= mark <= high]
+    axes.set_xticks(inside if len(inside) <= 6 else inside[:: -(-len(inside) // 6)])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="minor", length=0)
+
+
+def _parity(manifest: Json) -> str | None:
+    """Signal to noise ratio of every output of every artifact."""
+    found = []
+    for item in manifest["measurements"]:
+        for output, figures in (item["details"].get("parity") or {}).items():
+            if figures["sqnr_db"] is not None:
+                several = len(item["details"]["parity"]) > 1
+                found.append((_name(item["artifact"] + (f" {output}" if several else "")), figures["sqnr_db"]))
+    if not found:
+        return None
+    bars = found if len(found) <= BARS else sorted(found, key=itemgetter(1))[:BARS]
+    with _figure(1.1 + 0.27 * len(bars)) as (figure, axes):
+        names, values = [name for name, _ in bars], [value for _, value in bars]
+        axes.barh(range(len(bars)), values, color=SERIES[0], height=0.55)
+        for position, value in enumerate(values):
+            axes.annotate(
+                f"{value:.0f}", (max(value, 0), position), (3, 0), textcoords="offset points", va="center", fontsize=8
+            )
+        axes.set_yticks(range(len(bars)), names)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(min(0, *values), max(values) * 1.12)
+        more = _most(bars, found, "worst")
+        axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title=f"output parity{more}")
+        return _svg(figure, "signal to quantization noise ratio of every output")
+
+
+def _matrix(manifest: Json) -> str | None:
+    """The parity matrix of the devices."""
+    figure = parity_matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
+    return _svg(figure, "parity of every artifact on every device") if figure else None
+
+
+def _layers(found: Json) -> str | None:
+    """What `edgeship debug` found of each layer."""
+    figure = layer_plot.draw(found, STYLE, SERIES)
+    return _svg(figure, f"signal to noise ratio of the layers of {_name(found['artifact'])}") if figure else None
+
+
+def _classes(manifest: Json, item: Json) -> str | None:
+    """The drop of each class with its interval, worst first; classes that are significantly worse are filled."""
+    found = _accuracy(item)
+    lost = [row for row in (found or {}).get("per_class", []) if row["server"] != row["artifact"] or row["significant"]]
+    if not lost:
+        return None
+    shown = sorted(lost, key=lambda row: -row["drop"])[:CLASSES]
+    with _figure(1.2 + 0.25 * len(shown)) as (figure, axes):
+        axes.axvline(0, color=INK, linewidth=1)
+        for position, row in enumerate(shown):
+            colour = SERIES[1] if row["significant"] and row["drop"] > 0 else SERIES[0]
+            axes.plot([row["low"] * 100, row["high"] * 100], [position] * 2, color=colour, linewidth=1.4)
+            face = colour if row["significant"] else "none"
+            axes.plot(row["drop"] * 100, position, "o", color=colour, markerfacecolor=face, markersize=6)
+        labels = manifest.get("labels") or []
+        axes.set_yticks(range(len(shown)), [class_name(labels, row["class"])[:24] for row in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        more = _most(shown, lost, "worst")
+        axes.set(xlabel="drop in points (95 % interval; filled: significant)")
+        axes.set_title(f"classes: {_name(item['artifact'])} on {_name(item['runtime'])}{more}")
+        return _svg(figure, f"per-class drops of {_name(item['artifact'])}")

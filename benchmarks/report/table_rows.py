@@ -1,0 +1,245 @@
+"""The rows of the results table as text: what the terminal, the report and the Markdown comment all show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeship.benchmarks.gate.checks import NOT_RUN, UNSTABLE, metric_of
+from edgeship.benchmarks.measure import timing
+from edgeship.bundle.manifest import NOT_COMPARED
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the results: its name in a row, its heading in words, and what that means; `wide`: for those who ask."""
+
+    name: str
+    heading: str
+    meaning: str = ""
+    wide: bool = False
+
+
+COLUMNS = (
+    Column("artifact", "artifact"),
+    Column("verdict", "verdict"),
+    Column("runtime", "runtime"),
+    Column("size", "size on disk", "of the file, or of all files of a TF.js model", wide=True),
+    Column("wire", "download size", "compressed with brotli, as a web server sends it"),
+    Column("load", "time to load", "from the file to a runtime that is ready", wide=True),
+    Column("first", "first inference", "the first one after loading", wide=True),
+    Column("p50", "median latency", "of one inference, one sample at a time"),
+    Column(
+        "p90", "p90 latency",
+        "nine of ten inferences take less: MLPerf's early-stopping estimate, which holds with 99 % confidence", wide=True,
+    ),
+    Column("ratio", "time vs float32", "latency over that of the float32 artifact of the format, run in turn"),
+    Column("memory", "peak memory", "of the process that runs the artifact"),
+    Column("accuracy", "accuracy"),
+    Column("drop", "accuracy drop", "server model minus artifact on the same samples, with its 95 % interval"),
+    Column("agreement", "same answers", "samples on which it answers as the server model, right or wrong"),
+    Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
+)  # fmt: skip
+HEADINGS = {column.name: column.heading for column in COLUMNS}
+MEASURED = "measured"
+EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
+
+
+@dataclass
+class Table:
+    """Cells by row and column; a missing figure is a dash with the number of the note that says why."""
+
+    metrics: tuple[str, ...] = ()
+    rows: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    timing: str = ""
+
+    def columns(self, *, wide: bool) -> list[Column]:
+        """The columns that hold anything: all with `wide`, else those that every reader needs.
+
+        Figures of other kinds than measured ones never stand without their label.
+        """
+        labelled = any(row.get("kind", MEASURED) != MEASURED for row in self.rows)
+        return [
+            column
+            for column in COLUMNS
+            if any(row.get(column.name) for row in self.rows)
+            and (wide or not column.wide or (column.name == "kind" and labelled))
+        ]
+
+    def legend(self, columns: Sequence[Column] = COLUMNS) -> str:
+        """What the columns mean."""
+        metrics = [f"accuracy: {', '.join(self.metrics)}"] if self.metrics else []
+        meanings = [*metrics, *(f"{column.heading}: {column.meaning}" for column in columns if column.meaning)]
+        return f"{'; '.join(meanings)}. {self.timing}".strip()
+
+    def figure(self, value: float, metric: str, share: bool) -> str:
+        """An accuracy: shares in percent, others in their own unit; with the metric's name where there are several."""
+        name = f"{metric} " if len(self.metrics) > 1 else ""
+        return name + (f"{value * 100:.2f} %" if share else f"{value:.4g}")
+
+    def dash(self, reason: str) -> str:
+        """The cell of a figure that is missing for that reason."""
+        if reason.startswith(UNSTABLE):
+            # Each moment is busy in its own way; one note is enough for all of them.
+            reason = next((note for note in self.notes if note.startswith(UNSTABLE)), reason)
+        if reason not in self.notes:
+            self.notes.append(reason)
+        return f"- [{self.notes.index(reason) + 1}]"
+
+
+def build(manifest: Json) -> Table:
+    """One row for the server model, then one per measurement, and one per artifact that has none."""
+    compared = [item["details"].get("accuracy") or {} for item in manifest["measurements"]]
+    table = Table(tuple(dict.fromkeys(found["metric"] for found in compared if found)))
+    table.timing = timing.describe(manifest["measurements"])
+    server = manifest.get("server_measurement")
+    if server:
+        table.rows.append(_server_row(table, server))
+    measured = {item["artifact"] for item in manifest["measurements"] if not idle(item)}
+    for item in manifest["measurements"]:
+        if not idle(item):
+            table.rows.append(_row(table, manifest, item))
+    for artifact in manifest["artifacts"]:
+        if artifact["id"] not in measured:
+            verdict = verdict_of(manifest, artifact["id"])
+            table.rows.append({"artifact": artifact["id"], "size": table.dash("not measured"), "verdict": verdict})
+    return table
+
+
+def own(manifest: Json) -> list[Json]:
+    """The measurements on this machine, or those of other devices where there are none: what plots of an artifact show."""
+    items = manifest["measurements"]
+    return [item for item in items if "cell" not in item["details"]] or [item for item in items if not idle(item)]
+
+
+def idle(item: Json) -> bool:
+    """Whether a measurement is one of a device that did not run the artifact: the parity matrix says why."""
+    return (item["details"].get("cell") or {}).get("state") in (*NOT_COMPARED, "estimated")
+
+
+def _server_row(table: Table, server: Json) -> dict[str, str]:
+    value = server["server"]
+    shown = table.dash(server["reason"]) if value is None else table.figure(value, server["metric"], server["share"])
+    return {"artifact": "server model", "accuracy": shown}
+
+
+def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
+    names = {metric["name"] for metric in item["metrics"]}
+
+    def cell(name: str, form: Any) -> str:
+        if name not in names and "cell" in item["details"]:
+            return ""  # a figure that such a device does not give
+        value, reason = metric_of(item, name)
+        return form(value) if value is not None else table.dash(_short(reason))
+
+    def ratio(value: float) -> str:
+        return _ratio(value, item)
+
+    def compared() -> str:
+        if "latency_ratio" not in names and "cell" not in item["details"]:
+            return table.dash("no float32 artifact of this format to compare with")
+        return cell("latency_ratio", ratio)
+
+    accuracy = item["details"].get("accuracy") or {}
+    share, metric = accuracy.get("share", True), accuracy.get("metric", "")
+    baseline = item["artifact"].endswith("/float32")
+    timed = metric_of(item, "latency_p50_ms")[0] is not None
+    return {
+        "artifact": item["artifact"],
+        "runtime": item["runtime"] + ("" if item["device"] == "host" else f" @ {item['device']}"),
+        "size": cell("size_disk_bytes", size),
+        "wire": cell("size_brotli_bytes", size),
+        "load": cell("load_ms", milliseconds),
+        "first": cell("first_inference_ms", milliseconds),
+        "p50": cell("latency_p50_ms", milliseconds),
+        "p90": cell("latency_p90_early_stopping_ms", milliseconds),
+        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else compared(),
+        "memory": cell("peak_memory_bytes", size),
+        "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
+        "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
+        "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
+        "kind": ", ".join(kinds(item)),
+        "verdict": verdict_of(manifest, item["artifact"], item["runtime"], item["device"]),
+    }
+
+
+def _short(reason: str) -> str:
+    return reason if reason.startswith((NOT_RUN, UNSTABLE)) else reason[:160]
+
+
+def _ratio(value: float, item: Json) -> str:
+    found = item["details"].get("latency_ratio") or {}
+    if found.get("low") is None:
+        return f"{value:.2g}"
+    decimals = _known_decimals(found["low"], found["high"])
+    return f"{value:.{decimals}f} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
+
+
+def ratio_of_step(step: Json) -> str:
+    """The latency ratio of one of `auto`'s steps, with as many decimals as its interval leaves known."""
+    interval = step.get("latency_interval")
+    value: float = step["latency_ratio"]
+    return f"{value:.{_known_decimals(*interval)}f}" if interval else f"{value:.2g}"
+
+
+def _known_decimals(low: float, high: float) -> int:
+    """Decimals of which the last is not finer than half the interval, two at most."""
+    half = (high - low) / 2
+    return 2 if half <= 0.01 else max(0, math.ceil(-math.log10(half)))
+
+
+def kinds(item: Json) -> list[str]:
+    """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
+    taken = {m["kind"] for m in item["metrics"] if m["value"] is not None and m["name"] not in EVERYWHERE}
+    return sorted(taken) or [MEASURED]
+
+
+def verdict_of(manifest: Json, artifact: str, runtime: str = "", device: str = "") -> str:
+    """The verdict on a row: the worst of its checks; NOT JUDGED where the gate left it out; empty without a gate."""
+    gate = manifest.get("gate")
+    if not gate:
+        return ""
+    mine = [c for c in gate["checks"] if c["artifact"] == artifact and (not runtime or c["runtime"] in ("", runtime))]
+    mine = [c for c in mine if not device or c.get("device", "") in ("", device)]
+    found = {check["verdict"] for check in mine}
+    left_out = any(item["artifact"] == artifact for item in gate.get("not_judged", []))
+    for verdict in ("FAIL", "INCONCLUSIVE"):
+        if verdict in found:
+            return verdict
+    return "NOT JUDGED" if left_out or not found else "PASS"
+
+
+def size(value: float) -> str:
+    """Bytes as people read them, in powers of 1000."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}" if value < 999.5 * scale else f"{value / scale:,.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def milliseconds(value: float) -> str:
+    """A time in ms, in microseconds where it is below 0.1 ms and in seconds from 1000 ms.
+
+    To about 1 %, which is how far fresh processes of one file lie apart: two digits, three where the first is a 1.
+    """
+    number, unit = (value * 1000, "µs") if value < 0.1 else (value, "ms") if value < 1000 else (value / 1000, "s")
+    digits = 3 if f"{number:e}".startswith("1") else 2
+    rounded = float(f"{number:.{digits}g}")
+    return f"{rounded:g} {unit}"
+
+
+def drop(accuracy: Json) -> str:
+    """The drop with its interval, in percentage points for shares."""
+    scale = 100 if accuracy.get("share", True) else 1
+    values = [accuracy.get(key) for key in ("drop", "low", "high")]
+    if any(value is None for value in values):
+        return "-"
+    shown = [
+        f"{value * scale + 0.0:+.2f}" if scale == 100 else f"{value:+.3g}" for value in values if value is not None
+    ]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" + (" pt" if scale == 100 else "")

@@ -1,0 +1,174 @@
+"""Results in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgeship.benchmarks.report import parity_matrix_table, table_rows
+from edgeship.terminal import WIDTH, Column, console, narrowed, table, total, widths, wrap
+from edgeship.untrusted import shown
+
+Json = Mapping[str, Any]
+STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
+LEFT = {"artifact", "runtime", "kind", "verdict"}
+FOLDED = {"artifact", "runtime"}
+WITH_INTERVAL = {"ratio", "drop"}
+CHECKS = {
+    "server_accuracy": "server model's accuracy",
+    "size_disk": "size on disk",
+    "size_wire": "download size",
+    "parity": "noise of the output",
+    "max_abs_error": "largest error",
+    "agreement": "same answers",
+    "class_drop": "drop of a class",
+    "sure_flips": "sure answers that changed",
+    "latency_ratio": "time vs float32",
+}
+
+
+def print_results(manifest: Json, *, wide: bool = False) -> None:
+    """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
+    out = console(wide=wide)
+    out.print(results(manifest, out.width, wide=wide))
+
+
+def results(manifest: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+    """The results as one table, or as several below each other where `width` is too little for one.
+
+    The columns are those that every reader needs, with `wide` all.
+    """
+    manifest = shown(manifest)
+    built = table_rows.build(manifest)
+    columns = built.columns(wide=wide)
+    parts: list[RenderableType] = [*_tables(built.rows, columns, width)]
+    parts.append(Text(wrap(built.legend(columns), width), style="dim"))
+    if not wide and len(columns) < len(built.columns(wide=True)):
+        parts.append(Text("more columns (size on disk, loading, p90): --wide", style="dim"))
+    parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
+    parts += parity_matrix_table.render(manifest.get("matrix") or {"devices": []}, width)
+    if manifest.get("gate"):
+        parts.append(verdict(manifest["gate"]))
+    return Group(*parts)
+
+
+def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Column], width: int) -> list[Table]:
+    """One table if all columns fit, with intervals below their figures if need be; else several that repeat the names."""
+    heads = [Column(column.heading, column.name not in LEFT, column.name in FOLDED) for column in columns]
+    body = [[_cell(row, column.name) for column in columns] for row in cells]
+    if total(widths(heads, body)) > width:
+        body = [[_cell(row, column.name, narrow=True) for column in columns] for row in cells]
+    taken = narrowed(heads, widths(heads, body), width)
+    if total(taken) <= width:
+        return [table(heads, body, width)]
+    keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
+    key_heads = [heads[number] for number in keys]
+    room = total(narrowed(key_heads, widths(key_heads, [[row[number] for number in keys] for row in body]), width // 2))
+    groups: list[list[int]] = [[]]
+    for number in range(len(columns)):
+        if number in keys:
+            continue
+        used = room + sum(taken[other] + 2 for other in [*groups[-1], number])
+        if used > width and groups[-1]:
+            groups.append([])
+        groups[-1].append(number)
+    return [
+        table([heads[n] for n in (*keys, *group)], [[row[n] for n in (*keys, *group)] for row in body], width)
+        for group in groups
+    ]
+
+
+def _cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
+    """A cell; where room is short an interval stands below its figure."""
+    text = row.get(name, "")
+    if narrow and name in WITH_INTERVAL and not text.startswith("- ["):
+        unit = " pt" if text.endswith(" pt") else ""
+        text = text.removesuffix(unit).replace(" [", f"{unit}\n[", 1)
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def verdict(gate: Json) -> Group:
+    """The overall verdict with every check that did not pass, and what was not judged."""
+    lines = [Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))]
+    for check in gate["checks"]:
+        if check["verdict"] != "PASS":
+            lines.append(
+                Text.assemble((f"  {check['verdict']} ", STYLES[check["verdict"]]), title(check), ": ", check["reason"])
+            )
+    for item in gate.get("not_judged", []):
+        lines.append(Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim"))
+    return Group(*lines)
+
+
+def _counts(checks: Sequence[Json]) -> str:
+    passed = sum(check["verdict"] == "PASS" for check in checks)
+    return f" ({passed} of {len(checks)} checks passed)"
+
+
+def title(check: Json) -> str:
+    """What a check is about, as `tflite/int8 on litert, accuracy`."""
+    where = " on ".join(filter(None, (check["artifact"], _place(check))))
+    return f"{where}, {check_words(check)}" if where else check_words(check)
+
+
+def check_words(check: Json) -> str:
+    """What a check looks at, in words; the manifest's own names are for machines."""
+    name, _, output = str(check["check"]).partition(":")
+    return CHECKS.get(name, name.replace("_", " ")) + (f" of {output}" if output else "")
+
+
+def _place(check: Json) -> str:
+    """Runtime and, where it is not this machine, device of a check."""
+    device = check.get("device", "")
+    return f"{check['runtime']} @ {device}".strip() if device not in ("", "host") else str(check["runtime"])
+
+
+def print_checks(gate: Json) -> None:
+    """Print every check of the gate, then the verdict."""
+    out, gate = console(), shown(gate)
+    heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
+    body = [
+        [
+            *(check["artifact"] or "bundle", _place(check), check_words(check)),
+            Text(check["verdict"], style=STYLES[check["verdict"]]),
+            check["reason"],
+        ]
+        for check in gate["checks"]
+    ]
+    checks = table([*heads, Column("reason", folds=True)], body, out.width)
+    out.print(Group(checks, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
+
+
+def _summary(gate: Json) -> Group:
+    head = Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))
+    left_out = [
+        Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim") for item in gate.get("not_judged", [])
+    ]
+    return Group(head, *left_out)
+
+
+def print_artifacts(manifest: Json) -> None:
+    """Print what a conversion made (nothing measured yet) and what it skipped."""
+    out, manifest = console(), shown(manifest)
+    heads = [Column("artifact", folds=True), Column("file", folds=True), Column("weights", right=True)]
+    heads += [Column("int8 ops", right=True), Column("inputs", folds=True), Column("outputs", folds=True)]
+    body = []
+    for item in manifest["artifacts"]:
+        receipt = item.get("receipt") or {}
+        share = receipt.get("int8_op_share")
+        weights = (receipt.get("weights") or {}).get("bytes")
+        held = (table_rows.size(weights) if weights else "", f"{share:.0%}" if share is not None else "")
+        sides = ("\n".join(_tensor(spec) for spec in item[side]) for side in ("inputs", "outputs"))
+        body.append([item["id"], item["path"], *held, *sides])
+    skipped = [
+        Text(f"skipped {item['artifact']}: {item['reason']}", style="dim") for item in manifest.get("skipped", [])
+    ]
+    out.print(Group(table(heads, body, out.width), *skipped))
+
+
+def _tensor(spec: Json) -> str:
+    return f"{spec['name']} {spec['dtype']} {'x'.join('?' if size is None else str(size) for size in spec['shape'])}"

@@ -1,0 +1,1 @@
+"""From a server model to a SavedModel that every converter reads."""

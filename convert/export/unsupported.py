@@ -1,0 +1,54 @@
+"""Which layer an op belongs to: from the node names in a SavedModel's graph to the names of Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError, brief
+
+
+def nodes(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the nodes of each of these op types, in the graph and all its functions."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((saved_model / "saved_model.pb").read_bytes())
+    graph = message.meta_graphs[0].graph_def
+    wanted: dict[str, list[str]] = {op: [] for op in ops}
+    for node in [*graph.node, *(node for function in graph.library.function for node in function.node_def)]:
+        if node.op in wanted:
+            wanted[node.op].append(node.name)
+    return wanted
+
+
+def layer_of(node: str, layers: Sequence[str]) -> str:
+    """The innermost Keras layer in a node's scope (Keras adds `_1`, `_2`... to a scope met again); else its scope."""
+    known = set(layers)
+    for part in reversed(node.split("/")[:-1] or [node]):
+        for name in (part, part.rpartition("_")[0]):
+            if name in known:
+                return name
+    return node.rpartition("/")[0] or node
+
+
+def unsupported(
+    saved_model: Path, ops: Sequence[str], layers: Sequence[str], format_name: str, hint: str
+) -> InputError:
+    """The error for ops that a format cannot express: each with the layers that use it."""
+    found = nodes(saved_model, ops)
+    places = []
+    for op in ops:
+        users = list(dict.fromkeys(layer_of(node, layers) for node in found[op]))
+        users = [user for user in users if user in layers] or users
+        word = "layer" if users and users[0] in layers else "at"
+        more = ", ..." if len(users) > 3 else ""
+        where = f" ({word} {', '.join(map(repr, users[:3]))}{more})" if users else ""
+        places.append(f"{op}{where}")
+    return InputError(f"{format_name} cannot express {'; '.join(places[:4])}. {hint}")
+
+
+def summary(error: Any) -> str:
+    """The first lines of a tool's message, short enough for one."""
+    return brief(error)

@@ -1,0 +1,1 @@
+"""What an artifact really holds, read back from its file."""

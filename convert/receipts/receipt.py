@@ -1,0 +1,166 @@
+"""Receipts: open an artifact again after it was written, write down what it really holds, and check it.
+
+Without TensorFlow: flatbuffer, protobuf and JSON are read as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeship import untrusted
+from edgeship.errors import CheckError, InputError, unknown
+from edgeship.types import FORMATS, TensorSpec
+
+# Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
+LEAST_SHARE_OF_WEIGHTS = 0.5
+# What the offsets of a flatbuffer and the lengths of a protobuf reach.
+LARGEST = 2 << 30
+# Below this many numbers in kernels, shapes and axes blur the count.
+JUDGED_FROM = 256
+# A full-integer model keeps most of its ops in int8; the rest are float islands and named.
+LEAST_INT8_SHARE = 0.5
+
+
+def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The receipt of an artifact: names, dtypes, ops, weights, quantization, requirements.
+
+    `format` is told from the path where it is not given. With `export` (what `edgeship.convert.export.export:run` returned) the
+    receipt also says which share of the model's kernels it holds. Raises InputError for a file that is not a whole artifact.
+    """
+    place = Path(path)
+    with untrusted.reading(place):
+        return _read(place, format, export)
+
+
+def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not place.exists():
+        raise InputError(f"{untrusted.printable(place)}: no such file or folder")
+    kind = format or format_of(place)
+    if kind == "tflite":
+        from edgeship.convert.receipts import tflite
+
+        receipt = tflite.read(place)
+    elif kind == "onnx":
+        from edgeship.convert.receipts import onnx
+
+        receipt = onnx.read(place)
+    elif kind == "tfjs":
+        from edgeship.convert.receipts import tfjs
+
+        receipt = tfjs.read(place)
+    else:
+        raise unknown("format", kind, FORMATS)
+    specs = [TensorSpec.from_json(spec) for spec in receipt["inputs"]]
+    for spec in (*specs, *map(TensorSpec.from_json, receipt["outputs"])):
+        untrusted.elements(spec.shape, 1, f"{place}: '{spec.name}'")
+    receipt["dynamic_batch"] = all(spec.shape[0] is None for spec in specs if spec.shape) if specs else False
+    receipt["weights"]["share"] = _share(receipt, export)
+    json.dumps(receipt, allow_nan=False)  # names that are no text, numbers that are none
+    return {"format": kind, **receipt}
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of an artifact that is one file. Raises InputError for what is none, or too large for its format."""
+    untrusted.regular_file(path, links=True)
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{untrusted.printable(path)}: larger than 2 GB, which such a file cannot be")
+    return path.read_bytes()
+
+
+def format_of(path: Path) -> str:
+    """The format of an artifact, by what lies there. Raises InputError where it is none of the known ones."""
+    if (path / "model.json").is_file() or path.name == "model.json":
+        return "tfjs"
+    if path.is_file():
+        with path.open("rb") as stream:
+            head = stream.read(8)
+        if head[4:8] == b"TFL3":
+            return "tflite"
+        if path.suffix == ".onnx" or head[:1] == b"\x08":
+            return "onnx"
+    raise InputError(f"{untrusted.printable(path)}: neither a .tflite, an .onnx nor a TF.js folder with model.json")
+
+
+def _share(receipt: Mapping[str, Any], export: Mapping[str, Any] | None) -> float | None:
+    """Numbers in the artifact's constants over numbers in the model's kernels (weights of two or more axes)."""
+    kernels = sum(export["weights"]["kernels"]) if export else 0
+    return round(receipt["weights"]["elements"] / kernels, 4) if kernels else None
+
+
+def check(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise CheckError naming what is wrong with an artifact.
+
+    `expected` may hold `inputs` and `outputs` (specs with name, dtype and shape, in order), `weights` (of the export),
+    `variant`, `io` ('int8' or 'float32'), `allow_flex`, `opset`, `static_batch`, `sparse_encoding`.
+    """
+    _check_weights(receipt, expected)
+    for side in ("inputs", "outputs"):
+        if side in expected:
+            _check_border(receipt, expected, side)
+    if receipt["flex_ops"] and not expected.get("allow_flex"):
+        raise CheckError(f"holds Flex ops that nobody asked for: {', '.join(receipt['flex_ops'])}")
+    if receipt["custom_ops"]:
+        raise CheckError(f"holds custom ops that no plain runtime has: {', '.join(receipt['custom_ops'])}")
+    if expected.get("opset") and receipt["opset"] is not None and receipt["opset"] != expected["opset"]:
+        raise CheckError(f"has opset {receipt['opset']}, asked for was {expected['opset']}")
+    _check_variant(receipt, expected)
+
+
+def _check_weights(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    if receipt["variable_ops"]:
+        raise CheckError(
+            f"holds variables instead of weights ({', '.join(receipt['variable_ops'])}): the weights were lost, or the model "
+            "changes a variable while it predicts, which a device file cannot"
+        )
+    kernels = sum(expected.get("weights", {}).get("kernels", []))
+    held = receipt["weights"]["elements"]
+    if kernels >= JUDGED_FROM and held < LEAST_SHARE_OF_WEIGHTS * kernels:
+        raise CheckError(f"holds only {held:,} numbers where the model's kernels have {kernels:,}: weights were lost")
+
+
+def _check_border(receipt: Mapping[str, Any], expected: Mapping[str, Any], side: str) -> None:
+    found, wanted = receipt[side], expected[side]
+    names, right = [item["name"] for item in found], [item["name"] for item in wanted]
+    if names != right:
+        raise CheckError(f"its {side} are {', '.join(names)} in this order; the model has {', '.join(right)}")
+    for have, want in zip(found, wanted, strict=True):
+        allowed = _dtypes(receipt["format"], want["dtype"], expected.get("io"))
+        if have["dtype"] not in allowed:
+            raise CheckError(
+                f"{side[:-1]} '{have['name']}' is {have['dtype']}, asked for was {' or '.join(sorted(allowed))}"
+            )
+        if len(have["shape"]) != len(want["shape"]) and have["shape"]:
+            raise CheckError(f"{side[:-1]} '{have['name']}' has shape {have['shape']}, the model {want['shape']}")
+        integer = have["dtype"] in ("int8", "uint8", "int16") and want["dtype"] == "float32"
+        if integer and not have["quantization"]:
+            raise CheckError(f"{side[:-1]} '{have['name']}' is {have['dtype']} without scale and zero point")
+
+
+def _dtypes(format: str, dtype: str, io: str | None) -> set[str]:
+    if dtype == "float32":
+        return {"int8", "uint8"} if io == "int8" and format != "tfjs" else {"float32"}
+    # JavaScript has no 64-bit or small whole numbers: TF.js holds them all as int32.
+    return {dtype, "int32"} if format == "tfjs" else {dtype}
+
+
+def _check_variant(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    variant, kinds = expected.get("variant"), receipt["weights"]["dtypes"]
+    if variant == "int8" and receipt["int8_op_share"] < LEAST_INT8_SHARE:
+        islands = "; ".join(receipt["float_islands"][:3])
+        raise CheckError(
+            f"int8 was asked for, but only {receipt['int8_op_share']:.0%} of its ops run in int8"
+            + (f" (float: {islands})" if islands else "")
+            + f": leave {receipt['format']} out of the variant's formats, or make dynamic_w8 or float16 of it there"
+        )
+    if expected.get("sparse_encoding") and not receipt["sparse_encoding"]:
+        raise CheckError(
+            "sparse_encoding was asked for, but no kernel is stored that way: TFLite does it where most values of a 1x1 "
+            "convolution or a dense kernel are zero; prune more, as prune = 0.8, or leave sparse_encoding out"
+        )
+    if variant == "float16" and not kinds.get("float16"):
+        raise CheckError("float16 was asked for, but it holds no float16 weight")
+    if variant in ("dynamic_w8", "weight_only_w8") and not any(kinds.get(kind) for kind in ("int8", "uint8")):
+        raise CheckError(f"{variant} was asked for, but it holds no 8-bit weight")

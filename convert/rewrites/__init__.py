@@ -1,0 +1,1 @@
+"""Operators that a converter does not take, written as others that it does."""

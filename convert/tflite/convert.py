@@ -1,0 +1,137 @@
+"""SavedModel -> .tflite in float32, without Flex ops unless asked for, under the canonical names in their order."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgeship.convert.export import export, saved_model_cache, unsupported
+from edgeship.convert.tflite import cleanup, tensor_names
+from edgeship.errors import InputError
+from edgeship.storage import atomic
+from edgeship.types import TensorSpec
+
+HINT = "Replace it by ops that TFLite has, or allow TensorFlow's own kernels with --allow-flex (needs a larger runtime)"
+NO_FLEX = "Flex has no kernel for it either: replace it by ops that TFLite has, or leave tflite out with --to"
+LISTS = "TensorList"
+
+
+def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool = False) -> dict[str, Any]:
+    """Write the float32 `.tflite` (whole or not at all). Returns `{"tools", "notes"}`.
+
+    `sparse`: kernels with enough zeros are stored without them, where TFLite has an encoding for them.
+
+    A loop over time with a dynamic batch axis cannot be expressed without Flex ops; recurrent layers are then unrolled,
+    and where they cannot be, the batch axis is fixed at 1, which a note says. Raises InputError naming op and layer.
+    """
+    import tensorflow as tf
+
+    source = Path(saved_model)
+    summary = export.read_summary(source)
+    content, notes = _convert(source, summary, allow_flex, sparse)
+    content = tensor_names.rename(cleanup.tidy(content), _names(summary["inputs"]), _names(summary["outputs"]))
+    with atomic.whole(out_file) as beside:
+        beside.write_bytes(content)
+    return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
+
+
+def _names(specs: Sequence[dict[str, Any]]) -> list[str]:
+    return [spec["name"] for spec in specs]
+
+
+def _convert(source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bool) -> tuple[bytes, list[str]]:
+    once = partial(_once, sparse=sparse)
+    try:
+        return once(source, False), []
+    except _Unsupported as error:
+        failure = error
+    unrolled = source / export.UNROLLED
+    if failure.lists and unrolled.is_dir():
+        try:
+            return once(unrolled, False), [
+                "recurrent layers are unrolled in time: TFLite has no loop with a dynamic batch axis"
+            ]
+        except _Unsupported as error:
+            failure = error if not error.lists else failure
+    if failure.lists and not allow_flex:
+        with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
+            fixed = source / export.BATCH1
+            try:
+                made = fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model")
+                content = once(made, False, single_batch=True)
+                return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
+            except _Unsupported as error:
+                failure = error
+    if allow_flex:
+        try:
+            return once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
+        except _Unsupported as error:
+            failure = error
+    raise failure.explained(source, summary, NO_FLEX if allow_flex else HINT)
+
+
+class _Unsupported(Exception):
+    """The converter's refusal: its text and the ops that it names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        listed = re.findall(r"(?:TF Select|Flex|Custom) ops: ([\w, ]+)", text)
+        named = [op for line in listed for op in line.replace(" ", "").split(",")]
+        self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(named or re.findall(r"'tf\.(\w+)' op", text))]
+        self.lists = LISTS in text
+
+    def explained(self, source: Path, summary: dict[str, Any], hint: str) -> InputError:
+        ops = [op for op in self.ops if op]
+        if ops:
+            return unsupported.unsupported(source, ops, summary["layers"], "TFLite", hint)
+        return InputError(f"TFLite's converter refuses the model: {unsupported.summary(self)}")
+
+
+def _once(source: Path, flex: bool, single_batch: bool = False, sparse: bool = False) -> bytes:
+    """One run of the converter. `single_batch`: lists inside a graph of batch 1 hold one sample, as its shapes do not say."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
+    converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
+    if sparse:
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    if flex:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        converter._experimental_lower_tensor_list_ops = False
+    try:
+        content: bytes = converter.convert()
+    except Exception as error:  # ConverterError, but also ValueError and RuntimeError from the graph's own checks
+        raise _Unsupported(str(error)) from error
+    return content
+
+
+def _static(source: Path, summary: dict[str, Any], folder: Path) -> Path:
+    """The same SavedModel with its variables frozen and its batch axis fixed at 1, so that shapes inside become static."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    inner = saved_model_cache.load(source).signatures[export.SIGNATURE]
+    frozen = convert_variables_to_constants_v2(inner, lower_control_flow=False)
+    graph = frozen.graph.as_graph_def()
+    outputs = [tensor.name for tensor in frozen.outputs]
+    names = sorted(inner.structured_outputs)
+    placeholders = {tensor.name: tensor.name.split(":")[0] for tensor in frozen.inputs}
+
+    def serve(**feeds: Any) -> dict[str, Any]:
+        tensors = tf.import_graph_def(graph, {old: feeds[new] for old, new in placeholders.items()}, outputs, name="")
+        return dict(zip(names, tensors, strict=True))
+
+    specs = [TensorSpec.from_json(item) for item in summary["inputs"]]
+    tensors = {
+        spec.name: tf.TensorSpec((1, *spec.shape[1:]) if spec.shape else (), spec.dtype, name=spec.name)
+        for spec in specs
+    }
+    module = tf.Module()
+    module.serve = tf.function(serve, autograph=False)
+    concrete = module.serve.get_concrete_function(**tensors)
+    tf.saved_model.save(module, str(folder), signatures={export.SIGNATURE: concrete})
+    return folder

@@ -1,0 +1,1 @@
+"""Training-time methods, one file each: pruning, clustering, quantization-aware training, distillation."""

@@ -1,0 +1,129 @@
+"""Weight clustering: few different values per tensor, so that the file compresses; TFMOT through the bridge, or in Keras 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeship.errors import CheckError
+from edgeship.optimize.bridge.bridge import NATIVE, Plank
+from edgeship.optimize.bridge.graph import BridgeError
+from edgeship.optimize.bridge.proof import proven
+from edgeship.optimize.methods import preserve
+from edgeship.optimize.training import loop
+from edgeship.optimize.training.selection import Chosen, chosen
+from edgeship.optimize.training.trainable import Subject
+from edgeship.recipes.training import ClusterRecipe
+
+Array = np.ndarray[Any, Any]
+RATE = 0.1  # of the learning rate: shared values take the sum of their members' gradients
+ROUNDS = 30  # of k-means; it settles in fewer
+
+
+def cluster(
+    subject: Subject, recipe: ClusterRecipe, task: loop.Task, kept: Mapping[int, preserve.Pattern]
+) -> dict[str, Any]:
+    """Cluster the subject's model in place while training it further; `kept` are zeros that stay.
+
+    Returns what the receipt says of it.
+    """
+    wanted = chosen(subject.model, recipe.layers, "clustered")
+    tensors = [item for item in wanted if len(np.unique(np.asarray(item.variable))) > recipe.clusters]
+    small = [item.name for item in wanted if item not in tensors]
+    try:
+        course, engine = _with_tfmot(subject, tensors, recipe, task, kept), {"engine": "tfmot"}
+    except BridgeError as error:
+        engine = {"engine": "shared values", "why": str(error)}
+        course = _in_keras(subject, tensors, recipe, task, kept)
+    return {
+        **engine,
+        "asked": recipe.clusters,
+        "tensors": [item.name for item in tensors],
+        "few_values_already": small,
+        "training": course,
+    }
+
+
+def _with_tfmot(
+    subject: Subject,
+    tensors: Sequence[Chosen],
+    recipe: ClusterRecipe,
+    task: loop.Task,
+    kept: Mapping[int, preserve.Pattern],
+) -> loop.Course:
+    """Cluster through the bridge. Raises BridgeError where the model, or a chosen layer, cannot be taken there."""
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
+    from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
+
+    wanted = {id(item.variable) for item in tensors}
+    wrappers: list[Any] = []
+
+    def wrap(plank: Plank) -> Any:
+        mine = [id(item) for item in getattr(plank.source, "variables", ()) if id(item) in wanted]
+        if not mine:
+            return plank.layer
+        if plank.how != NATIVE or not ClusteringRegistry.supports(plank.layer) or len(mine) > 1:
+            raise BridgeError(f"TFMOT does not cluster layer '{plank.name}' ({type(plank.source).__name__})")
+        wrappers.append(
+            cluster_weights(
+                plank.layer,
+                number_of_clusters=recipe.clusters,
+                cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+                preserve_sparsity=mine[0] in kept,
+            )
+        )
+        return wrappers[-1]
+
+    built, _ = proven(subject.model, wrap, exact=False)  # they share values from the start
+    course = loop.fit(subject.bridged_trainer(built, task.outputs), tf_keras, task, rate=RATE)
+    for wrapper in wrappers:
+        wrapper.update_clustered_weights_associations()
+        for name, weight in wrapper.original_clusterable_weights.items():
+            weight.assign(wrapper.get_weight_from_layer(name))
+    built.back()
+    return course
+
+
+def _in_keras(
+    subject: Subject,
+    tensors: Sequence[Chosen],
+    recipe: ClusterRecipe,
+    task: loop.Task,
+    kept: Mapping[int, preserve.Pattern],
+) -> loop.Course:
+    """Values are shared by k-means before training, and move together in it."""
+    for item in tensors:
+        item.variable.assign(shared(np.asarray(item.variable), recipe.clusters))
+    found = {**kept, **preserve.patterns([item.variable for item in tensors], shared=True)}
+    pairs = [(item.variable, item.variable) for item in tensors]
+    callbacks = [preserve.callback(keras, found, pairs)]
+    return loop.fit(subject.trainer(task.outputs), keras, task, callbacks=callbacks, rate=RATE)
+
+
+def shared(tensor: Array, clusters: int) -> Array:
+    """The tensor with its values replaced by at most that many: k-means from quantiles; zeros stay zeros, as one of them."""
+    from scipy.cluster.vq import kmeans2
+
+    values = tensor[tensor != 0].astype(np.float64)
+    count = clusters - bool(np.any(tensor == 0))
+    start = np.unique(np.quantile(values, (np.arange(count) + 0.5) / count))
+    centres, members = kmeans2(values, start, iter=ROUNDS, minit="matrix", missing="warn")
+    made = np.zeros(tensor.shape, tensor.dtype)
+    made[tensor != 0] = centres[members]
+    return made
+
+
+def check(model: Any, recipe: ClusterRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Asked and achieved number of values per tensor, read from the model. Raises CheckError naming the tensors with more."""
+    found = {item.name: np.asarray(item.variable) for item in chosen(model, (), "clustered")}
+    counts = {name: len(np.unique(found[name])) for name in names}
+    rows = [{"tensor": name, "asked": recipe.clusters, "achieved": count} for name, count in counts.items()]
+    more = [f"{name} {count}" for name, count in counts.items() if count > recipe.clusters]
+    if more:
+        raise CheckError(f"asked for at most {recipe.clusters} values per tensor, got more in: {', '.join(more[:8])}")
+    return rows

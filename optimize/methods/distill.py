@@ -1,0 +1,137 @@
+"""Distillation with Keras's own Distiller: a smaller model learns from the server model's answers and from the labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeship.errors import InputError
+from edgeship.optimize.bridge.graph import functional
+from edgeship.optimize.training import loop
+from edgeship.optimize.training.losses import CLASSES, ONE_HOT, Loss
+from edgeship.optimize.training.trainable import Subject, of_model
+from edgeship.recipes.training import DistillRecipe
+from edgeship.server_model import server_model
+from edgeship.server_model.server_model import ServerModel
+
+WIDTHS = ("filters", "units")
+GRAIN = 4  # widths are multiples of it: what SIMD kernels fill
+RATE = 3.0  # of the learning rate: the student begins from random weights
+LEAST = 1e-7  # a probability below it is taken for it
+
+
+def distill(
+    server: ServerModel, teacher: Subject, recipe: DistillRecipe, task: loop.Task
+) -> tuple[Subject, dict[str, Any]]:
+    """A trained student, and what the receipt says of it.
+
+    Raises InputError where no student can be made of the model, or the given one does not take and give what it does.
+    """
+    keras.utils.set_random_seed(task.settings.seed)
+    student = (
+        _given(recipe.student, server) if recipe.student else of_model(thinned(teacher.model, recipe.width), server)
+    )
+    classes = [loss.name in (CLASSES, ONE_HOT) for loss in task.losses]
+    single = len(classes) == 1
+    kinds = tuple("kl_divergence" if found else "mean_squared_error" for found in classes)
+    distiller = keras.distillation.Distiller(
+        teacher=_logits(teacher, task),
+        student=_logits(student, task),
+        distillation_losses=keras.distillation.LogitsDistillation(recipe.temperature, kinds[0] if single else kinds),
+        student_loss_weight=recipe.labels,
+    )
+    losses = tuple(
+        Loss(loss.name, logits=found or loss.logits) for loss, found in zip(task.losses, classes, strict=True)
+    )
+    try:
+        course = loop.fit(distiller, keras, replace(task.by_labels, losses=losses), rate=RATE, pack=tuple)
+    finally:
+        teacher.model.trainable = True  # Distiller freezes it
+    return student, {
+        "engine": "keras.distillation",
+        "student": Path(recipe.student).name
+        if recipe.student
+        else f"the server model at {recipe.width:g} of its width",
+        "parameters": {"server": server.parameters, "student": student.model.count_params()},
+        "temperature": recipe.temperature,
+        "weight_of_labels": recipe.labels,
+        "training": course,
+    }
+
+
+def thinned(model: Any, width: float) -> Any:
+    """A new model of the same graph whose hidden layers have `width` of their units; those that answer keep theirs.
+
+    Layers whose weights keep their shapes begin with the server model's (a Normalization needs them), the others at random.
+    """
+    graph = functional(model)
+    if graph is None:
+        raise InputError("a subclassed model cannot be thinned: give the smaller model as student")
+    last = _answering(graph)
+
+    def smaller(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name not in last:
+            config |= {key: _scaled(config[key], width) for key in WIDTHS if isinstance(config.get(key), int)}
+        return type(layer).from_config(config)
+
+    try:
+        student = keras.models.clone_model(model, clone_function=smaller, recursive=True)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"this model cannot be thinned ({error}): give the smaller model as student") from error
+    for mine, theirs in zip(student._flatten_layers(), model._flatten_layers(), strict=True):
+        shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (mine, theirs)]
+        if not mine._layers and mine.weights and shapes[0] == shapes[1]:
+            mine.set_weights(theirs.get_weights())
+            if hasattr(mine, "finalize_state"):
+                mine.finalize_state()
+    return student
+
+
+def _scaled(size: int, width: float) -> int:
+    return size if size < GRAIN else max(GRAIN, GRAIN * round(size * width / GRAIN))
+
+
+def _answering(graph: Any) -> set[str]:
+    """The names of the layers that decide the outputs' widths: back from each output to the first layer with a width."""
+    found: set[str] = set()
+    waiting = list(graph.outputs)
+    while waiting:
+        operation, node, _ = waiting.pop()._keras_history
+        inner = functional(operation) if isinstance(operation, keras.Model) else None
+        if inner is not None:
+            found |= _answering(inner)
+        elif any(hasattr(operation, key) for key in WIDTHS):
+            found.add(operation.name)
+        elif operation is not None and not operation._inbound_nodes[node].is_input:
+            waiting += operation._inbound_nodes[node].input_tensors
+    return found
+
+
+def _given(path: str, server: ServerModel) -> Subject:
+    """The student of that file, if it has the server model's inputs and outputs."""
+    found = server_model.load(path)
+    for side in ("inputs", "outputs"):
+        mine, theirs = ([(spec.shape, spec.dtype) for spec in getattr(one, side)] for one in (found, server))
+        if mine != theirs:
+            raise InputError(f"{path}: its {side} are {mine}, those of the server model {theirs}")
+    if found.loader != "keras":
+        raise InputError(f"{path}: the student must be a Keras 3 model")
+    return of_model(found.adapter.model, server)
+
+
+def _logits(subject: Subject, task: loop.Task) -> Any:
+    """A model that answers with logits for outputs that are classes: the logarithm of probabilities is one."""
+    trainer = subject.trainer(task.outputs)
+    outputs = []
+    for tensor, loss in zip(keras.tree.flatten(trainer.outputs), task.losses, strict=True):
+        probabilities = loss.name in (CLASSES, ONE_HOT) and not loss.logits
+        outputs.append(keras.ops.log(keras.ops.clip(tensor, LEAST, np.inf)) if probabilities else tensor)
+    return keras.Model(
+        trainer.inputs if len(trainer.inputs) > 1 else trainer.inputs[0],
+        outputs[0] if len(outputs) == 1 else tuple(outputs),
+    )

@@ -1,0 +1,127 @@
+"""Quantization-aware training with TFMOT: the model learns with its weights and activations rounded to 8 bits.
+
+The trained weights go back to the Keras 3 model; when an artifact is made, they are quantized with per-channel scales as
+they were here, and the ranges of activations are calibrated on representative data as for any other model. Batch
+normalization is trained along: with one scale per channel, folding it in changes a kernel and its scale alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from edgeship.errors import InputError
+from edgeship.optimize.bridge.bridge import NATIVE, Bridge, Plank, finalize, pairs_of
+from edgeship.optimize.bridge.carried import Carried
+from edgeship.optimize.bridge.graph import BridgeError
+from edgeship.optimize.bridge.proof import proven
+from edgeship.optimize.methods import preserve
+from edgeship.optimize.training import loop
+from edgeship.optimize.training.selection import chosen
+from edgeship.optimize.training.trainable import Subject
+from edgeship.recipes.training import QatRecipe
+
+PREFIX = "quant_"
+RATE = 0.1  # of the learning rate: fake quantization only nudges weights that are trained already
+UNSUPPORTED = re.compile(r"Layer (\S+?):<class")
+# TFMOT has no scheme for these; their kernels are quantized as those of Conv2D (qat_kernels).
+KERNEL_ONLY = ("Conv1D", "Conv3D")
+ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "silu", "gelu")
+
+
+def train(subject: Subject, recipe: QatRecipe, task: loop.Task, kept: Mapping[int, preserve.Pattern]) -> dict[str, Any]:
+    """Train the subject's model in place; `kept` are patterns of its variables that stay. Returns what the receipt says.
+
+    Raises InputError where the model cannot be rebuilt in tf_keras, or where TFMOT knows none of its layers.
+    """
+    import tf_keras
+
+    picked = {item.layer for item in chosen(subject.model, recipe.layers, "quantized")} if recipe.layers else None
+    left: dict[str, str] = {}
+    try:
+        built, model = _quantizable(subject, picked, left, task)
+    except BridgeError as error:
+        raise InputError(
+            f"quantization-aware training needs a model that can be rebuilt in tf_keras: {error}"
+        ) from error
+    pairs = [pair for plank in built.planks for pair in _trained(plank, model)]
+    course = loop.fit(
+        model, tf_keras, task, callbacks=[preserve.callback(tf_keras, kept, pairs)] if kept else [], rate=RATE
+    )
+    for variable, weight in pairs:
+        variable.assign(weight.numpy())
+    with_weights = [plank.name for plank in built.planks if plank.name not in left and plank.pairs()]
+    return {"engine": "tfmot", "quantized": with_weights, "left_in_float": left, "training": course}
+
+
+def _quantizable(
+    subject: Subject, picked: set[str] | None, left: dict[str, str], task: loop.Task
+) -> tuple[Bridge, Any]:
+    """A bridge and TFMOT's model of it with fake quantization; `left` receives the layers that it does not take, and why."""
+    from tensorflow_model_optimization.python.core.quantization.keras import quantize
+
+    from edgeship.optimize.methods.qat_kernels import KernelConfig
+
+    while True:
+        built, _ = proven(subject.model, lambda plank: _annotated(plank, picked, left))
+        trainer = subject.bridged_trainer(built, task.outputs)
+        if not any(type(layer).__name__ == "QuantizeAnnotate" for layer in trainer.layers):
+            raise InputError("quantization-aware training: TFMOT knows none of this model's layers")
+        try:
+            with quantize.quantize_scope({"Carried": Carried, "KernelConfig": KernelConfig}):
+                model = quantize.quantize_apply(trainer, quantized_layer_name_prefix=PREFIX)
+            for layer in model.layers:
+                finalize(layer)  # TFMOT copies weights, not what a layer derives from them
+            return built, model
+        except (RuntimeError, ValueError) as error:
+            # Some layers are known to TFMOT only in a place that it recognizes: it names the first that it does not.
+            found = UNSUPPORTED.search(str(error))
+            if not found or found[1] in left:
+                raise InputError(f"quantization-aware training: TFMOT cannot take this model ({error})") from error
+            left[found[1]] = "TFMOT does not quantize it in this place"
+
+
+def _annotated(plank: Plank, picked: set[str] | None, left: dict[str, str]) -> Any:
+    """The layer marked for quantization where TFMOT knows it; otherwise as it is, with the reason in `left`."""
+    from tensorflow_model_optimization.python.core.quantization.keras import quantize
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
+
+    from edgeship.optimize.methods.qat_kernels import KernelConfig
+
+    if plank.name in left:
+        return plank.layer
+    weighty = bool(getattr(plank.source, "weights", None))
+    if (
+        picked is not None
+        and weighty
+        and plank.name not in picked
+        and type(plank.source).__name__ != "BatchNormalization"
+    ):
+        left[plank.name] = "no pattern asks for it"
+        return plank.layer
+    registry = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
+    kind = type(plank.source).__name__
+    activation = getattr(plank.layer, "activation", None)
+    name = getattr(activation, "__name__", "linear")
+    if plank.how == NATIVE and kind in KERNEL_ONLY:
+        return quantize.quantize_annotate_layer(plank.layer, KernelConfig())
+    if plank.how != NATIVE or not (registry.supports(plank.layer) or kind == "BatchNormalization"):
+        left[plank.name] = f"TFMOT does not know {kind}"
+    elif activation is not None and name not in ACTIVATIONS:
+        left[plank.name] = f"TFMOT does not know the activation {name.removeprefix('keras3_')}"
+    else:
+        return quantize.quantize_annotate_layer(plank.layer)
+    return plank.layer
+
+
+def _trained(plank: Plank, model: Any) -> list[tuple[Any, Any]]:
+    """The Keras 3 variables of a layer with the weights that were trained in their place."""
+    names = {layer.name: layer for layer in model.layers}
+    if plank.name in names:
+        return pairs_of(plank.source, names[plank.name])
+    wrapper = names.get(PREFIX + plank.name)
+    if wrapper is None:
+        return []  # on the way to an output without labels
+    weights = {weight.name.rpartition("/")[2].partition(":")[0]: weight for weight in wrapper.weights}
+    return [(variable, weights[variable.name]) for variable in plank.source.weights]

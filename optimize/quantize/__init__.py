@@ -1,0 +1,1 @@
+"""Post-training quantization: ranges, calibration, and a folder for each format."""

@@ -1,0 +1,175 @@
+"""Which samples calibrate a model, and in which batches they are fed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Batch, RepresentativeDataset
+from edgeship.errors import InputError, unknown
+from edgeship.recipes.quantization import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
+from edgeship.storage import digest
+from edgeship.storage.atomic import whole
+from edgeship.types import TensorSpec
+
+FEW_SAMPLES = 100
+
+# A batch pays the runtime's overhead per call once: 3 to 5 times faster on small models. Where the values of one
+# sample fill the processor's cache by themselves, a batch is no faster or even slower, and takes more memory.
+MAX_BATCH = 32
+_BATCH_BYTES = 4 << 20
+ONE = 1 << 60  # bytes a sample, where samples are fed one by one
+_CHUNK_BYTES = 64 << 20
+
+_SCHEMA = 2
+
+# Sizes to try for a dynamic axis of which nothing is known, where a model shall only run once.
+TRIAL_SIZES = (128, 16, 1, 1024)
+
+NEEDS_DATA = (
+    "int8 needs representative data to calibrate the activations: give some with --data calibration.npz "
+    "(one array per model input, samples first)"
+)
+
+
+def open_data(data: str | None) -> RepresentativeDataset:
+    """The calibration data. Raises InputError, which says how to give some, where there is none."""
+    if not data:
+        raise InputError(NEEDS_DATA)
+    return RepresentativeDataset(data)
+
+
+def few(count: int) -> list[str]:
+    """A note where so few samples calibrate that the ranges are not to be trusted."""
+    if count >= FEW_SAMPLES:
+        return []
+    return [f"calibrated with only {count} samples: {FEW_SAMPLES} to {DEFAULT_SAMPLES} give ranges that hold"]
+
+
+def left_float(islands: Sequence[str], weights: Mapping[str, int]) -> list[str]:
+    """Notes on what stayed float32: operators (`OPERATOR name`) and constants (name to bytes)."""
+    notes = []
+    if islands:
+        shown = ", ".join(sorted({island.split()[0] for island in islands}))
+        notes.append(f"{len(islands)} operator(s) stay float32, the quantizer has no int8 form of them: {shown}")
+    if weights:
+        largest = sorted(weights, key=lambda name: -weights[name])
+        more = f" and {len(largest) - 3} more" if len(largest) > 3 else ""
+        notes.append(f"{sum(weights.values())} bytes of weights stay float32: {', '.join(largest[:3])}{more}")
+    return notes
+
+
+def batch_size(inputs: Sequence[TensorSpec], each: int) -> int:
+    """How many samples to feed at once: what a fixed batch axis demands, else as many as memory allows.
+
+    `each` is the number of bytes that one sample takes while the model runs.
+    """
+    fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
+    if len(fixed) > 1:
+        raise InputError(f"the model's inputs have different fixed batch sizes {sorted(fixed)}; export it with one")
+    if fixed:
+        return int(fixed.pop() or 1)
+    return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, each)))
+
+
+def one(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:
+    """The shape of one sample with its batch axis, per input. Raises InputError where the data does not fit."""
+    names = data.matched(inputs)
+    return {spec.name: [spec.shape[0] or 1, *data.shapes[names[spec.name]]] for spec in inputs}
+
+
+def spread(
+    data: RepresentativeDataset, inputs: Sequence[TensorSpec], size: int, samples: int = DEFAULT_SAMPLES
+) -> Iterator[Batch]:
+    """At most `samples` feeds' worth of samples, evenly spread over the data, in batches of exactly `size`.
+
+    Evenly, since data is often sorted (by class, by subject) and its first samples are not representative. The last
+    batch is filled by repeating its last sample, which changes neither a minimum nor a maximum, so that fixed batch
+    sizes work and a runtime never has to resize. Holds one batch and one chunk of the data at a time.
+    Raises InputError where the data does not fit the inputs, or holds NaN or infinity.
+    """
+    total = len(data)
+    chosen = np.unique(np.linspace(0, total - 1, min(samples, total)).round().astype(int))
+    held: list[Batch] = []
+    start = 0
+    for chunk in data.feeds(inputs, _chunk(inputs, data)):
+        length = len(next(iter(chunk.values())))
+        first, last = np.searchsorted(chosen, (start, start + length))
+        for index in chosen[first:last] - start:
+            held.append({name: array[index] for name, array in chunk.items()})
+            if len(held) == size:
+                yield _stack(held, size)
+                held = []
+        start += length
+    if held:
+        yield _stack(held, size)
+
+
+def _chunk(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
+    """Samples to read at once: enough to be quick on small ones, few enough to stay small on large ones."""
+    names = data.matched(inputs)
+    size = sum(prod(data.shapes[name]) * data.dtypes[name].itemsize for name in names.values())
+    return max(1, min(1024, _CHUNK_BYTES // max(1, size)))
+
+
+def _stack(held: Sequence[Batch], size: int) -> Batch:
+    filled = [*held, *[held[-1]] * (size - len(held))]
+    return {name: np.stack([sample[name] for sample in filled]) for name in held[0]}
+
+
+Ranges = Mapping[str, Sequence[float]]
+
+
+def write_statistics(
+    out: str, model: str, known: Mapping[str, Any], ranges: Ranges, kinds: Mapping[str, Ranges]
+) -> None:
+    """Write what was observed of a model: extremes per tensor, and ranges by other `kinds` of calibration, if any, as JSON.
+
+    Raises InputError for a tensor that became infinite or NaN.
+    """
+    for name, extremes in ranges.items():
+        if not np.isfinite(extremes).all():
+            raise InputError(f"{model}: tensor {name} becomes infinite or NaN on this data: int8 cannot hold it")
+    document = {
+        "schema": _SCHEMA,
+        "model": digest.of_path(Path(model)),
+        **known,
+        "ranges": ranges,
+        # What was not watched, as tensors inside of a loop, keeps its extremes.
+        "kinds": {kind: {**ranges, **found} for kind, found in kinds.items()},
+    }
+    with whole(out) as beside:
+        beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
+    """What `write_statistics` wrote. Raises InputError where there is none, or it is another model's."""
+    if not statistics:
+        raise InputError(NEEDS_DATA)
+    try:
+        found: dict[str, Any] = json.loads(Path(statistics).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
+    except ValueError as error:
+        raise InputError(f"{statistics}: not calibration statistics ({error})") from error
+    if found.get("schema") != _SCHEMA:
+        raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
+    if found["model"] != digest.of_path(Path(model)):
+        raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
+    return found
+
+
+def ranges_of(known: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
+    """The ranges of one calibration method, by tensor. Raises InputError where the statistics hold none of that method."""
+    if kind == MIN_MAX:
+        return known["ranges"]  # type: ignore[no-any-return]
+    if kind not in CALIBRATION_METHODS:
+        raise unknown("calibration method", kind, CALIBRATION_METHODS)
+    if kind not in known["kinds"]:
+        raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
+    return known["kinds"][kind]  # type: ignore[no-any-return]

@@ -1,0 +1,68 @@
+"""What the tensors of a float `.onnx` hold while it runs on representative data, by ONNX Runtime's own calibrators."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, calibrate
+
+from edgeship.data import Batch
+from edgeship.optimize.quantize.ranges import Range, Watched
+
+METHOD = CalibrationMethod.MinMax  # what ranges are to the quantizer, whatever they come from
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """ONNX Runtime's interface over a stream of batches."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+
+    def get_next(self) -> Batch | None:
+        return next(self._batches, None)
+
+
+def extremes(model: Path, batches: Iterable[Batch]) -> dict[str, Range]:
+    """Minimum and maximum of every tensor that can be quantized; the graph itself reduces them."""
+    with tempfile.TemporaryDirectory(prefix="edgeship-calibrate-") as folder:
+        calibrator = _opened(calibrate.MinMaxCalibrater, model, folder)
+        calibrator.collect_data(_Reader(iter(batches)))
+        found = calibrator.compute_data()
+    # A reduction keeps an axis of length one.
+    return {name: [float(np.min(pair[0])), float(np.max(pair[1]))] for name, pair in _pairs(found).items()}
+
+
+def ranges(model: Path, feeds: Iterable[Batch]) -> dict[str, dict[str, Range]]:
+    """Per calibration method, per tensor that can be quantized, its range over the feeds."""
+    seen = Watched()
+    with tempfile.TemporaryDirectory(prefix="edgeship-calibrate-") as folder:
+        # This calibrator gives whole tensors out; what it would keep of all feeds together is not used.
+        calibrator = _opened(calibrate.PercentileCalibrater, model, folder)
+        names = [item.name for item in calibrator.infer_session.get_outputs()]
+        wanted = calibrator.tensors_to_calibrate
+        for feed in feeds:
+            values = dict(zip(names, calibrator.infer_session.run(None, feed), strict=True))
+            values |= {name: array for name, array in feed.items() if array.dtype == np.float32}
+            seen.add({name: values[name] for name in sorted(wanted & values.keys())})
+    return seen.ranges()
+
+
+def write(ranges: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Ranges as the quantizer reads them."""
+    pairs = {name: tuple(np.array(value, np.float32) for value in pair) for name, pair in ranges.items()}
+    calibrate.save_tensors_data(calibrate.TensorsData(METHOD, pairs), path)
+
+
+def _opened(kind: Any, model: Path, folder: str) -> Any:
+    calibrator = kind(str(model), augmented_model_path=str(Path(folder) / "augmented.onnx"))
+    calibrator.augment_graph()
+    calibrator.create_inference_session()
+    return calibrator
+
+
+def _pairs(found: Any) -> dict[str, Any]:
+    return {name: data.range_value for name, data in found.data.items()}

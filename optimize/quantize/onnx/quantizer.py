@@ -1,0 +1,171 @@
+"""Post-training quantization of a float `.onnx` with ONNX Runtime's quantizer.
+
+Meant for a child process; TensorFlow is not imported. Inputs and outputs keep their names, their element types (an
+int8 ONNX model has float ends: QDQ marks them inside) and their dynamic axes.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError
+from edgeship.optimize.quantize import calibration as calibrating
+from edgeship.optimize.quantize.onnx import activation_observer, reader
+from edgeship.recipes import quantization
+from edgeship.storage.atomic import whole
+
+
+def tools() -> dict[str, str]:
+    """The versions of what does the work."""
+    return {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")}
+
+
+def calibrate(
+    model: str, data: str | None, out: str, *, count: int = quantization.DEFAULT_SAMPLES, closely: bool = False
+) -> dict[str, Any]:
+    """Observe the range of every tensor of a float `.onnx` over representative data and write it to `out` (JSON).
+
+    As that of `.tflite` does, on at most `count` samples spread evenly over the data; the model as the
+    quantizer wants it is written beside `out`. Raises InputError where there is no data, or it does not fit the model.
+    """
+    reader.check(model)
+    source = calibrating.open_data(data)
+    inputs = reader.inputs(model)
+    shapes = calibrating.one(source, inputs)
+    # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
+    size = calibrating.batch_size(inputs, reader.activations(model))
+    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
+    failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
+    with whole(str(Path(out).with_suffix(".onnx"))) as prepared:
+        _prepare(model, prepared)
+        try:
+            single = calibrating.batch_size(inputs, calibrating.ONE)
+            kinds = (
+                activation_observer.ranges(prepared, calibrating.spread(source, inputs, single, count))
+                if closely
+                else {}
+            )
+            ranges = kinds.pop(quantization.MIN_MAX, None)
+            if ranges is None:
+                ranges = activation_observer.extremes(prepared, calibrating.spread(source, inputs, size, count))
+        except failures as error:
+            raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
+        calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
+    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
+
+
+def quantize(
+    model: str,
+    out_file: str,
+    recipe: str,
+    *,
+    statistics: str | None = None,
+    calibration_method: str = quantization.MIN_MAX,
+    kept: Sequence[str] = (),
+    layers: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
+
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it; the Keras
+    layers `kept` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
+    place.
+
+    Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
+    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or statistics that do
+    not fit, CheckError where the result does not run; nothing is written then.
+    """
+    how = quantization.meaning(recipe, "onnx")
+    if recipe == "float32":
+        raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
+    reader.check(model)
+    known = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(known, calibration_method) if known else None
+    with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
+        if ranges is not None:
+            prepared = Path(str(statistics)).with_suffix(".onnx")
+            excluded = reader.nodes_of(prepared, kept, layers) if kept else []
+            _static(model, prepared, beside, Path(folder), ranges, excluded)
+        else:
+            _WRITERS[recipe](model, beside, Path(folder))
+        reader.check_runs(beside, known["shapes"] if known else None)
+        islands = reader.float_islands(beside) if known else []
+        left = reader.float_weights(beside) if recipe != "float16" else {}
+    notes = calibrating.few(known["samples"]) if known else []
+    return {
+        "tools": tools(),
+        "notes": notes + calibrating.left_float(islands, left),
+        "float_islands": islands,
+        "float_weights": sorted(left),
+    }
+
+
+def _static(
+    model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]], excluded: list[str]
+) -> None:
+    """QDQ with int8 activations per tensor and int8 weights per channel.
+
+    Weights use 7 of the 8 bits (`reduce_range`): without VNNI, x86 processors add two products of 8-bit numbers in a
+    16-bit register that saturates (VPMADDUBSW), which cost 14 to 22 dB of SQNR on small dense models; 7 bits cannot
+    overflow and cost 1 to 3 dB on any processor. Source: ONNX Runtime's documentation, "Quantize ONNX models",
+    "When to use reduce-range".
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    known = folder / "ranges.json"
+    activation_observer.write(ranges, known)
+    failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError, AssertionError)  # "scale issue"
+    try:
+        quantize_static(
+            str(prepared),
+            str(out),
+            None,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=activation_observer.METHOD,
+            calibration_cache_path=str(known),
+            nodes_to_exclude=excluded,
+        )
+    except failures as error:
+        raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error
+
+
+def _dynamic(model: str, out: Path, folder: Path) -> None:
+    """Weights in uint8 per channel, activations quantized at run time, float in between.
+
+    uint8 and not int8 for two reasons: ConvInteger takes int8 weights only in recent ONNX Runtimes, and the saturation
+    that `_static` describes does not happen with it.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    _prepare(model, folder / "prepared.onnx")
+    prepared = str(folder / "prepared.onnx")
+    quantize_dynamic(prepared, str(out), per_channel=True, weight_type=QuantType.QUInt8)
+
+
+def _float16(model: str, out: Path, folder: Path) -> None:
+    """Weights and activations in float16, with casts at the ends so that inputs and outputs stay float32."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(onnx.load(model), keep_io_types=True), str(out))
+
+
+_WRITERS: dict[str, Callable[[str, Path, Path], None]] = {"dynamic_w8": _dynamic, "float16": _float16}
+
+
+def _prepare(model: str, out: Path) -> None:
+    """The model folded and fused as the quantizer wants it, written to `out`.
+
+    Without the symbolic shape inference, which fails on models that compute a shape from a dynamic batch and adds
+    nothing that ONNX's own does not find in converted Keras models.
+    """
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    quant_pre_process(model, str(out), skip_symbolic_shape=True)

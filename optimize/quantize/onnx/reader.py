@@ -1,0 +1,157 @@
+"""What an `.onnx` file holds, read with onnx and ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.errors import CheckError, InputError
+from edgeship.formats.layer_names import LayerNames, scope
+from edgeship.optimize.quantize.calibration import TRIAL_SIZES
+from edgeship.types import TensorSpec
+from edgeship.untrusted import reading
+
+# They convert between the types, or only move values or read none.
+_NO_ISLANDS = (
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Shape"),
+    *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
+)
+
+
+def check(model: str) -> None:
+    """Raises InputError where there is no such file or it is no ONNX model."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    if not Path(model).is_file():
+        raise InputError(f"{model}: no such file; give a float .onnx")
+    with reading(model):
+        try:
+            graph = onnx.load(model, load_external_data=False).graph
+        except DecodeError as error:
+            raise InputError(f"{model}: not an ONNX model ({error})") from error
+    if not graph.node:
+        raise InputError(f"{model}: not an ONNX model (it has no operators)")
+
+
+def inputs(model: str) -> tuple[TensorSpec, ...]:
+    """The model's inputs, None for a dynamic axis."""
+    import onnx
+
+    graph = onnx.load(model, load_external_data=False).graph
+    constants = {item.name for item in graph.initializer}
+    return tuple(_spec(item) for item in graph.input if item.name not in constants)
+
+
+def _spec(item: Any) -> TensorSpec:
+    import onnx
+
+    kind = item.type.tensor_type
+    shape = tuple(axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)
+    return TensorSpec(item.name, shape, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name)
+
+
+def activations(model: str) -> int:
+    """Bytes of all tensors between the operators for one sample; what is dynamic counts as 1."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(model, load_external_data=False)).graph
+    return sum(4 * prod(axis.dim_value or 1 for axis in item.type.tensor_type.shape.dim) for item in graph.value_info)
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a model or a feed that it cannot run: classes of no common base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented, state.RuntimeException),
+        RuntimeError,
+    )
+
+
+def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> None:
+    """Open a written file and run it once on zeros. Raises CheckError where ONNX Runtime cannot."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a size that does not fit is tried on purpose below
+    specs = inputs(str(path))
+    dynamic = not shapes and any(None in spec.shape[1:] for spec in specs)
+    failed: Exception | None = None
+    for size in TRIAL_SIZES if dynamic else (1,):
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session.run(None, {spec.name: _zeros(spec, (shapes or {}).get(spec.name), size) for spec in specs})
+            return
+        except runtime_errors() as error:
+            failed = failed or error
+    raise CheckError(f"the quantized model cannot run in ONNX Runtime: {str(failed)[:300]}") from failed
+
+
+def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
+    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
+    return np.zeros(shape or guess, spec.dtype)
+
+
+def nodes_of(path: Path, wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """The names of the operators that belong to the `wanted` layers; `layers` are all of the Keras model's.
+
+    tf2onnx gives an operator that it rewrites a name of its own (`Conv__44` for a depthwise convolution): then its result,
+    its constants or else everything that reads it tell the layer.
+    """
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constants = {item.name for item in graph.initializer}
+    names = LayerNames(layers, (node.name for node in graph.node))
+    readers: dict[str, set[str]] = {}
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.name)
+        own = (node.name, *node.output, *(name for name in node.input if name in constants))
+        if name := next(filter(scope, own), ""):
+            belongs = bool({*names.layers_of(name)} & {*wanted}) or any(
+                scope(name).endswith(f"/{one}") for one in wanted
+            )
+        else:
+            read_by = set[str]().union(*(readers.get(name, ()) for name in node.output))
+            belongs = bool(read_by) and read_by <= found
+        if belongs:
+            found.add(node.name)
+    return [node.name for node in graph.node if node.name in found]
+
+
+def float_islands(path: Path) -> list[str]:
+    """Operators of a QDQ model that compute in float32, as `Operator node name`.
+
+    An operator is quantized where every float input of it comes from a DequantizeLinear or is a constant beside one.
+    """
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
+    types = {item.name: item.type.tensor_type.elem_type for item in (*graph.input, *graph.output, *graph.value_info)}
+    producers = {name: node.op_type for node in graph.node for name in node.output}
+    found = []
+    for node in graph.node:
+        floats = [name for name in node.input if name in types and types[name] == onnx.TensorProto.FLOAT]
+        if node.op_type not in _NO_ISLANDS and any(producers.get(name) != "DequantizeLinear" for name in floats):
+            found.append(f"{node.op_type} {node.name or node.output[0]}")
+    return found
+
+
+def float_weights(path: Path, least: int = 1024) -> dict[str, int]:
+    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    sizes = {
+        item.name: prod(item.dims) * 4
+        for item in graph.initializer
+        if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) > 1
+    }
+    return {name: size for name, size in sizes.items() if size >= least}

@@ -1,0 +1,121 @@
+"""How far each tensor of a quantized `.tflite` is from the float file's, on real data.
+
+Not litert-quantizer's `validate`: it takes the mean of each batch's own ratio, starts both interpreters anew for each batch,
+and does not follow the tensors that `tflite_moves` brings to integers. Not TensorFlow's QuantizationDebugger: it only
+knows files that the MLIR converter quantized itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Batch, RepresentativeDataset
+from edgeship.errors import InputError
+from edgeship.optimize.quantize import calibration
+from edgeship.optimize.quantize.tflite import reader
+
+LIMIT = 200.0  # dB: beyond what float32 can tell apart; equal tensors are written down as this
+_BYTES = 256 << 20  # of all tensors that are kept at once
+
+
+def compare(model: str, quantized: str, data: str, tensors: Sequence[str], count: int) -> dict[str, Any]:
+    """Figures of each named tensor over at most `count` samples, spread evenly: `{name: {sqnr_db, mse, cosine}}`.
+
+    `model` is the float `.tflite`, `quantized` one made of it. SQNR is 10 log10(sum(float^2) / sum(difference^2)) after
+    dequantization, MSE the mean of difference^2 in the tensor's unit, the cosine that of all values as one vector. A
+    tensor that the quantized file does not have is left out. Raises InputError where the data does not fit.
+    """
+    content, source = reader.read(model), RepresentativeDataset(data)
+    inputs = reader.signatures(content, model)["serving_default"]
+    sides = [_Side(item, where) for item, where in ((content, model), (reader.read(quantized), quantized))]
+    known = [name for name in tensors if all(side.has(name) for side in sides)]
+    sums = {name: np.zeros(5) for name in known}
+    size = calibration.batch_size(inputs, 1)
+    if all(spec.shape and spec.shape[0] is None for spec in inputs):
+        size = min(size, max(1, _BYTES // max(side.bytes for side in sides)))
+    left = min(count, len(source))
+    for feeds in calibration.spread(source, inputs, size, count):
+        real, other = (side.run(feeds) for side in sides)
+        rows = min(size, left)  # a last batch is filled up with its last sample
+        left -= rows
+        for name in known:
+            sums[name] += _sums(real(name), other(name), rows, size)
+    return {name: _figures(*sums[name].tolist()) for name in known}
+
+
+class _Side:
+    """A file whose tensors inside can be read after a run."""
+
+    def __init__(self, content: bytes, where: str) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.where = where
+        self._interpreter = Interpreter(
+            model_content=content, num_threads=os.cpu_count() or 1, experimental_preserve_all_tensors=True
+        )
+        # By the signature's names; while its runner lives, the interpreter refuses to allocate.
+        self._inputs = dict(self._interpreter.get_signature_runner("serving_default").get_input_details())
+        self._interpreter.allocate_tensors()
+        made = reader.made(content)
+        details = {item["name"]: item for item in self._interpreter.get_tensor_details() if item["name"] in made}
+        self._details: Mapping[str, Any] = details
+        self.bytes = sum(int(np.prod(item["shape"])) * np.dtype(item["dtype"]).itemsize for item in details.values())
+
+    def _name(self, name: str) -> str:
+        """The tensor's name in this file: what became integer later carries a suffix."""
+        return next((found for end in ("", "_integer", "_quantized") if (found := name + end) in self._details), "")
+
+    def has(self, name: str) -> bool:
+        return bool(self._name(name))
+
+    def run(self, feeds: Batch) -> Any:
+        """Returns what gives a tensor's real numbers by its name, until the next run."""
+        try:
+            for name, item in self._inputs.items():
+                self._interpreter.resize_tensor_input(item["index"], feeds[name].shape)
+            self._interpreter.allocate_tensors()
+            for name, item in self._inputs.items():
+                self._interpreter.set_tensor(item["index"], _quantized(feeds[name], item))
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{self.where}: LiteRT cannot run it on this data: {str(error)[:300]}") from error
+
+        def real(name: str) -> Any:
+            item = self._details[self._name(name)]
+            return _real(self._interpreter.get_tensor(item["index"]), item)
+
+        return real
+
+
+def _quantized(values: Any, item: Mapping[str, Any]) -> Any:
+    scale, zero_point = item["quantization"]
+    if not scale:
+        return values.astype(item["dtype"])
+    limits = np.iinfo(item["dtype"])
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(item["dtype"])
+
+
+def _real(values: Any, item: Mapping[str, Any]) -> Any:
+    scale, zero_point = item["quantization"]
+    return (values.astype(np.float64) - zero_point) * scale if scale else values.astype(np.float64)
+
+
+def _sums(real: Any, other: Any, rows: int, size: int) -> Any:
+    """Of one batch: energy of the float values, of the others, of the difference, their product, how many values."""
+    if len(real) == size and rows < size:
+        real, other = real[:rows], other[:rows]
+    real, other = real.ravel(), other.ravel()
+    error = other - real
+    return np.array([real @ real, other @ other, error @ error, real @ other, real.size])
+
+
+def _figures(signal: float, other: float, noise: float, product: float, values: float) -> dict[str, float]:
+    if noise == 0:
+        return {"sqnr_db": LIMIT, "mse": 0.0, "cosine": 1.0}
+    sqnr = 10 * float(np.log10(signal / noise)) if signal else -LIMIT
+    cosine = product / float(np.sqrt(signal * other)) if signal and other else 0.0
+    return {"sqnr_db": min(LIMIT, max(-LIMIT, sqnr)), "mse": noise / values, "cosine": min(1.0, max(-1.0, cosine))}

@@ -1,0 +1,123 @@
+"""The operators of a float `.tflite` by the Keras layers that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgeship.formats import flatbuffer
+from edgeship.formats.layer_names import LayerNames, scope
+from edgeship.optimize.quantize.tflite import reader
+
+_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
+# Operators as litert-quantizer addresses them: their output tensors' names.
+Scopes = Sequence[str]
+
+
+def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
+    """The layers of a float `.tflite` that compute on float tensors, in the order in which they run.
+
+    `layers` are the Keras model's, in its own order. Each entry: `name` (layers that the converter fused into one
+    operator, or that share one, are joined as `conv + bn + relu`; operators of no known layer stand under their scope in
+    the graph), `operators`, `scopes` (see `Scopes`), `outputs` (the tensors of the main graph that others read) and
+    `weight_bytes` (of float constants). Raises InputError where the file is no TFLite model.
+    """
+    content = flatbuffer.unpack(reader.read(model))
+    operators = [
+        _Operator(content, number, item)
+        for number, graph in enumerate(content.subgraphs)
+        for item in graph.operators or []
+    ]
+    names = LayerNames(layers, (name for item in operators for name in (*item.outputs, *item.constants)))
+    _attribute(operators, names)
+    return [_entry(content, group, layers) for group in _grouped(operators) if any(item.floats for item in group)]
+
+
+class _Operator:
+    """An operator: its kind, the names of what it makes and of the constants that it reads, and its layers."""
+
+    def __init__(self, model: Any, number: int, item: Any) -> None:
+        from ai_edge_litert.tools import flatbuffer_utils
+        from litert_quantizer.utils import tfl_flatbuffer_utils
+
+        graph = model.subgraphs[number]
+        self.graph = number
+        self.kind = str(flatbuffer_utils.opcode_to_name(model, item.opcodeIndex) or "CUSTOM")
+        self.scope = str(tfl_flatbuffer_utils.get_op_scope(item, graph.tensors))
+        made = [graph.tensors[index] for index in item.outputs if index >= 0]
+        read = [graph.tensors[index] for index in item.inputs if index >= 0]
+        held = [tensor for tensor in read if model.buffers[tensor.buffer].data is not None]
+        self.outputs = [tensor.name.decode() for tensor in made]
+        self.inputs = [tensor.name.decode() for tensor in read if tensor not in held]
+        self.constants = [tensor.name.decode() for tensor in held]
+        self.weights = {
+            tensor.buffer: len(model.buffers[tensor.buffer].data) for tensor in held if tensor.type == _FLOAT32
+        }
+        self.floats = any(tensor.type == _FLOAT32 for tensor in made)
+        self.told = (self.outputs, self.constants)
+        self.layers: tuple[str, ...] = ()
+        self.known = False
+
+
+def _attribute(operators: Sequence[_Operator], names: LayerNames) -> None:
+    """Find each operator's layers.
+
+    By its outputs, else (a model's output has a name of its own) by its constants, else the operator is what the
+    converter made of the layer before it; where no layer is known, scopes of the graph stand for layers.
+    """
+    made: dict[tuple[int, str], _Operator] = {}
+    for item in operators:
+        before = [made[item.graph, name] for name in item.inputs if (item.graph, name) in made]
+        told = [tuple(layer for name in group for layer in names.layers_of(name)) for group in item.told]
+        scopes = [tuple(found for name in group if (found := scope(name))) for group in item.told]
+        parent = before[0] if len(before) == 1 else None
+        item.known = any(told) or bool(parent and parent.known)
+        inherited = [parent.layers] if parent else []
+        ways = [*told, *(inherited if parent and parent.known else []), *scopes, *inherited, (item.scope.strip(";"),)]
+        item.layers = tuple(dict.fromkeys(next(found for found in ways if found)))
+        made.update({(item.graph, name): item for name in item.outputs})
+
+
+def _grouped(operators: Sequence[_Operator]) -> list[list[_Operator]]:
+    """Operators that share a layer belong together, in the order of their first."""
+    groups: list[tuple[set[str], list[_Operator]]] = []
+    for item in operators:
+        mine = set(item.layers)
+        touched = [group for group in groups if group[0] & mine]
+        if not touched:
+            groups.append((mine, [item]))
+            continue
+        first, *others = touched
+        first[0].update(mine, *(other[0] for other in others))
+        first[1].extend([*(operator for other in others for operator in other[1]), item])
+        groups = [group for group in groups if group not in others]
+    return [group for _, group in groups]
+
+
+def _entry(model: Any, group: Sequence[_Operator], layers: Sequence[str]) -> dict[str, Any]:
+    order = {name: position for position, name in enumerate(layers)}
+    mine = dict.fromkeys(layer for item in group for layer in item.layers)
+    named = sorted(mine, key=lambda layer: order.get(layer.rpartition("/")[2], len(order)))
+    weights = {buffer: size for item in group for buffer, size in item.weights.items()}
+    return {
+        "name": " + ".join(named),
+        "operators": [item.kind for item in group],
+        "scopes": [item.scope for item in group],
+        "outputs": _outputs(model, group),
+        "weight_bytes": sum(weights.values()),
+    }
+
+
+def _outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
+    """The float tensors of the main graph that the group makes and that something else reads, or the model gives out."""
+    from litert_quantizer.utils import tfl_flatbuffer_utils
+
+    graph = model.subgraphs[0]
+    inside = {name for item in group if item.graph == 0 for name in item.outputs}
+    scopes = {item.scope for item in group}
+    read = {int(index) for index in graph.outputs}
+    for item in graph.operators:
+        if tfl_flatbuffer_utils.get_op_scope(item, graph.tensors) not in scopes:
+            read.update(int(index) for index in item.inputs if index >= 0)
+    shown = (graph.tensors[index] for index in sorted(read))
+    return [tensor.name.decode() for tensor in shown if tensor.type == _FLOAT32 and tensor.name.decode() in inside]

@@ -1,0 +1,201 @@
+"""Post-training quantization of a float `.tflite` with litert-quantizer: calibrate once, quantize many times.
+
+Meant for a child process; TensorFlow is not imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Batch
+from edgeship.errors import InputError, unknown
+from edgeship.formats import flatbuffer
+from edgeship.optimize.quantize import calibration as calibrating
+from edgeship.optimize.quantize.tflite import (
+    activation_observer,
+    mixed_precision,
+    op_versions,
+    reader,
+    repairs,
+    weight_storage,
+)
+from edgeship.recipes import quantization
+from edgeship.storage.atomic import whole
+
+
+def tools() -> dict[str, str]:
+    """The versions of what does the work."""
+    return {name: importlib.metadata.version(name) for name in ("litert-quantizer", "ai-edge-litert")}
+
+
+def calibrate(
+    model: str,
+    data: str | None,
+    out: str,
+    *,
+    count: int = quantization.DEFAULT_SAMPLES,
+    batch: int | None = None,
+    closely: bool = False,
+) -> dict[str, Any]:
+    """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
+
+    The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
+    neither on the order nor (but for a model that mixes the samples of a batch) on the `batch` size. The runtime itself
+    keeps them, so memory is that of one batch.
+    Every signature is calibrated; inputs are matched by name. `closely` goes over the samples one by one, for the ranges of
+    all calibration methods (`edgeship.optimize.quantize.ranges`).
+
+    Raises InputError where there is no data, or it does not fit the model.
+    """
+    content, source = reader.read(model), calibrating.open_data(data)
+    inputs = reader.signatures(content, model)
+    shapes = {key: calibrating.one(source, specs) for key, specs in inputs.items()}
+    content = reader.with_shapes(content, inputs, shapes)
+
+    def batches(each: int) -> Iterator[tuple[str, Batch]]:
+        for key, specs in inputs.items():
+            size = batch or calibrating.batch_size(specs, each)
+            yield from ((key, feeds) for feeds in calibrating.spread(source, specs, size, count))
+
+    try:
+        singly = (
+            (key, feeds)
+            for key, specs in inputs.items()
+            for feeds in calibrating.spread(source, specs, calibrating.batch_size(specs, calibrating.ONE), count)
+        )
+        kinds = activation_observer.ranges(content, singly) if closely else {}
+        ranges = kinds.pop(quantization.MIN_MAX, None)
+        if ranges is None or reader.loops(content):  # the insides of a loop are not watched
+            ranges = _observed(content, batches(reader.largest_activation(content)))
+    except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
+        raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
+    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
+    calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
+    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
+
+
+def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
+    """Minimum and maximum of every tensor, by name, over (signature, feeds)."""
+    from litert_quantizer import calibrator
+
+    observer = calibrator.Calibrator(
+        content,
+        num_threads=os.cpu_count() or 1,
+        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=_widen,
+    )
+    for key, feeds in batches:
+        # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
+        observer.calibrate({key: [feeds]}, None)
+    found = observer.get_model_qsvs()
+    return {name: [found[name]["min"].item(), found[name]["max"].item()] for name in sorted(found)}
+
+
+def _widen(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {"min": np.minimum(old["min"], new["min"]), "max": np.maximum(old["max"], new["max"])}
+
+
+def quantize(
+    model: str,
+    out_file: str,
+    recipe: str,
+    *,
+    statistics: str | None = None,
+    io: str = "int8",
+    calibration_method: str = quantization.MIN_MAX,
+    mixed: mixed_precision.Mixed | None = None,
+) -> dict[str, Any]:
+    """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
+
+    `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
+    element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
+    the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
+    (see `tflite_mixed`). The file is opened and run once before it is moved into place.
+
+    Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
+    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
+    the result does not run; nothing is written then.
+    """
+    how = _meaning(recipe, io)
+    content = reader.read(model)
+    known = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(known, calibration_method) if known else None
+    if known:
+        content = reader.with_shapes(content, reader.signatures(content, model), known["shapes"])
+    result = _quantized(content, model, recipe, io, ranges, mixed)
+    held = flatbuffer.unpack(result)
+    reader.check_branches(held)
+    with whole(out_file) as beside:
+        beside.write_bytes(result)
+        reader.check_runs(beside, known["shapes"] if known else None)
+    islands = reader.float_islands(held) if known else []
+    left = dict(reader.float_weights(held))
+    return {
+        "tools": tools(),
+        "notes": (calibrating.few(known["samples"]) if known else []) + calibrating.left_float(islands, left),
+        "float_islands": islands,
+        "float_weights": sorted(left),
+        "io": io if known else "float32",
+    }
+
+
+def _meaning(recipe: str, io: str) -> quantization.Meaning:
+    """What a recipe does; refuses what makes no file of its own."""
+    how = quantization.meaning(recipe, "tflite")
+    if io not in quantization.IO_TYPES:
+        raise unknown("I/O type", io, quantization.IO_TYPES)
+    if recipe == "float32":
+        raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
+    if recipe == "auto":
+        raise InputError("recipe 'auto' is a search over static_w8a8 with `mixed` precisions, not one file")
+    return how
+
+
+def _recipe(name: str, io: str) -> list[dict[str, Any]]:
+    """The recipe in litert-quantizer's own terms."""
+    from litert_quantizer import algorithm_manager, qtyping, recipe, recipe_manager
+
+    everything = qtyping.TFLOperationName.ALL_SUPPORTED
+    manager = recipe_manager.RecipeManager()
+    if name == "float16":
+        manager.add_weight_only_config(
+            ".*", everything, 16, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING
+        )
+        return list(manager.get_quantization_recipe())
+    if name != "static_w8a8":
+        return list(recipe.dynamic_wi8_afp32() if name == "dynamic_w8" else recipe.weight_only_wi8_afp32())
+    manager.load_quantization_recipe(recipe.static_wi8_ai8())
+    if io == "float32":
+        for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+            manager.add_quantization_config(".*", end, None, algorithm_manager.AlgorithmName.NO_QUANTIZE)
+    return list(manager.get_quantization_recipe())
+
+
+def _quantized(
+    content: bytes,
+    model: str,
+    recipe: str,
+    io: str,
+    ranges: Mapping[str, Sequence[float]] | None,
+    mixed: mixed_precision.Mixed | None,
+) -> bytes:
+    from litert_quantizer import quantizer
+
+    observed = None
+    if ranges is not None:
+        observed = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
+    try:
+        asked = _recipe(recipe, io)
+        worker = quantizer.Quantizer(content, mixed_precision.recipe(asked, mixed, io) if mixed else asked)
+        result = worker.quantize(observed, enable_progress_bar=False, enable_progress_report=False)
+    except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
+    found = bytes(result.quantized_model)
+    if ranges is None:
+        return op_versions.mark(weight_storage.store(found, "float16" if recipe == "float16" else "int8"))
+    return repairs.finish(found, content, io, ranges, lambda output: mixed_precision.is_integer(mixed, f"{output};"))

@@ -1,0 +1,178 @@
+"""What a `.tflite` file holds, read with LiteRT and its flatbuffer schema; no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.errors import CheckError, InputError
+from edgeship.formats import flatbuffer
+from edgeship.optimize.quantize.calibration import TRIAL_SIZES
+from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
+from edgeship.types import TensorSpec
+
+# Per signature, per input: the shape of one sample with its batch axis.
+Shapes = Mapping[str, Mapping[str, Sequence[int]]]
+
+_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
+# They convert between the types, or compute nothing.
+_NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
+
+
+def _interpreter(content: bytes, where: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        return Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+    except ValueError as error:
+        raise InputError(f"{where}: not a TFLite model that LiteRT can read ({error})") from error
+
+
+def read(model: str) -> bytes:
+    """The bytes of a `.tflite`. Raises InputError where it is missing or something else."""
+    path = Path(model)
+    if not path.is_file():
+        raise InputError(f"{model}: no such file; give a float .tflite")
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise InputError(f"{model}: not a TFLite model")
+    return content
+
+
+def signatures(content: bytes, where: str) -> dict[str, tuple[TensorSpec, ...]]:
+    """The inputs of every signature. Raises InputError where the file has none (it was not made from a SavedModel)."""
+    interpreter = _interpreter(content, where)
+    found: dict[str, tuple[TensorSpec, ...]] = {}
+    for key in interpreter.get_signature_list():
+        details = interpreter.get_signature_runner(key).get_input_details()
+        found[key] = tuple(_spec(name, detail) for name, detail in details.items())
+    if not found:
+        raise InputError(f"{where}: it has no signature, so its inputs have no names; convert it from a SavedModel")
+    return found
+
+
+def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
+    signature = detail["shape_signature"]
+    shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
+    return TensorSpec(name, tuple(None if size < 0 else int(size) for size in shape), np.dtype(detail["dtype"]).name)
+
+
+def with_shapes(content: bytes, inputs: Mapping[str, Sequence[TensorSpec]], shapes: Shapes) -> bytes:
+    """The model with the default sizes of its dynamic axes taken from `shapes` (they stay dynamic).
+
+    The converter writes 1 for every dynamic axis, which some models cannot run with: a convolution over a time axis
+    of one step has no output. Nothing is changed where only the batch axis is dynamic.
+    """
+    if not any(None in spec.shape[1:] for specs in inputs.values() for spec in specs):
+        return content
+    model = flatbuffer.unpack(content)
+    for signature in model.signatureDefs:
+        tensors = model.subgraphs[signature.subgraphIndex].tensors
+        for item in signature.inputs:
+            wanted = shapes[signature.signatureKey.decode()][item.name.decode()]
+            tensors[item.tensorIndex].shape = [int(size) for size in wanted]
+    return flatbuffer.pack(model)
+
+
+def largest_activation(content: bytes) -> int:
+    """Bytes of the largest tensor of the first subgraph, at the default shapes. Raises RuntimeError as LiteRT does."""
+    interpreter = _interpreter(content, "the float model")
+    interpreter.allocate_tensors()
+    return max(
+        (
+            int(np.prod(detail["shape"])) * np.dtype(detail["dtype"]).itemsize
+            for detail in interpreter.get_tensor_details()
+            if detail["dtype"] not in (np.object_, np.bytes_)
+        ),
+        default=1,
+    )
+
+
+def check_runs(path: Path, shapes: Shapes | None = None) -> None:
+    """Open a written file, allocate it and run every signature once on zeros.
+
+    Raises CheckError where LiteRT cannot: a recipe can be written without complaint and then fail to prepare.
+    """
+    content = path.read_bytes()
+    for key, specs in signatures(content, path.name).items():
+        known = {**(shapes or {}).get(key, {})}
+        dynamic = any(None in spec.shape[1:] and spec.name not in known for spec in specs)
+        failed: Exception | None = None
+        for size in TRIAL_SIZES if dynamic else (1,):
+            try:
+                runner = _interpreter(content, path.name).get_signature_runner(key)
+                runner(**{spec.name: _zeros(spec, known.get(spec.name), size) for spec in specs})
+                break
+            except (RuntimeError, ValueError) as error:
+                failed = failed or error
+        else:
+            raise CheckError(f"the quantized model cannot run in LiteRT: {str(failed)[:300]}") from failed
+
+
+def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
+    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
+    return np.zeros(shape or guess, spec.dtype)
+
+
+def loops(content: bytes) -> bool:
+    """Whether it holds more graphs than the main one."""
+    return len(flatbuffer.unpack(content).subgraphs) > 1
+
+
+def check_branches(model: Any) -> None:
+    """Raise InputError where an IF gives its branches other types than they take, which LiteRT runs without a look.
+
+    litert-quantizer 0.11 makes such files: it quantizes the branches, but not the operator that calls them.
+    """
+    for graph in model.subgraphs:
+
+        def types(indices: Sequence[int], tensors: Any = graph.tensors) -> list[int]:
+            return [tensors[index].type for index in indices]
+
+        for operator in graph.operators or []:
+            options = operator.builtinOptions
+            for number in (options.thenSubgraphIndex, options.elseSubgraphIndex) if _is_if(options) else ():
+                branch = model.subgraphs[number]
+                inside = types(branch.inputs, branch.tensors), types(branch.outputs, branch.tensors)
+                if inside != (types(operator.inputs[1:]), types(operator.outputs)):
+                    raise InputError(
+                        "the model branches on its data (tf.cond), and litert-quantizer would quantize only what is inside of "
+                        "the branches: use float16 or dynamic_w8"
+                    )
+
+
+def _is_if(options: Any) -> bool:
+    return hasattr(options, "thenSubgraphIndex")
+
+
+def made(content: bytes) -> set[str]:
+    """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
+    graph = flatbuffer.unpack(content).subgraphs[0]
+    return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
+
+
+def float_islands(model: Any) -> list[str]:
+    """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    found = []
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or "CUSTOM"
+            used = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
+            if name not in _NO_ISLANDS and any(tensor.type == _FLOAT32 for tensor in used):
+                found.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
+    return found
+
+
+def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
+    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            data = model.buffers[tensor.buffer].data
+            if tensor.type == _FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
+                yield tensor.name.decode(), len(data)

@@ -1,0 +1,178 @@
+"""Training a model further, Keras 3's or tf_keras's: seeded, with early stopping, the best checkpoint, and a stop at NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.optimize.training.dataset import Samples, dataset
+from edgeship.optimize.training.losses import Loss
+from edgeship.recipes.training import Training
+
+TOLD_EVERY = 0.3  # seconds
+VALIDATION_BATCH = 256
+
+Tell = Callable[..., None]
+
+
+@dataclass
+class Course:
+    """How training went: one entry per epoch, the epoch whose weights were kept (0: those it began with), and why it ended."""
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    kept: int = 0
+    ended: str = "all epochs done"
+    diverged: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on: samples, the outputs that have labels, a loss for each, and the settings."""
+
+    train: Samples
+    validation: Samples
+    outputs: tuple[str, ...]
+    losses: tuple[Loss, ...]
+    settings: Training
+    fixed_batch: int | None = None
+    tell: Tell = lambda **_: None
+
+    @property
+    def fitted(self) -> tuple[Loss, ...]:
+        """The losses for what is learned, which may be more than the labels."""
+        return tuple(loss.taught for loss in self.losses) if self.train.taught else self.losses
+
+    @property
+    def by_labels(self) -> Task:
+        """The same without a teacher's say."""
+        return replace(self, train=replace(self.train, taught={}), validation=replace(self.validation, taught={}))
+
+    @property
+    def batch(self) -> int:
+        """Samples in a batch: as asked, fewer where there are fewer, or the only number the model takes."""
+        return self.fixed_batch or min(self.settings.batch, len(self.train))
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all epochs."""
+        count = len(self.train) / self.batch
+        return self.settings.epochs * (math.floor(count) if self.fixed_batch else math.ceil(count))
+
+
+def progress(path: str | None, stage: str) -> Tell:
+    """A function that appends events to a file as JSON lines; one that does nothing without a file."""
+
+    def tell(**event: Any) -> None:
+        if path:
+            with Path(path).open("a", encoding="utf-8") as stream:
+                stream.write(
+                    json.dumps({**event, **({"text": f"{stage}: {event['text']}"} if "text" in event else {})}) + "\n"
+                )
+
+    return tell
+
+
+def fit(
+    model: Any,
+    api: Any,
+    task: Task,
+    *,
+    callbacks: Sequence[Any] = (),
+    ready: int = 0,
+    rate: float = 1.0,
+    pack: Callable[[list[Any]], Any] = list,
+) -> Course:
+    """Train `model` in place and leave the weights of its best epoch in it; `callbacks` run before the checkpoint is taken.
+
+    Weights count as best by validation loss, and only once `ready` steps are done (a pruning schedule has ended). At a loss
+    that is not finite training stops and the last good weights come back. `rate` scales the learning rate; `pack` is how several
+    losses are given.
+    """
+    api.utils.set_random_seed(task.settings.seed)
+    schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
+    losses = [loss.make(api) for loss in task.fitted]
+    model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
+    course = Course()
+    whole = task.fixed_batch is not None
+    model.fit(
+        dataset(task.train, task.outputs, task.batch, task.settings.seed, whole=whole),
+        epochs=task.settings.epochs,
+        validation_data=dataset(task.validation, task.outputs, task.fixed_batch or VALIDATION_BATCH, None, whole=whole),
+        callbacks=[*callbacks, _keeper(api, model, task, course, ready)],
+        verbose=0,
+    )
+    return course
+
+
+def _keeper(api: Any, model: Any, task: Task, course: Course, ready: int) -> Any:
+    """The callback that keeps the best weights, in either Keras."""
+
+    class Keeper(api.callbacks.Callback):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.done = self.waited = 0
+            self.best, self.good = math.inf, _copy(model)
+            self.weights: list[Any] | None = None
+            self.told = self.clock = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.done += 1
+            if not np.isfinite(float(logs["loss"])):
+                self.diverge(f"the loss became {float(logs['loss'])} at step {self.done} of {task.steps}")
+            elif time.perf_counter() - self.told > TOLD_EVERY:
+                self.told = time.perf_counter()
+                task.tell(event="batch", done=self.done, total=task.steps)
+
+        def diverge(self, why: str) -> None:
+            course.diverged, course.ended = True, why
+            self.model.stop_training = True
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if course.diverged:
+                return
+            loss, validation = float(logs["loss"]), float(logs["val_loss"])
+            if not np.isfinite(validation):
+                self.diverge(f"the validation loss became {validation} in epoch {epoch + 1}")
+                return
+            seconds = round(time.perf_counter() - self.clock, 2)
+            self.clock = time.perf_counter()
+            course.curve.append({"epoch": epoch + 1, "loss": loss, "validation_loss": validation, "seconds": seconds})
+            task.tell(
+                event="stage",
+                text=f"epoch {epoch + 1}/{task.settings.epochs}  loss {loss:.4f}  validation {validation:.4f}  ({seconds:.0f} s)",
+            )
+            self.keep(epoch + 1, validation)
+
+        def keep(self, epoch: int, validation: float) -> None:
+            self.good = _copy(model)
+            if self.done < ready:
+                course.kept = epoch
+                return
+            if validation < self.best:
+                self.best, self.weights, self.waited, course.kept = validation, self.good, 0, epoch
+                return
+            self.waited += 1
+            if self.waited >= task.settings.patience:
+                course.ended = f"no better for {self.waited} epochs"
+                self.model.stop_training = True
+
+        def on_train_end(self, logs: Any = None) -> None:
+            _restore(model, self.weights or self.good)
+
+    return Keeper()
+
+
+def _copy(model: Any) -> list[Any]:
+    return [np.array(weight) for weight in model.weights]
+
+
+def _restore(model: Any, values: Sequence[Any]) -> None:
+    for weight, value in zip(model.weights, values, strict=True):
+        weight.assign(value)

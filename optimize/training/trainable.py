@@ -1,0 +1,93 @@
+"""The model under work: its Keras 3 form, and models for training it whose inputs and outputs are flat and in canonical order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from edgeship.errors import InputError
+from edgeship.optimize.bridge.bridge import Bridge
+from edgeship.optimize.bridge.graph import functional
+from edgeship.server_model import tensor_names
+from edgeship.server_model.server_model import ServerModel
+
+LEGACY = (
+    "{path}: this is a {kind}; pruning, clustering and quantization-aware training need a Keras 3 model: "
+    "load it there and save it as .keras"
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loaded model and its symbolic ends, in the order of the server model's inputs and outputs."""
+
+    model: Any
+    inputs: tuple[Any, ...]
+    outputs: Mapping[str, Any]
+
+    def trainer(self, names: Sequence[str]) -> Any:
+        """A Keras 3 model over the same layers that answers with the named outputs only."""
+        return keras.Model(_one(list(self.inputs)), _one([self.outputs[name] for name in names]))
+
+    def bridged_trainer(self, bridge: Bridge, names: Sequence[str]) -> Any:
+        """The same for the tf_keras model of a bridge."""
+        import tf_keras
+
+        inputs = [bridge.tensors[id(tensor)] for tensor in self.inputs]
+        outputs = [bridge.tensors[id(self.outputs[name])] for name in names]
+        return tf_keras.Model(_one(inputs), _one(outputs))
+
+
+def subject(server: ServerModel, path: str) -> Subject:
+    """The subject of a server model. Raises InputError for a model that Keras 3 did not load."""
+    if server.loader != "keras":
+        kind = "SavedModel" if server.loader == "saved_model" else "Keras 2 model"
+        raise InputError(LEGACY.format(path=path, kind=kind))
+    return of_model(server.adapter.model, server)
+
+
+def of_model(model: Any, server: ServerModel) -> Subject:
+    """The subject of a Keras 3 model with the ends of that server model."""
+    graph = functional(model)
+    if graph is not None:
+        inputs = [tensor for _, tensor in tensor_names.leaves(graph._inputs_struct)]
+        structure = graph._outputs_struct
+    else:
+        inputs, structure = _called(model, server)
+    outputs = [tensor for _, tensor in tensor_names.leaves(structure)]
+    if len(outputs) != len(server.outputs):
+        raise InputError("the model has outputs that are no numbers; give the numeric part of it")
+    names = (spec.name for spec in server.outputs)
+    return Subject(model, tuple(inputs), dict(zip(names, outputs, strict=True)))
+
+
+def _called(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
+    """A subclassed model called on symbolic inputs, in the structure that its file records."""
+    shapes = dict(getattr(model, "_build_shapes_dict", None) or {})
+    if len(shapes) > 1:
+        raise InputError(
+            f"the subclassed model '{type(model).__name__}' takes several arguments; to train it further it must take one "
+            "(a dict or a list of inputs)"
+        )
+    slots = server.adapter.slots
+    inputs = [keras.Input(slot.shape[1:], batch_size=slot.shape[0], dtype=slot.dtype, name=slot.name) for slot in slots]
+    if len(inputs) == 1 and not isinstance(next(iter(shapes.values()), None), dict):
+        return inputs, model(inputs[0])
+    return inputs, model(_filled(next(iter(shapes.values())), iter(inputs)))
+
+
+def _filled(shape: Any, inputs: Any) -> Any:
+    """A structure of shapes with inputs in their places, in the order of `server_names.leaves`."""
+    if isinstance(shape, dict):
+        made = {key: _filled(shape[key], inputs) for key in sorted(shape, key=str)}
+        return {key: made[key] for key in shape}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return next(inputs)
+    return [_filled(item, inputs) for item in shape]
+
+
+def _one(items: list[Any]) -> Any:
+    return items[0] if len(items) == 1 else items

@@ -1,0 +1,144 @@
+"""What every way of starting workers provides, and the folder and the commands that installers share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+
+from edgeship.devices.profiles import Device
+from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.runtimes.registry import Launch
+from edgeship.storage import cache, digest, installed
+
+# Seconds that one command of an installation may take: downloads over a slow line included.
+PATIENCE = 900.0
+
+
+class Station(ABC):
+    """Starts the workers of one device."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    @abstractmethod
+    def unavailable(self) -> str:
+        """Why it cannot be used, without the command that would help; empty where it can."""
+
+    @abstractmethod
+    def version(self, runtime: str) -> str | None:
+        """The version of one of its runtimes."""
+
+    @abstractmethod
+    def launch(self, runtime: str) -> Launch:
+        """How a worker of that runtime is started. Raises MissingDependencyError where the device is not installed."""
+
+    @abstractmethod
+    def install(self) -> Path:
+        """Set it up, whole or not at all, and return its folder. Does nothing where it is there already."""
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """What a result of that runtime depends on beside the artifact and the profile: part of cache keys."""
+        return [runtime, self.version(runtime)]
+
+    @property
+    def hint(self) -> str:
+        """What to do where it is not available."""
+        return f"install it with: edgeship devices install {self.device.name}"
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that `install` makes."""
+        return ()
+
+    def require(self) -> None:
+        """Raises MissingDependencyError where the device cannot be used, InputError where it is not what was installed."""
+        if reason := self.unavailable():
+            raise MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")
+        for folder in self.places:
+            installed.check(folder, f"edgeship devices install {self.device.name}")
+
+
+class Counting(Station):
+    """A way that can count instructions."""
+
+    @abstractmethod
+    def counting(self, runtime: str, out: Path) -> Launch:
+        """A worker that writes a line of counters to `out` at each mark (`edgeship.runtimes.worker.instruction_marks`)."""
+
+
+def home() -> Path:
+    """Where devices keep what they download and unpack."""
+    return cache.root() / "devices"
+
+
+def place(kind: str, *content: object) -> Path:
+    """The folder of something installed, named after all that it is made of: other pins make another folder."""
+    return home() / f"{kind}-{digest.of_json(content)[:12]}"
+
+
+def whole(final: Path, make: Callable[[Path], None]) -> Path:
+    """`final`, made by `make(draft)` in a folder beside it unless it is there; a failure leaves nothing behind."""
+    cache.own_folder(cache.root())
+    cache.own_folder(final.parent)
+    with filelock.FileLock(final.with_name(final.name + ".lock")):
+        if final.exists():
+            return final
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+        try:
+            make(draft)
+            installed.record(draft)
+            draft.chmod(0o755)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def run(
+    command: list[str],
+    what: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    after: str = "; nothing was installed",
+    network: bool = True,
+) -> str:
+    """Standard output of a command. Raises ProcessError with what it says, and with `after`, where it fails.
+
+    `network`: it may download, and gets the settings of proxies and installers.
+    """
+    program = command[0] if os.path.dirname(command[0]) else which(command[0])
+    try:
+        done = subprocess.run(
+            [program or command[0], *command[1:]],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=child_environment(env, *([NETWORK] if network else [])),
+            cwd=cwd,
+            timeout=PATIENCE,
+        )
+    except FileNotFoundError as error:
+        raise MissingDependencyError(f"{what} needs {command[0]}, which is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
+    if done.returncode:
+        told = _told(done.stderr + "\n" + done.stdout)
+        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {told[:300]}")
+    return done.stdout
+
+
+def _told(text: str) -> str:
+    """The line in which a tool says what is wrong, with the innermost cause that uv gives; else its last one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing"]
+    told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), lines[-1])
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+    return f"{told}: {causes[-1]}" if causes else told

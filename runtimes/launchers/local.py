@@ -1,0 +1,80 @@
+"""The machine itself, with edgeship's own runtimes; a profile may leave a worker less memory or fewer cores."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from edgeship.errors import InputError, MissingDependencyError
+from edgeship.runtimes import registry
+from edgeship.runtimes.launchers.launcher import Station
+
+UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
+# Limits are set by a Python that then becomes the worker: no shell, no other tool.
+LIMITED = (
+    "import os, resource, sys\n"
+    "memory, cores = int(sys.argv[1]), int(sys.argv[2])\n"
+    "if memory: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))\n"
+    "if cores: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])\n"
+    "os.execvp(sys.argv[3], sys.argv[3:])"
+)
+
+
+class Direct(Station):
+    """Workers as plain processes."""
+
+    @property
+    def memory(self) -> int:
+        """The most bytes of private memory that a worker may have (RLIMIT_DATA: files mapped into memory do not count); 0: all.
+
+        Raises InputError where the profile's text is no amount.
+        """
+        text = str(self.device.launch.get("memory", ""))
+        if not text:
+            return 0
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
+        if not found or found[2].upper() not in UNITS:
+            raise InputError(f'device {self.device.name}: memory = {text!r} must be an amount as "512 MB"')
+        return int(float(found[1]) * UNITS[found[2].upper()])
+
+    @property
+    def cores(self) -> int:
+        """How many cores a worker is pinned to; 0: all."""
+        text = str(self.device.launch.get("cores", "0"))
+        if not text.isdecimal():
+            raise InputError(f'device {self.device.name}: cores = {text!r} must be a whole number as "1"')
+        return int(text)
+
+    @property
+    def limited(self) -> bool:
+        """Whether its workers are not simply those of this machine."""
+        return bool(self.memory or self.cores)
+
+    def unavailable(self) -> str:
+        """Why it cannot be limited here. Whether a runtime is here, says `registry`."""
+        limited = self.limited and sys.platform != "linux"
+        return "limits of memory and cores need Linux" if limited else ""
+
+    @property
+    def hint(self) -> str:
+        """What to do where it is not available."""
+        return "use the device host"
+
+    def version(self, runtime: str) -> str | None:
+        """The installed version."""
+        return registry.find(runtime).version()
+
+    def launch(self, runtime: str) -> registry.Launch:
+        """A worker in edgeship's own environment or the runtime's, within the profile's limits."""
+        self.require()
+        plain = registry.find(runtime).launch()
+        if not self.limited:
+            return plain
+        start = (sys.executable, "-I", "-c", LIMITED, str(self.memory), str(self.cores))
+        return replace(plain, command=(*start, *plain.command))
+
+    def install(self) -> Path:
+        """Refused: there is nothing to install."""
+        raise MissingDependencyError(f"device {self.device.name} is this machine; see `edgeship runtimes`")

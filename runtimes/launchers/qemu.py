@@ -1,0 +1,215 @@
+"""ARM boards by QEMU's user-mode emulation: the architecture's real wheels on a named core, on this machine's kernel.
+
+Three folders make a board: QEMU and a small Debian tree, the wheels, and the core's own root, which shows the guest
+what that core says of itself. Instructions are exact; time is not: it says nothing about the real board.
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import MissingDependencyError, unknown
+from edgeship.processes.environment import child_environment, which
+from edgeship.runtimes import registry, tflite_runtime
+from edgeship.runtimes.interpreters import find_python311, pip
+from edgeship.runtimes.launchers.debian import Packages, host, obstacle
+from edgeship.runtimes.launchers.launcher import Counting, place, run, whole
+from edgeship.runtimes.launchers.qemu_machines import MACHINES, Machine
+from edgeship.runtimes.launchers.venv import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
+from edgeship.storage import digest
+
+# Dynamic QEMU: only that one takes plugins. Its other libraries belong to every Debian with build tools.
+TOOLS = ("qemu-user", "libcapstone4", "liburing2")
+GUEST = (
+    "libc6", "libgcc-s1", "libstdc++6", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "zlib1g",
+    "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "liblzma5",
+)  # fmt: skip
+SOURCE = Path(__file__).parent / "count.c"
+QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Emulator(Counting):
+    """Workers under qemu-aarch64 or qemu-arm."""
+
+    @property
+    def machine(self) -> Machine:
+        """The guest's architecture. Raises InputError where the profile names none that is known."""
+        name = str(self.device.launch.get("machine", "aarch64"))
+        if name not in MACHINES:
+            raise unknown("machine", name, MACHINES, f"device {self.device.name}")
+        return MACHINES[name]
+
+    @property
+    def packages(self) -> list[str]:
+        """Debian's packages in the guest's tree."""
+        return [*GUEST, *self.device.launch.get("packages", ())]
+
+    @property
+    def requirements(self) -> list[str]:
+        """The wheels that the profile pins."""
+        return list(self.device.launch["requirements"])
+
+    @property
+    def cpu(self) -> str:
+        """QEMU's name of the core."""
+        return str(self.device.launch["cpu"])
+
+    @property
+    def tree(self) -> Path:
+        """`tools` (QEMU, for this machine), `guest` (the board's tree), `versions.json` (the packages that both are made of)."""
+        return place("qemu", host(), self.machine.name, TOOLS, self.packages)
+
+    @property
+    def wheels(self) -> Path:
+        """The guest's Python packages."""
+        return place(self.machine.name, PYTHON, self.machine.wheels, *sorted(self.requirements))
+
+    @property
+    def core(self) -> Path:
+        """What the guest sees as its root: links into the tree, and the core's /proc/cpuinfo."""
+        return place("core", self.tree.name, os.cpu_count(), self._cpuinfo())
+
+    @property
+    def plugin(self) -> Path:
+        """The compiled counter of instructions."""
+        return place("count", host(), SOURCE.read_text(encoding="utf-8")) / "libcount.so"
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All four."""
+        return (self.tree, self.wheels, self.core, self.plugin.parent)
+
+    def unavailable(self) -> str:
+        """Why it cannot be used."""
+        if all(path.exists() for path in (self.tree, self.wheels, self.core, self.plugin)):
+            return ""
+        return obstacle() or "it is not installed"
+
+    def version(self, runtime: str) -> str | None:
+        """The pinned version."""
+        return pinned(self.requirements, self.device.name).get(DISTRIBUTIONS.get(runtime, runtime))
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """The emulator, the core and all that is pinned."""
+        file = self.tree / "versions.json"
+        made_of = digest.of_path(file) if file.exists() else self.tree.name
+        return [runtime, self.cpu, made_of, self.core.name, self.plugin.parent.name, *sorted(self.requirements)]
+
+    def launch(self, runtime: str) -> registry.Launch:
+        """A worker on the core."""
+        self.require()
+        guest = self.tree / "guest" / "usr" / "bin" / "python3.11"
+        options = ["-U", "LD_LIBRARY_PATH", "-cpu", self.cpu, "-L", os.fspath(self.core)]
+        if folders := [os.fspath(self.tree / "guest" / name) for name in self.machine.guest_libraries]:
+            options[:2] = ["-E", f"LD_LIBRARY_PATH={os.pathsep.join(folders)}"]
+        worker = tflite_runtime.worker_files()
+        _compile(worker)
+        path = os.pathsep.join(map(os.fspath, (worker, self.wheels, self._debian_python())))
+        command = (
+            os.fspath(self.tree / "tools" / "usr" / "bin" / self.machine.qemu),
+            *options,
+            *(os.fspath(guest), "-P", "-m", "edgeship.runtimes.worker", "--runtime", runtime),
+        )
+        return registry.Launch(command, {**QUIET, "LD_LIBRARY_PATH": os.fspath(self._libraries()), "PYTHONPATH": path})
+
+    def counting(self, runtime: str, out: Path) -> registry.Launch:
+        """A worker whose instructions are counted, at each mark a line in `out`."""
+        plain = self.launch(runtime)
+        plugin = f"{self.plugin},out={out}"
+        return replace(plain, command=(plain.command[0], "-plugin", plugin, *plain.command[1:]))
+
+    def install(self) -> Path:
+        """Download, unpack, compile; what is there already is kept, so that an interrupted installation goes on."""
+        pinned(self.requirements, self.device.name)
+        whole(self.tree, self._unpack)
+        whole(self.wheels, self._download)
+        whole(self.plugin.parent, self._build)
+        return whole(self.core, self._root)
+
+    def _libraries(self) -> Path:
+        return next((self.tree / "tools" / "usr" / "lib").glob("*-linux-gnu"))
+
+    def _debian_python(self) -> Path:
+        return self.tree / "guest" / "usr" / "lib" / "python3" / "dist-packages"
+
+    def _unpack(self, draft: Path) -> None:
+        packages = Packages(self.machine.debian)
+        made_of = packages.unpack(TOOLS, draft / "tools")
+        programs = draft / "tools" / "usr" / "bin"
+        for program in programs.iterdir():  # 31 other machines
+            if program.name != self.machine.qemu:
+                program.unlink()
+        made_of += packages.unpack([f"{name}:{self.machine.debian}" for name in self.packages], draft / "guest")
+        for name in ("doc", "man", "locale"):
+            shutil.rmtree(draft / "guest" / "usr" / "share" / name, ignore_errors=True)
+        for name in ("python3.11", "python3"):
+            _compile(draft / "guest" / "usr" / "lib" / name)
+        (draft / "versions.json").write_text(json.dumps(sorted(made_of)), encoding="utf-8")
+
+    def _download(self, draft: Path) -> None:
+        command = pip(
+            "--no-deps", "--only-binary", ":all:", "--target", os.path.abspath(draft), uv=bool(self.machine.uv)
+        )
+        where = ["--python-version", ".".join(map(str, PYTHON))]
+        if Path(command[0]).stem == "uv":
+            where += ["--python-platform", self.machine.uv]
+        else:
+            where += ["--implementation", "cp"]
+            where += [part for tag in self.machine.wheels for part in ("--platform", tag)]
+        pins = wanted(self.requirements, draft)
+        run([*command, *where, *pins], f"installing {named(self.requirements)} for {self.machine.name}")
+        _compile(draft)
+
+    def _build(self, draft: Path) -> None:
+        compiler = which("cc") or which("gcc")
+        if compiler is None:
+            raise MissingDependencyError(
+                "counting instructions needs a C compiler, and neither cc nor gcc is on the path"
+            )
+        target = os.fspath(draft / "libcount.so")
+        run(
+            [compiler, "-O2", "-shared", "-fPIC", "-o", target, os.fspath(SOURCE)],
+            "compiling the counter of instructions",
+        )
+
+    def _root(self, draft: Path) -> None:
+        for item in (self.tree / "guest").iterdir():
+            (draft / item.name).symlink_to(item)
+        (draft / "proc").mkdir()
+        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo(), encoding="utf-8")
+
+    def _cpuinfo(self) -> str:
+        """As Linux on that core writes it, one block per CPU of this machine.
+
+        QEMU 7.2 would show the guest this machine's own, on which the runtimes' detection of cores crashes.
+        """
+        known: Mapping[str, Any] = self.device.launch.get("identity", {})
+        block = (
+            "processor\t: {number}\nBogoMIPS\t: 100.00\n"
+            f"Features\t: {known.get('features', 'fp asimd')}\n"
+            f"CPU implementer\t: 0x41\nCPU architecture: {self.machine.number}\n"
+            f"CPU variant\t: {known.get('variant', '0x0')}\nCPU part\t: {known.get('part', '0xd03')}\n"
+            f"CPU revision\t: {known.get('revision', '3')}\n"
+        )
+        return "\n".join(block.format(number=number) for number in range(os.cpu_count() or 1))
+
+
+def _compile(folder: Path) -> None:
+    """Byte-code of this Python, which the guest's understands: compiling under emulation costs seconds at each start."""
+    if not folder.exists() or next(folder.rglob("__pycache__"), None):
+        return
+    python = find_python311(WHY)
+    if python == sys.executable:
+        compileall.compile_dir(folder, quiet=2)  # silent; to redirect the output would change that of other threads
+    else:
+        command = [python, "-I", "-m", "compileall", "-q", os.fspath(folder)]
+        subprocess.run(command, capture_output=True, check=False, env=child_environment())

@@ -1,0 +1,74 @@
+"""Known models with known outputs: an emulator or a runtime that computes wrongly is found before anybody believes it.
+
+`known.npz` holds, per runtime, a model's file (`<runtime>_model`), inputs and the outputs that it must give, as the artifact
+stores them. They were made by this machine's runtimes; scripts/known_models.py makes them again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import load
+from edgeship.errors import EdgeshipError
+from edgeship.runtimes.launchers.launcher import Station
+from edgeship.runtimes.session import open_session
+from edgeship.runtimes.worker_pool import Pool
+
+FILE = Path(__file__).parent / "known.npz"
+# Which of the models a runtime takes.
+MODELS = {
+    "litert": "tflite",
+    "tflite-runtime": "tflite",
+    "tflite-micro": "tflite",
+    "onnxruntime": "onnx",
+}
+# Right kernels differ from each other by a few quantization steps of 256 (or hundredths, where outputs are float): reference
+# kernels and XNNPACK by up to 9 here. A wrong one is off by a large part of the scale.
+STEPS, REAL = 16, 0.07
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a runtime of a device computed: `wrong` says how it failed, empty where it is right."""
+
+    device: str
+    runtime: str
+    largest: float | None
+    unit: str
+    wrong: str = ""
+
+
+def examine(place: Station, runtime: str, pool: Pool | None = None) -> Finding:
+    """Run the known model of a runtime on a device and compare with what it must give."""
+    name = place.device.name
+    known = load(FILE)
+    kind = MODELS[runtime]
+    expected = known[f"{kind}_outputs"]
+    unit = "steps" if expected.dtype.kind in "iu" else "of full scale"
+    limit = STEPS if unit == "steps" else REAL
+    try:
+        found = _run(place, runtime, kind, known, pool)
+    except EdgeshipError as error:
+        return Finding(name, runtime, None, unit, f"it does not run: {error}")
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return Finding(name, runtime, None, unit, f"it gives {found.dtype} {found.shape}")
+    largest = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    if not largest <= limit:  # NaN is wrong too
+        share = float((found != expected).mean())
+        wrong = f"it computes wrongly: off by up to {largest:g} {unit} ({share:.0%} of the values differ)"
+        return Finding(name, runtime, largest, unit, wrong)
+    return Finding(name, runtime, largest, unit)
+
+
+def _run(place: Station, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
+    with tempfile.TemporaryDirectory(prefix="edgeship-doctor-") as folder:
+        path = Path(folder) / f"known.{kind}"
+        path.write_bytes(known[f"{kind}_model"].tobytes())
+        with open_session(runtime, path, launch=place.launch(runtime), pool=pool, timeout=120) as session:
+            feeds = {session.inputs[0].name: known[f"{kind}_inputs"]}
+            return next(iter(session.stored(iter([feeds]), len(known[f"{kind}_inputs"]), raw=True).values()))

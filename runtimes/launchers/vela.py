@@ -1,0 +1,70 @@
+"""Arm's compiler for Ethos-U NPUs (Vela): what it can place on the NPU, and what it estimates that to cost."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.runtimes import registry
+from edgeship.runtimes.launchers.launcher import run
+from edgeship.runtimes.launchers.venv import Environment
+
+OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
+KIB = 1024
+
+
+class Compiler(Environment):
+    """Vela in an environment of its own; nothing runs, so there is no worker."""
+
+    def launch(self, runtime: str) -> registry.Launch:
+        """Refused: a compiler runs no model."""
+        raise MissingDependencyError(f"device {self.device.name} estimates; it runs nothing")
+
+    def version(self, runtime: str) -> str | None:
+        """The compiler's pinned version."""
+        return super().version("ethos-u-vela")
+
+    def estimate(self, path: Path) -> dict[str, Any]:
+        """Compile a `.tflite` file and return what Vela says of it, for the system and memory that the profile names.
+
+        Returns npu_ops, cpu_ops (operators after its own rewriting), cycles, sram_bytes, flash_bytes (weights and code, in
+        flash or DRAM), macs, inferences_per_second, clock_hz. Raises ProcessError where it cannot read the file.
+        """
+        self.require()
+        launch = self.device.launch
+        with tempfile.TemporaryDirectory(prefix="edgeship-vela-") as folder:
+            command = [
+                *(os.fspath(self.python), "-P", "-m", "ethosu.vela", os.path.abspath(path), "--output-dir", folder),
+                *("--accelerator-config", launch["accelerator"], "--config", "Arm/vela.ini"),
+                *("--system-config", launch["system"], "--memory-mode", launch["memory"]),
+            ]
+            plain = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is installed stays what it is
+            what = f"compiling for {launch['accelerator']}"
+            told = run(command, what, env=plain, cwd=Path(folder), after="", network=False)
+            found = next(Path(folder).glob("*_summary_*.csv"), None)
+            if found is None:
+                raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")
+            with found.open(encoding="utf-8") as stream:
+                row = next(csv.DictReader(stream))
+        operators = {place: int(count) for place, count in OPERATORS.findall(told)}
+        return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_figures(row)}
+
+
+def _figures(row: dict[str, str]) -> dict[str, float | None]:
+    """Vela's summary in plain units; the rate of a model of which nothing runs on the NPU is NaN there and None here."""
+    stored = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
+    rate = float(row["inferences_per_second"])
+    return {
+        "cycles": int(float(row["cycles_total"])),
+        "sram_bytes": int(float(row["sram_memory_used"]) * KIB),
+        "flash_bytes": int(sum(float(row[name]) for name in stored) * KIB),
+        "macs": int(float(row["nn_macs"])),
+        "inferences_per_second": rate if math.isfinite(rate) else None,
+        "clock_hz": float(row["core_clock"]),
+    }

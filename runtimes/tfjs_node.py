@@ -1,0 +1,147 @@
+"""TF.js under Node: where node and the pinned npm packages are, and how they get there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import filelock
+
+from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.runtimes import tflite_runtime
+from edgeship.storage import installed
+from edgeship.storage.cache import own_folder
+
+SOURCE = Path(__file__).parent / "tfjs"
+MANIFESTS = ("package.json", "package-lock.json")
+OLDEST = (20, 0)  # of the worker
+OLDEST_TO_BUILD = (20, 19)  # of Vite, which builds the pages
+
+
+def _home() -> Path:
+    """The packages of those who installed edgeship by pip, named after the lock file."""
+    return tflite_runtime.home() / f"tfjs-node-{hashlib.sha256((SOURCE / MANIFESTS[1]).read_bytes()).hexdigest()[:12]}"
+
+
+def _wanted() -> dict[str, str]:
+    """The pinned packages and versions that the worker loads."""
+    dependencies = json.loads((SOURCE / MANIFESTS[0]).read_text(encoding="utf-8"))["dependencies"]
+    return {str(name): str(version) for name, version in dependencies.items()}
+
+
+def _modules() -> Path | None:
+    """The folder that holds `node_modules` at the pinned versions: a checkout's own, or the user's."""
+    return next((folder for folder in (SOURCE, _home()) if _complete(folder)), None)
+
+
+def _complete(folder: Path) -> bool:
+    for name, version in _wanted().items():
+        try:
+            found = json.loads((folder / "node_modules" / name / "package.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        if found["version"] != version:
+            return False
+    return True
+
+
+@cache
+def _node() -> tuple[str, tuple[int, int]] | None:
+    """The path of node, and its major and minor version."""
+    path = which("node")
+    if not path:
+        return None
+    done = subprocess.run(
+        [path, "--version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=child_environment(),
+    )
+    told = re.match(r"v(\d+)\.(\d+)", done.stdout)
+    return (path, (int(told[1]), int(told[2]))) if told else None
+
+
+def version() -> str | None:
+    """The version of TF.js, or None where its packages are not installed."""
+    return _wanted()["@tensorflow/tfjs-core"] if _modules() else None
+
+
+def unavailable() -> str:
+    """Why it cannot be used, or an empty text."""
+    node = _node()
+    if node is None:
+        return "node is not on the path (Node 20 or later is needed)"
+    if node[1] < OLDEST:
+        return f"node is version {node[1][0]}, and {OLDEST[0]} or later is needed"
+    return "" if _modules() else "its npm packages are not installed"
+
+
+def unable_to_build() -> str:
+    """Why pages cannot be built, or an empty text."""
+    node = _node()
+    wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
+    if node is None or not which("npm"):
+        return wanted
+    return "" if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
+
+
+def command() -> tuple[str, ...]:
+    """The worker's command line.
+
+    Raises MissingDependencyError where it is not available, InputError where its packages are not what was installed.
+    """
+    node, modules = _node(), _modules()
+    if node is None or modules is None:
+        raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable()}")
+    if modules == _home():
+        installed.check(modules, "edgeship runtimes install tfjs-node")
+    return (node[0], os.fspath(SOURCE / "worker.mjs"), "--modules", os.fspath(modules))
+
+
+def install() -> Path:
+    """Run `npm ci` on the pinned packages in the user's folder, whole or not at all, and return the folder in use."""
+    if not unavailable():
+        return _modules() or SOURCE
+    node, npm = _node(), which("npm")
+    if node is None or node[1] < OLDEST or npm is None:
+        reason = unavailable() if node is None or node[1] < OLDEST else "npm is not on the path"
+        raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")
+    final = _home()
+    own_folder(final.parent)
+    with filelock.FileLock(final.with_suffix(".lock")):
+        if _complete(final):
+            return final
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+        try:
+            for name in MANIFESTS:
+                shutil.copyfile(SOURCE / name, draft / name)
+            options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            env = child_environment(None, NETWORK)
+            done = subprocess.run(
+                [npm, *options],
+                cwd=draft,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                env=env,
+            )
+            if done.returncode:
+                lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+                raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")
+            installed.record(draft)
+            shutil.rmtree(final, ignore_errors=True)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return final

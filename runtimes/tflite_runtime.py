@@ -1,0 +1,105 @@
+"""tflite-runtime, in a Python environment of its own: it needs numpy 1 and ends at Python 3.11."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+import edgeship
+from edgeship.errors import ProcessError
+from edgeship.processes.environment import NETWORK, child_environment
+from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip
+from edgeship.storage import cache, installed
+
+REQUIREMENTS = Path(__file__).parent / "tflite-runtime.txt"
+WHY = "tflite-runtime 2.14 has no wheels for Python after 3.11"
+
+
+def home() -> Path:
+    """Where runtimes with an environment of their own are kept."""
+    return Path(platformdirs.user_data_dir("edgeship")) / "runtimes"
+
+
+def _environment() -> Path:
+    """Named after its pinned requirements: other pins make another environment."""
+    return home() / f"tflite-runtime-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}"
+
+
+def python() -> Path:
+    """The environment's interpreter. Raises InputError where the environment is not what was installed."""
+    installed.check(_environment(), "edgeship runtimes install tflite-runtime")
+    return interpreter_of(_environment())
+
+
+def version() -> str | None:
+    """The version in the environment, or None."""
+    found = sorted(_environment().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else None
+
+
+def unavailable() -> str:
+    """Why it cannot be used, or an empty text."""
+    interpreter = interpreter_of(_environment())
+    if version() and interpreter.exists():
+        return ""
+    if version():
+        return f"the interpreter that its environment was made with is gone ({interpreter.resolve()})"
+    return "its environment has not been made"
+
+
+def install() -> Path:
+    """Make the environment, whole or not at all, and return its folder."""
+    final = _environment()
+    cache.own_folder(final.parent)
+    with filelock.FileLock(final.with_suffix(".lock")):
+        if not unavailable():
+            return final
+        # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
+        try:
+            _run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+            options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
+            _run(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
+            compile_all(interpreter_of(draft), draft)
+            installed.record(draft)
+            shutil.rmtree(final, ignore_errors=True)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def _run(command: list[str], what: str) -> None:
+    env = child_environment(None, NETWORK)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
+        raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")
+
+
+@functools.cache
+def worker_files() -> Path:
+    """A folder with the few files of edgeship that a worker needs, for `PYTHONPATH`; named after their content.
+
+    It is this process's own, and goes with it: nobody else can have put anything there.
+    """
+    from edgeship.runtimes.worker import FILES
+
+    root = Path(edgeship.__file__).parent
+    digest = hashlib.sha256(b"".join(name.encode() + (root / name).read_bytes() for name in FILES)).hexdigest()[:12]
+    place = Path(tempfile.mkdtemp(prefix="edgeship-worker-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    for name in FILES:
+        target = place / f"worker-{digest}" / "edgeship" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, target)
+    return place / f"worker-{digest}"

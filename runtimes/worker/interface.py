@@ -1,0 +1,47 @@
+"""What a runtime's file in this folder provides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from edgeship.processes.wire import Arrays
+
+# A TensorSpec as JSON: {"name", "shape", "dtype", "quantization": {"scale", "zero_point", "axis"} or None}.
+Spec = dict[str, Any]
+
+
+class Model(Protocol):
+    """A loaded model: inputs and outputs under the artifact's own names and dtypes."""
+
+    inputs: list[Spec]
+    outputs: list[Spec]
+    engine: dict[str, Any]
+
+    def run(self, feeds: Arrays) -> Arrays:
+        """One inference of exactly the batch given."""
+        ...
+
+
+def prepared(model: Model, feeds: Arrays) -> Callable[[], object]:
+    """One inference as a call without arguments; of interpreters only the inference itself, without copies in and out."""
+    prepare = getattr(model, "prepared", None)
+    if prepare is None:
+        return lambda: model.run(feeds)
+    call: Callable[[], object] = prepare(feeds)
+    return call
+
+
+class Backend(Protocol):
+    """A runtime: importing its module imports the runtime, so that memory can be read between that and `load`."""
+
+    VERSION: str
+
+    def load(self, path: str, threads: int, options: dict[str, Any]) -> Model:
+        """Open the model and make it ready to run."""
+        ...
+
+
+def spec(name: str, shape: list[int | None], dtype: str, quantization: dict[str, Any] | None = None) -> Spec:
+    """The JSON of `edgeship.types.TensorSpec`, which a worker elsewhere does not have."""
+    return {"name": name, "shape": shape, "dtype": dtype, "quantization": quantization}

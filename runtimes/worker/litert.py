@@ -1,0 +1,114 @@
+"""LiteRT (`ai-edge-litert`) and its frozen predecessor `tflite-runtime`: the same interpreter under two names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any
+
+from edgeship.processes.wire import Arrays
+from edgeship.runtimes.worker.interface import Spec, spec
+
+KERNELS = {"default": "AUTO", "without-delegates": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+
+
+class TFLiteBackend:
+    """One of the two distributions."""
+
+    def __init__(self, package: str, distribution: str) -> None:
+        module = importlib.import_module(f"{package}.interpreter")
+        self._interpreter, self._resolvers = module.Interpreter, module.OpResolverType
+        self.VERSION = importlib.metadata.version(distribution)
+
+    def load(self, path: str, threads: int, options: dict[str, Any]) -> TFLiteModel:
+        """Open a `.tflite` file; its first allocation builds the delegate's kernels and so belongs to loading.
+
+        `options["kernels"]`: one of `KERNELS`; the default is what an app gets, XNNPACK where it applies.
+        """
+        resolver = getattr(self._resolvers, KERNELS[options.get("kernels", "default")])
+        interpreter = self._interpreter(model_path=path, num_threads=threads, experimental_op_resolver_type=resolver)
+        return TFLiteModel(interpreter, threads)
+
+
+class TFLiteModel:
+    """A `.tflite` model, addressed by the names of its signature, or of its tensors where it has none."""
+
+    def __init__(self, interpreter: Any, threads: int) -> None:
+        self._interpreter = interpreter
+        runner = _signature(interpreter)
+        inputs, outputs = _details(interpreter, runner)
+        self.inputs = [_spec(name, detail) for name, detail in inputs.items()]
+        self.outputs = [_spec(name, detail) for name, detail in outputs.items()]
+        self.engine = {"threads": threads, "signature": runner is not None}
+        self._inputs = {name: detail["index"] for name, detail in inputs.items()}
+        self._outputs = {name: detail["index"] for name, detail in outputs.items()}
+        self._shapes = {name: tuple(int(size) for size in detail["shape"]) for name, detail in inputs.items()}
+        # Tensor indices address the primary subgraph only; a signature that may lie elsewhere takes its (slower) runner.
+        main = {detail["index"]: detail["name"] for detail in interpreter.get_input_details()}
+        alone = len(interpreter.get_signature_list()) < 2
+        direct = alone and main == {detail["index"]: detail["name"] for detail in inputs.values()}
+        self._runner = None if direct else runner
+        if direct and any(size is None for item in self.inputs for size in item["shape"][1:]):
+            # The file has 1 for a size that is not known yet, which many networks cannot shrink: the first inputs tell it.
+            self._shapes = dict.fromkeys(inputs, ())
+        elif direct:
+            del runner  # the interpreter refuses to allocate while a runner refers to it
+            interpreter.allocate_tensors()
+
+    def run(self, feeds: Arrays) -> Arrays:
+        """One inference; the interpreter is resized only where the batch differs from the one before."""
+        if self._runner is not None:
+            return dict(self._runner(**feeds))
+        if any(array.shape != self._shapes[name] for name, array in feeds.items()):
+            self._resize(feeds)
+        for name, array in feeds.items():
+            self._interpreter.set_tensor(self._inputs[name], array)
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+    def prepared(self, feeds: Arrays) -> Callable[[], object]:
+        """The inference itself, its inputs set."""
+        if self._runner is not None:
+            return lambda: self.run(feeds)
+        self.run(feeds)  # sets the inputs and resizes where that is needed
+        invoke: Callable[[], object] = self._interpreter.invoke
+        return invoke
+
+    def _resize(self, feeds: Arrays) -> None:
+        self._shapes = dict.fromkeys(feeds, ())  # a failure half-way must not be taken for a finished resize
+        for name, array in feeds.items():
+            self._interpreter.resize_tensor_input(self._inputs[name], list(array.shape), strict=True)
+        self._interpreter.allocate_tensors()
+        self._shapes = {name: array.shape for name, array in feeds.items()}
+
+
+def _signature(interpreter: Any) -> Any:
+    """The runner of `serving_default`, or of the first signature; None where the file has none."""
+    names = list(interpreter.get_signature_list())
+    if not names:
+        return None
+    return interpreter.get_signature_runner("serving_default" if "serving_default" in names else names[0])
+
+
+def _details(interpreter: Any, runner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    if runner is not None:
+        return runner.get_input_details(), runner.get_output_details()
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    return {detail["name"]: detail for detail in inputs}, {detail["name"]: detail for detail in outputs}
+
+
+def _spec(name: str, detail: dict[str, Any]) -> Spec:
+    signature = detail["shape_signature"]
+    shape = signature if len(signature) else detail["shape"]
+    parameters = detail["quantization_parameters"]
+    quantization = None
+    if len(parameters["scales"]):
+        quantization = {
+            # float32 scales as the doubles that they are, so that both sides compute with the same number
+            "scale": [float(scale) for scale in parameters["scales"]],
+            "zero_point": [int(point) for point in parameters["zero_points"]],
+            "axis": int(parameters["quantized_dimension"]) if len(parameters["scales"]) > 1 else None,
+        }
+    dtype = detail["dtype"].__name__
+    return spec(name, [None if size < 0 else int(size) for size in shape], dtype, quantization)

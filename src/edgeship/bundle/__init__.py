@@ -1,0 +1,1 @@
+"""The bundle: its manifest, its goldens, and the seal over its files."""

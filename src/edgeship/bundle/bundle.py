@@ -1,0 +1,207 @@
+"""A bundle: the folder that holds a model's artifacts, goldens, measurements and report, described by `manifest.json`.
+
+Bundles are written beside their final place and moved into it, so an interrupted run leaves the old bundle or none.
+The manifest holds the digest of every file and of itself: a bundle that was edited by hand is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeship import __version__, untrusted
+from edgeship.bundle import manifest as manifests
+from edgeship.bundle import named_files
+from edgeship.errors import InputError
+from edgeship.storage import digest
+from edgeship.types import Artifact, Measurement, to_json
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+STALE_SECONDS = 86400
+SCHEMA_MARK = b'"server_model"'  # what tells our manifests from other files of that name
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: where it lies and what its manifest says."""
+
+    root: Path
+    manifest: dict[str, Any]
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifacts, with paths under `root`."""
+        return tuple(Artifact.from_json(item, self.root) for item in self.manifest["artifacts"])
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What has been measured so far."""
+        return tuple(Measurement.from_json(item) for item in self.manifest["measurements"])
+
+    def damaged(self, found: Mapping[str, Path]) -> list[str]:
+        """What does not match the manifest: changed, missing and added files, by relative path; `found`: `files_of`."""
+        wanted = self.manifest["files"]
+        missing = [f"{name}: missing" for name in wanted.keys() - found.keys()]
+        added = [f"{name}: not in the manifest" for name in found.keys() - wanted.keys()]
+        same = wanted.keys() & found.keys() if not missing and not added else ()
+        changed = [f"{name}: changed" for name in same if digest.of_path(found[name]) != wanted[name]]
+        return sorted(changed + missing + added)
+
+
+def files_of(root: Path) -> dict[str, Path]:
+    """Every file of a bundle but the manifest, by relative path. Raises InputError for links, pipes and devices."""
+    found = untrusted.tree_files(root)
+    found.pop(MANIFEST, None)
+    return found
+
+
+def digests(root: Path) -> dict[str, str]:
+    """The `files` of a bundle's manifest: the digest of each file but the manifest, by relative path."""
+    found = digest.of_files(root)
+    found.pop(MANIFEST, None)
+    return found
+
+
+def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
+    """Read a bundle. Raises InputError where it is none, is of another schema, or was changed after it was written.
+
+    Nothing of it is opened before it is known to be a regular file inside. `part`: what a page carries of a bundle, without
+    server model and configuration.
+    """
+    root = Path(path)
+    if root.name == MANIFEST:
+        root = root.parent
+    shown = untrusted.printable(root)
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{shown}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
+    if not os.path.lexists(root / MANIFEST):
+        raise InputError(f"{shown}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
+    bundle = Bundle(root, _read_manifest(root, part=part))
+    found = files_of(root)
+    damaged = bundle.damaged(found)
+    if damaged:
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        told = untrusted.printable("; ".join(damaged[:3]))
+        raise InputError(f"{shown}: does not match its manifest ({told}{more}); make the bundle again")
+    named_files.check(root, bundle.manifest, found, part=part)
+    return bundle
+
+
+def _read_manifest(root: Path, *, part: bool) -> dict[str, Any]:
+    """The manifest, without its digest, of the shape that commands read."""
+    shown = untrusted.printable(root)
+    try:
+        told = untrusted.read_json(root / MANIFEST)
+    except InputError as error:
+        raise InputError(f"{error}; make the bundle again") from error
+    if not isinstance(told, dict) or not isinstance(told.get("digest"), str) or "schema" not in told:
+        raise InputError(f"{shown}: its {MANIFEST} is not one of a bundle; make the bundle again")
+    recorded = told.pop("digest")
+    if told["schema"] != SCHEMA:
+        schema = untrusted.printable(repr(told["schema"])[:20])
+        raise InputError(f"{shown}: bundle schema {schema}, this edgeship reads {SCHEMA}; make the bundle again")
+    with untrusted.reading(root / MANIFEST):  # numbers beyond all bounds, halves of characters
+        changed = digest.of_json(told) != recorded
+        json.dumps(told, ensure_ascii=False).encode()
+    if changed:
+        raise InputError(f"{shown}: {MANIFEST} was changed after it was written; make the bundle again")
+    try:
+        manifests.check(told, part=part)
+    except InputError as error:
+        raise InputError(f"{shown}: its {MANIFEST} cannot be read: {error}; make the bundle again") from error
+    return told
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle of any version, whole or damaged; pages and browser extensions have manifests, too."""
+    place, content = folder / MANIFEST, b""
+    if place.is_file():  # anybody's: it may be endless, or closed
+        with contextlib.suppress(OSError), place.open("rb") as stream:
+            content = stream.read(untrusted.limits().json_bytes)
+    return SCHEMA_MARK in content
+
+
+def check_writable(out: Path) -> None:
+    """Refuse, before any work, a place where a bundle cannot be written or where something else would be lost."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_bundle(out)):
+        raise InputError(f"{out}: exists and is not a bundle; choose another --out")
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{out}: cannot be written (no permission in {parent}); choose another --out")
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A draft folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
+    out = out.absolute()
+    check_writable(out)
+    for stale in out.parent.glob(f".{out.name}.*.draft"):
+        if not _alive(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+    # Nobody can know the name and put something there before; it is made here or not at all.
+    draft = out.parent / f".{out.name}.{secrets.token_hex(8)}.{os.getpid()}.draft"
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+    try:
+        yield draft
+        old = draft.with_suffix(".old.draft")
+        if out.exists():
+            out.rename(old)
+        draft.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _alive(draft: Path) -> bool:
+    """Whether the process that makes a draft still runs."""
+    if os.name != "nt":
+        try:
+            os.kill(int(draft.name.split(".")[-2]), 0)
+        except PermissionError:  # another user's
+            return True
+        except (ValueError, OverflowError, ProcessLookupError):
+            return False
+        return True
+    # Windows has no signal that only asks: os.kill would end the process. A day is longer than any run.
+    return time.time() - draft.stat().st_mtime < STALE_SECONDS
+
+
+def seal(draft: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a finished draft, with the digests of all its files and of itself.
+
+    Raises InputError where a link, a pipe or a device is among them.
+    """
+    content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
+    content.pop("digest", None)
+    sealed = {**content, "digest": digest.of_json(content)}
+    (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Bring the unchanged files of an old bundle into its successor without copying their bytes where possible.
+
+    Empty folders come along: the digest of a server model's folder covers them.
+    """
+    for folder in source.rglob("*"):
+        if folder.is_dir():
+            (target / folder.relative_to(source)).mkdir(parents=True, exist_ok=True)
+    for name, path in files_of(source).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target / name)
+        except OSError:
+            shutil.copy2(path, target / name)

@@ -1,0 +1,145 @@
+"""The web demo of a bundle: the built page with the bundle's browser part beside it, as a folder for any static host.
+
+The browser part (`bundle/` in the folder) is a bundle of its own: TF.js artifacts, goldens, a few samples and a manifest
+with the digest of each. What only the maker's machine needs stays behind: paths, the server model, measurements' details.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import data
+from edgeship.benchmarks.gate.gate import judged_again
+from edgeship.bundle import bundle as bundles
+from edgeship.bundle import preprocessing
+from edgeship.bundle.bundle import Bundle
+from edgeship.data import Array, RepresentativeDataset
+from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.runtimes import tfjs_node
+from edgeship.storage import atomic, digest
+from edgeship.types import TensorSpec
+from edgeship.untrusted import reading
+
+SAMPLES = 24
+INSTALLED = Path(__file__).parents[1] / "page"
+CHECKOUT = Path(__file__).resolve().parents[3] / "web-demo"
+KEPT = ("created", "labels", "goldens", "server_measurement")
+DETAILS = ("metric", "value", "server", "low", "high", "n", "share")
+
+
+def page() -> Path:
+    """The folder of the built page: the one that came with edgeship, or the checkout's, built again where it is old.
+
+    Raises MissingDependencyError where it would have to be built and Node with npm is missing or too old.
+    """
+    if not (CHECKOUT / "package.json").is_file():
+        if (INSTALLED / "index.html").is_file():
+            return INSTALLED
+        raise MissingDependencyError(
+            "this edgeship was installed without its demo page: install one that was built with it (`make wheel` in a checkout)"
+        )
+    built = CHECKOUT / "dist" / "sw.js"
+    sources = [path for name in ("src", "public") for path in (CHECKOUT / name).rglob("*") if path.is_file()]
+    sources += [CHECKOUT / name for name in ("index.html", "vite.config.ts", "package-lock.json")]
+    if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        _build()
+    return built.parent
+
+
+def _build() -> None:
+    if reason := tfjs_node.unable_to_build():
+        raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
+    npm = which("npm") or ""
+    steps = [[npm, "run", "build"]]
+    if not (CHECKOUT / "node_modules" / "vite").is_dir():
+        steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+    for step in steps:
+        env = child_environment(None, NETWORK)
+        done = subprocess.run(
+            step, cwd=CHECKOUT, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
+        )
+        if done.returncode:
+            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+            raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
+
+
+def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = None) -> dict[str, Any]:
+    """Write the page and the bundle's browser part into the folder `out`, replacing a site that is there.
+
+    `samples` is a data source with labelled samples to choose from, beside the goldens. Returns the site's manifest.
+    Raises InputError where the bundle has nothing that a page can run, or where `out` is another folder in use.
+    """
+    artifacts = [item for item in bundle.manifest["artifacts"] if item["format"] == "tfjs"]
+    if not artifacts:
+        raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
+    if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
+        raise InputError(f"{out}: exists and is not a demo; choose another --out")
+    with atomic.folder(out.absolute()) as draft:
+        shutil.copytree(built, draft)
+        return _write_bundle(bundle, draft / "bundle", artifacts, samples)
+
+
+def _write_bundle(bundle: Bundle, target: Path, artifacts: list[Any], source: str | None) -> dict[str, Any]:
+    shutil.rmtree(target, ignore_errors=True)
+    goldens = ["goldens/inputs.npz", "goldens/outputs.npz"]
+    goldens += [f"goldens/{item['id'].replace('/', '-')}.npz" for item in artifacts]
+    folders = tuple(f"{Path(item['path']).parent.as_posix()}/" for item in artifacts)
+    for name in bundle.manifest["files"]:
+        if name in goldens or name.startswith(folders):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.root / name, target / name)
+    with reading(bundle.root / bundles.MANIFEST):  # its figures may be none
+        judged = judged_again(bundle.manifest)
+        manifest = _manifest(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
+    manifest["source"] = digest.of_json(bundle.manifest)
+    if source:
+        manifest["samples"] = _write_samples(bundle, target, source)
+    bundles.seal(target, manifest)
+    return bundles.open_bundle(target, part=True).manifest
+
+
+def _manifest(full: Mapping[str, Any], artifacts: list[Any], inputs: dict[str, Array]) -> dict[str, Any]:
+    """What a page needs of a manifest, with the same keys."""
+    server, ids = full["server_model"], {item["id"] for item in artifacts}
+    specs = tuple(map(TensorSpec.from_json, server["inputs"]))
+    gate = full.get("gate")
+    return {
+        **{key: full.get(key) for key in KEPT},
+        "server_model": {key: server.get(key) for key in ("path", "digest", "parameters", "inputs", "outputs")},
+        "artifacts": [{key: value for key, value in item.items() if key != "receipt"} for item in artifacts],
+        "measurements": [_measured(item) for item in full["measurements"] if item["artifact"] in ids],
+        "gate": gate and {"verdict": gate["verdict"]},
+        "preprocessing": full.get("preprocessing") or preprocessing.describe(specs, inputs),
+    }
+
+
+def _measured(item: Mapping[str, Any]) -> dict[str, Any]:
+    accuracy = item["details"].get("accuracy") or {}
+    return {**item, "details": {"accuracy": {key: accuracy.get(key) for key in DETAILS}}}
+
+
+def _write_samples(bundle: Bundle, target: Path, source: str) -> dict[str, Any]:
+    """A few samples, evenly spread over the data, with their classes where it has some."""
+    dataset = RepresentativeDataset(source)
+    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
+    parts = list(dataset.feeds(inputs, SAMPLES, SAMPLES))
+    arrays = {spec.name: _small(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
+    labels = dataset.labels(SAMPLES, inputs).get("y")
+    if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu":
+        arrays["y"] = labels.astype(np.int32)
+    data.save(target / "samples.npz", arrays)
+    name = "Test data" if Path(source).stem.startswith("evaluation") else Path(source).name
+    return {"path": "samples.npz", "source": name, "count": len(arrays[inputs[0].name])}
+
+
+def _small(array: Array) -> Array:
+    """Bytes that are stored as floats travel as bytes."""
+    as_bytes = array.astype(np.uint8) if array.size and array.min() >= 0 and array.max() <= 255 else None
+    return as_bytes if as_bytes is not None and np.array_equal(as_bytes, array) else array

@@ -1,0 +1,1 @@
+"""Device profiles, one `.toml` each, and the machine that this runs on."""

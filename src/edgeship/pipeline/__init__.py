@@ -1,0 +1,1 @@
+"""The way of a model from the server to a judged bundle; the only place that knows all stages."""

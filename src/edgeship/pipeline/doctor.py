@@ -1,0 +1,66 @@
+"""`edgeship doctor`: the tools that edgeship can use, whether they are there, and how to get them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from edgeship.runtimes import registry
+from edgeship.storage import cache
+
+EXTRAS = {
+    "tensorflow": ("tensorflow", "keras", "tf-keras", "litert-quantizer"),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "tfjs": ("six", "packaging"),
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: its version where it is present, else what to do."""
+
+    name: str
+    purpose: str
+    version: str | None
+    remedy: str = ""
+
+
+def diagnose() -> list[Tool]:
+    """Every package of the extras, and every runtime."""
+    tools = []
+    for extra, packages in EXTRAS.items():
+        for package in packages:
+            version = cache.versions(package)[package]
+            present = version != "absent"
+            remedy = "" if present else f"pip install 'edgeship[{extra}]'"
+            tools.append(Tool(package, f"extra '{extra}'", version if present else None, remedy))
+    for runtime in registry.RUNTIMES.values():
+        reason = runtime.unavailable()
+        found: str | None = None if reason else runtime.version()
+        remedy = f"{reason}; {runtime.install}" if reason else ""
+        tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found, remedy))
+    tools.append(Tool("cache", f"results, in {cache.root()}", f"{_free(cache.root()):.0f} GB free"))
+    return tools
+
+
+def _free(path: object) -> float:
+    from pathlib import Path
+
+    folder = Path(str(path))
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free / 1e9
+
+
+def print_diagnosis(tools: list[Tool]) -> None:
+    """A table on standard output."""
+    from rich.text import Text
+
+    from edgeship.terminal import Column, console, table
+
+    out = console()
+    columns = [Column(name, folds=True) for name in ("tool", "for", "version", "what to do")]
+    missing = Text("missing", style="red")
+    out.print(
+        table(columns, [[tool.name, tool.purpose, tool.version or missing, tool.remedy] for tool in tools], out.width)
+    )

@@ -1,0 +1,105 @@
+"""The parent's side of training a model further: checks before TensorFlow starts, progress, and what is said at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import InputError
+from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.processes.progress_events import displayed, following
+from edgeship.recipes.training import Recipes, Training
+from edgeship.types import to_json
+
+BESIDE = "train.npz"  # what `edgeship train` leaves beside a model
+NO_DATA = (
+    "training a model further needs training data with labels: give --data train.npz (one array per model input under its "
+    "name, labels in y, samples along the first axis)"
+)
+
+
+def run(
+    model: Path,
+    out: Path,
+    recipes: Recipes,
+    training: Training,
+    *,
+    data: str | None = None,
+    validation: str | None = None,
+    **loading: Any,
+) -> dict[str, Any]:
+    """Apply the recipes in a TensorFlow process; writes `out` and its receipt beside it, and returns the receipt.
+
+    Raises InputError before TensorFlow starts for what can be known by then.
+    """
+    source = data or (str(model.parent / BESIDE) if (model.parent / BESIDE).is_file() else None)
+    _possible(model, out, recipes, source)
+    with tempfile.TemporaryDirectory(prefix="edgeship-optimize-") as folder:
+        told = Path(folder) / "progress.jsonl"
+        with displayed() as show, following(told, show), FunctionProcess(env=training_env()) as child:
+            receipt: dict[str, Any] = child.call(
+                "edgeship.optimize.apply:run",
+                model=str(model),
+                out=str(out),
+                data=source,
+                validation=validation,
+                recipes={key: value for key, value in to_json(recipes).items() if value is not None},
+                training=to_json(training),
+                progress=str(told),
+                **loading,
+            )
+    receipt_path(out).write_text(
+        json.dumps({"schema": 1, **receipt}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    return receipt
+
+
+def receipt_path(out: Path) -> Path:
+    """Where the receipt of a model lies."""
+    return out.with_suffix(".optimize.json")
+
+
+def _possible(model: Path, out: Path, recipes: Recipes, source: str | None) -> None:
+    if not recipes:
+        raise InputError("nothing to do: ask for --prune, --cluster, --qat or --distill")
+    if not model.exists():
+        raise InputError(f"{model}: no such file; give a .keras model")
+    if out.suffix != ".keras":
+        raise InputError(f"{out}: the model is written as .keras; give a name that ends in it")
+    if out.resolve() == model.resolve():
+        raise InputError(f"{out}: is the model itself; give another --out, the server model stays the reference")
+    place = next(folder for folder in out.absolute().parents if folder.exists())
+    if not os.access(place, os.W_OK):
+        raise InputError(f"{out}: cannot be written; give another --out")
+    if source is None:
+        raise InputError(NO_DATA)
+    if source.endswith(".npz") and not Path(source).is_file():
+        raise InputError(f"{source}: no such file; {NO_DATA}")
+
+
+def summary(receipt: Mapping[str, Any]) -> Iterator[str]:
+    """A few lines on what came of it."""
+    held = receipt["data"]["held_out"]
+    for name, before in receipt["before"].items():
+        metric, was = next(iter(before.items()))
+        now = receipt["after"][name][metric]
+        yield f"{name}: {metric} {was:.4f} before, {now:.4f} after, on {held:,} held-out samples"
+    for kind, step in receipt["steps"].items():
+        if why := step.get("why"):
+            yield f"{kind}: with {step['engine']}, as the model cannot be rebuilt in tf_keras ({why})"
+        if left := step.get("left_in_float"):
+            yield f"{kind}: left in float: {', '.join(f'{name} ({why})' for name, why in left.items())}"
+        if student := step.get("student"):
+            sizes = step["parameters"]
+            yield f"{kind}: {student}: {sizes['student']:,} parameters instead of {sizes['server']:,}"
+    if rows := receipt.get("sparsity"):
+        share = sum(row["achieved"] * row["values"] for row in rows) / sum(row["values"] for row in rows)
+        asked, file = rows[0]["asked"], receipt["file"]["path"]
+        yield f"pruned: {len(rows)} tensors, asked for {asked:.1%} zeros, {share:.2%} achieved, read from {file}"
+    if rows := receipt.get("clusters"):
+        most = max(row["achieved"] for row in rows)
+        yield f"clustered: {len(rows)} tensors, at most {rows[0]['asked']} values asked for, {most} achieved"

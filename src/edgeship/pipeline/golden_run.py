@@ -1,0 +1,285 @@
+"""Runs every artifact on a few inputs when it is made: what it gives, and how far other right kernels lie from that.
+
+A runtime may compute one file with several sets of kernels: XNNPACK's, TFLite's built-in ones, the reference ones. All of
+them are right, and an app may meet any. So the tolerance of the goldens is measured, not assumed: the file is replayed
+with every set of kernels at hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from edgeship.benchmarks.measure import failure_reasons
+from edgeship.benchmarks.measure.on_host import batch_size
+from edgeship.bundle import goldens
+from edgeship.convert.export.probe import probes
+from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
+from edgeship.errors import EdgeshipError, ProcessError
+from edgeship.pipeline import reference_outputs
+from edgeship.pipeline.steps import Conversion, Made, ServerModel
+from edgeship.runtimes import registry, tensors
+from edgeship.runtimes.session import Session, open_session
+from edgeship.runtimes.worker_pool import Pool
+from edgeship.settings import config
+from edgeship.storage import digest
+from edgeship.types import FORMATS, TensorSpec
+
+# Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
+# Large inputs are fewer: at least 32, else two batches of what a session takes at once.
+SPREAD_SAMPLES, FEWEST_SAMPLES, SPREAD_BATCHES = 256, 32, 2
+# A second per image for a large network: these replay a few goldens, and lie near the others of their runtime.
+SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 2
+
+# The niceness of runs beside conversions, which are what one waits for.
+BEHIND_CONVERSIONS = 15
+
+
+@dataclass(frozen=True)
+class GoldenInputs:
+    """The goldens' inputs (as `specs` has them) with the server model's outputs, and where more samples are.
+
+    Arrays have `goldens.SAMPLES` along the first axis.
+    """
+
+    specs: tuple[TensorSpec, ...]
+    inputs: Batch
+    expected: Batch
+    data: RepresentativeDataset | None
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of `inputs`, which the key of every run holds."""
+        return arrays_digest(self.inputs)
+
+
+@dataclass(frozen=True)
+class GoldenRun:
+    """What the manifest says of an artifact's goldens; without a `runtime` it was not run, for `reason`.
+
+    `tolerance`: the largest absolute error that a replay may have, by output, in the output's unit after dequantization.
+    `clear`: by output the samples whose answer must be the same on any right kernel. `kernels`: what was replayed.
+    """
+
+    runtime: str | None
+    reason: str = ""
+    tolerance: Mapping[str, float] | None = None
+    clear: Mapping[str, list[int]] | None = None
+    kernels: tuple[goldens.KernelSpread, ...] = ()
+
+
+def answer_golden_inputs(
+    work: reference_outputs.Tools, server: ServerModel, settings: config.Config, data: RepresentativeDataset | None
+) -> GoldenInputs:
+    """A few inputs, real ones where there is data, and the server model's outputs for them; in the TensorFlow lane."""
+    if data:
+        inputs = goldens.pick(data, server.inputs)
+        return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
+    failure = EdgeshipError("no inputs to try")
+    for inputs in probes(server.inputs, goldens.SAMPLES):
+        try:
+            return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), None)
+        except EdgeshipError as error:  # a dynamic axis may need another size
+            failure = error
+    raise failure
+
+
+def _answer(work: reference_outputs.Tools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
+    """The server model's outputs for a batch."""
+
+    def make(folder: Path) -> Any:
+        save(folder / "inputs.npz", inputs)
+        source = settings.data.calibration or "made-up inputs"
+        with digest.unchanged(model, key["model"]):
+            return reference_outputs.predict(work, model, settings, folder / "inputs.npz", folder, None, source)
+
+    key = {**reference_outputs.server_key(model, settings), "inputs": arrays_digest(inputs)}
+    return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
+
+
+def _note_refusals(
+    work: reference_outputs.Tools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]
+) -> None:
+    """Say which kernels do not run an artifact: an app may have no others."""
+    for why in dict.fromkeys(item.reason for item in spreads if item.reason):
+        which = " or ".join(item.kernels for item in spreads if item.reason == why)
+        work.progress.note(f"{name}: does not run on {runtime}'s {which} kernels ({why})")
+
+
+def _refused(reason: str) -> dict[str, Any]:
+    return {"spread": None, "samples": 0, "reason": failure_reasons.short(reason)[:200]}
+
+
+@dataclass(frozen=True)
+class _Run:
+    work: reference_outputs.Tools
+    made: Made
+    runtime: registry.Runtime
+    golden: GoldenInputs
+    workers: Pool
+
+    def once(self) -> Batch:
+        """The outputs for the goldens."""
+
+        def make(folder: Path) -> None:
+            with self._open("default") as session:
+                save(folder / "outputs.npz", session.run(self.golden.inputs))
+
+        return load(self.work.cache.get("goldens", self._key(), make).path / "outputs.npz")
+
+    def spread(self, kernels: str) -> goldens.KernelSpread:
+        """How far another set of kernels lies from the default one."""
+
+        def make(_: Path) -> Any:
+            try:
+                return {**self._compare(kernels, data), "reason": ""}
+            except ProcessError as error:
+                if error.died:
+                    raise
+                return _refused(str(error))  # it will not load tomorrow either
+            except ValueError as error:  # outputs whose shapes say nothing of samples
+                return _refused(f"its outputs cannot be compared: {error}")
+
+        data = self._more_samples(kernels)
+        key = {**self._key(), "kernels": kernels, "data": data.digest if data else None}
+        try:
+            result = self.work.cache.get("kernel-spread", key, make).result
+        except ProcessError as error:
+            result = _refused(str(error))
+        return goldens.KernelSpread(kernels, **result)
+
+    def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
+        """The largest differences from the default kernels, by output, on the same samples: `data`, or some of the goldens."""
+        other, own = (self._outputs(chosen, kernels, data) for chosen in (kernels, "default"))
+        spread = {name: goldens.distance(array, own[name]) for name, array in other.items()}
+        if not np.isfinite(list(spread.values())).all():
+            return _refused("they disagree on what is NaN or infinite")
+        return {"spread": spread, "samples": max((len(array) for array in other.values() if array.ndim), default=1)}
+
+    def _outputs(self, chosen: str, kernels: str, data: RepresentativeDataset | None) -> Batch:
+        """What the `chosen` kernels give for the samples on which they and the other `kernels` are compared."""
+        slow = kernels in SLOW_KERNELS
+        if chosen == "default" and not data and not slow:
+            return self.once()
+        with self._open(chosen) as session:
+            if data:
+                size = batch_size(self.golden.specs)
+                most = min(SPREAD_SAMPLES, max(FEWEST_SAMPLES, SPREAD_BATCHES * size))
+                return session.evaluate(data.feeds(self.golden.specs, size, most), size)
+            few = SLOW_SAMPLES if slow else goldens.SAMPLES
+            return session.run(next(tensors.split(self.golden.inputs, self.golden.specs, few)))
+
+    def _open(self, kernels: str) -> Session:
+        options = {} if kernels == "default" else {"kernels": kernels}
+        session = open_session(self.runtime.name, self.made.artifact.path, options=options, pool=self.workers)
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # what died says so when it is asked
+                os.setpriority(os.PRIO_PROCESS, session.pid, BEHIND_CONVERSIONS)
+        return session
+
+    def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
+        """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
+        rounds = any(self.made.receipt.get(share) for share in ("int8_op_share", "hybrid_op_share"))
+        batched = all(array.ndim and len(array) == goldens.SAMPLES for array in self.golden.expected.values())
+        return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
+
+    def _key(self) -> dict[str, Any]:
+        identity = self.runtime.identity()
+        return {"artifact": self.made.digest, "runtime": identity, "inputs": self.golden.digest}
+
+
+@dataclass(frozen=True)
+class _Running:
+    """An artifact that is being run: its own outputs, and how far other kernels lie from them."""
+
+    run: _Run
+    own: Future[Batch]
+    spreads: tuple[Future[goldens.KernelSpread], ...]
+
+
+class GoldenRuns:
+    """Runs each artifact on the goldens as soon as it is made, beside conversions that still go on; a context manager."""
+
+    def __init__(self, work: reference_outputs.Tools, answered: Future[GoldenInputs]) -> None:
+        self._work, self._answered = work, answered
+        # The runs of one runtime follow one another in few workers: starting one takes longer than most runs.
+        few = max(1, (os.cpu_count() or 1) // len(FORMATS))
+        self._threads = {file_format: ThreadPoolExecutor(few) for file_format in FORMATS}
+        self._workers = Pool()
+        self._lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._closed = True  # other conversions may still end, and call back
+        for threads in self._threads.values():
+            threads.shutdown(cancel_futures=True)
+        self._workers.close()
+
+    def follow(self, artifacts: Iterable[Future[Made]]) -> None:
+        """Run artifacts when they are made and the goldens answered; what fails to be made is not run."""
+        for future in artifacts:
+            future.add_done_callback(self._when_made)
+
+    def _when_made(self, made: Future[Made]) -> None:
+        if not made.cancelled() and not made.exception():
+            self._answered.add_done_callback(lambda answered: self._when_answered(made.result(), answered))
+
+    def _when_answered(self, made: Made, answered: Future[GoldenInputs]) -> None:
+        if not answered.cancelled() and not answered.exception():
+            self._run(made, answered.result())
+
+    def _run(self, made: Made, golden: GoldenInputs) -> _Running | None:
+        """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
+        runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
+        if runtime.unavailable():
+            return None
+        with self._lock:
+            if self._closed:
+                return None
+            if name not in self._running:
+                run = _Run(self._work, made, runtime, golden, self._workers)
+                threads = self._threads[made.artifact.format]
+                own = threads.submit(run.once)
+                spreads = (threads.submit(run.spread, kernels) for kernels in runtime.kernels)
+                self._running[name] = _Running(run, own, tuple(spreads))
+            return self._running[name]
+
+    def write(self, folder: Path, conversion: Conversion) -> dict[str, GoldenRun]:
+        """Write the goldens of all artifacts of a conversion to a new folder; what the manifest says of each, by its id.
+
+        Every artifact must load, give no NaN, and float32 must be the server model: raises CheckError where one does not.
+        """
+        golden = self._answered.result()
+        # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
+        begun = {made.artifact.id: self._run(made, golden) for made in conversion.made}
+        own = {name: running.own.result() for name, running in begun.items() if running}
+        for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
+            goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
+        goldens.write(folder, golden.inputs, golden.expected, own)
+        return {made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.made}
+
+    def _describe(self, made: Made, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
+        artifact = made.artifact
+        if running is None:
+            reason = registry.for_format(artifact.format)[0].unavailable()
+            self._work.progress.note(f"{artifact.id}: made but not run ({reason})")
+            return GoldenRun(None, reason)
+        own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
+        _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
+        allowed = goldens.tolerance(artifact, own, spreads)
+        clear = goldens.clear_answers(own, golden.expected, allowed)
+        return GoldenRun(running.run.runtime.name, "", allowed, clear, spreads)

@@ -1,0 +1,235 @@
+"""`edgeship debug`: which layer costs an int8 `.tflite` its accuracy, under its Keras name.
+
+The conversion's own steps are asked for again (the cache has them), so that every trial file comes from the very float
+file and the very calibration that the artifact was made of.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeship.benchmarks.measure.on_host import Reference
+from edgeship.bundle.bundle import Bundle
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import EdgeshipError, InputError, unknown
+from edgeship.pipeline import candidate, reference_outputs
+from edgeship.pipeline.data_checks import check_samples
+from edgeship.pipeline.steps import FILES, QUANTIZERS, Converter
+from edgeship.runtimes import registry
+from edgeship.runtimes.worker_pool import Pool
+from edgeship.settings import config
+from edgeship.storage import cache, digest
+from edgeship.types import TensorSpec
+
+SAMPLES = 256
+# Recipes whose layers can be taken apart.
+RECIPES = ("static_w8a8", "auto")
+Layer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What trial files are made of: a float `.tflite`, its calibration, and its layers (`optimize.tflite_layers`)."""
+
+    converter: Converter
+    base: cache.Entry
+    statistics: cache.Entry
+    calibration_method: str
+    layers: Sequence[Layer]
+
+    @classmethod
+    def of(cls, converter: Converter, variant: config.Variant) -> Patient:
+        """The float model behind a variant's `.tflite`, read by its layers."""
+        exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
+        base, _ = converter.float_artifact(variant, "tflite").result()
+        layers = converter.lanes.quantize.call(
+            "edgeship.optimize.quantize.tflite.layers:read",
+            model=str(base.path / FILES["tflite"]),
+            layers=exported.result["layers"],
+        )
+        statistics = converter.calibrated(variant, "tflite", base)
+        return cls(converter, base, statistics, variant.calibration_method, layers)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a trial file depends on, beside its precisions."""
+        return {
+            "model": self.base.digest,
+            "statistics": self.statistics.digest,
+            "calibration_method": self.calibration_method,
+            "layers": self.layers,
+            "tools": cache.versions(*QUANTIZERS["tflite"]),
+        }
+
+    def write(self, path: Path, io: str, **mixed: Sequence[Layer]) -> None:
+        """A quantized file with layers in other precisions: `float32=`, `int16=` or, alone, `int8=`.
+
+        It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
+        """
+        scopes = {name: [scope for layer in layers for scope in layer["scopes"]] for name, layers in mixed.items()}
+        self.converter.lanes.quantize.call(
+            "edgeship.optimize.quantize.tflite.quantizer:quantize",
+            model=str(self.base.path / FILES["tflite"]),
+            out_file=str(path),
+            recipe="static_w8a8",
+            statistics=str(self.statistics.path / "statistics.json"),
+            calibration_method=self.calibration_method,
+            io=io,
+            mixed=scopes or None,
+        )
+
+
+def sensitivity(patient: Patient, judge: candidate.Trial, kind: str, io: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """The figures (`trial.figures`) of one file per layer: with only it quantized ("alone") or only it left float ("spared").
+
+    Where a file cannot be made or run, `reason` says why and there are no figures; `runs` tells which of the two it is.
+    """
+    path = folder / "trial.tflite"
+    for layer in patient.layers:
+        try:
+            if kind == "alone":
+                patient.write(path, "float32", int8=[layer])
+            else:
+                patient.write(path, io, float32=[layer])
+            yield {**candidate.figures(judge.judge(path)), "reason": "", "runs": True}
+        except EdgeshipError as error:
+            nothing = dict.fromkeys(("sqnr_db", "agreement", "value", "drop"))
+            yield {**nothing, "reason": str(error)[:200], "runs": isinstance(error, InputError)}
+
+
+def cached_sensitivity(patient: Patient, judge: candidate.Trial, kind: str, io: str) -> list[dict[str, Any]]:
+    """`sensitivity` of every layer by content."""
+    key = {**patient.key, "kind": kind, "io": io if kind == "spared" else "", **judged_by(judge)}
+    words = {"alone": "quantized alone", "spared": "left in float alone"}[kind]
+    what = f"{len(patient.layers)} layers, each {words}: {judge.samples} samples"
+
+    def make(_: Path) -> Any:
+        with tempfile.TemporaryDirectory(prefix="edgeship-debug-") as folder:
+            return {"layers": list(sensitivity(patient, judge, kind, io, Path(folder)))}
+
+    found: list[dict[str, Any]] = patient.converter.cached(what, "sensitivity", key, make).result["layers"]
+    return found
+
+
+def judged_by(judge: candidate.Trial) -> dict[str, Any]:
+    """What a trial's figures depend on, beside the file."""
+    reference, runtime = judge.reference, registry.for_format("tflite")[0]
+    return {
+        "reference": reference.digest,
+        "data": reference.data.digest,
+        "limit": reference.limit,
+        "metric": judge.metric,
+        "runtime": runtime.identity(),
+    }
+
+
+def examine(
+    bundle: Bundle, work: reference_outputs.Tools, settings: config.Config, artifact: str | None, count: int
+) -> dict[str, Any]:
+    """What each layer of an int8 `.tflite` costs; `artifact` as `tflite/int8`, the first fitting one where it is None.
+
+    Returns `artifact`, `samples`, `data`, `float32` and `quantized` (`trial.figures` of both files), and `layers`: each
+    with `name`, `operators`, `weight_bytes`, `sqnr_db`, `mse` and `cosine` of its output in the quantized file against
+    the float one, and the figures of the model's outputs with it quantized `alone` and with it `spared`.
+    Raises InputError where the bundle has no such artifact or there is no data.
+    """
+    item = _chosen(bundle, settings, artifact)
+    variant = _variant(settings, item["variant"])
+    source = RepresentativeDataset(_data(settings))
+    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
+    check_samples(source, inputs, settings.data.evaluation_samples)
+    model = bundle.root / bundle.manifest["server_model"]["path"]
+    converter = Converter(work.lanes, work.cache, work.progress, model, settings)
+    patient = Patient.of(converter, variant)
+    entry = reference_outputs.begin(work, model, settings, source).result()
+    reference = reference_outputs.reference(inputs, settings, source, entry)
+    with judging(reference, settings.benchmark.metric, count) as (_, judge):
+        return _examined(patient, judge, bundle.root / item["path"], item["id"], variant.io)
+
+
+@contextmanager
+def judging(reference: Reference, metric: str | None, count: int) -> Iterator[tuple[candidate.Trial, candidate.Trial]]:
+    """All samples, and at most `count` of them."""
+    with tempfile.TemporaryDirectory(prefix="edgeship-samples-") as folder, Pool() as pool:
+        every = candidate.Trial(reference, metric, pool)
+        yield every, every.narrowed(count, Path(folder))
+
+
+def _examined(patient: Patient, judge: candidate.Trial, quantized: Path, name: str, io: str) -> dict[str, Any]:
+    place, base = str(quantized.absolute()), patient.base.path / FILES["tflite"]
+    content = digest.of_path(quantized)
+    outputs = [output for layer in patient.layers for output in layer["outputs"]]
+    tensors = patient.converter.cached(
+        f"{name}: {len(outputs)} tensors against float32",
+        "tensors",
+        {**patient.key, "artifact": content, "data": judge.reference.data.digest, "samples": judge.samples},
+        lambda _: patient.converter.lanes.quantize.call(
+            "edgeship.optimize.quantize.tflite.layer_errors:compare",
+            model=str(base),
+            quantized=place,
+            data=str(judge.reference.data.path),
+            tensors=outputs,
+            count=judge.samples,
+        ),
+    ).result
+    alone, spared = (cached_sensitivity(patient, judge, kind, io) for kind in ("alone", "spared"))
+    return {
+        "artifact": name,
+        "content": content,
+        "samples": judge.samples,
+        "float32": candidate.figures(judge.judge(base)),
+        "quantized": candidate.figures(judge.judge(quantized)),
+        "layers": [
+            {
+                **{key: layer[key] for key in ("name", "operators", "weight_bytes")},
+                **_worst([tensors[output] for output in layer["outputs"] if output in tensors]),
+                "alone": one,
+                "spared": other,
+            }
+            for layer, one, other in zip(patient.layers, alone, spared, strict=True)
+        ],
+    }
+
+
+def _worst(found: Sequence[Mapping[str, float]]) -> Mapping[str, float | None]:
+    """The figures of a layer's output that is furthest off."""
+    return min(found, key=lambda item: item["sqnr_db"], default=dict.fromkeys(("sqnr_db", "mse", "cosine")))
+
+
+def _chosen(bundle: Bundle, settings: config.Config, wanted: str | None) -> Mapping[str, Any]:
+    items: dict[str, Mapping[str, Any]] = {item["id"]: item for item in bundle.manifest["artifacts"]}
+    fitting = [
+        name
+        for name, item in items.items()
+        if item["format"] == "tflite" and _variant(settings, item["variant"]).quantize in RECIPES
+    ]
+    if wanted is not None and wanted not in items:
+        raise unknown("artifact", wanted, items, str(bundle.root))
+    if wanted is not None and wanted not in fitting:
+        raise InputError(
+            f"{wanted}: only full-integer .tflite files have layers to blame: {', '.join(fitting) or 'none here'}"
+        )
+    if not fitting:
+        raise InputError(
+            f"{bundle.root}: no full-integer .tflite in it (it has: {', '.join(items)}); "
+            "convert with --to tflite --variant float32,int8 --data calibration.npz"
+        )
+    return items[wanted or fitting[0]]
+
+
+def _variant(settings: config.Config, name: str) -> config.Variant:
+    return next((item for item in settings.variants or () if item.name == name), None) or config.named_variant(
+        name, ["tflite"]
+    )
+
+
+def _data(settings: config.Config) -> str:
+    found = settings.data.evaluation or settings.data.calibration
+    if not found:
+        raise InputError("no data to compare on: give --data evaluation.npz (inputs, and labels y for accuracy)")
+    return found

@@ -1,0 +1,238 @@
+"""`quantize = "auto"`: int8, with the fewest and cheapest layers in higher precision that the gate's own checks ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edgeship import types
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.measure.latency import Ratio
+from edgeship.benchmarks.report import table_rows
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.optimize.quantize.mixed_precision_search import Kept, Step, search
+from edgeship.pipeline import candidate, layer_sensitivity, reference_outputs
+from edgeship.pipeline.layer_sensitivity import Patient
+from edgeship.pipeline.steps import FILES, QUANTIZERS, Converter
+from edgeship.settings.config import Variant
+from edgeship.storage import cache, digest
+from edgeship.types import Artifact, TensorSpec, Verdict, to_json
+
+# With more layers than this share in higher precision a model is no int8 model any more.
+MOST = 0.5
+# int16 activations are taken instead of float where they are at most this much slower here: LiteRT's kernels for them are
+# plain ones on a desktop processor, and fast ones on a microcontroller.
+SLOWER = 1.05
+NO_DATA = (
+    'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '
+    "give --evaluation evaluation.npz, or name it as evaluation in [data] of the configuration"
+)
+
+
+def step(converter: Converter, variant: Variant, name: str, base: cache.Entry) -> tuple[cache.Entry, types.Step]:
+    """An auto variant's artifact in the format `name`, made from its float artifact `base`.
+
+    The search is done on the `.tflite`; the same layers then stay float in the `.onnx`, which the gate judges as any other.
+    """
+    if name == "tflite":
+        entry, recipe = quantized(converter, variant, base)
+        return entry, types.Step("quantize", base.digest, recipe, cache.versions(*QUANTIZERS["tflite"]))
+    _, found = quantized(converter, variant, converter.float_artifact(variant, "tflite").result()[0])
+    kept = [part for layer in found["layers"] for part in layer.split(" + ")]
+    exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
+    layers = exported.result["layers"]
+    entry, made = converter.quantized(variant, name, base, "static_w8a8", kept=kept, layers=layers)
+    told = {**found, "precision": "float32", "steps": []}
+    return entry, replace(made, recipe={**made.recipe, **told})
+
+
+def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tuple[cache.Entry, dict[str, Any]]:
+    """The artifact of an auto variant from its float `.tflite` `base`, and its recipe as a step of it records it.
+
+    Raises InputError without evaluation data or without the labels that the budget asks for, CheckError where no choice
+    of layers lets the gate pass: then nothing is shipped.
+    """
+    source = converter.config.data.evaluation
+    if source is None:
+        raise InputError(NO_DATA)
+    data, settings = RepresentativeDataset(source), converter.config
+    budget = Budget.parse(settings.budget, settings.source)
+    patient = Patient.of(converter, variant)
+    entry = reference_outputs.begin(converter, converter.model, settings, data).result()
+    exported = converter.export(static=False).result()[0]
+    reference = reference_outputs.reference(
+        tuple(map(TensorSpec.from_json, exported.result["inputs"])), settings, data, entry
+    )
+    if not reference.labels and budget.wants_accuracy:
+        raise InputError(f"{source}: no labels in it, and the budget asks for accuracy: add an array y")
+    with layer_sensitivity.judging(reference, settings.benchmark.metric, layer_sensitivity.SAMPLES) as (every, few):
+        key = {
+            **patient.key,
+            **layer_sensitivity.judged_by(every),
+            "few": few.reference.data.digest,
+            "budget": budget,
+            "variant": variant.name,
+            "io": variant.io,
+        }
+        # Outside of the cached step: it has a line of progress and an entry of its own.
+        alone = layer_sensitivity.cached_sensitivity(patient, few, "alone", variant.io)
+
+        def make(folder: Path) -> Any:
+            with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
+                surgery = _Surgery(patient, variant, budget, every, few, Path(scratch))
+                return surgery.perform(alone, folder / FILES["tflite"])
+
+        found = converter.cached(f"tflite: {variant.name}, layers in higher precision", "auto", to_json(key), make)
+    return found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]}
+
+
+@dataclass
+class _Surgery:
+    """One search: writes trial files, has them judged, and remembers what each was worth."""
+
+    patient: Patient
+    variant: Variant
+    budget: Budget
+    every: candidate.Trial
+    few: candidate.Trial
+    scratch: Path
+    known: dict[tuple[str, Kept, bool], tuple[bool, str]] = field(default_factory=dict)
+
+    def perform(self, alone: Sequence[Mapping[str, Any]], out: Path) -> dict[str, Any]:
+        """Search, write the file to `out`, and tell what was done."""
+        layers = self.patient.layers
+        order = sorted(range(len(layers)), key=lambda index: _sensitivity(alone[index]))
+        costs = [float(layer["weight_bytes"]) for layer in layers]
+        found = search(
+            order, costs, lambda kept: self.passes(kept, False), lambda kept: self.passes(kept, True), self.most
+        )
+        if found.kept is None:
+            raise CheckError(self._nothing_helps(found.reason, found.steps))
+        steps = [self._told(step, "float32") for step in found.steps if step.passed or step.done in ("plain", "keep")]
+        precision = "float32"
+        if found.kept:
+            steps.append(self._int16(found.kept))
+            precision = "int16" if steps[-1]["taken"] else "float32"
+        shutil.copyfile(self._file(precision, found.kept), out)
+        names = [layers[index]["name"] for index in found.kept]
+        recipe = {"precision": precision, "layers": names, "of": len(layers), "steps": steps}
+        return {"notes": _notes(recipe, self.every.samples), "recipe": recipe}
+
+    @property
+    def most(self) -> int:
+        """How many layers may be kept in higher precision."""
+        return int(len(self.patient.layers) * MOST)
+
+    def passes(self, kept: Kept, confirm: bool, precision: str = "float32") -> bool:
+        """Whether the gate passes on all samples, or (not `confirm`) whether it may, by a look at a few."""
+        key = (precision, kept, confirm)
+        if key not in self.known:
+            self.known[key] = self._judged(kept, self.every if confirm else self.few, precision, confirm)
+        return self.known[key][0]
+
+    def _judged(self, kept: Kept, judge: candidate.Trial, precision: str, confirm: bool) -> tuple[bool, str]:
+        try:
+            details = judge.judge(self._file(precision, kept))
+        except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
+            return False, str(error)
+        # What was trained further is another model than the server's: the floors of plain quantization do not hold for it.
+        before = (types.Step("optimize", ""),) if self.variant.recipes else ()
+        artifact = Artifact(Path("trial"), "tflite", self.variant.name, (), (), before)
+        checks = candidate.gate(artifact, "auto", details, self.budget)
+        bad = [check for check in checks if check.verdict is not Verdict.PASS]
+        if confirm:
+            return not bad, "; ".join(f"{check.check}: {check.reason}" for check in bad)
+        # Few samples leave much undecided: only the figure itself must be within its limit.
+        failed = [c for c in bad if c.verdict is Verdict.FAIL or None in (c.value, c.limit) or not _within(c)]
+        return not failed, ""
+
+    def _file(self, precision: str, kept: Kept) -> Path:
+        path = self.scratch / f"{precision}-{digest.of_json(list(kept))[:16]}.tflite"
+        if not path.exists():
+            self.patient.write(path, self.variant.io, **{precision: [self.patient.layers[index] for index in kept]})
+        return path
+
+    def _told(self, step: Step, precision: str) -> dict[str, Any]:
+        """A step with its price: bytes on disk, and latency against the plain int8 file run in turn.
+
+        There is none of a file that no runtime can load, as plain int8 may be.
+        """
+        layer = None if step.layer is None else self.patient.layers[step.layer]["name"]
+        why = self.known.get((precision, step.kept, True), (None, "a look at a few samples was enough to say no"))[1]
+        price: dict[str, Any] = {"bytes": None, "latency_ratio": None, "latency_reason": "it does not run"}
+        with contextlib.suppress(EdgeshipError):
+            path = self._file(precision, step.kept)
+            price |= {"bytes": path.stat().st_size, "latency_reason": "plain int8 does not run"}
+            plain = self._file("float32", ())
+            timed = candidate.latency_ratio(path, plain) if step.kept else Ratio(1.0, None, None, 0, 0)
+            price |= {"latency_ratio": timed.value, "latency_reason": timed.reason}
+            price["latency_interval"] = None if timed.low is None else [timed.low, timed.high]
+        return {
+            "done": step.done,
+            "layer": layer,
+            "kept": len(step.kept),
+            "passed": step.passed,
+            "reason": "" if step.passed else why,
+            **price,
+        }
+
+    def _int16(self, kept: Kept) -> dict[str, Any]:
+        """The same layers with int16 activations instead: smaller, and taken where that is not slower."""
+        step = Step("int16 instead", None, kept, self.passes(kept, True, "int16"))
+        if not step.passed:
+            try:
+                self._file("int16", kept)
+            except EdgeshipError as error:
+                none = {"bytes": None, "latency_ratio": None, "latency_reason": "", "layer": None, "taken": False}
+                return {"done": step.done, "kept": len(kept), "passed": False, "reason": str(error)[:200], **none}
+        told = self._told(step, "int16")
+        against = (
+            candidate.latency_ratio(self._file("int16", kept), self._file("float32", kept)) if step.passed else None
+        )
+        smaller = told["bytes"] < self._file("float32", kept).stat().st_size
+        taken = bool(smaller and against and against.high is not None and against.high <= SLOWER)
+        return {**told, "taken": taken}
+
+    def _nothing_helps(self, reason: str, steps: Sequence[Step]) -> str:
+        why = self.known.get(("float32", steps[-1].kept, True), (False, ""))[1]
+        ends = steps[-1].done == "all" and self.variant.io == "int8" and "would decide" not in why
+        hint = '; the model\'s input and output are still int8: try io = "float32"' if ends else ""
+        return f"tflite/{self.variant.name}: {reason}{f' ({why})' if why else ''}{hint}; nothing was written"
+
+
+def _within(check: Any) -> bool:
+    """Whether a figure that was not decided is on the good side of its limit."""
+    higher_is_better = check.check.startswith(("agreement", "parity"))
+    return bool(check.value >= check.limit if higher_is_better else check.value <= check.limit)
+
+
+def _sensitivity(figures: Mapping[str, Any]) -> float:
+    """What the model's output is worth with only this layer quantized: the lowest first.
+
+    Nothing is worth less than what does not run; what the quantizer leaves alone costs nothing.
+    """
+    if figures["sqnr_db"] is None:
+        return float("inf") if figures["runs"] else float("-inf")
+    return float(figures["sqnr_db"])
+
+
+def _notes(recipe: Mapping[str, Any], samples: int) -> list[str]:
+    """The way to the result in words, a line each."""
+    if not recipe["layers"]:
+        return [f"int8 passes the gate's checks on {samples:,} samples as it is: no layer needs higher precision"]
+    lines = []
+    for step in recipe["steps"]:
+        size = table_rows.size(step["bytes"]) if step["bytes"] is not None else "-"
+        timed = step["latency_ratio"] is not None
+        ratio = f"{table_rows.ratio_of_step(step)}x of int8's" if timed else step["latency_reason"] or "-"
+        verdict = "passes" if step["passed"] else "does not pass"
+        done = f"{step['done']} {step['layer'] or ''}".strip()
+        lines.append(f"{done}: {step['kept']} of {recipe['of']} layers higher, {verdict}, {size}, latency {ratio}")
+    kind = {"float32": "float32", "int16": "int16 activations"}[recipe["precision"]]
+    return [*lines, f"in {kind}: {'; '.join(recipe['layers'])}"]

@@ -1,0 +1,402 @@
+"""From a server model to artifacts: one export, a float artifact per format, quantized ones from those, side by side.
+
+Data flows export -> float artifact -> quantized artifact -> receipt; each step's cache key names what it read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edgeship.convert.receipts import receipt
+from edgeship.convert.tfjs import shim
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import CheckError, InputError
+from edgeship.pipeline import training_step
+from edgeship.processes.executors import Lane, Lanes
+from edgeship.progress import Progress
+from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
+from edgeship.recipes.training import Recipes
+from edgeship.server_model import model_files
+from edgeship.settings.config import Config, Variant, default_variants, unfit
+from edgeship.storage import digest
+from edgeship.storage.cache import Cache, Entry, versions
+from edgeship.types import FORMATS, Artifact, Step, TensorSpec
+
+TENSORFLOW = ("tensorflow", "keras", "tf-keras")
+TOOLS = {
+    "tflite": (*TENSORFLOW, "ai-edge-litert"),
+    "onnx": (*TENSORFLOW, "tf2onnx", "onnx"),
+    "tfjs": (*TENSORFLOW, "tensorflowjs"),
+}
+QUANTIZERS = {
+    "tflite": ("litert-quantizer", "ai-edge-litert", "numpy"),
+    "onnx": ("onnxruntime", "onnx", "numpy"),
+}
+FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "tfjs": "model/model.json"}
+TFJS_WEIGHTS = {"float32": "float32", "float16": "float16", "weight_only_w8": "uint8"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact in the cache, with its receipt and whether any of its steps had to be done."""
+
+    artifact: Artifact
+    receipt: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True)
+class ServerModel:
+    """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
+
+    path: Path
+    digest: str
+    described: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Its inputs in canonical order."""
+        return tuple(map(TensorSpec.from_json, self.described["inputs"]))
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
+
+    server: ServerModel
+    made: tuple[Made, ...]
+    export: Path
+
+
+def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, str]], list[dict[str, str]]]:
+    """The (variant, format) pairs to make, and those skipped with the reason.
+
+    A pair without meaning is refused (InputError) where nothing else was asked of that variant.
+    """
+    variants = (
+        config.variants
+        if config.variants is not None
+        else default_variants(formats, config.data.calibration is not None)
+    )
+    pairs, skipped = [], []
+    for variant in variants:
+        asked = [name for name in formats if name in variant.formats]
+        reasons = {name: reason for name in asked if (reason := unfit(variant, name))}
+        if asked and len(reasons) == len(asked):
+            raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
+        pairs += [(variant, name) for name in asked if name not in reasons]
+        skipped += [{"artifact": f"{name}/{variant.name}", "reason": reason} for name, reason in reasons.items()]
+    hungry = [variant.name for variant, _ in pairs if needs_data(variant.quantize)]
+    if hungry and config.data.calibration is None:
+        raise InputError(
+            f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz, or "
+            "calibration in [data] (one array per model input under its name, a few hundred real samples along the first axis)"
+        )
+    if config.data.evaluation is None and any(variant.quantize == "auto" for variant, _ in pairs):
+        from edgeship.pipeline.mixed_precision import NO_DATA
+
+        raise InputError(NO_DATA)
+    if not pairs:
+        raise InputError("nothing to make: no variant asks for any of these formats")
+    return pairs, skipped
+
+
+class Converter:
+    """The steps of one conversion: `start` queues them, `finish` waits for them."""
+
+    def __init__(self, lanes: Lanes, cache: Cache, progress: Progress, model: Path, config: Config) -> None:
+        self.lanes, self.cache, self.progress, self.config = lanes, cache, progress, config
+        self.model = model
+        self.model_digest = digest.of_path(model)
+        self.loading = {
+            "custom_objects": config.model.custom_objects,
+            "signature": config.model.signature,
+            "allow_unsafe": config.model.allow_unsafe,
+        }
+        self.custom = custom_digest(config.model.custom_objects)
+        self.data = RepresentativeDataset(config.data.calibration) if config.data.calibration else None
+        self._shared: dict[str, Future[Any]] = {}
+        self._pairs: Sequence[tuple[Variant, str]] = ()
+
+    def describe(self, pairs: Sequence[tuple[Variant, str]]) -> Mapping[str, Any]:
+        """Load the server model, and return what `ServerModel.describe` says of it; nothing is converted yet."""
+        self._pairs = pairs
+        key = {"model": self.model_digest, "tools": versions(*TENSORFLOW), "custom": self.custom, **self.loading}
+
+        def make(_: Path) -> Any:
+            self._warm()
+            with digest.unchanged(self.model, self.model_digest), model_files.told_of_crash(self.model):
+                return self.lanes.tensorflow.call(
+                    "edgeship.server_model.server_model:describe", model=str(self.model), **self.loading
+                )
+
+        found: Mapping[str, Any] = self.cached(f"read {self.model.name}", "describe", key, make).result
+        return found
+
+    def _warm(self) -> None:
+        """Start the processes that this conversion will need, while the first one loads the server model."""
+        if len({self._lane(kind) for _, kind in self._pairs}) > 1:
+            self.lanes.convert.warm("tensorflow")
+        if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
+            self.lanes.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer")
+
+    def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
+        """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
+        self._pairs = pairs
+        self.export(static=False)
+        # Formats first that a quantizer waits for, so that both lanes have work.
+        order = sorted(pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
+        # Float artifacts are queued before anything waits for them: a lane only ever waits for an earlier job.
+        for variant, name in order:
+            self.float_artifact(variant, name)
+        self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
+
+    @property
+    def artifacts(self) -> Iterable[Future[Made]]:
+        """The artifacts that `start` queued, in the order in which they are made."""
+        return self._futures.values()
+
+    def finish(self) -> Conversion:
+        """Wait for every pair. Raises the first error; nothing of this run is then used."""
+        server = self.server()
+        done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
+        return Conversion(server, made, self.export(static=False).result()[0].path)
+
+    def server(self) -> ServerModel:
+        """The server model, when it is read and exported."""
+        return ServerModel(self.model, self.model_digest, self.export(static=False).result()[0].result)
+
+    def once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
+        """The future of a step that several artifacts share."""
+        if name not in self._shared:
+            self._shared[name] = lane.submit(job)
+        return self._shared[name]
+
+    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+        """A step's result from the cache, or made now; shown as it goes."""
+        with self.progress.step(what) as remarks:
+            entry = self.cache.get(step, key, make)
+            remarks.extend(["cached"] if entry.hit else [])
+            for note in () if entry.hit else entry.result.get("notes", ()):
+                self.progress.note(note)
+        return entry
+
+    def export(self, *, static: int, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
+        """The SavedModel of the server model, or of what was trained further from it."""
+        trained = training_step.queue(self, recipes) if recipes else None
+        recipe = {"static_batch": int(static) or None}
+        tools = versions(*TENSORFLOW)
+
+        def job() -> tuple[Entry, tuple[Step, ...]]:
+            model, source, steps = trained.result() if trained else (self.model, self.model_digest, ())
+            key = {
+                "model": source,
+                "tools": tools,
+                "custom": self.custom,
+                **self.loading,
+                **recipe,
+            }
+
+            def make(folder: Path) -> Any:
+                self._warm()
+                out = str(folder / "saved_model")
+                with digest.unchanged(self.model, self.model_digest):
+                    return self.lanes.tensorflow.call(
+                        "edgeship.convert.export.export:run", model=str(model), out=out, **self.loading, **recipe
+                    )
+
+            what = f"export {model.name}" + (f" with batch {int(static)}" if static else "")
+            entry = self.cached(what, "export", key, make)
+            return entry, (*steps, Step("export", source, recipe, tools))
+
+        return self.once(f"export {int(static)} {recipes or None}", self.lanes.tensorflow, job)
+
+    def float_artifact(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
+        """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
+        options: dict[str, Any] = {}
+        if name == "tflite":
+            options = {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
+        if name == "tfjs":
+            options = {"weights": TFJS_WEIGHTS[variant.quantize]}
+        exported = self.export(static=variant.static_batch, recipes=variant.recipes)
+        tools, lane = versions(*TOOLS[name]), self._lane(name)
+
+        def job() -> tuple[Entry, tuple[Step, ...]]:
+            source, steps = exported.result()
+
+            def make(folder: Path) -> Any:
+                out = folder / FILES[name]
+                place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
+                saved_model = str(source.path / "saved_model")
+                if name == "tfjs":
+                    shim.prepare()
+                return lane.call(f"edgeship.convert.{name}.convert:run", saved_model=saved_model, **place, **options)
+
+            key = {"source": source.digest, "tools": tools, **options}
+            described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
+            try:
+                entry = self.cached(f"convert to {described}", f"convert-{name}", key, make)
+            except InputError as error:
+                raise self._with_way_out(error, name) from error
+            return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
+
+        return self.once(f"{name} {options} {int(variant.static_batch)} {variant.recipes}", lane, job)
+
+    def _lane(self, name: str) -> Lane:
+        """Where a format is converted: the first one where the server model was exported, the others beside it."""
+        first = min((kind for _, kind in self._pairs), key=FORMATS.index, default=name)
+        return self.lanes.tensorflow if name == first else self.lanes.convert
+
+    def _with_way_out(self, error: InputError, name: str) -> InputError:
+        """What a format cannot express, with the way to make the others without it."""
+        others = [item for item in FORMATS if item != name and any(item == asked for _, asked in self._pairs)]
+        return (
+            InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
+        )
+
+    def calibrated(self, variant: Variant, name: str, base: Entry) -> Entry:
+        """The statistics of one pass over the representative dataset: every recipe of that model reads them.
+
+        It looks closely, at more than extremes, where any variant of the same model needs that: every calibration
+        method but min-max does.
+        """
+        if self.data is None:
+            raise InputError(f"{name}/{variant.name} needs a representative dataset: --data calibration.npz")
+        alike = [other for other, kind in self._pairs if kind == name and _made_of(other) == _made_of(variant)]
+        closely = any(other.calibration_method != MIN_MAX for other in (variant, *alike))
+        data, samples = self.data, self.config.data.calibration_samples
+        key = {
+            "model": base.digest,
+            "data": data.digest,
+            "samples": samples,
+            "closely": closely,
+            "tools": versions(*QUANTIZERS[name]),
+        }
+        return self.cached(
+            f"{name}: calibrate" + (" closely" if closely else ""),
+            f"calibrate-{name}",
+            key,
+            lambda folder: self.lanes.quantize.call(
+                f"edgeship.optimize.quantize.{name}.quantizer:calibrate",
+                model=str(base.path / FILES[name]),
+                data=str(data.path),
+                out=str(folder / "statistics.json"),
+                count=samples or DEFAULT_SAMPLES,
+                closely=closely,
+            ),
+        )
+
+    def _quantized(self, variant: Variant, name: str, base: Entry) -> tuple[Entry, Step]:
+        if variant.quantize == "auto":
+            from edgeship.pipeline import mixed_precision  # it asks this module for what its trial files are made of
+
+            return mixed_precision.step(self, variant, name, base)
+        return self.quantized(variant, name, base, variant.quantize)
+
+    def quantized(self, variant: Variant, name: str, base: Entry, asked: str, **extra: Any) -> tuple[Entry, Step]:
+        """The artifact of the recipe `asked`; `extra` are further arguments of the quantizer."""
+        recipe: dict[str, Any] = {"recipe": asked}
+        arguments: dict[str, Any] = {}
+        source = base.digest
+        if name == "tflite":
+            recipe["io"] = variant.io
+        if needs_data(asked):
+            statistics = self.calibrated(variant, name, base)
+            arguments["statistics"] = str(statistics.path / "statistics.json")
+            recipe["calibration_method"] = variant.calibration_method
+            source = digest.of_json([base.digest, statistics.digest])
+        tools = versions(*QUANTIZERS[name])
+        entry = self.cached(
+            f"{name}: quantize to {variant.name}",
+            f"quantize-{name}",
+            {"source": source, "tools": tools, **recipe, **extra},
+            lambda folder: self.lanes.quantize.call(
+                f"edgeship.optimize.quantize.{name}.quantizer:quantize",
+                model=str(base.path / FILES[name]),
+                out_file=str(folder / FILES[name]),
+                **recipe,
+                **extra,
+                **arguments,
+            ),
+        )
+        return entry, Step("quantize", source, recipe, tools)
+
+    def _artifact(self, variant: Variant, name: str) -> Future[Made]:
+        converted = self.float_artifact(variant, name)
+
+        def job() -> Made:
+            exported = self.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
+            entry, steps = converted.result()
+            if name != "tfjs" and variant.quantize != "float32":
+                entry, step = self._quantized(variant, name, entry)
+                steps = (*steps, step)
+            path = entry.path / FILES[name]
+            held = self._receipt(path, entry, variant, exported.result)
+            held = training_step.held(self, Artifact(path, name, variant.name, (), (), steps), held)
+            inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
+            return Made(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
+
+        return self.lanes.quantize.submit(job)
+
+    def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
+        name = next(name for name in FILES if path.match(FILES[name]))
+        place = path.parent if name == "tfjs" else path
+        key = {"artifact": entry.digest, "export": digest.of_json(exported)}
+
+        def make(_: Path) -> Any:
+            return self.lanes.quantize.call(
+                "edgeship.convert.receipts.receipt:read", path=str(place), format=name, export=exported
+            )
+
+        held: Mapping[str, Any] = self.cache.get("receipt", key, make).result
+        full_integer = variant.quantize in ("static_w8a8", "auto")
+        expected = {
+            "inputs": exported["inputs"],
+            "outputs": exported["outputs"],
+            "weights": exported["weights"],
+            "variant": "int8" if variant.quantize == "static_w8a8" else variant.quantize,
+            "io": variant.io if full_integer and name == "tflite" else "float32",
+            "allow_flex": variant.flex,
+            "static_batch": variant.static_batch,
+            "sparse_encoding": variant.sparse_encoding,
+        }
+        try:
+            receipt.check(held, expected)
+        except CheckError as error:
+            raise CheckError(f"{name}/{variant.name}: {error}; nothing was written") from error
+        return held
+
+
+def _made_of(variant: Variant) -> tuple[object, ...]:
+    """What decides a variant's float artifact."""
+    return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
+
+
+def custom_digest(modules: str | None) -> str | None:
+    """The digest of the sources of the custom objects' top-level packages: they are part of the model."""
+    names = (modules or "").replace(",", " ").split()
+    return digest.of_json([_source_digest(name) for name in names]) if names else None
+
+
+def _source_digest(module: str) -> str:
+    top = module.removesuffix(".py").replace("/", ".").split(".", maxsplit=1)[0]
+    places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
+    with contextlib.suppress(ImportError, ValueError):
+        spec = find_spec(top)
+        if spec and spec.origin:  # an installed one comes first, as in the import itself
+            places.insert(0, Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
+    place = next((place for place in places if place.exists()), None)
+    if place is None:
+        raise InputError(f"--custom-objects {module}: no module '{top}' in this folder or installed")
+    sources = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    return digest.of_json({path.relative_to(place.parent).as_posix(): digest.of_path(path) for path in sources})

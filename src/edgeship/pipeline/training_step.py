@@ -1,0 +1,113 @@
+"""The step of a conversion that trains the server model further, for the variants that ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import CheckError, InputError
+from edgeship.pipeline.fine_tuning import summary
+from edgeship.recipes.training import Recipes
+from edgeship.storage import digest
+from edgeship.storage.cache import versions
+from edgeship.types import Artifact, Step, to_json
+
+if TYPE_CHECKING:
+    from edgeship.pipeline.steps import Converter
+
+TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
+FILE = "trained.keras"
+NO_DATA = (
+    "training a variant further needs training data with labels: name it as train in [data] of the configuration "
+    "(an .npz with one array per model input under its name, labels in y)"
+)
+
+
+def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tuple[Step, ...]]]:
+    """The float model that is trained further from the converter's: its file, the digest of it, and the steps to it.
+
+    Raises InputError where the configuration names no training data.
+    """
+    settings = converter.config
+    source, validation = settings.data.train, settings.data.validation
+    if source is None:
+        raise InputError(NO_DATA)
+    asked = {name: value for name, value in to_json(recipes).items() if value is not None}
+    loading = {name: value for name, value in converter.loading.items() if name != "signature"}
+
+    by_content = _by_content(asked)
+
+    def job() -> tuple[Path, str, tuple[Step, ...]]:
+        tools = versions(*TOOLS)
+        data = RepresentativeDataset(source)
+        held_out = RepresentativeDataset(validation) if validation else None
+        key = {
+            "model": converter.model_digest,
+            "data": [data.digest, held_out.digest if held_out else None],
+            "custom": converter.custom,
+            "training": settings.training,
+            "recipes": by_content,
+            "tools": tools,
+            **loading,
+        }
+
+        def make(folder: Path) -> Any:
+            with digest.unchanged(converter.model, converter.model_digest):
+                result: dict[str, Any] = converter.lanes.further.call(
+                    "edgeship.optimize.apply:run",
+                    model=str(converter.model),
+                    out=str(folder / FILE),
+                    data=str(data.path),
+                    validation=str(held_out.path) if held_out else None,
+                    recipes=asked,
+                    training=to_json(settings.training),
+                    **loading,
+                )
+            return {**result, "notes": list(summary(result))}
+
+        entry = converter.cached(f"train further: {', '.join(asked)}", "optimize", to_json(key), make)
+        result = entry.result
+        shown = {"prune": result.get("sparsity"), "cluster": result.get("clusters")}
+        steps = (
+            Step(
+                f"optimize.{name}",
+                converter.model_digest,
+                {**recipe, "done": result["steps"][name], "tensors": shown.get(name) or []},
+                tools,
+            )
+            for name, recipe in asked.items()
+        )
+        return entry.path / FILE, entry.digest, tuple(steps)
+
+    return converter.once(f"further {asked}", converter.lanes.further, job)
+
+
+def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
+
+    Raises CheckError where it holds fewer zeros than that.
+    """
+    asked = [row for step in artifact.steps if step.name == "optimize.prune" for row in step.recipe["tensors"]]
+    if not asked:
+        return receipt
+    try:
+        rows = converter.lanes.quantize.call(
+            "edgeship.convert.receipts.sparsity:check", path=str(artifact.path), format=artifact.format, asked=asked
+        )
+    except CheckError as error:
+        raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
+    return {**receipt, "sparsity": rows}
+
+
+def _by_content(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, with the student's digest in the place of its path."""
+    distill = asked.get("distill") or {}
+    if not distill.get("student"):
+        return dict(asked)
+    path = Path(distill["student"])
+    if not path.is_file():
+        raise InputError(f"student {path}: no such file")
+    return {**asked, "distill": {**distill, "student": digest.of_path(path)}}

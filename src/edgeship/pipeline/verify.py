@@ -1,0 +1,203 @@
+"""`edgeship verify`: replay a bundle's goldens through every runtime that is present."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeship import untrusted
+from edgeship.bundle import goldens
+from edgeship.bundle.bundle import MANIFEST, Bundle
+from edgeship.data import Array, Batch
+from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.runtimes import registry
+from edgeship.runtimes.session import open_session
+from edgeship.types import Artifact, TensorSpec
+
+UNBOUNDED = 1e9  # the share of a tolerance where there is no number for it
+NUMBERS = "biufc"  # kinds of numpy's dtypes that can be compared
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One artifact on one runtime: `worst` is the largest error over its tolerance, None where it did not run."""
+
+    artifact: str
+    runtime: str
+    passed: bool
+    worst: float | None
+    reason: str = ""
+    optional: bool = False
+
+
+def replay(bundle: Bundle) -> list[Replay]:
+    """Replay the goldens of every artifact; an artifact that no runtime could replay is not passed.
+
+    An artifact that the bundle's budget lists as optional may be left out, and is marked so. Raises CheckError where there
+    is nothing to replay.
+    """
+    root = untrusted.printable(bundle.root)
+    if not bundle.manifest["artifacts"]:
+        raise CheckError(f"{root}: holds no artifact, so nothing was replayed")
+    inputs = golden_arrays(bundle, "inputs")
+    golden_arrays(bundle, "outputs")  # the server model's, which pages and apps compare with
+    told = bundle.manifest.get("goldens") or {}
+    samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
+    if not samples or samples != told.get("samples"):
+        raise CheckError(f"{root}: its goldens hold {samples} samples, and its manifest says {told.get('samples')}")
+    with untrusted.reading(bundle.root / MANIFEST):
+        artifacts, optional = bundle.artifacts, list(bundle.manifest["config"].get("budget", {}).get("optional", ()))
+        left_out = {item.id for item in artifacts if any(fnmatch.fnmatch(item.id, pattern) for pattern in optional)}
+    replays: list[Replay] = []
+    for artifact in artifacts:
+        golden = (told.get("artifacts") or {}).get(artifact.id)
+        fitting = [item for item in registry.for_format(artifact.format) if not item.refuses(artifact)]
+        present = [runtime for runtime in fitting if not runtime.unavailable()]
+        if golden is None:
+            replays.append(Replay(artifact.id, "", False, None, "not replayed: the bundle has no goldens of it"))
+        elif not present or golden["runtime"] is None:
+            reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
+            replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", artifact.id in left_out))
+        else:
+            answers = Answers(golden_arrays(bundle, artifact.id), golden)
+            replays += [replay_artifact(artifact, runtime.name, inputs, answers) for runtime in present]
+    return replays
+
+
+def verdict(replays: Sequence[Replay]) -> str:
+    """Why the replays are no match, or an empty text: all that need not be left out must match, and at least one must."""
+    failed = [item.artifact for item in replays if not item.passed and not item.optional]
+    if failed:
+        return f"no match: {', '.join(dict.fromkeys(failed))}"
+    return "" if any(item.passed for item in replays) else "nothing was replayed, so nothing is known to match"
+
+
+def golden_arrays(bundle: Bundle, name: str) -> Batch:
+    """Arrays of the goldens. Raises CheckError where there are none."""
+    try:
+        with untrusted.reading(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
+            found = goldens.read(bundle.root / "goldens", name)
+    except InputError as error:
+        raise CheckError(f"nothing was replayed: {error}") from error
+    if not found:
+        raise CheckError(f"{untrusted.printable(bundle.root)}: its goldens '{name}' are empty, so nothing was replayed")
+    if strange := [key for key, array in found.items() if array.dtype.kind not in NUMBERS]:
+        told = (
+            f"its goldens '{name}' hold no numbers under '{untrusted.printable(strange[0])}', so nothing was replayed"
+        )
+        raise CheckError(f"{untrusted.printable(bundle.root)}: {told}")
+    return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an artifact must give: its `own` outputs, and what the manifest says of them (`golden_runs.GoldenRun` as JSON)."""
+
+    own: Batch
+    golden: Mapping[str, Any]
+
+    def tolerance(self, name: str, step: float = 0.0) -> float:
+        """How far an output may be off; `step` between its values where the runtime gives integers.
+
+        Raises CheckError for what is no tolerance: none, no number, or beyond all sense.
+        """
+        if name not in self.own:
+            raise CheckError(f"output '{name}' is not among its goldens")
+        value: Any = (self.golden.get("tolerance") or {}).get(name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value <= sys.float_info.max:
+            told = untrusted.shortened(repr(value), untrusted.SHOWN)
+            raise CheckError(f"output '{name}' has no tolerance: {told} is not a number above 0")
+        most = goldens.largest_tolerance(self.own[name], step)
+        if value > most * (1 + 1e-6):
+            raise CheckError(f"output '{name}' has a tolerance of {value:.3g}, at most {most:.3g} says anything here")
+        return float(value)
+
+    def clear(self, name: str) -> list[int]:
+        """The samples whose answer must be the same; earlier bundles name none. Raises CheckError for others."""
+        found = (self.golden.get("clear") or {}).get(name, [])
+        count = len(self.own[name]) if self.own[name].ndim else 0
+        whole = isinstance(found, list) and all(isinstance(item, int) and 0 <= item < count for item in found)
+        if not whole or (found and self.own[name].ndim < 2):
+            raise CheckError(f"output '{name}': its list of clear answers names samples that are not there")
+        return list(found)
+
+
+def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: Answers) -> Replay:
+    """Run `inputs` through an artifact and compare with the outputs that it must give, as far as they may be off.
+
+    A model that takes longer than `untrusted.limits().replay_seconds` has failed.
+    """
+    try:
+        with open_session(runtime, artifact.path, timeout=untrusted.limits().replay_seconds) as session:
+            outputs, specs = session.run(inputs), session.outputs
+    except EdgeshipError as error:
+        return Replay(artifact.id, runtime, False, None, str(error))
+    wanted = {spec.name for spec in artifact.outputs}
+    if not wanted or not wanted == answers.own.keys() == outputs.keys():
+        names = ", ".join(sorted(wanted ^ outputs.keys() | wanted ^ answers.own.keys()))
+        reason = f"its outputs are not those of its goldens: {names or 'none'}"
+        return Replay(artifact.id, runtime, False, None, reason)
+    reasons, worst = [], 0.0
+    for spec in specs:  # as the runtime has them: what the manifest says of scales is a claim
+        try:
+            with untrusted.reading(f"output '{spec.name}'"):  # goldens may be text, and a step of quantization anything
+                share, reason = _compare(spec, outputs[spec.name], answers)
+        except InputError as error:
+            share, reason = UNBOUNDED, str(error)
+        worst = max(worst, share) if np.isfinite(share) else UNBOUNDED
+        reasons += [reason] if reason else []
+    return Replay(artifact.id, runtime, not reasons, worst, "; ".join(reasons))
+
+
+def _compare(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str]:
+    """An output's error as a share of its tolerance, and why it is no match, or an empty text."""
+    name, own = spec.name, answers.own[spec.name]
+    if got.shape != own.shape:
+        return UNBOUNDED, f"output '{name}' has shape {got.shape}, not {own.shape}"
+    if got.dtype.kind not in NUMBERS:
+        return UNBOUNDED, f"output '{name}' is of type {got.dtype}, which is no number"
+    reasons, distance, share = [], goldens.distance(got, own), UNBOUNDED
+    try:
+        integers = spec.dtype.startswith(("int", "uint"))
+        allowed = answers.tolerance(name, spec.quantization.scale[0] if spec.quantization and integers else 0.0)
+        share = distance / allowed
+        if not share <= 1:
+            reasons.append(f"output '{name}' is off by {distance:.3g}, allowed are {allowed:.3g}")
+    except CheckError as error:
+        reasons.append(str(error))
+    try:
+        clear = answers.clear(name)
+        if changed := int((got[clear].argmax(-1) != own[clear].argmax(-1)).sum()) if clear else 0:
+            reasons.append(f"output '{name}' gives another answer for {changed} of {len(clear)} clear samples")
+    except CheckError as error:
+        reasons.append(str(error))
+    return share, "; ".join(reasons)
+
+
+def print_replays(replays: list[Replay]) -> None:
+    """A table on standard output."""
+    from rich.text import Text
+
+    from edgeship.terminal import Column, console, table
+    from edgeship.untrusted import shown
+
+    out = console()
+    columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
+    columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
+    body: list[list[str | Text]] = []
+    for item in replays:
+        verdict, style = (
+            ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
+        )
+        share = "-" if item.worst is None else f"{item.worst:.2g}"
+        body.append(
+            [*shown([item.artifact, item.runtime or "-"]), Text(verdict, style=style), share, shown(item.reason)]
+        )
+    legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
+    out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

@@ -1,0 +1,232 @@
+"""Child processes that answer messages: the parent's side, and a child that calls functions of edgeship by name.
+
+TensorFlow lives in such a child: a native crash is an error message here, its chatter goes to a log file, and the
+command line itself stays light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Self, cast
+
+from edgeship import errors
+from edgeship.processes import wire
+from edgeship.processes.environment import child_environment
+
+# Enough for headers; the arrays are larger and then pass by the buffer, without being copied into it.
+BUFFER = 1 << 16
+
+
+class Child:
+    """A process that speaks `wire` over its standard input and output. One request at a time; use as a context manager.
+
+    `log`, a temporary file, receives the child's standard error. The child has a folder for temporary files to itself, which
+    goes with it, and of the environment what `child_environment` lets through, with `env`. `apart`: it works in that folder,
+    where nothing lies that a library would obey.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, name: str = "worker", apart: bool = False
+    ) -> None:
+        self.name = name
+        descriptor, path = tempfile.mkstemp(prefix=f"edgeship-{name}-", suffix=".log")
+        self.log = Path(path)
+        self._keep_log = False
+        self._temporary = tempfile.mkdtemp(prefix="edgeship-")
+        places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._temporary)
+        try:
+            with os.fdopen(descriptor, "wb") as log:
+                self._process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=self._temporary if apart else None,
+                    env=child_environment({**places, **(env or {})}),
+                    bufsize=BUFFER,
+                )
+        except OSError:
+            self._clean()
+            raise
+        self._lock = threading.Lock()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Where the child reads: a pipe, as it was started with one."""
+        return cast(IO[bytes], self._process.stdin)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where the child answers: a pipe, too."""
+        return cast(IO[bytes], self._process.stdout)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def request(
+        self, header: dict[str, Any], arrays: wire.Arrays | None = None, *, timeout: float | None = None
+    ) -> tuple[dict[str, Any], wire.Arrays]:
+        """Send one message and wait for its answer.
+
+        Raises the `EdgeshipError` that the child answered with, or `ProcessError` where it crashed, was killed,
+        or took longer than `timeout` seconds (it is then killed).
+        """
+        timer = threading.Timer(timeout, self._process.kill) if timeout else None
+        if timer:
+            timer.start()
+        try:
+            with self._lock:
+                wire.send(self.stdin, header, arrays)
+                answer, results = wire.receive(self.stdout)
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            timed_out = timer is not None and not timer.is_alive()
+            raise self._death(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error
+        except wire.MessageError as error:
+            raise self._misunderstood(error) from error
+        finally:
+            if timer:
+                timer.cancel()
+        if "error" in answer:
+            raise self._answered(answer["error"])
+        return answer, results
+
+    def _misunderstood(self, error: wire.MessageError) -> errors.ProcessError:
+        self.kill()
+        return self._death(f"answered with {error} and was stopped")
+
+    def _death(self, why: str) -> errors.ProcessError:
+        self._keep_log = True
+        code = self._process.wait()
+        how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
+        last = next((line for line in reversed(self.log_text().splitlines()) if line.strip()), "nothing")
+        error = errors.ProcessError(f"the {self.name} process {how}; its log ({self.log}) ends with: {last[:300]}")
+        error.died = True
+        return error
+
+    def _answered(self, error: dict[str, str]) -> errors.EdgeshipError:
+        known = getattr(errors, error["type"], None)
+        if isinstance(known, type) and issubclass(known, errors.EdgeshipError):
+            return known(error["message"])
+        self._keep_log = True
+        return errors.ProcessError(
+            f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})"
+        )
+
+    def log_text(self) -> str:
+        """What the child has written to standard error so far."""
+        return self.log.read_text(errors="replace", encoding="utf-8") if self.log.exists() else ""
+
+    def kill(self) -> None:
+        """Stop the child at once; what it was doing is lost."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the child; its log goes with it unless an error message names it."""
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream:
+                    stream.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._clean()
+
+    def _clean(self) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        if not self._keep_log:
+            self.log.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class FunctionProcess(Child):
+    """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx.convert:convert", model=...)`.
+
+    Arguments and results are plain JSON values; large data goes through files. `ahead`: modules that the child imports
+    while nothing is asked of it yet. Nothing is imported from the working folder (-P) but what the user names.
+    """
+
+    def __init__(
+        self,
+        name: str = "tensorflow",
+        env: Mapping[str, str] | None = None,
+        ahead: Sequence[str] = (),
+        *,
+        apart: bool = False,
+    ) -> None:
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+        command = [sys.executable, "-P", "-m", "edgeship.processes.child", *ahead]
+        super().__init__(command, env={**quiet, **(env or {})}, name=name, apart=apart)
+
+    def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+        """The result of `package.module:function(**arguments)`, run in the child."""
+        return self.request({"call": function, "arguments": arguments}, timeout=timeout)[0]["result"]
+
+
+def training_env() -> dict[str, str]:
+    """What a process that trains has in its environment.
+
+    oneDNN halves the time, and changes the last digits; whoever turns it off as TensorFlow advises gets it off.
+    """
+    return {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
+
+
+def claim_stdio() -> tuple[Any, Any]:
+    """The binary streams of a child; whatever else prints to standard output, natively too, goes to standard error.
+
+    Ctrl-C reaches every process of a terminal: it is the parent that acts on it and ends its children.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = os.fdopen(os.dup(0), "rb", BUFFER), os.fdopen(os.dup(1), "wb", BUFFER)
+    os.dup2(2, 1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return requests, answers
+
+
+def serve(ahead: Sequence[str]) -> None:
+    """The child's loop: one function call per message, until the parent closes the stream."""
+    requests, answers = claim_stdio()
+    for module in ahead:
+        with contextlib.suppress(ImportError):  # the call that needs it says so
+            importlib.import_module(module)
+    while True:
+        try:
+            header, _ = wire.receive(requests)
+        except EOFError:
+            return
+        module, _, function = header["call"].partition(":")
+        try:
+            answer = {"result": getattr(importlib.import_module(module), function)(**header["arguments"])}
+        except OSError as error:
+            traceback.print_exc()
+            ours = error.errno in errors.CANNOT_WRITE
+            message = f"{error.filename or 'output'}: cannot be written ({error.strerror})" if ours else str(error)
+            answer = {"error": {"type": "InputError" if ours else type(error).__name__, "message": message}}
+        except Exception as error:  # every failure must reach the parent, which shows it
+            traceback.print_exc()
+            answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+        wire.send(answers, answer)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What a variant's recipe may say, for quantization and for training."""

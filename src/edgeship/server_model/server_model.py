@@ -1,0 +1,188 @@
+"""The server model: any Keras file or SavedModel, loaded once, called by named inputs and answering named outputs.
+
+It is the reference of every comparison: run by TensorFlow, in inference mode, in float32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import RepresentativeDataset
+from edgeship.errors import InputError, brief
+from edgeship.server_model import model_files
+from edgeship.server_model.adapter import Adapter, Outputs, count, first_samples, input_specs
+from edgeship.storage import digest
+from edgeship.types import TensorSpec, to_json
+from edgeship.untrusted import limits, reading
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class ServerModel:
+    """A loaded model with stable names. `inputs` and `outputs` have None where an axis is dynamic.
+
+    Attributes: `loader` ('keras', 'tf_keras' or 'saved_model'), `notes`, `inputs`, `outputs`, `parameters`, `layers`
+    (names), `fixed_batch` (the only batch size that its code can be traced with, or None).
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.loader, self.layers = adapter.loader, adapter.layers
+        self.parameters = count(adapter.weights)
+        specs, notes = input_specs(adapter.slots)
+        self._outputs = Outputs(adapter, specs)
+        own = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
+        self.fixed_batch: int | None = None
+        try:
+            self.function = self.trace([_batch(spec, None) for spec in specs])
+        except InputError:
+            raise
+        except Exception as error:  # a model's own code can fail in any way while it is traced
+            self.fixed_batch = own or 1
+            self.function = self._fixed(specs, error)
+            notes.append(f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief(error, 120)})")
+        self.inputs = tuple(_batch(spec, self.fixed_batch) for spec in specs)
+        made = self.function.structured_outputs
+        self.outputs = tuple(_output_spec(name, made[name]) for name in self._outputs.names)
+        self.notes = (*adapter.notes, *notes, *self._outputs.notes)
+
+    def _fixed(self, specs: Sequence[TensorSpec], cause: Exception) -> Any:
+        try:
+            return self.trace([_batch(spec, self.fixed_batch) for spec in specs])
+        except Exception as error:  # see above; this one is the user's to solve
+            raise InputError(f"the model cannot be run as a graph ({type(cause).__name__}: {brief(cause)})") from error
+
+    def trace(self, specs: Sequence[TensorSpec]) -> Any:
+        """A concrete function of the whole model for these input shapes: keyword tensors in, `{output name: tensor}` out."""
+        import tensorflow as tf
+
+        def serve(**feeds: Any) -> dict[str, Any]:
+            return self._outputs([feeds[spec.name] for spec in specs])
+
+        tensors = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in specs}
+        function = tf.function(serve, autograph=False)
+        return function.get_concrete_function(**tensors)
+
+    def eager(self, feeds: Mapping[str, Any]) -> Arrays:
+        """What the model answers outside any graph of ours, as `{output name: array}`."""
+        import tensorflow as tf
+
+        made = self._outputs([tf.constant(feeds[spec.name], spec.dtype) for spec in self.inputs])
+        return {name: np.asarray(tensor) for name, tensor in made.items()}
+
+    def predict(self, feeds: Mapping[str, Any], batch_size: int = 256) -> Arrays:
+        """Outputs for arrays under the input names, batch axis first; a fixed batch size is met by repeating the last sample."""
+        total = len(next(iter(feeds.values())))
+        size = self.fixed_batch or batch_size
+        parts = [
+            self._batch({name: array[start : start + size] for name, array in feeds.items()})
+            for start in range(0, total, size)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _batch(self, feeds: Mapping[str, Any]) -> Arrays:
+        import tensorflow as tf
+
+        samples = len(next(iter(feeds.values())))
+        missing = (self.fixed_batch or samples) - samples
+        padded = {
+            name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) if missing else array
+            for name, array in feeds.items()
+        }
+        made = self.function(**{spec.name: tf.constant(padded[spec.name], spec.dtype) for spec in self.inputs})
+        return {name: first_samples(name, np.asarray(made[name]), samples) for name in self._outputs.names}
+
+    def describe(self) -> dict[str, Any]:
+        """Names, shapes, dtypes, loader, notes and the number of parameters, as JSON."""
+        return {
+            "loader": self.loader,
+            "notes": list(self.notes),
+            "inputs": to_json(self.inputs),
+            "outputs": to_json(self.outputs),
+            "parameters": self.parameters,
+        }
+
+
+def _batch(spec: TensorSpec, size: int | None) -> TensorSpec:
+    return TensorSpec(spec.name, (size, *spec.shape[1:]), spec.dtype) if spec.shape else spec
+
+
+def _output_spec(name: str, tensor: Any) -> TensorSpec:
+    if tensor.shape.rank is None:
+        raise InputError(
+            f"output '{name}' has no known rank; give it a static rank with a Reshape at the end of the model"
+        )
+    return TensorSpec(name, tuple(tensor.shape.as_list()), tensor.dtype.name)
+
+
+_LOADED: dict[tuple[Any, ...], ServerModel] = {}
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    custom_objects: str | None = None,
+    signature: str | None = None,
+    allow_unsafe: bool = False,
+) -> ServerModel:
+    """Load a model once per process and content.
+
+    `custom_objects` names modules that define custom layers, `signature` picks one of a SavedModel's, `allow_unsafe`
+    lets Lambda layers execute their code. Raises InputError for anything that is not a model or cannot be loaded.
+    """
+    model_files.check_kind(Path(path))
+    key = (str(Path(path).resolve()), digest.of_path(Path(path)), custom_objects, signature, allow_unsafe)
+    if key not in _LOADED:
+        from edgeship.server_model import keras, saved_model
+
+        with model_files.ending(limits().read_seconds):
+            file = model_files.sniff(Path(path))
+        if file.kind != "saved_model" and signature not in (None, "serving_default"):
+            raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
+        _LOADED.clear()  # one at a time: models are large, and runs work on one
+        with reading(path):
+            with model_files.ending(limits().replay_seconds):
+                if file.kind == "saved_model":
+                    adapter = saved_model.load(file.path, signature, allow_unsafe)
+                else:
+                    adapter = keras.load(file, custom_objects, allow_unsafe)
+            _LOADED[key] = ServerModel(adapter)
+    return _LOADED[key]
+
+
+def describe(model: str, **options: Any) -> dict[str, Any]:
+    """`ServerModel.describe` of the model at that path, for a `FunctionProcess`."""
+    return load(model, **options).describe()
+
+
+def _answered(server: ServerModel, feeds: Arrays, batch: int, source: str) -> Arrays:
+    """The model's outputs. Raises InputError for values that it refuses, such as a word's number beyond its vocabulary."""
+    import tensorflow as tf
+
+    try:
+        return server.predict(feeds, batch)
+    except tf.errors.InvalidArgumentError as error:
+        cause = str(error).strip().split("\n\n")[-1].split("\n")[0]  # behind the graph's own traceback
+        raise InputError(f"{source}: the model cannot answer some samples ({brief(cause)})") from error
+
+
+def predict_file(
+    model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, source: str = "", **options: Any
+) -> dict[str, Any]:
+    """Run the server model on a data source and write one array per output name to `out_npz` (whole or not at all).
+
+    Returns `{"samples", "outputs"}`.
+    """
+    server = load(model, **options)
+    feeds = RepresentativeDataset(data).feeds(server.inputs, batch, limit)
+    parts = [_answered(server, arrays, batch, source or data) for arrays in feeds]
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    partial = Path(f"{out_npz}.partial.npz")
+    np.savez(partial, **outputs)  # type: ignore[arg-type]
+    partial.replace(out_npz)
+    return {"samples": len(next(iter(outputs.values()))), "outputs": list(outputs)}

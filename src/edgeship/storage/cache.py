@@ -1,0 +1,177 @@
+"""Results cached by content: a key that covers everything a result depends on, and files that are checked on every hit.
+
+A wrong hit is the worst bug there is. So each key holds the digests of what was read, the recipe, the versions of the
+tools and the digest of those of edgeship's own sources that the step runs; an entry whose files do not match what was
+written is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from edgeship.errors import InputError
+from edgeship.storage import digest
+from edgeship.types import to_json
+from edgeship.untrusted import printable, read_json
+
+KEEP_DAYS = 30
+ROOT = 0  # the user id
+# Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "describe": (),
+    "reference": (),
+    "golden-answers": (),
+    **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
+    **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
+    "optimize": ("optimize",),
+    "goldens": ("runtimes",),
+    **dict.fromkeys(("size", "plots"), ("benchmarks",)),
+    **dict.fromkeys(("quality", "speed", "ratio", "kernel-spread"), ("benchmarks", "runtimes")),
+    **dict.fromkeys(("doctor", "device", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cached result: its folder, its JSON value, the digests of its files, and whether it was there already."""
+
+    path: Path
+    result: Any
+    files: Mapping[str, str]
+    hit: bool
+
+    @property
+    def digest(self) -> str:
+        """The digest of the files: what a later step's key names as its input."""
+        return digest.of_json(self.files)
+
+
+def root() -> Path:
+    """Where results are kept: `$EDGESHIP_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("EDGESHIP_CACHE") or platformdirs.user_cache_dir("edgeship"))
+
+
+@cache
+def versions(*packages: str) -> Mapping[str, str]:
+    """The installed versions of distributions, without importing them; 'absent' where one is not installed.
+
+    TensorFlow counts under one name whichever of its distributions is installed.
+    """
+    return {
+        name: _version(name) or (name == "tensorflow" and _version("tensorflow-cpu")) or "absent" for name in packages
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class Cache:
+    """Folders under `root`, one per key. Several processes may use it at once: each key has a lock."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or root()
+
+    def get(
+        self,
+        step: str,
+        key: Mapping[str, Any],
+        make: Callable[[Path], Any],
+        usable: Callable[[Any], bool] = lambda _: True,
+    ) -> Entry:
+        """The entry of `step` under `key`; where there is none, `make(folder)` writes its files and returns its JSON.
+
+        An entry whose result is not `usable` is made again. `make` writes into a folder beside the final one; an
+        interrupted or failed make leaves nothing behind that counts.
+        """
+        name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
+        final = own_folder(own_folder(self.folder) / step) / name
+        with filelock.FileLock(final.with_suffix(".lock")):
+            found = _read(final)
+            if found and usable(found.result):
+                os.utime(final / "entry.json")
+                return found
+            draft = final.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            if final.is_symlink():
+                final.unlink()
+            shutil.rmtree(final, ignore_errors=True)
+            draft.mkdir(mode=0o700)
+            (draft / "files").mkdir()
+            try:
+                result = make(draft / "files")
+                entry = {"name": name, "key": to_json(key), "result": result, "files": digest.of_files(draft / "files")}
+                (draft / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
+                draft.rename(final)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+            return Entry(final / "files", entry["result"], entry["files"], hit=False)
+
+    def prune(self) -> None:
+        """Drop what has not been used for `KEEP_DAYS`."""
+        oldest = time.time() - KEEP_DAYS * 86400
+        for entry in own_folder(self.folder).glob("*/*/entry.json"):
+            if entry.lstat().st_mtime < oldest:
+                shutil.rmtree(entry.parent, ignore_errors=True)
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder, made for nobody else where it is not there; it may be reached through a link of the user's own.
+
+    One that was made with a umask of 002 is closed to its group: what lies in it is looked at by itself. Raises InputError as
+    `check_own`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = folder.stat().st_mode
+    if os.name != "nt" and mode & 0o022 == 0o020 and folder.stat().st_uid == os.geteuid():
+        folder.chmod(stat.S_IMODE(mode) & ~0o022)
+    check_own(folder)
+    return folder
+
+
+def check_own(folder: Path) -> None:
+    """Raise InputError where a folder belongs to somebody else, or others may write in it: what lies there would be theirs."""
+    if os.name == "nt":  # a user's folders are closed by their place
+        return
+    advice = "so nothing in it is believed; chmod go-w it, or name a folder of your own (EDGESHIP_CACHE)"
+    for found in (folder.lstat(), folder.stat()):
+        if not _is_own(found):
+            raise InputError(f"{printable(folder)}: belongs to another user, {advice}")
+    if folder.stat().st_mode & 0o022:
+        raise InputError(f"{printable(folder)}: others may write in it, {advice}")
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """Whether it is the user's or the system's: whoever is root can write everywhere anyway."""
+    return found.st_uid in (os.geteuid(), ROOT) if hasattr(os, "geteuid") else True
+
+
+def _read(folder: Path) -> Entry | None:
+    """What lies in an entry's folder: the user's own, closed to others, made under this name, with the files of then."""
+    try:
+        found = folder.lstat()
+        closed = os.name == "nt" or (_is_own(found) and not found.st_mode & 0o077)
+        if not stat.S_ISDIR(found.st_mode) or not closed:
+            return None
+        entry = read_json(folder / "entry.json")
+        if entry["name"] != folder.name or digest.of_files(folder / "files") != entry["files"]:
+            return None
+        return Entry(folder / "files", entry["result"], entry["files"], hit=True)
+    except (OSError, InputError, KeyError, TypeError):
+        return None

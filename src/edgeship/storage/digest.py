@@ -1,0 +1,93 @@
+"""Content digests: sha256 of files, folders and JSON values."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgeship import untrusted
+from edgeship.errors import InputError
+from edgeship.types import to_json
+
+# What edgeship is written in: Python, JavaScript for Node, a plugin in C, and what a device's known outputs are.
+SOURCES = (".py", ".mjs", ".c", ".npz")
+STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
+# What no step of a run executes: the command line, and pages, which steps in a browser name in their keys as they were built.
+NOT_RUN = ("cli", "page", "runtimes/web")
+
+
+def of_path(path: Path) -> str:
+    """The digest of a regular file (sha256 of its content), or of a folder (`of_tree`); a link at `path` itself is followed.
+
+    Raises InputError for what is neither, and for a link, a pipe or a device anywhere below: what lies behind a link may
+    change without a trace.
+    """
+    if not path.is_dir():
+        with untrusted.regular_file(path, links=True).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    return of_tree(
+        of_files(path), (folder.relative_to(path).as_posix() for folder in path.rglob("*") if folder.is_dir())
+    )
+
+
+def of_files(folder: Path) -> dict[str, str]:
+    """The digest of every file below a folder, by relative path. Raises InputError as `of_path`."""
+    return {name: of_path(file) for name, file in untrusted.tree_files(folder).items()}
+
+
+@contextlib.contextmanager
+def unchanged(path: Path, digest: str) -> Iterator[None]:
+    """Inside, the file or folder is read by its name. Raises InputError where it is then another than that digest is of."""
+    yield
+    if of_path(path) != digest:
+        raise changed(path)
+
+
+def changed(path: Path) -> InputError:
+    """The error for a file that is not what it was when it was first looked at."""
+    return InputError(f"{untrusted.printable(path)}: was changed while it was read; run the command again")
+
+
+def of_tree(files: Mapping[str, str], folders: Iterable[str] = ()) -> str:
+    """The digest of a folder that holds these files (digest by relative path) and folders, empty ones too.
+
+    Of another family than a file's, so that no file has it.
+    """
+    parents = (parent.as_posix() for name in files for parent in PurePosixPath(name).parents)
+    held = {"files": dict(files), "folders": sorted({*folders, *parents} - {"."})}
+    text = json.dumps(held, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=32, person=b"edgeship folder").hexdigest()
+
+
+def of_json(value: Any) -> str:
+    """The digest of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(to_json(value), sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@cache
+def of_code(stages: tuple[str, ...] = STAGES, root: Path = Path(__file__).parents[1]) -> str:
+    """The digest of the sources of these stages and of the ground that all share, so that a changed program never meets
+    old results. `root` is edgeship's folder.
+    """  # noqa: D205  # one sentence
+    others = {*STAGES} - {*stages}
+    names = [path.name for path in root.iterdir() if path.is_file()]
+    # One by one: some are links, which a walk does not follow.
+    for folder in (path for path in root.iterdir() if path.is_dir() and path.name not in others):
+        for place, below, files in os.walk(folder):
+            inside = Path(place).relative_to(root).as_posix()
+            below[:] = (name for name in below if _runs(f"{inside}/{name}"))
+            names += (f"{inside}/{name}" for name in files)
+    sources = (name for name in names if name.endswith(SOURCES) and _runs(name))
+    return of_json({name: of_path(root / name) for name in sources})
+
+
+def _runs(name: str) -> bool:
+    return name.rpartition("/")[2] not in ("node_modules", "__pycache__") and not f"{name}/".startswith(
+        tuple(f"{folder}/" for folder in NOT_RUN)
+    )

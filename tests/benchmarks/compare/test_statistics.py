@@ -1,0 +1,202 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeship.benchmarks.compare import statistics
+from edgeship.types import Verdict
+
+
+@st.composite
+def tables(draw):
+    n = draw(st.integers(1, 5000))
+    gained = draw(st.integers(0, n))
+    return gained, draw(st.integers(0, n - gained)), n
+
+
+# Fagerland, Lydersen and Laake, "Statistical Analysis of Contingency Tables" (2017), chapter 8, and the tests of its R package
+# contingencytables: complete response before and after consolidation therapy (Cavo 2012; 59, 6, 16, 80).
+def test_tango_interval_of_a_published_table():
+    interval = statistics.paired_difference(6, 16, 59 + 6 + 16 + 80)
+    assert (round(interval.low, 4), round(interval.high, 4)) == (-0.1240, -0.0054)
+
+
+# The same authors' "Recommended tests and confidence intervals for paired binomial proportions" (Stat. Med. 2014): airway
+# hyper-responsiveness before and after transplantation (Bentur 2009; 1, 1, 7, 12).
+def test_tango_interval_of_a_small_published_table():
+    interval = statistics.paired_difference(1, 7, 21)
+    assert (round(interval.low, 3), round(interval.high, 3)) == (-0.517, -0.026)
+
+
+def test_no_disagreement_keeps_a_width():
+    # The limit that solves n * d = z * sqrt(n * d * (1 - d)) is z^2 / (n + z^2).
+    interval = statistics.paired_difference(0, 0, 200)
+    assert interval.high == pytest.approx(statistics.Z95**2 / (200 + statistics.Z95**2), abs=1e-12)
+    assert interval.low == pytest.approx(-interval.high, abs=1e-12)
+
+
+@given(tables())
+def test_interval_holds_its_estimate_and_mirrors(table):
+    gained, lost, n = table
+    interval = statistics.paired_difference(gained, lost, n)
+    mirrored = statistics.paired_difference(lost, gained, n)
+    assert -1 <= interval.low <= (gained - lost) / n <= interval.high <= 1
+    assert interval.low < interval.high
+    assert (mirrored.low, mirrored.high) == (
+        pytest.approx(-interval.high, abs=1e-9),
+        pytest.approx(-interval.low, abs=1e-9),
+    )
+
+
+@given(tables(), st.integers(2, 50))
+def test_more_samples_of_the_same_kind_narrow_the_interval(table, times):
+    gained, lost, n = table
+    narrow = statistics.paired_difference(gained * times, lost * times, n * times)
+    wide = statistics.paired_difference(gained, lost, n)
+    assert narrow.high - narrow.low < wide.high - wide.low
+
+
+@given(tables())
+def test_interval_ends_are_where_the_score_test_rejects(table):
+    gained, lost, n = table
+    interval = statistics.paired_difference(gained, lost, n)
+    for end, sign in ((interval.low, 1), (interval.high, -1)):
+        if -1 + 1e-6 < end < 1 - 1e-6:
+            assert sign * statistics._score(gained, lost, n, end) == pytest.approx(statistics.Z95, rel=1e-5)
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(1, 1, 0), (-1, 0, 5), (3, 3, 5)])
+def test_impossible_counts_are_refused(gained, lost, n):
+    with pytest.raises(ValueError, match="impossible"):
+        statistics.paired_difference(gained, lost, n)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gain", "loss"), [(0.01, 0.02), (0.05, 0.05), (0.002, 0.002)])
+def test_tango_interval_covers_the_truth_about_as_often_as_it_says(gain, loss):
+    rng = np.random.default_rng(1)
+    counts = rng.multinomial(400, [gain, loss, 1 - gain - loss], size=2000)
+    unique, times = np.unique(counts[:, :2], axis=0, return_counts=True)
+    covered = 0
+    for (gained, lost), repeated in zip(unique, times, strict=True):
+        interval = statistics.paired_difference(int(gained), int(lost), 400)
+        covered += repeated * (interval.low <= gain - loss <= interval.high)
+    assert 0.93 <= covered / 2000 <= 0.995
+
+
+# Newcombe 1998, "Two-sided confidence intervals for the single proportion", Stat. Med. 17:857, table I, method 3.
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_interval_of_published_examples(successes, n, low, high):
+    interval = statistics.wilson(successes, n)
+    assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
+
+
+@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_stays_in_range_and_holds_its_estimate(case):
+    successes, n = case
+    interval = statistics.wilson(successes, n)
+    assert 0 <= interval.low <= successes / n <= interval.high <= 1
+
+
+def test_holm_of_a_worked_example():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, never falling.
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_holm_never_lowers_and_keeps_the_order(p_values):
+    adjusted = statistics.holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(np.asarray(adjusted)[order]) >= 0).all()
+    bonferroni = [min(1, p * len(p_values)) for p in p_values]
+    assert all(q <= b + 1e-12 for q, b in zip(adjusted, bonferroni, strict=True))
+
+
+# Fagerland, Lydersen and Laake 2017, chapter 8 (Cavo 2012): exact conditional McNemar test.
+def test_mcnemar_of_a_published_table():
+    assert statistics.mcnemar(6, 16) == pytest.approx(0.052479, abs=1e-6)
+
+
+def _sums(values, groups):
+    return np.stack([np.bincount(groups, values), np.bincount(groups)], axis=1).astype(float)
+
+
+def _mean(total):
+    return total[..., 0] / total[..., 1]
+
+
+def test_bootstrap_of_a_mean_is_near_the_normal_interval():
+    values = np.random.default_rng(0).normal(3, 2, 1500)
+    interval = statistics.bootstrap(_sums(values, statistics.groups_of(1500)), _mean)
+    half = 1.96 * values.std() / math.sqrt(1500)
+    assert interval.low == pytest.approx(values.mean() - half, abs=half / 6)
+    assert interval.high == pytest.approx(values.mean() + half, abs=half / 6)
+
+
+def test_grouping_many_samples_keeps_the_width():
+    values = np.random.default_rng(0).exponential(2, 40_000)
+    interval = statistics.bootstrap(_sums(values, statistics.groups_of(40_000)), _mean)
+    width = 2 * 1.96 * values.std() / math.sqrt(40_000)
+    assert interval.high - interval.low == pytest.approx(width, rel=0.1)
+
+
+def test_bootstrap_is_the_same_every_time():
+    sums = _sums(np.random.default_rng(0).normal(size=300), statistics.groups_of(300))
+    assert statistics.bootstrap(sums, _mean) == statistics.bootstrap(sums, _mean)
+
+
+def test_bootstrap_without_spread_has_no_width_and_without_samples_is_none():
+    assert statistics.bootstrap(np.ones((50, 2)), _mean) == statistics.Interval(1.0, 1.0)
+    assert statistics.bootstrap(np.ones((1, 2)), _mean) is None
+    assert statistics.bootstrap(np.full((50, 2), np.nan), _mean) is None
+
+
+@given(st.integers(1, 10_000))
+def test_groups_are_nearly_equal_and_bounded(n):
+    sizes = np.bincount(statistics.groups_of(n))
+    assert sizes.sum() == n
+    assert len(sizes) == min(n, statistics.GROUPS)
+    assert sizes.max() - sizes.min() <= 1
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1))
+def test_non_inferiority_follows_its_definition(one, other, margin):
+    low, high = sorted((one, other))
+    verdict = statistics.non_inferior(low, high, margin)
+    assert (verdict is Verdict.PASS) == (high < margin)
+    assert (verdict is Verdict.FAIL) == (high >= margin and low > margin)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_no_number_is_no_pass(bad):
+    assert statistics.non_inferior(-bad, 0.0, 1.0) is Verdict.FAIL
+    assert statistics.non_inferior(0.0, bad, 1.0) is Verdict.FAIL
+    assert statistics.non_inferior(0.5, 0.1, 1.0) is Verdict.FAIL
+
+
+@given(st.integers(100, 3000), st.floats(0.02, 0.1), st.floats(0.0, 1.0), st.floats(0.15, 0.9), st.booleans())
+def test_the_samples_told_would_about_decide(n, disagree, worse, place, above):
+    lost, gained = round(n * disagree * worse), round(n * disagree * (1 - worse))
+    drop, interval = (lost - gained) / n, statistics.paired_difference(lost, gained, n)
+    margin = drop + place * ((interval.high if above else interval.low) - drop)
+    assert statistics.non_inferior(interval.low, interval.high, margin) is Verdict.INCONCLUSIVE
+    needed = statistics.samples_needed(drop, interval.low, interval.high, margin, n)
+    assert needed > n
+
+    def verdict(scale):
+        more = statistics.paired_difference(round(lost * scale), round(gained * scale), round(n * scale))
+        return statistics.non_inferior(more.low, more.high, margin)
+
+    # The interval is skewed and counts are whole: "about" is within a factor of two either way.
+    assert verdict(2 * needed / n) is not Verdict.INCONCLUSIVE
+    assert needed < 2.5 * n / place**2
+
+
+def test_no_number_of_samples_decides_a_drop_on_the_margin():
+    assert statistics.samples_needed(0.01, 0.0, 0.02, 0.01, 500) is None

@@ -1,0 +1,465 @@
+import json
+
+import numpy as np
+import pytest
+
+from edgeship.benchmarks.compare import parity
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.gate import judge
+from edgeship.storage import digest
+from edgeship.types import Verdict
+
+INT8 = "tflite/int8"
+
+
+@pytest.fixture
+def good(manifest):
+    """The good bundle without the artifact that is on the brink."""
+    return without(manifest, "onnx/int8")
+
+
+def without(manifest, artifact):
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["id"] != artifact]
+    manifest["measurements"] = [item for item in manifest["measurements"] if item["artifact"] != artifact]
+    return manifest
+
+
+def measured(manifest, artifact=INT8):
+    return next(item for item in manifest["measurements"] if item["artifact"] == artifact)
+
+
+def unmeasure(measurement, reason, *names):
+    for metric in measurement["metrics"]:
+        if metric["name"] in names or (not names and not metric["name"].startswith("size")):
+            metric.update(value=None, reason=reason)
+
+
+def failures(manifest, **table):
+    result = judge(manifest, Budget.parse(table))
+    return result.verdict, {(c.artifact, c.check): c for c in result.checks if c.verdict is not Verdict.PASS}
+
+
+def test_a_good_bundle_passes_and_its_result_is_json(good):
+    result = judge(good, Budget())
+    assert result.verdict is Verdict.PASS
+    assert {check.check for check in result.checks} == {"origin", "parity", "accuracy", "class_drop", "sure_flips"}
+    json.dumps(result.as_json(), allow_nan=False)
+    assert result.of(INT8) is Verdict.PASS
+    assert result.of("onnx/int8") is None
+
+
+def test_a_drop_about_the_margin_is_inconclusive_and_says_how_many_samples_decide(manifest):
+    verdict, found = failures(manifest)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert list(found) == [("onnx/int8", "accuracy")]
+    assert "samples would decide, there are 2,000" in found["onnx/int8", "accuracy"].reason
+
+
+def roll(outputs):
+    return np.roll(outputs, 1, axis=1)
+
+
+def drop_class(outputs):
+    outputs[:, 3] = 0
+    return outputs
+
+
+def constant(outputs):
+    return np.full_like(outputs, 0.1)
+
+
+def nan(outputs):
+    outputs[5, 2] = np.nan
+    return outputs
+
+
+def saturate(outputs):
+    return np.minimum(outputs, 0.2)
+
+
+def shuffle(outputs):
+    return np.random.default_rng(0).permutation(outputs)
+
+
+def stale(outputs):
+    return np.random.default_rng(1).normal(size=outputs.shape) * 0.4 + outputs
+
+
+@pytest.mark.parametrize("change", [roll, drop_class, constant, nan, saturate, shuffle, stale])
+def test_broken_outputs_fail(good, replace_outputs, change):
+    assert judge(good, Budget()).verdict is Verdict.PASS
+    replace_outputs(good, INT8, change)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert {artifact for artifact, _ in found} == {INT8}
+
+
+def test_one_vanished_class_of_many_fails_though_the_average_holds(good):
+    rows = measured(good)["details"]["accuracy"]["outputs"]["scores"]["per_class"]
+    rows[4].update(artifact=0.0, drop=rows[4]["server"], low=0.8, high=0.95, p=1e-20, p_holm=1e-18, significant=True)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "lost too much: coat" in found[INT8, "class_drop"].reason
+
+
+def test_another_float32_model_of_the_same_accuracy_fails_on_parity(good, replace_outputs):
+    replace_outputs(good, "tflite/float32", lambda outputs: outputs * 0.98 + 0.002)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [("tflite/float32", "parity")]
+
+
+def noisy(outputs):
+    """Noise that a floor for every network must allow, and that costs no answer."""
+    return outputs * (1 + 0.15 * np.random.default_rng(1).choice([-1, 1], size=(len(outputs), 1)))
+
+
+def test_noise_that_a_twin_does_not_have_fails(manifest, replace_outputs):
+    replace_outputs(manifest, INT8, noisy)
+    for twin in ("onnx/int8", "tfjs/weight_only_w8"):
+        replace_outputs(manifest, twin, lambda outputs: outputs * 1.001)
+    verdict, found = failures(manifest)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [(INT8, "parity")]
+    assert "as onnx/int8 has 60.0 dB" in found[INT8, "parity"].reason
+    assert failures(manifest, min_sqnr_db=10)[0] is Verdict.PASS
+
+
+def test_an_output_that_a_twin_leaves_in_float_says_nothing(manifest, replace_outputs):
+    """An input that is handed through is exact in QDQ, and int8 where the edges are."""
+    replace_outputs(manifest, INT8, noisy)
+    for twin in ("onnx/int8", "tfjs/weight_only_w8"):
+        replace_outputs(manifest, twin, lambda outputs: outputs)
+    assert failures(manifest)[0] is Verdict.PASS
+
+
+def test_a_twin_that_computes_less_in_8_bits_says_nothing(manifest, replace_outputs):
+    replace_outputs(manifest, INT8, noisy)
+    replace_outputs(manifest, "onnx/int8", lambda outputs: outputs * 1.001)
+    next(item for item in manifest["artifacts"] if item["id"] == "onnx/int8")["receipt"]["int8_op_share"] = 0.7
+    assert failures(manifest)[0] is Verdict.PASS
+
+
+def test_a_finer_recipe_is_held_to_a_coarser_one_and_not_the_other_way(manifest, replace_outputs):
+    for name in (INT8, "onnx/int8"):
+        replace_outputs(manifest, name, noisy)
+    replace_outputs(manifest, "tfjs/weight_only_w8", lambda outputs: outputs * 1.001)
+    assert failures(manifest)[0] is Verdict.PASS
+    for name in (INT8, "onnx/int8"):
+        replace_outputs(manifest, name, lambda outputs: outputs * 1.001)
+    replace_outputs(manifest, "tfjs/weight_only_w8", noisy)
+    assert list(failures(manifest)[1]) == [("tfjs/weight_only_w8", "parity")]
+
+
+@pytest.mark.parametrize("other", ["00" * 32, None])
+def test_an_artifact_of_another_server_model_fails(good, other):
+    good["server_model"]["digest"] = other
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "stale" in found[INT8, "origin"].reason
+
+
+def test_an_artifact_of_unknown_origin_fails(good):
+    good["artifacts"][0]["steps"] = []
+    assert "unknown steps" in failures(good)[1]["tflite/float32", "origin"].reason
+
+
+def test_an_artifact_that_is_no_longer_what_was_made_fails(good):
+    """Measured as it lies there, but another file than the conversion wrote."""
+    artifact = next(item for item in good["artifacts"] if item["id"] == INT8)
+    artifact["content"] = "aa" * 32
+    assert "changed or replaced after it was made" in failures(good)[1][INT8, "origin"].reason
+
+
+@pytest.mark.parametrize("artifact", [INT8, "tfjs/float32"])
+def test_an_artifact_that_is_not_what_was_measured_fails(good, artifact):
+    """Whatever the figures say: they are those of another file."""
+    path = next(item["path"] for item in good["artifacts"] if item["id"] == artifact)
+    good["files"][path] = "bb" * 32
+    assert "after it was measured" in failures(good)[1][artifact, "origin"].reason
+    del good["files"][path]
+    assert "is not among the bundle's files" in failures(good)[1][artifact, "origin"].reason
+
+
+def test_a_measurement_that_does_not_say_of_what_is_no_pass(good):
+    del measured(good)["details"]["content"]
+    assert "run edgeship benchmark again" in failures(good)[1][INT8, "origin"].reason
+
+
+def test_a_folder_of_an_earlier_version_is_still_known(good):
+    """Whose digest was that of its files' digests as JSON."""
+    (artifact,) = [item for item in good["artifacts"] if item["id"] == "tfjs/float32"]
+    earlier = digest.of_json({"model.json": good["files"][artifact["path"]]})
+    artifact["content"] = measured(good, "tfjs/float32")["details"]["content"] = earlier
+    assert judge(good, Budget()).verdict is Verdict.PASS
+
+
+def test_a_crash_fails_with_its_reason(good):
+    measured(good)["details"] = {}
+    unmeasure(measured(good), "the litert process was killed by signal 11")
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "signal 11" in found[INT8, "outputs"].reason
+    assert "signal 11" in found[INT8, "accuracy"].reason
+
+
+def test_missing_labels_fail_unless_accuracy_is_not_asked(good):
+    for item in good["measurements"]:
+        del item["details"]["accuracy"]
+        unmeasure(item, "the evaluation data has no labels (an array y)", "accuracy", "accuracy_drop")
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert "no labels" in found[INT8, "accuracy"].reason
+    assert failures(good, accuracy="none", min_agreement=0.95)[0] is Verdict.PASS
+    assert failures(good, accuracy="none", min_agreement=0.999)[0] is Verdict.FAIL
+
+
+def test_an_output_that_was_not_compared_fails(good):
+    good["server_model"]["outputs"].append({**good["server_model"]["outputs"][0], "name": "second"})
+    assert "not second" in failures(good)[1][INT8, "outputs"].reason
+
+
+def not_run(manifest, artifact="tfjs/float32"):
+    item = measured(manifest, artifact)
+    item["details"] = {}
+    unmeasure(item, "not run: node is missing")
+    return manifest
+
+
+def test_what_did_not_run_is_no_pass(good):
+    verdict, found = failures(not_run(good))
+    assert verdict is Verdict.FAIL
+    assert found["tfjs/float32", "runs"].reason == "not run: tfjs-node: node is missing"
+
+
+def test_what_may_stay_away_is_not_judged_and_not_counted(good):
+    result = judge(not_run(good), Budget.parse({"optional": ["tfjs/*"]}))
+    assert result.verdict is Verdict.PASS
+    assert {"artifact": "tfjs/float32", "reason": "not run: tfjs-node: node is missing"} in result.not_judged
+    assert result.of("tfjs/float32") is None
+
+
+def test_optional_does_not_excuse_a_crash_or_a_missing_measurement(good):
+    crashed = measured(good, "tfjs/float32")
+    crashed["details"] = {}
+    unmeasure(crashed, "the tfjs-node process was killed by signal 9")
+    assert failures(good, optional=["tfjs/*"])[0] is Verdict.FAIL
+    good["measurements"].remove(crashed)
+    verdict, found = failures(good, optional=["tfjs/*"])
+    assert verdict is Verdict.FAIL
+    assert "never measured" in found["tfjs/float32", "runs"].reason
+
+
+def test_optional_does_not_excuse_a_size_over_budget(good):
+    verdict, found = failures(not_run(good), optional=["tfjs/*"], max_size_disk=574_000)
+    assert verdict is Verdict.FAIL
+    assert ("tfjs/float32", "size_disk") in found
+
+
+def test_running_on_one_runtime_is_enough_unless_another_is_required(good):
+    other = json.loads(json.dumps(measured(good)))
+    other.update(runtime="tflite-runtime", details={})
+    unmeasure(other, "not run: not installed")
+    good["measurements"].append(other)
+    assert failures(good)[0] is Verdict.PASS
+    verdict, found = failures(good, required=[f"{INT8}@tflite-runtime"])
+    assert verdict is Verdict.FAIL
+    assert found[INT8, "required"].reason == "required, but did not run on tflite-runtime"
+
+
+def test_a_required_artifact_must_be_there(good):
+    assert failures(good, required=[INT8])[0] is Verdict.PASS
+    assert "is not in the bundle" in failures(good, required=["tflite/int9"])[1]["tflite/int9", "required"].reason
+    assert "no int8 inference" in failures(good, required=["tfjs/int8"])[1]["tfjs/int8", "required"].reason
+
+
+@pytest.mark.parametrize("change", [{"artifacts": [], "measurements": []}, {"measurements": []}])
+def test_nothing_to_judge_is_no_pass(good, change):
+    assert judge({**good, **change}, Budget()).verdict is Verdict.FAIL
+
+
+def test_everything_optional_and_absent_is_no_pass(good):
+    for name in [item["id"] for item in good["artifacts"]]:
+        not_run(good, name)
+    result = judge(good, Budget.parse({"optional": ["*/*"]}))
+    assert result.verdict is Verdict.FAIL
+    assert result.checks[-1].reason == "none of the artifacts was judged"
+
+
+@pytest.mark.parametrize(
+    ("budget", "check", "artifact"),
+    [
+        ({"max_size_disk": 571_000}, "size_disk", "tfjs/float32"),
+        ({"max_size_wire": "400 KB"}, "size_wire", "tflite/float32"),
+        ({"max_peak_memory": "40 MB"}, "peak_memory", "onnx/float32"),
+        ({"min_agreement": 0.995}, "agreement", INT8),
+        ({"max_abs_error": 1e-3}, "max_abs_error", INT8),
+        ({"min_sqnr_db": 28}, "parity", INT8),
+        ({"max_latency_ratio": 0.3}, "latency_ratio", INT8),
+        ({"max_drop": 0.0}, "accuracy", "tflite/float32"),
+        ({"min_server_accuracy": 0.95}, "server_accuracy", ""),
+        ({"tflite/int8": {"max_size_disk": 100}}, "size_disk", INT8),
+    ],
+)
+def test_a_limit_that_is_broken_is_named(good, budget, check, artifact):
+    verdict, found = failures(good, **budget)
+    assert verdict is not Verdict.PASS
+    assert (artifact, check) in found
+    assert found[artifact, check].limit is not None
+
+
+@pytest.mark.parametrize(
+    ("budget", "metric"),
+    [
+        ({"max_size_disk": "9 GB"}, "size_disk_bytes"),
+        ({"max_size_wire": "9 GB"}, "size_brotli_bytes"),
+        ({"max_peak_memory": "9 GB"}, "peak_memory_bytes"),
+        ({"max_latency_ratio": 99}, "latency_ratio"),
+    ],
+)
+def test_a_limit_on_what_was_not_measured_fails(good, budget, metric):
+    assert failures(good, **budget)[0] is Verdict.PASS
+    unmeasure(measured(good), "it could not be read", metric)
+    verdict, found = failures(good, **budget)
+    assert verdict is Verdict.FAIL
+    assert "it could not be read" in next(iter(found.values())).reason
+    measured(good)["metrics"] = [item for item in measured(good)["metrics"] if item["name"] != metric]
+    assert failures(good, **budget)[0] is Verdict.FAIL
+
+
+def test_limits_for_an_artifact_that_is_not_there_are_told(good):
+    result = judge(good, Budget.parse({"tflite/int9": {"max_size_disk": 1}, "tflite/*": {"max_size_disk": "9 GB"}}))
+    told = {item["artifact"]: item["reason"] for item in result.not_judged}
+    assert "hold for no artifact here: " in told["tflite/int9"]
+    assert INT8 in told["tflite/int9"]
+    assert "tflite/*" not in told
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_no_number_fails(good, value):
+    for metric in measured(good)["metrics"]:
+        if metric["name"] == "peak_memory_bytes":
+            metric["value"] = value
+    assert failures(good, max_peak_memory="9 GB")[0] is Verdict.FAIL
+
+
+def test_an_unstable_host_leaves_latency_open(good):
+    unmeasure(measured(good), "unstable: a calibration loop varies by 40%", "latency_ratio")
+    verdict, found = failures(good, max_latency_ratio=2)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "calibration loop" in found[INT8, "latency_ratio"].reason
+
+
+def test_a_ratio_to_something_else_or_without_interval_fails(good):
+    measured(good)["details"]["latency_ratio"]["against"] = "onnx/float32"
+    assert failures(good, max_latency_ratio=2)[0] is Verdict.FAIL
+    measured(good)["details"]["latency_ratio"] = {"value": 0.6, "low": None, "high": None, "against": "tflite/float32"}
+    assert failures(good, max_latency_ratio=2)[0] is Verdict.FAIL
+
+
+def test_a_ratio_whose_interval_holds_the_limit_is_inconclusive(good):
+    found = measured(good)["details"]["latency_ratio"]
+    found.update(low=0.5, high=0.7)
+    assert failures(good, **{"tflite/int8": {"max_latency_ratio": 0.6}})[0] is Verdict.INCONCLUSIVE
+
+
+def test_a_ratio_from_a_single_pair_of_processes_decides_nothing(good):
+    """As bundles of earlier versions have it: its interval held 1 in 21 of 60 comparisons of a file with its copy."""
+    del measured(good)["details"]["latency_ratio"]["pairs"]
+    verdict, found = failures(good, max_latency_ratio=2)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "benchmark again" in found[INT8, "latency_ratio"].reason
+
+
+def test_agreement_on_few_samples_is_inconclusive(good):
+    parity = measured(good)["details"]["parity"]["scores"]
+    parity.update(agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)
+    verdict, found = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "samples would decide, there are 80" in found[INT8, "agreement"].reason
+
+
+def test_agreement_of_a_regression_cannot_be_asked(good):
+    for item in good["measurements"]:
+        item["details"]["parity"]["scores"].update(agreement=None, agreement_low=None, agreement_high=None)
+    verdict, found = failures(good, min_agreement=0.9)
+    assert verdict is Verdict.FAIL
+    assert "use max_abs_error" in found[INT8, "agreement"].reason
+
+
+def test_agreement_is_not_asked_of_outputs_that_labels_call_a_regression(good):
+    item = measured(good)
+    item["details"]["parity"]["size"] = {**item["details"]["parity"]["scores"], "agreement": 0.1}
+    item["details"]["parity"]["size"].update(agreement_low=0.08, agreement_high=0.12)
+    assert (INT8, "agreement:size") in failures(good, min_agreement=0.9)[1]
+    item["details"]["accuracy"]["outputs"]["size"] = {
+        **item["details"]["accuracy"]["outputs"]["scores"], "share": False, "metric": "mae"
+    }  # fmt: skip
+    assert (INT8, "agreement:size") not in failures(good, min_agreement=0.9)[1]
+
+
+def of_the_same_accuracy(outputs):
+    """Another model as good as the first: it is wrong elsewhere, and then as sure."""
+    moved = np.arange(len(outputs)) % 20 == 0
+    outputs[moved] = np.roll(outputs[moved], 1, axis=1)
+    return outputs
+
+
+def test_sure_answers_that_turn_fail_though_noise_is_within_the_floor(good, replace_outputs):
+    replace_outputs(good, INT8, of_the_same_accuracy)
+    verdict, found = failures(good, accuracy="mlperf93")
+    assert verdict is Verdict.FAIL
+    assert found[INT8, "sure_flips"].limit == 1
+    assert found[INT8, "sure_flips"].value == pytest.approx(5, abs=1)
+    assert (INT8, "sure_flips") not in failures(good, accuracy="mlperf93", max_sure_flips=10)[1]
+
+
+def test_a_model_that_was_trained_again_may_answer_otherwise(good, replace_outputs):
+    replace_outputs(good, INT8, of_the_same_accuracy)
+    good["artifacts"][1]["steps"].insert(1, {"name": "prune", "source": "", "recipe": {}, "tools": {}})
+    assert (INT8, "sure_flips") not in failures(good)[1]
+    assert (INT8, "parity") not in failures(good)[1]
+    assert (INT8, "sure_flips") in failures(good, max_sure_flips=1)[1]
+
+
+def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs):
+    replace_outputs(good, INT8, stale)
+    good["artifacts"][1]["variant"] = "mine"
+    assert (INT8, "parity") not in failures(good)[1]
+    good["config"]["variants"] = [{"name": "mine", "quantize": "static_w8a8"}]
+    assert (INT8, "parity") in failures(good)[1]
+
+
+def classes(manifest, artifact, changed):
+    """An output that is class numbers, of which some are others in the artifact."""
+    server = np.arange(2000) % 10
+    found = server.copy()
+    found[:changed] = 9 - found[:changed]
+    measured(manifest, artifact)["details"]["parity"]["classes"] = parity.compare_output("classes", server, found)
+
+
+def test_class_numbers_are_judged_by_how_many_stay_the_same(good):
+    """There is no noise in ids: one near tie that turns from 0 to 9 is no other model, and many are."""
+    classes(good, INT8, 40)
+    classes(good, "tflite/float32", 0)
+    assert failures(good)[0] is Verdict.PASS
+    classes(good, INT8, 300)
+    verdict, found = failures(good)
+    assert verdict is Verdict.FAIL
+    assert list(found) == [(INT8, "parity:classes")]
+    assert "85.00% same answers" in found[INT8, "parity:classes"].reason
+    classes(good, INT8, 0)
+    assert list(failures(good, min_sqnr_db=199)[1])
+
+
+def test_a_lower_is_better_server_figure_has_a_ceiling(good):
+    for item in good["measurements"]:
+        item["details"]["accuracy"].update(server=4.0, higher_is_better=False, metric="mae")
+    assert ("", "server_accuracy") not in failures(good, min_server_accuracy=5)[1]
+    assert ("", "server_accuracy") in failures(good, min_server_accuracy=3)[1]
+
+
+def test_an_unknown_server_figure_fails_its_floor(good):
+    for item in good["measurements"]:
+        item["details"]["accuracy"]["server"] = None
+    assert "not known" in failures(good, min_server_accuracy=0.5)[1]["", "server_accuracy"].reason

@@ -1,0 +1,26 @@
+"""Every latency says which code sent its queries."""
+
+from edgeship.benchmarks.measure import timing
+
+
+def item(runtime, engine, reason="", device="host"):
+    return {"runtime": runtime, "device": device, "details": {"latency": {"engine": engine, "reason": reason}}}
+
+
+def test_runtimes_and_devices_stand_by_what_timed_them():
+    measured = [
+        item("litert", "loadgen"),
+        item("litert", "loadgen"),
+        item("tfjs-node", "loop", "LoadGen does not run under Node"),
+        item("litert", "loop", "LoadGen is not installed", "rpi5"),
+        {"runtime": "onnxruntime", "device": "host", "details": {"latency": {}}},
+        {"runtime": "onnxruntime", "device": "host", "details": {}},
+    ]
+    assert timing.describe(measured) == (
+        "timed by MLPerf's LoadGen: litert; by edgeship's own loop with LoadGen's stopping rules and the same estimate: "
+        "tfjs-node (LoadGen does not run under Node), litert @ rpi5 (LoadGen is not installed); ratios by the own loop."
+    )
+
+
+def test_nothing_is_said_where_nothing_was_timed():
+    assert timing.describe([]) == ""

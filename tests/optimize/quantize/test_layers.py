@@ -1,0 +1,162 @@
+"""Layers of a .tflite under their Keras names: read, quantized one by one, and compared with float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeship.optimize.quantize.onnx import reader
+
+LAYERS = {
+    "photo": (
+        *("image", "conv2d", "batch_normalization", "max_pooling2d", "depthwise_conv2d", "conv2d_1"),
+        *("global_average_pooling2d", "dense"),
+    ),
+    "leaky": (),
+}
+
+
+def layers_of(lab: Any, name: str) -> dict[str, Any]:
+    found = lab.process.call(
+        "edgeship.optimize.quantize.tflite.layers:read", model=lab.model(f"{name}.tflite"), layers=list(LAYERS[name])
+    )
+    return {layer["name"]: layer for layer in found}
+
+
+def mixed(lab: Any, name: str, io: str = "float32", **precisions: list[dict[str, Any]]) -> Path:
+    statistics, path = lab.out / f"{name}.json", lab.out / "mixed.tflite"
+    if not statistics.exists():
+        lab.calibrate(name)
+    scopes = {key: [scope for layer in chosen for scope in layer["scopes"]] for key, chosen in precisions.items()}
+    arguments = {"model": lab.model(f"{name}.tflite"), "out_file": str(path), "statistics": str(statistics), "io": io}
+    lab.process.call(
+        "edgeship.optimize.quantize.tflite.quantizer:quantize", recipe="static_w8a8", mixed=scopes, **arguments
+    )
+    return path
+
+
+def types(path: Path) -> list[tuple[str, set[int]]]:
+    """Each operator with the types of what it makes; 0 float32, 7 int16, 9 int8."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(path))
+    graph = model.subgraphs[0]
+    return [
+        (flatbuffer_utils.opcode_to_name(model, item.opcodeIndex), {graph.tensors[i].type for i in item.outputs})
+        for item in graph.operators
+    ]
+
+
+def test_layers_stand_under_their_keras_names_with_what_was_fused(lab: Any) -> None:
+    found = layers_of(lab, "photo")
+    assert "conv2d_1" in found
+    assert "dense" in found
+    assert found["dense"]["operators"] == ["FULLY_CONNECTED", "SOFTMAX"]
+    assert len(found["dense"]["outputs"]) == 1  # the model's output: its name tells no layer
+    assert found["conv2d_1"]["weight_bytes"] >= 16 * 32 * 4
+    known = {name for layer in found for name in layer.split(" + ")}
+    assert known <= set(LAYERS["photo"])
+
+
+@pytest.mark.parametrize(("precision", "code"), [("float32", 0), ("int16", 7)])
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_one_layer_in_higher_precision(lab: Any, precision: str, code: int, io: str) -> None:
+    layer = layers_of(lab, "photo")["dense"]
+    made = types(mixed(lab, "photo", io, **{precision: [layer]}))
+    kinds = {name: codes for name, codes in made if name not in ("QUANTIZE", "DEQUANTIZE")}
+    assert kinds["FULLY_CONNECTED"] == kinds["SOFTMAX"] == {code}
+    assert kinds["DEPTHWISE_CONV_2D"] == {9}
+    assert lab.process.call("edgeship.convert.receipts.receipt:read", path=str(lab.out / "mixed.tflite"))["outputs"][0][
+        "dtype"
+    ] == ("int8" if io == "int8" else "float32")
+
+
+def test_one_layer_quantized_alone(lab: Any) -> None:
+    layer = layers_of(lab, "photo")["conv2d_1"]
+    path = mixed(lab, "photo", int8=[layer])
+    made = [(name, codes) for name, codes in types(path) if name not in ("QUANTIZE", "DEQUANTIZE")]
+    assert sum(9 in codes for _, codes in made) == 1
+    feeds = lab.feeds("photo")
+    reference = lab.run(lab.model("photo.tflite"), feeds)
+    whole, _ = lab.tflite("photo", io="float32")
+    assert 200 > lab.sqnr(reference, lab.run(path, feeds)) > lab.sqnr(reference, lab.run(whole, feeds))
+
+
+def test_what_is_left_float_is_not_folded_into_integers_again(lab: Any) -> None:
+    """LEAKY_RELU is brought to int8 by edgeship itself, after the quantizer."""
+    leaky = [layer for layer in layers_of(lab, "leaky").values() if "LEAKY_RELU" in layer["operators"]]
+
+    def kinds(path: Path) -> list[set[int]]:
+        return [codes for name, codes in types(path) if name == "LEAKY_RELU"]
+
+    assert kinds(lab.tflite("leaky")[0]) == [{9}, {9}]
+    assert kinds(mixed(lab, "leaky", float32=leaky)) == [{0}, {0}]
+    assert kinds(mixed(lab, "leaky", float32=leaky[:1])) == [{0}, {9}]
+
+
+def test_figures_of_tensors_inside(lab: Any) -> None:
+    """The model's own output: the same SQNR as from running both files; every layer has figures."""
+    layers = layers_of(lab, "photo")
+    path, _ = lab.tflite("photo")
+    tensors = [name for layer in layers.values() for name in layer["outputs"]]
+    found = lab.process.call(
+        "edgeship.optimize.quantize.tflite.layer_errors:compare",
+        model=lab.model("photo.tflite"),
+        quantized=str(path),
+        data=lab.data("photo"),
+        tensors=tensors,
+        count=128,
+    )
+    assert set(found) == set(tensors)
+    feeds = lab.feeds("photo")
+    expected = lab.sqnr(lab.run(lab.model("photo.tflite"), feeds), lab.run(path, feeds))
+    assert found[layers["dense"]["outputs"][0]]["sqnr_db"] == pytest.approx(expected, abs=0.3)
+    assert all(0.9 < figures["cosine"] <= 1 and figures["mse"] >= 0 for figures in found.values())
+
+
+def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
+    layers = layers_of(lab, "leaky")
+    path, _ = lab.tflite("leaky")
+    output = next(layer["outputs"][0] for layer in layers.values() if "LEAKY_RELU" in layer["operators"])
+    found = lab.process.call(
+        "edgeship.optimize.quantize.tflite.layer_errors:compare",
+        model=lab.model("leaky.tflite"),
+        quantized=str(path),
+        data=lab.data("leaky"),
+        tensors=[output],
+        count=40,
+    )
+    assert found[output]["sqnr_db"] > 20
+
+
+def test_layers_of_an_onnx_file_stay_float_by_the_names_of_its_nodes(lab: Any) -> None:
+    _, plain = lab.onnx("photo")
+    _, made = lab.onnx("photo", file="kept.onnx", kept=["dense"], layers=list(LAYERS["photo"]))
+    added = set(made["float_islands"]) - set(plain["float_islands"])
+    assert added
+    assert all("/dense_1/" in island for island in added), added
+
+
+def test_an_operator_that_tf2onnx_has_renamed_belongs_to_its_layer(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    node, ends = helper.make_node, [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    bias = helper.make_tensor("call/net/first_1/Squeeze:0", TensorProto.FLOAT, [1], [0.0])
+    nodes = [
+        node("Conv", ["x", "const_1", bias.name], ["a"], "Conv__1"),  # told by its bias
+        node("Relu", ["a"], ["b"], "call/net/first_1/Relu"),
+        node("Conv", ["b", "const_2"], ["c"], "Conv__2"),  # told by what reads it
+        node("Relu", ["c"], ["d"], "call/net/second_1/Relu"),
+        node("Transpose", ["d"], ["e"], "Transpose__3"),  # not all that reads it is of one layer
+        node("MatMul", ["e", "e"], ["f"], "call/net/third_1/MatMul"),
+        node("Add", ["e", "f"], ["y"], "call/net/fourth_1/add"),
+    ]
+    path = tmp_path / "net.onnx"
+    save(helper.make_model(helper.make_graph(nodes, "net", ends[:1], ends[1:], [bias])), path)
+    layers = ["first", "second", "third", "fourth"]
+    assert reader.nodes_of(path, ["first"], layers) == ["Conv__1", "call/net/first_1/Relu"]
+    assert reader.nodes_of(path, ["second"], layers) == ["Conv__2", "call/net/second_1/Relu"]
+    assert reader.nodes_of(path, ["third"], layers) == ["call/net/third_1/MatMul"]
+    assert "Transpose__3" in reader.nodes_of(path, ["third", "fourth"], layers)

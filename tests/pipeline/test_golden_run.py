@@ -1,0 +1,121 @@
+"""Runs on the goldens begin as artifacts are made, whatever comes first, and end with the conversion."""
+
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgeship.pipeline import golden_run
+from edgeship.pipeline.steps import Conversion, Made
+from edgeship.storage.cache import Cache
+from edgeship.types import Artifact, TensorSpec
+
+SPEC = TensorSpec("image", (None, 8, 8, 1), "float32")
+OUTPUT = TensorSpec("probs", (None, 10), "float32")
+
+
+@pytest.fixture
+def work(tmp_path):
+    notes = []
+    return SimpleNamespace(cache=Cache(tmp_path / "cache"), progress=SimpleNamespace(note=notes.append), notes=notes)
+
+
+@pytest.fixture
+def made(tiny_models):
+    artifact = Artifact(tiny_models / "cnn.tflite", "tflite", "float32", (SPEC,), (OUTPUT,), ())
+    return Made(artifact, {"int8_op_share": 0.0}, "digest")
+
+
+@pytest.fixture
+def golden(tiny_models):
+    with np.load(tiny_models / "expected.npz") as stored:
+        inputs, outputs = stored["cnn/inputs/image"], stored["cnn/outputs/probs"]
+    return golden_run.GoldenInputs((SPEC,), {"image": inputs}, {"probs": outputs}, None)
+
+
+def done(value):
+    future = Future()
+    future.set_result(value)
+    return future
+
+
+@pytest.mark.parametrize("first", ["made", "answered", "neither"])
+def test_whichever_comes_first_each_artifact_is_run_once(work, made, golden, tmp_path, first):
+    making, answered = Future(), Future()
+    with golden_run.GoldenRuns(work, answered) as runs:
+        runs.follow([making] if first != "neither" else [])
+        for name in ("made", "answered") if first == "made" else ("answered", "made"):
+            future, value = (making, made) if name == "made" else (answered, golden)
+            future.set_result(value)
+        found = runs.write(tmp_path / "goldens", Conversion(None, (made,), tmp_path))
+    run = found["tflite/float32"]
+    assert run.runtime == "litert"
+    assert {item.kernels: item.samples > 0 for item in run.kernels} == {"without-delegates": True, "reference": True}
+    assert (tmp_path / "goldens" / "tflite-float32.npz").is_file()
+    assert not work.notes
+
+
+def test_what_is_made_or_answered_after_the_end_is_left_alone(work, made, golden, caplog):
+    making, answered = Future(), Future()
+    late = Future()
+    with golden_run.GoldenRuns(work, answered) as runs:
+        runs.follow([making, late])
+        making.set_result(made)
+    answered.set_result(golden)
+    late.set_result(made)
+    assert not caplog.records, "an exception in a callback is only logged"
+
+
+def graph(folder, operators, output_shape):
+    """An ONNX model of these operators, x (n, 4) in, y out."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, output_shape)
+    model = helper.make_model(
+        helper.make_graph(operators, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("operators", "shape", "expected"),
+    [
+        ([helper.make_node("ReduceMean", ["x"], ["y"], keepdims=0)], [], lambda x: x.mean()),
+        ([helper.make_node("ReduceMax", ["x"], ["y"], axes=[0])], [1, 4], lambda x: x.max(0, keepdims=True)),
+        (
+            [helper.make_node("Transpose", ["x"], ["t"]), helper.make_node("MatMul", ["x", "t"], ["y"])],
+            ["n", "n"],
+            lambda x: x @ x.T,
+        ),
+    ],
+    ids=["a number", "over the batch", "pairs of samples"],
+)
+@pytest.mark.parametrize("kernels", ["unoptimized", "reference"])
+def test_outputs_without_a_sample_per_row_are_compared_on_the_same_inputs(
+    work, tmp_path, monkeypatch, operators, shape, expected, kernels
+):
+    monkeypatch.setattr(golden_run, "SLOW_KERNELS", ("unoptimized",) if kernels == "reference" else ())
+    path = graph(tmp_path, operators, shape)
+    specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None,), "float32"),)
+    made = Made(Artifact(path, "onnx", "int8", *specs, ()), {"int8_op_share": 1.0}, kernels)
+    x = np.random.default_rng(0).random((16, 4), np.float32)
+    golden = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
+    with golden_run.GoldenRuns(work, done(golden)) as runs:
+        (found,) = runs.write(tmp_path / "goldens", Conversion(None, (made,), tmp_path))["onnx/int8"].kernels
+    assert found.spread["y"] < 1e-5, found
+
+
+def test_what_could_not_be_made_or_answered_is_not_run(work, made, golden, caplog):
+    failed, unanswered = Future(), Future()
+    failed.set_exception(ValueError("not made"))
+    unanswered.set_exception(ValueError("no answers"))
+    with golden_run.GoldenRuns(work, done(golden)) as runs:
+        runs.follow([failed])
+    with golden_run.GoldenRuns(work, unanswered) as runs:
+        runs.follow([done(made)])
+    assert not caplog.records
+    assert not Path(work.cache.folder / "goldens").exists()

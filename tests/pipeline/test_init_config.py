@@ -1,0 +1,67 @@
+"""What `edgeship init` writes for a model that has been read already; the reading is tested end to end."""
+
+import pytest
+from click.testing import CliRunner
+
+from edgeship.cli.init import init
+from edgeship.errors import InputError
+from edgeship.pipeline import init_config
+from edgeship.settings import trust
+from edgeship.settings.config import Config
+
+SPECS = [{"name": "scores", "shape": [None, 3], "dtype": "float32"}]
+
+
+@pytest.fixture
+def write(monkeypatch, tmp_path):
+    """`write_config` with TensorFlow's answer made up."""
+
+    def answer(_, function, **arguments):
+        write.asked = arguments
+        return {"inputs": SPECS, "outputs": SPECS}
+
+    monkeypatch.setattr(init_config.FunctionProcess, "__init__", lambda _: None)
+    monkeypatch.setattr(init_config.FunctionProcess, "call", answer)
+    monkeypatch.setattr(init_config.FunctionProcess, "close", lambda _: None)
+
+    def write(name="model", **loading):
+        return init_config.write_config(tmp_path / name, None, loading, force=False)
+
+    return write
+
+
+def test_how_the_model_is_loaded_is_kept(write):
+    loading = {"custom_objects": "my.layers", "signature": 'an "odd" one', "allow_unsafe": True}
+    read = Config.read(write(**loading)).model
+    assert {name: getattr(read, name) for name in loading} == loading
+    assert write.asked["signature"] == loading["signature"]
+
+
+def test_what_is_not_given_stands_as_a_comment(write):
+    read = Config.read(write(custom_objects=None, signature=None, allow_unsafe=False))
+    assert (read.model.custom_objects, read.model.signature, read.model.allow_unsafe) == (None, None, False)
+
+
+def test_what_was_given_to_the_command_is_trusted_and_nothing_else(write, tmp_path):
+    path = write(custom_objects="my.layers", signature=None, allow_unsafe=False)
+    assert trust.is_trusted(path, path.read_bytes())
+    path.unlink()
+    path = write("model\n[model]\nallow_unsafe = true\n#", custom_objects=None, signature=None, allow_unsafe=False)
+    assert not Config.read(path).model.allow_unsafe, "a model's file name is part of a comment"
+    assert not trust.is_trusted(path, path.read_bytes())
+
+
+def test_a_neighbour_that_cannot_be_read_leaves_nothing(write, tmp_path):
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="cannot read labels"):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.txt"]
+
+
+def test_what_is_to_be_done_next_is_said(write, tmp_path):
+    (tmp_path / "calibration.npz").touch()
+    told = CliRunner().invoke(init, [str(tmp_path / "my model")], catch_exceptions=False).stderr
+    assert "name your evaluation data in its [data], then: edgeship ship '" in told
+    (tmp_path / "evaluation.npz").touch()
+    told = CliRunner().invoke(init, [str(tmp_path / "model"), "--force"], catch_exceptions=False).stderr
+    assert "; next: edgeship ship " in told

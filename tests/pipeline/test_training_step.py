@@ -1,0 +1,120 @@
+"""A conversion with variants that are trained further, its tools replaced: what is made from what, and how often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeship.errors import CheckError, InputError
+from edgeship.pipeline.steps import Conversion, Converter
+from edgeship.processes.executors import Lane, Lanes
+from edgeship.progress import Progress
+from edgeship.settings.config import Config, Data, Variant
+from edgeship.storage.cache import Cache
+
+SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
+EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {}, "notes": []}
+ROWS = [{"tensor": "dense/kernel", "asked": 0.7, "achieved": 0.7, "values": 10}]
+
+
+class Tools:
+    """Stands for the child processes: notes what is asked of them and writes a line that says what it was made from."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.miss = ""
+
+    def __call__(self, lane: Lane, function: str, **given: Any) -> Any:
+        name = function.removeprefix("edgeship.")
+        self.calls.append((name, given))
+        if name == "optimize.apply:run":
+            Path(given["out"]).write_text(f"trained {sorted(given['recipes'])} from {Path(given['model']).read_text()}")
+            scores = {"data": {"held_out": 2}, "before": {}, "after": {}, "file": {"path": "trained.keras"}}
+            return {"steps": {key: {"engine": "tfmot"} for key in given["recipes"]}, "sparsity": ROWS, **scores}
+        if name == "convert.export.export:run":
+            Path(given["out"]).mkdir()
+            (Path(given["out"]) / "graph").write_text(Path(given["model"]).read_text())
+            return EXPORTED
+        if name == "convert.tflite.convert:run":
+            Path(given["out_file"]).write_text((Path(given["saved_model"]) / "graph").read_text())
+            return {"tools": {}, "notes": []}
+        if name == "convert.receipts.sparsity:check":
+            if self.miss:
+                raise CheckError(self.miss)
+            return [{**row, "artifact": 0.71} for row in given["asked"]]
+        assert name == "convert.receipts.receipt:read", name
+        return {"inputs": SPEC, "outputs": SPEC}
+
+    def count(self, name: str) -> int:
+        return sum(called == name for called, _ in self.calls)
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
+    made = Tools()
+
+    def call(lane: Lane, function: str, **given: Any) -> Any:
+        return made(lane, function, **given)
+
+    monkeypatch.setattr(Lane, "call", call)
+    monkeypatch.setattr("edgeship.convert.receipts.receipt.check", lambda held, expected: None)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "server.keras").write_text("the server model")
+    np.savez(tmp_path / "train.npz", x=np.zeros((2, 3), np.float32), y=np.zeros(2, np.int64))
+    return tmp_path
+
+
+def converted(folder: Path, *variants: Variant, train: bool = True) -> Conversion:
+    config = Config(data=Data(train=str(folder / "train.npz") if train else None), variants=variants)
+    with Progress() as progress, Lanes() as lanes:
+        converter = Converter(lanes, Cache(folder / "cache"), progress, folder / "server.keras", config)
+        converter.start([(variant, "tflite") for variant in variants])
+        return converter.finish()
+
+
+def test_each_variant_is_made_from_its_own_model(tools: Tools, folder: Path) -> None:
+    variants = (Variant("float32"), Variant("pruned", prune=0.7), Variant("again", prune={"sparsity": 0.7}))
+    conversion = converted(folder, *variants)
+    plain, pruned, again = conversion.made
+    assert plain.artifact.path.read_text() == "the server model"
+    assert pruned.artifact.path.read_text() == "trained ['prune'] from the server model"
+    assert [step.name for step in plain.artifact.steps] == ["export", "convert.tflite"]
+    assert [step.name for step in pruned.artifact.steps] == ["optimize.prune", "export", "convert.tflite"]
+    assert pruned.receipt["sparsity"] == [{**ROWS[0], "artifact": 0.71}]
+    assert "sparsity" not in plain.receipt
+    assert again.digest == pruned.digest
+    assert (tools.count("optimize.apply:run"), tools.count("convert.export.export:run")) == (1, 2)
+
+
+def test_nothing_is_trained_where_nothing_asks_for_it(tools: Tools, folder: Path) -> None:
+    converted(folder, Variant("float32"), train=False)
+    assert [name for name, _ in tools.calls] == [
+        "convert.export.export:run",
+        "convert.tflite.convert:run",
+        "convert.receipts.receipt:read",
+    ]
+
+
+def test_it_is_trained_once_and_again_for_other_settings(tools: Tools, folder: Path) -> None:
+    for sparsity in (0.7, 0.7, 0.5):
+        converted(folder, Variant("pruned", prune=sparsity))
+    assert tools.count("optimize.apply:run") == 2
+
+
+def test_training_data_must_be_named(tools: Tools, folder: Path) -> None:
+    with pytest.raises(InputError, match=r"needs training data with labels: name it as train in \[data\]"):
+        converted(folder, Variant("pruned", prune=0.7), train=False)
+    assert not tools.count("optimize.apply:run")
+
+
+def test_too_few_zeros_in_the_artifact_end_the_run(tools: Tools, folder: Path) -> None:
+    tools.miss = "fewer zeros in the artifact than were asked for: dense/kernel 1.0% of 70.0%"
+    with pytest.raises(CheckError, match=r"tflite/pruned: fewer zeros .*; nothing was written"):
+        converted(folder, Variant("pruned", prune=0.7))

@@ -1,0 +1,83 @@
+import dataclasses
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from edgeship.storage.cache import Cache
+from edgeship.types import TensorSpec
+
+
+def writer(text, calls):
+    def make(folder):
+        calls.append(text)
+        (folder / "out.txt").write_text(text)
+        return {"length": len(text)}
+
+    return make
+
+
+def test_the_same_key_is_made_once_and_another_key_again(tmp_path):
+    calls = []
+    for key in ({"a": 1}, {"a": 1}, {"a": 2}):
+        entry = Cache(tmp_path).get("step", key, writer("text", calls))
+    assert len(calls) == 2
+    assert entry.result == {"length": 4}
+    assert (entry.path / "out.txt").read_text() == "text"
+
+
+def test_keys_may_hold_dataclasses(tmp_path):
+    spec = TensorSpec("x", (None, 3), "float32")
+    first = Cache(tmp_path).get("step", {"spec": spec}, writer("text", []))
+    again = Cache(tmp_path).get("step", {"spec": spec}, writer("text", []))
+    other = Cache(tmp_path).get("step", {"spec": dataclasses.replace(spec, name="y")}, writer("text", []))
+    assert [first.hit, again.hit, other.hit] == [False, True, False]
+
+
+def test_a_hit_on_changed_files_is_no_hit(tmp_path):
+    calls = []
+    first = Cache(tmp_path).get("step", {}, writer("right", calls))
+    (first.path / "out.txt").write_text("wrong")
+    again = Cache(tmp_path).get("step", {}, writer("right", calls))
+    assert not again.hit
+    assert (again.path / "out.txt").read_text() == "right"
+    assert len(calls) == 2
+
+
+def test_a_failed_make_leaves_nothing_that_counts(tmp_path):
+    def fail(folder):
+        (folder / "half").write_text("half")
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        Cache(tmp_path).get("step", {}, fail)
+    entry = Cache(tmp_path).get("step", {}, writer("whole", []))
+    assert not entry.hit
+    assert [path.name for path in entry.path.iterdir()] == ["out.txt"]
+
+
+def test_two_at_once_make_it_once(tmp_path):
+    calls, entries = [], []
+    threads = [
+        threading.Thread(target=lambda: entries.append(Cache(tmp_path).get("step", {}, writer("text", calls))))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+    assert sorted(entry.hit for entry in entries) == [False, True, True, True]
+
+
+def test_a_process_killed_while_making_leaves_no_entry(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from edgeship.storage.cache import Cache\n"
+        "def make(folder):\n    (folder / 'half').write_text('half'); os.kill(os.getpid(), 9)\n"
+        "Cache(Path(sys.argv[1])).get('step', {}, make)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    entry = Cache(tmp_path).get("step", {}, writer("whole", []))
+    assert [path.name for path in entry.path.iterdir()] == ["out.txt"]
