@@ -19,13 +19,13 @@ from edgeship.errors import CheckError, InputError
 from edgeship.optimize.bridge.proof import TOLERANCE, difference
 from edgeship.optimize.methods import cluster, distill, preserve, prune, qat
 from edgeship.optimize.training import dataset, loop, losses
-from edgeship.optimize.training.selection import chosen
-from edgeship.optimize.training.trainable import Subject, subject
+from edgeship.optimize.training.selection import select_tensors
+from edgeship.optimize.training.trainable import TrainableModel, subject
 from edgeship.recipes.training import Recipes, Training
 from edgeship.server_model import server_model
 from edgeship.server_model.server_model import ServerModel
 from edgeship.storage import digest
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 from edgeship.types import to_json
 
 SEEN = 512  # samples that the loss is chosen from, and that the saved model is compared on
@@ -82,13 +82,13 @@ def run(
 
 def _task(
     server: ServerModel,
-    work: Subject,
+    work: TrainableModel,
     folder: Path,
     data: str,
     validation: str | None,
     settings: Training,
-    tell: loop.Tell,
-) -> loop.Task:
+    tell: loop.ProgressCallback,
+) -> loop.TrainingTask:
     """Samples, and the loss that they and the model's own answers call for."""
     names = list(work.outputs)
     (folder / "train").mkdir()
@@ -103,11 +103,11 @@ def _task(
         raise InputError(f"{validation}: has no labels for {', '.join(set(labelled) - set(held.labels))}")
     rows = train.rows[:SEEN]
     answers = server.predict(_feeds(train, rows))
-    chosen = tuple(losses.choose(name, train.labels[name][rows], answers[name], settings.loss) for name in labelled)
-    return loop.Task(train, held, labelled, chosen, settings, server.fixed_batch, tell)
+    selected = tuple(losses.choose(name, train.labels[name][rows], answers[name], settings.loss) for name in labelled)
+    return loop.TrainingTask(train, held, labelled, selected, settings, server.fixed_batch, tell)
 
 
-def _with_teacher(server: ServerModel, task: loop.Task, folder: Path) -> loop.Task:
+def _with_teacher(server: ServerModel, task: loop.TrainingTask, folder: Path) -> loop.TrainingTask:
     """The same task with the server model's answers among what is learned."""
     task.tell(event="stage", text="the server model's answers")
     return replace(
@@ -117,7 +117,7 @@ def _with_teacher(server: ServerModel, task: loop.Task, folder: Path) -> loop.Ta
     )
 
 
-def _taught(server: ServerModel, task: loop.Task, used: dataset.Samples, folder: Path) -> dataset.Samples:
+def _taught(server: ServerModel, task: loop.TrainingTask, used: dataset.Samples, folder: Path) -> dataset.Samples:
     """Samples that teach the server model's answers too; on disk, since they may be large."""
     folder.mkdir()
     stores: dict[str, Any] = {}
@@ -133,7 +133,12 @@ def _taught(server: ServerModel, task: loop.Task, used: dataset.Samples, folder:
 
 
 def _applied(
-    server: ServerModel, work: Subject, asked: Recipes, task: loop.Task, out: Path, loading: Mapping[str, Any]
+    server: ServerModel,
+    work: TrainableModel,
+    asked: Recipes,
+    task: loop.TrainingTask,
+    out: Path,
+    loading: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Do what was asked, one after the other, save the model and check the file."""
     before = _scores(server, task)
@@ -142,12 +147,12 @@ def _applied(
     for step, told in done.items():
         if told["training"].diverged:
             raise CheckError(_rescued(work, step, told["training"], out))
-    with whole(out) as partial:
+    with atomic_file(out) as partial:
         checked = _saved(server, work, asked, done, task, partial, loading)
     return {"steps": done, "before": before, **checked, "file": {"path": out.name, "digest": digest.of_path(out)}}
 
 
-def _rescued(work: Subject, step: str, course: loop.Course, out: Path) -> str:
+def _rescued(work: TrainableModel, step: str, course: loop.TrainingHistory, out: Path) -> str:
     """Keep the last good weights beside where the model was to be; what to tell the user."""
     place = out.with_name(f"{out.stem}.last-good.keras")
     work.model.save(place)
@@ -157,7 +162,9 @@ def _rescued(work: Subject, step: str, course: loop.Course, out: Path) -> str:
     )
 
 
-def _trained(server: ServerModel, work: Subject, asked: Recipes, task: loop.Task) -> tuple[Subject, dict[str, Any]]:
+def _trained(
+    server: ServerModel, work: TrainableModel, asked: Recipes, task: loop.TrainingTask
+) -> tuple[TrainableModel, dict[str, Any]]:
     """The steps in their order, each keeping what those before it made: the trained model, and what the receipt says."""
     done: dict[str, Any] = {}
     kept: dict[int, preserve.Pattern] = {}
@@ -166,7 +173,7 @@ def _trained(server: ServerModel, work: Subject, asked: Recipes, task: loop.Task
         return not any(told["training"].diverged for told in done.values())
 
     def keep(step: str, *, shared: bool) -> None:
-        by_name = {item.name: item.variable for item in chosen(work.model, (), "pruned")}
+        by_name = {item.name: item.variable for item in select_tensors(work.model, (), "pruned")}
         kept.update(preserve.patterns([by_name[name] for name in done[step]["tensors"]], shared=shared))
 
     if asked.distill:
@@ -188,10 +195,10 @@ def _trained(server: ServerModel, work: Subject, asked: Recipes, task: loop.Task
 
 def _saved(
     server: ServerModel,
-    work: Subject,
+    work: TrainableModel,
     asked: Recipes,
     done: Mapping[str, Any],
-    task: loop.Task,
+    task: loop.TrainingTask,
     path: Path,
     loading: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -213,14 +220,14 @@ def _saved(
     return {"after": _scores(again, task), **held}
 
 
-def _answers(work: Subject, used: dataset.Samples, rows: Any) -> dict[str, Any]:
+def _answers(work: TrainableModel, used: dataset.Samples, rows: Any) -> dict[str, Any]:
     names = list(work.outputs)
     feeds = used.feeds(rows)
     made = work.trainer(names).predict(feeds[0] if len(feeds) == 1 else list(feeds), verbose=0)
     return dict(zip(names, made if isinstance(made, (list, tuple)) else [made], strict=True))
 
 
-def _scores(server: ServerModel, task: loop.Task) -> dict[str, dict[str, float]]:
+def _scores(server: ServerModel, task: loop.TrainingTask) -> dict[str, dict[str, float]]:
     """The metric of each labelled output on the held-out samples."""
     used = task.validation
     answers = server.predict(_feeds(used, used.rows))

@@ -71,7 +71,7 @@ LEAN = {"OPENBLAS_NUM_THREADS": "1"}
 def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | None = None) -> Launch:
     """A Python worker in this environment, or in that of another interpreter, which need not have edgeship.
 
-    Nothing is imported from the working folder (-P), custom layers of a server model apart (`server_keras.custom`).
+    Nothing is imported from the working folder (-P), custom layers of a server model apart (`server_model.keras.custom`).
     """
     command = (python or sys.executable, "-P", "-m", "edgeship.runtimes.worker", "--runtime", runtime)
     if not python:

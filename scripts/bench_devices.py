@@ -24,7 +24,7 @@ from bench_devices_page import write
 
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import FOLDER, find, names
-from edgeship.runtimes.launchers import station
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,7 +153,7 @@ def zeros(work: Path) -> Json:
             call([sys.executable, str(MODELS), "sparse", str(work / name / "server.keras"), str(out), SPARSITY])
         for kind in ("dense", "sparse"):
             path = out / f"{kind}.tflite"
-            found = instructions.count(station(find("cortex-a72")), "litert", path, {})
+            found = instructions.count(find_launcher(find("cortex-a72")), "litert", path, {})
             rows[f"{name} {kind} cortex-a72"] = {**found, "bytes": path.stat().st_size}
     return rows
 

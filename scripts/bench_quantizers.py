@@ -141,10 +141,12 @@ def judge(
 
     model_files.sniff(Path(model))
 
-    def subject(name: str, path: str) -> bench.Subject:
+    def subject(name: str, path: str) -> bench.MeasuredArtifact:
         held = receipt.read(path)
         ends = [tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs")]
-        return bench.Subject(Artifact(Path(path), held["format"], name, *ends), digest.of_path(Path(path)), held)
+        return bench.MeasuredArtifact(
+            Artifact(Path(path), held["format"], name, *ends), digest.of_path(Path(path)), held
+        )
 
     floats = {item.artifact.format: item for item in (subject("float32", path) for path in bases.values())}
     source = RepresentativeDataset(data)
@@ -154,7 +156,7 @@ def judge(
     )
     found = {}
     with Progress(Console(quiet=True)) as progress:
-        worker = bench.Bench(Cache(), progress, bench.Settings("rapid"), reference)
+        worker = bench.Benchmark(Cache(), progress, bench.Settings("rapid"), reference)
         for name, path in made.items():
             item = subject(name, path)
             kind = item.artifact.format

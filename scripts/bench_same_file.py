@@ -22,12 +22,12 @@ def compare_with_copy(model: Path, folder: Path, runtime: str, comparisons: int 
     """The latency ratios of `model` to a copy of it. Ends the benchmark where the machine is never quiet."""
     copy = folder / f"copy-{model.name}"
     shutil.copyfile(model, copy)
-    patience = host_noise.Patience()
+    waiter = host_noise.QuietHostWaiter()
     taken: list[latency.Ratio] = []
     for _ in range(TRIES):
         if len(taken) == comparisons:
             return taken
-        if not patience.wait():
+        if not waiter.wait():
             taken.append(
                 compare_latency(lambda: open_session(runtime, model), lambda: open_session(runtime, copy), SECONDS)
             )

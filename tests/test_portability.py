@@ -220,12 +220,12 @@ def test_a_machine_without_load_averages_is_judged_by_its_own_loop(monkeypatch):
 
 def test_limits_and_boards_say_what_they_need(monkeypatch):
     from edgeship.devices.profiles import find
-    from edgeship.runtimes.launchers import debian, local, station
+    from edgeship.runtimes.launchers import debian, find_launcher, local
 
     monkeypatch.setattr(local.sys, "platform", "darwin")
-    assert station(find("host-1t")).unavailable() == "limits of memory and cores need Linux"
+    assert find_launcher(find("host-1t")).unavailable() == "limits of memory and cores need Linux"
     monkeypatch.setattr(debian, "which", lambda _: None)
-    assert station(find("cortex-a72")).unavailable().startswith("apt-get is not here: emulated boards")
+    assert find_launcher(find("cortex-a72")).unavailable().startswith("apt-get is not here: emulated boards")
 
 
 @pytest.mark.parametrize(("name", "program"), [("nt", "Scripts/python.exe"), ("posix", "bin/python")])

@@ -15,7 +15,9 @@ Json = Mapping[str, Any]
 STEPS = 8  # how many sizes of a difference are counted one by one
 
 
-def compare(here: Mapping[str, Array], there: Mapping[str, Array], answers: tuple[Json, Json]) -> dict[str, Any]:
+def compare_bit_exactness(
+    here: Mapping[str, Array], there: Mapping[str, Array], answers: tuple[Json, Json]
+) -> dict[str, Any]:
     """`here` and `there` are raw outputs (n, ...), as the artifact stores them; `answers` the same as real numbers.
 
     Returns values, differ (values that are not the same to the bit), exact, max_steps (largest difference in units of the

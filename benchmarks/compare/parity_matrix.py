@@ -10,7 +10,7 @@ from edgeship.bundle.manifest import STATES
 Json = Mapping[str, Any]
 
 
-def none(state: str, reason: str) -> dict[str, Any]:
+def not_run_cell(state: str, reason: str) -> dict[str, Any]:
     """The cell of an artifact that was not run."""
     text = {"refused": "-", "absent": "not installed"}.get(state, "fails")
     if reason.startswith("does not fit"):
@@ -18,7 +18,7 @@ def none(state: str, reason: str) -> dict[str, Any]:
     return {"state": state, "text": text, "reason": reason}
 
 
-def of(details: Json) -> dict[str, Any]:
+def cell_of(details: Json) -> dict[str, Any]:
     """The cell that a measurement's details give."""
     counted = details.get("instructions")
     cell = _compared(details)
@@ -29,7 +29,7 @@ def of(details: Json) -> dict[str, Any]:
 
 def _estimated(found: Json) -> dict[str, Any]:
     if "reason" in found:
-        return none("failed", found["reason"])
+        return not_run_cell("failed", found["reason"])
     if not found["npu_ops"]:
         return {"state": "estimated", "text": "0 % on NPU", "reason": "its operators stay on the CPU"}
     text = f"{found['npu_op_share']:.0%} on NPU, {_count(found['cycles'])} cycles"
@@ -47,9 +47,9 @@ def _compared(details: Json) -> dict[str, Any]:
         return _estimated(details["compiler"])
     found = details.get("likeness")
     if found is None:
-        return none("failed", "nothing was compared")
+        return not_run_cell("failed", "nothing was compared")
     if "values" not in found:
-        return none("failed", found["reason"]) | ({"why": found["why"]} if found.get("why") else {})
+        return not_run_cell("failed", found["reason"]) | ({"why": found["why"]} if found.get("why") else {})
     samples = details["samples"]
     state, text = _words(found)
     if arena := (details.get("engine") or {}).get("arena_total_bytes"):
@@ -74,7 +74,7 @@ def _words(found: Json) -> tuple[str, str]:
     return state, f"±{found['max_abs_error']:.1e}{answers}"
 
 
-def matrix(manifest: Json) -> dict[str, Any]:
+def build_parity_matrix(manifest: Json) -> dict[str, Any]:
     """The cells of the devices that have some.
 
     `{"devices": [...], "kinds": {device: kind}, "artifacts": [...], "cells": {artifact: {device: cell}}}`

@@ -50,7 +50,7 @@ class Budget:
     memory in bytes; wire is brotli. max_latency_ratio: to the float32 artifact of the same format and runtime.
     max_instructions, max_instructions_ratio: per inference on every emulated device, the ratio to the float32 artifact
     of the same format there. min_agreement: 0 to 1. max_abs_error: the output's unit. min_sqnr_db: dB; by default the
-    floor of the variant and what its twins show (`twins`). required_devices: devices that must have run what they take.
+    floor of the variant and what its peers show (`noise_floor`). required_devices: devices that must have run what they take.
     required: artifacts (`tflite/int8`, or `tflite/int8@litert`) that must be there and run. optional: patterns of
     artifacts that may stay unjudged where no runtime for them is installed. overrides: the same keys for artifacts that
     match a pattern.

@@ -36,7 +36,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Subject:
+class JudgedMeasurement:
     """One measurement with what is needed to judge it."""
 
     manifest: Json
@@ -162,7 +162,7 @@ def _at_most(check: Check, value: float, limit: float, unit: str) -> Check:
     return replace(check, verdict=verdict, value=value, limit=limit, unit=unit, reason=reason)
 
 
-def measurement(subject: Subject) -> Iterator[Check]:
+def measurement(subject: JudgedMeasurement) -> Iterator[Check]:
     """All checks of one measurement that was taken, or that failed."""
     yield from outputs(subject)
     yield from accuracy(subject)
@@ -170,7 +170,7 @@ def measurement(subject: Subject) -> Iterator[Check]:
     yield from memory(subject)
 
 
-def outputs(subject: Subject) -> Iterator[Check]:
+def outputs(subject: JudgedMeasurement) -> Iterator[Check]:
     """Parity with the server model: all values finite, noise below the variant's floor, agreement, largest error."""
     parity = subject.measurement["details"].get("parity")
     expected = {spec["name"] for spec in subject.manifest.get("server_model", {}).get("outputs", [])}
@@ -203,7 +203,7 @@ def _named(check: str, output: str, outputs: Json) -> str:
     return check if len(outputs) == 1 else f"{check}:{output}"
 
 
-def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iterator[Check]:
+def _parity_of(subject: JudgedMeasurement, name: str, figures: Json, parity: Json) -> Iterator[Check]:
     budget = subject.budget
     floor, because = _noise_floor(subject, name)
     if floor is not None and figures.get("whole") and budget.min_sqnr_db is None:
@@ -228,18 +228,18 @@ def _parity_of(subject: Subject, name: str, figures: Json, parity: Json) -> Iter
         yield subject.check("agreement", Verdict.FAIL, reason, (None, budget.min_agreement, "share"))
 
 
-def _noise_floor(subject: Subject, output: str) -> tuple[float | None, str]:
-    """The least SQNR of an output in dB, and in words why, where a twin of the artifact raises it above the recipe's."""
+def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None, str]:
+    """The least SQNR of an output in dB, and in words why, where a peer of the artifact raises it above the recipe's."""
     manifest, artifact, budget = subject.manifest, subject.artifact, subject.budget
     recipes = {item["id"]: recipe_of(manifest, item) for item in manifest["artifacts"]}
     floor = budget.sqnr_floor(recipes[artifact["id"]])
-    twin = noise_floor.nearest(manifest, artifact, recipes, output)
-    if budget.min_sqnr_db is not None or floor is None or twin is None or twin[1] - noise_floor.LIMIT <= floor:
+    peer = noise_floor.peer_noise_floor(manifest, artifact, recipes, output)
+    if budget.min_sqnr_db is not None or floor is None or peer is None or peer[1] - noise_floor.LIMIT <= floor:
         return floor, ""
-    return twin[1] - noise_floor.LIMIT, f", as {twin[0]} has {twin[1]:.1f} dB"
+    return peer[1] - noise_floor.LIMIT, f", as {peer[0]} has {peer[1]:.1f} dB"
 
 
-def _agreement(subject: Subject, check: str, figures: Json, limit: float) -> Check:
+def _agreement(subject: JudgedMeasurement, check: str, figures: Json, limit: float) -> Check:
     """The agreement's Wilson interval against the limit; a limit of 1 allows not a single other answer."""
     value, low, high = figures["agreement"], figures["agreement_low"], figures["agreement_high"]
     verdict = non_inferior(1 - high, 1 - low, 1 - limit) if limit < 1 else Verdict.PASS if value == 1 else Verdict.FAIL
@@ -256,7 +256,7 @@ def _more(needed: int | None, n: int) -> str:
     return f"; about {int(float(f'{needed:.2g}')):,} samples would decide, there are {n:,}"
 
 
-def accuracy(subject: Subject) -> Iterator[Check]:
+def accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
     """The non-inferiority test of every labelled output, of its classes, and of the answers that should not move."""
     if not subject.budget.wants_accuracy:
         return
@@ -272,7 +272,7 @@ def accuracy(subject: Subject) -> Iterator[Check]:
         yield from _sure(subject, _named("sure_flips", name, compared), one)
 
 
-def _drop(subject: Subject, check: str, one: Json) -> Check:
+def _drop(subject: JudgedMeasurement, check: str, one: Json) -> Check:
     figures = [one[key] for key in ("value", "server", "drop", "low", "high")]
     if any(figure is None or not math.isfinite(figure) for figure in figures):
         return subject.check(check, Verdict.FAIL, f"no {one['metric']}: {one['reason'] or 'it is not a number'}")
@@ -293,7 +293,7 @@ def _drop(subject: Subject, check: str, one: Json) -> Check:
     return subject.check(check, verdict, reason, (drop * scale, margin * scale, unit))
 
 
-def _classes(subject: Subject, check: str, one: Json) -> Iterator[Check]:
+def _classes(subject: JudgedMeasurement, check: str, one: Json) -> Iterator[Check]:
     """No class may surely lose more than the limit: a class that vanished hides in the average of many."""
     rows = one.get("per_class") or []
     if not rows:
@@ -309,7 +309,7 @@ def _classes(subject: Subject, check: str, one: Json) -> Iterator[Check]:
     yield subject.check(check, verdict, reason, (worst["drop"] * 100, limit, "points"))
 
 
-def _sure(subject: Subject, check: str, one: Json) -> Iterator[Check]:
+def _sure(subject: JudgedMeasurement, check: str, one: Json) -> Iterator[Check]:
     """Of the answers that the server model is sure of, surely not more than the limit may be others."""
     limit, found = subject.budget.sure_flips(recipe_of(subject.manifest, subject.artifact)), one.get("sure_flips")
     if limit is None or not found:
@@ -324,7 +324,7 @@ def class_name(names: Sequence[str], number: int) -> str:
     return names[number] if 0 <= number < len(names) else f"class {number}"
 
 
-def latency(subject: Subject) -> Iterator[Check]:
+def latency(subject: JudgedMeasurement) -> Iterator[Check]:
     """The latency ratio's interval against the limit; float32 is what the others are compared with."""
     limit = subject.budget.max_latency_ratio
     if limit is None or subject.artifact["variant"] == "float32":
@@ -349,7 +349,7 @@ def latency(subject: Subject) -> Iterator[Check]:
     yield subject.check("latency_ratio", verdict, reason, (value, limit, "x"))
 
 
-def memory(subject: Subject) -> Iterator[Check]:
+def memory(subject: JudgedMeasurement) -> Iterator[Check]:
     """Peak memory of the worker process."""
     limit = subject.budget.max_peak_memory
     if limit is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeship.benchmarks.gate import checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.checks import Check, Subject
+from edgeship.benchmarks.gate.checks import Check, JudgedMeasurement
 from edgeship.bundle.manifest import NOT_COMPARED
 from edgeship.types import Verdict
 
@@ -29,7 +29,7 @@ def estimated(item: Json) -> bool:
     return is_one(item) and item["details"]["cell"]["state"] == "estimated"
 
 
-def measurement(subject: Subject) -> Iterator[Check]:
+def measurement(subject: JudgedMeasurement) -> Iterator[Check]:
     """The checks of an artifact that ran on a device."""
     samples = subject.measurement["details"].get("samples") or {}
     part = samples.get("n", 0) < samples.get("of", 0)
@@ -41,7 +41,7 @@ def measurement(subject: Subject) -> Iterator[Check]:
     yield from instructions(subject)
 
 
-def instructions(subject: Subject) -> Iterator[Check]:
+def instructions(subject: JudgedMeasurement) -> Iterator[Check]:
     """Instructions per inference against the limits, where the device counts them; they vary by far less than a percent."""
     names = {metric["name"] for metric in subject.measurement["metrics"]}
     limits = {

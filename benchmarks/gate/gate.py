@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeship.benchmarks.gate import checks, device_checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.checks import Check, Subject
+from edgeship.benchmarks.gate.checks import Check, JudgedMeasurement
 from edgeship.settings.config import Config
 from edgeship.types import Verdict, to_json
 
@@ -95,7 +95,7 @@ def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Chec
     found = [checks.origin(manifest, artifact, telling), *checks.sizes(name, mine, budget.of(name))]
     for item in active:
         judge_one = device_checks.measurement if device_checks.is_one(item) else checks.measurement
-        found += judge_one(Subject(manifest, artifact, item, budget.of(name)))
+        found += judge_one(JudgedMeasurement(manifest, artifact, item, budget.of(name)))
     if active:
         return found, device_checks.left_out(idle)
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"

@@ -1,4 +1,4 @@
-"""Noise that a recipe does not explain: an artifact against its twins, the bundle's other artifacts of as coarse a recipe.
+"""Noise that a recipe does not explain: an artifact against its peers, the bundle's other artifacts of as coarse a recipe.
 
 A floor that holds for every network must be low, since some lose much to 8 bits. How much *this* network loses is known
 from the other formats: the same recipe on the same model and samples gives about the same noise in each of them.
@@ -13,34 +13,36 @@ Json = Mapping[str, Any]
 
 # From the recipe that keeps most to the one that keeps least.
 COARSER = ("weight_only_w8", "dynamic_w8", "static_w8a8")
-# dB: 30 times the noise power. Good artifacts of three networks lay within 8 dB of their twins.
+# dB: 30 times the noise power. Good artifacts of three networks lay within 8 dB of their peers.
 LIMIT = 15.0
 # dB: 8 bits stay well below, float32 lies above. An output nearer than that (an input that is handed through) saw no 8 bits.
 FLOAT = 80.0
-# A twin that computes less in 8 bits than this one by more than that share of its ops says nothing about its noise.
+# A peer that computes less in 8 bits than this one by more than that share of its ops says nothing about its noise.
 COVERAGE = 0.1
 
 
-def nearest(manifest: Json, artifact: Json, recipes: Mapping[str, str | None], output: str) -> tuple[str, float] | None:
-    """The twin that is nearest to the server model in `output`, and its SQNR in dB; None without twins.
+def peer_noise_floor(
+    manifest: Json, artifact: Json, recipes: Mapping[str, str | None], output: str
+) -> tuple[str, float] | None:
+    """The peer that is nearest to the server model in `output`, and its SQNR in dB; None without peers.
 
     `recipes`: each artifact's recipe by id, None where it is not one of plain quantization.
     """
     found = [
-        (twin["id"], noise)
-        for twin in manifest["artifacts"]
-        if twin["id"] != artifact["id"] and _comparable(artifact, twin, recipes)
-        for noise in _noises(manifest, twin["id"], output)
+        (peer["id"], noise)
+        for peer in manifest["artifacts"]
+        if peer["id"] != artifact["id"] and _comparable(artifact, peer, recipes)
+        for noise in _noises(manifest, peer["id"], output)
     ]
     return max(found, key=lambda item: item[1], default=None)
 
 
-def _comparable(artifact: Json, twin: Json, recipes: Mapping[str, str | None]) -> bool:
-    mine, other = recipes[artifact["id"]], recipes[twin["id"]]
+def _comparable(artifact: Json, peer: Json, recipes: Mapping[str, str | None]) -> bool:
+    mine, other = recipes[artifact["id"]], recipes[peer["id"]]
     if mine not in COARSER or other not in COARSER or COARSER.index(other) < COARSER.index(mine):
         return False
     wanted = 1.0 if mine != other else _coverage(artifact)
-    return _coverage(twin) >= wanted - COVERAGE
+    return _coverage(peer) >= wanted - COVERAGE
 
 
 def _coverage(artifact: Json) -> float:

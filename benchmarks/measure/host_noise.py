@@ -34,7 +34,7 @@ class HostState:
         return "" if self.stable else f"unstable: {self.reason}"
 
 
-class Patience:
+class QuietHostWaiter:
     """Waits for a quiet machine: TRIES looks a second apart, half as many each time that it waited in vain on a crowded one.
 
     So bursts of load are waited for, and a machine that works on something else does not cost every measurement the whole

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgeship.data import Batch
 from edgeship.errors import ProcessError
-from edgeship.runtimes.launchers.launcher import Counting
+from edgeship.runtimes.launchers.launcher import InstructionCounter
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
 
@@ -28,7 +28,7 @@ KERNELS = {
 }
 
 
-def count(place: Counting, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:
+def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:
     """Instructions of one inference at batch 1 on one thread, in a fresh process, each count the median of several.
 
     Returns total, classes (those of `CLASSES` and `KERNELS`; none on 32-bit ARM), kernels (what does the multiplying, in words),

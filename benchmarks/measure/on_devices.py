@@ -21,9 +21,9 @@ from edgeship.data import Array
 from edgeship.devices.profiles import Device
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers import selfcheck, station
-from edgeship.runtimes.launchers.launcher import Counting, Station
-from edgeship.runtimes.launchers.vela import Compiler
+from edgeship.runtimes.launchers import find_launcher, selfcheck
+from edgeship.runtimes.launchers.launcher import InstructionCounter, Launcher
+from edgeship.runtimes.launchers.vela import VelaCompiler
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.types import Measurement, Metric
@@ -42,11 +42,11 @@ ESTIMATES = {
 }
 NOT_ON_NPU = "no operator can run on the NPU: it computes in integers, and this artifact's operators are float"
 WAYS = ("environment", "qemu", "vela", "ssh", "adb")
-Told = tuple[list[Metric], dict[str, Any]]
+FigureResult = tuple[list[Metric], dict[str, Any]]
 
 
 def belongs(device: Device) -> bool:
-    """Whether a device's figures are taken here, and not by `run.Bench.measure`."""
+    """Whether a device's figures are taken here, and not by `on_host.Benchmark.measure`."""
     return device.how in WAYS or "memory" in device.launch
 
 
@@ -54,12 +54,12 @@ def belongs(device: Device) -> bool:
 class Job:
     """An artifact on a device, with those of the device's runtimes that take it."""
 
-    subject: on_host.Subject
+    subject: on_host.MeasuredArtifact
     runtimes: Sequence[registry.Runtime]
     device: Device
 
 
-def measure_all(bench: on_host.Bench, jobs: Sequence[Job]) -> list[list[Measurement]]:
+def measure_all(bench: on_host.Benchmark, jobs: Sequence[Job]) -> list[list[Measurement]]:
     """The measurements of each job, side by side over the cores; no time that is taken here is shown to anybody."""
     if not jobs:
         return []
@@ -68,18 +68,20 @@ def measure_all(bench: on_host.Bench, jobs: Sequence[Job]) -> list[list[Measurem
 
 
 def measure(
-    bench: on_host.Bench, subject: on_host.Subject, runtimes: Sequence[registry.Runtime], device: Device
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtimes: Sequence[registry.Runtime], device: Device
 ) -> list[Measurement]:
     """All figures that a device gives of one artifact, one measurement for each of its `runtimes` that take it."""
-    place = station(device)
+    place = find_launcher(device)
     if not runtimes:
-        return [_idle(bench, subject, device, parity_matrix.none("refused", f"it takes {_taken(device)}"))]
+        return [_idle(bench, subject, device, parity_matrix.not_run_cell("refused", f"it takes {_taken(device)}"))]
     if reason := place.unavailable():
-        return [_idle(bench, subject, device, parity_matrix.none("absent", f"{reason}; {place.hint}"))]
+        return [_idle(bench, subject, device, parity_matrix.not_run_cell("absent", f"{reason}; {place.hint}"))]
     return [_taken_on(bench, subject, runtime, place) for runtime in runtimes]
 
 
-def _idle(bench: on_host.Bench, subject: on_host.Subject, device: Device, cell: dict[str, Any]) -> Measurement:
+def _idle(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, device: Device, cell: dict[str, Any]
+) -> Measurement:
     """The measurement of what was not started."""
     metrics, details = bench.size(subject)
     metrics += on_host.missing({**on_host.QUALITY, **on_host.PARITY}, f"{on_host.NOT_RUN}{cell['reason']}")
@@ -88,9 +90,11 @@ def _idle(bench: on_host.Bench, subject: on_host.Subject, device: Device, cell: 
     )
 
 
-def _taken_on(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Measurement:
+def _taken_on(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> Measurement:
     if wrong := _wrong(bench, runtime, place):
-        return _idle(bench, subject, place.device, parity_matrix.none("failed", wrong))
+        return _idle(bench, subject, place.device, parity_matrix.not_run_cell("failed", wrong))
     metrics, details = bench.size(subject)
     taken: list[Metric] = []
     for figure in place.device.figures:
@@ -98,11 +102,11 @@ def _taken_on(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.
         taken += more
         details |= found
     metrics += [replace(metric, kind=place.device.kind) for metric in taken]
-    details["cell"] = {**parity_matrix.of(details), "kind": str(place.device.kind)}
+    details["cell"] = {**parity_matrix.cell_of(details), "kind": str(place.device.kind)}
     return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), details)
 
 
-def _wrong(bench: on_host.Bench, runtime: registry.Runtime, place: Station) -> str:
+def _wrong(bench: on_host.Benchmark, runtime: registry.Runtime, place: Launcher) -> str:
     """Why an emulator's outputs are not believed; empty where it gives the known outputs of the known model."""
     if place.device.how != "qemu" or runtime.name not in selfcheck.MODELS:
         return ""
@@ -120,7 +124,9 @@ def _taken(device: Device) -> str:
     return f"{' and '.join(f'.{name}' for name in formats)} files only"
 
 
-def _quality(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+def _quality(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> FigureResult:
     units = {**on_host.QUALITY, **on_host.PARITY}
     reference, device = bench.reference, place.device
     if reference is None:
@@ -149,10 +155,10 @@ def _quality(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.R
 
 
 def _recorded(
-    bench: on_host.Bench,
-    subject: on_host.Subject,
+    bench: on_host.Benchmark,
+    subject: on_host.MeasuredArtifact,
     runtime: registry.Runtime,
-    place: Station,
+    place: Launcher,
     here: registry.Runtime,
     reference: on_host.Reference,
 ) -> dict[str, Any]:
@@ -173,12 +179,12 @@ def _recorded(
 
 
 def _evaluate(
-    subject: on_host.Subject,
+    subject: on_host.MeasuredArtifact,
     runtime: registry.Runtime,
-    place: Station,
+    place: Launcher,
     here: registry.Runtime,
     reference: on_host.Reference,
-    bench: on_host.Bench,
+    bench: on_host.Benchmark,
 ) -> dict[str, Any]:
     start = time.perf_counter()
     total = len(next(iter(reference.outputs.values())))
@@ -231,7 +237,7 @@ def _renumber(found: dict[str, Any], chosen: Array) -> None:
 
 
 def _likeness(
-    subject: on_host.Subject,
+    subject: on_host.MeasuredArtifact,
     here: registry.Runtime,
     reference: on_host.Reference,
     chosen: Array,
@@ -245,15 +251,17 @@ def _likeness(
     try:
         with open_session(here.name, subject.artifact.path) as session:
             own = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
-            found = bit_exactness.compare(own, stored, (session.restored(own), outputs))
+            found = bit_exactness.compare_bit_exactness(own, stored, (session.restored(own), outputs))
             return {**found, "against": f"{here.name} {session.version}"}
     except EdgeshipError as error:
         return {"reason": f"this machine gave nothing to compare with: {error}"}
 
 
-def _instructions(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+def _instructions(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> FigureResult:
     """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
-    counting = cast(Counting, place)  # profiles whose figures are instructions are started by one
+    counting = cast(InstructionCounter, place)  # profiles whose figures are instructions are started by one
     if subject.without_latency:
         return on_host.missing(INSTRUCTIONS, subject.without_latency), {}
     base = bench.bases.get(subject.artifact.format)
@@ -282,7 +290,7 @@ def _instructions(bench: on_host.Bench, subject: on_host.Subject, runtime: regis
 
 
 def _counted(
-    bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Counting
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: InstructionCounter
 ) -> dict[str, Any]:
     reference = bench.reference
     data = None if reference is None else [reference.data.digest, reference.limit]
@@ -297,9 +305,11 @@ def _counted(
     return counted
 
 
-def _compiled(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+def _compiled(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> FigureResult:
     """What the compiler of an NPU estimates: nothing of it was run."""
-    compiler = cast(Compiler, place)  # profiles whose figures are a compiler's are started by one
+    compiler = cast(VelaCompiler, place)  # profiles whose figures are a compiler's are started by one
     if subject.without_latency:
         return on_host.missing(ESTIMATES, subject.without_latency), {"compiler": {"reason": subject.without_latency}}
     key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
@@ -317,12 +327,16 @@ def _compiled(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.
     return metrics, {"compiler": found}
 
 
-def _speed(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+def _speed(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> FigureResult:
     """Times that the device's own worker takes."""
     return bench.speed(subject, runtime, place.device, place.identity(runtime.name))
 
 
-def _memory(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Runtime, place: Station) -> Told:
+def _memory(
+    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
+) -> FigureResult:
     """Peak resident memory of a fresh worker, through loading and one inference."""
     key = {"artifact": subject.digest, "device": place.device, "runtime": place.identity(runtime.name)}
 
@@ -343,7 +357,9 @@ def _memory(bench: on_host.Bench, subject: on_host.Subject, runtime: registry.Ru
     }
 
 
-FIGURES: Mapping[str, Callable[[on_host.Bench, on_host.Subject, registry.Runtime, Station], Told]] = {
+FIGURES: Mapping[
+    str, Callable[[on_host.Benchmark, on_host.MeasuredArtifact, registry.Runtime, Launcher], FigureResult]
+] = {
     "quality": _quality,
     "speed": _speed,
     "memory": _memory,

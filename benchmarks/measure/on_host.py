@@ -24,7 +24,7 @@ from edgeship.devices.profiles import Device
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.progress import Progress
 from edgeship.runtimes.browser import options
-from edgeship.runtimes.launchers import station
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
@@ -85,7 +85,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Subject:
+class MeasuredArtifact:
     """An artifact to measure: its digest names it in cache keys."""
 
     artifact: Artifact
@@ -113,7 +113,7 @@ def server_figures(reference: Reference, metric: str | None) -> dict[str, Any]:
     return {key: found[key] for key in kept}
 
 
-class Bench:
+class Benchmark:
     """Measures subjects one after the other: nothing else of edgeship runs while times are taken."""
 
     def __init__(self, cache: Cache, progress: Progress, settings: Settings, reference: Reference | None) -> None:
@@ -122,14 +122,16 @@ class Bench:
         self.pool: Pool | None = None
         self._sizes: dict[str, dict[str, int]] = {}
         self._weighing = threading.Lock()
-        self._patience = host_noise.Patience()
-        self.bases: Mapping[str, Subject] = {}  # the float32 artifact of each format
+        self._patience = host_noise.QuietHostWaiter()
+        self.bases: Mapping[str, MeasuredArtifact] = {}  # the float32 artifact of each format
         self.sample: Batch | None = (
             None  # what times are taken on: an axis without a fixed size has that of real inputs
         )
         self._outputs: dict[str, Path] = {}  # what artifacts answered on this machine, by their id
 
-    def measure(self, subject: Subject, runtime: Runtime, device: Device, base: Subject | None) -> Measurement:
+    def measure(
+        self, subject: MeasuredArtifact, runtime: Runtime, device: Device, base: MeasuredArtifact | None
+    ) -> Measurement:
         """All figures that a device gives of one artifact on one runtime.
 
         `base` is the float32 artifact that latency is compared with.
@@ -162,7 +164,7 @@ class Bench:
         """Whether a cached result need not be taken again: times that a busy machine withheld may be."""
         return not (self.settings.retry and isinstance(result, dict) and result.get("busy"))
 
-    def size(self, subject: Subject) -> tuple[list[Metric], dict[str, Any]]:
+    def size(self, subject: MeasuredArtifact) -> tuple[list[Metric], dict[str, Any]]:
         """What an artifact weighs, wherever it runs: found once, however many devices it runs on."""
         with self._weighing:
             if subject.digest not in self._sizes:
@@ -174,7 +176,9 @@ class Bench:
         metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
         return metrics, {"size": found, "content": subject.digest}
 
-    def _quality(self, subject: Subject, runtime: Runtime, device: Device) -> tuple[list[Metric], dict[str, Any]]:
+    def _quality(
+        self, subject: MeasuredArtifact, runtime: Runtime, device: Device
+    ) -> tuple[list[Metric], dict[str, Any]]:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
         units = {**QUALITY, **PARITY}
         if self.reference is None:
@@ -228,7 +232,7 @@ class Bench:
         ]
 
     def speed(
-        self, subject: Subject, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
+        self, subject: MeasuredArtifact, runtime: Runtime, device: Device, identity: Sequence[str | None] | None = None
     ) -> tuple[list[Metric], dict[str, Any]]:
         """Load, latency and memory; `identity` is what a device's runtime is known by where it is not this machine's."""
         key = {
@@ -258,7 +262,7 @@ class Bench:
         return metrics, {"latency": found["latency"], "memory": found["memory"]}
 
     def _ratio(
-        self, subject: Subject, base: Subject, runtime: Runtime, device: Device
+        self, subject: MeasuredArtifact, base: MeasuredArtifact, runtime: Runtime, device: Device
     ) -> tuple[Metric, dict[str, Any]]:
         if reason := subject.without_latency or base.without_latency:
             return Metric("latency_ratio", None, "x", reason=reason), {}
@@ -292,7 +296,7 @@ def missing(units: Mapping[str, str], reason: str) -> list[Metric]:
     return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
 
 
-def _misplaced(subject: Subject, runtime: Runtime, device: Device) -> str:
+def _misplaced(subject: MeasuredArtifact, runtime: Runtime, device: Device) -> str:
     """Why an artifact is not run on a device's runtime, or an empty text."""
     if device.how == "browser" and not runtime.in_browser:
         return f"{device.name} is a browser, and {runtime.name} does not run in one"
@@ -300,7 +304,7 @@ def _misplaced(subject: Subject, runtime: Runtime, device: Device) -> str:
 
 
 def _open(
-    subject: Subject,
+    subject: MeasuredArtifact,
     runtime: Runtime,
     device: Device,
     threads: int | None,
@@ -312,14 +316,14 @@ def _open(
     wanted = options.of_profile(device.launch, f"device {device.name}, [launch]") if device.how == "browser" else {}
     kept = {key: value for key, value in wanted.items() if timed or key != "throttle"}
     special = device.how == "ssh" or (timed and "cores" in device.launch)
-    launch = station(device).launch(runtime.name) if special else None
+    launch = find_launcher(device).launch(runtime.name) if special else None
     return open_session(
         runtime.name, subject.artifact.path, threads=threads, sample=sample, options=kept, launch=launch
     )
 
 
 def _evaluate(
-    subject: Subject, runtime: Runtime, device: Device, reference: Reference, metric: str | None
+    subject: MeasuredArtifact, runtime: Runtime, device: Device, reference: Reference, metric: str | None
 ) -> tuple[dict[str, Any], Mapping[str, Array]]:
     """Run the evaluation data through an artifact and compare with the server model and the labels; its outputs, too."""
     start = time.perf_counter()
@@ -359,7 +363,7 @@ def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
 
 
 def _time(
-    subject: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
+    subject: MeasuredArtifact, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
 ) -> dict[str, Any]:
     """Load, first inference, steady latency at batch 1, and peak memory, in one fresh process; no times where `busy` says why."""
     wanted = latency.profile(profile)
@@ -390,13 +394,19 @@ def _time(
 
 
 def _compare(
-    subject: Subject, base: Subject, runtime: Runtime, device: Device, profile: str, sample: Batch | None, busy: str
+    subject: MeasuredArtifact,
+    base: MeasuredArtifact,
+    runtime: Runtime,
+    device: Device,
+    profile: str,
+    sample: Batch | None,
+    busy: str,
 ) -> dict[str, Any]:
     """How many times as long the subject takes as its base, for as long as the profile runs one of them."""
     if busy:
         return {**asdict(latency.no_ratio(busy)), "busy": busy}
 
-    def opener(item: Subject) -> Callable[[], Session]:
+    def opener(item: MeasuredArtifact) -> Callable[[], Session]:
         return lambda: _open(item, runtime, device, device.threads, sample=sample)
 
     found = compare_latency(opener(subject), opener(base), latency.profile(profile).seconds / 2)

@@ -31,7 +31,7 @@ NAME = 48  # characters
 
 def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], faint: str) -> Figure | None:
     """The picture, in the report's style; None where no device has a cell."""
-    matrix = parity_matrix.matrix(manifest)
+    matrix = parity_matrix.build_parity_matrix(manifest)
     devices, artifacts = matrix["devices"][:DEVICES], matrix["artifacts"][:ARTIFACTS]
     if not devices:
         return None

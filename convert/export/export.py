@@ -43,7 +43,7 @@ def run(
     server = server_model.load(model, custom_objects=custom_objects, signature=signature, allow_unsafe=allow_unsafe)
     inputs = tuple(_fixed(spec, static_batch or server.fixed_batch) for spec in server.inputs)
     notes = list(server.notes)
-    with atomic.folder(Path(out)) as made:
+    with atomic.atomic_folder(Path(out)) as made:
         concrete = server.function if inputs == server.inputs else server.trace(inputs)
         _write(server, concrete, made)
         answered = _answered(server, inputs)

@@ -48,7 +48,7 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise CheckError(f"the ONNX model is not valid: {unsupported.summary(error)}") from error
-    with atomic.whole(out_file) as beside:
+    with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(model.SerializeToString())
     return {"tools": {"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__}, "notes": []}
 

@@ -45,7 +45,7 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     source, target = Path(saved_model), Path(out_dir)
     summary = export.read_summary(source)
     unrolled = (source / export.UNROLLED).is_dir()
-    with atomic.folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
+    with atomic.atomic_folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
         graph = decompose.expressible(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
         folded = _convert(graph, made, summary, weights)
         _refuse_loops(made / "model.json", source, summary)

@@ -37,8 +37,8 @@ def tidy(content: bytes) -> bytes:
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     for graph in model.subgraphs:
         _constant_shapes(model, graph, names)
-        _undone(graph, names)
-        _unread(graph, names)
+        _eliminate_inverse_reshapes(graph, names)
+        _remove_dead_operators(graph, names)
     flatbuffer.drop_unused(model)
     return flatbuffer.pack(model)
 
@@ -49,7 +49,7 @@ def _constant_shapes(model: Any, graph: Any, names: Sequence[str]) -> None:
     constants: dict[int, int] = {}
     for operator in graph.operators:
         name = names[operator.opcodeIndex]
-        if name in _SHAPES and (found := _computed(graph, operator, name, known)):
+        if name in _SHAPES and (found := _evaluate_shape_operator(graph, operator, name, known)):
             known[int(operator.outputs[0])] = found
         if name != "RESHAPE" or len(operator.inputs) != 2:
             continue
@@ -104,7 +104,7 @@ def _constant(model: Any, graph: Any, index: int) -> Values:
     return [int(value) for value in data.view(_INTEGERS[tensor.type])]
 
 
-def _computed(graph: Any, operator: Any, name: str, known: dict[int, Values]) -> Values:
+def _evaluate_shape_operator(graph: Any, operator: Any, name: str, known: dict[int, Values]) -> Values:
     """What an operator on shapes gives, or nothing where it is not known."""
     given = [int(index) for index in operator.inputs]
     if name == "SHAPE":
@@ -141,7 +141,7 @@ def _axes(tensor: Any) -> list[int]:
     return [] if axes is None else [int(size) for size in axes]
 
 
-def _undone(graph: Any, names: Sequence[str]) -> None:
+def _eliminate_inverse_reshapes(graph: Any, names: Sequence[str]) -> None:
     """Where views lead back to a shape that was there before, let the readers take the tensor of that time.
 
     Equal but for one unknown axis means equal: a view keeps the number of elements.
@@ -163,7 +163,7 @@ def _undone(graph: Any, names: Sequence[str]) -> None:
             same[made] = equal[-1]
 
 
-def _unread(graph: Any, names: Sequence[str]) -> None:
+def _remove_dead_operators(graph: Any, names: Sequence[str]) -> None:
     """Remove the views and computed shapes that nothing reads any more."""
     read = {int(index) for index in graph.outputs}
     left = []

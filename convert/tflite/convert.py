@@ -34,7 +34,7 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool 
     summary = export.read_summary(source)
     content, notes = _convert(source, summary, allow_flex, sparse)
     content = tensor_names.rename(cleanup.tidy(content), _names(summary["inputs"]), _names(summary["outputs"]))
-    with atomic.whole(out_file) as beside:
+    with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(content)
     return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
 

@@ -16,15 +16,15 @@ import keras
 import numpy as np
 import tf_keras
 
-from edgeship.optimize.bridge.carried import Carried, variables_of
-from edgeship.optimize.bridge.graph import BridgeError, Visit, functional, named, structured, valid, walk
-from edgeship.optimize.bridge.native import NoEqualError, native
+from edgeship.optimize.bridge.carried import EmbeddedKeras3Layer, variables_of
+from edgeship.optimize.bridge.graph import BridgeError, LayerCall, functional, named, structured, valid, walk
+from edgeship.optimize.bridge.native import NoTfKerasEquivalentError, native
 
 NATIVE, CARRIED = "native", "carried"
 
 
 @dataclass(frozen=True)
-class Plank:
+class BridgedLayer:
     """One layer of the bridge: its name in the flat tf_keras model, the Keras 3 layer, the tf_keras one, and how it came.
 
     `weights` are a native layer's variables with those that stand for them: wrappers of TFMOT put tensors in their places.
@@ -43,7 +43,7 @@ class Plank:
 
 
 # Wraps a tf_keras layer on its way into the graph (a pruning wrapper, say); it may return it as it is.
-Wrap = Callable[[Plank], Any]
+Wrap = Callable[[BridgedLayer], Any]
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,22 @@ class Bridge:
 
     source: Any
     model: Any
-    planks: tuple[Plank, ...]
+    bridged_layers: tuple[BridgedLayer, ...]
     tensors: Mapping[int, Any]  # id of a symbolic tensor of the Keras 3 graph -> that of the tf_keras graph
 
     def back(self) -> None:
         """Copy all weights from the tf_keras model to the Keras 3 one."""
-        for plank in self.planks:
-            for variable, weight in plank.pairs():
+        for bridged in self.bridged_layers:
+            for variable, weight in bridged.pairs():
                 _assign(variable, weight)
-            finalize(plank.source)
+            finalize(bridged.source)
 
     @property
     def carried(self) -> dict[str, str]:
         """The layers with weights or state that tf_keras has no equal for, and why."""
-        return {plank.name: plank.why for plank in self.planks if plank.how == CARRIED and plank.pairs()}
+        return {
+            bridged.name: bridged.why for bridged in self.bridged_layers if bridged.how == CARRIED and bridged.pairs()
+        }
 
 
 def bridge(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> Bridge:
@@ -89,38 +91,38 @@ def bridge(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> B
             structured(graph._outputs_struct, mapped),
             name=valid(model.name),
         ),
-        tuple(builder.planks.values()),
+        tuple(builder.bridged_layers.values()),
         mapped,
     )
 
 
 class _Builder:
-    """Walks graphs and makes one plank per layer, however often it is called."""
+    """Walks graphs and makes one bridged per layer, however often it is called."""
 
     def __init__(self, wrap: Wrap | None, carry: frozenset[str]) -> None:
         self._wrap, self._carry = wrap, carry
-        self.planks: dict[int, Plank] = {}
+        self.bridged_layers: dict[int, BridgedLayer] = {}
         self._callable: dict[int, Any] = {}
         self._names: set[str] = set()
 
-    def call(self, visit: Visit) -> Any:
+    def call(self, visit: LayerCall) -> Any:
         """The tf_keras tensors that this call gives."""
-        plank = self._plank(visit)
+        bridged = self._bridged(visit)
         layer = self._callable[id(visit.operation)]
-        if plank.how == NATIVE:
-            return layer(*visit.args[:1], **named(plank.layer, visit.args), **visit.kwargs)
+        if bridged.how == NATIVE:
+            return layer(*visit.args[:1], **named(bridged.layer, visit.args), **visit.kwargs)
         mode = {"training": visit.kwargs["training"]} if "training" in visit.kwargs else {}
         return layer(visit.tensors, node=visit.number, **mode)
 
-    def _plank(self, visit: Visit) -> Plank:
+    def _bridged(self, visit: LayerCall) -> BridgedLayer:
         key = id(visit.operation)
-        if key not in self.planks:
-            plank = self._made(visit, self._unique(visit.prefix + valid(visit.operation.name)))
-            self.planks[key] = plank
-            self._callable[key] = self._wrap(plank) if self._wrap else plank.layer
-        return self.planks[key]
+        if key not in self.bridged_layers:
+            bridged = self._made(visit, self._unique(visit.prefix + valid(visit.operation.name)))
+            self.bridged_layers[key] = bridged
+            self._callable[key] = self._wrap(bridged) if self._wrap else bridged.layer
+        return self.bridged_layers[key]
 
-    def _made(self, visit: Visit, name: str) -> Plank:
+    def _made(self, visit: LayerCall, name: str) -> BridgedLayer:
         operation = visit.operation
         why = "its outputs differ in tf_keras" if name in self._carry else ""
         if not isinstance(operation, keras.Layer):
@@ -130,11 +132,13 @@ class _Builder:
                 layer = native(operation, name)
                 layer(*visit.args[:1], **named(layer, visit.args), **visit.kwargs)  # builds it
                 if _shapes(_own(operation)) == _shapes(_own(layer)):
-                    return _filled(Plank(name, operation, layer, NATIVE, weights=tuple(pairs_of(operation, layer))))
+                    return _filled(
+                        BridgedLayer(name, operation, layer, NATIVE, weights=tuple(pairs_of(operation, layer)))
+                    )
                 why = f"tf_keras's {type(operation).__name__} has other weights"
-            except (NoEqualError, TypeError, ValueError) as error:
+            except (NoTfKerasEquivalentError, TypeError, ValueError) as error:
                 why = str(error)
-        return Plank(name, operation, Carried.of(operation, name), CARRIED, why)
+        return BridgedLayer(name, operation, EmbeddedKeras3Layer.of(operation, name), CARRIED, why)
 
     def _unique(self, name: str) -> str:
         number, found = 1, name
@@ -144,17 +148,17 @@ class _Builder:
         return found
 
 
-def _filled(plank: Plank) -> Plank:
-    """The plank with the weights copied: some wrappers look at them as soon as they are put around a layer."""
-    for variable, weight in plank.pairs():
+def _filled(bridged: BridgedLayer) -> BridgedLayer:
+    """The bridged with the weights copied: some wrappers look at them as soon as they are put around a layer."""
+    for variable, weight in bridged.pairs():
         _assign(weight, variable)
-    finalize(plank.layer)
-    return plank
+    finalize(bridged.layer)
+    return bridged
 
 
 def pairs_of(source: Any, layer: Any) -> list[tuple[Any, Any]]:
     """The variables of a Keras 3 layer with those of a tf_keras layer that stands for it."""
-    if isinstance(layer, Carried):
+    if isinstance(layer, EmbeddedKeras3Layer):
         return list(zip(variables_of(source), layer.lent, strict=True))
     return list(zip(_own(source), _own(layer), strict=True))
 

@@ -20,7 +20,7 @@ import tf_keras
 _OPERATIONS: list[Any] = []
 
 
-class Carried(tf_keras.layers.Layer):  # type: ignore[misc]
+class EmbeddedKeras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
     """Computes `operation` on flat lists of tensors; `node` says as which of its calls in the Keras 3 graph."""
 
     def __init__(self, key: int, **options: Any) -> None:
@@ -31,7 +31,7 @@ class Carried(tf_keras.layers.Layer):  # type: ignore[misc]
         self.lent: list[Any] = []  # the weights, in the order of `variables_of(operation)`
 
     @classmethod
-    def of(cls, operation: Any, name: str) -> Carried:
+    def of(cls, operation: Any, name: str) -> EmbeddedKeras3Layer:
         """A layer for that operation. Keeps it alive as long as the process."""
         _OPERATIONS.append(operation)
         trainable = bool(getattr(operation, "trainable", True))

@@ -16,7 +16,7 @@ class BridgeError(Exception):
 
 
 @dataclass(frozen=True)
-class Visit:
+class LayerCall:
     """One call in the graph: the operation, the names of the models around it, its arguments with values filled in.
 
     `number` is which of the operation's own calls this is; `tensors` are the values of its tensor arguments, in order.
@@ -39,7 +39,7 @@ def functional(model: Any) -> Any:
 
 
 def walk(
-    graph: Any, inputs: Sequence[Any], call: Callable[[Visit], Any], prefix: str = "", training: bool | None = None
+    graph: Any, inputs: Sequence[Any], call: Callable[[LayerCall], Any], prefix: str = "", training: bool | None = None
 ) -> dict[int, Any]:
     """Call `call` for each call in the graph, in its order; returns the value of each symbolic tensor, by its id.
 
@@ -59,7 +59,9 @@ def walk(
     return made
 
 
-def _visit(node: Any, made: Mapping[int, Any], call: Callable[[Visit], Any], prefix: str, training: bool | None) -> Any:
+def _visit(
+    node: Any, made: Mapping[int, Any], call: Callable[[LayerCall], Any], prefix: str, training: bool | None
+) -> Any:
     operation = node.operation
     args, kwargs = node.arguments.fill_in(made)
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
@@ -72,7 +74,7 @@ def _visit(node: Any, made: Mapping[int, Any], call: Callable[[Visit], Any], pre
     if training is not None and getattr(operation, "_call_has_training_arg", False):
         kwargs.setdefault("training", training)
     tensors = [made[id(tensor)] for tensor in node.arguments.keras_tensors]
-    return call(Visit(operation, prefix, args, kwargs, operation._inbound_nodes.index(node), tensors))
+    return call(LayerCall(operation, prefix, args, kwargs, operation._inbound_nodes.index(node), tensors))
 
 
 def structured(structure: Any, made: Mapping[int, Any]) -> Any:

@@ -26,7 +26,7 @@ RENAMED = {"LeakyReLU": {"negative_slope": "alpha"}}
 BASE_ARGUMENTS = ("name", "trainable", "dtype")
 
 
-class NoEqualError(Exception):
+class NoTfKerasEquivalentError(Exception):
     """tf_keras has no layer that this one could become; the message says what is missing."""
 
 
@@ -39,12 +39,12 @@ def native(layer: Any, name: str) -> Any:
         or equal is None
         or getattr(keras.layers, kind.__name__, None) is not kind
     ):
-        raise NoEqualError(f"tf_keras has no layer {kind.__name__}")
+        raise NoTfKerasEquivalentError(f"tf_keras has no layer {kind.__name__}")
     try:
         config = cleaned(layer.get_config(), kind.__name__, equal)
         return equal.from_config({**config, "name": name})
     except (TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
-        raise NoEqualError(f"tf_keras's {kind.__name__} does not take its settings ({error})") from error
+        raise NoTfKerasEquivalentError(f"tf_keras's {kind.__name__} does not take its settings ({error})") from error
 
 
 def cleaned(config: Mapping[str, Any], kind: str, equal: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def cleaned(config: Mapping[str, Any], kind: str, equal: Any) -> dict[str, Any]:
         elif target in taken:
             kept[target] = _value(key, value)
         elif not _idle(equal, key, value):
-            raise NoEqualError(f"tf_keras's {kind} knows no {key} = {value!r}")
+            raise NoTfKerasEquivalentError(f"tf_keras's {kind} knows no {key} = {value!r}")
     return kept
 
 
@@ -113,7 +113,7 @@ def activation(value: Any) -> Any:
     if name in SAME_ACTIVATIONS:
         return name
     if not inspect.isfunction(function) or not re.fullmatch(r"[a-z]\w*", name):
-        raise NoEqualError(f"activation {value!r}")
+        raise NoTfKerasEquivalentError(f"activation {value!r}")
     key = f"keras3_{name}"
     registered = tf_keras.utils.get_custom_objects()
     if key not in registered:

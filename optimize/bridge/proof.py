@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeship.optimize.bridge.bridge import NATIVE, Bridge, Plank, Wrap, bridge
-from edgeship.optimize.bridge.graph import BridgeError, Visit, functional, named, walk
+from edgeship.optimize.bridge.bridge import NATIVE, Bridge, BridgedLayer, Wrap, bridge
+from edgeship.optimize.bridge.graph import BridgeError, LayerCall, functional, named, walk
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +50,7 @@ def proven(model: Any, wrap: Wrap | None = None, *, exact: bool = True) -> tuple
         proof = compare(built, feeds)
         if proof.holds:
             return (built, proof) if wrap is None else _wrapped(model, wrap, carry, proof, feeds if exact else None)
-        culprits = [plank.name for plank in differing(built, feeds) if plank.name not in carry]
+        culprits = [bridged.name for bridged in differing(built, feeds) if bridged.name not in carry]
         if not culprits:
             break
         carry += culprits
@@ -71,7 +71,9 @@ def compare(built: Bridge, feeds: Sequence[Array]) -> Proof:
     """Both models on the same feeds, in inference mode."""
     expected = keras.tree.flatten(_call(built.source, feeds, functional(built.source)._inputs_struct))
     found = keras.tree.flatten(_call(built.model, feeds, functional(built.source)._inputs_struct))
-    half = any(str(getattr(plank.source, "compute_dtype", "")).endswith("float16") for plank in built.planks)
+    half = any(
+        str(getattr(bridged.source, "compute_dtype", "")).endswith("float16") for bridged in built.bridged_layers
+    )
     return difference(expected, found, HALF_TOLERANCE if half else TOLERANCE)
 
 
@@ -92,19 +94,19 @@ def difference(expected: Sequence[Any], found: Sequence[Any], tolerance: float =
     return Proof(worst[1], worst[0], tolerance)
 
 
-def differing(built: Bridge, feeds: Sequence[Array]) -> list[Plank]:
+def differing(built: Bridge, feeds: Sequence[Array]) -> list[BridgedLayer]:
     """The layers whose tf_keras form answers otherwise than they do on the very same tensors."""
-    planks = {id(plank.source): plank for plank in built.planks}
-    found: dict[str, Plank] = {}
+    bridged_layers = {id(bridged.source): bridged for bridged in built.bridged_layers}
+    found: dict[str, BridgedLayer] = {}
 
-    def call(visit: Visit) -> Any:
+    def call(visit: LayerCall) -> Any:
         expected = visit.operation(*visit.args, **visit.kwargs)
-        plank = planks[id(visit.operation)]
-        if plank.how == NATIVE:
-            answered = plank.layer(*visit.args[:1], **named(plank.layer, visit.args), **visit.kwargs)
+        bridged = bridged_layers[id(visit.operation)]
+        if bridged.how == NATIVE:
+            answered = bridged.layer(*visit.args[:1], **named(bridged.layer, visit.args), **visit.kwargs)
             pairs = keras.tree.flatten(expected), keras.tree.flatten(answered)
             if not difference(*pairs, tolerance=TOLERANCE).holds:
-                found[plank.name] = plank
+                found[bridged.name] = bridged
         return expected
 
     walk(functional(built.source), list(map(keras.ops.convert_to_tensor, feeds)), call)

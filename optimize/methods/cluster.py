@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from edgeship.errors import CheckError
-from edgeship.optimize.bridge.bridge import NATIVE, Plank
+from edgeship.optimize.bridge.bridge import NATIVE, BridgedLayer
 from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import proven
 from edgeship.optimize.methods import preserve
 from edgeship.optimize.training import loop
-from edgeship.optimize.training.selection import Chosen, chosen
-from edgeship.optimize.training.trainable import Subject
+from edgeship.optimize.training.selection import SelectedTensor, select_tensors
+from edgeship.optimize.training.trainable import TrainableModel
 from edgeship.recipes.training import ClusterRecipe
 
 Array = np.ndarray[Any, Any]
@@ -24,13 +24,13 @@ ROUNDS = 30  # of k-means; it settles in fewer
 
 
 def cluster(
-    subject: Subject, recipe: ClusterRecipe, task: loop.Task, kept: Mapping[int, preserve.Pattern]
+    subject: TrainableModel, recipe: ClusterRecipe, task: loop.TrainingTask, kept: Mapping[int, preserve.Pattern]
 ) -> dict[str, Any]:
     """Cluster the subject's model in place while training it further; `kept` are zeros that stay.
 
     Returns what the receipt says of it.
     """
-    wanted = chosen(subject.model, recipe.layers, "clustered")
+    wanted = select_tensors(subject.model, recipe.layers, "clustered")
     tensors = [item for item in wanted if len(np.unique(np.asarray(item.variable))) > recipe.clusters]
     small = [item.name for item in wanted if item not in tensors]
     try:
@@ -48,12 +48,12 @@ def cluster(
 
 
 def _with_tfmot(
-    subject: Subject,
-    tensors: Sequence[Chosen],
+    subject: TrainableModel,
+    tensors: Sequence[SelectedTensor],
     recipe: ClusterRecipe,
-    task: loop.Task,
+    task: loop.TrainingTask,
     kept: Mapping[int, preserve.Pattern],
-) -> loop.Course:
+) -> loop.TrainingHistory:
     """Cluster through the bridge. Raises BridgeError where the model, or a chosen layer, cannot be taken there."""
     import tensorflow_model_optimization as tfmot
     import tf_keras
@@ -63,15 +63,15 @@ def _with_tfmot(
     wanted = {id(item.variable) for item in tensors}
     wrappers: list[Any] = []
 
-    def wrap(plank: Plank) -> Any:
-        mine = [id(item) for item in getattr(plank.source, "variables", ()) if id(item) in wanted]
+    def wrap(bridged: BridgedLayer) -> Any:
+        mine = [id(item) for item in getattr(bridged.source, "variables", ()) if id(item) in wanted]
         if not mine:
-            return plank.layer
-        if plank.how != NATIVE or not ClusteringRegistry.supports(plank.layer) or len(mine) > 1:
-            raise BridgeError(f"TFMOT does not cluster layer '{plank.name}' ({type(plank.source).__name__})")
+            return bridged.layer
+        if bridged.how != NATIVE or not ClusteringRegistry.supports(bridged.layer) or len(mine) > 1:
+            raise BridgeError(f"TFMOT does not cluster layer '{bridged.name}' ({type(bridged.source).__name__})")
         wrappers.append(
             cluster_weights(
-                plank.layer,
+                bridged.layer,
                 number_of_clusters=recipe.clusters,
                 cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
                 preserve_sparsity=mine[0] in kept,
@@ -90,12 +90,12 @@ def _with_tfmot(
 
 
 def _in_keras(
-    subject: Subject,
-    tensors: Sequence[Chosen],
+    subject: TrainableModel,
+    tensors: Sequence[SelectedTensor],
     recipe: ClusterRecipe,
-    task: loop.Task,
+    task: loop.TrainingTask,
     kept: Mapping[int, preserve.Pattern],
-) -> loop.Course:
+) -> loop.TrainingHistory:
     """Values are shared by k-means before training, and move together in it."""
     for item in tensors:
         item.variable.assign(shared(np.asarray(item.variable), recipe.clusters))
@@ -120,7 +120,7 @@ def shared(tensor: Array, clusters: int) -> Array:
 
 def check(model: Any, recipe: ClusterRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
     """Asked and achieved number of values per tensor, read from the model. Raises CheckError naming the tensors with more."""
-    found = {item.name: np.asarray(item.variable) for item in chosen(model, (), "clustered")}
+    found = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "clustered")}
     counts = {name: len(np.unique(found[name])) for name in names}
     rows = [{"tensor": name, "asked": recipe.clusters, "achieved": count} for name, count in counts.items()]
     more = [f"{name} {count}" for name, count in counts.items() if count > recipe.clusters]

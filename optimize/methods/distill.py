@@ -13,7 +13,7 @@ from edgeship.errors import InputError
 from edgeship.optimize.bridge.graph import functional
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.losses import CLASSES, ONE_HOT, Loss
-from edgeship.optimize.training.trainable import Subject, of_model
+from edgeship.optimize.training.trainable import TrainableModel, of_model
 from edgeship.recipes.training import DistillRecipe
 from edgeship.server_model import server_model
 from edgeship.server_model.server_model import ServerModel
@@ -25,8 +25,8 @@ LEAST = 1e-7  # a probability below it is taken for it
 
 
 def distill(
-    server: ServerModel, teacher: Subject, recipe: DistillRecipe, task: loop.Task
-) -> tuple[Subject, dict[str, Any]]:
+    server: ServerModel, teacher: TrainableModel, recipe: DistillRecipe, task: loop.TrainingTask
+) -> tuple[TrainableModel, dict[str, Any]]:
     """A trained student, and what the receipt says of it.
 
     Raises InputError where no student can be made of the model, or the given one does not take and give what it does.
@@ -112,7 +112,7 @@ def _answering(graph: Any) -> set[str]:
     return found
 
 
-def _given(path: str, server: ServerModel) -> Subject:
+def _given(path: str, server: ServerModel) -> TrainableModel:
     """The student of that file, if it has the server model's inputs and outputs."""
     found = server_model.load(path)
     for side in ("inputs", "outputs"):
@@ -124,7 +124,7 @@ def _given(path: str, server: ServerModel) -> Subject:
     return of_model(found.adapter.model, server)
 
 
-def _logits(subject: Subject, task: loop.Task) -> Any:
+def _logits(subject: TrainableModel, task: loop.TrainingTask) -> Any:
     """A model that answers with logits for outputs that are classes: the logarithm of probabilities is one."""
     trainer = subject.trainer(task.outputs)
     outputs = []

@@ -9,23 +9,23 @@ import keras
 import numpy as np
 
 from edgeship.errors import CheckError, InputError
-from edgeship.optimize.bridge.bridge import Plank
+from edgeship.optimize.bridge.bridge import BridgedLayer
 from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import proven
 from edgeship.optimize.methods.prune_keras import GROUP, KEEP, Masks
 from edgeship.optimize.methods.prune_schedule import NEAR, Schedule, derive
 from edgeship.optimize.training import loop
-from edgeship.optimize.training.selection import Chosen, chosen, zeros
-from edgeship.optimize.training.trainable import Subject
+from edgeship.optimize.training.selection import SelectedTensor, select_tensors, zeros
+from edgeship.optimize.training.trainable import TrainableModel
 from edgeship.recipes.training import PruneRecipe
 
 
-def prune(subject: Subject, recipe: PruneRecipe, task: loop.Task) -> dict[str, Any]:
+def prune(subject: TrainableModel, recipe: PruneRecipe, task: loop.TrainingTask) -> dict[str, Any]:
     """Prune the subject's model in place while training it further; returns what the receipt says of it.
 
     Raises InputError for a pattern that matches nothing and for a schedule that cannot reach the sparsity asked for.
     """
-    tensors, skipped = eligible(chosen(subject.model, recipe.layers, "pruned"), recipe)
+    tensors, skipped = eligible(select_tensors(subject.model, recipe.layers, "pruned"), recipe)
     schedule = derive(recipe, task.steps)
     try:
         course, engine = _with_tfmot(subject, tensors, recipe, schedule, task), {"engine": "tfmot"}
@@ -51,7 +51,7 @@ def prune(subject: Subject, recipe: PruneRecipe, task: loop.Task) -> dict[str, A
     }
 
 
-def eligible(tensors: Sequence[Chosen], recipe: PruneRecipe) -> tuple[list[Chosen], dict[str, str]]:
+def eligible(tensors: Sequence[SelectedTensor], recipe: PruneRecipe) -> tuple[list[SelectedTensor], dict[str, str]]:
     """The tensors that the recipe's pattern can lie in, and why the others are left dense. Raises InputError for none."""
     reasons = {item.name: _unfit(tuple(item.variable.shape), recipe) for item in tensors}
     fit = [item for item in tensors if not reasons[item.name]]
@@ -71,8 +71,12 @@ def _unfit(shape: tuple[int, ...], recipe: PruneRecipe) -> str:
 
 
 def _with_tfmot(
-    subject: Subject, tensors: Sequence[Chosen], recipe: PruneRecipe, schedule: Schedule, task: loop.Task
-) -> loop.Course:
+    subject: TrainableModel,
+    tensors: Sequence[SelectedTensor],
+    recipe: PruneRecipe,
+    schedule: Schedule,
+    task: loop.TrainingTask,
+) -> loop.TrainingHistory:
     """Prune through the bridge. Raises BridgeError where the model cannot be rebuilt."""
     import tensorflow_model_optimization as tfmot
     import tf_keras
@@ -80,12 +84,14 @@ def _with_tfmot(
     wanted = {id(item.variable) for item in tensors}
     settings = _settings(recipe, schedule, tfmot.sparsity.keras)
 
-    def wrap(plank: Plank) -> Any:
-        if not any(id(variable) in wanted for variable in getattr(plank.source, "variables", ())):
-            return plank.layer
+    def wrap(bridged: BridgedLayer) -> Any:
+        if not any(id(variable) in wanted for variable in getattr(bridged.source, "variables", ())):
+            return bridged.layer
         # TFMOT asks the layer itself: the same tensors then, whatever its class, as the other engine prunes.
-        plank.layer.get_prunable_weights = lambda: [weight for source, weight in plank.pairs() if id(source) in wanted]
-        return tfmot.sparsity.keras.prune_low_magnitude(plank.layer, **settings)
+        bridged.layer.get_prunable_weights = lambda: [
+            weight for source, weight in bridged.pairs() if id(source) in wanted
+        ]
+        return tfmot.sparsity.keras.prune_low_magnitude(bridged.layer, **settings)
 
     built, _ = proven(subject.model, wrap)
     trainer = subject.bridged_trainer(built, task.outputs)
@@ -108,7 +114,7 @@ def _settings(recipe: PruneRecipe, schedule: Schedule, api: Any) -> dict[str, An
 
 def check(model: Any, recipe: PruneRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
     """Asked and achieved sparsity per tensor, read from the model. Raises CheckError naming the tensors that miss it."""
-    found = {item.name: np.asarray(item.variable) for item in chosen(model, (), "pruned")}
+    found = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "pruned")}
     rows, missed = [], []
     for name in names:
         array = found[name]

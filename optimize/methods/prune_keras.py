@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from edgeship.optimize.methods.prune_schedule import Schedule
-from edgeship.optimize.training.selection import Chosen
+from edgeship.optimize.training.selection import SelectedTensor
 from edgeship.recipes.training import PruneRecipe
 
 Array = np.ndarray[Any, Any]
@@ -61,7 +61,7 @@ def _grouped(weights: Array) -> Array:
 class Masks(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the chosen tensors of a model in training as sparse as the schedule says."""
 
-    def __init__(self, tensors: Sequence[Chosen], recipe: PruneRecipe, schedule: Schedule) -> None:
+    def __init__(self, tensors: Sequence[SelectedTensor], recipe: PruneRecipe, schedule: Schedule) -> None:
         super().__init__()
         self._recipe, self._schedule = recipe, schedule
         self._tensors = [item.variable for item in tensors]

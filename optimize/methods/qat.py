@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.optimize.bridge.bridge import NATIVE, Bridge, Plank, finalize, pairs_of
-from edgeship.optimize.bridge.carried import Carried
+from edgeship.optimize.bridge.bridge import NATIVE, Bridge, BridgedLayer, finalize, pairs_of
+from edgeship.optimize.bridge.carried import EmbeddedKeras3Layer
 from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import proven
 from edgeship.optimize.methods import preserve
 from edgeship.optimize.training import loop
-from edgeship.optimize.training.selection import chosen
-from edgeship.optimize.training.trainable import Subject
+from edgeship.optimize.training.selection import select_tensors
+from edgeship.optimize.training.trainable import TrainableModel
 from edgeship.recipes.training import QatRecipe
 
 PREFIX = "quant_"
@@ -30,14 +30,18 @@ KERNEL_ONLY = ("Conv1D", "Conv3D")
 ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "silu", "gelu")
 
 
-def train(subject: Subject, recipe: QatRecipe, task: loop.Task, kept: Mapping[int, preserve.Pattern]) -> dict[str, Any]:
+def train(
+    subject: TrainableModel, recipe: QatRecipe, task: loop.TrainingTask, kept: Mapping[int, preserve.Pattern]
+) -> dict[str, Any]:
     """Train the subject's model in place; `kept` are patterns of its variables that stay. Returns what the receipt says.
 
     Raises InputError where the model cannot be rebuilt in tf_keras, or where TFMOT knows none of its layers.
     """
     import tf_keras
 
-    picked = {item.layer for item in chosen(subject.model, recipe.layers, "quantized")} if recipe.layers else None
+    picked = (
+        {item.layer for item in select_tensors(subject.model, recipe.layers, "quantized")} if recipe.layers else None
+    )
     left: dict[str, str] = {}
     try:
         built, model = _quantizable(subject, picked, left, task)
@@ -45,18 +49,18 @@ def train(subject: Subject, recipe: QatRecipe, task: loop.Task, kept: Mapping[in
         raise InputError(
             f"quantization-aware training needs a model that can be rebuilt in tf_keras: {error}"
         ) from error
-    pairs = [pair for plank in built.planks for pair in _trained(plank, model)]
+    pairs = [pair for bridged in built.bridged_layers for pair in _trained(bridged, model)]
     course = loop.fit(
         model, tf_keras, task, callbacks=[preserve.callback(tf_keras, kept, pairs)] if kept else [], rate=RATE
     )
     for variable, weight in pairs:
         variable.assign(weight.numpy())
-    with_weights = [plank.name for plank in built.planks if plank.name not in left and plank.pairs()]
+    with_weights = [bridged.name for bridged in built.bridged_layers if bridged.name not in left and bridged.pairs()]
     return {"engine": "tfmot", "quantized": with_weights, "left_in_float": left, "training": course}
 
 
 def _quantizable(
-    subject: Subject, picked: set[str] | None, left: dict[str, str], task: loop.Task
+    subject: TrainableModel, picked: set[str] | None, left: dict[str, str], task: loop.TrainingTask
 ) -> tuple[Bridge, Any]:
     """A bridge and TFMOT's model of it with fake quantization; `left` receives the layers that it does not take, and why."""
     from tensorflow_model_optimization.python.core.quantization.keras import quantize
@@ -64,12 +68,12 @@ def _quantizable(
     from edgeship.optimize.methods.qat_kernels import KernelConfig
 
     while True:
-        built, _ = proven(subject.model, lambda plank: _annotated(plank, picked, left))
+        built, _ = proven(subject.model, lambda bridged: _annotated(bridged, picked, left))
         trainer = subject.bridged_trainer(built, task.outputs)
         if not any(type(layer).__name__ == "QuantizeAnnotate" for layer in trainer.layers):
             raise InputError("quantization-aware training: TFMOT knows none of this model's layers")
         try:
-            with quantize.quantize_scope({"Carried": Carried, "KernelConfig": KernelConfig}):
+            with quantize.quantize_scope({"Carried": EmbeddedKeras3Layer, "KernelConfig": KernelConfig}):
                 model = quantize.quantize_apply(trainer, quantized_layer_name_prefix=PREFIX)
             for layer in model.layers:
                 finalize(layer)  # TFMOT copies weights, not what a layer derives from them
@@ -82,46 +86,46 @@ def _quantizable(
             left[found[1]] = "TFMOT does not quantize it in this place"
 
 
-def _annotated(plank: Plank, picked: set[str] | None, left: dict[str, str]) -> Any:
+def _annotated(bridged: BridgedLayer, picked: set[str] | None, left: dict[str, str]) -> Any:
     """The layer marked for quantization where TFMOT knows it; otherwise as it is, with the reason in `left`."""
     from tensorflow_model_optimization.python.core.quantization.keras import quantize
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry
 
     from edgeship.optimize.methods.qat_kernels import KernelConfig
 
-    if plank.name in left:
-        return plank.layer
-    weighty = bool(getattr(plank.source, "weights", None))
+    if bridged.name in left:
+        return bridged.layer
+    weighty = bool(getattr(bridged.source, "weights", None))
     if (
         picked is not None
         and weighty
-        and plank.name not in picked
-        and type(plank.source).__name__ != "BatchNormalization"
+        and bridged.name not in picked
+        and type(bridged.source).__name__ != "BatchNormalization"
     ):
-        left[plank.name] = "no pattern asks for it"
-        return plank.layer
+        left[bridged.name] = "no pattern asks for it"
+        return bridged.layer
     registry = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
-    kind = type(plank.source).__name__
-    activation = getattr(plank.layer, "activation", None)
+    kind = type(bridged.source).__name__
+    activation = getattr(bridged.layer, "activation", None)
     name = getattr(activation, "__name__", "linear")
-    if plank.how == NATIVE and kind in KERNEL_ONLY:
-        return quantize.quantize_annotate_layer(plank.layer, KernelConfig())
-    if plank.how != NATIVE or not (registry.supports(plank.layer) or kind == "BatchNormalization"):
-        left[plank.name] = f"TFMOT does not know {kind}"
+    if bridged.how == NATIVE and kind in KERNEL_ONLY:
+        return quantize.quantize_annotate_layer(bridged.layer, KernelConfig())
+    if bridged.how != NATIVE or not (registry.supports(bridged.layer) or kind == "BatchNormalization"):
+        left[bridged.name] = f"TFMOT does not know {kind}"
     elif activation is not None and name not in ACTIVATIONS:
-        left[plank.name] = f"TFMOT does not know the activation {name.removeprefix('keras3_')}"
+        left[bridged.name] = f"TFMOT does not know the activation {name.removeprefix('keras3_')}"
     else:
-        return quantize.quantize_annotate_layer(plank.layer)
-    return plank.layer
+        return quantize.quantize_annotate_layer(bridged.layer)
+    return bridged.layer
 
 
-def _trained(plank: Plank, model: Any) -> list[tuple[Any, Any]]:
+def _trained(bridged: BridgedLayer, model: Any) -> list[tuple[Any, Any]]:
     """The Keras 3 variables of a layer with the weights that were trained in their place."""
     names = {layer.name: layer for layer in model.layers}
-    if plank.name in names:
-        return pairs_of(plank.source, names[plank.name])
-    wrapper = names.get(PREFIX + plank.name)
+    if bridged.name in names:
+        return pairs_of(bridged.source, names[bridged.name])
+    wrapper = names.get(PREFIX + bridged.name)
     if wrapper is None:
         return []  # on the way to an output without labels
     weights = {weight.name.rpartition("/")[2].partition(":")[0]: weight for weight in wrapper.weights}
-    return [(variable, weights[variable.name]) for variable in plank.source.weights]
+    return [(variable, weights[variable.name]) for variable in bridged.source.weights]

@@ -14,7 +14,7 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown
 from edgeship.recipes.quantization import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.storage import digest
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
 
 FEW_SAMPLES = 100
@@ -143,7 +143,7 @@ def write_statistics(
         # What was not watched, as tensors inside of a loop, keeps its extremes.
         "kinds": {kind: {**ranges, **found} for kind, found in kinds.items()},
     }
-    with whole(out) as beside:
+    with atomic_file(out) as beside:
         beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 

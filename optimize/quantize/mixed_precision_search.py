@@ -8,47 +8,47 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-Kept = tuple[int, ...]
+HighPrecisionLayers = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class SearchStep:
     """One set that was tried: what was done to get there, and whether the gate passed with it."""
 
     done: str  # "plain", "all", "keep" or "take back"
     layer: int | None
-    kept: Kept
+    kept: HighPrecisionLayers
     passed: bool
 
 
 @dataclass
-class Found:
+class SearchResult:
     """The layers to keep in higher precision, or None and the reason; and every step of the way."""
 
-    kept: Kept | None = None
+    kept: HighPrecisionLayers | None = None
     reason: str = ""
-    steps: list[Step] = field(default_factory=list)
+    steps: list[SearchStep] = field(default_factory=list)
 
 
 def search(
     order: Sequence[int],
     costs: Sequence[float],
-    quick: Callable[[Kept], bool],
-    confirm: Callable[[Kept], bool],
+    quick: Callable[[HighPrecisionLayers], bool],
+    confirm: Callable[[HighPrecisionLayers], bool],
     most: int,
-) -> Found:
+) -> SearchResult:
     """The fewest layers that must be kept in higher precision, as far as a greedy search finds them.
 
     `order` holds the layers, the most sensitive first; at most `most` of them are kept, one after the other, until the gate
     passes. One may help only together with its neighbour, with which it shares a tensor: so they are added by what each does
     alone. Then each is taken back if the gate passes without it, the dearest by `costs` first. `quick` only saves `confirm`.
     """
-    found = Found()
+    found = SearchResult()
 
-    def passes(done: str, layer: int | None, kept: Kept) -> bool:
+    def passes(done: str, layer: int | None, kept: HighPrecisionLayers) -> bool:
         # A first look at the plain model and at the best that can be had costs little and tells the user most.
         passed = (done in ("plain", "all") or quick(kept)) and confirm(kept)
-        found.steps.append(Step(done, layer, kept, passed))
+        found.steps.append(SearchStep(done, layer, kept, passed))
         return passed
 
     if passes("plain", None, ()):

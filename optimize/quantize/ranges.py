@@ -53,7 +53,7 @@ class Histogram:
         return self.low + (np.arange(BINS) + 0.5) * self.width
 
 
-class Watched:
+class ObservedTensor:
     """What was seen of each tensor."""
 
     def __init__(self) -> None:

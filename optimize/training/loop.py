@@ -19,11 +19,11 @@ from edgeship.recipes.training import Training
 TOLD_EVERY = 0.3  # seconds
 VALIDATION_BATCH = 256
 
-Tell = Callable[..., None]
+ProgressCallback = Callable[..., None]
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """How training went: one entry per epoch, the epoch whose weights were kept (0: those it began with), and why it ended."""
 
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What is trained on: samples, the outputs that have labels, a loss for each, and the settings."""
 
     train: Samples
@@ -42,7 +42,7 @@ class Task:
     losses: tuple[Loss, ...]
     settings: Training
     fixed_batch: int | None = None
-    tell: Tell = lambda **_: None
+    tell: ProgressCallback = lambda **_: None
 
     @property
     def fitted(self) -> tuple[Loss, ...]:
@@ -50,7 +50,7 @@ class Task:
         return tuple(loss.taught for loss in self.losses) if self.train.taught else self.losses
 
     @property
-    def by_labels(self) -> Task:
+    def by_labels(self) -> TrainingTask:
         """The same without a teacher's say."""
         return replace(self, train=replace(self.train, taught={}), validation=replace(self.validation, taught={}))
 
@@ -66,7 +66,7 @@ class Task:
         return self.settings.epochs * (math.floor(count) if self.fixed_batch else math.ceil(count))
 
 
-def progress(path: str | None, stage: str) -> Tell:
+def progress(path: str | None, stage: str) -> ProgressCallback:
     """A function that appends events to a file as JSON lines; one that does nothing without a file."""
 
     def tell(**event: Any) -> None:
@@ -82,13 +82,13 @@ def progress(path: str | None, stage: str) -> Tell:
 def fit(
     model: Any,
     api: Any,
-    task: Task,
+    task: TrainingTask,
     *,
     callbacks: Sequence[Any] = (),
     ready: int = 0,
     rate: float = 1.0,
     pack: Callable[[list[Any]], Any] = list,
-) -> Course:
+) -> TrainingHistory:
     """Train `model` in place and leave the weights of its best epoch in it; `callbacks` run before the checkpoint is taken.
 
     Weights count as best by validation loss, and only once `ready` steps are done (a pruning schedule has ended). At a loss
@@ -99,7 +99,7 @@ def fit(
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
     losses = [loss.make(api) for loss in task.fitted]
     model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
-    course = Course()
+    course = TrainingHistory()
     whole = task.fixed_batch is not None
     model.fit(
         dataset(task.train, task.outputs, task.batch, task.settings.seed, whole=whole),
@@ -111,7 +111,7 @@ def fit(
     return course
 
 
-def _keeper(api: Any, model: Any, task: Task, course: Course, ready: int) -> Any:
+def _keeper(api: Any, model: Any, task: TrainingTask, course: TrainingHistory, ready: int) -> Any:
     """The callback that keeps the best weights, in either Keras."""
 
     class Keeper(api.callbacks.Callback):  # type: ignore[misc,name-defined]

@@ -26,7 +26,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedTensor:
     """A tensor: the name of the layer it belongs to (with the models around it), its own, and its Keras 3 variable."""
 
     layer: str
@@ -39,16 +39,16 @@ class Chosen:
         return f"{self.layer}/{self.tensor}"
 
 
-def kernels(model: Any) -> list[Chosen]:
+def kernels(model: Any) -> list[SelectedTensor]:
     """Every tensor that can be pruned, each variable once."""
-    found: dict[int, Chosen] = {}
+    found: dict[int, SelectedTensor] = {}
     for name, layer in _layers(model, ""):
         for variable in _own(layer):
-            found.setdefault(id(variable), Chosen(name or valid(model.name), variable.name, variable))
+            found.setdefault(id(variable), SelectedTensor(name or valid(model.name), variable.name, variable))
     return list(found.values())
 
 
-def chosen(model: Any, patterns: Sequence[str], what: str) -> list[Chosen]:
+def select_tensors(model: Any, patterns: Sequence[str], what: str) -> list[SelectedTensor]:
     """The tensors of the layers that match one of the patterns; all of them where there is none.
 
     Raises InputError, listing the names, for a pattern that matches no layer, and where there is nothing to choose from.

@@ -21,7 +21,7 @@ LEGACY = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainableModel:
     """A loaded model and its symbolic ends, in the order of the server model's inputs and outputs."""
 
     model: Any
@@ -41,7 +41,7 @@ class Subject:
         return tf_keras.Model(_one(inputs), _one(outputs))
 
 
-def subject(server: ServerModel, path: str) -> Subject:
+def subject(server: ServerModel, path: str) -> TrainableModel:
     """The subject of a server model. Raises InputError for a model that Keras 3 did not load."""
     if server.loader != "keras":
         kind = "SavedModel" if server.loader == "saved_model" else "Keras 2 model"
@@ -49,7 +49,7 @@ def subject(server: ServerModel, path: str) -> Subject:
     return of_model(server.adapter.model, server)
 
 
-def of_model(model: Any, server: ServerModel) -> Subject:
+def of_model(model: Any, server: ServerModel) -> TrainableModel:
     """The subject of a Keras 3 model with the ends of that server model."""
     graph = functional(model)
     if graph is not None:
@@ -61,7 +61,7 @@ def of_model(model: Any, server: ServerModel) -> Subject:
     if len(outputs) != len(server.outputs):
         raise InputError("the model has outputs that are no numbers; give the numeric part of it")
     names = (spec.name for spec in server.outputs)
-    return Subject(model, tuple(inputs), dict(zip(names, outputs, strict=True)))
+    return TrainableModel(model, tuple(inputs), dict(zip(names, outputs, strict=True)))
 
 
 def _called(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
@@ -80,7 +80,7 @@ def _called(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
 
 
 def _filled(shape: Any, inputs: Any) -> Any:
-    """A structure of shapes with inputs in their places, in the order of `server_names.leaves`."""
+    """A structure of shapes with inputs in their places, in the order of `tensor_names.leaves`."""
     if isinstance(shape, dict):
         made = {key: _filled(shape[key], inputs) for key in sorted(shape, key=str)}
         return {key: made[key] for key in shape}

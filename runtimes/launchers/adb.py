@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
 from edgeship.processes.environment import ADB, child_environment, which
-from edgeship.runtimes.launchers.launcher import Station
+from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.registry import Launch
 
 SECONDS = 20  # adb starts a server of its own first
@@ -22,7 +22,7 @@ COMMAND = (
 )
 
 
-class Android(Station):
+class AdbLauncher(Launcher):
     """Never available: its figures are taken by hand."""
 
     def unavailable(self) -> str:

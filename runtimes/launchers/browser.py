@@ -6,10 +6,10 @@ from pathlib import Path
 
 from edgeship.runtimes import registry
 from edgeship.runtimes.browser import requirements
-from edgeship.runtimes.launchers.launcher import Station
+from edgeship.runtimes.launchers.launcher import Launcher
 
 
-class Browser(Station):
+class BrowserLauncher(Launcher):
     """A browser needs Chromium, Playwright and the built page, whatever the profile adds."""
 
     def unavailable(self) -> str:

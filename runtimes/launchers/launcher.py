@@ -22,7 +22,7 @@ from edgeship.storage import cache, digest, installed
 PATIENCE = 900.0
 
 
-class Station(ABC):
+class Launcher(ABC):
     """Starts the workers of one device."""
 
     def __init__(self, device: Device) -> None:
@@ -66,7 +66,7 @@ class Station(ABC):
             installed.check(folder, f"edgeship devices install {self.device.name}")
 
 
-class Counting(Station):
+class InstructionCounter(Launcher):
     """A way that can count instructions."""
 
     @abstractmethod
@@ -84,7 +84,7 @@ def place(kind: str, *content: object) -> Path:
     return home() / f"{kind}-{digest.of_json(content)[:12]}"
 
 
-def whole(final: Path, make: Callable[[Path], None]) -> Path:
+def install_folder(final: Path, make: Callable[[Path], None]) -> Path:
     """`final`, made by `make(draft)` in a folder beside it unless it is there; a failure leaves nothing behind."""
     cache.own_folder(cache.root())
     cache.own_folder(final.parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers.launcher import Station
+from edgeship.runtimes.launchers.launcher import Launcher
 
 UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 # Limits are set by a Python that then becomes the worker: no shell, no other tool.
@@ -22,7 +22,7 @@ LIMITED = (
 )
 
 
-class Direct(Station):
+class LocalLauncher(Launcher):
     """Workers as plain processes."""
 
     @property

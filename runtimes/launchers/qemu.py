@@ -22,7 +22,7 @@ from edgeship.processes.environment import child_environment, which
 from edgeship.runtimes import registry, tflite_runtime
 from edgeship.runtimes.interpreters import find_python311, pip
 from edgeship.runtimes.launchers.debian import Packages, host, obstacle
-from edgeship.runtimes.launchers.launcher import Counting, place, run, whole
+from edgeship.runtimes.launchers.launcher import InstructionCounter, install_folder, place, run
 from edgeship.runtimes.launchers.qemu_machines import MACHINES, Machine
 from edgeship.runtimes.launchers.venv import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
 from edgeship.storage import digest
@@ -37,7 +37,7 @@ SOURCE = Path(__file__).parent / "count.c"
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-class Emulator(Counting):
+class QemuLauncher(InstructionCounter):
     """Workers under qemu-aarch64 or qemu-arm."""
 
     @property
@@ -130,10 +130,10 @@ class Emulator(Counting):
     def install(self) -> Path:
         """Download, unpack, compile; what is there already is kept, so that an interrupted installation goes on."""
         pinned(self.requirements, self.device.name)
-        whole(self.tree, self._unpack)
-        whole(self.wheels, self._download)
-        whole(self.plugin.parent, self._build)
-        return whole(self.core, self._root)
+        install_folder(self.tree, self._unpack)
+        install_folder(self.wheels, self._download)
+        install_folder(self.plugin.parent, self._build)
+        return install_folder(self.core, self._root)
 
     def _libraries(self) -> Path:
         return next((self.tree / "tools" / "usr" / "lib").glob("*-linux-gnu"))

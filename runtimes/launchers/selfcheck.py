@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeship.data import load
 from edgeship.errors import EdgeshipError
-from edgeship.runtimes.launchers.launcher import Station
+from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
 
@@ -43,7 +43,7 @@ class Finding:
     wrong: str = ""
 
 
-def examine(place: Station, runtime: str, pool: Pool | None = None) -> Finding:
+def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     """Run the known model of a runtime on a device and compare with what it must give."""
     name = place.device.name
     known = load(FILE)
@@ -65,7 +65,7 @@ def examine(place: Station, runtime: str, pool: Pool | None = None) -> Finding:
     return Finding(name, runtime, largest, unit)
 
 
-def _run(place: Station, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
+def _run(place: Launcher, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgeship-doctor-") as folder:
         path = Path(folder) / f"known.{kind}"
         path.write_bytes(known[f"{kind}_model"].tobytes())

@@ -20,7 +20,7 @@ from edgeship.devices.profiles import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.environment import SSH, child_environment, named, which
 from edgeship.runtimes import registry, tflite_runtime
-from edgeship.runtimes.launchers.launcher import PATIENCE, Station, place, whole
+from edgeship.runtimes.launchers.launcher import PATIENCE, Launcher, install_folder, place
 from edgeship.runtimes.launchers.venv import DISTRIBUTIONS
 from edgeship.storage import digest
 
@@ -37,7 +37,7 @@ FACTS = (
 OLDEST = (3, 11)
 
 
-class Remote(Station):
+class SshLauncher(Launcher):
     """Workers on another machine."""
 
     @property
@@ -107,7 +107,7 @@ class Remote(Station):
         if not which("ssh"):
             raise MissingDependencyError("a device by ssh needs ssh, which is not on the path")
         shutil.rmtree(self.folder, ignore_errors=True)  # asked again: the machine may have been changed
-        return whole(self.folder, self._copy)
+        return install_folder(self.folder, self._copy)
 
     def _copy(self, draft: Path) -> None:
         base = shlex.quote(self.base)

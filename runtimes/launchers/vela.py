@@ -13,13 +13,13 @@ from typing import Any
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import run
-from edgeship.runtimes.launchers.venv import Environment
+from edgeship.runtimes.launchers.venv import VenvLauncher
 
 OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
 KIB = 1024
 
 
-class Compiler(Environment):
+class VelaCompiler(VenvLauncher):
     """Vela in an environment of its own; nothing runs, so there is no worker."""
 
     def launch(self, runtime: str) -> registry.Launch:

@@ -17,7 +17,7 @@ from edgeship.devices.profiles import REQUIREMENT
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.interpreters import VERSION, compile_all, find_python311, interpreter_of, pip
-from edgeship.runtimes.launchers.launcher import Station, place, run, whole
+from edgeship.runtimes.launchers.launcher import Launcher, install_folder, place, run
 
 # All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
 PYTHON = VERSION
@@ -76,7 +76,7 @@ def named(requirements: Sequence[str]) -> str:
     return ", ".join(item.partition(HASH)[0].strip() for item in requirements)
 
 
-class Environment(Station):
+class VenvLauncher(Launcher):
     """Workers in an environment that holds the profile's requirements."""
 
     @property
@@ -128,7 +128,7 @@ class Environment(Station):
         pinned(self.requirements, self.device.name)
         if self.python.is_symlink() and not self.python.exists():
             shutil.rmtree(self.folder)
-        return whole(self.folder, self._make)
+        return install_folder(self.folder, self._make)
 
     def _make(self, draft: Path) -> None:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.

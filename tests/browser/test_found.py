@@ -22,7 +22,7 @@ from edgeship.progress import Progress
 from edgeship.runtimes import tfjs_node
 from edgeship.runtimes.browser import requirements
 from edgeship.runtimes.browser.server import COOKIE, Server
-from edgeship.runtimes.launchers import station
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.registry import find as find_runtime
 from edgeship.settings import config
 from edgeship.types import Artifact, TensorSpec
@@ -87,7 +87,7 @@ def test_installing_says_how_to_get_chromium(monkeypatch):
 
 @pytest.mark.usefixtures("nothing", "built")
 def test_a_browser_is_a_device_that_says_what_is_missing():
-    place = station(find("browser-mid-phone"))
+    place = find_launcher(find("browser-mid-phone"))
     assert "Chromium is not installed" in place.unavailable()
     with pytest.raises(
         MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"
@@ -160,7 +160,7 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
     settings = replace(config.Config(), benchmark=config.Benchmark(runtimes=("litert-web",)))
 
     def advised(*artifacts):
-        subjects = {str(index): on_host.Subject(item, "", {}) for index, item in enumerate(artifacts)}
+        subjects = {str(index): on_host.MeasuredArtifact(item, "", {}) for index, item in enumerate(artifacts)}
         measurement_plan.advise(Progress(console), subjects, settings)
         return console.export_text()
 

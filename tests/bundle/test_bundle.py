@@ -17,7 +17,7 @@ FILES = {"server.keras", "tflite/a.tflite"}
 
 
 def write(out, text="content"):
-    with bundle.replacing(out) as draft:
+    with bundle.replace_bundle(out) as draft:
         (draft / "tflite").mkdir()
         (draft / "tflite" / "a.tflite").write_text(text)
         (draft / "server.keras").write_text("a server model")
@@ -62,7 +62,7 @@ def test_a_failed_run_leaves_the_old_bundle(tmp_path):
     out = write(tmp_path / "bundle", "old")
 
     def fail():
-        with bundle.replacing(out) as draft:
+        with bundle.replace_bundle(out) as draft:
             (draft / "half").write_text("half")
             raise RuntimeError("interrupted")
 
@@ -122,7 +122,7 @@ def test_a_draft_of_another_user_s_process_is_left_alone(tmp_path, monkeypatch):
 
 def with_server_folder(out, described):
     """A bundle whose server model is a folder with an empty folder in it, as a SavedModel is."""
-    with bundle.replacing(out) as draft:
+    with bundle.replace_bundle(out) as draft:
         (draft / "server" / "variables").mkdir(parents=True)
         (draft / "server" / "assets").mkdir()
         (draft / "server" / "variables" / "index").write_text("weights")
@@ -134,7 +134,7 @@ def with_server_folder(out, described):
 def test_a_server_model_is_the_one_that_the_manifest_describes(tmp_path):
     with pytest.raises(InputError, match="server is not the one that its manifest describes"):
         bundle.open_bundle(with_server_folder(tmp_path / "bundle", "5e" * 32))
-    with bundle.replacing(tmp_path / "file") as draft:
+    with bundle.replace_bundle(tmp_path / "file") as draft:
         (draft / "server.keras").write_text("another server model")
         bundle.seal(draft, EMPTY)
     with pytest.raises(InputError, match=r"server\.keras is not the one that its manifest describes"):

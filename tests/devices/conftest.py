@@ -13,7 +13,7 @@ from edgeship.data import RepresentativeDataset, load
 from edgeship.devices.profiles import Device
 from edgeship.progress import Progress
 from edgeship.runtimes.launchers import selfcheck
-from edgeship.runtimes.launchers.venv import Environment
+from edgeship.runtimes.launchers.venv import VenvLauncher
 from edgeship.runtimes.session import open_session
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, Kind
@@ -43,9 +43,9 @@ def old():
 
 
 @pytest.fixture
-def environment() -> Environment:
+def environment() -> VenvLauncher:
     """An installed environment: its interpreter is this one's, and so are its packages."""
-    place = Environment(_old())
+    place = VenvLauncher(_old())
     site = place.folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     site.mkdir(parents=True)
     here = next(path for path in sys.path if path.endswith("site-packages"))
@@ -57,18 +57,20 @@ def environment() -> Environment:
 
 
 @pytest.fixture
-def subject(tmp_path, known) -> on_host.Subject:
+def subject(tmp_path, known) -> on_host.MeasuredArtifact:
     path = tmp_path / "int8.tflite"
     path.write_bytes(known["tflite_model"].tobytes())
     return _subject(path, "tflite")
 
 
-def _subject(path: Path, kind: str) -> on_host.Subject:
-    return on_host.Subject(Artifact(path, kind, "int8", (), ()), f"digest of {path.name}", {"weights": {"elements": 1}})
+def _subject(path: Path, kind: str) -> on_host.MeasuredArtifact:
+    return on_host.MeasuredArtifact(
+        Artifact(path, kind, "int8", (), ()), f"digest of {path.name}", {"weights": {"elements": 1}}
+    )
 
 
 @pytest.fixture
-def bench(tmp_path, subject) -> on_host.Bench:
+def bench(tmp_path, subject) -> on_host.Benchmark:
     """A bench whose server model is the artifact itself: what a device changes is what is found."""
     random = np.random.default_rng(0)
     with open_session("litert", subject.artifact.path) as session:
@@ -80,4 +82,4 @@ def bench(tmp_path, subject) -> on_host.Bench:
     data = RepresentativeDataset(tmp_path / "data.npz")
     real = tuple(type(spec)(spec.name, spec.shape, "float32") for spec in inputs)
     reference = on_host.Reference(data, real, outputs, {"y": labels}, None, "digest of the server's answers")
-    return on_host.Bench(Cache(), Progress(), on_host.Settings("rapid"), reference)
+    return on_host.Benchmark(Cache(), Progress(), on_host.Settings("rapid"), reference)

@@ -6,7 +6,7 @@ from edgeship.benchmarks.measure import instructions, on_devices
 from edgeship.devices.profiles import Device, find
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers import debian, selfcheck, station
+from edgeship.runtimes.launchers import debian, find_launcher, selfcheck
 from edgeship.runtimes.session import open_session
 from edgeship.types import Kind
 
@@ -21,7 +21,7 @@ def installed(tmp_path_factory, missing):
         patch.setenv("EDGESHIP_CACHE", str(folder))
         try:
             for name in ("cortex-a76", "cortex-a53"):
-                station(find(name)).install()
+                find_launcher(find(name)).install()
         except MissingDependencyError as error:
             missing(str(error))
         except ProcessError as error:
@@ -34,7 +34,7 @@ def installed(tmp_path_factory, missing):
 @pytest.fixture
 def board(installed, monkeypatch):
     monkeypatch.setenv("EDGESHIP_CACHE", str(installed))
-    return lambda name: station(find(name))
+    return lambda name: find_launcher(find(name))
 
 
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
@@ -60,7 +60,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     device = Device(
         "max", "everything that QEMU can emulate", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch
     )
-    finding = selfcheck.examine(station(device), "litert")
+    finding = selfcheck.examine(find_launcher(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
     (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), device)
     assert item.details["cell"]["state"] == "failed"
@@ -69,7 +69,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
 
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):
     launch = {**find("cortex-a76").launch, "cpu": "cortex-a999"}
-    odd = station(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
+    odd = find_launcher(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
     assert "it does not run" in selfcheck.examine(odd, "litert").wrong
     with open_session("litert", subject.artifact.path, launch=board("cortex-a76").launch("litert")) as session:
         session._child.kill()

@@ -54,7 +54,7 @@ def test_what_is_affordable(seconds, per_sample, count):
 def compare(here, there, scale=1.0):
     real = {name: array.astype(np.float32) * scale for name, array in here.items()}
     other = {name: array.astype(np.float32) * scale for name, array in there.items()}
-    return bit_exactness.compare(here, there, (real, other))
+    return bit_exactness.compare_bit_exactness(here, there, (real, other))
 
 
 def test_differences_are_counted_in_steps():
@@ -103,24 +103,24 @@ def details(**changes):
     ],
 )
 def test_cells(changes, state, text):
-    cell = parity_matrix.of(details(**changes))
+    cell = parity_matrix.cell_of(details(**changes))
     assert (cell["state"], cell["text"]) == (state, text)
 
 
 def test_estimates_and_arenas_stand_in_their_cells():
     found = {"npu_ops": 39, "cpu_ops": 13, "npu_op_share": 0.75, "cycles": 94090}
-    assert parity_matrix.of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
-    assert parity_matrix.of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
+    assert parity_matrix.cell_of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
+    assert parity_matrix.cell_of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
     assert (
-        parity_matrix.of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"]
+        parity_matrix.cell_of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"]
         == "bit-exact, arena 2.0 KiB"
     )
 
 
 def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
-    failed = {**parity_matrix.none("failed", "no kernel"), "why": "ship another", "kind": "measured"}
+    failed = {**parity_matrix.not_run_cell("failed", "no kernel"), "why": "ship another", "kind": "measured"}
     counted = {
-        **parity_matrix.of(details()),
+        **parity_matrix.cell_of(details()),
         "kind": "emulated",
         "instructions": {"total": 1200, "ratio": 0.5, "kernels": "dot"},
     }
@@ -129,7 +129,7 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
         {"artifact": "tflite/int8", "device": "board", "runtime": "litert", "details": {"cell": counted}},
         {"artifact": "tflite/int8", "device": "host", "runtime": "litert", "details": {}},
     ]
-    matrix = parity_matrix.matrix({"measurements": measurements})
+    matrix = parity_matrix.build_parity_matrix({"measurements": measurements})
     assert matrix["devices"] == ["old", "board"]
     assert matrix["kinds"] == {"old": "measured", "board": "emulated"}
     from rich.console import Console, Group

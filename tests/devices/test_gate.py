@@ -189,7 +189,7 @@ def test_rows_show_what_ran_and_the_matrix_the_rest(manifest):
     assert [row["runtime"] for row in shown] == ["litert @ cortex-a72"]
     assert shown[0]["kind"] == "emulated"
     assert not shown[0]["p50"]
-    assert parity_matrix.matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
+    assert parity_matrix.build_parity_matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
 
 
 ESTIMATED = {"state": "estimated", "text": "100% on NPU, 94.1 k cycles", "reason": ""}

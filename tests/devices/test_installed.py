@@ -5,14 +5,14 @@ import pytest
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find
 from edgeship.errors import ProcessError
-from edgeship.runtimes.launchers import debian, selfcheck, station
+from edgeship.runtimes.launchers import debian, find_launcher, selfcheck
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["field-tflite-2.14", "field-ort-1.17", "cortex-m"])
 def test_environments_are_installed_and_compute_rightly(name):
-    place = station(find(name))
+    place = find_launcher(find(name))
     place.install()
     assert place.unavailable() == ""
     assert selfcheck.examine(place, place.device.runtimes[0]).wrong == ""
@@ -22,7 +22,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
     path = tmp_path / "mine.toml"
     wrong = "flatbuffers==25.12.19 --hash=sha256:" + "0" * 64
     path.write_text(f'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["{wrong}"]\n')
-    place = station(find(str(path)))
+    place = find_launcher(find(str(path)))
     with pytest.raises(
         ProcessError, match=r"installing flatbuffers==25\.12\.19 failed; nothing was installed.*(?i:hash)"
     ):
@@ -31,7 +31,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
 
 
 def test_vela_estimates_the_known_model(subject):
-    place = station(find("ethos-u55-128"))
+    place = find_launcher(find("ethos-u55-128"))
     place.install()
     found = place.estimate(subject.artifact.path)
     assert found["cpu_ops"] == 0
@@ -45,7 +45,7 @@ def test_vela_estimates_the_known_model(subject):
 
 @pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
-    place = station(find("armv7-a7"))
+    place = find_launcher(find("armv7-a7"))
     place.install()
     assert selfcheck.examine(place, "tflite-runtime").wrong == ""
     counts = [instructions.count(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]

@@ -11,21 +11,23 @@ import pytest
 from edgeship.devices.profiles import Device, find
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import interpreters, registry
-from edgeship.runtimes.launchers import debian, qemu, selfcheck, station, vela
+from edgeship.runtimes.launchers import debian, find_launcher, qemu, selfcheck, vela
 from edgeship.runtimes.launchers import venv as environments
 from edgeship.runtimes.launchers.launcher import home
-from edgeship.runtimes.launchers.local import Direct
+from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.types import Kind
 
 
-def limited(**launch) -> Direct:
-    return Direct(Device("small", "a small machine", Kind.MEASURED, ("litert",), launch={"how": "direct", **launch}))
+def limited(**launch) -> LocalLauncher:
+    return LocalLauncher(
+        Device("small", "a small machine", Kind.MEASURED, ("litert",), launch={"how": "direct", **launch})
+    )
 
 
 def test_what_is_not_installed_names_the_command(old):
-    place = station(old("field-litert-0"))
+    place = find_launcher(old("field-litert-0"))
     with pytest.raises(
         MissingDependencyError, match=r"field-litert-0 is not available: it is not installed; install it"
     ):
@@ -36,7 +38,7 @@ def test_what_is_not_installed_names_the_command(old):
 def test_requirements_must_be_pinned(old):
     device = Device("loose", "", Kind.MEASURED, launch={"how": "environment", "requirements": ["numpy>=1"]})
     with pytest.raises(InputError, match=r"loose: requirement 'numpy>=1' must be pinned, as numpy==1.26.4"):
-        station(device).install()
+        find_launcher(device).install()
 
 
 def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
@@ -47,16 +49,16 @@ def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
     with pytest.raises(
         ProcessError, match=r"installing ai-edge-litert==2.3.0.* failed; nothing was installed.*no network"
     ):
-        station(old()).install()
+        find_launcher(old()).install()
     assert [path.suffix for path in home().iterdir()] == [".lock"]
-    assert station(old()).unavailable() == "it is not installed"
+    assert find_launcher(old()).unavailable() == "it is not installed"
 
 
 def test_a_python_without_wheels_is_told(old, monkeypatch, tmp_path):
     monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=r"wheels for Python 3.11, and no python3.11 is on the path"):
-        station(old()).install()
+        find_launcher(old()).install()
 
 
 def test_an_environment_whose_python_went_away_is_made_again(environment, monkeypatch):
@@ -125,11 +127,11 @@ def test_emulated_boards_say_what_system_they_need(monkeypatch):
 
 def test_a_core_tells_the_guest_what_it_is(monkeypatch):
     monkeypatch.setattr(qemu.os, "cpu_count", lambda: 2)
-    text = qemu.Emulator(find("cortex-a76"))._cpuinfo()
+    text = qemu.QemuLauncher(find("cortex-a76"))._cpuinfo()
     assert text.count("processor\t: ") == 2
     assert "CPU part\t: 0xd0b" in text
     assert "asimddp" in text
-    assert "asimddp" not in qemu.Emulator(find("cortex-a53"))._cpuinfo()
+    assert "asimddp" not in qemu.QemuLauncher(find("cortex-a53"))._cpuinfo()
 
 
 def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
@@ -150,14 +152,14 @@ def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_pa
 
 
 def test_an_old_board_is_of_another_architecture():
-    board = qemu.Emulator(find("armv7-a7"))
+    board = qemu.QemuLauncher(find("armv7-a7"))
     assert board.machine.qemu == "qemu-arm"
     assert "CPU architecture: 7" in board._cpuinfo()
-    assert board.tree != qemu.Emulator(find("cortex-a53")).tree
+    assert board.tree != qemu.QemuLauncher(find("cortex-a53")).tree
     assert "python3-numpy" in board.packages
     odd = Device("odd", "", Kind.EMULATED, launch={**find("armv7-a7").launch, "machine": "riscv64"})
     with pytest.raises(InputError, match=r"unknown machine 'riscv64' in device odd; known: aarch64, armv7l"):
-        station(odd).unavailable()
+        find_launcher(odd).unavailable()
 
 
 def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
@@ -190,7 +192,7 @@ def test_packages_without_a_network_leave_nothing(monkeypatch):
 
     monkeypatch.setattr(debian, "run", fail)
     with pytest.raises(ProcessError, match="reading the package lists failed; nothing was installed"):
-        station(find("cortex-a72")).install()
+        find_launcher(find("cortex-a72")).install()
     assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
 
 
@@ -224,7 +226,7 @@ def test_the_doctor_tells_what_does_not_run(monkeypatch, known):
 
 
 def test_a_phone_without_adb_is_told_and_with_it_the_command_is_prepared(monkeypatch, tmp_path):
-    place = station(find("android"))
+    place = find_launcher(find("android"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=r"android is not available: adb is not on the path; install adb"):
         place.install()
@@ -258,7 +260,7 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
     )
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
-    station(find("field-tflite-2.14")).install()
+    find_launcher(find("field-tflite-2.14")).install()
     for line, name in zip(asked.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True):
         assert line.startswith(f"{name} --hash=sha256:")
 

@@ -65,7 +65,7 @@ def test_what_a_device_does_not_take_is_refused_and_what_is_not_installed_is_abs
 def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(bench, subject, environment, tmp_path):
     path = tmp_path / "broken.tflite"
     path.write_bytes(b"no model" * 20)
-    broken = on_host.Subject(replace(subject.artifact, path=path), "digest of nothing", subject.receipt)
+    broken = on_host.MeasuredArtifact(replace(subject.artifact, path=path), "digest of nothing", subject.receipt)
     (item,) = on_devices.measure(bench, broken, LITERT, environment.device)
     assert item.details["cell"]["state"] == "failed"
     assert "ValueError in the litert process" in item.details["cell"]["reason"]
@@ -115,7 +115,7 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
         environment.device, name="max", launch={**environment.device.launch, "how": "qemu", "cpu": "max"}
     )
     environment.device = emulated
-    monkeypatch.setattr(on_devices, "station", lambda _: environment)
+    monkeypatch.setattr(on_devices, "find_launcher", lambda _: environment)
     found = Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
     monkeypatch.setattr(on_devices.selfcheck, "examine", lambda *_: found)
     refused = cell(on_devices.measure(bench, subject, LITERT, emulated))
@@ -133,7 +133,7 @@ def test_without_evaluation_data_nothing_is_compared(bench, subject, environment
 def test_an_artifact_of_another_kind_still_has_a_size(bench, tmp_path, old):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"x" * 1000)
-    other = on_host.Subject(Artifact(path, "onnx", "float32", (), ()), "digest", {"weights": {"elements": 1}})
+    other = on_host.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "digest", {"weights": {"elements": 1}})
     (item,) = on_devices.measure(bench, other, (), old())
     assert item.metric("size_disk_bytes").value == 1000
     assert np.isfinite(item.metric("size_gzip_bytes").value)

@@ -5,7 +5,7 @@ import pytest
 from edgeship.devices import profiles
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers import WAYS, station, venv
+from edgeship.runtimes.launchers import WAYS, find_launcher, venv
 from edgeship.types import Kind
 
 GOOD = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["numpy==2.1.3"]\n'
@@ -21,7 +21,7 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
     if device.kind is not Kind.MEASURED:
         assert "speed" not in device.figures or device.kind is Kind.SIMULATED
     if device.how in WAYS:
-        place = station(device)
+        place = find_launcher(device)
         assert place.identity(device.runtimes[0] if device.runtimes else "litert")
         for item in device.launch.get("requirements", ()):
             assert venv.pinned([item], name)

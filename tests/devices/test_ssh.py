@@ -9,7 +9,7 @@ from edgeship.benchmarks.measure import on_devices
 from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers import station
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.session import open_session
 from edgeship.types import Kind
 
@@ -31,7 +31,9 @@ def board(tmp_path, monkeypatch):
 
     def make(host="pi@board", python=sys.executable):
         launch = {"how": "ssh", "host": host, "python": python}
-        return station(Device("rpi5", "a board", Kind.MEASURED, ("litert",), 1, ("quality", "memory"), launch=launch))
+        return find_launcher(
+            Device("rpi5", "a board", Kind.MEASURED, ("litert",), 1, ("quality", "memory"), launch=launch)
+        )
 
     make.login = login
     return make

@@ -14,7 +14,7 @@ from edgeship.benchmarks.measure import on_devices
 from edgeship.devices.profiles import Device
 from edgeship.errors import ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers import debian, station
+from edgeship.runtimes.launchers import debian, find_launcher
 from edgeship.types import Kind
 
 pytestmark = [
@@ -94,7 +94,7 @@ def board(tmp_path, monkeypatch, tree):
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
         launch = {"how": "ssh", "host": "board", "python": sys.executable, "folder": str(tmp_path / "there")}
         figures = ("quality", "speed")
-        yield station(Device("board", "a board", Kind.MEASURED, ("litert",), 1, figures, launch=launch))
+        yield find_launcher(Device("board", "a board", Kind.MEASURED, ("litert",), 1, figures, launch=launch))
     finally:
         server.terminate()
         server.wait()

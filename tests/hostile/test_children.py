@@ -24,7 +24,7 @@ from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.child import Child, FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.runtimes.browser import requirements as found
-from edgeship.runtimes.launchers.local import Direct
+from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import open_session
 from edgeship.storage import atomic
 from edgeship.types import Kind
@@ -199,7 +199,7 @@ def test_a_limited_worker_runs_nothing_from_the_folder(
 ) -> None:
     monkeypatch.chdir(hostile.folder)
     device = Device("small", "", Kind.MEASURED, ("litert",), launch={"how": "direct", "memory": "4 GB", "cores": "1"})
-    with open_session("litert", tiny_models / "cnn.tflite", launch=Direct(device).launch("litert")) as session:
+    with open_session("litert", tiny_models / "cnn.tflite", launch=LocalLauncher(device).launch("litert")) as session:
         session.run({"image": np.zeros((1, 8, 8, 1), np.float32)})
     assert not hostile.ran
 
@@ -298,7 +298,7 @@ def test_a_child_has_a_temporary_folder_of_its_own_that_goes_with_it() -> None:
 def test_a_link_of_a_name_that_could_be_foreseen_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("mine")
     (tmp_path / f".model.{os.getpid()}.onnx").symlink_to(tmp_path / "victim")
-    with atomic.whole(tmp_path / "model.onnx") as beside:
+    with atomic.atomic_file(tmp_path / "model.onnx") as beside:
         beside.write_text("new")
     assert (tmp_path / "victim").read_text() == "mine"
     assert (tmp_path / "model.onnx").read_text() == "new"

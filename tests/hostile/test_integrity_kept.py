@@ -203,12 +203,12 @@ def test_a_program_of_an_earlier_version_gets_its_record(program):
 def test_a_device_s_environment_is_looked_at_before_it_starts(tmp_path, monkeypatch):
     """As `edgeship devices install` leaves it, with a module added that Python imports by itself."""
     from edgeship.devices.profiles import Device
-    from edgeship.runtimes.launchers.venv import Environment
+    from edgeship.runtimes.launchers.venv import VenvLauncher
     from edgeship.types import Kind
 
     monkeypatch.setenv("EDGESHIP_CACHE", str(tmp_path / "cache"))
     launch = {"how": "environment", "requirements": ["numpy==1.26.4"]}
-    place = Environment(Device("old", "an old runtime", Kind.MEASURED, ("litert",), 1, ("quality",), launch=launch))
+    place = VenvLauncher(Device("old", "an old runtime", Kind.MEASURED, ("litert",), 1, ("quality",), launch=launch))
     site = place.folder / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
     (place.folder / "bin").mkdir()
@@ -233,10 +233,10 @@ def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):
 
     names = set()
     for _ in range(3):
-        with atomic.whole(tmp_path / "report.html") as draft:
+        with atomic.atomic_file(tmp_path / "report.html") as draft:
             draft.write_text("text")
             names.add(draft.name)
-        with bundle.replacing(tmp_path / "bundle") as folder:
+        with bundle.replace_bundle(tmp_path / "bundle") as folder:
             (folder / bundle.MANIFEST).write_text('{"server_model": {}}')
             names.add(folder.name)
     assert len(names) == 6

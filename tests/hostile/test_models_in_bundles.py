@@ -15,7 +15,7 @@ from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.pipeline import golden_run, reference_outputs, ship
-from edgeship.pipeline.steps import Conversion, Converter, ServerModel
+from edgeship.pipeline.steps import ConversionResult, Converter, ExportedServerModel
 from edgeship.progress import Progress
 from edgeship.server_model import model_files
 from edgeship.settings.config import Config
@@ -48,9 +48,11 @@ class Lane:
 def work(tmp_path: Path) -> Any:
     model = tmp_path / "model.keras"
     model.write_bytes(b"first")
-    lane = Lane(model)
-    lanes = SimpleNamespace(tensorflow=lane, further=lane)
-    return SimpleNamespace(lanes=lanes, cache=Cache(tmp_path / "cache"), progress=Progress(), model=model, lane=lane)
+    executor = Lane(model)
+    executors = SimpleNamespace(export=executor, train=executor)
+    return SimpleNamespace(
+        executors=executors, cache=Cache(tmp_path / "cache"), progress=Progress(), model=model, executor=executor
+    )
 
 
 def describe(work: Any) -> Any:
@@ -72,7 +74,7 @@ def golden_answers(work: Any) -> Any:
 
 
 def _converter(work: Any) -> Converter:
-    return Converter(work.lanes, work.cache, work.progress, work.model, Config())
+    return Converter(work.executors, work.cache, work.progress, work.model, Config())
 
 
 @pytest.mark.parametrize("read", [describe, export, reference, golden_answers])
@@ -80,16 +82,16 @@ def test_what_a_child_read_is_the_model_that_was_digested(read, work):
     with pytest.raises(InputError, match=r"model\.keras: was changed while it was read; run the command again"):
         read(work)
     work.model.write_bytes(b"first")
-    work.lane.swaps = False
+    work.executor.swaps = False
     read(work)  # nothing was kept: it is read once more, without the other file in its way
-    work.lane.swaps = True
+    work.executor.swaps = True
     read(work)  # and this was kept
 
 
 def placed(work: Any, draft: Path) -> Any:
     converter = _converter(work)
     described = dict.fromkeys(("loader", "notes", "inputs", "outputs", "parameters"))
-    conversion = Conversion(ServerModel(work.model, converter.model_digest, described), (), draft)
+    conversion = ConversionResult(ExportedServerModel(work.model, converter.model_digest, described), (), draft)
     draft.mkdir()
     return conversion, lambda: ship._server(draft, conversion, Config())
 

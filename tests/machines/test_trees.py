@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 BARE = ("python3", "python3-pip", "make", "ca-certificates")
 BROWSER = ("nodejs", "npm", "chromium")
 # Data and caches, child processes, converters, every runtime: seconds each.
-CHOICE = "tests/shared tests/runtimes tests/contracts tests/benchmarks/test_commands.py tests/convert/test_formats.py"
+CHOICE = "tests/bundle tests/storage tests/settings tests/processes tests/formats tests/pipeline tests/runtimes tests/contracts tests/benchmarks/test_commands.py tests/convert/test_formats.py"
 HERE = "cd edgeship"
 
 

@@ -18,7 +18,7 @@ from lab.bench import Lab
 from edgeship.bundle import goldens
 from edgeship.data import RepresentativeDataset
 from edgeship.pipeline import golden_run, verify
-from edgeship.pipeline.steps import Conversion, Made, ServerModel
+from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry
 from edgeship.types import to_json
 
@@ -155,7 +155,7 @@ def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
 
 
 @pytest.fixture(scope="session")
-def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], verify.Replay]:
+def replay(lab, judged) -> Callable[[str, ConvertedArtifact | None, changes.Input | None], verify.Replay]:
     """`replay(artifact, mutant, wrong)`: the goldens of the picture model as a device that has the mutant would replay them.
 
     `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
@@ -163,15 +163,17 @@ def replay(lab, judged) -> Callable[[str, Made | None, changes.Input | None], ve
     judged("fashion-mnist")
     good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
     described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
-    server = ServerModel(good.model, good.server["digest"], described)
+    server = ExportedServerModel(good.model, good.server["digest"], described)
     data = RepresentativeDataset(str(good.config.data.calibration))
     answered: Future[golden_run.GoldenInputs] = Future()
     answered.set_result(golden := golden_run.answer_golden_inputs(lab, server, good.config, data))
     folder = lab.folder / "replayed"
     with golden_run.GoldenRuns(lab, answered) as running:
-        ran = running.write(folder, Conversion(server, tuple(good.made.values()), folder))
+        ran = running.write(folder, ConversionResult(server, tuple(good.made.values()), folder))
 
-    def replayed(artifact: str, mutant: Made | None = None, wrong: changes.Input | None = None) -> verify.Replay:
+    def replayed(
+        artifact: str, mutant: ConvertedArtifact | None = None, wrong: changes.Input | None = None
+    ) -> verify.Replay:
         run, own = ran[artifact], goldens.read(folder, artifact)
         inputs = wrong(golden.inputs) if wrong else golden.inputs
         answers = verify.Answers(own, to_json(run))

@@ -169,9 +169,9 @@ def there_and_back(name: str) -> dict[str, Any]:
     for weight in built.model.weights:
         if weight.dtype.is_floating:
             weight.assign(weight * 1.01)  # more, and a deep random network amplifies its rounding
-    for plank in built.planks:
-        if hasattr(plank.layer, "finalize_state"):
-            plank.layer.finalize_state()
+    for bridged in built.bridged_layers:
+        if hasattr(bridged.layer, "finalize_state"):
+            bridged.layer.finalize_state()
     apart = compare(built, random_feeds(model))
     built.back()
     back = compare(built, random_feeds(model, seed=7))
@@ -196,14 +196,14 @@ def frozen() -> list[bool]:
     model = CASES["nested"]()
     model.get_layer("middle").get_layer("inner").trainable = False
     built, _ = proven(model)
-    return [plank.layer.trainable for plank in built.planks if "inner/" in plank.name]
+    return [bridged.layer.trainable for bridged in built.bridged_layers if "inner/" in bridged.name]
 
 
 def mistaken() -> float:
     """What the proof says where one weight of one layer is not the same."""
     model = CASES["shared"]()
     built, _ = proven(model)
-    kernel = built.planks[0].layer.weights[0]
+    kernel = built.bridged_layers[0].layer.weights[0]
     kernel.assign(kernel + 1e-3)
     proof = compare(built, random_feeds(model))
     assert not proof.holds

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeship.pipeline import golden_run
-from edgeship.pipeline.steps import Conversion, Made
+from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, TensorSpec
 
@@ -27,7 +27,7 @@ def work(tmp_path):
 @pytest.fixture
 def made(tiny_models):
     artifact = Artifact(tiny_models / "cnn.tflite", "tflite", "float32", (SPEC,), (OUTPUT,), ())
-    return Made(artifact, {"int8_op_share": 0.0}, "digest")
+    return ConvertedArtifact(artifact, {"int8_op_share": 0.0}, "digest")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_whichever_comes_first_each_artifact_is_run_once(work, made, golden, tmp
         for name in ("made", "answered") if first == "made" else ("answered", "made"):
             future, value = (making, made) if name == "made" else (answered, golden)
             future.set_result(value)
-        found = runs.write(tmp_path / "goldens", Conversion(None, (made,), tmp_path))
+        found = runs.write(tmp_path / "goldens", ConversionResult(None, (made,), tmp_path))
     run = found["tflite/float32"]
     assert run.runtime == "litert"
     assert {item.kernels: item.samples > 0 for item in run.kernels} == {"without-delegates": True, "reference": True}
@@ -101,11 +101,11 @@ def test_outputs_without_a_sample_per_row_are_compared_on_the_same_inputs(
     monkeypatch.setattr(golden_run, "SLOW_KERNELS", ("unoptimized",) if kernels == "reference" else ())
     path = graph(tmp_path, operators, shape)
     specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None,), "float32"),)
-    made = Made(Artifact(path, "onnx", "int8", *specs, ()), {"int8_op_share": 1.0}, kernels)
+    made = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), {"int8_op_share": 1.0}, kernels)
     x = np.random.default_rng(0).random((16, 4), np.float32)
     golden = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
     with golden_run.GoldenRuns(work, done(golden)) as runs:
-        (found,) = runs.write(tmp_path / "goldens", Conversion(None, (made,), tmp_path))["onnx/int8"].kernels
+        (found,) = runs.write(tmp_path / "goldens", ConversionResult(None, (made,), tmp_path))["onnx/int8"].kernels
     assert found.spread["y"] < 1e-5, found
 
 

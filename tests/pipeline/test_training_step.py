@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgeship.errors import CheckError, InputError
-from edgeship.pipeline.steps import Conversion, Converter
-from edgeship.processes.executors import Lane, Lanes
+from edgeship.pipeline.steps import ConversionResult, Converter
+from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
 from edgeship.settings.config import Config, Data, Variant
 from edgeship.storage.cache import Cache
@@ -27,7 +27,7 @@ class Tools:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.miss = ""
 
-    def __call__(self, lane: Lane, function: str, **given: Any) -> Any:
+    def __call__(self, executor: ProcessExecutor, function: str, **given: Any) -> Any:
         name = function.removeprefix("edgeship.")
         self.calls.append((name, given))
         if name == "optimize.apply:run":
@@ -56,10 +56,10 @@ class Tools:
 def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
     made = Tools()
 
-    def call(lane: Lane, function: str, **given: Any) -> Any:
-        return made(lane, function, **given)
+    def call(executor: ProcessExecutor, function: str, **given: Any) -> Any:
+        return made(executor, function, **given)
 
-    monkeypatch.setattr(Lane, "call", call)
+    monkeypatch.setattr(ProcessExecutor, "call", call)
     monkeypatch.setattr("edgeship.convert.receipts.receipt.check", lambda held, expected: None)
     return made
 
@@ -71,10 +71,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def converted(folder: Path, *variants: Variant, train: bool = True) -> Conversion:
+def converted(folder: Path, *variants: Variant, train: bool = True) -> ConversionResult:
     config = Config(data=Data(train=str(folder / "train.npz") if train else None), variants=variants)
-    with Progress() as progress, Lanes() as lanes:
-        converter = Converter(lanes, Cache(folder / "cache"), progress, folder / "server.keras", config)
+    with Progress() as progress, PipelineExecutors() as executors:
+        converter = Converter(executors, Cache(folder / "cache"), progress, folder / "server.keras", config)
         converter.start([(variant, "tflite") for variant in variants])
         return converter.finish()
 

@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeship.errors import InputError
-from edgeship.recipes.quantization import IO_TYPES, RECIPES, VARIANTS, QuantizeRecipe, for_variant, meaning, needs_data
+from edgeship.recipes.quantization import (
+    IO_TYPES,
+    RECIPES,
+    VARIANTS,
+    QuantizeRecipe,
+    for_variant,
+    needs_data,
+    recipe_support,
+)
 from edgeship.types import FORMATS
 
 REFUSED = {
@@ -17,15 +25,15 @@ REFUSED = {
 def test_every_pair_has_a_meaning_or_a_reason(recipe, fmt):
     if (recipe, fmt) in REFUSED:
         with pytest.raises(InputError, match=f"recipe '{recipe}' is not possible for {fmt}: .*ask for"):
-            meaning(recipe, fmt)
+            recipe_support(recipe, fmt)
     else:
-        assert meaning(recipe, fmt).how
+        assert recipe_support(recipe, fmt).how
 
 
 def test_tfjs_has_no_int8():
     with pytest.raises(InputError, match="no int8 inference, only weight storage: ask for weight_only_w8"):
-        meaning("static_w8a8", "tfjs")
-    assert not meaning("weight_only_w8", "tfjs").data
+        recipe_support("static_w8a8", "tfjs")
+    assert not recipe_support("weight_only_w8", "tfjs").data
 
 
 def test_only_static_quantization_needs_data():
@@ -37,7 +45,7 @@ def test_any_other_name_is_refused_and_the_known_ones_are_listed(name):
     if name in RECIPES:
         assert QuantizeRecipe(name).name == name
         return
-    for ask in (QuantizeRecipe, needs_data, lambda wrong: meaning(wrong, "tflite")):
+    for ask in (QuantizeRecipe, needs_data, lambda wrong: recipe_support(wrong, "tflite")):
         with pytest.raises(InputError) as caught:
             ask(name)
         assert all(known in str(caught.value) for known in RECIPES)
@@ -77,4 +85,4 @@ def test_variants_stand_for_recipes():
 
 def test_an_unknown_format_is_refused():
     with pytest.raises(InputError, match="unknown format 'tflit'; known: onnx, tfjs, tflite"):
-        meaning("float32", "tflit")
+        recipe_support("float32", "tflit")

@@ -11,7 +11,7 @@ import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, calibrate
 
 from edgeship.data import Batch
-from edgeship.optimize.quantize.ranges import Range, Watched
+from edgeship.optimize.quantize.ranges import ObservedTensor, Range
 
 METHOD = CalibrationMethod.MinMax  # what ranges are to the quantizer, whatever they come from
 
@@ -38,7 +38,7 @@ def extremes(model: Path, batches: Iterable[Batch]) -> dict[str, Range]:
 
 def ranges(model: Path, feeds: Iterable[Batch]) -> dict[str, dict[str, Range]]:
     """Per calibration method, per tensor that can be quantized, its range over the feeds."""
-    seen = Watched()
+    seen = ObservedTensor()
     with tempfile.TemporaryDirectory(prefix="edgeship-calibrate-") as folder:
         # This calibrator gives whole tensors out; what it would keep of all feeds together is not used.
         calibrator = _opened(calibrate.PercentileCalibrater, model, folder)

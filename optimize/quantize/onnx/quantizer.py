@@ -16,7 +16,7 @@ from edgeship.errors import InputError
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize.onnx import activation_observer, reader
 from edgeship.recipes import quantization
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 
 
 def tools() -> dict[str, str]:
@@ -40,7 +40,7 @@ def calibrate(
     size = calibrating.batch_size(inputs, reader.activations(model))
     known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
-    with whole(str(Path(out).with_suffix(".onnx"))) as prepared:
+    with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared:
         _prepare(model, prepared)
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
@@ -78,13 +78,13 @@ def quantize(
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or statistics that do
     not fit, CheckError where the result does not run; nothing is written then.
     """
-    how = quantization.meaning(recipe, "onnx")
+    how = quantization.recipe_support(recipe, "onnx")
     if recipe == "float32":
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     reader.check(model)
     known = calibrating.read_statistics(statistics, model) if how.data else None
     ranges = calibrating.ranges_of(known, calibration_method) if known else None
-    with whole(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
+    with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared = Path(str(statistics)).with_suffix(".onnx")
             excluded = reader.nodes_of(prepared, kept, layers) if kept else []

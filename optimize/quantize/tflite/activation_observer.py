@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeship.data import Batch
 from edgeship.formats import flatbuffer
-from edgeship.optimize.quantize.ranges import Range, Watched
+from edgeship.optimize.quantize.ranges import ObservedTensor, Range
 
 
 def ranges(content: bytes, feeds: Iterable[tuple[str, Batch]]) -> dict[str, dict[str, Range]]:
@@ -19,7 +19,7 @@ def ranges(content: bytes, feeds: Iterable[tuple[str, Batch]]) -> dict[str, dict
 
     interpreter = runs.create_tfl_interpreter(content, num_threads=os.cpu_count() or 1, preserve_all_tensors=True)
     changing: dict[str, dict[str, int]] = {}
-    seen = Watched()
+    seen = ObservedTensor()
     for key, feed in feeds:
         runs.invoke_interpreter_signature(interpreter, feed, key)
         graph = runs.get_signature_main_subgraph_index(interpreter, key)

@@ -37,7 +37,7 @@ _INT8 = 9  # TensorType.INT8 of the TFLite schema
 Ranges = Mapping[str, Sequence[float]]
 
 
-def fold(model: Any, ranges: Ranges, integer: Callable[[str], bool] = lambda _: True) -> None:
+def extend_int8_coverage(model: Any, ranges: Ranges, integer: Callable[[str], bool] = lambda _: True) -> None:
     """Bring those operators of a flatbuffer model (a `ModelT`) to int8, in place.
 
     `ranges` holds the minimum and maximum that calibration saw, by tensor name; `integer` says of an operator, by its

@@ -25,7 +25,7 @@ from edgeship.optimize.quantize.tflite import (
     weight_storage,
 )
 from edgeship.recipes import quantization
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 
 
 def tools() -> dict[str, str]:
@@ -130,7 +130,7 @@ def quantize(
     result = _quantized(content, model, recipe, io, ranges, mixed)
     held = flatbuffer.unpack(result)
     reader.check_branches(held)
-    with whole(out_file) as beside:
+    with atomic_file(out_file) as beside:
         beside.write_bytes(result)
         reader.check_runs(beside, known["shapes"] if known else None)
     islands = reader.float_islands(held) if known else []
@@ -144,9 +144,9 @@ def quantize(
     }
 
 
-def _meaning(recipe: str, io: str) -> quantization.Meaning:
+def _meaning(recipe: str, io: str) -> quantization.RecipeSupport:
     """What a recipe does; refuses what makes no file of its own."""
-    how = quantization.meaning(recipe, "tflite")
+    how = quantization.recipe_support(recipe, "tflite")
     if io not in quantization.IO_TYPES:
         raise unknown("I/O type", io, quantization.IO_TYPES)
     if recipe == "float32":

@@ -21,7 +21,7 @@ def finish(
     """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
     model, original = map(flatbuffer.unpack, (content, before))
     _outputs(model, original, io)
-    int8_coverage.fold(model, ranges, integer)
+    int8_coverage.extend_int8_coverage(model, ranges, integer)
     flatbuffer.drop_unused(model)
     _dynamic_axes(model, original)
     _names(model, original)

@@ -38,7 +38,7 @@ def store(content: bytes, kind: str) -> bytes:
     for graph, index in found:
         graph.operators.insert(0, _stored(model, graph, index, kind, code))
     if kind == "int8":
-        int8_coverage.fold(model, {})
+        int8_coverage.extend_int8_coverage(model, {})
     flatbuffer.drop_unused(model)
     return flatbuffer.pack(model)
 

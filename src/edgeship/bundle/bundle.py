@@ -142,7 +142,7 @@ def check_writable(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(out: Path) -> Iterator[Path]:
+def replace_bundle(out: Path) -> Iterator[Path]:
     """A draft folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
     out = out.absolute()
     check_writable(out)

@@ -44,9 +44,9 @@ def install(names: tuple[str, ...]) -> None:
     import time
 
     from edgeship.devices.profiles import find
-    from edgeship.runtimes.launchers import station
+    from edgeship.runtimes.launchers import find_launcher
 
-    for place in [station(find(name)) for name in names]:
+    for place in [find_launcher(find(name)) for name in names]:
         name = place.device.name
         if not place.unavailable():
             click.echo(f"{name} is installed", err=True)
@@ -72,12 +72,12 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
 
     from edgeship.devices.profiles import find
     from edgeship.devices.profiles import names as known
-    from edgeship.runtimes.launchers import WAYS, station
+    from edgeship.runtimes.launchers import WAYS, find_launcher
     from edgeship.runtimes.launchers.selfcheck import MODELS, examine
     from edgeship.untrusted import printable
 
     found = [find(name) for name in names or known()]
-    places = [station(device) for device in found if device.how in WAYS]
+    places = [find_launcher(device) for device in found if device.how in WAYS]
     if not names:
         places = [place for place in places if not place.unavailable()]
     for place in places:
@@ -93,12 +93,12 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
 
 
 def _row(device: Device) -> dict[str, object]:
-    from edgeship.runtimes.launchers import WAYS, station
+    from edgeship.runtimes.launchers import WAYS, find_launcher
 
     row = {"name": device.name, "title": device.title, "kind": str(device.kind), "figures": list(device.figures)}
     if device.how not in WAYS:
         return {**row, "runtimes": {}, "available": None, "reason": "", "install": ""}
-    place = station(device)
+    place = find_launcher(device)
     reason = place.unavailable()
     versions = {name: place.version(name) for name in device.runtimes}
     return {

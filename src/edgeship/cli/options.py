@@ -211,7 +211,7 @@ def write_text(path: Path, text: str) -> None:
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to move into its place
             path.write_text(text, encoding="utf-8")
             return
-        with atomic.whole(path) as draft:
+        with atomic.atomic_file(path) as draft:
             draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error

@@ -81,7 +81,7 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
     if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
-    with atomic.folder(out.absolute()) as draft:
+    with atomic.atomic_folder(out.absolute()) as draft:
         shutil.copytree(built, draft)
         return _write_bundle(bundle, draft / "bundle", artifacts, samples)
 

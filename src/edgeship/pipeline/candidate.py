@@ -13,7 +13,7 @@ import numpy as np
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate import checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.checks import Check, Subject
+from edgeship.benchmarks.gate.checks import Check, JudgedMeasurement
 from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.benchmarks.measure.on_host import Reference, batch_size
@@ -27,7 +27,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Trial:
+class CandidateJudge:
     """How files are judged: the server model's answers, the metric, and workers that are kept from file to file."""
 
     reference: Reference
@@ -45,7 +45,7 @@ class Trial:
             details["accuracy"] = accuracy.measure(reference.labels, reference.outputs, outputs, self.metric)
         return details
 
-    def narrowed(self, count: int, folder: Path) -> Trial:
+    def narrowed(self, count: int, folder: Path) -> CandidateJudge:
         """The same on at most `count` samples, spread over the classes; they are written to `folder`."""
         reference = self.reference
         total = len(next(iter(reference.outputs.values())))
@@ -99,7 +99,7 @@ def gate(artifact: Artifact, recipe: str, details: Json, budget: Budget) -> list
         "config": {"variants": [{"name": artifact.variant, "quantize": recipe}]},
     }
     measurement = {"runtime": "", "metrics": [], "details": details}
-    subject = Subject(manifest, item, measurement, budget.of(artifact.id))
+    subject = JudgedMeasurement(manifest, item, measurement, budget.of(artifact.id))
     return [*checks.outputs(subject), *checks.accuracy(subject)]
 
 

@@ -12,7 +12,7 @@ from edgeship.benchmarks.compare import accuracy, metrics, temperature_scaling
 from edgeship.benchmarks.measure.on_host import Reference, batch_size
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError
-from edgeship.pipeline.reference_outputs import Tools
+from edgeship.pipeline.reference_outputs import StepTools
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.settings import config
@@ -22,7 +22,9 @@ from edgeship.types import Artifact
 NO_DATA = "it is fitted on labelled validation or calibration data, which is not the evaluation's: there is none"
 
 
-def repair(work: Tools, draft: Path, manifest: dict[str, Any], settings: config.Config, reference: Reference) -> None:
+def repair(
+    work: StepTools, draft: Path, manifest: dict[str, Any], settings: config.Config, reference: Reference
+) -> None:
     """Give each artifact of the manifest that needs it `temperature`: per output its `value`, or the `reason` for none.
 
     Fitted on the validation data (else the calibration data, where it has labels), and kept only where it lowers the ECE
@@ -39,7 +41,7 @@ def repair(work: Tools, draft: Path, manifest: dict[str, Any], settings: config.
 
 
 def _fitted(
-    work: Tools, draft: Path, item: Mapping[str, Any], settings: config.Config, reference: Reference, output: str
+    work: StepTools, draft: Path, item: Mapping[str, Any], settings: config.Config, reference: Reference, output: str
 ) -> dict[str, Any]:
     data = _labelled(settings, reference)
     if data is None:

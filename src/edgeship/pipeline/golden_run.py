@@ -26,7 +26,7 @@ from edgeship.convert.export.probe import probes
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.pipeline import reference_outputs
-from edgeship.pipeline.steps import Conversion, Made, ServerModel
+from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry, tensors
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
@@ -78,9 +78,12 @@ class GoldenRun:
 
 
 def answer_golden_inputs(
-    work: reference_outputs.Tools, server: ServerModel, settings: config.Config, data: RepresentativeDataset | None
+    work: reference_outputs.StepTools,
+    server: ExportedServerModel,
+    settings: config.Config,
+    data: RepresentativeDataset | None,
 ) -> GoldenInputs:
-    """A few inputs, real ones where there is data, and the server model's outputs for them; in the TensorFlow lane."""
+    """A few inputs, real ones where there is data, and the server model's outputs for them; in the export executor."""
     if data:
         inputs = goldens.pick(data, server.inputs)
         return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
@@ -93,7 +96,7 @@ def answer_golden_inputs(
     raise failure
 
 
-def _answer(work: reference_outputs.Tools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
+def _answer(work: reference_outputs.StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
     """The server model's outputs for a batch."""
 
     def make(folder: Path) -> Any:
@@ -107,7 +110,7 @@ def _answer(work: reference_outputs.Tools, model: Path, settings: config.Config,
 
 
 def _note_refusals(
-    work: reference_outputs.Tools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]
+    work: reference_outputs.StepTools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]
 ) -> None:
     """Say which kernels do not run an artifact: an app may have no others."""
     for why in dict.fromkeys(item.reason for item in spreads if item.reason):
@@ -121,8 +124,8 @@ def _refused(reason: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Run:
-    work: reference_outputs.Tools
-    made: Made
+    work: reference_outputs.StepTools
+    made: ConvertedArtifact
     runtime: registry.Runtime
     golden: GoldenInputs
     workers: Pool
@@ -209,7 +212,7 @@ class _Running:
 class GoldenRuns:
     """Runs each artifact on the goldens as soon as it is made, beside conversions that still go on; a context manager."""
 
-    def __init__(self, work: reference_outputs.Tools, answered: Future[GoldenInputs]) -> None:
+    def __init__(self, work: reference_outputs.StepTools, answered: Future[GoldenInputs]) -> None:
         self._work, self._answered = work, answered
         # The runs of one runtime follow one another in few workers: starting one takes longer than most runs.
         few = max(1, (os.cpu_count() or 1) // len(FORMATS))
@@ -229,20 +232,20 @@ class GoldenRuns:
             threads.shutdown(cancel_futures=True)
         self._workers.close()
 
-    def follow(self, artifacts: Iterable[Future[Made]]) -> None:
+    def follow(self, artifacts: Iterable[Future[ConvertedArtifact]]) -> None:
         """Run artifacts when they are made and the goldens answered; what fails to be made is not run."""
         for future in artifacts:
             future.add_done_callback(self._when_made)
 
-    def _when_made(self, made: Future[Made]) -> None:
+    def _when_made(self, made: Future[ConvertedArtifact]) -> None:
         if not made.cancelled() and not made.exception():
             self._answered.add_done_callback(lambda answered: self._when_answered(made.result(), answered))
 
-    def _when_answered(self, made: Made, answered: Future[GoldenInputs]) -> None:
+    def _when_answered(self, made: ConvertedArtifact, answered: Future[GoldenInputs]) -> None:
         if not answered.cancelled() and not answered.exception():
             self._run(made, answered.result())
 
-    def _run(self, made: Made, golden: GoldenInputs) -> _Running | None:
+    def _run(self, made: ConvertedArtifact, golden: GoldenInputs) -> _Running | None:
         """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
         runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
         if runtime.unavailable():
@@ -258,7 +261,7 @@ class GoldenRuns:
                 self._running[name] = _Running(run, own, tuple(spreads))
             return self._running[name]
 
-    def write(self, folder: Path, conversion: Conversion) -> dict[str, GoldenRun]:
+    def write(self, folder: Path, conversion: ConversionResult) -> dict[str, GoldenRun]:
         """Write the goldens of all artifacts of a conversion to a new folder; what the manifest says of each, by its id.
 
         Every artifact must load, give no NaN, and float32 must be the server model: raises CheckError where one does not.
@@ -272,7 +275,7 @@ class GoldenRuns:
         goldens.write(folder, golden.inputs, golden.expected, own)
         return {made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.made}
 
-    def _describe(self, made: Made, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
+    def _describe(self, made: ConvertedArtifact, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
         artifact = made.artifact
         if running is None:
             reason = registry.for_format(artifact.format)[0].unavailable()

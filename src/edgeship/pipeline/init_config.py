@@ -102,7 +102,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
         raise InputError(
             f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
         ) from error
-    with atomic.whole(path) as draft:
+    with atomic.atomic_file(path) as draft:
         draft.write_bytes(content)
         config.Config.read(draft)
     grants = permissions.of_file(parse_toml(content, path), path.parent)

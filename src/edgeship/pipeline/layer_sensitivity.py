@@ -33,7 +33,7 @@ Layer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Patient:
+class LayerwiseModel:
     """What trial files are made of: a float `.tflite`, its calibration, and its layers (`optimize.tflite_layers`)."""
 
     converter: Converter
@@ -43,11 +43,11 @@ class Patient:
     layers: Sequence[Layer]
 
     @classmethod
-    def of(cls, converter: Converter, variant: config.Variant) -> Patient:
+    def of(cls, converter: Converter, variant: config.Variant) -> LayerwiseModel:
         """The float model behind a variant's `.tflite`, read by its layers."""
         exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
         base, _ = converter.float_artifact(variant, "tflite").result()
-        layers = converter.lanes.quantize.call(
+        layers = converter.executors.quantize.call(
             "edgeship.optimize.quantize.tflite.layers:read",
             model=str(base.path / FILES["tflite"]),
             layers=exported.result["layers"],
@@ -72,7 +72,7 @@ class Patient:
         It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
         """
         scopes = {name: [scope for layer in layers for scope in layer["scopes"]] for name, layers in mixed.items()}
-        self.converter.lanes.quantize.call(
+        self.converter.executors.quantize.call(
             "edgeship.optimize.quantize.tflite.quantizer:quantize",
             model=str(self.base.path / FILES["tflite"]),
             out_file=str(path),
@@ -84,39 +84,43 @@ class Patient:
         )
 
 
-def sensitivity(patient: Patient, judge: candidate.Trial, kind: str, io: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """The figures (`trial.figures`) of one file per layer: with only it quantized ("alone") or only it left float ("spared").
+def sensitivity(
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """The figures (`candidate.figures`) of one file per layer: with only it quantized ("alone") or only it left float ("spared").
 
     Where a file cannot be made or run, `reason` says why and there are no figures; `runs` tells which of the two it is.
     """
     path = folder / "trial.tflite"
-    for layer in patient.layers:
+    for layer in layerwise.layers:
         try:
             if kind == "alone":
-                patient.write(path, "float32", int8=[layer])
+                layerwise.write(path, "float32", int8=[layer])
             else:
-                patient.write(path, io, float32=[layer])
+                layerwise.write(path, io, float32=[layer])
             yield {**candidate.figures(judge.judge(path)), "reason": "", "runs": True}
         except EdgeshipError as error:
             nothing = dict.fromkeys(("sqnr_db", "agreement", "value", "drop"))
             yield {**nothing, "reason": str(error)[:200], "runs": isinstance(error, InputError)}
 
 
-def cached_sensitivity(patient: Patient, judge: candidate.Trial, kind: str, io: str) -> list[dict[str, Any]]:
+def cached_sensitivity(
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str
+) -> list[dict[str, Any]]:
     """`sensitivity` of every layer by content."""
-    key = {**patient.key, "kind": kind, "io": io if kind == "spared" else "", **judged_by(judge)}
+    key = {**layerwise.key, "kind": kind, "io": io if kind == "spared" else "", **judged_by(judge)}
     words = {"alone": "quantized alone", "spared": "left in float alone"}[kind]
-    what = f"{len(patient.layers)} layers, each {words}: {judge.samples} samples"
+    what = f"{len(layerwise.layers)} layers, each {words}: {judge.samples} samples"
 
     def make(_: Path) -> Any:
         with tempfile.TemporaryDirectory(prefix="edgeship-debug-") as folder:
-            return {"layers": list(sensitivity(patient, judge, kind, io, Path(folder)))}
+            return {"layers": list(sensitivity(layerwise, judge, kind, io, Path(folder)))}
 
-    found: list[dict[str, Any]] = patient.converter.cached(what, "sensitivity", key, make).result["layers"]
+    found: list[dict[str, Any]] = layerwise.converter.cached(what, "sensitivity", key, make).result["layers"]
     return found
 
 
-def judged_by(judge: candidate.Trial) -> dict[str, Any]:
+def judged_by(judge: candidate.CandidateJudge) -> dict[str, Any]:
     """What a trial's figures depend on, beside the file."""
     reference, runtime = judge.reference, registry.for_format("tflite")[0]
     return {
@@ -129,11 +133,11 @@ def judged_by(judge: candidate.Trial) -> dict[str, Any]:
 
 
 def examine(
-    bundle: Bundle, work: reference_outputs.Tools, settings: config.Config, artifact: str | None, count: int
+    bundle: Bundle, work: reference_outputs.StepTools, settings: config.Config, artifact: str | None, count: int
 ) -> dict[str, Any]:
     """What each layer of an int8 `.tflite` costs; `artifact` as `tflite/int8`, the first fitting one where it is None.
 
-    Returns `artifact`, `samples`, `data`, `float32` and `quantized` (`trial.figures` of both files), and `layers`: each
+    Returns `artifact`, `samples`, `data`, `float32` and `quantized` (`candidate.figures` of both files), and `layers`: each
     with `name`, `operators`, `weight_bytes`, `sqnr_db`, `mse` and `cosine` of its output in the quantized file against
     the float one, and the figures of the model's outputs with it quantized `alone` and with it `spared`.
     Raises InputError where the bundle has no such artifact or there is no data.
@@ -144,31 +148,35 @@ def examine(
     inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
     check_samples(source, inputs, settings.data.evaluation_samples)
     model = bundle.root / bundle.manifest["server_model"]["path"]
-    converter = Converter(work.lanes, work.cache, work.progress, model, settings)
-    patient = Patient.of(converter, variant)
+    converter = Converter(work.executors, work.cache, work.progress, model, settings)
+    layerwise = LayerwiseModel.of(converter, variant)
     entry = reference_outputs.begin(work, model, settings, source).result()
     reference = reference_outputs.reference(inputs, settings, source, entry)
     with judging(reference, settings.benchmark.metric, count) as (_, judge):
-        return _examined(patient, judge, bundle.root / item["path"], item["id"], variant.io)
+        return _examined(layerwise, judge, bundle.root / item["path"], item["id"], variant.io)
 
 
 @contextmanager
-def judging(reference: Reference, metric: str | None, count: int) -> Iterator[tuple[candidate.Trial, candidate.Trial]]:
+def judging(
+    reference: Reference, metric: str | None, count: int
+) -> Iterator[tuple[candidate.CandidateJudge, candidate.CandidateJudge]]:
     """All samples, and at most `count` of them."""
     with tempfile.TemporaryDirectory(prefix="edgeship-samples-") as folder, Pool() as pool:
-        every = candidate.Trial(reference, metric, pool)
+        every = candidate.CandidateJudge(reference, metric, pool)
         yield every, every.narrowed(count, Path(folder))
 
 
-def _examined(patient: Patient, judge: candidate.Trial, quantized: Path, name: str, io: str) -> dict[str, Any]:
-    place, base = str(quantized.absolute()), patient.base.path / FILES["tflite"]
+def _examined(
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, quantized: Path, name: str, io: str
+) -> dict[str, Any]:
+    place, base = str(quantized.absolute()), layerwise.base.path / FILES["tflite"]
     content = digest.of_path(quantized)
-    outputs = [output for layer in patient.layers for output in layer["outputs"]]
-    tensors = patient.converter.cached(
+    outputs = [output for layer in layerwise.layers for output in layer["outputs"]]
+    tensors = layerwise.converter.cached(
         f"{name}: {len(outputs)} tensors against float32",
         "tensors",
-        {**patient.key, "artifact": content, "data": judge.reference.data.digest, "samples": judge.samples},
-        lambda _: patient.converter.lanes.quantize.call(
+        {**layerwise.key, "artifact": content, "data": judge.reference.data.digest, "samples": judge.samples},
+        lambda _: layerwise.converter.executors.quantize.call(
             "edgeship.optimize.quantize.tflite.layer_errors:compare",
             model=str(base),
             quantized=place,
@@ -177,7 +185,7 @@ def _examined(patient: Patient, judge: candidate.Trial, quantized: Path, name: s
             count=judge.samples,
         ),
     ).result
-    alone, spared = (cached_sensitivity(patient, judge, kind, io) for kind in ("alone", "spared"))
+    alone, spared = (cached_sensitivity(layerwise, judge, kind, io) for kind in ("alone", "spared"))
     return {
         "artifact": name,
         "content": content,
@@ -191,7 +199,7 @@ def _examined(patient: Patient, judge: candidate.Trial, quantized: Path, name: s
                 "alone": one,
                 "spared": other,
             }
-            for layer, one, other in zip(patient.layers, alone, spared, strict=True)
+            for layer, one, other in zip(layerwise.layers, alone, spared, strict=True)
         ],
     }
 

@@ -17,7 +17,7 @@ from edgeship.types import Artifact, Measurement
 
 
 def measure(
-    bench: on_host.Bench, subjects: Mapping[str, on_host.Subject], settings: config.Config
+    bench: on_host.Benchmark, subjects: Mapping[str, on_host.MeasuredArtifact], settings: config.Config
 ) -> list[Measurement]:
     """Every artifact on every device: first, alone, where times are taken, then all others side by side."""
     found: list[list[Measurement]] = []
@@ -38,8 +38,11 @@ def measure(
 
 
 def _base(
-    bench: on_host.Bench, subjects: Mapping[str, on_host.Subject], subject: on_host.Subject, runtime: registry.Runtime
-) -> on_host.Subject | None:
+    bench: on_host.Benchmark,
+    subjects: Mapping[str, on_host.MeasuredArtifact],
+    subject: on_host.MeasuredArtifact,
+    runtime: registry.Runtime,
+) -> on_host.MeasuredArtifact | None:
     """What latency is compared with: the float32 artifact of the format, or the plain one that the runtime takes instead."""
     usual, name = bench.bases.get(subject.artifact.format), subject.artifact.format
     if usual and not runtime.refuses(usual.artifact):
@@ -53,7 +56,7 @@ def _base(
     return next((item for item in fitting if not runtime.refuses(item.artifact) and not item.without_latency), None)
 
 
-def advise(progress: Progress, subjects: Mapping[str, on_host.Subject], settings: config.Config) -> None:
+def advise(progress: Progress, subjects: Mapping[str, on_host.MeasuredArtifact], settings: config.Config) -> None:
     """Where LiteRT.js was asked for and takes none of the artifacts: which lines make some that it takes."""
     given = [item.artifact for item in subjects.values() if item.artifact.format == "tflite"]
     asked = {
@@ -70,12 +73,12 @@ def advise(progress: Progress, subjects: Mapping[str, on_host.Subject], settings
         )
 
 
-def subject(root: Path, item: Mapping[str, Any]) -> on_host.Subject:
+def subject(root: Path, item: Mapping[str, Any]) -> on_host.MeasuredArtifact:
     """An artifact under the digest of what lies there, not of what the manifest says: its figures are cached by it."""
     with untrusted.reading(f"the manifest's entry of {item['id']}"):
         artifact, receipt = Artifact.from_json(item, root), item["receipt"]
         int(receipt["weights"]["elements"])  # a figure of the table
-    return on_host.Subject(artifact, digest.of_path(place(artifact)), receipt)
+    return on_host.MeasuredArtifact(artifact, digest.of_path(place(artifact)), receipt)
 
 
 def _runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:

@@ -16,9 +16,9 @@ from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError
-from edgeship.optimize.quantize.mixed_precision_search import Kept, Step, search
+from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, SearchStep, search
 from edgeship.pipeline import candidate, layer_sensitivity, reference_outputs
-from edgeship.pipeline.layer_sensitivity import Patient
+from edgeship.pipeline.layer_sensitivity import LayerwiseModel
 from edgeship.pipeline.steps import FILES, QUANTIZERS, Converter
 from edgeship.settings.config import Variant
 from edgeship.storage import cache, digest
@@ -63,7 +63,7 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
         raise InputError(NO_DATA)
     data, settings = RepresentativeDataset(source), converter.config
     budget = Budget.parse(settings.budget, settings.source)
-    patient = Patient.of(converter, variant)
+    layerwise = LayerwiseModel.of(converter, variant)
     entry = reference_outputs.begin(converter, converter.model, settings, data).result()
     exported = converter.export(static=False).result()[0]
     reference = reference_outputs.reference(
@@ -73,7 +73,7 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
         raise InputError(f"{source}: no labels in it, and the budget asks for accuracy: add an array y")
     with layer_sensitivity.judging(reference, settings.benchmark.metric, layer_sensitivity.SAMPLES) as (every, few):
         key = {
-            **patient.key,
+            **layerwise.key,
             **layer_sensitivity.judged_by(every),
             "few": few.reference.data.digest,
             "budget": budget,
@@ -81,32 +81,32 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
             "io": variant.io,
         }
         # Outside of the cached step: it has a line of progress and an entry of its own.
-        alone = layer_sensitivity.cached_sensitivity(patient, few, "alone", variant.io)
+        alone = layer_sensitivity.cached_sensitivity(layerwise, few, "alone", variant.io)
 
         def make(folder: Path) -> Any:
             with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
-                surgery = _Surgery(patient, variant, budget, every, few, Path(scratch))
-                return surgery.perform(alone, folder / FILES["tflite"])
+                mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
+                return mixed.perform(alone, folder / FILES["tflite"])
 
         found = converter.cached(f"tflite: {variant.name}, layers in higher precision", "auto", to_json(key), make)
     return found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]}
 
 
 @dataclass
-class _Surgery:
+class _MixedPrecisionSearch:
     """One search: writes trial files, has them judged, and remembers what each was worth."""
 
-    patient: Patient
+    layerwise: LayerwiseModel
     variant: Variant
     budget: Budget
-    every: candidate.Trial
-    few: candidate.Trial
+    every: candidate.CandidateJudge
+    few: candidate.CandidateJudge
     scratch: Path
-    known: dict[tuple[str, Kept, bool], tuple[bool, str]] = field(default_factory=dict)
+    known: dict[tuple[str, HighPrecisionLayers, bool], tuple[bool, str]] = field(default_factory=dict)
 
     def perform(self, alone: Sequence[Mapping[str, Any]], out: Path) -> dict[str, Any]:
         """Search, write the file to `out`, and tell what was done."""
-        layers = self.patient.layers
+        layers = self.layerwise.layers
         order = sorted(range(len(layers)), key=lambda index: _sensitivity(alone[index]))
         costs = [float(layer["weight_bytes"]) for layer in layers]
         found = search(
@@ -127,16 +127,18 @@ class _Surgery:
     @property
     def most(self) -> int:
         """How many layers may be kept in higher precision."""
-        return int(len(self.patient.layers) * MOST)
+        return int(len(self.layerwise.layers) * MOST)
 
-    def passes(self, kept: Kept, confirm: bool, precision: str = "float32") -> bool:
+    def passes(self, kept: HighPrecisionLayers, confirm: bool, precision: str = "float32") -> bool:
         """Whether the gate passes on all samples, or (not `confirm`) whether it may, by a look at a few."""
         key = (precision, kept, confirm)
         if key not in self.known:
             self.known[key] = self._judged(kept, self.every if confirm else self.few, precision, confirm)
         return self.known[key][0]
 
-    def _judged(self, kept: Kept, judge: candidate.Trial, precision: str, confirm: bool) -> tuple[bool, str]:
+    def _judged(
+        self, kept: HighPrecisionLayers, judge: candidate.CandidateJudge, precision: str, confirm: bool
+    ) -> tuple[bool, str]:
         try:
             details = judge.judge(self._file(precision, kept))
         except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
@@ -152,18 +154,18 @@ class _Surgery:
         failed = [c for c in bad if c.verdict is Verdict.FAIL or None in (c.value, c.limit) or not _within(c)]
         return not failed, ""
 
-    def _file(self, precision: str, kept: Kept) -> Path:
+    def _file(self, precision: str, kept: HighPrecisionLayers) -> Path:
         path = self.scratch / f"{precision}-{digest.of_json(list(kept))[:16]}.tflite"
         if not path.exists():
-            self.patient.write(path, self.variant.io, **{precision: [self.patient.layers[index] for index in kept]})
+            self.layerwise.write(path, self.variant.io, **{precision: [self.layerwise.layers[index] for index in kept]})
         return path
 
-    def _told(self, step: Step, precision: str) -> dict[str, Any]:
+    def _told(self, step: SearchStep, precision: str) -> dict[str, Any]:
         """A step with its price: bytes on disk, and latency against the plain int8 file run in turn.
 
         There is none of a file that no runtime can load, as plain int8 may be.
         """
-        layer = None if step.layer is None else self.patient.layers[step.layer]["name"]
+        layer = None if step.layer is None else self.layerwise.layers[step.layer]["name"]
         why = self.known.get((precision, step.kept, True), (None, "a look at a few samples was enough to say no"))[1]
         price: dict[str, Any] = {"bytes": None, "latency_ratio": None, "latency_reason": "it does not run"}
         with contextlib.suppress(EdgeshipError):
@@ -182,9 +184,9 @@ class _Surgery:
             **price,
         }
 
-    def _int16(self, kept: Kept) -> dict[str, Any]:
+    def _int16(self, kept: HighPrecisionLayers) -> dict[str, Any]:
         """The same layers with int16 activations instead: smaller, and taken where that is not slower."""
-        step = Step("int16 instead", None, kept, self.passes(kept, True, "int16"))
+        step = SearchStep("int16 instead", None, kept, self.passes(kept, True, "int16"))
         if not step.passed:
             try:
                 self._file("int16", kept)
@@ -199,7 +201,7 @@ class _Surgery:
         taken = bool(smaller and against and against.high is not None and against.high <= SLOWER)
         return {**told, "taken": taken}
 
-    def _nothing_helps(self, reason: str, steps: Sequence[Step]) -> str:
+    def _nothing_helps(self, reason: str, steps: Sequence[SearchStep]) -> str:
         why = self.known.get(("float32", steps[-1].kept, True), (False, ""))[1]
         ends = steps[-1].done == "all" and self.variant.io == "int8" and "would decide" not in why
         hint = '; the model\'s input and output are still int8: try io = "float32"' if ends else ""

@@ -1,4 +1,4 @@
-"""The server model's answers: computed once per content, in the TensorFlow lane, and kept."""
+"""The server model's answers: computed once per content, in the export executor, and kept."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from edgeship.benchmarks.measure import on_host
 from edgeship.data import RepresentativeDataset, load
 from edgeship.pipeline.data_checks import chosen_labels
 from edgeship.pipeline.steps import TENSORFLOW, custom_digest
-from edgeship.processes.executors import Lanes
+from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.settings import config
 from edgeship.storage import cache, digest
 from edgeship.types import TensorSpec
 
 
-class Tools(Protocol):
-    """What a step needs: lanes, the cache, and where to say what is going on."""
+class StepTools(Protocol):
+    """What a step needs: executors, the cache, and where to say what is going on."""
 
     @property
-    def lanes(self) -> Lanes: ...  # noqa: D102
+    def executors(self) -> PipelineExecutors: ...  # noqa: D102
     @property
     def progress(self) -> Progress: ...  # noqa: D102
     @property
     def cache(self) -> cache.Cache: ...  # noqa: D102
 
 
-def begin(work: Tools, model: Path, settings: config.Config, data: RepresentativeDataset) -> Future[cache.Entry]:
-    """The server model's outputs on the evaluation data, in the TensorFlow lane behind what is queued there."""
+def begin(work: StepTools, model: Path, settings: config.Config, data: RepresentativeDataset) -> Future[cache.Entry]:
+    """The server model's outputs on the evaluation data, in the export executor behind what is queued there."""
     limit = settings.data.evaluation_samples
     key = {**server_key(model, settings), "data": data.digest, "limit": limit}
 
@@ -46,20 +46,20 @@ def begin(work: Tools, model: Path, settings: config.Config, data: Representativ
             remarks.extend(["cached"] if entry.hit else [])
         return entry
 
-    return work.lanes.tensorflow.submit(job)
+    return work.executors.export.submit(job)
 
 
 def predict(
-    work: Tools, model: Path, settings: config.Config, data: Path, folder: Path, limit: int | None, source: str
+    work: StepTools, model: Path, settings: config.Config, data: Path, folder: Path, limit: int | None, source: str
 ) -> Any:
-    """Have the lane write the server model's outputs for a data source, called `source`, to `folder/outputs.npz`."""
+    """Have the executor write the server model's outputs for a data source, called `source`, to `folder/outputs.npz`."""
     function, out, loading = (
         "edgeship.server_model.server_model:predict_file",
         str(folder / "outputs.npz"),
         asdict(settings.model),
     )
     asked = {"data": str(data), "out_npz": out, "limit": limit, "source": source}
-    return work.lanes.tensorflow.call(function, model=str(model), **asked, **loading)
+    return work.executors.export.call(function, model=str(model), **asked, **loading)
 
 
 def server_key(model: Path, settings: config.Config) -> dict[str, Any]:

@@ -32,8 +32,8 @@ from edgeship.pipeline import (
     measurement_plan,
     reference_outputs,
 )
-from edgeship.pipeline.steps import QUANTIZERS, TENSORFLOW, Conversion, Converter, Made, plan
-from edgeship.processes.executors import Lanes
+from edgeship.pipeline.steps import QUANTIZERS, TENSORFLOW, ConversionResult, ConvertedArtifact, Converter, plan
+from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import needs_data
 from edgeship.server_model import model_files
@@ -47,14 +47,14 @@ KERAS = (".keras", ".h5")
 
 
 @dataclass(frozen=True)
-class Work:
+class PipelineContext:
     """What the steps of one command share.
 
     `draft` is the bundle being written; with `retry`, times that the machine was too busy for are taken again.
     """
 
     draft: Path
-    lanes: Lanes
+    executors: PipelineExecutors
     progress: Progress
     cache: cache.Cache
     retry: bool = False
@@ -115,7 +115,7 @@ def runs_server_models() -> bool:
 def debug(
     bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = layer_sensitivity.SAMPLES
 ) -> dict[str, Any]:
-    """Find which layer of an int8 `.tflite` does it (`blame.examine`); the bundle and its report keep what was found."""
+    """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); the bundle and its report keep what was found."""
     model = bundle.root / bundle.manifest["server_model"]["path"]
     _check_model(model)
     with _working(bundle.root) as work:
@@ -133,11 +133,11 @@ def debug(
 
 
 @contextlib.contextmanager
-def _working(out: Path, *, retry: bool = False) -> Iterator[Work]:
+def _working(out: Path, *, retry: bool = False) -> Iterator[PipelineContext]:
     store = cache.Cache()
     store.prune()
-    with Progress() as progress, bundles.replacing(out) as draft, Lanes() as lanes:
-        yield Work(draft, lanes, progress, store, retry)
+    with Progress() as progress, bundles.replace_bundle(out) as draft, PipelineExecutors() as executors:
+        yield PipelineContext(draft, executors, progress, store, retry)
 
 
 def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
@@ -147,15 +147,19 @@ def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | No
 
 
 def _build(
-    work: Work, model: Path, settings: config.Config, formats: Sequence[str], evaluation: RepresentativeDataset | None
+    work: PipelineContext,
+    model: Path,
+    settings: config.Config,
+    formats: Sequence[str],
+    evaluation: RepresentativeDataset | None,
 ) -> tuple[Manifest, Future[cache.Entry] | None]:
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
     _check_model(model)
     pairs, skipped = plan(settings, formats)
-    converter = Converter(work.lanes, work.cache, work.progress, model, settings)
+    converter = Converter(work.executors, work.cache, work.progress, model, settings)
     _check_data(converter, pairs, evaluation)
     converter.start(pairs)
-    answered = work.lanes.tensorflow.submit(
+    answered = work.executors.export.submit(
         lambda: golden_run.answer_golden_inputs(work, converter.server(), settings, converter.data)
     )
     reference = reference_outputs.begin(work, model, settings, evaluation) if evaluation else None
@@ -225,7 +229,7 @@ def _check_model(model: Path) -> None:
     model_files.check_kind(model)
 
 
-def _placed(draft: Path, made: Made) -> dict[str, Any]:
+def _placed(draft: Path, made: ConvertedArtifact) -> dict[str, Any]:
     """Copy an artifact from the cache to its place in the bundle, and describe it for the manifest."""
     artifact = made.artifact
     folder = artifact.format == "tfjs"
@@ -242,7 +246,7 @@ def _placed(draft: Path, made: Made) -> dict[str, Any]:
     return {"id": artifact.id, **placed, "digest": made.digest, "content": content, "receipt": made.receipt}
 
 
-def _server(draft: Path, conversion: Conversion, settings: config.Config) -> dict[str, Any]:
+def _server(draft: Path, conversion: ConversionResult, settings: config.Config) -> dict[str, Any]:
     """The server model travels in the bundle: `benchmark` compares with it wherever the bundle goes."""
     source = conversion.server.path
     name = source.name if is_plain_name(source.name) else f"model{source.suffix if source.suffix in KERAS else ''}"
@@ -279,7 +283,7 @@ def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[st
 
 
 def _measure(
-    work: Work,
+    work: PipelineContext,
     manifest: Manifest,
     settings: config.Config,
     evaluation: RepresentativeDataset | None,
@@ -300,7 +304,7 @@ def _measure(
     }
     manifest["config"] = to_json(settings.stored())
     wanted = on_host.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
-    bench = on_host.Bench(work.cache, work.progress, wanted, found)
+    bench = on_host.Benchmark(work.cache, work.progress, wanted, found)
     bench.without_reference = on_host.NO_SERVER_MODEL if evaluation and not reference else on_host.NO_DATA
     golden = goldens.read(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
@@ -314,9 +318,9 @@ def _measure(
     return found
 
 
-def _report(work: Work, manifest: Manifest, budget: Budget, found: on_host.Reference | None) -> None:
+def _report(work: PipelineContext, manifest: Manifest, budget: Budget, found: on_host.Reference | None) -> None:
     """Judge and report what was measured, into the draft."""
-    manifest["matrix"] = parity_matrix.matrix(manifest)
+    manifest["matrix"] = parity_matrix.build_parity_matrix(manifest)
     manifest["files"] = bundles.digests(work.draft)
     manifest["gate"] = to_json(judge(manifest, budget))
     if found:

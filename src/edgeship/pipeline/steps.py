@@ -18,7 +18,7 @@ from edgeship.convert.tfjs import shim
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.pipeline import training_step
-from edgeship.processes.executors import Lane, Lanes
+from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
@@ -43,7 +43,7 @@ TFJS_WEIGHTS = {"float32": "float32", "float16": "float16", "weight_only_w8": "u
 
 
 @dataclass(frozen=True)
-class Made:
+class ConvertedArtifact:
     """An artifact in the cache, with its receipt and whether any of its steps had to be done."""
 
     artifact: Artifact
@@ -52,7 +52,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class ServerModel:
+class ExportedServerModel:
     """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
 
     path: Path
@@ -66,11 +66,11 @@ class ServerModel:
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ConversionResult:
     """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
 
-    server: ServerModel
-    made: tuple[Made, ...]
+    server: ExportedServerModel
+    made: tuple[ConvertedArtifact, ...]
     export: Path
 
 
@@ -110,8 +110,10 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
 class Converter:
     """The steps of one conversion: `start` queues them, `finish` waits for them."""
 
-    def __init__(self, lanes: Lanes, cache: Cache, progress: Progress, model: Path, config: Config) -> None:
-        self.lanes, self.cache, self.progress, self.config = lanes, cache, progress, config
+    def __init__(
+        self, executors: PipelineExecutors, cache: Cache, progress: Progress, model: Path, config: Config
+    ) -> None:
+        self.executors, self.cache, self.progress, self.config = executors, cache, progress, config
         self.model = model
         self.model_digest = digest.of_path(model)
         self.loading = {
@@ -132,7 +134,7 @@ class Converter:
         def make(_: Path) -> Any:
             self._warm()
             with digest.unchanged(self.model, self.model_digest), model_files.told_of_crash(self.model):
-                return self.lanes.tensorflow.call(
+                return self.executors.export.call(
                     "edgeship.server_model.server_model:describe", model=str(self.model), **self.loading
                 )
 
@@ -141,44 +143,44 @@ class Converter:
 
     def _warm(self) -> None:
         """Start the processes that this conversion will need, while the first one loads the server model."""
-        if len({self._lane(kind) for _, kind in self._pairs}) > 1:
-            self.lanes.convert.warm("tensorflow")
+        if len({self._executor_of(kind) for _, kind in self._pairs}) > 1:
+            self.executors.convert.warm("tensorflow")
         if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
-            self.lanes.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer")
+            self.executors.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer")
 
     def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
         """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
         self._pairs = pairs
         self.export(static=False)
-        # Formats first that a quantizer waits for, so that both lanes have work.
+        # Formats first that a quantizer waits for, so that both executors have work.
         order = sorted(pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
-        # Float artifacts are queued before anything waits for them: a lane only ever waits for an earlier job.
+        # Float artifacts are queued before anything waits for them: an executor only ever waits for an earlier job.
         for variant, name in order:
             self.float_artifact(variant, name)
         self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
 
     @property
-    def artifacts(self) -> Iterable[Future[Made]]:
+    def artifacts(self) -> Iterable[Future[ConvertedArtifact]]:
         """The artifacts that `start` queued, in the order in which they are made."""
         return self._futures.values()
 
-    def finish(self) -> Conversion:
+    def finish(self) -> ConversionResult:
         """Wait for every pair. Raises the first error; nothing of this run is then used."""
         server = self.server()
         done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
         made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
-        return Conversion(server, made, self.export(static=False).result()[0].path)
+        return ConversionResult(server, made, self.export(static=False).result()[0].path)
 
-    def server(self) -> ServerModel:
+    def server(self) -> ExportedServerModel:
         """The server model, when it is read and exported."""
-        return ServerModel(self.model, self.model_digest, self.export(static=False).result()[0].result)
+        return ExportedServerModel(self.model, self.model_digest, self.export(static=False).result()[0].result)
 
-    def once(self, name: str, lane: Any, job: Callable[[], Any]) -> Future[Any]:
+    def once(self, name: str, executor: Any, job: Callable[[], Any]) -> Future[Any]:
         """The future of a step that several artifacts share."""
         if name not in self._shared:
-            self._shared[name] = lane.submit(job)
+            self._shared[name] = executor.submit(job)
         return self._shared[name]
 
     def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
@@ -210,7 +212,7 @@ class Converter:
                 self._warm()
                 out = str(folder / "saved_model")
                 with digest.unchanged(self.model, self.model_digest):
-                    return self.lanes.tensorflow.call(
+                    return self.executors.export.call(
                         "edgeship.convert.export.export:run", model=str(model), out=out, **self.loading, **recipe
                     )
 
@@ -218,7 +220,7 @@ class Converter:
             entry = self.cached(what, "export", key, make)
             return entry, (*steps, Step("export", source, recipe, tools))
 
-        return self.once(f"export {int(static)} {recipes or None}", self.lanes.tensorflow, job)
+        return self.once(f"export {int(static)} {recipes or None}", self.executors.export, job)
 
     def float_artifact(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
         """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
@@ -228,7 +230,7 @@ class Converter:
         if name == "tfjs":
             options = {"weights": TFJS_WEIGHTS[variant.quantize]}
         exported = self.export(static=variant.static_batch, recipes=variant.recipes)
-        tools, lane = versions(*TOOLS[name]), self._lane(name)
+        tools, executor = versions(*TOOLS[name]), self._executor_of(name)
 
         def job() -> tuple[Entry, tuple[Step, ...]]:
             source, steps = exported.result()
@@ -239,7 +241,9 @@ class Converter:
                 saved_model = str(source.path / "saved_model")
                 if name == "tfjs":
                     shim.prepare()
-                return lane.call(f"edgeship.convert.{name}.convert:run", saved_model=saved_model, **place, **options)
+                return executor.call(
+                    f"edgeship.convert.{name}.convert:run", saved_model=saved_model, **place, **options
+                )
 
             key = {"source": source.digest, "tools": tools, **options}
             described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
@@ -249,12 +253,12 @@ class Converter:
                 raise self._with_way_out(error, name) from error
             return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
 
-        return self.once(f"{name} {options} {int(variant.static_batch)} {variant.recipes}", lane, job)
+        return self.once(f"{name} {options} {int(variant.static_batch)} {variant.recipes}", executor, job)
 
-    def _lane(self, name: str) -> Lane:
+    def _executor_of(self, name: str) -> ProcessExecutor:
         """Where a format is converted: the first one where the server model was exported, the others beside it."""
         first = min((kind for _, kind in self._pairs), key=FORMATS.index, default=name)
-        return self.lanes.tensorflow if name == first else self.lanes.convert
+        return self.executors.export if name == first else self.executors.convert
 
     def _with_way_out(self, error: InputError, name: str) -> InputError:
         """What a format cannot express, with the way to make the others without it."""
@@ -285,7 +289,7 @@ class Converter:
             f"{name}: calibrate" + (" closely" if closely else ""),
             f"calibrate-{name}",
             key,
-            lambda folder: self.lanes.quantize.call(
+            lambda folder: self.executors.quantize.call(
                 f"edgeship.optimize.quantize.{name}.quantizer:calibrate",
                 model=str(base.path / FILES[name]),
                 data=str(data.path),
@@ -319,7 +323,7 @@ class Converter:
             f"{name}: quantize to {variant.name}",
             f"quantize-{name}",
             {"source": source, "tools": tools, **recipe, **extra},
-            lambda folder: self.lanes.quantize.call(
+            lambda folder: self.executors.quantize.call(
                 f"edgeship.optimize.quantize.{name}.quantizer:quantize",
                 model=str(base.path / FILES[name]),
                 out_file=str(folder / FILES[name]),
@@ -330,10 +334,10 @@ class Converter:
         )
         return entry, Step("quantize", source, recipe, tools)
 
-    def _artifact(self, variant: Variant, name: str) -> Future[Made]:
+    def _artifact(self, variant: Variant, name: str) -> Future[ConvertedArtifact]:
         converted = self.float_artifact(variant, name)
 
-        def job() -> Made:
+        def job() -> ConvertedArtifact:
             exported = self.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
             entry, steps = converted.result()
             if name != "tfjs" and variant.quantize != "float32":
@@ -343,9 +347,9 @@ class Converter:
             held = self._receipt(path, entry, variant, exported.result)
             held = training_step.held(self, Artifact(path, name, variant.name, (), (), steps), held)
             inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
-            return Made(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
+            return ConvertedArtifact(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
 
-        return self.lanes.quantize.submit(job)
+        return self.executors.quantize.submit(job)
 
     def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Mapping[str, Any]:
         """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
@@ -354,7 +358,7 @@ class Converter:
         key = {"artifact": entry.digest, "export": digest.of_json(exported)}
 
         def make(_: Path) -> Any:
-            return self.lanes.quantize.call(
+            return self.executors.quantize.call(
                 "edgeship.convert.receipts.receipt:read", path=str(place), format=name, export=exported
             )
 

@@ -56,7 +56,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
 
         def make(folder: Path) -> Any:
             with digest.unchanged(converter.model, converter.model_digest):
-                result: dict[str, Any] = converter.lanes.further.call(
+                result: dict[str, Any] = converter.executors.train.call(
                     "edgeship.optimize.apply:run",
                     model=str(converter.model),
                     out=str(folder / FILE),
@@ -82,7 +82,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
         )
         return entry.path / FILE, entry.digest, tuple(steps)
 
-    return converter.once(f"further {asked}", converter.lanes.further, job)
+    return converter.once(f"further {asked}", converter.executors.train, job)
 
 
 def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -94,7 +94,7 @@ def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -
     if not asked:
         return receipt
     try:
-        rows = converter.lanes.quantize.call(
+        rows = converter.executors.quantize.call(
             "edgeship.convert.receipts.sparsity:check", path=str(artifact.path), format=artifact.format, asked=asked
         )
     except CheckError as error:

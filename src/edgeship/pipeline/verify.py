@@ -96,7 +96,7 @@ def golden_arrays(bundle: Bundle, name: str) -> Batch:
 
 @dataclass(frozen=True)
 class Answers:
-    """What an artifact must give: its `own` outputs, and what the manifest says of them (`golden_runs.GoldenRun` as JSON)."""
+    """What an artifact must give: its `own` outputs, and what the manifest says of them (`golden_run.GoldenRun` as JSON)."""
 
     own: Batch
     golden: Mapping[str, Any]

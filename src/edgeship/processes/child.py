@@ -159,7 +159,7 @@ class Child:
 
 
 class FunctionProcess(Child):
-    """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx.convert:convert", model=...)`.
+    """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx.convert:run", model=...)`.
 
     Arguments and results are plain JSON values; large data goes through files. `ahead`: modules that the child imports
     while nothing is asked of it yet. Nothing is imported from the working folder (-P) but what the user names.

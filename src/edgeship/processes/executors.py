@@ -1,8 +1,8 @@
-"""Lanes: long steps side by side. A lane is a thread with a function process of its own that starts when first needed.
+"""Executors: long steps side by side. An executor is a thread with a function process of its own that starts when first needed.
 
-One lane loads the server model, so that this is done once; one converts what the first has exported, with a TensorFlow
+One executor loads the server model, so that this is done once; one converts what the first has exported, with a TensorFlow
 of its own that is imported while the first exports; another quantizes meanwhile. A job may wait for a future of an
-earlier lane, never of a later one, so lanes cannot wait for each other in a circle.
+earlier executor, never of a later one, so executors cannot wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from edgeship.processes.child import FunctionProcess, training_env
 T = TypeVar("T")
 
 
-class Lane:
-    """Runs jobs one after the other in a thread; `call` runs a function in the lane's process."""
+class ProcessExecutor:
+    """Runs jobs one after the other in a thread; `call` runs a function in the executor's process."""
 
     def __init__(self, name: str, env: Mapping[str, str] | None = None) -> None:
         self.name, self._env = name, env
@@ -31,18 +31,18 @@ class Lane:
         return self._executor.submit(job)
 
     def call(self, function: str, **arguments: Any) -> Any:
-        """`package.module:function(**arguments)` in the lane's process, which is started here if it is not running."""
+        """`package.module:function(**arguments)` in the executor's process, which is started here if it is not running."""
         return self.warm().call(function, **arguments)
 
     def warm(self, *modules: str) -> FunctionProcess:
-        """The lane's process; where it is not running it is started, and imports the modules ahead of its first call."""
+        """The executor's process; where it is not running it is started, and imports the modules ahead of its first call."""
         with self._starting:
             if self._process is None:
                 self._process = FunctionProcess(self.name, self._env, modules)
             return self._process
 
     def close(self, *, failed: bool) -> None:
-        """End the lane; after a failure nothing is waited for."""
+        """End the executor; after a failure nothing is waited for."""
         if failed and self._process:
             self._process.kill()
         self._executor.shutdown(cancel_futures=True)
@@ -50,19 +50,19 @@ class Lane:
             self._process.close()
 
 
-class Lanes:
-    """The lanes of one run: `further` trains, `tensorflow` exports, `convert` is behind it, then `quantize`."""
+class PipelineExecutors:
+    """The executors of one run: `train` trains, `export` exports, `convert` is behind it, then `quantize`."""
 
     def __init__(self) -> None:
         # All but training does without oneDNN, so that answers are the same to the last digits.
-        self.further = Lane("further", training_env())
-        self.tensorflow = Lane("tensorflow")
-        self.convert = Lane("convert")
-        self.quantize = Lane("quantize")
+        self.train = ProcessExecutor("further", training_env())
+        self.export = ProcessExecutor("tensorflow")
+        self.convert = ProcessExecutor("convert")
+        self.quantize = ProcessExecutor("quantize")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        for lane in (self.further, self.tensorflow, self.convert, self.quantize):
-            lane.close(failed=kind is not None)
+        for executor in (self.train, self.export, self.convert, self.quantize):
+            executor.close(failed=kind is not None)

@@ -14,7 +14,7 @@ from edgeship.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
-class Meaning:
+class RecipeSupport:
     """What a recipe does in a format: `how` in words, or why it is `refused`; `data`: it needs calibration data."""
 
     how: str = ""
@@ -23,38 +23,42 @@ class Meaning:
 
 
 # recipe -> format -> meaning. w = weights, a = activations, 8 = 8-bit integers.
-_TABLE: dict[str, dict[str, Meaning]] = {
+_TABLE: dict[str, dict[str, RecipeSupport]] = {
     "float32": {
-        "tflite": Meaning("as converted"),
-        "onnx": Meaning("as converted"),
-        "tfjs": Meaning("as converted"),
+        "tflite": RecipeSupport("as converted"),
+        "onnx": RecipeSupport("as converted"),
+        "tfjs": RecipeSupport("as converted"),
     },
     "float16": {
-        "tflite": Meaning("weights stored as float16, computed in float32"),
-        "onnx": Meaning("weights and activations in float16, inputs and outputs float32"),
-        "tfjs": Meaning("weights stored as float16, computed in float32"),
+        "tflite": RecipeSupport("weights stored as float16, computed in float32"),
+        "onnx": RecipeSupport("weights and activations in float16, inputs and outputs float32"),
+        "tfjs": RecipeSupport("weights stored as float16, computed in float32"),
     },
     "static_w8a8": {
-        "tflite": Meaning("int8 weights per channel, int8 activations per tensor, calibrated", data=True),
-        "onnx": Meaning("QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True),
-        "tfjs": Meaning(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+        "tflite": RecipeSupport("int8 weights per channel, int8 activations per tensor, calibrated", data=True),
+        "onnx": RecipeSupport(
+            "QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True
+        ),
+        "tfjs": RecipeSupport(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
     },
     "auto": {
-        "tflite": Meaning("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
-        "onnx": Meaning("static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True),
-        "tfjs": Meaning(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+        "tflite": RecipeSupport("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
+        "onnx": RecipeSupport(
+            "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
+        ),
+        "tfjs": RecipeSupport(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
     },
     "dynamic_w8": {
-        "tflite": Meaning("int8 weights per channel, activations quantized at run time"),
-        "onnx": Meaning("8-bit weights per channel, activations quantized at run time"),
-        "tfjs": Meaning(refused="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
+        "tflite": RecipeSupport("int8 weights per channel, activations quantized at run time"),
+        "onnx": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
+        "tfjs": RecipeSupport(refused="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
     },
     "weight_only_w8": {
-        "tflite": Meaning("int8 weights per channel, computed in float32"),
-        "onnx": Meaning(
+        "tflite": RecipeSupport("int8 weights per channel, computed in float32"),
+        "onnx": RecipeSupport(
             refused="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
         ),
-        "tfjs": Meaning("weights stored as uint8, computed in float32"),
+        "tfjs": RecipeSupport("weights stored as uint8, computed in float32"),
     },
 }
 
@@ -126,7 +130,7 @@ def for_variant(variant: str) -> QuantizeRecipe:
     return QuantizeRecipe(_VARIANTS[variant])
 
 
-def meaning(recipe: str | QuantizeRecipe, fmt: str) -> Meaning:
+def recipe_support(recipe: str | QuantizeRecipe, fmt: str) -> RecipeSupport:
     """What a recipe means in a format. Raises InputError with the reason where it has no meaning there."""
     name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
     formats = _TABLE[name]

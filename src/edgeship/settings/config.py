@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from edgeship.devices import profiles as devices
 from edgeship.errors import InputError, unknown
-from edgeship.recipes.quantization import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, meaning
+from edgeship.recipes.quantization import MIN_MAX, VARIANTS, QuantizeRecipe, for_variant, recipe_support
 from edgeship.recipes.training import Recipes, Training
 from edgeship.settings import permissions
 from edgeship.types import FORMATS
@@ -270,7 +270,7 @@ def unfit(variant: Variant, format_name: str) -> str:
 def refusal(recipe: str, format_name: str) -> str:
     """Why a recipe has no meaning in a format; empty where it has one."""
     try:
-        meaning(recipe, format_name)
+        recipe_support(recipe, format_name)
     except InputError as error:
         return str(error)
     return ""

@@ -19,7 +19,7 @@ import platformdirs
 
 from edgeship.errors import InputError
 from edgeship.settings.permissions import Grant
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import parse_json, printable
 
 PLACE = "EDGESHIP_TRUST"
@@ -95,7 +95,7 @@ def _change(path: Path, digest: str | None) -> None:
         with filelock.FileLock(place.with_name(place.name + ".lock")):
             files = {name: value for name, value in listed().items() if name != _key(path)}
             files |= {_key(path): digest} if digest else {}
-            with whole(place, mode=0o600) as draft:
+            with atomic_file(place, mode=0o600) as draft:
                 draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{place}: the list of trusted files cannot be written ({error.strerror})") from error

@@ -14,7 +14,7 @@ os.umask(UMASK)
 
 
 @contextlib.contextmanager
-def whole(out: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Path]:
+def atomic_file(out: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Path]:
     """A path beside `out` to write a file to; it is moved to `out` on success, with `mode`, and removed on failure.
 
     An empty file of a name that nobody can foresee is there: in a folder that others write to, too, a link could be.
@@ -33,7 +33,7 @@ def whole(out: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """A new folder beside `out` that takes its place when the block ends without an error."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as parent:

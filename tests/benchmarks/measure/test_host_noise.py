@@ -44,7 +44,7 @@ def test_the_real_loop_gives_times():
 def test_patience_stays_where_only_other_guests_of_the_host_disturb():
     looks = []
     noisy = host_noise.judge([1.0] * 10 + [1.3] * 5, [0] * 15, cores=2)
-    patience = host_noise.Patience(lambda: looks.append(1) or noisy, lambda _: None)
+    patience = host_noise.QuietHostWaiter(lambda: looks.append(1) or noisy, lambda _: None)
     assert all(patience.wait().startswith("unstable: ") for _ in range(3))
     assert len(looks) == 15
 
@@ -53,7 +53,7 @@ def test_patience_grows_short_with_a_crowded_machine_and_comes_back():
     busy, quiet = host_noise.judge([1.0] * 15, [9] * 15, cores=2), host_noise.judge([1.0] * 15, [0] * 15, cores=2)
     looks, pauses = [], []
     states = iter([busy] * 5 + [busy] * 2 + [busy] + [quiet] + [busy] * 3 + [quiet])
-    patience = host_noise.Patience(lambda: looks.append(1) or next(states), pauses.append)
+    patience = host_noise.QuietHostWaiter(lambda: looks.append(1) or next(states), pauses.append)
     told = []
     for _ in range(5):
         told.append((bool(patience.wait()), len(looks), len(pauses)))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from edgeship import data
 from edgeship.benchmarks.measure import latency, latency_ratio, on_host
-from edgeship.benchmarks.measure.host_noise import Patience
+from edgeship.benchmarks.measure.host_noise import QuietHostWaiter
 from edgeship.benchmarks.report import table_rows
 from edgeship.devices import profiles
 from edgeship.progress import Progress
@@ -34,7 +34,7 @@ NAMES = {
 @pytest.fixture
 def short(monkeypatch):
     """Latency runs of a quarter of a second on a machine that counts as quiet."""
-    monkeypatch.setattr(Patience, "wait", lambda _: "")
+    monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
 
 
@@ -48,12 +48,14 @@ def bench(tmp_path, tiny_models):
     data.save(tmp_path / "evaluation.npz", {"image": images, "y": expected.argmax(1)})
     source = data.RepresentativeDataset(tmp_path / "evaluation.npz")
     reference = on_host.Reference(source, INPUTS, {"probs": expected}, source.labels(), None, "reference")
-    return on_host.Bench(Cache(tmp_path / "cache"), Progress(Console(quiet=True)), on_host.Settings("rapid"), reference)
+    return on_host.Benchmark(
+        Cache(tmp_path / "cache"), Progress(Console(quiet=True)), on_host.Settings("rapid"), reference
+    )
 
 
 def subject(tiny_models, name, variant):
     path = tiny_models / name
-    return on_host.Subject(
+    return on_host.MeasuredArtifact(
         Artifact(path, "tflite", variant, INPUTS, OUTPUTS), digest.of_path(path), {"weights": {"elements": 1}}
     )
 
@@ -87,18 +89,18 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
 
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
-    monkeypatch.setattr(Patience, "wait", lambda _: "unstable: for the test")
+    monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "unstable: for the test")
     found = bench.measure(
         subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), profiles.find("host"), None
     )
     missing = {metric.name for metric in found.metrics if metric.value is None}
     assert missing == set(on_host.SPEED) - {"peak_memory_bytes"}
     assert {metric.reason for metric in found.metrics if metric.value is None} == {"unstable: for the test"}
-    monkeypatch.setattr(Patience, "wait", lambda _: "")
+    monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
     whole, litert, host = subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), profiles.find("host")
     assert bench.measure(whole, litert, host, None).metric("load_ms").value is None, "a second run does nothing again"
-    again = on_host.Bench(bench.cache, bench.progress, on_host.Settings("rapid", retry=True), bench.reference)
+    again = on_host.Benchmark(bench.cache, bench.progress, on_host.Settings("rapid", retry=True), bench.reference)
     assert again.measure(whole, litert, host, None).metric("load_ms").value is not None
 
 

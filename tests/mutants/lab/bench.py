@@ -25,8 +25,8 @@ from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
-from edgeship.pipeline.steps import FILES, Converter, Made
-from edgeship.processes.executors import Lanes
+from edgeship.pipeline.steps import FILES, ConvertedArtifact, Converter
+from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.runtimes import registry
@@ -60,7 +60,7 @@ class Good:
     model: Path
     config: Config
     server: Mapping[str, Any]
-    made: Mapping[str, Made]
+    made: Mapping[str, ConvertedArtifact]
     reference: on_host.Reference
 
 
@@ -92,13 +92,13 @@ class Lab:
         # The TensorFlow process finds `lab.keras_side` and `lab` there.
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
         self.folder, self.cache = folder, Cache(folder / "cache")
-        self.progress, self.lanes = Progress(Console(quiet=True)), Lanes()
+        self.progress, self.executors = Progress(Console(quiet=True)), PipelineExecutors()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        self.lanes.__exit__(*exc)
+        self.executors.__exit__(*exc)
 
     def good(self, name: str, trained: Path, variants: tuple[str, ...] = VARIANTS) -> Good:
         """Convert the model of a training folder to every format, and have the server model answer its evaluation data."""
@@ -111,7 +111,7 @@ class Lab:
         made, server = self.convert(trained / "server.keras", config)
         evaluation = RepresentativeDataset(places["evaluation"])
         answers = trained / "answers.npz"
-        self.lanes.tensorflow.call(
+        self.executors.export.call(
             "edgeship.server_model.server_model:predict_file",
             model=str(trained / "server.keras"),
             data=places["evaluation"],
@@ -122,9 +122,9 @@ class Lab:
         reference = on_host.Reference(evaluation, server["specs"], outputs, labels, None, told)
         return Good(name, trained / "server.keras", config, server, made, reference)
 
-    def convert(self, model: Path, config: Config) -> tuple[dict[str, Made], dict[str, Any]]:
+    def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], dict[str, Any]]:
         """The artifacts of a model by id, receipts checked, and what a manifest says about the server model."""
-        converter = Converter(self.lanes, self.cache, self.progress, model, config)
+        converter = Converter(self.executors, self.cache, self.progress, model, config)
         pairs = [(variant, kind) for variant in config.variants or () for kind in variant.formats]
         converter.start(pairs)
         done = converter.finish()
@@ -132,7 +132,7 @@ class Lab:
         return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
 
     def judged(
-        self, good: Good, name: str, made: Made | None = None, reference: on_host.Reference | None = None
+        self, good: Good, name: str, made: ConvertedArtifact | None = None, reference: on_host.Reference | None = None
     ) -> Outcome:
         """The gate's word on the artifact `name` of a bundle: the good one, or the one `made` that was put in its place.
 
@@ -170,11 +170,13 @@ class Lab:
             {metric["name"]: metric["value"] for metric in measured["metrics"]},
         )
 
-    def measured(self, good: Good, name: str, made: Made | None, reference: on_host.Reference) -> dict[str, Any]:
+    def measured(
+        self, good: Good, name: str, made: ConvertedArtifact | None, reference: on_host.Reference
+    ) -> dict[str, Any]:
         """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""
         found = made or good.made[name]
-        subject = on_host.Subject(found.artifact, found.digest, found.receipt)
-        bench = on_host.Bench(self.cache, self.progress, on_host.Settings("rapid"), reference)
+        subject = on_host.MeasuredArtifact(found.artifact, found.digest, found.receipt)
+        bench = on_host.Benchmark(self.cache, self.progress, on_host.Settings("rapid"), reference)
         runtime = registry.for_format(found.artifact.format)[0]
         return {**to_json(bench.measure(subject, runtime, QUALITY_ONLY, None)), "artifact": name}
 
@@ -197,7 +199,9 @@ class Lab:
         with mock.patch.object(on_host, "open_session", opened):
             return self.judged(good, name, reference=replace(good.reference, digest=told))
 
-    def edit(self, made: Made, change: str, how: Callable[[constants.Weights], None]) -> Made | None:
+    def edit(
+        self, made: ConvertedArtifact, change: str, how: Callable[[constants.Weights], None]
+    ) -> ConvertedArtifact | None:
         """The artifact with its file changed and its receipt read again; None where a change changes no number.
 
         Without a `change` the file is only written anew, which shows that it is not the writing that breaks it.
@@ -214,16 +218,16 @@ class Lab:
         weights.write(target)
         place = target.parent if artifact.format == "tfjs" else target
         held = receipt.read(place, artifact.format)
-        return Made(replace(artifact, path=target), held, digest.of_path(place))
+        return ConvertedArtifact(replace(artifact, path=target), held, digest.of_path(place))
 
-    def broken(self, good: Good, change: str, variants: tuple[str, ...]) -> dict[str, Made] | str:
+    def broken(self, good: Good, change: str, variants: tuple[str, ...]) -> dict[str, ConvertedArtifact] | str:
         """All artifacts of the Keras model broken in that way, or why edgeship's own converter refused to make them."""
         target = self.folder / "broken" / good.name / f"{change.replace(' ', '-').replace(':', '')}.keras"
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.lanes.tensorflow.call("lab.keras_side:broken", model=str(good.model), out=str(target), change=change)
+        self.executors.export.call("lab.keras_side:broken", model=str(good.model), out=str(target), change=change)
         return self.replaced(good, target, variants)
 
-    def replaced(self, good: Good, model: Path, variants: tuple[str, ...]) -> dict[str, Made] | str:
+    def replaced(self, good: Good, model: Path, variants: tuple[str, ...]) -> dict[str, ConvertedArtifact] | str:
         """All artifacts of another model, made to stand in the place of the good ones."""
         config = replace(good.config, variants=tuple(v for v in good.config.variants or () if v.name in variants))
         try:
@@ -231,7 +235,7 @@ class Lab:
         except (CheckError, InputError) as error:
             return str(error)
 
-    def miscalibrated(self, good: Good, change: str, how: changes.Input) -> dict[str, Made] | str:
+    def miscalibrated(self, good: Good, change: str, how: changes.Input) -> dict[str, ConvertedArtifact] | str:
         """The int8 artifacts, calibrated on changed data."""
         data = RepresentativeDataset(str(good.config.data.calibration))
         target = self.folder / "calibration" / good.name / f"{change.replace(' ', '-')}.npz"

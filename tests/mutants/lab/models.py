@@ -47,4 +47,4 @@ def pair(lab: Lab, root: Path, seed: int = 0) -> None:
     folder = root / "pair"
     if not (folder / "server.keras").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        lab.lanes.tensorflow.call("lab.keras_side:tabular", out=str(folder), seed=seed)
+        lab.executors.export.call("lab.keras_side:tabular", out=str(folder), seed=seed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.optimize.quantize import calibration
-from edgeship.storage.atomic import whole
+from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
 
 SPEC = TensorSpec("a", (None, 2), "float32")
@@ -49,7 +49,7 @@ def test_batches_stay_within_memory(each):
 
 
 def write(target, content, error=None):
-    with whole(target) as beside:
+    with atomic_file(target) as beside:
         beside.write_bytes(content)
         if error:
             raise error

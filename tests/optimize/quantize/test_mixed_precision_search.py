@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from edgeship.optimize.quantize.mixed_precision_search import Kept, search
+from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, search
 
-Gate = Callable[[Kept], bool]
+Gate = Callable[[HighPrecisionLayers], bool]
 
 
 def needs(*layers: int) -> Gate:
@@ -36,7 +36,7 @@ def test_what_was_added_in_vain_is_taken_back() -> None:
 
 
 def test_the_dearest_of_two_that_would_do_is_taken_back() -> None:
-    def gate(kept: Kept) -> bool:
+    def gate(kept: HighPrecisionLayers) -> bool:
         return 4 in kept and (0 in kept or 1 in kept)
 
     assert run([0, 1, 4, 2, 3], gate, costs=[1, 100, 1, 1, 1]).kept == (0, 4)
@@ -58,9 +58,9 @@ def test_no_more_layers_than_allowed() -> None:
 
 @pytest.mark.parametrize("optimist", [True, False])
 def test_the_quick_look_saves_confirmations_and_decides_nothing(optimist: bool) -> None:
-    asked: list[Kept] = []
+    asked: list[HighPrecisionLayers] = []
 
-    def confirm(kept: Kept) -> bool:
+    def confirm(kept: HighPrecisionLayers) -> bool:
         asked.append(kept)
         return needs(0, 1)(kept)
 

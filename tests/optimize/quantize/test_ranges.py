@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgeship.errors import InputError
-from edgeship.optimize.quantize.ranges import BINS, Histogram, Watched
+from edgeship.optimize.quantize.ranges import BINS, Histogram, ObservedTensor
 from edgeship.recipes import quantization
 
 KINDS = [kind for kind in quantization.CALIBRATION_METHODS if kind != quantization.MIN_MAX]
 
 
 def seen(samples):
-    watched = Watched()
+    watched = ObservedTensor()
     for sample in samples:
         watched.add({"t": np.asarray(sample, np.float32)})
     return {kind: found["t"] for kind, found in watched.ranges().items()}
