@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert.receipts.receipt import content_of
-from edgeship.convert.receipts.weights import Weights
+from edgeship.convert.receipts.weights import Weights, content_of
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.untrusted import place_within, printable, regular_file
 

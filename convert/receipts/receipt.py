@@ -16,8 +16,6 @@ from edgeship.types import FORMATS, TensorSpec
 
 # Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
 LEAST_SHARE_OF_WEIGHTS = 0.5
-# What the offsets of a flatbuffer and the lengths of a protobuf reach.
-LARGEST = 2 << 30
 # Below this many numbers in kernels, shapes and axes blur the count.
 JUDGED_FROM = 256
 # A full-integer model keeps most of its ops in int8; the rest are float islands and named.
@@ -60,14 +58,6 @@ def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> 
     receipt["weights"]["share"] = _share(receipt, export)
     json.dumps(receipt, allow_nan=False)  # names that are no text, numbers that are none
     return {"format": kind, **receipt}
-
-
-def content_of(path: Path) -> bytes:
-    """The bytes of an artifact that is one file. Raises InputError for what is none, or too large for its format."""
-    untrusted.regular_file(path, links=True)
-    if path.stat().st_size > LARGEST:
-        raise InputError(f"{untrusted.printable(path)}: larger than 2 GB, which such a file cannot be")
-    return path.read_bytes()
 
 
 def format_of(path: Path) -> str:

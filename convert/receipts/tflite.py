@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.convert.receipts.receipt import content_of
-from edgeship.convert.receipts.weights import Weights
+from edgeship.convert.receipts.weights import Weights, content_of
 from edgeship.errors import CheckError, InputError
 from edgeship.untrusted import elements, printable
 

@@ -9,9 +9,22 @@ from typing import Any
 import numpy as np
 
 from edgeship import untrusted
+from edgeship.errors import InputError
 
 # Smaller constants are shapes, axes and biases: not listed one by one.
 LISTED_FROM = 64
+
+
+# What the offsets of a flatbuffer and the lengths of a protobuf reach.
+LARGEST = 2 << 30
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of an artifact that is one file. Raises InputError for what is none, or too large for its format."""
+    untrusted.regular_file(path, links=True)
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{untrusted.printable(path)}: larger than 2 GB, which such a file cannot be")
+    return path.read_bytes()
 
 
 @dataclass

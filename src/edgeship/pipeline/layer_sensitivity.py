@@ -17,9 +17,10 @@ from edgeship.benchmarks.measure.on_host import Reference
 from edgeship.bundle.bundle import Bundle
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, unknown
+from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.pipeline import candidate, reference_outputs
 from edgeship.pipeline.data_checks import check_samples
-from edgeship.pipeline.steps import FILES, QUANTIZERS, Converter
+from edgeship.pipeline.steps import Converter
 from edgeship.runtimes import registry
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config

@@ -16,10 +16,11 @@ from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, SearchStep, search
-from edgeship.pipeline import candidate, layer_sensitivity, reference_outputs
+from edgeship.pipeline import candidate, layer_sensitivity, plan, reference_outputs
 from edgeship.pipeline.layer_sensitivity import LayerwiseModel
-from edgeship.pipeline.steps import FILES, QUANTIZERS, Converter
+from edgeship.pipeline.steps import Converter
 from edgeship.settings.config import Variant
 from edgeship.storage import cache, digest
 from edgeship.types import Artifact, TensorSpec, Verdict, to_json
@@ -29,10 +30,6 @@ MOST = 0.5
 # int16 activations are taken instead of float where they are at most this much slower here: LiteRT's kernels for them are
 # plain ones on a desktop processor, and fast ones on a microcontroller.
 SLOWER = 1.05
-NO_DATA = (
-    'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '
-    "give --evaluation evaluation.npz, or name it as evaluation in [data] of the configuration"
-)
 
 
 def step(converter: Converter, variant: Variant, name: str, base: cache.Entry) -> tuple[cache.Entry, types.Step]:
@@ -60,7 +57,7 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
     """
     source = converter.config.data.evaluation
     if source is None:
-        raise InputError(NO_DATA)
+        raise InputError(plan.NO_DATA)
     data, settings = RepresentativeDataset(source), converter.config
     budget = Budget.parse(settings.budget, settings.source)
     layerwise = LayerwiseModel.of(converter, variant)

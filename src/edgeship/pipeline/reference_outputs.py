@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from edgeship.benchmarks.measure import on_host
 from edgeship.data import RepresentativeDataset, load
+from edgeship.formats.formats import TENSORFLOW
 from edgeship.pipeline.data_checks import chosen_labels
-from edgeship.pipeline.steps import TENSORFLOW, custom_digest
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
+from edgeship.server_model.custom_objects import custom_digest
 from edgeship.settings import config
 from edgeship.storage import cache, digest
 from edgeship.types import TensorSpec

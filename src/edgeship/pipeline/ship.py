@@ -24,15 +24,18 @@ from edgeship.bundle import goldens, preprocessing
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import MissingDependencyError
+from edgeship.formats.formats import QUANTIZERS, TENSORFLOW
 from edgeship.pipeline import (
     confidence_calibration,
     data_checks,
     golden_run,
     layer_sensitivity,
     measurement_plan,
+    mixed_precision,
     reference_outputs,
 )
-from edgeship.pipeline.steps import QUANTIZERS, TENSORFLOW, ConversionResult, ConvertedArtifact, Converter, plan
+from edgeship.pipeline.plan import plan
+from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, Converter
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import needs_data
@@ -156,7 +159,7 @@ def _build(
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
     _check_model(model)
     pairs, skipped = plan(settings, formats)
-    converter = Converter(work.executors, work.cache, work.progress, model, settings)
+    converter = Converter(work.executors, work.cache, work.progress, model, settings, mixed_precision.step)
     _check_data(converter, pairs, evaluation)
     converter.start(pairs)
     answered = work.executors.export.submit(

@@ -5,11 +5,9 @@ Data flows export -> float artifact -> quantized artifact -> receipt; each step'
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +15,18 @@ from edgeship.convert.receipts import receipt
 from edgeship.convert.tfjs import shim
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
+from edgeship.formats.formats import FILES, QUANTIZERS, TENSORFLOW, TFJS_WEIGHTS, TOOLS
 from edgeship.pipeline import training_step
 from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
 from edgeship.server_model import model_files
-from edgeship.settings.config import Config, Variant, default_variants, unfit
+from edgeship.server_model.custom_objects import custom_digest
+from edgeship.settings.config import Config, Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache, Entry, versions
 from edgeship.types import FORMATS, Artifact, Step, TensorSpec
-
-TENSORFLOW = ("tensorflow", "keras", "tf-keras")
-TOOLS = {
-    "tflite": (*TENSORFLOW, "ai-edge-litert"),
-    "onnx": (*TENSORFLOW, "tf2onnx", "onnx"),
-    "tfjs": (*TENSORFLOW, "tensorflowjs"),
-}
-QUANTIZERS = {
-    "tflite": ("litert-quantizer", "ai-edge-litert", "numpy"),
-    "onnx": ("onnxruntime", "onnx", "numpy"),
-}
-FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "tfjs": "model/model.json"}
-TFJS_WEIGHTS = {"float32": "float32", "float16": "float16", "weight_only_w8": "uint8"}
 
 
 @dataclass(frozen=True)
@@ -74,45 +61,25 @@ class ConversionResult:
     export: Path
 
 
-def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, str]], list[dict[str, str]]]:
-    """The (variant, format) pairs to make, and those skipped with the reason.
-
-    A pair without meaning is refused (InputError) where nothing else was asked of that variant.
-    """
-    variants = (
-        config.variants
-        if config.variants is not None
-        else default_variants(formats, config.data.calibration is not None)
-    )
-    pairs, skipped = [], []
-    for variant in variants:
-        asked = [name for name in formats if name in variant.formats]
-        reasons = {name: reason for name in asked if (reason := unfit(variant, name))}
-        if asked and len(reasons) == len(asked):
-            raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
-        pairs += [(variant, name) for name in asked if name not in reasons]
-        skipped += [{"artifact": f"{name}/{variant.name}", "reason": reason} for name, reason in reasons.items()]
-    hungry = [variant.name for variant, _ in pairs if needs_data(variant.quantize)]
-    if hungry and config.data.calibration is None:
-        raise InputError(
-            f"variant '{hungry[0]}' needs representative data to calibrate: give --data calibration.npz, or "
-            "calibration in [data] (one array per model input under its name, a few hundred real samples along the first axis)"
-        )
-    if config.data.evaluation is None and any(variant.quantize == "auto" for variant, _ in pairs):
-        from edgeship.pipeline.mixed_precision import NO_DATA
-
-        raise InputError(NO_DATA)
-    if not pairs:
-        raise InputError("nothing to make: no variant asks for any of these formats")
-    return pairs, skipped
+Search = Callable[["Converter", Variant, str, Entry], tuple[Entry, Step]]
 
 
 class Converter:
-    """The steps of one conversion: `start` queues them, `finish` waits for them."""
+    """The steps of one conversion: `start` queues them, `finish` waits for them.
+
+    `search` finds what a variant that leaves its precision open (`auto`) is made of; None refuses such variants.
+    """
 
     def __init__(
-        self, executors: PipelineExecutors, cache: Cache, progress: Progress, model: Path, config: Config
+        self,
+        executors: PipelineExecutors,
+        cache: Cache,
+        progress: Progress,
+        model: Path,
+        config: Config,
+        search: Search | None = None,
     ) -> None:
+        self._search = search
         self.executors, self.cache, self.progress, self.config = executors, cache, progress, config
         self.model = model
         self.model_digest = digest.of_path(model)
@@ -301,9 +268,9 @@ class Converter:
 
     def _quantized(self, variant: Variant, name: str, base: Entry) -> tuple[Entry, Step]:
         if variant.quantize == "auto":
-            from edgeship.pipeline import mixed_precision  # it asks this module for what its trial files are made of
-
-            return mixed_precision.step(self, variant, name, base)
+            if self._search is None:
+                raise InputError(f"{name}/{variant.name}: its layers' precision is not searched for here")
+            return self._search(self, variant, name, base)
         return self.quantized(variant, name, base, variant.quantize)
 
     def quantized(self, variant: Variant, name: str, base: Entry, asked: str, **extra: Any) -> tuple[Entry, Step]:
@@ -384,23 +351,3 @@ class Converter:
 def _made_of(variant: Variant) -> tuple[object, ...]:
     """What decides a variant's float artifact."""
     return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
-
-
-def custom_digest(modules: str | None) -> str | None:
-    """The digest of the sources of the custom objects' top-level packages: they are part of the model."""
-    names = (modules or "").replace(",", " ").split()
-    return digest.of_json([_source_digest(name) for name in names]) if names else None
-
-
-def _source_digest(module: str) -> str:
-    top = module.removesuffix(".py").replace("/", ".").split(".", maxsplit=1)[0]
-    places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
-    with contextlib.suppress(ImportError, ValueError):
-        spec = find_spec(top)
-        if spec and spec.origin:  # an installed one comes first, as in the import itself
-            places.insert(0, Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
-    place = next((place for place in places if place.exists()), None)
-    if place is None:
-        raise InputError(f"--custom-objects {module}: no module '{top}' in this folder or installed")
-    sources = [place] if place.is_file() else sorted(place.rglob("*.py"))
-    return digest.of_json({path.relative_to(place.parent).as_posix(): digest.of_path(path) for path in sources})

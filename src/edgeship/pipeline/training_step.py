@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.pipeline.fine_tuning import summary
+from edgeship.processes.executors import PipelineExecutors
 from edgeship.recipes.training import Recipes
+from edgeship.settings.config import Config
 from edgeship.storage import digest
-from edgeship.storage.cache import versions
+from edgeship.storage.cache import Entry, versions
 from edgeship.types import Artifact, Step, to_json
-
-if TYPE_CHECKING:
-    from edgeship.pipeline.steps import Converter
 
 TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
 FILE = "trained.keras"
@@ -24,6 +23,20 @@ NO_DATA = (
     "training a variant further needs training data with labels: name it as train in [data] of the configuration "
     "(an .npz with one array per model input under its name, labels in y)"
 )
+
+
+class Converter(Protocol):
+    """What this step needs of a conversion (`steps.Converter`)."""
+
+    executors: PipelineExecutors
+    config: Config
+    model: Path
+    model_digest: str
+    loading: dict[str, Any]
+    custom: str | None
+
+    def once(self, name: str, executor: Any, job: Callable[[], Any]) -> Future[Any]: ...  # noqa: D102
+    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry: ...  # noqa: D102
 
 
 def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tuple[Step, ...]]]:

@@ -25,7 +25,8 @@ from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
-from edgeship.pipeline.steps import FILES, ConvertedArtifact, Converter
+from edgeship.formats.formats import FILES
+from edgeship.pipeline.steps import ConvertedArtifact, Converter
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import VARIANTS, for_variant
