@@ -1,0 +1,26 @@
+"""Pages that name places in the tree name places that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+# `name/` and `name/file.py` in code marks; a list such as `convert/tflite`, `onnx`, `tfjs` names folders, too.
+PLACES = sorted(
+    {place for place in re.findall(r"`([\w./-]+)`", PAGE) if "/" in place and not place.startswith("edgeship.")}
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_places_of_the_architecture_page_are_there(place):
+    assert (ROOT / place).exists() or (ROOT / "src" / "edgeship" / place).exists()
+
+
+def test_every_room_has_a_floor():
+    rooms = {path.name for path in (ROOT / "src" / "edgeship").iterdir() if (path / "__init__.py").is_file()}
+    floors = re.findall(r"^\| \d+ \| ([^|]*) \|", PAGE, flags=re.MULTILINE)
+    assert rooms <= {room.strip("`") for floor in floors for room in floor.split(", ")}
