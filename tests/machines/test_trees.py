@@ -16,7 +16,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 BARE = ("python3", "python3-pip", "make", "ca-certificates")
 BROWSER = ("nodejs", "npm", "chromium")
 # Data and caches, child processes, converters, every runtime: seconds each.
-CHOICE = "tests/bundle tests/storage tests/settings tests/processes tests/formats tests/pipeline tests/runtimes tests/contracts tests/benchmarks/test_commands.py tests/convert/test_formats.py"
+ROOMS = "bundle storage settings processes formats pipeline runtimes contracts"
+CHOICE = " ".join(
+    f"tests/{room}" for room in [*ROOMS.split(), "benchmarks/test_commands.py", "convert/test_formats.py"]
+)
 HERE = "cd edgeship"
 
 

@@ -118,7 +118,7 @@ def runs_server_models() -> bool:
 def debug(
     bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = layer_sensitivity.SAMPLES
 ) -> dict[str, Any]:
-    """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); the bundle and its report keep what was found."""
+    """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); bundle and report keep what was found."""
     model = bundle.root / bundle.manifest["server_model"]["path"]
     _check_model(model)
     with _working(bundle.root) as work:
