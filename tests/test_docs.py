@@ -20,6 +20,18 @@ def test_places_of_the_architecture_page_are_there(place):
     assert (ROOT / place).exists() or (ROOT / "src" / "edgeship" / place).exists()
 
 
+def links():
+    """Relative links of all pages, with the page."""
+    for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]):
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            yield pytest.param(page.parent / target, id=f"{page.name}: {target}")
+
+
+@pytest.mark.parametrize("place", links())
+def test_links_of_the_pages_lead_somewhere(place):
+    assert place.exists()
+
+
 def test_every_room_has_a_floor():
     rooms = {path.name for path in (ROOT / "src" / "edgeship").iterdir() if (path / "__init__.py").is_file()}
     floors = re.findall(r"^\| \d+ \| ([^|]*) \|", PAGE, flags=re.MULTILINE)
