@@ -27,7 +27,7 @@ def links():
             yield pytest.param(page.parent / target, id=f"{page.name}: {target}")
 
 
-@pytest.mark.parametrize("place", links())
+@pytest.mark.parametrize("place", list(links()))
 def test_links_of_the_pages_lead_somewhere(place):
     assert place.exists()
 
