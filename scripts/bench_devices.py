@@ -23,7 +23,7 @@ import parts
 from bench_devices_page import write
 
 from edgeship.benchmarks.measure import instructions
-from edgeship.devices.profiles import FOLDER, find, names
+from edgeship.devices.profiles import find, names, place
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import home
 
@@ -92,7 +92,7 @@ def parity(work: Path) -> Json:
     profiles = work / "profiles"
     profiles.mkdir(exist_ok=True)
     for name in CORES:  # the built-in profiles with time enough, and without the count of instructions
-        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", (FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", place(name).read_text(encoding="utf-8"))
         (profiles / f"{name}.toml").write_text(text.replace('"quality", "instructions"', '"quality"'), encoding="utf-8")
     devices, data = ",".join(str(profiles / f"{name}.toml") for name in CORES), str(work / "images.npz")
     with np.load(work / DEFAULT / "labelled.npz") as whole:

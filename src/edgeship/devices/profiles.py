@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,19 @@ class Device:
 
 def names() -> tuple[str, ...]:
     """The built-in profiles."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+    return tuple(sorted(_built_in()))
+
+
+def place(name: str) -> Path:
+    """The file of the built-in profile of that name. Raises InputError that lists the known ones."""
+    if name not in names():
+        raise unknown("device", name, names())
+    return _built_in()[name]
+
+
+@cache
+def _built_in() -> Mapping[str, Path]:
+    return {path.stem: path for path in FOLDER.glob("*/*.toml")}
 
 
 def in_file(name: object) -> bool:
@@ -100,9 +113,7 @@ def in_file(name: object) -> bool:
 def find(name: str) -> Device:
     """The built-in profile of that name, or the one in that `.toml` file. Raises InputError naming what is wrong."""
     if not in_file(name):
-        if name not in names():
-            raise unknown("device", name, names())
-        return _read(FOLDER / f"{name}.toml")
+        return _read(place(name))
     path = Path(name)
     if not os.path.exists(path):
         raise InputError(f"{name}: no such file; a device is a profile of that form or one of: {_listed()}")
