@@ -76,7 +76,7 @@ def test_a_killed_run_leaves_the_old_bundle_and_its_draft_is_cleared(tmp_path):
     out = write(tmp_path / "bundle", "old")
     code = (
         "import os, sys; from pathlib import Path; from edgeship.bundle import bundle\n"
-        "with bundle.replacing(Path(sys.argv[1])) as draft:\n    (draft / 'half').write_text('x'); os.kill(os.getpid(), 9)"
+        "with bundle.replace_bundle(Path(sys.argv[1])) as draft:\n    (draft / 'half').write_text('x'); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(out)], check=False).returncode == -9
     assert (bundle.open_bundle(out).root / "tflite" / "a.tflite").read_text() == "old"

@@ -19,6 +19,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
+import edgeship
 from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.child import Child, FunctionProcess
@@ -105,7 +106,7 @@ def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_m
 
 def test_drawing_reads_no_settings_of_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_bytes(b"\xff: matplotlib ends over this\n")
-    code = "from edgeship.benchmarks import report; print(report.draw({'measurements': [], 'artifacts': []}))"
+    code = "from edgeship.benchmarks.report import html_report; print(html_report.draw({'measurements': [], 'artifacts': []}))"
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
@@ -155,12 +156,12 @@ def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypa
 
 def test_nobody_looks_for_programs_in_another_way() -> None:
     found = set()
-    for folder, below, names in os.walk(Path(atomic.__file__).parent, followlinks=True):
+    for folder, below, names in os.walk(Path(edgeship.__file__).parent, followlinks=True):
         below[:] = [name for name in below if name != "node_modules"]
         sources = [Path(folder, name) for name in names if name.endswith(".py")]
         found |= {path.name for path in sources if "shutil.which" in path.read_text()}
     # What the user names by a path is what they named.
-    assert found == {"child_environment.py", "found.py"}
+    assert found == {"environment.py", "requirements.py"}
 
 
 def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(

@@ -22,6 +22,7 @@ import pytest
 
 from edgeship.bundle import bundle as bundles
 from edgeship.data import RepresentativeDataset
+from edgeship.devices import profiles
 from edgeship.errors import InputError
 from edgeship.storage import digest
 
@@ -327,7 +328,7 @@ def test_a_device_profile_does_not_come_from_a_manifest(stranger):
 
 def test_a_manifest_names_no_file_as_a_built_in_device(stranger):
     (stranger.folder / "evil.toml").write_text(PROFILE.format("--renderer-cmd-prefix=touch canary"))
-    name = os.path.relpath(stranger.folder / "evil", Path(bundles.__file__).parent / "benchmarks" / "devices")
+    name = os.path.relpath(stranger.folder / "evil", Path(profiles.__file__).parent / "here")
     bundle = stranger.bundle(data=DATA, benchmark={"devices": [name]})
     stranger.refuses("benchmark", bundle, told=("unknown device",))
 
