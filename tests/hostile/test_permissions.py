@@ -520,6 +520,25 @@ def test_a_configuration_beside_a_model_reads_nothing_outside_its_folder(beside,
     options.settings(beside.folder / "model/model.keras", None, {"trust": True})
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no colon in names")
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("labels = 'link:1'", "labels = 'a:b/../../elsewhere/labels.txt'"),
+        *("calibration = 'C:\\link.npz'", "train = 'c:/data.npz'"),
+    ],
+)
+def test_a_colon_leads_nowhere_else(beside, line):
+    """Labels are never code, and what Windows takes for a drive is looked for in the working folder, where anything lies."""
+    from edgeship.cli import options
+
+    link(beside.folder / "model/link:1", beside.folder / "elsewhere/labels.txt")
+    (beside.folder / "model/a:b").mkdir()
+    (beside.folder / "model/edgeship.toml").write_text(f"[data]\n{line}\n")
+    with pytest.raises(InputError, match=r"names files outside its folder: \[data\]"):
+        options.settings(beside.folder / "model/model.keras", None, {})
+
+
 def test_a_student_outside_the_folder_is_asked_for(beside):
     (beside.folder / "model/edgeship.toml").write_text(
         "[variants.small.distill]\nstudent = '../elsewhere/model.keras'\n"

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgeship.devices.profiles import in_file
 from edgeship.errors import InputError
-from edgeship.untrusted import SHOWN, is_code, printable, regular_file
+from edgeship.untrusted import DRIVE, SHOWN, is_code, printable, regular_file
 
 SOURCES = ("calibration", "train", "validation", "evaluation")
 IMPORTS = "imports that module"
@@ -81,7 +81,8 @@ def _places(table: Any) -> Iterator[tuple[str, str, str]]:
     """The files and folders that a configuration names: section, key and path."""
     data, variants = _part(table, "data"), _part(table, "variants")
     for key in (*SOURCES, "labels"):
-        if isinstance(data.get(key), str) and not is_code(data[key]):
+        # Labels are always a file, also one with a colon in its name.
+        if isinstance(data.get(key), str) and (key == "labels" or not is_code(data[key])):
             yield "data", key, data[key]
     for name in variants:
         student = _part(_part(variants, name), "distill").get("student")
@@ -92,7 +93,7 @@ def _places(table: Any) -> Iterator[tuple[str, str, str]]:
 def _inside(folder: Path, name: str) -> bool:
     """Whether a file, or a folder with all its `.npz`, lies below a folder without a link on the way."""
     pure = Path(name)
-    if pure.is_absolute() or pure.drive or ".." in pure.parts:
+    if pure.is_absolute() or pure.drive or DRIVE.match(name) or ".." in pure.parts:
         return False
     places = [folder.joinpath(*pure.parts[: count + 1]) for count in range(len(pure.parts))]
     try:
