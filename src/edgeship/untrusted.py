@@ -25,6 +25,7 @@ from edgeship.errors import EdgeshipError, InputError, unknown
 LIMITS = "EDGESHIP_LIMITS"
 RATIO_FROM = 64 << 20  # bytes below which nobody minds how well something is packed
 SHOWN = 200  # characters of a foreign message
+TOML_BITS = 63  # of a whole number beside its sign
 LONGEST = 1000  # characters of a name, and of a text that is shown of a file
 # Invisible, or able to change what stands beside them: controls, formats (writing direction), lone surrogates, separators,
 # and code points that no character has (XML takes some of them not at all).
@@ -281,11 +282,27 @@ def parse_json(text: str | bytes, what: object) -> Any:
 
 
 def parse_toml(content: bytes, what: object) -> dict[str, Any]:
-    """A TOML table. Raises InputError, naming `what`, where it is none."""
+    """A TOML table. Raises InputError, naming `what`, where it is none, or is nested too deeply.
+
+    TOML's whole numbers have 64 bits; Python reads longer ones, and cannot print them.
+    """
     try:
-        return tomllib.loads(content.decode())
+        table = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{printable(what)}: not valid TOML ({printable(error)[:SHOWN]})") from error
+    level: list[Any] = [table]
+    for _ in range(limits().json_depth):
+        if any(isinstance(value, int) and value.bit_length() > TOML_BITS for value in level):
+            raise InputError(f"{printable(what)}: not valid TOML (a whole number of more than 64 bits)")
+        inner = (
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (dict, list))
+        )
+        level = [value for values in inner for value in values]
+        if not level:
+            return table
+    raise InputError(
+        f"{printable(what)}: TOML nested deeper than {limits().json_depth} levels ({LIMITS}=json_depth=...)"
+    )
 
 
 def _deeper(text: str, most: int) -> bool:

@@ -589,7 +589,7 @@ def test_a_configuration_nested_without_end_is_a_sentence(stranger):
     stranger.refuses("convert", "model.keras", "--out", "out", told=("not valid TOML",))
 
 
-LONG = "a" * 5000
+LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
 
 
 @pytest.mark.parametrize(
@@ -599,6 +599,9 @@ LONG = "a" * 5000
         *('[data]\ncalibration = "a\\u0000:b"', "[variants.a]\ndistill = {student = 5}"),
         *('[variants.a.distill]\nstudent = "a\\u0000"', f"[budget]\nmax_size_disk = {10**400}"),
         *(f"[budget]\nmax_drop = {10**400}", f"[budget]\nmax_size_disk = '{'9' * 400} B'"),
+        *(f"[data]\nlabels = {HUGE}", f"[data]\ncalibration_samples = {HUGE}", f"[variants.a]\nprune = [{HUGE}]"),
+        *(f"[training]\nepochs = {HUGE}", f"[benchmark]\ndevices = ['host', {HUGE}]", f"budget{'.a' * 3000} = 1"),
+        *(f"[variants.a]\nprune{'.a' * 3000} = 1", f"[variants.a]\nqat = -{10**30}"),
     ],
 )
 def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
@@ -606,7 +609,15 @@ def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
     stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
 
 
-@pytest.mark.parametrize("number", ["seconds = inf", "seconds = nan", "seconds = 1e300", f"threads = {10**30}"])
+def test_a_configuration_without_end_is_a_sentence(stranger):
+    with (stranger.folder / "edgeship.toml").open("wb") as file:
+        file.truncate(1 << 40)  # no byte of it takes room
+    stranger.refuses("convert", "model.keras", "--out", "out", told=("edgeship.toml: larger than",))
+
+
+@pytest.mark.parametrize(
+    "number", ["seconds = inf", "seconds = nan", "seconds = 1e300", "threads = 9223372036854775807"]
+)
 def test_a_device_has_numbers_that_mean_something(tmp_path, number):
     from edgeship.devices import profiles as devices
 

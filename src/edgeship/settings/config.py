@@ -20,6 +20,7 @@ T = TypeVar("T")
 NAME = "edgeship.toml"
 # Keys of a variant under the names that earlier versions gave them: [data] has a calibration of its own.
 NEW_KEYS = {"calibration": "calibration_method"}
+CONFIG_BYTES = 16 << 20
 LABELS_BYTES = 1 << 20  # of a file of class names; a thousand of them take a fiftieth
 STORED = "the bundle's configuration"
 PROFILES = ("rapid", "quick", "normal", "full")
@@ -210,13 +211,17 @@ def find(model: Path) -> Path | None:
 
 
 def content_of(path: Path) -> bytes:
-    """What a configuration's file holds. Raises InputError where it cannot be read."""
+    """What a configuration's file holds. Raises InputError where it cannot be read, or is larger than any is."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(CONFIG_BYTES + 1)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; `edgeship init MODEL` writes one") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > CONFIG_BYTES:
+        raise InputError(f"{path}: larger than {CONFIG_BYTES:,} bytes, which no configuration is")
+    return content
 
 
 def beside(model: Path) -> Config:
