@@ -12,6 +12,7 @@ import marshal
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -568,6 +569,23 @@ def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
     told = capsys.readouterr().err
     assert "labels.txt is a link, so it is not used unasked" in told
     assert "calibration.npz is a link" in told
+
+
+def test_init_names_no_link_beside_a_model(beside, monkeypatch, capsys):
+    """The command that it proposes names the file, which then may read whatever it names."""
+    from edgeship.pipeline import init_config
+
+    folder = beside.folder / "model"
+    (folder / "labels.txt").unlink()
+    (folder / "link.txt").rename(folder / "labels.txt")
+    (folder / "link.npz").rename(folder / "evaluation.npz")
+    (folder / "data.npz").rename(folder / "calibration.npz")
+    described = {"inputs": [SPEC], "outputs": [{**SPEC, "name": "y"}]}
+    monkeypatch.setattr(init_config.FunctionProcess, "call", lambda *_, **__: described)
+    init_config.write_config(folder / "model.keras", None, {}, force=False)
+    assert "labels.txt is a link, so it is not used unasked" in capsys.readouterr().err
+    data = tomllib.loads((folder / "edgeship.toml").read_text(encoding="utf-8"))["data"]
+    assert data == {"calibration": "calibration.npz"}
 
 
 def test_a_link_to_a_trusted_configuration_is_not_trusted(beside):

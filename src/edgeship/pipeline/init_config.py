@@ -116,7 +116,7 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = _quoted(os.path.relpath(beside, folder))
-        return f"{key} = {value}" if beside.exists() else f"# {key} = {json.dumps(name)}"
+        return f"{key} = {value}" if config.lies_there(beside) else f"# {key} = {json.dumps(name)}"
 
     def given(key: str, example: str) -> str:
         return f"{key} = {_quoted(loading[key])}" if loading.get(key) else f"# {key} = {example}"

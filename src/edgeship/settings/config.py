@@ -229,14 +229,14 @@ def beside(model: Path) -> Config:
     found = {
         key: str(path)
         for key in ("calibration", "evaluation", "train", "validation")
-        if _lies_there(path := model.parent / f"{key}.npz")
+        if lies_there(path := model.parent / f"{key}.npz")
     }
     labels = model.parent / "labels.txt"
-    names = tuple(read_labels(labels)) if _lies_there(labels) else ()
+    names = tuple(read_labels(labels)) if lies_there(labels) else ()
     return Config(data=replace(Data(labels=names), **found))  # type: ignore[arg-type]
 
 
-def _lies_there(path: Path) -> bool:
+def lies_there(path: Path) -> bool:
     """Whether a file is there that may be used without having been named; a link may lead to a private one."""
     if path.is_symlink():
         told = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
