@@ -309,6 +309,22 @@ def test_a_path_of_windows_in_a_manifest_is_no_code(stranger, source):
     stranger.refuses("benchmark", bundle, told=(f"{source}: no such file",))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_report_goes_into_no_pipe_that_lies_where_it_would(stranger):
+    """Whoever made the folder around a bundle can have put one there, or a link to a device."""
+    stranger.bundle()
+    place = stranger.folder / "bundle-report.html"
+    for make in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/null")):
+        make()
+        stranger.refuses("report", "bundle", told=("bundle-report.html: is no file that a report can replace", "--out"))
+        place.unlink()
+    private = stranger.folder / "private"
+    private.write_text("mine")
+    place.symlink_to(private)
+    assert stranger("report", "bundle").returncode == 0
+    assert private.read_text() == "mine"
+
+
 def test_a_budget_makes_nothing_read_a_file(stranger):
     os.mkfifo(stranger.folder / "pipe.toml")
     bundle = stranger.bundle(budget={"required_devices": [str(stranger.folder / "pipe.toml")]})

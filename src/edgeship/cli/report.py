@@ -33,10 +33,15 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
     from edgeship.benchmarks.report.html_report import render
     from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
     from edgeship.demo.selftest import with_field_results
+    from edgeship.errors import InputError
     from edgeship.untrusted import printable, reading
 
     opened = open_bundle(bundle)
     target = out or opened.root.absolute().with_name(f"{opened.root.absolute().name}-report.html")
+    if (
+        out is None and target.exists() and not target.is_file()
+    ):  # whoever made the bundle's folder can have put it there
+        raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
     with reading(opened.root / MANIFEST):  # its figures may be none
         manifest = with_field_results(Bundle(opened.root, judged_again(opened.manifest)), list(added))
         rendered = render(opened.root, manifest)
