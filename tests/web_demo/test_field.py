@@ -41,7 +41,8 @@ def found():
 @pytest.fixture
 def add(tmp_path):
     (tmp_path / "goldens").mkdir()
-    np.savez(tmp_path / "goldens" / "tfjs-float32.npz", y=np.linspace(0, 1, 32, dtype=np.float32).reshape(16, 2))
+    for name in ("outputs", "tfjs-float32"):
+        np.savez(tmp_path / "goldens" / f"{name}.npz", y=np.linspace(0, 1, 32, dtype=np.float32).reshape(16, 2))
 
     def adding(content, manifest=MANIFEST):
         path = tmp_path / "selftest.json"
@@ -86,6 +87,8 @@ def test_a_self_test_that_failed_fails_the_report(add, found):
         ({"maxAbsError": 1e9, "tolerance": 1e12}, "is off by 1e+09, allowed are 0.001"),
         ({"maxAbsError": None}, "'y' is not finite"),
         ({"passed": False}, "the page found it wrong"),
+        ({"maxAbsErrorServer": 1e9}, "'y' cannot be off the server model by 1000000000.0, as the goldens are by 0"),
+        ({"maxAbsErrorServer": None}, "'y' cannot be off the server model by None"),
     ],
 )
 def test_what_a_self_test_says_of_itself_is_not_believed(add, found, change, says):
@@ -94,6 +97,14 @@ def test_what_a_self_test_says_of_itself_is_not_believed(add, found, change, say
     (check,) = manifest["gate"]["checks"]
     assert (check["verdict"], manifest["gate"]["verdict"]) == ("FAIL", "FAIL")
     assert says in check["reason"]
+
+
+def test_a_self_test_is_as_far_from_the_server_model_as_the_goldens_are(add, found, tmp_path):
+    with np.load(tmp_path / "goldens" / "outputs.npz") as stored:
+        np.savez(tmp_path / "goldens" / "outputs.npz", y=stored["y"] + np.float32(0.25))
+    assert "'y' cannot be off the server model by 2e-06" in add(found)["gate"]["checks"][0]["reason"]
+    found["outputs"]["y"]["maxAbsErrorServer"] = 0.25
+    assert add(found)["gate"]["verdict"] == "PASS"
 
 
 def test_a_self_test_must_have_replayed_what_the_bundle_holds(add, found):
@@ -149,6 +160,7 @@ def test_other_files_are_refused(add, content):
         {"loadMs": -1},
         {"outputs": []},
         {"outputs": {"y": {}}},
+        {"outputs": {"y": {"maxAbsError": 0, "maxAbsErrorServer": 0, "agreement": 5, "passed": True}}},
         {"samples": "many"},
         {"latency": [1]},
         {"samples": -1},

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import untrusted
+from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle
+from edgeship.data import Batch
 from edgeship.errors import CheckError, InputError
 from edgeship.pipeline.verify import Answers, golden_arrays
 from edgeship.types import Measurement, Metric, Verdict, to_json
@@ -21,6 +23,7 @@ KIND = "edgeship-selftest"
 SCHEMA = 1
 PARITY = ("mean_abs_error", "cosine", "sqnr_db")
 LONGEST_AGENT = 1000
+ROUNDING = 1e-4  # of an output's range: what numbers lose on their way through a page and its JSON, and more
 BROWSERS = ("Edg", "OPR", "Firefox", "HeadlessChrome", "Chrome", "Version")
 NAMES = {"Edg": "Edge", "OPR": "Opera", "HeadlessChrome": "Chrome (headless)", "Version": "Safari"}
 
@@ -114,20 +117,21 @@ def _judge(found: Mapping[str, Any], bundle: Bundle) -> tuple[Verdict, str]:
     What the file says of itself can only fail it. Without tolerances (no runtime was there when the bundle was made) it is
     not decided.
     """
-    goldens = bundle.manifest.get("goldens") or {}
-    golden = (goldens.get("artifacts") or {}).get(found["artifact"]) or {}
+    recorded = bundle.manifest.get("goldens") or {}
+    golden = (recorded.get("artifacts") or {}).get(found["artifact"]) or {}
     allowed, outputs = golden.get("tolerance") or {}, found["outputs"]
     if found["passed"] is not True or not all(result["passed"] is True for result in outputs.values()):
         return Verdict.FAIL, "the page found it wrong"
-    if found["samples"] != goldens.get("samples"):
-        return Verdict.FAIL, f"{_count(found['samples'])} goldens, and the bundle has {goldens.get('samples')}"
+    if found["samples"] != recorded.get("samples"):
+        return Verdict.FAIL, f"{_count(found['samples'])} goldens, and the bundle has {recorded.get('samples')}"
     errors = {name: _number(result["maxAbsError"], f"the error of {name}") for name, result in outputs.items()}
     if not allowed and errors:
         return Verdict.INCONCLUSIVE, "the bundle has no tolerance to judge it by"
     if not errors or errors.keys() != allowed.keys():
         return Verdict.FAIL, f"its outputs are not the bundle's ({', '.join(sorted(allowed))})"
     try:
-        why = _off(errors, Answers(golden_arrays(bundle, found["artifact"]), golden))
+        answers = Answers(golden_arrays(bundle, found["artifact"]), golden)
+        why = _off(errors, answers) or _contradicts(outputs, answers, golden_arrays(bundle, "outputs"))
     except CheckError as error:
         why = str(error)
     return Verdict.FAIL if why else Verdict.PASS, why
@@ -142,12 +146,35 @@ def _off(errors: Mapping[str, float | None], answers: Answers) -> str:
     return ""
 
 
+def _contradicts(outputs: Mapping[str, Any], answers: Answers, server: Batch) -> str:
+    """The first output whose differences from the artifact's goldens and the server model's cannot both be right.
+
+    The goldens lie as far apart as they do, so one difference bounds the other. An empty text where all can be.
+    """
+    for name, result in outputs.items():
+        own, expected = answers.own.get(name), server.get(name)
+        if own is None or expected is None or own.shape != expected.shape:
+            continue
+        apart, told = goldens.distance(own, expected), result["maxAbsErrorServer"]
+        room = result["maxAbsError"] + ROUNDING * goldens.spread(expected)
+        if math.isfinite(apart) and (told is None or abs(told - apart) > room):
+            return f"'{name}' cannot be off the server model by {told}, as the goldens are by {apart:.3g}"
+    return ""
+
+
 def _number(value: Any, what: str) -> float | None:
     """A number from 0, or None, which JSON has for what is not finite. Raises ValueError for anything else."""
     if value is not None and not (_plain(value) and math.isfinite(value) and value >= 0):
         raise ValueError(f"{what} is {value!r}")
     number: float | None = value
     return number
+
+
+def _share(value: Any) -> float | None:
+    share = _number(value, "an agreement")
+    if share is not None and share > 1:
+        raise ValueError(f"an agreement is {value!r}")
+    return share
 
 
 def _plain(value: Any) -> bool:
@@ -202,7 +229,7 @@ def _parity(found: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "reason": "",
         "max_abs_error": _number(result["maxAbsErrorServer"], "an error"),
         **dict.fromkeys(PARITY),
-        "agreement": _number(result["agreement"], "an agreement"),
+        "agreement": _share(result["agreement"]),
         "agreement_low": None,
         "agreement_high": None,
         "agreement_n": _count(found["samples"]),
