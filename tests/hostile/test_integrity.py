@@ -303,6 +303,18 @@ def test_the_gate_fails_figures_that_do_not_say_of_what(bundle, edgeship):
     edgeship("gate", bundle, code=1, says="what was measured is not recorded: run edgeship benchmark again")
 
 
+def test_the_gate_measures_sizes_itself(bundle, edgeship):
+    def shrink(manifest: dict[str, Any]) -> None:
+        for item in manifest["measurements"]:
+            for metric in item["metrics"]:
+                if metric["name"] == "size_disk_bytes":
+                    metric["value"] = 1
+
+    change(bundle, shrink)
+    Path("small.toml").write_text("[budget]\nmax_size_disk = 100\n")
+    edgeship("gate", bundle, "--config", "small.toml", code=1, says="bytes of 100 allowed")
+
+
 def test_reports_and_pages_judge_again(bundle, edgeship):
     """What the manifest says of the verdict is edited, the figures are not."""
     (bundle / "tflite/int8.tflite").write_text("not a model")
