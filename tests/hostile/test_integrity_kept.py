@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeship.bundle import bundle as bundles
 from edgeship.errors import InputError
+from edgeship.storage import atomic, installed
 from edgeship.storage import cache as caches
-from edgeship.storage import installed
 from edgeship.storage.cache import Cache
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners and modes of POSIX")
@@ -224,6 +225,23 @@ def test_a_device_s_environment_is_looked_at_before_it_starts(tmp_path, monkeypa
 
 def test_the_cache_is_made_closed_wherever_it_begins(tmp_path):
     assert caches.own_folder(tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_an_output_s_place_is_replaced_and_not_followed(tmp_path, there):
+    target = tmp_path / "elsewhere"
+    if there:
+        target.mkdir()
+    for name in ("bundle", "site"):
+        (tmp_path / name).symlink_to(target)
+    with bundles.replace_bundle(tmp_path / "bundle") as draft:
+        (draft / "new").write_text("")
+    with atomic.atomic_folder(tmp_path / "site") as folder:
+        folder.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir() if path != target) == ["bundle", "site"]
+    assert (tmp_path / "bundle/new").exists()
+    assert not any((tmp_path / name).is_symlink() for name in ("bundle", "site"))
+    assert not there or not list(target.iterdir())
 
 
 def test_no_draft_has_a_name_that_can_be_known_before(tmp_path):

@@ -173,7 +173,9 @@ def replace_bundle(out: Path) -> Iterator[Path]:
     try:
         yield draft
         old = draft.with_suffix(".old.draft")
-        if out.exists():
+        if out.is_symlink():  # what it points to stays as it is
+            out.unlink()
+        elif out.exists():
             out.rename(old)
         draft.rename(out)
         shutil.rmtree(old, ignore_errors=True)

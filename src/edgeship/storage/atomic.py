@@ -39,5 +39,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as parent:
         made = Path(parent) / out.name
         yield made
+        if out.is_symlink():  # what it points to stays as it is
+            out.unlink()
         shutil.rmtree(out, ignore_errors=True)
         made.rename(out)
