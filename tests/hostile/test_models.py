@@ -95,6 +95,8 @@ ATTACKS = {
     "initializer_that_saves": ("Save", "files beside its own variables", ALLOW),
     "tf1_read_of_a_variable": ("Save", "files beside its own variables", ALLOW),
     "tf1_table_while_answering": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "tf1_asset_of_another_output": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "tf1_checkpoint_of_another_output": ("RestoreV2", "files beside its own variables", ALLOW),
     "node_without_a_name": ("a node without a name",),
     "table_registered_otherwise": ("InitializeTableFromTextFileV2", "assets", ALLOW),
     "linked_variables": ("variables", "link"),
@@ -141,6 +143,10 @@ def test_allowed_models_run(name, attacker, tmp_path):
 
 def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
     assert attacker.call("saved_model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
+
+
+def test_two_savers_are_honest(attacker, tmp_path):
+    assert attacker.call("tf1_attacks:honest_two_savers", folder=str(tmp_path))["error"] == ""
 
 
 HONEST = {

@@ -109,6 +109,17 @@ class _Body:
             reference = node.input[0]
         return None, None
 
+    def leads_to(self, reference: str, tensors: Set[str]) -> bool:
+        """Whether a tensor of the graph itself is one of these, perhaps passed on: the very output, not just its node."""
+        for _ in range(len(self.nodes) + 1):
+            if _tensor(reference) in tensors:
+                return True
+            node = self.nodes.get(_bare(reference))
+            if node is None or node.op not in _PASSING or not node.input:
+                return False
+            reference = node.input[0]
+        return False
+
 
 @dataclass
 class _Model:
@@ -180,8 +191,8 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
             if _TABLE_FILE.fullmatch(node.op):
                 index = list(node.input)[1] if len(node.input) > 1 else ""
                 # TensorFlow 1 puts the asset's place there while it initializes, and only then.
-                later = runs_graph and (body.name != "" or node.name in saver.answering)
-                if later or not _is_asset(model, body, index, set()):
+                other = runs_graph and (body.name != "" or node.name in saver.answering)
+                if other or not _is_asset(model, body, index, set()):
                     what = f"{node.op} reads a file that is not among its assets ({where})"
                     raise refused(path, f"its operator {what}")
             elif node.op in _SAVING | _RESTORING:
@@ -213,10 +224,11 @@ def _check_assets(model: _Model) -> None:
 
 def _is_asset(model: _Model, body: _Body, reference: str, seen: set[tuple[str, int]]) -> bool:
     """Whether a file name comes from the model's own assets, on whatever way it reaches a node."""
-    argument, node = body.source(reference)
+    if body.name == "":
+        return body.leads_to(reference, {_tensor(asset.tensor_info.name) for asset in model.meta.asset_file_def})
+    argument, _ = body.source(reference)
     if argument is None:
-        names = {asset.tensor_info.name.split(":")[0] for asset in model.meta.asset_file_def}
-        return body.name == "" and node is not None and node.name in names
+        return False
     if (body.name, argument) in seen:
         return True
     seen.add((body.name, argument))
@@ -264,7 +276,7 @@ class _Saver:
         reading = [f"{node.name}/Read/ReadVariableOp" for node in model.meta.graph_def.node if node.op == "VarHandleOp"]
         run = _behind(graph, [*_named(model.meta), *reading])
         answering = _behind(graph, [*_signatures(model.meta, {"__saved_model_init_op"}), *reading])
-        return cls(model, _bare(saver.filename_tensor_name), frozenset(restoring), frozenset(run), frozenset(answering))
+        return cls(model, saver.filename_tensor_name, frozenset(restoring), frozenset(run), frozenset(answering))
 
     def covers(self, body: _Body, node: Any) -> bool:
         """Whether a node that saves or restores is never run, or restores the model's own variables only."""
@@ -280,19 +292,15 @@ class _Saver:
         return node.name not in self.run and (restores or node.name not in self.restoring)
 
     def _names_own_files(self, body: _Body, node: Any) -> bool:
-        name = _bare(next(iter(node.input), ""))
-        for _ in range(len(body.nodes)):
-            if name and name == self.filename:
-                return True
-            source = body.nodes.get(name)
-            if source is None or source.op not in _PASSING or not source.input:
-                return False
-            name = _bare(source.input[0])
-        return False
+        return bool(self.filename and node.input) and body.leads_to(node.input[0], {_tensor(self.filename)})
 
 
 def _bare(reference: str) -> str:
     return reference.lstrip("^").split(":")[0]
+
+
+def _tensor(reference: str) -> str:
+    return reference if ":" in reference else f"{reference}:0"
 
 
 def _behind(graph: _Body, names: Sequence[str]) -> set[str]:
