@@ -49,6 +49,34 @@ def _asset(folder: Path, meta: Any, tensor: str) -> None:
     meta.asset_file_def.add(filename="words.txt").tensor_info.name = tensor
 
 
+def _tf1_save_behind_a_variable(folder):
+    """Without a saver TensorFlow makes one of the collections' variables: one that nothing else needs saves a file."""
+
+    def body(tf: Any, weight: Any) -> None:
+        tf.raw_ops.Save(filename=str(_canary(folder)), tensor_names=["a"], data=[tf.constant([1.0])], name="evil")
+
+    def change(meta: Any) -> None:
+        meta.ClearField("saver_def")
+        _nodes(meta)["unused"].input.append("^evil")
+
+    return _changed(_exported(folder, body), change)
+
+
+def _tf1_table_while_restoring(folder):
+    """The restoring fills a table: the asset's place, which the initialization alone is told, is still the file's own."""
+
+    def body(tf: Any, weight: Any) -> None:
+        _filled(tf, weight, tf.constant(str(_secret(folder)), name="place"))
+
+    def change(meta: Any) -> None:
+        _asset(folder, meta, "place:0")
+        restored = f"^{meta.saver_def.restore_op_name}"
+        meta.graph_def.node.add(name="both", op="NoOp", input=[restored, "^told"])
+        meta.saver_def.restore_op_name = "both"
+
+    return _changed(_exported(folder, body), change)
+
+
 def _tf1_asset_of_another_output(folder):
     """The asset is the first output of a node, what is read the place in its second one."""
 

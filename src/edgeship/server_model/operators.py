@@ -191,7 +191,7 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
             if _TABLE_FILE.fullmatch(node.op):
                 index = list(node.input)[1] if len(node.input) > 1 else ""
                 # TensorFlow 1 puts the asset's place there while it initializes, and only then.
-                other = runs_graph and (body.name != "" or node.name in saver.answering)
+                other = runs_graph and (body.name != "" or node.name in saver.answering | saver.restoring)
                 if other or not _is_asset(model, body, index, set()):
                     what = f"{node.op} reads a file that is not among its assets ({where})"
                     raise refused(path, f"its operator {what}")
@@ -271,7 +271,7 @@ class _Saver:
     @classmethod
     def of(cls, model: _Model) -> _Saver:
         saver, graph = model.meta.saver_def, model.bodies[""]
-        restoring = _behind(graph, [saver.restore_op_name])
+        restoring = _behind(graph, _restoring(model.meta))
         # Freezing a TensorFlow 1 graph runs these, whatever lies behind them.
         reading = [f"{node.name}/Read/ReadVariableOp" for node in model.meta.graph_def.node if node.op == "VarHandleOp"]
         run = _behind(graph, [*_named(model.meta), *reading])
@@ -301,6 +301,17 @@ def _bare(reference: str) -> str:
 
 def _tensor(reference: str) -> str:
     return reference if ":" in reference else f"{reference}:0"
+
+
+def _restoring(meta: Any) -> list[str]:
+    """What loading runs to restore the variables: the saver's operation.
+
+    Without a saver TensorFlow makes one for the variables that collections name, and runs whatever they need.
+    """
+    if meta.HasField("saver_def"):
+        return [meta.saver_def.restore_op_name]
+    named = {"variables", "saveable_objects"} & set(meta.collection_def)
+    return [node.name for node in meta.graph_def.node] if named else []
 
 
 def _behind(graph: _Body, names: Sequence[str]) -> set[str]:
