@@ -29,10 +29,15 @@ def estimated(item: Json) -> bool:
     return is_one(item) and item["details"]["cell"]["state"] == "estimated"
 
 
-def measurement(subject: JudgedMeasurement) -> Iterator[Check]:
-    """The checks of an artifact that ran on a device."""
-    samples = subject.measurement["details"].get("samples") or {}
-    part = samples.get("n", 0) < samples.get("of", 0)
+def partial(item: Json) -> bool:
+    """Whether it saw a part of the samples only."""
+    samples = item["details"].get("samples") or {}
+    return bool(samples.get("n", 0) < samples.get("of", 0))
+
+
+def measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
+    """The checks of an artifact that ran on a device; `decided`: all samples are judged elsewhere."""
+    part = decided and partial(subject.measurement)
     yield from checks.outputs(subject)
     for check in checks.accuracy(subject):
         # A part of the samples can show that something is wrong, but need not decide what all samples decide elsewhere.
@@ -59,6 +64,25 @@ def instructions(subject: JudgedMeasurement) -> Iterator[Check]:
         verdict = Verdict.PASS if value <= limit else Verdict.FAIL
         shown = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else f"{value:,} of {limit:,} allowed"
         yield subject.check(name, verdict, shown, (value, limit, unit))
+
+
+def untimed(manifest: Json, artifact: Json, ran: Sequence[Json], budget: Budget) -> Iterator[Check]:
+    """The limits on time and memory of an artifact that ran on devices alone: the memory that one has measured is judged.
+
+    A limit that nothing is held to fails.
+    """
+    if not all(map(is_one, ran)):
+        return
+    subjects = [JudgedMeasurement(manifest, artifact, item, budget) for item in ran]
+    measured = [subject for subject in subjects if subject.metric("peak_memory_bytes")[0] is not None]
+    for subject in measured:
+        yield from checks.memory(subject)
+    ratio = None if artifact["variant"] == "float32" else budget.max_latency_ratio
+    memory = None if measured else budget.max_peak_memory
+    for name, limit, unit in (("latency_ratio", ratio, "x"), ("peak_memory", memory, "bytes")):
+        if limit is not None:
+            reason = "limited, but only devices ran it, and this is measured here (--device host,...)"
+            yield Check(artifact["id"], "", name, Verdict.FAIL, None, limit, unit, reason)
 
 
 def uncounted(manifest: Json, budget: Budget) -> Iterator[Check]:

@@ -89,15 +89,18 @@ def _nothing(artifacts: Sequence[Json]) -> str:
 def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Check], list[Mapping[str, str]]]:
     name = artifact["id"]
     mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
-    idle = [item for item in mine if checks.not_run(item) or device_checks.idle(item) or device_checks.estimated(item)]
+    idle = list(filter(_idle, mine))
     active = [item for item in mine if item not in idle]
     telling = [item for item in mine if item in active or "content" in item["details"]]
     found = [checks.origin(manifest, artifact, telling), *checks.sizes(name, mine, budget.of(name))]
+    decided = not all(map(device_checks.partial, active))
     for item in active:
-        judge_one = device_checks.measurement if device_checks.is_one(item) else checks.measurement
-        found += judge_one(JudgedMeasurement(manifest, artifact, item, budget.of(name)))
+        subject, device = JudgedMeasurement(manifest, artifact, item, budget.of(name)), device_checks.is_one(item)
+        found += device_checks.measurement(subject, decided=decided) if device else checks.measurement(subject)
     if active:
-        return found, device_checks.left_out(idle)
+        return [*found, *device_checks.untimed(manifest, artifact, active, budget.of(name))], device_checks.left_out(
+            idle
+        )
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
     if idle and any(fnmatchcase(name, pattern) for pattern in budget.optional):
         # Size and origin hold without a runtime; a failure there is still one.
@@ -120,6 +123,11 @@ def _strayed(manifest: Json, budget: Budget) -> list[Mapping[str, str]]:
     ]
 
 
+def _idle(item: Json) -> bool:
+    """Whether nothing ran: its runtime is not installed, its device could not, or only estimates."""
+    return bool(checks.not_run(item)) or device_checks.idle(item) or device_checks.estimated(item)
+
+
 def _why_idle(item: Json) -> str:
     if device_checks.is_one(item):
         return f"{item['device']}: {item['details']['cell']['reason'] or 'it only estimates'}"
@@ -130,12 +138,13 @@ def _required(manifest: Json, budget: Budget, not_judged: Sequence[Mapping[str, 
     """A failed check for each required artifact (on its runtime) that is not there or did not run."""
     found = []
     unjudged = {item["artifact"]: item["reason"] for item in not_judged}
+    made = {item["id"] for item in manifest.get("artifacts", [])}  # figures may be left of what is there no longer
     for wanted in budget.required:
         name, _, runtime = wanted.partition("@")
         ran = [
             item
             for item in manifest.get("measurements", [])
-            if item["artifact"] == name and not checks.not_run(item) and runtime in ("", item["runtime"])
+            if item["artifact"] == name and name in made and not _idle(item) and runtime in ("", item["runtime"])
         ]
         if not ran:
             plain = f"did not run on {runtime}" if runtime else "is not in the bundle, or did not run"

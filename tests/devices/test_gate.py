@@ -149,6 +149,13 @@ def test_a_part_of_the_samples_need_not_decide_but_may_fail(manifest):
     assert any(check.check == "accuracy" for check in failures(manifest)[1])
 
 
+def test_a_part_of_the_samples_decides_where_nothing_else_does(manifest):
+    manifest["measurements"] = [measurement("cortex-a53", EXACT, samples=8)]
+    result, failed = failures(manifest)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert {check.check for check in failed} == {"accuracy"}
+
+
 @pytest.mark.parametrize(
     ("budget", "verdict"),
     [
@@ -175,6 +182,30 @@ def test_instructions_that_could_not_be_counted_or_were_not_fail(manifest):
     manifest["measurements"] = [measurement("field-litert-1.4", EXACT)]
     _, (check,) = failures(manifest, max_instructions_ratio=1)
     assert "no device that counts them was measured" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("budget", "check"), [({"max_latency_ratio": 99}, "latency_ratio"), ({"max_peak_memory": "9 GB"}, "peak_memory")]
+)
+def test_limits_that_no_device_is_held_to_fail_where_only_devices_ran(manifest, budget, check):
+    result, (found,) = failures(manifest, **budget)
+    assert result.verdict is Verdict.FAIL
+    assert (found.artifact, found.check) == ("tflite/int8", check)
+    assert "only devices ran it" in found.reason
+
+
+def test_required_is_what_is_in_the_bundle_and_ran(manifest):
+    """Its figures may be left where it was taken out, and what a device could not run did not run."""
+    wanted = {"required": ["tflite/int8"], "optional": ["tflite/*"]}
+    assert failures(manifest, **wanted)[1] == []
+    other = {**manifest["artifacts"][0], "id": "tflite/other", "variant": "other"}
+    mine = {**manifest["measurements"][0], "artifact": "tflite/other"}
+    without = {**manifest, "artifacts": [other], "measurements": [*manifest["measurements"], mine]}
+    _, (check,) = failures(without, **wanted)
+    assert (check.artifact, check.check) == ("tflite/int8", "required")
+    manifest["measurements"] = [measurement("cortex-a72", FAILED)]
+    manifest["measurements"][0]["metrics"][1]["reason"] = "no kernel"
+    assert "required" in {check.check for check in failures(manifest, **wanted)[1]}
 
 
 @pytest.mark.parametrize("value", ["cortex-a72", ["cortex-a99"], [3], 5])
