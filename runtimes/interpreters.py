@@ -10,8 +10,9 @@ from pathlib import Path
 from edgeship.errors import MissingDependencyError
 from edgeship.processes.environment import child_environment, which
 
+HERE = Path(__file__).parent
 VERSION = (3, 11)
-CHECK = f"import sys, venv; sys.exit(sys.version_info[:2] != {VERSION})"
+CHECK = f"import sys, venv; print(sys.executable); sys.exit(sys.version_info[:2] != {VERSION})"
 
 
 def interpreter_of(environment: Path) -> Path:
@@ -20,7 +21,9 @@ def interpreter_of(environment: Path) -> Path:
 
 
 def find_python311(why: str) -> str:
-    """The running Python, or the first python3.11 on the path that works: a shim of pyenv may be there and fail.
+    """The running Python, or the first python3.11 on the path that works, itself: a shim of pyenv may be there and fail.
+
+    It is asked in a folder of ours, as a shim obeys files of the one that it works in.
 
     Raises MissingDependencyError, beginning with `why` it is needed, where there is none.
     """
@@ -30,9 +33,12 @@ def find_python311(why: str) -> str:
     found = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
     for place in dict.fromkeys(found):
         command, env = [place, "-I", "-c", CHECK], child_environment()
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
+        done = subprocess.run(
+            command, cwd=HERE, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
+        )
+        itself = done.stdout.strip()
         if not done.returncode:
-            return place
+            return itself if os.path.isabs(itself) else place
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         problem = f"{place} does not work ({lines[0][:200]})"
     raise MissingDependencyError(f"{why}, and {problem}; install Python 3.11 beside this one")

@@ -59,16 +59,20 @@ def _node() -> tuple[str, tuple[int, int]] | None:
     path = which("node")
     if not path:
         return None
+    # A version manager's stand-in obeys files of the folder that it works in, and some of them name programs: it is asked
+    # where the program itself is, in a folder of ours, and is not used any further.
+    told = re.match(r"v(\d+)\.(\d+)", _said(path, "--version"))
+    itself = _said(path, "-p", "process.execPath").strip()
+    return (itself if os.path.isabs(itself) else path, (int(told[1]), int(told[2]))) if told else None
+
+
+def _said(*command: str) -> str:
+    """What a program prints in a folder where nothing lies that it would obey."""
+    env = child_environment()
     done = subprocess.run(
-        [path, "--version"],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        env=child_environment(),
+        command, cwd=SOURCE, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
     )
-    told = re.match(r"v(\d+)\.(\d+)", done.stdout)
-    return (path, (int(told[1]), int(told[2]))) if told else None
+    return done.stdout
 
 
 def version() -> str | None:

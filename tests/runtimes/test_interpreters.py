@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeship.errors import MissingDependencyError
-from edgeship.runtimes import interpreters
+from edgeship.runtimes import interpreters, tfjs_node
 
 SHIM = "echo >&2; echo 'pyenv: python3.11: command not found' >&2; exit 127"
 
@@ -24,8 +24,8 @@ def path(tmp_path, monkeypatch) -> list[Path]:
     return folders
 
 
-def program(folder: Path, body: str) -> str:
-    file = folder / "python3.11"
+def program(folder: Path, body: str, name: str = "python3.11") -> str:
+    file = folder / name
     file.write_text(f"#!/bin/sh\n{body}\n")
     file.chmod(0o755)
     return str(file)
@@ -52,6 +52,34 @@ def test_a_shim_alone_is_told_with_what_it_says(path):
         f"this device needs 3.11, and {shim} does not work (pyenv: python3.11: command not found); "
         "install Python 3.11 beside this one"
     )
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """The working folder: a stranger's, with a file by which a version manager's stand-in chooses the program."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / ".tool-versions").write_text("python path:.\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+OBEYS = "test -e .tool-versions && : > chosen"
+
+
+def test_the_working_folder_chooses_no_python(path, repository):
+    itself = program(path[1], 'echo "$0"')
+    program(path[0], f'{OBEYS}; exec "{itself}"')
+    assert interpreters.find_python311("it is needed") == itself
+    assert not (repository / "chosen").exists()
+
+
+def test_the_working_folder_chooses_no_node(path, repository, monkeypatch):
+    monkeypatch.setattr(tfjs_node, "_node", tfjs_node._node.__wrapped__)
+    itself = program(path[1], 'test "$1" = --version && echo v22.1.0 || echo "$0"', "node")
+    program(path[0], f'{OBEYS}; exec "{itself}" "$@"', "node")
+    assert tfjs_node._node() == (itself, (22, 1))
+    assert not (repository / "chosen").exists()
 
 
 def test_a_path_without_one_is_told(path):
