@@ -14,7 +14,7 @@ from typing import Any
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown
 from edgeship.types import FORMATS
-from edgeship.untrusted import SHOWN
+from edgeship.untrusted import SHOWN, printable
 
 # MLPerf's quality targets: the share of the server model's figure that must be kept.
 PRESETS = {f"mlperf{share}": round(1 - float(share) / 100, 6) for share in ("99.9", "99", "98", "95", "93")}
@@ -90,7 +90,10 @@ class Budget:
             else:
                 raise unknown("budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]")
         budget = cls(**plain, overrides=overrides)
-        for name, one in (("[budget]", budget), *((f'[budget."{key}"]', budget.of(key)) for key in overrides)):
+        for name, one in (
+            ("[budget]", budget),
+            *((f'[budget."{printable(key)}"]', budget.of(key)) for key in overrides),
+        ):
             if not one.judges_anything:
                 raise InputError(
                     f'{where} {name}: accuracy = "none" leaves nothing to judge; '
@@ -136,7 +139,7 @@ class Budget:
 
 
 def _override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    place = f'{where} [budget."{pattern}"]'
+    place = f'{where} [budget."{printable(pattern)}"]'
     head = pattern.partition("/")[0]
     if head not in FORMATS and not any(mark in head for mark in "*?["):
         raise unknown("format", head, FORMATS, place)

@@ -51,7 +51,7 @@ class ProcessError(EdgeshipError):
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not one of the known ones, which it lists."""
     place = f" in {where}" if where else ""
-    short = str(name)[:100]  # a stranger's may be endless
+    short = brief(name, 100)  # a stranger's may be endless, and of many lines
     return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(known))}")
 
 

@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 import pytest
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle import bundle as bundles
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import profiles
@@ -641,6 +642,29 @@ LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
 def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
     (stranger.folder / "edgeship.toml").write_text(text)
     stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            '["a\\ngate: PASS\\nb"]\nx = 1',
+            '[variants."a\\ngate: PASS\\nb"]',
+            '[variants.a]\nformats = ["a\\nPASS\\nb"]',
+        ),
+        *('[budget."tflite/a\\nPASS\\nb"]\nx = 1', '[benchmark]\nprofile = "a\\nPASS\\nb"'),
+        *('[benchmark]\ndevices = ["a\\nPASS\\nb"]', '[variants.a]\nprune = {pattern = "a\\nPASS\\nb"}'),
+    ],
+)
+def test_names_of_many_lines_are_told_in_one(stranger, text):
+    """Else a line of an error could look like one of edgeship's own."""
+    from edgeship.settings.config import Config
+
+    path = stranger.folder / "edgeship.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as told:
+        Budget.parse(Config.read(path).budget)
+    assert "\n" not in str(told.value)
 
 
 def test_a_configuration_without_end_is_a_sentence(stranger):

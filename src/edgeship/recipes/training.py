@@ -66,7 +66,9 @@ class PruneRecipe(_Table):
         if self.pattern == "2:4" and self.sparsity != 0.5:
             raise InputError(f"2:4 means a sparsity of 0.5, not {self.sparsity}")
         if self.pattern not in ("", "2:4") and not (BLOCK.fullmatch(self.pattern) and min(self.block)):
-            raise InputError(f"pattern '{self.pattern}' is neither '2:4' nor a block as rows x columns, such as '4x1'")
+            raise InputError(
+                f"pattern {repr(self.pattern)[:SHOWN]} is neither '2:4' nor a block as rows x columns, such as '4x1'"
+            )
         for name, least in (("begin", 0), ("end", 0), ("frequency", 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):

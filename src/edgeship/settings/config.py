@@ -66,6 +66,8 @@ class Variant:
         return Recipes.read({name: getattr(self, name) for name in ("distill", "prune", "cluster", "qat")}, self.name)
 
     def __post_init__(self) -> None:
+        if not self.name or any(not (char.isalnum() or char in "._-") for char in self.name):
+            raise InputError(f"variant name '{printable(self.name)}': letters, digits, '.', '_' and '-' only")
         QuantizeRecipe(self.quantize, self.io, self.calibration_method)
         if self.sparse_encoding and self.quantize != "float32":
             raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
@@ -78,8 +80,6 @@ class Variant:
         for name in self.formats:
             if name not in FORMATS:
                 raise unknown("format", name, FORMATS, f"variant '{self.name}'")
-        if not self.name or any(not (char.isalnum() or char in "._-") for char in self.name):
-            raise InputError(f"variant name '{self.name}': letters, digits, '.', '_' and '-' only")
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def _stored_variant(value: Any) -> Variant:
     name = table.pop("name", None)
     if not isinstance(name, str):
         raise InputError(f"{STORED}: a variant has no name")
-    return _section(Variant, table, f"{STORED}, [variants.{name}]", name=name)
+    return _section(Variant, table, f"{STORED}, [variants.{printable(name)}]", name=name)
 
 
 _EXPECTED: dict[str, tuple[Any, str]] = {
@@ -354,13 +354,13 @@ def _renamed(table: Any, where: str) -> Any:
 
 
 def _variant(name: str, table: Any, where: Path) -> Variant:
-    table = _renamed(table, f"{where}, [variants.{name}]")
+    table = _renamed(table, f"{where}, [variants.{printable(name)}]")
     preset = {"quantize": for_variant(name).name} if name in VARIANTS else {}
     merged = {**preset, **table} if isinstance(table, Mapping) else table
     distill = merged.get("distill") if isinstance(merged, Mapping) else None
     if isinstance(distill, Mapping) and isinstance(distill.get("student"), str):
         merged = {**merged, "distill": {**distill, "student": str(where.parent / distill["student"])}}
-    return _section(Variant, merged, f"{where}, [variants.{name}]", name=name)
+    return _section(Variant, merged, f"{where}, [variants.{printable(name)}]", name=name)
 
 
 def _data(table: Any, where: str, folder: Path) -> Data:
