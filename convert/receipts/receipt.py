@@ -5,8 +5,9 @@ Without TensorFlow: flatbuffer, protobuf and JSON are read as they are.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ LEAST_SHARE_OF_WEIGHTS = 0.5
 JUDGED_FROM = 256
 # A full-integer model keeps most of its ops in int8; the rest are float islands and named.
 LEAST_INT8_SHARE = 0.5
+# Bytes that reading a `.tflite` may take in a process of its own, beside so many times the file's size.
+MEMORY, MEMORY_TIMES = 2 << 30, 8
 
 
 def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -31,6 +34,37 @@ def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] 
     place = Path(path)
     with untrusted.reading(place):
         return _read(place, format, export)
+
+
+def read_apart(path: str, format: str) -> dict[str, Any]:
+    """`read`, for a process of its own. Raises InputError where a `.tflite` takes far more memory than it has bytes.
+
+    Parts of a flatbuffer may be named again and again, names and lists of all kinds: each is unpacked as often.
+    """
+    place = Path(path)
+    with contextlib.ExitStack() as stack:
+        if format == "tflite" and place.is_file():
+            stack.enter_context(_at_most(MEMORY + MEMORY_TIMES * place.stat().st_size))
+        return read(place, format)
+
+
+@contextlib.contextmanager
+def _at_most(size: int) -> Iterator[None]:
+    """Lets this process take so much more memory than it has, where the system counts it (Linux)."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = [pages * resource.getpagesize() + size, *(limit for limit in before if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(most), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -235,6 +235,33 @@ def test_a_tflite_whose_lists_are_used_again_and_again(tmp_path):
     refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more tensors and operators than it holds")
 
 
+def test_a_tflite_whose_names_are_used_again_and_again(tmp_path):
+    """Every tensor has the same name: 300 KB that unpack to 4 GB."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    builder = flatbuffers.Builder(1 << 20)
+    name = builder.CreateString("x" * 100_000)
+    schema.TensorStart(builder)
+    schema.TensorAddName(builder, name)
+    tensor = schema.TensorEnd(builder)
+    schema.SubGraphStartTensorsVector(builder, 40_000)
+    for _ in range(40_000):
+        builder.PrependUOffsetTRelative(tensor)
+    tensors = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graph = schema.SubGraphEnd(builder)
+    schema.ModelStartSubgraphsVector(builder, 1)
+    builder.PrependUOffsetTRelative(graph)
+    graphs = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, graphs)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    (tmp_path / "m.tflite").write_bytes(bytes(builder.Output()))
+    refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more memory")
+
+
 def test_names_that_steer_a_terminal(tmp_path):
     def rename(model):
         model.subgraphs[0].tensors[0].name = "a\x1b]0;owned\x07\u202eb\x1b[31m\ngate: PASS[bold]"

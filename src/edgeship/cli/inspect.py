@@ -70,7 +70,7 @@ def read(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -
         return receipt.read(path, format)
     try:
         found: dict[str, Any] = child().call(
-            "edgeship.convert.receipts.receipt:read",
+            "edgeship.convert.receipts.receipt:read_apart",
             timeout=untrusted.limits().read_seconds,
             path=str(path.absolute()),
             format=kind,
