@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 MODULE = "hostile_payload"
-MODULES = ("keras_attacks", "archive_attacks", "saved_model_attacks", "tf1_attacks")
+MODULES = ("keras_attacks", "archive_attacks", "saved_model_attacks", "tf1_attacks", "function_attacks")
 
 
 def attack(name: str, folder: str, **options: Any) -> dict[str, Any]:

@@ -95,6 +95,7 @@ ATTACKS = {
     "initializer_that_saves": ("Save", "files beside its own variables", ALLOW),
     "tf1_read_of_a_variable": ("Save", "files beside its own variables", ALLOW),
     "tf1_table_while_answering": ("InitializeTableFromTextFileV2", "assets", ALLOW),
+    "saving_implementation": ("Save", "files beside its own variables", ALLOW),
     "tf1_save_behind_a_variable": ("Save", "files beside its own variables", ALLOW),
     "tf1_table_while_restoring": ("InitializeTableFromTextFileV2", "assets", ALLOW),
     "tf1_asset_of_another_output": ("InitializeTableFromTextFileV2", "assets", ALLOW),

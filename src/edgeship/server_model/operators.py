@@ -163,7 +163,13 @@ class _Model:
             names.add(node.bare_concrete_function.concrete_function_name)
             names.add(node.captured_tensor.concrete_function)
         names.update(gradient.gradient_func for gradient in (*library.gradient, *library.registered_gradients))
-        return frozenset(names)
+        return frozenset(names) | self.exchanged
+
+    @cached_property
+    def exchanged(self) -> frozenset[str]:
+        """Functions that TensorFlow calls in place of others, with their arguments, on the device that they prefer."""
+        functions = self.meta.graph_def.library.function
+        return frozenset(item.signature.name for item in functions if "api_implements" in item.attr)
 
 
 def _functions(node: Any) -> set[str]:
@@ -227,7 +233,7 @@ def _is_asset(model: _Model, body: _Body, reference: str, seen: set[tuple[str, i
     if body.name == "":
         return body.leads_to(reference, {_tensor(asset.tensor_info.name) for asset in model.meta.asset_file_def})
     argument, _ = body.source(reference)
-    if argument is None:
+    if argument is None or body.name in model.exchanged:
         return False
     if (body.name, argument) in seen:
         return True
