@@ -83,6 +83,8 @@ class _Member:
             ) from error
         if self.dtype.hasobject:
             raise InputError(f"{told} holds Python objects, not numbers")
+        if self.dtype.subdtype:
+            raise InputError(f"{told} is one of arrays ({self.dtype}), not of numbers; save it again with np.savez")
         self._where, self._left = where, archive.getinfo(f"{name}.npy").file_size - self._stream.tell()
         if any(size < 0 for size in self.shape) or prod(self.shape) * self.dtype.itemsize > self._left:
             raise InputError(f"{told} is {_shown(self.shape)} {self.dtype} by its header, but has {self._left:,} bytes")

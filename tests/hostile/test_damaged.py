@@ -262,6 +262,15 @@ def test_a_tflite_whose_names_are_used_again_and_again(tmp_path):
     refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more memory")
 
 
+def test_an_array_of_arrays(tmp_path):
+    """NumPy writes no such header, and reads it as an array of another shape."""
+    header = b"{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (4,), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(32))
+    with pytest.raises(InputError, match=r"d\.npz: array 'x' is one of arrays"):
+        list(data.RepresentativeDataset(tmp_path / "d.npz").batches(2))
+
+
 def test_names_that_steer_a_terminal(tmp_path):
     def rename(model):
         model.subgraphs[0].tensors[0].name = "a\x1b]0;owned\x07\u202eb\x1b[31m\ngate: PASS[bold]"
