@@ -36,6 +36,14 @@ def test_what_makes_no_sense_is_refused(table: dict[str, object], message: str) 
         Recipes.read(table)
 
 
+@pytest.mark.parametrize("layers", ["conv*", 5, [5], {"conv": 1}, None])
+@pytest.mark.parametrize("recipe", ["prune", "cluster", "qat"])
+def test_layers_are_a_list_of_patterns(recipe: str, layers: object) -> None:
+    """A single text would have been read as patterns of one letter each."""
+    with pytest.raises(InputError, match="must be a list of patterns, as layers = \\['conv\\*'\\]"):
+        Recipes.read({recipe: {"layers": layers}})
+
+
 def test_one_value_stands_for_what_matters_most() -> None:
     read = Recipes.read({"prune": 0.7, "cluster": 8, "qat": True, "distill": 0.25})
     assert read == Recipes(DistillRecipe(0.25), PruneRecipe(0.7), ClusterRecipe(8), QatRecipe())

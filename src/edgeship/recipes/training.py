@@ -36,6 +36,11 @@ class _Table:
             raise InputError(f"{where}: {error}") from error
 
 
+def _check_patterns(layers: object) -> None:
+    if not isinstance(layers, tuple) or not all(isinstance(pattern, str) for pattern in layers):
+        raise InputError(f"layers = {repr(layers)[:SHOWN]} must be a list of patterns, as layers = ['conv*']")
+
+
 @dataclass(frozen=True)
 class PruneRecipe(_Table):
     """Magnitude pruning of each chosen tensor to the share `sparsity` of zeros.
@@ -57,6 +62,7 @@ class PruneRecipe(_Table):
     frequency: int | None = None
 
     def __post_init__(self) -> None:
+        _check_patterns(self.layers)
         if isinstance(self.sparsity, bool) or not isinstance(self.sparsity, (int, float)) or not 0 <= self.sparsity < 1:
             raise InputError(
                 f"sparsity {repr(self.sparsity)[:SHOWN]} must be a share of zeros from 0 up to, not including, 1"
@@ -91,6 +97,7 @@ class ClusterRecipe(_Table):
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_patterns(self.layers)
         if isinstance(self.clusters, bool) or not isinstance(self.clusters, int) or not 2 <= self.clusters <= 256:
             raise InputError(f"clusters = {repr(self.clusters)[:SHOWN]} must be a whole number from 2 to 256")
 
@@ -105,6 +112,7 @@ class QatRecipe(_Table):
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_patterns(self.layers)
         if not isinstance(self.enabled, bool):
             raise InputError(f"qat = {repr(self.enabled)[:SHOWN]} must be true, false or a table with layers")
 
