@@ -1,0 +1,89 @@
+"""JSON and TOML values as frozen dataclasses.
+
+`msgspec` converts, bounds stand in the annotations; what does not fit is an InputError of one sentence that names its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from edgeship.errors import InputError
+from edgeship.untrusted import printable
+
+T = TypeVar("T")
+SHOWN = 60  # characters of a foreign value in a message
+WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "nothing",
+}
+_PLACE = re.compile(r" - at `(?:key in )?\$(?P<place>[^`]*)`$")
+_EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]+)`(?P<bound>.*?)(?:, got `[^`]*`)?$")
+_MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+
+def convert(
+    kind: type[T],
+    value: Any,
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+    dec_hook: Callable[[type, Any], Any] | None = None,
+) -> T:
+    """The value as a `kind`. `names`: what a text that matches a pattern is called in words, by pattern.
+
+    Raises InputError, "artifacts[0].id must be a text, not 5", where it does not fit.
+    """
+    try:
+        return msgspec.convert(value, kind, dec_hook=dec_hook)
+    except msgspec.ValidationError as error:
+        raise InputError(describe_error(error, value, names)) from error
+    except (OverflowError, RecursionError) as error:
+        raise InputError(f"it holds a number beyond all bounds ({printable(error)[:SHOWN]})") from error
+
+
+def describe_error(error: msgspec.ValidationError, value: Any, names: Mapping[str, str]) -> str:
+    """What `msgspec` found wrong with a value, in our words, with its place and what stands there."""
+    text = str(error)
+    place = match["place"] if (match := _PLACE.search(text)) else ""
+    text = _PLACE.sub("", text)
+    shown = printable(place.removeprefix("."))[-SHOWN:] or "it"
+    if match := _MISSING.search(text):
+        return f"{shown} has no {match['key']}"
+    if match := _EXPECTED.search(text):
+        wanted = _words(match["kinds"], match["bound"], names)
+    elif text.startswith("Invalid enum value"):
+        wanted = "one of the known values"
+    else:  # what `__post_init__` raised
+        return f"{shown} is none: {printable(text)[:SHOWN]}"
+    return f"{shown} must be {wanted}{_value_at(value, place)}"
+
+
+def _words(kinds: str, bound: str, names: Mapping[str, str]) -> str:
+    if match := re.search(r"matching regex '(.*)'$", bound):
+        pattern = match[1].replace("\\\\", "\\")
+        return names.get(pattern, f"a text of the form {pattern}")
+    listed = [WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
+    words = " or ".join(word for word in listed if word != WORDS["null"]) or WORDS["null"]
+    return f"{words}{bound.replace('of length', 'with a length')}"
+
+
+def _value_at(value: Any, place: str) -> str:
+    """What stands at a place, as `, not 5`; empty where a part of the place has no name."""
+    if "[...]" in place:
+        return ""
+    for name, number in _STEP.findall(place):
+        try:
+            value = value[int(number)] if number else value[name]
+        except (LookupError, TypeError):
+            return ""
+    return f", not {printable(repr(value)[:SHOWN])}"
