@@ -47,7 +47,7 @@ def test_a_value_becomes_dataclasses() -> None:
         ({"items": 5}, "items must be a list, not 5"),
         ({"items": [{"x": "s"}]}, "items[0].x must be a number, not 's'"),
         ({"items": [{"x": True}]}, "items[0].x must be a number, not True"),
-        ({"items": [{"x": float("nan")}]}, "items[0].x must be a number >= -10, not nan"),
+        ({"items": [{"x": float("nan")}]}, "items[0].x must be a number >= -10.0, not nan"),
         ({"items": [{"x": 1, "shape": ["q"]}]}, "items[0].shape[0] must be a whole number, not 'q'"),
         ({"items": [{"x": 1, "name": "../b"}]}, "items[0].name must be a plain name, not '../b'"),
         ({"items": [{"x": 1, "colour": "blue"}]}, "items[0].colour must be one of the known values, not 'blue'"),
