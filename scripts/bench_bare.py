@@ -34,7 +34,7 @@ def convert(model: str, data: str, out: str) -> None:
 
     from edgeship.convert.tfjs import shim
 
-    shim.ensure()
+    shim.ensure_importable()
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as tfjs
 
     seconds = {"imports": time.perf_counter() - START}
@@ -169,7 +169,7 @@ def unfolded(model: str, out: str) -> None:
     from edgeship.convert.tfjs import convert as tfjs
     from edgeship.convert.tfjs import fold_batch_norm
 
-    fold_batch_norm.fold = lambda graph: []
+    fold_batch_norm.fold_graph = lambda graph: []
     export.run(model, f"{out}-export")
     tfjs.run(f"{out}-export", out)
 

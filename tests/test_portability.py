@@ -256,5 +256,5 @@ def test_a_graph_is_rewritten_where_links_are_not_allowed(tmp_path, monkeypatch)
 
     monkeypatch.setattr(decompose.os, "link", refuse)
     (tmp_path / "weights").write_bytes(b"12")
-    decompose.bring(tmp_path / "weights", tmp_path / "copy")
+    decompose.link_or_copy(tmp_path / "weights", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"12"

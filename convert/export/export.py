@@ -41,16 +41,16 @@ def run(
     axis. Raises InputError for models that cannot be loaded or run, CheckError where the export answers differently.
     """
     server = server_model.load(model, custom_objects=custom_objects, signature=signature, allow_unsafe=allow_unsafe)
-    inputs = tuple(_fixed(spec, static_batch or server.fixed_batch) for spec in server.inputs)
+    inputs = tuple(_fix_batch(spec, static_batch or server.fixed_batch) for spec in server.inputs)
     notes = list(server.notes)
-    with atomic.atomic_folder(Path(out)) as made:
+    with atomic.atomic_folder(Path(out)) as draft:
         concrete = server.function if inputs == server.inputs else server.trace(inputs)
-        _write(server, concrete, made)
-        answered = _answered(server, inputs)
-        notes += _prove(answered, made)
-        summary = {**_summary(server, concrete, inputs), "notes": notes}
-        (made / SIDECAR).write_text(json.dumps(summary, indent=1), encoding="utf-8")
-        _write_variant(server, inputs, answered, made, summary)
+        _write_saved_model(server, concrete, draft)
+        answers = _answer_probe(server, inputs)
+        notes += _prove_export(answers, draft)
+        summary = {**_summarize_export(server, concrete, inputs), "notes": notes}
+        (draft / SIDECAR).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+        _write_variant(server, inputs, answers, draft, summary)
     return summary
 
 
@@ -65,11 +65,11 @@ def read_summary(saved_model: Path) -> dict[str, Any]:
     return summary
 
 
-def _fixed(spec: TensorSpec, batch: int | None) -> TensorSpec:
+def _fix_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:
     return TensorSpec(spec.name, (batch, *spec.shape[1:]), spec.dtype) if spec.shape else spec
 
 
-def _write(server: ServerModel, concrete: Any, folder: Path) -> None:
+def _write_saved_model(server: ServerModel, concrete: Any, folder: Path) -> None:
     """Save the function with the variables that it uses.
 
     Not with the model: its own tracking misses variables of some subclassed models, and traces every layer once more (keras'
@@ -79,11 +79,13 @@ def _write(server: ServerModel, concrete: Any, folder: Path) -> None:
 
     module = tf.Module()
     module.used = list(concrete.graph.variables)
-    module.kept = server.adapter.model if server.loader == "saved_model" else _tables(server.adapter.model, concrete)
+    module.kept = (
+        server.adapter.model if server.loader == "saved_model" else _lookup_tables(server.adapter.model, concrete)
+    )
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
 
 
-def _tables(model: Any, concrete: Any) -> list[Any]:
+def _lookup_tables(model: Any, concrete: Any) -> list[Any]:
     """The lookup tables of a Keras model, which a SavedModel only holds where they are tracked."""
     import tensorflow as tf
 
@@ -94,10 +96,10 @@ def _tables(model: Any, concrete: Any) -> list[Any]:
     return [item for item in tf.train.TrackableView(model).descendants() if isinstance(item, kind)]
 
 
-Answered = tuple[probe.Arrays, probe.Arrays, probe.Arrays]
+ProbeAnswers = tuple[probe.Arrays, probe.Arrays, probe.Arrays]
 
 
-def _prove(answered: Answered, folder: Path) -> list[str]:
+def _prove_export(answers: ProbeAnswers, folder: Path) -> list[str]:
     """Run the export on a probe that the model has answered.
 
     Returns notes. Raises CheckError on a difference, InputError where the model answers nothing but NaN.
@@ -105,27 +107,27 @@ def _prove(answered: Answered, folder: Path) -> list[str]:
     import tensorflow as tf
 
     function = saved_model_cache.load(folder).signatures[SIGNATURE]
-    feeds, expected, again = answered
-    steady = {name: value for name, value in expected.items() if np.array_equal(value, again[name], equal_nan=True)}
+    feeds, reference, again = answers
+    steady = {name: value for name, value in reference.items() if np.array_equal(value, again[name], equal_nan=True)}
     notes = [
         f"output '{name}' is random: it differs between two runs of the server model"
-        for name in expected
+        for name in reference
         if name not in steady
     ]
-    found = {
+    outputs = {
         name: np.asarray(value)
         for name, value in function(**{key: tf.constant(value) for key, value in feeds.items()}).items()
     }
-    probe.difference(steady, found, TOLERANCE, "the exported SavedModel")
-    if broken := [name for name, value in expected.items() if np.isnan(np.asarray(value, np.float64)).all()]:
-        raise InputError(f"the server model itself answers NaN at output '{broken[0]}': its weights are broken")
+    probe.check_close(steady, outputs, TOLERANCE, "the exported SavedModel")
+    if nan_outputs := [name for name, value in reference.items() if np.isnan(np.asarray(value, np.float64)).all()]:
+        raise InputError(f"the server model itself answers NaN at output '{nan_outputs[0]}': its weights are broken")
     return notes
 
 
-def _answered(server: ServerModel, inputs: Sequence[TensorSpec]) -> Answered:
+def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAnswers:
     """The first probe that the model takes, and its answers to it, twice, computed outside any graph of ours."""
     failure: Exception | None = None
-    for feeds in probe.probes(inputs, samples=2):
+    for feeds in probe.random_feeds(inputs, samples=2):
         try:
             return feeds, server.eager(feeds), server.eager(feeds)
         except InputError:
@@ -135,11 +137,13 @@ def _answered(server: ServerModel, inputs: Sequence[TensorSpec]) -> Answered:
     raise InputError(f"the model cannot be run on a random input ({type(failure).__name__}: {brief(failure)})")
 
 
-def _summary(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -> dict[str, Any]:
-    made = concrete.structured_outputs
-    outputs = [TensorSpec(spec.name, tuple(made[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs]
-    used = list(concrete.graph.variables) or list(server.adapter.weights)
-    sizes = [[int(size) for size in weight.shape] for weight in used]
+def _summarize_export(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -> dict[str, Any]:
+    structured = concrete.structured_outputs
+    outputs = [
+        TensorSpec(spec.name, tuple(structured[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs
+    ]
+    variables = list(concrete.graph.variables) or list(server.adapter.weights)
+    sizes = [[int(size) for size in weight.shape] for weight in variables]
     kernels = [int(np.prod(shape)) for shape in sizes if len(shape) >= 2]
     return {
         "inputs": to_json(tuple(inputs)),
@@ -156,54 +160,54 @@ def _summary(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -
 
 
 def _write_variant(
-    server: ServerModel, inputs: Sequence[TensorSpec], answered: Answered, made: Path, summary: dict[str, Any]
+    server: ServerModel, inputs: Sequence[TensorSpec], answers: ProbeAnswers, folder: Path, summary: dict[str, Any]
 ) -> None:
     """The model once more for converters that cannot express loops with a dynamic batch axis.
 
     Its recurrent layers are unrolled in time; where the time axis is dynamic or too long, or unrolling changes the answer
     (Keras does, for masked layers that go backwards), the batch axis is fixed at 1 instead.
     """
-    layers = [layer for layer in _recurrent(server) if not layer.unroll]
+    layers = [layer for layer in _recurrent_layers(server) if not layer.unroll]
     if not layers:
         return
-    if all(0 < _steps(layer) <= UNROLL_AT_MOST for layer in layers):
+    if all(0 < _count_time_steps(layer) <= UNROLL_AT_MOST for layer in layers):
         try:
-            with _unrolled(layers):
-                _write(server, server.trace(inputs), made / UNROLLED)
-            _prove(answered, made / UNROLLED)
-            (made / UNROLLED / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
+            with _unroll_layers(layers):
+                _write_saved_model(server, server.trace(inputs), folder / UNROLLED)
+            _prove_export(answers, folder / UNROLLED)
+            (folder / UNROLLED / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
             return
         except CheckError:
-            shutil.rmtree(made / UNROLLED)
+            shutil.rmtree(folder / UNROLLED)
     if inputs[0].shape[:1] == (None,):
-        fixed = [_fixed(spec, 1) for spec in inputs]
-        _write(server, server.trace(fixed), made / BATCH1)
-        _prove(_answered(server, fixed), made / BATCH1)
-        (made / BATCH1 / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
+        single_batch = [_fix_batch(spec, 1) for spec in inputs]
+        _write_saved_model(server, server.trace(single_batch), folder / BATCH1)
+        _prove_export(_answer_probe(server, single_batch), folder / BATCH1)
+        (folder / BATCH1 / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _unrolled(layers: Sequence[Any]) -> Iterator[None]:
+def _unroll_layers(layers: Sequence[Any]) -> Iterator[None]:
     names = ("unroll", "_could_use_gpu_kernel")
-    kept = [{name: getattr(layer, name) for name in names if hasattr(layer, name)} for layer in layers]
+    states = [{name: getattr(layer, name) for name in names if hasattr(layer, name)} for layer in layers]
     try:
-        for layer, state in zip(layers, kept, strict=True):
+        for layer, state in zip(layers, states, strict=True):
             for name in state:
                 setattr(layer, name, name == "unroll")
         yield
     finally:
-        for layer, state in zip(layers, kept, strict=True):
+        for layer, state in zip(layers, states, strict=True):
             for name, value in state.items():
                 setattr(layer, name, value)
 
 
-def _recurrent(server: ServerModel) -> list[Any]:
+def _recurrent_layers(server: ServerModel) -> list[Any]:
     model = server.adapter.model
     layers = model._flatten_layers() if server.loader != "saved_model" else []
     return [layer for layer in layers if hasattr(layer, "unroll") and hasattr(layer, "cell")]
 
 
-def _steps(layer: Any) -> int:
+def _count_time_steps(layer: Any) -> int:
     """The number of time steps a recurrent layer was built for, 0 where that is dynamic or unknown."""
     shapes = getattr(layer, "_build_shapes_dict", None) or {}
     shape = next(iter(shapes.values()), None) or getattr(layer, "_build_input_shape", None)

@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 SIZES = (16, 32, 64, 128, 224, 331)
 
 
-def probes(inputs: Sequence[TensorSpec], samples: int, seed: int = 0) -> Iterator[Arrays]:
+def random_feeds(inputs: Sequence[TensorSpec], samples: int, seed: int = 0) -> Iterator[Arrays]:
     """Feeds to try one after the other until the model takes one.
 
     Whole numbers are 0 or 1 so that the smallest embedding table holds them; real ones are in [0, 1).
@@ -24,12 +24,12 @@ def probes(inputs: Sequence[TensorSpec], samples: int, seed: int = 0) -> Iterato
     dynamic = any(size is None for spec in inputs for size in spec.shape[1:])
     for size in SIZES if dynamic else SIZES[:1]:
         yield {
-            spec.name: _values(spec, samples, size, np.random.default_rng([seed, index]))
+            spec.name: _random_values(spec, samples, size, np.random.default_rng([seed, index]))
             for index, spec in enumerate(inputs)
         }
 
 
-def _values(spec: TensorSpec, samples: int, size: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
+def _random_values(spec: TensorSpec, samples: int, size: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
     batch = () if not spec.shape else (spec.shape[0] or samples,)
     shape = (*batch, *(size if axis is None else axis for axis in spec.shape[1:]))
     if spec.dtype == "float32":
@@ -37,12 +37,12 @@ def _values(spec: TensorSpec, samples: int, size: int, random: np.random.Generat
     return random.integers(0, 2, shape).astype(spec.dtype)
 
 
-def difference(expected: Mapping[str, Any], found: Mapping[str, Any], tolerance: float, what: str) -> None:
+def check_close(reference: Mapping[str, Any], outputs: Mapping[str, Any], tolerance: float, what: str) -> None:
     """Raise CheckError where two answers differ by more than `tolerance` of the largest expected value (at least 1e-3)."""
-    for name, want in expected.items():
-        if name not in found:
-            raise CheckError(f"{what} has no output '{name}' (it has: {', '.join(found)})")
-        have = found[name]
+    for name, want in reference.items():
+        if name not in outputs:
+            raise CheckError(f"{what} has no output '{name}' (it has: {', '.join(outputs)})")
+        have = outputs[name]
         if have.shape != want.shape:
             raise CheckError(f"{what}: output '{name}' has shape {have.shape}, the model itself gives {want.shape}")
         want64, have64 = np.asarray(want, np.float64), np.asarray(have, np.float64)

@@ -9,38 +9,38 @@ from typing import Any
 from edgeship.errors import InputError, brief
 
 
-def nodes(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
+def nodes_by_op(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
     """The names of the nodes of each of these op types, in the graph and all its functions."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     message = saved_model_pb2.SavedModel()
     message.ParseFromString((saved_model / "saved_model.pb").read_bytes())
     graph = message.meta_graphs[0].graph_def
-    wanted: dict[str, list[str]] = {op: [] for op in ops}
+    names: dict[str, list[str]] = {op: [] for op in ops}
     for node in [*graph.node, *(node for function in graph.library.function for node in function.node_def)]:
-        if node.op in wanted:
-            wanted[node.op].append(node.name)
-    return wanted
+        if node.op in names:
+            names[node.op].append(node.name)
+    return names
 
 
 def layer_of(node: str, layers: Sequence[str]) -> str:
     """The innermost Keras layer in a node's scope (Keras adds `_1`, `_2`... to a scope met again); else its scope."""
-    known = set(layers)
+    layer_names = set(layers)
     for part in reversed(node.split("/")[:-1] or [node]):
         for name in (part, part.rpartition("_")[0]):
-            if name in known:
+            if name in layer_names:
                 return name
     return node.rpartition("/")[0] or node
 
 
-def unsupported(
+def unsupported_ops_error(
     saved_model: Path, ops: Sequence[str], layers: Sequence[str], format_name: str, hint: str
 ) -> InputError:
     """The error for ops that a format cannot express: each with the layers that use it."""
-    found = nodes(saved_model, ops)
+    names = nodes_by_op(saved_model, ops)
     places = []
     for op in ops:
-        users = list(dict.fromkeys(layer_of(node, layers) for node in found[op]))
+        users = list(dict.fromkeys(layer_of(node, layers) for node in names[op]))
         users = [user for user in users if user in layers] or users
         word = "layer" if users and users[0] in layers else "at"
         more = ", ..." if len(users) > 3 else ""
@@ -49,6 +49,6 @@ def unsupported(
     return InputError(f"{format_name} cannot express {'; '.join(places[:4])}. {hint}")
 
 
-def summary(error: Any) -> str:
+def summarize_message(error: Any) -> str:
     """The first lines of a tool's message, short enough for one."""
     return brief(error)

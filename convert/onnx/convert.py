@@ -41,26 +41,26 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
             "the model has more than 2 GB of weights, which one ONNX file cannot hold; leave onnx out with --to"
         )
     with tempfile.TemporaryDirectory(prefix="edgeship-onnx-") as folder:
-        model = _convert(decompose.expressible(source, Path(folder)), summary, opset)
-    _order(model.graph, summary)
+        model = _run_tf2onnx(decompose.decompose_ops(source, Path(folder)), summary, opset)
+    _order_interface(model.graph, summary)
     model.ir_version = min(model.ir_version, IR_VERSION)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise CheckError(f"the ONNX model is not valid: {unsupported.summary(error)}") from error
+        raise CheckError(f"the ONNX model is not valid: {unsupported.summarize_message(error)}") from error
     with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(model.SerializeToString())
     return {"tools": {"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__}, "notes": []}
 
 
-def _convert(source: Path, summary: dict[str, Any], opset: int) -> Any:
+def _run_tf2onnx(source: Path, summary: dict[str, Any], opset: int) -> Any:
     import tensorflow as tf
     from tf2onnx import convert, tf_loader
 
     concrete = saved_model_cache.load(source).signatures[export.SIGNATURE]
     inputs = {tensor.name: tensor.name.split(":")[0] for tensor in concrete.inputs if tensor.dtype != tf.resource}
     outputs = dict(zip((tensor.name for tensor in concrete.outputs), sorted(concrete.structured_outputs), strict=True))
-    with _complaints() as complaints:
+    with _collect_errors() as complaints:
         try:
             with tf.device("/cpu:0"):
                 graph = tf_loader.from_function(concrete, list(inputs), list(outputs))
@@ -73,14 +73,14 @@ def _convert(source: Path, summary: dict[str, Any], opset: int) -> Any:
                     tensors_to_rename={**inputs, **outputs},
                 )
         except Exception as error:  # tf2onnx raises whatever its handlers meet
-            raise _explained(source, summary, [*complaints, str(error)]) from error
+            raise _explain_failure(source, summary, [*complaints, str(error)]) from error
     if any("is not supported" in line for line in complaints):
-        raise _explained(source, summary, complaints)
+        raise _explain_failure(source, summary, complaints)
     return model
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[list[str]]:
+def _collect_errors() -> Iterator[list[str]]:
     """The errors that tf2onnx only logs while it goes on."""
     lines: list[str] = []
 
@@ -96,35 +96,35 @@ def _complaints() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def _explained(source: Path, summary: dict[str, Any], lines: list[str]) -> InputError:
+def _explain_failure(source: Path, summary: dict[str, Any], lines: list[str]) -> InputError:
     ops = list(dict.fromkeys(re.findall(r"Tensorflow op \[[^\]]*: (\w+)\] is not supported", "\n".join(lines))))
     if ops:
-        return unsupported.unsupported(source, ops, summary["layers"], "ONNX", HINT)
-    return InputError(f"tf2onnx refuses the model: {unsupported.summary(lines[-1])}")
+        return unsupported.unsupported_ops_error(source, ops, summary["layers"], "ONNX", HINT)
+    return InputError(f"tf2onnx refuses the model: {unsupported.summarize_message(lines[-1])}")
 
 
-def _order(graph: Any, summary: dict[str, Any]) -> None:
+def _order_interface(graph: Any, summary: dict[str, Any]) -> None:
     """Inputs and outputs in canonical order, their batch axis called 'batch' where it is dynamic."""
     from onnx import helper
 
     for side, values in (("inputs", graph.input), ("outputs", graph.output)):
-        found = {value.name: value for value in values}
-        ordered = []
+        by_name = {value.name: value for value in values}
+        interface = []
         for spec in map(TensorSpec.from_json, summary[side]):
-            if spec.name not in found and side == "outputs":
-                raise CheckError(f"the ONNX model has no output '{spec.name}' (it has: {', '.join(found)})")
+            if spec.name not in by_name and side == "outputs":
+                raise CheckError(f"the ONNX model has no output '{spec.name}' (it has: {', '.join(by_name)})")
             # An input that no output depends on is dropped by the converter; it stays part of the model's interface.
-            dtype = helper.np_dtype_to_tensor_dtype(_numpy(spec.dtype))
-            ordered.append(found.get(spec.name) or helper.make_tensor_value_info(spec.name, dtype, spec.shape))
-            dims = ordered[-1].type.tensor_type.shape.dim
+            dtype = helper.np_dtype_to_tensor_dtype(_numpy_dtype(spec.dtype))
+            interface.append(by_name.get(spec.name) or helper.make_tensor_value_info(spec.name, dtype, spec.shape))
+            dims = interface[-1].type.tensor_type.shape.dim
             for axis, (size, dim) in enumerate(zip(spec.shape, dims, strict=False)):
                 if size is None:
                     dim.dim_param = f"{spec.name}_{axis}" if axis else "batch"
         del values[:]
-        values.extend(ordered)
+        values.extend(interface)
 
 
-def _numpy(dtype: str) -> Any:
+def _numpy_dtype(dtype: str) -> Any:
     import numpy as np
 
     return np.dtype(dtype)

@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert.rewrites.einsum import replace as replace_einsum
+from edgeship.convert.rewrites.einsum import replace_einsum
 
 
-def expressible(source: Path, folder: Path, einsum: bool = False) -> Path:
+def decompose_ops(source: Path, folder: Path, einsum: bool = False) -> Path:
     """The SavedModel itself where nothing has to be replaced, else a copy of it in `folder` (its variables linked).
 
     `einsum`: replace Einsum nodes, too.
@@ -24,15 +24,15 @@ def expressible(source: Path, folder: Path, einsum: bool = False) -> Path:
     message = saved_model_pb2.SavedModel()
     message.ParseFromString((source / "saved_model.pb").read_bytes())
     graph = message.meta_graphs[0].graph_def
-    changed = _in_graph(graph)
+    has_changed = _replace_in_graph(graph)
     for function in graph.library.function:
-        changed |= _in_function(function)
+        has_changed |= _replace_in_function(function)
     if einsum:
         bodies = [(graph.node, False), *((function.node_def, True) for function in graph.library.function)]
         for nodes, in_function in bodies:
             for node in [node for node in nodes if node.op == "Einsum"]:
-                changed |= replace_einsum(node, nodes, in_function)
-    if not changed:
+                has_changed |= replace_einsum(node, nodes, in_function)
+    if not has_changed:
         return source
     for item in source.rglob("*"):
         copy = folder / item.relative_to(source)
@@ -40,12 +40,12 @@ def expressible(source: Path, folder: Path, einsum: bool = False) -> Path:
             copy.mkdir(parents=True, exist_ok=True)
         elif item.name != "saved_model.pb":
             copy.parent.mkdir(parents=True, exist_ok=True)
-            bring(item, copy)
+            link_or_copy(item, copy)
     (folder / "saved_model.pb").write_bytes(message.SerializeToString())
     return folder
 
 
-def bring(file: Path, place: Path) -> None:
+def link_or_copy(file: Path, place: Path) -> None:
     """An unchanged file in another place: its bytes once more on the disk only where that is another one."""
     try:
         os.link(file, place)  # a symbolic link is nothing that a digest takes
@@ -53,29 +53,29 @@ def bring(file: Path, place: Path) -> None:
         shutil.copyfile(file, place)
 
 
-def _in_graph(graph: Any) -> bool:
-    found = [node for node in graph.node if node.op == "Erfc"]
-    for node in found:
-        _replace(node, graph.node, in_function=False)
-    return bool(found)
+def _replace_in_graph(graph: Any) -> bool:
+    erfc_nodes = [node for node in graph.node if node.op == "Erfc"]
+    for node in erfc_nodes:
+        _replace_erfc(node, graph.node, in_function=False)
+    return bool(erfc_nodes)
 
 
-def _in_function(function: Any) -> bool:
+def _replace_in_function(function: Any) -> bool:
     """In a function's body a tensor is called node:output:index, and Sub's output is not called like Erfc's."""
-    found = [node for node in function.node_def if node.op == "Erfc"]
-    for node in found:
-        _replace(node, function.node_def, in_function=True)
-    moved = {f"{node.name}:y:0": f"{node.name}:z:0" for node in found}
-    if moved:
+    erfc_nodes = [node for node in function.node_def if node.op == "Erfc"]
+    for node in erfc_nodes:
+        _replace_erfc(node, function.node_def, in_function=True)
+    new_outputs = {f"{node.name}:y:0": f"{node.name}:z:0" for node in erfc_nodes}
+    if new_outputs:
         for node in function.node_def:
             for index, name in enumerate(node.input):
-                node.input[index] = moved.get(name, name)
+                node.input[index] = new_outputs.get(name, name)
         for key, name in list(function.ret.items()):
-            function.ret[key] = moved.get(name, name)
-    return bool(found)
+            function.ret[key] = new_outputs.get(name, name)
+    return bool(erfc_nodes)
 
 
-def _replace(node: Any, nodes: Any, in_function: bool) -> None:
+def _replace_erfc(node: Any, nodes: Any, in_function: bool) -> None:
     """Turn one Erfc node into 1 - Erf in place."""
     import numpy as np
     from tensorflow import make_tensor_proto

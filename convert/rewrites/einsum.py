@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def plan(equation: str) -> dict[str, Any] | None:
+def plan_contraction(equation: str) -> dict[str, Any] | None:
     """The labels of an equation by role: batch, own (of each operand), summed; None where it is not of that kind."""
     sides = equation.replace(" ", "").split("->")
     operands = sides[0].split(",")
@@ -34,80 +34,88 @@ class Builder:
         self.node, self.nodes, self.in_function = node, nodes, in_function
         self.dtype, self.count = node.attr["T"].type, 0
 
-    def add(self, op: str, inputs: list[str], **attributes: Any) -> str:
+    def add_node(self, op: str, inputs: list[str], **attributes: Any) -> str:
         """One node; returns how its output is referred to."""
-        made = self.nodes.add()
+        node = self.nodes.add()
         self.count += 1
-        made.name, made.op = f"{self.node.name}/{op}_{self.count}", op
-        made.input.extend(inputs)
+        node.name, node.op = f"{self.node.name}/{op}_{self.count}", op
+        node.input.extend(inputs)
         for key, value in attributes.items():
             if isinstance(value, bool):
-                made.attr[key].b = value
+                node.attr[key].b = value
             elif key == "N":
-                made.attr[key].i = value
+                node.attr[key].i = value
             else:
-                made.attr[key].type = value
-        return f"{made.name}:{'y' if op == 'Transpose' else 'output'}:0" if self.in_function else made.name
+                node.attr[key].type = value
+        return f"{node.name}:{'y' if op == 'Transpose' else 'output'}:0" if self.in_function else node.name
 
-    def constant(self, values: list[int] | int) -> str:
+    def add_constant(self, values: list[int] | int) -> str:
         """An int32 constant."""
         from tensorflow import make_tensor_proto
 
-        reference = self.add("Const", [], dtype=3)
+        reference = self.add_node("Const", [], dtype=3)
         proto = make_tensor_proto(np.asarray(values, np.int32))
         self.nodes[len(self.nodes) - 1].attr["value"].tensor.CopyFrom(proto)
         return reference
 
-    def transpose(self, tensor: str, order: list[int]) -> str:
+    def add_transpose(self, tensor: str, order: list[int]) -> str:
         """The tensor with its axes in that order."""
         if order == sorted(order):
             return tensor
-        return self.add("Transpose", [tensor, self.constant(order)], T=self.dtype, Tperm=3)
+        return self.add_node("Transpose", [tensor, self.add_constant(order)], T=self.dtype, Tperm=3)
 
-    def sizes(self, shape: str, axes: list[int], product: bool) -> str:
+    def add_sizes(self, shape: str, axes: list[int], product: bool) -> str:
         """These entries of a shape, or their product as a vector of one."""
         if product and not axes:
-            return self.constant([1])
-        taken = self.add("GatherV2", [shape, self.constant(axes), self.constant(0)], Tparams=3, Tindices=3, Taxis=3)
-        return self.add("Prod", [taken, self.constant([0])], T=3, Tidx=3, keep_dims=True) if product else taken
+            return self.add_constant([1])
+        entries = self.add_node(
+            "GatherV2", [shape, self.add_constant(axes), self.add_constant(0)], Tparams=3, Tindices=3, Taxis=3
+        )
+        return (
+            self.add_node("Prod", [entries, self.add_constant([0])], T=3, Tidx=3, keep_dims=True)
+            if product
+            else entries
+        )
 
-    def reshape(self, tensor: str, parts: list[str]) -> str:
+    def add_reshape(self, tensor: str, parts: list[str]) -> str:
         """The tensor in the shape that these vectors make when joined."""
         shape = (
-            self.add("ConcatV2", [*parts, self.constant(0)], N=len(parts), T=3, Tidx=3) if len(parts) > 1 else parts[0]
+            self.add_node("ConcatV2", [*parts, self.add_constant(0)], N=len(parts), T=3, Tidx=3)
+            if len(parts) > 1
+            else parts[0]
         )
-        return self.add("Reshape", [tensor, shape], T=self.dtype, Tshape=3)
+        return self.add_node("Reshape", [tensor, shape], T=self.dtype, Tshape=3)
 
 
-def replace(node: Any, nodes: Any, in_function: bool) -> bool:
+def replace_einsum(node: Any, nodes: Any, in_function: bool) -> bool:
     """Replace one Einsum node in place; False where its equation is not of the kind above."""
-    steps = plan(node.attr["equation"].s.decode())
+    steps = plan_contraction(node.attr["equation"].s.decode())
     if steps is None or len([name for name in node.input if not name.startswith("^")]) != 2:
         return False
     build, batch, summed = Builder(node, nodes, in_function), steps["batch"], steps["summed"]
-    matrices, kept, leading = [], [], ""
+    matrices, own_sizes, leading = [], [], ""
     for side, labels in enumerate((steps["left"], steps["right"])):
         own, tensor = steps["own"][side], node.input[side]
         order = [*batch, *own, *summed] if side == 0 else [*batch, *summed, *own]
-        shape = build.add("Shape", [tensor], T=build.dtype, out_type=3)
+        shape = build.add_node("Shape", [tensor], T=build.dtype, out_type=3)
         axes = {
             name: [labels.index(label) for label in part] for name, part in (("b", batch), ("o", own), ("s", summed))
         }
-        flat = {name: build.sizes(shape, axes[name], product=True) for name in ("o", "s")}
+        flat = {name: build.add_sizes(shape, axes[name], product=True) for name in ("o", "s")}
         if batch:
-            leading = build.sizes(shape, axes["b"], product=False)
+            leading = build.add_sizes(shape, axes["b"], product=False)
         parts = [*([leading] if batch else []), *((flat["o"], flat["s"]) if side == 0 else (flat["s"], flat["o"]))]
-        matrices.append(build.reshape(build.transpose(tensor, [labels.index(label) for label in order]), parts))
+        matrices.append(build.add_reshape(build.add_transpose(tensor, [labels.index(label) for label in order]), parts))
         if own:
-            kept.append(build.sizes(shape, axes["o"], product=False))
-    product = build.add("BatchMatMulV2", matrices, T=build.dtype, adj_x=False, adj_y=False)
-    made = [*batch, *steps["own"][0], *steps["own"][1]]
+            own_sizes.append(build.add_sizes(shape, axes["o"], product=False))
+    product = build.add_node("BatchMatMulV2", matrices, T=build.dtype, adj_x=False, adj_y=False)
+    labels_so_far = [*batch, *steps["own"][0], *steps["own"][1]]
     result = (
-        build.reshape(product, [*([leading] if batch else []), *kept])
-        if made
-        else build.reshape(product, [build.constant([])])
+        build.add_reshape(product, [*([leading] if batch else []), *own_sizes])
+        if labels_so_far
+        else build.add_reshape(product, [build.add_constant([])])
     )
-    result = build.transpose(result, [made.index(label) for label in steps["out"]])
+    result = build.add_transpose(result, [labels_so_far.index(label) for label in steps["out"]])
     control = [name for name in node.input if name.startswith("^")]
     node.op = "Identity"
     del node.input[:]

@@ -41,42 +41,42 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     """
     if weights not in WEIGHTS:
         raise unknown("TF.js weight type", weights, WEIGHTS)
-    shim.ensure()
+    shim.ensure_importable()
     source, target = Path(saved_model), Path(out_dir)
     summary = export.read_summary(source)
     unrolled = (source / export.UNROLLED).is_dir()
-    with atomic.atomic_folder(target) as made, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
-        graph = decompose.expressible(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
-        folded = _convert(graph, made, summary, weights)
-        _refuse_loops(made / "model.json", source, summary)
-        _canonical(made / "model.json", summary)
-        unfuse.unfuse(made)
-        dedupe_weights.dedupe(made)
+    with atomic.atomic_folder(target) as draft, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
+        graph = decompose.decompose_ops(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
+        conv_names = _run_tensorflowjs(graph, draft, summary, weights)
+        _refuse_loops(draft / "model.json", source, summary)
+        _write_signature(draft / "model.json", summary)
+        unfuse.unfuse(draft)
+        dedupe_weights.dedupe(draft)
     notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if unrolled else []
-    if folded:
-        notes.append(f"batch normalization is folded into {len(folded)} depthwise convolutions")
+    if conv_names:
+        notes.append(f"batch normalization is folded into {len(conv_names)} depthwise convolutions")
     return {"tools": {"tensorflowjs": shim.VERSION}, "notes": notes}
 
 
-def _convert(source: Path, out: Path, summary: dict[str, Any], weights: str) -> list[str]:
+def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any], weights: str) -> list[str]:
     """Convert; returns the names of depthwise convolutions that batch normalization was folded into."""
     from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
 
     mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
     inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
-        with fold_batch_norm.folding(inputs) as folded:
+        with fold_batch_norm.folding_in_conversion(inputs) as conv_names:
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
             convert_tf_saved_model(
                 str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping
             )
-        return folded
+        return conv_names
     except ValueError as error:
-        found = re.search(r"Unsupported Ops in the model [^\n]*\n(.*)", str(error))
-        if not found:
-            raise InputError(f"tensorflowjs refuses the model: {unsupported.summary(error)}") from error
-        ops = [op.strip() for op in found.group(1).split(",")]
-        raise unsupported.unsupported(source, ops, summary["layers"], "TF.js", HINT) from error
+        match = re.search(r"Unsupported Ops in the model [^\n]*\n(.*)", str(error))
+        if not match:
+            raise InputError(f"tensorflowjs refuses the model: {unsupported.summarize_message(error)}") from error
+        ops = [op.strip() for op in match.group(1).split(",")]
+        raise unsupported.unsupported_ops_error(source, ops, summary["layers"], "TF.js", HINT) from error
 
 
 def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
@@ -86,11 +86,11 @@ def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
     """
     graph = json.loads(path.read_text(encoding="utf-8"))["modelTopology"]["node"]
     if any(node["op"] in LOOPS for node in graph):
-        found = [op for op, users in unsupported.nodes(source, ("While", "StatelessWhile")).items() if users]
-        raise unsupported.unsupported(source, found or ["While"], summary["layers"], "TF.js", UNROLL)
+        loop_ops = [op for op, users in unsupported.nodes_by_op(source, ("While", "StatelessWhile")).items() if users]
+        raise unsupported.unsupported_ops_error(source, loop_ops or ["While"], summary["layers"], "TF.js", UNROLL)
 
 
-def _canonical(path: Path, summary: dict[str, Any]) -> None:
+def _write_signature(path: Path, summary: dict[str, Any]) -> None:
     """Write the signature anew, in canonical order: the converter guesses keys by shape, and leaves unused inputs out.
 
     TF.js takes positional arguments in the order of the signature's keys.
@@ -100,26 +100,26 @@ def _canonical(path: Path, summary: dict[str, Any]) -> None:
     nodes = {node["name"] for node in graph}
     signature: dict[str, Any] = {"inputs": {}, "outputs": {}}
     for spec in map(TensorSpec.from_json, summary["inputs"]):
-        entry = _entry(spec, spec.name)
+        entry = _signature_entry(spec, spec.name)
         if spec.name not in nodes:
-            graph.append(_placeholder(spec.name, entry))
+            graph.append(_placeholder_node(spec.name, entry))
         signature["inputs"][spec.name] = entry
     specs = {spec.name: spec for spec in map(TensorSpec.from_json, summary["outputs"])}
     # A loaded signature ends in one Identity node per output, in the order of their sorted names.
     ends = {name: f"Identity_{index}" if index else "Identity" for index, name in enumerate(sorted(specs))}
     if missing := [name for name, end in ends.items() if end not in nodes]:
         raise CheckError(f"the TF.js model has no output '{missing[0]}'")
-    signature["outputs"] = {name: _entry(spec, ends[name]) for name, spec in specs.items()}
+    signature["outputs"] = {name: _signature_entry(spec, ends[name]) for name, spec in specs.items()}
     model["signature"] = {**model["signature"], **signature}
     path.write_text(json.dumps(model), encoding="utf-8")
 
 
-def _entry(spec: TensorSpec, node: str) -> dict[str, Any]:
+def _signature_entry(spec: TensorSpec, node: str) -> dict[str, Any]:
     sizes = [{"size": "-1" if size is None else str(size)} for size in spec.shape]
     return {"name": f"{node}:0", "dtype": TYPES[spec.dtype], "tensorShape": {"dim": sizes} if sizes else {}}
 
 
-def _placeholder(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+def _placeholder_node(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     """A node for an input that no output depends on: it stays part of the model's interface."""
     return {
         "name": name,

@@ -25,38 +25,38 @@ def dedupe(folder: Path) -> int:
     file = folder / "model.json"
     model = json.loads(file.read_text(encoding="utf-8"))
     nodes, manifest = model["modelTopology"]["node"], model["weightsManifest"]
-    stored = [_stored(entry) for group in manifest for entry in group["weights"]]
-    if any(node["op"] in CONTROL_FLOW for node in nodes) or not all(stored) or len(manifest) != 1:
+    sizes = [_bytes_per_element(entry) for group in manifest for entry in group["weights"]]
+    if any(node["op"] in CONTROL_FLOW for node in nodes) or not all(sizes) or len(manifest) != 1:
         return 0
     data = b"".join((folder / name).read_bytes() for name in manifest[0]["paths"])
     # Without control flow it does not matter what a constant waits for.
     plain = {node["name"] for node in nodes if node["op"] == "Const"}
-    kept, blobs, same = _split(manifest[0]["weights"], data, plain)
+    entries, blobs, same = _split_duplicates(manifest[0]["weights"], data, plain)
     if not same:
         return 0
-    model["modelTopology"]["node"] = [_rewired(node, same) for node in nodes if node["name"] not in same]
+    model["modelTopology"]["node"] = [_rewire_inputs(node, same) for node in nodes if node["name"] not in same]
     for name in manifest[0]["paths"]:
         (folder / name).unlink()
-    manifest[0]["weights"], manifest[0]["paths"] = kept, _shards(folder, b"".join(blobs))
+    manifest[0]["weights"], manifest[0]["paths"] = entries, _write_shards(folder, b"".join(blobs))
     file.write_text(json.dumps(model), encoding="utf-8")
     return len(data) - sum(map(len, blobs))
 
 
-def _stored(entry: dict[str, Any]) -> int | None:
+def _bytes_per_element(entry: dict[str, Any]) -> int | None:
     return SIZES.get(entry.get("quantization", {}).get("dtype", entry["dtype"]))
 
 
-def _split(
+def _split_duplicates(
     entries: list[dict[str, Any]], data: bytes, plain: set[str]
 ) -> tuple[list[dict[str, Any]], list[bytes], dict[str, str]]:
     """The entries to keep, their bytes, and `{name of a copy: name of what it equals}`."""
-    kept: list[dict[str, Any]] = []
+    uniques: list[dict[str, Any]] = []
     blobs: list[bytes] = []
     same: dict[str, str] = {}
     first: dict[tuple[str, bytes], str] = {}
     offset = 0
     for entry in entries:
-        size = int(np.prod(entry["shape"])) * (_stored(entry) or 0)
+        size = int(np.prod(entry["shape"])) * (_bytes_per_element(entry) or 0)
         blob, offset = data[offset : offset + size], offset + size
         kind = json.dumps({key: value for key, value in entry.items() if key != "name"}, sort_keys=True)
         key = (kind, hashlib.sha256(blob).digest())
@@ -65,21 +65,21 @@ def _split(
                 same[entry["name"]] = first[key]
                 continue
             first[key] = entry["name"]
-        kept.append(entry)
+        uniques.append(entry)
         blobs.append(blob)
-    return kept, blobs, same
+    return uniques, blobs, same
 
 
-def _rewired(node: dict[str, Any], same: dict[str, str]) -> dict[str, Any]:
-    def target(name: str) -> str:
+def _rewire_inputs(node: dict[str, Any], same: dict[str, str]) -> dict[str, Any]:
+    def rewire_name(name: str) -> str:
         control, bare = ("^", name[1:]) if name.startswith("^") else ("", name)
         base, colon, port = bare.partition(":")
         return f"{control}{same.get(base, base)}{colon}{port}"
 
-    return {**node, "input": [target(name) for name in node["input"]]} if "input" in node else node
+    return {**node, "input": [rewire_name(name) for name in node["input"]]} if "input" in node else node
 
 
-def _shards(folder: Path, data: bytes) -> list[str]:
+def _write_shards(folder: Path, data: bytes) -> list[str]:
     count = max(1, -(-len(data) // SHARD))
     names = [f"group1-shard{index + 1}of{count}.bin" for index in range(count)]
     for index, name in enumerate(names):

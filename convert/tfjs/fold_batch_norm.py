@@ -24,29 +24,29 @@ TOLERANCE = 1e-4  # of the largest value; the order of float32 roundings is anot
 
 
 @contextlib.contextmanager
-def folding(inputs: Sequence[TensorSpec]) -> Iterator[list[str]]:
+def folding_in_conversion(inputs: Sequence[TensorSpec]) -> Iterator[list[str]]:
     """While this lasts tensorflowjs folds these, too; yields the names of the convolutions as they are folded.
 
     Raises CheckError in the conversion where the folded graph answers otherwise than before to a random input.
     """
     from tensorflowjs.converters import fold_batch_norms as library
 
-    own, folded = library.fold_batch_norms, list[str]()
+    original, conv_names = library.fold_batch_norms, list[str]()
 
-    def both(graph: Any) -> Any:
-        before = own(graph)
+    def fold_both(graph: Any) -> Any:
+        before = original(graph)
         after = type(before).FromString(before.SerializeToString())
-        found = fold(after)
-        if found and _equal(before, after, inputs):
-            folded.extend(found)
+        new_names = fold_graph(after)
+        if new_names and _check_fold(before, after, inputs):
+            conv_names.extend(new_names)
             return after
         return before
 
-    library.fold_batch_norms = both
+    library.fold_batch_norms = fold_both
     try:
-        yield folded
+        yield conv_names
     finally:
-        library.fold_batch_norms = own
+        library.fold_batch_norms = original
 
 
 @dataclass
@@ -59,7 +59,7 @@ class _Chain:
     nodes: list[Any] = field(default_factory=list)
     multiplied: bool = False
 
-    def add(self, node: Any, value: Any) -> None:
+    def append_node(self, node: Any, value: Any) -> None:
         if node.op == "Mul":
             self.scale, self.shift, self.multiplied = self.scale * value, self.shift * value, True
         else:
@@ -67,46 +67,46 @@ class _Chain:
         self.nodes.append(node)
 
 
-def fold(graph: Any) -> list[str]:
+def fold_graph(graph: Any) -> list[str]:
     """Fold all of a GraphDef in place. Returns the names of the convolutions."""
     nodes = {node.name: node for node in graph.node}
-    users = _users(graph)
-    done, gone = [], set[str]()
+    readers = _readers_by_node(graph)
+    conv_names, dead_nodes = [], set[str]()
     for conv in [node for node in graph.node if node.op == "DepthwiseConv2dNative"]:
-        kernel = _constant(nodes.get(_name(conv.input[1])))
+        kernel = _float_constant(nodes.get(_node_name(conv.input[1])))
         if kernel is None or conv.attr["data_format"].s not in (b"", b"NHWC"):
             continue
         chain = _Chain(kernel.shape[2] * kernel.shape[3])
         tail = conv
-        while len(users[tail.name]) == 1:
-            node = users[tail.name][0]
+        while len(readers[tail.name]) == 1:
+            node = readers[tail.name][0]
             value = _per_channel(node, tail.name, nodes, chain.channels)
             if value is None:
                 break
-            chain.add(node, value)
+            chain.append_node(node, value)
             tail = node
         if chain.multiplied:
-            gone |= _rewrite(graph, conv, kernel, chain)
-            done.append(conv.name)
-    if done:
-        _drop(graph, gone, users)
-    return done
+            dead_nodes |= _rewrite_chain(graph, conv, kernel, chain)
+            conv_names.append(conv.name)
+    if conv_names:
+        _drop_nodes(graph, dead_nodes, readers)
+    return conv_names
 
 
-def _users(graph: Any) -> dict[str, list[Any]]:
+def _readers_by_node(graph: Any) -> dict[str, list[Any]]:
     """The nodes that read a node, or only wait for it."""
-    users: dict[str, list[Any]] = defaultdict(list)
+    readers: dict[str, list[Any]] = defaultdict(list)
     for node in graph.node:
-        for given in node.input:
-            users[_name(given)].append(node)
-    return users
+        for reference in node.input:
+            readers[_node_name(reference)].append(node)
+    return readers
 
 
-def _name(given: str) -> str:
-    return given.removeprefix("^").partition(":")[0]
+def _node_name(reference: str) -> str:
+    return reference.removeprefix("^").partition(":")[0]
 
 
-def _constant(node: Any) -> Any:
+def _float_constant(node: Any) -> Any:
     from tensorflow import make_ndarray
 
     if node is None or node.op != "Const":
@@ -119,16 +119,16 @@ def _per_channel(node: Any, tail: str, nodes: dict[str, Any], channels: int) -> 
     """The constant that a node adds to the tail or multiplies it with, one per channel (float64); None for another node."""
     if node.op not in ("Mul", *SUMS) or len(node.input) != 2 or node.attr["data_format"].s not in (b"", b"NHWC"):
         return None
-    first, second = map(_name, node.input)
+    first, second = map(_node_name, node.input)
     if first != tail and node.op in ("Sub", "BiasAdd"):
         return None
-    value = _constant(nodes.get(second if first == tail else first))
+    value = _float_constant(nodes.get(second if first == tail else first))
     if value is None or value.ndim > 4 or value.size not in (1, channels) or (value.shape or (1,))[-1] != value.size:
         return None
     return np.broadcast_to(value.astype(np.float64).ravel(), (channels,))
 
 
-def _rewrite(graph: Any, conv: Any, kernel: Any, chain: _Chain) -> set[str]:
+def _rewrite_chain(graph: Any, conv: Any, kernel: Any, chain: _Chain) -> set[str]:
     """The convolution gets the scaled kernel, the last node of the chain becomes the sum. Returns the nodes to remove."""
     scale, shift = (np.broadcast_to(value, (chain.channels,)) for value in (chain.scale, chain.shift))
     conv.input[1] = _add_constant(graph, f"{conv.name}/folded_kernel", kernel * scale.reshape(kernel.shape[2:]))
@@ -148,36 +148,40 @@ def _add_constant(graph: Any, name: str, value: Any) -> str:
     return name
 
 
-def _drop(graph: Any, gone: set[str], before: dict[str, list[Any]]) -> None:
+def _drop_nodes(graph: Any, dead_nodes: set[str], before: dict[str, list[Any]]) -> None:
     """Remove nodes, and the constants that something read before and nothing reads now."""
-    kept = [node for node in graph.node if node.name not in gone]
-    read = {_name(given) for node in kept for given in node.input}
-    kept = [node for node in kept if node.op != "Const" or node.name in read or not before.get(node.name)]
-    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    live_nodes = [node for node in graph.node if node.name not in dead_nodes]
+    read_names = {_node_name(reference) for node in live_nodes for reference in node.input}
+    live_nodes = [
+        node for node in live_nodes if node.op != "Const" or node.name in read_names or not before.get(node.name)
+    ]
+    copies = [type(node).FromString(node.SerializeToString()) for node in live_nodes]
     del graph.node[:]
     graph.node.extend(copies)
 
 
-def _equal(before: Any, after: Any, inputs: Sequence[TensorSpec]) -> bool:
+def _check_fold(before: Any, after: Any, inputs: Sequence[TensorSpec]) -> bool:
     """Whether a random input could be tried; raises CheckError where the two graphs answer it differently."""
-    users = _users(before)
-    ends = [f"{node.name}:0" for node in before.node if not users.get(node.name) and node.op == "Identity"]
+    readers = _readers_by_node(before)
+    ends = [f"{node.name}:0" for node in before.node if not readers.get(node.name) and node.op == "Identity"]
     fed = {node.name for node in before.node if node.op == "Placeholder"}
-    for feeds in probe.probes([spec for spec in inputs if spec.name in fed], samples=2):
+    for feeds in probe.random_feeds([spec for spec in inputs if spec.name in fed], samples=2):
         try:
-            expected, again = _answers(before, feeds, ends), _answers(before, feeds, ends)
+            answers, again = _run_graph(before, feeds, ends), _run_graph(before, feeds, ends)
         except Exception:  # noqa: S112  # a model's own code can fail in any way on a size it does not take
             continue
-        steady = {end: expected[end] for end in ends if np.array_equal(expected[end], again[end], equal_nan=True)}
-        probe.difference(steady, _answers(after, feeds, ends), TOLERANCE, "the graph with folded batch normalization")
+        steady = {end: answers[end] for end in ends if np.array_equal(answers[end], again[end], equal_nan=True)}
+        probe.check_close(
+            steady, _run_graph(after, feeds, ends), TOLERANCE, "the graph with folded batch normalization"
+        )
         return True
     return False
 
 
-def _answers(graph: Any, feeds: probe.Arrays, ends: Sequence[str]) -> probe.Arrays:
+def _run_graph(graph: Any, feeds: probe.Arrays, ends: Sequence[str]) -> probe.Arrays:
     import tensorflow as tf
 
-    with tf.Graph().as_default() as built, tf.compat.v1.Session() as session:
+    with tf.Graph().as_default() as tf_graph, tf.compat.v1.Session() as session:
         tf.import_graph_def(graph, name="")
-        given = {built.get_tensor_by_name(f"{name}:0"): value for name, value in feeds.items()}
-        return dict(zip(ends, session.run(list(ends), given), strict=True))
+        session_feeds = {tf_graph.get_tensor_by_name(f"{name}:0"): value for name, value in feeds.items()}
+        return dict(zip(ends, session.run(list(ends), session_feeds), strict=True))

@@ -23,7 +23,7 @@ VERSION = "4.22.0"
 SHA256 = "bd4deb1e7feab538ee7f2625fe85446742bb4765bebab345b534688ab41e3e1c"
 
 
-def ensure() -> None:
+def ensure_importable() -> None:
     """Import tensorflowjs, installing it into the cache folder first where it is absent.
 
     Raises MissingDependencyError with the command to run where that fails, or where TensorFlow is missing.
@@ -33,7 +33,7 @@ def ensure() -> None:
     import tensorflow  # noqa: F401 - before any stub
 
     if importlib.util.find_spec("tensorflowjs") is None:
-        sys.path.append(str(_cached()))
+        sys.path.append(str(_ensure_installed()))
         sys.dont_write_bytecode = True  # it would be a file that was not installed
         importlib.invalidate_caches()
     for name in ("tensorflow_decision_forests", "tensorflow_hub"):
@@ -46,13 +46,13 @@ def ensure() -> None:
     import tensorflowjs  # noqa: F401 - the point of it all
 
 
-def prepare() -> None:
+def install_if_missing() -> None:
     """Install tensorflowjs where `ensure` would: for the process that starts the converting one, which knows no proxies."""
     if importlib.util.find_spec("tensorflow") and not importlib.util.find_spec("tensorflowjs"):
-        _cached()
+        _ensure_installed()
 
 
-def _cached() -> Path:
+def _ensure_installed() -> Path:
     """The folder that holds tensorflowjs, installed there if need be: built beside and moved into place.
 
     Raises InputError where the folder is not the user's own, or holds something else than was installed.
@@ -66,18 +66,18 @@ def _cached() -> Path:
         return place
     print(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix=".tensorflowjs-", dir=place.parent) as folder:
-        requirements, made = Path(folder) / "requirements.txt", Path(folder) / "made"
+        requirements, draft = Path(folder) / "requirements.txt", Path(folder) / "made"
         requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
-        _install(requirements, made)
-        made.chmod(0o700)  # pip makes it as wide as the user's umask lets it
-        installed.record(made)
+        _run_installer(requirements, draft)
+        draft.chmod(0o700)  # pip makes it as wide as the user's umask lets it
+        installed.record(draft)
         if place.exists():
             shutil.rmtree(place)
-        made.rename(place)
+        draft.rename(place)
     return place
 
 
-def _install(requirements: Path, target: Path) -> None:
+def _run_installer(requirements: Path, target: Path) -> None:
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
@@ -86,15 +86,15 @@ def _install(requirements: Path, target: Path) -> None:
         # At the root, where no pyproject.toml or uv.toml is that would change what is installed.
         command = [*uv, "--directory", target.anchor, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:
-        raise MissingDependencyError(_advice("neither pip nor uv is there to install it"))
+        raise MissingDependencyError(_install_advice("neither pip nor uv is there to install it"))
     env = child_environment(None, NETWORK)
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
-    if done.returncode or not (target / "tensorflowjs").is_dir():
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise MissingDependencyError(_advice(lines[-1][:200]))
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
+    if result.returncode or not (target / "tensorflowjs").is_dir():
+        lines = (result.stderr or result.stdout).strip().splitlines() or ["no message"]
+        raise MissingDependencyError(_install_advice(lines[-1][:200]))
 
 
-def _advice(why: str) -> str:
+def _install_advice(why: str) -> str:
     return (
         f"TF.js conversion needs tensorflowjs {VERSION}, and installing it failed: {why}. "
         f"Install it yourself: {sys.executable} -m pip install --no-deps tensorflowjs=={VERSION}"

@@ -30,7 +30,7 @@ def unfuse(folder: Path) -> int:
     for body, key in bodies:
         nodes = []
         for node in body.get(key, []):
-            parts = _parts(node, shapes, key == "nodeDef")
+            parts = _split_fused_node(node, shapes, key == "nodeDef")
             count += len(parts) > 1
             nodes += parts
         body[key] = nodes
@@ -39,14 +39,19 @@ def unfuse(folder: Path) -> int:
     return count
 
 
-def _parts(node: dict[str, Any], shapes: dict[str, list[int]], in_function: bool) -> list[dict[str, Any]]:
+def _split_fused_node(node: dict[str, Any], shapes: dict[str, list[int]], in_function: bool) -> list[dict[str, Any]]:
     """The node itself, or product, sum and activation; the last one has the node's name."""
     plain = PLAIN.get(node["op"])
-    fused = [
+    fused_ops = [
         base64.b64decode(item).decode()
         for item in node.get("attr", {}).get("fused_ops", {}).get("list", {}).get("s", [])
     ]
-    if plain is None or fused[:1] != ["BiasAdd"] or len(fused) > 2 or not set(fused[1:]) <= set(ACTIVATIONS):
+    if (
+        plain is None
+        or fused_ops[:1] != ["BiasAdd"]
+        or len(fused_ops) > 2
+        or not set(fused_ops[1:]) <= set(ACTIVATIONS)
+    ):
         return [node]
     bias = node["input"][2]
     if len(shapes.get(bias.split(":")[0], [])) == 1:
@@ -55,10 +60,12 @@ def _parts(node: dict[str, Any], shapes: dict[str, list[int]], in_function: bool
     kind = {"T": node["attr"]["T"]}
     own = {key: node["attr"][key] for key in OWN[plain] if key in node["attr"]}
     product = {"name": f"{node['name']}/product", "op": plain, "input": node["input"][:2], "attr": own}
-    added = f"{node['name']}/sum" if fused[1:] else node["name"]
+    sum_name = f"{node['name']}/sum" if fused_ops[1:] else node["name"]
     first = product["name"] + port.get(plain, ":output:0" if in_function else "")
     control = [name for name in node["input"] if name.startswith("^")]
-    parts = [product, {"name": added, "op": "AddV2", "input": [first, bias, *control], "attr": kind}]
-    if fused[1:]:
-        parts.append({"name": node["name"], "op": fused[1], "input": [added + port.get("AddV2", "")], "attr": kind})
+    parts = [product, {"name": sum_name, "op": "AddV2", "input": [first, bias, *control], "attr": kind}]
+    if fused_ops[1:]:
+        parts.append(
+            {"name": node["name"], "op": fused_ops[1], "input": [sum_name + port.get("AddV2", "")], "attr": kind}
+        )
     return parts

@@ -32,27 +32,31 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool 
 
     source = Path(saved_model)
     summary = export.read_summary(source)
-    content, notes = _convert(source, summary, allow_flex, sparse)
-    content = tensor_names.rename(cleanup.tidy(content), _names(summary["inputs"]), _names(summary["outputs"]))
+    content, notes = _convert_with_fallbacks(source, summary, allow_flex, sparse)
+    content = tensor_names.rename(
+        cleanup.simplify(content), _spec_names(summary["inputs"]), _spec_names(summary["outputs"])
+    )
     with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(content)
     return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
 
 
-def _names(specs: Sequence[dict[str, Any]]) -> list[str]:
+def _spec_names(specs: Sequence[dict[str, Any]]) -> list[str]:
     return [spec["name"] for spec in specs]
 
 
-def _convert(source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bool) -> tuple[bytes, list[str]]:
-    once = partial(_once, sparse=sparse)
+def _convert_with_fallbacks(
+    source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bool
+) -> tuple[bytes, list[str]]:
+    run_once = partial(_run_converter, sparse=sparse)
     try:
-        return once(source, False), []
+        return run_once(source, False), []
     except _Unsupported as error:
         failure = error
     unrolled = source / export.UNROLLED
     if failure.lists and unrolled.is_dir():
         try:
-            return once(unrolled, False), [
+            return run_once(unrolled, False), [
                 "recurrent layers are unrolled in time: TFLite has no loop with a dynamic batch axis"
             ]
         except _Unsupported as error:
@@ -61,17 +65,19 @@ def _convert(source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bo
         with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
             fixed = source / export.BATCH1
             try:
-                made = fixed if fixed.is_dir() else _static(source, summary, Path(folder) / "model")
-                content = once(made, False, single_batch=True)
+                static_model = fixed if fixed.is_dir() else _fix_batch_at_one(source, summary, Path(folder) / "model")
+                content = run_once(static_model, False, single_batch=True)
                 return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
             except _Unsupported as error:
                 failure = error
     if allow_flex:
         try:
-            return once(source, True), ["holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"]
+            return run_once(source, True), [
+                "holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"
+            ]
         except _Unsupported as error:
             failure = error
-    raise failure.explained(source, summary, NO_FLEX if allow_flex else HINT)
+    raise failure.to_input_error(source, summary, NO_FLEX if allow_flex else HINT)
 
 
 class _Unsupported(Exception):
@@ -79,19 +85,19 @@ class _Unsupported(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        listed = re.findall(r"(?:TF Select|Flex|Custom) ops: ([\w, ]+)", text)
-        named = [op for line in listed for op in line.replace(" ", "").split(",")]
-        self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(named or re.findall(r"'tf\.(\w+)' op", text))]
+        op_lists = re.findall(r"(?:TF Select|Flex|Custom) ops: ([\w, ]+)", text)
+        op_names = [op for line in op_lists for op in line.replace(" ", "").split(",")]
+        self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(op_names or re.findall(r"'tf\.(\w+)' op", text))]
         self.lists = LISTS in text
 
-    def explained(self, source: Path, summary: dict[str, Any], hint: str) -> InputError:
+    def to_input_error(self, source: Path, summary: dict[str, Any], hint: str) -> InputError:
         ops = [op for op in self.ops if op]
         if ops:
-            return unsupported.unsupported(source, ops, summary["layers"], "TFLite", hint)
-        return InputError(f"TFLite's converter refuses the model: {unsupported.summary(self)}")
+            return unsupported.unsupported_ops_error(source, ops, summary["layers"], "TFLite", hint)
+        return InputError(f"TFLite's converter refuses the model: {unsupported.summarize_message(self)}")
 
 
-def _once(source: Path, flex: bool, single_batch: bool = False, sparse: bool = False) -> bytes:
+def _run_converter(source: Path, flex: bool, single_batch: bool = False, sparse: bool = False) -> bytes:
     """One run of the converter. `single_batch`: lists inside a graph of batch 1 hold one sample, as its shapes do not say."""
     import tensorflow as tf
 
@@ -109,17 +115,17 @@ def _once(source: Path, flex: bool, single_batch: bool = False, sparse: bool = F
     return content
 
 
-def _static(source: Path, summary: dict[str, Any], folder: Path) -> Path:
+def _fix_batch_at_one(source: Path, summary: dict[str, Any], folder: Path) -> Path:
     """The same SavedModel with its variables frozen and its batch axis fixed at 1, so that shapes inside become static."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     inner = saved_model_cache.load(source).signatures[export.SIGNATURE]
-    frozen = convert_variables_to_constants_v2(inner, lower_control_flow=False)
-    graph = frozen.graph.as_graph_def()
-    outputs = [tensor.name for tensor in frozen.outputs]
+    constant_function = convert_variables_to_constants_v2(inner, lower_control_flow=False)
+    graph = constant_function.graph.as_graph_def()
+    outputs = [tensor.name for tensor in constant_function.outputs]
     names = sorted(inner.structured_outputs)
-    placeholders = {tensor.name: tensor.name.split(":")[0] for tensor in frozen.inputs}
+    placeholders = {tensor.name: tensor.name.split(":")[0] for tensor in constant_function.inputs}
 
     def serve(**feeds: Any) -> dict[str, Any]:
         tensors = tf.import_graph_def(graph, {old: feeds[new] for old, new in placeholders.items()}, outputs, name="")

@@ -17,36 +17,36 @@ def rename(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> byt
     Raises CheckError where the signature does not hold exactly these names.
     """
     model = flatbuffer.unpack(content)
-    signature = next((item for item in model.signatureDefs or [] if _text(item.signatureKey) == SIGNATURE), None)
+    signature = next((item for item in model.signatureDefs or [] if _decode_text(item.signatureKey) == SIGNATURE), None)
     if signature is None:
         raise CheckError("the converted .tflite has no signature 'serving_default'")
     graph = model.subgraphs[signature.subgraphIndex]
-    for side, wanted in (("inputs", inputs), ("outputs", outputs)):
-        found = {_text(item.name): item for item in getattr(signature, side)}
-        if set(found) != set(wanted):
-            raise CheckError(f"the converted .tflite has {side} {sorted(found)}, the model has {sorted(wanted)}")
-        ordered = [found[name] for name in wanted]
-        setattr(signature, side, ordered)
-        setattr(graph, side, [item.tensorIndex for item in ordered])
-    _separate(model, graph, signature)
+    for side, names in (("inputs", inputs), ("outputs", outputs)):
+        maps = {_decode_text(item.name): item for item in getattr(signature, side)}
+        if set(maps) != set(names):
+            raise CheckError(f"the converted .tflite has {side} {sorted(maps)}, the model has {sorted(names)}")
+        maps_in_order = [maps[name] for name in names]
+        setattr(signature, side, maps_in_order)
+        setattr(graph, side, [item.tensorIndex for item in maps_in_order])
+    _separate_outputs(model, graph, signature)
     _name_tensors(graph, signature)
     return flatbuffer.pack(model)
 
 
-def _separate(model: Any, graph: Any, signature: Any) -> None:
+def _separate_outputs(model: Any, graph: Any, signature: Any) -> None:
     """A tensor of its own for every output: one that is an input, or another output, passes through a Transpose.
 
     Converters fold a pass-through away; the tensor then could have one of its two names only.
     """
-    taken = {int(index) for index in graph.inputs}
+    border = {int(index) for index in graph.inputs}
     for item in signature.outputs:
-        if int(item.tensorIndex) in taken:
-            item.tensorIndex = _copied(model, graph, int(item.tensorIndex))
-        taken.add(int(item.tensorIndex))
+        if int(item.tensorIndex) in border:
+            item.tensorIndex = _append_copy(model, graph, int(item.tensorIndex))
+        border.add(int(item.tensorIndex))
     graph.outputs = [item.tensorIndex for item in signature.outputs]
 
 
-def _copied(model: Any, graph: Any, index: int) -> int:
+def _append_copy(model: Any, graph: Any, index: int) -> int:
     """Append a Transpose that changes no axis (any dtype, any dynamic shape); returns its output tensor's index."""
     import copy
 
@@ -65,9 +65,9 @@ def _copied(model: Any, graph: Any, index: int) -> int:
         schema.TensorType.INT32,
         len(model.buffers) - 1,
     )
-    made = copy.copy(source)
-    made.buffer = 0
-    graph.tensors += [order, made]
+    duplicate = copy.copy(source)
+    duplicate.buffer = 0
+    graph.tensors += [order, duplicate]
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TRANSPOSE
     code.version = 1
@@ -85,13 +85,13 @@ def _copied(model: Any, graph: Any, index: int) -> int:
 
 def _name_tensors(graph: Any, signature: Any) -> None:
     """Canonical names for the border tensors; a tensor inside that has one of them is renamed, so that names stay unique."""
-    border = {item.tensorIndex: _text(item.name) for item in reversed([*signature.inputs, *signature.outputs])}
+    border = {item.tensorIndex: _decode_text(item.name) for item in reversed([*signature.inputs, *signature.outputs])}
     for index, tensor in enumerate(graph.tensors):
         if index in border:
             tensor.name = border[index].encode()
-        elif _text(tensor.name) in border.values():
-            tensor.name = f"{_text(tensor.name)}/inner_{index}".encode()
+        elif _decode_text(tensor.name) in border.values():
+            tensor.name = f"{_decode_text(tensor.name)}/inner_{index}".encode()
 
 
-def _text(value: Any) -> str:
+def _decode_text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

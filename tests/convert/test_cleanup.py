@@ -43,7 +43,7 @@ def _answers(content, samples):
 )
 def test_shapes_are_constant_and_views_that_undo_each_other_are_gone(converted, name, shape, views):
     content = converted(name)
-    tidied = cleanup.tidy(content)
+    tidied = cleanup.simplify(content)
     ops = _ops(tidied)
     assert sum(op in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS") for op in ops) <= views
     assert not {"SHAPE", "STRIDED_SLICE", "PACK", "GATHER", "REDUCE_PROD", "CONCATENATION"} & set(ops)
@@ -58,7 +58,7 @@ def test_shapes_are_constant_and_views_that_undo_each_other_are_gone(converted, 
 
 def test_a_shape_with_two_unknown_axes_stays_computed(converted):
     content = converted("any_length")
-    tidied = cleanup.tidy(content)
+    tidied = cleanup.simplify(content)
     assert {"SHAPE", "CONCATENATION"} <= set(_ops(tidied))
     for length in (4, 9):
         samples = np.random.default_rng(length).normal(size=(3, length, 5)).astype(np.float32)
@@ -68,13 +68,13 @@ def test_a_shape_with_two_unknown_axes_stays_computed(converted):
 
 def test_masks_and_a_shrunk_axis_together_are_left_to_the_runtime():
     options = SimpleNamespace(beginMask=1, endMask=0, shrinkAxisMask=1, ellipsisMask=0, newAxisMask=0, offset=False)
-    assert cleanup._sliced([[None, 4, 6], [1], [2], [1]], options) == []
+    assert cleanup._slice_values([[None, 4, 6], [1], [2], [1]], options) == []
     options.beginMask = 0
-    assert cleanup._sliced([[None, 4, 6], [1], [2], [1]], options) == [4]
+    assert cleanup._slice_values([[None, 4, 6], [1], [2], [1]], options) == [4]
 
 
 def test_only_codes_of_operators_that_are_there_are_listed(converted):
-    model = flatbuffer.unpack(cleanup.tidy(converted("flat")))
+    model = flatbuffer.unpack(cleanup.simplify(converted("flat")))
     assert {item.opcodeIndex for item in model.subgraphs[0].operators} == set(range(len(model.operatorCodes)))
 
 

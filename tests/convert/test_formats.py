@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeship.convert.export.probe import probes
+from edgeship.convert.export.probe import random_feeds
 from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
@@ -57,7 +57,7 @@ def made(request, tensorflow, zoo, tmp_path_factory):
     export = tensorflow.call(
         "edgeship.convert.export.export:run", model=model, out=str(folder / "export"), **case.options
     )
-    feeds = next(probes([TensorSpec.from_json(spec) for spec in export["inputs"]], samples=3, seed=5))
+    feeds = next(random_feeds([TensorSpec.from_json(spec) for spec in export["inputs"]], samples=3, seed=5))
     np.savez(folder / "data.npz", **feeds)
     tensorflow.call(
         "edgeship.server_model.server_model:predict_file",

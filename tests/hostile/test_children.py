@@ -174,7 +174,7 @@ def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (tmp_path / "requirements.txt").write_text("no-such-package-of-edgeship==1.0\n")
     with pytest.raises(MissingDependencyError, match="installing it failed"):
-        shim._install(tmp_path / "requirements.txt", tmp_path / "target")
+        shim._run_installer(tmp_path / "requirements.txt", tmp_path / "target")
     assert not hostile.ran
 
 

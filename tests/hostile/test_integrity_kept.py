@@ -273,11 +273,11 @@ def converter(tmp_path, monkeypatch):
         (target / "tensorflowjs" / "__init__.py").write_text("print('right')")
 
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "home"))
-    monkeypatch.setattr(shim, "_install", install)
+    monkeypatch.setattr(shim, "_run_installer", install)
 
     def again() -> Path:
         installed.check.cache_clear()
-        return shim._cached()
+        return shim._ensure_installed()
 
     return again
 

@@ -22,7 +22,7 @@ import numpy as np
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.on_host import batch_size
 from edgeship.bundle import goldens
-from edgeship.convert.export.probe import probes
+from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.pipeline import reference_outputs
@@ -88,7 +88,7 @@ def answer_golden_inputs(
         inputs = goldens.pick(data, server.inputs)
         return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
     failure = EdgeshipError("no inputs to try")
-    for inputs in probes(server.inputs, goldens.SAMPLES):
+    for inputs in random_feeds(server.inputs, goldens.SAMPLES):
         try:
             return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), None)
         except EdgeshipError as error:  # a dynamic axis may need another size

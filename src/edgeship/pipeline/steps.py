@@ -207,7 +207,7 @@ class Converter:
                 place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
                 saved_model = str(source.path / "saved_model")
                 if name == "tfjs":
-                    shim.prepare()
+                    shim.install_if_missing()
                 return executor.call(
                     f"edgeship.convert.{name}.convert:run", saved_model=saved_model, **place, **options
                 )
