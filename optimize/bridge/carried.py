@@ -28,10 +28,10 @@ class EmbeddedKeras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
         self._key = key
         self.operation = _OPERATIONS[key]
         self.supports_masking = True
-        self.lent: list[Any] = []  # the weights, in the order of `variables_of(operation)`
+        self.lent_weights: list[Any] = []  # the weights, in the order of `variables_of(operation)`
 
     @classmethod
-    def of(cls, operation: Any, name: str) -> EmbeddedKeras3Layer:
+    def from_operation(cls, operation: Any, name: str) -> EmbeddedKeras3Layer:
         """A layer for that operation. Keeps it alive as long as the process."""
         _OPERATIONS.append(operation)
         trainable = bool(getattr(operation, "trainable", True))
@@ -48,34 +48,36 @@ class EmbeddedKeras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
                 initializer="zeros",
             )
             weight.assign(np.asarray(variable))
-            self.lent.append(weight)
+            self.lent_weights.append(weight)
         super().build(shapes)
 
     def call(self, tensors: Any, training: Any = None, node: int = 0) -> Any:
         """The Keras 3 operation on these tensors, put where the graph's call number `node` has its symbolic ones."""
         arguments = self.operation._inbound_nodes[node].arguments
         flat = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-        filled = {id(symbolic): value for symbolic, value in zip(arguments.keras_tensors, flat, strict=True)}
-        args, kwargs = arguments.fill_in(filled)
+        values_by_id = {id(symbolic): value for symbolic, value in zip(arguments.keras_tensors, flat, strict=True)}
+        args, kwargs = arguments.fill_in(values_by_id)
         if not isinstance(self.operation, keras.Layer):
             return self.operation(*args, **kwargs)
         if self.operation._call_has_training_arg and kwargs.get("training") is None and training is not None:
             kwargs["training"] = training
-        return self._stateless(args, kwargs)
+        return self._call_stateless(args, kwargs)
 
-    def _stateless(self, args: Any, kwargs: Any) -> Any:
+    def _call_stateless(self, args: Any, kwargs: Any) -> Any:
         layer = self.operation
-        of = {id(variable): weight for variable, weight in zip(variables_of(layer), self.lent, strict=True)}
-        trainable = [of[id(variable)] for variable in layer.trainable_variables]
-        state = [of[id(variable)] for variable in layer.non_trainable_variables]
-        outputs, changed, losses = layer.stateless_call(
+        weight_of = {
+            id(variable): weight for variable, weight in zip(variables_of(layer), self.lent_weights, strict=True)
+        }
+        trainable = [weight_of[id(variable)] for variable in layer.trainable_variables]
+        state = [weight_of[id(variable)] for variable in layer.non_trainable_variables]
+        outputs, new_state, losses = layer.stateless_call(
             [tf.convert_to_tensor(value) for value in trainable],
             [tf.convert_to_tensor(value) for value in state],
             *args,
             return_losses=True,
             **kwargs,
         )
-        for weight, value in zip(state, changed, strict=True):
+        for weight, value in zip(state, new_state, strict=True):
             weight.assign(value)
         for loss in losses:
             self.add_loss(loss)

@@ -30,7 +30,7 @@ class LayerCall:
     tensors: list[Any]
 
 
-def functional(model: Any) -> Any:
+def functional_graph(model: Any) -> Any:
     """The graph of a functional or built Sequential model; None of one whose own code decides what it computes."""
     if not type(model).call.__module__.startswith("keras."):
         return None
@@ -38,7 +38,7 @@ def functional(model: Any) -> Any:
     return graph if hasattr(graph, "_nodes_by_depth") else None
 
 
-def walk(
+def walk_calls(
     graph: Any, inputs: Sequence[Any], call: Callable[[LayerCall], Any], prefix: str = "", training: bool | None = None
 ) -> dict[int, Any]:
     """Call `call` for each call in the graph, in its order; returns the value of each symbolic tensor, by its id.
@@ -46,48 +46,48 @@ def walk(
     `training` is the mode that the nested model itself was called in. Raises BridgeError naming the layer where a
     call fails.
     """
-    made = dict(zip(map(id, graph.inputs), inputs, strict=True))
+    values = dict(zip(map(id, graph.inputs), inputs, strict=True))
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
-            if node.is_input or any(id(tensor) not in made for tensor in node.input_tensors):
+            if node.is_input or any(id(tensor) not in values for tensor in node.input_tensors):
                 continue
             try:
-                outputs = _visit(node, made, call, prefix, training)
+                outputs = _visit_node(node, values, call, prefix, training)
             except (TypeError, ValueError) as error:
                 raise BridgeError(f"layer '{prefix}{node.operation.name}' cannot be rebuilt ({error})") from error
-            made |= dict(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
-    return made
+            values |= dict(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+    return values
 
 
-def _visit(
-    node: Any, made: Mapping[int, Any], call: Callable[[LayerCall], Any], prefix: str, training: bool | None
+def _visit_node(
+    node: Any, values: Mapping[int, Any], call: Callable[[LayerCall], Any], prefix: str, training: bool | None
 ) -> Any:
     operation = node.operation
-    args, kwargs = node.arguments.fill_in(made)
+    args, kwargs = node.arguments.fill_in(values)
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
-    inner = functional(operation) if isinstance(operation, keras.Model) else None
+    inner = functional_graph(operation) if isinstance(operation, keras.Model) else None
     if inner is not None:
         inputs = keras.tree.flatten(args[0] if args else kwargs["inputs"])
         mode = kwargs.get("training", training)
-        done = walk(inner, inputs, call, f"{prefix}{valid(operation.name)}/", mode)
-        return structured(inner._outputs_struct, done)
+        inner_values = walk_calls(inner, inputs, call, f"{prefix}{valid_scope_name(operation.name)}/", mode)
+        return fill_structure(inner._outputs_struct, inner_values)
     if training is not None and getattr(operation, "_call_has_training_arg", False):
         kwargs.setdefault("training", training)
-    tensors = [made[id(tensor)] for tensor in node.arguments.keras_tensors]
+    tensors = [values[id(tensor)] for tensor in node.arguments.keras_tensors]
     return call(LayerCall(operation, prefix, args, kwargs, operation._inbound_nodes.index(node), tensors))
 
 
-def structured(structure: Any, made: Mapping[int, Any]) -> Any:
+def fill_structure(structure: Any, values: Mapping[int, Any]) -> Any:
     """A structure of symbolic tensors with their values in their places."""
-    return keras.tree.map_structure(lambda tensor: made[id(tensor)], structure)
+    return keras.tree.map_structure(lambda tensor: values[id(tensor)], structure)
 
 
-def named(layer: Any, args: Sequence[Any]) -> dict[str, Any]:
+def named_arguments(layer: Any, args: Sequence[Any]) -> dict[str, Any]:
     """Positional arguments after the first under their names: wrappers pass on no others."""
     names = list(inspect.signature(layer.call).parameters)
     return {name: value for name, value in zip(names[1:], args[1:], strict=False) if value is not None}
 
 
-def valid(name: str) -> str:
+def valid_scope_name(name: str) -> str:
     """A name that TensorFlow takes as a scope."""
     return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)

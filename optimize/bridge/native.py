@@ -30,8 +30,8 @@ class NoTfKerasEquivalentError(Exception):
     """tf_keras has no layer that this one could become; the message says what is missing."""
 
 
-def native(layer: Any, name: str) -> Any:
-    """A new tf_keras layer of the same class and settings, not built. Raises NoEqualError where there is none."""
+def build_tf_keras_layer(layer: Any, name: str) -> Any:
+    """A new tf_keras layer of the same class and settings, not built. Raises NoTfKerasEquivalentError where there is none."""
     kind = type(layer)
     equal = getattr(tf_keras.layers, kind.__name__, None)
     if (
@@ -41,27 +41,27 @@ def native(layer: Any, name: str) -> Any:
     ):
         raise NoTfKerasEquivalentError(f"tf_keras has no layer {kind.__name__}")
     try:
-        config = cleaned(layer.get_config(), kind.__name__, equal)
+        config = clean_config(layer.get_config(), kind.__name__, equal)
         return equal.from_config({**config, "name": name})
     except (TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
         raise NoTfKerasEquivalentError(f"tf_keras's {kind.__name__} does not take its settings ({error})") from error
 
 
-def cleaned(config: Mapping[str, Any], kind: str, equal: Any) -> dict[str, Any]:
-    """A Keras 3 layer's config with what tf_keras's class of that name takes. Raises NoEqualError for a setting it lacks."""
-    taken = _arguments(equal)
-    kept: dict[str, Any] = {}
+def clean_config(config: Mapping[str, Any], kind: str, equal: Any) -> dict[str, Any]:
+    """A Keras 3 layer's config with what tf_keras's class takes. Raises NoTfKerasEquivalentError for a setting it lacks."""
+    arguments = _accepted_arguments(equal)
+    settings: dict[str, Any] = {}
     for key, value in config.items():
         if key.endswith("_initializer") or key in ("build_config", "optional", "quantization_config"):
             continue  # weights are copied, so how they began does not matter
         target = RENAMED.get(kind, {}).get(key, key)
         if key == "dtype":
-            kept[key] = dtype_name(value)
-        elif target in taken:
-            kept[target] = _value(key, value)
-        elif not _idle(equal, key, value):
+            settings[key] = dtype_name(value)
+        elif target in arguments:
+            settings[target] = _convert_setting(key, value)
+        elif not _has_no_effect(equal, key, value):
             raise NoTfKerasEquivalentError(f"tf_keras's {kind} knows no {key} = {value!r}")
-    return kept
+    return settings
 
 
 def dtype_name(policy: Any) -> str:
@@ -73,7 +73,7 @@ def dtype_name(policy: Any) -> str:
     return name
 
 
-def _arguments(kind: Any) -> set[str]:
+def _accepted_arguments(kind: Any) -> set[str]:
     """The names that the class and the bases it passes keywords on to take."""
     names = set(BASE_ARGUMENTS)
     for base in kind.__mro__:
@@ -86,25 +86,25 @@ def _arguments(kind: Any) -> set[str]:
     return names
 
 
-def _idle(equal: Any, key: str, value: Any) -> bool:
+def _has_no_effect(equal: Any, key: str, value: Any) -> bool:
     """Whether a setting that tf_keras lacks changes nothing: absent, off, or what tf_keras always does."""
     defaults = {"data_format": "channels_last", "use_cudnn": "auto", "flash_attention": None, "lora_alpha": value}
     return value in (None, False, {}, []) or defaults.get(key, object()) == value or key == "seed"
 
 
-def _value(key: str, value: Any) -> Any:
+def _convert_setting(key: str, value: Any) -> Any:
     if key.endswith("activation"):
-        return activation(value)
+        return convert_activation(value)
     if isinstance(value, Mapping) and {"class_name", "config"} <= value.keys():
         inner = str(value["class_name"])
         equal = getattr(tf_keras.layers, inner, None)
         if equal is None or str(value.get("module", "")).partition(".")[0] != "keras":
             return {"class_name": inner, "config": value["config"]}
-        return {"class_name": inner, "config": cleaned(value["config"], inner, equal)}
-    return [_value("", item) for item in value] if isinstance(value, list) else value
+        return {"class_name": inner, "config": clean_config(value["config"], inner, equal)}
+    return [_convert_setting("", item) for item in value] if isinstance(value, list) else value
 
 
-def activation(value: Any) -> Any:
+def convert_activation(value: Any) -> Any:
     """An activation as tf_keras takes it: its name where both mean the same, else Keras 3's function, registered there."""
     if value is None or (isinstance(value, str) and value in SAME_ACTIVATIONS):
         return value
@@ -115,12 +115,12 @@ def activation(value: Any) -> Any:
     if not inspect.isfunction(function) or not re.fullmatch(r"[a-z]\w*", name):
         raise NoTfKerasEquivalentError(f"activation {value!r}")
     key = f"keras3_{name}"
-    registered = tf_keras.utils.get_custom_objects()
-    if key not in registered:
+    custom_objects = tf_keras.utils.get_custom_objects()
+    if key not in custom_objects:
 
-        def call(x: Any) -> Any:
+        def call_function(x: Any) -> Any:
             return function(x)
 
-        call.__name__ = key
-        registered[key] = call
-    return registered[key]
+        call_function.__name__ = key
+        custom_objects[key] = call_function
+    return custom_objects[key]

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from edgeship.optimize.bridge.bridge import NATIVE, Bridge, BridgedLayer, Wrap, bridge
-from edgeship.optimize.bridge.graph import BridgeError, LayerCall, functional, named, walk
+from edgeship.optimize.bridge.bridge import NATIVE, Bridge, BridgedLayer, Wrap, rebuild_in_tf_keras
+from edgeship.optimize.bridge.graph import BridgeError, LayerCall, functional_graph, named_arguments, walk_calls
 
 Array = np.ndarray[Any, Any]
 
@@ -37,52 +37,61 @@ class Proof:
         return self.share <= self.tolerance
 
 
-def proven(model: Any, wrap: Wrap | None = None, *, exact: bool = True) -> tuple[Bridge, Proof]:
+def bridge_with_proof(model: Any, wrap: Wrap | None = None, *, exact: bool = True) -> tuple[Bridge, Proof]:
     """Bridge the model and prove it on random inputs, before anything is done to it.
 
     `wrap` puts wrappers around layers once the layers themselves are proven; unless they are `exact`, what they compute
     may differ. Raises BridgeError naming the layers that cannot be rebuilt so that the outputs agree.
     """
     carry: list[str] = []
-    feeds = random_feeds(model) if functional(model) else []
+    feeds = random_feeds(model) if functional_graph(model) else []
     for _ in range(ATTEMPTS):
-        built = bridge(model, None, carry)
-        proof = compare(built, feeds)
+        bridge = rebuild_in_tf_keras(model, None, carry)
+        proof = compare_models(bridge, feeds)
         if proof.holds:
-            return (built, proof) if wrap is None else _wrapped(model, wrap, carry, proof, feeds if exact else None)
-        culprits = [bridged.name for bridged in differing(built, feeds) if bridged.name not in carry]
+            return (
+                (bridge, proof)
+                if wrap is None
+                else _wrap_and_check(model, wrap, carry, proof, feeds if exact else None)
+            )
+        culprits = [
+            bridged_layer.name
+            for bridged_layer in find_differing_layers(bridge, feeds)
+            if bridged_layer.name not in carry
+        ]
         if not culprits:
             break
         carry += culprits
-    told = f"; these differ in tf_keras: {', '.join(carry)}" if carry else ""
-    raise BridgeError(f"the rebuilt model differs by {proof.share:.2g} of the output's range{told}")
+    detail = f"; these differ in tf_keras: {', '.join(carry)}" if carry else ""
+    raise BridgeError(f"the rebuilt model differs by {proof.share:.2g} of the output's range{detail}")
 
 
-def _wrapped(
+def _wrap_and_check(
     model: Any, wrap: Wrap, carry: Sequence[str], proof: Proof, feeds: Sequence[Array] | None
 ) -> tuple[Bridge, Proof]:
-    built = bridge(model, wrap, carry)
-    if feeds is not None and not (proof := compare(built, feeds)).holds:
+    bridge = rebuild_in_tf_keras(model, wrap, carry)
+    if feeds is not None and not (proof := compare_models(bridge, feeds)).holds:
         raise BridgeError(f"with TFMOT's wrappers the rebuilt model differs by {proof.share:.2g} of the output's range")
-    return built, proof
+    return bridge, proof
 
 
-def compare(built: Bridge, feeds: Sequence[Array]) -> Proof:
+def compare_models(bridge: Bridge, feeds: Sequence[Array]) -> Proof:
     """Both models on the same feeds, in inference mode."""
-    expected = keras.tree.flatten(_call(built.source, feeds, functional(built.source)._inputs_struct))
-    found = keras.tree.flatten(_call(built.model, feeds, functional(built.source)._inputs_struct))
+    reference = keras.tree.flatten(_call_model(bridge.source, feeds, functional_graph(bridge.source)._inputs_struct))
+    outputs = keras.tree.flatten(_call_model(bridge.model, feeds, functional_graph(bridge.source)._inputs_struct))
     half = any(
-        str(getattr(bridged.source, "compute_dtype", "")).endswith("float16") for bridged in built.bridged_layers
+        str(getattr(bridged_layer.source, "compute_dtype", "")).endswith("float16")
+        for bridged_layer in bridge.bridged_layers
     )
-    return difference(expected, found, HALF_TOLERANCE if half else TOLERANCE)
+    return measure_difference(reference, outputs, HALF_TOLERANCE if half else TOLERANCE)
 
 
-def difference(expected: Sequence[Any], found: Sequence[Any], tolerance: float = TOLERANCE) -> Proof:
+def measure_difference(reference: Sequence[Any], outputs: Sequence[Any], tolerance: float = TOLERANCE) -> Proof:
     """The worst difference over pairs of arrays. Raises BridgeError where their numbers or shapes differ."""
     worst = (0.0, 0.0)
-    if len(expected) != len(found):
-        raise BridgeError(f"the rebuilt model has {len(found)} outputs instead of {len(expected)}")
-    for a, b in zip(map(_wide, expected), map(_wide, found), strict=True):
+    if len(reference) != len(outputs):
+        raise BridgeError(f"the rebuilt model has {len(outputs)} outputs instead of {len(reference)}")
+    for a, b in zip(map(_to_float64, reference), map(_to_float64, outputs), strict=True):
         if a.shape != b.shape:
             raise BridgeError(f"the rebuilt model gives shape {b.shape} instead of {a.shape}")
         if not a.size:
@@ -94,23 +103,25 @@ def difference(expected: Sequence[Any], found: Sequence[Any], tolerance: float =
     return Proof(worst[1], worst[0], tolerance)
 
 
-def differing(built: Bridge, feeds: Sequence[Array]) -> list[BridgedLayer]:
+def find_differing_layers(bridge: Bridge, feeds: Sequence[Array]) -> list[BridgedLayer]:
     """The layers whose tf_keras form answers otherwise than they do on the very same tensors."""
-    bridged_layers = {id(bridged.source): bridged for bridged in built.bridged_layers}
-    found: dict[str, BridgedLayer] = {}
+    bridged_layers = {id(bridged_layer.source): bridged_layer for bridged_layer in bridge.bridged_layers}
+    differing_layers: dict[str, BridgedLayer] = {}
 
-    def call(visit: LayerCall) -> Any:
-        expected = visit.operation(*visit.args, **visit.kwargs)
-        bridged = bridged_layers[id(visit.operation)]
-        if bridged.how == NATIVE:
-            answered = bridged.layer(*visit.args[:1], **named(bridged.layer, visit.args), **visit.kwargs)
-            pairs = keras.tree.flatten(expected), keras.tree.flatten(answered)
-            if not difference(*pairs, tolerance=TOLERANCE).holds:
-                found[bridged.name] = bridged
-        return expected
+    def compare_call(visit: LayerCall) -> Any:
+        reference = visit.operation(*visit.args, **visit.kwargs)
+        bridged_layer = bridged_layers[id(visit.operation)]
+        if bridged_layer.how == NATIVE:
+            outputs = bridged_layer.layer(
+                *visit.args[:1], **named_arguments(bridged_layer.layer, visit.args), **visit.kwargs
+            )
+            pairs = keras.tree.flatten(reference), keras.tree.flatten(outputs)
+            if not measure_difference(*pairs, tolerance=TOLERANCE).holds:
+                differing_layers[bridged_layer.name] = bridged_layer
+        return reference
 
-    walk(functional(built.source), list(map(keras.ops.convert_to_tensor, feeds)), call)
-    return list(found.values())
+    walk_calls(functional_graph(bridge.source), list(map(keras.ops.convert_to_tensor, feeds)), compare_call)
+    return list(differing_layers.values())
 
 
 def random_feeds(model: Any, seed: int = 0) -> list[Array]:
@@ -118,7 +129,7 @@ def random_feeds(model: Any, seed: int = 0) -> list[Array]:
     generator = np.random.default_rng(seed)
     sizes = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
     feeds = []
-    for tensor in functional(model).inputs:
+    for tensor in functional_graph(model).inputs:
         unknown = sum(size is None for size in tensor.shape[1:])
         filler = DYNAMIC_IMAGE if unknown > 1 else DYNAMIC
         shape = (tensor.shape[0] or SAMPLES, *(size or filler for size in tensor.shape[1:]))
@@ -129,10 +140,10 @@ def random_feeds(model: Any, seed: int = 0) -> list[Array]:
     return feeds
 
 
-def _call(model: Any, feeds: Sequence[Array], structure: Any) -> Any:
-    packed = keras.tree.pack_sequence_as(structure, list(map(keras.ops.convert_to_tensor, feeds)))
-    return model(packed, training=False)
+def _call_model(model: Any, feeds: Sequence[Array], structure: Any) -> Any:
+    arguments = keras.tree.pack_sequence_as(structure, list(map(keras.ops.convert_to_tensor, feeds)))
+    return model(arguments, training=False)
 
 
-def _wide(tensor: Any) -> Array:
+def _to_float64(tensor: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(tensor)).astype(np.float64)

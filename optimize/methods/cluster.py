@@ -11,7 +11,7 @@ import numpy as np
 from edgeship.errors import CheckError
 from edgeship.optimize.bridge.bridge import NATIVE, BridgedLayer
 from edgeship.optimize.bridge.graph import BridgeError
-from edgeship.optimize.bridge.proof import proven
+from edgeship.optimize.bridge.proof import bridge_with_proof
 from edgeship.optimize.methods import preserve
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.selection import SelectedTensor, select_tensors
@@ -24,35 +24,35 @@ ROUNDS = 30  # of k-means; it settles in fewer
 
 
 def cluster(
-    subject: TrainableModel, recipe: ClusterRecipe, task: loop.TrainingTask, kept: Mapping[int, preserve.Pattern]
+    trainable: TrainableModel, recipe: ClusterRecipe, task: loop.TrainingTask, patterns: Mapping[int, preserve.Pattern]
 ) -> dict[str, Any]:
-    """Cluster the subject's model in place while training it further; `kept` are zeros that stay.
+    """Cluster the model in place while training it further; `patterns` are zeros that stay.
 
     Returns what the receipt says of it.
     """
-    wanted = select_tensors(subject.model, recipe.layers, "clustered")
-    tensors = [item for item in wanted if len(np.unique(np.asarray(item.variable))) > recipe.clusters]
-    small = [item.name for item in wanted if item not in tensors]
+    candidates = select_tensors(trainable.model, recipe.layers, "clustered")
+    tensors = [item for item in candidates if len(np.unique(np.asarray(item.variable))) > recipe.clusters]
+    small = [item.name for item in candidates if item not in tensors]
     try:
-        course, engine = _with_tfmot(subject, tensors, recipe, task, kept), {"engine": "tfmot"}
+        history, engine = _cluster_with_tfmot(trainable, tensors, recipe, task, patterns), {"engine": "tfmot"}
     except BridgeError as error:
         engine = {"engine": "shared values", "why": str(error)}
-        course = _in_keras(subject, tensors, recipe, task, kept)
+        history = _cluster_in_keras(trainable, tensors, recipe, task, patterns)
     return {
         **engine,
         "asked": recipe.clusters,
         "tensors": [item.name for item in tensors],
         "few_values_already": small,
-        "training": course,
+        "training": history,
     }
 
 
-def _with_tfmot(
-    subject: TrainableModel,
+def _cluster_with_tfmot(
+    trainable: TrainableModel,
     tensors: Sequence[SelectedTensor],
     recipe: ClusterRecipe,
     task: loop.TrainingTask,
-    kept: Mapping[int, preserve.Pattern],
+    patterns: Mapping[int, preserve.Pattern],
 ) -> loop.TrainingHistory:
     """Cluster through the bridge. Raises BridgeError where the model, or a chosen layer, cannot be taken there."""
     import tensorflow_model_optimization as tfmot
@@ -60,52 +60,54 @@ def _with_tfmot(
     from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
     from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
 
-    wanted = {id(item.variable) for item in tensors}
+    variable_ids = {id(item.variable) for item in tensors}
     wrappers: list[Any] = []
 
-    def wrap(bridged: BridgedLayer) -> Any:
-        mine = [id(item) for item in getattr(bridged.source, "variables", ()) if id(item) in wanted]
+    def wrap_layer(bridged_layer: BridgedLayer) -> Any:
+        mine = [id(item) for item in getattr(bridged_layer.source, "variables", ()) if id(item) in variable_ids]
         if not mine:
-            return bridged.layer
-        if bridged.how != NATIVE or not ClusteringRegistry.supports(bridged.layer) or len(mine) > 1:
-            raise BridgeError(f"TFMOT does not cluster layer '{bridged.name}' ({type(bridged.source).__name__})")
+            return bridged_layer.layer
+        if bridged_layer.how != NATIVE or not ClusteringRegistry.supports(bridged_layer.layer) or len(mine) > 1:
+            raise BridgeError(
+                f"TFMOT does not cluster layer '{bridged_layer.name}' ({type(bridged_layer.source).__name__})"
+            )
         wrappers.append(
             cluster_weights(
-                bridged.layer,
+                bridged_layer.layer,
                 number_of_clusters=recipe.clusters,
                 cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
-                preserve_sparsity=mine[0] in kept,
+                preserve_sparsity=mine[0] in patterns,
             )
         )
         return wrappers[-1]
 
-    built, _ = proven(subject.model, wrap, exact=False)  # they share values from the start
-    course = loop.fit(subject.bridged_trainer(built, task.outputs), tf_keras, task, rate=RATE)
+    bridge, _ = bridge_with_proof(trainable.model, wrap_layer, exact=False)  # they share values from the start
+    history = loop.fit(trainable.bridged_trainer(bridge, task.outputs), tf_keras, task, rate=RATE)
     for wrapper in wrappers:
         wrapper.update_clustered_weights_associations()
         for name, weight in wrapper.original_clusterable_weights.items():
             weight.assign(wrapper.get_weight_from_layer(name))
-    built.back()
-    return course
+    bridge.copy_weights_back()
+    return history
 
 
-def _in_keras(
-    subject: TrainableModel,
+def _cluster_in_keras(
+    trainable: TrainableModel,
     tensors: Sequence[SelectedTensor],
     recipe: ClusterRecipe,
     task: loop.TrainingTask,
-    kept: Mapping[int, preserve.Pattern],
+    patterns: Mapping[int, preserve.Pattern],
 ) -> loop.TrainingHistory:
     """Values are shared by k-means before training, and move together in it."""
     for item in tensors:
-        item.variable.assign(shared(np.asarray(item.variable), recipe.clusters))
-    found = {**kept, **preserve.patterns([item.variable for item in tensors], shared=True)}
+        item.variable.assign(share_values(np.asarray(item.variable), recipe.clusters))
+    all_patterns = {**patterns, **preserve.read_patterns([item.variable for item in tensors], clusters=True)}
     pairs = [(item.variable, item.variable) for item in tensors]
-    callbacks = [preserve.callback(keras, found, pairs)]
-    return loop.fit(subject.trainer(task.outputs), keras, task, callbacks=callbacks, rate=RATE)
+    callbacks = [preserve.callback(keras, all_patterns, pairs)]
+    return loop.fit(trainable.trainer(task.outputs), keras, task, callbacks=callbacks, rate=RATE)
 
 
-def shared(tensor: Array, clusters: int) -> Array:
+def share_values(tensor: Array, clusters: int) -> Array:
     """The tensor with its values replaced by at most that many: k-means from quantiles; zeros stay zeros, as one of them."""
     from scipy.cluster.vq import kmeans2
 
@@ -113,15 +115,15 @@ def shared(tensor: Array, clusters: int) -> Array:
     count = clusters - bool(np.any(tensor == 0))
     start = np.unique(np.quantile(values, (np.arange(count) + 0.5) / count))
     centres, members = kmeans2(values, start, iter=ROUNDS, minit="matrix", missing="warn")
-    made = np.zeros(tensor.shape, tensor.dtype)
-    made[tensor != 0] = centres[members]
-    return made
+    result = np.zeros(tensor.shape, tensor.dtype)
+    result[tensor != 0] = centres[members]
+    return result
 
 
 def check(model: Any, recipe: ClusterRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
     """Asked and achieved number of values per tensor, read from the model. Raises CheckError naming the tensors with more."""
-    found = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "clustered")}
-    counts = {name: len(np.unique(found[name])) for name in names}
+    tensors = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "clustered")}
+    counts = {name: len(np.unique(tensors[name])) for name in names}
     rows = [{"tensor": name, "asked": recipe.clusters, "achieved": count} for name, count in counts.items()]
     more = [f"{name} {count}" for name, count in counts.items() if count > recipe.clusters]
     if more:

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from edgeship.errors import InputError
-from edgeship.optimize.bridge.graph import functional
+from edgeship.optimize.bridge.graph import functional_graph
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.losses import CLASSES, ONE_HOT, Loss
-from edgeship.optimize.training.trainable import TrainableModel, of_model
+from edgeship.optimize.training.trainable import TrainableModel, from_keras_model
 from edgeship.recipes.training import DistillRecipe
 from edgeship.server_model import server_model
 from edgeship.server_model.server_model import ServerModel
@@ -33,22 +33,24 @@ def distill(
     """
     keras.utils.set_random_seed(task.settings.seed)
     student = (
-        _given(recipe.student, server) if recipe.student else of_model(thinned(teacher.model, recipe.width), server)
+        _load_student(recipe.student, server)
+        if recipe.student
+        else from_keras_model(thin_model(teacher.model, recipe.width), server)
     )
     classes = [loss.name in (CLASSES, ONE_HOT) for loss in task.losses]
     single = len(classes) == 1
-    kinds = tuple("kl_divergence" if found else "mean_squared_error" for found in classes)
+    kinds = tuple("kl_divergence" if is_class else "mean_squared_error" for is_class in classes)
     distiller = keras.distillation.Distiller(
-        teacher=_logits(teacher, task),
-        student=_logits(student, task),
+        teacher=_logits_model(teacher, task),
+        student=_logits_model(student, task),
         distillation_losses=keras.distillation.LogitsDistillation(recipe.temperature, kinds[0] if single else kinds),
         student_loss_weight=recipe.labels,
     )
     losses = tuple(
-        Loss(loss.name, logits=found or loss.logits) for loss, found in zip(task.losses, classes, strict=True)
+        Loss(loss.name, logits=is_class or loss.logits) for loss, is_class in zip(task.losses, classes, strict=True)
     )
     try:
-        course = loop.fit(distiller, keras, replace(task.by_labels, losses=losses), rate=RATE, pack=tuple)
+        history = loop.fit(distiller, keras, replace(task.by_labels, losses=losses), rate=RATE, pack=tuple)
     finally:
         teacher.model.trainable = True  # Distiller freezes it
     return student, {
@@ -59,28 +61,28 @@ def distill(
         "parameters": {"server": server.parameters, "student": student.model.count_params()},
         "temperature": recipe.temperature,
         "weight_of_labels": recipe.labels,
-        "training": course,
+        "training": history,
     }
 
 
-def thinned(model: Any, width: float) -> Any:
+def thin_model(model: Any, width: float) -> Any:
     """A new model of the same graph whose hidden layers have `width` of their units; those that answer keep theirs.
 
     Layers whose weights keep their shapes begin with the server model's (a Normalization needs them), the others at random.
     """
-    graph = functional(model)
+    graph = functional_graph(model)
     if graph is None:
         raise InputError("a subclassed model cannot be thinned: give the smaller model as student")
-    last = _answering(graph)
+    last = _answering_layers(graph)
 
-    def smaller(layer: Any) -> Any:
+    def thin_layer(layer: Any) -> Any:
         config = layer.get_config()
         if layer.name not in last:
-            config |= {key: _scaled(config[key], width) for key in WIDTHS if isinstance(config.get(key), int)}
+            config |= {key: _scale_width(config[key], width) for key in WIDTHS if isinstance(config.get(key), int)}
         return type(layer).from_config(config)
 
     try:
-        student = keras.models.clone_model(model, clone_function=smaller, recursive=True)
+        student = keras.models.clone_model(model, clone_function=thin_layer, recursive=True)
     except (ValueError, TypeError) as error:
         raise InputError(f"this model cannot be thinned ({error}): give the smaller model as student") from error
     for mine, theirs in zip(student._flatten_layers(), model._flatten_layers(), strict=True):
@@ -92,41 +94,43 @@ def thinned(model: Any, width: float) -> Any:
     return student
 
 
-def _scaled(size: int, width: float) -> int:
+def _scale_width(size: int, width: float) -> int:
     return size if size < GRAIN else max(GRAIN, GRAIN * round(size * width / GRAIN))
 
 
-def _answering(graph: Any) -> set[str]:
+def _answering_layers(graph: Any) -> set[str]:
     """The names of the layers that decide the outputs' widths: back from each output to the first layer with a width."""
-    found: set[str] = set()
-    waiting = list(graph.outputs)
-    while waiting:
-        operation, node, _ = waiting.pop()._keras_history
-        inner = functional(operation) if isinstance(operation, keras.Model) else None
+    names: set[str] = set()
+    pending = list(graph.outputs)
+    while pending:
+        operation, node, _ = pending.pop()._keras_history
+        inner = functional_graph(operation) if isinstance(operation, keras.Model) else None
         if inner is not None:
-            found |= _answering(inner)
+            names |= _answering_layers(inner)
         elif any(hasattr(operation, key) for key in WIDTHS):
-            found.add(operation.name)
+            names.add(operation.name)
         elif operation is not None and not operation._inbound_nodes[node].is_input:
-            waiting += operation._inbound_nodes[node].input_tensors
-    return found
+            pending += operation._inbound_nodes[node].input_tensors
+    return names
 
 
-def _given(path: str, server: ServerModel) -> TrainableModel:
+def _load_student(path: str, server: ServerModel) -> TrainableModel:
     """The student of that file, if it has the server model's inputs and outputs."""
-    found = server_model.load(path)
+    student = server_model.load(path)
     for side in ("inputs", "outputs"):
-        mine, theirs = ([(spec.shape, spec.dtype) for spec in getattr(one, side)] for one in (found, server))
+        mine, theirs = (
+            [(spec.shape, spec.dtype) for spec in getattr(side_model, side)] for side_model in (student, server)
+        )
         if mine != theirs:
             raise InputError(f"{path}: its {side} are {mine}, those of the server model {theirs}")
-    if found.loader != "keras":
+    if student.loader != "keras":
         raise InputError(f"{path}: the student must be a Keras 3 model")
-    return of_model(found.adapter.model, server)
+    return from_keras_model(student.adapter.model, server)
 
 
-def _logits(subject: TrainableModel, task: loop.TrainingTask) -> Any:
+def _logits_model(trainable: TrainableModel, task: loop.TrainingTask) -> Any:
     """A model that answers with logits for outputs that are classes: the logarithm of probabilities is one."""
-    trainer = subject.trainer(task.outputs)
+    trainer = trainable.trainer(task.outputs)
     outputs = []
     for tensor, loss in zip(keras.tree.flatten(trainer.outputs), task.losses, strict=True):
         probabilities = loss.name in (CLASSES, ONE_HOT) and not loss.logits

@@ -17,12 +17,12 @@ MOST = 256  # more different values than that were not made by clustering
 
 
 class Pattern:
-    """Which values of a tensor are zero and, where `shared`, which are the same number."""
+    """Which values of a tensor are zero and, where `clusters`, which are the same number."""
 
-    def __init__(self, reference: Array, *, shared: bool) -> None:
+    def __init__(self, reference: Array, *, clusters: bool) -> None:
         values, members = np.unique(reference, return_inverse=True)
         self._zero = reference == 0
-        self._members = members.reshape(-1) if shared and len(values) <= MOST else None
+        self._members = members.reshape(-1) if clusters and len(values) <= MOST else None
         self._counts = np.bincount(self._members) if self._members is not None else None
 
     def apply(self, tensor: Array) -> Array:
@@ -33,18 +33,18 @@ class Pattern:
         return np.where(self._zero, tensor.dtype.type(0), tensor)
 
 
-def patterns(variables: Sequence[Any], *, shared: bool) -> dict[int, Pattern]:
+def read_patterns(variables: Sequence[Any], *, clusters: bool) -> dict[int, Pattern]:
     """The patterns that Keras 3 variables have now, by their id."""
-    return {id(variable): Pattern(np.asarray(variable), shared=shared) for variable in variables}
+    return {id(variable): Pattern(np.asarray(variable), clusters=clusters) for variable in variables}
 
 
-def callback(api: Any, kept: Mapping[int, Pattern], pairs: Sequence[tuple[Any, Any]]) -> Any:
+def callback(api: Any, patterns: Mapping[int, Pattern], pairs: Sequence[tuple[Any, Any]]) -> Any:
     """A callback of either Keras: `pairs` are the Keras 3 variables with the weights that are trained in their place."""
-    held = [(weight, kept[id(source)]) for source, weight in pairs if id(source) in kept]
+    weights = [(weight, patterns[id(source)]) for source, weight in pairs if id(source) in patterns]
 
     class Preserve(api.callbacks.Callback):  # type: ignore[misc,name-defined]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            for weight, pattern in held:
+            for weight, pattern in weights:
                 weight.assign(pattern.apply(np.asarray(weight)))
 
     return Preserve()

@@ -26,25 +26,25 @@ class Schedule:
     end: int
     frequency: int
 
-    def due(self, step: int) -> bool:
+    def is_due(self, step: int) -> bool:
         """Whether masks are chosen anew at this step."""
         return self.begin <= step <= self.end and (step - self.begin) % self.frequency == 0
 
-    def at(self, step: int) -> float:
+    def sparsity_at(self, step: int) -> float:
         """The sparsity asked for at this step: s (1 - (1 - t)^3) for t rising from 0 to 1 (Zhu and Gupta 2017)."""
         if not self.rising:
             return self.sparsity
         t = min(1.0, max(0.0, (step - self.begin) / (self.end - self.begin)))
         return self.sparsity * (1 - (1 - t) ** POWER)
 
-    def reached(self, steps: int) -> float:
+    def final_sparsity(self, steps: int) -> float:
         """The sparsity that its last mask of these steps has."""
         last = min(steps, self.end)
         last -= (last - self.begin) % self.frequency
-        return self.at(last) if last >= max(self.begin, 1) else 0.0
+        return self.sparsity_at(last) if last >= max(self.begin, 1) else 0.0
 
 
-def derive(recipe: PruneRecipe, steps: int) -> Schedule:
+def derive_schedule(recipe: PruneRecipe, steps: int) -> Schedule:
     """The schedule for that many optimizer steps. Raises InputError where what was asked cannot be reached in them."""
     begin = 1 if recipe.begin is None else recipe.begin
     rising = recipe.schedule == "polynomial" and recipe.pattern != "2:4"
@@ -54,11 +54,11 @@ def derive(recipe: PruneRecipe, steps: int) -> Schedule:
     frequency = recipe.frequency or max(1, (end - begin) // UPDATES)
     if recipe.end is None and end <= steps:
         end -= (end - begin) % frequency  # so that the last update is at the very end
-    made = Schedule(recipe.sparsity, rising and end > begin, begin, end, frequency)
-    reached = made.reached(steps)
-    if reached < recipe.sparsity - NEAR:
+    schedule = Schedule(recipe.sparsity, rising and end > begin, begin, end, frequency)
+    final = schedule.final_sparsity(steps)
+    if final < recipe.sparsity - NEAR:
         raise InputError(
-            f"the pruning schedule (begin {begin}, end {end}, every {frequency} steps) reaches {reached:.3f} of the asked "
+            f"the pruning schedule (begin {begin}, end {end}, every {frequency} steps) reaches {final:.3f} of the asked "
             f"sparsity {recipe.sparsity} in the {steps} steps there are; train longer, or leave begin, end and frequency out"
         )
-    return made
+    return schedule

@@ -22,7 +22,7 @@ HELD_OUT, MOST_HELD_OUT = 0.1, 2000  # of the training data, where no validation
 class Samples:
     """Inputs in the order of the model's own, in the source's dtype, and labels by output name; `rows` are those in use.
 
-    `taught` is what is learned in place of the labels, where a teacher has a say in it.
+    `soft_targets` is what is learned in place of the labels, where a teacher has a say in it.
     """
 
     source: str
@@ -31,13 +31,13 @@ class Samples:
     inputs: tuple[Array, ...]
     labels: Mapping[str, Array]
     rows: Array
-    taught: Mapping[str, Array] = field(default_factory=dict)
+    soft_targets: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of samples in use."""
         return len(self.rows)
 
-    def take(self, rows: Array) -> Samples:
+    def with_rows(self, rows: Array) -> Samples:
         """The same data with other samples in use."""
         return replace(self, rows=rows)
 
@@ -47,7 +47,7 @@ class Samples:
 
     def targets(self, rows: Array, names: Sequence[str]) -> tuple[Array, ...]:
         """What these samples teach the named outputs."""
-        return tuple((self.taught or self.labels)[name][rows] for name in names)
+        return tuple((self.soft_targets or self.labels)[name][rows] for name in names)
 
     def batches(self, size: int, *, whole: bool = False) -> Iterator[Array]:
         """Row numbers, in order; `whole` leaves out a last batch that is smaller."""
@@ -78,62 +78,66 @@ def read(source: str, specs: Sequence[TensorSpec], outputs: Sequence[str], folde
                 raise InputError(f"{source}: array '{names[spec.name]}' holds NaN or infinity; clean the data first")
             store[start : start + count] = part
         start += count
-    labels = _labels(data, specs, outputs, limit)
+    labels = _read_labels(data, specs, outputs, limit)
     return Samples(source, data.digest, tuple(specs), tuple(stores), labels, np.arange(total))
 
 
-def _labels(
+def _read_labels(
     data: RepresentativeDataset, specs: Sequence[TensorSpec], outputs: Sequence[str], limit: int | None
 ) -> dict[str, Array]:
-    found = data.labels(limit, specs)
-    named = {name: found[f"y_{name}"] for name in outputs if f"y_{name}" in found}
-    if "y" in found and not named:
-        named = {outputs[0]: found["y"]} if len(outputs) == 1 or not found.keys() - {"y"} else {}
-    if not named:
-        wanted = "y" if len(outputs) == 1 else " or ".join(f"y_{name}" for name in outputs)
-        raise InputError(f"{data.source}: training needs labels, and there is no array {wanted} in it; {HINT}")
-    for name, array in named.items():
+    arrays = data.labels(limit, specs)
+    labels = {name: arrays[f"y_{name}"] for name in outputs if f"y_{name}" in arrays}
+    if "y" in arrays and not labels:
+        labels = {outputs[0]: arrays["y"]} if len(outputs) == 1 or not arrays.keys() - {"y"} else {}
+    if not labels:
+        names = "y" if len(outputs) == 1 else " or ".join(f"y_{name}" for name in outputs)
+        raise InputError(f"{data.source}: training needs labels, and there is no array {names} in it; {HINT}")
+    for name, array in labels.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"{data.source}: the labels of '{name}' hold NaN or infinity; clean the data first")
-    return named
+    return labels
 
 
 def split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     """Training and validation samples: a tenth, at most 2,000, is held out at random by the seed."""
     order = np.random.default_rng(seed).permutation(samples.rows)
-    held = min(MOST_HELD_OUT, round(len(order) * HELD_OUT))
-    if not held:
+    holdout_size = min(MOST_HELD_OUT, round(len(order) * HELD_OUT))
+    if not holdout_size:
         raise InputError(f"{samples.source}: {len(order)} samples are too few to train with and to hold some out")
-    return samples.take(np.sort(order[held:])), samples.take(np.sort(order[:held]))
+    return samples.with_rows(np.sort(order[holdout_size:])), samples.with_rows(np.sort(order[:holdout_size]))
 
 
-def dataset(samples: Samples, outputs: Sequence[str], batch: int, seed: int | None, *, whole: bool = False) -> Any:
+def tf_dataset(samples: Samples, outputs: Sequence[str], batch: int, seed: int | None, *, whole: bool = False) -> Any:
     """A `tf.data.Dataset` of (inputs, labels) batches; with a seed in a new order each time it is gone through."""
     import tensorflow as tf
 
     generator = np.random.default_rng(seed)
 
-    def batches() -> Iterator[Any]:
-        used = samples if seed is None else samples.take(generator.permutation(samples.rows))
-        for rows in used.batches(batch, whole=whole):
-            yield _packed(samples.feeds(rows)), _packed(samples.targets(rows, outputs))
+    def generate_batches() -> Iterator[Any]:
+        epoch_samples = samples if seed is None else samples.with_rows(generator.permutation(samples.rows))
+        for rows in epoch_samples.batches(batch, whole=whole):
+            yield _unwrap_single(samples.feeds(rows)), _unwrap_single(samples.targets(rows, outputs))
 
-    return tf.data.Dataset.from_generator(batches, output_signature=_signature(samples, outputs)).prefetch(2)
+    return tf.data.Dataset.from_generator(
+        generate_batches, output_signature=_output_signature(samples, outputs)
+    ).prefetch(2)
 
 
-def _signature(samples: Samples, outputs: Sequence[str]) -> Any:
+def _output_signature(samples: Samples, outputs: Sequence[str]) -> Any:
     import tensorflow as tf
 
-    def of(shape: Sequence[int], dtype: Any) -> Any:
+    def tensor_spec(shape: Sequence[int], dtype: Any) -> Any:
         return tf.TensorSpec((None, *shape), dtype)
 
-    inputs = tuple(of(array.shape[1:], spec.dtype) for array, spec in zip(samples.inputs, samples.specs, strict=True))
-    return _packed(inputs), _packed(
-        tuple(of(target.shape[1:], target.dtype) for target in samples.targets(samples.rows[:1], outputs))
+    inputs = tuple(
+        tensor_spec(array.shape[1:], spec.dtype) for array, spec in zip(samples.inputs, samples.specs, strict=True)
+    )
+    return _unwrap_single(inputs), _unwrap_single(
+        tuple(tensor_spec(target.shape[1:], target.dtype) for target in samples.targets(samples.rows[:1], outputs))
     )
 
 
-def _packed(parts: tuple[Any, ...]) -> Any:
+def _unwrap_single(parts: tuple[Any, ...]) -> Any:
     """What Keras takes for a model with that many inputs or outputs."""
     return parts[0] if len(parts) == 1 else parts
 

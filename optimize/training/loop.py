@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.optimize.training.dataset import Samples, dataset
+from edgeship.optimize.training.dataset import Samples, tf_dataset
 from edgeship.optimize.training.losses import Loss
 from edgeship.recipes.training import Training
 
-TOLD_EVERY = 0.3  # seconds
+SECONDS_PER_EVENT = 0.3
 VALIDATION_BATCH = 256
 
 ProgressCallback = Callable[..., None]
@@ -45,14 +45,18 @@ class TrainingTask:
     tell: ProgressCallback = lambda **_: None
 
     @property
-    def fitted(self) -> tuple[Loss, ...]:
+    def fit_losses(self) -> tuple[Loss, ...]:
         """The losses for what is learned, which may be more than the labels."""
-        return tuple(loss.taught for loss in self.losses) if self.train.taught else self.losses
+        return tuple(loss.for_soft_targets for loss in self.losses) if self.train.soft_targets else self.losses
 
     @property
     def by_labels(self) -> TrainingTask:
         """The same without a teacher's say."""
-        return replace(self, train=replace(self.train, taught={}), validation=replace(self.validation, taught={}))
+        return replace(
+            self,
+            train=replace(self.train, soft_targets={}),
+            validation=replace(self.validation, soft_targets={}),
+        )
 
     @property
     def batch(self) -> int:
@@ -66,17 +70,17 @@ class TrainingTask:
         return self.settings.epochs * (math.floor(count) if self.fixed_batch else math.ceil(count))
 
 
-def progress(path: str | None, stage: str) -> ProgressCallback:
+def progress_writer(path: str | None, stage: str) -> ProgressCallback:
     """A function that appends events to a file as JSON lines; one that does nothing without a file."""
 
-    def tell(**event: Any) -> None:
+    def append_event(**event: Any) -> None:
         if path:
             with Path(path).open("a", encoding="utf-8") as stream:
                 stream.write(
                     json.dumps({**event, **({"text": f"{stage}: {event['text']}"} if "text" in event else {})}) + "\n"
                 )
 
-    return tell
+    return append_event
 
 
 def fit(
@@ -97,82 +101,84 @@ def fit(
     """
     api.utils.set_random_seed(task.settings.seed)
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
-    losses = [loss.make(api) for loss in task.fitted]
+    losses = [loss.build_loss(api) for loss in task.fit_losses]
     model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
-    course = TrainingHistory()
+    history = TrainingHistory()
     whole = task.fixed_batch is not None
     model.fit(
-        dataset(task.train, task.outputs, task.batch, task.settings.seed, whole=whole),
+        tf_dataset(task.train, task.outputs, task.batch, task.settings.seed, whole=whole),
         epochs=task.settings.epochs,
-        validation_data=dataset(task.validation, task.outputs, task.fixed_batch or VALIDATION_BATCH, None, whole=whole),
-        callbacks=[*callbacks, _keeper(api, model, task, course, ready)],
+        validation_data=tf_dataset(
+            task.validation, task.outputs, task.fixed_batch or VALIDATION_BATCH, None, whole=whole
+        ),
+        callbacks=[*callbacks, _checkpoint_callback(api, model, task, history, ready)],
         verbose=0,
     )
-    return course
+    return history
 
 
-def _keeper(api: Any, model: Any, task: TrainingTask, course: TrainingHistory, ready: int) -> Any:
+def _checkpoint_callback(api: Any, model: Any, task: TrainingTask, history: TrainingHistory, ready: int) -> Any:
     """The callback that keeps the best weights, in either Keras."""
 
     class Keeper(api.callbacks.Callback):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.done = self.waited = 0
-            self.best, self.good = math.inf, _copy(model)
+            self.steps_done = self.waited = 0
+            self.best, self.good = math.inf, _copy_weights(model)
             self.weights: list[Any] | None = None
-            self.told = self.clock = time.perf_counter()
+            self.last_event = self.clock = time.perf_counter()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.done += 1
+            self.steps_done += 1
             if not np.isfinite(float(logs["loss"])):
-                self.diverge(f"the loss became {float(logs['loss'])} at step {self.done} of {task.steps}")
-            elif time.perf_counter() - self.told > TOLD_EVERY:
-                self.told = time.perf_counter()
-                task.tell(event="batch", done=self.done, total=task.steps)
+                self.stop_diverged(f"the loss became {float(logs['loss'])} at step {self.steps_done} of {task.steps}")
+            elif time.perf_counter() - self.last_event > SECONDS_PER_EVENT:
+                self.last_event = time.perf_counter()
+                task.tell(event="batch", done=self.steps_done, total=task.steps)
 
-        def diverge(self, why: str) -> None:
-            course.diverged, course.ended = True, why
+        def stop_diverged(self, why: str) -> None:
+            history.diverged, history.ended = True, why
             self.model.stop_training = True
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if course.diverged:
+            if history.diverged:
                 return
             loss, validation = float(logs["loss"]), float(logs["val_loss"])
             if not np.isfinite(validation):
-                self.diverge(f"the validation loss became {validation} in epoch {epoch + 1}")
+                self.stop_diverged(f"the validation loss became {validation} in epoch {epoch + 1}")
                 return
             seconds = round(time.perf_counter() - self.clock, 2)
             self.clock = time.perf_counter()
-            course.curve.append({"epoch": epoch + 1, "loss": loss, "validation_loss": validation, "seconds": seconds})
+            history.curve.append({"epoch": epoch + 1, "loss": loss, "validation_loss": validation, "seconds": seconds})
             task.tell(
                 event="stage",
                 text=f"epoch {epoch + 1}/{task.settings.epochs}  loss {loss:.4f}  validation {validation:.4f}  ({seconds:.0f} s)",
             )
-            self.keep(epoch + 1, validation)
+            self.keep_weights(epoch + 1, validation)
 
-        def keep(self, epoch: int, validation: float) -> None:
-            self.good = _copy(model)
-            if self.done < ready:
-                course.kept = epoch
+        def keep_weights(self, epoch: int, validation: float) -> None:
+            self.good = _copy_weights(model)
+            if self.steps_done < ready:
+                history.kept = epoch
                 return
             if validation < self.best:
-                self.best, self.weights, self.waited, course.kept = validation, self.good, 0, epoch
+                self.best, self.weights, self.waited, history.kept = validation, self.good, 0, epoch
                 return
             self.waited += 1
             if self.waited >= task.settings.patience:
-                course.ended = f"no better for {self.waited} epochs"
+                history.ended = f"no better for {self.waited} epochs"
                 self.model.stop_training = True
 
         def on_train_end(self, logs: Any = None) -> None:
-            _restore(model, self.weights or self.good)
+            _restore_weights(model, self.weights or self.good)
 
     return Keeper()
 
 
-def _copy(model: Any) -> list[Any]:
+def _copy_weights(model: Any) -> list[Any]:
     return [np.array(weight) for weight in model.weights]
 
 
-def _restore(model: Any, values: Sequence[Any]) -> None:
+def _restore_weights(model: Any, values: Sequence[Any]) -> None:
     for weight, value in zip(model.weights, values, strict=True):
         weight.assign(value)

@@ -35,13 +35,13 @@ class Loss:
     name: str
     logits: bool = False
 
-    def make(self, api: Any) -> Any:
+    def build_loss(self, api: Any) -> Any:
         """The loss object of Keras 3 or tf_keras (`api`)."""
         options = {"from_logits": self.logits} if self.name in (CLASSES, ONE_HOT, BINARY) else {}
         return getattr(api.losses, KINDS[self.name])(**options)
 
     @property
-    def taught(self) -> Loss:
+    def for_soft_targets(self) -> Loss:
         """The loss for targets that are partly a teacher's answers: classes become probabilities."""
         return replace(self, name=ONE_HOT) if self.name == CLASSES else self
 
@@ -74,41 +74,42 @@ class Loss:
         return float(np.mean(np.abs(outputs - labels)))
 
 
-def choose(name: str, labels: Array, outputs: Array, asked: str | None) -> Loss:
+def choose(name: str, labels: Array, outputs: Array, loss_name: str | None) -> Loss:
     """The loss for an output `name`, from some of its labels and what the model answers now.
 
     Whole numbers for an output of C > 1 values are classes; labels of the output's own shape are probabilities where they are
     zeros and ones, else values. Raises InputError where the shapes fit nothing.
     """
-    if asked is not None and asked not in KINDS:
-        raise unknown("loss", asked, KINDS)
+    if loss_name is not None and loss_name not in KINDS:
+        raise unknown("loss", loss_name, KINDS)
     wide = outputs.ndim > 1 and outputs.shape[-1] > 1
     classes = labels.dtype.kind in "iub" and wide and labels.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
     same = labels.shape == outputs.shape or (labels.shape == outputs.shape[:-1] and not wide)
     if not classes and not same:
         raise InputError(
-            f"labels of shape {_shown(labels.shape)} ({labels.dtype}) do not fit output '{name}' of shape {_shown(outputs.shape)}"
+            f"labels of shape {_shape_text(labels.shape)} ({labels.dtype}) do not fit output '{name}' "
+            f"of shape {_shape_text(outputs.shape)}"
         )
-    if asked:
-        shares = asked in (CLASSES, ONE_HOT, BINARY)
-        return Loss(asked, logits=shares and not _probabilities(outputs, sums=asked != BINARY))
+    if loss_name:
+        shares = loss_name in (CLASSES, ONE_HOT, BINARY)
+        return Loss(loss_name, logits=shares and not _are_probabilities(outputs, sums=loss_name != BINARY))
     if classes:
         if labels.min() < 0 or labels.max() >= outputs.shape[-1]:
             raise InputError(
                 f"labels from {labels.min()} to {labels.max()} do not fit the {outputs.shape[-1]} classes of '{name}'"
             )
-        return Loss(CLASSES, logits=not _probabilities(outputs, sums=True))
+        return Loss(CLASSES, logits=not _are_probabilities(outputs, sums=True))
     if not np.isin(labels, (0, 1)).all():
         return Loss(VALUES)
     if wide and np.all(labels.sum(-1) == 1):
-        return Loss(ONE_HOT, logits=not _probabilities(outputs, sums=True))
-    return Loss(BINARY, logits=not _probabilities(outputs, sums=False))
+        return Loss(ONE_HOT, logits=not _are_probabilities(outputs, sums=True))
+    return Loss(BINARY, logits=not _are_probabilities(outputs, sums=False))
 
 
-def _probabilities(outputs: Array, *, sums: bool) -> bool:
+def _are_probabilities(outputs: Array, *, sums: bool) -> bool:
     inside = bool(np.all((outputs >= 0) & (outputs <= 1)))
     return inside and (not sums or bool(np.allclose(outputs.sum(-1), 1, atol=1e-3)))
 
 
-def _shown(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return "x".join(["n", *map(str, shape[1:])])

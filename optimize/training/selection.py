@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edgeship.errors import InputError
-from edgeship.optimize.bridge.graph import valid
+from edgeship.optimize.bridge.graph import valid_scope_name
 
 # Per class: the kernels that hold a layer's work. Depthwise kernels are left alone, as TFMOT does: they are small and
 # every value counts. A layer of the user's own: its trainable tensors of at least two dimensions.
@@ -39,13 +39,15 @@ class SelectedTensor:
         return f"{self.layer}/{self.tensor}"
 
 
-def kernels(model: Any) -> list[SelectedTensor]:
+def prunable_tensors(model: Any) -> list[SelectedTensor]:
     """Every tensor that can be pruned, each variable once."""
-    found: dict[int, SelectedTensor] = {}
-    for name, layer in _layers(model, ""):
-        for variable in _own(layer):
-            found.setdefault(id(variable), SelectedTensor(name or valid(model.name), variable.name, variable))
-    return list(found.values())
+    by_id: dict[int, SelectedTensor] = {}
+    for name, layer in _named_layers(model, ""):
+        for variable in _own_tensors(layer):
+            by_id.setdefault(
+                id(variable), SelectedTensor(name or valid_scope_name(model.name), variable.name, variable)
+            )
+    return list(by_id.values())
 
 
 def select_tensors(model: Any, patterns: Sequence[str], what: str) -> list[SelectedTensor]:
@@ -53,27 +55,29 @@ def select_tensors(model: Any, patterns: Sequence[str], what: str) -> list[Selec
 
     Raises InputError, listing the names, for a pattern that matches no layer, and where there is nothing to choose from.
     """
-    every = kernels(model)
+    every = prunable_tensors(model)
     names = list(dict.fromkeys(item.layer for item in every))
     if not every:
         raise InputError(f"no layer of this model can be {what}: none has a kernel")
     for pattern in patterns:
-        if not any(_fits(name, pattern) for name in names):
+        if not any(_matches_pattern(name, pattern) for name in names):
             raise InputError(f"pattern '{pattern}' matches no layer that can be {what}; there are: {', '.join(names)}")
-    return [item for item in every if not patterns or any(_fits(item.layer, pattern) for pattern in patterns)]
+    return [
+        item for item in every if not patterns or any(_matches_pattern(item.layer, pattern) for pattern in patterns)
+    ]
 
 
-def zeros(tensor: Any) -> float:
+def share_of_zeros(tensor: Any) -> float:
     """The share of zeros in a tensor."""
     array = np.asarray(tensor)
     return 1 - np.count_nonzero(array) / array.size
 
 
-def _fits(name: str, pattern: str) -> bool:
+def _matches_pattern(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name.rpartition("/")[2], pattern)
 
 
-def _layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _named_layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     """All layers with the names of those around them; the model itself has the empty name."""
     yield prefix.rstrip("/"), model
     for layer in model._layers:
@@ -81,19 +85,19 @@ def _layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             inner = (
                 ""
                 if type(layer).__name__ == "Functional" and layer is getattr(model, "_functional", None)
-                else valid(layer.name) + "/"
+                else valid_scope_name(layer.name) + "/"
             )
-            yield from _layers(layer, prefix + inner)
+            yield from _named_layers(layer, prefix + inner)
 
 
-def _own(layer: Any) -> list[Any]:
+def _own_tensors(layer: Any) -> list[Any]:
     kind = type(layer)
     if kind.__module__.startswith("keras."):
-        return [value for name in KERNELS.get(kind.__name__, ()) if (value := _variable(layer, name)) is not None]
+        return [value for name in KERNELS.get(kind.__name__, ()) if (value := _layer_variable(layer, name)) is not None]
     return [item for item in layer._trainable_variables if len(item.shape) > 1 and np.dtype(item.dtype).kind == "f"]
 
 
-def _variable(layer: Any, name: str) -> Any:
+def _layer_variable(layer: Any, name: str) -> Any:
     """The variable itself: `kernel` may be a property that adds LoRA matrices."""
     value = getattr(layer, f"_{name}", None)
     value = value if isinstance(value, keras.Variable) else getattr(layer, name, None)

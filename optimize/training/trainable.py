@@ -10,7 +10,7 @@ import keras
 
 from edgeship.errors import InputError
 from edgeship.optimize.bridge.bridge import Bridge
-from edgeship.optimize.bridge.graph import functional
+from edgeship.optimize.bridge.graph import functional_graph
 from edgeship.server_model import tensor_names
 from edgeship.server_model.server_model import ServerModel
 
@@ -30,7 +30,7 @@ class TrainableModel:
 
     def trainer(self, names: Sequence[str]) -> Any:
         """A Keras 3 model over the same layers that answers with the named outputs only."""
-        return keras.Model(_one(list(self.inputs)), _one([self.outputs[name] for name in names]))
+        return keras.Model(_unwrap_single(list(self.inputs)), _unwrap_single([self.outputs[name] for name in names]))
 
     def bridged_trainer(self, bridge: Bridge, names: Sequence[str]) -> Any:
         """The same for the tf_keras model of a bridge."""
@@ -38,25 +38,25 @@ class TrainableModel:
 
         inputs = [bridge.tensors[id(tensor)] for tensor in self.inputs]
         outputs = [bridge.tensors[id(self.outputs[name])] for name in names]
-        return tf_keras.Model(_one(inputs), _one(outputs))
+        return tf_keras.Model(_unwrap_single(inputs), _unwrap_single(outputs))
 
 
-def subject(server: ServerModel, path: str) -> TrainableModel:
-    """The subject of a server model. Raises InputError for a model that Keras 3 did not load."""
+def from_server_model(server: ServerModel, path: str) -> TrainableModel:
+    """A server model, to be trained further. Raises InputError for a model that Keras 3 did not load."""
     if server.loader != "keras":
         kind = "SavedModel" if server.loader == "saved_model" else "Keras 2 model"
         raise InputError(LEGACY.format(path=path, kind=kind))
-    return of_model(server.adapter.model, server)
+    return from_keras_model(server.adapter.model, server)
 
 
-def of_model(model: Any, server: ServerModel) -> TrainableModel:
-    """The subject of a Keras 3 model with the ends of that server model."""
-    graph = functional(model)
+def from_keras_model(model: Any, server: ServerModel) -> TrainableModel:
+    """A Keras 3 model with the ends of that server model."""
+    graph = functional_graph(model)
     if graph is not None:
         inputs = [tensor for _, tensor in tensor_names.leaves(graph._inputs_struct)]
         structure = graph._outputs_struct
     else:
-        inputs, structure = _called(model, server)
+        inputs, structure = _call_on_symbolic_inputs(model, server)
     outputs = [tensor for _, tensor in tensor_names.leaves(structure)]
     if len(outputs) != len(server.outputs):
         raise InputError("the model has outputs that are no numbers; give the numeric part of it")
@@ -64,7 +64,7 @@ def of_model(model: Any, server: ServerModel) -> TrainableModel:
     return TrainableModel(model, tuple(inputs), dict(zip(names, outputs, strict=True)))
 
 
-def _called(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
+def _call_on_symbolic_inputs(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
     """A subclassed model called on symbolic inputs, in the structure that its file records."""
     shapes = dict(getattr(model, "_build_shapes_dict", None) or {})
     if len(shapes) > 1:
@@ -76,18 +76,18 @@ def _called(model: Any, server: ServerModel) -> tuple[list[Any], Any]:
     inputs = [keras.Input(slot.shape[1:], batch_size=slot.shape[0], dtype=slot.dtype, name=slot.name) for slot in slots]
     if len(inputs) == 1 and not isinstance(next(iter(shapes.values()), None), dict):
         return inputs, model(inputs[0])
-    return inputs, model(_filled(next(iter(shapes.values())), iter(inputs)))
+    return inputs, model(_fill_shapes(next(iter(shapes.values())), iter(inputs)))
 
 
-def _filled(shape: Any, inputs: Any) -> Any:
+def _fill_shapes(shape: Any, inputs: Any) -> Any:
     """A structure of shapes with inputs in their places, in the order of `tensor_names.leaves`."""
     if isinstance(shape, dict):
-        made = {key: _filled(shape[key], inputs) for key in sorted(shape, key=str)}
-        return {key: made[key] for key in shape}
+        inputs_by_key = {key: _fill_shapes(shape[key], inputs) for key in sorted(shape, key=str)}
+        return {key: inputs_by_key[key] for key in shape}
     if all(size is None or isinstance(size, int) for size in shape):
         return next(inputs)
-    return [_filled(item, inputs) for item in shape]
+    return [_fill_shapes(item, inputs) for item in shape]
 
 
-def _one(items: list[Any]) -> Any:
+def _unwrap_single(items: list[Any]) -> Any:
     return items[0] if len(items) == 1 else items

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from edgeship.optimize.bridge.proof import compare, proven, random_feeds
+from edgeship.optimize.bridge.proof import bridge_with_proof, compare_models, random_feeds
 
 SIZES = {"InceptionV3": 96, "Xception": 96, "NASNetMobile": 64}
 
@@ -164,21 +164,21 @@ def there_and_back(name: str) -> dict[str, Any]:
     keras.utils.set_random_seed(3)
     model = CASES[name]() if name in CASES else application(name)
     shake(model, 0)
-    built, proof = proven(model)
-    before = compare(built, random_feeds(model, seed=5))
+    built, proof = bridge_with_proof(model)
+    before = compare_models(built, random_feeds(model, seed=5))
     for weight in built.model.weights:
         if weight.dtype.is_floating:
             weight.assign(weight * 1.01)  # more, and a deep random network amplifies its rounding
     for bridged in built.bridged_layers:
         if hasattr(bridged.layer, "finalize_state"):
             bridged.layer.finalize_state()
-    apart = compare(built, random_feeds(model))
-    built.back()
-    back = compare(built, random_feeds(model, seed=7))
+    apart = compare_models(built, random_feeds(model))
+    built.copy_weights_back()
+    back = compare_models(built, random_feeds(model, seed=7))
     return {
         "shares": [proof.share, before.share, back.share],
         "apart": apart.share,
-        "carried": {name: why for name, why in built.carried.items()},
+        "carried": {name: why for name, why in built.carried_layers.items()},
         "layers": [layer.name for layer in built.model.layers],
         "trainable": len(built.model.trainable_weights) == len(model.trainable_weights),
     }
@@ -188,23 +188,23 @@ def quantized() -> None:
     """Bridge a model that Keras itself has quantized."""
     model = keras.Sequential([keras.Input((8,)), layers.Dense(4)])
     model.quantize("int8")
-    proven(model)
+    bridge_with_proof(model)
 
 
 def frozen() -> list[bool]:
     """Whether layers that are frozen stay so."""
     model = CASES["nested"]()
     model.get_layer("middle").get_layer("inner").trainable = False
-    built, _ = proven(model)
+    built, _ = bridge_with_proof(model)
     return [bridged.layer.trainable for bridged in built.bridged_layers if "inner/" in bridged.name]
 
 
 def mistaken() -> float:
     """What the proof says where one weight of one layer is not the same."""
     model = CASES["shared"]()
-    built, _ = proven(model)
+    built, _ = bridge_with_proof(model)
     kernel = built.bridged_layers[0].layer.weights[0]
     kernel.assign(kernel + 1e-3)
-    proof = compare(built, random_feeds(model))
+    proof = compare_models(built, random_feeds(model))
     assert not proof.holds
     return proof.share

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeship.errors import InputError
-from edgeship.optimize.methods.prune_schedule import derive
+from edgeship.optimize.methods.prune_schedule import derive_schedule
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Recipes, Training
 
 
@@ -61,7 +61,7 @@ def test_settings_of_training_are_checked(setting: dict[str, object]) -> None:
 @given(steps=st.integers(1, 5000), sparsity=st.floats(0, 0.999), schedule=st.sampled_from(["polynomial", "constant"]))
 def test_a_derived_schedule_always_reaches_what_is_asked(steps: int, sparsity: float, schedule: str) -> None:
     """However few steps there are: TFMOT's default of every 100 steps prunes nothing in the first 99."""
-    made = derive(PruneRecipe(sparsity, schedule), steps)
+    made = derive_schedule(PruneRecipe(sparsity, schedule), steps)
     applied = [made.at(step) for step in range(1, steps + 1) if made.due(step)]
     assert applied[-1] == pytest.approx(sparsity, abs=1e-9)
     assert applied == sorted(applied)
@@ -78,4 +78,4 @@ def test_a_derived_schedule_always_reaches_what_is_asked(steps: int, sparsity: f
 )
 def test_a_schedule_that_cannot_reach_it_is_refused(recipe: PruneRecipe, steps: int) -> None:
     with pytest.raises(InputError, match=rf"reaches 0\.\d+ of the asked sparsity 0.7 in the {steps} steps there are"):
-        derive(recipe, steps)
+        derive_schedule(recipe, steps)

@@ -1,7 +1,7 @@
 """How far each tensor of a quantized `.tflite` is from the float file's, on real data.
 
 Not litert-quantizer's `validate`: it takes the mean of each batch's own ratio, starts both interpreters anew for each batch,
-and does not follow the tensors that `tflite_moves` brings to integers. Not TensorFlow's QuantizationDebugger: it only
+and does not follow the tensors that `int8_coverage` brings to integers. Not TensorFlow's QuantizationDebugger: it only
 knows files that the MLIR converter quantized itself.
 """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# Precision -> operators, by the scopes that `tflite_layers` tells. "float32" and "int16" (activations; weights stay int8)
+# Precision -> operators, by the scopes that `layers.read` tells. "float32" and "int16" (activations; weights stay int8)
 # stand beside int8 for all others; "int8" stands alone: all others then stay float, the model's ends too.
 Mixed = Mapping[str, Sequence[str]]
 

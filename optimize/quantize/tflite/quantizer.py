@@ -115,7 +115,7 @@ def quantize(
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
     element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
     the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
-    (see `tflite_mixed`). The file is opened and run once before it is moved into place.
+    (see `mixed_precision`). The file is opened and run once before it is moved into place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where

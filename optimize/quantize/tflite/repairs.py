@@ -18,7 +18,7 @@ def finish(
     ranges: int8_coverage.Ranges,
     integer: Callable[[str], bool] = lambda _: True,
 ) -> bytes:
-    """The quantized file `content` made of the float file `before`, with `tflite_moves` applied and its ends repaired."""
+    """The quantized file `content` made of the float file `before`, with `int8_coverage` applied and its ends repaired."""
     model, original = map(flatbuffer.unpack, (content, before))
     _outputs(model, original, io)
     int8_coverage.extend_int8_coverage(model, ranges, integer)

@@ -2,7 +2,7 @@
 
 Keras' Embedding becomes a GATHER, whose table litert-quantizer 0.11 touches in full-integer files only; in a text model
 that is most of the file. The table is stored as float16 or int8 with a DEQUANTIZE, as TensorFlow's converter does it;
-an int8 table is read as it is, and only the rows that are looked up are dequantized (`tflite_moves`).
+an int8 table is read as it is, and only the rows that are looked up are dequantized (`int8_coverage`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a stranger's Keras configuration would run if it were loaded, found before either Keras sees the file.
 
 One walk over the whole configuration, of `.keras` and `.h5` alike, by structure: wherever a class or a function is named,
-it is one of Keras's own (`server_known`) or one that the user's `--custom-objects` bring. Keras 3 and tf_keras would both
+it is one of Keras's own (`known_classes`) or one that the user's `--custom-objects` bring. Keras 3 and tf_keras would both
 import modules, call what they export and read files that a configuration names, with their safe mode on.
 """
 

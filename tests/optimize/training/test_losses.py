@@ -70,7 +70,7 @@ def test_what_a_teacher_makes_of_the_labels(name: str) -> None:
     labels_only, half, teacher_only = (loss.soften(case.labels, case.outputs, weight) for weight in (0.0, 0.5, 1.0))
     assert labels_only.shape == case.outputs.shape
     assert labels_only.dtype == np.float32
-    assert loss.taught.score(labels_only, case.outputs) == loss.score(case.labels, case.outputs)
+    assert loss.for_soft_targets.score(labels_only, case.outputs) == loss.score(case.labels, case.outputs)
     np.testing.assert_allclose(half, (labels_only + teacher_only) / 2, rtol=1e-6)
     if loss.name in (CLASSES, ONE_HOT):
         np.testing.assert_allclose(teacher_only.sum(-1), 1, rtol=1e-6)
