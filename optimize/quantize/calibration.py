@@ -44,19 +44,19 @@ def open_data(data: str | None) -> RepresentativeDataset:
     return RepresentativeDataset(data)
 
 
-def few(count: int) -> list[str]:
+def note_few_samples(count: int) -> list[str]:
     """A note where so few samples calibrate that the ranges are not to be trusted."""
     if count >= FEW_SAMPLES:
         return []
     return [f"calibrated with only {count} samples: {FEW_SAMPLES} to {DEFAULT_SAMPLES} give ranges that hold"]
 
 
-def left_float(islands: Sequence[str], weights: Mapping[str, int]) -> list[str]:
+def note_float_parts(islands: Sequence[str], weights: Mapping[str, int]) -> list[str]:
     """Notes on what stayed float32: operators (`OPERATOR name`) and constants (name to bytes)."""
     notes = []
     if islands:
-        shown = ", ".join(sorted({island.split()[0] for island in islands}))
-        notes.append(f"{len(islands)} operator(s) stay float32, the quantizer has no int8 form of them: {shown}")
+        kinds = ", ".join(sorted({island.split()[0] for island in islands}))
+        notes.append(f"{len(islands)} operator(s) stay float32, the quantizer has no int8 form of them: {kinds}")
     if weights:
         largest = sorted(weights, key=lambda name: -weights[name])
         more = f" and {len(largest) - 3} more" if len(largest) > 3 else ""
@@ -77,13 +77,13 @@ def batch_size(inputs: Sequence[TensorSpec], each: int) -> int:
     return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, each)))
 
 
-def one(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:
+def sample_shapes(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:
     """The shape of one sample with its batch axis, per input. Raises InputError where the data does not fit."""
     names = data.matched(inputs)
     return {spec.name: [spec.shape[0] or 1, *data.shapes[names[spec.name]]] for spec in inputs}
 
 
-def spread(
+def spread_batches(
     data: RepresentativeDataset, inputs: Sequence[TensorSpec], size: int, samples: int = DEFAULT_SAMPLES
 ) -> Iterator[Batch]:
     """At most `samples` feeds' worth of samples, evenly spread over the data, in batches of exactly `size`.
@@ -94,39 +94,39 @@ def spread(
     Raises InputError where the data does not fit the inputs, or holds NaN or infinity.
     """
     total = len(data)
-    chosen = np.unique(np.linspace(0, total - 1, min(samples, total)).round().astype(int))
-    held: list[Batch] = []
+    indices = np.unique(np.linspace(0, total - 1, min(samples, total)).round().astype(int))
+    pending: list[Batch] = []
     start = 0
-    for chunk in data.feeds(inputs, _chunk(inputs, data)):
+    for chunk in data.feeds(inputs, _chunk_size(inputs, data)):
         length = len(next(iter(chunk.values())))
-        first, last = np.searchsorted(chosen, (start, start + length))
-        for index in chosen[first:last] - start:
-            held.append({name: array[index] for name, array in chunk.items()})
-            if len(held) == size:
-                yield _stack(held, size)
-                held = []
+        first, last = np.searchsorted(indices, (start, start + length))
+        for index in indices[first:last] - start:
+            pending.append({name: array[index] for name, array in chunk.items()})
+            if len(pending) == size:
+                yield _stack_samples(pending, size)
+                pending = []
         start += length
-    if held:
-        yield _stack(held, size)
+    if pending:
+        yield _stack_samples(pending, size)
 
 
-def _chunk(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
+def _chunk_size(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
     """Samples to read at once: enough to be quick on small ones, few enough to stay small on large ones."""
     names = data.matched(inputs)
     size = sum(prod(data.shapes[name]) * data.dtypes[name].itemsize for name in names.values())
     return max(1, min(1024, _CHUNK_BYTES // max(1, size)))
 
 
-def _stack(held: Sequence[Batch], size: int) -> Batch:
-    filled = [*held, *[held[-1]] * (size - len(held))]
-    return {name: np.stack([sample[name] for sample in filled]) for name in held[0]}
+def _stack_samples(samples: Sequence[Batch], size: int) -> Batch:
+    padded_samples = [*samples, *[samples[-1]] * (size - len(samples))]
+    return {name: np.stack([sample[name] for sample in padded_samples]) for name in samples[0]}
 
 
 Ranges = Mapping[str, Sequence[float]]
 
 
 def write_statistics(
-    out: str, model: str, known: Mapping[str, Any], ranges: Ranges, kinds: Mapping[str, Ranges]
+    out: str, model: str, facts: Mapping[str, Any], ranges: Ranges, kinds: Mapping[str, Ranges]
 ) -> None:
     """Write what was observed of a model: extremes per tensor, and ranges by other `kinds` of calibration, if any, as JSON.
 
@@ -138,10 +138,10 @@ def write_statistics(
     document = {
         "schema": _SCHEMA,
         "model": digest.of_path(Path(model)),
-        **known,
+        **facts,
         "ranges": ranges,
         # What was not watched, as tensors inside of a loop, keeps its extremes.
-        "kinds": {kind: {**ranges, **found} for kind, found in kinds.items()},
+        "kinds": {kind: {**ranges, **special} for kind, special in kinds.items()},
     }
     with atomic_file(out) as beside:
         beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -152,24 +152,24 @@ def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
     if not statistics:
         raise InputError(NEEDS_DATA)
     try:
-        found: dict[str, Any] = json.loads(Path(statistics).read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(Path(statistics).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
     except ValueError as error:
         raise InputError(f"{statistics}: not calibration statistics ({error})") from error
-    if found.get("schema") != _SCHEMA:
+    if document.get("schema") != _SCHEMA:
         raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
-    if found["model"] != digest.of_path(Path(model)):
+    if document["model"] != digest.of_path(Path(model)):
         raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
-    return found
+    return document
 
 
-def ranges_of(known: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
+def ranges_of(statistics: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
     """The ranges of one calibration method, by tensor. Raises InputError where the statistics hold none of that method."""
     if kind == MIN_MAX:
-        return known["ranges"]  # type: ignore[no-any-return]
+        return statistics["ranges"]  # type: ignore[no-any-return]
     if kind not in CALIBRATION_METHODS:
         raise unknown("calibration method", kind, CALIBRATION_METHODS)
-    if kind not in known["kinds"]:
+    if kind not in statistics["kinds"]:
         raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
-    return known["kinds"][kind]  # type: ignore[no-any-return]
+    return statistics["kinds"][kind]  # type: ignore[no-any-return]

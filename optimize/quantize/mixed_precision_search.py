@@ -43,29 +43,29 @@ def search(
     passes. One may help only together with its neighbour, with which it shares a tensor: so they are added by what each does
     alone. Then each is taken back if the gate passes without it, the dearest by `costs` first. `quick` only saves `confirm`.
     """
-    found = SearchResult()
+    result = SearchResult()
 
-    def passes(done: str, layer: int | None, kept: HighPrecisionLayers) -> bool:
+    def try_layers(action: str, layer: int | None, high_precision: HighPrecisionLayers) -> bool:
         # A first look at the plain model and at the best that can be had costs little and tells the user most.
-        passed = (done in ("plain", "all") or quick(kept)) and confirm(kept)
-        found.steps.append(SearchStep(done, layer, kept, passed))
-        return passed
+        gate_passes = (action in ("plain", "all") or quick(high_precision)) and confirm(high_precision)
+        result.steps.append(SearchStep(action, layer, high_precision, gate_passes))
+        return gate_passes
 
-    if passes("plain", None, ()):
-        found.kept = ()
-        return found
-    if not passes("all", None, tuple(sorted(order))):
-        found.reason = "the gate does not pass with every layer in higher precision either"
-        return found
-    tried = (list(order[: count + 1]) for count in range(min(most, len(order))))
-    kept = next((layers for layers in tried if passes("keep", layers[-1], tuple(sorted(layers)))), None)
-    if kept is None:
-        found.reason = f"the gate does not pass with the {most} most sensitive layers in higher precision"
-        return found
+    if try_layers("plain", None, ()):
+        result.kept = ()
+        return result
+    if not try_layers("all", None, tuple(sorted(order))):
+        result.reason = "the gate does not pass with every layer in higher precision either"
+        return result
+    candidates = (list(order[: count + 1]) for count in range(min(most, len(order))))
+    fewest = next((layers for layers in candidates if try_layers("keep", layers[-1], tuple(sorted(layers)))), None)
+    if fewest is None:
+        result.reason = f"the gate does not pass with the {most} most sensitive layers in higher precision"
+        return result
     # Without the last one it did not pass, and would still less with fewer.
-    for layer in sorted(kept[:-1], key=lambda item: -costs[item]):
-        fewer = [item for item in kept if item != layer]
-        if passes("take back", layer, tuple(sorted(fewer))):
-            kept = fewer
-    found.kept = tuple(sorted(kept))
-    return found
+    for layer in sorted(fewest[:-1], key=lambda item: -costs[item]):
+        fewer = [item for item in fewest if item != layer]
+        if try_layers("take back", layer, tuple(sorted(fewer))):
+            fewest = fewer
+    result.kept = tuple(sorted(fewest))
+    return result

@@ -65,14 +65,14 @@ class ObservedTensor:
 
     def add(self, tensors: Mapping[str, Array]) -> None:
         """One sample's tensors, float32 of any shape; they are counted while the caller computes the next sample's."""
-        self._wait()
-        self._counting = [self._pool.submit(self._one, name, array) for name, array in tensors.items()]
+        self._finish_counting()
+        self._counting = [self._pool.submit(self._count_tensor, name, array) for name, array in tensors.items()]
 
-    def _wait(self) -> None:
+    def _finish_counting(self) -> None:
         for job in self._counting:
             job.result()
 
-    def _one(self, name: str, array: Array) -> None:
+    def _count_tensor(self, name: str, array: Array) -> None:
         if not array.size:
             return
         low, high = float(array.min()), float(array.max())
@@ -89,22 +89,23 @@ class ObservedTensor:
 
     def ranges(self) -> dict[str, dict[str, Range]]:
         """Per kind, per tensor: the least and the largest value that int8 shall hold; of min-max they may be infinite or NaN."""
-        self._wait()
-        found: dict[str, dict[str, Range]] = {
+        self._finish_counting()
+        by_method: dict[str, dict[str, Range]] = {
             MIN_MAX: {name: list(pair) for name, pair in self._extremes.items()},
             "moving-average": {name: list(pair) for name, pair in self._smooth.items()},
         }
-        for kind, choose in _KINDS.items():
-            found[kind] = {
-                name: _of(histogram, *self._extremes[name], choose) for name, histogram in self._histograms.items()
+        for method, choose in _KINDS.items():
+            by_method[method] = {
+                name: _choose_range(histogram, *self._extremes[name], choose)
+                for name, histogram in self._histograms.items()
             }
-        return found
+        return by_method
 
 
 Choose = Callable[[Array, Array, float, float], tuple[float, float]]
 
 
-def _of(histogram: Histogram, low: float, high: float, choose: Choose) -> Range:
+def _choose_range(histogram: Histogram, low: float, high: float, choose: Choose) -> Range:
     """A range within what was really seen."""
     if not low < high:
         return [low, high]
@@ -112,7 +113,7 @@ def _of(histogram: Histogram, low: float, high: float, choose: Choose) -> Range:
     return [max(low, float(start)), min(high, float(end))]
 
 
-def _percentile(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
+def _percentile_range(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
     """The values that leave (1 - PERCENTILE) / 2 of all on either side."""
     share = np.cumsum(counts) / counts.sum()
     places = np.searchsorted(share, [(1 - PERCENTILE) / 2, (1 + PERCENTILE) / 2])
@@ -120,7 +121,7 @@ def _percentile(counts: Array, centres: Array, low: float, high: float) -> tuple
     return start, end
 
 
-def _entropy(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
+def _entropy_range(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
     """The range whose 256 levels lose the least information of the distribution.
 
     Kullback-Leibler divergence between the clipped distribution and the same in 256 levels, spread evenly over the bins that
@@ -138,23 +139,23 @@ def _entropy(counts: Array, centres: Array, low: float, high: float) -> tuple[fl
 
     def divergence(start: float, end: float) -> float:
         inside = (centres >= start) & (centres <= end)
-        kept = counts[inside]
-        if not kept.any():
+        inside_counts = counts[inside]
+        if not inside_counts.any():
             return float("inf")
-        clipped = kept.copy()
-        clipped[0] += counts[centres < start].sum()
-        clipped[-1] += counts[centres > end].sum()
+        counts_with_ends = inside_counts.copy()
+        counts_with_ends[0] += counts[centres < start].sum()
+        counts_with_ends[-1] += counts[centres > end].sum()
         level = np.minimum((centres[inside] - start) / (end - start) * LEVELS, LEVELS - 1).astype(int)
-        used = np.maximum(np.bincount(level, kept > 0, LEVELS), 1)
-        coarse = np.where(kept > 0, (np.bincount(level, kept, LEVELS) / used)[level], 0)
+        nonzero_bins = np.maximum(np.bincount(level, inside_counts > 0, LEVELS), 1)
+        coarse = np.where(inside_counts > 0, (np.bincount(level, inside_counts, LEVELS) / nonzero_bins)[level], 0)
         # A bin that only clipping filled has no share in the other distribution: a small one, or nothing would be comparable.
         coarse = np.maximum(coarse, 1e-4)
-        return float(rel_entr(clipped / clipped.sum(), coarse / coarse.sum()).sum())
+        return float(rel_entr(counts_with_ends / counts_with_ends.sum(), coarse / coarse.sum()).sum())
 
-    return _best(low, high, divergence)
+    return _cheapest_range(low, high, divergence)
 
 
-def _mse(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
+def _mse_range(counts: Array, centres: Array, low: float, high: float) -> tuple[float, float]:
     """The range with the least mean square error: rounding inside of it (step^2 / 12), clipping outside."""
 
     def error(start: float, end: float) -> float:
@@ -162,15 +163,15 @@ def _mse(counts: Array, centres: Array, low: float, high: float) -> tuple[float,
         step = (end - start) / (LEVELS - 1)
         return float((counts * np.where(beyond > 0, beyond**2, step**2 / 12)).sum())
 
-    return _best(low, high, error)
+    return _cheapest_range(low, high, error)
 
 
-def _best(low: float, high: float, cost: Callable[[float, float], float]) -> tuple[float, float]:
+def _cheapest_range(low: float, high: float, cost: Callable[[float, float], float]) -> tuple[float, float]:
     """Of the ranges that are tried the one that costs least; zero is inside of each, as int8 needs it."""
     largest = max(-low, high)
-    tried = [(max(low, -size), min(high, size)) for size in largest * np.linspace(1, LEAST, TRIALS)]
-    ordered = [(min(start, 0.0), max(end, 0.0)) for start, end in tried]
-    return min(ordered, key=lambda pair: cost(*pair))
+    candidates = [(max(low, -size), min(high, size)) for size in largest * np.linspace(1, LEAST, TRIALS)]
+    ranges_with_zero = [(min(start, 0.0), max(end, 0.0)) for start, end in candidates]
+    return min(ranges_with_zero, key=lambda pair: cost(*pair))
 
 
-_KINDS: dict[str, Choose] = {"percentile": _percentile, "entropy": _entropy, "mse": _mse}
+_KINDS: dict[str, Choose] = {"percentile": _percentile_range, "entropy": _entropy_range, "mse": _mse_range}

@@ -19,7 +19,7 @@ from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
 
 
-def tools() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
     """The versions of what does the work."""
     return {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")}
 
@@ -32,30 +32,32 @@ def calibrate(
     As that of `.tflite` does, on at most `count` samples spread evenly over the data; the model as the
     quantizer wants it is written beside `out`. Raises InputError where there is no data, or it does not fit the model.
     """
-    reader.check(model)
+    reader.check_model(model)
     source = calibrating.open_data(data)
-    inputs = reader.inputs(model)
-    shapes = calibrating.one(source, inputs)
+    inputs = reader.read_inputs(model)
+    shapes = calibrating.sample_shapes(source, inputs)
     # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
-    size = calibrating.batch_size(inputs, reader.activations(model))
-    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
+    size = calibrating.batch_size(inputs, reader.activation_bytes(model))
+    facts = {"tools": tool_versions(), "samples": min(count, len(source)), "data": source.digest}
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
     with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared:
-        _prepare(model, prepared)
+        _prepare_model(model, prepared)
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
             kinds = (
-                activation_observer.ranges(prepared, calibrating.spread(source, inputs, single, count))
+                activation_observer.observe_ranges(prepared, calibrating.spread_batches(source, inputs, single, count))
                 if closely
                 else {}
             )
             ranges = kinds.pop(quantization.MIN_MAX, None)
             if ranges is None:
-                ranges = activation_observer.extremes(prepared, calibrating.spread(source, inputs, size, count))
+                ranges = activation_observer.observe_extremes(
+                    prepared, calibrating.spread_batches(source, inputs, size, count)
+                )
         except failures as error:
             raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
-        calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
-    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
+        calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
+    return {**facts, "notes": calibrating.note_few_samples(min(count, len(source))), "tensors": len(ranges)}
 
 
 def quantize(
@@ -81,29 +83,29 @@ def quantize(
     how = quantization.recipe_support(recipe, "onnx")
     if recipe == "float32":
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
-    reader.check(model)
-    known = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(known, calibration_method) if known else None
+    reader.check_model(model)
+    calibration = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(calibration, calibration_method) if calibration else None
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared = Path(str(statistics)).with_suffix(".onnx")
             excluded = reader.nodes_of(prepared, kept, layers) if kept else []
-            _static(model, prepared, beside, Path(folder), ranges, excluded)
+            _quantize_static(model, prepared, beside, Path(folder), ranges, excluded)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
-        reader.check_runs(beside, known["shapes"] if known else None)
-        islands = reader.float_islands(beside) if known else []
-        left = reader.float_weights(beside) if recipe != "float16" else {}
-    notes = calibrating.few(known["samples"]) if known else []
+        reader.check_runs(beside, calibration["shapes"] if calibration else None)
+        islands = reader.float_islands(beside) if calibration else []
+        float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
+    notes = calibrating.note_few_samples(calibration["samples"]) if calibration else []
     return {
-        "tools": tools(),
-        "notes": notes + calibrating.left_float(islands, left),
+        "tools": tool_versions(),
+        "notes": notes + calibrating.note_float_parts(islands, float_sizes),
         "float_islands": islands,
-        "float_weights": sorted(left),
+        "float_weights": sorted(float_sizes),
     }
 
 
-def _static(
+def _quantize_static(
     model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]], excluded: list[str]
 ) -> None:
     """QDQ with int8 activations per tensor and int8 weights per channel.
@@ -115,8 +117,8 @@ def _static(
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    known = folder / "ranges.json"
-    activation_observer.write(ranges, known)
+    ranges_file = folder / "ranges.json"
+    activation_observer.write_ranges(ranges, ranges_file)
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError, AssertionError)  # "scale issue"
     try:
         quantize_static(
@@ -129,27 +131,27 @@ def _static(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=activation_observer.METHOD,
-            calibration_cache_path=str(known),
+            calibration_cache_path=str(ranges_file),
             nodes_to_exclude=excluded,
         )
     except failures as error:
         raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error
 
 
-def _dynamic(model: str, out: Path, folder: Path) -> None:
+def _quantize_dynamic(model: str, out: Path, folder: Path) -> None:
     """Weights in uint8 per channel, activations quantized at run time, float in between.
 
     uint8 and not int8 for two reasons: ConvInteger takes int8 weights only in recent ONNX Runtimes, and the saturation
-    that `_static` describes does not happen with it.
+    that `_quantize_static` describes does not happen with it.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    _prepare(model, folder / "prepared.onnx")
+    _prepare_model(model, folder / "prepared.onnx")
     prepared = str(folder / "prepared.onnx")
     quantize_dynamic(prepared, str(out), per_channel=True, weight_type=QuantType.QUInt8)
 
 
-def _float16(model: str, out: Path, folder: Path) -> None:
+def _convert_float16(model: str, out: Path, folder: Path) -> None:
     """Weights and activations in float16, with casts at the ends so that inputs and outputs stay float32."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -157,10 +159,10 @@ def _float16(model: str, out: Path, folder: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(model), keep_io_types=True), str(out))
 
 
-_WRITERS: dict[str, Callable[[str, Path, Path], None]] = {"dynamic_w8": _dynamic, "float16": _float16}
+_WRITERS: dict[str, Callable[[str, Path, Path], None]] = {"dynamic_w8": _quantize_dynamic, "float16": _convert_float16}
 
 
-def _prepare(model: str, out: Path) -> None:
+def _prepare_model(model: str, out: Path) -> None:
     """The model folded and fused as the quantizer wants it, written to `out`.
 
     Without the symbolic shape inference, which fails on models that compute a shape from a dynamic batch and adds

@@ -22,7 +22,7 @@ _NO_ISLANDS = (
 )
 
 
-def check(model: str) -> None:
+def check_model(model: str) -> None:
     """Raises InputError where there is no such file or it is no ONNX model."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -38,16 +38,16 @@ def check(model: str) -> None:
         raise InputError(f"{model}: not an ONNX model (it has no operators)")
 
 
-def inputs(model: str) -> tuple[TensorSpec, ...]:
+def read_inputs(model: str) -> tuple[TensorSpec, ...]:
     """The model's inputs, None for a dynamic axis."""
     import onnx
 
     graph = onnx.load(model, load_external_data=False).graph
     constants = {item.name for item in graph.initializer}
-    return tuple(_spec(item) for item in graph.input if item.name not in constants)
+    return tuple(_tensor_spec(item) for item in graph.input if item.name not in constants)
 
 
-def _spec(item: Any) -> TensorSpec:
+def _tensor_spec(item: Any) -> TensorSpec:
     import onnx
 
     kind = item.type.tensor_type
@@ -55,7 +55,7 @@ def _spec(item: Any) -> TensorSpec:
     return TensorSpec(item.name, shape, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name)
 
 
-def activations(model: str) -> int:
+def activation_bytes(model: str) -> int:
     """Bytes of all tensors between the operators for one sample; what is dynamic counts as 1."""
     import onnx
 
@@ -79,26 +79,26 @@ def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) ->
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # a size that does not fit is tried on purpose below
-    specs = inputs(str(path))
+    specs = read_inputs(str(path))
     dynamic = not shapes and any(None in spec.shape[1:] for spec in specs)
-    failed: Exception | None = None
+    failure: Exception | None = None
     for size in TRIAL_SIZES if dynamic else (1,):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            session.run(None, {spec.name: _zeros(spec, (shapes or {}).get(spec.name), size) for spec in specs})
+            session.run(None, {spec.name: _trial_zeros(spec, (shapes or {}).get(spec.name), size) for spec in specs})
             return
         except runtime_errors() as error:
-            failed = failed or error
-    raise CheckError(f"the quantized model cannot run in ONNX Runtime: {str(failed)[:300]}") from failed
+            failure = failure or error
+    raise CheckError(f"the quantized model cannot run in ONNX Runtime: {str(failure)[:300]}") from failure
 
 
-def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
+def _trial_zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
     guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
     return np.zeros(shape or guess, spec.dtype)
 
 
-def nodes_of(path: Path, wanted: Sequence[str], layers: Sequence[str]) -> list[str]:
-    """The names of the operators that belong to the `wanted` layers; `layers` are all of the Keras model's.
+def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """The names of the operators that belong to the `float_layers` layers; `layers` are all of the Keras model's.
 
     tf2onnx gives an operator that it rewrites a name of its own (`Conv__44` for a depthwise convolution): then its result,
     its constants or else everything that reads it tell the layer.
@@ -109,21 +109,21 @@ def nodes_of(path: Path, wanted: Sequence[str], layers: Sequence[str]) -> list[s
     constants = {item.name for item in graph.initializer}
     names = LayerNames(layers, (node.name for node in graph.node))
     readers: dict[str, set[str]] = {}
-    found: set[str] = set()
+    belonging: set[str] = set()
     for node in reversed(graph.node):
         for name in node.input:
             readers.setdefault(name, set()).add(node.name)
         own = (node.name, *node.output, *(name for name in node.input if name in constants))
         if name := next(filter(scope, own), ""):
-            belongs = bool({*names.layers_of(name)} & {*wanted}) or any(
-                scope(name).endswith(f"/{one}") for one in wanted
+            belongs = bool({*names.layers_of(name)} & {*float_layers}) or any(
+                scope(name).endswith(f"/{layer}") for layer in float_layers
             )
         else:
             read_by = set[str]().union(*(readers.get(name, ()) for name in node.output))
-            belongs = bool(read_by) and read_by <= found
+            belongs = bool(read_by) and read_by <= belonging
         if belongs:
-            found.add(node.name)
-    return [node.name for node in graph.node if node.name in found]
+            belonging.add(node.name)
+    return [node.name for node in graph.node if node.name in belonging]
 
 
 def float_islands(path: Path) -> list[str]:
@@ -136,12 +136,12 @@ def float_islands(path: Path) -> list[str]:
     graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
     types = {item.name: item.type.tensor_type.elem_type for item in (*graph.input, *graph.output, *graph.value_info)}
     producers = {name: node.op_type for node in graph.node for name in node.output}
-    found = []
+    islands = []
     for node in graph.node:
         floats = [name for name in node.input if name in types and types[name] == onnx.TensorProto.FLOAT]
         if node.op_type not in _NO_ISLANDS and any(producers.get(name) != "DequantizeLinear" for name in floats):
-            found.append(f"{node.op_type} {node.name or node.output[0]}")
-    return found
+            islands.append(f"{node.op_type} {node.name or node.output[0]}")
+    return islands
 
 
 def float_weights(path: Path, least: int = 1024) -> dict[str, int]:

@@ -47,19 +47,19 @@ def extend_int8_coverage(model: Any, ranges: Ranges, integer: Callable[[str], bo
 
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
     for subgraph in model.subgraphs:
-        for index in _push(subgraph, names, ranges, integer):
+        for index in _push_dequantize(subgraph, names, ranges, integer):
             code = model.operatorCodes[index]
             code.version = max(code.version, _VERSIONS.get(names[index], 1))
-        _cancel(subgraph, names)
+        _cancel_quantize(subgraph, names)
         _drop_unused(subgraph, names)
 
 
-def _push(graph: Any, names: list[str], ranges: Ranges, integer: Callable[[str], bool]) -> set[int]:
+def _push_dequantize(graph: Any, names: list[str], ranges: Ranges, integer: Callable[[str], bool]) -> set[int]:
     """DEQUANTIZE before such an operator becomes DEQUANTIZE behind it; SHAPE reads the integers themselves.
 
     Returns the operator codes that now take int8.
     """
-    changed = set()
+    int8_codes = set()
     integers: dict[int, tuple[int, Any]] = {}  # float tensor -> the integer tensor that it is made of, and by what
     operators = []
     for operator in graph.operators:
@@ -70,28 +70,28 @@ def _push(graph: Any, names: list[str], ranges: Ranges, integer: Callable[[str],
             integers[operator.outputs[0]] = operator.inputs[0], operator
         elif operator.inputs and operator.inputs[0] in integers:
             output = graph.tensors[operator.outputs[0]].name.decode()
-            seen = ranges.get(output)
-            if name not in (*MOVES, *_PICKS, "SHAPE") and not (name in _FUNCTIONS and seen):
+            value_range = ranges.get(output)
+            if name not in (*MOVES, *_PICKS, "SHAPE") and not (name in _FUNCTIONS and value_range):
                 continue
             if name != "SHAPE" and not integer(output):
                 continue
             operator.inputs[0], bridge = integers[operator.inputs[0]]
             if name != "SHAPE":
-                operators.append(_bridged(graph, operator, bridge, seen if name in _FUNCTIONS else None))
+                operators.append(_make_integer(graph, operator, bridge, value_range if name in _FUNCTIONS else None))
                 integers[operators[-1].outputs[0]] = operator.outputs[0], operators[-1]
-                changed.add(operator.opcodeIndex)
+                int8_codes.add(operator.opcodeIndex)
     graph.operators = operators
-    return changed
+    return int8_codes
 
 
-def _bridged(graph: Any, operator: Any, bridge: Any, seen: Sequence[float] | None) -> Any:
-    """Give the operator an integer output, of the range `seen` or the input's; returns the DEQUANTIZE to the old one."""
+def _make_integer(graph: Any, operator: Any, bridge: Any, value_range: Sequence[float] | None) -> Any:
+    """Give the operator an integer output, of the range `value_range` or the input's; returns the DEQUANTIZE to the old one."""
     source, output = graph.tensors[operator.inputs[0]], operator.outputs[0]
     tensor = copy.copy(graph.tensors[output])
     tensor.name = tensor.name + b"_integer"
     tensor.type, tensor.quantization = source.type, copy.copy(source.quantization)
-    if seen:
-        tensor.quantization.scale, tensor.quantization.zeroPoint = _parameters(*seen)
+    if value_range:
+        tensor.quantization.scale, tensor.quantization.zeroPoint = _quantization_parameters(*value_range)
     graph.tensors.append(tensor)
     operator.outputs[0] = len(graph.tensors) - 1
     behind = copy.copy(bridge)
@@ -99,7 +99,7 @@ def _bridged(graph: Any, operator: Any, bridge: Any, seen: Sequence[float] | Non
     return behind
 
 
-def _parameters(low: float, high: float) -> tuple[list[float], list[int]]:
+def _quantization_parameters(low: float, high: float) -> tuple[list[float], list[int]]:
     """Scale and zero point of a range by litert-quantizer's own formula, so that its QUANTIZE finds the very same."""
     from litert_quantizer import qtyping
     from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
@@ -110,7 +110,7 @@ def _parameters(low: float, high: float) -> tuple[list[float], list[int]]:
     return [float(scale.item())], [int(zero_point.item())]
 
 
-def _cancel(graph: Any, names: list[str]) -> None:
+def _cancel_quantize(graph: Any, names: list[str]) -> None:
     """Remove each QUANTIZE that only undoes a DEQUANTIZE; let the others read the integers."""
     integers = {op.outputs[0]: op.inputs[0] for op in graph.operators if names[op.opcodeIndex] == "DEQUANTIZE"}
     ends = {*graph.inputs, *graph.outputs}
@@ -118,25 +118,27 @@ def _cancel(graph: Any, names: list[str]) -> None:
         if names[operator.opcodeIndex] != "QUANTIZE" or operator.inputs[0] not in integers:
             continue
         before, after = integers[operator.inputs[0]], operator.outputs[0]
-        if not _same(graph.tensors[before], graph.tensors[after]) or {before, after} <= ends:
+        if not _same_quantization(graph.tensors[before], graph.tensors[after]) or {before, after} <= ends:
             operator.inputs = [before]
             continue
         graph.operators.remove(operator)
-        gone, kept = (before, after) if before not in ends else (after, before)
+        dead, alive = (before, after) if before not in ends else (after, before)
         for other in graph.operators:
-            other.inputs = [kept if index == gone else index for index in other.inputs]
-            other.outputs = [kept if index == gone else index for index in other.outputs]
-        integers = {key: kept if index == gone else index for key, index in integers.items()}
+            other.inputs = [alive if index == dead else index for index in other.inputs]
+            other.outputs = [alive if index == dead else index for index in other.outputs]
+        integers = {key: alive if index == dead else index for key, index in integers.items()}
 
 
-def _same(one: Any, other: Any) -> bool:
-    def key(tensor: Any) -> tuple[Any, ...]:
+def _same_quantization(one: Any, other: Any) -> bool:
+    def quantization_key(tensor: Any) -> tuple[Any, ...]:
         # In float32, as the file holds it: a scale made just now is still a double.
         return tensor.type, *map(np.float32, tensor.quantization.scale), *tensor.quantization.zeroPoint
 
-    return key(one) == key(other)
+    return quantization_key(one) == quantization_key(other)
 
 
 def _drop_unused(graph: Any, names: list[str]) -> None:
-    used = {*graph.outputs, *(index for operator in graph.operators for index in operator.inputs)}
-    graph.operators = [op for op in graph.operators if names[op.opcodeIndex] != "DEQUANTIZE" or op.outputs[0] in used]
+    read_tensors = {*graph.outputs, *(index for operator in graph.operators for index in operator.inputs)}
+    graph.operators = [
+        op for op in graph.operators if names[op.opcodeIndex] != "DEQUANTIZE" or op.outputs[0] in read_tensors
+    ]

@@ -30,21 +30,21 @@ def compare(model: str, quantized: str, data: str, tensors: Sequence[str], count
     tensor that the quantized file does not have is left out. Raises InputError where the data does not fit.
     """
     content, source = reader.read(model), RepresentativeDataset(data)
-    inputs = reader.signatures(content, model)["serving_default"]
+    inputs = reader.read_signatures(content, model)["serving_default"]
     sides = [_Side(item, where) for item, where in ((content, model), (reader.read(quantized), quantized))]
-    known = [name for name in tensors if all(side.has(name) for side in sides)]
-    sums = {name: np.zeros(5) for name in known}
+    common = [name for name in tensors if all(side.has_tensor(name) for side in sides)]
+    sums = {name: np.zeros(5) for name in common}
     size = calibration.batch_size(inputs, 1)
     if all(spec.shape and spec.shape[0] is None for spec in inputs):
         size = min(size, max(1, _BYTES // max(side.bytes for side in sides)))
-    left = min(count, len(source))
-    for feeds in calibration.spread(source, inputs, size, count):
+    remaining = min(count, len(source))
+    for feeds in calibration.spread_batches(source, inputs, size, count):
         real, other = (side.run(feeds) for side in sides)
-        rows = min(size, left)  # a last batch is filled up with its last sample
-        left -= rows
-        for name in known:
-            sums[name] += _sums(real(name), other(name), rows, size)
-    return {name: _figures(*sums[name].tolist()) for name in known}
+        rows = min(size, remaining)  # a last batch is filled up with its last sample
+        remaining -= rows
+        for name in common:
+            sums[name] += _sum_products(real(name), other(name), rows, size)
+    return {name: _error_figures(*sums[name].tolist()) for name in common}
 
 
 class _Side:
@@ -60,17 +60,21 @@ class _Side:
         # By the signature's names; while its runner lives, the interpreter refuses to allocate.
         self._inputs = dict(self._interpreter.get_signature_runner("serving_default").get_input_details())
         self._interpreter.allocate_tensors()
-        made = reader.made(content)
-        details = {item["name"]: item for item in self._interpreter.get_tensor_details() if item["name"] in made}
+        operator_outputs = reader.operator_outputs(content)
+        details = {
+            item["name"]: item for item in self._interpreter.get_tensor_details() if item["name"] in operator_outputs
+        }
         self._details: Mapping[str, Any] = details
         self.bytes = sum(int(np.prod(item["shape"])) * np.dtype(item["dtype"]).itemsize for item in details.values())
 
-    def _name(self, name: str) -> str:
+    def _local_name(self, name: str) -> str:
         """The tensor's name in this file: what became integer later carries a suffix."""
-        return next((found for end in ("", "_integer", "_quantized") if (found := name + end) in self._details), "")
+        return next(
+            (local_name for end in ("", "_integer", "_quantized") if (local_name := name + end) in self._details), ""
+        )
 
-    def has(self, name: str) -> bool:
-        return bool(self._name(name))
+    def has_tensor(self, name: str) -> bool:
+        return bool(self._local_name(name))
 
     def run(self, feeds: Batch) -> Any:
         """Returns what gives a tensor's real numbers by its name, until the next run."""
@@ -79,19 +83,19 @@ class _Side:
                 self._interpreter.resize_tensor_input(item["index"], feeds[name].shape)
             self._interpreter.allocate_tensors()
             for name, item in self._inputs.items():
-                self._interpreter.set_tensor(item["index"], _quantized(feeds[name], item))
+                self._interpreter.set_tensor(item["index"], _quantize_values(feeds[name], item))
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise InputError(f"{self.where}: LiteRT cannot run it on this data: {str(error)[:300]}") from error
 
-        def real(name: str) -> Any:
-            item = self._details[self._name(name)]
-            return _real(self._interpreter.get_tensor(item["index"]), item)
+        def read_real(name: str) -> Any:
+            item = self._details[self._local_name(name)]
+            return _dequantize_values(self._interpreter.get_tensor(item["index"]), item)
 
-        return real
+        return read_real
 
 
-def _quantized(values: Any, item: Mapping[str, Any]) -> Any:
+def _quantize_values(values: Any, item: Mapping[str, Any]) -> Any:
     scale, zero_point = item["quantization"]
     if not scale:
         return values.astype(item["dtype"])
@@ -99,12 +103,12 @@ def _quantized(values: Any, item: Mapping[str, Any]) -> Any:
     return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(item["dtype"])
 
 
-def _real(values: Any, item: Mapping[str, Any]) -> Any:
+def _dequantize_values(values: Any, item: Mapping[str, Any]) -> Any:
     scale, zero_point = item["quantization"]
     return (values.astype(np.float64) - zero_point) * scale if scale else values.astype(np.float64)
 
 
-def _sums(real: Any, other: Any, rows: int, size: int) -> Any:
+def _sum_products(real: Any, other: Any, rows: int, size: int) -> Any:
     """Of one batch: energy of the float values, of the others, of the difference, their product, how many values."""
     if len(real) == size and rows < size:
         real, other = real[:rows], other[:rows]
@@ -113,7 +117,7 @@ def _sums(real: Any, other: Any, rows: int, size: int) -> Any:
     return np.array([real @ real, other @ other, error @ error, real @ other, real.size])
 
 
-def _figures(signal: float, other: float, noise: float, product: float, values: float) -> dict[str, float]:
+def _error_figures(signal: float, other: float, noise: float, product: float, values: float) -> dict[str, float]:
     if noise == 0:
         return {"sqnr_db": LIMIT, "mse": 0.0, "cosine": 1.0}
     sqnr = 10 * float(np.log10(signal / noise)) if signal else -LIMIT

@@ -29,8 +29,12 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
         for item in graph.operators or []
     ]
     names = LayerNames(layers, (name for item in operators for name in (*item.outputs, *item.constants)))
-    _attribute(operators, names)
-    return [_entry(content, group, layers) for group in _grouped(operators) if any(item.floats for item in group)]
+    _find_layers(operators, names)
+    return [
+        _layer_entry(content, group, layers)
+        for group in _group_by_layer(operators)
+        if any(item.floats for item in group)
+    ]
 
 
 class _Operator:
@@ -44,80 +48,90 @@ class _Operator:
         self.graph = number
         self.kind = str(flatbuffer_utils.opcode_to_name(model, item.opcodeIndex) or "CUSTOM")
         self.scope = str(tfl_flatbuffer_utils.get_op_scope(item, graph.tensors))
-        made = [graph.tensors[index] for index in item.outputs if index >= 0]
-        read = [graph.tensors[index] for index in item.inputs if index >= 0]
-        held = [tensor for tensor in read if model.buffers[tensor.buffer].data is not None]
-        self.outputs = [tensor.name.decode() for tensor in made]
-        self.inputs = [tensor.name.decode() for tensor in read if tensor not in held]
-        self.constants = [tensor.name.decode() for tensor in held]
+        output_tensors = [graph.tensors[index] for index in item.outputs if index >= 0]
+        input_tensors = [graph.tensors[index] for index in item.inputs if index >= 0]
+        constant_tensors = [tensor for tensor in input_tensors if model.buffers[tensor.buffer].data is not None]
+        self.outputs = [tensor.name.decode() for tensor in output_tensors]
+        self.inputs = [tensor.name.decode() for tensor in input_tensors if tensor not in constant_tensors]
+        self.constants = [tensor.name.decode() for tensor in constant_tensors]
         self.weights = {
-            tensor.buffer: len(model.buffers[tensor.buffer].data) for tensor in held if tensor.type == _FLOAT32
+            tensor.buffer: len(model.buffers[tensor.buffer].data)
+            for tensor in constant_tensors
+            if tensor.type == _FLOAT32
         }
-        self.floats = any(tensor.type == _FLOAT32 for tensor in made)
-        self.told = (self.outputs, self.constants)
+        self.floats = any(tensor.type == _FLOAT32 for tensor in output_tensors)
+        self.name_groups = (self.outputs, self.constants)
         self.layers: tuple[str, ...] = ()
-        self.known = False
+        self.has_known_layer = False
 
 
-def _attribute(operators: Sequence[_Operator], names: LayerNames) -> None:
+def _find_layers(operators: Sequence[_Operator], names: LayerNames) -> None:
     """Find each operator's layers.
 
     By its outputs, else (a model's output has a name of its own) by its constants, else the operator is what the
     converter made of the layer before it; where no layer is known, scopes of the graph stand for layers.
     """
-    made: dict[tuple[int, str], _Operator] = {}
+    producers: dict[tuple[int, str], _Operator] = {}
     for item in operators:
-        before = [made[item.graph, name] for name in item.inputs if (item.graph, name) in made]
-        told = [tuple(layer for name in group for layer in names.layers_of(name)) for group in item.told]
-        scopes = [tuple(found for name in group if (found := scope(name))) for group in item.told]
+        before = [producers[item.graph, name] for name in item.inputs if (item.graph, name) in producers]
+        layer_groups = [tuple(layer for name in group for layer in names.layers_of(name)) for group in item.name_groups]
+        scopes = [tuple(candidate for name in group if (candidate := scope(name))) for group in item.name_groups]
         parent = before[0] if len(before) == 1 else None
-        item.known = any(told) or bool(parent and parent.known)
+        item.has_known_layer = any(layer_groups) or bool(parent and parent.has_known_layer)
         inherited = [parent.layers] if parent else []
-        ways = [*told, *(inherited if parent and parent.known else []), *scopes, *inherited, (item.scope.strip(";"),)]
-        item.layers = tuple(dict.fromkeys(next(found for found in ways if found)))
-        made.update({(item.graph, name): item for name in item.outputs})
+        ways = [
+            *layer_groups,
+            *(inherited if parent and parent.has_known_layer else []),
+            *scopes,
+            *inherited,
+            (item.scope.strip(";"),),
+        ]
+        item.layers = tuple(dict.fromkeys(next(candidate for candidate in ways if candidate)))
+        producers.update({(item.graph, name): item for name in item.outputs})
 
 
-def _grouped(operators: Sequence[_Operator]) -> list[list[_Operator]]:
+def _group_by_layer(operators: Sequence[_Operator]) -> list[list[_Operator]]:
     """Operators that share a layer belong together, in the order of their first."""
     groups: list[tuple[set[str], list[_Operator]]] = []
     for item in operators:
-        mine = set(item.layers)
-        touched = [group for group in groups if group[0] & mine]
-        if not touched:
-            groups.append((mine, [item]))
+        own_layers = set(item.layers)
+        overlaps = [group for group in groups if group[0] & own_layers]
+        if not overlaps:
+            groups.append((own_layers, [item]))
             continue
-        first, *others = touched
-        first[0].update(mine, *(other[0] for other in others))
+        first, *others = overlaps
+        first[0].update(own_layers, *(other[0] for other in others))
         first[1].extend([*(operator for other in others for operator in other[1]), item])
         groups = [group for group in groups if group not in others]
     return [group for _, group in groups]
 
 
-def _entry(model: Any, group: Sequence[_Operator], layers: Sequence[str]) -> dict[str, Any]:
+def _layer_entry(model: Any, group: Sequence[_Operator], layers: Sequence[str]) -> dict[str, Any]:
     order = {name: position for position, name in enumerate(layers)}
-    mine = dict.fromkeys(layer for item in group for layer in item.layers)
-    named = sorted(mine, key=lambda layer: order.get(layer.rpartition("/")[2], len(order)))
+    own_layers = dict.fromkeys(layer for item in group for layer in item.layers)
+    layer_names = sorted(own_layers, key=lambda layer: order.get(layer.rpartition("/")[2], len(order)))
     weights = {buffer: size for item in group for buffer, size in item.weights.items()}
     return {
-        "name": " + ".join(named),
+        "name": " + ".join(layer_names),
         "operators": [item.kind for item in group],
         "scopes": [item.scope for item in group],
-        "outputs": _outputs(model, group),
+        "outputs": _border_outputs(model, group),
         "weight_bytes": sum(weights.values()),
     }
 
 
-def _outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
+def _border_outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
     """The float tensors of the main graph that the group makes and that something else reads, or the model gives out."""
     from litert_quantizer.utils import tfl_flatbuffer_utils
 
     graph = model.subgraphs[0]
     inside = {name for item in group if item.graph == 0 for name in item.outputs}
     scopes = {item.scope for item in group}
-    read = {int(index) for index in graph.outputs}
+    read_indices = {int(index) for index in graph.outputs}
     for item in graph.operators:
         if tfl_flatbuffer_utils.get_op_scope(item, graph.tensors) not in scopes:
-            read.update(int(index) for index in item.inputs if index >= 0)
-    shown = (graph.tensors[index] for index in sorted(read))
-    return [tensor.name.decode() for tensor in shown if tensor.type == _FLOAT32 and tensor.name.decode() in inside]
+            read_indices.update(int(index) for index in item.inputs if index >= 0)
+    read_tensors = (graph.tensors[index] for index in sorted(read_indices))
+    return [
+        tensor.name.decode() for tensor in read_tensors if tensor.type == _FLOAT32 and tensor.name.decode() in inside
+    ]

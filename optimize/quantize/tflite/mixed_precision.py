@@ -11,7 +11,7 @@ from typing import Any
 Mixed = Mapping[str, Sequence[str]]
 
 
-def recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dict[str, Any]]:
+def build_recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dict[str, Any]]:
     """The recipe `base` with those operators in those precisions; the model's ends keep the type `io`."""
     from litert_quantizer import algorithm_manager, qtyping, recipe_manager
 
@@ -21,7 +21,7 @@ def recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dic
     if "int8" not in mixed:
         manager.load_quantization_recipe(list(base))
     for precision, scopes in mixed.items():
-        for pattern in _patterns(scopes):
+        for pattern in _scope_patterns(scopes):
             if precision == "float32":
                 manager.add_quantization_config(pattern, everything, algorithm_key=nothing)
             else:
@@ -34,10 +34,10 @@ def recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dic
     return list(manager.get_quantization_recipe())
 
 
-def _patterns(scopes: Iterable[str]) -> Iterable[str]:
+def _scope_patterns(scopes: Iterable[str]) -> Iterable[str]:
     """One regular expression for them all: the quantizer tries each expression on each operator."""
-    found = "|".join(map(re.escape, scopes))
-    return [f"^(?:{found})$"] if found else []
+    expression = "|".join(map(re.escape, scopes))
+    return [f"^(?:{expression})$"] if expression else []
 
 
 def is_integer(mixed: Mixed | None, scope: str) -> bool:

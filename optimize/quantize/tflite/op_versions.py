@@ -12,7 +12,7 @@ _FLOAT32, _INT8 = 0, 9  # TensorType of the TFLite schema
 _PER_CHANNEL_HYBRID = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 12}
 
 
-def mark(content: bytes) -> bytes:
+def mark_op_versions(content: bytes) -> bytes:
     """The `.tflite` with the versions that its dynamically quantized operators need, so that an older runtime refuses it."""
     from ai_edge_litert.tools import flatbuffer_utils
 

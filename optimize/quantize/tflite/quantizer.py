@@ -28,7 +28,7 @@ from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
 
 
-def tools() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
     """The versions of what does the work."""
     return {name: importlib.metadata.version(name) for name in ("litert-quantizer", "ai-edge-litert")}
 
@@ -53,33 +53,35 @@ def calibrate(
     Raises InputError where there is no data, or it does not fit the model.
     """
     content, source = reader.read(model), calibrating.open_data(data)
-    inputs = reader.signatures(content, model)
-    shapes = {key: calibrating.one(source, specs) for key, specs in inputs.items()}
+    inputs = reader.read_signatures(content, model)
+    shapes = {key: calibrating.sample_shapes(source, specs) for key, specs in inputs.items()}
     content = reader.with_shapes(content, inputs, shapes)
 
-    def batches(each: int) -> Iterator[tuple[str, Batch]]:
+    def calibration_batches(each: int) -> Iterator[tuple[str, Batch]]:
         for key, specs in inputs.items():
             size = batch or calibrating.batch_size(specs, each)
-            yield from ((key, feeds) for feeds in calibrating.spread(source, specs, size, count))
+            yield from ((key, feeds) for feeds in calibrating.spread_batches(source, specs, size, count))
 
     try:
         singly = (
             (key, feeds)
             for key, specs in inputs.items()
-            for feeds in calibrating.spread(source, specs, calibrating.batch_size(specs, calibrating.ONE), count)
+            for feeds in calibrating.spread_batches(
+                source, specs, calibrating.batch_size(specs, calibrating.ONE), count
+            )
         )
-        kinds = activation_observer.ranges(content, singly) if closely else {}
+        kinds = activation_observer.observe_ranges(content, singly) if closely else {}
         ranges = kinds.pop(quantization.MIN_MAX, None)
-        if ranges is None or reader.loops(content):  # the insides of a loop are not watched
-            ranges = _observed(content, batches(reader.largest_activation(content)))
+        if ranges is None or reader.has_loops(content):  # the insides of a loop are not watched
+            ranges = _observe_extremes(content, calibration_batches(reader.largest_activation(content)))
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
-    known = {"tools": tools(), "samples": min(count, len(source)), "data": source.digest}
-    calibrating.write_statistics(out, model, {**known, "shapes": shapes}, ranges, kinds)
-    return {**known, "notes": calibrating.few(min(count, len(source))), "tensors": len(ranges)}
+    facts = {"tools": tool_versions(), "samples": min(count, len(source)), "data": source.digest}
+    calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
+    return {**facts, "notes": calibrating.note_few_samples(min(count, len(source))), "tensors": len(ranges)}
 
 
-def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
+def _observe_extremes(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
     """Minimum and maximum of every tensor, by name, over (signature, feeds)."""
     from litert_quantizer import calibrator
 
@@ -87,16 +89,16 @@ def _observed(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str,
         content,
         num_threads=os.cpu_count() or 1,
         mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=_widen,
+        qsv_update_func=_widen_range,
     )
     for key, feeds in batches:
         # One batch per call, since the calibrator makes a list of what it is given; it needs no recipe here.
         observer.calibrate({key: [feeds]}, None)
-    found = observer.get_model_qsvs()
-    return {name: [found[name]["min"].item(), found[name]["max"].item()] for name in sorted(found)}
+    extremes = observer.get_model_qsvs()
+    return {name: [extremes[name]["min"].item(), extremes[name]["max"].item()] for name in sorted(extremes)}
 
 
-def _widen(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _widen_range(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {"min": np.minimum(old["min"], new["min"]), "max": np.maximum(old["max"], new["max"])}
 
 
@@ -121,30 +123,31 @@ def quantize(
     of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
     the result does not run; nothing is written then.
     """
-    how = _meaning(recipe, io)
+    how = _check_recipe(recipe, io)
     content = reader.read(model)
-    known = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(known, calibration_method) if known else None
-    if known:
-        content = reader.with_shapes(content, reader.signatures(content, model), known["shapes"])
-    result = _quantized(content, model, recipe, io, ranges, mixed)
-    held = flatbuffer.unpack(result)
-    reader.check_branches(held)
+    calibration = calibrating.read_statistics(statistics, model) if how.data else None
+    ranges = calibrating.ranges_of(calibration, calibration_method) if calibration else None
+    if calibration:
+        content = reader.with_shapes(content, reader.read_signatures(content, model), calibration["shapes"])
+    result = _run_quantizer(content, model, recipe, io, ranges, mixed)
+    result_model = flatbuffer.unpack(result)
+    reader.check_branches(result_model)
     with atomic_file(out_file) as beside:
         beside.write_bytes(result)
-        reader.check_runs(beside, known["shapes"] if known else None)
-    islands = reader.float_islands(held) if known else []
-    left = dict(reader.float_weights(held))
+        reader.check_runs(beside, calibration["shapes"] if calibration else None)
+    islands = reader.float_islands(result_model) if calibration else []
+    float_sizes = dict(reader.float_weights(result_model))
     return {
-        "tools": tools(),
-        "notes": (calibrating.few(known["samples"]) if known else []) + calibrating.left_float(islands, left),
+        "tools": tool_versions(),
+        "notes": (calibrating.note_few_samples(calibration["samples"]) if calibration else [])
+        + calibrating.note_float_parts(islands, float_sizes),
         "float_islands": islands,
-        "float_weights": sorted(left),
-        "io": io if known else "float32",
+        "float_weights": sorted(float_sizes),
+        "io": io if calibration else "float32",
     }
 
 
-def _meaning(recipe: str, io: str) -> quantization.RecipeSupport:
+def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:
     """What a recipe does; refuses what makes no file of its own."""
     how = quantization.recipe_support(recipe, "tflite")
     if io not in quantization.IO_TYPES:
@@ -156,7 +159,7 @@ def _meaning(recipe: str, io: str) -> quantization.RecipeSupport:
     return how
 
 
-def _recipe(name: str, io: str) -> list[dict[str, Any]]:
+def _quantizer_recipe(name: str, io: str) -> list[dict[str, Any]]:
     """The recipe in litert-quantizer's own terms."""
     from litert_quantizer import algorithm_manager, qtyping, recipe, recipe_manager
 
@@ -176,7 +179,7 @@ def _recipe(name: str, io: str) -> list[dict[str, Any]]:
     return list(manager.get_quantization_recipe())
 
 
-def _quantized(
+def _run_quantizer(
     content: bytes,
     model: str,
     recipe: str,
@@ -186,16 +189,22 @@ def _quantized(
 ) -> bytes:
     from litert_quantizer import quantizer
 
-    observed = None
+    extremes = None
     if ranges is not None:
-        observed = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
+        extremes = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
     try:
-        asked = _recipe(recipe, io)
-        worker = quantizer.Quantizer(content, mixed_precision.recipe(asked, mixed, io) if mixed else asked)
-        result = worker.quantize(observed, enable_progress_bar=False, enable_progress_report=False)
+        base_recipe = _quantizer_recipe(recipe, io)
+        worker = quantizer.Quantizer(
+            content, mixed_precision.build_recipe(base_recipe, mixed, io) if mixed else base_recipe
+        )
+        result = worker.quantize(extremes, enable_progress_bar=False, enable_progress_report=False)
     except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{model}: litert-quantizer cannot apply {recipe} to this model: {error}") from error
-    found = bytes(result.quantized_model)
+    quantized_bytes = bytes(result.quantized_model)
     if ranges is None:
-        return op_versions.mark(weight_storage.store(found, "float16" if recipe == "float16" else "int8"))
-    return repairs.finish(found, content, io, ranges, lambda output: mixed_precision.is_integer(mixed, f"{output};"))
+        return op_versions.mark_op_versions(
+            weight_storage.shrink_constants(quantized_bytes, "float16" if recipe == "float16" else "int8")
+        )
+    return repairs.repair_ends(
+        quantized_bytes, content, io, ranges, lambda output: mixed_precision.is_integer(mixed, f"{output};")
+    )

@@ -23,7 +23,7 @@ _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
 _NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
 
 
-def _interpreter(content: bytes, where: str) -> Any:
+def _open_interpreter(content: bytes, where: str) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
@@ -43,19 +43,19 @@ def read(model: str) -> bytes:
     return content
 
 
-def signatures(content: bytes, where: str) -> dict[str, tuple[TensorSpec, ...]]:
+def read_signatures(content: bytes, where: str) -> dict[str, tuple[TensorSpec, ...]]:
     """The inputs of every signature. Raises InputError where the file has none (it was not made from a SavedModel)."""
-    interpreter = _interpreter(content, where)
-    found: dict[str, tuple[TensorSpec, ...]] = {}
+    interpreter = _open_interpreter(content, where)
+    inputs: dict[str, tuple[TensorSpec, ...]] = {}
     for key in interpreter.get_signature_list():
         details = interpreter.get_signature_runner(key).get_input_details()
-        found[key] = tuple(_spec(name, detail) for name, detail in details.items())
-    if not found:
+        inputs[key] = tuple(_tensor_spec(name, detail) for name, detail in details.items())
+    if not inputs:
         raise InputError(f"{where}: it has no signature, so its inputs have no names; convert it from a SavedModel")
-    return found
+    return inputs
 
 
-def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
+def _tensor_spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
     signature = detail["shape_signature"]
     shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
     return TensorSpec(name, tuple(None if size < 0 else int(size) for size in shape), np.dtype(detail["dtype"]).name)
@@ -73,14 +73,14 @@ def with_shapes(content: bytes, inputs: Mapping[str, Sequence[TensorSpec]], shap
     for signature in model.signatureDefs:
         tensors = model.subgraphs[signature.subgraphIndex].tensors
         for item in signature.inputs:
-            wanted = shapes[signature.signatureKey.decode()][item.name.decode()]
-            tensors[item.tensorIndex].shape = [int(size) for size in wanted]
+            shape = shapes[signature.signatureKey.decode()][item.name.decode()]
+            tensors[item.tensorIndex].shape = [int(size) for size in shape]
     return flatbuffer.pack(model)
 
 
 def largest_activation(content: bytes) -> int:
     """Bytes of the largest tensor of the first subgraph, at the default shapes. Raises RuntimeError as LiteRT does."""
-    interpreter = _interpreter(content, "the float model")
+    interpreter = _open_interpreter(content, "the float model")
     interpreter.allocate_tensors()
     return max(
         (
@@ -98,27 +98,27 @@ def check_runs(path: Path, shapes: Shapes | None = None) -> None:
     Raises CheckError where LiteRT cannot: a recipe can be written without complaint and then fail to prepare.
     """
     content = path.read_bytes()
-    for key, specs in signatures(content, path.name).items():
-        known = {**(shapes or {}).get(key, {})}
-        dynamic = any(None in spec.shape[1:] and spec.name not in known for spec in specs)
-        failed: Exception | None = None
+    for key, specs in read_signatures(content, path.name).items():
+        known_shapes = {**(shapes or {}).get(key, {})}
+        dynamic = any(None in spec.shape[1:] and spec.name not in known_shapes for spec in specs)
+        failure: Exception | None = None
         for size in TRIAL_SIZES if dynamic else (1,):
             try:
-                runner = _interpreter(content, path.name).get_signature_runner(key)
-                runner(**{spec.name: _zeros(spec, known.get(spec.name), size) for spec in specs})
+                runner = _open_interpreter(content, path.name).get_signature_runner(key)
+                runner(**{spec.name: _trial_zeros(spec, known_shapes.get(spec.name), size) for spec in specs})
                 break
             except (RuntimeError, ValueError) as error:
-                failed = failed or error
+                failure = failure or error
         else:
-            raise CheckError(f"the quantized model cannot run in LiteRT: {str(failed)[:300]}") from failed
+            raise CheckError(f"the quantized model cannot run in LiteRT: {str(failure)[:300]}") from failure
 
 
-def _zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
+def _trial_zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
     guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
     return np.zeros(shape or guess, spec.dtype)
 
 
-def loops(content: bytes) -> bool:
+def has_loops(content: bytes) -> bool:
     """Whether it holds more graphs than the main one."""
     return len(flatbuffer.unpack(content).subgraphs) > 1
 
@@ -130,15 +130,15 @@ def check_branches(model: Any) -> None:
     """
     for graph in model.subgraphs:
 
-        def types(indices: Sequence[int], tensors: Any = graph.tensors) -> list[int]:
+        def tensor_types(indices: Sequence[int], tensors: Any = graph.tensors) -> list[int]:
             return [tensors[index].type for index in indices]
 
         for operator in graph.operators or []:
             options = operator.builtinOptions
             for number in (options.thenSubgraphIndex, options.elseSubgraphIndex) if _is_if(options) else ():
                 branch = model.subgraphs[number]
-                inside = types(branch.inputs, branch.tensors), types(branch.outputs, branch.tensors)
-                if inside != (types(operator.inputs[1:]), types(operator.outputs)):
+                inside = tensor_types(branch.inputs, branch.tensors), tensor_types(branch.outputs, branch.tensors)
+                if inside != (tensor_types(operator.inputs[1:]), tensor_types(operator.outputs)):
                     raise InputError(
                         "the model branches on its data (tf.cond), and litert-quantizer would quantize only what is inside of "
                         "the branches: use float16 or dynamic_w8"
@@ -149,7 +149,7 @@ def _is_if(options: Any) -> bool:
     return hasattr(options, "thenSubgraphIndex")
 
 
-def made(content: bytes) -> set[str]:
+def operator_outputs(content: bytes) -> set[str]:
     """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
     graph = flatbuffer.unpack(content).subgraphs[0]
     return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
@@ -159,14 +159,14 @@ def float_islands(model: Any) -> list[str]:
     """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    found = []
+    islands = []
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
             name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or "CUSTOM"
-            used = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
-            if name not in _NO_ISLANDS and any(tensor.type == _FLOAT32 for tensor in used):
-                found.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
-    return found
+            tensors = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
+            if name not in _NO_ISLANDS and any(tensor.type == _FLOAT32 for tensor in tensors):
+                islands.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
+    return islands
 
 
 def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:

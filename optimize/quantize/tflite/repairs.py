@@ -11,7 +11,7 @@ from edgeship.optimize.quantize.tflite import int8_coverage
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
 
 
-def finish(
+def repair_ends(
     content: bytes,
     before: bytes,
     io: str,
@@ -20,15 +20,15 @@ def finish(
 ) -> bytes:
     """The quantized file `content` made of the float file `before`, with `int8_coverage` applied and its ends repaired."""
     model, original = map(flatbuffer.unpack, (content, before))
-    _outputs(model, original, io)
+    _repair_outputs(model, original, io)
     int8_coverage.extend_int8_coverage(model, ranges, integer)
     flatbuffer.drop_unused(model)
-    _dynamic_axes(model, original)
-    _names(model, original)
+    _restore_dynamic_axes(model, original)
+    _restore_names(model, original)
     return flatbuffer.pack(model)
 
 
-def _outputs(model: Any, original: Any, io: str) -> None:
+def _repair_outputs(model: Any, original: Any, io: str) -> None:
     """Let the graph and its signature agree on the outputs.
 
     Where an output is read by an operator that stays float, the graph ends in the DEQUANTIZE made for that operator
@@ -47,7 +47,7 @@ def _outputs(model: Any, original: Any, io: str) -> None:
                 item.tensorIndex = graph.outputs[place]
 
 
-def _names(model: Any, original: Any) -> None:
+def _restore_names(model: Any, original: Any) -> None:
     """Give the ends their names back: a QUANTIZE or DEQUANTIZE that is put in ends in a tensor of another name."""
     for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
         ends = {
@@ -55,15 +55,15 @@ def _names(model: Any, original: Any) -> None:
             for side in ("inputs", "outputs")
             for now, then in zip(getattr(graph, side), getattr(was, side), strict=True)
         }
-        taken = set(ends.values())
+        end_names = set(ends.values())
         for index, tensor in enumerate(graph.tensors):
             if index in ends:
                 tensor.name = ends[index]
-            elif tensor.name in taken:
+            elif tensor.name in end_names:
                 tensor.name = tensor.name + b"/inner_%d" % index
 
 
-def _dynamic_axes(model: Any, original: Any) -> None:
+def _restore_dynamic_axes(model: Any, original: Any) -> None:
     """Give the ends their dynamic axes back: the tensors that are put in at a float end come with fixed shapes."""
     for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
         for side in ("inputs", "outputs"):

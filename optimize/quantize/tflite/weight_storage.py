@@ -25,25 +25,25 @@ _DEQUANTIZE = 6  # BuiltinOperator of the TFLite schema
 _VERSIONS = {"float16": 3, "int8": 2}  # from which DEQUANTIZE takes that type (TFLite's op_version.cc)
 
 
-def store(content: bytes, kind: str) -> bytes:
+def shrink_constants(content: bytes, kind: str) -> bytes:
     """The model with such constants as `kind`, "float16" or "int8" (symmetric, per tensor); as it is without any."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer.unpack(content)
     names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
-    found = [(graph, index) for graph in model.subgraphs for index in _constants(model, graph, names, kind)]
-    if not found:
+    constants = [(graph, index) for graph in model.subgraphs for index in _large_constants(model, graph, names, kind)]
+    if not constants:
         return content
-    code = _code(model, kind)
-    for graph, index in found:
-        graph.operators.insert(0, _stored(model, graph, index, kind, code))
+    code = _dequantize_code(model, kind)
+    for graph, index in constants:
+        graph.operators.insert(0, _shrink_constant(model, graph, index, kind, code))
     if kind == "int8":
         int8_coverage.extend_int8_coverage(model, {})
     flatbuffer.drop_unused(model)
     return flatbuffer.pack(model)
 
 
-def _constants(model: Any, graph: Any, names: list[str], kind: str) -> list[int]:
+def _large_constants(model: Any, graph: Any, names: list[str], kind: str) -> list[int]:
     readers: dict[int, set[str]] = {}
     for operator in graph.operators:
         for index in operator.inputs:
@@ -59,7 +59,7 @@ def _constants(model: Any, graph: Any, names: list[str], kind: str) -> list[int]
     ]
 
 
-def _code(model: Any, kind: str) -> int:
+def _dequantize_code(model: Any, kind: str) -> int:
     """The index of an operator code for DEQUANTIZE, added where there is none."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -71,7 +71,7 @@ def _code(model: Any, kind: str) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _stored(model: Any, graph: Any, index: int, kind: str, code: int) -> Any:
+def _shrink_constant(model: Any, graph: Any, index: int, kind: str, code: int) -> Any:
     """Move the constant to a new tensor of the smaller type; returns the DEQUANTIZE from it to the old one."""
     from ai_edge_litert import schema_py_generated as schema
 

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 @given(total=st.integers(1, 300), size=st.integers(1, 40), count=st.integers(1, 400))
 def test_samples_are_spread_evenly_in_full_batches(folder, total, size, count):
     np.savez(folder / "data.npz", a=np.repeat(np.arange(total, dtype=np.float32), 2).reshape(total, 2))
-    batches = list(calibration.spread(RepresentativeDataset(folder / "data.npz"), [SPEC], size, count))
+    batches = list(calibration.spread_batches(RepresentativeDataset(folder / "data.npz"), [SPEC], size, count))
     assert {batch["a"].shape for batch in batches} == {(size, 2)}
     used = list(dict.fromkeys(float(value) for batch in batches for value in batch["a"][:, 0]))
     assert len(used) == min(total, count)
