@@ -12,7 +12,7 @@ import numpy as np
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, InputError
 from edgeship.types import Quantization, TensorSpec
-from edgeship.untrusted import elements, reading
+from edgeship.untrusted import count_elements, reading
 
 
 def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
@@ -46,7 +46,7 @@ def made_up(inputs: Sequence[TensorSpec]) -> Batch:
     sample: Batch = {}
     for spec in inputs:
         shape = [1, *(size or 1 for size in spec.shape[1:])] if spec.shape else []
-        elements(spec.shape, np.dtype(spec.dtype).itemsize, f"input '{spec.name}'")
+        count_elements(spec.shape, np.dtype(spec.dtype).itemsize, f"input '{spec.name}'")
         real = spec.quantization is not None or np.dtype(spec.dtype).kind == "f"
         sample[spec.name] = random.random(shape, np.float32) if real else np.zeros(shape, spec.dtype)
     return sample

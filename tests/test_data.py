@@ -182,7 +182,7 @@ def bad_sources(tmp_path):
 def test_a_nearly_right_shape_says_the_way_out(tmp_path, shape, wanted, way_out):
     np.savez(tmp_path / "d.npz", a=np.zeros((2, *shape), np.float32))
     with pytest.raises(InputError) as refused:
-        RepresentativeDataset(tmp_path / "d.npz").matched([TensorSpec("a", (None, *wanted), "float32")])
+        RepresentativeDataset(tmp_path / "d.npz").match_inputs([TensorSpec("a", (None, *wanted), "float32")])
     assert str(refused.value).endswith(way_out)
 
 

@@ -29,7 +29,7 @@ def depth(value):
 @given(JSON, st.integers(0, 6))
 def test_json_is_read_up_to_its_depth(value, most):
     text = json.dumps(value, ensure_ascii=False)
-    assert untrusted._deeper(text, most) == (depth(value) > most)
+    assert untrusted._is_deeper(text, most) == (depth(value) > most)
     assert untrusted.parse_json(text, "x") == value
 
 

@@ -53,10 +53,12 @@ def build(
             "augmentation": task.augment.__name__ if task.augment else "none",
         },
         "results": {
-            "accuracy": proportion(hits),
-            "validation_accuracy": proportion(scores["validation"].argmax(axis=1) == data.splits["validation"].labels),
+            "accuracy": wilson_proportion(hits),
+            "validation_accuracy": wilson_proportion(
+                scores["validation"].argmax(axis=1) == data.splits["validation"].labels
+            ),
             "per_class": [
-                {"label": label, **proportion(hits[labels == number])}
+                {"label": label, **wilson_proportion(hits[labels == number])}
                 for number, label in enumerate(data.labels)
                 if (labels == number).any()
             ],
@@ -68,7 +70,7 @@ def build(
     }
 
 
-def proportion(hits: Array) -> dict[str, Any]:
+def wilson_proportion(hits: Array) -> dict[str, Any]:
     """A share of hits (bool, at least one) with its 95 % Wilson score interval (Wilson 1927), as scipy computes it."""
     from scipy.stats import binomtest
 
@@ -83,10 +85,10 @@ def proportion(hits: Array) -> dict[str, Any]:
     }
 
 
-def describe(model: Any) -> dict[str, Any]:
+def describe_model(model: Any) -> dict[str, Any]:
     """Name, parameters, inputs and outputs of a Keras model."""
 
-    def tensors(names: Sequence[str], symbols: Sequence[Any]) -> list[dict[str, Any]]:
+    def describe_tensors(names: Sequence[str], symbols: Sequence[Any]) -> list[dict[str, Any]]:
         return [
             {"name": name, "shape": list(symbol.shape), "dtype": str(symbol.dtype)}
             for name, symbol in zip(names, symbols, strict=True)
@@ -96,62 +98,62 @@ def describe(model: Any) -> dict[str, Any]:
         "file": "server.keras",
         "name": model.name,
         "parameters": model.count_params(),
-        "inputs": tensors([symbol.name for symbol in model.inputs], model.inputs),
-        "outputs": tensors(model.output_names, model.outputs),
+        "inputs": describe_tensors([symbol.name for symbol in model.inputs], model.inputs),
+        "outputs": describe_tensors(model.output_names, model.outputs),
     }
 
 
 def code_version() -> dict[str, str]:
     """The version of edgeship, a digest of its sources, and the commit where it runs from its repository."""
-    found = {"version": edgeship.__version__, "code": digest.of_code()[:12]}
+    version = {"version": edgeship.__version__, "code": digest.of_code()[:12]}
     here = Path(__file__).resolve()
     if not (here.parents[1] / ".git").exists():
-        return found  # installed: git is not started in somebody else's repository, whose settings may name programs
+        return version  # installed: git is not started in somebody else's repository, whose settings may name programs
 
-    def git(*arguments: str) -> str:
+    def run_git(*arguments: str) -> str:
         command = [which("git") or "git", "-C", str(here.parent), *arguments]
-        done = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=child_environment()
         )
-        return done.stdout.strip()
+        return result.stdout.strip()
 
     try:
-        git(
+        run_git(
             "ls-files", "--error-unmatch", here.name
         )  # an environment inside of somebody else's repository does not count
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        found["commit"] = git("rev-parse", "--short=12", "HEAD") + (" with local changes" if changed else "")
+        status = run_git("status", "--porcelain", "--untracked-files=no")
+        version["commit"] = run_git("rev-parse", "--short=12", "HEAD") + (" with local changes" if status else "")
     except (OSError, subprocess.CalledProcessError):
         pass  # installed without git, or without the repository
-    return found
+    return version
 
 
-def markdown(card: Mapping[str, Any]) -> str:
+def render_markdown(card: Mapping[str, Any]) -> str:
     """The card as a page to read."""
-    sections = (_head, _results, _curve, _data, _provenance)
+    sections = (_head_section, _results_section, _curve_section, _data_section, _provenance_section)
     return "\n".join("\n".join(section(card)) for section in sections)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """A Markdown table; all columns but the first are set to the right."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
     return [f"| {' | '.join(row)} |" for row in cells] + [""]
 
 
-def _percent(share: Mapping[str, Any]) -> tuple[str, str]:
+def _format_percent(share: Mapping[str, Any]) -> tuple[str, str]:
     return f"{share['value']:.2%}", f"{share['low']:.2%} to {share['high']:.2%}"
 
 
-def _head(card: Mapping[str, Any]) -> list[str]:
-    value, interval = _percent(card["results"]["accuracy"])
+def _head_section(card: Mapping[str, Any]) -> list[str]:
+    value, interval = _format_percent(card["results"]["accuracy"])
     model = card["model"]
 
-    def shape(item: Mapping[str, Any]) -> str:
+    def shape_text(item: Mapping[str, Any]) -> str:
         return " x ".join("batch" if size is None else str(size) for size in item["shape"])
 
     tensors = [
-        f"- {kind} `{item['name']}`: {item['dtype']}, {shape(item)}"
+        f"- {kind} `{item['name']}`: {item['dtype']}, {shape_text(item)}"
         for kind in ("input", "output")
         for item in model[f"{kind}s"]
     ]
@@ -168,12 +170,16 @@ def _head(card: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _results(card: Mapping[str, Any]) -> list[str]:
-    rows = [(item["label"], *_percent(item), f"{item['samples']:,}") for item in card["results"]["per_class"]]
-    return ["## Accuracy per class", "", *table(("class", "accuracy", "95 % Wilson interval", "samples"), rows)]
+def _results_section(card: Mapping[str, Any]) -> list[str]:
+    rows = [(item["label"], *_format_percent(item), f"{item['samples']:,}") for item in card["results"]["per_class"]]
+    return [
+        "## Accuracy per class",
+        "",
+        *markdown_table(("class", "accuracy", "95 % Wilson interval", "samples"), rows),
+    ]
 
 
-def _curve(card: Mapping[str, Any]) -> list[str]:
+def _curve_section(card: Mapping[str, Any]) -> list[str]:
     rows = [
         (
             point["epoch"],
@@ -190,15 +196,15 @@ def _curve(card: Mapping[str, Any]) -> list[str]:
     return [
         "## Training",
         "",
-        *table(head, rows),
+        *markdown_table(head, rows),
         f"{seconds['training']:.0f} s of training ({seconds['training_cpu']:.0f} s of processor time), "
         f"{seconds['total']:.0f} s in all, on {card['machine']['cpus']} processors.",
         "",
-        *table(("setting", "value"), [("seed", card["seed"]), *card["hyperparameters"].items()]),
+        *markdown_table(("setting", "value"), [("seed", card["seed"]), *card["hyperparameters"].items()]),
     ]
 
 
-def _data(card: Mapping[str, Any]) -> list[str]:
+def _data_section(card: Mapping[str, Any]) -> list[str]:
     data = card["data"]
     rows = [
         (name, f"{split['samples']:,}", f"`{split['indices_sha256'][:16]}`", ", ".join(split.get("groups", ())) or "-")
@@ -211,17 +217,17 @@ def _data(card: Mapping[str, Any]) -> list[str]:
         "",
         f"Splits: {data['split_method']}.",
         "",
-        *table(("split", "samples", "sha256 of indices", "groups"), rows),
+        *markdown_table(("split", "samples", "sha256 of indices", "groups"), rows),
         *[f"- {note}" for note in data["notes"]],
         "",
     ]
 
 
-def _provenance(card: Mapping[str, Any]) -> list[str]:
+def _provenance_section(card: Mapping[str, Any]) -> list[str]:
     rows = [
         *(("edgeship " + name, value) for name, value in card["edgeship"].items()),
         *card["tools"].items(),
         *card["machine"].items(),
         ("created", card["created"]),
     ]
-    return ["## Provenance", "", *table(("what", "value"), rows)]
+    return ["## Provenance", "", *markdown_table(("what", "value"), rows)]

@@ -34,11 +34,11 @@ class Split:
 
     def describe(self) -> dict[str, Any]:
         """What the model card records: the number of samples, the digest of the indices, the groups."""
-        described: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "samples": len(self.inputs),
             "indices_sha256": digest_of(self.indices.astype("<i8")),
         }
-        return {**described, "groups": list(self.groups)} if self.groups else described
+        return {**facts, "groups": list(self.groups)} if self.groups else facts
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def digest_of(*arrays: Array) -> str:
     return digest.hexdigest()
 
 
-def stratified(labels: Array, sizes: Sequence[int], seed: int) -> list[Array]:
+def split_stratified(labels: Array, sizes: Sequence[int], seed: int) -> list[Array]:
     """Disjoint index sets of about these sizes with the classes in equal proportion, and last whatever remains.
 
     Every set is sorted. Each class gives its share, at least one sample where it has enough of them.

@@ -34,7 +34,7 @@ def read(path: Path, digest: str) -> dict[str, Array]:
         raise InputError(f"{path}: no such file; {advice}") from error
     except (lzma.LZMAError, EOFError, ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
-    found = digest_of(*(arrays[name] for name in sorted(arrays)))
-    if found != digest:
-        raise InputError(f"{path}: its content has sha256 {found[:12]}, expected {digest[:12]}; {advice}")
+    content_digest = digest_of(*(arrays[name] for name in sorted(arrays)))
+    if content_digest != digest:
+        raise InputError(f"{path}: its content has sha256 {content_digest[:12]}, expected {digest[:12]}; {advice}")
     return arrays

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.train import embedded, idx
-from edgeship.train.dataset import Array, Split, TaskData, digest_of, stratified
+from edgeship.train.dataset import Array, Split, TaskData, digest_of, split_stratified
 
 # Digests of dataset.digest_of(training images, training labels, test images, test labels), and of the embedded arrays
 # in the order of their names. Both are printed by scripts/embed_fashion_mnist.py.
@@ -36,20 +36,22 @@ def load(data_dir: Path | None) -> TaskData:
         official = digest_of(*arrays) == OFFICIAL_DIGEST
         labels = LABELS if official else _labels_of(data_dir, arrays)
         name, licence = ("Fashion-MNIST", "MIT") if official else (data_dir.name, "see where it came from")
-        return _split(arrays, labels, name, f"idx files in {data_dir.name}", licence)
-    for folder, source in installed():
-        if idx.find(folder):
+        return _split_data(arrays, labels, name, f"idx files in {data_dir.name}", licence)
+    for folder, source in installed_folders():
+        if idx.find_set(folder):
             arrays = idx.read_set(folder)
             if digest_of(*arrays) != OFFICIAL_DIGEST:
                 raise InputError(
                     f"{folder}: these are not the files of Fashion-MNIST (sha256 {digest_of(*arrays)[:12]}, "
                     f"expected {OFFICIAL_DIGEST[:12]}); install them again, or name other data with --data-dir"
                 )
-            return _split(arrays, LABELS, "Fashion-MNIST", source, "MIT")
-    return _split(_embedded(), LABELS, "Fashion-MNIST, part of the training images", "embedded in edgeship", "MIT")
+            return _split_data(arrays, LABELS, "Fashion-MNIST", source, "MIT")
+    return _split_data(
+        _load_embedded(), LABELS, "Fashion-MNIST, part of the training images", "embedded in edgeship", "MIT"
+    )
 
 
-def installed() -> list[tuple[Path, str]]:
+def installed_folders() -> list[tuple[Path, str]]:
     """Where the full set may lie on this machine, with what to call it in the model card."""
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     return [
@@ -58,7 +60,7 @@ def installed() -> list[tuple[Path, str]]:
     ]
 
 
-def _embedded() -> Arrays:
+def _load_embedded() -> Arrays:
     arrays = embedded.read(embedded.FOLDER / EMBEDDED_FILE, EMBEDDED_DIGEST)
     train, test = (arrays[f"{part}_columns"].transpose(0, 2, 1) for part in ("train", "test"))
     return train, arrays["train_labels"], test, arrays["test_labels"]
@@ -77,7 +79,7 @@ def _labels_of(folder: Path, arrays: Arrays) -> tuple[str, ...]:
     return labels
 
 
-def _split(arrays: Arrays, labels: tuple[str, ...], name: str, source: str, licence: str) -> TaskData:
+def _split_data(arrays: Arrays, labels: tuple[str, ...], name: str, source: str, licence: str) -> TaskData:
     """The official test set is the test split; the others are drawn from the training set, each class in proportion."""
     images, classes, test_images, test_classes = arrays
     if min(images.shape[1:]) < SMALLEST_SIDE:
@@ -85,16 +87,21 @@ def _split(arrays: Arrays, labels: tuple[str, ...], name: str, source: str, lice
             f"{name}: images of {images.shape[1]}x{images.shape[2]} are too small, need {SMALLEST_SIDE}x{SMALLEST_SIDE}"
         )
     sizes = (min(VALIDATION, len(images) // 10), min(CALIBRATION, len(images) // 10))
-    validation, calibration, train = stratified(classes, sizes, SPLIT_SEED)
+    validation, calibration, train = split_stratified(classes, sizes, SPLIT_SEED)
     if not len(train):
         raise InputError(f"{name}: {len(images)} training images are too few")
 
-    def take(indices: Array) -> Split:
+    def take_samples(indices: Array) -> Split:
         return Split(images[indices][..., None], classes[indices].astype(np.int64), indices)
 
     test = Split(test_images[..., None], test_classes.astype(np.int64), np.arange(len(test_images)))
     return TaskData(
-        splits={"train": take(train), "validation": take(validation), "calibration": take(calibration), "test": test},
+        splits={
+            "train": take_samples(train),
+            "validation": take_samples(validation),
+            "calibration": take_samples(calibration),
+            "test": test,
+        },
         labels=labels,
         name=name,
         source=source,

@@ -13,7 +13,7 @@ import numpy as np
 from edgeship.train.dataset import Array, Split
 from edgeship.train.tasks import Augment, Schedule
 
-TOLD_EVERY = 0.3  # seconds between two progress events
+SECONDS_PER_EVENT = 0.3  # seconds between two progress events
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -31,9 +31,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[Array, Array]:
         """Inputs as float32 and their labels."""
-        chosen = self._order[index * self._batch : (index + 1) * self._batch]
-        inputs = self._split.inputs[chosen].astype(np.float32)
-        return (self._augment(inputs, self._generator) if self._augment else inputs), self._split.labels[chosen]
+        rows = self._order[index * self._batch : (index + 1) * self._batch]
+        inputs = self._split.inputs[rows].astype(np.float32)
+        return (self._augment(inputs, self._generator) if self._augment else inputs), self._split.labels[rows]
 
     def on_epoch_end(self) -> None:
         """Shuffle again."""
@@ -47,8 +47,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.curve: list[dict[str, float]] = []
         self._tell, self._steps = tell, steps
-        self._done = 0
-        self._told = self._epoch_start = time.perf_counter()
+        self._steps_done = 0
+        self._last_event = self._epoch_start = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the epoch's clock."""
@@ -56,10 +56,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Tell how far it is, a few times a second."""
-        self._done += 1
-        if time.perf_counter() - self._told > TOLD_EVERY:
-            self._told = time.perf_counter()
-            self._tell(event="batch", done=self._done, total=self._steps)
+        self._steps_done += 1
+        if time.perf_counter() - self._last_event > SECONDS_PER_EVENT:
+            self._last_event = time.perf_counter()
+            self._tell(event="batch", done=self._steps_done, total=self._steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record the epoch: training figures are running means while the weights changed, validation is at its end."""

@@ -28,12 +28,12 @@ NAMES = {
 }
 
 
-def find(folder: Path) -> dict[tuple[str, str], Path] | None:
+def find_set(folder: Path) -> dict[tuple[str, str], Path] | None:
     """The four files of a data set, keyed by (train or t10k, images or labels); None unless all are in this folder."""
-    found = {
+    paths = {
         key: next((folder / name for name in names if (folder / name).is_file()), None) for key, names in NAMES.items()
     }
-    complete = {key: path for key, path in found.items() if path}
+    complete = {key: path for key, path in paths.items() if path}
     return complete if len(complete) == len(NAMES) else None
 
 
@@ -66,10 +66,10 @@ def read_set(folder: Path) -> tuple[Array, Array, Array, Array]:
 
     Raises InputError where a file is missing or damaged, or images and labels do not belong together.
     """
-    files = find(folder)
+    files = find_set(folder)
     if not files:
-        wanted = ", ".join(names[0] for names in NAMES.values())
-        raise InputError(f"{folder}: not all four idx files are there; needed: {wanted} (or each with .gz)")
+        usual_names = ", ".join(names[0] for names in NAMES.values())
+        raise InputError(f"{folder}: not all four idx files are there; needed: {usual_names} (or each with .gz)")
     arrays = {key: read(path, 3 if key[1] == "images" else 1) for key, path in files.items()}
     for part in ("train", "t10k"):
         images, labels = arrays[part, "images"], arrays[part, "labels"]

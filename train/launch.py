@@ -31,7 +31,7 @@ def train(
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"{data_dir}: no such folder; --data-dir names one with the four idx files of a data set")
     with (
-        _staging(out) as folder,
+        _staging_folder(out) as folder,
         progress_events.displayed() as show,
         progress_events.following(folder / progress_events.FILE, show),
         FunctionProcess("train", env=training_env()) as child,
@@ -58,15 +58,15 @@ def put_in_place(source: Path, out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _staging(out: Path) -> Iterator[Path]:
+def _staging_folder(out: Path) -> Iterator[Path]:
     """A folder in `out`, or in the nearest folder above it that exists (a move must not cross file systems).
 
     Made before any work is done, so that a place that cannot be written is known at once.
     """
     try:
         place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-        made = tempfile.TemporaryDirectory(prefix=".training-", dir=place)
+        temporary = tempfile.TemporaryDirectory(prefix=".training-", dir=place)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); give another folder with --out") from error
-    with made as folder:
+    with temporary as folder:
         yield Path(folder)

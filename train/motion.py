@@ -40,14 +40,14 @@ def load(data_dir: Path | None) -> TaskData:
     if data_dir is not None:
         raise InputError("the data of task 'motion' comes with edgeship; it takes no --data-dir")
     arrays = embedded.read(embedded.FOLDER / EMBEDDED_FILE, EMBEDDED_DIGEST)
-    recordings = _recordings(arrays)
+    recordings = _split_recordings(arrays)
     people = subjects_of(arrays["subjects"], SPLIT_SEED)
     splits = {}
     for split in SPLITS:
         stride = TRAIN_STRIDE if split == "train" else STRIDE
-        chosen = np.flatnonzero(np.isin(arrays["subjects"], people[split]))
+        numbers = np.flatnonzero(np.isin(arrays["subjects"], people[split]))
         places = [
-            (number, start) for number in chosen for start in range(0, len(recordings[number]) - WINDOW + 1, stride)
+            (number, start) for number in numbers for start in range(0, len(recordings[number]) - WINDOW + 1, stride)
         ]
         splits[split] = Split(
             np.stack([recordings[number][start : start + WINDOW] for number, start in places]),
@@ -75,13 +75,13 @@ def load(data_dir: Path | None) -> TaskData:
 def subjects_of(subjects: Array, seed: int) -> dict[str, list[int]]:
     """Which people are in which split: every person in exactly one."""
     people = np.random.default_rng(seed).permutation(np.unique(subjects)).tolist()
-    chosen = {}
+    people_of_split = {}
     for split, count in SUBJECTS.items():
-        chosen[split], people = sorted(people[:count]), people[count:]
-    return chosen
+        people_of_split[split], people = sorted(people[:count]), people[count:]
+    return people_of_split
 
 
-def _recordings(arrays: dict[str, Array]) -> list[Array]:
+def _split_recordings(arrays: dict[str, Array]) -> list[Array]:
     """Each recording as float32 of shape (time, 6). The file holds differences along time, in 1/1000 of the unit."""
     milli = np.cumsum(arrays["steps"], axis=1, dtype=np.int16).T
     ends = np.cumsum(arrays["lengths"])

@@ -44,8 +44,8 @@ class Task:
 
 def mirror(batch: Array, generator: np.random.Generator) -> Array:
     """Half of the images, by chance, flipped left to right: shape (n, height, width, channels)."""
-    chosen = generator.random(len(batch)) < 0.5
-    batch[chosen] = batch[chosen][:, :, ::-1]
+    flips = generator.random(len(batch)) < 0.5
+    batch[flips] = batch[flips][:, :, ::-1]
     return batch
 
 
@@ -71,7 +71,7 @@ TASKS = {
 }
 
 
-def planned(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
+def plan_schedule(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
     """The schedule with the number of epochs asked for, or its own for a training set of this size."""
     return replace(schedule, epochs=epochs or max(1, min(schedule.epochs, round(schedule.most_samples / samples))))
 

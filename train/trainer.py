@@ -34,26 +34,26 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     weights, order and augmentation; the splits have a fixed seed of their own, so that models can be compared.
     Raises InputError where the data cannot be used or the files cannot be written.
     """
-    started, folder = time.perf_counter(), Path(staging)
+    start, folder = time.perf_counter(), Path(staging)
     tell = functools.partial(progress_events.tell, folder / progress_events.FILE)
     threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)
     samples = len(data.splits["train"].inputs)
     tell(event="stage", text=f"{data.name} ({data.source}): {samples:,} training samples, {len(data.labels)} classes")
-    schedule = tasks.planned(entry.schedule, samples, epochs)
-    model, record = trained(entry, data, schedule, seed, tell)
+    schedule = tasks.plan_schedule(entry.schedule, samples, epochs)
+    model, record = train_model(entry, data, schedule, seed, tell)
     tell(event="stage", text="evaluating the saved model")
     try:
-        facts, scores = saved(folder, model, data)
-        record["seconds"]["total"] = time.perf_counter() - started
-        made = card.build(task=entry, data=data, schedule=schedule, seed=seed, model=facts, scores=scores, **record)
-        return write_card(folder, made)
+        facts, scores = save_and_score(folder, model, data)
+        record["seconds"]["total"] = time.perf_counter() - start
+        document = card.build(task=entry, data=data, schedule=schedule, seed=seed, model=facts, scores=scores, **record)
+        return write_card(folder, document)
     except OSError as error:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
 
-def trained(
+def train_model(
     task: tasks.Task, data: TaskData, schedule: tasks.Schedule, seed: int, tell: Callable[..., None]
 ) -> tuple[Any, dict[str, Any]]:
     """A trained model, and what the card says about its training."""
@@ -81,27 +81,27 @@ def trained(
     }
 
 
-def saved(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, Any], dict[str, Array]]:
+def save_and_score(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, Any], dict[str, Array]]:
     """Write the model and the data files; returns facts about the model and its scores, both of the file."""
     import keras
 
     path = folder / "server.keras"
     # A model that was never compiled: without the optimizer's state the file is a third of the size.
     keras.Model(model.input, model.output, name=model.name).save(path)
-    loaded = keras.models.load_model(path)
-    write_data(folder, loaded.inputs[0].name, data)
-    facts = {**card.describe(loaded), "sha256": digest.of_path(path)}
-    return facts, {name: predict(loaded, data.splits[name]) for name in ("validation", "test")}
+    model_of_file = keras.models.load_model(path)
+    write_data(folder, model_of_file.inputs[0].name, data)
+    facts = {**card.describe_model(model_of_file), "sha256": digest.of_path(path)}
+    return facts, {name: predict_probabilities(model_of_file, data.splits[name]) for name in ("validation", "test")}
 
 
-def write_card(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+def write_card(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Write both forms of the card, with the digests of all other files in it; returns it."""
-    (folder / "model-card.md").write_text(card.markdown(made), encoding="utf-8")
-    made["files"] = {
+    (folder / "model-card.md").write_text(card.render_markdown(document), encoding="utf-8")
+    document["files"] = {
         path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress_events.FILE
     }
-    (folder / "model-card.json").write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return made
+    (folder / "model-card.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return document
 
 
 def end_with_parent(folder: Path, parent: int) -> None:
@@ -112,7 +112,7 @@ def end_with_parent(folder: Path, parent: int) -> None:
     os._exit(1)
 
 
-def predict(model: Any, split: Split) -> Array:
+def predict_probabilities(model: Any, split: Split) -> Array:
     """Class probabilities, float32 of shape (n, classes)."""
     result: Array = model.predict(split.inputs.astype(np.float32), batch_size=500, verbose=0)
     return result
@@ -132,10 +132,10 @@ def write_data(folder: Path, name: str, data: TaskData) -> None:
 
 def tool_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the result, those that are installed."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in TOOLS:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # tensorflow and tensorflow-cpu: one of the two
-    return found
+    return versions

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from edgeship.benchmarks.compare import parity_matrix
-from edgeship.untrusted import shortened
+from edgeship.untrusted import shorten
 
 Json = Mapping[str, Any]
 # Place in the page's palette and opacity by state; the words say it too, so that colour is never all there is.
@@ -51,9 +51,9 @@ def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], fai
                 )
                 shown = "\n".join(textwrap.wrap(words.replace(" (", "\n("), LETTERS)[:3])
                 axes.text(column, row, shown, ha="center", va="center", fontsize=7)
-        heads = [f"{shortened(name, NAME)}\n[{shortened(matrix['kinds'].get(name, ''), NAME)}]" for name in devices]
+        heads = [f"{shorten(name, NAME)}\n[{shorten(matrix['kinds'].get(name, ''), NAME)}]" for name in devices]
         axes.set_xticks(range(len(devices)), ["\n".join(textwrap.wrap(head, LETTERS)) for head in heads], fontsize=7.5)
-        axes.set_yticks(range(len(artifacts)), [shortened(name, NAME) for name in artifacts])
+        axes.set_yticks(range(len(artifacts)), [shorten(name, NAME) for name in artifacts])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.set(xlim=(-0.5, len(devices) - 0.5), ylim=(len(artifacts) - 0.5, -0.5))

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.terminal import Column, table, total, widths, wrap
+from edgeship.terminal import Column, column_widths, table, table_width, wrap
 
 Json = Mapping[str, Any]
 STYLES = {
@@ -132,7 +132,7 @@ def _parts(
 def _fits(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
     """Whether their table fits without that a text of its cells is folded."""
     columns, body = _parts(matrix, devices, texts)
-    return total(widths(columns, body)) <= width
+    return table_width(column_widths(columns, body)) <= width
 
 
 def _table(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
-from edgeship.untrusted import shortened
+from edgeship.untrusted import shorten
 
 Json = Mapping[str, Any]
 INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
@@ -90,7 +90,7 @@ def _most(shown: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
 
 
 def _name(text: str) -> str:
-    return shortened(text, NAME)
+    return shorten(text, NAME)
 
 
 def _accuracy(item: Json) -> Json | None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeship.benchmarks.report import parity_matrix_table, table_rows
-from edgeship.terminal import WIDTH, Column, console, narrowed, table, total, widths, wrap
+from edgeship.terminal import WIDTH, Column, column_widths, console, narrow_columns, table, table_width, wrap
 from edgeship.untrusted import shown
 
 Json = Mapping[str, Any]
@@ -60,14 +60,18 @@ def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Col
     """One table if all columns fit, with intervals below their figures if need be; else several that repeat the names."""
     heads = [Column(column.heading, column.name not in LEFT, column.name in FOLDED) for column in columns]
     body = [[_cell(row, column.name) for column in columns] for row in cells]
-    if total(widths(heads, body)) > width:
+    if table_width(column_widths(heads, body)) > width:
         body = [[_cell(row, column.name, narrow=True) for column in columns] for row in cells]
-    taken = narrowed(heads, widths(heads, body), width)
-    if total(taken) <= width:
+    taken = narrow_columns(heads, column_widths(heads, body), width)
+    if table_width(taken) <= width:
         return [table(heads, body, width)]
     keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
     key_heads = [heads[number] for number in keys]
-    room = total(narrowed(key_heads, widths(key_heads, [[row[number] for number in keys] for row in body]), width // 2))
+    room = table_width(
+        narrow_columns(
+            key_heads, column_widths(key_heads, [[row[number] for number in keys] for row in body]), width // 2
+        )
+    )
     groups: list[list[int]] = [[]]
     for number in range(len(columns)):
         if number in keys:

@@ -129,7 +129,7 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
     failure: Exception | None = None
     for feeds in probe.random_feeds(inputs, samples=2):
         try:
-            return feeds, server.eager(feeds), server.eager(feeds)
+            return feeds, server.predict_eagerly(feeds), server.predict_eagerly(feeds)
         except InputError:
             raise
         except Exception as error:  # a model's own code can fail in any way on a size it does not take

@@ -87,7 +87,7 @@ def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> 
         raise unknown("format", kind, FORMATS)
     specs = [TensorSpec.from_json(spec) for spec in receipt["inputs"]]
     for spec in (*specs, *map(TensorSpec.from_json, receipt["outputs"])):
-        untrusted.elements(spec.shape, 1, f"{place}: '{spec.name}'")
+        untrusted.count_elements(spec.shape, 1, f"{place}: '{spec.name}'")
     receipt["dynamic_batch"] = all(spec.shape[0] is None for spec in specs if spec.shape) if specs else False
     receipt["weights"]["share"] = _share(receipt, export)
     json.dumps(receipt, allow_nan=False)  # names that are no text, numbers that are none

@@ -11,7 +11,7 @@ import numpy as np
 from edgeship.bundle.named_files import check_shards
 from edgeship.convert.receipts.weights import Weights
 from edgeship.errors import InputError
-from edgeship.untrusted import elements, place_within, printable, read_json, regular_file, shortened
+from edgeship.untrusted import count_elements, place_within, printable, read_json, regular_file, shorten
 
 VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
 TYPES = {
@@ -110,7 +110,7 @@ def _size(file: Path, entry: dict[str, Any]) -> int:
         raise InputError(
             f"{printable(file)}: weight '{printable(entry['name'])}' is {printable(stored)}, which TF.js has not"
         )
-    return elements(entry["shape"], SIZES[stored], file) * SIZES[stored]
+    return count_elements(entry["shape"], SIZES[stored], file) * SIZES[stored]
 
 
 def _stored(file: Path, names: list[str], wanted: int) -> bytes:
@@ -119,7 +119,7 @@ def _stored(file: Path, names: list[str], wanted: int) -> bytes:
     for name in names:
         place = place_within(file.parent, name)
         if not place.exists():
-            raise InputError(f"{printable(file)}: its weight file {shortened(name)} is missing; copy the whole folder")
+            raise InputError(f"{printable(file)}: its weight file {shorten(name)} is missing; copy the whole folder")
         size = regular_file(place).stat().st_size
         with place.open("rb") as stream:
             parts.append(stream.read(min(wanted, size)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeship.convert.receipts.weights import Weights, content_of
 from edgeship.errors import CheckError, InputError
-from edgeship.untrusted import elements, printable
+from edgeship.untrusted import count_elements, printable
 
 VARIABLE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 # Ops that move or convert numbers between int8 and float rather than compute.
@@ -159,7 +159,7 @@ def _weights(model: Any, types: dict[int, str], path: Path) -> Weights:
             values = raw.view(sizes[kind]) if kind in sizes else None
             left_out = 0
             if values is not None and tensor.sparsity is not None:
-                left_out = elements(shape, 1, path) - len(values)
+                left_out = count_elements(shape, 1, path) - len(values)
                 if left_out < 0:
                     raise InputError(f"{printable(path)}: a sparse constant with more values than its shape has")
             zero = 0

@@ -43,7 +43,7 @@ class Weights:
         `zero` is a number, or an array that broadcasts where channels differ; `left_out` zeros are not stored. Raises
         InputError for a shape that is none, or is too large.
         """
-        elements = untrusted.elements(shape, 1, f"{self.where}: constant '{name}'")
+        elements = untrusted.count_elements(shape, 1, f"{self.where}: constant '{name}'")
         self.dtypes[dtype] = self.dtypes.get(dtype, 0) + elements
         sparsity = None
         if values is not None and elements:

@@ -79,7 +79,7 @@ def batch_size(inputs: Sequence[TensorSpec], each: int) -> int:
 
 def sample_shapes(data: RepresentativeDataset, inputs: Sequence[TensorSpec]) -> dict[str, list[int]]:
     """The shape of one sample with its batch axis, per input. Raises InputError where the data does not fit."""
-    names = data.matched(inputs)
+    names = data.match_inputs(inputs)
     return {spec.name: [spec.shape[0] or 1, *data.shapes[names[spec.name]]] for spec in inputs}
 
 
@@ -112,7 +112,7 @@ def spread_batches(
 
 def _chunk_size(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:
     """Samples to read at once: enough to be quick on small ones, few enough to stay small on large ones."""
-    names = data.matched(inputs)
+    names = data.match_inputs(inputs)
     size = sum(prod(data.shapes[name]) * data.dtypes[name].itemsize for name in names.values())
     return max(1, min(1024, _CHUNK_BYTES // max(1, size)))
 

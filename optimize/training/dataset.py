@@ -62,7 +62,7 @@ def read(source: str, specs: Sequence[TensorSpec], outputs: Sequence[str], folde
     Raises InputError where an input or every label is missing, or where a value is NaN or infinite.
     """
     data = RepresentativeDataset(source)
-    names = data.matched(specs)
+    names = data.match_inputs(specs)
     total = min(len(data), limit or len(data))
     stores = []
     for index, spec in enumerate(specs):

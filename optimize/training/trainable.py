@@ -53,11 +53,11 @@ def from_keras_model(model: Any, server: ServerModel) -> TrainableModel:
     """A Keras 3 model with the ends of that server model."""
     graph = functional_graph(model)
     if graph is not None:
-        inputs = [tensor for _, tensor in tensor_names.leaves(graph._inputs_struct)]
+        inputs = [tensor for _, tensor in tensor_names.flatten_structure(graph._inputs_struct)]
         structure = graph._outputs_struct
     else:
         inputs, structure = _call_on_symbolic_inputs(model, server)
-    outputs = [tensor for _, tensor in tensor_names.leaves(structure)]
+    outputs = [tensor for _, tensor in tensor_names.flatten_structure(structure)]
     if len(outputs) != len(server.outputs):
         raise InputError("the model has outputs that are no numbers; give the numeric part of it")
     names = (spec.name for spec in server.outputs)
@@ -80,7 +80,7 @@ def _call_on_symbolic_inputs(model: Any, server: ServerModel) -> tuple[list[Any]
 
 
 def _fill_shapes(shape: Any, inputs: Any) -> Any:
-    """A structure of shapes with inputs in their places, in the order of `tensor_names.leaves`."""
+    """A structure of shapes with inputs in their places, in the order of `tensor_names.flatten_structure`."""
     if isinstance(shape, dict):
         inputs_by_key = {key: _fill_shapes(shape[key], inputs) for key in sorted(shape, key=str)}
         return {key: inputs_by_key[key] for key in shape}

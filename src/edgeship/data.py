@@ -26,7 +26,7 @@ from edgeship.errors import InputError, brief
 from edgeship.processes.working_folder import importable
 from edgeship.storage import digest
 from edgeship.types import TensorSpec
-from edgeship.untrusted import LIMITS, printable, shortened
+from edgeship.untrusted import LIMITS, printable, shorten
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
@@ -42,7 +42,7 @@ def is_label(name: str) -> bool:
     return name == "y" or name.startswith("y_")
 
 
-def _open(path: Path) -> zipfile.ZipFile:
+def _open_npz(path: Path) -> zipfile.ZipFile:
     """An `.npz`, looked at as a zip file. Raises InputError for what is none, or would unpack to more than the limits."""
     if not path.exists():
         raise InputError(f"{printable(path)}: no such file; {HINT}")
@@ -63,7 +63,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     untrusted.check_unpacked(path, archive)
     if strange := [item.filename for item in archive.infolist() if not item.filename.endswith(".npy")]:
         raise InputError(
-            f"{printable(path)}: holds '{shortened(printable(strange[0]))}', which is no array; save it with np.savez"
+            f"{printable(path)}: holds '{shorten(printable(strange[0]))}', which is no array; save it with np.savez"
         )
     if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in archive.infolist()):
         raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")
@@ -73,22 +73,24 @@ class _Member:
     """One array of an `.npz`, read front to back without ever holding all of it."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str, where: Path) -> None:
-        told = f"{printable(where)}: array '{printable(name)}'"
+        label = f"{printable(where)}: array '{printable(name)}'"
         try:
             self._stream: IO[bytes] = archive.open(f"{name}.npy")
-            self.shape, self._fortran, self.dtype = _header(self._stream)
+            self.shape, self._fortran, self.dtype = _read_header(self._stream)
         except Exception as error:  # numpy's header is Python source; what its parser raises is not documented
             raise InputError(
-                f"{told} cannot be read ({printable(' '.join(str(error).split()))[:160]}); {HINT}"
+                f"{label} cannot be read ({printable(' '.join(str(error).split()))[:160]}); {HINT}"
             ) from error
         if self.dtype.hasobject:
-            raise InputError(f"{told} holds Python objects, not numbers")
+            raise InputError(f"{label} holds Python objects, not numbers")
         if self.dtype.subdtype:
-            raise InputError(f"{told} is one of arrays ({self.dtype}), not of numbers; save it again with np.savez")
+            raise InputError(f"{label} is one of arrays ({self.dtype}), not of numbers; save it again with np.savez")
         self._where, self._left = where, archive.getinfo(f"{name}.npy").file_size - self._stream.tell()
         if any(size < 0 for size in self.shape) or prod(self.shape) * self.dtype.itemsize > self._left:
-            raise InputError(f"{told} is {_shown(self.shape)} {self.dtype} by its header, but has {self._left:,} bytes")
-        self.name = told
+            raise InputError(
+                f"{label} is {_shape_text(self.shape)} {self.dtype} by its header, but has {self._left:,} bytes"
+            )
+        self.name = label
 
     def check_streamed(self) -> None:
         """Raise InputError for what is no array of samples in C order."""
@@ -96,9 +98,9 @@ class _Member:
             raise InputError(f"{self.name} is in Fortran order; save np.ascontiguousarray of it")
         if not self.shape:
             raise InputError(f"{self.name} is a scalar; samples go along the first axis")
-        sample = untrusted.elements(self.shape[1:], self.dtype.itemsize, self.name) * self.dtype.itemsize
+        sample = untrusted.count_elements(self.shape[1:], self.dtype.itemsize, self.name) * self.dtype.itemsize
         if self.shape[0] and not sample:
-            raise InputError(f"{self.name} has no numbers in a sample ({_shown(self.shape[1:])} {self.dtype})")
+            raise InputError(f"{self.name} has no numbers in a sample ({_shape_text(self.shape[1:])} {self.dtype})")
 
     def read(self, samples: int) -> Array:
         shape = (samples, *self.shape[1:])
@@ -110,15 +112,15 @@ class _Member:
         return np.frombuffer(data, self.dtype).reshape(shape)
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether in Fortran order, and dtype."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(stream)
-    return found
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(stream)
+    return header
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
+def _array_names(archive: zipfile.ZipFile) -> list[str]:
     return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
@@ -127,8 +129,8 @@ class _Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _open(path) as archive:
-            names = _names(archive)
+        with _open_npz(path) as archive:
+            names = _array_names(archive)
             heads = {name: _Member(archive, name, path) for name in names}
         if not names:
             raise InputError(f"{printable(path)}: no array in it; {HINT}")
@@ -143,11 +145,11 @@ class _Shard:
         self.dtypes = {name: heads[name].dtype for name in names}
 
     def labels(self, names: Iterable[str]) -> Batch:
-        with _open(self.path) as archive:
+        with _open_npz(self.path) as archive:
             return {name: _Member(archive, name, self.path).read(self.samples) for name in names}
 
     def batches(self, size: int, names: Iterable[str]) -> Iterator[Batch]:
-        with _open(self.path) as archive:
+        with _open_npz(self.path) as archive:
             members = {name: _Member(archive, name, self.path) for name in names}
             for start in range(0, self.samples, size):
                 count = min(size, self.samples - start)
@@ -166,7 +168,7 @@ class RepresentativeDataset:
         self.source = os.fspath(source)
         path = Path(self.source)
         if untrusted.is_code(self.source) and not path.exists():
-            path = _materialize(self.source)
+            path = _materialize_source(self.source)
         self.path = path
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         if not files:
@@ -197,14 +199,14 @@ class RepresentativeDataset:
 
         With a `limit`, that many samples spread evenly over the data.
         """
-        wanted = self.inputs if names is None else tuple(names)
-        chosen = self._chosen(limit)
+        array_names = self.inputs if names is None else tuple(names)
+        indices = self._sample_indices(limit)
         start = 0
         for shard in self._shards:
-            for batch in shard.batches(size, wanted):
+            for batch in shard.batches(size, array_names):
                 count = len(next(iter(batch.values())))
-                first, last = np.searchsorted(chosen, (start, start + count))
-                rows = chosen[first:last] - start
+                first, last = np.searchsorted(indices, (start, start + count))
+                rows = indices[first:last] - start
                 start += count
                 if len(rows) == count:
                     yield batch
@@ -216,13 +218,13 @@ class RepresentativeDataset:
 
         An array that is called like one of the model's `inputs` feeds that input and is no label.
         """
-        taken = {spec.name for spec in inputs}
-        names = [name for name in self.shapes if is_label(name) and name not in taken]
+        input_names = {spec.name for spec in inputs}
+        names = [name for name in self.shapes if is_label(name) and name not in input_names]
         parts = [shard.labels(names) for shard in self._shards]
-        chosen = self._chosen(limit)
-        return {name: np.concatenate([part[name] for part in parts])[chosen] for name in parts[0]}
+        indices = self._sample_indices(limit)
+        return {name: np.concatenate([part[name] for part in parts])[indices] for name in parts[0]}
 
-    def _chosen(self, limit: int | None) -> Array:
+    def _sample_indices(self, limit: int | None) -> Array:
         """The indices of the samples that a limit leaves: the data may be sorted, so not just the first ones."""
         total = len(self)
         return (
@@ -231,7 +233,7 @@ class RepresentativeDataset:
             else np.linspace(0, total - 1, limit).round().astype(np.int64)
         )
 
-    def matched(self, inputs: Sequence[TensorSpec]) -> Mapping[str, str]:
+    def match_inputs(self, inputs: Sequence[TensorSpec]) -> Mapping[str, str]:
         """Which array feeds which model input: `{input name: array name}`.
 
         Raises InputError where a name is missing, a shape does not fit, or a dtype would lose information.
@@ -246,16 +248,16 @@ class RepresentativeDataset:
                 f"(it has: {printable(', '.join(self.shapes))}); {HINT}"
             )
         for spec in inputs:
-            self._check(spec, names[spec.name])
+            self._check_input(spec, names[spec.name])
         return names
 
-    def _check(self, spec: TensorSpec, array: str) -> None:
+    def _check_input(self, spec: TensorSpec, array: str) -> None:
         shape, dtype = self.shapes[array], self.dtypes[array]
-        wanted = spec.shape[1:]
-        if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
+        input_shape = spec.shape[1:]
+        if len(shape) != len(input_shape) or any(w not in (None, s) for w, s in zip(input_shape, shape, strict=True)):
             raise InputError(
-                f"{self.source}: array '{array}' has samples of shape {_shown(shape)}, "
-                f"model input '{spec.name}' takes {_shown(wanted)}{_way_out(shape, wanted)}"
+                f"{self.source}: array '{array}' has samples of shape {_shape_text(shape)}, "
+                f"model input '{spec.name}' takes {_shape_text(input_shape)}{_way_out(shape, input_shape)}"
             )
         if np.dtype(spec.dtype) != dtype and not np.can_cast(dtype, spec.dtype, "same_kind"):
             raise InputError(f"{self.source}: array '{array}' is {dtype}, model input '{spec.name}' takes {spec.dtype}")
@@ -265,31 +267,31 @@ class RepresentativeDataset:
 
         Raises InputError on NaN, infinity, and whole numbers that the model's dtype cannot hold.
         """
-        names = self.matched(inputs)
+        names = self.match_inputs(inputs)
         for batch in self.batches(size, limit, dict.fromkeys(names.values())):
-            yield {spec.name: self._cast(names[spec.name], batch[names[spec.name]], spec) for spec in inputs}
+            yield {spec.name: self._cast_array(names[spec.name], batch[names[spec.name]], spec) for spec in inputs}
 
-    def _cast(self, name: str, array: Array, spec: TensorSpec) -> Array:
-        cast = array.astype(spec.dtype, copy=False)
-        if cast.dtype.kind == "f" and not np.isfinite(cast).all():
+    def _cast_array(self, name: str, array: Array, spec: TensorSpec) -> Array:
+        result = array.astype(spec.dtype, copy=False)
+        if result.dtype.kind == "f" and not np.isfinite(result).all():
             raise InputError(f"{self.source}: array '{name}' holds NaN or infinity; clean the data first")
-        if cast.dtype.kind in "iu" and cast.dtype != array.dtype and (cast != array).any():
+        if result.dtype.kind in "iu" and result.dtype != array.dtype and (result != array).any():
             raise InputError(
                 f"{self.source}: array '{name}' runs from {array.min()} to {array.max()}, which the {spec.dtype} of model "
                 f"input '{spec.name}' cannot hold"
             )
-        return cast
+        return result
 
 
-def _shown(shape: Sequence[int | None]) -> str:
+def _shape_text(shape: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in shape) or "() (one number each)"
 
 
-def _way_out(shape: Sequence[int], wanted: Sequence[int | None]) -> str:
+def _way_out(shape: Sequence[int], input_shape: Sequence[int | None]) -> str:
     """How samples of a nearly right shape become right ones, where that is plain to see."""
-    if [size for size in shape if size != 1] == [size for size in wanted if size != 1] and None not in wanted:
-        return f"; reshape it: array.reshape({', '.join(map(str, (-1, *wanted)))})"
-    if None not in wanted and sorted(shape) == sorted(size for size in wanted if size is not None):
+    if [size for size in shape if size != 1] == [size for size in input_shape if size != 1] and None not in input_shape:
+        return f"; reshape it: array.reshape({', '.join(map(str, (-1, *input_shape)))})"
+    if None not in input_shape and sorted(shape) == sorted(size for size in input_shape if size is not None):
         return "; its axes are in another order: transpose it"
     return ""
 
@@ -302,12 +304,12 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
 def load(path: Path) -> Batch:
     """All arrays of a small `.npz`. Raises InputError, naming the file, where it is damaged or too large."""
     with untrusted.reading(path):
-        with _open(path) as archive:
-            for name in _names(archive):
+        with _open_npz(path) as archive:
+            for name in _array_names(archive):
                 head = _Member(archive, name, path)
-                untrusted.elements(head.shape, head.dtype.itemsize, head.name)
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+                untrusted.count_elements(head.shape, head.dtype.itemsize, head.name)
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
 
 
 def arrays_digest(arrays: Mapping[str, Array]) -> str:
@@ -320,21 +322,21 @@ def arrays_digest(arrays: Mapping[str, Array]) -> str:
     )
 
 
-def _materialize(source: str) -> Path:
+def _materialize_source(source: str) -> Path:
     """Write what `package.module:attribute` yields to shards, so that it can be sized and digested, until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="edgeship-data-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     place = folder / source.replace("/", "-")[:100]  # errors name the files in it
     place.mkdir()
     count = 0
-    for count, batch in enumerate(_yielded(source), 1):
+    for count, batch in enumerate(_iterate_source(source), 1):
         save(place / f"{count:06d}.npz", batch)
     if not count:
         raise InputError(f"data source '{source}' yields nothing")
     return place
 
 
-def _yielded(source: str) -> Iterator[Batch]:
+def _iterate_source(source: str) -> Iterator[Batch]:
     """The batches of `package.module:attribute`, of an installed module or one in the working folder."""
     module_name, _, attribute = source.partition(":")
     try:

@@ -48,11 +48,11 @@ class ProcessError(EdgeshipError):
     died = False
 
 
-def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
+def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not one of the known ones, which it lists."""
     place = f" in {where}" if where else ""
     short = brief(name, 100)  # a stranger's may be endless, and of many lines
-    return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(known))}")
+    return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(choices))}")
 
 
 def brief(error: object, length: int = 300) -> str:

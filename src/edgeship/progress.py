@@ -42,20 +42,20 @@ class Progress:
     def step(self, what: str) -> Iterator[list[str]]:
         """A step; what is appended to the list it yields stands behind its time, such as 'cached'."""
         remarks: list[str] = []
-        self._change(what, add=True)
+        self._update_running(what, add=True)
         start = time.perf_counter()
         try:
             yield remarks
         except BaseException:
-            self._change(what, add=False)
+            self._update_running(what, add=False)
             raise
-        self._change(what, add=False)
+        self._update_running(what, add=False)
         behind = f" ({', '.join(remarks)})" if remarks else ""
         took = f"{time.perf_counter() - start:.1f} s{shown(behind)}"
         line = Text.assemble("  ", ("done", "green"), f" {shown(what)} ", (took, "dim"))
         self.console.print(line, soft_wrap=True)
 
-    def _change(self, what: str, *, add: bool) -> None:
+    def _update_running(self, what: str, *, add: bool) -> None:
         with self._lock:
             (self._running.append if add else self._running.remove)(what)
             if self._status:

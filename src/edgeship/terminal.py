@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.untrusted import printable_lines, shortened
+from edgeship.untrusted import printable_lines, shorten
 
 WIDTH = 120
 WIDE = 240  # of a file or a pipe with `--wide`
@@ -50,18 +50,18 @@ class PlainConsole(Console):
 
 def console(*, wide: bool = False) -> Console:
     """Standard output, no wider than `WIDTH`; with `wide` as wide as its terminal, or `WIDE` where it is none."""
-    found = PlainConsole()
+    terminal = PlainConsole()
     if wide:
-        return found if found.is_terminal else PlainConsole(width=WIDE)
-    return PlainConsole(width=min(found.width, WIDTH) if found.is_terminal else WIDTH)
+        return terminal if terminal.is_terminal else PlainConsole(width=WIDE)
+    return PlainConsole(width=min(terminal.width, WIDTH) if terminal.is_terminal else WIDTH)
 
 
 def fold(text: str, width: int) -> str:
     """The text in lines of at most `width` columns, broken between words or behind what joins the parts of a name."""
-    return "\n".join(_folded(line, width) for line in text.split("\n"))
+    return "\n".join(_fold_line(line, width) for line in text.split("\n"))
 
 
-def _folded(line: str, width: int) -> str:
+def _fold_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     lines = [""]
@@ -79,13 +79,13 @@ def wrap(text: str, width: int = WIDTH, indent: int = 0) -> str:
     return textwrap.fill(text, min(width, WIDTH), subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
-def widths(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> list[int]:
+def column_widths(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> list[int]:
     """The width that each column takes unfolded; its heading may take two lines."""
-    found = []
+    widths = []
     for number, column in enumerate(columns):
-        lines = [line for row in rows for line in _plain(row[number]).split("\n")]
-        found.append(max(_in_two_lines(printable_lines(column.heading)), *map(len, lines), 0))
-    return found
+        lines = [line for row in rows for line in _plain_text(row[number]).split("\n")]
+        widths.append(max(_in_two_lines(printable_lines(column.heading)), *map(len, lines), 0))
+    return widths
 
 
 def _in_two_lines(heading: str) -> int:
@@ -96,39 +96,39 @@ def _in_two_lines(heading: str) -> int:
     return min((max(map(len, half)) for half in halves), default=0)
 
 
-def total(taken: Sequence[int]) -> int:
+def table_width(widths: Sequence[int]) -> int:
     """The width of a table whose columns have these widths."""
-    return sum(taken) + GAP * max(0, len(taken) - 1)
+    return sum(widths) + GAP * max(0, len(widths) - 1)
 
 
-def narrowed(columns: Sequence[Column], taken: Sequence[int], room: int) -> list[int]:
+def narrow_columns(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
     """Widths such that the table fits into `room`, as far as the columns that fold allow it: the widest of them give first."""
-    found = list(taken)
-    while total(found) > room:
-        able = [number for number, column in enumerate(columns) if column.folds and found[number] > LEAST]
+    narrow = list(widths)
+    while table_width(narrow) > room:
+        able = [number for number, column in enumerate(columns) if column.folds and narrow[number] > LEAST]
         if not able:
             break
-        found[max(able, key=found.__getitem__)] -= 1
-    return found
+        narrow[max(able, key=narrow.__getitem__)] -= 1
+    return narrow
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room: int = WIDTH) -> Table:
     """A table without lines that is at most `room` columns wide, if the columns that do not fold allow it."""
-    taken = narrowed(columns, widths(columns, rows), room)
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column, width in zip(columns, taken, strict=True):
+    widths = narrow_columns(columns, column_widths(columns, rows), room)
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    for column, width in zip(columns, widths, strict=True):
         justify = "right" if column.right else "left"
         heading = Text(fold(printable_lines(column.heading), width))
-        made.add_column(heading, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
+        result.add_column(heading, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
     for row in rows:
-        made.add_row(*(_cell(cell, width) for cell, width in zip(row, taken, strict=True)))
-    return made
+        result.add_row(*(_render_cell(cell, width) for cell, width in zip(row, widths, strict=True)))
+    return result
 
 
-def _cell(cell: str | Text, width: int) -> Text:
-    return Text(fold(_plain(cell), width), style=cell.style if isinstance(cell, Text) else "")
+def _render_cell(cell: str | Text, width: int) -> Text:
+    return Text(fold(_plain_text(cell), width), style=cell.style if isinstance(cell, Text) else "")
 
 
-def _plain(cell: str | Text) -> str:
+def _plain_text(cell: str | Text) -> str:
     lines = (cell.plain if isinstance(cell, Text) else cell).split("\n")
-    return "\n".join(printable_lines(shortened(line)) for line in lines)
+    return "\n".join(printable_lines(shorten(line)) for line in lines)

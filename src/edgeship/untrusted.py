@@ -64,49 +64,49 @@ class Limits:
     @classmethod
     def read(cls, text: str) -> Limits:
         """`name=number` separated by commas, as `EDGESHIP_LIMITS` has them. Raises InputError for anything else."""
-        names, found = [item.name for item in fields(cls)], {}
+        names, values = [item.name for item in fields(cls)], {}
         for part in filter(None, (item.strip() for item in text.split(","))):
             name, _, value = part.partition("=")
             if name.strip() not in names:
                 raise unknown("limit", name.strip(), names, LIMITS)
             if not value.strip().isdecimal() or not 0 < len(value.strip()) <= 18 or not int(value):
                 raise InputError(f"{LIMITS}: {part} must be a whole number above 0, as files=20000")
-            found[name.strip()] = int(value)
-        return replace(cls(), **found)
+            values[name.strip()] = int(value)
+        return replace(cls(), **values)
 
 
 @cache
-def _limits(text: str) -> Limits:
+def _parse_limits(text: str) -> Limits:
     return Limits.read(text)
 
 
 def limits() -> Limits:
     """The limits in force: the built-in ones, with those that the environment's `EDGESHIP_LIMITS` names."""
-    return _limits(os.environ.get(LIMITS, ""))
+    return _parse_limits(os.environ.get(LIMITS, ""))
 
 
-def _plain(text: str) -> bool:
+def _is_plain(text: str) -> bool:
     return text.isprintable() and (text.isascii() or _BLANK.search(text) is None)
 
 
 def printable(text: object) -> str:
     r"""The text with every character that is invisible or steers a terminal written as an escape (`\x1b`); line ends too."""
     plain = str(text)
-    if _plain(plain):
+    if _is_plain(plain):
         return plain
     return "".join(
-        char.encode("unicode_escape", "surrogatepass").decode() if _hidden(char, before) else char
+        char.encode("unicode_escape", "surrogatepass").decode() if _is_hidden(char, before) else char
         for before, char in pairwise(f" {plain}")
     )
 
 
-def _hidden(char: str, before: str) -> bool:
+def _is_hidden(char: str, before: str) -> bool:
     if char == _EMOJI and unicodedata.category(before) == "So":
         return False
     return unicodedata.category(char) in _HIDDEN or _BLANK.match(char) is not None
 
 
-def shortened(text: object, most: int = LONGEST) -> str:
+def shorten(text: object, most: int = LONGEST) -> str:
     """The text, or its beginning and end where it is longer than `most` characters."""
     whole = str(text)
     half = (most - 1) // 2
@@ -121,8 +121,8 @@ def printable_lines(text: object) -> str:
 def shown(value: Any) -> Any:
     """A JSON value for people: every text in it, names of keys too, on one line, `printable` and of bearable length."""
     if isinstance(value, str):
-        text = shortened(value)
-        return text if _plain(text) else printable(_LINE_ENDS.sub(" ", text))
+        text = shorten(value)
+        return text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))
     if isinstance(value, Mapping):
         return {shown(key): shown(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -143,13 +143,13 @@ def reading(what: object) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"{printable(what)}: needs more memory than there is; is the file damaged?") from error
     except Exception as error:  # see above
-        told = printable(" ".join(str(error).split()))[:SHOWN]
+        message = printable(" ".join(str(error).split()))[:SHOWN]
         raise InputError(
-            f"{printable(what)}: cannot be read, is the file damaged? ({type(error).__name__}{told and f': {told}'})"
+            f"{printable(what)}: cannot be read, is the file damaged? ({type(error).__name__}{message and f': {message}'})"
         ) from error
 
 
-def elements(shape: Iterable[object], size: int = 1, what: object = "a tensor") -> int:
+def count_elements(shape: Iterable[object], size: int = 1, what: object = "a tensor") -> int:
     """How many numbers of `size` bytes a tensor of that shape holds; an axis that is None is unknown and counts as 1.
 
     Raises InputError for an axis that is no whole number from 0 on, and for more than `limits().tensor_bytes`.
@@ -175,16 +175,16 @@ def check_unpacked(path: object, archive: zipfile.ZipFile) -> None:
     entries, most = archive.infolist(), limits()
     if len(entries) > most.files:
         raise InputError(f"{printable(path)}: holds more than {most.files:,} files ({LIMITS}=files=... allows more)")
-    unpacked = sum(entry.file_size for entry in entries)
-    packed = max(sum(entry.compress_size for entry in entries), 1)
-    if unpacked > most.unpacked_bytes:
+    unpacked_bytes = sum(entry.file_size for entry in entries)
+    packed_bytes = max(sum(entry.compress_size for entry in entries), 1)
+    if unpacked_bytes > most.unpacked_bytes:
         raise InputError(
-            f"{printable(path)}: unpacks to {unpacked:,} bytes, at most {most.unpacked_bytes:,} are taken "
+            f"{printable(path)}: unpacks to {unpacked_bytes:,} bytes, at most {most.unpacked_bytes:,} are taken "
             f"({LIMITS}=unpacked_bytes=... allows more)"
         )
-    if unpacked > RATIO_FROM and unpacked > most.unpacked_ratio * packed:
+    if unpacked_bytes > RATIO_FROM and unpacked_bytes > most.unpacked_ratio * packed_bytes:
         raise InputError(
-            f"{printable(path)}: unpacks to {unpacked:,} bytes, {unpacked // packed:,} times its size; at most "
+            f"{printable(path)}: unpacks to {unpacked_bytes:,} bytes, {unpacked_bytes // packed_bytes:,} times its size; at most "
             f"{most.unpacked_ratio:,} times is taken ({LIMITS}=unpacked_ratio=... allows more)"
         )
 
@@ -217,9 +217,9 @@ def place_within(root: Path, name: object) -> Path:
 
     Raises InputError for an absolute path, `..`, a Windows drive or backslash, an invisible character, a link.
     """
-    told = f"{printable(root)}: the path {printable(name)[:SHOWN]!r}"
+    label = f"{printable(root)}: the path {printable(name)[:SHOWN]!r}"
     if not isinstance(name, str) or not name or printable(name) != name or "\\" in name:
-        raise InputError(f"{told} is not a relative path of plain names")
+        raise InputError(f"{label} is not a relative path of plain names")
     pure = PurePosixPath(name)
     if (
         pure.is_absolute()
@@ -228,16 +228,16 @@ def place_within(root: Path, name: object) -> Path:
         or pure.as_posix() != name
         or name == "."
     ):
-        raise InputError(f"{told} does not stay inside; only relative paths without '..' are taken")
+        raise InputError(f"{label} does not stay inside; only relative paths without '..' are taken")
     place = root
     for part in pure.parts:
         place = place / part
         try:
             link = place.is_symlink()
         except OSError as error:  # a name longer than any file's
-            raise InputError(f"{told} is no place for a file ({error.strerror})") from error
+            raise InputError(f"{label} is no place for a file ({error.strerror})") from error
         if link:
-            raise InputError(f"{told} goes through a link; copy what it points to")
+            raise InputError(f"{label} goes through a link; copy what it points to")
     return place
 
 
@@ -246,7 +246,7 @@ def tree_files(root: Path) -> dict[str, Path]:
 
     Raises InputError for a link, a pipe or a device anywhere below, and for more files than `limits().files`.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     pending = [root]
     while pending:
         folder = pending.pop()
@@ -256,12 +256,12 @@ def tree_files(root: Path) -> dict[str, Path]:
                 pending.append(path)
                 continue
             regular_file(path)
-            found[path.relative_to(root).as_posix()] = path
-            if len(found) > limits().files:
+            files[path.relative_to(root).as_posix()] = path
+            if len(files) > limits().files:
                 raise InputError(
                     f"{printable(root)}: more than {limits().files:,} files ({LIMITS}=files=... allows more)"
                 )
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def parse_json(text: str | bytes, what: object) -> Any:
@@ -273,7 +273,7 @@ def parse_json(text: str | bytes, what: object) -> Any:
         )
     with reading(what):
         plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-    if _deeper(plain, most.json_depth):
+    if _is_deeper(plain, most.json_depth):
         raise InputError(
             f"{printable(what)}: JSON nested deeper than {most.json_depth} levels ({LIMITS}=json_depth=...)"
         )
@@ -305,7 +305,7 @@ def parse_toml(content: bytes, what: object) -> dict[str, Any]:
     )
 
 
-def _deeper(text: str, most: int) -> bool:
+def _is_deeper(text: str, most: int) -> bool:
     """Whether brackets outside strings are nested more deeply than that."""
     if text.count("[") + text.count("{") <= most:
         return False

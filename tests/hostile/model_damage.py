@@ -88,7 +88,7 @@ def _returns(path: Path) -> bool:
 
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException), model_files.ending(3):
+        with contextlib.suppress(BaseException), model_files.exit_after(3):
             model_files.sniff(path)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
@@ -98,7 +98,7 @@ def endless() -> None:
     """What HDF5 does over some files."""
     from edgeship.server_model import model_files
 
-    with model_files.ending(0.5):
+    with model_files.exit_after(0.5):
         while True:
             pass
 

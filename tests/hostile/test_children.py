@@ -336,7 +336,7 @@ class TestHonestModules:
     """What the user names in the working folder is found there, and nothing stays on the path."""
 
     def test_a_package_with_modules_beside_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edgeship.server_model.keras import custom
+        from edgeship.server_model.keras import load_custom_objects
 
         (tmp_path / "local_layers").mkdir()
         (tmp_path / "local_layers" / "__init__.py").write_text("")
@@ -347,28 +347,28 @@ class TestHonestModules:
         (tmp_path / "honest_constants.py").write_text("SIZE = 3\n")
         monkeypatch.chdir(tmp_path)
         before = list(sys.path)
-        objects = custom("local_layers.attention,local_layers/inner.py")
+        objects = load_custom_objects("local_layers.attention,local_layers/inner.py")
         assert objects["Attention"].size == 3 and "Inner" in objects
         assert sys.path == before
 
     def test_an_installed_module_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edgeship.server_model.keras import custom
+        from edgeship.server_model.keras import load_custom_objects
 
         for place in ("installed", "folder"):
             (tmp_path / place).mkdir()
             (tmp_path / place / "honest_installed.py").write_text(f"class Layer: place = {place!r}\n")
         monkeypatch.syspath_prepend(tmp_path / "installed")
         monkeypatch.chdir(tmp_path / "folder")
-        assert custom("honest_installed")["Layer"].place == "installed"
+        assert load_custom_objects("honest_installed")["Layer"].place == "installed"
 
     def test_a_name_of_pythons_own_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from edgeship.data import RepresentativeDataset
-        from edgeship.server_model.keras import custom
+        from edgeship.server_model.keras import load_custom_objects
 
         (tmp_path / "types.py").write_text("")
         monkeypatch.chdir(tmp_path)
         with pytest.raises(InputError, match=r"types\.py has the name of a module of Python's own"):
-            custom("types")
+            load_custom_objects("types")
         with pytest.raises(InputError, match=r"types\.py has the name of a module of Python's own"):
             RepresentativeDataset("types:batches")
 

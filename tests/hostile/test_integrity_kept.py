@@ -60,7 +60,7 @@ def test_what_the_system_installed_is_used_by_everybody(program, monkeypatch):
 
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     monkeypatch.setattr(caches, "ROOT", owner)
-    monkeypatch.setattr(installed, "_write", write)
+    monkeypatch.setattr(installed, "_write_record", write)
     for change in (lambda: None, lambda: os.utime(program / "lib/code.py"), (program / installed.RECORD).unlink):
         change()
         check(program)

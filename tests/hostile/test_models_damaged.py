@@ -85,7 +85,7 @@ def test_a_child_that_ends_is_a_sentence(function, tmp_path):
 
 
 def crash(function: str) -> None:
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process, model_files.told_of_crash("model.h5"):
+    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process, model_files.crash_as_input_error("model.h5"):
         process.call(function)
 
 

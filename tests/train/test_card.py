@@ -69,7 +69,7 @@ def test_the_card_says_which_code_data_and_seed(made: dict[str, Any]) -> None:
 
 
 def test_the_page_for_people_shows_the_figures(made: dict[str, Any]) -> None:
-    page = card.markdown(made)
+    page = card.render_markdown(made)
     assert "**80.00%** of 10 test samples" in page
     assert "| a\\|b | 100.00% |" in page
     assert "12,345 parameters" in page

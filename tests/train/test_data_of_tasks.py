@@ -31,7 +31,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def fashion() -> TaskData:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fashion_mnist, "installed", list)
+        patch.setattr(fashion_mnist, "installed_folders", list)
         return fashion_mnist.load(None)
 
 
@@ -189,8 +189,8 @@ def test_an_unknown_task_lists_the_known_ones() -> None:
 
 def test_a_large_training_set_is_seen_fewer_times() -> None:
     schedule = tasks.Schedule(epochs=6, batch=64, peak=1e-3, most_samples=240_000)
-    assert [tasks.planned(schedule, samples, None).epochs for samples in (20_000, 60_000, 1_000_000)] == [6, 4, 1]
-    assert tasks.planned(schedule, 1_000_000, 3).epochs == 3
+    assert [tasks.plan_schedule(schedule, samples, None).epochs for samples in (20_000, 60_000, 1_000_000)] == [6, 4, 1]
+    assert tasks.plan_schedule(schedule, 1_000_000, 3).epochs == 3
 
 
 def test_mirroring_flips_about_half_of_the_images_and_nothing_else() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeship.train.dataset import Split, digest_of, stratified
+from edgeship.train.dataset import Split, digest_of, split_stratified
 
 
 @given(
@@ -16,14 +16,14 @@ from edgeship.train.dataset import Split, digest_of, stratified
     seed=st.integers(0, 1000),
 )
 def test_stratified_parts_are_disjoint_and_lose_nothing(labels: list[int], sizes: tuple[int, int], seed: int) -> None:
-    parts = stratified(np.array(labels), sizes, seed)
+    parts = split_stratified(np.array(labels), sizes, seed)
     assert len(parts) == len(sizes) + 1
     assert sorted(itertools.chain(*(part.tolist() for part in parts))) == list(range(len(labels)))
 
 
 def test_stratified_parts_keep_the_classes_in_proportion() -> None:
     labels = np.repeat([0, 1, 2], [600, 300, 100])
-    validation, calibration, rest = stratified(labels, (100, 50), 0)
+    validation, calibration, rest = split_stratified(labels, (100, 50), 0)
     assert np.bincount(labels[validation]).tolist() == [60, 30, 10]
     assert np.bincount(labels[calibration]).tolist() == [30, 15, 5]
     assert len(rest) == 850
@@ -31,7 +31,7 @@ def test_stratified_parts_keep_the_classes_in_proportion() -> None:
 
 def test_the_seed_fixes_the_parts() -> None:
     labels = np.arange(1000) % 10
-    first, again, other = (stratified(labels, (100,), seed)[0] for seed in (1, 1, 2))
+    first, again, other = (split_stratified(labels, (100,), seed)[0] for seed in (1, 1, 2))
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
 

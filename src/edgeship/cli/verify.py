@@ -22,12 +22,12 @@ def verify(bundle: Path, json_file: str | None) -> None:
     """
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline.verify import print_replays, replay, verdict
-    from edgeship.untrusted import printable, shortened
+    from edgeship.untrusted import printable, shorten
 
     replays = replay(open_bundle(bundle))
     if json_file != "-":
         print_replays(replays)
     options.emit({"bundle": bundle, "replays": replays}, json_file)
     if reason := verdict(replays):
-        click.echo(shortened(printable(reason)), err=True)
+        click.echo(shorten(printable(reason)), err=True)
         raise SystemExit(1)

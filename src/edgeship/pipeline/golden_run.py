@@ -102,7 +102,7 @@ def _answer(work: reference_outputs.StepTools, model: Path, settings: config.Con
     def make(folder: Path) -> Any:
         save(folder / "inputs.npz", inputs)
         source = settings.data.calibration or "made-up inputs"
-        with digest.unchanged(model, key["model"]):
+        with digest.check_unchanged(model, key["model"]):
             return reference_outputs.predict(work, model, settings, folder / "inputs.npz", folder, None, source)
 
     key = {**reference_outputs.server_key(model, settings), "inputs": arrays_digest(inputs)}

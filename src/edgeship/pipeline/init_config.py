@@ -94,7 +94,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     path = target or model.parent / config.NAME
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
-    with FunctionProcess() as process, model_files.told_of_crash(model):
+    with FunctionProcess() as process, model_files.crash_as_input_error(model):
         described = process.call("edgeship.server_model.server_model:describe", model=str(model), **loading)
     try:
         content = _fill(model, path.parent, described, loading).encode()

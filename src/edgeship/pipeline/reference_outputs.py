@@ -37,7 +37,7 @@ def begin(work: StepTools, model: Path, settings: config.Config, data: Represent
     key = {**server_key(model, settings), "data": data.digest, "limit": limit}
 
     def make(folder: Path) -> Any:
-        with digest.unchanged(model, key["model"]):
+        with digest.check_unchanged(model, key["model"]):
             return predict(work, model, settings, data.path, folder, limit, data.source)
 
     def job() -> cache.Entry:

@@ -260,7 +260,7 @@ def _server(draft: Path, conversion: ConversionResult, settings: config.Config) 
     else:
         shutil.copyfile(source, target)
     if digest.of_path(target) != conversion.server.digest:
-        raise digest.changed(source)
+        raise digest.changed_error(source)
     described = {
         key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")
     }

@@ -100,7 +100,7 @@ class Converter:
 
         def make(_: Path) -> Any:
             self._warm()
-            with digest.unchanged(self.model, self.model_digest), model_files.told_of_crash(self.model):
+            with digest.check_unchanged(self.model, self.model_digest), model_files.crash_as_input_error(self.model):
                 return self.executors.export.call(
                     "edgeship.server_model.server_model:describe", model=str(self.model), **self.loading
                 )
@@ -178,7 +178,7 @@ class Converter:
             def make(folder: Path) -> Any:
                 self._warm()
                 out = str(folder / "saved_model")
-                with digest.unchanged(self.model, self.model_digest):
+                with digest.check_unchanged(self.model, self.model_digest):
                     return self.executors.export.call(
                         "edgeship.convert.export.export:run", model=str(model), out=out, **self.loading, **recipe
                     )

@@ -68,7 +68,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
         }
 
         def make(folder: Path) -> Any:
-            with digest.unchanged(converter.model, converter.model_digest):
+            with digest.check_unchanged(converter.model, converter.model_digest):
                 result: dict[str, Any] = converter.executors.train.call(
                     "edgeship.optimize.apply:run",
                     model=str(converter.model),

@@ -111,7 +111,7 @@ class Answers:
         value: Any = (self.golden.get("tolerance") or {}).get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= sys.float_info.max:
-            told = untrusted.shortened(repr(value), untrusted.SHOWN)
+            told = untrusted.shorten(repr(value), untrusted.SHOWN)
             raise CheckError(f"output '{name}' has no tolerance: {told} is not a number above 0")
         most = goldens.largest_tolerance(self.own[name], step)
         if value > most * (1 + 1e-6):

@@ -15,10 +15,10 @@ from edgeship.errors import InputError, unknown
 
 @dataclass(frozen=True)
 class RecipeSupport:
-    """What a recipe does in a format: `how` in words, or why it is `refused`; `data`: it needs calibration data."""
+    """What a recipe does in a format: `how` in words, or the reason of its `refusal`; `data`: it needs calibration data."""
 
     how: str = ""
-    refused: str = ""
+    refusal: str = ""
     data: bool = False
 
 
@@ -39,24 +39,24 @@ _TABLE: dict[str, dict[str, RecipeSupport]] = {
         "onnx": RecipeSupport(
             "QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True
         ),
-        "tfjs": RecipeSupport(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+        "tfjs": RecipeSupport(refusal="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
     },
     "auto": {
         "tflite": RecipeSupport("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
         "onnx": RecipeSupport(
             "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
         ),
-        "tfjs": RecipeSupport(refused="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
+        "tfjs": RecipeSupport(refusal="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
     },
     "dynamic_w8": {
         "tflite": RecipeSupport("int8 weights per channel, activations quantized at run time"),
         "onnx": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
-        "tfjs": RecipeSupport(refused="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
+        "tfjs": RecipeSupport(refusal="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
     },
     "weight_only_w8": {
         "tflite": RecipeSupport("int8 weights per channel, computed in float32"),
         "onnx": RecipeSupport(
-            refused="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
+            refusal="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
         ),
         "tfjs": RecipeSupport("weights stored as uint8, computed in float32"),
     },
@@ -136,13 +136,13 @@ def recipe_support(recipe: str | QuantizeRecipe, fmt: str) -> RecipeSupport:
     formats = _TABLE[name]
     if fmt not in formats:
         raise unknown("format", fmt, formats)
-    found = formats[fmt]
-    if found.refused:
-        raise InputError(f"recipe '{name}' is not possible for {fmt}: {found.refused}")
-    return found
+    support = formats[fmt]
+    if support.refusal:
+        raise InputError(f"recipe '{name}' is not possible for {fmt}: {support.refusal}")
+    return support
 
 
 def needs_data(recipe: str | QuantizeRecipe) -> bool:
     """Whether a recipe needs calibration data, in any format."""
     name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
-    return any(found.data for found in _TABLE[name].values())
+    return any(support.data for support in _TABLE[name].values())

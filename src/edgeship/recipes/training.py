@@ -25,11 +25,11 @@ class _Table:
     @classmethod
     def read(cls, value: Any, where: str) -> Self:
         """The recipe that a TOML value stands for. Raises InputError naming the place and the known keys."""
-        known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+        keys = [item.name for item in fields(cls)]  # type: ignore[arg-type]
         table = value if isinstance(value, Mapping) else {cls.MAIN: value}
         for key in table:
-            if key not in known:
-                raise unknown("key", key, known, where)
+            if key not in keys:
+                raise unknown("key", key, keys, where)
         try:
             return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in table.items()})
         except (InputError, TypeError) as error:
@@ -83,8 +83,8 @@ class PruneRecipe(_Table):
     @property
     def block(self) -> tuple[int, int]:
         """Rows and columns of a block; 1, 1 where zeros may lie anywhere."""
-        found = BLOCK.fullmatch(self.pattern)
-        return (int(found[1]), int(found[2])) if found else (1, 1)
+        match = BLOCK.fullmatch(self.pattern)
+        return (int(match[1]), int(match[2])) if match else (1, 1)
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,9 @@ class Recipes:
             "cluster": ClusterRecipe,
             "qat": QatRecipe,
         }
-        given = {name: value for name, value in table.items() if value is not None}
-        made = {name: kinds[name].read(value, f"{where}, {name}") for name, value in given.items()}
-        return cls(**{name: recipe for name, recipe in made.items() if recipe != QatRecipe(enabled=False)})  # type: ignore[arg-type]
+        values = {name: value for name, value in table.items() if value is not None}
+        recipes = {name: kinds[name].read(value, f"{where}, {name}") for name, value in values.items()}
+        return cls(**{name: recipe for name, recipe in recipes.items() if recipe != QatRecipe(enabled=False)})  # type: ignore[arg-type]
 
     def __bool__(self) -> bool:
         return any((self.distill, self.prune, self.cluster, self.qat))

@@ -48,7 +48,7 @@ def input_specs(slots: Sequence[Slot]) -> tuple[tuple[TensorSpec, ...], list[str
     """The inputs under canonical names and dtypes, and notes on what is called otherwise. Raises InputError on text inputs."""
     if not slots:
         raise InputError("the model has no inputs; there is nothing to feed it with on a device")
-    names, notes = tensor_names.canonical(slot.name for slot in slots)
+    names, notes = tensor_names.make_canonical(slot.name for slot in slots)
     specs = []
     for slot, name in zip(slots, names, strict=True):
         dtype = "float32" if slot.dtype in WIDE_OR_HALF else slot.dtype
@@ -67,7 +67,7 @@ class Outputs:
     """Names the outputs at the first call and keeps to them: flattening, casting to float32, leaving text out."""
 
     def __init__(self, adapter: Adapter, inputs: Sequence[TensorSpec]) -> None:
-        self._adapter, self._taken = adapter, [spec.name for spec in inputs]
+        self._adapter, self._input_names = adapter, [spec.name for spec in inputs]
         self._slots = adapter.slots
         self.names: list[str] = []
         self.notes: list[str] = []
@@ -78,11 +78,11 @@ class Outputs:
 
         feeds = [tf.cast(tensor, slot.dtype) for tensor, slot in zip(tensors, self._slots, strict=True)]
         structure = self._adapter.call(feeds)
-        flat = [leaf for _, leaf in tensor_names.leaves(structure)]
-        wanted = self._adapter.names(structure)
-        kept: list[tuple[str, Any]] = []
+        flat = [leaf for _, leaf in tensor_names.flatten_structure(structure)]
+        raw_names = self._adapter.names(structure)
+        named_tensors: list[tuple[str, Any]] = []
         notes: list[str] = []
-        for name, leaf in zip(wanted, flat, strict=True):
+        for name, leaf in zip(raw_names, flat, strict=True):
             if isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
                 raise InputError(
                     f"output '{name}' is a {type(leaf).__name__}, which no device format expresses; make it dense"
@@ -91,14 +91,16 @@ class Outputs:
             if tensor.dtype == tf.string:
                 notes.append(f"output '{name}' is text and left out")
                 continue
-            kept.append(
+            named_tensors.append(
                 (name, tf.cast(tensor, tf.float32) if tensor.dtype.name in WIDE_OR_HALF else tf.identity(tensor))
             )
-        if not kept:
+        if not named_tensors:
             raise InputError("the model has no numeric output; there is nothing to convert")
-        names, renamed = tensor_names.canonical((name for name, _ in kept), self._taken, "_output")
-        self.names, self.notes = names, [*notes, *renamed]
-        return {name: tensor for name, (_, tensor) in zip(names, kept, strict=True)}
+        names, rename_notes = tensor_names.make_canonical(
+            (name for name, _ in named_tensors), self._input_names, "_output"
+        )
+        self.names, self.notes = names, [*notes, *rename_notes]
+        return {name: tensor for name, (_, tensor) in zip(names, named_tensors, strict=True)}
 
 
 def first_samples(name: str, output: np.ndarray[Any, Any], samples: int) -> np.ndarray[Any, Any]:
@@ -108,6 +110,6 @@ def first_samples(name: str, output: np.ndarray[Any, Any], samples: int) -> np.n
     return output[:samples]
 
 
-def count(weights: Sequence[Any]) -> int:
+def count_parameters(weights: Sequence[Any]) -> int:
     """How many numbers the weights hold."""
     return sum(int(np.prod([int(size) for size in weight.shape])) for weight in weights)

@@ -27,9 +27,9 @@ UNKNOWN = (
 )
 
 
-def custom(modules: str | None) -> dict[str, Any]:
+def load_custom_objects(modules: str | None) -> dict[str, Any]:
     """The classes and functions of `package.module[,package.module]`, installed ones or in the working folder."""
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for name in (modules or "").replace(",", " ").split():
         path = name.removesuffix(".py").replace("/", ".")
         try:
@@ -39,17 +39,17 @@ def custom(modules: str | None) -> dict[str, Any]:
             raise InputError(
                 f"--custom-objects {name}: cannot be imported from {os.getcwd()} ({type(error).__name__}: {error})"
             ) from error
-        found |= {
+        objects |= {
             key: value
             for key, value in vars(module).items()
             if not key.startswith("_")
             and (inspect.isclass(value) or inspect.isfunction(value))
-            and _is_of(path.partition(".")[0], value)
+            and _is_users_own(path.partition(".")[0], value)
         }
-    return found
+    return objects
 
 
-def _is_of(package: str, value: Any) -> bool:
+def _is_users_own(package: str, value: Any) -> bool:
     """Whether the user meant it: not what his module imports from libraries, which a file could then name, too."""
     origin = str(getattr(value, "__module__", ""))
     top = origin.partition(".")[0]
@@ -60,33 +60,33 @@ def _is_of(package: str, value: Any) -> bool:
 
 def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Adapter:
     """The model in that file, ready to be called. Raises InputError naming what is missing or refused."""
-    objects = custom(custom_objects)
+    objects = load_custom_objects(custom_objects)
     engines = ("tf_keras", "keras") if file.legacy else ("keras", "tf_keras")
     failures: list[Exception] = []
     with tempfile.TemporaryDirectory(prefix="edgeship-model-") as folder:
-        path, notes = model_files.loadable(file, Path(folder))
+        path, notes = model_files.make_loadable(file, Path(folder))
         for engine in engines:
             try:
-                keras = _imported(engine)
+                keras = _import_engine(engine)
                 if not allow_unsafe:
                     permitted = frozenset(objects) | frozenset(keras.saving.get_custom_objects())
                     safety.check(file.path, _read_by_keras(file), permitted, operators.refused_layer)
-                model = _load(keras, path, objects, allow_unsafe)
+                model = _load_model(keras, path, objects, allow_unsafe)
                 break
             except Exception as error:  # a foreign file can fail in any way inside Keras
                 if not allow_unsafe and UNSAFE.search(str(error)):  # the other Keras may not be as careful
                     raise InputError(
-                        f"{file.path}: {engine} refuses it as unsafe ({_short(error)}). {safety.ALLOW}"
+                        f"{file.path}: {engine} refuses it as unsafe ({_short_message(error)}). {safety.ALLOW}"
                     ) from error
                 failures.append(error)
         else:
-            raise _explained(file, failures[0], engines[0])
-    written = f"written by Keras {file.writer}" if file.writer else "written by an old Keras"
+            raise _explain_failure(file, failures[0], engines[0])
+    writer_text = f"written by Keras {file.writer}" if file.writer else "written by an old Keras"
     if failures:
-        notes.append(f"{written}; {engines[0]} cannot load it ({_short(failures[0])}), so {engine} does")
+        notes.append(f"{writer_text}; {engines[0]} cannot load it ({_short_message(failures[0])}), so {engine} does")
     elif engine == "tf_keras":
-        notes.append(f"{written}: loaded with tf_keras, whose layers compute as that version did")
-    return adapt(model, engine, notes)
+        notes.append(f"{writer_text}: loaded with tf_keras, whose layers compute as that version did")
+    return make_adapter(model, engine, notes)
 
 
 def _read_by_keras(file: ModelFile) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _read_by_keras(file: ModelFile) -> dict[str, Any]:
     return {key: value for key, value in file.config.items() if key != "compile_config" or file.kind != "keras"}
 
 
-def _imported(engine: str) -> Any:
+def _import_engine(engine: str) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
         return importlib.import_module(engine)
@@ -104,7 +104,7 @@ def _imported(engine: str) -> Any:
         ) from error
 
 
-def _load(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:
+def _load_model(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: bool) -> Any:
     # Names that Keras makes up while loading count from here, so that they do not depend on what was loaded before.
     keras.backend.clear_session()
     options = {"safe_mode": not allow_unsafe}
@@ -114,11 +114,11 @@ def _load(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: bool) -
     return model
 
 
-def _short(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return f"{type(error).__name__}: {brief(error, 160)}"
 
 
-def _explained(file: ModelFile, error: Exception, engine: str) -> Exception:
+def _explain_failure(file: ModelFile, error: Exception, engine: str) -> Exception:
     """The error for a file that no Keras loads: the custom object's name where that is the cause."""
     if isinstance(error, (InputError, MissingDependencyError)):
         return error
@@ -130,33 +130,33 @@ def _explained(file: ModelFile, error: Exception, engine: str) -> Exception:
                 "--custom-objects package.module"
             )
     if file.config.get("class_name") and not isinstance(error, (TypeError, ValueError)):
-        return InputError(f"{file.path}: cannot be loaded by {engine} ({_short(error)})")
-    return InputError(f"{file.path}: {engine} cannot load it: {_short(error)}")
+        return InputError(f"{file.path}: cannot be loaded by {engine} ({_short_message(error)})")
+    return InputError(f"{file.path}: {engine} cannot load it: {_short_message(error)}")
 
 
-def adapt(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
+def make_adapter(model: Any, engine: str, notes: Sequence[str] = ()) -> Adapter:
     """A loaded Keras model as an `Adapter`. Raises InputError where it was never built, so that its inputs are unknown."""
     structure = _functional_inputs(model)
-    names = _namer(model, structure is not None)
+    names = _output_namer(model, structure is not None)
     _make_scopes_valid(model)
-    layers = tuple(dict.fromkeys(layer.name for layer in _flatten(model)))
+    layers = tuple(dict.fromkeys(layer.name for layer in _flatten_layers(model)))
     weights = tuple(model.weights)
     if structure is None:
-        slots, call = _subclassed(model, engine)
+        slots, call = _subclassed_inputs(model, engine)
     else:
-        tensors = tensor_names.leaves(structure)
+        tensors = tensor_names.flatten_structure(structure)
         slots = tuple(
-            Slot(tensor_names.from_path(path, tensor.name), tuple(tensor.shape), _dtype(tensor.dtype))
+            Slot(tensor_names.from_path(path, tensor.name), tuple(tensor.shape), _dtype_name(tensor.dtype))
             for path, tensor in tensors
         )
 
         def call(feeds: Sequence[Any]) -> Any:
-            return model(tensor_names.rebuild(structure, feeds), training=False)
+            return model(tensor_names.rebuild_structure(structure, feeds), training=False)
 
     return Adapter(engine, model, slots, call, names, layers, weights, tuple(notes))
 
 
-def _dtype(dtype: Any) -> str:
+def _dtype_name(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype))
 
 
@@ -165,7 +165,7 @@ def _functional_inputs(model: Any) -> Any:
     for holder in (model, getattr(model, "_functional", None)):
         for attribute in ("_inputs_struct", "_nested_inputs"):
             structure = getattr(holder, attribute, None)
-            if structure is not None and tensor_names.leaves(structure):
+            if structure is not None and tensor_names.flatten_structure(structure):
                 return structure
     if type(model).__name__ == "Sequential" and not getattr(model, "inputs", None):
         raise InputError(
@@ -175,11 +175,11 @@ def _functional_inputs(model: Any) -> Any:
     return None
 
 
-def _flatten(model: Any) -> list[Any]:
+def _flatten_layers(model: Any) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
 
-def _subclassed(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
+def _subclassed_inputs(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
     """The inputs of a subclassed model, from the shapes that it was built with."""
     shapes = getattr(model, "_build_shapes_dict", None)
     if not shapes and getattr(model, "_build_input_shape", None) is not None:
@@ -193,35 +193,37 @@ def _subclassed(model: Any, engine: str) -> tuple[tuple[Slot, ...], Any]:
     dtype = getattr(model, "input_dtype", None) or getattr(model, "compute_dtype", None) or "float32"
     arguments = {key.removesuffix("_shape"): _shape_structure(shape) for key, shape in shapes.items()}
     signature = inspect.signature(model.call).parameters
-    needed = [
+    mandatory = [
         name
         for name in parameters
         if signature[name].default is inspect.Parameter.empty and signature[name].kind.value < 2
     ]
-    if len(needed) > max(1, len(arguments)):
+    if len(mandatory) > max(1, len(arguments)):
         raise InputError(
-            f"the subclassed model '{type(model).__name__}' takes several arguments ({', '.join(needed)}), but its file records "
-            "the shape of the first only; take one dict or list of inputs instead, or save a SavedModel with a signature"
+            f"the subclassed model '{type(model).__name__}' takes several arguments ({', '.join(mandatory)}), but its file "
+            "records the shape of the first only; take one dict or list of inputs instead, or save a SavedModel with a signature"
         )
     single = len(arguments) == 1
     if single:
         arguments = {parameters[0] if parameters else "inputs": next(iter(arguments.values()))}
     slots = []
     for argument, structure in arguments.items():
-        found = tensor_names.leaves(structure)
-        for index, (path, shape) in enumerate(found):
-            name = tensor_names.from_path(path, argument if len(found) == 1 else f"{argument}_{index}")
-            slots.append(Slot(name, shape.sizes, _dtype(dtype)))
+        shape_leaves = tensor_names.flatten_structure(structure)
+        for index, (path, shape) in enumerate(shape_leaves):
+            name = tensor_names.from_path(path, argument if len(shape_leaves) == 1 else f"{argument}_{index}")
+            slots.append(Slot(name, shape.sizes, _dtype_name(dtype)))
     expects = getattr(getattr(model, "_call_spec", None), "expects_training_arg", True)
     options = {"training": False} if engine == "keras" or expects else {}
 
     def call(feeds: Sequence[Any]) -> Any:
         stream = iter(feeds)
-        built = {
-            name: tensor_names.rebuild(structure, [next(stream) for _ in tensor_names.leaves(structure)])
+        structures = {
+            name: tensor_names.rebuild_structure(
+                structure, [next(stream) for _ in tensor_names.flatten_structure(structure)]
+            )
             for name, structure in arguments.items()
         }
-        return model(next(iter(built.values())), **options) if single else model(**built, **options)
+        return model(next(iter(structures.values())), **options) if single else model(**structures, **options)
 
     return tuple(slots), call
 
@@ -243,7 +245,7 @@ def _shape_structure(value: Any) -> Any:
 
 def _make_scopes_valid(model: Any) -> None:
     """Layer names become scopes of the graph, where TensorFlow takes fewer characters than other Keras backends do."""
-    for layer in [model, *_flatten(model)]:
+    for layer in [model, *_flatten_layers(model)]:
         valid = re.sub(r"[^A-Za-z0-9_./>-]", "_", layer.name)
         if valid != layer.name:
             layer.name = valid
@@ -254,14 +256,14 @@ def _make_scopes_valid(model: Any) -> None:
             variable._handle_name = "v_" + re.sub(r"[^A-Za-z0-9_./>-]", "_", name) + ":0"
 
 
-def _namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:
+def _output_namer(model: Any, functional: bool) -> Callable[[Any], list[str]]:
     """Names for the outputs: keys of a dict, else the functional model's own names, else output_0, output_1, ..."""
     holder = getattr(model, "_functional", None) or model
     own = list(getattr(holder, "output_names", None) or []) if functional else []
 
     def names(structure: Any) -> list[str]:
-        found = tensor_names.leaves(structure)
-        fallback = own if len(own) == len(found) else [f"output_{index}" for index in range(len(found))]
-        return [tensor_names.from_path(path, fallback[index]) for index, (path, _) in enumerate(found)]
+        output_leaves = tensor_names.flatten_structure(structure)
+        fallback = own if len(own) == len(output_leaves) else [f"output_{index}" for index in range(len(output_leaves))]
+        return [tensor_names.from_path(path, fallback[index]) for index, (path, _) in enumerate(output_leaves)]
 
     return names

@@ -21,13 +21,13 @@ PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Raises InputError for an archive with too many or too large entries, with links, with odd or repeated names."""
     check_unpacked(path, archive)
-    seen: set[str] = set()
+    names: set[str] = set()
     for entry in archive.infolist():
         _check_entry(path, entry)
         name = entry.filename.rstrip("/").casefold()
-        if name in seen:
+        if name in names:
             raise InputError(f"{path}: holds '{printable(entry.filename)}' twice; save the model again")
-        seen.add(name)
+        names.add(name)
 
 
 def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
@@ -49,22 +49,22 @@ def check_hdf5(path: object, source: Path | bytes) -> None:
     import h5py
 
     links: list[tuple[bytes, int]] = []
-    with reading(path), _opened(source) as file:
+    with reading(path), _open_hdf5(source) as file:
         file.id.links.visit(lambda name, info: links.append((name, info.type)), info=True)
         if len(links) > limits().files:
             raise InputError(f"{path}: more than {limits().files:,} parts ({LIMITS}=files=... allows more)")
         for name, kind in links:
-            told = printable(name.decode(errors="replace"))
+            part = printable(name.decode(errors="replace"))
             if kind != h5py.h5l.TYPE_HARD:
-                raise InputError(f"{path}: '{told}' in it is a link to elsewhere; save the model again as one file")
+                raise InputError(f"{path}: '{part}' in it is a link to elsewhere; save the model again as one file")
             identifier = h5py.h5o.open(file.id, name)
             if h5py.h5a.get_num_attrs(identifier):
                 list(file[name].attrs.values())  # what cannot be read is found here and not in Keras
             if isinstance(identifier, h5py.h5d.DatasetID):
-                _check_dataset(path, told, identifier)
+                _check_dataset(path, part, identifier)
 
 
-def _opened(source: Path | bytes) -> Any:
+def _open_hdf5(source: Path | bytes) -> Any:
     import h5py
 
     return h5py.File(h5py.h5f.open_file_image(source) if isinstance(source, bytes) else source, "r")
@@ -76,14 +76,14 @@ def _check_dataset(path: object, name: str, dataset: Any) -> None:
     storage, most = dataset.get_create_plist(), limits()
     if storage.get_layout() == h5py.h5d.VIRTUAL or storage.get_external_count():
         raise InputError(f"{path}: '{name}' in it is kept in another file; save the model again as one file")
-    declared = math.prod(dataset.shape or ()) * dataset.get_type().get_size()
-    if declared > most.tensor_bytes:
+    declared_bytes = math.prod(dataset.shape or ()) * dataset.get_type().get_size()
+    if declared_bytes > most.tensor_bytes:
         raise InputError(
-            f"{path}: '{name}' in it declares {declared:,} bytes, at most {most.tensor_bytes:,} are taken "
+            f"{path}: '{name}' in it declares {declared_bytes:,} bytes, at most {most.tensor_bytes:,} are taken "
             f"({LIMITS}=tensor_bytes=... allows more)"
         )
-    if declared > RATIO_FROM and declared > most.unpacked_ratio * max(dataset.get_storage_size(), 1):
+    if declared_bytes > RATIO_FROM and declared_bytes > most.unpacked_ratio * max(dataset.get_storage_size(), 1):
         raise InputError(
-            f"{path}: '{name}' in it declares {declared:,} bytes, far more than the file holds "
+            f"{path}: '{name}' in it declares {declared_bytes:,} bytes, far more than the file holds "
             f"({LIMITS}=unpacked_ratio=... allows more)"
         )

@@ -48,10 +48,10 @@ class ModelFile:
 
 
 @contextlib.contextmanager
-def ending(seconds: float) -> Iterator[None]:
+def exit_after(seconds: float) -> Iterator[None]:
     """Ends this process where what is inside takes longer: HDF5's own code never returns from some damaged files.
 
-    For the child processes that read models; the parent tells the user (`told_of_crash`).
+    For the child processes that read models; the parent tells the user (`crash_as_input_error`).
     """
     faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)
     try:
@@ -61,7 +61,7 @@ def ending(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_of_crash(path: object) -> Iterator[None]:
+def crash_as_input_error(path: object) -> Iterator[None]:
     """Turns the death of the child that reads a model, natively or as it took too long, into an InputError naming it."""
     try:
         yield
@@ -73,21 +73,21 @@ def told_of_crash(path: object) -> Iterator[None]:
 
 def check_kind(path: Path) -> None:
     """Raises InputError for what is no model by its first bytes; nothing is parsed, so that it is at once and safe anywhere."""
-    if _kind(path) == "keras":
-        with _unzipped(path) as archive:
+    if _sniff_kind(path) == "keras":
+        with _open_archive(path) as archive:
             _check_names(path, archive.namelist())
 
 
 def sniff(path: Path) -> ModelFile:
     """Tell what is there. Raises InputError for anything that is not a whole Keras model or SavedModel.
 
-    HDF5's library reads it, and may crash or never end over a damaged file: for child processes, `ending`.
+    HDF5's library reads it, and may crash or never end over a damaged file: for child processes, `exit_after`.
     """
-    kind = _kind(path)
-    return _hdf5(path) if kind == "h5" else _archive(path) if kind == "keras" else ModelFile(path, kind)
+    kind = _sniff_kind(path)
+    return _read_hdf5(path) if kind == "h5" else _read_archive(path) if kind == "keras" else ModelFile(path, kind)
 
 
-def _kind(path: Path) -> str:
+def _sniff_kind(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; give {KINDS}")
     if path.is_dir():
@@ -119,13 +119,13 @@ def _check_folder(path: Path) -> None:
     raise InputError(f"{path}: a folder without saved_model.pb; give {KINDS}")
 
 
-def _archive(path: Path) -> ModelFile:
-    with _unzipped(path) as archive:
+def _read_archive(path: Path) -> ModelFile:
+    with _open_archive(path) as archive:
         names = archive.namelist()
         _check_names(path, names)
         keras_archive.check_archive(path, archive)
-        config = _read(path, archive, "config.json")
-        metadata = _read(path, archive, "metadata.json") if "metadata.json" in names else {}
+        config = _read_json_member(path, archive, "config.json")
+        metadata = _read_json_member(path, archive, "metadata.json") if "metadata.json" in names else {}
         bad = next((name for name in names if name != WEIGHTS and not _is_whole(archive, name)), None)
         if WEIGHTS in names:
             keras_archive.check_hdf5(f"{path}: its {WEIGHTS}", archive.read(WEIGHTS))
@@ -138,14 +138,14 @@ def _archive(path: Path) -> ModelFile:
 
 
 @contextlib.contextmanager
-def _unzipped(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except EdgeshipError:
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds over a damaged file
-        raise InputError(f"{path}: damaged or truncated .keras file ({_told(error)}); copy it again") from error
+        raise InputError(f"{path}: damaged or truncated .keras file ({_error_text(error)}); copy it again") from error
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -154,14 +154,14 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
         raise InputError(f"{path}: a zip file, but not a .keras model ({what}); give {KINDS}")
 
 
-def _read(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+def _read_json_member(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     most = limits().json_bytes
     if archive.getinfo(name).file_size > most:
         raise InputError(f"{path}: its {name} has more than {most:,} bytes ({LIMITS}=json_bytes=... allows more)")
-    return _object(parse_json(archive.read(name), f"{path}: its {name}"), f"{path}: its {name}")
+    return _check_object(parse_json(archive.read(name), f"{path}: its {name}"), f"{path}: its {name}")
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
+def _check_object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{what} is no JSON object; is the file damaged?")
     return value
@@ -177,18 +177,18 @@ def _is_whole(archive: zipfile.ZipFile, name: str) -> bool:
     return True
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return printable(str(error) or type(error).__name__)[:120]
 
 
-def _hdf5(path: Path) -> ModelFile:
+def _read_hdf5(path: Path) -> ModelFile:
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             text, writer = (file.attrs.get(key) for key in ("model_config", "keras_version"))
     except Exception as error:  # h5py raises a dozen kinds over a damaged file
-        raise InputError(f"{path}: damaged or truncated HDF5 file ({_told(error)}); copy it again") from error
+        raise InputError(f"{path}: damaged or truncated HDF5 file ({_error_text(error)}); copy it again") from error
     if text is None:
         raise InputError(
             f"{path}: holds weights only, not the model; build the model in Python, load_weights() this file, "
@@ -197,18 +197,18 @@ def _hdf5(path: Path) -> ModelFile:
     keras_archive.check_hdf5(path, path)
     if not isinstance(text, (str, bytes)):
         raise InputError(f"{path}: its model_config is no text; is the file damaged?")
-    config = _object(parse_json(text, f"{path}: its model_config"), f"{path}: its model_config")
-    return ModelFile(path, "h5", "2" if writer is None else _text(writer), config)
+    config = _check_object(parse_json(text, f"{path}: its model_config"), f"{path}: its model_config")
+    return ModelFile(path, "h5", "2" if writer is None else _decode_text(writer), config)
 
 
-def _text(value: Any) -> str:
+def _decode_text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def float32(config: Any) -> Any:
+def as_float32(config: Any) -> Any:
     """The same configuration with every half-precision dtype or dtype policy replaced by float32."""
     if isinstance(config, list):
-        return [float32(item) for item in config]
+        return [as_float32(item) for item in config]
     if not isinstance(config, dict):
         return config
     inner = config.get("config")
@@ -217,27 +217,27 @@ def float32(config: Any) -> Any:
     ):
         return {**config, "config": {**inner, "name": "float32"}} if str(inner.get("name")) in HALF else config
     return {
-        key: "float32" if key == "dtype" and isinstance(item, str) and item in HALF else float32(item)
+        key: "float32" if key == "dtype" and isinstance(item, str) and item in HALF else as_float32(item)
         for key, item in config.items()
     }
 
 
-def loadable(file: ModelFile, folder: Path) -> tuple[Path, list[str]]:
+def make_loadable(file: ModelFile, folder: Path) -> tuple[Path, list[str]]:
     """A path that Keras takes (with the right suffix, float32 throughout; a copy in `folder` if need be) and notes on it."""
-    changed = float32(file.config)
+    float_config = as_float32(file.config)
     suffix = f".{file.kind}"
-    if changed == file.config and file.path.suffix == suffix:
+    if float_config == file.config and file.path.suffix == suffix:
         return file.path, []
     copy = folder / f"model{suffix}"
     if file.kind == "keras":
         with zipfile.ZipFile(file.path) as source, zipfile.ZipFile(copy, "w") as target:
             for name in source.namelist():
-                target.writestr(name, json.dumps(changed) if name == "config.json" else source.read(name))
+                target.writestr(name, json.dumps(float_config) if name == "config.json" else source.read(name))
     else:
         import h5py
 
         shutil.copyfile(file.path, copy)
         with h5py.File(copy, "r+") as target5:
-            target5.attrs.modify("model_config", json.dumps(changed).encode())
-    notes = ["half-precision policy: run and converted in float32"] if changed != file.config else []
+            target5.attrs.modify("model_config", json.dumps(float_config).encode())
+    notes = ["half-precision policy: run and converted in float32"] if float_config != file.config else []
     return copy, notes

@@ -43,7 +43,7 @@ _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _PASSING = {"Identity", "PlaceholderWithDefault", "StopGradient"}
 
 
-def refused(path: object, what: str) -> InputError:
+def refusal_error(path: object, what: str) -> InputError:
     """The error for something in a SavedModel that is not allowed without --allow-unsafe."""
     return InputError(
         f"{printable(path)}: {what}. If you trust the model, allow it with --allow-unsafe; better, export it without"
@@ -51,7 +51,7 @@ def refused(path: object, what: str) -> InputError:
 
 
 @cache
-def _harmless(op: str) -> bool | None:
+def _is_harmless(op: str) -> bool | None:
     """Whether an operator of that name only computes; None where TensorFlow has none."""
     from tensorflow.python.framework import op_def_registry
 
@@ -63,12 +63,12 @@ def _harmless(op: str) -> bool | None:
     return not definition.is_stateful or _STATEFUL.fullmatch(op) is not None
 
 
-def _allowed(node: Any) -> bool | None:
+def _is_allowed(node: Any) -> bool | None:
     if node.op == "PrintV2":
         return bool(node.attr["output_stream"].s in _STREAMS) if "output_stream" in node.attr else True
     if node.op == "FixedUnigramCandidateSampler":
         return not node.attr["vocab_file"].s
-    return _harmless(node.op)
+    return _is_harmless(node.op)
 
 
 def refused_layer(definition: Any) -> str:
@@ -86,7 +86,7 @@ def refused_layer(definition: Any) -> str:
             node.ParseFromString(definition.encode())
     except Exception:  # whatever it is, tf_keras would not read it either
         return "a damaged operator"
-    return "" if _allowed(node) and node.op not in _CALLS else node.op or "no operator"
+    return "" if _is_allowed(node) and node.op not in _CALLS else node.op or "no operator"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class _Body:
     nodes: Mapping[str, Any]
     arguments: Sequence[str] = ()
 
-    def source(self, reference: str) -> tuple[int | None, Any]:
+    def trace_source(self, reference: str) -> tuple[int | None, Any]:
         """Where a tensor comes from: the number of the argument, or the node; what only passes it on is skipped."""
         for _ in range(len(self.nodes) + 1):
             name = reference.lstrip("^").split(":")[0]
@@ -112,9 +112,9 @@ class _Body:
     def leads_to(self, reference: str, tensors: Set[str]) -> bool:
         """Whether a tensor of the graph itself is one of these, perhaps passed on: the very output, not just its node."""
         for _ in range(len(self.nodes) + 1):
-            if _tensor(reference) in tensors:
+            if _tensor_name(reference) in tensors:
                 return True
-            node = self.nodes.get(_bare(reference))
+            node = self.nodes.get(_node_name(reference))
             if node is None or node.op not in _PASSING or not node.input:
                 return False
             reference = node.input[0]
@@ -146,41 +146,41 @@ class _Model:
             raise InputError(f"{printable(self.path)}: two functions or nodes of one name in its graph")
         for body in self.bodies.values():
             for node in body.nodes.values():
-                for name in _functions(node):
+                for name in _called_functions(node):
                     self.callers.setdefault(name, []).append((body, node))
 
-    def objects(self, function: str) -> Any:
+    def concrete_function(self, function: str) -> Any:
         """How the object graph holds a function, or None."""
         return self.meta.object_graph_def.concrete_functions.get(function)
 
     @cached_property
     def reachable(self) -> frozenset[str]:
         """Functions that loading makes callable, or that a gradient calls: by whichever list they are named."""
-        held, library = self.meta.object_graph_def, self.meta.graph_def.library
-        names = set(held.concrete_functions)
-        for node in held.nodes:
+        object_graph, library = self.meta.object_graph_def, self.meta.graph_def.library
+        names = set(object_graph.concrete_functions)
+        for node in object_graph.nodes:
             names.update(node.function.concrete_functions)
             names.add(node.bare_concrete_function.concrete_function_name)
             names.add(node.captured_tensor.concrete_function)
         names.update(gradient.gradient_func for gradient in (*library.gradient, *library.registered_gradients))
-        return frozenset(names) | self.exchanged
+        return frozenset(names) | self.interchangeable
 
     @cached_property
-    def exchanged(self) -> frozenset[str]:
+    def interchangeable(self) -> frozenset[str]:
         """Functions that TensorFlow calls in place of others, with their arguments, on the device that they prefer."""
         functions = self.meta.graph_def.library.function
         return frozenset(item.signature.name for item in functions if "api_implements" in item.attr)
 
 
-def _functions(node: Any) -> set[str]:
+def _called_functions(node: Any) -> set[str]:
     """Names of the functions that a node may call: its operator and every attribute that is a function."""
-    found = {node.op}
+    names = {node.op}
     for value in node.attr.values():
         if value.HasField("func"):
-            found.add(value.func.name)
+            names.add(value.func.name)
         elif value.HasField("list"):
-            found |= {item.name for item in value.list.func}
-    return found
+            names |= {item.name for item in value.list.func}
+    return names
 
 
 def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
@@ -190,7 +190,7 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
     """
     model = _Model(path, meta, runs_graph)
     _check_assets(model)
-    saver = _Saver.of(model)
+    saver = _Saver.from_model(model)
     for body in model.bodies.values():
         for node in body.nodes.values():
             where = f"in its function {printable(body.name)[:80]}" if body.name else "in its graph"
@@ -200,20 +200,22 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
                 other = runs_graph and (body.name != "" or node.name in saver.answering | saver.restoring)
                 if other or not _is_asset(model, body, index, set()):
                     what = f"{node.op} reads a file that is not among its assets ({where})"
-                    raise refused(path, f"its operator {what}")
+                    raise refusal_error(path, f"its operator {what}")
             elif node.op in _SAVING | _RESTORING:
                 if not saver.covers(body, node):
-                    raise refused(path, f"its operator {node.op} ({where}) touches files beside its own variables")
-            elif node.op not in model.bodies or _harmless(node.op) is not None:
-                allowed = _allowed(node)
-                if allowed is None:
+                    raise refusal_error(
+                        path, f"its operator {node.op} ({where}) touches files beside its own variables"
+                    )
+            elif node.op not in model.bodies or _is_harmless(node.op) is not None:
+                is_allowed = _is_allowed(node)
+                if is_allowed is None:
                     raise InputError(
                         f"{printable(path)}: needs the custom op '{printable(node.op)[:SHOWN]}', which plain TensorFlow "
                         "does not have; export it without that op"
                     )
-                if not allowed:
+                if not is_allowed:
                     what = f"its operator {node.op} ({where}) may touch files, scripts, processes or the network"
-                    raise refused(path, what)
+                    raise refusal_error(path, what)
 
 
 def _check_assets(model: _Model) -> None:
@@ -221,41 +223,41 @@ def _check_assets(model: _Model) -> None:
 
     assets = list(model.meta.asset_file_def)
     if "saved_model_assets" in model.meta.collection_def:  # as TensorFlow 1 had them
-        for packed in model.meta.collection_def["saved_model_assets"].any_list.value:
+        for message in model.meta.collection_def["saved_model_assets"].any_list.value:
             assets.append(meta_graph_pb2.AssetFileDef())
-            packed.Unpack(assets[-1])
+            message.Unpack(assets[-1])
     for asset in assets:
         regular_file(place_within(model.path / "assets", asset.filename))
 
 
-def _is_asset(model: _Model, body: _Body, reference: str, seen: set[tuple[str, int]]) -> bool:
+def _is_asset(model: _Model, body: _Body, reference: str, visits: set[tuple[str, int]]) -> bool:
     """Whether a file name comes from the model's own assets, on whatever way it reaches a node."""
     if body.name == "":
-        return body.leads_to(reference, {_tensor(asset.tensor_info.name) for asset in model.meta.asset_file_def})
-    argument, _ = body.source(reference)
-    if argument is None or body.name in model.exchanged:
+        return body.leads_to(reference, {_tensor_name(asset.tensor_info.name) for asset in model.meta.asset_file_def})
+    argument, _ = body.trace_source(reference)
+    if argument is None or body.name in model.interchangeable:
         return False
-    if (body.name, argument) in seen:
+    if (body.name, argument) in visits:
         return True
-    seen.add((body.name, argument))
-    held, callers = model.objects(body.name), model.callers.get(body.name, [])
-    if held is None:
-        known = bool(callers) and body.name not in model.reachable
+    visits.add((body.name, argument))
+    function, callers = model.concrete_function(body.name), model.callers.get(body.name, [])
+    if function is None:
+        is_known = bool(callers) and body.name not in model.reachable
     else:
-        known = _is_bound_asset(model, held, argument - len(body.arguments) + len(held.bound_inputs))
-    return known and all(
+        is_known = _is_bound_asset(model, function, argument - len(body.arguments) + len(function.bound_inputs))
+    return is_known and all(
         (caller.op in _CALLS or caller.op == body.name)
         and argument < len(caller.input)
-        and _is_asset(model, place, caller.input[argument], seen)
+        and _is_asset(model, place, caller.input[argument], visits)
         for place, caller in callers
         if place.name or model.runs_graph
     )
 
 
-def _is_bound_asset(model: _Model, held: Any, index: int) -> bool:
+def _is_bound_asset(model: _Model, function: Any, index: int) -> bool:
     """Whether a function's captured input of that number (below 0: an argument that its caller gives) is an asset."""
     nodes = model.meta.object_graph_def.nodes
-    node_id = held.bound_inputs[index] if index >= 0 else -1
+    node_id = function.bound_inputs[index] if index >= 0 else -1
     # Under a registered name TensorFlow would make another thing of the node, and no asset.
     asset = 0 <= node_id < len(nodes) and nodes[node_id].WhichOneof("kind") == "asset"
     return asset and not nodes[node_id].registered_name
@@ -275,72 +277,72 @@ class _Saver:
     answering: frozenset[str]  # nodes that signatures need, but those that initialize
 
     @classmethod
-    def of(cls, model: _Model) -> _Saver:
+    def from_model(cls, model: _Model) -> _Saver:
         saver, graph = model.meta.saver_def, model.bodies[""]
-        restoring = _behind(graph, _restoring(model.meta))
+        restoring = _reachable_nodes(graph, _restore_operations(model.meta))
         # Freezing a TensorFlow 1 graph runs these, whatever lies behind them.
         reading = [f"{node.name}/Read/ReadVariableOp" for node in model.meta.graph_def.node if node.op == "VarHandleOp"]
-        run = _behind(graph, [*_named(model.meta), *reading])
-        answering = _behind(graph, [*_signatures(model.meta, {"__saved_model_init_op"}), *reading])
+        run = _reachable_nodes(graph, [*_runnable_names(model.meta), *reading])
+        answering = _reachable_nodes(graph, [*_signature_tensors(model.meta, {"__saved_model_init_op"}), *reading])
         return cls(model, saver.filename_tensor_name, frozenset(restoring), frozenset(run), frozenset(answering))
 
     def covers(self, body: _Body, node: Any) -> bool:
         """Whether a node that saves or restores is never run, or restores the model's own variables only."""
         if not body.name:
-            return self._idle(node, node.op in _RESTORING and self._names_own_files(body, node))
-        own = node.op in _RESTORING and body.source(next(iter(node.input), ""))[0] is not None
+            return self._is_idle(node, node.op in _RESTORING and self._names_own_files(body, node))
+        own = node.op in _RESTORING and body.trace_source(next(iter(node.input), ""))[0] is not None
         callers = self.model.callers.get(body.name, [])
         # One that nobody calls is there for a purpose that is not seen here.
         alone = body.name not in self.model.reachable and bool(callers)
-        return alone and all(not place.name and self._idle(caller, own) for place, caller in callers)
+        return alone and all(not place.name and self._is_idle(caller, own) for place, caller in callers)
 
-    def _idle(self, node: Any, restores: bool) -> bool:
+    def _is_idle(self, node: Any, restores: bool) -> bool:
         return node.name not in self.run and (restores or node.name not in self.restoring)
 
     def _names_own_files(self, body: _Body, node: Any) -> bool:
-        return bool(self.filename and node.input) and body.leads_to(node.input[0], {_tensor(self.filename)})
+        return bool(self.filename and node.input) and body.leads_to(node.input[0], {_tensor_name(self.filename)})
 
 
-def _bare(reference: str) -> str:
+def _node_name(reference: str) -> str:
     return reference.lstrip("^").split(":")[0]
 
 
-def _tensor(reference: str) -> str:
+def _tensor_name(reference: str) -> str:
     return reference if ":" in reference else f"{reference}:0"
 
 
-def _restoring(meta: Any) -> list[str]:
+def _restore_operations(meta: Any) -> list[str]:
     """What loading runs to restore the variables: the saver's operation.
 
     Without a saver TensorFlow makes one for the variables that collections name, and runs whatever they need.
     """
     if meta.HasField("saver_def"):
         return [meta.saver_def.restore_op_name]
-    named = {"variables", "saveable_objects"} & set(meta.collection_def)
-    return [node.name for node in meta.graph_def.node] if named else []
+    variable_collections = {"variables", "saveable_objects"} & set(meta.collection_def)
+    return [node.name for node in meta.graph_def.node] if variable_collections else []
 
 
-def _behind(graph: _Body, names: Sequence[str]) -> set[str]:
+def _reachable_nodes(graph: _Body, names: Sequence[str]) -> set[str]:
     """The named nodes and all that they need."""
-    found: set[str] = set()
-    pending = [_bare(name) for name in names]
+    reachable: set[str] = set()
+    pending = [_node_name(name) for name in names]
     while pending:
         name = pending.pop()
-        if name in found or name not in graph.nodes:
+        if name in reachable or name not in graph.nodes:
             continue
-        found.add(name)
-        pending.extend(_bare(reference) for reference in graph.nodes[name].input)
-    return found
+        reachable.add(name)
+        pending.extend(_node_name(reference) for reference in graph.nodes[name].input)
+    return reachable
 
 
-def _named(meta: Any) -> Iterator[str]:
+def _runnable_names(meta: Any) -> Iterator[str]:
     """Tensors and operations that signatures and collections name, so that somebody may run them."""
-    yield from _signatures(meta)
+    yield from _signature_tensors(meta)
     for collection in meta.collection_def.values():
         yield from collection.node_list.value
 
 
-def _signatures(meta: Any, but: Set[str] = frozenset()) -> Iterator[str]:
+def _signature_tensors(meta: Any, but: Set[str] = frozenset()) -> Iterator[str]:
     """The tensors of all signatures `but` those of these names."""
     for name, signature in meta.signature_def.items():
         for tensor in (*signature.inputs.values(), *signature.outputs.values()):

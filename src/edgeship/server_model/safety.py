@@ -41,16 +41,16 @@ def check(path: object, config: Any, permitted: Set[str], refused_ops: Callable[
     `permitted` are the names of the user's own classes and functions (with `package>name`, as they are registered);
     `refused_ops(node_def)` the name of an operator in an old layer's NodeDef that is not allowed, or ''.
     """
-    for finding in findings(config, permitted, refused_ops):
+    for finding in inspect_config(config, permitted, refused_ops):
         if finding.unknown:
             raise InputError(
-                f"{printable(path)}: '{_short(finding.unknown)}' is not part of Keras; name the module that defines it: "
+                f"{printable(path)}: '{_short_name(finding.unknown)}' is not part of Keras; name the module that defines it: "
                 "--custom-objects package.module"
             )
         raise InputError(f"{printable(path)}: {finding.reason}")
 
 
-def findings(config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
+def inspect_config(config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
     """Everything in the configuration that is neither Keras's own nor permitted, outermost first."""
     pending: list[tuple[Any, str]] = [(config, "")]
     while pending:
@@ -61,68 +61,70 @@ def findings(config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]
         if not isinstance(item, dict):
             continue
         if "class_name" in item:
-            layer = _name(item) or layer
-            yield from _named(item, layer, permitted, refused_ops)
+            layer = _layer_name(item) or layer
+            yield from _check_reference(item, layer, permitted, refused_ops)
         if not _WATCHED.isdisjoint(item):
-            yield from _fields(item, layer)
+            yield from _check_fields(item, layer)
         pending.extend((part, layer) for part in reversed(item.values()))
 
 
-def _short(name: object) -> str:
+def _short_name(name: object) -> str:
     return printable(str(name).rsplit(">", 1)[-1])[:SHOWN]
 
 
-def _name(item: dict[str, Any]) -> str:
+def _layer_name(item: dict[str, Any]) -> str:
     inner = item.get("config")
     name = inner.get("name") if isinstance(inner, dict) else None
-    return _short(name if isinstance(name, str) else item.get("name") or "")
+    return _short_name(name if isinstance(name, str) else item.get("name") or "")
 
 
-def _code(layer: str, what: str) -> Finding:
+def _code_finding(layer: str, what: str) -> Finding:
     return Finding(f"layer '{layer}' {what} that loading would execute on this machine. {ALLOW}")
 
 
-def _fields(item: dict[str, Any], layer: str) -> Iterator[Finding]:
+def _check_fields(item: dict[str, Any], layer: str) -> Iterator[Finding]:
     """Fields that carry code or name a file, whatever layer they belong to."""
     for carrier in _CARRIERS:
         if item.get(carrier) == "lambda":
-            yield _lambda(layer)
+            yield _lambda_finding(layer)
     for key in _FILES:
         if isinstance(item.get(key), str):
             place = printable(item[key])[:SHOWN]
             yield Finding(f"layer '{layer}' reads the vocabulary file {place!r} of this machine. {ALLOW}")
 
 
-def _lambda(layer: str) -> Finding:
+def _lambda_finding(layer: str) -> Finding:
     return Finding(
         f"layer '{layer or 'lambda'}' carries Python code (a Lambda) that loading would execute on this machine. {ALLOW}; "
         "better, rebuild it with keras.ops or a registered layer"
     )
 
 
-def _named(
+def _check_reference(
     item: dict[str, Any], layer: str, permitted: Set[str], refused_ops: Callable[[Any], str]
 ) -> Iterator[Finding]:
     name, module = item["class_name"], item.get("module")
-    registered = item.get("registered_name", name)
-    if not isinstance(name, str) or not all(value is None or isinstance(value, str) for value in (module, registered)):
+    registered_name = item.get("registered_name", name)
+    if not isinstance(name, str) or not all(
+        value is None or isinstance(value, str) for value in (module, registered_name)
+    ):
         yield Finding("a class in its configuration is not named by a text; is the file damaged?")
     elif _is_value(item, name):
         return
     elif name == "__typespec__":
-        yield from _spec(item, module, layer)
+        yield from _check_type_spec(item, module, layer)
     elif name == "function":
-        yield from _function(item, layer, permitted)
+        yield from _check_function(item, layer, permitted)
     elif name in ("Lambda", "__lambda__"):
         if name == "__lambda__" or not _is_permitted_lambda(item.get("config"), permitted):
-            yield _lambda(layer)
+            yield _lambda_finding(layer)
     elif name in known_classes.CODE:
-        yield _code(layer or name, f"({name}) {known_classes.CODE[name]}")
+        yield _code_finding(layer or name, f"({name}) {known_classes.CODE[name]}")
     elif not item.keys() & {"config", "module", "registered_name"}:
         return  # a value of some layer's own: nothing is built from it but one of Keras's parts, without arguments
     else:
-        yield from _class(name, module, registered, layer, "module" in item, permitted)
-        yield from _operators(name, item.get("config"), layer, refused_ops)
+        yield from _check_class(name, module, registered_name, layer, "module" in item, permitted)
+        yield from _check_operators(name, item.get("config"), layer, refused_ops)
 
 
 def _is_value(item: dict[str, Any], name: str) -> bool:
@@ -131,33 +133,33 @@ def _is_value(item: dict[str, Any], name: str) -> bool:
     return plain and (name in known_classes.VALUES or (name == "TypeSpec" and isinstance(item.get("type_spec"), str)))
 
 
-def _class(
-    name: str, module: str | None, registered: str | None, layer: str, new: bool, permitted: Set[str]
+def _check_class(
+    name: str, module: str | None, registered_name: str | None, layer: str, new: bool, permitted: Set[str]
 ) -> Iterator[Finding]:
-    """A class by name: files of today are looked up by `registered` and then `module`, those of before by `name` alone."""
-    if new and registered in permitted:
+    """A class by name: files of today are looked up by `registered_name` and then `module`, those of before by `name` alone."""
+    if new and registered_name in permitted:
         return
-    kind = _kind(module)
-    if kind == "operation" and known_classes.OPERATION.fullmatch(name) and registered in (None, name):
+    kind = _module_kind(module)
+    if kind == "operation" and known_classes.OPERATION.fullmatch(name) and registered_name in (None, name):
         return
-    known = known_classes.CLASSES if new else known_classes.CLASSES | permitted
+    known_names = known_classes.CLASSES if new else known_classes.CLASSES | permitted
     # One name: tf_keras takes the registered one where the module has no other, and the checks of operators look at `name`.
-    if kind == "own" and name in known and registered in (None, name):
+    if kind == "own" and name in known_names and registered_name in (None, name):
         return
-    if kind == "initializer" and name in known_classes.PARTS and registered in (None, name):
+    if kind == "initializer" and name in known_classes.PARTS and registered_name in (None, name):
         return
-    of_user = ">" in (registered or "") or (module == "builtins" and not hasattr(builtins, name))
+    of_user = ">" in (registered_name or "") or (module == "builtins" and not hasattr(builtins, name))
     if (module or "").split(".")[0] in FOREIGN and not of_user:
         yield Finding(
-            f"layer '{layer}' names {_place(module, name)}, which is not among Keras's layers and parts that are known "
+            f"layer '{layer}' names {_place_text(module, name)}, which is not among Keras's layers and parts that are known "
             f"to be harmless. {ALLOW}"
         )
     else:
-        yield Finding("", unknown=registered or name)
+        yield Finding("", unknown=registered_name or name)
 
 
 @cache
-def _kind(module: str | None) -> str:
+def _module_kind(module: str | None) -> str:
     """What a module of that name holds: Keras's 'own' things, its operations, TensorFlow's initializers, or ''."""
     if module is None or known_classes.MODULE.fullmatch(module):
         return "own"
@@ -166,7 +168,7 @@ def _kind(module: str | None) -> str:
     return "initializer" if known_classes.INITIALIZERS.fullmatch(module) else ""
 
 
-def _place(module: object, name: object) -> str:
+def _place_text(module: object, name: object) -> str:
     return repr(printable(f"{module}.{name}" if module else name)[:SHOWN])
 
 
@@ -175,69 +177,69 @@ def _is_permitted_lambda(config: Any, permitted: Set[str]) -> bool:
     if not isinstance(config, dict):
         return False
 
-    def harmless(value: Any) -> bool:
+    def is_harmless(value: Any) -> bool:
         if isinstance(value, str):
             return value in permitted
         return isinstance(value, dict) and value.get("class_name") == "function"
 
-    def shape(value: Any) -> bool:
-        return value is None or isinstance(value, int) or (isinstance(value, list) and all(map(shape, value)))
+    def is_shape(value: Any) -> bool:
+        return value is None or isinstance(value, int) or (isinstance(value, list) and all(map(is_shape, value)))
 
     kinds = all(config.get(carrier) in (None, "function", "raw") for carrier in _CARRIERS)
-    others = all(harmless(value) or shape(value) for value in (config.get("output_shape"), config.get("mask")))
-    return kinds and others and harmless(config.get("function"))
+    others = all(is_harmless(value) or is_shape(value) for value in (config.get("output_shape"), config.get("mask")))
+    return kinds and others and is_harmless(config.get("function"))
 
 
-def _function(item: dict[str, Any], layer: str, permitted: Set[str]) -> Iterator[Finding]:
+def _check_function(item: dict[str, Any], layer: str, permitted: Set[str]) -> Iterator[Finding]:
     """A function by name: Keras's own activations, losses and metrics, or the user's."""
-    name, module, registered = item.get("config"), item.get("module"), item.get("registered_name")
+    name, module, registered_name = item.get("config"), item.get("module"), item.get("registered_name")
     if not isinstance(name, str):
-        yield _code(layer or "function", "names a function by something that is no text,")
+        yield _code_finding(layer or "function", "names a function by something that is no text,")
         return
-    known = known_classes.FUNCTIONS | permitted
-    own = module == "builtins" or _kind(module) == "own"
-    if registered in (None, "function", name) or registered in known:
-        if name in permitted or (own and name in known):
+    known_names = known_classes.FUNCTIONS | permitted
+    own = module == "builtins" or _module_kind(module) == "own"
+    if registered_name in (None, "function", name) or registered_name in known_names:
+        if name in permitted or (own and name in known_names):
             return
         custom = module in (None, "builtins") or str(module).split(".")[0] not in FOREIGN
         if custom and not hasattr(builtins, name):
             yield Finding("", unknown=name)
             return
     yield Finding(
-        f"layer '{layer}' names the function {_place(module, name)}, which loading would take from there. {ALLOW}"
+        f"layer '{layer}' names the function {_place_text(module, name)}, which loading would take from there. {ALLOW}"
     )
 
 
-def _spec(item: dict[str, Any], module: str | None, layer: str) -> Iterator[Finding]:
+def _check_type_spec(item: dict[str, Any], module: str | None, layer: str) -> Iterator[Finding]:
     name = item.get("spec_name")
-    known = isinstance(name, str) and name in known_classes.SPECS and item.get("registered_name") is None
-    if not known or not known_classes.SPEC_MODULE.fullmatch(module or ""):
-        yield Finding(f"layer '{layer}' names the type {_place(module, name)}, which loading would call. {ALLOW}")
+    is_known = isinstance(name, str) and name in known_classes.SPECS and item.get("registered_name") is None
+    if not is_known or not known_classes.SPEC_MODULE.fullmatch(module or ""):
+        yield Finding(f"layer '{layer}' names the type {_place_text(module, name)}, which loading would call. {ALLOW}")
 
 
-def _operators(name: str, config: Any, layer: str, refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
+def _check_operators(name: str, config: Any, layer: str, refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
     """What layers that stand for one of TensorFlow's functions call: it must compute and nothing else."""
     config = config if isinstance(config, dict) else {}
-    called = ""
+    callee = ""
     if name in ("TFOpLambda", "SlicingOpLambda"):
-        called = "" if _computes(config.get("function")) else f"tf.{config.get('function')}"
+        callee = "" if _is_computation(config.get("function")) else f"tf.{config.get('function')}"
     elif name == "TensorFlowOpLayer":
-        called = refused_ops(config.get("node_def"))
+        callee = refused_ops(config.get("node_def"))
     elif name == "ClassMethod":
         pair = [str(config.get(key)) for key in ("cls_symbol", "method_name")]
-        known = pair[0] in known_classes.TENSOR_CLASSES and pair[1] in known_classes.TENSOR_METHODS
-        called = "" if known else ".".join(pair)
+        is_known = pair[0] in known_classes.TENSOR_CLASSES and pair[1] in known_classes.TENSOR_METHODS
+        callee = "" if is_known else ".".join(pair)
     elif name in ("InstanceMethod", "InstanceProperty"):
         attribute = str(config.get("attr_name"))
-        called = "" if attribute in known_classes.TENSOR_METHODS else attribute
-    if called:
+        callee = "" if attribute in known_classes.TENSOR_METHODS else attribute
+    if callee:
         yield Finding(
-            f"layer '{layer}' ({name}) calls {_place('', called)}, which is not known to be harmless: it may touch files "
+            f"layer '{layer}' ({name}) calls {_place_text('', callee)}, which is not known to be harmless: it may touch files "
             f"or the network. {ALLOW}"
         )
 
 
-def _computes(symbol: Any) -> bool:
+def _is_computation(symbol: Any) -> bool:
     match = known_classes.SYMBOL.fullmatch(symbol) if isinstance(symbol, str) else None
     if match is None:
         return False

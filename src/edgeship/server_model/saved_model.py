@@ -32,8 +32,8 @@ def load(path: Path, signature: str | None, allow_unsafe: bool = False) -> Adapt
         operators.check(path, graph, runs_graph=runs_graph)
     names = [name for name in graph.signature_def if name not in HIDDEN]
     if runs_graph:
-        return _tf1(path, tags, _choose(path, names, signature))
-    return _tf2(path, tags, signature)
+        return _load_tf1(path, tags, _choose_signature(path, names, signature))
+    return _load_tf2(path, tags, signature)
 
 
 def meta_graphs(path: Path) -> list[Any]:
@@ -55,11 +55,11 @@ def meta_graphs(path: Path) -> list[Any]:
     return list(message.meta_graphs)
 
 
-def _choose(path: Path, names: Sequence[str], wanted: str | None) -> str:
-    if wanted is not None:
-        if wanted not in names:
-            raise unknown("signature", wanted, names, str(path))
-        return wanted
+def _choose_signature(path: Path, names: Sequence[str], signature: str | None) -> str:
+    if signature is not None:
+        if signature not in names:
+            raise unknown("signature", signature, names, str(path))
+        return signature
     if "serving_default" in names:
         return "serving_default"
     if len(names) == 1:
@@ -73,7 +73,7 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None) -> str:
     )
 
 
-def _explained(path: Path, error: Exception) -> InputError:
+def _explain_failure(path: Path, error: Exception) -> InputError:
     text = brief(error, 2000)
     if match := re.search(r"Op type not registered '(\w+)'", text):
         return InputError(
@@ -84,34 +84,34 @@ def _explained(path: Path, error: Exception) -> InputError:
     )
 
 
-def _tf2(path: Path, tags: list[str], signature: str | None) -> Adapter:
+def _load_tf2(path: Path, tags: list[str], signature: str | None) -> Adapter:
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(str(path), tags=tags or None)
+        module = tf.saved_model.load(str(path), tags=tags or None)
     except Exception as error:  # a foreign folder can fail in any way inside TensorFlow
-        raise _explained(path, error) from error
-    names = list(loaded.signatures)
+        raise _explain_failure(path, error) from error
+    names = list(module.signatures)
     if not names and signature is None:
-        return _without_signature(path, loaded)
-    name = _choose(path, names, signature)
-    function = loaded.signatures[name]
+        return _without_signature(path, module)
+    name = _choose_signature(path, names, signature)
+    function = module.signatures[name]
     specs: dict[str, Any] = function.structured_input_signature[1]
     keys = list(specs)
     notes = (f"signature '{name}' of {', '.join(sorted(names))}",) if len(names) > 1 else ()
     return Adapter(
         "saved_model",
-        loaded,
-        tuple(_slot(path, key, specs[key]) for key in keys),
+        module,
+        tuple(_input_slot(path, key, specs[key]) for key in keys),
         lambda feeds: function(**dict(zip(keys, feeds, strict=True))),
-        lambda made: [".".join(map(str, step)) for step, _ in tensor_names.leaves(made)],
+        lambda outputs: [".".join(map(str, step)) for step, _ in tensor_names.flatten_structure(outputs)],
         (),
         tuple(function.variables),
         notes,
     )
 
 
-def _slot(path: Path, name: str, spec: Any) -> Slot:
+def _input_slot(path: Path, name: str, spec: Any) -> Slot:
     if not hasattr(spec, "shape") or not hasattr(spec, "dtype"):
         raise InputError(
             f"{path}: input '{name}' is a {type(spec).__name__}, not a dense tensor; no device format takes it"
@@ -123,9 +123,9 @@ def _slot(path: Path, name: str, spec: Any) -> Slot:
     return Slot(name, tuple(spec.shape.as_list()), spec.dtype.name)
 
 
-def _without_signature(path: Path, loaded: Any) -> Adapter:
+def _without_signature(path: Path, module: Any) -> Adapter:
     """A module saved without signatures: its `__call__`, as it was traced for inference."""
-    traces = list(getattr(loaded.__call__, "concrete_functions", [])) if callable(loaded) else []
+    traces = list(getattr(module.__call__, "concrete_functions", [])) if callable(module) else []
     usable = [trace for trace in traces if "training" not in (trace.structured_input_signature[1] or {})] or [
         trace for trace in traces if trace.structured_input_signature[1].get("training") is not True
     ]
@@ -133,19 +133,24 @@ def _without_signature(path: Path, loaded: Any) -> Adapter:
         arguments, keywords = trace.structured_input_signature
         specs = [
             (where, spec)
-            for where, spec in tensor_names.leaves([list(arguments), keywords])
+            for where, spec in tensor_names.flatten_structure([list(arguments), keywords])
             if isinstance(spec, _tensor_spec())
         ]
-        others = [spec for _, spec in tensor_names.leaves(list(arguments)) if not isinstance(spec, _tensor_spec())]
+        others = [
+            spec for _, spec in tensor_names.flatten_structure(list(arguments)) if not isinstance(spec, _tensor_spec())
+        ]
         if specs and not any(item is True for item in others):
-            slots = tuple(_slot(path, spec.name or f"input_{index}", spec) for index, (_, spec) in enumerate(specs))
+            slots = tuple(
+                _input_slot(path, spec.name or f"input_{index}", spec) for index, (_, spec) in enumerate(specs)
+            )
             return Adapter(
                 "saved_model",
-                loaded,
+                module,
                 slots,
-                functools.partial(_call, loaded, arguments, keywords),
-                lambda made: [
-                    tensor_names.from_path(step, f"output_{i}") for i, (step, _) in enumerate(tensor_names.leaves(made))
+                functools.partial(_call_module, module, arguments, keywords),
+                lambda outputs: [
+                    tensor_names.from_path(step, f"output_{i}")
+                    for i, (step, _) in enumerate(tensor_names.flatten_structure(outputs))
                 ],
                 (),
                 tuple(trace.variables),
@@ -162,18 +167,18 @@ def _tensor_spec() -> Any:
     return tf.TensorSpec
 
 
-def _call(loaded: Any, arguments: Any, keywords: Any, feeds: Sequence[Any]) -> Any:
+def _call_module(module: Any, arguments: Any, keywords: Any, feeds: Sequence[Any]) -> Any:
     stream = iter(feeds)
 
-    def value(item: Any) -> Any:
+    def fill_value(item: Any) -> Any:
         return next(stream) if isinstance(item, _tensor_spec()) else item
 
-    flat = [value(item) for _, item in tensor_names.leaves([list(arguments), keywords])]
-    positional, named = tensor_names.rebuild([list(arguments), keywords], flat)
-    return loaded(*positional, **named)
+    flat = [fill_value(item) for _, item in tensor_names.flatten_structure([list(arguments), keywords])]
+    positional, keyword_values = tensor_names.rebuild_structure([list(arguments), keywords], flat)
+    return module(*positional, **keyword_values)
 
 
-def _tf1(path: Path, tags: list[str], name: str) -> Adapter:
+def _load_tf1(path: Path, tags: list[str], name: str) -> Adapter:
     """A TF1 graph, its variables turned into constants: ref variables survive neither tracking nor the converters."""
     import tensorflow as tf
 
@@ -182,25 +187,26 @@ def _tf1(path: Path, tags: list[str], name: str) -> Adapter:
             meta = tf.compat.v1.saved_model.loader.load(session, tags, str(path))
             signature = meta.signature_def[name]
             ends = sorted({item.name.split(":")[0] for item in signature.outputs.values()})
-            frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ends)
+            constant_graph = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ends)
     except Exception as error:  # a foreign folder can fail in any way inside TensorFlow
-        raise _explained(path, error) from error
+        raise _explain_failure(path, error) from error
     inputs, outputs = sorted(signature.inputs), sorted(signature.outputs)
-    whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(frozen, name=""), [])
+    whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(constant_graph, name=""), [])
 
-    def element(key: str, side: Any) -> Any:
+    def graph_element(key: str, side: Any) -> Any:
         return whole.graph.as_graph_element(side[key].name)
 
-    pruned = whole.prune(
-        [element(key, signature.inputs) for key in inputs], [element(key, signature.outputs) for key in outputs]
+    function = whole.prune(
+        [graph_element(key, signature.inputs) for key in inputs],
+        [graph_element(key, signature.outputs) for key in outputs],
     )
-    weights = [node.attr["value"].tensor for node in frozen.node if node.op == "Const"]
+    weights = [node.attr["value"].tensor for node in constant_graph.node if node.op == "Const"]
     return Adapter(
         "saved_model",
-        pruned,
-        tuple(_slot(path, key, _Spec(element(key, signature.inputs))) for key in inputs),
-        lambda feeds: dict(zip(outputs, pruned(*feeds), strict=True)),
-        lambda made: [".".join(map(str, step)) for step, _ in tensor_names.leaves(made)],
+        function,
+        tuple(_input_slot(path, key, _Spec(graph_element(key, signature.inputs))) for key in inputs),
+        lambda feeds: dict(zip(outputs, function(*feeds), strict=True)),
+        lambda structure: [".".join(map(str, step)) for step, _ in tensor_names.flatten_structure(structure)],
         (),
         tuple(_Weight(tensor) for tensor in weights if len(tensor.tensor_shape.dim) > 0),
         ("a TF1 SavedModel: its graph was frozen first",),

@@ -15,7 +15,7 @@ import numpy as np
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError, brief
 from edgeship.server_model import model_files
-from edgeship.server_model.adapter import Adapter, Outputs, count, first_samples, input_specs
+from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
 from edgeship.storage import digest
 from edgeship.types import TensorSpec, to_json
 from edgeship.untrusted import limits, reading
@@ -33,27 +33,27 @@ class ServerModel:
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
         self.loader, self.layers = adapter.loader, adapter.layers
-        self.parameters = count(adapter.weights)
+        self.parameters = count_parameters(adapter.weights)
         specs, notes = input_specs(adapter.slots)
         self._outputs = Outputs(adapter, specs)
         own = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
         self.fixed_batch: int | None = None
         try:
-            self.function = self.trace([_batch(spec, None) for spec in specs])
+            self.function = self.trace([_with_batch_size(spec, None) for spec in specs])
         except InputError:
             raise
         except Exception as error:  # a model's own code can fail in any way while it is traced
             self.fixed_batch = own or 1
-            self.function = self._fixed(specs, error)
+            self.function = self._trace_fixed(specs, error)
             notes.append(f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief(error, 120)})")
-        self.inputs = tuple(_batch(spec, self.fixed_batch) for spec in specs)
-        made = self.function.structured_outputs
-        self.outputs = tuple(_output_spec(name, made[name]) for name in self._outputs.names)
+        self.inputs = tuple(_with_batch_size(spec, self.fixed_batch) for spec in specs)
+        tensors = self.function.structured_outputs
+        self.outputs = tuple(_output_spec(name, tensors[name]) for name in self._outputs.names)
         self.notes = (*adapter.notes, *notes, *self._outputs.notes)
 
-    def _fixed(self, specs: Sequence[TensorSpec], cause: Exception) -> Any:
+    def _trace_fixed(self, specs: Sequence[TensorSpec], cause: Exception) -> Any:
         try:
-            return self.trace([_batch(spec, self.fixed_batch) for spec in specs])
+            return self.trace([_with_batch_size(spec, self.fixed_batch) for spec in specs])
         except Exception as error:  # see above; this one is the user's to solve
             raise InputError(f"the model cannot be run as a graph ({type(cause).__name__}: {brief(cause)})") from error
 
@@ -68,34 +68,34 @@ class ServerModel:
         function = tf.function(serve, autograph=False)
         return function.get_concrete_function(**tensors)
 
-    def eager(self, feeds: Mapping[str, Any]) -> Arrays:
+    def predict_eagerly(self, feeds: Mapping[str, Any]) -> Arrays:
         """What the model answers outside any graph of ours, as `{output name: array}`."""
         import tensorflow as tf
 
-        made = self._outputs([tf.constant(feeds[spec.name], spec.dtype) for spec in self.inputs])
-        return {name: np.asarray(tensor) for name, tensor in made.items()}
+        tensors = self._outputs([tf.constant(feeds[spec.name], spec.dtype) for spec in self.inputs])
+        return {name: np.asarray(tensor) for name, tensor in tensors.items()}
 
     def predict(self, feeds: Mapping[str, Any], batch_size: int = 256) -> Arrays:
         """Outputs for arrays under the input names, batch axis first; a fixed batch size is met by repeating the last sample."""
         total = len(next(iter(feeds.values())))
         size = self.fixed_batch or batch_size
         parts = [
-            self._batch({name: array[start : start + size] for name, array in feeds.items()})
+            self._predict_batch({name: array[start : start + size] for name, array in feeds.items()})
             for start in range(0, total, size)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _batch(self, feeds: Mapping[str, Any]) -> Arrays:
+    def _predict_batch(self, feeds: Mapping[str, Any]) -> Arrays:
         import tensorflow as tf
 
         samples = len(next(iter(feeds.values())))
         missing = (self.fixed_batch or samples) - samples
-        padded = {
+        full_feeds = {
             name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) if missing else array
             for name, array in feeds.items()
         }
-        made = self.function(**{spec.name: tf.constant(padded[spec.name], spec.dtype) for spec in self.inputs})
-        return {name: first_samples(name, np.asarray(made[name]), samples) for name in self._outputs.names}
+        tensors = self.function(**{spec.name: tf.constant(full_feeds[spec.name], spec.dtype) for spec in self.inputs})
+        return {name: first_samples(name, np.asarray(tensors[name]), samples) for name in self._outputs.names}
 
     def describe(self) -> dict[str, Any]:
         """Names, shapes, dtypes, loader, notes and the number of parameters, as JSON."""
@@ -108,7 +108,7 @@ class ServerModel:
         }
 
 
-def _batch(spec: TensorSpec, size: int | None) -> TensorSpec:
+def _with_batch_size(spec: TensorSpec, size: int | None) -> TensorSpec:
     return TensorSpec(spec.name, (size, *spec.shape[1:]), spec.dtype) if spec.shape else spec
 
 
@@ -140,13 +140,13 @@ def load(
     if key not in _LOADED:
         from edgeship.server_model import keras, saved_model
 
-        with model_files.ending(limits().read_seconds):
+        with model_files.exit_after(limits().read_seconds):
             file = model_files.sniff(Path(path))
         if file.kind != "saved_model" and signature not in (None, "serving_default"):
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
         _LOADED.clear()  # one at a time: models are large, and runs work on one
         with reading(path):
-            with model_files.ending(limits().replay_seconds):
+            with model_files.exit_after(limits().replay_seconds):
                 if file.kind == "saved_model":
                     adapter = saved_model.load(file.path, signature, allow_unsafe)
                 else:
@@ -160,7 +160,7 @@ def describe(model: str, **options: Any) -> dict[str, Any]:
     return load(model, **options).describe()
 
 
-def _answered(server: ServerModel, feeds: Arrays, batch: int, source: str) -> Arrays:
+def _predict_source(server: ServerModel, feeds: Arrays, batch: int, source: str) -> Arrays:
     """The model's outputs. Raises InputError for values that it refuses, such as a word's number beyond its vocabulary."""
     import tensorflow as tf
 
@@ -180,7 +180,7 @@ def predict_file(
     """
     server = load(model, **options)
     feeds = RepresentativeDataset(data).feeds(server.inputs, batch, limit)
-    parts = [_answered(server, arrays, batch, source or data) for arrays in feeds]
+    parts = [_predict_source(server, arrays, batch, source or data) for arrays in feeds]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     partial = Path(f"{out_npz}.partial.npz")
     np.savez(partial, **outputs)  # type: ignore[arg-type]

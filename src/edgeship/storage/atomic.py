@@ -37,9 +37,9 @@ def atomic_folder(out: Path) -> Iterator[Path]:
     """A new folder beside `out` that takes its place when the block ends without an error."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as parent:
-        made = Path(parent) / out.name
-        yield made
+        draft = Path(parent) / out.name
+        yield draft
         if out.is_symlink():  # what it points to stays as it is
             out.unlink()
         shutil.rmtree(out, ignore_errors=True)
-        made.rename(out)
+        draft.rename(out)

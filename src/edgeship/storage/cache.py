@@ -71,11 +71,12 @@ def versions(*packages: str) -> Mapping[str, str]:
     TensorFlow counts under one name whichever of its distributions is installed.
     """
     return {
-        name: _version(name) or (name == "tensorflow" and _version("tensorflow-cpu")) or "absent" for name in packages
+        name: _installed_version(name) or (name == "tensorflow" and _installed_version("tensorflow-cpu")) or "absent"
+        for name in packages
     }
 
 
-def _version(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -103,10 +104,10 @@ class Cache:
         name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
         final = own_folder(own_folder(self.folder) / step) / name
         with filelock.FileLock(final.with_suffix(".lock")):
-            found = _read(final)
-            if found and usable(found.result):
+            stored_entry = _read_entry(final)
+            if stored_entry and usable(stored_entry.result):
                 os.utime(final / "entry.json")
-                return found
+                return stored_entry
             draft = final.with_suffix(".draft")
             shutil.rmtree(draft, ignore_errors=True)
             if final.is_symlink():
@@ -150,24 +151,24 @@ def check_own(folder: Path) -> None:
     if os.name == "nt":  # a user's folders are closed by their place
         return
     advice = "so nothing in it is believed; chmod go-w it, or name a folder of your own (EDGESHIP_CACHE)"
-    for found in (folder.lstat(), folder.stat()):
-        if not _is_own(found):
+    for status in (folder.lstat(), folder.stat()):
+        if not _is_own(status):
             raise InputError(f"{printable(folder)}: belongs to another user, {advice}")
     if folder.stat().st_mode & 0o022:
         raise InputError(f"{printable(folder)}: others may write in it, {advice}")
 
 
-def _is_own(found: os.stat_result) -> bool:
+def _is_own(status: os.stat_result) -> bool:
     """Whether it is the user's or the system's: whoever is root can write everywhere anyway."""
-    return found.st_uid in (os.geteuid(), ROOT) if hasattr(os, "geteuid") else True
+    return status.st_uid in (os.geteuid(), ROOT) if hasattr(os, "geteuid") else True
 
 
-def _read(folder: Path) -> Entry | None:
+def _read_entry(folder: Path) -> Entry | None:
     """What lies in an entry's folder: the user's own, closed to others, made under this name, with the files of then."""
     try:
-        found = folder.lstat()
-        closed = os.name == "nt" or (_is_own(found) and not found.st_mode & 0o077)
-        if not stat.S_ISDIR(found.st_mode) or not closed:
+        status = folder.lstat()
+        is_private = os.name == "nt" or (_is_own(status) and not status.st_mode & 0o077)
+        if not stat.S_ISDIR(status.st_mode) or not is_private:
             return None
         entry = read_json(folder / "entry.json")
         if entry["name"] != folder.name or digest.of_files(folder / "files") != entry["files"]:

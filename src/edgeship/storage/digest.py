@@ -42,14 +42,14 @@ def of_files(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def unchanged(path: Path, digest: str) -> Iterator[None]:
+def check_unchanged(path: Path, digest: str) -> Iterator[None]:
     """Inside, the file or folder is read by its name. Raises InputError where it is then another than that digest is of."""
     yield
     if of_path(path) != digest:
-        raise changed(path)
+        raise changed_error(path)
 
 
-def changed(path: Path) -> InputError:
+def changed_error(path: Path) -> InputError:
     """The error for a file that is not what it was when it was first looked at."""
     return InputError(f"{untrusted.printable(path)}: was changed while it was read; run the command again")
 
@@ -60,8 +60,8 @@ def of_tree(files: Mapping[str, str], folders: Iterable[str] = ()) -> str:
     Of another family than a file's, so that no file has it.
     """
     parents = (parent.as_posix() for name in files for parent in PurePosixPath(name).parents)
-    held = {"files": dict(files), "folders": sorted({*folders, *parents} - {"."})}
-    text = json.dumps(held, sort_keys=True).encode()
+    content = {"files": dict(files), "folders": sorted({*folders, *parents} - {"."})}
+    text = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(text, digest_size=32, person=b"edgeship folder").hexdigest()
 
 
@@ -81,13 +81,13 @@ def of_code(stages: tuple[str, ...] = STAGES, root: Path = Path(__file__).parent
     for folder in (path for path in root.iterdir() if path.is_dir() and path.name not in others):
         for place, below, files in os.walk(folder):
             inside = Path(place).relative_to(root).as_posix()
-            below[:] = (name for name in below if _runs(f"{inside}/{name}"))
+            below[:] = (name for name in below if _is_code_of_run(f"{inside}/{name}"))
             names += (f"{inside}/{name}" for name in files)
-    sources = (name for name in names if name.endswith(SOURCES) and _runs(name))
+    sources = (name for name in names if name.endswith(SOURCES) and _is_code_of_run(name))
     return of_json({name: of_path(root / name) for name in sources})
 
 
-def _runs(name: str) -> bool:
+def _is_code_of_run(name: str) -> bool:
     return name.rpartition("/")[2] not in ("node_modules", "__pycache__") and not f"{name}/".startswith(
         tuple(f"{folder}/" for folder in NOT_RUN)
     )

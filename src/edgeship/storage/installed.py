@@ -30,7 +30,7 @@ RECORD = ".edgeship-files.json"
 
 def record(folder: Path) -> None:
     """Write down what a folder holds; the last step of an installation."""
-    _write(folder, {name: [_digest(folder / name), *marks] for name, marks in _tree(folder)})
+    _write_record(folder, {name: [_file_digest(folder / name), *marks] for name, marks in _scan_tree(folder)})
 
 
 @cache
@@ -45,31 +45,31 @@ def check(folder: Path, again: str) -> None:
             record(folder)
         return
     with reading(folder / RECORD):
-        known = {str(name): list(told) for name, told in read_json(folder / RECORD).items()}
-    found = dict(_tree(folder))
-    wrong = [f"{name}: missing" for name in known.keys() - found.keys()]
-    wrong += [f"{name}: added" for name in found.keys() - known.keys()]
-    touched = [name for name in known.keys() & found.keys() if known[name][1:] != found[name]]
-    wrong += [f"{name}: changed" for name in touched if known[name][0] != _digest(folder / name)]
-    if wrong:
-        told = printable("; ".join(sorted(wrong)[:3]))
+        entries = {str(name): list(marks) for name, marks in read_json(folder / RECORD).items()}
+    tree = dict(_scan_tree(folder))
+    problems = [f"{name}: missing" for name in entries.keys() - tree.keys()]
+    problems += [f"{name}: added" for name in tree.keys() - entries.keys()]
+    suspects = [name for name in entries.keys() & tree.keys() if entries[name][1:] != tree[name]]
+    problems += [f"{name}: changed" for name in suspects if entries[name][0] != _file_digest(folder / name)]
+    if problems:
+        marks = printable("; ".join(sorted(problems)[:3]))
         raise InputError(
-            f"{printable(folder)}: not what was installed ({told}); remove this folder, then install it again: {again}"
+            f"{printable(folder)}: not what was installed ({marks}); remove this folder, then install it again: {again}"
         )
-    if touched:
+    if suspects:
         with contextlib.suppress(OSError):  # it is read again next time
-            _write(folder, {**known, **{name: [known[name][0], *found[name]] for name in touched}})
+            _write_record(folder, {**entries, **{name: [entries[name][0], *tree[name]] for name in suspects}})
 
 
-def _write(folder: Path, known: Mapping[str, Any]) -> None:
+def _write_record(folder: Path, entries: Mapping[str, Any]) -> None:
     draft = (
         folder.parent / f".{folder.name}.{secrets.token_hex(8)}.json"
     )  # beside it: another process may list the folder
-    draft.write_text(json.dumps(known), encoding="utf-8")
+    draft.write_text(json.dumps(entries), encoding="utf-8")
     draft.replace(folder / RECORD)
 
 
-def _tree(folder: Path) -> Iterator[tuple[str, list[int]]]:
+def _scan_tree(folder: Path) -> Iterator[tuple[str, list[int]]]:
     """Everything below a folder but folders and the record: relative path, and what changes when a file is written."""
     pending = [("", os.fspath(folder))]
     while pending:
@@ -80,11 +80,11 @@ def _tree(folder: Path) -> Iterator[tuple[str, list[int]]]:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append((f"{name}/", entry.path))
                 elif name != RECORD:
-                    told = entry.stat(follow_symlinks=False)
-                    yield name, [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
+                    status = entry.stat(follow_symlinks=False)
+                    yield name, [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     """Of a file's content, or where a link points to."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
