@@ -70,15 +70,6 @@ class Bridge:
                 _assign_weight(variable, weight)
             finalize_layer(bridged_layer.source)
 
-    @property
-    def carried_layers(self) -> dict[str, str]:
-        """The layers with weights or state that tf_keras has no equal for, and why."""
-        return {
-            bridged_layer.name: bridged_layer.why
-            for bridged_layer in self.bridged_layers
-            if bridged_layer.how == CARRIED and bridged_layer.weight_pairs()
-        }
-
 
 def rebuild_in_tf_keras(model: Any, wrap: Wrap | None = None, carry: Sequence[str] = ()) -> Bridge:
     """Rebuild a built Keras 3 functional or Sequential model in tf_keras with the same weights.

@@ -25,9 +25,8 @@ ATTEMPTS = 3  # each carries what the proof before it found
 
 @dataclass(frozen=True)
 class Proof:
-    """The largest difference over all outputs, absolute and as a share of that output's range, and what was allowed."""
+    """The largest difference over all outputs as a share of that output's range, and what was allowed."""
 
-    difference: float
     share: float
     tolerance: float
 
@@ -88,7 +87,7 @@ def compare_models(bridge: Bridge, feeds: Sequence[Array]) -> Proof:
 
 def measure_difference(reference: Sequence[Any], outputs: Sequence[Any], tolerance: float = TOLERANCE) -> Proof:
     """The worst difference over pairs of arrays. Raises BridgeError where their numbers or shapes differ."""
-    worst = (0.0, 0.0)
+    worst = 0.0
     if len(reference) != len(outputs):
         raise BridgeError(f"the rebuilt model has {len(outputs)} outputs instead of {len(reference)}")
     for a, b in zip(map(_to_float64, reference), map(_to_float64, outputs), strict=True):
@@ -99,8 +98,8 @@ def measure_difference(reference: Sequence[Any], outputs: Sequence[Any], toleran
         gap = float(np.max(np.abs(a - b)))
         # Of an output that hardly varies, float32 cannot tell more than a few units in the last place.
         scale = max(float(np.max(a) - np.min(a)), float(np.max(np.abs(a))) * 0.1, float(np.finfo(np.float32).tiny))
-        worst = max(worst, (gap / scale, gap)) if np.isfinite(gap) else (np.inf, np.inf)
-    return Proof(worst[1], worst[0], tolerance)
+        worst = max(worst, gap / scale) if np.isfinite(gap) else np.inf
+    return Proof(worst, tolerance)
 
 
 def find_differing_layers(bridge: Bridge, feeds: Sequence[Array]) -> list[BridgedLayer]:

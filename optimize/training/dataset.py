@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,3 @@ def _output_signature(samples: Samples, outputs: Sequence[str]) -> Any:
 def _unwrap_single(parts: tuple[Any, ...]) -> Any:
     """What Keras takes for a model with that many inputs or outputs."""
     return parts[0] if len(parts) == 1 else parts
-
-
-Predict = Callable[[tuple[Array, ...]], Sequence[Array]]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from edgeship.optimize.bridge.bridge import CARRIED
 from edgeship.optimize.bridge.proof import bridge_with_proof, compare_models, random_feeds
 
 SIZES = {"InceptionV3": 96, "Xception": 96, "NASNetMobile": 64}
@@ -178,7 +179,9 @@ def there_and_back(name: str) -> dict[str, Any]:
     return {
         "shares": [proof.share, before.share, back.share],
         "apart": apart.share,
-        "carried": {name: why for name, why in built.carried_layers.items()},
+        "carried": {
+            layer.name: layer.why for layer in built.bridged_layers if layer.how == CARRIED and layer.weight_pairs()
+        },
         "layers": [layer.name for layer in built.model.layers],
         "trainable": len(built.model.trainable_weights) == len(model.trainable_weights),
     }

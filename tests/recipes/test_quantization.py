@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from edgeship.errors import InputError
 from edgeship.recipes.quantization import (
-    IO_TYPES,
     RECIPES,
     VARIANTS,
     QuantizeRecipe,
@@ -57,19 +56,6 @@ def test_any_other_variant_is_refused_and_the_known_ones_are_listed(name):
         with pytest.raises(InputError) as caught:
             for_variant(name)
         assert all(known in str(caught.value) for known in VARIANTS)
-
-
-@given(
-    st.dictionaries(st.sampled_from(["name", "io", "bits", "granularity"]), st.sampled_from([*RECIPES, *IO_TYPES, ""]))
-)
-def test_a_table_is_read_whole_or_refused(table):
-    try:
-        recipe = QuantizeRecipe.from_mapping(table)
-    except InputError:
-        valid = {"name"} <= table.keys() <= {"name", "io"} and table["name"] in RECIPES
-        assert not (valid and table.get("io", "int8") in IO_TYPES)
-    else:
-        assert (recipe.name, recipe.io) == (table["name"], table.get("io", "int8"))
 
 
 def test_variants_stand_for_recipes():

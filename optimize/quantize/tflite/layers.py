@@ -10,8 +10,6 @@ from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.tflite import reader
 
 _FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
-# Operators as litert-quantizer addresses them: their output tensors' names.
-Scopes = Sequence[str]
 
 
 def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
@@ -19,7 +17,7 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
 
     `layers` are the Keras model's, in its own order. Each entry: `name` (layers that the converter fused into one
     operator, or that share one, are joined as `conv + bn + relu`; operators of no known layer stand under their scope in
-    the graph), `operators`, `scopes` (see `Scopes`), `outputs` (the tensors of the main graph that others read) and
+    the graph), `operators`, `scopes` (their output tensors), `outputs` (the tensors of the main graph that others read) and
     `weight_bytes` (of float constants). Raises InputError where the file is no TFLite model.
     """
     content = flatbuffer.unpack(reader.read(model))

@@ -6,9 +6,7 @@ reads this table to check what a user asked for before anything heavy is importe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from edgeship.errors import InputError, unknown
 
@@ -111,16 +109,6 @@ class QuantizeRecipe:
             raise InputError(
                 f"calibration method '{self.calibration_method}': {self.name} has no ranges to calibrate, only static_w8a8 has"
             )
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, Any], where: str = "") -> Self:
-        """A recipe from a TOML table: `name` and, for full-integer TFLite, `io`."""
-        for key in data:
-            if key not in ("name", "io"):
-                raise unknown("key", key, ("name", "io"), where or "a quantization recipe")
-        if "name" not in data:
-            raise InputError(f"{where or 'a quantization recipe'} needs a name; known: {', '.join(sorted(RECIPES))}")
-        return cls(str(data["name"]), str(data.get("io", "int8")))
 
 
 def for_variant(variant: str) -> QuantizeRecipe:
