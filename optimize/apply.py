@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from edgeship.optimize.training.trainable import TrainableModel, from_server_mod
 from edgeship.recipes.training import Recipes, Training
 from edgeship.server_model import server_model
 from edgeship.server_model.server_model import ServerModel
-from edgeship.storage import digest
+from edgeship.storage import cache, digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import to_json
 
@@ -76,7 +75,7 @@ def run(
             "teacher": settings.teacher if task.train.soft_targets else 0.0,
             "loss": {name: loss.name for name, loss in zip(task.outputs, task.fit_losses, strict=True)},
             **receipt,
-            "tools": _tool_versions(),
+            "tools": {name: version for name in TOOLS if (version := cache.installed_version(name))},
         }
     )
     return document
@@ -236,7 +235,7 @@ def _save_and_check(
 def _predict_outputs(trainable: TrainableModel, samples: dataset.Samples, rows: Any) -> dict[str, Any]:
     names = list(trainable.outputs)
     feeds = samples.feeds(rows)
-    outputs = trainable.trainer(names).predict(feeds[0] if len(feeds) == 1 else list(feeds), verbose=0)
+    outputs = trainable.trainer(names).predict(dataset.unwrap_single(list(feeds)), verbose=0)
     return dict(zip(names, outputs if isinstance(outputs, (list, tuple)) else [outputs], strict=True))
 
 
@@ -252,13 +251,3 @@ def _score_outputs(server: ServerModel, task: loop.TrainingTask) -> dict[str, di
 
 def _model_feeds(samples: dataset.Samples, rows: Any) -> dict[str, np.ndarray[Any, Any]]:
     return dict(zip((spec.name for spec in samples.specs), samples.feeds(rows), strict=True))
-
-
-def _tool_versions() -> dict[str, str]:
-    versions = {}
-    for name in TOOLS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

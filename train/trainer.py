@@ -10,7 +10,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.processes import progress_events
-from edgeship.storage import digest
+from edgeship.storage import cache, digest
 from edgeship.train import card, tasks
 from edgeship.train.dataset import Array, Split, TaskData
 
@@ -132,10 +131,5 @@ def write_data(folder: Path, name: str, data: TaskData) -> None:
 
 def tool_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the result, those that are installed."""
-    versions = {"python": platform.python_version()}
-    for name in TOOLS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # tensorflow and tensorflow-cpu: one of the two
-    return versions
+    installed = {name: version for name in TOOLS if (version := cache.installed_version(name))}
+    return {"python": platform.python_version(), **installed}

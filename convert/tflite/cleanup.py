@@ -19,7 +19,7 @@ from edgeship.formats import flatbuffer
 
 _VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _SHAPES = ("SHAPE", "STRIDED_SLICE", "GATHER", "REDUCE_PROD", "PACK", "CONCATENATION")
-_INTEGERS = {2: np.int32, 4: np.int64}  # TensorType of the TFLite schema
+_INTEGERS = {flatbuffer.INT32: np.int32, flatbuffer.INT64: np.int64}
 
 ORDERED = b"model_control_dependencies"  # metadata of models with side effects
 
@@ -29,12 +29,10 @@ Values = list[int | None]
 
 def simplify(content: bytes) -> bytes:
     """The same model without them, under the same names."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
     model = flatbuffer.unpack(content)
     if any(item.name == ORDERED for item in model.metadata or []):
         return content  # it counts the operators
-    names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
+    names = flatbuffer.operator_names(model)
     for graph in model.subgraphs:
         _make_shapes_constant(model, graph, names)
         _eliminate_inverse_reshapes(graph, names)

@@ -12,6 +12,7 @@ import numpy as np
 from edgeship.errors import InputError
 from edgeship.optimize.bridge.graph import functional_graph
 from edgeship.optimize.training import loop
+from edgeship.optimize.training.dataset import unwrap_single
 from edgeship.optimize.training.losses import CLASSES, ONE_HOT, Loss
 from edgeship.optimize.training.trainable import TrainableModel, from_keras_model
 from edgeship.recipes.training import DistillRecipe
@@ -135,7 +136,4 @@ def _logits_model(trainable: TrainableModel, task: loop.TrainingTask) -> Any:
     for tensor, loss in zip(keras.tree.flatten(trainer.outputs), task.losses, strict=True):
         probabilities = loss.name in (CLASSES, ONE_HOT) and not loss.logits
         outputs.append(keras.ops.log(keras.ops.clip(tensor, LEAST, np.inf)) if probabilities else tensor)
-    return keras.Model(
-        trainer.inputs if len(trainer.inputs) > 1 else trainer.inputs[0],
-        outputs[0] if len(outputs) == 1 else tuple(outputs),
-    )
+    return keras.Model(unwrap_single(trainer.inputs), unwrap_single(tuple(outputs)))

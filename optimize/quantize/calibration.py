@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data import Batch, RepresentativeDataset
+from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown
 from edgeship.recipes.quantization import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.storage import digest
@@ -108,6 +108,12 @@ def spread_batches(
         start += length
     if pending:
         yield _stack_samples(pending, size)
+
+
+def trial_zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Array:
+    """One sample of zeros for an input, of that shape where it is known; else `size` stands for every dynamic axis."""
+    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
+    return np.zeros(shape or guess, spec.dtype)
 
 
 def _chunk_size(inputs: Sequence[TensorSpec], data: RepresentativeDataset) -> int:

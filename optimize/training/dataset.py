@@ -116,7 +116,7 @@ def tf_dataset(samples: Samples, outputs: Sequence[str], batch: int, seed: int |
     def generate_batches() -> Iterator[Any]:
         epoch_samples = samples if seed is None else samples.with_rows(generator.permutation(samples.rows))
         for rows in epoch_samples.batches(batch, whole=whole):
-            yield _unwrap_single(samples.feeds(rows)), _unwrap_single(samples.targets(rows, outputs))
+            yield unwrap_single(samples.feeds(rows)), unwrap_single(samples.targets(rows, outputs))
 
     return tf.data.Dataset.from_generator(
         generate_batches, output_signature=_output_signature(samples, outputs)
@@ -132,11 +132,11 @@ def _output_signature(samples: Samples, outputs: Sequence[str]) -> Any:
     inputs = tuple(
         tensor_spec(array.shape[1:], spec.dtype) for array, spec in zip(samples.inputs, samples.specs, strict=True)
     )
-    return _unwrap_single(inputs), _unwrap_single(
+    return unwrap_single(inputs), unwrap_single(
         tuple(tensor_spec(target.shape[1:], target.dtype) for target in samples.targets(samples.rows[:1], outputs))
     )
 
 
-def _unwrap_single(parts: tuple[Any, ...]) -> Any:
+def unwrap_single(parts: Sequence[Any]) -> Any:
     """What Keras takes for a model with that many inputs or outputs."""
     return parts[0] if len(parts) == 1 else parts

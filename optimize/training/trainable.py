@@ -11,6 +11,7 @@ import keras
 from edgeship.errors import InputError
 from edgeship.optimize.bridge.bridge import Bridge
 from edgeship.optimize.bridge.graph import functional_graph
+from edgeship.optimize.training.dataset import unwrap_single
 from edgeship.server_model import tensor_names
 from edgeship.server_model.server_model import ServerModel
 
@@ -30,7 +31,7 @@ class TrainableModel:
 
     def trainer(self, names: Sequence[str]) -> Any:
         """A Keras 3 model over the same layers that answers with the named outputs only."""
-        return keras.Model(_unwrap_single(list(self.inputs)), _unwrap_single([self.outputs[name] for name in names]))
+        return keras.Model(unwrap_single(list(self.inputs)), unwrap_single([self.outputs[name] for name in names]))
 
     def bridged_trainer(self, bridge: Bridge, names: Sequence[str]) -> Any:
         """The same for the tf_keras model of a bridge."""
@@ -38,7 +39,7 @@ class TrainableModel:
 
         inputs = [bridge.tensors[id(tensor)] for tensor in self.inputs]
         outputs = [bridge.tensors[id(self.outputs[name])] for name in names]
-        return tf_keras.Model(_unwrap_single(inputs), _unwrap_single(outputs))
+        return tf_keras.Model(unwrap_single(inputs), unwrap_single(outputs))
 
 
 def from_server_model(server: ServerModel, path: str) -> TrainableModel:
@@ -87,7 +88,3 @@ def _fill_shapes(shape: Any, inputs: Any) -> Any:
     if all(size is None or isinstance(size, int) for size in shape):
         return next(inputs)
     return [_fill_shapes(item, inputs) for item in shape]
-
-
-def _unwrap_single(items: list[Any]) -> Any:
-    return items[0] if len(items) == 1 else items

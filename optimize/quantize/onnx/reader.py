@@ -7,11 +7,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.layer_names import LayerNames, scope
-from edgeship.optimize.quantize.calibration import TRIAL_SIZES
+from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.types import TensorSpec
 from edgeship.untrusted import reading
 
@@ -85,16 +83,11 @@ def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) ->
     for size in TRIAL_SIZES if dynamic else (1,):
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            session.run(None, {spec.name: _trial_zeros(spec, (shapes or {}).get(spec.name), size) for spec in specs})
+            session.run(None, {spec.name: trial_zeros(spec, (shapes or {}).get(spec.name), size) for spec in specs})
             return
         except runtime_errors() as error:
             failure = failure or error
     raise CheckError(f"the quantized model cannot run in ONNX Runtime: {str(failure)[:300]}") from failure
-
-
-def _trial_zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
-    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
-    return np.zeros(shape or guess, spec.dtype)
 
 
 def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeship.formats import flatbuffer
+
 # Only the first input holds values, and the output holds some of the same: scale and zero point stay as they are.
 MOVES = (
     "EXPAND_DIMS",
@@ -32,8 +34,6 @@ _FUNCTIONS = ("LEAKY_RELU", "ELU", "EXP")
 # The operator version from which LiteRT's kernels take int8, where it is not the first (TFLite's op_version.cc).
 _VERSIONS = {"LEAKY_RELU": 2, "EXP": 2, "REDUCE_MAX": 2}
 
-_INT8 = 9  # TensorType.INT8 of the TFLite schema
-
 Ranges = Mapping[str, Sequence[float]]
 
 
@@ -43,9 +43,7 @@ def extend_int8_coverage(model: Any, ranges: Ranges, integer: Callable[[str], bo
     `ranges` holds the minimum and maximum that calibration saw, by tensor name; `integer` says of an operator, by its
     output's name, whether it may be brought there (others are left float on purpose).
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
+    names = flatbuffer.operator_names(model)
     for subgraph in model.subgraphs:
         for index in _push_dequantize(subgraph, names, ranges, integer):
             code = model.operatorCodes[index]
@@ -66,7 +64,7 @@ def _push_dequantize(graph: Any, names: list[str], ranges: Ranges, integer: Call
         operators.append(operator)
         name = names[operator.opcodeIndex]
         source = graph.tensors[operator.inputs[0]] if name == "DEQUANTIZE" else None
-        if source and source.type == _INT8 and len(source.quantization.scale) == 1:
+        if source and source.type == flatbuffer.INT8 and len(source.quantization.scale) == 1:
             integers[operator.outputs[0]] = operator.inputs[0], operator
         elif operator.inputs and operator.inputs[0] in integers:
             output = graph.tensors[operator.outputs[0]].name.decode()

@@ -9,8 +9,6 @@ from edgeship.formats import flatbuffer
 from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.tflite import reader
 
-_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
-
 
 def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
     """The layers of a float `.tflite` that compute on float tensors, in the order in which they run.
@@ -21,8 +19,9 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
     `weight_bytes` (of float constants). Raises InputError where the file is no TFLite model.
     """
     content = flatbuffer.unpack(reader.read(model))
+    kinds = flatbuffer.operator_names(content)
     operators = [
-        _Operator(content, number, item)
+        _Operator(content, kinds, number, item)
         for number, graph in enumerate(content.subgraphs)
         for item in graph.operators or []
     ]
@@ -38,13 +37,12 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
 class _Operator:
     """An operator: its kind, the names of what it makes and of the constants that it reads, and its layers."""
 
-    def __init__(self, model: Any, number: int, item: Any) -> None:
-        from ai_edge_litert.tools import flatbuffer_utils
+    def __init__(self, model: Any, kinds: Sequence[str], number: int, item: Any) -> None:
         from litert_quantizer.utils import tfl_flatbuffer_utils
 
         graph = model.subgraphs[number]
         self.graph = number
-        self.kind = str(flatbuffer_utils.opcode_to_name(model, item.opcodeIndex) or "CUSTOM")
+        self.kind = kinds[item.opcodeIndex]
         self.scope = str(tfl_flatbuffer_utils.get_op_scope(item, graph.tensors))
         output_tensors = [graph.tensors[index] for index in item.outputs if index >= 0]
         input_tensors = [graph.tensors[index] for index in item.inputs if index >= 0]
@@ -55,9 +53,9 @@ class _Operator:
         self.weights = {
             tensor.buffer: len(model.buffers[tensor.buffer].data)
             for tensor in constant_tensors
-            if tensor.type == _FLOAT32
+            if tensor.type == flatbuffer.FLOAT32
         }
-        self.floats = any(tensor.type == _FLOAT32 for tensor in output_tensors)
+        self.floats = any(tensor.type == flatbuffer.FLOAT32 for tensor in output_tensors)
         self.name_groups = (self.outputs, self.constants)
         self.layers: tuple[str, ...] = ()
         self.has_known_layer = False
@@ -131,5 +129,7 @@ def _border_outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
             read_indices.update(int(index) for index in item.inputs if index >= 0)
     read_tensors = (graph.tensors[index] for index in sorted(read_indices))
     return [
-        tensor.name.decode() for tensor in read_tensors if tensor.type == _FLOAT32 and tensor.name.decode() in inside
+        tensor.name.decode()
+        for tensor in read_tensors
+        if tensor.type == flatbuffer.FLOAT32 and tensor.name.decode() in inside
     ]

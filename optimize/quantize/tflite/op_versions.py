@@ -6,7 +6,6 @@ from typing import Any
 
 from edgeship.formats import flatbuffer
 
-_FLOAT32, _INT8 = 0, 9  # TensorType of the TFLite schema
 # What takes float activations and int8 weights with a scale per channel, and from which version on (TFLite's
 # op_version.cc). The runtimes of 2023 take one scale for all channels of a FULLY_CONNECTED and answer wrongly.
 _PER_CHANNEL_HYBRID = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 12}
@@ -14,10 +13,8 @@ _PER_CHANNEL_HYBRID = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 
 
 def mark_op_versions(content: bytes) -> bytes:
     """The `.tflite` with the versions that its dynamically quantized operators need, so that an older runtime refuses it."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
     model = flatbuffer.unpack(content)
-    names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
+    names = flatbuffer.operator_names(model)
     hybrid = {
         operator.opcodeIndex
         for graph in model.subgraphs
@@ -34,4 +31,9 @@ def mark_op_versions(content: bytes) -> bytes:
 def _per_channel_hybrid(activation: Any, weights: Any) -> bool:
     quantization = weights.quantization
     scales = quantization.scale if quantization is not None else None
-    return activation.type == _FLOAT32 and weights.type == _INT8 and scales is not None and len(scales) > 1
+    return (
+        activation.type == flatbuffer.FLOAT32
+        and weights.type == flatbuffer.INT8
+        and scales is not None
+        and len(scales) > 1
+    )

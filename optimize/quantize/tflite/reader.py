@@ -11,14 +11,13 @@ import numpy as np
 
 from edgeship.errors import CheckError, InputError
 from edgeship.formats import flatbuffer
-from edgeship.optimize.quantize.calibration import TRIAL_SIZES
+from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
 from edgeship.types import TensorSpec
 
 # Per signature, per input: the shape of one sample with its batch axis.
 Shapes = Mapping[str, Mapping[str, Sequence[int]]]
 
-_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
 # They convert between the types, or compute nothing.
 _NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
 
@@ -105,17 +104,12 @@ def check_runs(path: Path, shapes: Shapes | None = None) -> None:
         for size in TRIAL_SIZES if dynamic else (1,):
             try:
                 runner = _open_interpreter(content, path.name).get_signature_runner(key)
-                runner(**{spec.name: _trial_zeros(spec, known_shapes.get(spec.name), size) for spec in specs})
+                runner(**{spec.name: trial_zeros(spec, known_shapes.get(spec.name), size) for spec in specs})
                 break
             except (RuntimeError, ValueError) as error:
                 failure = failure or error
         else:
             raise CheckError(f"the quantized model cannot run in LiteRT: {str(failure)[:300]}") from failure
-
-
-def _trial_zeros(spec: TensorSpec, shape: Sequence[int] | None, size: int) -> Any:
-    guess = [axis or (size if index else 1) for index, axis in enumerate(spec.shape)]
-    return np.zeros(shape or guess, spec.dtype)
 
 
 def has_loops(content: bytes) -> bool:
@@ -157,14 +151,13 @@ def operator_outputs(content: bytes) -> set[str]:
 
 def float_islands(model: Any) -> list[str]:
     """Operators that compute in float32, as `OPERATOR output tensor`; (de)quantization itself is not one."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
+    names = flatbuffer.operator_names(model)
     islands = []
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
-            name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or "CUSTOM"
+            name = names[operator.opcodeIndex]
             tensors = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
-            if name not in _NO_ISLANDS and any(tensor.type == _FLOAT32 for tensor in tensors):
+            if name not in _NO_ISLANDS and any(tensor.type == flatbuffer.FLOAT32 for tensor in tensors):
                 islands.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
     return islands
 
@@ -174,5 +167,5 @@ def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             data = model.buffers[tensor.buffer].data
-            if tensor.type == _FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
+            if tensor.type == flatbuffer.FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
                 yield tensor.name.decode(), len(data)

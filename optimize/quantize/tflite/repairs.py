@@ -8,8 +8,6 @@ from typing import Any
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize.tflite import int8_coverage
 
-_FLOAT32 = 0  # TensorType.FLOAT32 of the TFLite schema
-
 
 def repair_ends(
     content: bytes,
@@ -41,7 +39,7 @@ def _repair_outputs(model: Any, original: Any, io: str) -> None:
             place = places[item.name]
             if graph.outputs[place] == item.tensorIndex:
                 continue
-            if (graph.tensors[item.tensorIndex].type == _FLOAT32) == (io == "float32"):
+            if (graph.tensors[item.tensorIndex].type == flatbuffer.FLOAT32) == (io == "float32"):
                 graph.outputs[place] = item.tensorIndex
             else:
                 item.tensorIndex = graph.outputs[place]

@@ -20,17 +20,14 @@ LEAST_BYTES = 1024
 # Operators whose kernels do not ask for a constant, so that a DEQUANTIZE may stand before them. Factors and summands
 # are not stored in 8 bits: they are small, and precise for a reason.
 _READERS = {"float16": {"GATHER", "BATCH_MATMUL", "MUL", "ADD", "SUB", "PRELU"}, "int8": {"GATHER"}}
-_FLOAT32, _FLOAT16, _INT8 = 0, 1, 9  # TensorType of the TFLite schema
 _DEQUANTIZE = 6  # BuiltinOperator of the TFLite schema
 _VERSIONS = {"float16": 3, "int8": 2}  # from which DEQUANTIZE takes that type (TFLite's op_version.cc)
 
 
 def shrink_constants(content: bytes, kind: str) -> bytes:
     """The model with such constants as `kind`, "float16" or "int8" (symmetric, per tensor); as it is without any."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
     model = flatbuffer.unpack(content)
-    names = [flatbuffer_utils.opcode_to_name(model, index) for index in range(len(model.operatorCodes))]
+    names = flatbuffer.operator_names(model)
     constants = [(graph, index) for graph in model.subgraphs for index in _large_constants(model, graph, names, kind)]
     if not constants:
         return content
@@ -51,7 +48,7 @@ def _large_constants(model: Any, graph: Any, names: list[str], kind: str) -> lis
     return [
         index
         for index, tensor in enumerate(graph.tensors)
-        if tensor.type == _FLOAT32
+        if tensor.type == flatbuffer.FLOAT32
         and model.buffers[tensor.buffer].data is not None
         and len(model.buffers[tensor.buffer].data) >= LEAST_BYTES
         and readers.get(index, {""}) <= _READERS[kind]
@@ -81,10 +78,10 @@ def _shrink_constant(model: Any, graph: Any, index: int, kind: str, code: int) -
     small.name = tensor.name + b"_" + kind.encode()
     if kind == "float16":
         limit = float(np.finfo(np.float16).max)
-        small.type, data = _FLOAT16, values.clip(-limit, limit).astype(np.float16)
+        small.type, data = flatbuffer.FLOAT16, values.clip(-limit, limit).astype(np.float16)
     else:
         scale = float(np.abs(values).max()) / 127 or 1.0
-        small.type, data = _INT8, np.round(values / scale).astype(np.int8)
+        small.type, data = flatbuffer.INT8, np.round(values / scale).astype(np.int8)
         small.quantization = schema.QuantizationParametersT(scale=[scale], zeroPoint=[0])
     small.buffer = len(model.buffers)
     model.buffers.append(schema.BufferT(data.view(np.uint8)))

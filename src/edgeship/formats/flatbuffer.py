@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+# TensorType of the schema.
+FLOAT32, FLOAT16, INT32, INT64, INT8 = 0, 1, 2, 4, 9
+
 # Lists of int32; what is written as an array is stored once where it is equal.
 _INT32 = {"tensors": ("shape", "shapeSignature"), "operators": ("inputs", "outputs")}
 
@@ -15,6 +18,14 @@ def unpack(content: bytes) -> Any:
     from ai_edge_litert.tools import flatbuffer_utils
 
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+
+
+def operator_names(model: Any) -> list[str]:
+    """What each operator code of a `ModelT` stands for, such as `CONV_2D`."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    codes = range(len(model.operatorCodes))
+    return [str(flatbuffer_utils.opcode_to_name(model, index) or "CUSTOM") for index in codes]
 
 
 def pack(model: Any) -> bytes:

@@ -71,12 +71,13 @@ def versions(*packages: str) -> Mapping[str, str]:
     TensorFlow counts under one name whichever of its distributions is installed.
     """
     return {
-        name: _installed_version(name) or (name == "tensorflow" and _installed_version("tensorflow-cpu")) or "absent"
+        name: installed_version(name) or (name == "tensorflow" and installed_version("tensorflow-cpu")) or "absent"
         for name in packages
     }
 
 
-def _installed_version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """The version of one distribution, None where it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
