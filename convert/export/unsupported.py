@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError, brief
+from edgeship.formats.layer_names import LayerNames, scope
 
 
 def nodes_by_op(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
@@ -23,24 +24,16 @@ def nodes_by_op(saved_model: Path, ops: Iterable[str]) -> dict[str, list[str]]:
     return names
 
 
-def layer_of(node: str, layers: Sequence[str]) -> str:
-    """The innermost Keras layer in a node's scope (Keras adds `_1`, `_2`... to a scope met again); else its scope."""
-    layer_names = set(layers)
-    for part in reversed(node.split("/")[:-1] or [node]):
-        for name in (part, part.rpartition("_")[0]):
-            if name in layer_names:
-                return name
-    return node.rpartition("/")[0] or node
-
-
 def unsupported_ops_error(
     saved_model: Path, ops: Sequence[str], layers: Sequence[str], format_name: str, hint: str
 ) -> InputError:
     """The error for ops that a format cannot express: each with the layers that use it."""
     names = nodes_by_op(saved_model, ops)
+    resolver = LayerNames(layers, (node for nodes in names.values() for node in nodes))
     places = []
     for op in ops:
-        users = list(dict.fromkeys(layer_of(node, layers) for node in names[op]))
+        paths = {node: next(iter(resolver.layers_of(node)), "") for node in names[op]}
+        users = list(dict.fromkeys(path.rpartition("/")[2] or scope(node) or node for node, path in paths.items()))
         users = [user for user in users if user in layers] or users
         word = "layer" if users and users[0] in layers else "at"
         more = ", ..." if len(users) > 3 else ""

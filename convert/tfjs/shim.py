@@ -8,16 +8,15 @@ Modules that its import asks for and that are absent are replaced by empty ones,
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
-import tempfile
 import types
 from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
 from edgeship.processes.environment import NETWORK, child_environment, which
 from edgeship.storage import cache, installed
+from edgeship.storage.atomic import atomic_folder
 
 VERSION = "4.22.0"
 SHA256 = "bd4deb1e7feab538ee7f2625fe85446742bb4765bebab345b534688ab41e3e1c"
@@ -65,15 +64,12 @@ def _ensure_installed() -> Path:
         installed.check(place, "edgeship convert MODEL --to tfjs")
         return place
     print(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix=".tensorflowjs-", dir=place.parent) as folder:
-        requirements, draft = Path(folder) / "requirements.txt", Path(folder) / "made"
+    with atomic_folder(place) as draft:
+        requirements = draft.with_name("requirements.txt")
         requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
         _run_installer(requirements, draft)
         draft.chmod(0o700)  # pip makes it as wide as the user's umask lets it
         installed.record(draft)
-        if place.exists():
-            shutil.rmtree(place)
-        draft.rename(place)
     return place
 
 

@@ -17,6 +17,7 @@ from edgeship.errors import InputError, brief
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
 from edgeship.storage import digest
+from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec, to_json
 from edgeship.untrusted import limits, reading
 
@@ -182,7 +183,6 @@ def predict_file(
     feeds = RepresentativeDataset(data).feeds(server.inputs, batch, limit)
     parts = [_predict_source(server, arrays, batch, source or data) for arrays in feeds]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    partial = Path(f"{out_npz}.partial.npz")
-    np.savez(partial, **outputs)  # type: ignore[arg-type]
-    partial.replace(out_npz)
+    with atomic_file(out_npz) as beside:
+        np.savez(beside, **outputs)  # type: ignore[arg-type]
     return {"samples": len(next(iter(outputs.values()))), "outputs": list(outputs)}
