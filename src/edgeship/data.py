@@ -13,28 +13,23 @@ import importlib
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from edgeship import untrusted
 from edgeship.errors import InputError, brief
 from edgeship.processes.working_folder import importable
-from edgeship.storage import digest
+from edgeship.storage import digest, npz
 from edgeship.types import TensorSpec
-from edgeship.untrusted import LIMITS, printable, shorten
+from edgeship.untrusted import LIMITS, printable
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]
 
-HINT = (
-    "a data file is an .npz with one array per model input under the input's name (a single input may be called x), "
-    "samples along the first axis; y holds the labels"
-)
+HINT = npz.HINT
 
 
 def is_label(name: str) -> bool:
@@ -42,96 +37,14 @@ def is_label(name: str) -> bool:
     return name == "y" or name.startswith("y_")
 
 
-def _open_npz(path: Path) -> zipfile.ZipFile:
-    """An `.npz`, looked at as a zip file. Raises InputError for what is none, or would unpack to more than the limits."""
-    if not path.exists():
-        raise InputError(f"{printable(path)}: no such file; {HINT}")
-    untrusted.regular_file(path, links=True)
-    try:
-        archive = zipfile.ZipFile(path)
-    except Exception as error:  # zipfile raises what it likes for a damaged directory
-        raise InputError(f"{printable(path)}: not an .npz file ({printable(error)}); {HINT}") from error
-    try:
-        _check_archive(archive, path)
-    except BaseException:
-        archive.close()
-        raise
-    return archive
-
-
-def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    untrusted.check_unpacked(path, archive)
-    if strange := [item.filename for item in archive.infolist() if not item.filename.endswith(".npy")]:
-        raise InputError(
-            f"{printable(path)}: holds '{shorten(printable(strange[0]))}', which is no array; save it with np.savez"
-        )
-    if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in archive.infolist()):
-        raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")
-
-
-class _Member:
-    """One array of an `.npz`, read front to back without ever holding all of it."""
-
-    def __init__(self, archive: zipfile.ZipFile, name: str, where: Path) -> None:
-        label = f"{printable(where)}: array '{printable(name)}'"
-        try:
-            self._stream: IO[bytes] = archive.open(f"{name}.npy")
-            self.shape, self._fortran, self.dtype = _read_header(self._stream)
-        except Exception as error:  # numpy's header is Python source; what its parser raises is not documented
-            raise InputError(
-                f"{label} cannot be read ({printable(' '.join(str(error).split()))[:160]}); {HINT}"
-            ) from error
-        if self.dtype.hasobject:
-            raise InputError(f"{label} holds Python objects, not numbers")
-        if self.dtype.subdtype:
-            raise InputError(f"{label} is one of arrays ({self.dtype}), not of numbers; save it again with np.savez")
-        self._where, self._left = where, archive.getinfo(f"{name}.npy").file_size - self._stream.tell()
-        if any(size < 0 for size in self.shape) or prod(self.shape) * self.dtype.itemsize > self._left:
-            raise InputError(
-                f"{label} is {_shape_text(self.shape)} {self.dtype} by its header, but has {self._left:,} bytes"
-            )
-        self.name = label
-
-    def check_streamed(self) -> None:
-        """Raise InputError for what is no array of samples in C order."""
-        if self._fortran and len(self.shape) > 1:
-            raise InputError(f"{self.name} is in Fortran order; save np.ascontiguousarray of it")
-        if not self.shape:
-            raise InputError(f"{self.name} is a scalar; samples go along the first axis")
-        sample = untrusted.count_elements(self.shape[1:], self.dtype.itemsize, self.name) * self.dtype.itemsize
-        if self.shape[0] and not sample:
-            raise InputError(f"{self.name} has no numbers in a sample ({_shape_text(self.shape[1:])} {self.dtype})")
-
-    def read(self, samples: int) -> Array:
-        shape = (samples, *self.shape[1:])
-        size = prod(shape) * self.dtype.itemsize
-        with untrusted.reading(self._where):
-            data = self._stream.read(size)
-        if len(data) != size:
-            raise InputError(f"{self.name} ends in the middle; write it again")
-        return np.frombuffer(data, self.dtype).reshape(shape)
-
-
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, and dtype."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(stream)
-    return header
-
-
-def _array_names(archive: zipfile.ZipFile) -> list[str]:
-    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-
-
 class _Shard:
     """One `.npz` file: the shapes of its arrays, its labels, and its inputs as a stream."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _open_npz(path) as archive:
-            names = _array_names(archive)
-            heads = {name: _Member(archive, name, path) for name in names}
+        with npz.open_archive(path) as archive:
+            names = npz.array_names(archive)
+            heads = {name: npz.Member(archive, name, path) for name in names}
         if not names:
             raise InputError(f"{printable(path)}: no array in it; {HINT}")
         for head in heads.values():
@@ -145,12 +58,12 @@ class _Shard:
         self.dtypes = {name: heads[name].dtype for name in names}
 
     def labels(self, names: Iterable[str]) -> Batch:
-        with _open_npz(self.path) as archive:
-            return {name: _Member(archive, name, self.path).read(self.samples) for name in names}
+        with npz.open_archive(self.path) as archive:
+            return {name: npz.Member(archive, name, self.path).read(self.samples) for name in names}
 
     def batches(self, size: int, names: Iterable[str]) -> Iterator[Batch]:
-        with _open_npz(self.path) as archive:
-            members = {name: _Member(archive, name, self.path) for name in names}
+        with npz.open_archive(self.path) as archive:
+            members = {name: npz.Member(archive, name, self.path) for name in names}
             for start in range(0, self.samples, size):
                 count = min(size, self.samples - start)
                 yield {name: member.read(count) for name, member in members.items()}
@@ -256,8 +169,8 @@ class RepresentativeDataset:
         input_shape = spec.shape[1:]
         if len(shape) != len(input_shape) or any(w not in (None, s) for w, s in zip(input_shape, shape, strict=True)):
             raise InputError(
-                f"{self.source}: array '{array}' has samples of shape {_shape_text(shape)}, "
-                f"model input '{spec.name}' takes {_shape_text(input_shape)}{_way_out(shape, input_shape)}"
+                f"{self.source}: array '{array}' has samples of shape {npz.shape_text(shape)}, "
+                f"model input '{spec.name}' takes {npz.shape_text(input_shape)}{_way_out(shape, input_shape)}"
             )
         if np.dtype(spec.dtype) != dtype and not np.can_cast(dtype, spec.dtype, "same_kind"):
             raise InputError(f"{self.source}: array '{array}' is {dtype}, model input '{spec.name}' takes {spec.dtype}")
@@ -283,10 +196,6 @@ class RepresentativeDataset:
         return result
 
 
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return "x".join("?" if size is None else str(size) for size in shape) or "() (one number each)"
-
-
 def _way_out(shape: Sequence[int], input_shape: Sequence[int | None]) -> str:
     """How samples of a nearly right shape become right ones, where that is plain to see."""
     if [size for size in shape if size != 1] == [size for size in input_shape if size != 1] and None not in input_shape:
@@ -304,9 +213,9 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
 def load(path: Path) -> Batch:
     """All arrays of a small `.npz`. Raises InputError, naming the file, where it is damaged or too large."""
     with untrusted.reading(path):
-        with _open_npz(path) as archive:
-            for name in _array_names(archive):
-                head = _Member(archive, name, path)
+        with npz.open_archive(path) as archive:
+            for name in npz.array_names(archive):
+                head = npz.Member(archive, name, path)
                 untrusted.count_elements(head.shape, head.dtype.itemsize, head.name)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
