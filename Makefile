@@ -129,23 +129,23 @@ wheel: env pages
 	$(BIN)/python -m build --no-isolation
 
 mutants: env
-	$(BIN)/python scripts/mutants.py
+	$(BIN)/python -m scripts.bench.mutants
 
 bench-devices: env
-	$(BIN)/python scripts/bench_devices.py
+	$(BIN)/python -m scripts.bench.devices.run
 
 bench: env
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m scripts.bench.speed
 
 bench-optimize: env
-	$(BIN)/python scripts/bench_optimize.py
+	$(BIN)/python -m scripts.bench.optimize.run
 
 # Needs what `make demo` leaves, Chromium and a quiet machine for about a quarter of an hour.
 bench-browser: env pages
-	$(BIN)/python scripts/bench_browser.py
+	$(BIN)/python -m scripts.bench.browser.run
 
 bench-page: env pages
-	$(BIN)/python scripts/bench_page.py
+	$(BIN)/python -m scripts.bench.browser.demo_page
 
 # In MB, as the README says them.
 LIGHT := .venv.light
@@ -160,7 +160,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-versio
 lock:
 	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
 	echo "uv" | $(COMPILE) --no-config --no-annotate --output-file requirements-uv.lock -
-	$(BIN)/python scripts/lock_devices.py
+	$(BIN)/python -m scripts.maintain.lock_devices
 
 clean:
 	rm -rf $(VENV) runs runtimes/tfjs/node_modules runtimes/web/node_modules runtimes/web/dist web-demo/node_modules web-demo/dist

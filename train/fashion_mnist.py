@@ -12,7 +12,7 @@ from edgeship.train import embedded, idx
 from edgeship.train.dataset import Array, Split, TaskData, digest_of, split_stratified
 
 # Digests of dataset.digest_of(training images, training labels, test images, test labels), and of the embedded arrays
-# in the order of their names. Both are printed by scripts/embed_fashion_mnist.py.
+# in the order of their names. Both are printed by scripts/maintain/embed_fashion_mnist.py.
 OFFICIAL_DIGEST = "51bad0352284eacba9865b8317af0b9281dae4f52f7f667217f2ee65f7069790"
 EMBEDDED_DIGEST = "ddad5d7d7e0727828d172b5f258ff29919bce5cc3ea4f68f4d3b671dcbc098ea"
 EMBEDDED_FILE = "fashion-mnist.npz.xz"

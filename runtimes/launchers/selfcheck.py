@@ -1,7 +1,7 @@
 """Known models with known outputs: an emulator or a runtime that computes wrongly is found before anybody believes it.
 
 `known.npz` holds, per runtime, a model's file (`<runtime>_model`), inputs and the outputs that it must give, as the artifact
-stores them. They were made by this machine's runtimes; scripts/known_models.py makes them again.
+stores them. They were made by this machine's runtimes; scripts/maintain/known_models.py makes them again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runtimes in Python environments of their own: what shipped apps still carry, side by side on this machine.
 
 Pinned requirements are installed without their dependencies, which the profile lists as far as inference needs them, and
-those of the built-in profiles only with the digests of `wheels.txt` (scripts/lock_devices.py writes it).
+those of the built-in profiles only with the digests of `wheels.txt` (scripts/maintain/lock_devices.py writes it).
 """
 
 from __future__ import annotations

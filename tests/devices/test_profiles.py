@@ -25,7 +25,7 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
         assert place.identity(device.runtimes[0] if device.runtimes else "litert")
         for item in device.launch.get("requirements", ()):
             assert venv.pinned([item], name)
-            assert venv.wanted([item], tmp_path)[0] == "--require-hashes", "run scripts/lock_devices.py"
+            assert venv.wanted([item], tmp_path)[0] == "--require-hashes", "run make lock"
     assert device.launch.get("cpu") != "max", "QEMU 7.2 computes int8 wrongly on it"
 
 

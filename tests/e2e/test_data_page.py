@@ -95,7 +95,9 @@ def test_a_model_that_takes_text_is_refused_with_the_way_out(newcomer_once, edge
 
 @pytest.fixture(scope="module")
 def samples() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("evaluation_samples", ROOT / "scripts" / "evaluation_samples.py")
+    spec = importlib.util.spec_from_file_location(
+        "evaluation_samples", ROOT / "scripts" / "maintain" / "evaluation_samples.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

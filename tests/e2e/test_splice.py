@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 from edgeship.bundle import bundle
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "mutants"))
-from lab import changes, constants  # they lie with the mutants
+from tests.mutants.lab import changes, constants  # they lie with the mutants
 
 
 @pytest.fixture

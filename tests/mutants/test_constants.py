@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from lab import changes, constants
 
 from edgeship.errors import MissingDependencyError
 from edgeship.runtimes.session import open_session
+from tests.mutants.lab import changes, constants
 
 SIGNS = {
     "both signs": [-0.5, 0.25, 0.5, -0.125],

@@ -12,8 +12,6 @@ from concurrent.futures import Future
 from functools import cache
 
 import pytest
-from lab import changes, matrix, models
-from lab.bench import Lab
 
 from edgeship.bundle import goldens
 from edgeship.data import RepresentativeDataset
@@ -21,6 +19,8 @@ from edgeship.pipeline import golden_run, verify
 from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry
 from edgeship.types import to_json
+from tests.mutants.lab import changes, matrix, models
+from tests.mutants.lab.bench import Lab
 
 # Per model: its variants, and the mutants by artifact.
 VARIANTS = {

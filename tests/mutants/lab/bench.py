@@ -36,9 +36,9 @@ from edgeship.settings.config import Config, Data, named_variant, refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
 from edgeship.types import FORMATS, to_json
-from lab import changes, constants
+from tests.mutants.lab import changes, constants
 
-HERE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 QUALITY_ONLY = replace(profiles.find("host"), figures=("quality",))
 
 
@@ -90,8 +90,8 @@ class Lab:
     """Keeps the TensorFlow and quantization processes, a cache and the models; a context manager."""
 
     def __init__(self, folder: Path) -> None:
-        # The TensorFlow process finds `lab.keras_side` and `lab` there.
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        # The TensorFlow process finds `tests.mutants.lab` there.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.folder, self.cache = folder, Cache(folder / "cache")
         self.progress, self.executors = Progress(Console(quiet=True)), PipelineExecutors()
 
@@ -225,7 +225,9 @@ class Lab:
         """All artifacts of the Keras model broken in that way, or why edgeship's own converter refused to make them."""
         target = self.folder / "broken" / good.name / f"{change.replace(' ', '-').replace(':', '')}.keras"
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.executors.export.call("lab.keras_side:broken", model=str(good.model), out=str(target), change=change)
+        self.executors.export.call(
+            "tests.mutants.lab.keras_side:broken", model=str(good.model), out=str(target), change=change
+        )
         return self.replaced(good, target, variants)
 
     def replaced(self, good: Good, model: Path, variants: tuple[str, ...]) -> dict[str, ConvertedArtifact] | str:

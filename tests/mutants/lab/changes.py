@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.types import TensorSpec
-from lab.constants import Constant, Weights
+from tests.mutants.lab.constants import Constant, Weights
 
 Array = np.ndarray[Any, Any]
 Batch = dict[str, Array]

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from edgeship.recipes.quantization import VARIANTS
-from lab import changes
-from lab.bench import Good, Lab, Outcome
-from lab.constants import Weights
+from tests.mutants.lab import changes
+from tests.mutants.lab.bench import Good, Lab, Outcome
+from tests.mutants.lab.constants import Weights
 
 # What `edgeship ship` makes where nothing else is asked for. The other variants have the mutants that are hardest to see.
 USUAL = ("tflite/float32", "tflite/int8", "onnx/float32", "onnx/int8", "tfjs/float32", "tfjs/weight_only_w8")

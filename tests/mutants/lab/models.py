@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.train import launch
-from lab.bench import Lab
+from tests.mutants.lab.bench import Lab
 
 # model: epochs, then those of the one "at an earlier epoch" (None: the task's own number).
 TASKS = {"motion": (None, 3), "fashion-mnist": (2, 1)}
@@ -47,4 +47,4 @@ def pair(lab: Lab, root: Path, seed: int = 0) -> None:
     folder = root / "pair"
     if not (folder / "server.keras").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        lab.executors.export.call("lab.keras_side:tabular", out=str(folder), seed=seed)
+        lab.executors.export.call("tests.mutants.lab.keras_side:tabular", out=str(folder), seed=seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lab.matrix import Row
+from tests.mutants.lab.matrix import Row
 
 CAUGHT = ("FAIL", "REFUSED")
 HEAD = """\

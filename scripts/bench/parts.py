@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 
 
 def parser(told: str | None, parts: Iterable[str], work: Path, out: Path) -> argparse.ArgumentParser:

@@ -12,13 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import bench_quantizers
-
 from edgeship.processes.child import FunctionProcess
 from edgeship.recipes import quantization
+from scripts import ROOT
+from scripts.bench.optimize import quantizers
+from scripts.bench.parts import EDGESHIP
 
-SCRIPTS = Path(__file__).resolve().parent
-EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 MOBILENET = "mobilenetv2"
 CONVERSIONS, RECIPES = 2, 10  # conversions that are timed, and how many they stand for
 FOREIGN: dict[str, str] = {}  # quantizers of other projects, each with the Python of an environment that has it
@@ -33,8 +32,8 @@ def model(name: str, work: Path) -> tuple[Path, Path, Path]:
     home.mkdir(exist_ok=True)
     made, data = home / "server.keras", home / "calibration.npz"
     if not made.is_file():
-        bare = str(SCRIPTS / "bench_bare.py")
-        subprocess.run([sys.executable, bare, "prepare", str(made), str(data)], check=True, stderr=subprocess.DEVNULL)
+        bare = [sys.executable, "-m", "scripts.bench.bare", "prepare", str(made), str(data)]
+        subprocess.run(bare, check=True, stderr=subprocess.DEVNULL)
     return made, data, data
 
 
@@ -64,11 +63,15 @@ def once(name: str, work: Path) -> dict[str, Any]:
         for key, (kind, io) in names.items()
     ]
     (home / "ten.toml").write_text('[data]\ncalibration = "calibration.npz"\n' + "".join(tables), encoding="utf-8")
-    given = ["--config", home / "ten.toml", "--samples", bench_quantizers.COUNT, "--to", "tflite"]
+    given = ["--config", home / "ten.toml", "--samples", quantizers.COUNT, "--to", "tflite"]
     seconds = steps(server, "--out", home / "ten", *given, cache=home / "ten-cache")
-    with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(ROOT)}) as process:
         mlir = process.call(
-            "bench_quantizers:conversions", model=str(server), data=str(data), out=str(home / "mlir"), count=CONVERSIONS
+            "scripts.bench.optimize.quantizers:conversions",
+            model=str(server),
+            data=str(data),
+            out=str(home / "mlir"),
+            count=CONVERSIONS,
         )
     return {"steps": seconds, "mlir": mlir, "stands_for": RECIPES}
 
@@ -80,14 +83,14 @@ def side_by_side(name: str, work: Path) -> dict[str, Any]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     bundle = out / "bundle"
-    given = ["--data", calibration, "--samples", bench_quantizers.COUNT, "--to", "tflite,onnx"]
+    given = ["--data", calibration, "--samples", quantizers.COUNT, "--to", "tflite,onnx"]
     own = steps(
         server, "--out", bundle, *given, "--variant", "float32,int8", "--config", _empty(out), cache=out / "cache"
     )
     floats = {form: str(bundle / form / f"float32.{form}") for form in ("tflite", "onnx")}
-    with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(ROOT)}) as process:
         peers = process.call(
-            "bench_quantizers:run",
+            "scripts.bench.optimize.quantizers:run",
             model=str(server),
             float_tflite=floats["tflite"],
             float_onnx=floats["onnx"],
@@ -104,17 +107,17 @@ def side_by_side(name: str, work: Path) -> dict[str, Any]:
     peers |= {f"{tool}.onnx": _foreign(tool, floats["onnx"], calibration, out / f"{tool}.onnx") for tool in FOREIGN}
     made = {f"edgeship.{form}": str(bundle / form / f"int8.{form}") for form in floats}
     made |= {peer: str(out / peer) for peer, told in peers.items() if "failed" not in told}
-    figures = bench_quantizers.judge(made, floats, str(server), str(evaluation), str(answers), None)
+    figures = quantizers.judge(made, floats, str(server), str(evaluation), str(answers), None)
     seconds = {f"edgeship.{form}": sum(took for step, took in own.items() if step.startswith(form)) for form in floats}
     seconds |= {peer: told["seconds"] for peer, told in peers.items() if "seconds" in told}
     failed = {peer: told["failed"] for peer, told in peers.items() if "failed" in told}
-    return {"figures": figures, "seconds": seconds, "failed": failed, "samples": bench_quantizers.COUNT}
+    return {"figures": figures, "seconds": seconds, "failed": failed, "samples": quantizers.COUNT}
 
 
 def _foreign(tool: str, model: str, data: Path, out: Path) -> dict[str, Any]:
     """Run another project's quantizer in its own environment."""
-    command = [FOREIGN[tool], str(SCRIPTS / "bench_foreign.py"), tool, model, str(data), str(out)]
-    done = subprocess.run([*command, str(bench_quantizers.COUNT)], capture_output=True, text=True, check=False)
+    command = [FOREIGN[tool], str(Path(__file__).with_name("foreign.py")), tool, model, str(data), str(out)]
+    done = subprocess.run([*command, str(quantizers.COUNT)], capture_output=True, text=True, check=False)
     if done.returncode or not out.is_file():
         return {"failed": (done.stderr.strip().splitlines() or ["no file"])[-1][:200]}
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

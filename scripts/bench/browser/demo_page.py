@@ -14,13 +14,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bench import ROOT, machine_line
 from playwright.sync_api import Browser, sync_playwright
 
 from edgeship.bundle.bundle import open_bundle
 from edgeship.demo import site as demo
 from edgeship.demo.web_server import Server
 from edgeship.runtimes.browser import requirements
+from scripts import ROOT
+from scripts.bench.speed import machine_line
 
 README = ROOT / "web-demo" / "README.md"
 BEGIN, END = "<!-- written by `make bench-page` -->\n", "<!-- end -->\n"

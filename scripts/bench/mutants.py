@@ -8,17 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "mutants"))
-sys.path.insert(0, str(ROOT / "src"))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-from lab import matrix, models, score  # noqa: E402  # they lie with the tests
-from lab.bench import Lab, Outcome  # noqa: E402
+from scripts import ROOT
+from tests.mutants.lab import matrix, models, score
+from tests.mutants.lab.bench import Lab, Outcome
 
 MODELS = ("motion", "fashion-mnist", "pair")
 
@@ -43,6 +38,7 @@ def kept(folder: Path, name: str) -> list[matrix.Row]:
 
 def main() -> None:
     """Judge and write."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "mutants")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parts
-from bench import BARE, EDGESHIP, ROOT, timed
-from browser_page import RENDERED, markdown
 
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.benchmarks.report import engine_comparison
@@ -26,6 +22,11 @@ from edgeship.data import RepresentativeDataset
 from edgeship.runtimes.session import open_session
 from edgeship.settings.config import FOR_LITERT_JS
 from edgeship.types import TensorSpec
+from scripts import ROOT
+from scripts.bench import parts
+from scripts.bench.browser.page import RENDERED, markdown
+from scripts.bench.parts import EDGESHIP
+from scripts.bench.speed import BARE, timed
 
 VARIANTS = f"""\
 [variants.float32]
@@ -92,7 +93,7 @@ class Work:
         """MobileNetV2-224 with random weights."""
         model, data = self.folder / "mobilenetv2.keras", self.folder / "random.npz"
         if not data.exists():
-            timed([sys.executable, str(BARE), "prepare", str(model), str(data)])
+            timed([*BARE, "prepare", str(model), str(data)])
         return self.bundle("mobilenet", model, data)
 
     def benchmark(self, bundle: Path, device: str, *more: str) -> dict[str, Any]:
@@ -205,7 +206,7 @@ def folding(work: Work) -> Any:
     """TF.js on one thread with batch normalization folded into depthwise convolutions and not, in turn."""
     folded, unfolded = work.mobilenet() / "tfjs" / "float32", work.folder / "unfolded"
     if not unfolded.exists():
-        timed([sys.executable, str(BARE), "unfolded", str(work.folder / "mobilenetv2.keras"), str(unfolded)])
+        timed([*BARE, "unfolded", str(work.folder / "mobilenetv2.keras"), str(unfolded)])
     with open_session("tfjs-web", folded) as ours, open_session("tfjs-web", unfolded) as theirs:
         image = {ours.inputs[0].name: np.random.default_rng(0).random((4, 224, 224, 3), np.float32)}
         found = [next(iter(session.run(image).values())) for session in (ours, theirs)]

@@ -7,15 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import bench_optimize_tasks as tasks
-
 from edgeship.devices import machine
+from scripts.bench.optimize import tasks
 
 HEAD = """\
 # What optimizing reaches
 
-Written by `scripts/bench_optimize.py` (`make bench-optimize` runs all of its parts) on {day}: {machine}.
-Everything is made and measured through the `edgeship` command; the configurations are in `scripts/bench_optimize_tasks.py`.
+Written by `scripts/bench/optimize/run.py` (`make bench-optimize` runs all of its parts) on {day}: {machine}.
+Everything is made and measured through the `edgeship` command; the configurations are in `scripts/bench/optimize/tasks.py`.
 Seed 0 throughout; a variant trained with another seed will differ. A part that was not run, or times that the machine was too
 busy for, say so and count as not met.
 """
@@ -155,7 +154,7 @@ AUTO = """\
 ## A model that int8 breaks, and `quantize = "auto"`
 
 A net of six depthwise blocks, trained on Fashion-MNIST; in one block all channels but one are 250 times smaller than
-that one, which the next layer undoes (`scripts/bench_optimize_auto.py`). The budget is `mlperf99`.
+that one, which the next layer undoes (`scripts/bench/optimize/mixed_precision.py`). The budget is `mlperf99`.
 
 | artifact | gate | accuracy drop | bytes | latency to float32's |
 |---|---|---|---|---|
@@ -230,7 +229,7 @@ NAMES = {
 
 
 FOREIGN = """
-NNCF and Neural Compressor need environments of their own (`scripts/bench_foreign.py` says which), given as
+NNCF and Neural Compressor need environments of their own (`scripts/bench/optimize/foreign.py` says which), given as
 `--foreign nncf=PYTHON`; a table that lacks them was made without.
 """
 

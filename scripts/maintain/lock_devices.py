@@ -9,7 +9,7 @@ from pathlib import Path
 from edgeship.devices.profiles import find, names
 from edgeship.runtimes.launchers.venv import LOCKED
 
-HEAD = "# Written by scripts/lock_devices.py: what the device profiles pin, with the digests of all their files.\n"
+HEAD = "# Written by scripts/maintain/lock_devices.py: what the device profiles pin, with the digests of all their files.\n"
 
 
 def main() -> None:

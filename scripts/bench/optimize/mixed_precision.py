@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.processes.child import FunctionProcess
+from scripts import ROOT
 
-SCRIPTS = Path(__file__).resolve().parent
 SEED, EPOCHS, SMALLER = 0, 6, 4e-3
 TASK, BROKEN = "fashion-mnist", "depthwise4"
 CONFIG = """
@@ -74,8 +74,10 @@ def shipped(edgeship: Callable[..., None], work: Path) -> dict[str, Any]:
     home.mkdir(exist_ok=True)
     model, bundle = home / "broken.keras", home / "bundle"
     if not model.is_file():
-        with FunctionProcess(env={"PYTHONPATH": str(SCRIPTS)}) as process:
-            process.call("bench_optimize_auto:build", data=str(work / TASK / "train.npz"), out=str(model))
+        with FunctionProcess(env={"PYTHONPATH": str(ROOT)}) as process:
+            process.call(
+                "scripts.bench.optimize.mixed_precision:build", data=str(work / TASK / "train.npz"), out=str(model)
+            )
     (home / "edgeship.toml").write_text(CONFIG.format(task=TASK), encoding="utf-8")
     edgeship("ship", model, "--out", bundle, "--to", "tflite,onnx", codes=(0, 1))
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """How many evaluation samples a margin needs, by the gate's own interval: writes the table of docs/data.md.
 
-`python scripts/evaluation_samples.py` writes it (a quarter of a minute); `--check` simulates every cell besides.
+`python -m scripts.maintain.evaluation_samples` writes it (a quarter of a minute); `--check` simulates every cell besides.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from edgeship.benchmarks.compare.statistics import Z95, non_inferior, paired_difference
 from edgeship.types import Verdict
+from scripts import ROOT
 
-PAGE = Path(__file__).parents[1] / "docs" / "data.md"
+PAGE = ROOT / "docs" / "data.md"
 MARKS = ("<!-- samples: begin -->\n", "<!-- samples: end -->\n")
 POWER = 0.9
 Z_POWER = 1.2815515655446004  # the normal distribution's 90 % point

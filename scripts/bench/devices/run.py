@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parts
-from bench_devices_page import write
 
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find, names, place
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import home
+from scripts import ROOT
+from scripts.bench import parts
+from scripts.bench.devices.page import write
+from scripts.bench.parts import EDGESHIP
 
-ROOT = Path(__file__).resolve().parent.parent
-EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
-MODELS = ROOT / "scripts" / "bench_devices_models.py"
+MODELS = [sys.executable, "-m", "scripts.bench.devices.models"]
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 NPUS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 MATRIX = ("host", *CORES, "field-litert-1.4", "field-ort-1.17", "cortex-m", NPUS[0])
@@ -61,10 +61,10 @@ def prepare(work: Path) -> None:
         call([*EDGESHIP, "train", DEFAULT, "--out", str(default)])
         (default / "evaluation.npz").rename(default / "labelled.npz")  # not found by itself: counting needs none
     if not all((work / name).exists() for name in (LARGE, ONE, THREE)):
-        call([sys.executable, str(MODELS), "applications", str(work)])
+        call([*MODELS, "applications", str(work)])
     if not (work / BARE).exists():
         (work / BARE).mkdir()
-        call([sys.executable, str(MODELS), "logits", str(default / "server.keras"), str(work / BARE / "server.keras")])
+        call([*MODELS, "logits", str(default / "server.keras"), str(work / BARE / "server.keras")])
         shutil.copy(default / "calibration.npz", work / BARE)
     for name in (DEFAULT, BARE, LARGE, ONE, THREE):
         converted(work / name, "bundle", "float32,int8")
@@ -150,7 +150,7 @@ def zeros(work: Path) -> Json:
         out = work / name / "sparse"
         if not out.exists():
             out.mkdir()
-            call([sys.executable, str(MODELS), "sparse", str(work / name / "server.keras"), str(out), SPARSITY])
+            call([*MODELS, "sparse", str(work / name / "server.keras"), str(out), SPARSITY])
         for kind in ("dense", "sparse"):
             path = out / f"{kind}.tflite"
             found = instructions.count(find_launcher(find("cortex-a72")), "litert", path, {})

@@ -16,17 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import bench_optimize_auto as auto
-import bench_optimize_page as page
-import bench_optimize_peers as peers
-import bench_optimize_tasks as tasks
-import parts
-
 from edgeship.devices import machine
 from edgeship.processes.child import FunctionProcess
+from scripts import ROOT
+from scripts.bench import parts
+from scripts.bench.optimize import mixed_precision, page, peers, tasks
+from scripts.bench.parts import EDGESHIP
 
-ROOT = Path(__file__).resolve().parent.parent
-EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
 Json = dict[str, Any]
 SEED = 0
 SEEDS = range(4)
@@ -45,9 +41,9 @@ def task(name: str, work: Path) -> Json:
     home = work / name
     if not (home / "server.keras").is_file():
         edgeship("train", name, "--out", home, "--seed", SEED)
-    with FunctionProcess(env={"PYTHONPATH": str(ROOT / "scripts")}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(ROOT)}) as process:
         process.call(
-            "bench_optimize_tasks:build_clients", task=name, server=str(home / "server.keras"), folder=str(home)
+            "scripts.bench.optimize.tasks:build_clients", task=name, server=str(home / "server.keras"), folder=str(home)
         )
     for file, text in tasks.configurations(name).items():
         (home / file).write_text(text, encoding="utf-8")
@@ -138,7 +134,7 @@ def figures(measurement: Mapping[str, Any]) -> Json:
 PARTS: dict[str, Callable[[str, Path], Json]] = {
     **dict.fromkeys(tasks.CLIENTS, task),
     "seeds-motion": lambda _, work: seeds("motion", work),
-    "auto": lambda _, work: auto.shipped(edgeship, work),
+    "auto": lambda _, work: mixed_precision.shipped(edgeship, work),
     "calibrate-once": peers.once,
     **{f"quantizers-{name}": peers.side_by_side for name in (*tasks.CLIENTS, peers.MOBILENET)},
 }

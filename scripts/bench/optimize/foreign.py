@@ -1,6 +1,6 @@
 """One quantizer of another project on a float `.onnx`; runs in that project's own environment, standard library and it only.
 
-    python scripts/bench_foreign.py nncf float32.onnx calibration.npz int8.onnx 100
+    python scripts/bench/optimize/foreign.py nncf float32.onnx calibration.npz int8.onnx 100
 
 Prints the seconds that it took as JSON. NNCF: `pip install nncf onnx onnxruntime`; Neural Compressor, which names neither
 all that it imports nor the versions that it can live with: `pip install onnx-neural-compressor onnx==1.16.2

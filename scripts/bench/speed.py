@@ -17,11 +17,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import parts
+from scripts import ROOT
+from scripts.bench import goldens, parts, same_file
+from scripts.bench.parts import EDGESHIP
 
-ROOT = Path(__file__).resolve().parent.parent
-EDGESHIP = [sys.executable, "-m", "edgeship.cli"]
-BARE = ROOT / "scripts" / "bench_bare.py"
+BARE = [sys.executable, "-m", "scripts.bench.bare"]
 
 
 def timed(command: list[str], **env: str) -> tuple[float, str]:
@@ -38,13 +38,11 @@ def timed(command: list[str], **env: str) -> tuple[float, str]:
 def conversion(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """MobileNetV2-224 in three formats, float32 and 8-bit, 100 samples: edgeship against the converters' own calls."""
     model, data = folder / "mobilenetv2.keras", folder / "calibration.npz"
-    timed([sys.executable, str(BARE), "prepare", str(model), str(data)])
+    timed([*BARE, "prepare", str(model), str(data)])
     bare, ours, rerun = [], [], []
     parts: Mapping[str, float] = {}
     for number in range(rounds):
-        seconds, out = timed(
-            [sys.executable, str(BARE), "convert", str(model), str(data), str(folder / f"bare{number}")]
-        )
+        seconds, out = timed([*BARE, "convert", str(model), str(data), str(folder / f"bare{number}")])
         bare.append(seconds)
         parts = json.loads(out.splitlines()[-1])
         cache, bundle = {"EDGESHIP_CACHE": str(folder / f"cache{number}")}, folder / f"bundle{number}"
@@ -105,13 +103,11 @@ def shipping(folder: Path) -> list[dict[str, Any]]:
 def throughput(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Samples per second through a session against a bare loop over the same interpreter with the same batch."""
     model, data, bundle = folder / "small.keras", folder / "small.npz", folder / "small"
-    timed([sys.executable, str(BARE), "small", str(model), str(data)])
+    timed([*BARE, "small", str(model), str(data)])
     timed([*EDGESHIP, "convert", str(model), "--out", str(bundle), "--data", str(data), "--to", "tflite"])
     rows = []
     for name in ("float32", "int8"):
-        out = timed([sys.executable, str(BARE), "throughput", str(bundle / "tflite" / f"{name}.tflite"), str(rounds)])[
-            1
-        ]
+        out = timed([*BARE, "throughput", str(bundle / "tflite" / f"{name}.tflite"), str(rounds)])[1]
         figures = json.loads(out.splitlines()[-1])
         what = f"evaluation of 10,000 28x28 images, {name}: samples per second"
         rows.append(
@@ -127,26 +123,22 @@ def throughput(folder: Path, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def same_file(folder: Path) -> list[dict[str, Any]]:
+def own_copies(folder: Path) -> list[dict[str, Any]]:
     """Whether the instrument itself tells the truth: files against their own copies."""
-    import bench_same_file
-
     model, data, bundle = folder / "same.keras", folder / "same.npz", folder / "same"
-    timed([sys.executable, str(BARE), "small", str(model), str(data)])
+    timed([*BARE, "small", str(model), str(data)])
     timed([*EDGESHIP, "convert", str(model), "--out", str(bundle), "--data", str(data), "--to", "tflite,onnx"])
     files = {"litert": bundle / "tflite" / "int8.tflite", "onnxruntime": bundle / "onnx" / "int8.onnx"}
-    return [bench_same_file.row(file, folder, runtime) for runtime, file in files.items()]
+    return [same_file.row(file, folder, runtime) for runtime, file in files.items()]
 
 
 def replayed(folder: Path) -> list[dict[str, Any]]:
     """Whether a right device passes the goldens."""
-    import bench_goldens
-
     home, bundle = folder / "fashion-mnist", folder / "fashion-mnist-bundle"
     timed([*EDGESHIP, "train", "fashion-mnist", "--out", str(home), "--epochs", "2"])
     command = [*EDGESHIP, "convert", str(home / "server.keras"), "--out", str(bundle), "--to", "tflite"]
     timed([*command, "--data", str(home / "calibration.npz")])
-    return [bench_goldens.row(bundle, home / "evaluation.npz")]
+    return [goldens.row(bundle, home / "evaluation.npz")]
 
 
 def start_up(rounds: int) -> list[dict[str, Any]]:
@@ -226,7 +218,7 @@ def main() -> None:
             "shipping": lambda: shipping(folder),
             "throughput": lambda: throughput(folder, given.rounds),
             "start_up": lambda: start_up(10),
-            "same_file": lambda: same_file(folder),
+            "same_file": lambda: own_copies(folder),
             "replayed": lambda: replayed(folder),
         }
         found = parts.take(kinds, given.only, given.work)

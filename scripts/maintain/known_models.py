@@ -1,6 +1,6 @@
 """Make `runtimes/launchers/known.npz` again.
 
-Usage: python scripts/known_models.py BUNDLE EVALUATION.npz
+Usage: python -m scripts.maintain.known_models BUNDLE EVALUATION.npz
 
 Takes the int8 `.tflite` and `.onnx` of a bundle, a few samples, and this machine's outputs for them.
 """

@@ -1,6 +1,6 @@
 """Write train/data/fashion-mnist.npz.xz from the idx files of Fashion-MNIST (Debian: dataset-fashion-mnist).
 
-    python scripts/embed_fashion_mnist.py /usr/share/datasets/fashion-mnist
+    python -m scripts.maintain.embed_fashion_mnist /usr/share/datasets/fashion-mnist
 
 Takes all test images and the first `PER_CLASS` training images of each class, in the official order. Images are stored
 column by column: lzma makes garments, which are longer than they are wide, 5 % smaller that way.

@@ -1,7 +1,7 @@
 """Write train/data/motion.npz.xz from `data/watch_dataset.npy` of the PyPI package seglearn 1.2.5.
 
     pip download --no-deps seglearn==1.2.5 && unzip seglearn-1.2.5-py3-none-any.whl 'seglearn/data/*'
-    python scripts/embed_motion.py seglearn/data/watch_dataset.npy
+    python -m scripts.maintain.embed_motion seglearn/data/watch_dataset.npy
 
 The file is a pickle, which can run code when it is read: its digest is checked first. The sensor values are kept to
 1/1000 of their unit (g and rad/s) as int16, and stored as differences along time, one channel after the other.

@@ -1,4 +1,4 @@
-"""Draw the table that `edgeship ship` printed for a bundle as docs/table.svg: `python scripts/table_picture.py BUNDLE [OUT]`."""
+"""Draw what `edgeship ship` printed for a bundle: `python -m scripts.maintain.table_picture BUNDLE [docs/table.svg]`."""
 
 from __future__ import annotations
 

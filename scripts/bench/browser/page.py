@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from bench import ROOT, machine_line
-
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import engine_comparison, table_rows
 from edgeship.runtimes.browser import requirements
+from scripts import ROOT
+from scripts.bench.speed import machine_line
 
 RENDERED = ROOT / "docs" / "browser.md"
 NAMES = {

@@ -1,0 +1,1 @@
+"""What measures edgeship itself, and writes the pages of figures in docs/."""

@@ -1,0 +1,1 @@
+"""`make bench-browser` and `make bench-page`."""
