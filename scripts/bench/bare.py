@@ -88,7 +88,7 @@ def _onnx_int8(folder: Path, images: Any) -> None:
     import onnxruntime.quantization as ort_quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Reader(ort_quantization.CalibrationDataReader):
+    class Reader(ort_quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.feeds: Iterator[Any] = iter({"x": image[None]} for image in images)
 
@@ -175,6 +175,11 @@ def unfolded(model: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "unfolded": unfolded, "convert": convert, "small": small, "throughput": throughput}[
-        sys.argv[1]
-    ](*sys.argv[2:])
+    parts: dict[str, Callable[..., None]] = {
+        "prepare": prepare,
+        "unfolded": unfolded,
+        "convert": convert,
+        "small": small,
+        "throughput": throughput,
+    }
+    parts[sys.argv[1]](*sys.argv[2:])

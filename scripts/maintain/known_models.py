@@ -7,6 +7,7 @@ Takes the int8 `.tflite` and `.onnx` of a bundle, a few samples, and this machin
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ SAMPLES = 48
 
 def main(bundle: Path, data: Path) -> None:
     """Write the file beside the doctor's source."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for kind, runtime in (("tflite", "litert"), ("onnx", "onnxruntime")):
         path = bundle / kind / f"int8.{kind}"
         with open_session(runtime, path) as session, np.load(data) as stored:

@@ -25,7 +25,12 @@ from scripts.bench.speed import machine_line
 
 README = ROOT / "web-demo" / "README.md"
 BEGIN, END = "<!-- written by `make bench-page` -->\n", "<!-- end -->\n"
-PHONE = {"viewport": {"width": 412, "height": 915}, "device_scale_factor": 2.625, "is_mobile": True, "has_touch": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 412, "height": 915},
+    "device_scale_factor": 2.625,
+    "is_mobile": True,
+    "has_touch": True,
+}
 LIMIT, SECONDS, SLOW, ROUNDS = 1_000_000, 2.0, 4, 5
 # What a visitor waits for, in order; each is noted when it first stands in the page, and `arrived` gives a promise of it.
 WATCH = """() => {

@@ -55,13 +55,13 @@ def write(found: dict[str, Json], path: Path) -> None:
     for name, section in (
         ("parity", _parity),
         ("counts", _counts),
-        ("zeros", _zeros),
+        ("zeros", lambda zeros: _zeros(zeros, rows["counts"])),
         ("micro", _micro),
         ("field", _field),
         ("matrix", _matrix),
     ):
         if name in rows:
-            parts += section(rows[name], rows["counts"]) if section is _zeros else section(rows[name])
+            parts += section(rows[name])
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find, names, place
 from edgeship.runtimes.launchers import find_launcher
-from edgeship.runtimes.launchers.launcher import home
+from edgeship.runtimes.launchers.launcher import InstructionCounter, home
 from scripts import ROOT
 from scripts.bench import parts
 from scripts.bench.devices.page import write
@@ -146,6 +146,7 @@ def fresh(work: Path, run: int) -> Path:
 def zeros(work: Path) -> Json:
     """Float models with zeros, stored as they are and in TFLite's sparse encoding, counted alike; not trained again."""
     rows: Json = {}
+    counter = cast(InstructionCounter, find_launcher(find("cortex-a72")))
     for name in (DEFAULT, LARGE):
         out = work / name / "sparse"
         if not out.exists():
@@ -153,7 +154,7 @@ def zeros(work: Path) -> Json:
             call([*MODELS, "sparse", str(work / name / "server.keras"), str(out), SPARSITY])
         for kind in ("dense", "sparse"):
             path = out / f"{kind}.tflite"
-            found = instructions.count(find_launcher(find("cortex-a72")), "litert", path, {})
+            found = instructions.count(counter, "litert", path, {})
             rows[f"{name} {kind} cortex-a72"] = {**found, "bytes": path.stat().st_size}
     return rows
 

@@ -7,15 +7,19 @@ all that it imports nor the versions that it can live with: `pip install onnx-ne
 onnxruntime==1.18.1 prettytable psutil py-cpuinfo pydantic scipy transformers`.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 
 
-def samples(data, count):
+def samples(data: str, count: int) -> list[Any]:
     """The samples that edgeship takes: spread evenly over the data."""
     with np.load(data) as arrays:
         (name,) = (key for key in arrays.files if key != "y")
@@ -24,7 +28,7 @@ def samples(data, count):
     return [array[index : index + 1].astype(np.float32) for index in chosen]
 
 
-def nncf(model, feeds, out):
+def nncf(model: str, feeds: Sequence[dict[str, Any]], out: str) -> None:
     """NNCF's post-training quantization with its defaults."""
     import nncf as tool
 
@@ -32,20 +36,20 @@ def nncf(model, feeds, out):
     onnx.save(tool.quantize(onnx.load(model), dataset, subset_size=len(feeds)), out)
 
 
-def neural_compressor(model, feeds, out):
+def neural_compressor(model: str, feeds: Sequence[dict[str, Any]], out: str) -> None:
     """Neural Compressor's static quantization as QDQ, per channel, int8."""
     from onnx_neural_compressor import data_reader
     from onnx_neural_compressor.quantization import QuantFormat, QuantType, config, quantize
 
-    class Reader(data_reader.CalibrationDataReader):
-        def __init__(self):
+    class Reader(data_reader.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
             self.rewind()
 
-        def get_next(self):
+        def get_next(self) -> dict[str, Any] | None:
             return next(self.feeds, None)
 
-        def rewind(self):
-            self.feeds = iter(feeds)
+        def rewind(self) -> None:
+            self.feeds: Iterator[dict[str, Any]] = iter(feeds)
 
     recipe = config.StaticQuantConfig(
         calibration_data_reader=Reader(),

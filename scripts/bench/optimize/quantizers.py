@@ -143,9 +143,9 @@ def judge(
 
     def subject(name: str, path: str) -> bench.MeasuredArtifact:
         held = receipt.read(path)
-        ends = [tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs")]
+        inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
         return bench.MeasuredArtifact(
-            Artifact(Path(path), held["format"], name, *ends), digest.of_path(Path(path)), held
+            Artifact(Path(path), held["format"], name, inputs, outputs), digest.of_path(Path(path)), held
         )
 
     floats = {item.artifact.format: item for item in (subject("float32", path) for path in bases.values())}

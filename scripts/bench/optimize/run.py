@@ -131,7 +131,7 @@ def figures(measurement: Mapping[str, Any]) -> Json:
     }
 
 
-PARTS: dict[str, Callable[[str, Path], Json]] = {
+PARTS: dict[str, Callable[[str, Path], Json | list[Json]]] = {
     **dict.fromkeys(tasks.CLIENTS, task),
     "seeds-motion": lambda _, work: seeds("motion", work),
     "auto": lambda _, work: mixed_precision.shipped(edgeship, work),

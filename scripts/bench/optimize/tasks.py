@@ -39,7 +39,7 @@ prune = {sparsity}
 cluster = 16
 qat = true
 """
-SPARSITIES = {
+SPARSITIES: dict[str, dict[str, float]] = {
     "fashion-mnist": {"p70-c16-qat-int8": 0.7},
     "motion": {"p60-c16-qat-int8": 0.6, "p70-c16-qat-int8": 0.7},
 }
@@ -53,7 +53,7 @@ quantize = "static_w8a8"
 distill = {{ student = "{name}.keras" }}
 """
 # Strided convolutions from the first layer on: width of each.
-CLIENTS = {
+CLIENTS: dict[str, dict[str, tuple[int, ...]]] = {
     "fashion-mnist": {"client-8-24-64": (8, 24, 64), "client-8-28-64": (8, 28, 64)},
     "motion": {"client-16-24-32": (16, 24, 32), "client-16-32": (16, 32)},
 }

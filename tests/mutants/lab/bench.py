@@ -108,7 +108,7 @@ class Lab:
             named_variant(variant, [kind for kind in FORMATS if not refusal(for_variant(variant).name, kind)])
             for variant in variants
         )
-        config = Config(data=Data(**places), variants=wanted)
+        config = Config(data=Data(calibration=places["calibration"], evaluation=places["evaluation"]), variants=wanted)
         made, server = self.convert(trained / "server.keras", config)
         evaluation = RepresentativeDataset(places["evaluation"])
         answers = trained / "answers.npz"
@@ -238,16 +238,14 @@ class Lab:
         except (CheckError, InputError) as error:
             return str(error)
 
-    def miscalibrated(self, good: Good, change: str, how: changes.Input) -> dict[str, ConvertedArtifact] | str:
-        """The int8 artifacts, calibrated on changed data."""
+    def miscalibrated(
+        self, good: Good, change: str, how: changes.Input, variants: tuple[str, ...]
+    ) -> dict[str, ConvertedArtifact] | str:
+        """The artifacts of these variants, calibrated on changed data."""
         data = RepresentativeDataset(str(good.config.data.calibration))
         target = self.folder / "calibration" / good.name / f"{change.replace(' ', '-')}.npz"
         target.parent.mkdir(parents=True, exist_ok=True)
         batch = how({name: array.astype(np.float32) for name, array in next(data.batches(len(data))).items()})
         files.save(target, batch)
-        int8 = tuple(variant for variant in good.config.variants or () if variant.name == "int8")
-        config = replace(good.config, variants=int8, data=replace(good.config.data, calibration=str(target)))
-        try:
-            return self.convert(good.model, config)[0]
-        except (CheckError, InputError) as error:
-            return str(error)
+        other = replace(good, config=replace(good.config, data=replace(good.config.data, calibration=str(target))))
+        return self.replaced(other, good.model, variants)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edgeship.pipeline.steps import ConvertedArtifact
 from edgeship.recipes.quantization import VARIANTS
 from tests.mutants.lab import changes
 from tests.mutants.lab.bench import Good, Lab, Outcome
@@ -69,6 +70,8 @@ class Row:
 
 
 Judge = Callable[[], Outcome]
+# The artifacts of these variants made anew, by id; or why a converter refused.
+Maker = Callable[[tuple[str, ...]], dict[str, ConvertedArtifact] | str]
 Wanted = Callable[[str, str], bool]
 
 
@@ -114,21 +117,17 @@ def _mutants(
         yield from _edited(lab, good, artifact, wanted)
     for change in MODELS[good.name]:
         chosen = [artifact for artifact in sound if wanted(change, artifact)]
-        yield from _placed(lab, good, change, chosen, lambda variants, name=change: lab.broken(good, name, variants))
+        yield from _placed(lab, good, change, chosen, partial(lab.broken, good, change))
     for folder, change in STALE.items():
         model = trained / f"{good.name}-{folder}" / "server.keras"
         chosen = [artifact for artifact in sound if wanted(change, artifact) and model.exists()]
         yield from _placed(lab, good, change, chosen, partial(lab.replaced, good, model))
     for change, how in changes.CALIBRATION.items():
         chosen = [artifact for artifact in sound if artifact.endswith("/int8") and wanted(change, artifact)]
-        yield from _placed(
-            lab, good, change, chosen, lambda _, name=change, fed=how: lab.miscalibrated(good, name, fed)
-        )
+        yield from _placed(lab, good, change, chosen, partial(lab.miscalibrated, good, change, how))
 
 
-def _placed(
-    lab: Lab, good: Good, change: str, chosen: Sequence[str], make: Callable[..., object]
-) -> Iterator[tuple[str, str, Judge]]:
+def _placed(lab: Lab, good: Good, change: str, chosen: Sequence[str], make: Maker) -> Iterator[tuple[str, str, Judge]]:
     """Artifacts made anew in the places of the good ones; a converter that refuses to make them has caught them."""
     if not chosen:
         return
