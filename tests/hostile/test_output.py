@@ -23,9 +23,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parent))
-import bundles
-
 from edgeship import cli, progress, terminal, untrusted
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
@@ -33,6 +30,8 @@ from edgeship.benchmarks.report import html_report, junit, layer_table, markdown
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
 from edgeship.settings.config import Config
+from tests.benchmarks.conftest import _write_files, build_manifest
+from tests.hostile.bundles import sealed_bundle
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # What Unicode calls letters, marks and symbols, and nobody can see: fillers of Hangul, Khmer, Mongolian, Braille and others.
@@ -71,11 +70,7 @@ def every_attack(test):
 @pytest.fixture(scope="module")
 def whole():
     """The manifest that the tests of benchmarks make up, judged."""
-    path = Path(__file__).parent.parent / "benchmarks" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("manifests", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    manifest = module.build_manifest()
+    manifest = build_manifest()
     manifest["gate"] = judge(manifest, Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})).as_json()
     return manifest
 
@@ -324,8 +319,8 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
     """A cloned folder may be called anything, and the shell completes its name."""
     (tmp_path / STEERING).mkdir()
     (tmp_path / "bundle").mkdir()
-    bundles.made_up()._write_files(tmp_path / "bundle", whole)
-    bundles.seal(tmp_path / "bundle", whole)
+    _write_files(tmp_path / "bundle", whole)
+    sealed_bundle.seal(tmp_path / "bundle", whole)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(html_report, "draw", lambda _: [])
     monkeypatch.setattr(sys, "argv", ["edgeship", *arguments])
@@ -341,8 +336,8 @@ def test_letters_that_standard_output_lacks(whole, tmp_path, monkeypatch):
     """As in a pipe on Windows: they are written as escapes, and nothing ends in a traceback."""
     manifest = {**whole, "measurements": [{**item, "device": "猫"} for item in whole["measurements"]]}
     (tmp_path / "bundle").mkdir()
-    bundles.made_up()._write_files(tmp_path / "bundle", manifest)
-    bundles.seal(tmp_path / "bundle", manifest)
+    _write_files(tmp_path / "bundle", manifest)
+    sealed_bundle.seal(tmp_path / "bundle", manifest)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(sys, "argv", ["edgeship", "gate", str(tmp_path / "bundle")])

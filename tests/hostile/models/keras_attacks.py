@@ -1,4 +1,4 @@
-"""Keras configurations that name what they must not (see model_attacks)."""
+"""Keras configurations that name what they must not (see attacks.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from model_attacks import MODULE, _canary
-from saved_model_attacks import _secret, _write_file
+from tests.hostile.models.attacks import MODULE, _canary
+from tests.hostile.models.saved_model_attacks import _secret, _write_file
 
 
 def _layers(keras: Any) -> list[Any]:

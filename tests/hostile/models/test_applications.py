@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from edgeship.processes.child import FunctionProcess
+from tests.hostile.models.attacks import CHILD_PATH
 
-HERE = Path(__file__).parent
 NAMES = [
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0", "EfficientNetV2B0"),
     *("NASNetMobile", "DenseNet121", "InceptionV3", "ResNet50", "ResNet50V2", "Xception", "ConvNeXtTiny"),
@@ -27,7 +25,7 @@ OWN = {"ConvNeXtTiny": "convnext", "InceptionResNetV2": "inception_resnet_v2"}
 
 @pytest.fixture(scope="module")
 def tensorflow():
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": CHILD_PATH}) as process:
         yield process
 
 
@@ -40,7 +38,12 @@ def test_it_loads(name, engine, suffix, tensorflow, tmp_path):
     if name in OWN and suffix == ".h5":
         options = {"custom_objects": f"{engine}.src.applications.{OWN[name]}"}
     found = tensorflow.call(
-        "model_honest:application", name=name, engine=engine, suffix=suffix, folder=str(tmp_path), **options
+        "tests.hostile.models.honest_models:application",
+        name=name,
+        engine=engine,
+        suffix=suffix,
+        folder=str(tmp_path),
+        **options,
     )
     if (name, engine, suffix) in UNREADABLE:
         assert f"{engine} cannot load it: TypeError" in found["error"] or "cannot load it: ValueError" in found["error"]

@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).parent
+# Where the TensorFlow child imports from: models name `hostile_payload` and `honest_layers` without a package.
+CHILD_PATH = os.pathsep.join(map(str, (HERE, HERE.parents[2])))
 MODULE = "hostile_payload"
 MODULES = ("keras_attacks", "archive_attacks", "saved_model_attacks", "tf1_attacks", "function_attacks")
 
@@ -19,7 +22,7 @@ def attack(name: str, folder: str, **options: Any) -> dict[str, Any]:
     """Build the model of that name and try it: what edgeship said, and whether code of it ran."""
     place = Path(folder)
     os.environ["HOSTILE_CANARY"] = str(_canary(place))
-    modules = [importlib.import_module(module) for module in MODULES]
+    modules = [importlib.import_module(f"tests.hostile.models.{module}") for module in MODULES]
     path = next(vars(module)[f"_{name}"] for module in modules if f"_{name}" in vars(module))(place)
     return tried(str(path), str(_canary(place)), **options)
 

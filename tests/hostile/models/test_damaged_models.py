@@ -10,8 +10,8 @@ import pytest
 from edgeship.errors import InputError, ProcessError
 from edgeship.processes.child import FunctionProcess
 from edgeship.server_model import model_files
+from tests.hostile.models.attacks import CHILD_PATH
 
-HERE = Path(__file__).parent
 KINDS = ("keras", "keras2", "h5", "saved_model")
 SECONDS = 60  # that loading one of these models may take; it takes a tenth of one
 
@@ -24,8 +24,8 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.deaths = folder, list[tuple[str, int, str]]()
-        self.process = FunctionProcess(env={"PYTHONPATH": str(HERE)})
-        self.models = self.process.call("model_damage:honest", folder=str(folder))
+        self.process = FunctionProcess(env={"PYTHONPATH": CHILD_PATH})
+        self.models = self.process.call("tests.hostile.models.damaged_models:honest", folder=str(folder))
 
     def read(self, kind: str, first: int, count: int, *, whole: bool) -> dict[str, object]:
         """What came of `count` copies: numbers of 'loaded' and 'told', and what went 'wrong' with which seed."""
@@ -36,7 +36,7 @@ class Reader:
             step = min(100, end - first)
             try:
                 found = self.process.call(
-                    "model_damage:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
+                    "tests.hostile.models.damaged_models:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
                     folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
                 )  # fmt: skip
                 first += step
@@ -50,7 +50,7 @@ class Reader:
                 if "took longer" in str(error):
                     wrong.append([seed, str(error)[:300]])
                 self.process.close()
-                self.process = FunctionProcess(env={"PYTHONPATH": str(HERE)})
+                self.process = FunctionProcess(env={"PYTHONPATH": CHILD_PATH})
                 first = seed + 1
         return {**sums, "wrong": wrong}
 
@@ -77,7 +77,7 @@ def test_loading(kind, reader):
 
 
 # HDF5's own code loops for ever over some of them, and may crash.
-@pytest.mark.parametrize("function", ["model_damage:endless", "os:abort"])
+@pytest.mark.parametrize("function", ["tests.hostile.models.damaged_models:endless", "os:abort"])
 def test_a_child_that_ends_is_a_sentence(function, tmp_path):
     with pytest.raises(InputError, match=r"model\.h5: crashes what reads it, is the file damaged\?") as error:
         crash(function)
@@ -85,7 +85,7 @@ def test_a_child_that_ends_is_a_sentence(function, tmp_path):
 
 
 def crash(function: str) -> None:
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process, model_files.crash_as_input_error("model.h5"):
+    with FunctionProcess(env={"PYTHONPATH": CHILD_PATH}) as process, model_files.crash_as_input_error("model.h5"):
         process.call(function)
 
 

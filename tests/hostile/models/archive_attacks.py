@@ -1,12 +1,12 @@
-"""Archives and HDF5 files that point elsewhere or hold too much (see model_attacks)."""
+"""Archives and HDF5 files that point elsewhere or hold too much (see attacks.py)."""
 
 from __future__ import annotations
 
 import zipfile
 from typing import Any
 
-from keras_attacks import _entries, _saved, _zipped
-from model_attacks import _canary
+from tests.hostile.models.attacks import _canary
+from tests.hostile.models.keras_attacks import _entries, _saved, _zipped
 
 
 def _zip_two_configs(folder):

@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from keras_attacks import _entries, _saved
-from model_attacks import _canary, tried
-from saved_model_attacks import _exported
+from tests.hostile.models.attacks import _canary, tried
+from tests.hostile.models.keras_attacks import _entries, _saved
+from tests.hostile.models.saved_model_attacks import _exported
 
 
 def honest(folder: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _broken(original: Path, kind: str, seed: int) -> bytes:
     """The damaged file; of an archive every second time one of its entries, with its sum made right so that Keras reads it."""
     import io
 
-    from damage import damage
+    from tests.hostile.files.damage import damage
 
     if not kind.startswith("keras") or seed % 2:
         return damage(original.read_bytes(), seed)

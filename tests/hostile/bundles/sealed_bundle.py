@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.storage import digest
 from edgeship.types import Artifact, to_json
+from tests.benchmarks import conftest as made_up
 
 ARTIFACTS = {
     "tflite/float32": "cnn.tflite",
@@ -29,19 +28,9 @@ ARTIFACTS = {
 TENSORS = {"image": "image", "scores": "probs"}  # as the made-up figures and as the models call them
 
 
-def made_up() -> ModuleType:
-    """What makes figures that pass (tests/benchmarks/conftest.py)."""
-    path = Path(__file__).parent.parent / "benchmarks" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_up_figures", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def write(root: Path, models: Path) -> Path:
     """An honest bundle of the tiny models, sealed."""
-    manifest: dict[str, Any] = json.loads(json.dumps(made_up().build_manifest()).replace('"scores"', '"probs"'))
+    manifest: dict[str, Any] = json.loads(json.dumps(made_up.build_manifest()).replace('"scores"', '"probs"'))
     for key, name in (("artifacts", "id"), ("measurements", "artifact")):
         manifest[key] = [item for item in manifest[key] if item[name] in ARTIFACTS]
     (root / "server").mkdir(parents=True)

@@ -8,8 +8,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import keras_attacks
-import model_attacks
+from tests.hostile.models import attacks, keras_attacks
 
 MODULE = "honest_layers"
 
@@ -18,7 +17,7 @@ def honest(name: str, folder: str, **options: Any) -> dict[str, Any]:
     """Build the model of that name and load it as edgeship does."""
     place = Path(folder)
     path = globals()[f"_{name}"](place)
-    return model_attacks.tried(str(path), str(place / "canary"), **options)
+    return attacks.tried(str(path), str(place / "canary"), **options)
 
 
 def _saved(folder: Path, engine: str, suffix: str, *layers: Any) -> Path:
@@ -246,4 +245,4 @@ def application(name: str, engine: str, suffix: str, folder: str, **options: Any
     keras.backend.clear_session()
     path = Path(folder) / f"{name}{suffix}"
     getattr(keras.applications, name)(weights=None).save(path)
-    return model_attacks.loaded(str(path), **options)
+    return attacks.loaded(str(path), **options)

@@ -1,11 +1,11 @@
-"""SavedModels whose functions are exchanged for others while they run (see model_attacks)."""
+"""SavedModels whose functions are exchanged for others while they run (see attacks.py)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from model_attacks import _canary
-from saved_model_attacks import _changed, _exported
+from tests.hostile.models.attacks import _canary
+from tests.hostile.models.saved_model_attacks import _changed, _exported
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:0"
 

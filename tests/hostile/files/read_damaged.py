@@ -1,4 +1,4 @@
-"""`python read_damaged.py KIND BASE FIRST COUNT`: read that many damaged copies of a file, and tell how that ended as JSON.
+"""`python -m tests.hostile.files.read_damaged KIND BASE FIRST COUNT`: read damaged copies of a file, tell how it ended as JSON.
 
 KIND: tflite, onnx, tfjs-json, tfjs-shard (BASE is a TF.js folder), npz. A process of its own, so that a native crash is
 noticed: the last line of standard error names the copy that is being read.
@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
-from damage import damage
 
 from edgeship import data, untrusted
 from edgeship.cli.inspect import inspect, lines
 from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
 from edgeship.types import TensorSpec
+from tests.hostile.files.damage import damage
 
 SECONDS = 10  # that reading one copy may take
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -1,12 +1,12 @@
-"""Graphs of TensorFlow 1 that do something beside their signature while they are loaded (see model_attacks)."""
+"""Graphs of TensorFlow 1 that do something beside their signature while they are loaded (see attacks.py)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from model_attacks import _canary, tried
-from saved_model_attacks import _changed, _secret
+from tests.hostile.models.attacks import _canary, tried
+from tests.hostile.models.saved_model_attacks import _changed, _secret
 
 
 def _exported(folder: Path, body: Any) -> Path:

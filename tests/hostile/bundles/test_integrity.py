@@ -19,12 +19,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-import bundles  # it lies beside
-
 from edgeship.cli import cli
 from edgeship.errors import EdgeshipError
 from edgeship.types import TensorSpec
+from tests.hostile.bundles import sealed_bundle
 
 Edgeship = Callable[..., str]
 SECONDS = 60  # for one command; what hangs fails
@@ -45,7 +43,7 @@ def honest_once(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> 
     folder = (base.parent if base.name.startswith("popen-") else base) / "hostile-bundle"
     with filelock.FileLock(folder.with_suffix(".lock")):
         if not (folder / "manifest.json").exists():
-            bundles.write(folder, tiny_models)
+            sealed_bundle.write(folder, tiny_models)
     return folder
 
 
@@ -104,7 +102,7 @@ def small(bundle: Path) -> Path:
 
 
 def change(bundle: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
-    bundles.change(bundle, edit)
+    sealed_bundle.change(bundle, edit)
 
 
 def artifact(manifest: dict[str, Any], name: str) -> dict[str, Any]:
@@ -406,7 +404,7 @@ def without(manifest: dict[str, Any], *names: str) -> None:
 
 
 EMPTY_WAYS: dict[str, tuple[Callable[[Path, dict[str, Any]], Any], str]] = {
-    "no artifact": (lambda _, m: without(m, *bundles.ARTIFACTS), "nothing was replayed"),
+    "no artifact": (lambda _, m: without(m, *sealed_bundle.ARTIFACTS), "nothing was replayed"),
     "no golden of one": (
         lambda _, m: m["goldens"]["artifacts"].pop("tflite/float32"),
         "the bundle has no goldens of it",
@@ -450,7 +448,7 @@ def test_verify_fails_where_nothing_was_compared(small, edgeship, way):
     spoil, says = EMPTY_WAYS[way]
     manifest = json.loads((small / "manifest.json").read_text())
     spoil(small, manifest)
-    bundles.seal(small, manifest)
+    sealed_bundle.seal(small, manifest)
     edgeship("verify", small, code=1, says=says)
 
 

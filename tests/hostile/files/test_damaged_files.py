@@ -31,15 +31,16 @@ from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.server_model.adapter import first_samples
+from tests.hostile.files.damage import damage
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 MEMORY = 1500  # megabytes that reading small files takes at most, all libraries among them
 
 
 def read(kind, base, count, first=0):
     """How reading that many damaged copies ended."""
-    command = [sys.executable, str(HERE / "read_damaged.py"), kind, str(base), str(first), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + count, check=False)
+    command = [sys.executable, "-m", "tests.hostile.files.read_damaged", kind, str(base), str(first), str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120 + count, check=False)
     assert done.returncode == 0, f"died of {done.returncode} at copy {done.stderr.splitlines()[-1:]}"
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -597,9 +598,6 @@ def test_other_archives_and_numbers_of_files(tmp_path, dataset):
 
 @pytest.mark.parametrize("name", ["int8.tflite", "cnn.onnx"])
 def test_a_runtime_that_opens_a_damaged_file_fails_in_a_sentence(name, bases, tmp_path):
-    sys.path.insert(0, str(HERE))
-    from damage import damage
-
     runtime = {"tflite": "litert", "onnx": "onnxruntime"}[name.partition(".")[2]]
     content, said = bases[name].read_bytes(), []
     for seed in range(12):

@@ -1,11 +1,11 @@
-"""SavedModels that do more than compute (see model_attacks)."""
+"""SavedModels that do more than compute (see attacks.py)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from model_attacks import _canary, tried
+from tests.hostile.models.attacks import _canary, tried
 
 
 def _exported(folder: Path, body: Any) -> Path:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from edgeship.processes.child import FunctionProcess
+from tests.hostile.models.attacks import CHILD_PATH
 
-HERE = Path(__file__).parent
 ALLOW = "--allow-unsafe"
-# What each model of model_attacks.py is refused with.
+# What each model of attacks.py is refused with.
 ATTACKS = {
     "h5_lambda_string": ("'act'", "Lambda", ALLOW),
     "h5_lambda_list": ("'act'", "Lambda", ALLOW),
@@ -109,13 +108,13 @@ ATTACKS = {
 
 @pytest.fixture(scope="module")
 def attacker():
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": CHILD_PATH}) as process:
         yield process
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nothing_of_a_model_runs(name, attacker, tmp_path):
-    tried = attacker.call("model_attacks:attack", name=name, folder=str(tmp_path))
+    tried = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path))
     assert not tried["ran"]
     assert tried["kind"] == "told", tried
     missing = [word for word in ATTACKS[name] if word not in tried["error"]]
@@ -126,7 +125,7 @@ def test_nothing_of_a_model_runs(name, attacker, tmp_path):
 # Two rows of the issue as a user meets them.
 @pytest.mark.parametrize("name", ["h5_lambda_string", "tf1_main_op"])
 def test_the_command_line_refuses_it(name, attacker, tmp_path):
-    attacker.call("model_attacks:attack", name=name, folder=str(tmp_path))
+    attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path))
     model = next(path for path in tmp_path.iterdir() if path.name in ("model.h5", "tf1"))
     (tmp_path / "canary").unlink(missing_ok=True)
     command = [sys.executable, "-m", "edgeship.cli", "init", str(model)]
@@ -140,16 +139,16 @@ def test_the_command_line_refuses_it(name, attacker, tmp_path):
 # Permission is what the words say: with it, the same files do run.
 @pytest.mark.parametrize("name", ["h5_lambda_list", "write_file", "tf1_main_op"])
 def test_allowed_models_run(name, attacker, tmp_path):
-    tried = attacker.call("model_attacks:attack", name=name, folder=str(tmp_path), allow_unsafe=True)
+    tried = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path), allow_unsafe=True)
     assert tried["ran"], tried
 
 
 def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
-    assert attacker.call("saved_model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
+    assert attacker.call("tests.hostile.models.saved_model_attacks:honest_table", folder=str(tmp_path))["error"] == ""
 
 
 def test_two_savers_are_honest(attacker, tmp_path):
-    assert attacker.call("tf1_attacks:honest_two_savers", folder=str(tmp_path))["error"] == ""
+    assert attacker.call("tests.hostile.models.tf1_attacks:honest_two_savers", folder=str(tmp_path))["error"] == ""
 
 
 HONEST = {
@@ -176,20 +175,22 @@ HONEST = {
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_models_load(name, attacker, tmp_path):
     options = {"custom_objects": HONEST[name]} if HONEST[name] else {}
-    tried = attacker.call("model_honest:honest", name=name, folder=str(tmp_path), **options)
+    tried = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
     assert tried["error"] == ""
 
 
 @pytest.mark.parametrize("name", ["rmtree", "get_file"])
 def test_what_a_users_module_imports_is_not_for_models(name, attacker, tmp_path):
     options = {"custom_objects": "honest_layers"}
-    tried = attacker.call("model_honest:honest", name=name, folder=str(tmp_path), **options)
+    tried = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
     assert f"'{name}' is not part of Keras" in tried["error"]
 
 
 def test_what_one_keras_knows_the_other_does_not(attacker, tmp_path):
     options = {"custom_objects": "honest_layers"}
-    tried = attacker.call("model_attacks:attack", name="keras_of_the_other", folder=str(tmp_path), **options)
+    tried = attacker.call(
+        "tests.hostile.models.attacks:attack", name="keras_of_the_other", folder=str(tmp_path), **options
+    )
     assert not tried["ran"]
     assert "'Registered3' is not part of Keras" in tried["error"]
 
@@ -197,13 +198,17 @@ def test_what_one_keras_knows_the_other_does_not(attacker, tmp_path):
 def test_an_operation_by_name_is_found_in_keras_ops(attacker, tmp_path):
     """Keras itself cannot read what it writes here: which function of that name it was the file does not say."""
     options = {"name": "keras3_imported_operation", "folder": str(tmp_path)}
-    assert "'sin' is not part of Keras" in attacker.call("model_honest:honest", **options)["error"]
-    assert attacker.call("model_honest:honest", custom_objects="keras.ops", **options)["error"] == ""
+    assert (
+        "'sin' is not part of Keras" in attacker.call("tests.hostile.models.honest_models:honest", **options)["error"]
+    )
+    assert (
+        attacker.call("tests.hostile.models.honest_models:honest", custom_objects="keras.ops", **options)["error"] == ""
+    )
 
 
 # Whoever raises the version of Keras looks at what is new and puts it into the one list or the other.
 def test_names_of_the_keras_in_use(attacker):
-    unknown = attacker.call("model_honest:unknown_names")
+    unknown = attacker.call("tests.hostile.models.honest_models:unknown_names")
     assert unknown["classes"] == [
         *("BaseRandomLayer", "BatchNormalizationBase", "DenseFeatures", "DropoutWrapper", "FlaxLayer", "JaxLayer"),
         *("Lambda", "Layer", "LinearModel", "Reduction", "ResidualWrapper", "SequenceFeatures", "TFSMLayer"),

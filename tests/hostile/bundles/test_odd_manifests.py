@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,6 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parent))
-import bundles
-from mutate import mutate, swap
 
 from edgeship.benchmarks.report import html_report as reports
 from edgeship.bundle import goldens
@@ -39,6 +34,9 @@ from edgeship.errors import EdgeshipError, InputError
 from edgeship.pipeline import layer_sensitivity, ship
 from edgeship.pipeline import verify as verification
 from edgeship.runtimes import registry
+from tests.benchmarks.conftest import _write_files, build_manifest
+from tests.hostile.bundles import sealed_bundle
+from tests.hostile.bundles.mutate import mutate, swap
 
 FEW, MANY = 400, 10_000
 JUDGING: list[tuple[Any, ...]] = [
@@ -52,7 +50,7 @@ JUDGING: list[tuple[Any, ...]] = [
 @pytest.fixture(scope="module")
 def made_up() -> dict[str, Any]:
     """A manifest with every kind of figure, a few of each."""
-    manifest: dict[str, Any] = bundles.made_up().build_manifest()
+    manifest: dict[str, Any] = build_manifest()
     manifest["measurements"] = [
         {**item, "details": _few(item["details"])}
         for item in manifest["measurements"]
@@ -96,11 +94,11 @@ def root(made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "bundle"
     folder.mkdir()
-    bundles.made_up()._write_files(folder, made_up)
+    _write_files(folder, made_up)
     (folder / "goldens").mkdir()
     for name in ("inputs", "outputs"):
         np.savez(folder / "goldens" / f"{name}.npz", x=np.zeros((1, 2), np.float32))
-    bundles.seal(folder, made_up)
+    sealed_bundle.seal(folder, made_up)
     return folder
 
 
@@ -134,7 +132,7 @@ def manifests_of(root: Path) -> Callable[[int], None]:
     manifest = json.loads((root / "manifest.json").read_text())
 
     def one(seed: int) -> None:
-        bundles.seal_manifest(root, mutate(manifest, seed))
+        sealed_bundle.seal_manifest(root, mutate(manifest, seed))
         command, *options = JUDGING[seed % len(JUDGING)]
         run(command, root, *options)
 
@@ -168,7 +166,7 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
     manifest = json.loads((root / "manifest.json").read_text())
 
     def one(seed: int) -> None:
-        bundles.seal_manifest(root, mutate(manifest, seed))
+        sealed_bundle.seal_manifest(root, mutate(manifest, seed))
         for command, *options in ((benchmark, "--json", "-"), (demo, "--out", "site"), (debug,), (inspect,)):
             run(command, root, *options)
 
@@ -220,11 +218,11 @@ def odd_values(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
     for item in manifest["artifacts"]:
         own = np.full((1, 10), "a") if "float32" in item["id"] else np.ones((1, 10), np.float32)
         np.savez(root / "goldens" / f"{item['id'].replace('/', '-')}.npz", scores=own)
-    bundles.seal(root, manifest)
+    sealed_bundle.seal(root, manifest)
     manifest = json.loads((root / "manifest.json").read_text())
 
     def one(seed: int) -> None:
-        bundles.seal_manifest(root, swap(manifest, seed) if seed else manifest)
+        sealed_bundle.seal_manifest(root, swap(manifest, seed) if seed else manifest)
         texts = [run(gate, root, "--junit", "gate.xml", "--markdown", "gate.md")]
         texts += [run(report, root, "--out", "report.html"), run(demo, root, "--out", "site"), run(inspect, root)]
         with monkeypatch.context() as patch:
@@ -273,7 +271,7 @@ def test_what_only_the_report_reads(root, monkeypatch, name):
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     manifest = json.loads((root / "manifest.json").read_text())
     LATE[name](manifest)
-    bundles.seal_manifest(root, manifest)
+    sealed_bundle.seal_manifest(root, manifest)
     told = run(benchmark, root)
     assert ("manifest.json: cannot be read" in told) == (name in ("steps of auto", "layers")), told
 
@@ -283,7 +281,7 @@ def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
     LATE["steps of auto"](manifest)
     (root / "report").mkdir()
     (root / "report" / "index.html").write_text("old")
-    bundles.seal(root, manifest)
+    sealed_bundle.seal(root, manifest)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     monkeypatch.setattr(ship, "_check_model", lambda _: None)
     monkeypatch.setattr(
@@ -301,14 +299,14 @@ def test_an_endless_value_of_a_configuration_is_shortened(root, text):
         {"budget": [text]},
         {"variants": [{"name": "x", "recipes": {"qat": text}}]},
     ):
-        bundles.seal_manifest(root, {**manifest, "config": {**manifest["config"], **odd}})
+        sealed_bundle.seal_manifest(root, {**manifest, "config": {**manifest["config"], **odd}})
         run(gate, root)
 
 
 def test_an_endless_name_is_shortened(root):
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["config"]["benchmark"]["devices"] = ["9" * 5000]
-    bundles.seal_manifest(root, manifest)
+    sealed_bundle.seal_manifest(root, manifest)
     assert len(run(gate, root)) < 1500
 
 
@@ -318,7 +316,7 @@ def test_plots_of_manifests_of_any_structure(root, monkeypatch):
     manifest = json.loads((root / "manifest.json").read_text())
     for seed in range(MANY, MANY + 4):
         changed = {**manifest, "measurements": mutate(manifest["measurements"], seed)}
-        bundles.seal_manifest(root, changed)
+        sealed_bundle.seal_manifest(root, changed)
         run(report, root, "--out", "report.html")
 
 
@@ -384,7 +382,7 @@ def test_what_is_wrong_with_a_manifest_is_named(root, name):
     spoil, says = BROKEN[name]
     manifest = json.loads((root / "manifest.json").read_text())
     spoil(manifest)
-    bundles.seal_manifest(root, manifest)
+    sealed_bundle.seal_manifest(root, manifest)
     for command in (gate, verify, report):
         assert says in run(command, root)
 
@@ -433,7 +431,7 @@ def test_an_opened_bundle_holds_artifacts(root):
     manifest = json.loads((root / "manifest.json").read_text())
     opened = 0
     for seed in range(2 * MANY, 2 * MANY + FEW):
-        bundles.seal_manifest(root, mutate(manifest, seed))
+        sealed_bundle.seal_manifest(root, mutate(manifest, seed))
         try:
             opened += len(open_bundle(root).artifacts) > 0
         except InputError:
