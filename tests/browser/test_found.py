@@ -25,6 +25,8 @@ from edgeship.runtimes.browser.server import COOKIE, Server
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.registry import find as find_runtime
 from edgeship.settings import config
+from edgeship.settings.sections import Benchmark
+from edgeship.settings.variants import FOR_LITERT_JS
 from edgeship.types import Artifact, TensorSpec
 
 
@@ -144,7 +146,7 @@ def test_the_server_gives_a_model_with_its_shards_and_nothing_else(server, tmp_p
 
 
 def test_the_lines_that_are_proposed_make_what_litert_js_takes(tmp_path):
-    (tmp_path / "edgeship.toml").write_text(config.FOR_LITERT_JS)
+    (tmp_path / "edgeship.toml").write_text(FOR_LITERT_JS)
     variants = config.Config.read(tmp_path / "edgeship.toml").variants
     assert [(item.name, item.quantize, item.formats, item.io, item.static_batch) for item in variants] == [
         ("float32-web", "float32", ("tflite",), "int8", True),
@@ -157,13 +159,13 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
     dynamic = Artifact(Path("a.tflite"), "tflite", "float32", (spec,), (spec,))
     fixed = replace(dynamic, inputs=(replace(spec, shape=(1, 8, 8, 1)),), outputs=(replace(spec, shape=(1, 5)),))
     console = Console(record=True, file=io.StringIO(), width=120)
-    settings = replace(config.Config(), benchmark=config.Benchmark(runtimes=("litert-web",)))
+    settings = replace(config.Config(), benchmark=Benchmark(runtimes=("litert-web",)))
 
     def advised(*artifacts):
         subjects = {str(index): on_host.MeasuredArtifact(item, "", {}) for index, item in enumerate(artifacts)}
         measurement_plan.advise(Progress(console), subjects, settings)
         return console.export_text()
 
-    assert config.FOR_LITERT_JS.strip() in advised(dynamic)
+    assert FOR_LITERT_JS.strip() in advised(dynamic)
     assert advised(dynamic, fixed) == ""
     assert "'image' has a free axis" in find_runtime("litert-web").refuses(dynamic)

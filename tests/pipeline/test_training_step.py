@@ -12,7 +12,9 @@ from edgeship.errors import CheckError, InputError
 from edgeship.pipeline.steps import ConversionResult, Converter
 from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
-from edgeship.settings.config import Config, Data, Variant
+from edgeship.settings.config import Config
+from edgeship.settings.sections import Data
+from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Cache
 
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]

@@ -25,7 +25,7 @@ def test_sparsity_is_a_share_below_one(sparsity: object) -> None:
         ({"prune": {"pattern": "2:5"}}, "neither '2:4' nor a block"),
         ({"prune": {"pattern": "0x4"}}, "neither '2:4' nor a block"),
         ({"prune": {"schedule": "linear"}}, "unknown schedule 'linear'; known: constant, polynomial"),
-        ({"prune": {"frequency": 0}}, "frequency 0 must be a whole number of steps, at least 1"),
+        ({"prune": {"frequency": 0}}, "frequency = 0 must be a whole number of steps, at least 1"),
         ({"cluster": 1}, "must be a whole number from 2 to 256"),
         ({"qat": "yes"}, "must be true, false or a table"),
         ({"distill": 0}, "above 0 and at most 1"),
@@ -40,7 +40,7 @@ def test_what_makes_no_sense_is_refused(table: dict[str, object], message: str) 
 @pytest.mark.parametrize("recipe", ["prune", "cluster", "qat"])
 def test_layers_are_a_list_of_patterns(recipe: str, layers: object) -> None:
     """A single text would have been read as patterns of one letter each."""
-    with pytest.raises(InputError, match="must be a list of patterns, as layers = \\['conv\\*'\\]"):
+    with pytest.raises(InputError, match='must be a list of patterns, as layers = \\["conv\\*"\\]'):
         Recipes.read({recipe: {"layers": layers}})
 
 

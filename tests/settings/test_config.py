@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from edgeship.errors import InputError
-from edgeship.settings.config import Config, Variant, default_variants, unfit
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant, default_variants, unfit
 from edgeship.types import FORMATS, to_json
 
 GOOD = """
@@ -72,7 +73,7 @@ def test_sparse_encoding_is_of_tflite_only():
         ("[data]\ncalibraton = 'x'", "known: calibration, calibration_samples"),
         ("[data]\ncalibration = 3", "must be a string"),
         ('[variants.many]\nstatic_batch = "64"', "must be true, false or a whole number"),
-        ("[variants.many]\nstatic_batch = -1", "static_batch = -1 must be true or a number of samples"),
+        ("[variants.many]\nstatic_batch = -1", "static_batch = -1 must be true, false or a whole number of samples"),
         ("[data]\ncalibration_samples = true", "must be a whole number"),
         ("[data]\ncalibration_samples = 0", "at least 1"),
         ("[data]\nlabels = 'missing.txt'", "cannot read labels"),

@@ -23,7 +23,8 @@ from edgeship.bundle import preprocessing
 from edgeship.demo import site
 from edgeship.demo.web_server import Server
 from edgeship.errors import InputError
-from edgeship.settings.config import Config, Data
+from edgeship.settings.config import Config
+from edgeship.settings.sections import Data
 from edgeship.types import TensorSpec
 
 

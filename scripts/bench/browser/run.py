@@ -20,7 +20,7 @@ from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.benchmarks.report import engine_comparison
 from edgeship.data import RepresentativeDataset
 from edgeship.runtimes.session import open_session
-from edgeship.settings.config import FOR_LITERT_JS
+from edgeship.settings.variants import FOR_LITERT_JS
 from edgeship.types import TensorSpec
 from scripts import ROOT
 from scripts.bench import parts

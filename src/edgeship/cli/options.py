@@ -165,21 +165,21 @@ def _read(path: Path, options: dict[str, Any], *, named: bool) -> Config:
 
 def _variants(base: Config, options: dict[str, Any]) -> Any:
     """The variants asked for, each as the configuration or the built-in table has it, with the options that change them."""
-    from edgeship.settings import config as configs
+    from edgeship.settings.variants import default_variants, named_variant
 
     own = {variant.name: variant for variant in base.variants or ()}
     formats = formats_of(options.get("formats"))
     variants = base.variants
     if options.get("variants") is not None:
         names = names_of(options["variants"])
-        variants = tuple(own.get(name) or configs.named_variant(name, formats, known=own) for name in names)
+        variants = tuple(own.get(name) or named_variant(name, formats, known=own) for name in names)
     changes: dict[str, Any] = {"io": options["io"]} if options.get("io") else {}
     changes |= {"static_batch": True} if options.get("static_batch") else {}
     changes |= {"flex": True} if options.get("allow_flex") else {}
     if not changes:
         return variants
     if variants is None:
-        variants = configs.default_variants(formats, base.data.calibration is not None)
+        variants = default_variants(formats, base.data.calibration is not None)
     return tuple(replace(variant, **changes) for variant in variants)
 
 

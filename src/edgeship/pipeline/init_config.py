@@ -13,6 +13,7 @@ from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files
 from edgeship.settings import config, permissions, trust
+from edgeship.settings.variants import FOR_LITERT_JS
 from edgeship.storage import atomic
 from edgeship.untrusted import parse_toml, printable
 
@@ -85,7 +86,7 @@ accuracy = "mlperf99"                  # keeps 99 % of the server model's figure
 
 
 def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, force: bool) -> Path:
-    """Write the file and return its path; `loading` is how the model is loaded (see `config.Model`).
+    """Write the file and return its path; `loading` is how the model is loaded (see `sections.Model`).
 
     What it lets run was given with this very command, so that the file is trusted (`edgeship.settings.trust`).
 
@@ -142,7 +143,7 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
         optional=_optional(),
-        litert_js="\n".join(f"# {line}".rstrip() for line in config.FOR_LITERT_JS.splitlines()),
+        litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
     )
 
 

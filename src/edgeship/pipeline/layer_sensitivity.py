@@ -24,6 +24,7 @@ from edgeship.pipeline.steps import Converter
 from edgeship.runtimes import registry
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
+from edgeship.settings.variants import Variant, named_variant
 from edgeship.storage import cache, digest
 from edgeship.types import TensorSpec
 
@@ -44,7 +45,7 @@ class LayerwiseModel:
     layers: Sequence[Layer]
 
     @classmethod
-    def of(cls, converter: Converter, variant: config.Variant) -> LayerwiseModel:
+    def of(cls, converter: Converter, variant: Variant) -> LayerwiseModel:
         """The float model behind a variant's `.tflite`, read by its layers."""
         exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
         base, _ = converter.float_artifact(variant, "tflite").result()
@@ -231,8 +232,8 @@ def _chosen(bundle: Bundle, settings: config.Config, wanted: str | None) -> Mapp
     return items[wanted or fitting[0]]
 
 
-def _variant(settings: config.Config, name: str) -> config.Variant:
-    return next((item for item in settings.variants or () if item.name == name), None) or config.named_variant(
+def _variant(settings: config.Config, name: str) -> Variant:
+    return next((item for item in settings.variants or () if item.name == name), None) or named_variant(
         name, ["tflite"]
     )
 

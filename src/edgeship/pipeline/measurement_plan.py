@@ -12,6 +12,7 @@ from edgeship.devices import profiles
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.settings import config
+from edgeship.settings.variants import FOR_LITERT_JS
 from edgeship.storage import digest
 from edgeship.types import Artifact, Measurement
 
@@ -69,7 +70,7 @@ def advise(progress: Progress, subjects: Mapping[str, on_host.MeasuredArtifact],
     if runtime and all(map(runtime.refuses, given)):
         progress.note(
             "litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:",
-            config.FOR_LITERT_JS,
+            FOR_LITERT_JS,
         )
 
 

@@ -21,7 +21,7 @@ from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayer
 from edgeship.pipeline import candidate, layer_sensitivity, plan, reference_outputs
 from edgeship.pipeline.layer_sensitivity import LayerwiseModel
 from edgeship.pipeline.steps import Converter
-from edgeship.settings.config import Variant
+from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
 from edgeship.types import Artifact, TensorSpec, Verdict, to_json
 

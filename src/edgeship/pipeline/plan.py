@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from edgeship.errors import InputError
 from edgeship.recipes.quantization import needs_data
-from edgeship.settings.config import Config, Variant, default_variants, unfit
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant, default_variants, unfit
 
 NO_DATA = (
     'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '

@@ -41,6 +41,7 @@ from edgeship.progress import Progress
 from edgeship.recipes.quantization import needs_data
 from edgeship.server_model import model_files
 from edgeship.settings import config, permissions
+from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
 from edgeship.types import FORMATS, TensorSpec, to_json
 from edgeship.untrusted import is_plain_name, reading
@@ -199,7 +200,7 @@ def _build(
 
 
 def _check_data(
-    converter: Converter, pairs: Sequence[tuple[config.Variant, str]], evaluation: RepresentativeDataset | None
+    converter: Converter, pairs: Sequence[tuple[Variant, str]], evaluation: RepresentativeDataset | None
 ) -> None:
     """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted."""
     settings, asked = converter.config, [variant for variant, _ in pairs]

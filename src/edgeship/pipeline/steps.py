@@ -23,7 +23,8 @@ from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
 from edgeship.server_model import model_files
 from edgeship.server_model.custom_objects import custom_digest
-from edgeship.settings.config import Config, Variant
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache, Entry, versions
 from edgeship.types import FORMATS, Artifact, Step, TensorSpec

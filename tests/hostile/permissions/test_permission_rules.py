@@ -17,7 +17,8 @@ from edgeship.errors import InputError
 from edgeship.runtimes.browser import options
 from edgeship.runtimes.launchers import venv
 from edgeship.settings import permissions
-from edgeship.settings.config import Config, Variant
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant
 from edgeship.types import to_json
 
 TEXT = st.text(alphabet=string.printable + "é\u202e\x00", max_size=40)

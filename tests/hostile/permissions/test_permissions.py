@@ -275,7 +275,9 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
 
 def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
     from edgeship.pipeline.data_checks import named, recorded
-    from edgeship.settings.config import Config, Data, Variant
+    from edgeship.settings.config import Config
+    from edgeship.settings.sections import Data
+    from edgeship.settings.variants import Variant
 
     there, missing = str(stranger.folder / "data.npz"), str(stranger.folder / "missing.npz")
     data = Data(train=there, validation=there, evaluation=missing)
@@ -577,12 +579,13 @@ def test_data_inside_the_folder_needs_no_trust(beside):
 
 def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
     from edgeship.settings import config
+    from edgeship.settings.sections import Data
 
     folder = beside.folder / "model"
     (folder / "labels.txt").unlink()
     (folder / "link.txt").rename(folder / "labels.txt")
     (folder / "link.npz").rename(folder / "calibration.npz")
-    assert config.beside(folder / "model.keras").data == config.Data()
+    assert config.beside(folder / "model.keras").data == Data()
     told = capsys.readouterr().err
     assert "labels.txt is a link, so it is not used unasked" in told
     assert "calibration.npz is a link" in told

@@ -32,7 +32,9 @@ from edgeship.progress import Progress
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import Session, open_session
-from edgeship.settings.config import Config, Data, named_variant, refusal
+from edgeship.settings.config import Config
+from edgeship.settings.sections import Data
+from edgeship.settings.variants import named_variant, refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
 from edgeship.types import FORMATS, to_json

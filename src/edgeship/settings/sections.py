@@ -1,0 +1,132 @@
+"""The sections of `edgeship.toml` but for variants, training and budget: how the model is loaded, its data, its measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+from edgeship.devices import profiles as devices
+from edgeship.errors import unknown
+from edgeship.recipes.quantization import DEFAULT_SAMPLES
+from edgeship.toml_tables import Table
+
+PROFILES = ("rapid", "quick", "normal", "full")
+
+
+@dataclass(frozen=True)
+class Model(Table):
+    """How the model is loaded."""
+
+    custom_objects: Annotated[
+        str | None,
+        Meta(
+            description="A module that registers the model's own layers; it is imported, so the file must be trusted.",
+            examples=["package.module"],
+        ),
+    ] = None
+    signature: Annotated[
+        str | None, Meta(description="Which signature of a SavedModel.", examples=["serving_default"])
+    ] = None
+    allow_unsafe: Annotated[
+        bool,
+        Meta(
+            description="Load Lambda layers: they run code of the model file, so this file must be trusted.",
+            examples=[True],
+        ),
+    ] = False
+
+
+Samples = Annotated[int, Meta(ge=1, title="a whole number, at least 1")]
+
+
+@dataclass(frozen=True)
+class Data(Table):
+    """Where the data lies: an .npz file, a folder of them, or `package.module:attribute` (`edgeship.data`)."""
+
+    calibration: Annotated[
+        str | None,
+        Meta(
+            description="Shows the ranges of activations for int8: some hundred samples of the training data, no labels.",
+            examples=["calibration.npz"],
+        ),
+    ] = None
+    calibration_samples: Annotated[
+        Samples | None,
+        Meta(
+            description=f"So many samples, spread evenly over that data; default: at most {DEFAULT_SAMPLES}.",
+            examples=[200],
+        ),
+    ] = None
+    train: Annotated[
+        str | None,
+        Meta(description="What a variant's model is trained further with, with labels.", examples=["train.npz"]),
+    ] = None
+    validation: Annotated[
+        str | None,
+        Meta(
+            description="The best epoch is chosen on it; default: a part of `train` is held out.",
+            examples=["validation.npz"],
+        ),
+    ] = None
+    evaluation: Annotated[
+        str | None,
+        Meta(
+            description="Decides whether an artifact may ship: labelled samples that the model has never seen.",
+            examples=["evaluation.npz"],
+        ),
+    ] = None
+    evaluation_samples: Annotated[
+        Samples | None,
+        Meta(description="So many samples, spread evenly over that data; default: all.", examples=[2000]),
+    ] = None
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(
+            title="a list of names, or a file with one name a line",
+            description="What the classes are called in reports.",
+            examples=["labels.txt"],
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True)
+class Benchmark(Table):
+    """How it is measured."""
+
+    profile: Annotated[
+        str, Meta(description="How long a latency is taken: rapid 6 s, quick 10 s, normal 60 s, full 600 s.")
+    ] = "rapid"
+    devices: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Where artifacts are run: names that `edgeship devices` lists, or profiles in .toml files.",
+            examples=[["host", "cortex-a72"]],
+        ),
+    ] = ("host",)
+    runtimes: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What runs them; default: the usual runtime of each format on each device.",
+            examples=[["litert", "onnxruntime"]],
+        ),
+    ] = ()
+    metric: Annotated[
+        str | None,
+        Meta(
+            description="top1, top5, macro_f1, binary_accuracy, exact_match, mae or rmse; default: chosen from the labels.",
+            examples=["top1"],
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        Meta(description="Which output the labels belong to; default: as their names say.", examples=["scores"]),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.profile not in PROFILES:
+            raise unknown("profile", self.profile, PROFILES)
+        for device in self.devices:
+            devices.find(device)

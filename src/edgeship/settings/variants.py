@@ -1,0 +1,178 @@
+"""Variants: what is made of a model, and in which formats it has a meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from edgeship.errors import InputError, unknown
+from edgeship.recipes.quantization import (
+    CALIBRATION_METHODS,
+    MIN_MAX,
+    RECIPES,
+    VARIANTS,
+    QuantizeRecipe,
+    for_variant,
+    recipe_support,
+)
+from edgeship.recipes.training import Recipes
+from edgeship.toml_tables import Table
+from edgeship.types import FORMATS
+from edgeship.untrusted import printable
+
+# What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
+FOR_LITERT_JS = """\
+[variants.float32-web]
+formats = ["tflite"]
+static_batch = true
+
+[variants.int8-web]
+quantize = "static_w8a8"
+formats = ["tflite"]
+io = "float32"
+static_batch = true
+"""
+
+
+@dataclass(frozen=True)
+class Variant(Table):
+    """A variant, and what it applies to the model.
+
+    `distill`, `prune`, `cluster` and `qat` are kept as TOML has them; `recipes` reads them.
+    """
+
+    name: str
+    quantize: Annotated[
+        str,
+        Meta(
+            description=f"What is quantized, and how: {', '.join(RECIPES)}. static_w8a8 is full integer; auto the same, but for "
+            "the fewest layers that the gate needs in higher precision. Default: what the variant's name stands for.",
+            examples=["static_w8a8"],
+        ),
+    ] = "float32"
+    formats: Annotated[
+        tuple[str, ...],
+        Meta(
+            title="a list of formats",
+            description=f"The formats that it is made in: {', '.join(FORMATS)}. A pair without meaning is refused: TF.js has no "
+            "int8 inference.",
+            examples=[["tflite", "onnx"]],
+        ),
+    ] = FORMATS
+    io: Annotated[
+        str,
+        Meta(
+            description='The type at the edges of a full-integer .tflite; "float32": int8 inside, float at the edges.',
+            examples=["float32"],
+        ),
+    ] = "int8"
+    calibration_method: Annotated[
+        str,
+        Meta(
+            description=f"How ranges of activations follow from data: {', '.join(CALIBRATION_METHODS)}.",
+            examples=["percentile"],
+        ),
+    ] = MIN_MAX
+    static_batch: Annotated[
+        bool | Annotated[int, Meta(ge=0)],
+        Meta(
+            title="true, false or a whole number of samples",
+            description="A batch that is fixed for ever (.tflite and .onnx): true is 1; 64 is for pages that run many samples.",
+            examples=[True],
+        ),
+    ] = False
+    flex: Annotated[
+        bool,
+        Meta(description="A .tflite may hold TensorFlow's own ops, which most runtimes lack.", examples=[True]),
+    ] = False
+    sparse_encoding: Annotated[
+        bool,
+        Meta(description="Kernels of a float32 .tflite are stored without their zeros.", examples=[True]),
+    ] = False
+    distill: Annotated[
+        Any,
+        Meta(
+            title="a share or a table",
+            description="A smaller model is taught first: this share of the width of every hidden layer, or a table.",
+            examples=[0.5],
+        ),
+    ] = None
+    prune: Annotated[
+        Any,
+        Meta(
+            title="a share or a table",
+            description="The share of zeros in every kernel that the model is trained to, or a table.",
+            examples=[0.7],
+        ),
+    ] = None
+    cluster: Annotated[
+        Any,
+        Meta(
+            title="a whole number or a table",
+            description="At most so many different values in every kernel, or a table.",
+            examples=[16],
+        ),
+    ] = None
+    qat: Annotated[
+        Any,
+        Meta(title="true, false or a table", description="Quantization-aware training for int8.", examples=[True]),
+    ] = None
+
+    @property
+    def recipes(self) -> Recipes:
+        """What its float model is trained further with."""
+        return Recipes.read({name: getattr(self, name) for name in ("distill", "prune", "cluster", "qat")}, self.name)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.name or any(not (char.isalnum() or char in "._-") for char in self.name):
+            raise InputError(f"variant name '{printable(self.name)}': letters, digits, '.', '_' and '-' only")
+        QuantizeRecipe(self.quantize, self.io, self.calibration_method)
+        if self.sparse_encoding and self.quantize != "float32":
+            raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
+        if self.recipes and self.name in VARIANTS:
+            raise InputError(
+                f"variant '{self.name}' is the plain one: call what is trained further otherwise, as pruned-int8"
+            )
+        for name in self.formats:
+            if name not in FORMATS:
+                raise unknown("format", name, FORMATS, f"variant '{self.name}'")
+
+
+def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
+    """float32 everywhere; with representative data int8 where a format can run it; 8-bit weights for TF.js."""
+    names = ["float32", *(["int8"] if has_data else [])]
+    variants = [
+        named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names
+    ]
+    if "tfjs" in formats:
+        variants.append(named_variant("weight_only_w8", ["tfjs"]))
+    return tuple(variant for variant in variants if variant.formats)
+
+
+def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) -> Variant:
+    """The built-in variant of that name. Raises InputError listing those and the `known` ones of a configuration."""
+    if name not in VARIANTS:
+        raise unknown("variant", name, {*VARIANTS, *known})
+    return Variant(name, for_variant(name).name, tuple(formats))
+
+
+def unfit(variant: Variant, format_name: str) -> str:
+    """Why a variant has no meaning in a format; empty where it has one."""
+    if variant.sparse_encoding and format_name != "tflite":
+        return f"sparse_encoding is TFLite's: {format_name} has no such storage"
+    if variant.static_batch > 1 and format_name == "tfjs":
+        return f"static_batch = {variant.static_batch} is for .tflite and .onnx: TF.js takes any batch without"
+    return refusal(variant.quantize, format_name)
+
+
+def refusal(recipe: str, format_name: str) -> str:
+    """Why a recipe has no meaning in a format; empty where it has one."""
+    try:
+        recipe_support(recipe, format_name)
+    except InputError as error:
+        return str(error)
+    return ""
