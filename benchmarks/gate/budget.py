@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown
@@ -41,38 +43,144 @@ SURE_FLIPS = 1.0  # percent; see `accuracy.sure_flips`
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of a gate, read by `Budget.parse`; None is no limit.
+    """The limits of a gate, read by `Budget.parse`; None is no limit. What each means stands beside it.
 
-    accuracy: a preset of `PRESETS` (relative margin), or "none" to do without labels. max_drop: percentage points for
-    metrics that are shares, else the metric's unit. min_server_accuracy: the metric's unit (a ceiling where lower is
-    better). max_class_drop: percentage points by which no class may surely fall. max_sure_flips: percent of the answers
-    that the server model is sure of which may turn into others; by default 1 where nothing was trained again. Sizes and
-    memory in bytes; wire is brotli. max_latency_ratio: to the float32 artifact of the same format and runtime.
-    max_instructions, max_instructions_ratio: per inference on every emulated device, the ratio to the float32 artifact
-    of the same format there. min_agreement: 0 to 1. max_abs_error: the output's unit. min_sqnr_db: dB; by default the
-    floor of the variant and what its peers show (`noise_floor`). required_devices: devices that must have run what they take.
-    required: artifacts (`tflite/int8`, or `tflite/int8@litert`) that must be there and run. optional: patterns of
-    artifacts that may stay unjudged where no runtime for them is installed. overrides: the same keys for artifacts that
-    match a pattern.
+    overrides: the same keys for artifacts that match a pattern (`[budget."tflite/int8"]`), in the order of the file.
     """
 
-    accuracy: str | None = None
-    max_drop: float | None = None
-    min_server_accuracy: float | None = None
-    max_class_drop: float = 10.0
-    max_sure_flips: float | None = None
-    max_size_disk: int | None = None
-    max_size_wire: int | None = None
-    max_latency_ratio: float | None = None
-    max_peak_memory: int | None = None
-    max_instructions: int | None = None
-    max_instructions_ratio: float | None = None
-    min_agreement: float | None = None
-    max_abs_error: float | None = None
-    min_sqnr_db: float | None = None
-    required_devices: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
+    accuracy: Annotated[
+        str | None,
+        Meta(
+            title='one of mlperf99.9, mlperf99, mlperf98, mlperf95, mlperf93, or "none"',
+            description="The share of the server model's figure that must be kept; default: mlperf99, or none with max_drop.",
+            examples=["mlperf99"],
+        ),
+    ] = None
+    max_drop: Annotated[
+        float | None,
+        Meta(
+            title="a number of at least 0",
+            description="By how much the figure may drop: percentage points for metrics that are shares, else the metric's unit.",
+            examples=[0.5],
+        ),
+    ] = None
+    min_server_accuracy: Annotated[
+        float | None,
+        Meta(
+            title="a number of at least 0",
+            description="What the server model itself must reach, in the metric's unit (not exceed, where lower is better): "
+            "a baseline may be broken already.",
+            examples=[0.89],
+        ),
+    ] = None
+    max_class_drop: Annotated[
+        float,
+        Meta(
+            title="a number between 0 and 100",
+            description="Percentage points by which no class may surely fall.",
+            examples=[5.0],
+        ),
+    ] = 10.0
+    max_sure_flips: Annotated[
+        float | None,
+        Meta(
+            title="a number between 0 and 100",
+            description="Percent of the server model's sure answers that may turn into others; default: 1 without training.",
+            examples=[0.5],
+        ),
+    ] = None
+    max_size_disk: Annotated[
+        int | None,
+        Meta(title='a number of bytes, or text as "1.5 MB"', description="Size on disk.", examples=["1.5 MB"]),
+    ] = None
+    max_size_wire: Annotated[
+        int | None,
+        Meta(
+            title='a number of bytes, or text as "400 kB"',
+            description="Size as sent, packed by brotli.",
+            examples=["400 kB"],
+        ),
+    ] = None
+    max_latency_ratio: Annotated[
+        float | None,
+        Meta(
+            title="a number above 0",
+            description="Latency as a multiple of that of the float32 artifact of the same format and runtime.",
+            examples=[1.0],
+        ),
+    ] = None
+    max_peak_memory: Annotated[
+        int | None,
+        Meta(
+            title='a number of bytes, or text as "200 MB"',
+            description="The most memory that the worker process holds.",
+            examples=["200 MB"],
+        ),
+    ] = None
+    max_instructions: Annotated[
+        int | None,
+        Meta(
+            title="a whole number, at least 1",
+            description="Instructions per inference on every emulated device.",
+            examples=[550000],
+        ),
+    ] = None
+    max_instructions_ratio: Annotated[
+        float | None,
+        Meta(
+            title="a number above 0",
+            description="Instructions as a multiple of those of the float32 artifact of the same format on the same device.",
+            examples=[0.6],
+        ),
+    ] = None
+    min_agreement: Annotated[
+        float | None,
+        Meta(
+            title="a number between 0 and 1",
+            description="The share of samples with the same answer as the server model's.",
+            examples=[0.98],
+        ),
+    ] = None
+    max_abs_error: Annotated[
+        float | None,
+        Meta(
+            title="a number of at least 0",
+            description="The largest difference of an output's value from the server model's, in the output's unit.",
+            examples=[0.1],
+        ),
+    ] = None
+    min_sqnr_db: Annotated[
+        float | None,
+        Meta(
+            title="a number between -200 and 200",
+            description="Signal over noise of every output in dB; default: the recipe's floor, and what its peers show.",
+            examples=[20.0],
+        ),
+    ] = None
+    required_devices: Annotated[
+        tuple[str, ...],
+        Meta(
+            title="a list of devices",
+            description="Devices that must have run all that they take.",
+            examples=[["cortex-a72"]],
+        ),
+    ] = ()
+    required: Annotated[
+        tuple[str, ...],
+        Meta(
+            title="a list of artifacts",
+            description="Artifacts that must be there and run, each by its whole name, or with a runtime as tflite/int8@litert.",
+            examples=[["tflite/int8", "onnx/int8"]],
+        ),
+    ] = ()
+    optional: Annotated[
+        tuple[str, ...],
+        Meta(
+            title="a list of artifacts or patterns",
+            description="Artifacts that may stay unjudged where no runtime for them is installed; never counted as passed.",
+            examples=[["tfjs/*"]],
+        ),
+    ] = ()
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
