@@ -62,7 +62,7 @@ def test_settings_of_training_are_checked(setting: dict[str, object]) -> None:
 def test_a_derived_schedule_always_reaches_what_is_asked(steps: int, sparsity: float, schedule: str) -> None:
     """However few steps there are: TFMOT's default of every 100 steps prunes nothing in the first 99."""
     made = derive_schedule(PruneRecipe(sparsity, schedule), steps)
-    applied = [made.at(step) for step in range(1, steps + 1) if made.due(step)]
+    applied = [made.sparsity_at(step) for step in range(1, steps + 1) if made.is_due(step)]
     assert applied[-1] == pytest.approx(sparsity, abs=1e-9)
     assert applied == sorted(applied)
 
