@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more test-machines test-seeds lint audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
+.PHONY: help env demo test test-more test-machines test-seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
 	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
+	@echo "make references  write the pages in docs/ that are made from the code, such as docs/configuration.md"
 	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
 	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
 
@@ -64,6 +65,9 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+references: env
+	$(BIN)/python scripts/references.py
 
 # Both advisory databases are asked, also where the first knows a fault; what cannot be looked up fails. pip-audit has an
 # environment of its own.

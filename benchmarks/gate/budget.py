@@ -52,7 +52,7 @@ class Budget:
         str | None,
         Meta(
             title='one of mlperf99.9, mlperf99, mlperf98, mlperf95, mlperf93, or "none"',
-            description="The share of the server model's figure that must be kept; default: mlperf99, or none with max_drop.",
+            description="Keeps that share of the server model's figure; default: mlperf99, or none with max_drop.",
             examples=["mlperf99"],
         ),
     ] = None
@@ -60,7 +60,7 @@ class Budget:
         float | None,
         Meta(
             title="a number of at least 0",
-            description="By how much the figure may drop: percentage points for metrics that are shares, else the metric's unit.",
+            description="How far the figure may drop: percentage points for shares, else the metric's unit.",
             examples=[0.5],
         ),
     ] = None
@@ -68,8 +68,7 @@ class Budget:
         float | None,
         Meta(
             title="a number of at least 0",
-            description="What the server model itself must reach, in the metric's unit (not exceed, where lower is better): "
-            "a baseline may be broken already.",
+            description="What the server model itself must reach, in the metric's unit; where lower is better, not exceed.",
             examples=[0.89],
         ),
     ] = None
@@ -105,7 +104,7 @@ class Budget:
         float | None,
         Meta(
             title="a number above 0",
-            description="Latency as a multiple of that of the float32 artifact of the same format and runtime.",
+            description="To the latency of the float32 artifact of the same format and runtime.",
             examples=[1.0],
         ),
     ] = None
@@ -129,7 +128,7 @@ class Budget:
         float | None,
         Meta(
             title="a number above 0",
-            description="Instructions as a multiple of those of the float32 artifact of the same format on the same device.",
+            description="To the instructions of the float32 artifact of the same format on the same device.",
             examples=[0.6],
         ),
     ] = None

@@ -86,8 +86,8 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
     try:
         converted = msgspec.convert(value, hint)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
-        meta = _meta(hint)
-        example = f", as {key} = {toml_value(meta.examples[0])}" if meta and meta.examples else ""
+        examples = _noted(hint, "examples")
+        example = f", as {key} = {toml_value(examples[0])}" if examples else ""
         raise InputError(f"{key} = {repr(value)[:SHOWN]} must be {_words(hint)}{example}") from error
     if isinstance(value, str) and "\0" in value:
         raise InputError(f"{key} = {repr(value)[:SHOWN]} has a NUL in it, as no name and no path has")
@@ -99,10 +99,10 @@ def describe_keys(kind: type) -> tuple[Key, ...]:
     known = []
     for item in fields(kind):
         hint = _hints(kind)[item.name]
-        meta = _meta(hint)
-        if meta and meta.description:
+        description = _noted(hint, "description")
+        if description:
             default = None if item.default is MISSING else item.default
-            known.append(Key(item.name, _words(hint), default, meta.description, (meta.examples or [default])[0]))
+            known.append(Key(item.name, _words(hint), default, description, (_noted(hint, "examples") or [default])[0]))
     return tuple(known)
 
 
@@ -125,15 +125,16 @@ def _read_hints(kind: type) -> Mapping[str, Any]:
 _hints: Callable[[type], Mapping[str, Any]] = cache(_read_hints)
 
 
-def _meta(hint: Any) -> msgspec.Meta | None:
-    return next((item for item in get_args(hint)[1:] if isinstance(item, msgspec.Meta)), None)
+def _noted(hint: Any, what: str) -> Any:
+    """What the outermost annotation says that says it: nested ones are one after the other, the outermost last."""
+    metas = (item for item in reversed(get_args(hint)[1:]) if isinstance(item, msgspec.Meta))
+    return next((value for meta in metas if (value := getattr(meta, what)) is not None), None)
 
 
 def _words(hint: Any) -> str:
     """What a value must be, in words: the annotation's own, or those of its type."""
     if get_origin(hint) is Annotated:
-        meta = _meta(hint)
-        return meta.title if meta and meta.title else _words(get_args(hint)[0])
+        return _noted(hint, "title") or _words(get_args(hint)[0])
     if hint in WORDS:
         return WORDS[hint]
     return _words(next(item for item in get_args(hint) if item is not NoneType))

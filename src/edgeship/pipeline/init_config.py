@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.errors import InputError
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files
 from edgeship.settings import config, permissions, trust
-from edgeship.settings.variants import FOR_LITERT_JS
+from edgeship.settings.sections import Benchmark, Data, Model
+from edgeship.settings.variants import FOR_LITERT_JS, Variant
 from edgeship.storage import atomic
+from edgeship.toml_tables import describe_keys, toml_value
 from edgeship.untrusted import parse_toml, printable
 
 TEMPLATE = """\
-# edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands.
+# edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands. All keys: docs/configuration.md.
 #   inputs:  {inputs}
 #   outputs: {outputs}
 
@@ -32,24 +34,22 @@ TEMPLATE = """\
 #   numpy.savez("evaluation.npz", {arrays})
 # A folder of .npz shards or package.module:attribute works too. Paths are relative to this file.
 {calibration}
-# calibration_samples = 200            # spread evenly over the data; default: at most 500
+# {data[calibration_samples]}
 {evaluation}
-# evaluation_samples = 2000            # default: all
+# {data[evaluation_samples]}
 {train}
 {validation}
 {labels}
 
-# One table per variant. quantize: float32, float16, static_w8a8 (full integer), dynamic_w8, weight_only_w8, or auto:
-# full integer, but for the fewest layers that the gate needs in higher precision.
-# formats: tflite, onnx, tfjs. A pair without meaning (TF.js has no int8 inference) is refused.
+# One table per variant; float32, float16, int8, auto, dynamic_w8 and weight_only_w8 are known by name.
 [variants.float32]
 
 [variants.int8]
-quantize = "static_w8a8"
-formats = ["tflite", "onnx"]
-io = "int8"                            # or "float32": int8 inside, float at the edges (.tflite)
-# calibration_method = "percentile"    # ranges: min-max (default), moving-average, percentile, entropy or mse
-# static_batch = true                  # batch 1 for ever (.tflite); 64: for pages that run many samples
+{variant[quantize]}
+{variant[formats]}
+# {variant[io]}
+# {variant[calibration_method]}
+# {variant[static_batch]}
 
 [variants.weight_only_w8]
 formats = ["tfjs"]
@@ -61,26 +61,27 @@ formats = ["tfjs"]
 # and teacher = 1.0 to learn the server model's answers in place of the labels.
 # [variants.small-int8]
 # quantize = "static_w8a8"
-# prune = 0.7                          # share of zeros; or {{ sparsity = 0.5, pattern = "2:4", layers = ["conv*"] }}
-# cluster = 16                         # at most so many different values in a kernel
-# qat = true                           # quantization-aware training
-# distill = 0.5                        # teach a model of half the width; or {{ student = "client.keras" }}
-# sparse_encoding = true               # of a float32 .tflite: kernels without their zeros
+# {variant[prune]}
+# {variant[cluster]}
+# {variant[qat]}
+# {variant[distill]}
+# {variant[sparse_encoding]}
 
 [benchmark]
-profile = "rapid"                      # rapid 6 s, quick 10 s, normal 60 s, full 600 s a measurement
-# metric = "top1"                      # default: chosen from the labels
-# output = "{output}"                  # which output the labels belong to
+{benchmark[profile]}
+# {benchmark[metric]}
+# output = {output}
 
 # What the gate demands of every artifact. [budget."tflite/int8"] overrides it for one.
 [budget]
-accuracy = "mlperf99"                  # keeps 99 % of the server model's figure; or max_drop = 0.5 (points)
-# min_server_accuracy = 0.89           # guards against a baseline that is already broken
-# max_size_disk = "1.5 MB"
-# max_size_wire = "400 kB"             # brotli
-# max_latency_ratio = 1.0              # to the float32 artifact of the same format
-# max_peak_memory = "200 MB"
-# min_agreement = 0.98                 # same answer as the server model
+{budget[accuracy]}
+# {budget[max_drop]}
+# {budget[min_server_accuracy]}
+# {budget[max_size_disk]}
+# {budget[max_size_wire]}
+# {budget[max_latency_ratio]}
+# {budget[max_peak_memory]}
+# {budget[min_agreement]}
 {optional}
 """
 
@@ -116,12 +117,13 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
 def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[str, Any]) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
-        value = _quoted(os.path.relpath(beside, folder))
-        return f"{key} = {value}" if config.lies_there(beside) else f"# {key} = {json.dumps(name)}"
+        value = toml_value(os.path.relpath(beside, folder))
+        return f"{key} = {value}" if config.lies_there(beside) else f"# {key} = {toml_value(name)}"
 
-    def given(key: str, example: str) -> str:
-        return f"{key} = {_quoted(loading[key])}" if loading.get(key) else f"# {key} = {example}"
+    def loaded(key: str) -> str:
+        return f"{key} = {toml_value(loading[key])}" if loading.get(key) else f"# {keys['model'][key]}"
 
+    keys = _key_lines()
     single = len(described["outputs"]) == 1
     arrays = [spec["name"] for spec in described["inputs"]]
     labels = ["y"] if single else [f"y_{spec['name']}" for spec in described["outputs"]]
@@ -129,14 +131,12 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         name=printable(model.name),  # in a comment: a line end in it would begin a line of the file
         inputs=_specs(described["inputs"]),
         outputs=_specs(described["outputs"]),
-        output=described["outputs"][0]["name"],
+        output=toml_value(described["outputs"][0]["name"]),
         labelled="y holds the labels" if single else "y_<output> holds the labels of an output",
         arrays=", ".join(f"{name}=..." for name in (*arrays, *labels)),
-        custom_objects=given("custom_objects", '"package.module"'),
-        signature=given("signature", '"serving_default"        # which signature of a SavedModel'),
-        allow_unsafe=given(
-            "allow_unsafe", "true                   # load Lambda layers: they run code of the model file"
-        ),
+        custom_objects=loaded("custom_objects"),
+        signature=loaded("signature"),
+        allow_unsafe=loaded("allow_unsafe"),
         calibration=data("calibration", "calibration.npz"),
         evaluation=data("evaluation", "evaluation.npz"),
         train=data("train", "train.npz"),
@@ -144,12 +144,17 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         labels=data("labels", "labels.txt"),
         optional=_optional(),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
+        **keys,
     )
 
 
-def _quoted(value: str | bool) -> str:
-    """A text or flag as TOML has it, which takes neither JSON's pairs of surrogates nor a bare DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _key_lines() -> dict[str, dict[str, str]]:
+    """Every key with an example and its description, as a line of TOML, by section and name."""
+    kinds = {"model": Model, "data": Data, "variant": Variant, "benchmark": Benchmark, "budget": Budget}
+    return {
+        section: {key.name: f"{key.line:36} # {key.description}" for key in describe_keys(kind)}
+        for section, kind in kinds.items()
+    }
 
 
 def _optional() -> str:

@@ -55,8 +55,9 @@ class PruneRecipe(Table):
     schedule: Annotated[
         str,
         Meta(
-            description='"polynomial" raises sparsity along a cubic curve (Zhu and Gupta 2017), "constant" asks for all of '
-            "it at once."
+            title="polynomial or constant",
+            description="polynomial raises sparsity along a cubic curve (Zhu and Gupta 2017), constant asks for all at once.",
+            examples=["constant"],
         ),
     ] = "polynomial"
     layers: Patterns = ()

@@ -55,7 +55,7 @@ class Data(Table):
     calibration_samples: Annotated[
         Samples | None,
         Meta(
-            description=f"So many samples, spread evenly over that data; default: at most {DEFAULT_SAMPLES}.",
+            description=f"Spread evenly over that data; default: at most {DEFAULT_SAMPLES}.",
             examples=[200],
         ),
     ] = None
@@ -79,14 +79,14 @@ class Data(Table):
     ] = None
     evaluation_samples: Annotated[
         Samples | None,
-        Meta(description="So many samples, spread evenly over that data; default: all.", examples=[2000]),
+        Meta(description="Spread evenly over that data; default: all.", examples=[2000]),
     ] = None
     labels: Annotated[
         tuple[str, ...],
         Meta(
             title="a list of names, or a file with one name a line",
             description="What the classes are called in reports.",
-            examples=["labels.txt"],
+            examples=[["cat", "dog"]],
         ),
     ] = ()
 
@@ -96,7 +96,11 @@ class Benchmark(Table):
     """How it is measured."""
 
     profile: Annotated[
-        str, Meta(description="How long a latency is taken: rapid 6 s, quick 10 s, normal 60 s, full 600 s.")
+        str,
+        Meta(
+            title="rapid, quick, normal or full",
+            description="How long each latency is taken: 6, 10, 60 or 600 s.",
+        ),
     ] = "rapid"
     devices: Annotated[
         tuple[str, ...],
@@ -115,7 +119,8 @@ class Benchmark(Table):
     metric: Annotated[
         str | None,
         Meta(
-            description="top1, top5, macro_f1, binary_accuracy, exact_match, mae or rmse; default: chosen from the labels.",
+            title="top1, top5, macro_f1, binary_accuracy, exact_match, mae or rmse",
+            description="Default: chosen from the labels.",
             examples=["top1"],
         ),
     ] = None

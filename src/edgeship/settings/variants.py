@@ -48,31 +48,32 @@ class Variant(Table):
     quantize: Annotated[
         str,
         Meta(
-            description=f"What is quantized, and how: {', '.join(RECIPES)}. static_w8a8 is full integer; auto the same, but for "
-            "the fewest layers that the gate needs in higher precision. Default: what the variant's name stands for.",
+            title=f"one of {', '.join(RECIPES)}",
+            description="static_w8a8: full integer; auto: the same, but for the fewest layers that the gate needs higher.",
             examples=["static_w8a8"],
         ),
     ] = "float32"
     formats: Annotated[
         tuple[str, ...],
         Meta(
-            title="a list of formats",
-            description=f"The formats that it is made in: {', '.join(FORMATS)}. A pair without meaning is refused: TF.js has no "
-            "int8 inference.",
+            title=f"a list of {', '.join(FORMATS)}",
+            description="A pair without meaning is refused: TF.js has no int8 inference.",
             examples=[["tflite", "onnx"]],
         ),
     ] = FORMATS
     io: Annotated[
         str,
         Meta(
-            description='The type at the edges of a full-integer .tflite; "float32": int8 inside, float at the edges.',
+            title="int8 or float32",
+            description="Edges of a full-integer .tflite; float32: int8 inside, float at the edges.",
             examples=["float32"],
         ),
     ] = "int8"
     calibration_method: Annotated[
         str,
         Meta(
-            description=f"How ranges of activations follow from data: {', '.join(CALIBRATION_METHODS)}.",
+            title=f"one of {', '.join(CALIBRATION_METHODS)}",
+            description="How the ranges of activations follow from the calibration data.",
             examples=["percentile"],
         ),
     ] = MIN_MAX
@@ -80,7 +81,7 @@ class Variant(Table):
         bool | Annotated[int, Meta(ge=0)],
         Meta(
             title="true, false or a whole number of samples",
-            description="A batch that is fixed for ever (.tflite and .onnx): true is 1; 64 is for pages that run many samples.",
+            description="A batch fixed for ever (.tflite, .onnx): true is 1; 64 is for pages that run many samples.",
             examples=[True],
         ),
     ] = False
@@ -96,7 +97,7 @@ class Variant(Table):
         Any,
         Meta(
             title="a share or a table",
-            description="A smaller model is taught first: this share of the width of every hidden layer, or a table.",
+            description='Teach a model of that share of the width; or { student = "client.keras" }.',
             examples=[0.5],
         ),
     ] = None
@@ -104,7 +105,7 @@ class Variant(Table):
         Any,
         Meta(
             title="a share or a table",
-            description="The share of zeros in every kernel that the model is trained to, or a table.",
+            description='Share of zeros; or { sparsity = 0.5, pattern = "2:4", layers = ["conv*"] }.',
             examples=[0.7],
         ),
     ] = None
@@ -112,7 +113,7 @@ class Variant(Table):
         Any,
         Meta(
             title="a whole number or a table",
-            description="At most so many different values in every kernel, or a table.",
+            description="At most so many different values in a kernel.",
             examples=[16],
         ),
     ] = None
