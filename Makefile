@@ -67,7 +67,7 @@ lint: env
 	$(BIN)/lint-imports --no-logo
 
 references: env
-	$(BIN)/python scripts/references.py
+	$(BIN)/python -m scripts.maintain.references
 
 # Both advisory databases are asked, also where the first knows a fault; what cannot be looked up fails. pip-audit has an
 # environment of its own.

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
-
-import pytest
 
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.settings.config import Config
 from edgeship.toml_tables import Table, convert_value, describe_keys
+from scripts.maintain import references
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def references() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("references", ROOT / "scripts" / "references.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_is_what_the_code_says(references: ModuleType) -> None:
+def test_the_page_is_what_the_code_says() -> None:
     assert references.configuration() == PAGE, "stale: make references"
 
 
-def test_every_section_and_every_key_is_on_the_page(references: ModuleType) -> None:
+def test_every_section_and_every_key_is_on_the_page() -> None:
     """What a file may say is found without the page: unknown keys are refused with the known ones listed."""
     sections = dict(re.findall(r"^## \[([a-z]+).*?\]\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
     assert set(sections) == {item.name for item in fields(Config)} - {"source"}
@@ -42,7 +30,7 @@ def test_every_section_and_every_key_is_on_the_page(references: ModuleType) -> N
         assert all(f"| `{name}` |" in PAGE for name in named)
 
 
-def test_examples_are_taken(references: ModuleType) -> None:
+def test_examples_are_taken() -> None:
     for _, _, kind in references.SECTIONS:
         for key in describe_keys(kind):
             if issubclass(kind, Table):

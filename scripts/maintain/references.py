@@ -12,7 +12,7 @@ from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Key, describe_keys, toml_value
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 INTRODUCTION = """\
 # edgeship.toml, key by key
 
