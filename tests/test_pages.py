@@ -1,4 +1,4 @@
-"""Docstrings and comments that point to a section of docs/measuring.md point to one that is there."""
+"""docs/README.md lists every page, and what points to a section of docs/measuring.md points to one that is there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SECTIONS = re.findall(r"^## (\d+)\. ", (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+DOCS = ROOT / "docs"
+SECTIONS = re.findall(r"^## (\d+)\. ", (DOCS / "measuring.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = set(re.findall(r"\]\(([^)]+)\)", (DOCS / "README.md").read_text(encoding="utf-8")))
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")} - {"README.md"}
+    assert pages <= listed
 
 
 def references() -> Iterator[tuple[str, str]]:
