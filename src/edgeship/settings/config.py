@@ -121,21 +121,21 @@ def content_of(path: Path) -> bytes:
 
 def beside(model: Path) -> Config:
     """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
-    found = {
+    files = {
         key: str(path)
         for key in ("calibration", "evaluation", "train", "validation")
         if lies_there(path := model.parent / f"{key}.npz")
     }
     labels = model.parent / "labels.txt"
     names = tuple(read_labels(labels)) if lies_there(labels) else ()
-    return Config(data=replace(Data(labels=names), **found))  # type: ignore[arg-type]
+    return Config(data=replace(Data(labels=names), **files))  # type: ignore[arg-type]
 
 
 def lies_there(path: Path) -> bool:
     """Whether a file is there that may be used without having been named; a link may lead to a private one."""
     if path.is_symlink():
-        told = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
-        print(f"{told} in an {NAME}", file=sys.stderr)
+        notice = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
+        print(f"{notice} in an {NAME}", file=sys.stderr)
         return False
     return path.is_file()
 

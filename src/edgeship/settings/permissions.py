@@ -40,16 +40,16 @@ class Grant:
     effect: str = ""
 
     def __str__(self) -> str:
-        return self._text(SHOWN)
+        return self._format(SHOWN)
 
     @property
     def whole(self) -> str:
         """All of it, however long: for who is to trust it."""
-        return self._text(None)
+        return self._format(None)
 
-    def _text(self, most: int | None) -> str:
-        value = printable(json.dumps(self.value, ensure_ascii=False, default=str))[:most]
-        section, key = printable(self.section)[:most], printable(self.key)
+    def _format(self, limit: int | None) -> str:
+        value = printable(json.dumps(self.value, ensure_ascii=False, default=str))[:limit]
+        section, key = printable(self.section)[:limit], printable(self.key)
         return f"[{section}] {key} = {value} ({self.effect or KEYS[self.section, self.key][0]})"
 
     @property
@@ -64,8 +64,8 @@ class Grant:
 
 def of(table: Any) -> tuple[Grant, ...]:
     """What a configuration's table lets run; nothing where it is no table."""
-    found = ((section, key, _part(table, section).get(key)) for section, key in KEYS)
-    return tuple(Grant(section, key, value) for section, key, value in found if _lets_run(section, key, value))
+    values = ((section, key, _section(table, section).get(key)) for section, key in KEYS)
+    return tuple(Grant(section, key, value) for section, key, value in values if _lets_run(section, key, value))
 
 
 def of_file(table: Any, folder: Path) -> tuple[Grant, ...]:
@@ -73,24 +73,24 @@ def of_file(table: Any, folder: Path) -> tuple[Grant, ...]:
 
     Such files may be private, and what is read becomes part of a bundle, which is sent away.
     """
-    outside = [place for place in _places(table) if not _inside(folder, place[2])]
+    outside = [place for place in _list_places(table) if not _is_inside(folder, place[2])]
     return (*of(table), *(Grant(section, key, value, READS) for section, key, value in outside))
 
 
-def _places(table: Any) -> Iterator[tuple[str, str, str]]:
+def _list_places(table: Any) -> Iterator[tuple[str, str, str]]:
     """The files and folders that a configuration names: section, key and path."""
-    data, variants = _part(table, "data"), _part(table, "variants")
+    data, variants = _section(table, "data"), _section(table, "variants")
     for key in (*SOURCES, "labels"):
         # Labels are always a file, also one with a colon in its name.
         if isinstance(data.get(key), str) and (key == "labels" or not is_code(data[key])):
             yield "data", key, data[key]
     for name in variants:
-        student = _part(_part(variants, name), "distill").get("student")
+        student = _section(_section(variants, name), "distill").get("student")
         if isinstance(student, str):
             yield f"variants.{name}", "distill.student", student
 
 
-def _inside(folder: Path, name: str) -> bool:
+def _is_inside(folder: Path, name: str) -> bool:
     """Whether a file, or a folder with all its `.npz`, lies below a folder without a link on the way."""
     pure = Path(name)
     if pure.is_absolute() or pure.drive or DRIVE.match(name) or ".." in pure.parts:
@@ -111,7 +111,7 @@ def _lets_run(section: str, key: str, value: Any) -> bool:
     return bool(value)
 
 
-def _part(table: Any, section: str) -> Mapping[str, Any]:
+def _section(table: Any, section: str) -> Mapping[str, Any]:
     part = table.get(section) if isinstance(table, Mapping) else None
     return part if isinstance(part, Mapping) else {}
 
@@ -131,7 +131,7 @@ def without(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def keep(table: dict[str, Any], former: Any) -> dict[str, Any]:
     """A manifest's new table, with what its former one let run and which data it named, where the new one does not: a record."""
-    data = ((("data", key), value) for key, value in _part(former, "data").items() if key in SOURCES)
+    data = ((("data", key), value) for key, value in _section(former, "data").items() if key in SOURCES)
     for (section, key), value in (*(((grant.section, grant.key), grant.value) for grant in of(former)), *data):
         if not table[section].get(key):
             table[section][key] = value

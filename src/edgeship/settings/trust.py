@@ -40,9 +40,9 @@ def listed() -> dict[str, str]:
     except OSError as error:
         raise InputError(f"{path}: the list of trusted files cannot be read ({error.strerror})") from error
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        others = hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022)
-        if others or not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        others = hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022)
+        if others or not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path}: the list of trusted files is not yours alone to write; remove it")
         table = parse_json(file.read(), path)
     files = table.get("files") if isinstance(table, dict) else None
@@ -53,48 +53,50 @@ def listed() -> dict[str, str]:
 
 def is_trusted(path: Path, content: bytes) -> bool:
     """Whether the file was trusted with this very content."""
-    return listed().get(_key(path)) == _digest(content)
+    return listed().get(_absolute_path(path)) == _sha256(content)
 
 
 def record(path: Path, content: bytes) -> None:
     """Trust a file with this content. Raises InputError where the list cannot be written."""
-    _change(path, _digest(content))
+    _change_list(path, _sha256(content))
 
 
 def forget(path: Path) -> None:
     """Trust a file no longer, whether it is there or not."""
-    _change(path, None)
+    _change_list(path, None)
 
 
 def require(path: Path, content: bytes, grants: Iterable[Grant]) -> None:
     """Raises InputError, saying what the file grants and how it is trusted, unless it is or grants nothing."""
-    asked = list(grants)
-    if not asked or is_trusted(path, content):
+    needed = list(grants)
+    if not needed or is_trusted(path, content):
         return
-    changed = "was changed since you trusted it, and" if _key(path) in listed() else "lies beside the model and"
-    what = "names files outside its folder" if all(grant.effect for grant in asked) else "lets code run"
+    changed = (
+        "was changed since you trusted it, and" if _absolute_path(path) in listed() else "lies beside the model and"
+    )
+    what = "names files outside its folder" if all(grant.effect for grant in needed) else "lets code run"
     raise InputError(
-        f"{printable(path)}: {changed} {what}: {'; '.join(map(str, asked))}\n"
+        f"{printable(path)}: {changed} {what}: {'; '.join(map(str, needed))}\n"
         f"if you trust it: edgeship trust {shlex.quote(printable(path))}, once; or --trust, for this run"
     )
 
 
-def _key(path: Path) -> str:
+def _absolute_path(path: Path) -> str:
     """The file's own place: a link to a trusted file is no trusted file, as its paths and modules are others."""
     return os.path.join(os.path.realpath(path.parent), path.name)
 
 
-def _digest(content: bytes) -> str:
+def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _change(path: Path, digest: str | None) -> None:
+def _change_list(path: Path, digest: str | None) -> None:
     place = store()
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with filelock.FileLock(place.with_name(place.name + ".lock")):
-            files = {name: value for name, value in listed().items() if name != _key(path)}
-            files |= {_key(path): digest} if digest else {}
+            files = {name: value for name, value in listed().items() if name != _absolute_path(path)}
+            files |= {_absolute_path(path): digest} if digest else {}
             with atomic_file(place, mode=0o600) as draft:
                 draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1), encoding="utf-8")
     except OSError as error:
