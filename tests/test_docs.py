@@ -9,14 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # `name/` and `name/file.py` in code marks; a list such as `convert/tflite`, `onnx`, `tfjs` names folders, too.
 PLACES = sorted(
-    {place for place in re.findall(r"`([\w./-]+)`", PAGE) if "/" in place and not place.startswith("edgeship.")}
+    {place for place in re.findall(r"`([\w./-]+)`", PAGE + GUIDE) if "/" in place and not place.startswith("edgeship.")}
 )
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_places_of_the_architecture_page_are_there(place):
+def test_places_that_the_guides_name_are_there(place):
     assert (ROOT / place).exists() or (ROOT / "src" / "edgeship" / place).exists()
 
 
@@ -36,3 +37,10 @@ def test_every_room_has_a_floor():
     rooms = {path.name for path in (ROOT / "src" / "edgeship").iterdir() if (path / "__init__.py").is_file()}
     floors = re.findall(r"^\| \d+ \| ([^|]*) \|", PAGE, flags=re.MULTILINE)
     assert rooms <= {room.strip("`") for floor in floors for room in floor.split(", ")}
+
+
+def test_the_map_answers_twenty_questions():
+    """Every row of the guide's map names files, which are there (above)."""
+    rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", GUIDE, flags=re.MULTILINE)
+    assert len(rows) >= 20
+    assert all(re.search(r"`[\w./]+\.py`", answer) for _, answer in rows)
