@@ -1,8 +1,11 @@
 """What `edgeship init` writes for a model that has been read already; the reading is tested end to end."""
 
+import re
+
 import pytest
 from click.testing import CliRunner
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.cli.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
@@ -49,6 +52,22 @@ def test_what_was_given_to_the_command_is_trusted_and_nothing_else(write, tmp_pa
     path = write("model\n[model]\nallow_unsafe = true\n#", custom_objects=None, signature=None, allow_unsafe=False)
     assert not Config.read(path).model.allow_unsafe, "a model's file name is part of a comment"
     assert not trust.is_trusted(path, path.read_bytes())
+
+
+def test_what_stands_as_a_comment_can_be_taken_as_it_is(write, tmp_path):
+    path = write()
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    sections = re.split(r"^(?=\[)", path.read_text(), flags=re.MULTILINE)
+    plain = [part for part in sections if re.match(r"\[(model|data|benchmark|budget)\]", part)]
+    assert len(plain) == 4
+    path.write_text(re.sub(r"^# (?=\w+ = )", "", "".join(plain), flags=re.MULTILINE))
+    read = Config.read(path)
+    assert (read.model.signature, read.data.evaluation_samples, read.benchmark.metric) == (
+        "serving_default",
+        2000,
+        "top1",
+    )
+    assert Budget.parse(read.budget).max_size_disk == 1_500_000
 
 
 def test_a_neighbour_that_cannot_be_read_leaves_nothing(write, tmp_path):

@@ -154,7 +154,7 @@ def test_help_imports_nothing_heavy():
         "import sys; sys.argv = ['edgeship', 'runtimes', '--help']\n"
         "from edgeship.cli import main\n"
         "try:\n    main()\nexcept SystemExit: pass\n"
-        "print({'numpy', 'rich', 'edgeship.runtimes'} & set(sys.modules), file=sys.stderr)"
+        "print({'numpy', 'msgspec', 'rich', 'edgeship.runtimes'} & set(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "install" in done.stdout
