@@ -67,7 +67,11 @@ def configuration() -> str:
 def _key_table(keys: Iterable[Key]) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key in keys:
-        value = key.words if key.example == key.default else f"{key.words}, as `{toml_value(key.example)}`"
+        value = (
+            key.words
+            if key.example is True or key.example == key.default
+            else f"{key.words}, as `{toml_value(key.example)}`"
+        )
         cells = (f"`{key.name}`", value, _default(key.default), key.description)
         rows.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(rows) + "\n"

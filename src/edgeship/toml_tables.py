@@ -87,7 +87,8 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
         converted = msgspec.convert(value, hint)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
         examples = _noted(hint, "examples")
-        example = f", as {key} = {toml_value(examples[0])}" if examples else ""
+        # Words name both truth values, and an example of one would read as advice.
+        example = f", as {key} = {toml_value(examples[0])}" if examples and examples[0] is not True else ""
         raise InputError(f"{key} = {repr(value)[:SHOWN]} must be {_words(hint)}{example}") from error
     if isinstance(value, str) and "\0" in value:
         raise InputError(f"{key} = {repr(value)[:SHOWN]} has a NUL in it, as no name and no path has")

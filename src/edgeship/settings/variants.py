@@ -49,7 +49,7 @@ class Variant(Table):
         str,
         Meta(
             title=f"one of {', '.join(RECIPES)}",
-            description="static_w8a8: full integer; auto: the same, but for the fewest layers that the gate needs higher.",
+            description="static_w8a8: full integer; auto: the same, but for the few layers that the gate needs more precise.",
             examples=["static_w8a8"],
         ),
     ] = "float32"
