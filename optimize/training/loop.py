@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,74 +111,82 @@ def fit(
         validation_data=tf_dataset(
             task.validation, task.outputs, task.fixed_batch or VALIDATION_BATCH, None, whole=whole
         ),
-        callbacks=[*callbacks, _checkpoint_callback(api, model, task, history, ready)],
+        callbacks=[*callbacks, _checkpoint_callback(api, _BestWeights(model, task, history, ready))],
         verbose=0,
     )
     return history
 
 
-def _checkpoint_callback(api: Any, model: Any, task: TrainingTask, history: TrainingHistory, ready: int) -> Any:
-    """The callback that keeps the best weights, in either Keras."""
+class _BestWeights:
+    """Keeps the weights of the best epoch of a model in training, and stops it where it diverges or gets no better."""
 
-    class Keeper(api.callbacks.Callback):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.steps_done = self.waited = 0
-            self.best, self.good = math.inf, _copy_weights(model)
-            self.weights: list[Any] | None = None
-            self.last_event = self.clock = time.perf_counter()
+    def __init__(self, model: Any, task: TrainingTask, history: TrainingHistory, ready: int) -> None:
+        self._model, self._task, self._history, self._ready = model, task, history, ready
+        self._steps_done = self._epochs_without_gain = 0
+        self._best_loss, self._last_good = math.inf, _copy_weights(model)
+        self._best: list[Any] | None = None
+        self._last_event = self._clock = time.perf_counter()
 
+    def end_batch(self, loss: float) -> None:
+        self._steps_done += 1
+        if not np.isfinite(loss):
+            self._diverge(f"the loss became {loss} at step {self._steps_done} of {self._task.steps}")
+        elif time.perf_counter() - self._last_event > SECONDS_PER_EVENT:
+            self._last_event = time.perf_counter()
+            self._task.tell(event="batch", done=self._steps_done, total=self._task.steps)
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        if self._history.diverged:
+            return
+        loss, validation = float(logs["loss"]), float(logs["val_loss"])
+        if not np.isfinite(validation):
+            self._diverge(f"the validation loss became {validation} in epoch {epoch}")
+            return
+        seconds = round(time.perf_counter() - self._clock, 2)
+        self._clock = time.perf_counter()
+        self._history.curve.append({"epoch": epoch, "loss": loss, "validation_loss": validation, "seconds": seconds})
+        losses = f"loss {loss:.4f}  validation {validation:.4f}"
+        self._task.tell(event="stage", text=f"epoch {epoch}/{self._task.settings.epochs}  {losses}  ({seconds:.0f} s)")
+        self._keep_weights(epoch, validation)
+
+    def restore(self) -> None:
+        for weight, value in zip(self._model.weights, self._best or self._last_good, strict=True):
+            weight.assign(value)
+
+    def _keep_weights(self, epoch: int, validation: float) -> None:
+        self._last_good = _copy_weights(self._model)
+        if self._steps_done < self._ready:
+            self._history.kept = epoch
+            return
+        if validation < self._best_loss:
+            self._best_loss, self._best = validation, self._last_good
+            self._epochs_without_gain, self._history.kept = 0, epoch
+            return
+        self._epochs_without_gain += 1
+        if self._epochs_without_gain >= self._task.settings.patience:
+            self._history.ended = f"no better for {self._epochs_without_gain} epochs"
+            self._model.stop_training = True
+
+    def _diverge(self, why: str) -> None:
+        self._history.diverged, self._history.ended = True, why
+        self._model.stop_training = True
+
+
+def _checkpoint_callback(api: Any, best: _BestWeights) -> Any:
+    """The callback of either Keras (`api`) that keeps the best weights."""
+
+    class Checkpoint(api.callbacks.Callback):  # type: ignore[misc,name-defined]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.steps_done += 1
-            if not np.isfinite(float(logs["loss"])):
-                self.stop_diverged(f"the loss became {float(logs['loss'])} at step {self.steps_done} of {task.steps}")
-            elif time.perf_counter() - self.last_event > SECONDS_PER_EVENT:
-                self.last_event = time.perf_counter()
-                task.tell(event="batch", done=self.steps_done, total=task.steps)
-
-        def stop_diverged(self, why: str) -> None:
-            history.diverged, history.ended = True, why
-            self.model.stop_training = True
+            best.end_batch(float(logs["loss"]))
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if history.diverged:
-                return
-            loss, validation = float(logs["loss"]), float(logs["val_loss"])
-            if not np.isfinite(validation):
-                self.stop_diverged(f"the validation loss became {validation} in epoch {epoch + 1}")
-                return
-            seconds = round(time.perf_counter() - self.clock, 2)
-            self.clock = time.perf_counter()
-            history.curve.append({"epoch": epoch + 1, "loss": loss, "validation_loss": validation, "seconds": seconds})
-            task.tell(
-                event="stage",
-                text=f"epoch {epoch + 1}/{task.settings.epochs}  loss {loss:.4f}  validation {validation:.4f}  ({seconds:.0f} s)",
-            )
-            self.keep_weights(epoch + 1, validation)
-
-        def keep_weights(self, epoch: int, validation: float) -> None:
-            self.good = _copy_weights(model)
-            if self.steps_done < ready:
-                history.kept = epoch
-                return
-            if validation < self.best:
-                self.best, self.weights, self.waited, history.kept = validation, self.good, 0, epoch
-                return
-            self.waited += 1
-            if self.waited >= task.settings.patience:
-                history.ended = f"no better for {self.waited} epochs"
-                self.model.stop_training = True
+            best.end_epoch(epoch + 1, logs)
 
         def on_train_end(self, logs: Any = None) -> None:
-            _restore_weights(model, self.weights or self.good)
+            best.restore()
 
-    return Keeper()
+    return Checkpoint()
 
 
 def _copy_weights(model: Any) -> list[Any]:
     return [np.array(weight) for weight in model.weights]
-
-
-def _restore_weights(model: Any, values: Sequence[Any]) -> None:
-    for weight, value in zip(model.weights, values, strict=True):
-        weight.assign(value)
