@@ -7,13 +7,14 @@ files all the same), or if it is among the stateful ones that are listed here. W
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.server_model.meta_graph import GraphBody, MetaGraph, node_name, tensor_name
 from edgeship.untrusted import SHOWN, place_within, printable, regular_file
 
 # Operators without state, as the registry has it, that read files, call Python, run code of their own, end the process or
@@ -40,7 +41,6 @@ _SAVING = {"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"}
 _RESTORING = {"Restore", "RestoreSlice", "RestoreV2"}
 _STREAMS = {b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"}
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-_PASSING = {"Identity", "PlaceholderWithDefault", "StopGradient"}
 
 
 def refusal_error(path: object, what: str) -> InputError:
@@ -89,106 +89,12 @@ def refused_layer(definition: Any) -> str:
     return "" if _is_allowed(node) and node.op not in _CALLS else node.op or "no operator"
 
 
-@dataclass(frozen=True)
-class _Body:
-    """The nodes of the graph itself (`name` '') or of one of its functions, with the function's arguments."""
-
-    name: str
-    nodes: Mapping[str, Any]
-    arguments: Sequence[str] = ()
-
-    def trace_source(self, reference: str) -> tuple[int | None, Any]:
-        """Where a tensor comes from: the number of the argument, or the node; what only passes it on is skipped."""
-        for _ in range(len(self.nodes) + 1):
-            name = reference.lstrip("^").split(":")[0]
-            if name in self.arguments:
-                return self.arguments.index(name), None
-            node = self.nodes.get(name)
-            if node is None or node.op not in _PASSING or not node.input:
-                return None, node
-            reference = node.input[0]
-        return None, None
-
-    def leads_to(self, reference: str, tensors: Set[str]) -> bool:
-        """Whether a tensor of the graph itself is one of these, perhaps passed on: the very output, not just its node."""
-        for _ in range(len(self.nodes) + 1):
-            if _tensor_name(reference) in tensors:
-                return True
-            node = self.nodes.get(_node_name(reference))
-            if node is None or node.op not in _PASSING or not node.input:
-                return False
-            reference = node.input[0]
-        return False
-
-
-@dataclass
-class _Model:
-    """A meta graph, with who calls which function."""
-
-    path: Path
-    meta: Any
-    runs_graph: bool
-    bodies: dict[str, _Body] = field(default_factory=dict)
-    callers: dict[str, list[tuple[_Body, Any]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        graph = self.meta.graph_def
-        self.bodies[""] = _Body("", {node.name: node for node in graph.node})
-        for function in graph.library.function:
-            arguments = [argument.name for argument in function.signature.input_arg]
-            nodes = {node.name: node for node in function.node_def}
-            self.bodies[function.signature.name] = _Body(function.signature.name, nodes, arguments)
-            if len(nodes) != len(function.node_def):
-                raise InputError(f"{printable(self.path)}: two nodes of one name in its graph; copy the folder again")
-        if not all(self.bodies[""].nodes):
-            raise InputError(f"{printable(self.path)}: a node without a name in its graph")
-        if len(self.bodies) != len(graph.library.function) + 1 or len(self.bodies[""].nodes) != len(graph.node):
-            raise InputError(f"{printable(self.path)}: two functions or nodes of one name in its graph")
-        for body in self.bodies.values():
-            for node in body.nodes.values():
-                for name in _called_functions(node):
-                    self.callers.setdefault(name, []).append((body, node))
-
-    def concrete_function(self, function: str) -> Any:
-        """How the object graph holds a function, or None."""
-        return self.meta.object_graph_def.concrete_functions.get(function)
-
-    @cached_property
-    def reachable(self) -> frozenset[str]:
-        """Functions that loading makes callable, or that a gradient calls: by whichever list they are named."""
-        object_graph, library = self.meta.object_graph_def, self.meta.graph_def.library
-        names = set(object_graph.concrete_functions)
-        for node in object_graph.nodes:
-            names.update(node.function.concrete_functions)
-            names.add(node.bare_concrete_function.concrete_function_name)
-            names.add(node.captured_tensor.concrete_function)
-        names.update(gradient.gradient_func for gradient in (*library.gradient, *library.registered_gradients))
-        return frozenset(names) | self.interchangeable
-
-    @cached_property
-    def interchangeable(self) -> frozenset[str]:
-        """Functions that TensorFlow calls in place of others, with their arguments, on the device that they prefer."""
-        functions = self.meta.graph_def.library.function
-        return frozenset(item.signature.name for item in functions if "api_implements" in item.attr)
-
-
-def _called_functions(node: Any) -> set[str]:
-    """Names of the functions that a node may call: its operator and every attribute that is a function."""
-    names = {node.op}
-    for value in node.attr.values():
-        if value.HasField("func"):
-            names.add(value.func.name)
-        elif value.HasField("list"):
-            names |= {item.name for item in value.list.func}
-    return names
-
-
 def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
     """Raises InputError for the first operator of a meta graph, of its functions or its assets, that may do more than compute.
 
     `runs_graph`: whether loading runs the graph itself, as TensorFlow 1 does, or its functions alone.
     """
-    model = _Model(path, meta, runs_graph)
+    model = MetaGraph(path, meta, runs_graph)
     _check_assets(model)
     saver = _Saver.from_model(model)
     for body in model.bodies.values():
@@ -218,7 +124,7 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
                     raise refusal_error(path, what)
 
 
-def _check_assets(model: _Model) -> None:
+def _check_assets(model: MetaGraph) -> None:
     from tensorflow.core.protobuf import meta_graph_pb2
 
     assets = list(model.meta.asset_file_def)
@@ -230,10 +136,10 @@ def _check_assets(model: _Model) -> None:
         regular_file(place_within(model.path / "assets", asset.filename))
 
 
-def _is_asset(model: _Model, body: _Body, reference: str, visits: set[tuple[str, int]]) -> bool:
+def _is_asset(model: MetaGraph, body: GraphBody, reference: str, visits: set[tuple[str, int]]) -> bool:
     """Whether a file name comes from the model's own assets, on whatever way it reaches a node."""
     if body.name == "":
-        return body.leads_to(reference, {_tensor_name(asset.tensor_info.name) for asset in model.meta.asset_file_def})
+        return body.leads_to(reference, {tensor_name(asset.tensor_info.name) for asset in model.meta.asset_file_def})
     argument, _ = body.trace_source(reference)
     if argument is None or body.name in model.interchangeable:
         return False
@@ -254,7 +160,7 @@ def _is_asset(model: _Model, body: _Body, reference: str, visits: set[tuple[str,
     )
 
 
-def _is_bound_asset(model: _Model, function: Any, index: int) -> bool:
+def _is_bound_asset(model: MetaGraph, function: Any, index: int) -> bool:
     """Whether a function's captured input of that number (below 0: an argument that its caller gives) is an asset."""
     nodes = model.meta.object_graph_def.nodes
     node_id = function.bound_inputs[index] if index >= 0 else -1
@@ -270,14 +176,14 @@ class _Saver:
     Loading runs the restoring part only, and with the path of the model's own variables.
     """
 
-    model: _Model
+    model: MetaGraph
     filename: str
     restoring: frozenset[str]  # nodes that the restoring needs
     run: frozenset[str]  # nodes that signatures, initializers and other collections need
     answering: frozenset[str]  # nodes that signatures need, but those that initialize
 
     @classmethod
-    def from_model(cls, model: _Model) -> _Saver:
+    def from_model(cls, model: MetaGraph) -> _Saver:
         saver, graph = model.meta.saver_def, model.bodies[""]
         restoring = _reachable_nodes(graph, _restore_operations(model.meta))
         # Freezing a TensorFlow 1 graph runs these, whatever lies behind them.
@@ -286,7 +192,7 @@ class _Saver:
         answering = _reachable_nodes(graph, [*_signature_tensors(model.meta, {"__saved_model_init_op"}), *reading])
         return cls(model, saver.filename_tensor_name, frozenset(restoring), frozenset(run), frozenset(answering))
 
-    def covers(self, body: _Body, node: Any) -> bool:
+    def covers(self, body: GraphBody, node: Any) -> bool:
         """Whether a node that saves or restores is never run, or restores the model's own variables only."""
         if not body.name:
             return self._is_idle(node, node.op in _RESTORING and self._names_own_files(body, node))
@@ -299,16 +205,8 @@ class _Saver:
     def _is_idle(self, node: Any, restores: bool) -> bool:
         return node.name not in self.run and (restores or node.name not in self.restoring)
 
-    def _names_own_files(self, body: _Body, node: Any) -> bool:
-        return bool(self.filename and node.input) and body.leads_to(node.input[0], {_tensor_name(self.filename)})
-
-
-def _node_name(reference: str) -> str:
-    return reference.lstrip("^").split(":")[0]
-
-
-def _tensor_name(reference: str) -> str:
-    return reference if ":" in reference else f"{reference}:0"
+    def _names_own_files(self, body: GraphBody, node: Any) -> bool:
+        return bool(self.filename and node.input) and body.leads_to(node.input[0], {tensor_name(self.filename)})
 
 
 def _restore_operations(meta: Any) -> list[str]:
@@ -322,16 +220,16 @@ def _restore_operations(meta: Any) -> list[str]:
     return [node.name for node in meta.graph_def.node] if variable_collections else []
 
 
-def _reachable_nodes(graph: _Body, names: Sequence[str]) -> set[str]:
+def _reachable_nodes(graph: GraphBody, names: Sequence[str]) -> set[str]:
     """The named nodes and all that they need."""
     reachable: set[str] = set()
-    pending = [_node_name(name) for name in names]
+    pending = [node_name(name) for name in names]
     while pending:
         name = pending.pop()
         if name in reachable or name not in graph.nodes:
             continue
         reachable.add(name)
-        pending.extend(_node_name(reference) for reference in graph.nodes[name].input)
+        pending.extend(node_name(reference) for reference in graph.nodes[name].input)
     return reachable
 
 
