@@ -218,18 +218,18 @@ def _save_and_check(
     rows = task.validation.rows[:SEEN]
     reference = _predict_outputs(trainable, task.validation, rows)
     trainable.model.save(path)
-    again = server_model.load(path, **loading)
-    outputs = again.predict(_model_feeds(task.validation, rows))
+    saved_server = server_model.load(path, **loading)
+    outputs = saved_server.predict(_model_feeds(task.validation, rows))
     proof = measure_difference([reference[name] for name in outputs], list(outputs.values()), TOLERANCE * 10)
     if not proof.holds:
         raise CheckError(f"the saved model answers otherwise than the one in memory ({proof.share:.2g} of the range)")
-    model = again.adapter.model
-    achieved: dict[str, Any] = {}
+    model = saved_server.adapter.model
+    figures: dict[str, Any] = {}
     if recipes.prune:
-        achieved["sparsity"] = prune.check(model, recipes.prune, step_receipts["prune"]["tensors"])
+        figures["sparsity"] = prune.check(model, recipes.prune, step_receipts["prune"]["tensors"])
     if recipes.cluster:
-        achieved["clusters"] = cluster.check(model, recipes.cluster, step_receipts["cluster"]["tensors"])
-    return {"after": _score_outputs(again, task), **achieved}
+        figures["clusters"] = cluster.check(model, recipes.cluster, step_receipts["cluster"]["tensors"])
+    return {"after": _score_outputs(saved_server, task), **figures}
 
 
 def _predict_outputs(trainable: TrainableModel, samples: dataset.Samples, rows: Any) -> dict[str, Any]:

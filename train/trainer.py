@@ -131,5 +131,5 @@ def write_data(folder: Path, name: str, data: TaskData) -> None:
 
 def tool_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the result, those that are installed."""
-    installed = {name: version for name in TOOLS if (version := cache.installed_version(name))}
-    return {"python": platform.python_version(), **installed}
+    versions = {name: version for name in TOOLS if (version := cache.installed_version(name))}
+    return {"python": platform.python_version(), **versions}

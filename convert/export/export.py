@@ -107,8 +107,10 @@ def _prove_export(answers: ProbeAnswers, folder: Path) -> list[str]:
     import tensorflow as tf
 
     function = saved_model_cache.load(folder).signatures[SIGNATURE]
-    feeds, reference, again = answers
-    steady = {name: value for name, value in reference.items() if np.array_equal(value, again[name], equal_nan=True)}
+    feeds, reference, second_answers = answers
+    steady = {
+        name: value for name, value in reference.items() if np.array_equal(value, second_answers[name], equal_nan=True)
+    }
     notes = [
         f"output '{name}' is random: it differs between two runs of the server model"
         for name in reference
@@ -138,9 +140,9 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
 
 
 def _summarize_export(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -> dict[str, Any]:
-    structured = concrete.structured_outputs
+    output_tensors = concrete.structured_outputs
     outputs = [
-        TensorSpec(spec.name, tuple(structured[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs
+        TensorSpec(spec.name, tuple(output_tensors[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs
     ]
     variables = list(concrete.graph.variables) or list(server.adapter.weights)
     sizes = [[int(size) for size in weight.shape] for weight in variables]

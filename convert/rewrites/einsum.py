@@ -20,11 +20,11 @@ def plan_contraction(equation: str) -> dict[str, Any] | None:
     if any(len(set(labels)) != len(labels) for labels in (left, right, out)):
         return None
     batch = [label for label in left if label in right and label in out]
-    summed = [label for label in left if label in right and label not in out]
-    own = [[label for label in labels if label not in batch + summed] for labels in (left, right)]
+    sum_labels = [label for label in left if label in right and label not in out]
+    own = [[label for label in labels if label not in batch + sum_labels] for labels in (left, right)]
     if sorted(out) != sorted(batch + own[0] + own[1]):
         return None
-    return {"left": left, "right": right, "out": out, "batch": batch, "summed": summed, "own": own}
+    return {"left": left, "right": right, "out": out, "batch": batch, "summed": sum_labels, "own": own}
 
 
 class Builder:
@@ -92,14 +92,15 @@ def replace_einsum(node: Any, nodes: Any, in_function: bool) -> bool:
     steps = plan_contraction(node.attr["equation"].s.decode())
     if steps is None or len([name for name in node.input if not name.startswith("^")]) != 2:
         return False
-    build, batch, summed = Builder(node, nodes, in_function), steps["batch"], steps["summed"]
+    build, batch, sum_labels = Builder(node, nodes, in_function), steps["batch"], steps["summed"]
     matrices, own_sizes, leading = [], [], ""
     for side, labels in enumerate((steps["left"], steps["right"])):
         own, tensor = steps["own"][side], node.input[side]
-        order = [*batch, *own, *summed] if side == 0 else [*batch, *summed, *own]
+        order = [*batch, *own, *sum_labels] if side == 0 else [*batch, *sum_labels, *own]
         shape = build.add_node("Shape", [tensor], T=build.dtype, out_type=3)
         axes = {
-            name: [labels.index(label) for label in part] for name, part in (("b", batch), ("o", own), ("s", summed))
+            name: [labels.index(label) for label in part]
+            for name, part in (("b", batch), ("o", own), ("s", sum_labels))
         }
         flat = {name: build.add_sizes(shape, axes[name], product=True) for name in ("o", "s")}
         if batch:

@@ -44,15 +44,15 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     shim.ensure_importable()
     source, target = Path(saved_model), Path(out_dir)
     summary = export.read_summary(source)
-    unrolled = (source / export.UNROLLED).is_dir()
+    is_unrolled = (source / export.UNROLLED).is_dir()
     with atomic.atomic_folder(target) as draft, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
-        graph = decompose.decompose_ops(source / export.UNROLLED if unrolled else source, Path(folder), einsum=True)
+        graph = decompose.decompose_ops(source / export.UNROLLED if is_unrolled else source, Path(folder), einsum=True)
         conv_names = _run_tensorflowjs(graph, draft, summary, weights)
         _refuse_loops(draft / "model.json", source, summary)
         _write_signature(draft / "model.json", summary)
         unfuse.unfuse(draft)
         dedupe_weights.dedupe(draft)
-    notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if unrolled else []
+    notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if is_unrolled else []
     if conv_names:
         notes.append(f"batch normalization is folded into {len(conv_names)} depthwise convolutions")
     return {"tools": {"tensorflowjs": shim.VERSION}, "notes": notes}

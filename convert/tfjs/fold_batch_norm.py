@@ -57,11 +57,11 @@ class _Chain:
     scale: Any = 1.0
     shift: Any = 0.0
     nodes: list[Any] = field(default_factory=list)
-    multiplied: bool = False
+    has_product: bool = False
 
     def append_node(self, node: Any, value: Any) -> None:
         if node.op == "Mul":
-            self.scale, self.shift, self.multiplied = self.scale * value, self.shift * value, True
+            self.scale, self.shift, self.has_product = self.scale * value, self.shift * value, True
         else:
             self.shift = self.shift - value if node.op == "Sub" else self.shift + value
         self.nodes.append(node)
@@ -85,7 +85,7 @@ def fold_graph(graph: Any) -> list[str]:
                 break
             chain.append_node(node, value)
             tail = node
-        if chain.multiplied:
+        if chain.has_product:
             dead_nodes |= _rewrite_chain(graph, conv, kernel, chain)
             conv_names.append(conv.name)
     if conv_names:
@@ -164,13 +164,15 @@ def _check_fold(before: Any, after: Any, inputs: Sequence[TensorSpec]) -> bool:
     """Whether a random input could be tried; raises CheckError where the two graphs answer it differently."""
     readers = _readers_by_node(before)
     ends = [f"{node.name}:0" for node in before.node if not readers.get(node.name) and node.op == "Identity"]
-    fed = {node.name for node in before.node if node.op == "Placeholder"}
-    for feeds in probe.random_feeds([spec for spec in inputs if spec.name in fed], samples=2):
+    placeholders = {node.name for node in before.node if node.op == "Placeholder"}
+    for feeds in probe.random_feeds([spec for spec in inputs if spec.name in placeholders], samples=2):
         try:
-            answers, again = _run_graph(before, feeds, ends), _run_graph(before, feeds, ends)
+            answers, second_answers = _run_graph(before, feeds, ends), _run_graph(before, feeds, ends)
         except Exception:  # noqa: S112  # a model's own code can fail in any way on a size it does not take
             continue
-        steady = {end: answers[end] for end in ends if np.array_equal(answers[end], again[end], equal_nan=True)}
+        steady = {
+            end: answers[end] for end in ends if np.array_equal(answers[end], second_answers[end], equal_nan=True)
+        }
         probe.check_close(
             steady, _run_graph(after, feeds, ends), TOLERANCE, "the graph with folded batch normalization"
         )

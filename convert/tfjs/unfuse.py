@@ -58,8 +58,8 @@ def _split_fused_node(node: dict[str, Any], shapes: dict[str, list[int]], in_fun
         return [node]
     port = {"MatMul": ":product:0", "AddV2": ":z:0"} if in_function else {}
     kind = {"T": node["attr"]["T"]}
-    own = {key: node["attr"][key] for key in OWN[plain] if key in node["attr"]}
-    product = {"name": f"{node['name']}/product", "op": plain, "input": node["input"][:2], "attr": own}
+    attributes = {key: node["attr"][key] for key in OWN[plain] if key in node["attr"]}
+    product = {"name": f"{node['name']}/product", "op": plain, "input": node["input"][:2], "attr": attributes}
     sum_name = f"{node['name']}/sum" if fused_ops[1:] else node["name"]
     first = product["name"] + port.get(plain, ":output:0" if in_function else "")
     control = [name for name in node["input"] if name.startswith("^")]

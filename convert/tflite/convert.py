@@ -53,19 +53,23 @@ def _convert_with_fallbacks(
         return run_once(source, False), []
     except _Unsupported as error:
         failure = error
-    unrolled = source / export.UNROLLED
-    if failure.lists and unrolled.is_dir():
+    unrolled_model = source / export.UNROLLED
+    if failure.lists and unrolled_model.is_dir():
         try:
-            return run_once(unrolled, False), [
+            return run_once(unrolled_model, False), [
                 "recurrent layers are unrolled in time: TFLite has no loop with a dynamic batch axis"
             ]
         except _Unsupported as error:
             failure = error if not error.lists else failure
     if failure.lists and not allow_flex:
         with tempfile.TemporaryDirectory(prefix="edgeship-static-") as folder:
-            fixed = source / export.BATCH1
+            batch1_model = source / export.BATCH1
             try:
-                static_model = fixed if fixed.is_dir() else _fix_batch_at_one(source, summary, Path(folder) / "model")
+                static_model = (
+                    batch1_model
+                    if batch1_model.is_dir()
+                    else _fix_batch_at_one(source, summary, Path(folder) / "model")
+                )
                 content = run_once(static_model, False, single_batch=True)
                 return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
             except _Unsupported as error:

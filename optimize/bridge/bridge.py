@@ -84,16 +84,16 @@ def rebuild_in_tf_keras(model: Any, wrap: Wrap | None = None, carry: Sequence[st
         )
     inputs = [_build_input(tensor) for tensor in graph.inputs]
     builder = _Builder(wrap, frozenset(carry))
-    mapped = walk_calls(graph, inputs, builder.call_layer)
+    tensors = walk_calls(graph, inputs, builder.call_layer)
     return Bridge(
         model,
         tf_keras.Model(
             fill_structure(graph._inputs_struct, dict(zip(map(id, graph.inputs), inputs, strict=True))),
-            fill_structure(graph._outputs_struct, mapped),
+            fill_structure(graph._outputs_struct, tensors),
             name=valid_scope_name(model.name),
         ),
         tuple(builder.bridged_layers.values()),
-        mapped,
+        tensors,
     )
 
 

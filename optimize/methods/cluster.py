@@ -64,10 +64,10 @@ def _cluster_with_tfmot(
     wrappers: list[Any] = []
 
     def wrap_layer(bridged_layer: BridgedLayer) -> Any:
-        mine = [id(item) for item in getattr(bridged_layer.source, "variables", ()) if id(item) in variable_ids]
-        if not mine:
+        own_ids = [id(item) for item in getattr(bridged_layer.source, "variables", ()) if id(item) in variable_ids]
+        if not own_ids:
             return bridged_layer.layer
-        if bridged_layer.how != NATIVE or not ClusteringRegistry.supports(bridged_layer.layer) or len(mine) > 1:
+        if bridged_layer.how != NATIVE or not ClusteringRegistry.supports(bridged_layer.layer) or len(own_ids) > 1:
             raise BridgeError(
                 f"TFMOT does not cluster layer '{bridged_layer.name}' ({type(bridged_layer.source).__name__})"
             )
@@ -76,7 +76,7 @@ def _cluster_with_tfmot(
                 bridged_layer.layer,
                 number_of_clusters=recipe.clusters,
                 cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
-                preserve_sparsity=mine[0] in patterns,
+                preserve_sparsity=own_ids[0] in patterns,
             )
         )
         return wrappers[-1]

@@ -86,12 +86,12 @@ def thin_model(model: Any, width: float) -> Any:
         student = keras.models.clone_model(model, clone_function=thin_layer, recursive=True)
     except (ValueError, TypeError) as error:
         raise InputError(f"this model cannot be thinned ({error}): give the smaller model as student") from error
-    for mine, theirs in zip(student._flatten_layers(), model._flatten_layers(), strict=True):
-        shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (mine, theirs)]
-        if not mine._layers and mine.weights and shapes[0] == shapes[1]:
-            mine.set_weights(theirs.get_weights())
-            if hasattr(mine, "finalize_state"):
-                mine.finalize_state()
+    for student_layer, teacher_layer in zip(student._flatten_layers(), model._flatten_layers(), strict=True):
+        shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (student_layer, teacher_layer)]
+        if not student_layer._layers and student_layer.weights and shapes[0] == shapes[1]:
+            student_layer.set_weights(teacher_layer.get_weights())
+            if hasattr(student_layer, "finalize_state"):
+                student_layer.finalize_state()
     return student
 
 
@@ -119,11 +119,11 @@ def _load_student(path: str, server: ServerModel) -> TrainableModel:
     """The student of that file, if it has the server model's inputs and outputs."""
     student = server_model.load(path)
     for side in ("inputs", "outputs"):
-        mine, theirs = (
+        student_specs, server_specs = (
             [(spec.shape, spec.dtype) for spec in getattr(side_model, side)] for side_model in (student, server)
         )
-        if mine != theirs:
-            raise InputError(f"{path}: its {side} are {mine}, those of the server model {theirs}")
+        if student_specs != server_specs:
+            raise InputError(f"{path}: its {side} are {student_specs}, those of the server model {server_specs}")
     if student.loader != "keras":
         raise InputError(f"{path}: the student must be a Keras 3 model")
     return from_keras_model(student.adapter.model, server)

@@ -69,11 +69,13 @@ def batch_size(inputs: Sequence[TensorSpec], each: int) -> int:
 
     `each` is the number of bytes that one sample takes while the model runs.
     """
-    fixed = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
-    if len(fixed) > 1:
-        raise InputError(f"the model's inputs have different fixed batch sizes {sorted(fixed)}; export it with one")
-    if fixed:
-        return int(fixed.pop() or 1)
+    fixed_sizes = {spec.shape[0] for spec in inputs if spec.shape and spec.shape[0] is not None}
+    if len(fixed_sizes) > 1:
+        raise InputError(
+            f"the model's inputs have different fixed batch sizes {sorted(fixed_sizes)}; export it with one"
+        )
+    if fixed_sizes:
+        return int(fixed_sizes.pop() or 1)
     return max(1, min(MAX_BATCH, _BATCH_BYTES // max(1, each)))
 
 

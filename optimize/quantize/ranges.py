@@ -83,8 +83,8 @@ class ObservedTensor:
         if name not in self._histograms:
             self._histograms[name], self._smooth[name] = Histogram(low, high), (low, high)
         self._histograms[name].add(array, low, high)
-        was, new = np.array(self._smooth[name]), np.array([low, high])
-        least, largest = (SMOOTHING * was + (1 - SMOOTHING) * new).tolist()
+        previous, new = np.array(self._smooth[name]), np.array([low, high])
+        least, largest = (SMOOTHING * previous + (1 - SMOOTHING) * new).tolist()
         self._smooth[name] = least, largest
 
     def ranges(self) -> dict[str, dict[str, Range]]:

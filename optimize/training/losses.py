@@ -54,8 +54,8 @@ class Loss:
         soft = answers.astype(np.float32)
         if self.logits:
             soft = special.expit(soft) if self.name == BINARY else special.softmax(soft, axis=-1)
-        blended: Array = (1 - teacher) * hard + teacher * soft
-        return blended
+        targets: Array = (1 - teacher) * hard + teacher * soft
+        return targets
 
     @property
     def metric(self) -> str:

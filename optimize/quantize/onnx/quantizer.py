@@ -40,19 +40,21 @@ def calibrate(
     size = calibrating.batch_size(inputs, reader.activation_bytes(model))
     facts = {"tools": tool_versions(), "samples": min(count, len(source)), "data": source.digest}
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
-    with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared:
-        _prepare_model(model, prepared)
+    with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared_file:
+        _prepare_model(model, prepared_file)
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
             kinds = (
-                activation_observer.observe_ranges(prepared, calibrating.spread_batches(source, inputs, single, count))
+                activation_observer.observe_ranges(
+                    prepared_file, calibrating.spread_batches(source, inputs, single, count)
+                )
                 if closely
                 else {}
             )
             ranges = kinds.pop(quantization.MIN_MAX, None)
             if ranges is None:
                 ranges = activation_observer.observe_extremes(
-                    prepared, calibrating.spread_batches(source, inputs, size, count)
+                    prepared_file, calibrating.spread_batches(source, inputs, size, count)
                 )
         except failures as error:
             raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
@@ -88,9 +90,9 @@ def quantize(
     ranges = calibrating.ranges_of(calibration, calibration_method) if calibration else None
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
-            prepared = Path(str(statistics)).with_suffix(".onnx")
-            excluded = reader.nodes_of(prepared, kept, layers) if kept else []
-            _quantize_static(model, prepared, beside, Path(folder), ranges, excluded)
+            prepared_file = Path(str(statistics)).with_suffix(".onnx")
+            nodes_to_exclude = reader.nodes_of(prepared_file, kept, layers) if kept else []
+            _quantize_static(model, prepared_file, beside, Path(folder), ranges, nodes_to_exclude)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
         reader.check_runs(beside, calibration["shapes"] if calibration else None)
@@ -106,7 +108,12 @@ def quantize(
 
 
 def _quantize_static(
-    model: str, prepared: Path, out: Path, folder: Path, ranges: Mapping[str, Sequence[float]], excluded: list[str]
+    model: str,
+    prepared_file: Path,
+    out: Path,
+    folder: Path,
+    ranges: Mapping[str, Sequence[float]],
+    nodes_to_exclude: list[str],
 ) -> None:
     """QDQ with int8 activations per tensor and int8 weights per channel.
 
@@ -122,7 +129,7 @@ def _quantize_static(
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError, AssertionError)  # "scale issue"
     try:
         quantize_static(
-            str(prepared),
+            str(prepared_file),
             str(out),
             None,
             quant_format=QuantFormat.QDQ,
@@ -132,7 +139,7 @@ def _quantize_static(
             weight_type=QuantType.QInt8,
             calibrate_method=activation_observer.METHOD,
             calibration_cache_path=str(ranges_file),
-            nodes_to_exclude=excluded,
+            nodes_to_exclude=nodes_to_exclude,
         )
     except failures as error:
         raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error
@@ -147,8 +154,8 @@ def _quantize_dynamic(model: str, out: Path, folder: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     _prepare_model(model, folder / "prepared.onnx")
-    prepared = str(folder / "prepared.onnx")
-    quantize_dynamic(prepared, str(out), per_channel=True, weight_type=QuantType.QUInt8)
+    prepared_file = str(folder / "prepared.onnx")
+    quantize_dynamic(prepared_file, str(out), per_channel=True, weight_type=QuantType.QUInt8)
 
 
 def _convert_float16(model: str, out: Path, folder: Path) -> None:

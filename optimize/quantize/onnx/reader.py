@@ -102,21 +102,21 @@ def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> 
     constants = {item.name for item in graph.initializer}
     names = LayerNames(layers, (node.name for node in graph.node))
     readers: dict[str, set[str]] = {}
-    belonging: set[str] = set()
+    members: set[str] = set()
     for node in reversed(graph.node):
         for name in node.input:
             readers.setdefault(name, set()).add(node.name)
-        own = (node.name, *node.output, *(name for name in node.input if name in constants))
-        if name := next(filter(scope, own), ""):
+        node_and_tensors = (node.name, *node.output, *(name for name in node.input if name in constants))
+        if name := next(filter(scope, node_and_tensors), ""):
             belongs = bool({*names.layers_of(name)} & {*float_layers}) or any(
                 scope(name).endswith(f"/{layer}") for layer in float_layers
             )
         else:
             read_by = set[str]().union(*(readers.get(name, ()) for name in node.output))
-            belongs = bool(read_by) and read_by <= belonging
+            belongs = bool(read_by) and read_by <= members
         if belongs:
-            belonging.add(node.name)
-    return [node.name for node in graph.node if node.name in belonging]
+            members.add(node.name)
+    return [node.name for node in graph.node if node.name in members]
 
 
 def float_islands(path: Path) -> list[str]:

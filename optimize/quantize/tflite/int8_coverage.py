@@ -127,12 +127,12 @@ def _cancel_quantize(graph: Any, names: list[str]) -> None:
         integers = {key: alive if index == dead else index for key, index in integers.items()}
 
 
-def _same_quantization(one: Any, other: Any) -> bool:
+def _same_quantization(first: Any, second: Any) -> bool:
     def quantization_key(tensor: Any) -> tuple[Any, ...]:
         # In float32, as the file holds it: a scale made just now is still a double.
         return tensor.type, *map(np.float32, tensor.quantization.scale), *tensor.quantization.zeroPoint
 
-    return quantization_key(one) == quantization_key(other)
+    return quantization_key(first) == quantization_key(second)
 
 
 def _drop_unused(graph: Any, names: list[str]) -> None:

@@ -74,12 +74,12 @@ def _find_layers(operators: Sequence[_Operator], names: LayerNames) -> None:
         scopes = [tuple(candidate for name in group if (candidate := scope(name))) for group in item.name_groups]
         parent = before[0] if len(before) == 1 else None
         item.has_known_layer = any(layer_groups) or bool(parent and parent.has_known_layer)
-        inherited = [parent.layers] if parent else []
+        parent_layers = [parent.layers] if parent else []
         ways = [
             *layer_groups,
-            *(inherited if parent and parent.has_known_layer else []),
+            *(parent_layers if parent and parent.has_known_layer else []),
             *scopes,
-            *inherited,
+            *parent_layers,
             (item.scope.strip(";"),),
         ]
         item.layers = tuple(dict.fromkeys(next(candidate for candidate in ways if candidate)))

@@ -32,9 +32,12 @@ def _repair_outputs(model: Any, original: Any, io: str) -> None:
     Where an output is read by an operator that stays float, the graph ends in the DEQUANTIZE made for that operator
     while the signature still names the integer tensor: LiteRT then has no value for it.
     """
-    for signature, was in zip(model.signatureDefs, original.signatureDefs, strict=True):
-        graph, order = model.subgraphs[signature.subgraphIndex], original.subgraphs[was.subgraphIndex].outputs
-        places = {item.name: order.index(item.tensorIndex) for item in was.outputs}
+    for signature, original_signature in zip(model.signatureDefs, original.signatureDefs, strict=True):
+        graph, order = (
+            model.subgraphs[signature.subgraphIndex],
+            original.subgraphs[original_signature.subgraphIndex].outputs,
+        )
+        places = {item.name: order.index(item.tensorIndex) for item in original_signature.outputs}
         for item in signature.outputs:
             place = places[item.name]
             if graph.outputs[place] == item.tensorIndex:
@@ -47,11 +50,11 @@ def _repair_outputs(model: Any, original: Any, io: str) -> None:
 
 def _restore_names(model: Any, original: Any) -> None:
     """Give the ends their names back: a QUANTIZE or DEQUANTIZE that is put in ends in a tensor of another name."""
-    for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
+    for graph, original_graph in zip(model.subgraphs, original.subgraphs, strict=True):
         ends = {
-            now: was.tensors[then].name
+            index_now: original_graph.tensors[index_before].name
             for side in ("inputs", "outputs")
-            for now, then in zip(getattr(graph, side), getattr(was, side), strict=True)
+            for index_now, index_before in zip(getattr(graph, side), getattr(original_graph, side), strict=True)
         }
         end_names = set(ends.values())
         for index, tensor in enumerate(graph.tensors):
@@ -63,7 +66,7 @@ def _restore_names(model: Any, original: Any) -> None:
 
 def _restore_dynamic_axes(model: Any, original: Any) -> None:
     """Give the ends their dynamic axes back: the tensors that are put in at a float end come with fixed shapes."""
-    for graph, was in zip(model.subgraphs, original.subgraphs, strict=True):
+    for graph, original_graph in zip(model.subgraphs, original.subgraphs, strict=True):
         for side in ("inputs", "outputs"):
-            for now, then in zip(getattr(graph, side), getattr(was, side), strict=True):
-                graph.tensors[now].shapeSignature = was.tensors[then].shapeSignature
+            for index_now, index_before in zip(getattr(graph, side), getattr(original_graph, side), strict=True):
+                graph.tensors[index_now].shapeSignature = original_graph.tensors[index_before].shapeSignature

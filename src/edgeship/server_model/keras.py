@@ -69,8 +69,8 @@ def load(file: ModelFile, custom_objects: str | None, allow_unsafe: bool) -> Ada
             try:
                 keras = _import_engine(engine)
                 if not allow_unsafe:
-                    permitted = frozenset(objects) | frozenset(keras.saving.get_custom_objects())
-                    safety.check(file.path, _read_by_keras(file), permitted, operators.refused_layer)
+                    permitted_names = frozenset(objects) | frozenset(keras.saving.get_custom_objects())
+                    safety.check(file.path, _read_by_keras(file), permitted_names, operators.refused_layer)
                 model = _load_model(keras, path, objects, allow_unsafe)
                 break
             except Exception as error:  # a foreign file can fail in any way inside Keras

@@ -103,7 +103,7 @@ def check(path: Path, meta: Any, *, runs_graph: bool) -> None:
             if _TABLE_FILE.fullmatch(node.op):
                 index = list(node.input)[1] if len(node.input) > 1 else ""
                 # TensorFlow 1 puts the asset's place there while it initializes, and only then.
-                other = runs_graph and (body.name != "" or node.name in saver.answering | saver.restoring)
+                other = runs_graph and (body.name != "" or node.name in saver.answering_nodes | saver.restoring_nodes)
                 if other or not _is_asset(model, body, index, set()):
                     what = f"{node.op} reads a file that is not among its assets ({where})"
                     raise refusal_error(path, f"its operator {what}")
@@ -178,9 +178,9 @@ class _Saver:
 
     model: MetaGraph
     filename: str
-    restoring: frozenset[str]  # nodes that the restoring needs
-    run: frozenset[str]  # nodes that signatures, initializers and other collections need
-    answering: frozenset[str]  # nodes that signatures need, but those that initialize
+    restoring_nodes: frozenset[str]  # nodes that the restoring needs
+    run_nodes: frozenset[str]  # nodes that signatures, initializers and other collections need
+    answering_nodes: frozenset[str]  # nodes that signatures need, but those that initialize
 
     @classmethod
     def from_model(cls, model: MetaGraph) -> _Saver:
@@ -203,7 +203,7 @@ class _Saver:
         return alone and all(not place.name and self._is_idle(caller, own) for place, caller in callers)
 
     def _is_idle(self, node: Any, restores: bool) -> bool:
-        return node.name not in self.run and (restores or node.name not in self.restoring)
+        return node.name not in self.run_nodes and (restores or node.name not in self.restoring_nodes)
 
     def _names_own_files(self, body: GraphBody, node: Any) -> bool:
         return bool(self.filename and node.input) and body.leads_to(node.input[0], {tensor_name(self.filename)})

@@ -35,13 +35,13 @@ class Finding:
     unknown: str = ""
 
 
-def check(path: object, config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]) -> None:
+def check(path: object, config: Any, permitted_names: Set[str], refused_ops: Callable[[Any], str]) -> None:
     """Raises InputError for the first thing in the configuration that loading would run without permission.
 
-    `permitted` are the names of the user's own classes and functions (with `package>name`, as they are registered);
+    `permitted_names` are the names of the user's own classes and functions (with `package>name`, as they are registered);
     `refused_ops(node_def)` the name of an operator in an old layer's NodeDef that is not allowed, or ''.
     """
-    for finding in inspect_config(config, permitted, refused_ops):
+    for finding in inspect_config(config, permitted_names, refused_ops):
         if finding.unknown:
             raise InputError(
                 f"{printable(path)}: '{_short_name(finding.unknown)}' is not part of Keras; name the module that defines it: "
@@ -50,7 +50,7 @@ def check(path: object, config: Any, permitted: Set[str], refused_ops: Callable[
         raise InputError(f"{printable(path)}: {finding.reason}")
 
 
-def inspect_config(config: Any, permitted: Set[str], refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
+def inspect_config(config: Any, permitted_names: Set[str], refused_ops: Callable[[Any], str]) -> Iterator[Finding]:
     """Everything in the configuration that is neither Keras's own nor permitted, outermost first."""
     pending: list[tuple[Any, str]] = [(config, "")]
     while pending:
@@ -62,7 +62,7 @@ def inspect_config(config: Any, permitted: Set[str], refused_ops: Callable[[Any]
             continue
         if "class_name" in item:
             layer = _layer_name(item) or layer
-            yield from _check_reference(item, layer, permitted, refused_ops)
+            yield from _check_reference(item, layer, permitted_names, refused_ops)
         if not _WATCHED.isdisjoint(item):
             yield from _check_fields(item, layer)
         pending.extend((part, layer) for part in reversed(item.values()))
@@ -101,7 +101,7 @@ def _lambda_finding(layer: str) -> Finding:
 
 
 def _check_reference(
-    item: dict[str, Any], layer: str, permitted: Set[str], refused_ops: Callable[[Any], str]
+    item: dict[str, Any], layer: str, permitted_names: Set[str], refused_ops: Callable[[Any], str]
 ) -> Iterator[Finding]:
     name, module = item["class_name"], item.get("module")
     registered_name = item.get("registered_name", name)
@@ -114,16 +114,16 @@ def _check_reference(
     elif name == "__typespec__":
         yield from _check_type_spec(item, module, layer)
     elif name == "function":
-        yield from _check_function(item, layer, permitted)
+        yield from _check_function(item, layer, permitted_names)
     elif name in ("Lambda", "__lambda__"):
-        if name == "__lambda__" or not _is_permitted_lambda(item.get("config"), permitted):
+        if name == "__lambda__" or not _is_permitted_lambda(item.get("config"), permitted_names):
             yield _lambda_finding(layer)
     elif name in known_classes.CODE:
         yield _code_finding(layer or name, f"({name}) {known_classes.CODE[name]}")
     elif not item.keys() & {"config", "module", "registered_name"}:
         return  # a value of some layer's own: nothing is built from it but one of Keras's parts, without arguments
     else:
-        yield from _check_class(name, module, registered_name, layer, "module" in item, permitted)
+        yield from _check_class(name, module, registered_name, layer, "module" in item, permitted_names)
         yield from _check_operators(name, item.get("config"), layer, refused_ops)
 
 
@@ -134,15 +134,15 @@ def _is_value(item: dict[str, Any], name: str) -> bool:
 
 
 def _check_class(
-    name: str, module: str | None, registered_name: str | None, layer: str, new: bool, permitted: Set[str]
+    name: str, module: str | None, registered_name: str | None, layer: str, new: bool, permitted_names: Set[str]
 ) -> Iterator[Finding]:
     """A class by name: files of today are looked up by `registered_name` and then `module`, those of before by `name` alone."""
-    if new and registered_name in permitted:
+    if new and registered_name in permitted_names:
         return
     kind = _module_kind(module)
     if kind == "operation" and known_classes.OPERATION.fullmatch(name) and registered_name in (None, name):
         return
-    known_names = known_classes.CLASSES if new else known_classes.CLASSES | permitted
+    known_names = known_classes.CLASSES if new else known_classes.CLASSES | permitted_names
     # One name: tf_keras takes the registered one where the module has no other, and the checks of operators look at `name`.
     if kind == "own" and name in known_names and registered_name in (None, name):
         return
@@ -172,14 +172,14 @@ def _place_text(module: object, name: object) -> str:
     return repr(printable(f"{module}.{name}" if module else name)[:SHOWN])
 
 
-def _is_permitted_lambda(config: Any, permitted: Set[str]) -> bool:
+def _is_permitted_lambda(config: Any, permitted_names: Set[str]) -> bool:
     """Whether a Lambda calls only functions that the user's modules bring; those that are dicts are walked themselves."""
     if not isinstance(config, dict):
         return False
 
     def is_harmless(value: Any) -> bool:
         if isinstance(value, str):
-            return value in permitted
+            return value in permitted_names
         return isinstance(value, dict) and value.get("class_name") == "function"
 
     def is_shape(value: Any) -> bool:
@@ -190,16 +190,16 @@ def _is_permitted_lambda(config: Any, permitted: Set[str]) -> bool:
     return kinds and others and is_harmless(config.get("function"))
 
 
-def _check_function(item: dict[str, Any], layer: str, permitted: Set[str]) -> Iterator[Finding]:
+def _check_function(item: dict[str, Any], layer: str, permitted_names: Set[str]) -> Iterator[Finding]:
     """A function by name: Keras's own activations, losses and metrics, or the user's."""
     name, module, registered_name = item.get("config"), item.get("module"), item.get("registered_name")
     if not isinstance(name, str):
         yield _code_finding(layer or "function", "names a function by something that is no text,")
         return
-    known_names = known_classes.FUNCTIONS | permitted
+    known_names = known_classes.FUNCTIONS | permitted_names
     own = module == "builtins" or _module_kind(module) == "own"
     if registered_name in (None, "function", name) or registered_name in known_names:
-        if name in permitted or (own and name in known_names):
+        if name in permitted_names or (own and name in known_names):
             return
         custom = module in (None, "builtins") or str(module).split(".")[0] not in FOREIGN
         if custom and not hasattr(builtins, name):

@@ -34,10 +34,10 @@ def record(folder: Path) -> None:
 
 
 @cache
-def check(folder: Path, again: str) -> None:
+def check(folder: Path, install_command: str) -> None:
     """Raise InputError where a folder is not the user's own, or holds other files than were installed; once per process.
 
-    `again` is the command that installs it. A folder of an earlier version, without a record, gets one.
+    `install_command` is the command that installs it. A folder of an earlier version, without a record, gets one.
     """
     check_own(folder)
     if not os.path.lexists(folder / RECORD):
@@ -54,7 +54,7 @@ def check(folder: Path, again: str) -> None:
     if problems:
         marks = printable("; ".join(sorted(problems)[:3]))
         raise InputError(
-            f"{printable(folder)}: not what was installed ({marks}); remove this folder, then install it again: {again}"
+            f"{printable(folder)}: not what was installed ({marks}); remove this folder, then install it again: {install_command}"
         )
     if suspects:
         with contextlib.suppress(OSError):  # it is read again next time
