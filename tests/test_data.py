@@ -117,9 +117,9 @@ def test_other_processes_read_the_very_samples_of_a_python_source(source):
 
 def test_a_python_source_leaves_no_files_behind(source, tmp_path):
     code = f"from edgeship.data import RepresentativeDataset as R; print(R('{source}:changing').path)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert source in done.stdout
-    assert not Path(done.stdout.strip()).parent.exists()
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert source in process.stdout
+    assert not Path(process.stdout.strip()).parent.exists()
 
 
 def test_arrays_called_like_inputs_of_the_model_are_no_labels(tmp_path):

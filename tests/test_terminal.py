@@ -13,18 +13,18 @@ from edgeship.cli import COMMANDS
 from edgeship.terminal import LEAST, WIDTH, Column, console, fold, table, wrap
 
 
-def shown(made, width=WIDTH):
+def render_plain(renderable, width=WIDTH):
     out = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    out.print(made)
+    out.print(renderable)
     return out.export_text()
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=90), st.integers(1, 30))
 def test_a_folded_text_fits_and_keeps_every_letter(text, width):
-    folded = fold(text, width)
-    assert max(map(len, folded.split("\n"))) <= width
-    assert "".join(folded.split()) == "".join(text.split())
+    lines_of_text = fold(text, width)
+    assert max(map(len, lines_of_text.split("\n"))) <= width
+    assert "".join(lines_of_text.split()) == "".join(text.split())
 
 
 def test_a_name_is_folded_behind_what_joins_its_parts():
@@ -43,18 +43,18 @@ def test_a_name_is_folded_behind_what_joins_its_parts():
 )
 def test_a_table_is_never_wider_than_its_room(rows):
     columns = [Column("name", folds=True), Column("number of things", right=True), Column("why", folds=True)]
-    text = shown(table(columns, [(name, str(number), Text(why)) for name, number, why in rows]), 400)
+    text = render_plain(table(columns, [(name, str(number), Text(why)) for name, number, why in rows]), 400)
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
 def test_figures_are_not_folded_and_texts_keep_a_least_width():
-    made = table([Column("a", folds=True), Column("b", right=True)], [("x" * 50, "9" * 50)], 30)
-    line = shown(made, 100).splitlines()[1]
+    narrow_table = table([Column("a", folds=True), Column("b", right=True)], [("x" * 50, "9" * 50)], 30)
+    line = render_plain(narrow_table, 100).splitlines()[1]
     assert line.split() == ["x" * LEAST, "9" * 50]
 
 
 def test_a_heading_takes_two_lines_rather_than_room():
-    lines = shown(table([Column("time vs float32", right=True)], [("0.5",)])).splitlines()
+    lines = render_plain(table([Column("time vs float32", right=True)], [("0.5",)])).splitlines()
     assert [line.strip() for line in lines] == ["time vs", "float32", "0.5"]
 
 

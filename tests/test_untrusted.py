@@ -35,12 +35,12 @@ def test_json_is_read_up_to_its_depth(value, most):
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_what_is_no_json_is_one_sentence(text):
-    said = ""
+    message = ""
     try:
         untrusted.parse_json(text, "a file")
     except InputError as error:
-        said = str(error)
-    assert not said or ("\n" not in said and said.startswith("a file: "))
+        message = str(error)
+    assert not message or ("\n" not in message and message.startswith("a file: "))
 
 
 @pytest.mark.parametrize("text", ["[" * 300, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
@@ -76,12 +76,12 @@ def test_a_limit_that_is_none(text):
 
 @given(st.text())
 def test_nothing_invisible_is_printed(text):
-    shown = untrusted.printable(text)
-    assert untrusted.printable(shown) == shown
-    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    assert "\n" not in shown and "\x1b" not in shown and "\u202e" not in shown
+    plain = untrusted.printable(text)
+    assert untrusted.printable(plain) == plain
+    assert not {unicodedata.category(char) for char in plain} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert "\n" not in plain and "\x1b" not in plain and "\u202e" not in plain
     if text.isascii() and text.isprintable():
-        assert shown == text
+        assert plain == text
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ def tensorflow():
 @pytest.fixture(scope="session")
 def zoo(tensorflow, tmp_path_factory):
     """`zoo(name)` is the path of that model, built once."""
-    folder, built = tmp_path_factory.mktemp("zoo"), {}
+    folder, models = tmp_path_factory.mktemp("zoo"), {}
 
     def path(name):
-        if name not in built:
-            built[name] = tensorflow.call("zoo:build", name=name, folder=str(folder))
-        return built[name]
+        if name not in models:
+            models[name] = tensorflow.call("zoo:build", name=name, folder=str(folder))
+        return models[name]
 
     return path

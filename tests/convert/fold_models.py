@@ -88,5 +88,5 @@ def _saved_model(path: Path) -> str:
 
 def answer(path: str, image: list[Any]) -> list[Any]:
     """The model's own answer."""
-    found: list[Any] = np.asarray(BUILT[path](np.array(image, np.float32), training=False)).tolist()
-    return found
+    outputs: list[Any] = np.asarray(BUILT[path](np.array(image, np.float32), training=False)).tolist()
+    return outputs

@@ -15,7 +15,7 @@ from edgeship.formats import flatbuffer
 
 
 @pytest.fixture(scope="module")
-def converted(tensorflow, tmp_path_factory):
+def convert_model(tensorflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tidy")
     return lambda name: Path(tensorflow.call("tidy_models:convert", name=name, folder=str(folder))).read_bytes()
 
@@ -41,8 +41,8 @@ def _answers(content, samples):
         ("there_and_back", (8, 6), 3),
     ],
 )
-def test_shapes_are_constant_and_views_that_undo_each_other_are_gone(converted, name, shape, views):
-    content = converted(name)
+def test_shapes_are_constant_and_views_that_undo_each_other_are_gone(convert_model, name, shape, views):
+    content = convert_model(name)
     tidied = cleanup.simplify(content)
     ops = _ops(tidied)
     assert sum(op in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS") for op in ops) <= views
@@ -56,8 +56,8 @@ def test_shapes_are_constant_and_views_that_undo_each_other_are_gone(converted, 
             np.testing.assert_array_equal(after[key], values)
 
 
-def test_a_shape_with_two_unknown_axes_stays_computed(converted):
-    content = converted("any_length")
+def test_a_shape_with_two_unknown_axes_stays_computed(convert_model):
+    content = convert_model("any_length")
     tidied = cleanup.simplify(content)
     assert {"SHAPE", "CONCATENATION"} <= set(_ops(tidied))
     for length in (4, 9):
@@ -73,13 +73,13 @@ def test_masks_and_a_shrunk_axis_together_are_left_to_the_runtime():
     assert cleanup._slice_values([[None, 4, 6], [1], [2], [1]], options) == [4]
 
 
-def test_only_codes_of_operators_that_are_there_are_listed(converted):
-    model = flatbuffer.unpack(cleanup.simplify(converted("flat")))
+def test_only_codes_of_operators_that_are_there_are_listed(convert_model):
+    model = flatbuffer.unpack(cleanup.simplify(convert_model("flat")))
     assert {item.opcodeIndex for item in model.subgraphs[0].operators} == set(range(len(model.operatorCodes)))
 
 
-def test_packing_twice_gives_the_same_bytes_and_weights_are_aligned(converted):
-    content = flatbuffer.pack(flatbuffer.unpack(converted("steps")))
+def test_packing_twice_gives_the_same_bytes_and_weights_are_aligned(convert_model):
+    content = flatbuffer.pack(flatbuffer.unpack(convert_model("steps")))
     assert flatbuffer.pack(flatbuffer.unpack(content)) == content
     weights = [buffer.data for buffer in flatbuffer.unpack(content).buffers if buffer.data is not None]
     big = [bytes(item) for item in weights if len(item) > 64]

@@ -18,9 +18,9 @@ EQUATIONS = [
 
 @pytest.mark.parametrize("equation", EQUATIONS)
 def test_it_computes_the_same(equation, tensorflow):
-    done = tensorflow.call("zoo:einsum_difference", equation=equation)
-    assert done["replaced"]
-    assert done["difference"] < 1e-5
+    result = tensorflow.call("zoo:einsum_difference", equation=equation)
+    assert result["replaced"]
+    assert result["difference"] < 1e-5
 
 
 @pytest.mark.parametrize("equation", ["ii,ij->j", "...a,ab->...b", "abc->acb", "ab,bc->c"])

@@ -13,7 +13,7 @@ from edgeship.types import TensorSpec
 
 
 @pytest.fixture(scope="module")
-def made(tensorflow, tmp_path_factory):
+def convert_model(tensorflow, tmp_path_factory):
     """`made(name, weights)`: the model as TF.js, its notes, and how often it holds each op."""
     folder = tmp_path_factory.mktemp("fold")
 
@@ -22,14 +22,14 @@ def made(tensorflow, tmp_path_factory):
         if not (folder / f"{name}-export").exists():
             tensorflow.call("edgeship.convert.export.export:run", model=model, out=str(folder / f"{name}-export"))
         out = folder / f"{name}-{weights}"
-        told = tensorflow.call(
+        result = tensorflow.call(
             "edgeship.convert.tfjs.convert:run",
             saved_model=str(folder / f"{name}-export"),
             out_dir=str(out),
             weights=weights,
         )
         graph = json.loads((out / "model.json").read_text())["modelTopology"]["node"]
-        return out, told["notes"], Counter(node["op"] for node in graph)
+        return out, result["notes"], Counter(node["op"] for node in graph)
 
     return convert
 
@@ -39,8 +39,8 @@ FOLDED = {"plain": (2, 0), "biased": (1, 0), "uncentred": (1, 0), "subclassed": 
 
 
 @pytest.mark.parametrize("name", FOLDED)
-def test_it_is_folded_and_the_outputs_stay(made, tensorflow, name):
-    out, notes, ops = made(name)
+def test_it_is_folded_and_the_outputs_stay(convert_model, tensorflow, name):
+    out, notes, ops = convert_model(name)
     count, products = FOLDED[name]
     assert notes == [f"batch normalization is folded into {count} depthwise convolutions"]
     assert ops["FusedDepthwiseConv2dNative"] == count
@@ -51,8 +51,8 @@ def test_it_is_folded_and_the_outputs_stay(made, tensorflow, name):
 
 
 @pytest.mark.parametrize("name", ["read_twice", "per_pixel", "not_constant"])
-def test_what_cannot_be_folded_is_left_alone(made, tensorflow, name):
-    out, notes, ops = made(name)
+def test_what_cannot_be_folded_is_left_alone(convert_model, tensorflow, name):
+    out, notes, ops = convert_model(name)
     assert notes == []
     assert ops["Mul"] == 1
     if not registry.find("tfjs-node").unavailable():
@@ -65,7 +65,7 @@ def same_as_server(tensorflow, out, name):
     with open_session("tfjs-node", out) as session:
         spec = TensorSpec("image", (None, 8, 8, 3), "float32")
         image = np.random.default_rng(1).normal(size=(4, *spec.shape[1:])).astype(np.float32)
-        (found,) = session.run({"image": image}).values()
+        (outputs,) = session.run({"image": image}).values()
     expected = np.array(tensorflow.call("fold_models:answer", path=str(out.parent / name), image=image.tolist()))
     assert np.abs(expected).max() > 0.1
-    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()), rtol=0)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5 * max(1, np.abs(expected).max()), rtol=0)

@@ -125,13 +125,13 @@ def test_an_op_that_no_format_has_is_named(format, place, tensorflow, zoo, tmp_p
 def test_flex_only_where_it_is_allowed(tensorflow, zoo, tmp_path):
     from edgeship.convert.receipts import receipt
 
-    made = export(tensorflow, zoo("determinant"), tmp_path)
+    exported = export(tensorflow, zoo("determinant"), tmp_path)
     target = tmp_path / "flex.tflite"
     tensorflow.call(
         "edgeship.convert.tflite.convert:run", saved_model=str(tmp_path / "out"), out_file=str(target), allow_flex=True
     )
-    held = receipt.read(target)
-    assert held["flex_ops"] == ["FlexMatrixDeterminant"]
-    receipt.check(held, {**made, "allow_flex": True})
+    contents = receipt.read(target)
+    assert contents["flex_ops"] == ["FlexMatrixDeterminant"]
+    receipt.check(contents, {**exported, "allow_flex": True})
     with pytest.raises(CheckError, match="FlexMatrixDeterminant"):
-        receipt.check(held, made)
+        receipt.check(contents, exported)

@@ -21,7 +21,7 @@ def build(name, folder):
     return str(globals()[f"_{name}"](Path(folder)))
 
 
-def _saved(model, path):
+def _save_module(model, path):
     model.save(path)
     return path
 
@@ -31,7 +31,7 @@ def _functional(folder):
     y = layers.BatchNormalization()(layers.Conv2D(8, 3, name="first-conv")(layers.RandomFlip()(x)))
     y = layers.DepthwiseConv2D(3, activation="relu")(layers.Rescaling(0.5)(y))
     y = layers.Dense(4, activation="softmax", name="class: probs")(layers.GlobalAveragePooling2D()(y))
-    return _saved(keras.Model(x, y), folder / "functional.keras")
+    return _save_module(keras.Model(x, y), folder / "functional.keras")
 
 
 def _sequential(folder):
@@ -39,7 +39,7 @@ def _sequential(folder):
     model.add(layers.ReLU())
     model.add(layers.GlobalMaxPooling1D())
     model.add(layers.Dense(3, activation="gelu"))
-    return _saved(model, folder / "audio.keras")
+    return _save_module(model, folder / "audio.keras")
 
 
 def _tabular(folder):
@@ -54,44 +54,44 @@ def _tabular(folder):
         shared(layers.Dense(16)(hidden)),
         layers.Dense(1, name="zz", activation="sigmoid")(hidden),
     ]
-    return _saved(keras.Model([numbers, kind], outputs), folder / "tabular.keras")
+    return _save_module(keras.Model([numbers, kind], outputs), folder / "tabular.keras")
 
 
 def _dictionary(folder):
     a, b = keras.Input((4,), name="z"), keras.Input((6,), name="a")
     both = layers.Concatenate()([layers.Dense(3)(a), layers.Dense(3)(b)])
     nested = {"zeta": layers.Dense(2)(both), "alpha": [layers.Dense(1)(both), a]}
-    return _saved(keras.Model({"z": a, "a": b}, nested), folder / "dictionary.keras")
+    return _save_module(keras.Model({"z": a, "a": b}, nested), folder / "dictionary.keras")
 
 
 def _subclassed(folder):
     model = zoo_layers.TwoHeads()
     model({"image": np.zeros((2, 8, 8, 3), "float32"), "bias": np.zeros((2, 5), "float32")})
-    return _saved(model, folder / "subclassed.keras")
+    return _save_module(model, folder / "subclassed.keras")
 
 
 def _recurrent(folder):
     x = keras.Input((12, 3), name="window")
     y = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
-    return _saved(keras.Model(x, layers.GRU(3, name="gru")(y)), folder / "recurrent.keras")
+    return _save_module(keras.Model(x, layers.GRU(3, name="gru")(y)), folder / "recurrent.keras")
 
 
 def _masked(folder):
     tokens = keras.Input((12,), dtype="int32", name="tokens")
     y = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(layers.Embedding(50, 8, mask_zero=True)(tokens))
-    return _saved(keras.Model(tokens, layers.GRU(3, name="gru")(y)), folder / "masked.keras")
+    return _save_module(keras.Model(tokens, layers.GRU(3, name="gru")(y)), folder / "masked.keras")
 
 
 def _any_length(folder):
     x = keras.Input((None, 3), name="steps")
-    return _saved(keras.Model(x, layers.Dense(2, name="out")(layers.LSTM(4)(x))), folder / "any_length.keras")
+    return _save_module(keras.Model(x, layers.Dense(2, name="out")(layers.LSTM(4)(x))), folder / "any_length.keras")
 
 
 def _attention(folder):
     x = keras.Input((None,), dtype="int64", name="tokens")
     y = layers.Embedding(60, 16)(x)
     y = layers.LayerNormalization()(y + layers.MultiHeadAttention(2, 8)(y, y))
-    return _saved(
+    return _save_module(
         keras.Model(x, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D()(y))), folder / "attention.keras"
     )
 
@@ -102,7 +102,7 @@ def _mixed(folder):
         model = keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(8, 3), layers.BatchNormalization()])
         model.add(layers.Flatten())
         model.add(layers.Dense(4, name="out"))
-        return _saved(model, folder / "mixed.keras")
+        return _save_module(model, folder / "mixed.keras")
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -120,11 +120,11 @@ def _k2_layers():
 
 
 def _legacy_h5(folder):
-    return _saved(tf_keras.Sequential(_k2_layers()), folder / "legacy.h5")
+    return _save_module(tf_keras.Sequential(_k2_layers()), folder / "legacy.h5")
 
 
 def _legacy_keras(folder):
-    return _saved(tf_keras.Sequential(_k2_layers()), folder / "legacy.keras")
+    return _save_module(tf_keras.Sequential(_k2_layers()), folder / "legacy.keras")
 
 
 def _era_2017(folder):
@@ -139,7 +139,7 @@ def _era_2017(folder):
             K.Dense(2, name="out"),
         ]
     )
-    path = _saved(model, folder / "era_2017.h5")
+    path = _save_module(model, folder / "era_2017.h5")
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         old = [layer for layer in config["config"]["layers"] if layer["class_name"] != "InputLayer"]
@@ -159,7 +159,7 @@ def _saved_model(folder):
     y = K.Conv1D(8, 3, activation="relu")(x)
     pooled = K.GlobalAveragePooling1D()(y)
     model = tf_keras.Model(x, [K.Dense(2, name="zeta")(pooled), K.Dense(4, name="beta")(pooled)])
-    return _saved(model, folder / "saved_model")
+    return _save_module(model, folder / "saved_model")
 
 
 class _Module(tf.Module):
@@ -214,7 +214,7 @@ def _text(folder):
 
 def _lambda(folder):
     x = keras.Input((8,))
-    return _saved(
+    return _save_module(
         keras.Model(x, layers.Lambda(lambda t: t * 2 + 1, name="twice")(layers.Dense(3)(x))), folder / "lambda.keras"
     )
 
@@ -222,20 +222,24 @@ def _lambda(folder):
 def _svd(folder):
     x = keras.Input((4, 4))
     y = layers.TimeDistributed(layers.Dense(4), name="before")(x)
-    return _saved(keras.Model(x, layers.Dense(1)(keras.ops.linalg.svd(y, compute_uv=False))), folder / "svd.keras")
+    return _save_module(
+        keras.Model(x, layers.Dense(1)(keras.ops.linalg.svd(y, compute_uv=False))), folder / "svd.keras"
+    )
 
 
 def _determinant(folder):
     x = keras.Input((4, 4))
-    return _saved(keras.Model(x, keras.ops.linalg.det(x)), folder / "determinant.keras")
+    return _save_module(keras.Model(x, keras.ops.linalg.det(x)), folder / "determinant.keras")
 
 
 def _custom(folder):
-    return _saved(keras.Sequential([keras.Input((4,)), zoo_layers.Scale(), layers.Dense(2)]), folder / "custom.keras")
+    return _save_module(
+        keras.Sequential([keras.Input((4,)), zoo_layers.Scale(), layers.Dense(2)]), folder / "custom.keras"
+    )
 
 
 def _unbuilt(folder):
-    return _saved(keras.Sequential([layers.Dense(2)]), folder / "unbuilt.keras")
+    return _save_module(keras.Sequential([layers.Dense(2)]), folder / "unbuilt.keras")
 
 
 def _weights_only(folder):
@@ -247,15 +251,15 @@ def _weights_only(folder):
 def _nan(folder):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     model.layers[0].set_weights([np.full((4, 3), np.nan), np.zeros(3)])
-    return _saved(model, folder / "nan.keras")
+    return _save_module(model, folder / "nan.keras")
 
 
 def lose_variables(model, out_file):
     """A .tflite that lost its weights the way they do get lost: from a concrete function of a Keras 3 model."""
-    loaded = keras.models.load_model(model, compile=False)
-    function = tf.function(lambda x: loaded(x, training=False))
-    concrete = function.get_concrete_function(tf.TensorSpec((1, *loaded.inputs[0].shape[1:]), tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], loaded)
+    loaded_model = keras.models.load_model(model, compile=False)
+    function = tf.function(lambda x: loaded_model(x, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec((1, *loaded_model.inputs[0].shape[1:]), tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], loaded_model)
     Path(out_file).write_bytes(converter.convert())
 
 
@@ -278,7 +282,7 @@ def einsum_difference(equation):
     replaced = einsum.replace_einsum(node, definition.node, in_function=False)
     with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
         tf.import_graph_def(definition, name="")
-        found = session.run("out:0", {"x:0": values[0], "y:0": values[1]})
+        outputs = session.run("out:0", {"x:0": values[0], "y:0": values[1]})
     expected = np.einsum(equation, *values)
-    assert found.shape == expected.shape
-    return {"replaced": replaced, "difference": float(np.abs(found - expected).max())}
+    assert outputs.shape == expected.shape
+    return {"replaced": replaced, "difference": float(np.abs(outputs - expected).max())}

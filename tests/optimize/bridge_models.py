@@ -102,9 +102,9 @@ def _recurrent() -> Any:
 
 def _attention() -> Any:
     x = keras.Input((9, 8))
-    seen = layers.MultiHeadAttention(2, 4)(x, x)
-    seen = layers.LayerNormalization()(layers.Add()([x, seen]))
-    return keras.Model(x, layers.EinsumDense("abc,cd->abd", (None, 5))(layers.Dropout(0.5)(seen)))
+    features = layers.MultiHeadAttention(2, 4)(x, x)
+    features = layers.LayerNormalization()(layers.Add()([x, features]))
+    return keras.Model(x, layers.EinsumDense("abc,cd->abd", (None, 5))(layers.Dropout(0.5)(features)))
 
 
 def _custom() -> Any:
@@ -165,25 +165,25 @@ def there_and_back(name: str) -> dict[str, Any]:
     keras.utils.set_random_seed(3)
     model = CASES[name]() if name in CASES else application(name)
     shake(model, 0)
-    built, proof = bridge_with_proof(model)
-    before = compare_models(built, random_feeds(model, seed=5))
-    for weight in built.model.weights:
+    bridge, proof = bridge_with_proof(model)
+    before = compare_models(bridge, random_feeds(model, seed=5))
+    for weight in bridge.model.weights:
         if weight.dtype.is_floating:
             weight.assign(weight * 1.01)  # more, and a deep random network amplifies its rounding
-    for bridged in built.bridged_layers:
-        if hasattr(bridged.layer, "finalize_state"):
-            bridged.layer.finalize_state()
-    apart = compare_models(built, random_feeds(model))
-    built.copy_weights_back()
-    back = compare_models(built, random_feeds(model, seed=7))
+    for bridged_layer in bridge.bridged_layers:
+        if hasattr(bridged_layer.layer, "finalize_state"):
+            bridged_layer.layer.finalize_state()
+    apart = compare_models(bridge, random_feeds(model))
+    bridge.copy_weights_back()
+    back = compare_models(bridge, random_feeds(model, seed=7))
     return {
         "shares": [proof.share, before.share, back.share],
         "apart": apart.share,
         "carried": {
-            layer.name: layer.why for layer in built.bridged_layers if layer.how == CARRIED and layer.weight_pairs()
+            layer.name: layer.why for layer in bridge.bridged_layers if layer.how == CARRIED and layer.weight_pairs()
         },
-        "layers": [layer.name for layer in built.model.layers],
-        "trainable": len(built.model.trainable_weights) == len(model.trainable_weights),
+        "layers": [layer.name for layer in bridge.model.layers],
+        "trainable": len(bridge.model.trainable_weights) == len(model.trainable_weights),
     }
 
 
@@ -198,16 +198,16 @@ def frozen() -> list[bool]:
     """Whether layers that are frozen stay so."""
     model = CASES["nested"]()
     model.get_layer("middle").get_layer("inner").trainable = False
-    built, _ = bridge_with_proof(model)
-    return [bridged.layer.trainable for bridged in built.bridged_layers if "inner/" in bridged.name]
+    bridge, _ = bridge_with_proof(model)
+    return [bridged_layer.layer.trainable for bridged_layer in bridge.bridged_layers if "inner/" in bridged_layer.name]
 
 
 def mistaken() -> float:
     """What the proof says where one weight of one layer is not the same."""
     model = CASES["shared"]()
-    built, _ = bridge_with_proof(model)
-    kernel = built.bridged_layers[0].layer.weights[0]
+    bridge, _ = bridge_with_proof(model)
+    kernel = bridge.bridged_layers[0].layer.weights[0]
     kernel.assign(kernel + 1e-3)
-    proof = compare_models(built, random_feeds(model))
+    proof = compare_models(bridge, random_feeds(model))
     assert not proof.holds
     return proof.share

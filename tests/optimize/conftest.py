@@ -72,11 +72,11 @@ class Lab:
             "io": io,
             **options,
         }
-        found = statistics if statistics.exists() else None
+        existing = statistics if statistics.exists() else None
         return path, self.process.call(
             "edgeship.optimize.quantize.tflite.quantizer:quantize",
             **arguments,
-            statistics=str(found) if found else None,
+            statistics=str(existing) if existing else None,
         )
 
     def calibrate_onnx(self, name: str, **options: Any) -> Any:
@@ -94,9 +94,9 @@ class Lab:
         if recipe == "static_w8a8" and not statistics.exists():
             self.calibrate_onnx(name)
         arguments = {"model": self.model(f"{name}.onnx"), "out_file": str(path), "recipe": recipe, **options}
-        found = str(statistics) if statistics.exists() else None
+        existing = str(statistics) if statistics.exists() else None
         return path, self.process.call(
-            "edgeship.optimize.quantize.onnx.quantizer:quantize", **arguments, statistics=found
+            "edgeship.optimize.quantize.onnx.quantizer:quantize", **arguments, statistics=existing
         )
 
     @staticmethod
@@ -165,21 +165,21 @@ def _run_tflite(path: Path, feeds: Arrays, batch: int, signature: str | None = N
 
     runner = Interpreter(model_path=str(path)).get_signature_runner(signature)
     ins, outs = runner.get_input_details(), runner.get_output_details()
-    found: dict[str, list[Any]] = {name: [] for name in outs}
+    outputs: dict[str, list[Any]] = {name: [] for name in outs}
     for start in range(0, SAMPLES, batch):
         feed = {name: _into(feeds[name][start : start + batch], detail) for name, detail in ins.items()}
         for name, value in runner(**feed).items():
-            found[name].append(_out_of(value, outs[name]))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+            outputs[name].append(_out_of(value, outs[name]))
+    return {name: np.concatenate(parts) for name, parts in outputs.items()}
 
 
 def _run_onnx(path: Path, feeds: Arrays, batch: int) -> Arrays:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found: dict[str, list[Any]] = {output.name: [] for output in session.get_outputs()}
+    outputs: dict[str, list[Any]] = {output.name: [] for output in session.get_outputs()}
     for start in range(0, SAMPLES, batch):
         feed = {name: array[start : start + batch] for name, array in feeds.items()}
-        for name, value in zip(found, session.run(None, feed), strict=True):
-            found[name].append(value)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+        for name, value in zip(outputs, session.run(None, feed), strict=True):
+            outputs[name].append(value)
+    return {name: np.concatenate(parts) for name, parts in outputs.items()}

@@ -53,8 +53,8 @@ def build(folder: str) -> None:
     """Write the models, and data in which the class is what a plane through the inputs says."""
     root, generator = Path(folder), np.random.default_rng(2)
     keras.utils.set_random_seed(4 + int(os.environ.get("EDGESHIP_TEST_SEED", "0")))
-    for name, made in (("table", _table()), ("pair", _pair()), ("own", _own())):
-        made.save(root / f"{name}.keras")
+    for name, model in (("table", _table()), ("pair", _pair()), ("own", _own())):
+        model.save(root / f"{name}.keras")
     x = generator.standard_normal((SAMPLES, 8)).astype(np.float32)
     y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
     image = generator.integers(0, 255, (SAMPLES, 8, 8, 4)).astype(np.uint8)
@@ -67,12 +67,12 @@ def build(folder: str) -> None:
 def tensors(path: str) -> dict[str, dict[str, Any]]:
     """Share of zeros, number of values, and largest count of values that differ from zero in four input channels."""
     model = keras.saving.load_model(path)
-    found = {}
+    arrays = {}
     for layer in model._flatten_layers(include_self=False):
         for weight in layer.weights if not layer._layers else ():
             value = np.asarray(weight)
             groups = np.moveaxis(value, -2, -1).reshape(-1, 4) if value.ndim > 1 and value.shape[-2] % 4 == 0 else None
-            found[f"{layer.name}/{weight.name}"] = {
+            arrays[f"{layer.name}/{weight.name}"] = {
                 "zeros": float(np.mean(value == 0)),
                 "values": len(np.unique(value)),
                 "in_four": int(np.count_nonzero(groups, axis=1).max()) if groups is not None else None,
@@ -85,7 +85,7 @@ def tensors(path: str) -> dict[str, dict[str, Any]]:
                 if value.ndim == 2 and len(value) % 4 == 0
                 else None,
             }
-    return found
+    return arrays
 
 
 def parameters(path: str) -> int:

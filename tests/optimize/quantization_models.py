@@ -160,9 +160,11 @@ def _branch(root: Path) -> None:
 
         @tf.function(input_signature=[tf.TensorSpec((None, 12), tf.float32, "features")])
         def serve(self, features: Any) -> Any:
-            made = features @ self.first
+            product = features @ self.first
             return {
-                "out": tf.cond(tf.reduce_sum(made) > 0, lambda: tf.nn.relu(made) * 2, lambda: tf.reverse(made, [1]))
+                "out": tf.cond(
+                    tf.reduce_sum(product) > 0, lambda: tf.nn.relu(product) * 2, lambda: tf.reverse(product, [1])
+                )
             }
 
     module = Module()
@@ -180,8 +182,8 @@ def _onnx(saved_model: Path, out: Path) -> None:
     import tensorflow as tf
     import tf2onnx
 
-    loaded = tf.saved_model.load(str(saved_model))  # holds the variables while `serve` is used
-    serve = loaded.signatures["serving_default"]
+    module = tf.saved_model.load(str(saved_model))  # holds the variables while `serve` is used
+    serve = module.signatures["serving_default"]
     specs = serve.structured_input_signature[1]
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
@@ -190,10 +192,10 @@ def _onnx(saved_model: Path, out: Path) -> None:
 
     proto, _ = tf2onnx.convert.from_function(tf.function(call), signature, opset=17)
     # tf2onnx numbers the outputs in the order of the sorted names; give them their own names back.
-    renamed = dict(zip([item.name for item in proto.graph.output], sorted(serve.structured_outputs), strict=True))
+    output_names = dict(zip([item.name for item in proto.graph.output], sorted(serve.structured_outputs), strict=True))
     for node in proto.graph.node:
-        node.output[:] = [renamed.get(name, name) for name in node.output]
-        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [output_names.get(name, name) for name in node.output]
+        node.input[:] = [output_names.get(name, name) for name in node.input]
     for item in proto.graph.output:
-        item.name = renamed[item.name]
+        item.name = output_names[item.name]
     out.write_bytes(proto.SerializeToString())

@@ -37,7 +37,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def trained_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("further")
     with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
         process.call("further_models:build", folder=str(folder))
@@ -45,10 +45,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def bench(trained: Bench) -> Bench:
-    for path in trained.folder.glob("out*"):
+def bench(trained_model: Bench) -> Bench:
+    for path in trained_model.folder.glob("out*"):
         path.unlink()
-    return trained
+    return trained_model
 
 
 @pytest.mark.parametrize(("name", "engine"), [("table", "tfmot"), ("own", "masks")])
@@ -58,44 +58,47 @@ def test_one_recipe_has_two_engines(bench: Bench, name: str, engine: str) -> Non
     assert (step["engine"], step["steps"]) == (engine, 1)
     assert ("subclassed" in step.get("why", "")) == (engine == "masks")
     rows = {row["tensor"].rpartition("/")[0].rpartition("/")[2]: row["achieved"] for row in receipt["sparsity"]}
-    found = bench.tensors()
+    tensors = bench.tensors()
     for layer in ("first", "last"):
-        assert rows[layer] == pytest.approx(found[f"{layer}/kernel"]["zeros"])
+        assert rows[layer] == pytest.approx(tensors[f"{layer}/kernel"]["zeros"])
         assert rows[layer] == pytest.approx(0.7, abs=0.01)
 
 
 def test_a_constant_schedule_and_a_layer_pattern(bench: Bench) -> None:
     recipe = {"sparsity": 0.5, "schedule": "constant", "layers": ["fir*"]}
     receipt = bench.run("table", {"prune": recipe})
-    found = bench.tensors()
-    assert found["first/kernel"]["zeros"] == 0.5
-    assert found["last/kernel"]["zeros"] == 0
+    tensors = bench.tensors()
+    assert tensors["first/kernel"]["zeros"] == 0.5
+    assert tensors["last/kernel"]["zeros"] == 0
     assert [row["tensor"] for row in receipt["sparsity"]] == ["first/kernel"]
 
 
 def test_two_of_four_along_the_input_channels(bench: Bench) -> None:
     receipt = bench.run("pair", {"prune": {"sparsity": 0.5, "pattern": "2:4", "layers": ["conv", "side"]}})
-    found = bench.tensors()
-    assert [found[name]["in_four"] for name in ("conv/kernel", "side/kernel")] == [2, 2]
+    tensors = bench.tensors()
+    assert [tensors[name]["in_four"] for name in ("conv/kernel", "side/kernel")] == [2, 2]
     assert receipt["steps"]["prune"]["engine"] == "tfmot"
 
 
 @pytest.mark.parametrize("name", ["table", "own"])
 def test_blocks_of_zeros(bench: Bench, name: str) -> None:
     bench.run(name, {"prune": {"sparsity": 0.5, "pattern": "4x1"}}, data="table")
-    found = bench.tensors()["first/kernel"]
-    assert found["rows_in_blocks"]
-    assert found["zeros"] == 0.5
+    kernel = bench.tensors()["first/kernel"]
+    assert kernel["rows_in_blocks"]
+    assert kernel["zeros"] == 0.5
 
 
 def test_all_of_it_together_keeps_zeros_and_shared_values(bench: Bench) -> None:
     receipt = bench.run("pair", {"prune": 0.6, "cluster": 6, "qat": True}, epochs=1)
-    found = bench.tensors()
+    tensors = bench.tensors()
     for name in ("conv/kernel", "side/kernel"):
-        assert found[name]["zeros"] == pytest.approx(0.6, abs=0.01)
-        assert found[name]["values"] <= 6
-    left = receipt["steps"]["qat"]["left_in_float"]
-    assert left == {"scale": "TFMOT does not know Rescaling", "side": "TFMOT does not know the activation hard_silu"}
+        assert tensors[name]["zeros"] == pytest.approx(0.6, abs=0.01)
+        assert tensors[name]["values"] <= 6
+    float_layers = receipt["steps"]["qat"]["left_in_float"]
+    assert float_layers == {
+        "scale": "TFMOT does not know Rescaling",
+        "side": "TFMOT does not know the activation hard_silu",
+    }
     assert receipt["loss"] == {"kind": "sparse_categorical_crossentropy", "size": "mean_squared_error"}
 
 
@@ -109,8 +112,8 @@ def test_clusters_alone(bench: Bench, name: str) -> None:
 def test_a_thinner_model_learns(bench: Bench) -> None:
     receipt = bench.run("table", {"distill": {"width": 0.5, "labels": 0.9}}, epochs=30, learning_rate=0.01)
     sizes = receipt["steps"]["distill"]["parameters"]
-    made = bench.process.call("further_models:parameters", path=str(bench.folder / "out.keras"))
-    assert sizes["student"] == made == 16 * 9 + 17 * 3
+    parameters = bench.process.call("further_models:parameters", path=str(bench.folder / "out.keras"))
+    assert sizes["student"] == parameters == 16 * 9 + 17 * 3
     assert receipt["after"]["last"]["accuracy"] > receipt["before"]["last"]["accuracy"] + 0.2
 
 

@@ -38,17 +38,17 @@ def keras_process() -> Iterator[FunctionProcess]:
 
 @pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE), *GRAPHS])
 def test_a_model_is_equal_there_and_back(keras_process: FunctionProcess, name: str) -> None:
-    found = keras_process.call("bridge_models:there_and_back", name=name)
-    assert max(found["shares"]) < TOLERANCE
-    assert found["apart"] > 100 * TOLERANCE, "the change on the other side must show, or equality says nothing"
-    assert found["trainable"]
+    result = keras_process.call("bridge_models:there_and_back", name=name)
+    assert max(result["shares"]) < TOLERANCE
+    assert result["apart"] > 100 * TOLERANCE, "the change on the other side must show, or equality says nothing"
+    assert result["trainable"]
 
 
 def test_what_tf_keras_has_no_equal_for_is_named(keras_process: FunctionProcess) -> None:
-    carried = keras_process.call("bridge_models:there_and_back", name="custom")["carried"]
-    assert carried == {"gate": "tf_keras has no layer Gate"}
-    carried = keras_process.call("bridge_models:there_and_back", name="normalized")["carried"]
-    assert [why for why in carried.values() if "rms_scaling" in why]
+    reasons = keras_process.call("bridge_models:there_and_back", name="custom")["carried"]
+    assert reasons == {"gate": "tf_keras has no layer Gate"}
+    reasons = keras_process.call("bridge_models:there_and_back", name="normalized")["carried"]
+    assert [why for why in reasons.values() if "rms_scaling" in why]
 
 
 def test_nested_models_are_laid_out_under_their_names(keras_process: FunctionProcess) -> None:

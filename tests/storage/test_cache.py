@@ -77,7 +77,7 @@ def test_a_process_killed_while_making_leaves_no_entry(tmp_path):
         "def make(folder):\n    (folder / 'half').write_text('half'); os.kill(os.getpid(), 9)\n"
         "Cache(Path(sys.argv[1])).get('step', {}, make)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert done.returncode == -9
+    process = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert process.returncode == -9
     entry = Cache(tmp_path).get("step", {}, writer("whole", []))
     assert [path.name for path in entry.path.iterdir()] == ["out.txt"]

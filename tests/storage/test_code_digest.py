@@ -89,8 +89,8 @@ def tree(tmp_path):
 
 def digests(root):
     digest.of_code.cache_clear()
-    asked = {(), digest.STAGES, *((stage,) for stage in digest.STAGES)}
-    return {stages: digest.of_code(stages, root) for stages in asked}
+    stage_sets = {(), digest.STAGES, *((stage,) for stage in digest.STAGES)}
+    return {stages: digest.of_code(stages, root) for stages in stage_sets}
 
 
 # By what is changed: the stages whose steps are made again; "ground" stands for all of them.
@@ -114,26 +114,26 @@ def test_changed_code_makes_the_steps_that_run_it_again_and_no_others(tree, plac
     before = digests(tree)
     (tree / place).write_text("2")
     after = digests(tree)
-    changed = {stages for stages in before if before[stages] != after[stages]}
+    changed_stages = {stages for stages in before if before[stages] != after[stages]}
     expected = PLACES[place]
-    assert changed == {stages for stages in before if "ground" in expected or expected & {*stages}}
+    assert changed_stages == {stages for stages in before if "ground" in expected or expected & {*stages}}
 
 
 def test_code_that_is_added_or_removed_counts(tree):
     before = digests(tree)
     (tree / "convert" / "new.py").write_text("")
-    added = digests(tree)
+    with_more_code = digests(tree)
     (tree / "convert" / "new.py").unlink()
-    assert added["convert",] != before["convert",] == digests(tree)["convert",]
+    assert with_more_code["convert",] != before["convert",] == digests(tree)["convert",]
 
 
 def test_building_the_page_changes_what_runs_in_it_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(requirements, "PAGE", tmp_path)
     unbuilt = {runtime.name: runtime.identity() for runtime in registry.RUNTIMES.values()}
     (tmp_path / "built.json").write_text('{"sources": "1"}')
-    built = {runtime.name: runtime.identity() for runtime in registry.RUNTIMES.values()}
+    with_page = {runtime.name: runtime.identity() for runtime in registry.RUNTIMES.values()}
     (tmp_path / "built.json").write_text('{"sources": "2"}')
     rebuilt = {runtime.name: runtime.identity() for runtime in registry.RUNTIMES.values()}
     in_pages = {runtime.name for runtime in registry.RUNTIMES.values() if runtime.in_browser}
-    assert {name for name in unbuilt if unbuilt[name] != built[name]} == in_pages
-    assert {name for name in unbuilt if built[name] != rebuilt[name]} == in_pages
+    assert {name for name in unbuilt if unbuilt[name] != with_page[name]} == in_pages
+    assert {name for name in unbuilt if with_page[name] != rebuilt[name]} == in_pages

@@ -11,7 +11,7 @@ from edgeship.train.dataset import SPLITS, Split, TaskData
 
 
 @pytest.fixture
-def made() -> dict[str, Any]:
+def example_card() -> dict[str, Any]:
     """A card of a model that gets 8 of 10 right: all of class `a|b`, three of five of class `c`."""
     labels = np.array([0] * 5 + [1] * 5)
     scores = np.eye(3)[[0, 0, 0, 0, 0, 1, 1, 1, 0, 2]]
@@ -49,27 +49,30 @@ def made() -> dict[str, Any]:
     )
 
 
-def test_accuracy_is_counted_with_the_wilson_interval(made: dict[str, Any]) -> None:
+def test_accuracy_is_counted_with_the_wilson_interval(example_card: dict[str, Any]) -> None:
     """8 of 10: 0.490 to 0.943 (Brown, Cai and DasGupta 2001 recommend this interval for few samples)."""
-    accuracy = made["results"]["accuracy"]
+    accuracy = example_card["results"]["accuracy"]
     assert (accuracy["value"], accuracy["correct"], accuracy["samples"]) == (0.8, 8, 10)
     assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
-def test_classes_are_counted_apart_and_absent_ones_left_out(made: dict[str, Any]) -> None:
-    assert [(item["label"], item["value"]) for item in made["results"]["per_class"]] == [("a|b", 1.0), ("c", 0.6)]
+def test_classes_are_counted_apart_and_absent_ones_left_out(example_card: dict[str, Any]) -> None:
+    assert [(item["label"], item["value"]) for item in example_card["results"]["per_class"]] == [
+        ("a|b", 1.0),
+        ("c", 0.6),
+    ]
 
 
-def test_the_card_says_which_code_data_and_seed(made: dict[str, Any]) -> None:
-    assert made["data"]["sha256"] == "d" * 64
-    assert made["seed"] == 3
-    assert len(made["edgeship"]["code"]) == 12
-    assert made["hyperparameters"]["epochs"] == 1
-    assert json.loads(json.dumps(made, allow_nan=False)) == made
+def test_the_card_says_which_code_data_and_seed(example_card: dict[str, Any]) -> None:
+    assert example_card["data"]["sha256"] == "d" * 64
+    assert example_card["seed"] == 3
+    assert len(example_card["edgeship"]["code"]) == 12
+    assert example_card["hyperparameters"]["epochs"] == 1
+    assert json.loads(json.dumps(example_card, allow_nan=False)) == example_card
 
 
-def test_the_page_for_people_shows_the_figures(made: dict[str, Any]) -> None:
-    page = card.render_markdown(made)
+def test_the_page_for_people_shows_the_figures(example_card: dict[str, Any]) -> None:
+    page = card.render_markdown(example_card)
     assert "**80.00%** of 10 test samples" in page
     assert "| a\\|b | 100.00% |" in page
     assert "12,345 parameters" in page

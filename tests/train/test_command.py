@@ -34,17 +34,17 @@ def edgeship_train(*arguments: object, **options: Any) -> subprocess.CompletedPr
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("train") / "runs" / "motion"
-    done = edgeship_train("motion", "--epochs", 2, "--out", out, "--json", "-")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["results"] == json.loads((out / "model-card.json").read_text())["results"]
-    assert "epoch  2/2" in done.stderr
+    process = edgeship_train("motion", "--epochs", 2, "--out", out, "--json", "-")
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["results"] == json.loads((out / "model-card.json").read_text())["results"]
+    assert "epoch  2/2" in process.stderr
     return out
 
 
 @pytest.fixture(scope="module")
 def card(motion: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((motion / "model-card.json").read_text())
-    return loaded
+    document: dict[str, Any] = json.loads((motion / "model-card.json").read_text())
+    return document
 
 
 def test_all_files_are_there_and_are_those_of_the_card(motion: Path, card: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
     with FunctionProcess("train") as child:
         for name, seed in (("a", 1), ("b", 1), ("c", 2)):
             (tmp_path / name).mkdir()
-            made = child.call(
+            card = child.call(
                 "edgeship.train.trainer:run",
                 task="motion",
                 staging=str(tmp_path / name),
@@ -109,7 +109,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
                 seed=seed,
                 epochs=1,
             )
-            curves.append([point["loss"] for point in made["curve"]])
+            curves.append([point["loss"] for point in card["curve"]])
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
     assert curves[0] != pytest.approx(curves[2], rel=1e-4)
 
@@ -118,12 +118,12 @@ def test_other_idx_data_is_trained_as_it_is(tmp_path: Path) -> None:
     data, out = tmp_path / "bright", tmp_path / "out"
     data.mkdir()
     write_set(data, samples=600, side=16, classes=3, packed=True)
-    done = edgeship_train("fashion-mnist", "--data-dir", data, "--out", out, "--epochs", 6)
-    assert done.returncode == 0, done.stderr
-    made = json.loads((out / "model-card.json").read_text())
-    assert made["data"]["name"] == "bright"
-    assert made["model"]["inputs"][0]["shape"] == [None, 16, 16, 1]
-    assert made["results"]["accuracy"]["value"] > 0.9
+    process = edgeship_train("fashion-mnist", "--data-dir", data, "--out", out, "--epochs", 6)
+    assert process.returncode == 0, process.stderr
+    card = json.loads((out / "model-card.json").read_text())
+    assert card["data"]["name"] == "bright"
+    assert card["model"]["inputs"][0]["shape"] == [None, 16, 16, 1]
+    assert card["results"]["accuracy"]["value"] > 0.9
     assert (out / "labels.txt").read_text() == "0\n1\n2\n"
 
 
@@ -144,10 +144,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (("motion", "--out", new, "--data-dir", tmp_path), "takes no --data-dir"),
     ]
     for arguments, message in cases:
-        done = edgeship_train(*arguments)
-        assert done.returncode == 2, (arguments, done.stderr)
-        assert message in done.stderr
-        assert len(done.stderr.strip().splitlines()) <= 2
+        process = edgeship_train(*arguments)
+        assert process.returncode == 2, (arguments, process.stderr)
+        assert message in process.stderr
+        assert len(process.stderr.strip().splitlines()) <= 2
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_results(old_results: Path) ->
     """A limit on the size of files stands for the full disk; the model fits, the evaluation data does not."""
     before = digest.of_path(old_results)
     limit = 1 << 20
-    done = edgeship_train(
+    process = edgeship_train(
         "motion",
         "--epochs",
         1,
@@ -172,14 +172,14 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_results(old_results: Path) ->
         old_results,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    assert done.returncode == 2, done.stderr
-    assert "cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 2, process.stderr
+    assert "cannot be written" in process.stderr
+    assert "Traceback" not in process.stderr
     assert digest.of_path(old_results) == before
 
 
 @contextlib.contextmanager
-def started(out: Path, until: str) -> Iterator[subprocess.Popen[str]]:
+def start_training(out: Path, until: str) -> Iterator[subprocess.Popen[str]]:
     """A training that has printed `until` on standard error, in a process group of its own."""
     command = [*COMMAND, "motion", "--epochs", "2", "--out", str(out)]
     # A shell that runs the tests in its background has them ignore SIGINT, which children would inherit.
@@ -203,14 +203,14 @@ def assert_nothing_left(folder: Path, expected: str) -> None:
 @pytest.mark.parametrize("moment", ["training samples", pytest.param("epoch  1", marks=pytest.mark.slow), "evaluating"])
 def test_a_killed_run_keeps_the_old_results_and_leaves_nothing(old_results: Path, moment: str) -> None:
     before = digest.of_path(old_results)
-    with started(old_results, moment) as process:
+    with start_training(old_results, moment) as process:
         process.kill()
     assert_nothing_left(old_results, before)
 
 
 def test_an_interrupted_run_keeps_the_old_results_and_leaves_nothing(old_results: Path) -> None:
     before = digest.of_path(old_results)
-    with started(old_results, "epoch  1") as process:
+    with start_training(old_results, "epoch  1") as process:
         os.killpg(process.pid, signal.SIGINT)
     assert process.returncode == 130
     assert_nothing_left(old_results, before)
@@ -219,9 +219,9 @@ def test_an_interrupted_run_keeps_the_old_results_and_leaves_nothing(old_results
 @pytest.mark.slow
 def test_fashion_mnist_reaches_its_accuracy(tmp_path: Path) -> None:
     """89.5 % on the part that comes with edgeship, 91 % on the full set where this machine has it."""
-    done = edgeship_train("fashion-mnist", "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    made = json.loads((tmp_path / "model-card.json").read_text())
-    assert made["results"]["accuracy"]["samples"] == 10_000
-    wanted = 0.895 if "embedded" in made["data"]["source"] else 0.91
-    assert made["results"]["accuracy"]["value"] >= wanted
+    process = edgeship_train("fashion-mnist", "--out", tmp_path)
+    assert process.returncode == 0, process.stderr
+    card = json.loads((tmp_path / "model-card.json").read_text())
+    assert card["results"]["accuracy"]["samples"] == 10_000
+    least_accuracy = 0.895 if "embedded" in card["data"]["source"] else 0.91
+    assert card["results"]["accuracy"]["value"] >= least_accuracy

@@ -42,8 +42,8 @@ def watch() -> TaskData:
 
 def assert_disjoint(data: TaskData) -> None:
     """No sample in two of the splits that come from one source; the test split of idx data has a file of its own."""
-    seen = [{tuple(np.atleast_1d(index)) for index in data.splits[name].indices.tolist()} for name in SPLITS]
-    for one, other in itertools.combinations(seen, 2):
+    index_sets = [{tuple(np.atleast_1d(index)) for index in data.splits[name].indices.tolist()} for name in SPLITS]
+    for one, other in itertools.combinations(index_sets, 2):
         assert not one & other
 
 

@@ -39,9 +39,9 @@ def test_the_seed_fixes_the_parts() -> None:
 def test_a_digest_is_of_content_not_of_memory_layout() -> None:
     array = np.arange(12, dtype=np.uint8).reshape(3, 4)
     assert digest_of(array) == digest_of(np.asfortranarray(array))
-    changed = array.copy()
-    changed[1, 1] ^= 1
-    different = [digest_of(array), digest_of(array.T), digest_of(array.astype(np.int16)), digest_of(changed)]
+    other_array = array.copy()
+    other_array[1, 1] ^= 1
+    different = [digest_of(array), digest_of(array.T), digest_of(array.astype(np.int16)), digest_of(other_array)]
     assert len(set(different)) == len(different)
 
 

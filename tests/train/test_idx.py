@@ -11,11 +11,11 @@ from edgeship.errors import InputError
 from edgeship.train import idx
 
 
-def encoded(array: np.ndarray) -> bytes:
+def encode_idx(array: np.ndarray) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape) + array.tobytes()
 
 
-def write_set(folder: Path, samples: int = 60, side: int = 12, classes: int = 3, *, packed: bool = False) -> None:
+def write_set(folder: Path, samples: int = 60, side: int = 12, classes: int = 3, *, gzipped: bool = False) -> None:
     """A data set in idx files whose class can be seen: the brighter, the higher."""
     generator = np.random.default_rng(0)
     for part in ("train", "t10k"):
@@ -23,22 +23,22 @@ def write_set(folder: Path, samples: int = 60, side: int = 12, classes: int = 3,
         noise = generator.integers(0, 30, (samples, side, side))
         images = (noise + 70 * labels[:, None, None]).astype(np.uint8)
         for kind, array, rank in (("images", images, 3), ("labels", labels, 1)):
-            data = encoded(array)
+            data = encode_idx(array)
             name = f"{part}-{kind}-idx{rank}-ubyte"
-            (folder / (name + ".gz" * packed)).write_bytes(gzip.compress(data) if packed else data)
+            (folder / (name + ".gz" * gzipped)).write_bytes(gzip.compress(data) if gzipped else data)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_written_array_is_read_back(tmp_path: Path, packed: bool) -> None:
     array = np.random.default_rng(1).integers(0, 256, (5, 3, 4)).astype(np.uint8)
     path = tmp_path / ("x.gz" if packed else "x")
-    path.write_bytes(gzip.compress(encoded(array)) if packed else encoded(array))
+    path.write_bytes(gzip.compress(encode_idx(array)) if packed else encode_idx(array))
     np.testing.assert_array_equal(idx.read(path, 3), array)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_truncation_is_noticed(tmp_path: Path, packed: bool) -> None:
-    data = encoded(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    data = encode_idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     data = gzip.compress(data) if packed else data
     path = tmp_path / ("x.gz" if packed else "x")
     for length in range(len(data)):
@@ -52,8 +52,8 @@ def test_every_truncation_is_noticed(tmp_path: Path, packed: bool) -> None:
     [
         pytest.param(b"PNG!" + bytes(20), "not an idx file", id="other format"),
         pytest.param(struct.pack(">HBBI", 0, 0x0D, 1, 1) + bytes(4), "0x0d", id="floats"),
-        pytest.param(encoded(np.zeros(4, np.uint8)), "1-dimensional", id="other rank"),
-        pytest.param(encoded(np.zeros((1, 2, 2), np.uint8)) + b"x", "damaged", id="too long"),
+        pytest.param(encode_idx(np.zeros(4, np.uint8)), "1-dimensional", id="other rank"),
+        pytest.param(encode_idx(np.zeros((1, 2, 2), np.uint8)) + b"x", "damaged", id="too long"),
     ],
 )
 def test_what_is_no_image_file_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
@@ -72,7 +72,7 @@ def test_a_set_is_found_by_either_spelling_and_compressed_or_not(tmp_path: Path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    write_set(tmp_path, packed=True)
+    write_set(tmp_path, gzipped=True)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(InputError, match="t10k-labels-idx1-ubyte"):
         idx.read_set(tmp_path)
@@ -80,6 +80,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_images_and_labels_of_different_length_are_refused(tmp_path: Path) -> None:
     write_set(tmp_path)
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(encoded(np.zeros(59, np.uint8)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(encode_idx(np.zeros(59, np.uint8)))
     with pytest.raises(InputError, match="60 images but 59 labels"):
         idx.read_set(tmp_path)

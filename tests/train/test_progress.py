@@ -19,27 +19,27 @@ EPOCH = {
 
 
 def test_every_event_arrives_in_order_also_the_last_ones(tmp_path: Path) -> None:
-    path, seen = tmp_path / "progress", []
-    with progress_events.following(path, seen.append):
+    path, events = tmp_path / "progress", []
+    with progress_events.following(path, events.append):
         for number in range(50):
             progress_events.tell(path, event="batch", done=number, total=50)
-    assert [event["done"] for event in seen] == list(range(50))
+    assert [event["done"] for event in events] == list(range(50))
 
 
 def test_an_event_is_shown_while_the_work_goes_on(tmp_path: Path) -> None:
-    path, shown = tmp_path / "progress", threading.Event()
-    with progress_events.following(path, lambda event: shown.set()):
+    path, arrival = tmp_path / "progress", threading.Event()
+    with progress_events.following(path, lambda event: arrival.set()):
         progress_events.tell(path, event="stage", text="loading")
-        assert shown.wait(20)
+        assert arrival.wait(20)
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
-    path, seen = tmp_path / "progress", []
-    with progress_events.following(path, seen.append), path.open("a") as stream:
+    path, events = tmp_path / "progress", []
+    with progress_events.following(path, events.append), path.open("a") as stream:
         stream.write('{"event": "st')
         stream.flush()
         stream.write('age", "text": "x"}\n')
-    assert seen == [{"event": "stage", "text": "x"}]
+    assert events == [{"event": "stage", "text": "x"}]
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,13 +25,13 @@ def test_samples_are_spread_evenly_in_full_batches(folder, total, size, count):
     np.savez(folder / "data.npz", a=np.repeat(np.arange(total, dtype=np.float32), 2).reshape(total, 2))
     batches = list(calibration.spread_batches(RepresentativeDataset(folder / "data.npz"), [SPEC], size, count))
     assert {batch["a"].shape for batch in batches} == {(size, 2)}
-    used = list(dict.fromkeys(float(value) for batch in batches for value in batch["a"][:, 0]))
-    assert len(used) == min(total, count)
-    assert used == sorted(used)
-    assert used[0] == 0
-    if len(used) > 1:
-        assert used[-1] == total - 1
-        gaps = np.diff(used)
+    values = list(dict.fromkeys(float(value) for batch in batches for value in batch["a"][:, 0]))
+    assert len(values) == min(total, count)
+    assert values == sorted(values)
+    assert values[0] == 0
+    if len(values) > 1:
+        assert values[-1] == total - 1
+        gaps = np.diff(values)
         assert gaps.max() - gaps.min() <= 1
 
 

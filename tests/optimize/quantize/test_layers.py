@@ -19,17 +19,17 @@ LAYERS = {
 
 
 def layers_of(lab: Any, name: str) -> dict[str, Any]:
-    found = lab.process.call(
+    layers = lab.process.call(
         "edgeship.optimize.quantize.tflite.layers:read", model=lab.model(f"{name}.tflite"), layers=list(LAYERS[name])
     )
-    return {layer["name"]: layer for layer in found}
+    return {layer["name"]: layer for layer in layers}
 
 
 def mixed(lab: Any, name: str, io: str = "float32", **precisions: list[dict[str, Any]]) -> Path:
     statistics, path = lab.out / f"{name}.json", lab.out / "mixed.tflite"
     if not statistics.exists():
         lab.calibrate(name)
-    scopes = {key: [scope for layer in chosen for scope in layer["scopes"]] for key, chosen in precisions.items()}
+    scopes = {key: [scope for layer in names for scope in layer["scopes"]] for key, names in precisions.items()}
     arguments = {"model": lab.model(f"{name}.tflite"), "out_file": str(path), "statistics": str(statistics), "io": io}
     lab.process.call(
         "edgeship.optimize.quantize.tflite.quantizer:quantize", recipe="static_w8a8", mixed=scopes, **arguments
@@ -50,22 +50,22 @@ def types(path: Path) -> list[tuple[str, set[int]]]:
 
 
 def test_layers_stand_under_their_keras_names_with_what_was_fused(lab: Any) -> None:
-    found = layers_of(lab, "photo")
-    assert "conv2d_1" in found
-    assert "dense" in found
-    assert found["dense"]["operators"] == ["FULLY_CONNECTED", "SOFTMAX"]
-    assert len(found["dense"]["outputs"]) == 1  # the model's output: its name tells no layer
-    assert found["conv2d_1"]["weight_bytes"] >= 16 * 32 * 4
-    known = {name for layer in found for name in layer.split(" + ")}
-    assert known <= set(LAYERS["photo"])
+    layers = layers_of(lab, "photo")
+    assert "conv2d_1" in layers
+    assert "dense" in layers
+    assert layers["dense"]["operators"] == ["FULLY_CONNECTED", "SOFTMAX"]
+    assert len(layers["dense"]["outputs"]) == 1  # the model's output: its name tells no layer
+    assert layers["conv2d_1"]["weight_bytes"] >= 16 * 32 * 4
+    names = {name for layer in layers for name in layer.split(" + ")}
+    assert names <= set(LAYERS["photo"])
 
 
 @pytest.mark.parametrize(("precision", "code"), [("float32", 0), ("int16", 7)])
 @pytest.mark.parametrize("io", ["int8", "float32"])
 def test_one_layer_in_higher_precision(lab: Any, precision: str, code: int, io: str) -> None:
     layer = layers_of(lab, "photo")["dense"]
-    made = types(mixed(lab, "photo", io, **{precision: [layer]}))
-    kinds = {name: codes for name, codes in made if name not in ("QUANTIZE", "DEQUANTIZE")}
+    codes_by_name = types(mixed(lab, "photo", io, **{precision: [layer]}))
+    kinds = {name: codes for name, codes in codes_by_name if name not in ("QUANTIZE", "DEQUANTIZE")}
     assert kinds["FULLY_CONNECTED"] == kinds["SOFTMAX"] == {code}
     assert kinds["DEPTHWISE_CONV_2D"] == {9}
     assert lab.process.call("edgeship.convert.receipts.receipt:read", path=str(lab.out / "mixed.tflite"))["outputs"][0][
@@ -76,8 +76,8 @@ def test_one_layer_in_higher_precision(lab: Any, precision: str, code: int, io: 
 def test_one_layer_quantized_alone(lab: Any) -> None:
     layer = layers_of(lab, "photo")["conv2d_1"]
     path = mixed(lab, "photo", int8=[layer])
-    made = [(name, codes) for name, codes in types(path) if name not in ("QUANTIZE", "DEQUANTIZE")]
-    assert sum(9 in codes for _, codes in made) == 1
+    types_of_layer = [(name, codes) for name, codes in types(path) if name not in ("QUANTIZE", "DEQUANTIZE")]
+    assert sum(9 in codes for _, codes in types_of_layer) == 1
     feeds = lab.feeds("photo")
     reference = lab.run(lab.model("photo.tflite"), feeds)
     whole, _ = lab.tflite("photo", io="float32")
@@ -101,7 +101,7 @@ def test_figures_of_tensors_inside(lab: Any) -> None:
     layers = layers_of(lab, "photo")
     path, _ = lab.tflite("photo")
     tensors = [name for layer in layers.values() for name in layer["outputs"]]
-    found = lab.process.call(
+    errors = lab.process.call(
         "edgeship.optimize.quantize.tflite.layer_errors:compare",
         model=lab.model("photo.tflite"),
         quantized=str(path),
@@ -109,18 +109,18 @@ def test_figures_of_tensors_inside(lab: Any) -> None:
         tensors=tensors,
         count=128,
     )
-    assert set(found) == set(tensors)
+    assert set(errors) == set(tensors)
     feeds = lab.feeds("photo")
     expected = lab.sqnr(lab.run(lab.model("photo.tflite"), feeds), lab.run(path, feeds))
-    assert found[layers["dense"]["outputs"][0]]["sqnr_db"] == pytest.approx(expected, abs=0.3)
-    assert all(0.9 < figures["cosine"] <= 1 and figures["mse"] >= 0 for figures in found.values())
+    assert errors[layers["dense"]["outputs"][0]]["sqnr_db"] == pytest.approx(expected, abs=0.3)
+    assert all(0.9 < figures["cosine"] <= 1 and figures["mse"] >= 0 for figures in errors.values())
 
 
 def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
     layers = layers_of(lab, "leaky")
     path, _ = lab.tflite("leaky")
     output = next(layer["outputs"][0] for layer in layers.values() if "LEAKY_RELU" in layer["operators"])
-    found = lab.process.call(
+    figures = lab.process.call(
         "edgeship.optimize.quantize.tflite.layer_errors:compare",
         model=lab.model("leaky.tflite"),
         quantized=str(path),
@@ -128,15 +128,15 @@ def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
         tensors=[output],
         count=40,
     )
-    assert found[output]["sqnr_db"] > 20
+    assert figures[output]["sqnr_db"] > 20
 
 
 def test_layers_of_an_onnx_file_stay_float_by_the_names_of_its_nodes(lab: Any) -> None:
     _, plain = lab.onnx("photo")
-    _, made = lab.onnx("photo", file="kept.onnx", kept=["dense"], layers=list(LAYERS["photo"]))
-    added = set(made["float_islands"]) - set(plain["float_islands"])
-    assert added
-    assert all("/dense_1/" in island for island in added), added
+    _, result = lab.onnx("photo", file="kept.onnx", kept=["dense"], layers=list(LAYERS["photo"]))
+    more_islands = set(result["float_islands"]) - set(plain["float_islands"])
+    assert more_islands
+    assert all("/dense_1/" in island for island in more_islands), more_islands
 
 
 def test_an_operator_that_tf2onnx_has_renamed_belongs_to_its_layer(tmp_path: Path) -> None:

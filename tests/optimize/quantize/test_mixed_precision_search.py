@@ -20,9 +20,9 @@ def run(order: list[int], gate: Gate, *, most: int = 8, costs: list[float] | Non
 
 
 def test_a_plain_model_that_passes_keeps_nothing() -> None:
-    found = run([2, 0, 1], lambda _: True)
-    assert found.kept == ()
-    assert [step.done for step in found.steps] == ["plain"]
+    result = run([2, 0, 1], lambda _: True)
+    assert result.kept == ()
+    assert [step.done for step in result.steps] == ["plain"]
 
 
 def test_neighbours_of_which_neither_helps_alone_are_both_found() -> None:
@@ -30,40 +30,40 @@ def test_neighbours_of_which_neither_helps_alone_are_both_found() -> None:
 
 
 def test_what_was_added_in_vain_is_taken_back() -> None:
-    found = run([0, 1, 2, 3, 4], needs(1, 3))
-    assert found.kept == (1, 3)
-    assert [step.layer for step in found.steps if step.done == "take back" and step.passed] == [0, 2]
+    result = run([0, 1, 2, 3, 4], needs(1, 3))
+    assert result.kept == (1, 3)
+    assert [step.layer for step in result.steps if step.done == "take back" and step.passed] == [0, 2]
 
 
 def test_the_dearest_of_two_that_would_do_is_taken_back() -> None:
-    def gate(kept: HighPrecisionLayers) -> bool:
-        return 4 in kept and (0 in kept or 1 in kept)
+    def gate(layers: HighPrecisionLayers) -> bool:
+        return 4 in layers and (0 in layers or 1 in layers)
 
     assert run([0, 1, 4, 2, 3], gate, costs=[1, 100, 1, 1, 1]).kept == (0, 4)
     assert run([0, 1, 4, 2, 3], gate, costs=[100, 1, 1, 1, 1]).kept == (1, 4)
 
 
 def test_nothing_helps() -> None:
-    found = run([0, 1], lambda _: False)
-    assert found.kept is None
-    assert "every layer" in found.reason
-    assert [step.done for step in found.steps] == ["plain", "all"]
+    result = run([0, 1], lambda _: False)
+    assert result.kept is None
+    assert "every layer" in result.reason
+    assert [step.done for step in result.steps] == ["plain", "all"]
 
 
 def test_no_more_layers_than_allowed() -> None:
-    found = run([0, 1, 2, 3], needs(0, 1, 2), most=2)
-    assert found.kept is None
-    assert "2 most sensitive" in found.reason
+    result = run([0, 1, 2, 3], needs(0, 1, 2), most=2)
+    assert result.kept is None
+    assert "2 most sensitive" in result.reason
 
 
 @pytest.mark.parametrize("optimist", [True, False])
 def test_the_quick_look_saves_confirmations_and_decides_nothing(optimist: bool) -> None:
-    asked: list[HighPrecisionLayers] = []
+    questions: list[HighPrecisionLayers] = []
 
-    def confirm(kept: HighPrecisionLayers) -> bool:
-        asked.append(kept)
-        return needs(0, 1)(kept)
+    def confirm(layers: HighPrecisionLayers) -> bool:
+        questions.append(layers)
+        return needs(0, 1)(layers)
 
-    found = search([0, 1, 2], [1.0] * 3, lambda kept: optimist or needs(0, 1)(kept), confirm, 3)
-    assert found.kept == (0, 1)
-    assert ((0,) in asked) == optimist
+    result = search([0, 1, 2], [1.0] * 3, lambda kept: optimist or needs(0, 1)(kept), confirm, 3)
+    assert result.kept == (0, 1)
+    assert ((0,) in questions) == optimist

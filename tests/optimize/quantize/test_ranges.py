@@ -17,11 +17,11 @@ from edgeship.recipes import quantization
 KINDS = [kind for kind in quantization.CALIBRATION_METHODS if kind != quantization.MIN_MAX]
 
 
-def seen(samples):
-    watched = ObservedTensor()
+def observe(samples):
+    observer = ObservedTensor()
     for sample in samples:
-        watched.add({"t": np.asarray(sample, np.float32)})
-    return {kind: found["t"] for kind, found in watched.ranges().items()}
+        observer.add({"t": np.asarray(sample, np.float32)})
+    return {kind: ranges["t"] for kind, ranges in observer.ranges().items()}
 
 
 def normal(count=200, size=500, outlier=0.0):
@@ -31,19 +31,19 @@ def normal(count=200, size=500, outlier=0.0):
 
 
 def test_all_kinds_are_there():
-    assert set(seen(normal(3))) == set(quantization.CALIBRATION_METHODS)
+    assert set(observe(normal(3))) == set(quantization.CALIBRATION_METHODS)
 
 
 @pytest.mark.parametrize("kind", ["moving-average", "percentile", "entropy"])
 def test_one_outlier_does_not_decide(kind):
-    low, high = seen(normal(outlier=1000.0))[kind]
+    low, high = observe(normal(outlier=1000.0))[kind]
     assert -6 < low < -2
     assert 2 < high < 63, "1000 was seen once in 100,000 values"
 
 
 def test_the_least_mean_square_error_weighs_an_outlier():
     """20 once in 100,000 values: (20 - high)^2 for clipping it against the rounding of all others."""
-    _, high = seen(normal(outlier=20.0))["mse"]
+    _, high = observe(normal(outlier=20.0))["mse"]
     steps = np.linspace(4, 20, 200)
     expected = steps[np.argmin((20 - steps) ** 2 + 100_000 * ((steps + 4.5) / 255) ** 2 / 12)]
     assert high == pytest.approx(expected, abs=1)
@@ -52,20 +52,20 @@ def test_the_least_mean_square_error_weighs_an_outlier():
 @pytest.mark.parametrize("kind", KINDS)
 def test_ranges_stay_within_what_was_seen_and_hold_zero(kind):
     for samples in (np.abs(normal(20)), normal(20) - 0.5, np.full((3, 4), 2.0), np.zeros((3, 4))):
-        low, high = seen(samples)[kind]
+        low, high = observe(samples)[kind]
         assert samples.min() - 1e-6 <= low <= high <= samples.max() + 1e-6
 
 
 def test_uniform_values_are_not_clipped():
     """Nothing is rare: every kind that weighs clipping against rounding keeps nearly all of the range."""
-    found = seen(np.random.default_rng(1).uniform(-1, 1, (50, 1000)))
+    ranges = observe(np.random.default_rng(1).uniform(-1, 1, (50, 1000)))
     for kind in ("percentile", "entropy", "mse"):
-        assert found[kind] == pytest.approx([-1, 1], abs=0.03)
+        assert ranges[kind] == pytest.approx([-1, 1], abs=0.03)
 
 
 def test_the_least_mean_square_error_of_a_normal_distribution():
     """256 levels of a normal distribution: clipping at about 3.9 standard deviations (Hubara et al., Banner et al. 2019)."""
-    low, high = seen(normal(400, 2000))["mse"]
+    low, high = observe(normal(400, 2000))["mse"]
     assert (low, high) == pytest.approx((-3.9, 3.9), abs=0.4)
 
 
@@ -77,7 +77,7 @@ def test_the_moving_average_is_that_of_litert():
     for sample in samples:
         new = {"min": sample.min(), "max": sample.max()}
         expected = moving_average_update(expected, new) if expected else new
-    assert seen(samples)["moving-average"] == pytest.approx([expected["min"], expected["max"]], rel=1e-5)
+    assert observe(samples)["moving-average"] == pytest.approx([expected["min"], expected["max"]], rel=1e-5)
 
 
 def test_both_formats_get_the_same_ranges_at_their_ends(lab):
@@ -115,10 +115,10 @@ def test_a_histogram_grows_with_what_it_sees(samples):
     assert histogram.counts.sum() == len(every)
     upper = histogram.low + (np.arange(BINS) + 1) * histogram.width
     # A value at a bin's edge may lie on either side of it by rounding.
-    seen = np.cumsum(histogram.counts)
+    cumulated = np.cumsum(histogram.counts)
     room = 1e-3 * histogram.width
-    assert np.all(seen >= np.searchsorted(every, upper - room))
-    assert np.all(seen <= np.searchsorted(every, upper + room, side="right"))
+    assert np.all(cumulated >= np.searchsorted(every, upper - room))
+    assert np.all(cumulated <= np.searchsorted(every, upper + room, side="right"))
 
 
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
@@ -143,5 +143,5 @@ def test_a_value_that_is_frequent_by_itself_does_not_clip_the_others():
     random = np.random.default_rng(3)
     values = np.abs(random.standard_normal((100, 2000)))
     values[random.random(values.shape) < 0.7] = 0.3
-    _, high = seen(values)["entropy"]
+    _, high = observe(values)["entropy"]
     assert high > 2.5, "2 % of the values lie beyond"

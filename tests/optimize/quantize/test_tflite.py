@@ -41,8 +41,8 @@ def test_full_integer_answers_as_float_does(name, io, lab):
 @pytest.mark.parametrize("io", ["int8", "float32"])
 def test_full_integer_keeps_names_shapes_and_integer_ends(name, io, lab):
     before, after = ends(lab.model(f"{name}.tflite")), ends(lab.tflite(name, io=io)[0])
-    for was, is_now in zip(before, after, strict=True):
-        assert is_now == {key: (io if dtype == "float32" else dtype, shape) for key, (dtype, shape) in was.items()}
+    for entry, entry_now in zip(before, after, strict=True):
+        assert entry_now == {key: (io if dtype == "float32" else dtype, shape) for key, (dtype, shape) in entry.items()}
 
 
 @pytest.mark.parametrize(("recipe", "least"), [("dynamic_w8", 32), ("weight_only_w8", 35), ("float16", 55)])
@@ -72,8 +72,8 @@ def test_the_tables_of_embeddings_are_stored_small(recipe, least, share, lab):
     expected, answers = lab.run(model, feeds), lab.run(path, feeds)
     assert lab.sqnr({"logits": expected["logits"]}, {"logits": answers["logits"]}) > least
     assert result["float_weights"] == []
-    saved = Path(model).stat().st_size - path.stat().st_size
-    assert saved > 50 * 16 * 4 * (1 - share) - 500  # less what DEQUANTIZE adds
+    bytes_less = Path(model).stat().st_size - path.stat().st_size
+    assert bytes_less > 50 * 16 * 4 * (1 - share) - 500  # less what DEQUANTIZE adds
     assert ends(path) == ends(model)
 
 
@@ -104,8 +104,8 @@ def test_integer_outputs_agree(lab):
 def test_no_tensor_is_left_that_nothing_touches(name, lab):
     model = flatbuffer_utils.read_model(str(lab.tflite(name)[0]))
     for graph in model.subgraphs:
-        touched = {index for item in graph.operators for index in (*item.inputs, *item.outputs)}
-        assert {*range(len(graph.tensors))} <= touched | {*graph.inputs, *graph.outputs}
+        read_or_written = {index for item in graph.operators for index in (*item.inputs, *item.outputs)}
+        assert {*range(len(graph.tensors))} <= read_or_written | {*graph.inputs, *graph.outputs}
 
 
 def test_every_signature_is_quantized(lab):
@@ -134,10 +134,10 @@ def test_batches_observe_what_single_samples_do(name, lab):
 def test_same_input_gives_the_same_bytes(lab):
     lab.calibrate("photo")
     first = (lab.out / "photo.json").read_bytes()
-    made = lab.tflite("photo")[0].read_bytes()
+    content = lab.tflite("photo")[0].read_bytes()
     lab.calibrate("photo")
     assert (lab.out / "photo.json").read_bytes() == first
-    assert lab.tflite("photo", file="again.tflite")[0].read_bytes() == made
+    assert lab.tflite("photo", file="again.tflite")[0].read_bytes() == content
 
 
 def test_no_tensorflow_is_imported(lab):
@@ -242,10 +242,10 @@ def test_a_file_that_cannot_run_is_found(lab):
     model = flatbuffer_utils.read_model(lab.model("table.tflite"))
     graph = model.subgraphs[0]
     graph.tensors[graph.operators[0].inputs[1]].shape = [64, 11]
-    broken = lab.out / "broken.tflite"
-    flatbuffer_utils.write_model(model, str(broken))
+    broken_file = lab.out / "broken.tflite"
+    flatbuffer_utils.write_model(model, str(broken_file))
     with pytest.raises(CheckError, match="cannot run in LiteRT"):
-        reader.check_runs(broken)
+        reader.check_runs(broken_file)
 
 
 @pytest.mark.parametrize("name", ["photo", "table", "pair"])
