@@ -65,7 +65,7 @@ def _expected(keras: Any, root: Path) -> None:
             "ids": random.integers(0, 6, (7, 3), np.int32),
         },
     }
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, inputs in feeds.items():
         outputs = keras.models.load_model(root / f"{name}.keras")(inputs, training=False)
         arrays |= {f"{name}/inputs/{key}": value for key, value in inputs.items()}

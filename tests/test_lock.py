@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
-MAKE = shutil.which("make")
+MAKE = shutil.which("make") or ""
 needs_make = pytest.mark.skipif(not MAKE or os.name != "posix", reason="make is not installed")
 
 
@@ -35,7 +35,7 @@ def recipe(*options: str) -> list[str]:
 
 @pytest.mark.skipif(Path(sys.prefix) != VENV, reason="this Python is not the environment that make builds")
 def test_what_is_installed_is_the_lock():
-    installed = {canonicalize_name(item.metadata["Name"]): item.version for item in metadata.distributions()}
+    installed = {str(canonicalize_name(item.metadata["Name"])): item.version for item in metadata.distributions()}
     assert installed.pop("edgeship")
     assert installed == pins("requirements.lock", "requirements-uv.lock")
 

@@ -47,8 +47,18 @@ def test_the_lock_is_what_a_resolution_for_that_platform_gives(platform, python,
     pins = locked()
     constraints, out = tmp_path / "constraints.txt", tmp_path / "pylock.toml"
     constraints.write_text("".join(f"{item}\n" for item, _ in pins.values()))
-    command = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--all-extras", "--group", "dev"]
-    command += ["--only-binary", ":all:", "--python-platform", name, "--python-version", python]
+    command: list[str | Path] = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet"]
+    command += [
+        "--all-extras",
+        "--group",
+        "dev",
+        "--only-binary",
+        ":all:",
+        "--python-platform",
+        name,
+        "--python-version",
+        python,
+    ]
     command += ["--constraints", constraints, "--output-file", out, "pyproject.toml"]
     done = subprocess.run(
         command,

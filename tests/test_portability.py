@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,13 +177,14 @@ def test_memory_without_proc_is_that_since_the_process_began(without_proc):
     pytest.importorskip("resource")
     taken = memory.Memory()
     taken.start()
-    assert 1_000_000 < taken.baseline <= taken.peak()
+    baseline, peak = taken.baseline, taken.peak()
+    assert baseline and peak and 1_000_000 < baseline <= peak
     assert taken.method == "ru_maxrss (since the process began)"
 
 
 def test_memory_that_no_one_tells_is_none_with_a_reason(without_proc, monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)
-    monkeypatch.setattr(memory.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     taken = memory.Memory()
     taken.start()
     taken.freeze()
@@ -196,7 +198,8 @@ def test_memory_of_a_page_without_proc_is_none_with_a_reason(monkeypatch, tmp_pa
             return {}
 
     monkeypatch.setattr(browser_memory, "PROC", tmp_path / "proc")
-    taken = browser_memory.RendererMemory(Page(), Page())
+    page: Any = Page()
+    taken = browser_memory.RendererMemory(page, page)
     taken.start()
     assert taken.peak() is None
     assert "on Linux only" in taken.method
@@ -220,9 +223,9 @@ def test_a_machine_without_load_averages_is_judged_by_its_own_loop(monkeypatch):
 
 def test_limits_and_boards_say_what_they_need(monkeypatch):
     from edgeship.devices.profiles import find
-    from edgeship.runtimes.launchers import debian, find_launcher, local
+    from edgeship.runtimes.launchers import debian, find_launcher
 
-    monkeypatch.setattr(local.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert find_launcher(find("host-1t")).unavailable() == "limits of memory and cores need Linux"
     monkeypatch.setattr(debian, "which", lambda _: None)
     assert find_launcher(find("cortex-a72")).unavailable().startswith("apt-get is not here: emulated boards")
@@ -231,7 +234,7 @@ def test_limits_and_boards_say_what_they_need(monkeypatch):
 @pytest.mark.parametrize(("name", "program"), [("nt", "Scripts/python.exe"), ("posix", "bin/python")])
 def test_an_environment_has_its_python_where_the_system_puts_it(name, program, monkeypatch):
     folder = Path("venv")
-    monkeypatch.setattr(interpreters.os, "name", name)
+    monkeypatch.setattr(os, "name", name)
     assert interpreters.interpreter_of(folder).as_posix() == f"venv/{program}"
 
 
@@ -242,8 +245,8 @@ def test_a_draft_is_never_asked_after_by_a_signal_on_windows(tmp_path, monkeypat
     draft = tmp_path / f".bundle.{os.getpid()}.draft"
     draft.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(bundle.os, "kill", kill)
-        patch.setattr(bundle.os, "name", "nt")
+        patch.setattr(os, "kill", kill)
+        patch.setattr(os, "name", "nt")
         young = bundle._alive(draft)
         os.utime(draft, (0, 0))
         old = bundle._alive(draft)
@@ -254,7 +257,7 @@ def test_a_graph_is_rewritten_where_links_are_not_allowed(tmp_path, monkeypatch)
     def refuse(*_):
         raise OSError("a required privilege is not held by the client")
 
-    monkeypatch.setattr(decompose.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "weights").write_bytes(b"12")
     decompose.link_or_copy(tmp_path / "weights", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"12"

@@ -6,6 +6,7 @@ Each hostile module writes its name into a canary file.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def hostile(tmp_path: Path) -> Hostile:
 def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_models: Path, tmp_path: Path) -> None:
     (hostile.folder / "cnn.keras").write_bytes((tiny_models / "cnn.keras").read_bytes())
     random = np.random.default_rng(0)
-    data = {"image": random.random((64, 8, 8, 1), np.float32), "y": random.integers(0, 5, 64)}
+    data: dict[str, Any] = {"image": random.random((64, 8, 8, 1), np.float32), "y": random.integers(0, 5, 64)}
     for name in ("train", "calibration", "evaluation"):
         np.savez(hostile.folder / f"{name}.npz", **data)
     (hostile.folder / "matplotlibrc").write_text("text.usetex: True\n")
@@ -170,7 +171,7 @@ def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
     from edgeship.convert.tfjs import shim
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setattr(shim.importlib.util, "find_spec", lambda _: True)  # as where pip is installed
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)  # as where pip is installed
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (tmp_path / "requirements.txt").write_text("no-such-package-of-edgeship==1.0\n")
     with pytest.raises(MissingDependencyError, match="installing it failed"):
@@ -187,7 +188,7 @@ def test_looking_for_another_python_runs_nothing_from_the_folder(
     programs.mkdir()
     (programs / "python3.11").symlink_to(sys.executable)
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(interpreters.sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     monkeypatch.chdir(hostile.folder)
     with contextlib.suppress(MissingDependencyError):  # this Python is another one
         interpreters.find_python311("it is needed")

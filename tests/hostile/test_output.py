@@ -233,7 +233,7 @@ def test_plots_have_an_end(whole, monkeypatch):
     cell = {"cell": {"state": "close", "text": "x", "reason": "", "kind": "simulated"}}
     devices = [{**item, "device": f"device {number}", "details": cell} for number in range(41)]
     picture = plots._matrix({**whole, "measurements": devices})
-    assert "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
+    assert picture and "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
 
 
 def test_pictures_of_flips_have_an_end(whole):

@@ -1,13 +1,13 @@
-"""Machines made for the tests, and the minutes that they took. `trees` lies beside the tests and is imported from there."""
+"""Machines made for the tests, and the minutes that they took."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+from tests.machines import trees
+
 TOOK = pytest.StashKey[list[str]]()
 
 
@@ -29,8 +29,6 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture
 def place(tmp_path_factory, missing) -> Path:
     """A folder for a tree. On a machine where none can be made, the test is skipped or, with CI=true, fails."""
-    import trees
-
     if reason := trees.obstacle():
         missing(reason)
     return tmp_path_factory.mktemp("machine")

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trees import Tree, unpack_project
 
 from edgeship.runtimes.launchers import debian
+from tests.machines.trees import Tree, unpack_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

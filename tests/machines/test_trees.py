@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from trees import Tree
+
+from tests.machines.trees import Tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trees import Tree
+
+from tests.machines.trees import Tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

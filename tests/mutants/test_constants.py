@@ -94,7 +94,7 @@ def model(tfjs_quantization, tmp_path):
         kernel = np.array([values, values], np.float32)
         return tfjs(
             tmp_path / "model",
-            [weight(tfjs_quantization, *item, dtype) for item in (("kernel", kernel), ("bias", kernel[0]))],
+            [weight(tfjs_quantization, "kernel", kernel, dtype), weight(tfjs_quantization, "bias", kernel[0], dtype)],
         )
 
     return made

@@ -20,7 +20,7 @@ from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, Exporte
 from edgeship.runtimes import registry
 from edgeship.types import to_json
 from tests.mutants.lab import changes, matrix, models
-from tests.mutants.lab.bench import Lab
+from tests.mutants.lab.bench import Good, Lab
 
 # Per model: its variants, and the mutants by artifact.
 VARIANTS = {
@@ -155,13 +155,18 @@ def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
 
 
 @pytest.fixture(scope="session")
-def replay(lab, judged) -> Callable[[str, ConvertedArtifact | None, changes.Input | None], verify.Replay]:
+def good(lab, judged) -> Good:
+    """The picture model with its good artifacts."""
+    judged("fashion-mnist")
+    return lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
+
+
+@pytest.fixture(scope="session")
+def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input | None], verify.Replay]:
     """`replay(artifact, mutant, wrong)`: the goldens of the picture model as a device that has the mutant would replay them.
 
     `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
     """
-    judged("fashion-mnist")
-    good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
     described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
     server = ExportedServerModel(good.model, good.server["digest"], described)
     data = RepresentativeDataset(str(good.config.data.calibration))
@@ -175,11 +180,11 @@ def replay(lab, judged) -> Callable[[str, ConvertedArtifact | None, changes.Inpu
         artifact: str, mutant: ConvertedArtifact | None = None, wrong: changes.Input | None = None
     ) -> verify.Replay:
         run, own = ran[artifact], goldens.read(folder, artifact)
+        assert run.runtime
         inputs = wrong(golden.inputs) if wrong else golden.inputs
         answers = verify.Answers(own, to_json(run))
         return verify.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
 
-    replayed.made = good.made
     return replayed
 
 
@@ -200,8 +205,8 @@ def test_the_goldens_fail_an_app_that_feeds_the_wrong_pixels(replay, artifact, c
 
 @pytest.mark.parametrize("artifact", REPLAYED)
 @pytest.mark.parametrize("change", ["zeroed", "sign flipped"])
-def test_the_goldens_fail_a_broken_layer(lab, replay, artifact, change):
-    made = replay.made[artifact]
+def test_the_goldens_fail_a_broken_layer(lab, good, replay, artifact, change):
+    made = good.made[artifact]
     for layer in range(4):
         mutant = lab.edit(
             made, f"{change}: layer {layer}", lambda weights, at=layer: changes.KERNEL[change](weights.kernels[at])

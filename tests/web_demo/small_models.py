@@ -19,7 +19,7 @@ def build(folder: str) -> None:
     np.savez(root / "pictures.npz", image=images, y=random.integers(0, 4, 40))
     (root / "labels.txt").write_text("cup\njar\npan\npot\n")
     _pair(keras).save(root / "pair.keras")
-    numbers = {
+    numbers: dict[str, Any] = {
         "values": random.normal(size=(30, 4)).astype(np.float32),
         "ids": random.integers(0, 6, (30, 3), np.int64),
     }

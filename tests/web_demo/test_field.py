@@ -108,7 +108,11 @@ def test_a_self_test_is_as_far_from_the_server_model_as_the_goldens_are(add, fou
 
 
 def test_a_self_test_must_have_replayed_what_the_bundle_holds(add, found):
-    for change in ({"samples": 0}, {"samples": 15}, {"outputs": {}}, {"outputs": {"z": found["outputs"]["y"]}}):
+    for change in (
+        *({"samples": count} for count in (0, 15)),
+        {"outputs": {}},
+        {"outputs": {"z": found["outputs"]["y"]}},
+    ):
         assert add(found | change)["gate"]["verdict"] == "FAIL", change
 
 

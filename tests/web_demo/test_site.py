@@ -110,7 +110,7 @@ def test_refusals(page, tmp_path):
 def serving(folder):
     server = Server(folder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
     try:
         yield server, connection
     finally:
@@ -169,7 +169,9 @@ def test_the_command_serves_until_it_is_interrupted(built, tmp_path):
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
+        assert process.stdout
         address = urlsplit(process.stdout.readline().split()[1])
+        assert address.hostname
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
         answer, body = ask(connection, "/bundle/manifest.json")
         connection.close()

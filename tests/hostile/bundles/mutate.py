@@ -6,7 +6,7 @@ import copy
 import random
 from typing import Any
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**70, -1e308, 1e308, 1e-320, 0.5, "", "x", "../x", "/dev/zero", "\x1b[2J", "\u202e",
     "[red]x[/red]", "<b>", [], {}, [[]], [None], [{}], {"": None}, {"x": []}, [1, "a", None], "9" * 5000, [0] * 50,
 )  # fmt: skip

@@ -38,7 +38,8 @@ def write(root: Path, models: Path) -> Path:
     with np.load(models / "expected.npz") as stored:
         inputs = {"image": stored["cnn/inputs/image"]}
         expected = {"probs": stored["cnn/outputs/probs"]}
-    own, told = {}, {}
+    own: dict[str, Any] = {}
+    replays: dict[str, Any] = {}
     for item in manifest["artifacts"]:
         source, target = models / ARTIFACTS[item["id"]], root / item["path"]
         if source.is_dir():
@@ -48,15 +49,15 @@ def write(root: Path, models: Path) -> Path:
             shutil.copyfile(source, target)
         runtime = registry.for_format(item["format"])[0]
         if runtime.unavailable():
-            told[item["id"]] = {"runtime": None, "reason": runtime.unavailable(), "tolerance": None, "clear": None}
+            replays[item["id"]] = {"runtime": None, "reason": runtime.unavailable(), "tolerance": None, "clear": None}
             continue
         with open_session(runtime.name, target) as session:
             item |= {"inputs": to_json(session.inputs), "outputs": to_json(session.outputs)}
             own[item["id"]] = session.run(inputs)
         allowed = goldens.tolerance(Artifact.from_json(item, root), own[item["id"]])
-        told[item["id"]] = {"runtime": runtime.name, "reason": "", "tolerance": allowed, "clear": {}}
+        replays[item["id"]] = {"runtime": runtime.name, "reason": "", "tolerance": allowed, "clear": {}}
     goldens.write(root / "goldens", inputs, expected, own)
-    manifest["goldens"] = {"samples": 7, "artifacts": told}
+    manifest["goldens"] = {"samples": 7, "artifacts": replays}
     described = manifest["server_model"]
     described["digest"] = digest.of_path(root / "server" / "server.keras")
     for item in manifest["artifacts"]:

@@ -387,7 +387,7 @@ def test_complex_goldens_are_numbers(tmp_path):
     assert "is off by 1" in verify._compare(spec, own["y"] + np.complex64(1j), answers)[1]
 
 
-TEXTS = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np.zeros(7, "M8[s]")}
+TEXTS: dict[str, Any] = {"text": np.array(["a"] * 7), "bytes": np.array([b"a"] * 7), "times": np.zeros(7, "M8[s]")}
 
 
 @pytest.mark.parametrize("kind", TEXTS)

@@ -322,6 +322,18 @@ def test_plots_of_manifests_of_any_structure(root, monkeypatch):
 
 CHECK = {"artifact": "a", "runtime": "r", "check": "accuracy", "verdict": "PASS", "reason": ""}
 NOTHING = {"artifact": "a", "runtime": "r", "device": "d", "metrics": [], "details": {}}
+
+
+def quantized_by(quantization: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda m: m["server_model"]["inputs"][0].update(quantization=quantization)
+
+
+ODD_QUANTIZATIONS: dict[str, dict[str, Any]] = {
+    "no scale": {"scale": [], "zero_point": [], "axis": None},
+    "two scales and one zero point": {"scale": [1, 2], "zero_point": [0], "axis": 0},
+    "an axis that is not there": {"scale": [1, 2], "zero_point": [0, 0], "axis": 9},
+    "half a zero point": {"scale": [1], "zero_point": [0.5], "axis": None},
+}
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no config": (lambda m: m.pop("config"), "config is missing"),
     "no server model": (lambda m: m.pop("server_model"), "server_model is missing"),
@@ -359,15 +371,10 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     **{
         f"a quantization with {name}": (
-            lambda m, told=told: m["server_model"]["inputs"][0].update(quantization=told),
+            quantized_by(quantization),
             "server_model.inputs[0] is none: ",
         )
-        for name, told in {
-            "no scale": {"scale": [], "zero_point": [], "axis": None},
-            "two scales and one zero point": {"scale": [1, 2], "zero_point": [0], "axis": 0},
-            "an axis that is not there": {"scale": [1, 2], "zero_point": [0, 0], "axis": 9},
-            "half a zero point": {"scale": [1], "zero_point": [0.5], "axis": None},
-        }.items()
+        for name, quantization in ODD_QUANTIZATIONS.items()
     },
     "a scale beyond all bounds": (
         lambda m: m["server_model"]["inputs"][0].update(quantization={"scale": [10**400], "zero_point": [0]}),

@@ -17,6 +17,7 @@ import tempfile
 import time
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from click.testing import CliRunner
@@ -95,7 +96,7 @@ def main(kind: str, base: str, first: str, count: str) -> None:
     """Read them all."""
     signal.signal(signal.SIGALRM, hung)
     read = {"npz": loaded, "onnx": received, "tflite": received}.get(kind, inspected)
-    ends = {"read": 0, "refused": 0, "unclear": [], "tracebacks": [], "hangs": []}
+    ends: dict[str, Any] = {"read": 0, "refused": 0, "unclear": [], "tracebacks": [], "hangs": []}
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         write = copies(kind, Path(base), Path(folder))

@@ -18,7 +18,10 @@ import subprocess
 import sys
 import unicodedata
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,9 +111,9 @@ def in_terms_of_the_command_line(call):
     """What a call prints, and its exit code as the command line would end."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), at_most(30):
+        code: Any = 0
         try:
             call()
-            code = 0
         except SystemExit as end:
             code = end.code
     return subprocess.CompletedProcess(call, code, out.getvalue(), err.getvalue())
@@ -346,7 +349,7 @@ def weights(paths=("shard.bin",), **changes):
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
-LIES = {
+LIES: dict[str, tuple[dict[str, Any], str]] = {
     "absolute": ({"weightsManifest": [weights(["/etc/hostname"])]}, "does not stay inside"),
     "parent": ({"weightsManifest": [weights(["../secret.bin"])]}, "does not stay inside"),
     "link": ({"weightsManifest": [weights(["link.bin"])]}, "goes through a link"),
@@ -485,7 +488,8 @@ def test_reading_a_model_ends(kind, tmp_path, monkeypatch):
     """Whatever it is that takes so long: here the child that reads it never answers."""
     path = tmp_path / f"m.{kind}"
     one_operator(path, "Relu", ["x"]) if kind == "onnx" else tflite(path, lambda model: None)
-    monkeypatch.setattr(untrusted, "limits", lambda: dataclasses.replace(untrusted.Limits(), read_seconds=0.01))
+    soon: Any = 0.01  # the child needs less than the smallest limit that a user can set
+    monkeypatch.setattr(untrusted, "limits", lambda: dataclasses.replace(untrusted.Limits(), read_seconds=soon))
     refused(edgeship("inspect", path), f"m.{kind}: {kind} cannot be read", "took longer than", "read_seconds")
 
 
@@ -650,7 +654,7 @@ def test_a_server_model_whose_output_is_one_number():
 
 
 RANDOM = np.random.default_rng(0)
-OUTPUTS = {
+OUTPUTS: dict[str, Any] = {
     **{
         "plain": RANDOM.random((6, 3), np.float32),
         "large": RANDOM.random((6, 3)) * 1e200,
@@ -679,11 +683,9 @@ LABELS = {
 def test_outputs_beyond_all_numbers_have_figures_or_a_reason(metric):
     """Whatever a model answers and a data file calls labels: figures that JSON can hold, or a sentence."""
     for server, artifact in itertools.product(OUTPUTS.values(), OUTPUTS.values()):
-        judged = [lambda one=server, two=artifact: parity.compare({"y": one}, {"y": two})]
-        judged += [
-            lambda truth=truth, one=server, two=artifact: accuracy.measure({"y": truth}, {"y": one}, {"y": two}, metric)
-            for truth in LABELS.values()
-        ]
+        one, two = {"y": server}, {"y": artifact}
+        judged: list[Callable[[], object]] = [partial(parity.compare, one, two)]
+        judged += [partial(accuracy.measure, {"y": truth}, one, two, metric) for truth in LABELS.values()]
         for judge in judged:
             with contextlib.suppress(CheckError, InputError):
                 json.dumps(judge(), allow_nan=False)

@@ -235,7 +235,7 @@ def unknown_names() -> dict[str, list[str]]:
 
 
 def _below(kind: type) -> set[type]:
-    found = set(kind.__subclasses__())
+    found: set[type] = set(kind.__subclasses__())
     return found.union(*map(_below, found))
 
 

@@ -221,7 +221,7 @@ def _keras_piped_new(folder):
 
 
 FUNCTION = {"module": MODULE, "class_name": "function", "config": "evil", "registered_name": "evil"}
-CLASS = {"module": MODULE, "class_name": "Evil", "config": {}, "registered_name": None}
+CLASS: dict[str, Any] = {"module": MODULE, "class_name": "Evil", "config": {}, "registered_name": None}
 
 
 def _keras_activation(folder):
@@ -316,7 +316,7 @@ def _keras_get_file(folder):
 
 
 def _keras_load_model(folder):
-    call = {"module": "keras.models", "class_name": "load_model", "config": {}, "registered_name": None}
+    call: dict[str, Any] = {"module": "keras.models", "class_name": "load_model", "config": {}, "registered_name": None}
     return _edited(_saved(folder, "tf_keras"), _set("act", "activation", call))
 
 

@@ -594,6 +594,7 @@ def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
 def test_init_names_no_link_beside_a_model(beside, monkeypatch, capsys):
     """The command that it proposes names the file, which then may read whatever it names."""
     from edgeship.pipeline import init_config
+    from edgeship.processes.child import FunctionProcess
 
     folder = beside.folder / "model"
     (folder / "labels.txt").unlink()
@@ -601,7 +602,7 @@ def test_init_names_no_link_beside_a_model(beside, monkeypatch, capsys):
     (folder / "link.npz").rename(folder / "evaluation.npz")
     (folder / "data.npz").rename(folder / "calibration.npz")
     described = {"inputs": [SPEC], "outputs": [{**SPEC, "name": "y"}]}
-    monkeypatch.setattr(init_config.FunctionProcess, "call", lambda *_, **__: described)
+    monkeypatch.setattr(FunctionProcess, "call", lambda *_, **__: described)
     init_config.write_config(folder / "model.keras", None, {}, force=False)
     assert "labels.txt is a link, so it is not used unasked" in capsys.readouterr().err
     data = tomllib.loads((folder / "edgeship.toml").read_text(encoding="utf-8"))["data"]
@@ -691,7 +692,7 @@ def test_a_device_has_numbers_that_mean_something(tmp_path, number):
 def test_a_figure_that_is_infinite_in_percent_is_a_sentence(stranger, drop):
     row = {"class": 0, "significant": True, **dict.fromkeys(("drop", "low", "high", "server", "artifact"), 0.125)}
     accuracy = {"metric": "top1", "value": 1, "server": 1, "drop": 0, "low": 0, "high": 0, "n": 9, "share": True}
-    item = {"artifact": "tflite/int8", "runtime": "litert", "device": "host", "metrics": []}
+    item: dict[str, Any] = {"artifact": "tflite/int8", "runtime": "litert", "device": "host", "metrics": []}
     item["details"] = {"accuracy": {**accuracy, "per_class": [row]}}
     bundle = stranger.bundle(lambda _: {"measurements": [item]})
     text = (bundle / "manifest.json").read_text()
