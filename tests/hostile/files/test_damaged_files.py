@@ -213,57 +213,43 @@ def test_a_tflite_of_this_kind_that_does_not_lie(tmp_path):
     assert done.returncode == 0 and "x: 2x2 float32" in done.stdout
 
 
-def test_a_tflite_whose_lists_are_used_again_and_again(tmp_path):
-    """Every graph is the same list of tensors: 200 KB that unpack to 400 million objects."""
+def repeated_tflite(path: Path, graphs: int, tensors: int, name: str = "") -> Path:
+    """A model whose graphs are all the same one, and the tensors of that one too: written once, named many times."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     builder = flatbuffers.Builder(1 << 20)
+
+    def repeat(start: Callable[[Any, int], None], item: int, times: int) -> int:
+        start(builder, times)
+        for _ in range(times):
+            builder.PrependUOffsetTRelative(item)
+        return builder.EndVector()
+
+    text = builder.CreateString(name)
     schema.TensorStart(builder)
-    tensor = schema.TensorEnd(builder)
-    schema.SubGraphStartTensorsVector(builder, 20_000)
-    for _ in range(20_000):
-        builder.PrependUOffsetTRelative(tensor)
-    tensors = builder.EndVector()
+    schema.TensorAddName(builder, text)
+    of_graph = repeat(schema.SubGraphStartTensorsVector, schema.TensorEnd(builder), tensors)
     schema.SubGraphStart(builder)
-    schema.SubGraphAddTensors(builder, tensors)
-    graph = schema.SubGraphEnd(builder)
-    schema.ModelStartSubgraphsVector(builder, 20_000)
-    for _ in range(20_000):
-        builder.PrependUOffsetTRelative(graph)
-    graphs = builder.EndVector()
+    schema.SubGraphAddTensors(builder, of_graph)
+    of_model = repeat(schema.ModelStartSubgraphsVector, schema.SubGraphEnd(builder), graphs)
     schema.ModelStart(builder)
-    schema.ModelAddSubgraphs(builder, graphs)
+    schema.ModelAddSubgraphs(builder, of_model)
     builder.Finish(schema.ModelEnd(builder), b"TFL3")
-    (tmp_path / "m.tflite").write_bytes(bytes(builder.Output()))
-    refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more tensors and operators than it holds")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_a_tflite_whose_lists_are_used_again_and_again(tmp_path):
+    """Every graph is the same list of tensors: 200 KB that unpack to 400 million objects."""
+    path = repeated_tflite(tmp_path / "m.tflite", graphs=20_000, tensors=20_000)
+    refused(edgeship("inspect", path), "m.tflite", "more tensors and operators than it holds")
 
 
 def test_a_tflite_whose_names_are_used_again_and_again(tmp_path):
     """Every tensor has the same name: 300 KB that unpack to 4 GB."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    builder = flatbuffers.Builder(1 << 20)
-    name = builder.CreateString("x" * 100_000)
-    schema.TensorStart(builder)
-    schema.TensorAddName(builder, name)
-    tensor = schema.TensorEnd(builder)
-    schema.SubGraphStartTensorsVector(builder, 40_000)
-    for _ in range(40_000):
-        builder.PrependUOffsetTRelative(tensor)
-    tensors = builder.EndVector()
-    schema.SubGraphStart(builder)
-    schema.SubGraphAddTensors(builder, tensors)
-    graph = schema.SubGraphEnd(builder)
-    schema.ModelStartSubgraphsVector(builder, 1)
-    builder.PrependUOffsetTRelative(graph)
-    graphs = builder.EndVector()
-    schema.ModelStart(builder)
-    schema.ModelAddSubgraphs(builder, graphs)
-    builder.Finish(schema.ModelEnd(builder), b"TFL3")
-    (tmp_path / "m.tflite").write_bytes(bytes(builder.Output()))
-    refused(edgeship("inspect", tmp_path / "m.tflite"), "m.tflite", "more memory")
+    path = repeated_tflite(tmp_path / "m.tflite", graphs=1, tensors=40_000, name="x" * 100_000)
+    refused(edgeship("inspect", path), "m.tflite", "more memory")
 
 
 def test_an_array_of_arrays(tmp_path):
