@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeship import untrusted
+from edgeship.bundle.figures import Metric
 from edgeship.errors import CheckError, InputError
+from edgeship.types import Availability, Kind
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -82,6 +84,11 @@ def test_nothing_invisible_is_printed(text):
     assert "\n" not in plain and "\x1b" not in plain and "\u202e" not in plain
     if text.isascii() and text.isprintable():
         assert plain == text
+
+
+def test_texts_of_dataclasses_are_shown_and_their_types_stay():
+    metric = Metric("load_ms", None, "ms", Kind.EMULATED, Availability.FAILED, "a\x1b[2J\nb")
+    assert untrusted.shown({"\u202e": (metric,)}) == {"\\u202e": (dataclasses.replace(metric, reason="a\\x1b[2J b"),)}
 
 
 @pytest.mark.parametrize(

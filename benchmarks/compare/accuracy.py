@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare import statistics
 from edgeship.benchmarks.compare.metrics import EXACT, TaskMetric, choose, decisions, shares, threshold_of
+from edgeship.bundle.figures import (
+    LARGEST,
+    AccuracyReport,
+    ClassAccuracy,
+    FlippedSample,
+    OutputAccuracy,
+    SureFlips,
+)
 from edgeship.errors import CheckError, InputError
 
 Array = np.ndarray[Any, Any]
@@ -20,19 +29,17 @@ SURE = 0.5
 
 def measure(
     labels: Mapping[str, Array], server: Mapping[str, Array], artifact: Mapping[str, Array], metric: str | None = None
-) -> dict[str, Any]:
+) -> AccuracyReport:
     """Compare every labelled output; `labels` are a data file's `y` and `y_<output>` arrays.
 
-    Returns the comparison of the output that lost most (see `compare`), with its name as `output` and all comparisons
-    by name as `outputs`. Raises InputError where labels are missing or do not fit, CheckError where outputs differ.
+    Raises InputError where labels are missing or do not fit, CheckError where outputs differ.
     """
     matched = match_labels(labels, tuple(server))
     missing = [name for name in matched if name not in artifact]
     if missing:
         raise CheckError(f"the artifact has no output '{missing[0]}' (it has: {', '.join(artifact)})")
     outputs = {name: compare(truth, server[name], artifact[name], metric) for name, truth in matched.items()}
-    worst = max(outputs, key=lambda name: _relative_drop(outputs[name]))
-    return {**outputs[worst], "output": worst, "outputs": outputs}
+    return AccuracyReport.of_outputs(outputs, max(outputs, key=lambda name: _relative_drop(outputs[name])))
 
 
 def match_labels(labels: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[str, Array]:
@@ -53,19 +60,16 @@ def match_labels(labels: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[
     return {name.removeprefix("y_"): array for name, array in labels.items()}
 
 
-def _relative_drop(comparison: Mapping[str, Any]) -> float:
-    if comparison["drop"] is None:
+def _relative_drop(comparison: OutputAccuracy) -> float:
+    if comparison.drop is None:
         return math.inf
-    return float(comparison["drop"]) / (abs(comparison["server"]) or 1.0)
+    return comparison.drop / (abs(comparison.server or 0) or 1.0)
 
 
-def compare(labels: Array, server: Array, artifact: Array, metric: str | None = None) -> dict[str, Any]:
+def compare(labels: Array, server: Array, artifact: Array, metric: str | None = None) -> OutputAccuracy:
     """One output of both models on the same samples, arrays (n, ...).
 
-    Returns metric, share (whether between 0 and 1), higher_is_better, n, value and server (the figures), drop
-    (positive: the artifact is worse) with its paired 95 % interval low and high and the method's name, disagreement
-    (share of samples that score differently), per_class, flips (the first 200; flips_total counts all), sure_flips,
-    ece, ece_server, notes. Outputs with NaN or infinity give value, drop, low, high None and the reason: they are no pass.
+    Outputs with NaN or infinity have no figures but the reason: they are no pass.
     Raises InputError where the labels do not fit, CheckError where the shapes differ or an output is no numbers.
     """
     if server.shape != artifact.shape:
@@ -74,47 +78,18 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
     for output in (server, artifact):
         if output.dtype.kind not in "biuf":
             raise CheckError(f"an output is {output.dtype}, and not real numbers")
-    result = _empty(task, len(truth))
-    result["reason"] = _not_finite("server model", server) or _not_finite("artifact", artifact)
-    if result["reason"]:
-        return result
-    both = _Pair(task, truth, server, artifact)
+    nothing = OutputAccuracy(task.name, task.share, task.higher_is_better, len(truth))
+    if reason := _not_finite("server model", server) or _not_finite("artifact", artifact):
+        return replace(nothing, reason=reason)
+    both = _PairedOutputs(task, truth, server, artifact)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = _difference(both)
-    if not all(
-        math.isfinite(found[key]) for key in ("value", "server", "drop", "low", "high") if found[key] is not None
-    ):
-        return {**result, "reason": f"no {task.name} can be told: no label counts, or the errors are too large"}
-    result.update(found)
+        figures = _compare_figures(nothing, both)
+    numbers = (figures.value, figures.server, figures.drop, figures.low, figures.high)
+    if not all(abs(number) <= LARGEST for number in numbers if number is not None):
+        return replace(nothing, reason=f"no {task.name} can be told: no label counts, or the errors are too large")
     if task.classes or task.name == "binary_accuracy":
-        result.update(_flips(both), per_class=per_class(both), sure_flips=sure_flips(both), **_calibration(both))
-    return result
-
-
-def _empty(task: TaskMetric, n: int) -> dict[str, Any]:
-    told = {"metric": task.name, "share": task.share, "higher_is_better": task.higher_is_better, "n": n}
-    figures = (
-        "value",
-        "server",
-        "drop",
-        "low",
-        "high",
-        "disagreement",
-        "ece",
-        "ece_server",
-        "flips_total",
-        "sure_flips",
-    )
-    return {
-        **told,
-        **dict.fromkeys(figures),
-        "per_class": [],
-        "flips": [],
-        "sure_flips": None,
-        "notes": [],
-        "reason": "",
-        "method": "",
-    }
+        return _compare_answers(figures, both)
+    return figures
 
 
 def _not_finite(whose: str, outputs: Array) -> str:
@@ -122,26 +97,26 @@ def _not_finite(whose: str, outputs: Array) -> str:
     return f"{bad} of {outputs.size} output values of the {whose} are NaN or infinite" if bad else ""
 
 
-class _Pair:
+class _PairedOutputs:
     """Both models' outputs with the truth; decisions of a binary score take the server model's threshold for both."""
 
     def __init__(self, task: TaskMetric, truth: Array, server: Array, artifact: Array) -> None:
         self.task, self.truth = task, truth
         self.scores = (server, artifact)
         self.threshold = threshold_of(server)
-        self.given = tuple(decisions(task, scores, self.threshold) for scores in self.scores)
-        decided = task.name in ("binary_accuracy", EXACT)
+        self.decisions = tuple(decisions(task, scores, self.threshold) for scores in self.scores)
+        by_decision = task.name in ("binary_accuracy", EXACT)
         self.parts = tuple(
-            task.parts(truth, given if decided else scores)
-            for given, scores in zip(self.given, self.scores, strict=True)
+            task.parts(truth, decision if by_decision else scores)
+            for decision, scores in zip(self.decisions, self.scores, strict=True)
         )
 
 
-def _difference(both: _Pair) -> dict[str, Any]:
+def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
+    """`nothing` with the metric of both models, its drop and interval."""
     task, (server, artifact) = both.task, both.parts
     figures = [float(task.combine(parts.sum(axis=0))) for parts in (server, artifact)]
     sign = 1.0 if task.higher_is_better else -1.0
-    drop = sign * (figures[0] - figures[1])
     plain = task.name in {"top1", "top5", "binary_accuracy", EXACT} and both.truth[0].size == 1
     if plain:
         gained = int((artifact[:, 0] > server[:, 0]).sum())
@@ -155,16 +130,17 @@ def _difference(both: _Pair) -> dict[str, Any]:
             interval = statistics.paired_difference(0, 0, len(server))
         else:
             interval = _bootstrap(task, server, artifact, sign)
-    return {
-        "value": figures[1],
-        "server": figures[0],
-        "drop": drop,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        "method": "Tango 1998 score interval" if plain else "BCa bootstrap, paired",
-        "disagreement": disagreement,
-        "reason": "" if interval else f"{len(server)} samples give no interval",
-    }
+    return replace(
+        nothing,
+        value=figures[1],
+        server=figures[0],
+        drop=sign * (figures[0] - figures[1]),
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        method="Tango 1998 score interval" if plain else "BCa bootstrap, paired",
+        disagreement=disagreement,
+        reason="" if interval else f"{len(server)} samples give no interval",
+    )
 
 
 def _bootstrap(task: TaskMetric, server: Array, artifact: Array, sign: float) -> statistics.Interval | None:
@@ -178,52 +154,86 @@ def _bootstrap(task: TaskMetric, server: Array, artifact: Array, sign: float) ->
     )
 
 
-def per_class(both: _Pair) -> list[dict[str, Any]]:
-    """Per true class: n, both models' recall, the drop with its interval, and p (McNemar) with Holm's correction."""
+def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
+    """`figures` with what only answers have: classes, flips, calibration."""
+    flips_total, flips = _flips(both)
+    errors = tuple(
+        ece(_confidence(scores, both)[both.truth >= 0], (decision == both.truth)[both.truth >= 0])
+        for decision, scores in zip(both.decisions, both.scores, strict=True)
+    )
+    logits = probabilities(both.scores[0])[1] if both.task.classes else both.threshold == 0.0
+    name = "softmax" if both.task.classes else "sigmoid"
+    note = f"the outputs are logits: {name} was applied for confidences and calibration error"
+    return replace(
+        figures,
+        flips_total=flips_total,
+        flips=flips,
+        per_class=_compare_classes(both),
+        sure_flips=_count_sure_flips(both),
+        ece_server=errors[0],
+        ece=errors[1],
+        notes=(note,) if logits else (),
+    )
+
+
+def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
+    """Per true class both models' recall, the drop with its interval, and p (McNemar) with Holm's correction."""
     truth = both.truth.ravel()
-    server, artifact = (given.ravel() == truth for given in both.given)
+    server, artifact = (decision.ravel() == truth for decision in both.decisions)
     classes = np.unique(truth[truth >= 0])
     order = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     counts = [
-        np.bincount(order[(truth >= 0) & chosen], minlength=len(classes))
+        np.bincount(order[(truth >= 0) & chosen], minlength=len(classes)).tolist()
         for chosen in (truth >= 0, server, artifact, artifact & ~server, server & ~artifact)
     ]
+    gained_and_lost = list(zip(*counts[3:], strict=True))
+    p_values = [statistics.mcnemar(gained, lost) for gained, lost in gained_and_lost]
+    adjusted = statistics.holm(p_values)
     rows = []
-    for name, n, right, kept, gained, lost in zip(classes, *counts, strict=True):
-        interval = statistics.paired_difference(int(lost), int(gained), int(n))
+    for number, (label, n, right, still_right) in enumerate(zip(classes.tolist(), *counts[:3], strict=True)):
+        gained, lost = gained_and_lost[number]
+        interval = statistics.paired_difference(lost, gained, n)
         rows.append(
-            {
-                "class": int(name), "n": int(n), "server": right / n, "artifact": kept / n, "drop": (right - kept) / n,
-                "low": interval.low, "high": interval.high, "p": statistics.mcnemar(int(gained), int(lost)),
-            }
-        )  # fmt: skip
-    for row, adjusted in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
-        row.update(p_holm=adjusted, significant=adjusted < 0.05)
-        row.update({key: float(row[key]) for key in ("server", "artifact", "drop")})
-    return rows
+            ClassAccuracy(
+                label=int(label),
+                n=n,
+                server=right / n,
+                artifact=still_right / n,
+                drop=(right - still_right) / n,
+                low=interval.low,
+                high=interval.high,
+                p=p_values[number],
+                p_holm=adjusted[number],
+                significant=adjusted[number] < 0.05,
+            )
+        )
+    return tuple(rows)
 
 
-def _flips(both: _Pair) -> dict[str, Any]:
-    """The samples that the two models answer differently, one answer per sample (others have no list, only a count)."""
-    server, artifact = (given.reshape(len(given), -1) for given in both.given)
+def _flips(both: _PairedOutputs) -> tuple[int, tuple[FlippedSample, ...]]:
+    """How many samples the two models answer differently, and the first of those with one answer per sample."""
+    server, artifact = (decision.reshape(len(decision), -1) for decision in both.decisions)
     differ = np.flatnonzero((server != artifact).any(axis=1))
     if server.shape[1] > 1:
-        return {"flips_total": len(differ), "flips": []}
-    sure = [_confidence(scores, both).reshape(len(server), -1)[:, 0] for scores in both.scores]
+        return len(differ), ()
+    confidences = [_confidence(scores, both).reshape(len(server), -1)[:, 0] for scores in both.scores]
     truth = both.truth.reshape(len(both.truth), -1)
-    flips = [
-        {
-            "index": int(index), "label": int(truth[index, 0]), "server": int(server[index, 0]),
-            "artifact": int(artifact[index, 0]), "server_confidence": float(sure[0][index]),
-            "artifact_confidence": float(sure[1][index]),
-        }
+    flips = (
+        FlippedSample(
+            index=int(index),
+            label=int(truth[index, 0]),
+            server=int(server[index, 0]),
+            artifact=int(artifact[index, 0]),
+            server_confidence=float(confidences[0][index]),
+            artifact_confidence=float(confidences[1][index]),
+        )
         for index in differ[:FLIPS_KEPT]
-    ]  # fmt: skip
-    return {"flips_total": len(differ), "flips": flips}
+    )
+    return len(differ), tuple(flips)
 
 
-def sure_flips(both: _Pair) -> dict[str, Any] | None:
-    """How many answers are others where the server model's leads by over 0.5 in probability: n, flips, share, low, high.
+def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
+    """How many answers are others where the server model's leads by over 0.5 in probability.
 
     To turn such an answer an output has to be off by over 0.25. Noise of quantization does that next to never, another
     model of the same accuracy (a stale one, wrong batch norm) often. None where the server model is never sure.
@@ -234,11 +244,11 @@ def sure_flips(both: _Pair) -> dict[str, Any] | None:
     else:
         lead = 2 * _confidence(both.scores[0], both) - 1
     sure = (both.truth >= 0) & (lead > SURE)
-    n, flips = int(sure.sum()), int((both.given[0] != both.given[1])[sure].sum())
+    n, flips = int(sure.sum()), int((both.decisions[0] != both.decisions[1])[sure].sum())
     if not n:
         return None
     interval = statistics.wilson(flips, n)
-    return {"n": n, "flips": flips, "share": flips / n, "low": interval.low, "high": interval.high}
+    return SureFlips(n, flips, flips / n, interval.low, interval.high)
 
 
 def probabilities(scores: Array) -> tuple[Array, bool]:
@@ -250,24 +260,13 @@ def probabilities(scores: Array) -> tuple[Array, bool]:
     return powers / powers.sum(axis=-1, keepdims=True), True
 
 
-def _confidence(scores: Array, both: _Pair) -> Array:
+def _confidence(scores: Array, both: _PairedOutputs) -> Array:
     """The probability that each sample's answer is given, (n, ...)."""
     if both.task.classes:
         return np.asarray(probabilities(scores)[0].max(axis=-1))
     values = scores.astype(np.float64).reshape(both.truth.shape)
     yes = np.clip(values, 0, 1) if both.threshold == 0.5 else 1 / (1 + np.exp(-values))
     return np.maximum(yes, 1 - yes)
-
-
-def _calibration(both: _Pair) -> dict[str, Any]:
-    counted = both.truth >= 0
-    eces = []
-    for given, scores in zip(both.given, both.scores, strict=True):
-        eces.append(ece(_confidence(scores, both)[counted], (given == both.truth)[counted]))
-    logits = probabilities(both.scores[0])[1] if both.task.classes else both.threshold == 0.0
-    name = "softmax" if both.task.classes else "sigmoid"
-    notes = [f"the outputs are logits: {name} was applied for confidences and calibration error"] if logits else []
-    return {"ece_server": eces[0], "ece": eces[1], "notes": notes}
 
 
 def ece(confidence: Array, right: Array) -> float:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare import parity
+from edgeship.bundle.figures import BitExactness
 from edgeship.data import Array
 from edgeship.errors import CheckError
 
-Json = Mapping[str, Any]
+Outputs = Mapping[str, Array]
 STEPS = 8  # how many sizes of a difference are counted one by one
 
 
-def compare_bit_exactness(
-    here: Mapping[str, Array], there: Mapping[str, Array], answers: tuple[Json, Json]
-) -> dict[str, Any]:
+def compare_bit_exactness(here: Outputs, there: Outputs, answers: tuple[Outputs, Outputs]) -> BitExactness:
     """`here` and `there` are raw outputs (n, ...), as the artifact stores them; `answers` the same as real numbers.
 
-    Returns values, differ (values that are not the same to the bit), exact, max_steps (largest difference in units of the
-    last place of quantized outputs, None where an output is float), steps ({size: how many values}), max_abs_error and
-    agreement (worst over the outputs; None where they are no answers). Raises CheckError where names or shapes differ.
+    `max_abs_error` and `agreement` are the worst over the outputs. Raises CheckError where names or shapes differ.
     """
     if set(here) != set(there):
         raise CheckError(f"the device gives outputs {', '.join(sorted(there))}, this machine {', '.join(sorted(here))}")
     compared = parity.compare(*answers)
     worst = parity.worst(compared)
-    reasons = [item["reason"] for item in compared.values() if item["reason"]]
+    reasons = [output.reason for output in compared.values() if output.reason]
     values = differ = 0
     steps: dict[int, int] = {}
     whole = True
@@ -46,13 +42,13 @@ def compare_bit_exactness(
         else:
             whole = False
     steps.pop(0, None)
-    return {
-        "values": values,
-        "differ": differ,
-        "exact": differ == 0,
-        "max_steps": max(steps, default=0) if whole else None,
-        "steps": {str(size): steps[size] for size in sorted(steps)[:STEPS]} if whole else {},
-        "max_abs_error": worst["max_abs_error"],
-        "agreement": worst["agreement"],
-        "reason": reasons[0] if reasons else "",
-    }
+    return BitExactness(
+        values=values,
+        differ=differ,
+        exact=differ == 0,
+        max_steps=max(steps, default=0) if whole else None,
+        steps={str(size): steps[size] for size in sorted(steps)[:STEPS]} if whole else {},
+        max_abs_error=worst["max_abs_error"],
+        agreement=worst["agreement"],
+        reason=reasons[0] if reasons else "",
+    )

@@ -84,17 +84,17 @@ def _f1_parts(labels: Array, outputs: Array) -> Array:
     """(hits, answers, labels) per class and sample: 3 * C columns."""
     classes = outputs.shape[-1]
     eye = np.eye(classes, dtype=np.float32)
-    given, true = eye[answers(outputs)], eye[np.where(labels >= 0, labels, 0)] * (labels >= 0)[..., None]
-    given = given * (labels >= 0)[..., None]
-    stacked = np.concatenate([given * true, given, true], axis=-1)
+    counted = (labels >= 0)[..., None]
+    answered, true = eye[answers(outputs)] * counted, eye[np.where(labels >= 0, labels, 0)] * counted
+    stacked = np.concatenate([answered * true, answered, true], axis=-1)
     return np.asarray(stacked.reshape(len(labels), -1, 3 * classes).sum(axis=1), dtype=np.float64)
 
 
 def _f1(sums: Array) -> Array:
     """The mean over classes of 2 * hits / (answers + labels), over the classes that occur."""
-    hits, given, true = np.split(sums, 3, axis=-1)
+    hits, answered, true = np.split(sums, 3, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nanmean(2 * hits / (given + true), axis=-1))
+        return np.asarray(np.nanmean(2 * hits / (answered + true), axis=-1))
 
 
 def _ratio(sums: Array) -> Array:

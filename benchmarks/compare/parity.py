@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare.metrics import answers, shares, threshold_of, within_0_and_1
 from edgeship.benchmarks.compare.statistics import wilson
+from edgeship.bundle.figures import OutputParity
 from edgeship.errors import CheckError
 
 Array = np.ndarray[Any, Any]
 SQNR_LIMIT = 200.0  # dB, beyond what float32 can tell apart; identical outputs are written down as this
 
 
-def compare(server: Mapping[str, Array], artifact: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+def compare(server: Mapping[str, Array], artifact: Mapping[str, Array]) -> dict[str, OutputParity]:
     """The parity of each output, by name: arrays (n, ...) of the same samples, after dequantization.
 
     Raises CheckError where an output is missing, unexpected or of another shape: then nothing can be compared.
@@ -29,16 +31,13 @@ def compare(server: Mapping[str, Array], artifact: Mapping[str, Array]) -> dict[
     return {name: compare_output(name, reference, artifact[name]) for name, reference in server.items()}
 
 
-def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
+def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
     """The parity of one output.
 
-    Returns max_abs_error and mean_abs_error (in the output's unit), cosine (of all values as one vector), sqnr_db (10 *
-    log10 of signal over error energy, limited to +-200), whole (the values are whole numbers: ids, where error energy says
-    nothing), agreement (share of answers that are the same: argmax over the last axis, threshold for single scores and for
-    several of which any may hold, equality for whole numbers; None for a regression), agreement_n (answers
-    compared), n (samples), bad (values that are NaN or infinite in the artifact only or in both). With any bad value
-    all figures are None, as with errors beyond all numbers. Raises CheckError on different shapes, and where outputs are not
-    numbers per sample.
+    `cosine` is of all values as one vector, `sqnr_db` 10 * log10 of signal over error energy. Of whole numbers, which are
+    ids, error energy says nothing. Answers are the argmax over the last axis, a threshold for single scores and for
+    several of which any may hold, and whole numbers themselves.
+    Raises CheckError on different shapes, and where outputs are not numbers per sample.
     """
     if server.shape != artifact.shape:
         raise CheckError(f"output '{name}' has shape {artifact.shape}, the server model's {server.shape}")
@@ -46,26 +45,25 @@ def compare_output(name: str, server: Array, artifact: Array) -> dict[str, Any]:
         check_numbers(name, array)
     bad = int((~np.isfinite(artifact)).sum()) if artifact.dtype.kind == "f" else 0
     bad_server = int((~np.isfinite(server)).sum()) if server.dtype.kind == "f" else 0
-    result: dict[str, Any] = {"n": len(server), "bad": bad, "bad_server": bad_server, "reason": ""}
-    result["whole"] = server.dtype.kind in "biu"
-    figures = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement", "agreement_low", "agreement_high")
-    result.update(dict.fromkeys(figures))
+    nothing = OutputParity("", len(server), bad, bad_server, whole=server.dtype.kind in "biu")
     if not server.size:
-        return {**result, "reason": "no samples"}
+        return replace(nothing, reason="no samples")
     if bad or bad_server:
         whose = "artifact" if bad else "server model"
-        return {**result, "reason": f"{bad or bad_server} of {server.size} values of the {whose} are NaN or infinite"}
+        reason = f"{bad or bad_server} of {server.size} values of the {whose} are NaN or infinite"
+        return replace(nothing, reason=reason)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = _distances(server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
-    if found is None:
-        return {**result, "reason": "its values are too large for their errors to be told"}
-    result.update(found)
+        result = _measure_errors(nothing, server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
+    if result is None:
+        return replace(nothing, reason="its values are too large for their errors to be told")
     same = _same_answers(server, artifact)
-    if same is not None:
-        agreed, n = int(same.sum()), same.size
-        interval = wilson(agreed, n)
-        result.update(agreement=agreed / n, agreement_low=interval.low, agreement_high=interval.high, agreement_n=n)
-    return result
+    if same is None:
+        return result
+    agreed, n = int(same.sum()), same.size
+    interval = wilson(agreed, n)
+    return replace(
+        result, agreement=agreed / n, agreement_low=interval.low, agreement_high=interval.high, agreement_n=n
+    )
 
 
 def check_numbers(name: str, output: Array) -> None:
@@ -76,8 +74,8 @@ def check_numbers(name: str, output: Array) -> None:
         raise CheckError(f"output '{name}' is {output.dtype}: only real numbers are compared")
 
 
-def _distances(server: Array, artifact: Array) -> dict[str, float] | None:
-    """The figures of two vectors, or None where a square is beyond all numbers."""
+def _measure_errors(nothing: OutputParity, server: Array, artifact: Array) -> OutputParity | None:
+    """`nothing` with the errors of two vectors, or None where a square is beyond all numbers."""
     error = artifact - server
     noise, signal, other = float(error @ error), float(server @ server), float(artifact @ artifact)
     if not all(map(math.isfinite, (noise, signal, other))):
@@ -88,12 +86,13 @@ def _distances(server: Array, artifact: Array) -> dict[str, float] | None:
         ratio = signal / noise
         sqnr = 10 * math.log10(ratio) if ratio else -SQNR_LIMIT
         cosine = float(server @ artifact) / math.sqrt(signal * other) if signal and other else 0.0
-    return {
-        "max_abs_error": float(np.abs(error).max()),
-        "mean_abs_error": float(np.abs(error).mean()),
-        "cosine": min(1.0, max(-1.0, cosine)),
-        "sqnr_db": min(SQNR_LIMIT, max(-SQNR_LIMIT, sqnr)),
-    }
+    return replace(
+        nothing,
+        max_abs_error=float(np.abs(error).max()),
+        mean_abs_error=float(np.abs(error).mean()),
+        cosine=min(1.0, max(-1.0, cosine)),
+        sqnr_db=min(SQNR_LIMIT, max(-SQNR_LIMIT, sqnr)),
+    )
 
 
 def _same_answers(server: Array, artifact: Array) -> Array | None:
@@ -107,16 +106,19 @@ def _same_answers(server: Array, artifact: Array) -> Array | None:
     return None
 
 
-def worst(parity: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """The worst figure over all outputs: what the table shows. None where any output has none.
+def worst(parity: Mapping[str, OutputParity]) -> dict[str, float | None]:
+    """The worst figure over all outputs by its name: what the table shows. None where any output has none.
 
     Agreement is taken over the outputs that are answers; None where there is none.
     """
     largest, smallest = ("max_abs_error", "mean_abs_error"), ("cosine", "sqnr_db", "agreement")
     result: dict[str, float | None] = {}
     for name in largest + smallest:
-        relevant = [item for item in parity.values() if name != "agreement" or item[name] is not None or item["reason"]]
-        values = [item[name] for item in relevant]
+        values = [
+            getattr(output, name)
+            for output in parity.values()
+            if name != "agreement" or output.agreement is not None or output.reason
+        ]
         pick = max if name in largest else min
         result[name] = None if not values or any(value is None for value in values) else pick(values)
     return result

@@ -6,28 +6,26 @@ answer. T is fitted on labelled data that the evaluation does not hold, and judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare.accuracy import ece, probabilities
 from edgeship.benchmarks.compare.metrics import answers
+from edgeship.bundle.figures import OutputAccuracy
 
 Array = np.ndarray[Any, Any]
-Json = Mapping[str, Any]
 SHIFT = 0.01  # of ECE against the server model's: below it nobody sees a difference
-KEPT = 0.01  # of accuracy may be lost: more is for the gate and `edgeship debug`
+MOST_DROP = 0.01  # of accuracy: more is for the gate and `edgeship debug`
 RANGE = (0.05, 20.0)
 LEAST_SAMPLES = 100
 
 
-def wanted(compared: Json) -> bool:
-    """Whether a comparison (`accuracy.compare`) shows kept answers with a worse calibrated confidence."""
-    shifted, server, drop = (compared.get(key) for key in ("ece", "ece_server", "drop"))
-    if not compared.get("per_class") or shifted is None or server is None or drop is None:
+def needs_temperature(compared: OutputAccuracy) -> bool:
+    """Whether an output has answers that are as right as the server model's with a worse calibrated confidence."""
+    if not compared.per_class or compared.ece is None or compared.ece_server is None or compared.drop is None:
         return False
-    return bool(shifted - server > SHIFT and drop <= KEPT)
+    return compared.ece - compared.ece_server > SHIFT and compared.drop <= MOST_DROP
 
 
 def fit(labels: Array, scores: Array) -> float:
@@ -47,8 +45,8 @@ def fit(labels: Array, scores: Array) -> float:
         scaled -= scaled.max(axis=-1, keepdims=True)
         return float((np.log(np.exp(scaled).sum(axis=-1)) - scaled[rows, labels]).mean())
 
-    found = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded")
-    return float(np.exp(found.x))
+    result = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded")
+    return float(np.exp(result.x))
 
 
 def calibration_error(labels: Array, scores: Array, temperature: float = 1.0) -> float:
@@ -56,8 +54,8 @@ def calibration_error(labels: Array, scores: Array, temperature: float = 1.0) ->
     scaled = _logits(scores) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
     shares = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
-    given = shares if temperature != 1.0 else probabilities(scores)[0]
-    return ece(given.max(axis=-1), answers(given) == labels)
+    confidences = shares if temperature != 1.0 else probabilities(scores)[0]
+    return ece(confidences.max(axis=-1), answers(confidences) == labels)
 
 
 def _logits(scores: Array) -> Array:

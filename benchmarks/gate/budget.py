@@ -38,7 +38,7 @@ AGREEMENT_FLOORS = {
     "dynamic_w8": 0.9,
     "weight_only_w8": 0.9,
 }
-SURE_FLIPS = 1.0  # percent; see `accuracy.sure_flips`
+SURE_FLIPS = 1.0  # percent; see `bundle.figures.SureFlips`
 
 
 @dataclass(frozen=True)
@@ -197,11 +197,11 @@ class Budget:
             else:
                 raise unknown("budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]")
         budget = cls(**plain, overrides=overrides)
-        for name, one in (
+        for name, limits in (
             ("[budget]", budget),
             *((f'[budget."{printable(key)}"]', budget.of(key)) for key in overrides),
         ):
-            if not one.judges_anything:
+            if not limits.judges_anything:
                 raise InputError(
                     f'{where} {name}: accuracy = "none" leaves nothing to judge; '
                     "set max_drop, min_agreement, max_abs_error or min_sqnr_db"
@@ -211,8 +211,8 @@ class Budget:
     @property
     def wants_accuracy(self) -> bool:
         """Whether labels are needed, for any artifact."""
-        every = [self, *(self.of(pattern) for pattern in self.overrides)]
-        return any(one.accuracy != UNJUDGED or one.max_drop is not None for one in every)
+        tables = [self, *(self.of(pattern) for pattern in self.overrides)]
+        return any(table.accuracy != UNJUDGED or table.max_drop is not None for table in tables)
 
     @property
     def judges_anything(self) -> bool:
@@ -270,10 +270,10 @@ def parse_bytes(value: Any) -> int:
     """Bytes from a whole number, or from text as "1.5 MB" (10^6) or "1.5 MiB" (2^20). Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return int(float(value)) and value  # a number that no float holds is refused
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
-    if not found or found[2].upper() not in UNITS or float(found[1]) <= 0:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
+    if not match or match[2].upper() not in UNITS or float(match[1]) <= 0:
         raise ValueError('must be a number of bytes above 0, or text as "1.5 MB" or "900 KiB"')
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def _number(low: float, high: float = math.inf) -> Callable[[Any], float]:

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from edgeship.benchmarks.gate import checks
+from edgeship.benchmarks.gate import checks, quality_checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.checks import Check, JudgedMeasurement
-from edgeship.bundle.manifest import NOT_COMPARED
+from edgeship.benchmarks.gate.checks import JudgedMeasurement
+from edgeship.bundle.figures import NOT_COMPARED, CellState, Measurement
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import ArtifactReason, Check
 from edgeship.types import Verdict
 
-Json = Mapping[str, Any]
 
-
-def is_one(item: Json) -> bool:
+def is_on_device(item: Measurement) -> bool:
     """Whether a measurement comes from a device with a column in the parity matrix."""
-    return "cell" in item["details"]
+    return item.details.cell is not None
 
 
-def idle(item: Json) -> bool:
+def did_not_run(item: Measurement) -> bool:
     """Whether it did not run there."""
-    return is_one(item) and item["details"]["cell"]["state"] in NOT_COMPARED
+    return item.details.cell is not None and item.details.cell.state in NOT_COMPARED
 
 
-def estimated(item: Json) -> bool:
+def is_estimate(item: Measurement) -> bool:
     """Whether nothing was run: a compiler has estimated."""
-    return is_one(item) and item["details"]["cell"]["state"] == "estimated"
+    return item.details.cell is not None and item.details.cell.state is CellState.ESTIMATED
 
 
-def partial(item: Json) -> bool:
+def is_partial(item: Measurement) -> bool:
     """Whether it saw a part of the samples only."""
-    samples = item["details"].get("samples") or {}
-    return bool(samples.get("n", 0) < samples.get("of", 0))
+    samples = item.details.samples
+    return samples is not None and samples.n < samples.of
 
 
 def measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
     """The checks of an artifact that ran on a device; `decided`: all samples are judged elsewhere."""
-    part = decided and partial(subject.measurement)
-    yield from checks.outputs(subject)
-    for check in checks.accuracy(subject):
+    part = decided and is_partial(subject.measurement)
+    yield from quality_checks.outputs(subject)
+    for check in quality_checks.accuracy(subject):
         # A part of the samples can show that something is wrong, but need not decide what all samples decide elsewhere.
         if not (part and check.verdict is Verdict.INCONCLUSIVE):
             yield check
@@ -48,93 +47,99 @@ def measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]
 
 def instructions(subject: JudgedMeasurement) -> Iterator[Check]:
     """Instructions per inference against the limits, where the device counts them; they vary by far less than a percent."""
-    names = {metric["name"] for metric in subject.measurement["metrics"]}
     limits = {
         "instructions": subject.budget.max_instructions,
         "instructions_ratio": subject.budget.max_instructions_ratio,
     }
     for name, limit in limits.items():
-        if limit is None or name not in names:
+        if limit is None or subject.measurement.metric(name) is None:
             continue
-        value, reason = subject.metric(name)
-        unit = "x" if name == "instructions_ratio" else "instructions"
-        if value is None:
-            yield subject.check(name, Verdict.FAIL, f"not counted: {reason}", (None, limit, unit))
+        metric, unit = subject.metric(name), "x" if name == "instructions_ratio" else "instructions"
+        if metric.value is None:
+            yield subject.check(name, Verdict.FAIL, f"not counted: {metric.reason}", (None, limit, unit))
             continue
+        value = metric.value
         verdict = Verdict.PASS if value <= limit else Verdict.FAIL
-        shown = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else f"{value:,} of {limit:,} allowed"
-        yield subject.check(name, verdict, shown, (value, limit, unit))
+        counted = f"{value:,.0f} of {limit:,} allowed"
+        reason = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else counted
+        yield subject.check(name, verdict, reason, (value, limit, unit))
 
 
-def untimed(manifest: Json, artifact: Json, ran: Sequence[Json], budget: Budget) -> Iterator[Check]:
+def limits_of_host(subjects: Sequence[JudgedMeasurement]) -> Iterator[Check]:
     """The limits on time and memory of an artifact that ran on devices alone: the memory that one has measured is judged.
 
-    A limit that nothing is held to fails.
+    `subjects`: its measurements, at least one. A limit that nothing is held to fails.
     """
-    if not all(map(is_one, ran)):
+    if not all(is_on_device(subject.measurement) for subject in subjects):
         return
-    subjects = [JudgedMeasurement(manifest, artifact, item, budget) for item in ran]
-    measured = [subject for subject in subjects if subject.metric("peak_memory_bytes")[0] is not None]
+    measured = [subject for subject in subjects if subject.metric("peak_memory_bytes").value is not None]
     for subject in measured:
         yield from checks.memory(subject)
-    ratio = None if artifact["variant"] == "float32" else budget.max_latency_ratio
+    artifact, budget = subjects[0].measurement.artifact, subjects[0].budget
+    ratio = None if subjects[0].variant == "float32" else budget.max_latency_ratio
     memory = None if measured else budget.max_peak_memory
     for name, limit, unit in (("latency_ratio", ratio, "x"), ("peak_memory", memory, "bytes")):
         if limit is not None:
             reason = "limited, but only devices ran it, and this is measured here (--device host,...)"
-            yield Check(artifact["id"], "", name, Verdict.FAIL, None, limit, unit, reason)
+            yield Check(artifact, "", name, Verdict.FAIL, None, limit, unit, reason)
 
 
-def uncounted(manifest: Json, budget: Budget) -> Iterator[Check]:
+def counting_devices(manifest: Manifest, budget: Budget) -> Iterator[Check]:
     """A failed check where instructions are limited and no device has counted any: a limit that nobody holds is none."""
     limited = [budget, *(budget.of(pattern) for pattern in budget.overrides)]
     if not any(one.max_instructions or one.max_instructions_ratio for one in limited):
         return
-    if not any(metric["name"] == "instructions" for item in manifest["measurements"] for metric in item["metrics"]):
+    if not any(item.metric("instructions") for item in manifest.measurements):
         reason = "instructions are limited, but no device that counts them was measured (--device cortex-a72)"
         yield Check("", "", "instructions", Verdict.FAIL, reason=reason)
 
 
-def required(manifest: Json, budget: Budget) -> Iterator[Check]:
+def required_devices(manifest: Manifest, budget: Budget) -> Iterator[Check]:
     """A failed check for each required device that was not measured, ran nothing, or failed an artifact that it takes.
 
     A device that an artifact's own table requires must run that artifact.
     """
-    found = manifest.get("measurements", [])
     for device in budget.required_devices:
-        mine = [item for item in found if item.get("device") == device]
-        if not any(not _idle_or_absent(item) for item in mine):
-            yield _failed("", device, _told(mine) or "it was not measured (--device)")
+        mine = [item for item in manifest.measurements if item.device == device]
+        if not any(not _is_idle(item) for item in mine):
+            yield _failed_device("", device, _why_idle(mine) or "it was not measured (--device)")
             continue
         for item in mine:
-            if idle(item) and item["details"]["cell"]["state"] != "refused":
-                yield _failed(item["artifact"], device, _told([item]))
-    for artifact in manifest.get("artifacts", []):
-        own = set(budget.of(artifact["id"]).required_devices) - set(budget.required_devices)
+            if _failed_to_run(item):
+                yield _failed_device(item.artifact, device, _why_idle([item]))
+    for artifact in manifest.artifacts:
+        own = set(budget.of(artifact.id).required_devices) - set(budget.required_devices)
         for device in sorted(own):
-            mine = [item for item in found if item.get("device") == device and item["artifact"] == artifact["id"]]
-            if not any(not _idle_or_absent(item) for item in mine):
-                yield _failed(artifact["id"], device, _told(mine) or "it was not measured (--device)")
+            mine = [item for item in manifest.measurements_of(artifact.id) if item.device == device]
+            if not any(not _is_idle(item) for item in mine):
+                yield _failed_device(artifact.id, device, _why_idle(mine) or "it was not measured (--device)")
 
 
-def _idle_or_absent(item: Json) -> bool:
-    return idle(item) or bool(checks.not_run(item))
+def _is_idle(item: Measurement) -> bool:
+    return did_not_run(item) or bool(checks.why_not_run(item))
 
 
-def _told(items: Sequence[Json]) -> str:
+def _failed_to_run(item: Measurement) -> bool:
+    """Whether a device failed at what it takes, or could not try because it is not installed."""
+    cell = item.details.cell
+    return cell is not None and cell.state in NOT_COMPARED and cell.state is not CellState.REFUSED
+
+
+def _why_idle(items: Sequence[Measurement]) -> str:
     """Why nothing ran, each reason once."""
-    reasons = [item["details"]["cell"]["reason"] if is_one(item) else checks.not_run(item) for item in items]
+    reasons = [item.details.cell.reason if item.details.cell else checks.why_not_run(item) for item in items]
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _failed(artifact: str, device: str, why: str) -> Check:
-    return Check(artifact, "", "device", Verdict.FAIL, reason=f"required, but did not run: {why}", device=device)
+def _failed_device(artifact: str, device: str, reason: str) -> Check:
+    why = f"required, but did not run: {reason}"
+    return Check(artifact, "", "device", Verdict.FAIL, reason=why, device=device)
 
 
-def left_out(items: Sequence[Json]) -> list[Mapping[str, str]]:
+def failures(items: Sequence[Measurement]) -> list[ArtifactReason]:
     """What a device failed at, or could not try because it is not installed, for the gate's list of what it did not judge."""
     return [
-        {"artifact": f"{item['artifact']} @ {item['device']}", "reason": item["details"]["cell"]["reason"]}
+        ArtifactReason(f"{item.artifact} @ {item.device}", item.details.cell.reason)
         for item in items
-        if idle(item) and item["details"]["cell"]["state"] != "refused"
+        if item.details.cell and _failed_to_run(item)
     ]

@@ -2,152 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any
 
-from edgeship.benchmarks.gate import checks, device_checks
+from edgeship.benchmarks.gate import checks, device_checks, noise_floor, quality_checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.checks import Check, JudgedMeasurement
+from edgeship.benchmarks.gate.checks import JudgedMeasurement
+from edgeship.bundle.figures import Measurement
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.verdict import ArtifactReason, Check, GateResult, combine_verdicts
 from edgeship.settings.config import Config
 from edgeship.types import Verdict, to_json
 
-Json = Mapping[str, Any]
+Recipes = Mapping[str, str | None]
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """The verdict, every check behind it, and the artifacts that were not judged: `{"artifact", "reason"}`."""
+def judge(manifest: Manifest, budget: Budget) -> GateResult:
+    """The verdict on all artifacts of a manifest.
 
-    verdict: Verdict
-    checks: tuple[Check, ...]
-    not_judged: tuple[Mapping[str, str], ...] = ()
-    budget: Json = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """The `gate` entry of a manifest."""
-        result: dict[str, Any] = to_json(self)
-        return result
-
-    def of(self, artifact: str, runtime: str = "") -> Verdict | None:
-        """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""
-        return overall(
-            [c for c in self.checks if c.artifact == artifact and (not runtime or c.runtime in ("", runtime))]
-        )
-
-
-def overall(found: Sequence[Check]) -> Verdict | None:
-    """FAIL if any check fails, else INCONCLUSIVE if any is, else PASS; None without checks."""
-    verdicts = {check.verdict for check in found}
-    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
-        if verdict in verdicts:
-            return verdict
-    return None
-
-
-def judge(manifest: Json, budget: Budget) -> GateResult:
-    """The verdict on all artifacts of a manifest (its shape: see `edgeship.bundle.bundle`).
-
-    Of each measurement's `details` it reads `parity` (`parity.compare`), `accuracy` (`accuracy.measure`) and
-    `latency_ratio` (`latency.ratio` with `against`). A metric without value counts as its reason says: "not run: ..."
-    where the runtime is not installed, "unstable: ..." where the machine was too busy. Nothing judged at all is FAIL.
+    A metric without value counts by its availability: what was not run may be optional, times of a machine that was too
+    busy are inconclusive, all else fails. Nothing judged at all is FAIL.
     """
-    found: list[Check] = list(checks.server(manifest, budget))
-    not_judged: list[Mapping[str, str]] = [
-        {"artifact": item["artifact"], "reason": f"not made: {item['reason']}"} for item in manifest.get("skipped", [])
-    ]
-    artifacts = list(manifest.get("artifacts", []))
-    for artifact in artifacts:
-        judged, unjudged = _artifact(manifest, artifact, budget)
-        found += judged
+    decisions = list(checks.server(manifest, budget))
+    not_judged = [ArtifactReason(item.artifact, f"not made: {item.reason}") for item in manifest.skipped]
+    recipes = {artifact.id: checks.recipe_of(manifest, artifact) for artifact in manifest.artifacts}
+    for artifact in manifest.artifacts:
+        judged, unjudged = _judge_artifact(manifest, artifact, budget, recipes)
+        decisions += judged
         not_judged += unjudged
-    found += _required(manifest, budget, not_judged)
-    not_judged += _strayed(manifest, budget)
-    found += device_checks.required(manifest, budget)
-    found += device_checks.uncounted(manifest, budget)
-    if not any(check.artifact for check in found):
-        found.append(Check("", "", "artifacts", Verdict.FAIL, reason=_nothing(artifacts)))
-    return GateResult(overall(found) or Verdict.FAIL, tuple(found), tuple(not_judged), to_json(budget))
+    decisions += _required_artifacts(manifest, budget, not_judged)
+    not_judged += _unmatched_overrides(manifest, budget)
+    decisions += device_checks.required_devices(manifest, budget)
+    decisions += device_checks.counting_devices(manifest, budget)
+    if not any(check.artifact for check in decisions):
+        reason = "none of the artifacts was judged" if manifest.artifacts else "the bundle holds no artifact"
+        decisions.append(Check("", "", "artifacts", Verdict.FAIL, reason=reason))
+    verdict = combine_verdicts(decisions) or Verdict.FAIL
+    return GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget))
 
 
-def judged_again(manifest: Json) -> dict[str, Any]:
+def judge_again(manifest: Manifest) -> Manifest:
     """A bundle's manifest with the verdict that its figures give by its own budget: the one that it holds is a claim.
 
     One that holds none stays without. Raises InputError where its configuration is none.
     """
-    if not manifest.get("gate"):
-        return dict(manifest)
-    settings = Config.restore(manifest.get("config"))
-    return {**manifest, "gate": judge(manifest, Budget.parse(settings.budget, settings.source)).as_json()}
+    if manifest.gate is None:
+        return manifest
+    settings = Config.restore(manifest.config)
+    return replace(manifest, gate=judge(manifest, Budget.parse(settings.budget, settings.source)))
 
 
-def _nothing(artifacts: Sequence[Json]) -> str:
-    return "none of the artifacts was judged" if artifacts else "the bundle holds no artifact"
-
-
-def _artifact(manifest: Json, artifact: Json, budget: Budget) -> tuple[list[Check], list[Mapping[str, str]]]:
-    name = artifact["id"]
-    mine = [item for item in manifest.get("measurements", []) if item["artifact"] == name]
-    idle = list(filter(_idle, mine))
-    active = [item for item in mine if item not in idle]
-    telling = [item for item in mine if item in active or "content" in item["details"]]
-    found = [checks.origin(manifest, artifact, telling), *checks.sizes(name, mine, budget.of(name))]
-    decided = not all(map(device_checks.partial, active))
-    for item in active:
-        subject, device = JudgedMeasurement(manifest, artifact, item, budget.of(name)), device_checks.is_one(item)
-        found += device_checks.measurement(subject, decided=decided) if device else checks.measurement(subject)
+def _judge_artifact(
+    manifest: Manifest, artifact: ArtifactEntry, budget: Budget, recipes: Recipes
+) -> tuple[list[Check], list[ArtifactReason]]:
+    own, mine = budget.of(artifact.id), manifest.measurements_of(artifact.id)
+    idle = [item for item in mine if _is_idle(item)]
+    active = [item for item in mine if not _is_idle(item)]
+    telling = [item for item in mine if not _is_idle(item) or item.details.content is not None]
+    decisions = [checks.origin(manifest, artifact, telling), *checks.sizes(artifact.id, mine, own)]
     if active:
-        return [*found, *device_checks.untimed(manifest, artifact, active, budget.of(name))], device_checks.left_out(
-            idle
-        )
+        peers = noise_floor.peer_noise(manifest, artifact, recipes)
+        outputs = tuple(spec.name for spec in manifest.server_model.outputs) if manifest.server_model else ()
+        labels, recipe = manifest.labels or (), recipes[artifact.id]
+        subjects = [JudgedMeasurement(item, own, recipe, outputs, labels, peers) for item in active]
+        decided = not all(map(device_checks.is_partial, active))
+        for subject in subjects:
+            decisions += _judge_measurement(subject, decided=decided)
+        return [*decisions, *device_checks.limits_of_host(subjects)], device_checks.failures(idle)
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
-    if idle and any(fnmatchcase(name, pattern) for pattern in budget.optional):
+    if idle and any(fnmatchcase(artifact.id, pattern) for pattern in budget.optional):
         # Size and origin hold without a runtime; a failure there is still one.
-        failed = [check for check in found if check.verdict is not Verdict.PASS]
-        return failed, [{"artifact": name, "reason": f"not run: {reason}"}]
-    return [*found, Check(name, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
+        failed = [check for check in decisions if check.verdict is not Verdict.PASS]
+        return failed, [ArtifactReason(artifact.id, f"not run: {reason}")]
+    return [*decisions, Check(artifact.id, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
 
 
-def _strayed(manifest: Json, budget: Budget) -> list[Mapping[str, str]]:
+def _judge_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
+    """All checks of one measurement that was taken, or that failed; `decided`: all samples are judged somewhere."""
+    if device_checks.is_on_device(subject.measurement):
+        yield from device_checks.measurement(subject, decided=decided)
+        return
+    yield from quality_checks.outputs(subject)
+    yield from quality_checks.accuracy(subject)
+    yield from checks.latency(subject)
+    yield from checks.memory(subject)
+
+
+def _unmatched_overrides(manifest: Manifest, budget: Budget) -> list[ArtifactReason]:
     """Overrides that no artifact matches: nothing is judged by them, which a misspelt name should not hide."""
-    made = [item["id"] for item in manifest.get("artifacts", [])]
-    known = [*made, *(item["artifact"] for item in manifest.get("skipped", []))]
+    present = [item.id for item in manifest.artifacts]
+    known = [*present, *(item.artifact for item in manifest.skipped)]
+    reason = f"its limits in [budget] hold for no artifact here: {', '.join(present) or 'none'}"
     return [
-        {
-            "artifact": pattern,
-            "reason": f"its limits in [budget] hold for no artifact here: {', '.join(made) or 'none'}",
-        }
+        ArtifactReason(pattern, reason)
         for pattern in budget.overrides
         if not any(fnmatchcase(name, pattern) for name in known)
     ]
 
 
-def _idle(item: Json) -> bool:
+def _is_idle(item: Measurement) -> bool:
     """Whether nothing ran: its runtime is not installed, its device could not, or only estimates."""
-    return bool(checks.not_run(item)) or device_checks.idle(item) or device_checks.estimated(item)
+    return bool(checks.why_not_run(item)) or device_checks.did_not_run(item) or device_checks.is_estimate(item)
 
 
-def _why_idle(item: Json) -> str:
-    if device_checks.is_one(item):
-        return f"{item['device']}: {item['details']['cell']['reason'] or 'it only estimates'}"
-    return f"{item['runtime']}: {checks.not_run(item)}"
+def _why_idle(item: Measurement) -> str:
+    if cell := item.details.cell:
+        return f"{item.device}: {cell.reason or 'it only estimates'}"
+    return f"{item.runtime}: {checks.why_not_run(item)}"
 
 
-def _required(manifest: Json, budget: Budget, not_judged: Sequence[Mapping[str, str]]) -> list[Check]:
+def _required_artifacts(manifest: Manifest, budget: Budget, not_judged: Sequence[ArtifactReason]) -> list[Check]:
     """A failed check for each required artifact (on its runtime) that is not there or did not run."""
-    found = []
-    unjudged = {item["artifact"]: item["reason"] for item in not_judged}
-    made = {item["id"] for item in manifest.get("artifacts", [])}  # figures may be left of what is there no longer
-    for wanted in budget.required:
-        name, _, runtime = wanted.partition("@")
-        ran = [
-            item
-            for item in manifest.get("measurements", [])
-            if item["artifact"] == name and name in made and not _idle(item) and runtime in ("", item["runtime"])
-        ]
-        if not ran:
+    failed = []
+    unjudged = {item.artifact: item.reason for item in not_judged}
+    for required in budget.required:
+        name, _, runtime = required.partition("@")
+        # Figures may be left of what is there no longer.
+        mine = manifest.measurements_of(name) if manifest.artifact(name) else ()
+        if not any(not _is_idle(item) and runtime in ("", item.runtime) for item in mine):
             plain = f"did not run on {runtime}" if runtime else "is not in the bundle, or did not run"
             reason = f"required, but {unjudged.get(name, plain)}"
-            found.append(Check(name, runtime, "required", Verdict.FAIL, reason=reason))
-    return found
+            failed.append(Check(name, runtime, "required", Verdict.FAIL, reason=reason))
+    return failed

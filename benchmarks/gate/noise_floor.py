@@ -6,10 +6,10 @@ from the other formats: the same recipe on the same model and samples gives abou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-Json = Mapping[str, Any]
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
 
 # From the recipe that keeps most to the one that keeps least.
 COARSER = ("weight_only_w8", "dynamic_w8", "static_w8a8")
@@ -21,37 +21,40 @@ FLOAT = 80.0
 COVERAGE = 0.1
 
 
-def peer_noise_floor(
-    manifest: Json, artifact: Json, recipes: Mapping[str, str | None], output: str
-) -> tuple[str, float] | None:
-    """The peer that is nearest to the server model in `output`, and its SQNR in dB; None without peers.
+@dataclass(frozen=True)
+class PeerNoise:
+    """The SQNR in dB that a peer has in an output."""
+
+    artifact: str
+    sqnr_db: float
+
+
+def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str, str | None]) -> dict[str, PeerNoise]:
+    """By output the peer that is nearest to the server model; outputs without peers are left out.
 
     `recipes`: each artifact's recipe by id, None where it is not one of plain quantization.
     """
-    found = [
-        (peer["id"], noise)
-        for peer in manifest["artifacts"]
-        if peer["id"] != artifact["id"] and _comparable(artifact, peer, recipes)
-        for noise in _noises(manifest, peer["id"], output)
-    ]
-    return max(found, key=lambda item: item[1], default=None)
+    nearest: dict[str, PeerNoise] = {}
+    for peer in manifest.artifacts:
+        if peer.id == artifact.id or not _comparable(artifact, peer, recipes):
+            continue
+        for item in manifest.measurements_of(peer.id):
+            for name, output in (item.details.parity or {}).items():
+                if output.reason or output.sqnr_db is None or output.sqnr_db >= FLOAT:
+                    continue
+                if name not in nearest or output.sqnr_db > nearest[name].sqnr_db:
+                    nearest[name] = PeerNoise(peer.id, output.sqnr_db)
+    return nearest
 
 
-def _comparable(artifact: Json, peer: Json, recipes: Mapping[str, str | None]) -> bool:
-    mine, other = recipes[artifact["id"]], recipes[peer["id"]]
+def _comparable(artifact: ArtifactEntry, peer: ArtifactEntry, recipes: Mapping[str, str | None]) -> bool:
+    mine, other = recipes[artifact.id], recipes[peer.id]
     if mine not in COARSER or other not in COARSER or COARSER.index(other) < COARSER.index(mine):
         return False
-    wanted = 1.0 if mine != other else _coverage(artifact)
-    return _coverage(peer) >= wanted - COVERAGE
+    needed = 1.0 if mine != other else _coverage(artifact)
+    return _coverage(peer) >= needed - COVERAGE
 
 
-def _coverage(artifact: Json) -> float:
-    receipt = artifact.get("receipt") or {}
-    return float(receipt.get("int8_op_share") or 0) + float(receipt.get("hybrid_op_share") or 0)
-
-
-def _noises(manifest: Json, artifact: str, output: str) -> Iterator[float]:
-    for item in manifest.get("measurements", []):
-        figures = (item["details"].get("parity") or {}).get(output)
-        if item["artifact"] == artifact and figures and not figures["reason"] and figures["sqnr_db"] < FLOAT:
-            yield figures["sqnr_db"]
+def _coverage(artifact: ArtifactEntry) -> float:
+    receipt = artifact.receipt
+    return receipt.int8_op_share + receipt.hybrid_op_share if receipt else 0.0

@@ -17,6 +17,17 @@ import numpy as np
 
 from edgeship.benchmarks.compare import accuracy, bit_exactness, parity, parity_matrix
 from edgeship.benchmarks.measure import failure_reasons, instructions, on_host, sampling
+from edgeship.bundle.figures import (
+    AccuracyReport,
+    BitExactness,
+    Cell,
+    CellState,
+    Measurement,
+    MeasurementDetails,
+    Metric,
+    OutputAccuracy,
+    missing_metrics,
+)
 from edgeship.data import Array
 from edgeship.devices.profiles import Device
 from edgeship.errors import EdgeshipError, InputError, ProcessError
@@ -26,7 +37,8 @@ from edgeship.runtimes.launchers.launcher import InstructionCounter, Launcher
 from edgeship.runtimes.launchers.vela import VelaCompiler
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
-from edgeship.types import Measurement, Metric
+from edgeship.typed_json import convert
+from edgeship.types import Availability, to_json
 
 TIMEOUT = 300.0  # seconds that a worker may stay silent, loading a model under emulation included
 PROBE, PROBE_SECONDS = 32, 0.5
@@ -73,28 +85,28 @@ def measure(
     """All figures that a device gives of one artifact, one measurement for each of its `runtimes` that take it."""
     place = find_launcher(device)
     if not runtimes:
-        return [_idle(bench, subject, device, parity_matrix.not_run_cell("refused", f"it takes {_taken(device)}"))]
+        return [
+            _idle(bench, subject, device, parity_matrix.not_run_cell(CellState.REFUSED, f"it takes {_taken(device)}"))
+        ]
     if reason := place.unavailable():
-        return [_idle(bench, subject, device, parity_matrix.not_run_cell("absent", f"{reason}; {place.hint}"))]
+        return [_idle(bench, subject, device, parity_matrix.not_run_cell(CellState.ABSENT, f"{reason}; {place.hint}"))]
     return [_taken_on(bench, subject, runtime, place) for runtime in runtimes]
 
 
-def _idle(
-    bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, device: Device, cell: dict[str, Any]
-) -> Measurement:
+def _idle(bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, device: Device, cell: Cell) -> Measurement:
     """The measurement of what was not started."""
     metrics, details = bench.size(subject)
-    metrics += on_host.missing({**on_host.QUALITY, **on_host.PARITY}, f"{on_host.NOT_RUN}{cell['reason']}")
-    return Measurement(
-        subject.artifact.id, "", device.name, tuple(metrics), {**details, "cell": {**cell, "kind": str(device.kind)}}
-    )
+    units = {**on_host.QUALITY, **on_host.PARITY}
+    metrics += missing_metrics(units, Availability.NOT_RUN, f"{on_host.NOT_RUN}{cell.reason}")
+    typed = replace(convert(MeasurementDetails, details), cell=replace(cell, kind=device.kind))
+    return Measurement(subject.artifact.id, "", device.name, tuple(metrics), typed)
 
 
 def _taken_on(
     bench: on_host.Benchmark, subject: on_host.MeasuredArtifact, runtime: registry.Runtime, place: Launcher
 ) -> Measurement:
     if wrong := _wrong(bench, runtime, place):
-        return _idle(bench, subject, place.device, parity_matrix.not_run_cell("failed", wrong))
+        return _idle(bench, subject, place.device, parity_matrix.not_run_cell(CellState.FAILED, wrong))
     metrics, details = bench.size(subject)
     taken: list[Metric] = []
     for figure in place.device.figures:
@@ -102,8 +114,9 @@ def _taken_on(
         taken += more
         details |= found
     metrics += [replace(metric, kind=place.device.kind) for metric in taken]
-    details["cell"] = {**parity_matrix.cell_of(details), "kind": str(place.device.kind)}
-    return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), details)
+    typed = convert(MeasurementDetails, details)
+    typed = replace(typed, cell=replace(parity_matrix.cell_of(typed), kind=place.device.kind))
+    return Measurement(subject.artifact.id, runtime.name, place.device.name, tuple(metrics), typed)
 
 
 def _wrong(bench: on_host.Benchmark, runtime: registry.Runtime, place: Launcher) -> str:
@@ -130,7 +143,9 @@ def _quality(
     units = {**on_host.QUALITY, **on_host.PARITY}
     reference, device = bench.reference, place.device
     if reference is None:
-        return on_host.missing(units, on_host.NO_DATA), {"likeness": {"reason": on_host.NO_DATA}}
+        return missing_metrics(units, Availability.NO_DATA, on_host.NO_DATA), {
+            "bit_exactness": {"reason": on_host.NO_DATA}
+        }
     here = registry.for_format(subject.artifact.format)[0]
     key = {
         "artifact": subject.digest,
@@ -148,10 +163,11 @@ def _quality(
     except InputError:
         raise
     except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
-        return on_host.missing(units, str(error)), {"likeness": {"reason": failure_reasons.limited(str(error), device)}}
+        reason = failure_reasons.limited(str(error), device)
+        return missing_metrics(units, Availability.FAILED, str(error)), {"bit_exactness": {"reason": reason}}
     if failure := details.get("failure"):
-        return on_host.missing(units, failure["reason"]), {"likeness": failure}
-    return on_host.quality_metrics(details), details
+        return missing_metrics(units, Availability.FAILED, failure["reason"]), {"bit_exactness": failure}
+    return on_host.quality_metrics(convert(MeasurementDetails, details)), details
 
 
 def _recorded(
@@ -173,7 +189,7 @@ def _recorded(
         return {
             "failure": {
                 "reason": failure_reasons.limited(str(error), place.device),
-                "why": failure_reasons.explain(str(error), place.device),
+                "explanation": failure_reasons.explain(str(error), place.device),
             }
         }
 
@@ -197,7 +213,7 @@ def _evaluate(
         outputs, engine, version = session.restored(stored), dict(session.engine), session.version
     server = {name: array[chosen] for name, array in reference.outputs.items()}
     details: dict[str, Any] = {
-        "parity": parity.compare(server, outputs),
+        "parity": to_json(parity.compare(server, outputs)),
         "evaluation_seconds": time.perf_counter() - start,
         "samples": {
             "n": len(chosen),
@@ -209,9 +225,9 @@ def _evaluate(
     }
     if reference.labels:
         labels = {name: array[chosen] for name, array in reference.labels.items()}
-        details["accuracy"] = accuracy.measure(labels, server, outputs, bench.settings.metric)
-        _renumber(details["accuracy"], chosen)
-    details["likeness"] = _likeness(subject, here, reference, chosen, batch, stored, outputs)
+        report = accuracy.measure(labels, server, outputs, bench.settings.metric)
+        details["accuracy"] = to_json(renumber_flips(report, chosen))
+    details["bit_exactness"] = to_json(_compare_with_host(subject, here, reference, chosen, batch, stored, outputs))
     return details
 
 
@@ -229,14 +245,17 @@ def _pace(session: Session, reference: on_host.Reference) -> float:
     return pace
 
 
-def _renumber(found: dict[str, Any], chosen: Array) -> None:
-    """Flipped samples by their place in the whole data, not in the subset (the worst output's are shared with `found`)."""
-    for one in found["outputs"].values():
-        for flip in one.get("flips", []):
-            flip["index"] = int(chosen[flip["index"]])
+def renumber_flips(report: AccuracyReport, chosen: Array) -> AccuracyReport:
+    """The report with flipped samples by their place in the whole data, not in the subset of the rows `chosen`."""
+
+    def renumber(one: OutputAccuracy) -> OutputAccuracy:
+        return replace(one, flips=tuple(replace(flip, index=int(chosen[flip.index])) for flip in one.flips))
+
+    outputs = {name: renumber(one) for name, one in report.outputs.items()}
+    return AccuracyReport.of_outputs(outputs, report.output)
 
 
-def _likeness(
+def _compare_with_host(
     subject: on_host.MeasuredArtifact,
     here: registry.Runtime,
     reference: on_host.Reference,
@@ -244,17 +263,17 @@ def _likeness(
     batch: int,
     stored: Mapping[str, Array],
     outputs: Mapping[str, Array],
-) -> dict[str, Any]:
+) -> BitExactness:
     """The device against this machine's usual runtime, on the same samples in the same batches, one thread each."""
     if reason := here.unavailable():
-        return {"reason": f"{here.name} is not here to compare with: {reason}"}
+        return BitExactness(reason=f"{here.name} is not here to compare with: {reason}")
     try:
         with open_session(here.name, subject.artifact.path) as session:
             own = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
             found = bit_exactness.compare_bit_exactness(own, stored, (session.restored(own), outputs))
-            return {**found, "against": f"{here.name} {session.version}"}
+            return replace(found, against=f"{here.name} {session.version}")
     except EdgeshipError as error:
-        return {"reason": f"this machine gave nothing to compare with: {error}"}
+        return BitExactness(reason=f"this machine gave nothing to compare with: {error}")
 
 
 def _instructions(
@@ -263,7 +282,7 @@ def _instructions(
     """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device."""
     counting = cast(InstructionCounter, place)  # profiles whose figures are instructions are started by one
     if subject.without_latency:
-        return on_host.missing(INSTRUCTIONS, subject.without_latency), {}
+        return missing_metrics(INSTRUCTIONS, Availability.UNDEFINED, subject.without_latency), {}
     base = bench.bases.get(subject.artifact.format)
     metrics, details = [], {}
     try:
@@ -272,12 +291,14 @@ def _instructions(
         metrics.append(Metric("instructions", found["total"], "instructions"))
     except EdgeshipError as error:
         reason = failure_reasons.short(str(error))
-        return [Metric(name, None, unit, reason=reason) for name, unit in INSTRUCTIONS.items()], details
+        return missing_metrics(INSTRUCTIONS, Availability.FAILED, reason), details
     if base is None:
         reason = f"there is no {subject.artifact.format}/float32 to compare with"
-        metrics.append(Metric("instructions_ratio", None, "x", reason=reason))
+        metrics.append(Metric("instructions_ratio", None, "x", availability=Availability.NO_DATA, reason=reason))
     elif base.without_latency:
-        metrics.append(Metric("instructions_ratio", None, "x", reason=base.without_latency))
+        metrics.append(
+            Metric("instructions_ratio", None, "x", availability=Availability.UNDEFINED, reason=base.without_latency)
+        )
     elif base.digest != subject.digest:
         try:
             ratio = found["total"] / _counted(bench, base, runtime, counting)["total"]
@@ -285,7 +306,7 @@ def _instructions(
             details["instructions"] = {**found, "against": base.artifact.id, "ratio": ratio}
         except EdgeshipError as error:
             why = f"{base.artifact.id}: {failure_reasons.short(str(error))}"
-            metrics.append(Metric("instructions_ratio", None, "x", reason=why))
+            metrics.append(Metric("instructions_ratio", None, "x", availability=Availability.FAILED, reason=why))
     return metrics, details
 
 
@@ -311,19 +332,22 @@ def _compiled(
     """What the compiler of an NPU estimates: nothing of it was run."""
     compiler = cast(VelaCompiler, place)  # profiles whose figures are a compiler's are started by one
     if subject.without_latency:
-        return on_host.missing(ESTIMATES, subject.without_latency), {"compiler": {"reason": subject.without_latency}}
+        return missing_metrics(ESTIMATES, Availability.UNDEFINED, subject.without_latency), {
+            "compiler": {"reason": subject.without_latency}
+        }
     key = {"artifact": subject.digest, "device": place.device, "compiler": place.identity(runtime.name)}
     what = f"{subject.artifact.id} for {place.device.name}: compiled"
     try:
         found = bench.cached(what, "compiler", key, lambda: compiler.estimate(subject.artifact.path))
     except EdgeshipError as error:
         reason = failure_reasons.short(str(error))
-        return on_host.missing(ESTIMATES, reason), {"compiler": {"reason": reason}}
+        return missing_metrics(ESTIMATES, Availability.FAILED, reason), {"compiler": {"reason": reason}}
     found["npu_op_share"] = found["npu_ops"] / max(found["npu_ops"] + found["cpu_ops"], 1)
     metrics = []
     for name, unit in ESTIMATES.items():
         value = found[name] if name == "npu_op_share" or found["npu_ops"] else None
-        metrics.append(Metric(name, value, unit, reason="" if value is not None else NOT_ON_NPU))
+        known = (Availability.AVAILABLE, "") if value is not None else (Availability.UNDEFINED, NOT_ON_NPU)
+        metrics.append(Metric(name, value, unit, availability=known[0], reason=known[1]))
     return metrics, {"compiler": found}
 
 
@@ -350,11 +374,11 @@ def _memory(
         found = bench.cached(f"{subject.artifact.id} on {place.device.name}: memory", "memory", key, make)
     except EdgeshipError as error:
         reason = failure_reasons.limited(str(error), place.device)
-        return [Metric("peak_memory_bytes", None, "bytes", reason=reason)], {}
+        return missing_metrics({"peak_memory_bytes": "bytes"}, Availability.FAILED, reason), {}
     peak = found["peak_bytes"]
-    return [Metric("peak_memory_bytes", peak, "bytes", reason=found["method"] if peak is None else "")], {
-        "memory": found
-    }
+    units = {"peak_memory_bytes": "bytes"}
+    unknown = missing_metrics(units, Availability.UNDEFINED, found["method"])
+    return unknown if peak is None else [Metric("peak_memory_bytes", peak, "bytes")], {"memory": found}
 
 
 FIGURES: Mapping[

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ import numpy as np
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.measure import host_noise, latency, size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
+from edgeship.bundle.figures import (
+    FormatParity,
+    Measurement,
+    MeasurementDetails,
+    Metric,
+    ServerAccuracy,
+    missing_metrics,
+)
+from edgeship.bundle.receipt import Receipt
 from edgeship.data import Array, Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.devices import machine
 from edgeship.devices.profiles import Device
@@ -29,7 +38,8 @@ from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.storage.cache import Cache
-from edgeship.types import Artifact, Measurement, Metric, TensorSpec
+from edgeship.typed_json import convert
+from edgeship.types import Artifact, Availability, TensorSpec, to_json
 
 BATCH_BYTES = 8 << 20
 BATCH_LIMIT = 256
@@ -90,7 +100,7 @@ class MeasuredArtifact:
 
     artifact: Artifact
     digest: str
-    receipt: Mapping[str, Any]
+    receipt: Receipt
 
     @property
     def without_latency(self) -> str:
@@ -106,11 +116,10 @@ def batch_size(inputs: Sequence[TensorSpec]) -> int:
     return max(1, min(BATCH_LIMIT, BATCH_BYTES // max(sample, 1)))
 
 
-def server_figures(reference: Reference, metric: str | None) -> dict[str, Any]:
+def server_figures(reference: Reference, metric: str | None) -> ServerAccuracy:
     """The server model's own accuracy. Raises InputError where the labels do not fit its outputs."""
-    found = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metric)
-    kept = ("metric", "share", "higher_is_better", "n", "server", "ece_server", "output", "reason", "notes")
-    return {key: found[key] for key in kept}
+    report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metric)
+    return ServerAccuracy(**{item.name: getattr(report, item.name) for item in fields(ServerAccuracy)})
 
 
 class Benchmark:
@@ -140,7 +149,7 @@ class Benchmark:
         taken: list[Metric] = []
         if reason := _misplaced(subject, runtime, device) or runtime.unavailable():
             names = [*QUALITY, *PARITY, *SPEED, "latency_ratio"]
-            taken += [Metric(name, None, "", reason=f"{NOT_RUN}{reason}") for name in names]
+            taken += missing_metrics(dict.fromkeys(names, ""), Availability.NOT_RUN, f"{NOT_RUN}{reason}")
         else:
             for figure in device.figures:
                 more, told = {"quality": self._quality, "speed": self.speed}[figure](subject, runtime, device)
@@ -151,7 +160,9 @@ class Benchmark:
                 taken.append(metric)
                 details |= told
         metrics += [replace(metric, kind=device.kind) for metric in taken]
-        return Measurement(subject.artifact.id, runtime.name, device.name, tuple(metrics), details)
+        return Measurement(
+            subject.artifact.id, runtime.name, device.name, tuple(metrics), convert(MeasurementDetails, details)
+        )
 
     def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """What `make` returns, kept by content, with a line of progress that says `what`."""
@@ -173,7 +184,7 @@ class Benchmark:
                 self._sizes[subject.digest] = self.cached(what, "size", key, lambda: size.measure(path))
             found = self._sizes[subject.digest]
         metrics = [Metric(f"size_{kind}_bytes", found[kind], "bytes") for kind in ("disk", "gzip", "brotli")]
-        metrics.append(Metric("parameters", subject.receipt["weights"]["elements"], "values"))
+        metrics.append(Metric("parameters", subject.receipt.weights.elements, "values"))
         return metrics, {"size": found, "content": subject.digest}
 
     def _quality(
@@ -182,7 +193,7 @@ class Benchmark:
         """Accuracy with labels, parity without; both from one run over the evaluation data on all cores."""
         units = {**QUALITY, **PARITY}
         if self.reference is None:
-            return missing(units, self.without_reference), {}
+            return missing_metrics(units, Availability.NO_DATA, self.without_reference), {}
         reference = self.reference
         key = {
             "artifact": subject.digest,
@@ -211,10 +222,10 @@ class Benchmark:
         except InputError:
             raise
         except EdgeshipError as error:
-            return missing(units, str(error)), {}
-        return quality_metrics(details), details
+            return missing_metrics(units, Availability.FAILED, str(error)), {}
+        return quality_metrics(convert(MeasurementDetails, details)), details
 
-    def between_formats(self, artifacts: Sequence[str]) -> list[dict[str, Any]]:
+    def between_formats(self, artifacts: Sequence[str]) -> list[FormatParity]:
         """How near the `.onnx` of each variant is to its `.tflite`: their parity per output, on the evaluation data.
 
         Of artifacts that were run on this machine and whose outputs are small enough to be kept.
@@ -222,11 +233,7 @@ class Benchmark:
         variants = dict.fromkeys(name.partition("/")[2] for name in artifacts)
         pairs = [(f"onnx/{variant}", f"tflite/{variant}") for variant in variants]
         return [
-            {
-                "artifact": ours,
-                "against": theirs,
-                "parity": parity.compare(*(load(self._outputs[name]) for name in (theirs, ours))),
-            }
+            FormatParity(ours, theirs, parity.compare(*(load(self._outputs[name]) for name in (theirs, ours))))
             for ours, theirs in pairs
             if ours in self._outputs and theirs in self._outputs
         ]
@@ -252,20 +259,26 @@ class Benchmark:
         try:
             found = self.cached(what, "speed", key, make)
         except EdgeshipError as error:
-            found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error)}
+            found = {"metrics": {}, "latency": {}, "memory": {}, "busy": str(error), "failed": True}
         reason = found["busy"] or "too few queries for an estimate"
+        availability = _time_availability(subject, found)
         reasons = {"peak_memory_bytes": found["memory"].get("method")}  # a system that does not tell it
         metrics = []
         for name, unit in SPEED.items():
             value = found["metrics"].get(name)
-            metrics.append(Metric(name, value, unit, reason="" if value is not None else reasons.get(name) or reason))
-        return metrics, {"latency": found["latency"], "memory": found["memory"]}
+            if value is not None:
+                metrics.append(Metric(name, value, unit))
+            elif reasons.get(name):
+                metrics.append(Metric(name, None, unit, availability=Availability.UNDEFINED, reason=reasons[name]))
+            else:
+                metrics.append(Metric(name, None, unit, availability=availability, reason=reason))
+        return metrics, {"latency": found["latency"] or None, "memory": found["memory"] or None}
 
     def _ratio(
         self, subject: MeasuredArtifact, base: MeasuredArtifact, runtime: Runtime, device: Device
     ) -> tuple[Metric, dict[str, Any]]:
         if reason := subject.without_latency or base.without_latency:
-            return Metric("latency_ratio", None, "x", reason=reason), {}
+            return Metric("latency_ratio", None, "x", availability=Availability.UNDEFINED, reason=reason), {}
         key = {
             "artifact": subject.digest,
             "base": base.digest,
@@ -286,14 +299,19 @@ class Benchmark:
                 ),
             )
         except EdgeshipError as error:
-            return Metric("latency_ratio", None, "x", reason=str(error)), {}
-        metric = Metric("latency_ratio", found["value"], "x", reason=found["reason"])
+            return Metric("latency_ratio", None, "x", availability=Availability.FAILED, reason=str(error)), {}
+        availability = Availability.AVAILABLE
+        if found["value"] is None:
+            availability = Availability.UNSTABLE if found["busy"] else Availability.FAILED
+        metric = Metric("latency_ratio", found["value"], "x", availability=availability, reason=found["reason"])
         return metric, {"latency_ratio": {**found, "against": base.artifact.id}}
 
 
-def missing(units: Mapping[str, str], reason: str) -> list[Metric]:
-    """The metrics of a figure that could not be taken."""
-    return [Metric(name, None, unit, reason=reason) for name, unit in units.items()]
+def _time_availability(subject: MeasuredArtifact, found: Mapping[str, Any]) -> Availability:
+    """Why a time is missing, in a word."""
+    if found.get("failed"):
+        return Availability.FAILED
+    return Availability.UNSTABLE if found["busy"] and not subject.without_latency else Availability.UNDEFINED
 
 
 def _misplaced(subject: MeasuredArtifact, runtime: Runtime, device: Device) -> str:
@@ -330,36 +348,41 @@ def _evaluate(
     with _open(subject, runtime, device, os.cpu_count(), timed=False) as session:
         outputs = session.evaluate(reference.batches(), batch_size(reference.inputs))
     seconds = time.perf_counter() - start
-    details: dict[str, Any] = {"parity": parity.compare(reference.outputs, outputs), "evaluation_seconds": seconds}
+    compared = to_json(parity.compare(reference.outputs, outputs))
+    details: dict[str, Any] = {"parity": compared, "evaluation_seconds": seconds}
     if reference.labels:
-        details["accuracy"] = accuracy.measure(reference.labels, reference.outputs, outputs, metric)
+        details["accuracy"] = to_json(accuracy.measure(reference.labels, reference.outputs, outputs, metric))
     return details, outputs
 
 
-def quality_metrics(details: Mapping[str, Any]) -> list[Metric]:
+def quality_metrics(details: MeasurementDetails) -> list[Metric]:
     """Accuracy and parity as metrics; a figure that the outputs do not have says why."""
-    worst = parity.worst(details["parity"])
-    reasons = [item["reason"] for item in details["parity"].values() if item["reason"]]
-    none = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
-    metrics = [
-        Metric(name, worst[name], unit, reason="" if worst[name] is not None else none) for name, unit in PARITY.items()
-    ]
-    found = details.get("accuracy")
-    if found is None:
-        return metrics + missing(QUALITY, NO_LABELS)
+    compared = details.parity or {}
+    worst = parity.worst(compared)
+    reasons = [item.reason for item in compared.values() if item.reason]
+    undefined = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
+    metrics = [_metric_or_reason(name, worst[name], unit, undefined) for name, unit in PARITY.items()]
+    report = details.accuracy
+    if report is None:
+        return metrics + missing_metrics(QUALITY, Availability.NO_DATA, NO_LABELS)
     figures = {
-        "accuracy": found["value"],
-        "accuracy_server": found["server"],
-        "accuracy_drop": found["drop"],
-        "ece": found["ece"],
-        "ece_server": found["ece_server"],
-        "flips": found["flips_total"],
+        "accuracy": report.value,
+        "accuracy_server": report.server,
+        "accuracy_drop": report.drop,
+        "ece": report.ece,
+        "ece_server": report.ece_server,
+        "flips": report.flips_total,
     }
-    reason = found["reason"] or f"not defined for {found['metric']}"
-    units = {name: unit if found["share"] or unit != "share" else found["metric"] for name, unit in QUALITY.items()}
-    return metrics + [
-        Metric(name, figures[name], units[name], reason="" if figures[name] is not None else reason) for name in QUALITY
-    ]
+    reason = report.reason or f"not defined for {report.metric}"
+    units = {name: unit if report.share or unit != "share" else report.metric for name, unit in QUALITY.items()}
+    return metrics + [_metric_or_reason(name, figures[name], units[name], reason) for name in QUALITY]
+
+
+def _metric_or_reason(name: str, value: float | None, unit: str, reason: str) -> Metric:
+    """A figure of outputs; one that they do not have is undefined for the reason."""
+    if value is None:
+        return Metric(name, None, unit, availability=Availability.UNDEFINED, reason=reason)
+    return Metric(name, value, unit)
 
 
 def _time(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-Json = Mapping[str, Any]
+from edgeship.bundle.figures import Measurement
+
 SENDERS = {
     "loadgen": "MLPerf's LoadGen",
     "loop": "edgeship's own loop with LoadGen's stopping rules and the same estimate",
 }
 
 
-def describe(measurements: Iterable[Json]) -> str:
+def describe(measurements: Iterable[Measurement]) -> str:
     """A sentence that names the runtimes (and devices) timed by each, with the reason for the loop; empty without latencies."""
     places: dict[str, dict[str, None]] = {}
     for item in measurements:
-        taken = item["details"].get("latency") or {}
-        if sender := taken.get("engine"):
-            device = "" if item["device"] == "host" else f" @ {item['device']}"
-            reason = f" ({taken['reason']})" if sender == "loop" and taken.get("reason") else ""
-            places.setdefault(sender, {})[f"{item['runtime']}{device}{reason}"] = None
-    told = [f"by {SENDERS[sender]}: {', '.join(places[sender])}" for sender in SENDERS if sender in places]
-    return f"timed {'; '.join(told)}; ratios by the own loop." if told else ""
+        latency = item.details.latency
+        if latency and latency.engine:
+            device = "" if item.device == "host" else f" @ {item.device}"
+            reason = f" ({latency.reason})" if latency.engine == "loop" and latency.reason else ""
+            places.setdefault(latency.engine, {})[f"{item.runtime}{device}{reason}"] = None
+    senders = [f"by {SENDERS[sender]}: {', '.join(places[sender])}" for sender in SENDERS if sender in places]
+    return f"timed {'; '.join(senders)}; ratios by the own loop." if senders else ""

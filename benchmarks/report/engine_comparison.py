@@ -6,13 +6,14 @@ is its last release, so the question will come up for every page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.figures import Measurement
+from edgeship.bundle.manifest import Manifest
 
-Json = Mapping[str, Any]
 ENGINES = {"tfjs-web": "TF.js", "litert-web": "LiteRT.js", "ort-web": "ONNX Runtime Web"}
 # The engines are timed one after the other and not in turn: what is nearer than this is taken for the same.
 CLEARLY = 1.25
@@ -36,29 +37,38 @@ NOTE = (
 )
 
 
-def compare(manifest: Json) -> list[dict[str, Any]]:
-    """Per device on which TF.js and another engine were timed: `device`, `rows` (cells by column) and `advice`."""
-    found = []
-    for device in dict.fromkeys(item["device"] for item in manifest["measurements"]):
-        items = [item for item in manifest["measurements"] if item["device"] == device and item["runtime"] in ENGINES]
+@dataclass(frozen=True)
+class DeviceComparison:
+    """The engines on one device: their cells by column, and the advice that follows."""
+
+    device: str
+    rows: tuple[dict[str, str], ...]
+    advice: str
+
+
+def compare(manifest: Manifest) -> list[DeviceComparison]:
+    """Of each device on which TF.js and another engine were timed."""
+    comparisons = []
+    for device in dict.fromkeys(item.device for item in manifest.measurements):
+        items = [item for item in manifest.measurements if item.device == device and item.runtime in ENGINES]
         timed = [item for item in items if _p50(item) is not None]
-        names = {item["runtime"] for item in timed}
+        names = {item.runtime for item in timed}
         if "tfjs-web" in names and len(names) > 1:
-            advised = advice([item for item in timed if _allowed(manifest, item)])
-            found.append({"device": device, "rows": [_row(item) for item in items], "advice": advised})
-    return found
+            advised = advice([item for item in timed if _may_ship(manifest, item)])
+            comparisons.append(DeviceComparison(device, tuple(map(_row, items)), advised))
+    return comparisons
 
 
-def advice(timed: Sequence[Json]) -> str:
+def advice(timed: Sequence[Measurement]) -> str:
     """What the figures say: stay with TF.js, or move, for what, and after how many inferences that pays."""
-    own = [item for item in timed if item["runtime"] == "tfjs-web"]
-    others = [item for item in timed if item["runtime"] != "tfjs-web"]
+    own = [item for item in timed if item.runtime == "tfjs-web"]
+    others = [item for item in timed if item.runtime != "tfjs-web"]
     if not own or not others:
         return "No advice: TF.js or every other engine failed the gate on this device."
     ours, best = min(own, key=_p50_of), min(others, key=_p50_of)
     saved = _p50_of(ours) - _p50_of(best)
     times = [table_rows.milliseconds(_p50_of(item)) for item in (best, ours)]
-    pair = f"{_told(best)} takes {times[0]} (p50), {_told(ours)} {times[1]}"
+    pair = f"{_describe(best)} takes {times[0]} (p50), {_describe(ours)} {times[1]}"
     more = _download(best) - _download(ours)
     if _p50_of(ours) < CLEARLY * _p50_of(best):
         return f"Stay with TF.js: no other engine is clearly faster ({pair}), and the best of them downloads {_more(more)}."
@@ -72,46 +82,45 @@ def advice(timed: Sequence[Json]) -> str:
     )
 
 
-def _allowed(manifest: Json, item: Json) -> bool:
-    return table_rows.verdict_of(manifest, item["artifact"], item["runtime"], item["device"]) != "FAIL"
+def _may_ship(manifest: Manifest, item: Measurement) -> bool:
+    return table_rows.verdict_of(manifest, item.artifact, item.runtime, item.device) != "FAIL"
 
 
-def _p50(item: Json) -> float | None:
-    value: float | None = metric_of(item, "latency_p50_ms")[0]
-    return value
+def _p50(item: Measurement) -> float | None:
+    return metric_of(item, "latency_p50_ms").value
 
 
-def _p50_of(item: Json) -> float:
+def _p50_of(item: Measurement) -> float:
     return _p50(item) or 0.0
 
 
-def _told(item: Json) -> str:
-    return f"{ENGINES[item['runtime']]} with {item['artifact']}"
+def _describe(item: Measurement) -> str:
+    return f"{ENGINES[item.runtime]} with {item.artifact}"
 
 
 def _more(size: float) -> str:
     return f"{table_rows.size(abs(size))} {'more' if size > 0 else 'less'}"
 
 
-def _engine_bytes(item: Json) -> int | None:
-    size: int | None = ((item["details"].get("latency") or {}).get("runs_on") or {}).get("engine_gzip_bytes")
+def _engine_bytes(item: Measurement) -> int | None:
+    size: int | None = item.details.latency.runs_on.get("engine_gzip_bytes") if item.details.latency else None
     return size
 
 
-def _download(item: Json) -> float:
+def _download(item: Measurement) -> float:
     """Bytes of engine and model on the first visit."""
-    return (_engine_bytes(item) or 0) + (metric_of(item, "size_brotli_bytes")[0] or 0)
+    return (_engine_bytes(item) or 0) + (metric_of(item, "size_brotli_bytes").value or 0)
 
 
-def _row(item: Json) -> dict[str, str]:
-    def cell(name: str, form: Any) -> str:
-        value, reason = metric_of(item, name)
-        return form(value) if value is not None else f"- ({reason})"
+def _row(item: Measurement) -> dict[str, str]:
+    def cell(name: str, form: Callable[[float], str]) -> str:
+        metric = metric_of(item, name)
+        return form(metric.value) if metric.value is not None else f"- ({metric.reason})"
 
     size = _engine_bytes(item)
     cells = (
-        item["artifact"],
-        ENGINES[item["runtime"]],
+        item.artifact,
+        ENGINES[item.runtime],
         table_rows.size(size) if size else "-",
         cell("size_brotli_bytes", table_rows.size),
         cell("load_ms", table_rows.milliseconds),

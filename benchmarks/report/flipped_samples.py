@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgeship import untrusted
+from edgeship.bundle.figures import FlippedSample
+from edgeship.bundle.manifest import Manifest
 from edgeship.data import load
 from edgeship.errors import InputError
 
 Array = np.ndarray[Any, Any]
-Json = Mapping[str, Any]
 FILE = "report/samples.npz"
 SHOWN = 12  # per artifact
 LARGEST = 24_000_000  # bytes of samples that a bundle carries at most
@@ -23,24 +24,20 @@ SIDE = 112  # pixels of the longer side of a picture
 LEAST_SIDE = 12  # a rank-2 sample with fewer rows or columns is channels over time, not a picture
 
 
-def chosen(flips: Iterable[Json]) -> list[Json]:
+def choose(flips: Iterable[FlippedSample]) -> list[FlippedSample]:
     """The flips that tell most: answers that became wrong first, the server model's surest among them first."""
-    became_wrong = {True: 0, False: 1}
-    return sorted(flips, key=lambda flip: (became_wrong[flip["server"] == flip["label"]], -flip["server_confidence"]))[
-        :SHOWN
-    ]
+    return sorted(flips, key=lambda flip: (flip.server != flip.label, -flip.server_confidence))[:SHOWN]
 
 
-def write(root: Path, manifest: Json, batches: Iterable[Mapping[str, Array]]) -> None:
+def write(root: Path, manifest: Manifest, batches: Iterable[Mapping[str, Array]]) -> None:
     """Keep the inputs of the flips that the report shows, of all measurements, in `report/samples.npz` of a bundle.
 
     `batches` yields the evaluation inputs in order, {input name: (n, ...)}; they are read once and not all held.
     """
-    wanted: list[int] = []
-    for item in manifest["measurements"]:
-        wanted += [flip["index"] for flip in chosen((item["details"].get("accuracy") or {}).get("flips", []))]
-    found: dict[int, dict[str, Array]] = {}
-    left, start, missing = LARGEST, 0, set(wanted)
+    reports = (item.details.accuracy for item in manifest.measurements)
+    indices = {flip.index for report in reports if report for flip in choose(report.flips)}
+    samples: dict[int, dict[str, Array]] = {}
+    left, start, missing = LARGEST, 0, indices
     for batch in batches:
         size = len(next(iter(batch.values())))
         for index in sorted(item for item in missing if start <= item < start + size):
@@ -49,17 +46,19 @@ def write(root: Path, manifest: Json, batches: Iterable[Mapping[str, Array]]) ->
             if left < 0:
                 missing.clear()
                 break
-            found[index] = sample
+            samples[index] = sample
         start += size
-        missing -= found.keys()
+        missing -= samples.keys()
         if not missing:
             break
-    if not found:
+    if not samples:
         return
-    names = next(iter(found.values()))
-    arrays: dict[str, Any] = {f"input:{name}": np.stack([sample[name] for sample in found.values()]) for name in names}
+    names = next(iter(samples.values()))
+    arrays: dict[str, Any] = {
+        f"input:{name}": np.stack([sample[name] for sample in samples.values()]) for name in names
+    }
     (root / FILE).parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(root / FILE, index=np.fromiter(found, np.int64), **arrays)
+    np.savez_compressed(root / FILE, index=np.fromiter(samples, np.int64), **arrays)
 
 
 def read(root: Path) -> dict[int, dict[str, Array]]:

@@ -4,22 +4,100 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
 from edgeship.benchmarks.report.terminal_table import title
+from edgeship.bundle.figures import FlippedSample, OutputParity
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
+from edgeship.bundle.verdict import GateResult
+from edgeship.types import Verdict, to_json
 from edgeship.untrusted import shown
 
-Json = Mapping[str, Any]
 FILE = "report/index.html"
 TEMPLATE = "report.html"
 GROUPS = 50  # measurements whose flips have pictures: a page may become as large as a manifest says otherwise
-PARITY = ("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement")
 
 
-def write_report(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> Path:
+@dataclass(frozen=True)
+class FlipView:
+    """A flip as it is shown: its sample's picture (`kind`: image, curve, text or none), and classes by name."""
+
+    index: int
+    kind: str
+    content: str
+    label: str
+    server: str
+    artifact: str
+    server_confidence: str
+    artifact_confidence: str
+    server_is_right: bool
+    artifact_is_right: bool
+
+
+@dataclass(frozen=True)
+class FlipGroup:
+    """The flips of a measurement that are shown, of `total` in `n` samples."""
+
+    artifact: str
+    runtime: str
+    flips: tuple[FlipView, ...]
+    total: int
+    n: float
+
+
+@dataclass(frozen=True)
+class ParityRow:
+    """A row of the parity table, its figures as text; where there is a reason it stands instead of them."""
+
+    artifact: str
+    runtime: str
+    output: str
+    max_abs_error: str
+    mean_abs_error: str
+    cosine: str
+    sqnr_db: str
+    agreement: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ArtifactRow:
+    """How an artifact came to be and what it holds, in a line each."""
+
+    id: str
+    path: str
+    steps: str
+    holds: str
+
+
+@dataclass(frozen=True)
+class PrecisionStep:
+    """A step of `auto` as it is shown; `layers`: how many are in higher precision."""
+
+    action: str
+    layers: int
+    passed: bool
+    size: str
+    latency: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PrecisionTable:
+    """The layers of an artifact that `auto` left in higher `precision`, of how many, and its steps."""
+
+    id: str
+    layers: tuple[str, ...]
+    of: int
+    precision: str
+    steps: tuple[PrecisionStep, ...]
+
+
+def write_report(root: Path, manifest: Manifest, drawn: Sequence[str] | None = None) -> Path:
     """Write `report/index.html` of a bundle (a draft of one), and return its path; `drawn`: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +105,7 @@ def write_report(root: Path, manifest: Json, drawn: Sequence[str] | None = None)
     return target
 
 
-def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> str:
+def render(root: Path, manifest: Manifest, drawn: Sequence[str] | None = None) -> str:
     """The HTML. `root` is the bundle's folder, where the samples that flipped lie.
 
     `drawn` are the plots where they are at hand (`draw` makes them; it takes a second or two).
@@ -38,27 +116,27 @@ def render(root: Path, manifest: Json, drawn: Sequence[str] | None = None) -> st
     folder, manifest = Path(__file__).parent, shown(manifest)
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
-        model=Path(manifest["server_model"]["path"]).name,
-        gate=manifest.get("gate") or {"verdict": "INCONCLUSIVE", "checks": [], "not_judged": []},
+        model=Path(manifest.server.path).name,
+        gate=manifest.gate or GateResult(Verdict.INCONCLUSIVE),
         headline=headline(manifest),
         title=title,
         table=table_rows.build(manifest),
         columns=table_rows.COLUMNS,
         # Matplotlib escapes every text in what it draws.
         plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],  # noqa: S704
-        flips=flipped(manifest, flipped_samples.read(root)),
+        flips=group_flips(manifest, flipped_samples.read(root)),
         engines=engine_comparison.compare(manifest),
         engine_columns=engine_comparison.COLUMNS,
         engine_note=engine_comparison.NOTE,
-        parity=_parity(manifest),
-        precision=_precision(manifest),
+        parity=_parity_rows(manifest),
+        precision=_precision_tables(manifest),
         provenance=_provenance(manifest),
-        artifacts=_artifacts(manifest),
-        skipped=manifest.get("skipped", []),
+        artifacts=[_describe_artifact(item) for item in manifest.artifacts],
+        skipped=manifest.skipped,
     )
 
 
-def draw(manifest: Json) -> list[str]:
+def draw(manifest: Manifest) -> list[str]:
     """The plots as SVG: they depend on the manifest's measurements and labels only.
 
     Matplotlib reads a matplotlibrc of the working folder when it is imported: where there is one, it works in another.
@@ -71,142 +149,149 @@ def draw(manifest: Json) -> list[str]:
     from edgeship.processes.child import FunctionProcess
 
     with FunctionProcess("plots", apart=True) as process:
-        drawn: list[str] = process.call("edgeship.benchmarks.report.plots:all_plots", manifest=shown(manifest))
+        drawn: list[str] = process.call(
+            "edgeship.benchmarks.report.plots:all_plots_of_json", manifest=to_json(shown(manifest))
+        )
     return drawn
 
 
-def headline(manifest: Json) -> str:
+def headline(manifest: Manifest) -> str:
     """One sentence under the verdict."""
-    gate = manifest.get("gate")
+    gate = manifest.gate
     if not gate:
         return "Nothing has been judged yet."
-    checks = gate["checks"]
-    count = {name: sum(check["verdict"] == name for check in checks) for name in ("PASS", "FAIL", "INCONCLUSIVE")}
-    judged = len({check["artifact"] for check in checks if check["artifact"]})
-    parts = [f"{judged} artifact{'s' if judged != 1 else ''} judged by {len(checks)} checks: {count['PASS']} passed"]
-    parts += [f"{count['FAIL']} failed"] if count["FAIL"] else []
-    parts += [f"{count['INCONCLUSIVE']} could not be decided"] if count["INCONCLUSIVE"] else []
-    parts += [f"{len(gate['not_judged'])} not judged"] if gate.get("not_judged") else []
+    count = {verdict: sum(check.verdict is verdict for check in gate.checks) for verdict in Verdict}
+    judged = len({check.artifact for check in gate.checks if check.artifact})
+    parts = [f"{judged} artifact{'s' if judged != 1 else ''} judged by {len(gate.checks)} checks"]
+    parts[0] += f": {count[Verdict.PASS]} passed"
+    parts += [f"{count[Verdict.FAIL]} failed"] if count[Verdict.FAIL] else []
+    parts += [f"{count[Verdict.INCONCLUSIVE]} could not be decided"] if count[Verdict.INCONCLUSIVE] else []
+    parts += [f"{len(gate.not_judged)} not judged"] if gate.not_judged else []
     return ", ".join(parts) + "."
 
 
-def flipped(manifest: Json, kept: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Per measurement, of the first that have some, the flips that tell most, each with its picture where the sample was kept."""
-    from markupsafe import Markup
-
-    labels = manifest.get("labels") or []
-    groups: list[dict[str, Any]] = []
-    for item in table_rows.own(manifest):
+def group_flips(manifest: Manifest, samples: Mapping[int, Mapping[str, Any]]) -> list[FlipGroup]:
+    """Per measurement, of the first that have some, the flips that tell most, each with its picture where there is a sample."""
+    groups: list[FlipGroup] = []
+    for item in table_rows.host_measurements(manifest):
         if len(groups) == GROUPS:
             break
-        found = item["details"].get("accuracy") or {}
-        shown = []
-        for flip in flipped_samples.chosen(found.get("flips", [])):
-            kind, content = flipped_samples.picture(kept[flip["index"]]) if flip["index"] in kept else ("none", "")
-            names = {key: class_name(labels, flip[key]) for key in ("label", "server", "artifact")}
-            shown.append({**flip, **names, "kind": kind, "content": Markup(content) if kind == "curve" else content})  # noqa: S704
-            shown[-1]["worse"] = flip["server"] == flip["label"]
-            shown[-1]["better"] = flip["artifact"] == flip["label"]
-        if shown:
-            groups.append(
-                {"artifact": item["artifact"], "runtime": item["runtime"], "flips": shown, **_flip_counts(found)}
-            )
+        report = item.details.accuracy
+        if report and report.flips:
+            flips = flipped_samples.choose(report.flips)
+            views = tuple(_flip_view(flip, manifest.labels or (), samples.get(flip.index)) for flip in flips)
+            total = len(report.flips) if report.flips_total is None else report.flips_total
+            groups.append(FlipGroup(item.artifact, item.runtime, views, total, report.n))
     return groups
 
 
-def _flip_counts(found: Json) -> dict[str, Any]:
-    return {"total": found["flips_total"], "n": found["n"]}
+def _flip_view(flip: FlippedSample, labels: Sequence[str], sample: Mapping[str, Any] | None) -> FlipView:
+    from markupsafe import Markup
+
+    kind, content = flipped_samples.picture(sample) if sample is not None else ("none", "")
+    return FlipView(
+        index=flip.index,
+        kind=kind,
+        content=Markup(content) if kind == "curve" else content,  # noqa: S704  # an SVG of numbers only
+        label=class_name(labels, flip.label),
+        server=class_name(labels, flip.server),
+        artifact=class_name(labels, flip.artifact),
+        server_confidence=_percent(flip.server_confidence),
+        artifact_confidence=_percent(flip.artifact_confidence),
+        server_is_right=flip.server == flip.label,
+        artifact_is_right=flip.artifact == flip.label,
+    )
 
 
-def _parity(manifest: Json) -> list[dict[str, Any]]:
-    table = []
-    for item in manifest["measurements"]:
-        for output, figures in (item["details"].get("parity") or {}).items():
-            cells = {name: _number(figures[name]) for name in PARITY}
-            runtime = f"{item['runtime']} ({', '.join(table_rows.kinds(item))})"
-            table.append({"artifact": item["artifact"], "runtime": runtime, "output": output, **cells})
-            table[-1]["reason"] = figures["reason"]
-    for pair in manifest.get("between_formats", []):
-        for output, figures in pair["parity"].items():
-            cells = {name: _number(figures[name]) for name in PARITY}
-            named = {"artifact": pair["artifact"], "runtime": f"against {pair['against']}", "output": output}
-            table.append({**named, **cells, "reason": figures["reason"]})
-    return table
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share * 100:.0f} %"
+
+
+def _parity_rows(manifest: Manifest) -> list[ParityRow]:
+    rows = []
+    for item in manifest.measurements:
+        runtime = f"{item.runtime} ({', '.join(table_rows.kinds(item))})"
+        outputs = (item.details.parity or {}).items()
+        rows += [_parity_row(item.artifact, runtime, output, parity) for output, parity in outputs]
+    for pair in manifest.between_formats:
+        against = f"against {pair.against}"
+        rows += [_parity_row(pair.artifact, against, output, parity) for output, parity in pair.parity.items()]
+    return rows
+
+
+def _parity_row(artifact: str, runtime: str, output: str, parity: OutputParity) -> ParityRow:
+    return ParityRow(
+        artifact=artifact,
+        runtime=runtime,
+        output=output,
+        max_abs_error=_number(parity.max_abs_error),
+        mean_abs_error=_number(parity.mean_abs_error),
+        cosine=_number(parity.cosine),
+        sqnr_db=_number(parity.sqnr_db),
+        agreement=_number(parity.agreement),
+        reason=parity.reason,
+    )
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.6g}" if abs(value) >= 0.9 else f"{value:.3g}"
 
 
-def _provenance(manifest: Json) -> list[tuple[str, str]]:
-    server, data = manifest["server_model"], manifest.get("data") or {}
-    facts = [
-        (
-            "server model",
-            f"{server['path']} ({server.get('loader', '?')}, {server.get('parameters') or '?'} parameters)",
-        ),
-        ("its sha256", server["digest"]),
-    ]
+def _provenance(manifest: Manifest) -> list[tuple[str, str]]:
+    server = manifest.server
+    loader, parameters = server.loader or "?", server.parameters or "?"
+    facts = [("server model", f"{server.path} ({loader}, {parameters} parameters)"), ("its sha256", server.digest)]
     for name in ("calibration", "evaluation"):
-        item = data.get(name)
-        facts.append(
-            (f"{name} data", f"{item['source']}, {item['samples']} samples, {item['digest']}" if item else "none")
-        )
-    facts.append(("made", f"{manifest.get('created', '?')} with edgeship {manifest.get('edgeship', '(this version)')}"))
-    facts.append(("machine", ", ".join(f"{key} {value}" for key, value in (manifest.get("machine") or {}).items())))
-    facts.append(
-        ("tools", ", ".join(f"{key} {value}" for key, value in (manifest.get("tools") or {}).items() if value))
-    )
-    return facts + [("note", note) for note in server.get("notes", [])]
+        data = manifest.data.get(name)
+        facts.append((f"{name} data", f"{data.source}, {data.samples} samples, {data.digest}" if data else "none"))
+    facts.append(("made", f"{manifest.created or '?'} with edgeship {manifest.edgeship or '(this version)'}"))
+    facts.append(("machine", ", ".join(f"{key} {value}" for key, value in manifest.machine.items())))
+    facts.append(("tools", ", ".join(f"{key} {value}" for key, value in manifest.tools.items() if value)))
+    return facts + [("note", note) for note in server.notes]
 
 
-def _artifacts(manifest: Json) -> list[dict[str, str]]:
-    """What each artifact holds and how it came to be, in a line each."""
-    told = []
-    for item in manifest["artifacts"]:
-        receipt = item.get("receipt") or {}
-        share = receipt.get("int8_op_share")
-        holds = [f"{share:.0%} of ops in int8"] if share is not None else []
-        islands = receipt.get("float_islands") or []
-        holds += (
-            [f"float islands: {', '.join(islands[:6])}{', …' if len(islands) > 6 else ''}"] if islands and share else []
-        )
-        if receipt.get("sparsity") and receipt["weights"]["sparsity"] is not None:
-            holds.append(f"{receipt['weights']['sparsity']:.0%} of the weights are zero")
-        if sparse := receipt.get("sparse_encoding"):
-            holds.append(f"kernels stored without their zeros: {len(sparse)}")
-        holds += [_temperature(output, figures) for output, figures in (item.get("temperature") or {}).items()]
-        steps = " → ".join(step["name"] for step in item["steps"])
-        told.append({"id": item["id"], "path": item["path"], "steps": steps, "holds": "; ".join(holds)})
-    return told
+def _describe_artifact(item: ArtifactEntry) -> ArtifactRow:
+    holds = []
+    if receipt := item.receipt:
+        holds.append(f"{receipt.int8_op_share:.0%} of ops in int8")
+        islands = receipt.float_islands
+        if islands and receipt.int8_op_share:
+            holds.append(f"float islands: {', '.join(islands[:6])}{', …' if len(islands) > 6 else ''}")
+        if receipt.sparsity and receipt.weights.sparsity is not None:
+            holds.append(f"{receipt.weights.sparsity:.0%} of the weights are zero")
+        if receipt.sparse_encoding:
+            holds.append(f"kernels stored without their zeros: {len(receipt.sparse_encoding)}")
+    holds += [_describe_temperature(output, fitted) for output, fitted in (item.temperature or {}).items()]
+    return ArtifactRow(item.id, item.path, " → ".join(step.name for step in item.steps), "; ".join(holds))
 
 
-def _precision(manifest: Json) -> list[dict[str, Any]]:
-    """Per artifact of `quantize = "auto"` the layers in higher precision, and the price of each step to them."""
-    told = []
-    for item in manifest["artifacts"]:
-        recipe = item["steps"][-1]["recipe"] if item["steps"] else {}
-        if recipe.get("recipe") != "auto":
-            continue
-        steps = [
-            {
-                **step,
-                "done": f"{step['done']} {step['layer'] or ''}".strip(),
-                "size": "-" if step["bytes"] is None else table_rows.size(step["bytes"]),
-                "latency": step["latency_reason"] or "-"
-                if step["latency_ratio"] is None
-                else table_rows.ratio_of_step(step),
-            }
-            for step in recipe["steps"]
-        ]
-        told.append({"id": item["id"], **recipe, "steps": steps})
-    return told
-
-
-def _temperature(output: str, figures: Json) -> str:
-    if figures["value"] is None:
-        return f"confidence of '{output}' is shifted, no temperature: {figures['reason']}"
+def _describe_temperature(output: str, fitted: Temperature) -> str:
+    if fitted.value is None or fitted.ece is None or fitted.ece_repaired is None:
+        return f"confidence of '{output}' is shifted, no temperature: {fitted.reason}"
     return (
-        f"confidence of '{output}' is repaired by softmax(z / T), T = {figures['value']:.3g}: calibration error "
-        f"{figures['ece']:.2%} becomes {figures['ece_repaired']:.2%}"
+        f"confidence of '{output}' is repaired by softmax(z / T), T = {fitted.value:.3g}: calibration error "
+        f"{fitted.ece:.2%} becomes {fitted.ece_repaired:.2%}"
+    )
+
+
+def _precision_tables(manifest: Manifest) -> list[PrecisionTable]:
+    """Per artifact of `quantize = "auto"` the layers in higher precision, and the price of each step to them."""
+    tables = []
+    for item in manifest.artifacts:
+        recipe = item.steps[-1].recipe if item.steps else {}
+        if recipe.get("recipe") == "auto":
+            steps = tuple(map(_precision_step, recipe["steps"]))
+            tables.append(PrecisionTable(item.id, tuple(recipe["layers"]), recipe["of"], recipe["precision"], steps))
+    return tables
+
+
+def _precision_step(step: Mapping[str, Any]) -> PrecisionStep:
+    timed = step["latency_ratio"] is not None
+    return PrecisionStep(
+        action=f"{step['done']} {step['layer'] or ''}".strip(),
+        layers=step["kept"],
+        passed=step["passed"],
+        size="-" if step["bytes"] is None else table_rows.size(step["bytes"]),
+        latency=table_rows.ratio_of_step(step) if timed else step["latency_reason"] or "-",
+        reason=step["reason"],
     )

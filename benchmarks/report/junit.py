@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from xml.etree import ElementTree
 
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import Check, GateResult
+from edgeship.types import Verdict
 from edgeship.untrusted import shown
 
-Json = Mapping[str, Any]
 
-
-def render(manifest: Json) -> str:
+def render(manifest: Manifest) -> str:
     """The XML. FAIL and INCONCLUSIVE are failures of that type; what was not judged is skipped."""
-    gate = shown(manifest["gate"])  # XML has no place for most control characters
+    gate: GateResult = shown(
+        manifest.gate or GateResult(Verdict.INCONCLUSIVE)
+    )  # XML has no place for most control characters
     root = ElementTree.Element("testsuites", name="edgeship gate")
-    left_out = {item["artifact"]: item["reason"] for item in gate.get("not_judged", [])}
-    for artifact in dict.fromkeys([*(check["artifact"] for check in gate["checks"]), *left_out]):
-        checks = [check for check in gate["checks"] if check["artifact"] == artifact]
+    left_out = {item.artifact: item.reason for item in gate.not_judged}
+    for artifact in dict.fromkeys([*(check.artifact for check in gate.checks), *left_out]):
+        checks = [check for check in gate.checks if check.artifact == artifact]
         suite = ElementTree.SubElement(root, "testsuite", name=artifact or "bundle")
         for check in checks:
             _case(suite, artifact, check)
@@ -30,16 +31,15 @@ def render(manifest: Json) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ElementTree.Element, artifact: str, check: Json) -> None:
-    device = check.get("device", "")
-    places = (artifact or "bundle", check["runtime"], "" if device == "host" else device)
+def _case(suite: ElementTree.Element, artifact: str, check: Check) -> None:
+    places = (artifact or "bundle", check.runtime, "" if check.device == "host" else check.device)
     classname = ".".join(filter(None, places))
-    case = ElementTree.SubElement(suite, "testcase", classname=classname, name=check["check"])
-    if check["verdict"] != "PASS":
-        failure = ElementTree.SubElement(case, "failure", type=check["verdict"], message=check["reason"])
-        failure.text = f"{check['verdict']}: {check['reason']}"
+    case = ElementTree.SubElement(suite, "testcase", classname=classname, name=check.check)
+    if check.verdict is not Verdict.PASS:
+        failure = ElementTree.SubElement(case, "failure", type=check.verdict, message=check.reason)
+        failure.text = f"{check.verdict}: {check.reason}"
     else:
-        ElementTree.SubElement(case, "system-out").text = check["reason"]
+        ElementTree.SubElement(case, "system-out").text = check.reason
 
 
 def _count(element: ElementTree.Element) -> None:

@@ -9,24 +9,24 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from edgeship.benchmarks.report.layer_table import worst_first
+from edgeship.bundle.figures import LayerSensitivity
 
-Json = Mapping[str, Any]
 WIDTH, ROW = 4.6, 0.22  # inches
 SHOWN = 30
 NAME = 34  # characters of a layer's name
 CEILING = 100.0  # dB: what is beyond it is equal
 
 
-def draw(found: Json, style: Mapping[str, Any], series: Sequence[str]) -> Figure | None:
+def draw(sensitivity: LayerSensitivity, style: Mapping[str, Any], series: Sequence[str]) -> Figure | None:
     """The layers in the order in which they run, the worst ones where there are many; None where there are none."""
-    worst = [layer["name"] for layer in worst_first(found["layers"])[:SHOWN]]
-    layers = [layer for layer in found["layers"] if layer["name"] in worst][:SHOWN]
+    worst = [layer.name for layer in worst_first(sensitivity.layers)[:SHOWN]]
+    layers = [layer for layer in sensitivity.layers if layer.name in worst][:SHOWN]
     if not layers:
         return None
     marks = (
-        ("its output in the int8 file", "o", series[0], [layer["sqnr_db"] for layer in layers]),
-        ("model's output, only it int8", "s", series[1], [layer["alone"]["sqnr_db"] for layer in layers]),
-        ("model's output, only it float", "^", series[2], [layer["spared"]["sqnr_db"] for layer in layers]),
+        ("its output in the int8 file", "o", series[0], [layer.sqnr_db for layer in layers]),
+        ("model's output, only it int8", "s", series[1], [layer.only_layer_int8.sqnr_db for layer in layers]),
+        ("model's output, only it float", "^", series[2], [layer.only_layer_float.sqnr_db for layer in layers]),
     )
     with rc_context(dict(style)):
         figure = Figure((WIDTH, 1.5 + ROW * len(layers)), layout="constrained")
@@ -36,11 +36,13 @@ def draw(found: Json, style: Mapping[str, Any], series: Sequence[str]) -> Figure
             if points:
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, marker, color=colour, markersize=5, fillstyle="none", markeredgewidth=1.4, label=label)
-        axes.set_yticks(range(len(layers)), [_short(layer["name"]) for layer in layers], fontsize=7)
+        axes.set_yticks(range(len(layers)), [_short(layer.name) for layer in layers], fontsize=7)
         axes.set_ylim(len(layers) - 0.5, -0.5)
-        more = f", the {len(layers)} worst of {len(found['layers'])}" if len(layers) < len(found["layers"]) else ""
-        axes.set(xlabel=f"SQNR in dB, {found['samples']:,} samples (less is worse)")
-        axes.set_title(f"layers of {_short(found['artifact'])}{more}")
+        more = (
+            f", the {len(layers)} worst of {len(sensitivity.layers)}" if len(layers) < len(sensitivity.layers) else ""
+        )
+        axes.set(xlabel=f"SQNR in dB, {sensitivity.samples:,} samples (less is worse)")
+        axes.set_title(f"layers of {_short(sensitivity.artifact)}{more}")
         figure.legend(loc="outside lower center", ncols=1, fontsize=8)
     return figure
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.terminal import WIDTH, Column, console, table, wrap
 from edgeship.untrusted import shown
 
-Json = Mapping[str, Any]
 SHOWN = 40
 EQUAL = 200.0  # dB, what parity writes down for identical values
 LEGEND = (
@@ -23,52 +22,52 @@ DROPS = "; drop: what the model then loses in accuracy"
 WIDE_LEGEND = "; cosine, mean squared error: of the layer's output, as its SQNR"
 
 
-def worst_first(layers: Sequence[Json]) -> list[Json]:
+def worst_first(layers: Sequence[LayerErrors]) -> list[LayerErrors]:
     """By what a layer does to the model's output when it alone is quantized; what could not be tried comes last."""
 
-    def order(layer: Json) -> tuple[float, float]:
-        alone, own = layer["alone"]["sqnr_db"], layer["sqnr_db"]
+    def order(layer: LayerErrors) -> tuple[float, float]:
+        alone, own = layer.only_layer_int8.sqnr_db, layer.sqnr_db
         return (EQUAL + 1 if alone is None else alone, EQUAL if own is None else own)
 
     return sorted(layers, key=order)
 
 
-def print_layers(found: Json, *, wide: bool = False) -> None:
+def print_layers(sensitivity: LayerSensitivity, *, wide: bool = False) -> None:
     """Print the table and what it says."""
     out = console(wide=wide)
-    out.print(render(found, out.width, wide=wide))
+    out.print(render(sensitivity, out.width, wide=wide))
 
 
-def render(found: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
     """The table, its legend, and the summary; with `wide` all figures of each layer."""
-    found = shown(found)
-    with_labels = found["quantized"]["drop"] is not None
+    sensitivity = shown(sensitivity)
+    with_labels = sensitivity.quantized.drop is not None
     columns = [Column("layer", folds=True), Column("operators", folds=True), Column("layer's SQNR dB", right=True)]
     columns += [Column(name, right=True) for name in ("cosine", "mean squared error") if wide]
     for state in ("only it int8:", "all int8 but it:"):
         columns.append(Column(f"{state}\nSQNR dB", right=True))
         columns += [Column(f"{state}\ndrop", right=True)] if with_labels else []
-    layers = worst_first(found["layers"])
-    body = [_cells(found, layer, with_labels, wide) for layer in layers[:SHOWN]]
+    layers = worst_first(sensitivity.layers)
+    body = [_cells(sensitivity, layer, with_labels, wide) for layer in layers[:SHOWN]]
     legend = (
         LEGEND + (DROPS if with_labels else "") + (WIDE_LEGEND if wide else "; --wide: cosine and mean squared error")
     )
     parts: list[RenderableType] = [table(columns, body, width), Text(wrap(legend, width), style="dim")]
     if len(layers) > SHOWN:
         parts.append(Text(f"and {len(layers) - SHOWN} more layers that cost less: --json has all", style="dim"))
-    reasons = {layer[kind]["reason"] for layer in layers for kind in ("alone", "spared")} - {""}
+    reasons = {figures.reason for layer in layers for figures in (layer.only_layer_int8, layer.only_layer_float)} - {""}
     parts += [Text(f"could not be tried: {reason}", style="dim") for reason in sorted(reasons)[:3]]
-    return Group(*parts, *(Text(line) for line in summary(found)))
+    return Group(*parts, *(Text(line) for line in summary(sensitivity)))
 
 
-def _cells(found: Json, layer: Json, with_labels: bool, wide: bool) -> list[str]:
-    kinds = list(dict.fromkeys(layer["operators"]))
+def _cells(sensitivity: LayerSensitivity, layer: LayerErrors, with_labels: bool, wide: bool) -> list[str]:
+    kinds = list(dict.fromkeys(layer.operators))
     operators = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
-    cells = [layer["name"], operators, _db(layer["sqnr_db"])]
-    cells += [_number(layer["cosine"], ".5f"), _number(layer["mse"], ".3g")] if wide else []
-    for figures in (layer["alone"], layer["spared"]):
-        cells.append(_db(figures["sqnr_db"]))
-        cells += [_drop(found, figures)] if with_labels else []
+    cells = [layer.name, operators, _db(layer.sqnr_db)]
+    cells += [_number(layer.cosine, ".5f"), _number(layer.mse, ".3g")] if wide else []
+    for figures in (layer.only_layer_int8, layer.only_layer_float):
+        cells.append(_db(figures.sqnr_db))
+        cells += [_drop(sensitivity, figures)] if with_labels else []
     return cells
 
 
@@ -80,23 +79,25 @@ def _db(value: float | None) -> str:
     return "-" if value is None else "equal" if value >= EQUAL else f"{value:.1f}"
 
 
-def _drop(found: Json, figures: Json) -> str:
-    if figures["drop"] is None:
+def _drop(sensitivity: LayerSensitivity, figures: CandidateFigures) -> str:
+    if figures.drop is None:
         return "-"
-    scale, unit = (100, " pt") if found["quantized"]["share"] else (1, "")
-    return f"{figures['drop'] * scale + 0.0:+.2f}{unit}"
+    scale, unit = (100, " pt") if sensitivity.quantized.share else (1, "")
+    return f"{figures.drop * scale + 0.0:+.2f}{unit}"
 
 
-def summary(found: Json) -> list[str]:
+def summary(sensitivity: LayerSensitivity) -> list[str]:
     """What the whole file loses, and to which layers."""
-    whole, base = found["quantized"], found["float32"]
-    told = f"{found['artifact']} on {found['samples']:,} samples: SQNR {_db(whole['sqnr_db'])} dB"
-    if whole["drop"] is not None:
-        told += f", {whole['metric']} drop {_drop(found, whole)} (float32 {_drop(found, base)})"
-    tried = [layer for layer in worst_first(found["layers"]) if layer["alone"]["sqnr_db"] is not None]
-    if not tried or tried[0]["alone"]["sqnr_db"] >= EQUAL:
-        return [told, "no layer changes the model's output when it alone is quantized"]
-    named = "; ".join(
-        f"{layer['name']} ({_db(layer['alone']['sqnr_db'])} dB when it alone is int8)" for layer in tried[:3]
-    )
-    return [told, f"most of it: {named}"]
+    whole, base = sensitivity.quantized, sensitivity.float32
+    sentence = f"{sensitivity.artifact} on {sensitivity.samples:,} samples: SQNR {_db(whole.sqnr_db)} dB"
+    if whole.drop is not None:
+        sentence += f", {whole.metric} drop {_drop(sensitivity, whole)} (float32 {_drop(sensitivity, base)})"
+    worst = [
+        (layer.name, noise)
+        for layer in worst_first(sensitivity.layers)
+        if (noise := layer.only_layer_int8.sqnr_db) is not None
+    ]
+    if not worst or worst[0][1] >= EQUAL:
+        return [sentence, "no layer changes the model's output when it alone is quantized"]
+    named = "; ".join(f"{name} ({_db(noise)} dB when it alone is int8)" for name, noise in worst[:3])
+    return [sentence, f"most of it: {named}"]

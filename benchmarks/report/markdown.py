@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from edgeship.benchmarks.report import table_rows
 from edgeship.benchmarks.report.terminal_table import title
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import GateResult
+from edgeship.types import Verdict
 from edgeship.untrusted import shown
 
-Json = Mapping[str, Any]
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
 # What begins or ends mark-up; an underscore within a word does not.
 _MARKS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
@@ -19,39 +19,29 @@ _LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)|\bmailto(
 SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accuracy", "drop", "agreement", "kind")
 
 
-def render(manifest: Json) -> str:
+def render(manifest: Manifest) -> str:
     """Verdict first, then what did not pass, the table, and every check folded away."""
     manifest = shown(manifest)
-    gate = manifest["gate"]
-    checks = gate["checks"]
-    passed = sum(check["verdict"] == "PASS" for check in checks)
-    lines = [f"## {MARKS[gate['verdict']]} edgeship gate", "", f"{passed} of {len(checks)} checks passed.", ""]
+    gate = manifest.gate or GateResult(Verdict.INCONCLUSIVE)
+    passed = sum(check.verdict is Verdict.PASS for check in gate.checks)
+    lines = [f"## {MARKS[gate.verdict]} edgeship gate", "", f"{passed} of {len(gate.checks)} checks passed.", ""]
     lines += [
-        f"- {MARKS[check['verdict']]} **{_text(title(check))}**: {_text(check['reason'])}"
-        for check in checks
-        if check["verdict"] != "PASS"
+        f"- {MARKS[check.verdict]} **{_text(title(check))}**: {_text(check.reason)}"
+        for check in gate.checks
+        if check.verdict is not Verdict.PASS
     ]
-    lines += [
-        f"- {MARKS['NOT JUDGED']} **{_text(item['artifact'])}**: {_text(item['reason'])}"
-        for item in gate.get("not_judged", [])
-    ]
+    lines += [f"- {MARKS['NOT JUDGED']} **{_text(item.artifact)}**: {_text(item.reason)}" for item in gate.not_judged]
     built = table_rows.build(manifest)
     columns = [column for column in built.columns(wide=True) if column.name in SHOWN]
+    body = [[row.get(column.name, "") for column in columns] for row in built.rows]
     lines += [
         "",
-        *_table(
-            [column.heading for column in columns],
-            [
-                [MARKS.get(cell, cell) for cell in (row.get(column.name, "") for column in columns)]
-                for row in built.rows
-            ],
-        ),
+        *_table([column.heading for column in columns], [[MARKS.get(cell, cell) for cell in row] for row in body]),
     ]
     lines += ["", *(f"[{number}] {_text(note)}  " for number, note in enumerate(built.notes, 1))]
     lines += ["", "<details><summary>All checks</summary>", ""]
-    lines += _table(
-        ["check", "verdict", "reason"], [[title(check), MARKS[check["verdict"]], check["reason"]] for check in checks]
-    )
+    checks = [[title(check), MARKS[check.verdict], check.reason] for check in gate.checks]
+    lines += _table(["check", "verdict", "reason"], checks)
     lines += ["", "</details>", "", f"<sub>{_text(built.legend(columns))}</sub>"]
     return "\n".join(lines) + "\n"
 

@@ -11,17 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from edgeship.benchmarks.compare import parity_matrix
+from edgeship.bundle.figures import CellState
+from edgeship.bundle.manifest import Manifest
 from edgeship.untrusted import shorten
 
-Json = Mapping[str, Any]
 # Place in the page's palette and opacity by state; the words say it too, so that colour is never all there is.
 SHADES = {
-    "exact": (2, 0.55),
-    "steps": (2, 0.3),
-    "close": (2, 0.3),
-    "differs": (3, 0.35),
-    "estimated": (0, 0.25),
-    "failed": (1, 0.55),
+    CellState.EXACT: (2, 0.55),
+    CellState.STEPS: (2, 0.3),
+    CellState.CLOSE: (2, 0.3),
+    CellState.DIFFERS: (3, 0.35),
+    CellState.ESTIMATED: (0, 0.25),
+    CellState.FAILED: (1, 0.55),
 }
 CELL, ROW, NAMES = 1.25, 0.52, 1.5  # inches
 LETTERS = 17
@@ -29,10 +30,10 @@ DEVICES, ARTIFACTS = 40, 100  # that are drawn; the table holds all
 NAME = 48  # characters
 
 
-def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], faint: str) -> Figure | None:
+def draw(manifest: Manifest, style: Mapping[str, Any], palette: tuple[str, ...], faint: str) -> Figure | None:
     """The picture, in the report's style; None where no device has a cell."""
     matrix = parity_matrix.build_parity_matrix(manifest)
-    devices, artifacts = matrix["devices"][:DEVICES], matrix["artifacts"][:ARTIFACTS]
+    devices, artifacts = matrix.devices[:DEVICES], matrix.artifacts[:ARTIFACTS]
     if not devices:
         return None
     with rc_context(dict(style)):
@@ -40,18 +41,17 @@ def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], fai
         axes = figure.subplots()
         for row, artifact in enumerate(artifacts):
             for column, device in enumerate(devices):
-                cell = matrix["cells"][artifact].get(device)
-                if cell is None or cell["state"] in ("refused", "absent"):
-                    words, colour, alpha = (cell or {"text": ""})["text"], faint, 0.06
-                else:
-                    place, alpha = SHADES[cell["state"]]
-                    words, colour = cell["text"], palette[place]
+                cell = matrix.cells[artifact].get(device)
+                words, colour, alpha = cell.text if cell else "", faint, 0.06
+                if cell and cell.state in SHADES:
+                    place, alpha = SHADES[cell.state]
+                    colour = palette[place]
                 axes.add_patch(
                     Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, color=colour, alpha=alpha, linewidth=0)
                 )
                 shown = "\n".join(textwrap.wrap(words.replace(" (", "\n("), LETTERS)[:3])
                 axes.text(column, row, shown, ha="center", va="center", fontsize=7)
-        heads = [f"{shorten(name, NAME)}\n[{shorten(matrix['kinds'].get(name, ''), NAME)}]" for name in devices]
+        heads = [f"{shorten(name, NAME)}\n[{shorten(matrix.kinds.get(name) or '', NAME)}]" for name in devices]
         axes.set_xticks(range(len(devices)), ["\n".join(textwrap.wrap(head, LETTERS)) for head in heads], fontsize=7.5)
         axes.set_yticks(range(len(artifacts)), [shorten(name, NAME) for name in artifacts])
         axes.xaxis.tick_top()
@@ -60,7 +60,7 @@ def draw(manifest: Json, style: Mapping[str, Any], palette: tuple[str, ...], fai
         axes.grid(visible=False)
         for side in axes.spines.values():
             side.set_visible(False)
-        left = len(matrix["devices"]) > DEVICES or len(matrix["artifacts"]) > ARTIFACTS
+        left = len(matrix.devices) > DEVICES or len(matrix.artifacts) > ARTIFACTS
         more = f" (the first {len(artifacts)} artifacts and {len(devices)} devices)" if left else ""
         axes.set_title(f"against the same artifact on this machine{more}", pad=10)
         return figure

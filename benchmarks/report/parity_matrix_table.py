@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgeship.bundle.figures import Cell, CellState, NpuEstimate, ParityMatrix
 from edgeship.terminal import Column, column_widths, table, table_width, wrap
 
-Json = Mapping[str, Any]
 STYLES = {
-    **dict.fromkeys(("exact", "steps", "close"), "green"),
-    **dict.fromkeys(("absent", "refused"), "dim"),
-    "differs": "yellow",
-    "failed": "bold red",
+    **dict.fromkeys((CellState.EXACT, CellState.STEPS, CellState.CLOSE), "green"),
+    **dict.fromkeys((CellState.ABSENT, CellState.REFUSED), "dim"),
+    CellState.DIFFERS: "yellow",
+    CellState.FAILED: "bold red",
 }
 LEGEND = (
     "outputs on each device, against the same artifact on this machine: bit-exact; n LSB in s: the largest difference is n "
@@ -25,16 +24,15 @@ LEGEND = (
 )
 
 
-def render(matrix: Json, width: int) -> list[RenderableType]:
+def render(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     """The matrix, in several tables where `width` is too little for one, then the reasons of what did not run."""
-    devices: list[str] = matrix["devices"]
-    if not devices:
+    if not matrix.devices:
         return []
     notes: list[str] = []
-    texts = {name: _column(matrix, name, notes) for name in devices}
+    texts = {name: _column(matrix, name, notes) for name in matrix.devices}
     parts: list[RenderableType] = []
     group: list[str] = []
-    for name in devices:
+    for name in matrix.devices:
         if group and not _fits(matrix, [*group, name], texts, width):
             parts.append(_table(matrix, group, texts, width))
             group = []
@@ -47,14 +45,9 @@ def render(matrix: Json, width: int) -> list[RenderableType]:
     return parts
 
 
-def _instructions(matrix: Json, width: int) -> list[RenderableType]:
+def _instructions(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     """Instructions per inference where they were counted, with what multiplies."""
-    rows = [
-        (artifact, device, cell["instructions"])
-        for artifact, cells in matrix["cells"].items()
-        for device, cell in cells.items()
-        if cell.get("instructions")
-    ]
+    rows = [(artifact, device, cell.instructions) for artifact, device, cell in _cells(matrix) if cell.instructions]
     if not rows:
         return []
     columns = [Column("instructions per inference", folds=True), Column("device [emulated]", folds=True)]
@@ -64,77 +57,86 @@ def _instructions(matrix: Json, width: int) -> list[RenderableType]:
         Column("most of the multiplying", folds=True),
     ]
     body = [
-        (artifact, device, f"{found['total']:,}", f"{found['ratio']:.3f}" if found["ratio"] else "", found["kernels"])
-        for artifact, device, found in rows
+        (artifact, device, f"{count.total:,}", f"{count.ratio:.3f}" if count.ratio else "", count.kernels)
+        for artifact, device, count in rows
     ]
     return [table(columns, body, width)]
 
 
-def _estimates(matrix: Json, width: int) -> list[RenderableType]:
+def _estimates(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     """What compilers estimate, in full."""
-    found = [
-        (artifact, device, cell["compiler"])
-        for artifact, cells in matrix["cells"].items()
-        for device, cell in cells.items()
-        if cell.get("compiler")
-    ]
-    if not found:
+    body = [[artifact, device, *_estimate(cell.compiler)] for artifact, device, cell in _cells(matrix) if cell.compiler]
+    if not body:
         return []
     columns = [Column("compiled", folds=True), Column("device [estimated]", folds=True)]
     figures = ("ops on NPU", "cycles", "SRAM", "flash or DRAM", "inferences per second")
     columns += [Column(name, right=True) for name in figures]
-    body = []
-    for artifact, device, item in found:
-        ops = f"{item['npu_ops']} of {item['npu_ops'] + item['cpu_ops']}"
-        memory = [f"{item[name] / 1024:,.1f} KiB" for name in ("sram_bytes", "flash_bytes")]
-        rate = f"{item['inferences_per_second']:,.0f}"
-        body.append([artifact, device, ops, f"{item['cycles']:,}", *memory, rate])
     return [table(columns, body, width)]
 
 
-def _head(matrix: Json, device: str) -> str:
-    kind = matrix.get("kinds", {}).get(device, "")
+def _estimate(compiler: NpuEstimate) -> list[str]:
+    memory = (None if size is None else size / 1024 for size in (compiler.sram_bytes, compiler.flash_bytes))
+    return [
+        f"{compiler.npu_ops} of {compiler.npu_ops + compiler.cpu_ops}",
+        _number(compiler.cycles, ","),
+        *(_number(size, ",.1f", " KiB") for size in memory),
+        _number(compiler.inferences_per_second, ",.0f"),
+    ]
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"
+
+
+def _cells(matrix: ParityMatrix) -> Iterator[tuple[str, str, Cell]]:
+    for artifact, cells in matrix.cells.items():
+        for device, cell in cells.items():
+            yield artifact, device, cell
+
+
+def _heading(matrix: ParityMatrix, device: str) -> str:
+    kind = matrix.kinds.get(device)
     return f"{device} [{kind}]" if kind else device
 
 
-def _column(matrix: Json, device: str, notes: list[str]) -> list[str]:
+def _column(matrix: ParityMatrix, device: str, notes: list[str]) -> list[str]:
     """The texts of a device's cells; a cell that did not run points to its reason."""
     texts = []
-    for artifact in matrix["artifacts"]:
-        cell = matrix["cells"][artifact].get(device)
-        if cell is None:
-            texts.append("")
-            continue
-        note = cell.get("why") or cell["reason"]
-        if cell["state"] in ("failed", "absent") and note:
-            told = f"{note} ({cell['reason']})" if cell.get("why") else note
-            if told not in notes:
-                notes.append(told)
-            texts.append(f"{cell['text']} ({notes.index(told) + 1})")
-        else:
-            texts.append(cell["text"])
+    for artifact in matrix.artifacts:
+        cell = matrix.cells[artifact].get(device)
+        note = _note(cell) if cell else ""
+        if note and note not in notes:
+            notes.append(note)
+        texts.append("" if cell is None else f"{cell.text} ({notes.index(note) + 1})" if note else cell.text)
     return texts
 
 
+def _note(cell: Cell) -> str:
+    """Why a cell has no figure, empty where it has one or its text says it."""
+    if cell.state not in (CellState.FAILED, CellState.ABSENT):
+        return ""
+    return f"{cell.explanation} ({cell.reason})" if cell.explanation else cell.reason
+
+
 def _parts(
-    matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]]
+    matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]]
 ) -> tuple[list[Column], list[list[str | Text]]]:
     """Headings and cells of the table of some devices."""
     body: list[list[str | Text]] = []
-    for number, artifact in enumerate(matrix["artifacts"]):
-        cells = [matrix["cells"][artifact].get(name) for name in devices]
-        styles = [STYLES.get(cell["state"], "") if cell else "" for cell in cells]
-        told = [Text(texts[name][number], style=style) for name, style in zip(devices, styles, strict=True)]
-        body.append([artifact, *told])
-    return [Column("artifact", folds=True), *(Column(_head(matrix, name), folds=True) for name in devices)], body
+    for number, artifact in enumerate(matrix.artifacts):
+        cells = [matrix.cells[artifact].get(name) for name in devices]
+        styles = [STYLES.get(cell.state, "") if cell else "" for cell in cells]
+        colored = [Text(texts[name][number], style=style) for name, style in zip(devices, styles, strict=True)]
+        body.append([artifact, *colored])
+    return [Column("artifact", folds=True), *(Column(_heading(matrix, name), folds=True) for name in devices)], body
 
 
-def _fits(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
+def _fits(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
     """Whether their table fits without that a text of its cells is folded."""
     columns, body = _parts(matrix, devices, texts)
     return table_width(column_widths(columns, body)) <= width
 
 
-def _table(matrix: Json, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
+def _table(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
     columns, body = _parts(matrix, devices, texts)
     return table(columns, body, width)

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
@@ -19,9 +20,11 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
+from edgeship.bundle.figures import AccuracyReport, LayerSensitivity, Measurement
+from edgeship.bundle.manifest import Manifest, parse_manifest
+from edgeship.types import Kind
 from edgeship.untrusted import shorten
 
-Json = Mapping[str, Any]
 INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
 SERIES = tuple(f"#04040{number}" for number in range(1, 7))
 PAGE = {INK: "currentColor", FAINT: "var(--faint)", LINE: "var(--line)"} | {
@@ -65,23 +68,28 @@ def _svg(figure: Figure, described: str) -> str:
     return re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda match: match[1] + label, text, count=1)
 
 
-def all_plots(manifest: Json) -> list[str]:
+def all_plots(manifest: Manifest) -> list[str]:
     """The plots that the manifest has figures for: where there are many the first ones, with their first or worst figures."""
-    own = {**manifest, "measurements": table_rows.own(manifest)}
+    items = table_rows.host_measurements(manifest)
     with rc_context():
         rcdefaults()  # the user's own settings are not the report's, and could start TeX
         plots = [
-            _against(own, "size_brotli_bytes", "size on the wire (brotli)", table_rows.size),
-            _against(own, "latency_p50_ms", "median latency, batch 1", table_rows.milliseconds),
-            _parity(own),
+            _against(items, "size_brotli_bytes", "size on the wire (brotli)", table_rows.size),
+            _against(items, "latency_p50_ms", "median latency, batch 1", table_rows.milliseconds),
+            _parity(items),
             _matrix(manifest),
         ]
         more = (
-            *(partial(_classes, manifest, item) for item in own["measurements"]),
-            *(partial(_layers, found) for found in (manifest.get("debug") or {}).values()),
+            *(partial(_classes, manifest, item) for item in items),
+            *(partial(_layers, sensitivity) for sensitivity in manifest.debug.values()),
         )
         drawn = filter(None, chain(plots, (draw() for draw in more)))
         return list(islice(drawn, PLOTS))
+
+
+def all_plots_of_json(manifest: Mapping[str, Any]) -> list[str]:
+    """As `all_plots`, of a manifest (or a part of one) as JSON: for another process."""
+    return all_plots(parse_manifest(manifest, part=True))
 
 
 def _most(shown: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
@@ -93,41 +101,63 @@ def _name(text: str) -> str:
     return shorten(text, NAME)
 
 
-def _accuracy(item: Json) -> Json | None:
-    found = item["details"].get("accuracy") or {}
-    return found if all(found.get(key) is not None for key in ("value", "server", "low", "high")) else None
+@dataclass(frozen=True)
+class _Point:
+    """An artifact in a plot against its cost; `low` and `high` are the ends of its figure's interval."""
+
+    artifact: str
+    cost: float
+    report: AccuracyReport
+    server: float
+    value: float
+    low: float
+    high: float
 
 
-def _against(manifest: Json, metric: str, label: str, form: Callable[[float], str]) -> str | None:
-    """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
-    found_points = []
-    for item in manifest["measurements"]:
-        found, (cost, _) = _accuracy(item), metric_of(item, metric)
-        # Figures of other kinds than measured ones have their table; one axis never mixes them.
-        if found and cost and table_rows.kinds(item) == ["measured"]:
-            found_points.append((item["artifact"], cost, found))
-    if not found_points:
+def _point(item: Measurement, metric: str) -> _Point | None:
+    report, cost = item.details.accuracy, metric_of(item, metric).value
+    # Figures of other kinds than measured ones have their table; one axis never mixes them.
+    if not cost or table_rows.kinds(item) != [Kind.MEASURED] or report is None or report.value is None:
         return None
-    points = found_points[:POINTS]
-    variants = list(dict.fromkeys(name.partition("/")[2] for name, _, _ in points))
-    scale = 100 if points[0][2]["share"] else 1
+    if report.server is None or report.low is None or report.high is None:
+        return None
+    sign = 1 if report.higher_is_better else -1
+    low, high = sorted(report.server - sign * drop for drop in (report.low, report.high))
+    return _Point(item.artifact, cost, report, report.server, report.value, low, high)
+
+
+def _against(items: Sequence[Measurement], metric: str, label: str, form: Callable[[float], str]) -> str | None:
+    """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
+    all_points = [point for item in items if (point := _point(item, metric))]
+    if not all_points:
+        return None
+    points = all_points[:POINTS]
+    first = points[0]
+    variants = list(dict.fromkeys(point.artifact.partition("/")[2] for point in points))
+    scale = 100 if first.report.share else 1
     with _figure(3.3) as (figure, axes):
-        server = points[0][2]["server"] * scale
-        axes.axhline(server, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="server model")
-        for name, cost, found in points:
-            family, _, variant = name.partition("/")
-            sign = 1 if found["higher_is_better"] else -1
-            ends = sorted((found["server"] - sign * found[key]) * scale for key in ("low", "high"))
-            colour, value = SERIES[variants.index(variant) % len(SERIES)], found["value"] * scale
-            axes.plot([cost, cost], ends, color=colour, linewidth=1.2, alpha=0.6)
-            axes.plot(cost, value, MARKERS[family], color=colour, markersize=8, fillstyle="none", markeredgewidth=1.8)
+        axes.axhline(first.server * scale, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="server model")
+        for point in points:
+            family, _, variant = point.artifact.partition("/")
+            colour = SERIES[variants.index(variant) % len(SERIES)]
+            ends = [point.low * scale, point.high * scale]
+            axes.plot([point.cost, point.cost], ends, color=colour, linewidth=1.2, alpha=0.6)
+            axes.plot(
+                point.cost,
+                point.value * scale,
+                MARKERS[family],
+                color=colour,
+                markersize=8,
+                fillstyle="none",
+                markeredgewidth=1.8,
+            )
         for number, variant in enumerate(variants[:ENTRIES]):
             axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=_name(variant))
-        for family in dict.fromkeys(name.partition("/")[0] for name, _, _ in points):
+        for family in dict.fromkeys(point.artifact.partition("/")[0] for point in points):
             axes.plot([], [], MARKERS[family], color=INK, fillstyle="none", label=family)
-        _log_axis(axes, form, [cost for _, cost, _ in points])
-        axes.set(xlabel=label, ylabel=f"{_name(points[0][2]['metric'])}{' (%)' if scale == 100 else ''}")
-        more = _most(points, found_points, "first")
+        _log_axis(axes, form, [point.cost for point in points])
+        axes.set(xlabel=label, ylabel=f"{_name(first.report.metric)}{' (%)' if scale == 100 else ''}")
+        more = _most(points, all_points, "first")
         axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}{more}")
         figure.legend(loc="outside lower center", ncols=3, fontsize=8)
         return _svg(figure, f"accuracy against {label}")
@@ -145,17 +175,17 @@ def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float])
     axes.tick_params(which="minor", length=0)
 
 
-def _parity(manifest: Json) -> str | None:
+def _parity(items: Sequence[Measurement]) -> str | None:
     """Signal to noise ratio of every output of every artifact."""
-    found = []
-    for item in manifest["measurements"]:
-        for output, figures in (item["details"].get("parity") or {}).items():
-            if figures["sqnr_db"] is not None:
-                several = len(item["details"]["parity"]) > 1
-                found.append((_name(item["artifact"] + (f" {output}" if several else "")), figures["sqnr_db"]))
-    if not found:
+    ratios = []
+    for item in items:
+        outputs = item.details.parity or {}
+        for output, parity in outputs.items():
+            if parity.sqnr_db is not None:
+                ratios.append((_name(item.artifact + (f" {output}" if len(outputs) > 1 else "")), parity.sqnr_db))
+    if not ratios:
         return None
-    bars = found if len(found) <= BARS else sorted(found, key=itemgetter(1))[:BARS]
+    bars = ratios if len(ratios) <= BARS else sorted(ratios, key=itemgetter(1))[:BARS]
     with _figure(1.1 + 0.27 * len(bars)) as (figure, axes):
         names, values = [name for name, _ in bars], [value for _, value in bars]
         axes.barh(range(len(bars)), values, color=SERIES[0], height=0.55)
@@ -167,41 +197,43 @@ def _parity(manifest: Json) -> str | None:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(min(0, *values), max(values) * 1.12)
-        more = _most(bars, found, "worst")
+        more = _most(bars, ratios, "worst")
         axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title=f"output parity{more}")
         return _svg(figure, "signal to quantization noise ratio of every output")
 
 
-def _matrix(manifest: Json) -> str | None:
+def _matrix(manifest: Manifest) -> str | None:
     """The parity matrix of the devices."""
     figure = parity_matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
     return _svg(figure, "parity of every artifact on every device") if figure else None
 
 
-def _layers(found: Json) -> str | None:
+def _layers(sensitivity: LayerSensitivity) -> str | None:
     """What `edgeship debug` found of each layer."""
-    figure = layer_plot.draw(found, STYLE, SERIES)
-    return _svg(figure, f"signal to noise ratio of the layers of {_name(found['artifact'])}") if figure else None
+    figure = layer_plot.draw(sensitivity, STYLE, SERIES)
+    return _svg(figure, f"signal to noise ratio of the layers of {_name(sensitivity.artifact)}") if figure else None
 
 
-def _classes(manifest: Json, item: Json) -> str | None:
+def _classes(manifest: Manifest, item: Measurement) -> str | None:
     """The drop of each class with its interval, worst first; classes that are significantly worse are filled."""
-    found = _accuracy(item)
-    lost = [row for row in (found or {}).get("per_class", []) if row["server"] != row["artifact"] or row["significant"]]
-    if not lost:
+    report = item.details.accuracy
+    if report is None or report.value is None:
         return None
-    shown = sorted(lost, key=lambda row: -row["drop"])[:CLASSES]
-    with _figure(1.2 + 0.25 * len(shown)) as (figure, axes):
+    changed = [row for row in report.per_class if row.server != row.artifact or row.significant]
+    if not changed:
+        return None
+    worst = sorted(changed, key=lambda row: -row.drop)[:CLASSES]
+    with _figure(1.2 + 0.25 * len(worst)) as (figure, axes):
         axes.axvline(0, color=INK, linewidth=1)
-        for position, row in enumerate(shown):
-            colour = SERIES[1] if row["significant"] and row["drop"] > 0 else SERIES[0]
-            axes.plot([row["low"] * 100, row["high"] * 100], [position] * 2, color=colour, linewidth=1.4)
-            face = colour if row["significant"] else "none"
-            axes.plot(row["drop"] * 100, position, "o", color=colour, markerfacecolor=face, markersize=6)
-        labels = manifest.get("labels") or []
-        axes.set_yticks(range(len(shown)), [class_name(labels, row["class"])[:24] for row in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
-        more = _most(shown, lost, "worst")
+        for position, row in enumerate(worst):
+            colour = SERIES[1] if row.significant and row.drop > 0 else SERIES[0]
+            axes.plot([row.low * 100, row.high * 100], [position] * 2, color=colour, linewidth=1.4)
+            face = colour if row.significant else "none"
+            axes.plot(row.drop * 100, position, "o", color=colour, markerfacecolor=face, markersize=6)
+        labels = manifest.labels or ()
+        axes.set_yticks(range(len(worst)), [class_name(labels, row.label)[:24] for row in worst])
+        axes.set_ylim(len(worst) - 0.5, -0.5)
+        more = _most(worst, changed, "worst")
         axes.set(xlabel="drop in points (95 % interval; filled: significant)")
-        axes.set_title(f"classes: {_name(item['artifact'])} on {_name(item['runtime'])}{more}")
-        return _svg(figure, f"per-class drops of {_name(item['artifact'])}")
+        axes.set_title(f"classes: {_name(item.artifact)} on {_name(item.runtime)}{more}")
+        return _svg(figure, f"per-class drops of {_name(item.artifact)}")

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeship.benchmarks.gate.checks import NOT_RUN, UNSTABLE, metric_of
+from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.measure import timing
-from edgeship.bundle.manifest import NOT_COMPARED
-
-Json = Mapping[str, Any]
+from edgeship.bundle.figures import (
+    NOT_COMPARED,
+    AccuracyReport,
+    CellState,
+    LatencyRatio,
+    Measurement,
+    Metric,
+    ServerAccuracy,
+)
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import combine_verdicts
+from edgeship.types import Availability, Kind, Verdict
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,6 @@ COLUMNS = (
     Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
 )  # fmt: skip
 HEADINGS = {column.name: column.heading for column in COLUMNS}
-MEASURED = "measured"
 EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
 
 
@@ -57,13 +65,14 @@ class Table:
     rows: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timing: str = ""
+    busy: str = ""  # the one note of times that are missing as the machine was busy
 
     def columns(self, *, wide: bool) -> list[Column]:
         """The columns that hold anything: all with `wide`, else those that every reader needs.
 
         Figures of other kinds than measured ones never stand without their label.
         """
-        labelled = any(row.get("kind", MEASURED) != MEASURED for row in self.rows)
+        labelled = any(row.get("kind", Kind.MEASURED) != Kind.MEASURED for row in self.rows)
         return [
             column
             for column in COLUMNS
@@ -82,105 +91,102 @@ class Table:
         name = f"{metric} " if len(self.metrics) > 1 else ""
         return name + (f"{value * 100:.2f} %" if share else f"{value:.4g}")
 
-    def dash(self, reason: str) -> str:
+    def dash(self, reason: str, availability: Availability = Availability.UNDEFINED) -> str:
         """The cell of a figure that is missing for that reason."""
-        if reason.startswith(UNSTABLE):
+        if availability is Availability.UNSTABLE:
             # Each moment is busy in its own way; one note is enough for all of them.
-            reason = next((note for note in self.notes if note.startswith(UNSTABLE)), reason)
+            self.busy = reason = self.busy or reason
         if reason not in self.notes:
             self.notes.append(reason)
         return f"- [{self.notes.index(reason) + 1}]"
 
 
-def build(manifest: Json) -> Table:
+def build(manifest: Manifest) -> Table:
     """One row for the server model, then one per measurement, and one per artifact that has none."""
-    compared = [item["details"].get("accuracy") or {} for item in manifest["measurements"]]
-    table = Table(tuple(dict.fromkeys(found["metric"] for found in compared if found)))
-    table.timing = timing.describe(manifest["measurements"])
-    server = manifest.get("server_measurement")
-    if server:
-        table.rows.append(_server_row(table, server))
-    measured = {item["artifact"] for item in manifest["measurements"] if not idle(item)}
-    for item in manifest["measurements"]:
-        if not idle(item):
-            table.rows.append(_row(table, manifest, item))
-    for artifact in manifest["artifacts"]:
-        if artifact["id"] not in measured:
-            verdict = verdict_of(manifest, artifact["id"])
-            table.rows.append({"artifact": artifact["id"], "size": table.dash("not measured"), "verdict": verdict})
+    reports = [item.details.accuracy for item in manifest.measurements]
+    table = Table(tuple(dict.fromkeys(report.metric for report in reports if report)))
+    table.timing = timing.describe(manifest.measurements)
+    if manifest.server_measurement:
+        table.rows.append(_server_row(table, manifest.server_measurement))
+    executed = [item for item in manifest.measurements if not was_not_run(item)]
+    table.rows += [_row(table, manifest, item) for item in executed]
+    measured = {item.artifact for item in executed}
+    for artifact in manifest.artifacts:
+        if artifact.id not in measured:
+            verdict = verdict_of(manifest, artifact.id)
+            table.rows.append({"artifact": artifact.id, "size": table.dash("not measured"), "verdict": verdict})
     return table
 
 
-def own(manifest: Json) -> list[Json]:
+def host_measurements(manifest: Manifest) -> tuple[Measurement, ...]:
     """The measurements on this machine, or those of other devices where there are none: what plots of an artifact show."""
-    items = manifest["measurements"]
-    return [item for item in items if "cell" not in item["details"]] or [item for item in items if not idle(item)]
+    items = manifest.measurements
+    return tuple(item for item in items if item.details.cell is None) or tuple(
+        item for item in items if not was_not_run(item)
+    )
 
 
-def idle(item: Json) -> bool:
+def was_not_run(item: Measurement) -> bool:
     """Whether a measurement is one of a device that did not run the artifact: the parity matrix says why."""
-    return (item["details"].get("cell") or {}).get("state") in (*NOT_COMPARED, "estimated")
+    cell = item.details.cell
+    return cell is not None and cell.state in (*NOT_COMPARED, CellState.ESTIMATED)
 
 
-def _server_row(table: Table, server: Json) -> dict[str, str]:
-    value = server["server"]
-    shown = table.dash(server["reason"]) if value is None else table.figure(value, server["metric"], server["share"])
-    return {"artifact": "server model", "accuracy": shown}
+def _server_row(table: Table, server: ServerAccuracy) -> dict[str, str]:
+    if server.server is None:
+        return {"artifact": "server model", "accuracy": table.dash(server.reason)}
+    return {"artifact": "server model", "accuracy": table.figure(server.server, server.metric, server.share)}
 
 
-def _row(table: Table, manifest: Json, item: Json) -> dict[str, str]:
-    names = {metric["name"] for metric in item["metrics"]}
+def _row(table: Table, manifest: Manifest, item: Measurement) -> dict[str, str]:
+    on_device = item.details.cell is not None
 
-    def cell(name: str, form: Any) -> str:
-        if name not in names and "cell" in item["details"]:
+    def cell(name: str, form: Callable[[float], str]) -> str:
+        if on_device and item.metric(name) is None:
             return ""  # a figure that such a device does not give
-        value, reason = metric_of(item, name)
-        return form(value) if value is not None else table.dash(_short(reason))
+        metric = metric_of(item, name)
+        return form(metric.value) if metric.value is not None else table.dash(_short(metric), metric.availability)
 
-    def ratio(value: float) -> str:
-        return _ratio(value, item)
-
-    def compared() -> str:
-        if "latency_ratio" not in names and "cell" not in item["details"]:
+    def ratio_cell() -> str:
+        if item.metric("latency_ratio") is None and not on_device:
             return table.dash("no float32 artifact of this format to compare with")
-        return cell("latency_ratio", ratio)
+        return cell("latency_ratio", lambda value: _ratio(value, item.details.latency_ratio))
 
-    accuracy = item["details"].get("accuracy") or {}
-    share, metric = accuracy.get("share", True), accuracy.get("metric", "")
-    baseline = item["artifact"].endswith("/float32")
-    timed = metric_of(item, "latency_p50_ms")[0] is not None
+    report = item.details.accuracy or AccuracyReport(share=True)
+    baseline = item.artifact.endswith("/float32")
+    timed = metric_of(item, "latency_p50_ms").value is not None
     return {
-        "artifact": item["artifact"],
-        "runtime": item["runtime"] + ("" if item["device"] == "host" else f" @ {item['device']}"),
+        "artifact": item.artifact,
+        "runtime": item.runtime + ("" if item.device == "host" else f" @ {item.device}"),
         "size": cell("size_disk_bytes", size),
         "wire": cell("size_brotli_bytes", size),
         "load": cell("load_ms", milliseconds),
         "first": cell("first_inference_ms", milliseconds),
         "p50": cell("latency_p50_ms", milliseconds),
         "p90": cell("latency_p90_early_stopping_ms", milliseconds),
-        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else compared(),
+        "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else ratio_cell(),
         "memory": cell("peak_memory_bytes", size),
-        "accuracy": cell("accuracy", lambda value: table.figure(value, metric, share)),
-        "drop": cell("accuracy_drop", lambda _: drop(accuracy)),
+        "accuracy": cell("accuracy", lambda value: table.figure(value, report.metric, report.share)),
+        "drop": cell("accuracy_drop", lambda _: drop(report)),
         "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
         "kind": ", ".join(kinds(item)),
-        "verdict": verdict_of(manifest, item["artifact"], item["runtime"], item["device"]),
+        "verdict": verdict_of(manifest, item.artifact, item.runtime, item.device),
     }
 
 
-def _short(reason: str) -> str:
-    return reason if reason.startswith((NOT_RUN, UNSTABLE)) else reason[:160]
+def _short(metric: Metric) -> str:
+    whole = metric.availability in (Availability.NOT_RUN, Availability.UNSTABLE)
+    return metric.reason if whole else metric.reason[:160]
 
 
-def _ratio(value: float, item: Json) -> str:
-    found = item["details"].get("latency_ratio") or {}
-    if found.get("low") is None:
+def _ratio(value: float, interval: LatencyRatio | None) -> str:
+    if interval is None or interval.low is None or interval.high is None:
         return f"{value:.2g}"
-    decimals = _known_decimals(found["low"], found["high"])
-    return f"{value:.{decimals}f} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
+    decimals = _known_decimals(interval.low, interval.high)
+    return f"{value:.{decimals}f} [{interval.low:.{decimals}f}, {interval.high:.{decimals}f}]"
 
 
-def ratio_of_step(step: Json) -> str:
+def ratio_of_step(step: Mapping[str, Any]) -> str:
     """The latency ratio of one of `auto`'s steps, with as many decimals as its interval leaves known."""
     interval = step.get("latency_interval")
     value: float = step["latency_ratio"]
@@ -193,25 +199,27 @@ def _known_decimals(low: float, high: float) -> int:
     return 2 if half <= 0.01 else max(0, math.ceil(-math.log10(half)))
 
 
-def kinds(item: Json) -> list[str]:
+def kinds(item: Measurement) -> list[Kind]:
     """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
-    taken = {m["kind"] for m in item["metrics"] if m["value"] is not None and m["name"] not in EVERYWHERE}
-    return sorted(taken) or [MEASURED]
+    return sorted({m.kind for m in item.metrics if m.value is not None and m.name not in EVERYWHERE}) or [Kind.MEASURED]
 
 
-def verdict_of(manifest: Json, artifact: str, runtime: str = "", device: str = "") -> str:
+def verdict_of(manifest: Manifest, artifact: str, runtime: str = "", device: str = "") -> str:
     """The verdict on a row: the worst of its checks; NOT JUDGED where the gate left it out; empty without a gate."""
-    gate = manifest.get("gate")
+    gate = manifest.gate
     if not gate:
         return ""
-    mine = [c for c in gate["checks"] if c["artifact"] == artifact and (not runtime or c["runtime"] in ("", runtime))]
-    mine = [c for c in mine if not device or c.get("device", "") in ("", device)]
-    found = {check["verdict"] for check in mine}
-    left_out = any(item["artifact"] == artifact for item in gate.get("not_judged", []))
-    for verdict in ("FAIL", "INCONCLUSIVE"):
-        if verdict in found:
-            return verdict
-    return "NOT JUDGED" if left_out or not found else "PASS"
+    verdict = combine_verdicts(
+        [
+            check
+            for check in gate.checks
+            if check.artifact == artifact
+            and (not runtime or check.runtime in ("", runtime))
+            and (not device or check.device in ("", device))
+        ]
+    )
+    left_out = any(item.artifact == artifact for item in gate.not_judged)
+    return "NOT JUDGED" if verdict is None or (left_out and verdict is Verdict.PASS) else str(verdict)
 
 
 def size(value: float) -> str:
@@ -233,13 +241,11 @@ def milliseconds(value: float) -> str:
     return f"{rounded:g} {unit}"
 
 
-def drop(accuracy: Json) -> str:
+def drop(report: AccuracyReport) -> str:
     """The drop with its interval, in percentage points for shares."""
-    scale = 100 if accuracy.get("share", True) else 1
-    values = [accuracy.get(key) for key in ("drop", "low", "high")]
-    if any(value is None for value in values):
+    if report.drop is None or report.low is None or report.high is None:
         return "-"
-    shown = [
-        f"{value * scale + 0.0:+.2f}" if scale == 100 else f"{value:+.3g}" for value in values if value is not None
-    ]
-    return f"{shown[0]} [{shown[1]}, {shown[2]}]" + (" pt" if scale == 100 else "")
+    if report.share:
+        value, low, high = (f"{figure * 100 + 0.0:+.2f}" for figure in (report.drop, report.low, report.high))
+        return f"{value} [{low}, {high}] pt"
+    return f"{report.drop:+.3g} [{report.low:+.3g}, {report.high:+.3g}]"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgeship.benchmarks.report import parity_matrix_table, table_rows
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import ArtifactReason, Check, GateResult
 from edgeship.terminal import WIDTH, Column, column_widths, console, narrow_columns, table, table_width, wrap
+from edgeship.types import TensorSpec, Verdict
 from edgeship.untrusted import shown
 
-Json = Mapping[str, Any]
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
 LEFT = {"artifact", "runtime", "kind", "verdict"}
 FOLDED = {"artifact", "runtime"}
@@ -31,13 +32,13 @@ CHECKS = {
 }
 
 
-def print_results(manifest: Json, *, wide: bool = False) -> None:
+def print_results(manifest: Manifest, *, wide: bool = False) -> None:
     """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
     out = console(wide=wide)
     out.print(results(manifest, out.width, wide=wide))
 
 
-def results(manifest: Json, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+def results(manifest: Manifest, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
     """The results as one table, or as several below each other where `width` is too little for one.
 
     The columns are those that every reader needs, with `wide` all.
@@ -50,9 +51,9 @@ def results(manifest: Json, width: int = WIDTH, *, wide: bool = False) -> Render
     if not wide and len(columns) < len(built.columns(wide=True)):
         parts.append(Text("more columns (size on disk, loading, p90): --wide", style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
-    parts += parity_matrix_table.render(manifest.get("matrix") or {"devices": []}, width)
-    if manifest.get("gate"):
-        parts.append(verdict(manifest["gate"]))
+    parts += parity_matrix_table.render(manifest.matrix, width)
+    if manifest.gate:
+        parts.append(verdict(manifest.gate))
     return Group(*parts)
 
 
@@ -62,8 +63,8 @@ def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Col
     body = [[_cell(row, column.name) for column in columns] for row in cells]
     if table_width(column_widths(heads, body)) > width:
         body = [[_cell(row, column.name, narrow=True) for column in columns] for row in cells]
-    taken = narrow_columns(heads, column_widths(heads, body), width)
-    if table_width(taken) <= width:
+    narrow = narrow_columns(heads, column_widths(heads, body), width)
+    if table_width(narrow) <= width:
         return [table(heads, body, width)]
     keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
     key_heads = [heads[number] for number in keys]
@@ -76,7 +77,7 @@ def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Col
     for number in range(len(columns)):
         if number in keys:
             continue
-        used = room + sum(taken[other] + 2 for other in [*groups[-1], number])
+        used = room + sum(narrow[other] + 2 for other in [*groups[-1], number])
         if used > width and groups[-1]:
             groups.append([])
         groups[-1].append(number)
@@ -95,84 +96,74 @@ def _cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
     return Text(text, style=STYLES.get(text, ""))
 
 
-def verdict(gate: Json) -> Group:
+def verdict(gate: GateResult) -> Group:
     """The overall verdict with every check that did not pass, and what was not judged."""
-    lines = [Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))]
-    for check in gate["checks"]:
-        if check["verdict"] != "PASS":
-            lines.append(
-                Text.assemble((f"  {check['verdict']} ", STYLES[check["verdict"]]), title(check), ": ", check["reason"])
-            )
-    for item in gate.get("not_judged", []):
-        lines.append(Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim"))
-    return Group(*lines)
+    open_checks = [
+        Text.assemble((f"  {check.verdict} ", STYLES[check.verdict]), title(check), ": ", check.reason)
+        for check in gate.checks
+        if check.verdict is not Verdict.PASS
+    ]
+    return Group(_verdict_line(gate), *open_checks, *_reason_lines("  NOT JUDGED", gate.not_judged))
 
 
-def _counts(checks: Sequence[Json]) -> str:
-    passed = sum(check["verdict"] == "PASS" for check in checks)
-    return f" ({passed} of {len(checks)} checks passed)"
+def _verdict_line(gate: GateResult) -> Text:
+    passed = sum(check.verdict is Verdict.PASS for check in gate.checks)
+    counts = f" ({passed} of {len(gate.checks)} checks passed)"
+    return Text.assemble(("gate: ", "bold"), (gate.verdict, STYLES[gate.verdict]), counts)
 
 
-def title(check: Json) -> str:
+def _reason_lines(word: str, items: Sequence[ArtifactReason]) -> list[Text]:
+    return [Text(f"{word} {item.artifact}: {item.reason}", style="dim") for item in items]
+
+
+def title(check: Check) -> str:
     """What a check is about, as `tflite/int8 on litert, accuracy`."""
-    where = " on ".join(filter(None, (check["artifact"], _place(check))))
+    where = " on ".join(filter(None, (check.artifact, _place(check))))
     return f"{where}, {check_words(check)}" if where else check_words(check)
 
 
-def check_words(check: Json) -> str:
+def check_words(check: Check) -> str:
     """What a check looks at, in words; the manifest's own names are for machines."""
-    name, _, output = str(check["check"]).partition(":")
+    name, _, output = check.check.partition(":")
     return CHECKS.get(name, name.replace("_", " ")) + (f" of {output}" if output else "")
 
 
-def _place(check: Json) -> str:
+def _place(check: Check) -> str:
     """Runtime and, where it is not this machine, device of a check."""
-    device = check.get("device", "")
-    return f"{check['runtime']} @ {device}".strip() if device not in ("", "host") else str(check["runtime"])
+    return f"{check.runtime} @ {check.device}".strip() if check.device not in ("", "host") else check.runtime
 
 
-def print_checks(gate: Json) -> None:
+def print_checks(gate: GateResult) -> None:
     """Print every check of the gate, then the verdict."""
     out, gate = console(), shown(gate)
     heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
-    body = [
+    body: list[list[str | Text]] = [
         [
-            *(check["artifact"] or "bundle", _place(check), check_words(check)),
-            Text(check["verdict"], style=STYLES[check["verdict"]]),
-            check["reason"],
+            *(check.artifact or "bundle", _place(check), check_words(check)),
+            Text(check.verdict, style=STYLES[check.verdict]),
+            check.reason,
         ]
-        for check in gate["checks"]
+        for check in gate.checks
     ]
     checks = table([*heads, Column("reason", folds=True)], body, out.width)
-    out.print(Group(checks, verdict({**gate, "checks": []}) if not gate["checks"] else _summary(gate)))
+    out.print(Group(checks, _verdict_line(gate), *_reason_lines("  NOT JUDGED", gate.not_judged)))
 
 
-def _summary(gate: Json) -> Group:
-    head = Text.assemble(("gate: ", "bold"), (gate["verdict"], STYLES[gate["verdict"]]), _counts(gate["checks"]))
-    left_out = [
-        Text(f"  NOT JUDGED {item['artifact']}: {item['reason']}", style="dim") for item in gate.get("not_judged", [])
-    ]
-    return Group(head, *left_out)
-
-
-def print_artifacts(manifest: Json) -> None:
+def print_artifacts(manifest: Manifest) -> None:
     """Print what a conversion made (nothing measured yet) and what it skipped."""
     out, manifest = console(), shown(manifest)
     heads = [Column("artifact", folds=True), Column("file", folds=True), Column("weights", right=True)]
     heads += [Column("int8 ops", right=True), Column("inputs", folds=True), Column("outputs", folds=True)]
     body = []
-    for item in manifest["artifacts"]:
-        receipt = item.get("receipt") or {}
-        share = receipt.get("int8_op_share")
-        weights = (receipt.get("weights") or {}).get("bytes")
-        held = (table_rows.size(weights) if weights else "", f"{share:.0%}" if share is not None else "")
-        sides = ("\n".join(_tensor(spec) for spec in item[side]) for side in ("inputs", "outputs"))
-        body.append([item["id"], item["path"], *held, *sides])
-    skipped = [
-        Text(f"skipped {item['artifact']}: {item['reason']}", style="dim") for item in manifest.get("skipped", [])
-    ]
-    out.print(Group(table(heads, body, out.width), *skipped))
+    for item in manifest.artifacts:
+        holds = ("", "")
+        if receipt := item.receipt:
+            weights = table_rows.size(receipt.weights.bytes) if receipt.weights.bytes else ""
+            holds = (weights, f"{receipt.int8_op_share:.0%}")
+        sides = ("\n".join(map(_describe_tensor, specs)) for specs in (item.inputs, item.outputs))
+        body.append([item.id, item.path, *holds, *sides])
+    out.print(Group(table(heads, body, out.width), *_reason_lines("skipped", manifest.skipped)))
 
 
-def _tensor(spec: Json) -> str:
-    return f"{spec['name']} {spec['dtype']} {'x'.join('?' if size is None else str(size) for size in spec['shape'])}"
+def _describe_tensor(spec: TensorSpec) -> str:
+    return f"{spec.name} {spec.dtype} {'x'.join('?' if size is None else str(size) for size in spec.shape)}"

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts.weights import Weights, content_of
 from edgeship.errors import InputError, MissingDependencyError
+from edgeship.types import Quantization, TensorSpec
 from edgeship.untrusted import place_within, printable, regular_file
 
 BORDER_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
@@ -24,7 +26,7 @@ EQUATION = re.compile(TERM + rb"(?:," + TERM + rb")*(?:->" + TERM + rb")?")
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Receipt:
     """The receipt of an `.onnx`. Raises InputError for a file that is not one."""
     try:
         import onnx
@@ -46,33 +48,25 @@ def read(path: Path) -> dict[str, Any]:
     scales = _constants(model.graph)
     dequantizing = {node.input[0]: node for node in reversed(model.graph.node) if node.op_type == "DequantizeLinear"}
     constants = {tensor.name for tensor in model.graph.initializer}
-    return {
-        "inputs": [
+    custom = {f"{node.domain}:{node.op_type}" for node in nodes if node.domain not in (*DOMAINS, "com.microsoft")}
+    return Receipt(
+        format="onnx",
+        inputs=tuple(
             _spec(value, _affine(dequantizing.get(value.name), scales))
             for value in model.graph.input
             if value.name not in constants
-        ],
-        "outputs": [
-            _spec(value, _producer_quantization(value.name, producers, scales)) for value in model.graph.output
-        ],
-        "ops": dict(Counter(node.op_type for node in nodes).most_common()),
-        "op_versions": {},
-        "flex_ops": [],
-        "custom_ops": sorted(
-            {
-                f"{node.domain}:{node.op_type}"
-                for node in nodes
-                if node.domain not in DOMAINS and node.domain != "com.microsoft"
-            }
         ),
-        "variable_ops": [],
+        outputs=tuple(
+            _spec(value, _producer_quantization(value.name, producers, scales)) for value in model.graph.output
+        ),
+        ops=dict(Counter(node.op_type for node in nodes).most_common()),
+        custom_ops=tuple(sorted(custom)),
         **_precision(model, nodes),
-        "weights": _weights(model.graph, path).summary(),
-        "min_runtime": None,
-        "opset": opsets.get("", opsets.get("ai.onnx")),
-        "opsets": opsets,
-        "ir_version": model.ir_version,
-    }
+        weights=_weights(model.graph, path).summary(),
+        opset=opsets.get("", opsets.get("ai.onnx")),
+        opsets=opsets,
+        ir_version=model.ir_version,
+    )
 
 
 def _check_nodes(nodes: list[Any], path: Path) -> None:
@@ -131,10 +125,10 @@ def _dtype(number: int) -> str:
     return str(onnx.helper.tensor_dtype_to_np_dtype(number).name)
 
 
-def _spec(value: Any, quantization: dict[str, Any] | None) -> dict[str, Any]:
+def _spec(value: Any, quantization: Quantization | None) -> TensorSpec:
     tensor = value.type.tensor_type
-    shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    return {"name": value.name, "shape": shape, "dtype": _dtype(tensor.elem_type), "quantization": quantization}
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+    return TensorSpec(value.name, shape, _dtype(tensor.elem_type), quantization)
 
 
 def _constants(graph: Any) -> dict[str, Any]:
@@ -154,19 +148,16 @@ def _constants(graph: Any) -> dict[str, Any]:
     }
 
 
-def _affine(node: Any, scales: dict[str, Any]) -> dict[str, Any] | None:
+def _affine(node: Any, scales: dict[str, Any]) -> Quantization | None:
     if node is None or node.input[1] not in scales:
         return None
     scale = scales[node.input[1]].reshape(-1)
     zero = scales[node.input[2]].reshape(-1) if len(node.input) > 2 and node.input[2] in scales else scale * 0
-    return {
-        "scale": [float(item) for item in scale],
-        "zero_point": [int(item) for item in zero],
-        "axis": None if len(scale) == 1 else 0,
-    }
+    axis = None if len(scale) == 1 else 0
+    return Quantization(tuple(map(float, scale)), tuple(map(int, zero)), axis)
 
 
-def _producer_quantization(name: str, producers: dict[str, Any], scales: dict[str, Any]) -> dict[str, Any] | None:
+def _producer_quantization(name: str, producers: dict[str, Any], scales: dict[str, Any]) -> Quantization | None:
     node = producers.get(name)
     return _affine(node, scales) if node is not None and node.op_type == "QuantizeLinear" else None
 
@@ -203,7 +194,7 @@ def _precision(model: Any, nodes: list[Any]) -> dict[str, Any]:
     return {
         "int8_op_share": integer / total if total else 0.0,
         "hybrid_op_share": sum(node.op_type in INTEGER_OPS for node in nodes) / total if total else 0.0,
-        "float_islands": floating if integer else [],
+        "float_islands": tuple(floating if integer else ()),
     }
 
 

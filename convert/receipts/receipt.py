@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeship import untrusted
+from edgeship.bundle.receipt import Receipt
 from edgeship.errors import CheckError, InputError, unknown
-from edgeship.types import FORMATS, TensorSpec
+from edgeship.types import FORMATS, TensorSpec, to_json
 
 # Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
 LEAST_SHARE_OF_WEIGHTS = 0.5
@@ -25,19 +27,28 @@ LEAST_INT8_SHARE = 0.5
 MEMORY, MEMORY_TIMES = 2 << 30, 8
 
 
-def read(path: str | Path, format: str | None = None, export: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def read(path: str | Path, format: str | None = None, kernels: int = 0) -> Receipt:
     """The receipt of an artifact: names, dtypes, ops, weights, quantization, requirements.
 
-    `format` is told from the path where it is not given. With `export` (what `edgeship.convert.export.export:run` returned) the
-    receipt also says which share of the model's kernels it holds. Raises InputError for a file that is not a whole artifact.
+    `format` is told from the path where it is not given. With the count of numbers in the server model's `kernels` (weights of
+    two or more axes) the receipt also says which share of them it holds. Raises InputError for a file that is not a whole
+    artifact.
     """
     place = Path(path)
     with untrusted.reading(place):
-        return _read(place, format, export)
+        return _read(place, format, kernels)
+
+
+def read_as_json(path: str, format: str, kernels: int) -> dict[str, Any]:
+    """`read`, for another process: what it returns crosses the border as JSON."""
+    content: dict[str, Any] = to_json(read(path, format, kernels))
+    return content
 
 
 def read_apart(path: str, format: str) -> dict[str, Any]:
-    """`read`, for a process of its own. Raises InputError where a `.tflite` takes far more memory than it has bytes.
+    """`read_as_json` of a stranger's file, for a process of its own.
+
+    Raises InputError where a `.tflite` takes far more memory than it has bytes.
 
     Parts of a flatbuffer may be named again and again, names and lists of all kinds: each is unpacked as often.
     """
@@ -45,7 +56,7 @@ def read_apart(path: str, format: str) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         if format == "tflite" and place.is_file():
             stack.enter_context(_at_most(MEMORY + MEMORY_TIMES * place.stat().st_size))
-        return read(place, format)
+        return read_as_json(path, format, 0)
 
 
 @contextlib.contextmanager
@@ -67,7 +78,7 @@ def _at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> dict[str, Any]:
+def _read(place: Path, format: str | None, kernels: int) -> Receipt:
     if not place.exists():
         raise InputError(f"{untrusted.printable(place)}: no such file or folder")
     kind = format or format_of(place)
@@ -85,13 +96,13 @@ def _read(place: Path, format: str | None, export: Mapping[str, Any] | None) -> 
         receipt = tfjs.read(place)
     else:
         raise unknown("format", kind, FORMATS)
-    specs = [TensorSpec.from_json(spec) for spec in receipt["inputs"]]
-    for spec in (*specs, *map(TensorSpec.from_json, receipt["outputs"])):
+    for spec in (*receipt.inputs, *receipt.outputs):
         untrusted.count_elements(spec.shape, 1, f"{place}: '{spec.name}'")
-    receipt["dynamic_batch"] = all(spec.shape[0] is None for spec in specs if spec.shape) if specs else False
-    receipt["weights"]["share"] = _share(receipt, export)
-    json.dumps(receipt, allow_nan=False)  # names that are no text, numbers that are none
-    return {"format": kind, **receipt}
+    dynamic = bool(receipt.inputs) and all(spec.shape[0] is None for spec in receipt.inputs if spec.shape)
+    share = round(receipt.weights.elements / kernels, 4) if kernels else None
+    receipt = replace(receipt, dynamic_batch=dynamic, weights=replace(receipt.weights, share=share))
+    json.dumps(to_json(receipt), allow_nan=False)  # names that are no text, numbers that are none
+    return receipt
 
 
 def format_of(path: Path) -> str:
@@ -108,78 +119,88 @@ def format_of(path: Path) -> str:
     raise InputError(f"{untrusted.printable(path)}: neither a .tflite, an .onnx nor a TF.js folder with model.json")
 
 
-def _share(receipt: Mapping[str, Any], export: Mapping[str, Any] | None) -> float | None:
-    """Numbers in the artifact's constants over numbers in the model's kernels (weights of two or more axes)."""
-    kernels = sum(export["weights"]["kernels"]) if export else 0
-    return round(receipt["weights"]["elements"] / kernels, 4) if kernels else None
+@dataclass(frozen=True)
+class ExpectedArtifact:
+    """What an artifact should be: the server model's border in its order, and what was asked for.
 
-
-def check(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Raise CheckError naming what is wrong with an artifact.
-
-    `expected` may hold `inputs` and `outputs` (specs with name, dtype and shape, in order), `weights` (of the export),
-    `variant`, `io` ('int8' or 'float32'), `allow_flex`, `opset`, `static_batch`, `sparse_encoding`.
+    `kernels` is how many numbers the server model's kernels have; `io` is int8 or float32.
     """
+
+    inputs: tuple[TensorSpec, ...] | None = None
+    outputs: tuple[TensorSpec, ...] | None = None
+    kernels: int = 0
+    variant: str = ""
+    io: str | None = None
+    allow_flex: bool = False
+    opset: int | None = None
+    sparse_encoding: bool = False
+
+
+def check(receipt: Receipt, expected: ExpectedArtifact) -> None:
+    """Raise CheckError naming what is wrong with an artifact."""
     _check_weights(receipt, expected)
-    for side in ("inputs", "outputs"):
-        if side in expected:
-            _check_border(receipt, expected, side)
-    if receipt["flex_ops"] and not expected.get("allow_flex"):
-        raise CheckError(f"holds Flex ops that nobody asked for: {', '.join(receipt['flex_ops'])}")
-    if receipt["custom_ops"]:
-        raise CheckError(f"holds custom ops that no plain runtime has: {', '.join(receipt['custom_ops'])}")
-    if expected.get("opset") and receipt["opset"] is not None and receipt["opset"] != expected["opset"]:
-        raise CheckError(f"has opset {receipt['opset']}, asked for was {expected['opset']}")
+    for side, have, want in (
+        ("input", receipt.inputs, expected.inputs),
+        ("output", receipt.outputs, expected.outputs),
+    ):
+        if want is not None:
+            _check_border(receipt.format, side, have, want, expected.io)
+    if receipt.flex_ops and not expected.allow_flex:
+        raise CheckError(f"holds Flex ops that nobody asked for: {', '.join(receipt.flex_ops)}")
+    if receipt.custom_ops:
+        raise CheckError(f"holds custom ops that no plain runtime has: {', '.join(receipt.custom_ops)}")
+    if expected.opset and receipt.opset is not None and receipt.opset != expected.opset:
+        raise CheckError(f"has opset {receipt.opset}, asked for was {expected.opset}")
     _check_variant(receipt, expected)
 
 
-def _check_weights(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    if receipt["variable_ops"]:
+def _check_weights(receipt: Receipt, expected: ExpectedArtifact) -> None:
+    if receipt.variable_ops:
         raise CheckError(
-            f"holds variables instead of weights ({', '.join(receipt['variable_ops'])}): the weights were lost, or the model "
+            f"holds variables instead of weights ({', '.join(receipt.variable_ops)}): the weights were lost, or the model "
             "changes a variable while it predicts, which a device file cannot"
         )
-    kernels = sum(expected.get("weights", {}).get("kernels", []))
-    held = receipt["weights"]["elements"]
-    if kernels >= JUDGED_FROM and held < LEAST_SHARE_OF_WEIGHTS * kernels:
-        raise CheckError(f"holds only {held:,} numbers where the model's kernels have {kernels:,}: weights were lost")
+    stored = receipt.weights.elements
+    if expected.kernels >= JUDGED_FROM and stored < LEAST_SHARE_OF_WEIGHTS * expected.kernels:
+        raise CheckError(
+            f"holds only {stored:,} numbers where the model's kernels have {expected.kernels:,}: weights were lost"
+        )
 
 
-def _check_border(receipt: Mapping[str, Any], expected: Mapping[str, Any], side: str) -> None:
-    found, wanted = receipt[side], expected[side]
-    names, right = [item["name"] for item in found], [item["name"] for item in wanted]
+def _check_border(
+    format: str, side: str, specs: Sequence[TensorSpec], expected: Sequence[TensorSpec], io: str | None
+) -> None:
+    names, right = [item.name for item in specs], [item.name for item in expected]
     if names != right:
-        raise CheckError(f"its {side} are {', '.join(names)} in this order; the model has {', '.join(right)}")
-    for have, want in zip(found, wanted, strict=True):
-        allowed = _dtypes(receipt["format"], want["dtype"], expected.get("io"))
-        if have["dtype"] not in allowed:
-            raise CheckError(
-                f"{side[:-1]} '{have['name']}' is {have['dtype']}, asked for was {' or '.join(sorted(allowed))}"
-            )
-        if len(have["shape"]) != len(want["shape"]) and have["shape"]:
-            raise CheckError(f"{side[:-1]} '{have['name']}' has shape {have['shape']}, the model {want['shape']}")
-        integer = have["dtype"] in ("int8", "uint8", "int16") and want["dtype"] == "float32"
-        if integer and not have["quantization"]:
-            raise CheckError(f"{side[:-1]} '{have['name']}' is {have['dtype']} without scale and zero point")
+        raise CheckError(f"its {side}s are {', '.join(names)} in this order; the model has {', '.join(right)}")
+    for have, want in zip(specs, expected, strict=True):
+        allowed = _allowed_dtypes(format, want.dtype, io)
+        if have.dtype not in allowed:
+            raise CheckError(f"{side} '{have.name}' is {have.dtype}, asked for was {' or '.join(sorted(allowed))}")
+        if len(have.shape) != len(want.shape) and have.shape:
+            raise CheckError(f"{side} '{have.name}' has shape {list(have.shape)}, the model {list(want.shape)}")
+        integer = have.dtype in ("int8", "uint8", "int16") and want.dtype == "float32"
+        if integer and not have.quantization:
+            raise CheckError(f"{side} '{have.name}' is {have.dtype} without scale and zero point")
 
 
-def _dtypes(format: str, dtype: str, io: str | None) -> set[str]:
+def _allowed_dtypes(format: str, dtype: str, io: str | None) -> set[str]:
     if dtype == "float32":
         return {"int8", "uint8"} if io == "int8" and format != "tfjs" else {"float32"}
     # JavaScript has no 64-bit or small whole numbers: TF.js holds them all as int32.
     return {dtype, "int32"} if format == "tfjs" else {dtype}
 
 
-def _check_variant(receipt: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    variant, kinds = expected.get("variant"), receipt["weights"]["dtypes"]
-    if variant == "int8" and receipt["int8_op_share"] < LEAST_INT8_SHARE:
-        islands = "; ".join(receipt["float_islands"][:3])
+def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:
+    variant, kinds = expected.variant, receipt.weights.dtypes
+    if variant == "int8" and receipt.int8_op_share < LEAST_INT8_SHARE:
+        islands = "; ".join(receipt.float_islands[:3])
         raise CheckError(
-            f"int8 was asked for, but only {receipt['int8_op_share']:.0%} of its ops run in int8"
+            f"int8 was asked for, but only {receipt.int8_op_share:.0%} of its ops run in int8"
             + (f" (float: {islands})" if islands else "")
-            + f": leave {receipt['format']} out of the variant's formats, or make dynamic_w8 or float16 of it there"
+            + f": leave {receipt.format} out of the variant's formats, or make dynamic_w8 or float16 of it there"
         )
-    if expected.get("sparse_encoding") and not receipt["sparse_encoding"]:
+    if expected.sparse_encoding and not receipt.sparse_encoding:
         raise CheckError(
             "sparse_encoding was asked for, but no kernel is stored that way: TFLite does it where most values of a 1x1 "
             "convolution or a dense kernel are zero; prune more, as prune = 0.8, or leave sparse_encoding out"

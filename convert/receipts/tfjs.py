@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from edgeship.bundle.named_files import check_shards
+from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts.weights import Weights
 from edgeship.errors import InputError
+from edgeship.types import TensorSpec
 from edgeship.untrusted import count_elements, place_within, printable, read_json, regular_file, shorten
 
 VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
@@ -25,7 +27,7 @@ TYPES = {
 SIZES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2, "complex64": 8, "string": 0}
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Receipt:
     """The receipt of a TF.js folder (or its model.json). Raises InputError where files are missing, cut or of another kind."""
     file = path / "model.json" if path.is_dir() else path
     if not file.exists():
@@ -42,37 +44,26 @@ def read(path: Path) -> dict[str, Any]:
         node for function in topology.get("library", {}).get("function", []) for node in function.get("nodeDef", [])
     ]
     nodes = [*graph, *functions]
-    return {
-        "inputs": [_spec(name, item) for name, item in signature["inputs"].items()],
-        "outputs": [_spec(name, item) for name, item in signature["outputs"].items()],
-        "ops": dict(
+    return Receipt(
+        format="tfjs",
+        inputs=tuple(_spec(name, item) for name, item in signature["inputs"].items()),
+        outputs=tuple(_spec(name, item) for name, item in signature["outputs"].items()),
+        ops=dict(
             Counter(node["op"] for node in nodes if node["op"] not in ("Const", "Placeholder", "NoOp")).most_common()
         ),
-        "op_versions": {},
-        "flex_ops": [],
-        "custom_ops": [],
-        "variable_ops": sorted({node["op"] for node in nodes if node["op"] in VARIABLE_OPS}),
-        "int8_op_share": 0.0,
-        "hybrid_op_share": 0.0,
-        "float_islands": [],
-        "weights": _weights(file, model.get("weightsManifest", [])).summary(),
-        "min_runtime": None,
-        "opset": None,
-        "converter": model["convertedBy"] if isinstance(model.get("convertedBy"), str) else None,
-        "control_flow": any(
+        variable_ops=tuple(sorted({node["op"] for node in nodes if node["op"] in VARIABLE_OPS})),
+        weights=_weights(file, model.get("weightsManifest", [])).summary(),
+        converter=model["convertedBy"] if isinstance(model.get("convertedBy"), str) else None,
+        control_flow=any(
             node["op"] in ("Enter", "While", "StatelessWhile", "If", "StatelessIf", "Switch") for node in nodes
         ),
-    }
+    )
 
 
-def _spec(name: str, item: dict[str, Any]) -> dict[str, Any]:
+def _spec(name: str, item: dict[str, Any]) -> TensorSpec:
     sizes = [int(dim.get("size", 0)) for dim in item.get("tensorShape", {}).get("dim", [])]
-    return {
-        "name": name,
-        "shape": [None if size < 0 else size for size in sizes],
-        "dtype": TYPES.get(item["dtype"], item["dtype"]),
-        "quantization": None,
-    }
+    shape = tuple(None if size < 0 else size for size in sizes)
+    return TensorSpec(name, shape, TYPES.get(item["dtype"], item["dtype"]))
 
 
 def _weights(file: Path, manifest: list[dict[str, Any]]) -> Weights:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeship.bundle.receipt import Receipt, Signature
 from edgeship.convert.receipts.weights import Weights, content_of
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import InputError
+from edgeship.types import Quantization, TensorSpec
 from edgeship.untrusted import count_elements, printable
 
 VARIABLE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
@@ -17,7 +19,7 @@ VARIABLE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 BORDER_OPS = ("QUANTIZE", "DEQUANTIZE")
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Receipt:
     """The receipt of a `.tflite`. Raises InputError for a file that is not one."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -35,32 +37,27 @@ def read(path: Path) -> dict[str, Any]:
         for subgraph in model.subgraphs
         for op in subgraph.operators or []
     ]
-    return {
-        "inputs": [_spec(graph.tensors[index], types) for index in graph.inputs],
-        "outputs": [_spec(graph.tensors[index], types) for index in graph.outputs],
-        "signatures": _signatures(model),
-        "ops": dict(Counter(name for _, _, name in ops).most_common()),
-        "op_versions": {_op(code, codes): int(code.version) for code in model.operatorCodes or []},
-        "flex_ops": sorted({name for _, _, name in ops if name.startswith("Flex")}),
-        "custom_ops": sorted(
-            {
-                _text(code.customCode)
-                for code in model.operatorCodes
-                if code.customCode and not _text(code.customCode).startswith("Flex")
-            }
-        ),
-        "variable_ops": sorted({name for _, _, name in ops if name in VARIABLE_OPS}),
+    custom = {_text(code.customCode) for code in model.operatorCodes if code.customCode}
+    return Receipt(
+        format="tflite",
+        inputs=tuple(_spec(graph.tensors[index], types) for index in graph.inputs),
+        outputs=tuple(_spec(graph.tensors[index], types) for index in graph.outputs),
+        signatures=_signatures(model),
+        ops=dict(Counter(name for _, _, name in ops).most_common()),
+        op_versions={_op(code, codes): int(code.version) for code in model.operatorCodes or []},
+        flex_ops=tuple(sorted({name for _, _, name in ops if name.startswith("Flex")})),
+        custom_ops=tuple(sorted(name for name in custom if not name.startswith("Flex"))),
+        variable_ops=tuple(sorted({name for _, _, name in ops if name in VARIABLE_OPS})),
         **_precision(ops, types),
-        "weights": _weights(model, types, path).summary(),
-        "sparse_encoding": [
+        weights=_weights(model, types, path).summary(),
+        sparse_encoding=tuple(
             _text(tensor.name)
             for subgraph in model.subgraphs
             for tensor in subgraph.tensors
             if tensor.sparsity is not None
-        ],
-        "min_runtime": _min_runtime(model),
-        "opset": None,
-    }
+        ),
+        min_runtime=_min_runtime(model),
+    )
 
 
 def _check_sharing(model: Any, size: int, path: Path) -> None:
@@ -91,27 +88,23 @@ def _op(code: Any, names: dict[int, str]) -> str:
     return names.get(number, f"BUILTIN_{number}")
 
 
-def _spec(tensor: Any, types: dict[int, str]) -> dict[str, Any]:
+def _spec(tensor: Any, types: dict[int, str]) -> TensorSpec:
     shape = tensor.shapeSignature if tensor.shapeSignature is not None and len(tensor.shapeSignature) else tensor.shape
     quantization, scales = None, tensor.quantization.scale if tensor.quantization else None
     if scales is not None and len(scales):
         zeros = tensor.quantization.zeroPoint
-        points = [int(zero) for zero in zeros] if zeros is not None and len(zeros) else [0] * len(scales)
+        points = tuple(map(int, zeros)) if zeros is not None and len(zeros) else (0,) * len(scales)
         axis = int(tensor.quantization.quantizedDimension) if len(scales) > 1 else None
-        quantization = {"scale": [float(scale) for scale in scales], "zero_point": points, "axis": axis}
-    return {
-        "name": _text(tensor.name),
-        "shape": [None if size < 0 else int(size) for size in (shape if shape is not None else [])],
-        "dtype": types[tensor.type].lower(),
-        "quantization": quantization,
-    }
+        quantization = Quantization(tuple(map(float, scales)), points, axis)
+    sizes = tuple(None if size < 0 else int(size) for size in (shape if shape is not None else ()))
+    return TensorSpec(_text(tensor.name), sizes, types[tensor.type].lower(), quantization)
 
 
-def _signatures(model: Any) -> dict[str, Any]:
+def _signatures(model: Any) -> dict[str, Signature]:
     return {
-        _text(item.signatureKey): {
-            side: [_text(entry.name) for entry in getattr(item, side) or []] for side in ("inputs", "outputs")
-        }
+        _text(item.signatureKey): Signature(
+            *(tuple(_text(entry.name) for entry in getattr(item, side) or ()) for side in ("inputs", "outputs"))
+        )
         for item in model.signatureDefs or []
     }
 
@@ -134,7 +127,7 @@ def _precision(ops: list[Any], types: dict[int, str]) -> dict[str, Any]:
     return {
         "int8_op_share": integer / total if total else 0.0,
         "hybrid_op_share": hybrid / total if total else 0.0,
-        "float_islands": floating if integer else [],
+        "float_islands": tuple(floating if integer else ()),
     }
 
 
@@ -186,10 +179,3 @@ def _min_runtime(model: Any) -> str | None:
             )
             return version or None
     return None
-
-
-def outputs_are_named(receipt: dict[str, Any]) -> None:
-    """Raise CheckError where the signature and the order by index disagree."""
-    signature = receipt["signatures"].get("serving_default")
-    if signature is None:
-        raise CheckError("the .tflite has no signature 'serving_default'")

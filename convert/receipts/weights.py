@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeship import untrusted
+from edgeship.bundle.receipt import WeightSummary, WeightTensor
 from edgeship.errors import InputError
 
 # Smaller constants are shapes, axes and biases: not listed one by one.
@@ -32,7 +33,7 @@ class Weights:
     """Collects the constants of the file `where`; `summary` is the part of a receipt about them."""
 
     where: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    tensors: list[WeightTensor] = field(default_factory=list)
     dtypes: dict[str, int] = field(default_factory=dict)
 
     def add(
@@ -50,20 +51,20 @@ class Weights:
             stored = np.asarray(values)
             zeros = int(np.count_nonzero(stored == zero)) + left_out
             sparsity = round(zeros / max(stored.size + left_out, 1), 4)
-        self.rows.append(
-            {"name": name, "shape": shape, "dtype": dtype, "bytes": size, "elements": elements, "sparsity": sparsity}
-        )
+        self.tensors.append(WeightTensor(name, tuple(shape), dtype, size, elements, sparsity))
 
-    def summary(self) -> dict[str, Any]:
-        """`{"count", "elements", "bytes", "dtypes", "sparsity", "tensors"}`: tensors are the larger ones, the largest first."""
-        listed = sorted((row for row in self.rows if row["elements"] >= LISTED_FROM), key=lambda row: -row["elements"])
-        known = [row for row in listed if row["sparsity"] is not None]
-        total = sum(row["elements"] for row in known)
-        return {
-            "count": len(self.rows),
-            "elements": sum(row["elements"] for row in self.rows),
-            "bytes": sum(row["bytes"] for row in self.rows),
-            "dtypes": dict(sorted(self.dtypes.items(), key=lambda item: -item[1])),
-            "sparsity": round(sum(row["sparsity"] * row["elements"] for row in known) / total, 4) if total else None,
-            "tensors": listed,
-        }
+    def summary(self) -> WeightSummary:
+        """What a receipt says of them: the tensors are the larger ones, the largest first."""
+        listed = sorted(
+            (item for item in self.tensors if item.elements >= LISTED_FROM), key=lambda item: -item.elements
+        )
+        known = [(item.sparsity, item.elements) for item in listed if item.sparsity is not None]
+        total = sum(elements for _, elements in known)
+        return WeightSummary(
+            count=len(self.tensors),
+            elements=sum(item.elements for item in self.tensors),
+            bytes=sum(item.bytes for item in self.tensors),
+            dtypes=dict(sorted(self.dtypes.items(), key=lambda item: -item[1])),
+            sparsity=round(sum(share * elements for share, elements in known) / total, 4) if total else None,
+            tensors=tuple(listed),
+        )

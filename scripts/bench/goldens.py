@@ -28,7 +28,7 @@ def row(bundle: Path, data: Path, artifact: str = "tflite/int8") -> dict[str, An
     """
     found = open_bundle(bundle)
     (chosen,) = (item for item in found.artifacts if item.id == artifact)
-    specs = tuple(map(TensorSpec.from_json, found.manifest["server_model"]["inputs"]))
+    specs = found.manifest.server.inputs
     own, device = (_outputs(chosen.path, data, specs, kernels) for kernels in ("default", "without-delegates"))
     (name,) = own
     errors = np.abs(own[name].astype(np.float64) - device[name]).reshape(len(own[name]), -1).max(axis=1)

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.inspect import EnumType, UnionType
 
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
 
 T = TypeVar("T")
 SHOWN = 60  # characters of a foreign value in a message
+REASON = 200  # characters of what is wrong with one
 WORDS = {
     "str": "a text",
     "int": "a whole number",
@@ -29,6 +31,7 @@ WORDS = {
 _PLACE = re.compile(r" - at `(?:key in )?\$(?P<place>[^`]*)`$")
 _EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]+)`(?P<bound>.*?)(?:, got `[^`]*`)?$")
 _MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`$")
+_STEP_OF_TYPE = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -46,12 +49,12 @@ def convert(
     try:
         return msgspec.convert(value, kind, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
-        raise InputError(describe_error(error, value, names)) from error
+        raise InputError(describe_error(error, kind, value, names)) from error
     except (OverflowError, RecursionError) as error:
         raise InputError(f"it holds a number beyond all bounds ({printable(error)[:SHOWN]})") from error
 
 
-def describe_error(error: msgspec.ValidationError, value: Any, names: Mapping[str, str]) -> str:
+def describe_error(error: msgspec.ValidationError, kind: object, value: Any, names: Mapping[str, str]) -> str:
     """What `msgspec` found wrong with a value, in our words, with its place and what stands there."""
     text = str(error)
     place = match["place"] if (match := _PLACE.search(text)) else ""
@@ -62,9 +65,9 @@ def describe_error(error: msgspec.ValidationError, value: Any, names: Mapping[st
     if match := _EXPECTED.search(text):
         wanted = _words(match["kinds"], match["bound"], names)
     elif text.startswith("Invalid enum value"):
-        wanted = "one of the known values"
+        wanted = _known_values(kind, place)
     else:  # what `__post_init__` raised
-        return f"{shown} is none: {printable(text)[:SHOWN]}"
+        return f"{shown} is none: {printable(text)[:REASON]}"
     return f"{shown} must be {wanted}{_value_at(value, place)}"
 
 
@@ -75,6 +78,28 @@ def _words(kinds: str, bound: str, names: Mapping[str, str]) -> str:
     listed = [WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
     words = " or ".join(word for word in listed if word != WORDS["null"]) or WORDS["null"]
     return f"{words}{bound.replace('of length', 'with a length')}"
+
+
+def _known_values(kind: object, place: str) -> str:
+    """The values of the enumeration that is at a place of a type, as "one of a, b"."""
+    infos = [msgspec.inspect.type_info(kind)]
+    for name, _ in _STEP_OF_TYPE.findall(place):
+        infos = [inner for info in infos for inner in _parts(info, name)]
+    enums = [info for info in (item for info in infos for item in _parts(info, None)) if isinstance(info, EnumType)]
+    return f"one of {', '.join(str(item.value) for item in enums[0].cls)}" if enums else "one of the known values"
+
+
+def _parts(info: Any, name: str | None) -> Iterator[Any]:
+    """What a type has under a field's `name`, or as its items where that is empty; the type itself where it is None."""
+    if isinstance(info, UnionType):
+        for inner in info.types:
+            yield from _parts(inner, name)
+    elif name is None:
+        yield info
+    elif name:
+        yield from (field.type for field in getattr(info, "fields", ()) if field.encode_name == name)
+    else:
+        yield from (getattr(info, key) for key in ("item_type", "value_type") if hasattr(info, key))
 
 
 def _value_at(value: Any, place: str) -> str:

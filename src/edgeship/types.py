@@ -14,7 +14,7 @@ from typing import Any, Self
 FORMATS = ("tflite", "onnx", "tfjs")
 
 
-def _check(name: str, value: object, *kinds: type) -> None:
+def check_type(name: str, value: object, *kinds: type) -> None:
     """Raise ValueError where a value is of none of these types; a truth value is no number."""
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise ValueError(f"{name}: {type(value).__name__} is not {' or '.join(kind.__name__ for kind in kinds)}")
@@ -27,6 +27,17 @@ class Kind(StrEnum):
     EMULATED = "emulated"
     SIMULATED = "simulated"
     ESTIMATED = "estimated"
+
+
+class Availability(StrEnum):
+    """Why there is no value, for what is decided by it: a reason is for people and may say it in any words."""
+
+    AVAILABLE = "available"
+    NOT_RUN = "not_run"  # nothing was started: not installed, or the runtime does not take the artifact
+    UNSTABLE = "unstable"  # the machine was too busy for times
+    NO_DATA = "no_data"  # nothing to compare with: no evaluation data, labels or server model
+    UNDEFINED = "undefined"  # the figure means nothing for this artifact, or could not be told from what was measured
+    FAILED = "failed"  # it was started, and did not work
 
 
 class Verdict(StrEnum):
@@ -51,11 +62,11 @@ class Quantization:
         if self.axis is None and len(self.scale) != 1:
             raise ValueError("per-tensor quantization has exactly one scale")
         for scale, zero_point in zip(self.scale, self.zero_point, strict=True):
-            _check("a scale", scale, Real)
-            _check("a zero point", zero_point, Integral)
+            check_type("a scale", scale, Real)
+            check_type("a zero point", zero_point, Integral)
             if not math.isfinite(scale):  # neither a number nor JSON
                 raise ValueError(f"a scale is a finite number, not {scale}")
-        _check("an axis", self.axis, Integral, type(None))
+        check_type("an axis", self.axis, Integral, type(None))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -73,12 +84,12 @@ class TensorSpec:
     quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
-        _check("a tensor's name", self.name, str)
+        check_type("a tensor's name", self.name, str)
         if not self.name:
             raise ValueError("a tensor needs a name")
-        _check(f"{self.name}: dtype", self.dtype, str)
+        check_type(f"{self.name}: dtype", self.dtype, str)
         for size in self.shape:
-            _check(f"{self.name}: an axis", size, Integral, type(None))
+            check_type(f"{self.name}: an axis", size, Integral, type(None))
         if any(size is not None and size < 0 for size in self.shape):
             raise ValueError(f"{self.name}: a dynamic axis is None, not {self.shape}")
         axis = self.quantization.axis if self.quantization else None
@@ -113,7 +124,7 @@ class Step:
             ("recipe", self.recipe, Mapping),
             ("tools", self.tools, Mapping),
         ):
-            _check(f"a step's {name}", value, kind)
+            check_type(f"a step's {name}", value, kind)
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ class Artifact:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        _check("a variant", self.variant, str)
+        check_type("a variant", self.variant, str)
         if self.format not in FORMATS:
             raise ValueError(f"format {self.format!r} is none of {FORMATS}")
 
@@ -150,54 +161,10 @@ class Artifact:
         )
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One figure with its unit and kind; a missing value has a reason."""
-
-    name: str
-    value: float | None
-    unit: str
-    kind: Kind = Kind.MEASURED
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        for name, text in (("name", self.name), ("unit", self.unit), ("reason", self.reason)):
-            _check(f"a metric's {name}", text, str)
-        _check(self.name, self.value, Real, type(None))
-        if self.value is None and not self.reason:
-            raise ValueError(f"{self.name}: a missing value needs a reason")
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The figures of one artifact on one runtime and device; `details` holds what tables and plots need beyond them."""
-
-    artifact: str
-    runtime: str
-    device: str
-    metrics: tuple[Metric, ...]
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("artifact", "runtime", "device"):
-            _check(f"a measurement's {name}", getattr(self, name), str)
-        _check("a measurement's details", self.details, Mapping)
-
-    def metric(self, name: str) -> Metric | None:
-        """The metric of that name, or None where it was not taken."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        metrics = tuple(Metric(**{**metric, "kind": Kind(metric["kind"])}) for metric in _list(data, "metrics"))
-        return cls(data["artifact"], data["runtime"], data["device"], metrics, data["details"])
-
-
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:
     """A list of a JSON object. Raises ValueError where it is something else: a text would be taken for its letters."""
     value: list[Any] = data[key]
-    _check(key, value, list, tuple)
+    check_type(key, value, list, tuple)
     return value
 
 

@@ -14,7 +14,8 @@ import tomllib
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -119,14 +120,16 @@ def printable_lines(text: object) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A JSON value for people: every text in it, names of keys too, on one line, `printable` and of bearable length."""
+    """A JSON value or dataclass for people: each text in it, of keys too, on one line, `printable` and of bearable length."""
     if isinstance(value, str):
         text = shorten(value)
-        return text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))
+        return value if isinstance(value, Enum) else text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))
     if isinstance(value, Mapping):
         return {shown(key): shown(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [shown(item) for item in value]
+        return type(value)(map(shown, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{item.name: shown(getattr(value, item.name)) for item in fields(value)})
     return value
 
 

@@ -51,7 +51,9 @@ def server_logits(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def metric(name: str, value: float | None, unit: str = "", reason: str = "") -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "kind": "measured", "reason": reason}
+    availability = "failed" if value is None else "available"
+    figure = {"name": name, "value": value, "unit": unit, "kind": "measured"}
+    return {**figure, "availability": availability, "reason": reason or ("it is not known" if value is None else "")}
 
 
 def spec(name: str, shape: list[int | None], dtype: str = "float32") -> dict[str, Any]:
@@ -68,16 +70,18 @@ def measurement(
     compared = accuracy.measure({"y": truth}, {"scores": server}, {"scores": outputs})
     near = parity.compare({"scores": server}, {"scores": outputs})
     worst = parity.worst(near)
-    details: dict[str, Any] = {"accuracy": compared, "parity": near, "content": content(artifact)}
+    details: dict[str, Any] = {
+        "accuracy": to_json(compared), "parity": to_json(near), "content": content(artifact)
+    }  # fmt: skip
     metrics = [
         metric("size_disk_bytes", size, "bytes"), metric("size_gzip_bytes", size * 0.83, "bytes"),
         metric("size_brotli_bytes", size * 0.8, "bytes"), metric("load_ms", 4.1, "ms"),
         metric("first_inference_ms", median * 3, "ms"), metric("latency_p50_ms", summary["p50_ms"], "ms"),
         metric("latency_p90_ms", summary["p90_ms"], "ms"),
         metric("latency_p90_early_stopping_ms", summary["p90_early_stopping_ms"], "ms"),
-        metric("peak_memory_bytes", memory, "bytes"), metric("accuracy", compared["value"], "share"),
-        metric("accuracy_server", compared["server"], "share"), metric("accuracy_drop", compared["drop"], "share"),
-        metric("flips", compared["flips_total"], "samples"), metric("ece", compared["ece"], "share"),
+        metric("peak_memory_bytes", memory, "bytes"), metric("accuracy", compared.value, "share"),
+        metric("accuracy_server", compared.server, "share"), metric("accuracy_drop", compared.drop, "share"),
+        metric("flips", compared.flips_total, "samples"), metric("ece", compared.ece, "share"),
         *(metric(name, worst[name]) for name in ("agreement", "max_abs_error", "mean_abs_error", "cosine", "sqnr_db")),
     ]  # fmt: skip
     if variant != "float32":
@@ -124,7 +128,7 @@ def artifact_entry(name: str) -> dict[str, Any]:
         "id": name, "path": place(name), "content": content(name), "format": family, "variant": variant,
         "inputs": [spec("image", [None, 28, 28, 1])], "outputs": [spec("scores", [None, CLASSES])],
         "steps": [{"name": step, "source": source, "recipe": {}, "tools": {}} for step, source in steps],
-        "receipt": {"int8_op_share": 1.0 if variant == "int8" else 0.0, "float_islands": [], "weights": {"bytes": 1}},
+        "receipt": {"format": family, "int8_op_share": 1.0 if variant == "int8" else 0.0, "weights": {"bytes": 1}},
     }  # fmt: skip
 
 
@@ -141,7 +145,7 @@ def build_manifest() -> dict[str, Any]:
     figures = ("metric", "share", "higher_is_better", "n", "server", "ece_server", "output", "reason", "notes")
     data = {"source": "evaluation.npz", "digest": "ab" * 32, "samples": SAMPLES, "limit": None}
     return {
-        "schema": 1, "created": "2026-11-22T15:00:00+00:00", "edgeship": "0.1.0", "labels": LABELS,
+        "schema": 2, "created": "2026-11-22T15:00:00+00:00", "edgeship": "0.1.0", "labels": LABELS,
         "server_model": {
             "path": SERVER, "digest": SERVER_DIGEST, "loader": "keras", "notes": [],
             "parameters": 141_000, "inputs": [spec("image", [None, 28, 28, 1])],
@@ -154,7 +158,7 @@ def build_manifest() -> dict[str, Any]:
         "skipped": [{"artifact": "tfjs/int8", "reason": "TF.js has no int8 inference, only weight storage"}],
         "tools": {"tensorflow": "2.21.0", "onnxruntime": "1.31.1"},
         "machine": {"cpu": "test fixture", "cores": 2},
-        "measurements": measurements, "server_measurement": {key: compared[key] for key in figures},
+        "measurements": measurements, "server_measurement": {key: getattr(compared, key) for key in figures},
         "gate": None,
     }  # fmt: skip
 

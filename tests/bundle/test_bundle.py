@@ -21,13 +21,13 @@ def write(out, text="content"):
         (draft / "tflite").mkdir()
         (draft / "tflite" / "a.tflite").write_text(text)
         (draft / "server.keras").write_text("a server model")
-        bundle.seal(draft, EMPTY)
+        bundle.seal_content(draft, EMPTY)
     return out
 
 
 def test_a_bundle_is_written_whole_and_opens(tmp_path):
     out = write(tmp_path / "deep" / "bundle")
-    assert bundle.open_bundle(out).manifest["files"].keys() == FILES
+    assert bundle.open_bundle(out).manifest.files.keys() == FILES
     assert [path.name for path in out.parent.iterdir()] == ["bundle"]
 
 
@@ -127,7 +127,7 @@ def with_server_folder(out, described):
         (draft / "server" / "assets").mkdir()
         (draft / "server" / "variables" / "index").write_text("weights")
         server = {**SERVER, "path": "server", "digest": described or digest.of_path(draft / "server")}
-        bundle.seal(draft, {**EMPTY, "server_model": server})
+        bundle.seal_content(draft, {**EMPTY, "server_model": server})
     return out
 
 
@@ -136,7 +136,7 @@ def test_a_server_model_is_the_one_that_the_manifest_describes(tmp_path):
         bundle.open_bundle(with_server_folder(tmp_path / "bundle", "5e" * 32))
     with bundle.replace_bundle(tmp_path / "file") as draft:
         (draft / "server.keras").write_text("another server model")
-        bundle.seal(draft, EMPTY)
+        bundle.seal_content(draft, EMPTY)
     with pytest.raises(InputError, match=r"server\.keras is not the one that its manifest describes"):
         bundle.open_bundle(tmp_path / "file")
 
@@ -147,7 +147,7 @@ def test_empty_folders_of_a_server_model_may_get_lost(tmp_path):
     bundle.link_tree(out, tmp_path / "linked")
     assert digest.of_path(tmp_path / "linked" / "server") == digest.of_path(out / "server")
     (out / "server" / "assets").rmdir()
-    assert bundle.open_bundle(out).manifest["server_model"]["path"] == "server"
+    assert bundle.open_bundle(out).manifest.server.path == "server"
     shutil.rmtree(out)
     earlier = digest.of_json({"variables/index": hashlib.sha256(b"weights").hexdigest()})
     assert bundle.open_bundle(with_server_folder(out, earlier))

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.measure import on_host
+from edgeship.bundle.receipt import Receipt
 from edgeship.data import RepresentativeDataset, load
 from edgeship.devices.profiles import Device
 from edgeship.progress import Progress
 from edgeship.runtimes.launchers import selfcheck
 from edgeship.runtimes.launchers.venv import VenvLauncher
 from edgeship.runtimes.session import open_session
+from edgeship.storage import digest
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, Kind
 
@@ -64,9 +66,7 @@ def subject(tmp_path, known) -> on_host.MeasuredArtifact:
 
 
 def _subject(path: Path, kind: str) -> on_host.MeasuredArtifact:
-    return on_host.MeasuredArtifact(
-        Artifact(path, kind, "int8", (), ()), f"digest of {path.name}", {"weights": {"elements": 1}}
-    )
+    return on_host.MeasuredArtifact(Artifact(path, kind, "int8", (), ()), digest.of_path(path), Receipt(kind))
 
 
 @pytest.fixture

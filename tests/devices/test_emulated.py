@@ -40,19 +40,19 @@ def board(installed, monkeypatch):
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
     place = board("cortex-a76")
     (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), place.device)
-    found = item.details["likeness"]
-    assert found["max_steps"] <= 1, "exact but where the last operator, a softmax, rounds"
-    assert found["agreement"] == 1
-    assert item.details["cell"]["kind"] == "emulated"
-    new = item.details["instructions"]
-    assert item.metric("instructions").value == new["total"]
+    found = item.details.bit_exactness
+    assert found.max_steps <= 1, "exact but where the last operator, a softmax, rounds"
+    assert found.agreement == 1
+    assert item.details.cell.kind == "emulated"
+    new = item.details.instructions
+    assert item.metric("instructions").value == new.total
     sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
-    assert instructions.count(place, "litert", subject.artifact.path, sample)["total"] == new["total"]
+    assert instructions.count(place, "litert", subject.artifact.path, sample)["total"] == new.total
     old = instructions.count(board("cortex-a53"), "litert", subject.artifact.path, sample)
-    assert new["kernels"] == "8-bit dot product"
+    assert new.kernels == "8-bit dot product"
     assert old["kernels"] == "widening multiply (plain NEON)"
     assert old["classes"]["dot"] == 0
-    assert old["total"] > 1.5 * new["total"]
+    assert old["total"] > 1.5 * new.total
 
 
 def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject):
@@ -63,8 +63,8 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     finding = selfcheck.examine(find_launcher(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
     (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), device)
-    assert item.details["cell"]["state"] == "failed"
-    assert item.details["cell"]["reason"].startswith("refused, it computes wrongly")
+    assert item.details.cell.state == "failed"
+    assert item.details.cell.reason.startswith("refused, it computes wrongly")
 
 
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):

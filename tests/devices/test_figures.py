@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,21 @@ from hypothesis import strategies as st
 from edgeship.benchmarks.compare import bit_exactness, parity_matrix
 from edgeship.benchmarks.measure import failure_reasons, instructions, sampling
 from edgeship.benchmarks.report import parity_matrix_table
+from edgeship.bundle.figures import (
+    BitExactness,
+    CellState,
+    InstructionCount,
+    Measurement,
+    MeasurementDetails,
+    NpuEstimate,
+    SampleSubset,
+)
+from edgeship.bundle.manifest import Manifest
 from edgeship.devices.profiles import find
 from edgeship.errors import CheckError, ProcessError
 from edgeship.runtimes.launchers import qemu
 from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
+from edgeship.types import Kind
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 12))
@@ -62,23 +74,23 @@ def test_differences_are_counted_in_steps():
     theirs = ours.copy()
     theirs[0, :3], theirs[1, 0] = 1, -3
     found = compare({"y": ours}, {"y": theirs}, 0.5)
-    assert (found["values"], found["differ"], found["exact"], found["max_steps"]) == (20, 4, False, 3)
-    assert found["steps"] == {"1": 3, "3": 1}
-    assert found["max_abs_error"] == 1.5
+    assert (found.values, found.differ, found.exact, found.max_steps) == (20, 4, False, 3)
+    assert found.steps == {"1": 3, "3": 1}
+    assert found.max_abs_error == 1.5
 
 
 def test_extreme_integers_do_not_overflow():
     found = compare({"y": np.full((1, 2), -128, np.int8)}, {"y": np.full((1, 2), 127, np.int8)})
-    assert found["max_steps"] == 255
+    assert found.max_steps == 255
 
 
 def test_floats_have_no_steps_and_nan_is_told():
     ours = np.zeros((2, 3), np.float32)
     found = compare({"y": ours}, {"y": ours + np.float32(1e-6)})
-    assert found["max_steps"] is None
-    assert found["differ"] == 6
-    assert compare({"y": ours}, {"y": ours * np.nan})["reason"].startswith("6 of 6 values")
-    assert not compare({"y": ours}, {"y": ours * np.nan})["exact"]
+    assert found.max_steps is None
+    assert found.differ == 6
+    assert compare({"y": ours}, {"y": ours * np.nan}).reason.startswith("6 of 6 values")
+    assert not compare({"y": ours}, {"y": ours * np.nan}).exact
 
 
 def test_other_outputs_cannot_be_compared():
@@ -86,9 +98,11 @@ def test_other_outputs_cannot_be_compared():
         compare({"y": np.zeros((1, 1))}, {"z": np.zeros((1, 1))})
 
 
+COMPARED = BitExactness(agreement=1.0, max_steps=1, differ=5, values=1000, max_abs_error=0.5)
+
+
 def details(**changes):
-    found = {"exact": False, "reason": "", "agreement": 1.0, "max_steps": 1, "differ": 5, "values": 1000}
-    return {"likeness": {**found, "max_abs_error": 0.5, **changes}, "samples": {"n": 10, "of": 10}}
+    return MeasurementDetails(bit_exactness=replace(COMPARED, **changes), samples=SampleSubset(10, 10))
 
 
 @pytest.mark.parametrize(
@@ -100,38 +114,37 @@ def details(**changes):
         ({"max_steps": None, "max_abs_error": 2e-7}, "close", "±2.0e-07, all same"),
         ({"max_steps": None, "agreement": None}, "close", "±5.0e-01"),
         ({"reason": "3 of 6 values of the artifact are NaN"}, "differs", "NaN"),
+        ({"values": None, "reason": "it crashed"}, "failed", "fails"),
     ],
 )
 def test_cells(changes, state, text):
     cell = parity_matrix.cell_of(details(**changes))
-    assert (cell["state"], cell["text"]) == (state, text)
+    assert (cell.state, cell.text) == (state, text)
 
 
 def test_estimates_and_arenas_stand_in_their_cells():
-    found = {"npu_ops": 39, "cpu_ops": 13, "npu_op_share": 0.75, "cycles": 94090}
-    assert parity_matrix.cell_of({"compiler": found})["text"] == "75% on NPU, 94.1 k cycles"
-    assert parity_matrix.cell_of({"compiler": {**found, "npu_ops": 0}})["text"] == "0 % on NPU"
-    assert (
-        parity_matrix.cell_of({**details(exact=True), "engine": {"arena_total_bytes": 2048}})["text"]
-        == "bit-exact, arena 2.0 KiB"
-    )
+    estimate = NpuEstimate(npu_ops=39, cpu_ops=13, npu_op_share=0.75, cycles=94090)
+    assert parity_matrix.cell_of(MeasurementDetails(compiler=estimate)).text == "75% on NPU, 94.1 k cycles"
+    without = MeasurementDetails(compiler=replace(estimate, npu_ops=0))
+    assert parity_matrix.cell_of(without).text == "0 % on NPU"
+    arena = replace(details(exact=True), engine={"arena_total_bytes": 2048})
+    assert parity_matrix.cell_of(arena).text == "bit-exact, arena 2.0 KiB"
 
 
 def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
-    failed = {**parity_matrix.not_run_cell("failed", "no kernel"), "why": "ship another", "kind": "measured"}
-    counted = {
-        **parity_matrix.cell_of(details()),
-        "kind": "emulated",
-        "instructions": {"total": 1200, "ratio": 0.5, "kernels": "dot"},
-    }
-    measurements = [
-        {"artifact": "tflite/int8", "device": "old", "runtime": "litert", "details": {"cell": failed}},
-        {"artifact": "tflite/int8", "device": "board", "runtime": "litert", "details": {"cell": counted}},
-        {"artifact": "tflite/int8", "device": "host", "runtime": "litert", "details": {}},
-    ]
-    matrix = parity_matrix.build_parity_matrix({"measurements": measurements})
-    assert matrix["devices"] == ["old", "board"]
-    assert matrix["kinds"] == {"old": "measured", "board": "emulated"}
+    failed = parity_matrix.not_run_cell(CellState.FAILED, "no kernel", "ship another")
+    counted = replace(details(), instructions=InstructionCount(1200, ratio=0.5, kernels="dot"))
+    measurements = tuple(
+        Measurement("tflite/int8", "litert", device, (), MeasurementDetails(cell=cell))
+        for device, cell in (
+            ("old", replace(failed, kind=Kind.MEASURED)),
+            ("board", replace(parity_matrix.cell_of(counted), kind=Kind.EMULATED)),
+            ("host", None),
+        )
+    )
+    matrix = parity_matrix.build_parity_matrix(Manifest({}, (), measurements))
+    assert matrix.devices == ("old", "board")
+    assert matrix.kinds == {"old": "measured", "board": "emulated"}
     from rich.console import Console, Group
 
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

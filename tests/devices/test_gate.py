@@ -1,6 +1,7 @@
 """The gate and devices: what ran is judged, what had to run and did not fails, instructions are held to their limits."""
 
 import copy
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,9 +11,11 @@ from edgeship.benchmarks.compare import accuracy, parity, parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import junit, table_rows, terminal_table
-from edgeship.bundle.manifest import NOT_COMPARED
+from edgeship.bundle.figures import NOT_COMPARED
+from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.verdict import ArtifactReason
 from edgeship.errors import InputError
-from edgeship.types import Verdict
+from edgeship.types import Verdict, to_json
 
 N = 400
 
@@ -27,13 +30,14 @@ def outputs(noise=0.0, seed=1):
 def measurement(device, cell, noise=0.0, counted=None, samples=N):
     truth, server, found = outputs(noise)
     part = {"y": server["y"][:samples]}, {"y": found["y"][:samples]}
-    details = {"accuracy": accuracy.measure({"y": truth[:samples]}, *part), "parity": parity.compare(*part)}
+    report = accuracy.measure({"y": truth[:samples]}, *part)
+    details = {"accuracy": to_json(report), "parity": to_json(parity.compare(*part))}
     details["samples"] = {"n": samples, "of": N}
     metrics = [metric("size_disk_bytes", 1000), metric("max_abs_error", 0.1)]
     if cell["state"] in NOT_COMPARED:
         details, metrics = (
             {},
-            [metric("size_disk_bytes", 1000), metric("max_abs_error", None, f"not run: {cell['reason']}")],
+            [metric("size_disk_bytes", 1000), metric("max_abs_error", None, f"not run: {cell['reason']}", "not_run")],
         )
     if counted:
         metrics += [metric("instructions", counted), metric("instructions_ratio", counted / 1000)]
@@ -44,8 +48,9 @@ def measurement(device, cell, noise=0.0, counted=None, samples=N):
     }  # fmt: skip
 
 
-def metric(name, value, reason=""):
-    return {"name": name, "value": value, "unit": "", "kind": "emulated", "reason": reason}
+def metric(name, value, reason="", availability="available"):
+    figure = {"name": name, "value": value, "unit": "", "kind": "emulated"}
+    return {**figure, "reason": reason, "availability": availability}
 
 
 PATH, CONTENT = "tflite/int8.tflite", "aa" * 32
@@ -62,14 +67,20 @@ def manifest():
     }  # fmt: skip
     return {
         "files": {PATH: CONTENT},
-        "server_model": {"digest": "5e", "outputs": [{"name": "y"}]},
+        "server_model": {
+            "path": "server/server.keras",
+            "digest": "5e",
+            "inputs": [],
+            "outputs": [{"name": "y", "shape": [None, 5], "dtype": "float32"}],
+        },
+        "config": {},
         "artifacts": [artifact],
         "measurements": [measurement("cortex-a72", EXACT, counted=600)],
     }
 
 
 def failures(manifest, **budget):
-    result = judge(manifest, Budget.parse(budget))
+    result = judge(parse_manifest(manifest), Budget.parse(budget))
     return result, [check for check in result.checks if check.verdict is not Verdict.PASS]
 
 
@@ -79,18 +90,19 @@ def test_a_device_that_agrees_passes_and_is_named_in_its_checks(manifest):
     assert result.verdict is Verdict.PASS
     named = {check.device for check in result.checks if check.check == "accuracy"}
     assert named == {"cortex-a72"}
-    check = next(check for check in result.as_json()["checks"] if check["check"] == "accuracy")
+    check = next(check for check in result.checks if check.check == "accuracy")
     assert terminal_table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
 
 
 def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys):
     manifest["measurements"] = [measurement(name, EXACT) for name in ("host", "cortex-a72", "cortex-a53")]
-    manifest["gate"] = judge(manifest, Budget.parse({"required_devices": ["cortex-m"]})).as_json()
-    cases = [item.attrib for item in ElementTree.fromstring(junit.render(manifest)).iter("testcase")]
+    typed = parse_manifest(manifest)
+    judged = replace(typed, gate=judge(typed, Budget.parse({"required_devices": ["cortex-m"]})))
+    cases = [item.attrib for item in ElementTree.fromstring(junit.render(judged)).iter("testcase")]
     names = [(item["classname"], item["name"]) for item in cases]
     assert len(set(names)) == len(names)
     assert {"tflite/int8.litert", "tflite/int8.litert.cortex-a72", "bundle.cortex-m"} <= {name for name, _ in names}
-    terminal_table.print_checks(manifest["gate"])
+    terminal_table.print_checks(judged.gate)
     shown = capsys.readouterr().out
     for part in ("litert @ cortex-a72", "litert @ cortex-a53", "@ cortex-m"):
         assert part in shown
@@ -107,7 +119,7 @@ def test_a_required_device_that_could_not_run_is_a_failure_and_another_is_told(m
     manifest["measurements"].append(measurement("field-tflite-2.14", cell))
     result, failed = failures(manifest)
     assert not failed
-    assert {"artifact": "tflite/int8 @ field-tflite-2.14", "reason": "no kernel"} in result.not_judged
+    assert ArtifactReason("tflite/int8 @ field-tflite-2.14", "no kernel") in result.not_judged
     result, (check,) = failures(manifest, required_devices=["field-tflite-2.14"])
     assert result.verdict is Verdict.FAIL
     assert (check.check, check.device, check.reason) == (
@@ -129,7 +141,9 @@ def test_a_required_device_need_not_take_every_format_but_must_take_one(manifest
     assert "it takes .onnx files only" in check.reason
     other = copy.deepcopy(manifest["measurements"][0]) | {"artifact": "onnx/int8", "device": "field-ort-1.17"}
     manifest["measurements"].append(other)
-    manifest["artifacts"].append({**manifest["artifacts"][0], "id": "onnx/int8", "format": "onnx"})
+    onnx = {"id": "onnx/int8", "format": "onnx", "path": "onnx/int8.onnx"}
+    manifest["artifacts"].append({**manifest["artifacts"][0], **onnx})
+    manifest["files"]["onnx/int8.onnx"] = CONTENT
     assert failures(manifest, required_devices=["field-ort-1.17"])[1] == []
     _, (check,) = failures(manifest, **{"tflite/int8": {"required_devices": ["field-ort-1.17"]}})
     assert (check.artifact, check.device) == ("tflite/int8", "field-ort-1.17")
@@ -176,7 +190,7 @@ def test_instructions_are_held_to_one_percent(manifest, budget, verdict):
 def test_instructions_that_could_not_be_counted_or_were_not_fail(manifest):
     for item in manifest["measurements"][0]["metrics"]:
         if item["name"] == "instructions":
-            item.update(value=None, reason="took longer")
+            item.update(value=None, reason="took longer", availability="failed")
     _, (check,) = failures(manifest, max_instructions=700)
     assert check.reason == "not counted: took longer"
     manifest["measurements"] = [measurement("field-litert-1.4", EXACT)]
@@ -204,7 +218,7 @@ def test_required_is_what_is_in_the_bundle_and_ran(manifest):
     _, (check,) = failures(without, **wanted)
     assert (check.artifact, check.check) == ("tflite/int8", "required")
     manifest["measurements"] = [measurement("cortex-a72", FAILED)]
-    manifest["measurements"][0]["metrics"][1]["reason"] = "no kernel"
+    manifest["measurements"][0]["metrics"][1].update(reason="no kernel", availability="failed")
     assert "required" in {check.check for check in failures(manifest, **wanted)[1]}
 
 
@@ -216,11 +230,12 @@ def test_required_devices_must_be_known(value):
 
 def test_rows_show_what_ran_and_the_matrix_the_rest(manifest):
     manifest["measurements"].append(measurement("field-tflite-2.14", FAILED))
-    shown = table_rows.build(manifest).rows
+    shown = table_rows.build(parse_manifest(manifest)).rows
     assert [row["runtime"] for row in shown] == ["litert @ cortex-a72"]
     assert shown[0]["kind"] == "emulated"
     assert not shown[0]["p50"]
-    assert parity_matrix.build_parity_matrix(manifest)["cells"]["tflite/int8"]["field-tflite-2.14"]["text"] == "fails"
+    matrix = parity_matrix.build_parity_matrix(parse_manifest(manifest))
+    assert matrix.cells["tflite/int8"]["field-tflite-2.14"].text == "fails"
 
 
 ESTIMATED = {"state": "estimated", "text": "100% on NPU, 94.1 k cycles", "reason": ""}
@@ -232,7 +247,7 @@ def test_an_estimate_judges_nothing_and_alone_is_no_pass(manifest):
     result, failed = failures(manifest, required_devices=["ethos-u55-128"])
     assert not failed
     assert result.not_judged == ()
-    assert [row["runtime"] for row in table_rows.build(manifest).rows] == ["litert @ cortex-a72"]
+    assert [row["runtime"] for row in table_rows.build(parse_manifest(manifest)).rows] == ["litert @ cortex-a72"]
     manifest["measurements"] = [estimate]
     result, failed = failures(manifest)
     assert result.verdict is Verdict.FAIL

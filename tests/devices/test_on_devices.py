@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.measure import on_devices, on_host
+from edgeship.bundle.figures import Cell, CellState, SampleSubset
+from edgeship.bundle.receipt import Receipt
 from edgeship.devices.profiles import Device
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.selfcheck import Finding
@@ -19,18 +21,16 @@ LITERT = (registry.find("litert"),)
 
 def cell(measurements):
     (item,) = measurements
-    return item.details["cell"]
+    return item.details.cell
 
 
 def test_the_same_runtime_is_bit_exact(bench, subject, environment):
     (item,) = on_devices.measure(bench, subject, LITERT, environment.device)
-    assert item.details["cell"] == {
-        "state": "exact", "text": "bit-exact", "reason": "", "samples": 60, "of": 60, "kind": "measured",
-    }  # fmt: skip
+    assert item.details.cell == Cell(CellState.EXACT, "bit-exact", "", kind=Kind.MEASURED, samples=60, of=60)
     assert item.metric("accuracy").value == 1.0
     assert item.metric("agreement").value == 1.0
-    assert item.details["likeness"]["values"] == 60 * 7
-    assert item.details["likeness"]["against"].startswith("litert ")
+    assert item.details.bit_exactness.values == 60 * 7
+    assert item.details.bit_exactness.against.startswith("litert ")
 
 
 def test_a_second_time_comes_from_the_cache(bench, subject, environment, monkeypatch):
@@ -48,28 +48,27 @@ def test_an_artifact_is_weighed_once_on_however_many_devices(bench, subject, env
 def test_a_device_without_time_runs_a_stratified_subset(bench, subject, environment):
     device = replace(environment.device, seconds=1e-9)
     (item,) = on_devices.measure(bench, subject, LITERT, device)
-    assert item.details["samples"] == {"n": 8, "of": 60, "stratified": True, "seconds": 1e-9}
-    assert item.details["cell"]["text"] == "bit-exact (8 of 60)"
-    assert item.details["accuracy"]["n"] == 8
+    assert item.details.samples == SampleSubset(8, 60, stratified=True, seconds=1e-9)
+    assert item.details.cell.text == "bit-exact (8 of 60)"
+    assert item.details.accuracy.n == 8
 
 
 def test_what_a_device_does_not_take_is_refused_and_what_is_not_installed_is_absent(bench, subject, old):
-    assert cell(on_devices.measure(bench, subject, (), old(runtime="onnxruntime"))) == {
-        "state": "refused", "text": "-", "reason": "it takes .onnx files only", "kind": "measured",
-    }  # fmt: skip
+    refused = cell(on_devices.measure(bench, subject, (), old(runtime="onnxruntime")))
+    assert refused == Cell(CellState.REFUSED, "-", "it takes .onnx files only", kind=Kind.MEASURED)
     absent = cell(on_devices.measure(bench, subject, LITERT, old("nowhere")))
-    assert absent["state"] == "absent"
-    assert absent["reason"] == "it is not installed; install it with: edgeship devices install nowhere"
+    assert absent.state == "absent"
+    assert absent.reason == "it is not installed; install it with: edgeship devices install nowhere"
 
 
 def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(bench, subject, environment, tmp_path):
     path = tmp_path / "broken.tflite"
     path.write_bytes(b"no model" * 20)
-    broken = on_host.MeasuredArtifact(replace(subject.artifact, path=path), "digest of nothing", subject.receipt)
+    broken = on_host.MeasuredArtifact(replace(subject.artifact, path=path), "00" * 32, subject.receipt)
     (item,) = on_devices.measure(bench, broken, LITERT, environment.device)
-    assert item.details["cell"]["state"] == "failed"
-    assert "ValueError in the litert process" in item.details["cell"]["reason"]
-    assert "/" not in item.details["cell"]["reason"].partition("process")[0]
+    assert item.details.cell.state == "failed"
+    assert "ValueError in the litert process" in item.details.cell.reason
+    assert "/" not in item.details.cell.reason.partition("process")[0]
     assert item.metric("accuracy").value is None
 
 
@@ -84,14 +83,12 @@ def test_a_worker_that_hangs_or_dies_is_told_and_the_rest_goes_on(bench, subject
     first, second = on_devices.measure_all(
         bench, [on_devices.Job(subject, LITERT, environment.device), on_devices.Job(subject, (), environment.device)]
     )
-    assert told in cell(first)["reason"]
-    assert cell(second)["state"] == "refused"
+    assert told in cell(first).reason
+    assert cell(second).state == "refused"
     monkeypatch.undo()
     os.environ["EDGESHIP_CACHE"] = str(bench.cache.folder)
     try:
-        assert cell(on_devices.measure(bench, subject, LITERT, environment.device))["state"] == "exact", (
-            "not remembered"
-        )
+        assert cell(on_devices.measure(bench, subject, LITERT, environment.device)).state == "exact", "not remembered"
     finally:
         del os.environ["EDGESHIP_CACHE"]
 
@@ -103,10 +100,10 @@ def test_a_worker_with_too_little_memory_does_not_fit(bench, subject):
         return Device("small", "", Kind.MEASURED, ("litert",), 1, ("quality", "memory"), launch=launch)
 
     (item,) = on_devices.measure(bench, subject, LITERT, small("1 MB"))
-    assert item.details["cell"]["text"] in ("does not fit", "fails")
+    assert item.details.cell.text in ("does not fit", "fails")
     assert item.metric("peak_memory_bytes").value is None
     (item,) = on_devices.measure(bench, subject, LITERT, small("900 MB"))
-    assert item.details["cell"]["state"] == "exact"
+    assert item.details.cell.state == "exact"
     assert item.metric("peak_memory_bytes").value > 1_000_000
 
 
@@ -119,21 +116,21 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
     found = Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
     monkeypatch.setattr(on_devices.selfcheck, "examine", lambda *_: found)
     refused = cell(on_devices.measure(bench, subject, LITERT, emulated))
-    assert refused["state"] == "failed"
-    assert refused["reason"] == "refused, it computes wrongly: off by up to 166 steps"
+    assert refused.state == "failed"
+    assert refused.reason == "refused, it computes wrongly: off by up to 166 steps"
 
 
 def test_without_evaluation_data_nothing_is_compared(bench, subject, environment):
     bench.reference = None
     failed = cell(on_devices.measure(bench, subject, LITERT, environment.device))
-    assert failed["state"] == "failed"
-    assert "no evaluation data" in failed["reason"]
+    assert failed.state == "failed"
+    assert "no evaluation data" in failed.reason
 
 
 def test_an_artifact_of_another_kind_still_has_a_size(bench, tmp_path, old):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"x" * 1000)
-    other = on_host.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "digest", {"weights": {"elements": 1}})
+    other = on_host.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "11" * 32, Receipt("onnx"))
     (item,) = on_devices.measure(bench, other, (), old())
     assert item.metric("size_disk_bytes").value == 1000
     assert np.isfinite(item.metric("size_gzip_bytes").value)

@@ -49,7 +49,7 @@ def test_the_worker_is_copied_and_measures_there(board, bench, subject):
         assert session.run({session.inputs[0].name: next(bench.reference.batches())["window"]})
     assert len(list((board.login / ".cache/edgeship/models").iterdir())) == 1
     (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), place.device)
-    assert item.details["cell"]["text"] == "bit-exact"
+    assert item.details.cell.text == "bit-exact"
     assert item.metric("peak_memory_bytes").value > 1_000_000
     assert len(list((board.login / ".cache/edgeship/models").iterdir())) == 1, "copied once"
 

@@ -104,8 +104,8 @@ def test_the_worker_runs_behind_a_real_ssh_server(board, bench, subject):
     board.install()
     assert board.version("litert") == registry.find("litert").version()
     (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), board.device)
-    assert item.details["cell"]["text"] == "bit-exact"
-    assert item.details["samples"]["n"] == 60
+    assert item.details.cell.text == "bit-exact"
+    assert item.details.samples.n == 60
     busy = {metric.reason for metric in item.metrics if metric.value is None}
     assert item.metric("latency_p50_ms").value or busy, "a time, or why there is none"
     assert item.metric("peak_memory_bytes").value > 1_000_000

@@ -41,7 +41,7 @@ class Shipped:
         manifest = json.loads((self.bundle / "manifest.json").read_text())
         manifest["config"]["data"]["calibration"] = str(self.folder / "calibration.npz")
         edit(manifest["config"])
-        bundles.seal(self.bundle, manifest)
+        bundles.seal_content(self.bundle, manifest)
 
     @property
     def log(self) -> str:

@@ -308,7 +308,7 @@ def test_commands_on_a_bundle_name_the_file_that_was_read(edgeship, shipped):
 @pytest.mark.parametrize("moment", [0, 1, 2])
 def test_killed_at_any_moment_the_old_bundle_stays(edgeship, shipped, moment):
     """The kill comes after a line of progress, not after a time: the first, a middle one, the last before the move."""
-    before = bundle.open_bundle(shipped.bundle).manifest["created"]
+    before = bundle.open_bundle(shipped.bundle).manifest.created
     command = [
         sys.executable,
         "-m",
@@ -328,7 +328,7 @@ def test_killed_at_any_moment_the_old_bundle_stays(edgeship, shipped, moment):
         process.send_signal(signal.SIGKILL)
         process.stderr.read()
     assert process.returncode == -signal.SIGKILL
-    assert bundle.open_bundle(shipped.bundle).manifest["created"] == before
+    assert bundle.open_bundle(shipped.bundle).manifest.created == before
 
 
 def test_two_runs_at_once_on_one_cache(edgeship, shipped):
@@ -340,5 +340,5 @@ def test_two_runs_at_once_on_one_cache(edgeship, shipped):
     ]
     logs = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], logs
-    files = [bundle.open_bundle(edgeship.folder / name).manifest["files"] for name in "ab"]
+    files = [bundle.open_bundle(edgeship.folder / name).manifest.files for name in "ab"]
     assert files[0] == files[1]

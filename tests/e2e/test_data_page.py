@@ -66,19 +66,19 @@ def test_the_data_and_a_fitting_model_are_shipped(newcomer_once, tmp_path, edges
     assert Path(read.data.evaluation).name == "evaluation.npz"
     done = run(*ship, "--to", "tflite", "--variant", "int8")  # one artifact needs both files, and is quick
     manifest = bundle.open_bundle(folder / "bundle").manifest
-    assert done.returncode == (0 if manifest["gate"]["verdict"] == "PASS" else 1), done.stderr
-    assert {item["id"] for item in manifest["artifacts"]} == {"tflite/int8"}
-    for measurement in manifest["measurements"]:
-        accuracy = measurement["details"]["accuracy"]
-        metrics = {name: one["metric"] for name, one in accuracy["outputs"].items()}
+    assert done.returncode == (0 if manifest.gate.verdict == "PASS" else 1), done.stderr
+    assert {item.id for item in manifest.artifacts} == {"tflite/int8"}
+    for measurement in manifest.measurements:
+        accuracy = measurement.details.accuracy
+        metrics = {name: one.metric for name, one in accuracy.outputs.items()}
         if kind == "several":
             assert metrics == {"exercise": "top1", "effort": "mae"}
         else:
             assert set(metrics.values()) == {METRICS[kind]}
         with np.load(folder / "evaluation.npz") as data:
-            assert accuracy["n"] == len(data["y" if "y" in data.files else "y_exercise"])
+            assert accuracy.n == len(data["y" if "y" in data.files else "y_exercise"])
     if kind == "pictures":
-        assert manifest["labels"] == (folder / "labels.txt").read_text().split("\n")
+        assert list(manifest.labels) == (folder / "labels.txt").read_text().split("\n")
 
 
 def test_the_model_without_its_text_layer_answers_alike(newcomer_once):

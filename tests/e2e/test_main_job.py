@@ -24,9 +24,9 @@ def test_ship_makes_measures_and_judges_every_artifact(shipped):
     assert {artifact.id for artifact in opened.artifacts} == ARTIFACTS
     names = [(tuple(s.name for s in a.inputs), tuple(s.name for s in a.outputs)) for a in opened.artifacts]
     assert set(names) == {(("window",), ("probabilities",))}
-    assert manifest["gate"]["verdict"] in ("PASS", "INCONCLUSIVE", "FAIL")
-    assert manifest["gate"]["checks"]
-    for measurement in opened.measurements:
+    assert manifest.gate.verdict in ("PASS", "INCONCLUSIVE", "FAIL")
+    assert manifest.gate.checks
+    for measurement in manifest.measurements:
         for metric in measurement.metrics:
             assert metric.value is not None or metric.reason, (measurement.artifact, metric.name)
         accuracy = measurement.metric("accuracy")
@@ -35,12 +35,12 @@ def test_ship_makes_measures_and_judges_every_artifact(shipped):
 
 
 def test_every_receipt_says_what_the_artifact_holds(shipped):
-    receipts = {item["id"]: item["receipt"] for item in bundle.open_bundle(shipped.bundle).manifest["artifacts"]}
-    assert receipts["tflite/int8"]["int8_op_share"] > 0.9
-    assert receipts["tflite/int8"]["inputs"][0]["dtype"] == "int8"
-    assert receipts["tflite/int8"]["inputs"][0]["quantization"]["scale"][0] > 0
-    assert receipts["onnx/float32"]["opset"] == 17
-    assert all(receipt["inputs"][0]["shape"][0] is None for receipt in receipts.values())
+    receipts = {item.id: item.receipt for item in bundle.open_bundle(shipped.bundle).manifest.artifacts}
+    assert receipts["tflite/int8"].int8_op_share > 0.9
+    assert receipts["tflite/int8"].inputs[0].dtype == "int8"
+    assert receipts["tflite/int8"].inputs[0].quantization.scale[0] > 0
+    assert receipts["onnx/float32"].opset == 17
+    assert all(receipt.inputs[0].shape[0] is None for receipt in receipts.values())
 
 
 def test_a_second_ship_does_nothing_again(edgeship, shipped):
@@ -49,7 +49,7 @@ def test_a_second_ship_does_nothing_again(edgeship, shipped):
     steps = [line for line in done.stderr.splitlines() if line.strip().startswith("done")]
     assert steps
     assert all("cached" in step for step in steps), done.stderr
-    assert bundle.open_bundle(edgeship.folder / "again").manifest["artifacts"] == first["artifacts"]
+    assert bundle.open_bundle(edgeship.folder / "again").manifest.artifacts == first.artifacts
 
 
 def test_changing_one_recipe_redoes_only_what_depends_on_it(edgeship, shipped):
@@ -90,7 +90,7 @@ def test_verify_fails_another_answer_that_the_tolerance_would_let_pass(edgeship,
     with np.load(goldens) as stored:
         scores = stored[output]
     np.savez(goldens, **{output: np.roll(scores, 1, axis=1)})
-    bundle.seal(edgeship.folder / "other", manifest)
+    bundle.seal_content(edgeship.folder / "other", manifest)
     done = edgeship("verify", "other", "--json", "-", check=1)
     failed = [item for item in json.loads(done.stdout)["replays"] if not item["passed"] and item["runtime"]]
     assert {item["artifact"] for item in failed} == {"tflite/float32"}
@@ -214,8 +214,8 @@ def test_a_batch_that_is_fixed_at_a_number(edgeship, shipped):
     data = shipped.folder / "evaluation.npz"
     edgeship("benchmark", "out", "--data", data, "--runtime", "litert")
     opened = bundle.open_bundle(edgeship.folder / "out")
-    many = next(item for item in opened.measurements if item.artifact == "tflite/many")
-    one = next(item for item in opened.measurements if item.artifact == "tflite/float32")
+    many = next(item for item in opened.manifest.measurements if item.artifact == "tflite/many")
+    one = next(item for item in opened.manifest.measurements if item.artifact == "tflite/float32")
     assert next(item for item in opened.artifacts if item.variant == "many").inputs[0].shape[0] == 7
     # Another batch may round otherwise: a sample on the edge.
     samples = many.details["accuracy"]["n"]

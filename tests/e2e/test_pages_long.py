@@ -49,9 +49,9 @@ def test_devices_of_the_readme_are_installed_and_run(tiny_models, tmp_path):
     checked(install, tmp_path, **env)
     done = run(f"{benchmark} --data data.npz", tmp_path, **env)
     manifest = bundle.open_bundle(tmp_path / "bundle").manifest
-    assert done.returncode == (0 if manifest["gate"]["verdict"] == "PASS" else 1), done.stderr
+    assert done.returncode == (0 if manifest.gate.verdict == "PASS" else 1), done.stderr
     wanted = re.search(r"--device (\S+)", benchmark).group(1).split(",")
-    assert {item["device"] for item in manifest["measurements"]} == set(wanted)
+    assert {item.device for item in manifest.measurements} == set(wanted)
 
 
 def test_make_sizes_prints_what_the_readme_says():

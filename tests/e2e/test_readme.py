@@ -79,7 +79,7 @@ class Shell:
         allowed = 0
         if command.split()[:1] == ["edgeship"] and command.split()[1] in VERDICTS:
             manifest = bundle.open_bundle(self.folder / "bundle").manifest
-            allowed = 0 if manifest["gate"]["verdict"] == "PASS" else 1
+            allowed = 0 if manifest.gate.verdict == "PASS" else 1
         assert done.returncode == allowed, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
@@ -101,7 +101,7 @@ def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("missing_browser")
     model = request.getfixturevalue("tiny_models") / "cnn.keras"
     shell.check(f"edgeship convert {model} --out bundle --to tfjs --variant float32")
-    (artifact,) = bundle.open_bundle(shell.folder / "bundle").manifest["artifacts"]
+    (artifact,) = bundle.open_bundle(shell.folder / "bundle").manifest.artifacts
     output = {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True}
     found = {
         "schema": 1, "kind": "edgeship-selftest", "bundle": "bundle", "artifact": artifact["id"],

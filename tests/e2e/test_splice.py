@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from edgeship.bundle import bundle
+from edgeship.types import to_json
 from tests.mutants.lab import changes, constants  # they lie with the mutants
 
 
@@ -22,12 +23,13 @@ def stale(edgeship):
 
 def test_what_is_spliced_into_a_bundle_is_measured_and_fails(edgeship, shipped, stale):
     opened = bundle.open_bundle(shipped.bundle)
-    entries = {item["id"]: item for item in opened.manifest["artifacts"]}
+    content = to_json(opened.manifest)
+    entries = {item["id"]: item for item in content["artifacts"]}
     shutil.copyfile(stale.root / "tflite/float32.tflite", shipped.bundle / "tflite/float32.tflite")
-    entries["tflite/float32"].update(stale.manifest["artifacts"][0])
+    entries["tflite/float32"].update(to_json(stale.manifest.artifacts[0]))
     change(shipped.bundle / "onnx/float32.onnx", lambda weights: changes.zero(weights.kernels[1]))
     change(shipped.bundle / "tflite/int8.tflite", changes.bits_flipped(1e-3))
-    bundle.seal(shipped.bundle, opened.manifest)
+    bundle.seal_content(shipped.bundle, content)
 
     done = edgeship("benchmark", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--json", "-")
     assert done.returncode == 1, done.stderr

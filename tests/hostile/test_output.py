@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
 import importlib.util
 import io
+import itertools
 import os
 import re
 import sys
 import tomllib
 import unicodedata
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -27,9 +28,22 @@ from edgeship import cli, progress, terminal, untrusted
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import html_report, junit, layer_table, markdown, plots, terminal_table
+from edgeship.bundle.figures import (
+    CandidateFigures,
+    Cell,
+    CellState,
+    LayerErrors,
+    LayerSensitivity,
+    MeasurementDetails,
+    Metric,
+    ParityMatrix,
+)
+from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.verdict import ArtifactReason
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
 from edgeship.settings.config import Config
+from edgeship.types import Availability, Kind, Verdict, to_json
 from tests.benchmarks.conftest import _write_files, build_manifest
 from tests.hostile.bundles import sealed_bundle
 
@@ -70,49 +84,53 @@ def every_attack(test):
 @pytest.fixture(scope="module")
 def whole():
     """The manifest that the tests of benchmarks make up, judged."""
-    manifest = build_manifest()
-    manifest["gate"] = judge(manifest, Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})).as_json()
-    return manifest
+    manifest = parse_manifest(build_manifest())
+    budget = Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})
+    return replace(manifest, gate=judge(manifest, budget))
 
 
 def spoiled(whole, text):
     """The manifest with the text wherever a stranger may write one and edgeship shows it."""
-    manifest = copy.deepcopy(whole)
-    family = {"tflite": "tflite/", "onnx": "onnx/", "tfjs": "tfjs/"}
-    names = {item["id"]: family[item["format"]] + text for item in manifest["artifacts"]}
-    first = names[manifest["artifacts"][0]["id"]]
-    for item in manifest["artifacts"]:
-        item.update(id=names[item["id"]], path=text)
-        for side in ("inputs", "outputs"):
-            for spec in item[side]:
-                spec.update(name=text)
-    for number, item in enumerate(manifest["measurements"]):
-        item.update(artifact=first, runtime=text, device=text)
-        if number % 2:
-            item["details"]["cell"] = {"state": "failed", "text": text, "reason": text, "kind": text, "why": text}
-        for metric in item["metrics"]:
-            if metric["name"] == "load_ms":
-                metric.update(value=None, reason=text)
-    for number, item in enumerate(manifest["gate"]["checks"]):
-        item.update(artifact=first, runtime=text, device=text, reason=text, check=text)
-        item["verdict"] = ("FAIL", "INCONCLUSIVE", "PASS")[number % 3]
-    manifest["gate"]["not_judged"] = [{"artifact": first, "reason": text}]
-    manifest["skipped"] = [{"artifact": first, "reason": text}]
-    manifest["labels"] = [text] * 10
-    manifest["server_model"].update(path=text, notes=[text])
-    manifest["machine"] = manifest["tools"] = {text: text}
-    manifest["matrix"] = {
-        "devices": [text], "kinds": {text: text}, "artifacts": [first],
-        "cells": {first: {text: {"state": "failed", "text": text, "reason": text, "why": text}}},
-    }  # fmt: skip
-    layer = {
-        "name": text, "operators": [text], "sqnr_db": 3.0, "cosine": 1.0, "mse": 0.0,
-        **{kind: {"sqnr_db": 3.0, "drop": 0.1, "reason": text} for kind in ("alone", "spared")},
-    }  # fmt: skip
-    figures = {"sqnr_db": 3.0, "drop": 0.1, "share": True, "metric": text}
-    found = {"artifact": first, "samples": 3, "layers": [layer], "quantized": figures, "float32": figures}
-    manifest["debug"] = {first: found}
-    return manifest
+    name, first = untrusted.printable(text)[:900], f"tflite/{text}"  # names in bundles are printable
+    cell = Cell(CellState.FAILED, text, text, explanation=text)
+    figures = CandidateFigures(sqnr_db=3.0, drop=0.1, share=True, metric=text, reason=text)
+    layer = LayerErrors(text, (text,), 1, 3.0, 0.0, 1.0, figures, figures)
+    return replace(
+        whole,
+        artifacts=tuple(spoiled_artifact(item, f"{number}{name}") for number, item in enumerate(whole.artifacts)),
+        measurements=tuple(
+            spoiled_measurement(item, first, text, cell if number % 2 else None)
+            for number, item in enumerate(whole.measurements)
+        ),
+        gate=replace(
+            whole.gate,
+            checks=tuple(
+                replace(item, artifact=first, runtime=text, device=text, reason=text, check=text, verdict=verdict)
+                for item, verdict in zip(whole.gate.checks, itertools.cycle(Verdict), strict=False)
+            ),
+            not_judged=(ArtifactReason(first, text),),
+        ),
+        skipped=(ArtifactReason(first, text),),
+        labels=(text,) * 10,
+        server_model=replace(whole.server_model, path=name, notes=(text,)),
+        machine={text: text},
+        tools={text: text},
+        matrix=ParityMatrix((text,), {text: Kind.EMULATED}, (first,), {first: {text: cell}}),
+        debug={first: LayerSensitivity(first, "ab" * 32, 3, figures, figures, (layer,))},
+    )
+
+
+def spoiled_artifact(item, name):
+    inputs, outputs = ([replace(spec, name=name) for spec in specs] for specs in (item.inputs, item.outputs))
+    parts = {"variant": name, "id": f"{item.format}/{name}", "path": name}
+    return replace(item, **parts, inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def spoiled_measurement(item, artifact, text, cell):
+    missing = Metric("load_ms", None, "ms", availability=Availability.FAILED, reason=text)
+    metrics = tuple(missing if metric.name == "load_ms" else metric for metric in item.metrics)
+    details = replace(item.details, cell=cell)
+    return replace(item, artifact=artifact, runtime=text, device=text, metrics=metrics, details=details)
 
 
 def quiet(text):
@@ -139,7 +157,7 @@ def test_letters_and_emoji_of_labels_stay():
 def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
     manifest = spoiled(whole, "begin" + "a[b]<" * 200_000 + "end")
     terminal_table.print_results(manifest)
-    terminal_table.print_checks(manifest["gate"])
+    terminal_table.print_checks(manifest.gate)
     terminal_table.print_artifacts(manifest)
     verify.print_replays([verify.Replay("x" * 10**6, "r", False, None, "y" * 10**6)])
     texts = [capsys.readouterr().out, junit.render(manifest), markdown.render(manifest)]
@@ -154,9 +172,9 @@ def test_the_terminal(whole, capsys, text):
     manifest = spoiled(whole, text)
     terminal_table.print_results(manifest)
     terminal_table.print_results(manifest, wide=True)
-    terminal_table.print_checks(manifest["gate"])
+    terminal_table.print_checks(manifest.gate)
     terminal_table.print_artifacts(manifest)
-    layer_table.print_layers(manifest["debug"].popitem()[1])
+    layer_table.print_layers(next(iter(manifest.debug.values())))
     verify.print_replays([verify.Replay(text, text, False, None, text)])
     with progress.Progress() as steps:
         steps.note(text)
@@ -194,7 +212,7 @@ def test_brackets_are_text(text, capsys):
 def test_junit_is_well_formed(whole, text):
     root = ElementTree.fromstring(junit.render(spoiled(whole, text)))
     quiet("".join(root.itertext()))
-    assert len(list(root.iter("testcase"))) == len(whole["gate"]["checks"]) + 1
+    assert len(list(root.iter("testcase"))) == len(whole.gate.checks) + 1
 
 
 PLAIN = MarkdownIt("gfm-like", {"linkify": False}) if importlib.util.find_spec("linkify_it") else MarkdownIt("commonmark").enable(["table", "strikethrough"])  # fmt: skip # noqa: E501
@@ -217,29 +235,29 @@ def test_markdown_acts_nowhere(whole, text):
 
 def test_plots_have_an_end(whole, monkeypatch):
     """However many artifacts, devices, outputs and layers a manifest tells of, and whatever they are called."""
-    item = next(item for item in whole["measurements"] if item["details"].get("parity"))
-    layer = {"name": "x", "sqnr_db": 3.0, **{key: {"sqnr_db": 3.0, "drop": 0.1} for key in ("alone", "spared")}}
-    found = {"artifact": "x" * 5000, "samples": 3, "layers": [layer] * 200}
-    many = [{**item, "artifact": f"tflite/{number}{'x' * 900}"} for number in range(101)]
-    shown = {**whole, "measurements": many, "debug": {str(number): found for number in range(9)}}
+    item = next(item for item in whole.measurements if item.details.parity)
+    figures = CandidateFigures(sqnr_db=3.0, drop=0.1)
+    layer = LayerErrors("x", sqnr_db=3.0, only_layer_int8=figures, only_layer_float=figures)
+    sensitivity = LayerSensitivity("x" * 5000, "ab" * 32, 3, figures, figures, (layer,) * 200)
+    many = tuple(replace(item, artifact=f"tflite/{number}{'x' * 900}") for number in range(101))
     monkeypatch.setattr(plots, "PLOTS", 5)
     monkeypatch.setattr(plots, "_classes", lambda *_: None)
-    drawn = plots.all_plots(shown)
+    drawn = plots.all_plots(replace(whole, measurements=many, debug={str(number): sensitivity for number in range(9)}))
     assert len(drawn) == 5 and max(map(len, drawn)) < 300_000
     assert "the 100 worst of 101" in drawn[2] and "the 100 first of 101" in drawn[0]
     assert "x" * 100 not in "".join(drawn)
     assert drawn[3].count(">x</text>") <= 30
 
-    cell = {"cell": {"state": "close", "text": "x", "reason": "", "kind": "simulated"}}
-    devices = [{**item, "device": f"device {number}", "details": cell} for number in range(41)]
-    picture = plots._matrix({**whole, "measurements": devices})
+    details = MeasurementDetails(cell=Cell(CellState.CLOSE, "x", "", Kind.SIMULATED))
+    devices = tuple(replace(item, device=f"device {number}", details=details) for number in range(41))
+    picture = plots._matrix(replace(whole, measurements=devices))
     assert picture and "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
 
 
 def test_pictures_of_flips_have_an_end(whole):
-    item = next(item for item in whole["measurements"] if (item["details"].get("accuracy") or {}).get("flips"))
-    groups = html_report.flipped({**whole, "measurements": [item] * 70}, {})
-    assert len(groups) == 50 and groups == html_report.flipped({**whole, "measurements": [item] * 50}, {})
+    item = next(item for item in whole.measurements if item.details.accuracy.flips)
+    groups = html_report.group_flips(replace(whole, measurements=(item,) * 70), {})
+    assert len(groups) == 50 and groups == html_report.group_flips(replace(whole, measurements=(item,) * 50), {})
 
 
 class Page(HTMLParser):
@@ -319,8 +337,8 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
     """A cloned folder may be called anything, and the shell completes its name."""
     (tmp_path / STEERING).mkdir()
     (tmp_path / "bundle").mkdir()
-    _write_files(tmp_path / "bundle", whole)
-    sealed_bundle.seal(tmp_path / "bundle", whole)
+    _write_files(tmp_path / "bundle", to_json(whole))
+    sealed_bundle.seal(tmp_path / "bundle", to_json(whole))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(html_report, "draw", lambda _: [])
     monkeypatch.setattr(sys, "argv", ["edgeship", *arguments])
@@ -334,7 +352,7 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
 
 def test_letters_that_standard_output_lacks(whole, tmp_path, monkeypatch):
     """As in a pipe on Windows: they are written as escapes, and nothing ends in a traceback."""
-    manifest = {**whole, "measurements": [{**item, "device": "猫"} for item in whole["measurements"]]}
+    manifest = to_json(replace(whole, measurements=tuple(replace(item, device="猫") for item in whole.measurements)))
     (tmp_path / "bundle").mkdir()
     _write_files(tmp_path / "bundle", manifest)
     sealed_bundle.seal(tmp_path / "bundle", manifest)

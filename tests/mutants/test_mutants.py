@@ -167,8 +167,10 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
 
     `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
     """
-    described = {side: to_json(good.server[key]) for side, key in (("inputs", "specs"), ("outputs", "outputs"))}
-    server = ExportedServerModel(good.model, good.server["digest"], described)
+    judged("fashion-mnist")
+    good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
+    described = {"inputs": to_json(good.server.inputs), "outputs": to_json(good.server.outputs)}
+    server = ExportedServerModel(good.model, good.server.digest, described)
     data = RepresentativeDataset(str(good.config.data.calibration))
     answered: Future[golden_run.GoldenInputs] = Future()
     answered.set_result(golden := golden_run.answer_golden_inputs(lab, server, good.config, data))
@@ -182,7 +184,7 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
         run, own = ran[artifact], goldens.read(folder, artifact)
         assert run.runtime
         inputs = wrong(golden.inputs) if wrong else golden.inputs
-        answers = verify.Answers(own, to_json(run))
+        answers = verify.Answers(own, run)
         return verify.replay_artifact((mutant or good.made[artifact]).artifact, run.runtime, inputs, answers)
 
     return replayed

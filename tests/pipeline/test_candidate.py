@@ -12,12 +12,14 @@ from rich.console import Console
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.report import layer_plot, layer_table, plots
+from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity, MeasurementDetails
+from edgeship.bundle.manifest import Manifest
 from edgeship.pipeline import candidate
 from edgeship.terminal import WIDTH
-from edgeship.types import Artifact, Verdict
+from edgeship.types import Artifact, Step, Verdict
 
 
-def details(noise: float, wrong: int = 0, samples: int = 3000) -> dict[str, Any]:
+def details(noise: float, wrong: int = 0, samples: int = 3000) -> MeasurementDetails:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, samples)
     server = np.eye(4)[labels] * 6 + random.normal(0, 0.5, (samples, 4))
@@ -25,11 +27,12 @@ def details(noise: float, wrong: int = 0, samples: int = 3000) -> dict[str, Any]
     mine[:wrong] = np.roll(server[:wrong], 1, axis=1)
     outputs, found = {"kind": server}, {"kind": mine}
     measured = accuracy.measure({"y": labels}, outputs, found)
-    return {"parity": parity.compare(outputs, found), "accuracy": measured}
+    return MeasurementDetails(parity=parity.compare(outputs, found), accuracy=measured)
 
 
-def verdict(budget: dict[str, Any], found: dict[str, Any]) -> set[str]:
-    checks = candidate.gate(Artifact(Path("a"), "tflite", "mended", (), ()), "auto", found, Budget.parse(budget))
+def verdict(budget: dict[str, Any], found: MeasurementDetails, *steps: Step) -> set[str]:
+    artifact = Artifact(Path("a"), "tflite", "mended", (), (), steps)
+    checks = candidate.gate(artifact, "auto", found, Budget.parse(budget))
     return {f"{check.check} {check.verdict}" for check in checks if check.verdict is not Verdict.PASS}
 
 
@@ -40,33 +43,39 @@ def test_the_gate_s_own_checks_and_the_floors_of_plain_quantization() -> None:
     assert "accuracy INCONCLUSIVE" in verdict({"max_drop": 0.2}, details(0.05, samples=200))
 
 
+def test_a_model_that_was_trained_further_may_answer_otherwise() -> None:
+    turned = details(0.05, wrong=60)
+    assert "sure_flips FAIL" in verdict({"accuracy": "mlperf93"}, turned, Step("quantize", ""))
+    assert verdict({"accuracy": "mlperf93"}, turned, Step("optimize", "")) == set()
+
+
 def test_limits_for_this_artifact_apply() -> None:
     assert "parity FAIL" in verdict({"tflite/mended": {"min_sqnr_db": 90}}, details(0.05))
 
 
 def test_figures_of_a_trial() -> None:
     found = candidate.figures(details(0.05, wrong=30))
-    assert found["drop"] == pytest.approx(0.01)
-    assert (found["metric"], found["share"]) == ("top1", True)
-    assert candidate.figures({"parity": details(0.05)["parity"]})["drop"] is None
+    assert found.drop == pytest.approx(0.01)
+    assert (found.metric, found.share) == ("top1", True)
+    assert candidate.figures(MeasurementDetails(parity=details(0.05).parity)).drop is None
 
 
-def layer(name: str, alone: float | None, own: float | None = 20.0, reason: str = "") -> dict[str, Any]:
-    figures = {"sqnr_db": alone, "agreement": None, "drop": None if alone is None else 0.012, "value": 0.9}
-    tried = {**figures, "reason": reason}
+def layer(name: str, sqnr_db: float | None, own: float | None = 20.0, reason: str = "") -> LayerErrors:
+    tried = CandidateFigures(sqnr_db, drop=None if sqnr_db is None else 0.012, value=0.9, reason=reason)
     known = None if own is None else 0.5
-    told = {"sqnr_db": own, "cosine": known, "mse": known}
-    return {"name": name, "operators": ["CONV_2D"], "weight_bytes": 4, **told, "alone": tried, "spared": tried}
+    return LayerErrors(
+        name, ("CONV_2D",), 4, own, mse=known, cosine=known, only_layer_int8=tried, only_layer_float=tried
+    )
 
 
-def found(*layers: dict[str, Any]) -> dict[str, Any]:
-    whole = {"sqnr_db": 8.0, "drop": 0.1, "metric": "top1", "share": True}
-    return {"artifact": "tflite/int8", "samples": 256, "quantized": whole, "float32": whole, "layers": list(layers)}
+def found(*layers: LayerErrors) -> LayerSensitivity:
+    whole = CandidateFigures(8.0, drop=0.1, metric="top1", share=True)
+    return LayerSensitivity("tflite/int8", "aa" * 32, 256, float32=whole, quantized=whole, layers=layers)
 
 
-def shown(told: dict[str, Any], *, wide: bool = False) -> str:
+def shown(sensitivity: LayerSensitivity, *, wide: bool = False) -> str:
     console = Console(width=200 if wide else WIDTH, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(layer_table.render(told, wide=wide))
+    console.print(layer_table.render(sensitivity, wide=wide))
     return console.export_text()
 
 
@@ -80,13 +89,13 @@ def test_the_layer_that_costs_most_comes_first() -> None:
 
 
 def test_layers_with_long_names_fit_and_wide_shows_the_rest() -> None:
-    told = found(layer(" + ".join(["stage4_block2_separable_conv"] * 6), 9.0), layer("calm", 80.0))
-    assert max(map(len, shown(told).splitlines())) <= WIDTH
-    assert "…" not in shown(told)
-    assert "0.50000" not in shown(told)
-    assert "0.50000" in shown(told, wide=True)
+    whole = found(layer(" + ".join(["stage4_block2_separable_conv"] * 6), 9.0), layer("calm", 80.0))
+    assert max(map(len, shown(whole).splitlines())) <= WIDTH
+    assert "…" not in shown(whole)
+    assert "0.50000" not in shown(whole)
+    assert "0.50000" in shown(whole, wide=True)
     for jargon in ("alone dB", "spared", "MSE"):
-        assert jargon not in shown(told)
+        assert jargon not in shown(whole)
 
 
 def test_a_model_that_no_layer_changes() -> None:
@@ -94,8 +103,6 @@ def test_a_model_that_no_layer_changes() -> None:
 
 
 def test_the_picture_holds_the_layers() -> None:
-    svg = plots.all_plots(
-        {"measurements": [], "matrix": None, "artifacts": [], "debug": {"a": found(layer("one", 9.0))}}
-    )
+    svg = plots.all_plots(Manifest({}, (), (), debug={"a": found(layer("one", 9.0))}))
     assert any("one" in plot for plot in svg)
     assert layer_plot.draw(found(), plots.STYLE, plots.SERIES) is None

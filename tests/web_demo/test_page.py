@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
 from edgeship.demo import site as demo
 from edgeship.demo.selftest import with_field_results
 from edgeship.storage import digest
+from edgeship.types import to_json
 
 W8 = "tfjs/weight_only_w8"
 TESTED = "#download:not([hidden])"
@@ -111,11 +113,11 @@ def test_the_downloaded_self_test_joins_the_report(site, browser, tmp_path):
         )
     path = tmp_path / "phone.json"
     path.write_text(json.dumps(found))
-    (added,) = with_field_results(served.bundle, [path])["measurements"]
-    assert (added["artifact"], added["runtime"], added["device"]) == (W8, "tfjs-wasm", "Chrome 140 on Android 14")
-    assert {metric["kind"] for metric in added["metrics"]} == {"measured"}
-    figures = {metric["name"]: metric["value"] for metric in added["metrics"]}
-    assert figures["latency_p50_ms"] == found["latency"]["p50Ms"]
+    (added,) = with_field_results(served.bundle, [path]).measurements
+    assert (added.artifact, added.runtime, added.device) == (W8, "tfjs-wasm", "Chrome 140 on Android 14")
+    assert {metric.kind for metric in added.metrics} == {"measured"}
+    latency = added.metric("latency_p50_ms")
+    assert latency and latency.value == found["latency"]["p50Ms"]
 
 
 def test_works_offline_with_the_server_stopped(site, browser):
@@ -163,7 +165,7 @@ def spoil(bundle, artifact):
 
 def renamed(bundle: Bundle, created: str) -> Bundle:
     """The same bundle as if it had been made at another time: another digest."""
-    return Bundle(bundle.root, {**bundle.manifest, "created": created})
+    return Bundle(bundle.root, replace(bundle.manifest, created=created))
 
 
 def test_a_new_bundle_replaces_the_old_one_and_a_failed_download_keeps_it(site, browser):
@@ -334,7 +336,7 @@ def test_readable_on_a_phone(site, browser, scheme):
 def test_the_page_of_a_bundle_is_a_bundle(bundles, built, tmp_path):
     manifest = demo.write_site(open_bundle(bundles / "pictures"), tmp_path / "site", built)
     full = open_bundle(bundles / "pictures").manifest
-    assert manifest["source"] == digest.of_json(full)
+    assert manifest.source == digest.of_json(to_json(full))
     text = (tmp_path / "site" / "bundle" / MANIFEST).read_text()
     assert str(bundles) not in text and "calibration" not in text
 

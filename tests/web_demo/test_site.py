@@ -20,12 +20,14 @@ import pytest
 
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
+from edgeship.bundle.figures import MeasurementDetails
+from edgeship.bundle.manifest import parse_manifest
 from edgeship.demo import site
 from edgeship.demo.web_server import Server
 from edgeship.errors import InputError
 from edgeship.settings.config import Config
 from edgeship.settings.sections import Data
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, to_json
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def sealed(folder, formats):
         path = f"{name}/float32/model.json"
         (folder / path).parent.mkdir(parents=True)
         (folder / path).write_text("{}")
-        artifacts.append({"id": f"{name}/float32", "path": path, "format": name, "variant": "float32", "receipt": {}})
+        artifacts.append({"id": f"{name}/float32", "path": path, "format": name, "variant": "float32"})
     (folder / "goldens").mkdir()
     image = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)).astype(np.float32)
     np.savez(folder / "goldens" / "inputs.npz", image=image)
@@ -59,13 +61,13 @@ def sealed(folder, formats):
         "inputs": [spec],
         "outputs": [spec],
     }
-    measured = {"runtime": "r", "device": "host", "metrics": [], "details": {"latency": {"samples": [1]}}}
+    measured = {"runtime": "r", "device": "host", "metrics": [], "details": {"latency": {"n": 1}}}
     manifest = {
         "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
         "gate": None, "measurements": [{"artifact": item["id"], **measured} for item in artifacts],
         "config": Config(data=Data(evaluation="/home/somebody/evaluation.npz")).stored(),
     }  # fmt: skip
-    bundles.seal(folder, manifest)
+    bundles.seal(folder, parse_manifest({"files": {}, **manifest}))
     return bundles.open_bundle(folder)
 
 
@@ -77,10 +79,11 @@ def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):
         "index.html", "sw.js", "assets/main-abc.js", "bundle/manifest.json", "bundle/goldens/inputs.npz",
         "bundle/tfjs/float32/model.json",
     }  # fmt: skip
-    assert [item["id"] for item in manifest["artifacts"]] == ["tfjs/float32"]
-    assert [item["artifact"] for item in manifest["measurements"]] == ["tfjs/float32"]
-    assert "/home/somebody" not in json.dumps(manifest)
-    assert manifest["preprocessing"]["image"]["range"] == [0, 255]
+    assert [item.id for item in manifest.artifacts] == ["tfjs/float32"]
+    assert [item.artifact for item in manifest.measurements] == ["tfjs/float32"]
+    assert manifest.measurements[0].details == MeasurementDetails()
+    assert "/home/somebody" not in (tmp_path / "site" / "bundle" / "manifest.json").read_text()
+    assert to_json(manifest.preprocessing)["image"]["range"] == [0, 255]
     assert bundles.open_bundle(tmp_path / "site" / "bundle", part=True).manifest == manifest
 
 
@@ -89,10 +92,11 @@ def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):
     image = np.tile(np.arange(100, dtype=np.float32)[:, None, None, None], (1, 8, 8, 1))
     np.savez(tmp_path / "evaluation.npz", image=image, y=np.arange(100))
     manifest = site.write_site(bundle, tmp_path / "site", page, str(tmp_path / "evaluation.npz"))
+    assert manifest.samples
     with np.load(tmp_path / "site" / "bundle" / "samples.npz") as stored:
         assert stored["image"].dtype == np.uint8 and stored["y"].dtype == np.int32
         assert stored["y"].tolist() == stored["image"][:, 0, 0, 0].tolist()
-        assert (stored["y"][0], stored["y"][-1], len(stored["y"])) == (0, 99, manifest["samples"]["count"])
+        assert (stored["y"][0], stored["y"][-1], len(stored["y"])) == (0, 99, manifest.samples.count)
 
 
 def test_refusals(page, tmp_path):

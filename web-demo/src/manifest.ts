@@ -38,7 +38,7 @@ export interface Manifest {
   edgeship: string;
   created: string;
   /** The digest of the bundle that this one was taken from. */
-  source?: string;
+  source?: string | null;
   labels: string[] | null;
   server_model: {path: string; digest: string; parameters: number | null; inputs: TensorSpec[]; outputs: TensorSpec[]};
   server_measurement?: {metric: string; share: boolean; n: number; server: number | null} | null;
@@ -49,13 +49,13 @@ export interface Manifest {
   /** How a picture becomes a model's input, by input name. */
   preprocessing?: Record<string, Preprocessing>;
   /** Further samples, with labels where there are some. */
-  samples?: {path: string; source: string; count: number};
+  samples?: {path: string; source: string; count: number} | null;
   data?: Record<string, {source: string; samples: number} | null>;
   tools?: Record<string, string>;
   files: Record<string, string>;
 }
 
-const SCHEMA = 1;
+const SCHEMA = 2;
 
 /** The manifest in a JSON text. Throws where it is none that this page can use. */
 export function parse(text: string): Manifest {

@@ -20,6 +20,7 @@ from edgeship.bundle.bundle import open_bundle
 from edgeship.demo import site as demo
 from edgeship.demo.web_server import Server
 from edgeship.runtimes.browser import requirements
+from edgeship.settings.config import Config
 from scripts import ROOT
 from scripts.bench.speed import machine_line
 
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=ROOT / "runs" / "fashion-mnist" / "bundle")
     given = parser.parse_args()
     bundle = open_bundle(given.bundle)
-    data = bundle.manifest["config"]["data"]["evaluation"]
+    data = Config.restore(bundle.manifest.config).data.evaluation
     with tempfile.TemporaryDirectory(prefix="edgeship-page-") as folder, sync_playwright() as playwright:
         site = Path(folder) / "site"
         demo.write_site(bundle, site, demo.page(), data if data and Path(data).exists() else None)

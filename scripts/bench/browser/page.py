@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import engine_comparison, table_rows
+from edgeship.bundle import schema_1
+from edgeship.bundle.figures import AccuracyReport, Measurement
+from edgeship.bundle.manifest import Manifest, parse_manifest
 from edgeship.runtimes.browser import requirements
 from scripts import ROOT
 from scripts.bench.speed import machine_line
@@ -26,29 +29,32 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(text.replace('|', '/') for text in line)} |" for line in cells] + [""]
 
 
-def cell(item: Any, name: str, form: Any) -> str:
+def parse(result: Any) -> Manifest:
+    """The part of a manifest that a benchmark's result is."""
+    return parse_manifest({"files": {}, **schema_1.upgrade(result)}, part=True)
+
+
+def cell(item: Measurement, name: str, form: Callable[[float], str]) -> str:
     """A figure, or why it is missing."""
-    value, reason = metric_of(item, name)
-    return form(value) if value is not None else f"none: {reason}"
+    metric = metric_of(item, name)
+    return form(metric.value) if metric.value is not None else f"none: {metric.reason}"
 
 
 def parity(result: Any) -> list[str]:
     """Every artifact on every engine against the server model."""
-    lines = []
-    for item in result["measurements"]:
-        if item["details"].get("parity") is None:
-            continue
-        accuracy = item["details"]["accuracy"]
-        verdict = table_rows.verdict_of(result, item["artifact"], item["runtime"], item["device"])
-        lines.append(
-            (
-                item["artifact"], NAMES[item["runtime"]], f"{accuracy['value']:.2%}", table_rows.drop(accuracy),
-                cell(item, "max_abs_error", lambda value: f"{value:.1e}"), cell(item, "agreement", "{:.2%}".format), verdict,
-            )
-        )  # fmt: skip
-    accuracy = result["measurements"][0]["details"]["accuracy"]
+    manifest = parse(result)
+    reports = [(item, item.details.accuracy) for item in manifest.measurements if item.details.parity is not None]
+    lines = [
+        (
+            item.artifact, NAMES[item.runtime], f"{report.value:.2%}", table_rows.drop(report),
+            cell(item, "max_abs_error", lambda value: f"{value:.1e}"), cell(item, "agreement", "{:.2%}".format),
+            table_rows.verdict_of(manifest, item.artifact, item.runtime, item.device),
+        )
+        for item, report in reports if report
+    ]  # fmt: skip
+    report = reports[0][1] or AccuracyReport()
     return [
-        f"The default task's model on all {accuracy['n']:,} test images; the server model gets {accuracy['server']:.2%}. The",
+        f"The default task's model on all {report.n:,} test images; the server model gets {report.server:.2%}. The",
         "gate asks for 99 % of that (paired interval). WebGL runs in software here: its outputs count, its speed does not.",
         "",
         *table(("artifact", "engine", "top-1", "drop", "max abs error", "same answers", "gate"), lines),
@@ -102,15 +108,16 @@ def speed(results: dict[str, Any]) -> list[str]:
     lines = []
     for rate, threads in results.items():
         for number, result in threads.items():
-            for item in result["measurements"]:
+            for item in parse(result).measurements:
                 figures = [("load_ms", table_rows.milliseconds), ("first_inference_ms", table_rows.milliseconds)]
                 figures += [("latency_p50_ms", table_rows.milliseconds), ("latency_p90_ms", table_rows.milliseconds)]
                 cells = [cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", table_rows.size)]]
                 if len(set(cells)) == 1:  # the same reason everywhere
                     cells = [cells[0], *["-"] * (len(cells) - 1)]
-                slowed = ((item["details"].get("latency") or {}).get("throttle") or {}).get("model")
+                throttle = item.details.latency and item.details.latency.throttle
+                slowed = throttle and throttle.model
                 shown = f"{rate}x" + (f" (shown: {slowed:.1f})" if slowed else "")
-                lines.append((NAMES[item["runtime"]], item["artifact"], shown, number, *cells))
+                lines.append((NAMES[item.runtime], item.artifact, shown, number, *cells))
     return [
         "MobileNetV2-224 with random weights, batch 1. 4x and 6x are this machine's processor slowed down by Chromium, and",
         "shown to act on the model itself (`simulated`: no phone). Chromium slows down the main thread only, so that two",
@@ -137,7 +144,8 @@ def advice(results: dict[str, Any]) -> list[str]:
     lines = []
     for rate, threads in results.items():
         for number, result in threads.items():
-            timed = [item for item in result["measurements"] if metric_of(item, "latency_p50_ms")[0] is not None]
+            items = parse(result).measurements
+            timed = [item for item in items if metric_of(item, "latency_p50_ms").value is not None]
             if timed:
                 lines.append(
                     (f"{rate}x, {number} thread{'' if number == '1' else 's'}", engine_comparison.advice(timed))

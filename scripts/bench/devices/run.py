@@ -106,8 +106,8 @@ def parity(work: Path) -> Json:
             rows[f"{model} {item['artifact']} {item['device']}"] = {
                 "n": details["samples"]["n"],
                 "accuracy": details["accuracy"]["value"],
-                "against": details["likeness"]["against"],
-                **{key: details["likeness"][key] for key in keys},
+                "against": details["bit_exactness"]["against"],
+                **{key: details["bit_exactness"][key] for key in keys},
             }
     return rows
 

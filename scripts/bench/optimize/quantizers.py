@@ -137,16 +137,14 @@ def judge(
     from edgeship.server_model import model_files
     from edgeship.storage import digest
     from edgeship.storage.cache import Cache
-    from edgeship.types import Artifact, TensorSpec, to_json
+    from edgeship.types import Artifact, to_json
 
     model_files.sniff(Path(model))
 
     def subject(name: str, path: str) -> bench.MeasuredArtifact:
         held = receipt.read(path)
-        inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
-        return bench.MeasuredArtifact(
-            Artifact(Path(path), held["format"], name, inputs, outputs), digest.of_path(Path(path)), held
-        )
+        artifact = Artifact(Path(path), held.format, name, held.inputs, held.outputs)
+        return bench.MeasuredArtifact(artifact, digest.of_path(Path(path)), held)
 
     floats = {item.artifact.format: item for item in (subject("float32", path) for path in bases.values())}
     source = RepresentativeDataset(data)
@@ -162,8 +160,8 @@ def judge(
             kind = item.artifact.format
             runtime = registry.for_format(kind)[0]
             measured = worker.measure(item, runtime, profiles.find("host"), floats[kind])
-            islands = item.receipt["float_islands"]
-            found[name] = {**to_json(measured), "int8_ops": item.receipt["int8_op_share"], "islands": len(islands)}
+            islands = item.receipt.float_islands
+            found[name] = {**to_json(measured), "int8_ops": item.receipt.int8_op_share, "islands": len(islands)}
     return found
 
 
@@ -173,5 +171,5 @@ def renamed(path: str, like: str) -> None:
     from edgeship.convert.tflite import tensor_names
 
     ends = receipt.read(like)
-    names = [[spec["name"] for spec in ends[side]] for side in ("inputs", "outputs")]
+    names = [[spec.name for spec in side] for side in (ends.inputs, ends.outputs)]
     Path(path).write_bytes(tensor_names.rename(Path(path).read_bytes(), *names))

@@ -13,19 +13,20 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeship import __version__, untrusted
-from edgeship.bundle import manifest as manifests
-from edgeship.bundle import named_files
+from edgeship.bundle import named_files, schema_1
+from edgeship.bundle.figures import Measurement
+from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
 from edgeship.errors import InputError
 from edgeship.storage import digest
-from edgeship.types import Artifact, Measurement, to_json
+from edgeship.types import Artifact, to_json
 
-SCHEMA = 1
 MANIFEST = "manifest.json"
+SCHEMAS = (1, SCHEMA)  # that are read
 DISK = "size_disk_bytes"  # the one figure that takes no time to be measured again
 STALE_SECONDS = 86400
 SCHEMA_MARK = b'"server_model"'  # what tells our manifests from other files of that name
@@ -36,25 +37,20 @@ class Bundle:
     """An opened bundle: where it lies and what its manifest says."""
 
     root: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts, with paths under `root`."""
-        return tuple(Artifact.from_json(item, self.root) for item in self.manifest["artifacts"])
+        return tuple(item.within(self.root) for item in self.manifest.artifacts)
 
-    @property
-    def measurements(self) -> tuple[Measurement, ...]:
-        """What has been measured so far."""
-        return tuple(Measurement.from_json(item) for item in self.manifest["measurements"])
-
-    def damaged(self, found: Mapping[str, Path]) -> list[str]:
-        """What does not match the manifest: changed, missing and added files, by relative path; `found`: `files_of`."""
-        wanted = self.manifest["files"]
-        missing = [f"{name}: missing" for name in wanted.keys() - found.keys()]
-        added = [f"{name}: not in the manifest" for name in found.keys() - wanted.keys()]
-        same = wanted.keys() & found.keys() if not missing and not added else ()
-        changed = [f"{name}: changed" for name in same if digest.of_path(found[name]) != wanted[name]]
+    def find_damage(self, files: Mapping[str, Path]) -> list[str]:
+        """What does not match the manifest: changed, missing and added files, by relative path; `files`: `files_of`."""
+        recorded = self.manifest.files
+        missing = [f"{name}: missing" for name in recorded.keys() - files.keys()]
+        added = [f"{name}: not in the manifest" for name in files.keys() - recorded.keys()]
+        same = recorded.keys() & files.keys() if not missing and not added else ()
+        changed = [f"{name}: changed" for name in same if digest.of_path(files[name]) != recorded[name]]
         return sorted(changed + missing + added)
 
 
@@ -87,53 +83,58 @@ def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
     if not os.path.lexists(root / MANIFEST):
         raise InputError(f"{shown}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
     bundle = Bundle(root, _read_manifest(root, part=part))
-    found = files_of(root)
-    damaged = bundle.damaged(found)
+    files = files_of(root)
+    damaged = bundle.find_damage(files)
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        told = untrusted.printable("; ".join(damaged[:3]))
-        raise InputError(f"{shown}: does not match its manifest ({told}{more}); make the bundle again")
-    named_files.check(root, bundle.manifest, found, part=part)
-    _measure_sizes(bundle.manifest, found)
-    return bundle
+        listed = untrusted.printable("; ".join(damaged[:3]))
+        raise InputError(f"{shown}: does not match its manifest ({listed}{more}); make the bundle again")
+    named_files.check(root, bundle.manifest, files, part=part)
+    return Bundle(root, _with_real_sizes(bundle.manifest, files))
 
 
-def _measure_sizes(manifest: Mapping[str, Any], found: Mapping[str, Path]) -> None:
-    """Put the sizes of the files themselves in place of those that a manifest claims (`found`: `files_of`)."""
+def _with_real_sizes(manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
+    """The manifest with the sizes of the files themselves in place of those that it claims (`files`: `files_of`)."""
     sizes = {}
-    for item in manifest["artifacts"]:
-        folder = item["path"].removesuffix(named_files.MODEL) if item["format"] == "tfjs" else None
-        names = [name for name in found if name.startswith(folder)] if folder else [item["path"]]
-        sizes[item["id"]] = sum(found[name].stat().st_size for name in names)
-    for measurement in manifest["measurements"]:
-        for metric in measurement["metrics"]:
-            if metric["name"] == DISK and metric["value"] is not None and measurement["artifact"] in sizes:
-                metric["value"] = sizes[measurement["artifact"]]
+    for item in manifest.artifacts:
+        folder = item.path.removesuffix(named_files.MODEL) if item.format == "tfjs" else None
+        names = [name for name in files if name.startswith(folder)] if folder else [item.path]
+        sizes[item.id] = sum(files[name].stat().st_size for name in names)
+    return replace(
+        manifest, measurements=tuple(_with_real_size(item, sizes.get(item.artifact)) for item in manifest.measurements)
+    )
 
 
-def _read_manifest(root: Path, *, part: bool) -> dict[str, Any]:
-    """The manifest, without its digest, of the shape that commands read."""
+def _with_real_size(measurement: Measurement, size: int | None) -> Measurement:
+    metrics = (
+        replace(metric, value=size) if metric.name == DISK and metric.value is not None and size is not None else metric
+        for metric in measurement.metrics
+    )
+    return replace(measurement, metrics=tuple(metrics))
+
+
+def _read_manifest(root: Path, *, part: bool) -> Manifest:
+    """The manifest, of the shape that commands read, whichever of the known schemas it was written in."""
     shown = untrusted.printable(root)
     try:
-        told = untrusted.read_json(root / MANIFEST)
+        content = untrusted.read_json(root / MANIFEST)
     except InputError as error:
         raise InputError(f"{error}; make the bundle again") from error
-    if not isinstance(told, dict) or not isinstance(told.get("digest"), str) or "schema" not in told:
+    if not isinstance(content, dict) or not isinstance(content.get("digest"), str) or "schema" not in content:
         raise InputError(f"{shown}: its {MANIFEST} is not one of a bundle; make the bundle again")
-    recorded = told.pop("digest")
-    if told["schema"] != SCHEMA:
-        schema = untrusted.printable(repr(told["schema"])[:20])
-        raise InputError(f"{shown}: bundle schema {schema}, this edgeship reads {SCHEMA}; make the bundle again")
+    recorded, schema = content.pop("digest"), content["schema"]
+    if schema not in SCHEMAS or isinstance(schema, bool):
+        named = untrusted.printable(repr(schema)[:20])
+        raise InputError(f"{shown}: bundle schema {named}, this edgeship reads {SCHEMA}; make the bundle again")
     with untrusted.reading(root / MANIFEST):  # numbers beyond all bounds, halves of characters
-        changed = digest.of_json(told) != recorded
-        json.dumps(told, ensure_ascii=False).encode()
+        changed = digest.of_json(content) != recorded
+        json.dumps(content, ensure_ascii=False).encode()
     if changed:
         raise InputError(f"{shown}: {MANIFEST} was changed after it was written; make the bundle again")
     try:
-        manifests.check(told, part=part)
+        return parse_manifest(schema_1.upgrade(content) if schema == 1 else content, part=part)
     except InputError as error:
         raise InputError(f"{shown}: its {MANIFEST} cannot be read: {error}; make the bundle again") from error
-    return told
 
 
 def is_bundle(folder: Path) -> bool:
@@ -197,14 +198,19 @@ def _alive(draft: Path) -> bool:
     return time.time() - draft.stat().st_mtime < STALE_SECONDS
 
 
-def seal(draft: Path, manifest: dict[str, Any]) -> None:
+def seal(draft: Path, manifest: Manifest) -> None:
     """Write the manifest of a finished draft, with the digests of all its files and of itself.
 
     Raises InputError where a link, a pipe or a device is among them.
     """
-    content = to_json({**manifest, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
-    content.pop("digest", None)
-    sealed = {**content, "digest": digest.of_json(content)}
+    seal_content(draft, to_json(manifest))
+
+
+def seal_content(draft: Path, content: Mapping[str, Any]) -> None:
+    """`seal` for the JSON content of a manifest."""
+    whole = to_json({**content, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
+    whole.pop("digest", None)
+    sealed = {**whole, "digest": digest.of_json(whole)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -1,262 +1,249 @@
-"""What a bundle's manifest looks like, checked when a bundle is opened: no command meets a list where an object belongs.
+"""A bundle's manifest: what lies in it, how it was made, what was measured and decided.
 
-What is named here is what commands read. Other keys may be there: earlier and later versions of edgeship write some.
+These types are the published schema (docs/manifest.schema.json). Keys that are not here may stand in a file too: later
+versions of edgeship write some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Meta
+
+from edgeship import typed_json
+from edgeship.bundle.figures import (
+    DIGEST,
+    Count,
+    Digest,
+    FormatParity,
+    LayerSensitivity,
+    Measurement,
+    Number,
+    ParityMatrix,
+    ServerAccuracy,
+)
+from edgeship.bundle.goldens import KernelSpread
+from edgeship.bundle.receipt import Receipt
+from edgeship.bundle.verdict import ArtifactReason, GateResult
 from edgeship.errors import InputError
-from edgeship.types import FORMATS, Kind, TensorSpec, Verdict
+from edgeship.types import FORMATS, Artifact, Step, TensorSpec
 from edgeship.untrusted import LONGEST, printable
 
-# What a cell of the parity matrix may be, from best to worst; `estimated` and what follows it were not compared.
-NOT_COMPARED = ("refused", "absent", "failed")
-STATES = ("exact", "steps", "close", "differs", "estimated", *NOT_COMPARED)
+SCHEMA = 2
 SIZES = {"int": (8, 16, 32, 64), "uint": (8, 16, 32, 64), "float": (16, 32, 64), "complex": (64, 128)}
 DTYPES = ("bool", *(f"{kind}{bits}" for kind, sizes in SIZES.items() for bits in sizes))  # numpy's, of numbers
-SHOWN = 60  # characters of a foreign value in a message
-LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSON holds
 MEASUREMENTS, CHECKS = 5000, 20_000  # in a bundle: a table looks for the checks of each measurement
+VARIANT = r"^[\w.-]+$"
+NAMES = {DIGEST: "a digest in 64 digits", VARIANT: "letters, digits, '.', '_' and '-'"}
+Json = Mapping[str, Any]  # of unknown form
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A plain value: in words what it must be, and whether it is."""
+class Temperature:
+    """The temperature that repairs the confidence of one output, or the `reason` for none.
 
-    words: str
-    fits: Callable[[Any], bool]
+    Fitted on so many `samples` of the `data` (their digest); calibration errors are on the evaluation data.
+    """
 
-
-@dataclass(frozen=True)
-class Maybe:
-    """A shape, or null."""
-
-    shape: Any
-
-
-@dataclass(frozen=True)
-class Table:
-    """An object of any keys, whose values have one shape."""
-
-    shape: Any
+    value: Number | None
+    reason: str
+    samples: Count | None = None
+    data: str = ""
+    ece: Number | None = None
+    ece_repaired: Number | None = None
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """A shape whose values fit together: `parse` raises ValueError, KeyError or OverflowError where they do not."""
+class ArtifactEntry:
+    """An artifact of the bundle: `path` is relative, `digest` the conversion's, `content` that of what lies there."""
 
-    shape: Any
-    parse: Callable[[Any], object]
+    id: str
+    path: str
+    format: str
+    variant: Annotated[str, Meta(pattern=VARIANT)]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    steps: tuple[Step, ...] = ()
+    digest: str = ""
+    content: Digest | None = None
+    receipt: Receipt | None = None
+    temperature: Mapping[str, Temperature] | None = None
 
+    def __post_init__(self) -> None:
+        _check_names(self.id, self.path, self.variant)
+        _check_specs((*self.inputs, *self.outputs))
+        if self.format not in FORMATS:
+            raise ValueError(f"format {self.format!r} is none of {', '.join(FORMATS)}")
 
-TEXT = Plain("a text", lambda value: isinstance(value, str))
-NAME = Plain(
-    f"a printable name of at most {LONGEST:,} characters",
-    lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST and printable(value) == value,
-)
-FLAG = Plain("true or false", lambda value: isinstance(value, bool))
-NUMBER = Plain(
-    f"a number of at most {LARGEST:g}",
-    lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST,
-)
-WHOLE = Plain("a whole number from 0", lambda value: NUMBER.fits(value) and isinstance(value, int) and value >= 0)
-ANY = Plain("a value", lambda _: True)
-OBJECT = Table(ANY)
-SHA = Plain("a digest in 64 digits", lambda value: isinstance(value, str) and len(value) == 64 and value.isalnum())
-VARIANT = Plain(
-    "letters, digits, '.', '_' and '-'",
-    lambda value: isinstance(value, str) and bool(value) and all(char.isalnum() or char in "._-" for char in value),
-)
-
-
-def _one_of(known: Any) -> Plain:
-    names = tuple(map(str, known))
-    return Plain(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+    def within(self, root: Path) -> Artifact:
+        """The artifact with its path under a bundle's folder."""
+        return Artifact(root / self.path, self.format, self.variant, self.inputs, self.outputs, self.steps)
 
 
-def _figures(*names: str) -> dict[str, Any]:
-    """Optional numbers."""
-    return {f"{name}?": Maybe(NUMBER) for name in names}
+@dataclass(frozen=True)
+class ServerModelEntry:
+    """The server model: its relative path and digest, how it is loaded, and what loading it told."""
+
+    path: str
+    digest: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameters: Count | None = None
+    loader: str = ""
+    notes: tuple[str, ...] = ()
+    loading: Json = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_names(self.path)
+        _check_specs((*self.inputs, *self.outputs))
 
 
-# A key that ends in ? may be missing.
-SPEC = Parsed(
-    {
-        "name": NAME,
-        "shape": [Maybe(WHOLE)],
-        "dtype": _one_of(DTYPES),
-        "quantization?": Maybe({"scale": [NUMBER], "zero_point": [NUMBER], "axis": Maybe(WHOLE)}),
-    },
-    TensorSpec.from_json,
-)
-DATA = Maybe({"source": TEXT, "digest": TEXT, "samples": WHOLE})
-ACCURACY = {
-    **_figures("value", "server", "drop", "low", "high", "n", "ece", "ece_server", "flips_total"),
-    "metric?": Maybe(TEXT),
-    "share?": Maybe(FLAG),
-    "higher_is_better?": Maybe(FLAG),
-    "reason?": Maybe(TEXT),
-    "per_class?": Maybe(
-        [{"class": WHOLE, "significant": FLAG, **dict.fromkeys(("drop", "low", "high", "server", "artifact"), NUMBER)}]
-    ),
-    "sure_flips?": Maybe(dict.fromkeys(("flips", "n", "low", "high", "share"), NUMBER)),
-    "flips?": Maybe([{**dict.fromkeys(("index", "label", "server", "artifact"), WHOLE), "server_confidence": NUMBER}]),
-}
-PARITY = {
-    **_figures("max_abs_error", "mean_abs_error", "cosine", "sqnr_db", "agreement"),
-    **_figures("agreement_low", "agreement_high", "agreement_n"),
-    "reason": TEXT,
-}
-LIKENESS = {
-    **_figures("values", "differ", "max_steps", "max_abs_error", "agreement"),
-    "exact?": FLAG,
-    "reason?": TEXT,
-    "why?": Maybe(TEXT),
-}
-CELL = {"state": _one_of(STATES), "text": TEXT, "reason": TEXT, "kind?": TEXT, "runtime?": TEXT}
-DETAILS = {
-    "content?": SHA,
-    "accuracy?": Maybe({**ACCURACY, "outputs?": Maybe(Table(ACCURACY))}),
-    "parity?": Maybe(Table(PARITY)),
-    "latency_ratio?": Maybe({**_figures("value", "low", "high", "pairs"), "against?": TEXT}),
-    "latency?": Maybe({"runs_on?": Maybe({**_figures("engine_gzip_bytes")}), "profile?": TEXT}),
-    "samples?": Maybe({"n": WHOLE, "of": WHOLE}),
-    "likeness?": LIKENESS,
-    "engine?": Maybe(OBJECT),
-    "instructions?": OBJECT,
-    "compiler?": OBJECT,
-    "cell?": CELL,
-}
-METRIC = {"name": TEXT, "value": Maybe(NUMBER), "unit": TEXT, "kind": _one_of(Kind), "reason": TEXT}
-MEASUREMENT = {"artifact": TEXT, "runtime": TEXT, "device": TEXT, "metrics": [METRIC], "details": DETAILS}
-RECEIPT = {
-    **_figures("int8_op_share", "hybrid_op_share", "sparsity"),
-    "float_islands?": Maybe([TEXT]),
-    "weights?": _figures("elements", "bytes", "sparsity"),
-}
-ARTIFACT = {
-    "id": NAME,
-    "path": NAME,
-    "format": _one_of(FORMATS),
-    "variant": VARIANT,
-    "inputs?": [SPEC],
-    "outputs?": [SPEC],
-    "steps?": [{"name": TEXT, "source": TEXT, "recipe?": OBJECT, "tools?": OBJECT}],
-    "digest?": TEXT,
-    "content?": SHA,
-    "receipt?": RECEIPT,
-    "temperature?": Table({**_figures("value", "ece", "ece_repaired"), "reason": TEXT}),
-}
-CHECK = {
-    **{"artifact": TEXT, "runtime": TEXT, "check": TEXT, "verdict": _one_of(Verdict), "reason": TEXT, "device?": TEXT},
-    **_figures("value", "limit"),
-}
-GATE = {"verdict": _one_of(Verdict), "checks?": [CHECK], "not_judged?": [{"artifact": TEXT, "reason": TEXT}]}
-SERVER = {
-    "path": NAME,
-    "digest": TEXT,
-    "inputs": [SPEC],
-    "outputs": [SPEC],
-    "parameters?": Maybe(WHOLE),
-    "loader?": TEXT,
-    "notes?": [TEXT],
-    "loading?": OBJECT,
-}
-GOLDEN = {
-    "runtime": Maybe(TEXT),
-    "reason?": TEXT,
-    "tolerance?": Maybe(Table(ANY)),  # `verify` judges these, and says what is wrong with which output
-    "clear?": Maybe(Table(ANY)),
-}
-MANIFEST = {
-    "schema": WHOLE,
-    "files": Table(SHA),
-    "artifacts": [ARTIFACT],
-    "measurements": [MEASUREMENT],
-    "created?": TEXT,
-    "edgeship?": TEXT,
-    "labels?": Maybe([TEXT]),
-    "server_model?": SERVER,
-    "config?": OBJECT,  # `edgeship.settings.config.Config.restore` looks into it
-    "data?": {f"{name}?": DATA for name in ("calibration", "evaluation", "train", "validation")},
-    "skipped?": [{"artifact": TEXT, "reason": TEXT}],
-    "tools?": OBJECT,
-    "machine?": OBJECT,
-    "gate?": Maybe(GATE),
-    "goldens?": {"samples?": WHOLE, "artifacts?": Table(GOLDEN)},
-    "preprocessing?": OBJECT,
-    "matrix?": {"devices": [TEXT]},
-    "between_formats?": [{"artifact": TEXT, "against": TEXT, "parity": Table(PARITY)}],
-    "server_measurement?": Maybe(ACCURACY),
-    "debug?": Table(OBJECT),
-}
-# What every command needs beyond the lists, but for the part of a bundle that a page carries.
-WHOLE_BUNDLE = ("config", "server_model")
+@dataclass(frozen=True)
+class DataEntry:
+    """Data that was used: its file's name, digest, and number of samples, of which at most `limit` were taken."""
+
+    source: str
+    digest: str
+    samples: Count
+    limit: int | None = None
 
 
-def check(manifest: Any, *, part: bool = False) -> None:
-    """Raise InputError, naming the place, where a manifest is not of this shape; `part`: of a page's part of a bundle."""
-    _check(manifest, MANIFEST, "")
-    for key in () if part else WHOLE_BUNDLE:
-        if key not in manifest:
-            raise InputError(f"{key} is missing")
-    checks = (manifest.get("gate") or {}).get("checks", [])
-    for name, items, most in (("measurements", manifest["measurements"], MEASUREMENTS), ("checks", checks, CHECKS)):
-        if len(items) > most:
-            raise InputError(f"it has {len(items):,} {name}, at most {most:,} are taken")
-    seen: set[str] = set()
-    for item in manifest["artifacts"]:
-        if item["id"] != f"{item['format']}/{item['variant']}":
-            raise InputError(f"the artifact {item['id']} is called other than its format and variant")
-        for name in (item["id"], item["path"]):
-            if name in seen:
-                raise InputError(f"two artifacts have the name or path {name}")
-            seen.add(name)
+@dataclass(frozen=True)
+class GoldenRun:
+    """What an artifact gave on the goldens; without a `runtime` it was not run, for `reason`.
+
+    `tolerance`: the largest absolute error that a replay may have, by output, in the output's unit after dequantization.
+    `clear`: by output the samples whose answer must be the same on any right kernel. `kernels`: what was replayed.
+    `verify` judges the first two: they may be anything in a stranger's bundle.
+    """
+
+    runtime: str | None
+    reason: str = ""
+    tolerance: Json | None = None
+    clear: Json | None = None
+    kernels: tuple[KernelSpread, ...] = ()
 
 
-def _check(value: Any, shape: Any, place: str) -> None:
-    if isinstance(shape, Maybe):
-        if value is None:
-            return
-        shape = shape.shape
-    if isinstance(shape, Parsed):
-        _check(value, shape.shape, place)
-        try:
-            shape.parse(value)
-        except (ValueError, KeyError, OverflowError) as error:
-            raise InputError(f"{_named(place)} is none: {printable(error)[:SHOWN]}") from error
-    elif isinstance(shape, Plain):
-        _need(shape.fits(value), place, shape.words, value)
-    elif isinstance(shape, list):
-        _need(isinstance(value, list), place, "a list", value)
-        for number, item in enumerate(value):
-            _check(item, shape[0], f"{place}[{number}]")
-    elif isinstance(shape, Table):
-        _need(isinstance(value, Mapping), place, "an object", value)
-        for key, item in value.items():
-            _check(item, shape.shape, f"{place}.{key}")
-    else:
-        _check_keys(value, shape, place)
+@dataclass(frozen=True)
+class GoldenSet:
+    """The goldens: so many samples of which source, answered by the server model of that digest, and each artifact's run."""
+
+    samples: Count = 0
+    source: str = ""
+    server: str = ""
+    artifacts: Mapping[str, GoldenRun] = field(default_factory=dict)
 
 
-def _check_keys(value: Any, shape: Mapping[str, Any], place: str) -> None:
-    _need(isinstance(value, Mapping), place, "an object", value)
-    for marked, inner in shape.items():
-        key = marked.removesuffix("?")
-        if key in value:
-            _check(value[key], inner, f"{place}.{key}")
-        elif key == marked:
-            raise InputError(f"{_named(place)} has no {key}")
+@dataclass(frozen=True)
+class PageSamples:
+    """Samples that a page's part of a bundle brings beside the goldens: their file, where they are from, how many."""
+
+    path: str
+    source: str
+    count: Count
 
 
-def _named(place: str) -> str:
-    return printable(place.removeprefix("."))[-SHOWN:] or "it"
+@dataclass(frozen=True)
+class Manifest:
+    """All that a bundle says of itself. `files` has the digest of every other file, by relative name.
+
+    `created` is ISO 8601. `config` is the configuration as `edgeship.settings.config` stores it, `preprocessing` what is known
+    of inputs that are pictures, by name. A page's part of a bundle has no configuration and may have no server model; it has
+    the digest of the bundle that it is from (`source`), and `samples` perhaps.
+    """
+
+    files: Mapping[str, Digest]
+    artifacts: tuple[ArtifactEntry, ...]
+    measurements: tuple[Measurement, ...]
+    schema: Count = SCHEMA
+    created: str = ""
+    edgeship: str = ""
+    labels: tuple[str, ...] | None = None
+    server_model: ServerModelEntry | None = None
+    config: Json | None = None
+    data: Mapping[str, DataEntry | None] = field(default_factory=dict)
+    skipped: tuple[ArtifactReason, ...] = ()
+    tools: Json = field(default_factory=dict)
+    machine: Json = field(default_factory=dict)
+    gate: GateResult | None = None
+    goldens: GoldenSet | None = None
+    preprocessing: Json = field(default_factory=dict)
+    matrix: ParityMatrix = field(default_factory=ParityMatrix)
+    between_formats: tuple[FormatParity, ...] = ()
+    server_measurement: ServerAccuracy | None = None
+    debug: Mapping[str, LayerSensitivity] = field(default_factory=dict)
+    source: str | None = None
+    samples: PageSamples | None = None
+
+    def __post_init__(self) -> None:
+        checks = self.gate.checks if self.gate else ()
+        for name, count, most in (
+            ("measurements", len(self.measurements), MEASUREMENTS),
+            ("checks", len(checks), CHECKS),
+        ):
+            if count > most:
+                raise InputError(f"it has {count:,} {name}, at most {most:,} are taken")
+        names: set[str] = set()
+        for item in self.artifacts:
+            if item.id != f"{item.format}/{item.variant}":
+                raise InputError(f"the artifact {item.id} is called other than its format and variant")
+            for name in (item.id, item.path):
+                if name in names:
+                    raise InputError(f"two artifacts have the name or path {name}")
+                names.add(name)
+
+    @property
+    def server(self) -> ServerModelEntry:
+        """The server model. Raises InputError where this is a page's part of a bundle, which has none."""
+        if self.server_model is None:
+            raise InputError("server_model is missing")
+        return self.server_model
+
+    def artifact(self, name: str) -> ArtifactEntry | None:
+        """The artifact of that id."""
+        return next((item for item in self.artifacts if item.id == name), None)
+
+    def measurements_of(self, artifact: str) -> tuple[Measurement, ...]:
+        """What was measured of an artifact."""
+        return tuple(item for item in self.measurements if item.artifact == artifact)
 
 
-def _need(fits: bool, place: str, words: str, value: Any) -> None:
-    if not fits:
-        raise InputError(f"{_named(place)} must be {words}, not {printable(repr(value)[:SHOWN])}")
+def parse_manifest(content: Any, *, part: bool = False) -> Manifest:
+    """A manifest of the JSON that a bundle has (of schema 2; see `schema_1` for older ones).
+
+    `part`: of a page's part of a bundle, without server model and configuration. Raises InputError, naming the place.
+    """
+    manifest = typed_json.convert(Manifest, content, names=NAMES)
+    for name in () if part else ("config", "server_model"):
+        if getattr(manifest, name) is None:
+            raise InputError(f"{name} is missing")
+    return manifest
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON schema of a manifest as it is written, published as docs/manifest.schema.json."""
+    schema = msgspec.json.schema(Manifest)
+    described = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Manifest of an edgeship bundle",
+        **schema,
+    }
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described))
+    return content
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not 0 < len(name) <= LONGEST or printable(name) != name:
+            raise ValueError(f"{printable(name)[:40]!r} is not a printable name of at most {LONGEST:,} characters")
+
+
+def _check_specs(specs: tuple[TensorSpec, ...]) -> None:
+    for spec in specs:
+        _check_names(spec.name)
+        if spec.dtype not in DTYPES:
+            raise ValueError(f"{spec.name}: dtype {printable(spec.dtype)[:20]!r} is none of {', '.join(DTYPES)}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from edgeship.bundle.manifest import Manifest
 from edgeship.errors import InputError
 from edgeship.storage import digest
 from edgeship.untrusted import LIMITS, SHOWN, limits, place_within, printable, read_json, reading
@@ -30,35 +30,35 @@ _ONNX: Mapping[str, Mapping[int, str]] = {
 _FIXED = {1: 8, 5: 4}  # bytes of a value, by wire type
 
 
-def check(root: Path, manifest: Mapping[str, Any], files: Mapping[str, Path], *, part: bool = False) -> None:
+def check(root: Path, manifest: Manifest, files: Mapping[str, Path], *, part: bool = False) -> None:
     """Raise InputError where something names a file outside, or one that is not in `files` (paths by relative name).
 
     `part`: a page's part of a bundle, which leaves the server model behind.
     """
-    for item in manifest["artifacts"]:
-        path = place_within(root, item["path"])
-        if item["format"] == "tfjs" and not item["path"].endswith(f"/{MODEL}"):
-            raise InputError(f"{printable(root)}: {item['id']} lies in {item['path']}, not in a folder's {MODEL}")
-        _listed(root, path, files, f"the artifact {item['id']}")
-        if item["format"] == "tfjs":
+    for item in manifest.artifacts:
+        path = place_within(root, item.path)
+        if item.format == "tfjs" and not item.path.endswith(f"/{MODEL}"):
+            raise InputError(f"{printable(root)}: {item.id} lies in {item.path}, not in a folder's {MODEL}")
+        _check_listed(root, path, files, f"the artifact {item.id}")
+        if item.format == "tfjs":
             for name in weight_files(path):
-                _listed(root, place_within(path.parent, name), files, f"{item['path']}: its weights")
-        elif item["format"] == "onnx" and (names := external_data(path)):
+                _check_listed(root, place_within(path.parent, name), files, f"{item.path}: its weights")
+        elif item.format == "onnx" and (names := external_data(path)):
             # The artifact's digests cover its own file: other weights could be put beside it after it was measured.
-            told = f"{item['path']} keeps weights in another file ({printable(names[0])[:SHOWN]})"
-            raise InputError(f"{printable(root)}: {told}, which no bundle may; make the bundle again")
+            problem = f"{item.path} keeps weights in another file ({printable(names[0])[:SHOWN]})"
+            raise InputError(f"{printable(root)}: {problem}, which no bundle may; make the bundle again")
     if part:
         return
-    server = manifest["server_model"]["path"]
+    server = manifest.server.path
     place_within(root, server)
     if server not in files and not any(name.startswith(f"{server}/") for name in files):
         raise InputError(f"{printable(root)}: the server model {server} is not among the bundle's files")
-    if manifest["server_model"]["digest"] not in _digests(root, server, manifest["files"]):
-        told = f"the server model {server} is not the one that its manifest describes"
-        raise InputError(f"{printable(root)}: {told} (its digest is another); make the bundle again")
+    if manifest.server.digest not in _possible_digests(root, server, manifest.files):
+        problem = f"the server model {server} is not the one that its manifest describes"
+        raise InputError(f"{printable(root)}: {problem} (its digest is another); make the bundle again")
 
 
-def _digests(root: Path, name: str, files: Mapping[str, str]) -> set[str]:
+def _possible_digests(root: Path, name: str, files: Mapping[str, str]) -> set[str]:
     """What the digest of a file or folder of the bundle may be, by those of its files.
 
     Empty folders get lost where a bundle is archived, and a SavedModel has one: `assets`. Earlier versions' digests of
@@ -72,7 +72,7 @@ def _digests(root: Path, name: str, files: Mapping[str, str]) -> set[str]:
     return {*trees, digest.of_json(inside)}
 
 
-def _listed(root: Path, path: Path, files: Mapping[str, Path], what: str) -> None:
+def _check_listed(root: Path, path: Path, files: Mapping[str, Path], what: str) -> None:
     if path.relative_to(root).as_posix() not in files:
         name = printable(path.relative_to(root).as_posix())
         raise InputError(f"{printable(root)}: {what}: {name} is not among the bundle's files")

@@ -36,4 +36,4 @@ def convert(model: Path, out: Path, config: Path | None, json_file: str | None, 
         again = "".join(f" {grant.option}" for grant in permissions.of({"model": asdict(settings.model)}))
         place = printable(out)
         click.echo(f"wrote {place}; next: edgeship benchmark {place} --data evaluation.npz{again}", err=True)
-    options.emit({"bundle": out, "artifacts": manifest["artifacts"], "skipped": manifest["skipped"]}, json_file)
+    options.emit({"bundle": out, "artifacts": manifest.artifacts, "skipped": manifest.skipped}, json_file)

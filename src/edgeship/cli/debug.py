@@ -48,6 +48,7 @@ def debug(
     """
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline import layer_sensitivity, ship
+    from edgeship.types import to_json
 
     opened = open_bundle(bundle)
     given = {"evaluation": data, "custom_objects": custom_objects, "allow_unsafe": allow_unsafe}
@@ -58,4 +59,4 @@ def debug(
         from edgeship.benchmarks.report.layer_table import print_layers
 
         print_layers(found, wide=wide)
-    options.emit({"bundle": bundle, **found}, json_file)
+    options.emit({"bundle": bundle, **to_json(found)}, json_file)

@@ -40,7 +40,7 @@ def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str)
 
     opened = open_bundle(bundle)
     if data is None:
-        source = Config.restore(opened.manifest.get("config")).data.evaluation
+        source = Config.restore(opened.manifest.config).data.evaluation
         if source and os.path.exists(source):
             check_place(source, "the bundle's evaluation data")
             if recorded(opened.manifest, "evaluation", source):

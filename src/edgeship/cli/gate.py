@@ -25,6 +25,8 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     \b
     Example: edgeship gate bundle --config edgeship.toml --junit gate.xml --markdown gate.md
     """
+    from dataclasses import replace
+
     from edgeship.benchmarks.gate.budget import Budget
     from edgeship.benchmarks.gate.gate import judge
     from edgeship.bundle.bundle import MANIFEST, open_bundle
@@ -35,9 +37,9 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
     given = Config.read(config) if config else None
     texts = {}
     with reading(opened.root / MANIFEST):  # its figures may be none
-        settings = given or Config.restore(opened.manifest.get("config"))
-        result = judge(opened.manifest, Budget.parse(settings.budget, settings.source)).as_json()
-        judged = {**opened.manifest, "gate": result}
+        settings = given or Config.restore(opened.manifest.config)
+        result = judge(opened.manifest, Budget.parse(settings.budget, settings.source))
+        judged = replace(opened.manifest, gate=result)
         if junit:
             from edgeship.benchmarks.report.junit import render as render_junit
 
@@ -53,5 +55,5 @@ def gate(bundle: Path, config: Path | None, junit: Path | None, markdown: Path |
 
         print_checks(result)
     options.emit({"bundle": bundle, "gate": result}, json_file)
-    if result["verdict"] != "PASS":
+    if result.verdict != "PASS":
         raise SystemExit(1)

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
+    from edgeship.bundle.manifest import Manifest
     from edgeship.settings.config import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -227,7 +228,7 @@ def bundle_settings(opened: Bundle, config: Path | None, given: dict[str, Any], 
     from edgeship.settings import permissions
     from edgeship.untrusted import printable
 
-    stored = opened.manifest.get("config")
+    stored = opened.manifest.config
     base = configs.Config.restore(stored)
     _check_places(base)
     file = configs.Config.read(config) if config else None
@@ -309,7 +310,7 @@ def names_of(text: str) -> tuple[str, ...]:
 
 
 def show_verdict(
-    manifest: dict[str, Any], bundle: Path, json_file: str | None, *, wide: bool = False, written: bool = True
+    manifest: Manifest, bundle: Path, json_file: str | None, *, wide: bool = False, written: bool = True
 ) -> None:
     """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1.
 
@@ -330,14 +331,14 @@ def show_verdict(
             told = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
             click.echo(f"{told} edgeship benchmark {printable(bundle)}", err=True)
     keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
-    emit({"bundle": bundle, **{key: manifest.get(key) for key in keys}}, json_file)
-    if manifest["gate"]["verdict"] != "PASS":
+    emit({"bundle": bundle, **{key: getattr(manifest, key) for key in keys}}, json_file)
+    if manifest.gate is None or manifest.gate.verdict != "PASS":
         raise SystemExit(1)
 
 
-def _too_busy(manifest: dict[str, Any]) -> bool:
+def _too_busy(manifest: Manifest) -> bool:
     """Whether a time was withheld because the machine was not quiet."""
-    from edgeship.benchmarks.gate.checks import UNSTABLE
+    from edgeship.types import Availability
 
-    metrics = [metric for item in manifest["measurements"] for metric in item["metrics"]]
-    return any(metric["value"] is None and metric["reason"].startswith(UNSTABLE) for metric in metrics)
+    metrics = (metric for item in manifest.measurements for metric in item.metrics)
+    return any(metric.availability is Availability.UNSTABLE for metric in metrics)

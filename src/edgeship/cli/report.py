@@ -29,7 +29,7 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
       edgeship report bundle --out report.html
       edgeship report bundle --add edgeship-selftest-weight_only_w8-wasm.json
     """
-    from edgeship.benchmarks.gate.gate import judged_again
+    from edgeship.benchmarks.gate.gate import judge_again
     from edgeship.benchmarks.report.html_report import render
     from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
     from edgeship.demo.selftest import with_field_results
@@ -43,7 +43,7 @@ def report(bundle: Path, out: Path | None, added: tuple[Path, ...]) -> None:
     ):  # whoever made the bundle's folder can have put it there
         raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
     with reading(opened.root / MANIFEST):  # its figures may be none
-        manifest = with_field_results(Bundle(opened.root, judged_again(opened.manifest)), list(added))
+        manifest = with_field_results(Bundle(opened.root, judge_again(opened.manifest)), list(added))
         rendered = render(opened.root, manifest)
     options.write_text(target, rendered)
     click.echo(f"report: {printable(target)}")

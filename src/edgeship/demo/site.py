@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgeship import data
-from edgeship.benchmarks.gate.gate import judged_again
+from edgeship.benchmarks.gate.gate import judge_again
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.figures import AccuracyReport, Measurement, MeasurementDetails
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, ServerModelEntry
+from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.environment import NETWORK, child_environment, which
 from edgeship.runtimes import tfjs_node
 from edgeship.storage import atomic, digest
-from edgeship.types import TensorSpec
+from edgeship.types import to_json
 from edgeship.untrusted import reading
 
 SAMPLES = 24
 INSTALLED = Path(__file__).parents[1] / "page"
 CHECKOUT = Path(__file__).resolve().parents[3] / "web-demo"
-KEPT = ("created", "labels", "goldens", "server_measurement")
-DETAILS = ("metric", "value", "server", "low", "high", "n", "share")
 
 
 def page() -> Path:
@@ -70,13 +71,13 @@ def _build() -> None:
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
 
 
-def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = None) -> dict[str, Any]:
+def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = None) -> Manifest:
     """Write the page and the bundle's browser part into the folder `out`, replacing a site that is there.
 
     `samples` is a data source with labelled samples to choose from, beside the goldens. Returns the site's manifest.
     Raises InputError where the bundle has nothing that a page can run, or where `out` is another folder in use.
     """
-    artifacts = [item for item in bundle.manifest["artifacts"] if item["format"] == "tfjs"]
+    artifacts = [item for item in bundle.manifest.artifacts if item.format == "tfjs"]
     if not artifacts:
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
     if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
@@ -86,60 +87,73 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
         return _write_bundle(bundle, draft / "bundle", artifacts, samples)
 
 
-def _write_bundle(bundle: Bundle, target: Path, artifacts: list[Any], source: str | None) -> dict[str, Any]:
+def _write_bundle(bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntry], source: str | None) -> Manifest:
     shutil.rmtree(target, ignore_errors=True)
     goldens = ["goldens/inputs.npz", "goldens/outputs.npz"]
-    goldens += [f"goldens/{item['id'].replace('/', '-')}.npz" for item in artifacts]
-    folders = tuple(f"{Path(item['path']).parent.as_posix()}/" for item in artifacts)
-    for name in bundle.manifest["files"]:
+    goldens += [f"goldens/{item.id.replace('/', '-')}.npz" for item in artifacts]
+    folders = tuple(f"{Path(item.path).parent.as_posix()}/" for item in artifacts)
+    for name in bundle.manifest.files:
         if name in goldens or name.startswith(folders):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.root / name, target / name)
     with reading(bundle.root / bundles.MANIFEST):  # its figures may be none
-        judged = judged_again(bundle.manifest)
-        manifest = _manifest(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
-    manifest["source"] = digest.of_json(bundle.manifest)
+        judged = judge_again(bundle.manifest)
+        manifest = _select_part(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
+    manifest = replace(manifest, source=digest.of_json(to_json(bundle.manifest)))
     if source:
-        manifest["samples"] = _write_samples(bundle, target, source)
+        manifest = replace(manifest, samples=_write_samples(bundle, target, source))
     bundles.seal(target, manifest)
     return bundles.open_bundle(target, part=True).manifest
 
 
-def _manifest(full: Mapping[str, Any], artifacts: list[Any], inputs: dict[str, Array]) -> dict[str, Any]:
-    """What a page needs of a manifest, with the same keys."""
-    server, ids = full["server_model"], {item["id"] for item in artifacts}
-    specs = tuple(map(TensorSpec.from_json, server["inputs"]))
-    gate = full.get("gate")
-    return {
-        **{key: full.get(key) for key in KEPT},
-        "server_model": {key: server.get(key) for key in ("path", "digest", "parameters", "inputs", "outputs")},
-        "artifacts": [{key: value for key, value in item.items() if key != "receipt"} for item in artifacts],
-        "measurements": [_measured(item) for item in full["measurements"] if item["artifact"] in ids],
-        "gate": gate and {"verdict": gate["verdict"]},
-        "preprocessing": full.get("preprocessing") or preprocessing.describe(specs, inputs),
-    }
+def _select_part(full: Manifest, artifacts: Sequence[ArtifactEntry], inputs: Mapping[str, Array]) -> Manifest:
+    """What a page needs of a manifest."""
+    server, ids = full.server, {item.id for item in artifacts}
+    return Manifest(
+        files={},
+        artifacts=tuple(replace(item, receipt=None) for item in artifacts),
+        measurements=tuple(_select_figures(item) for item in full.measurements if item.artifact in ids),
+        created=full.created,
+        labels=full.labels,
+        server_model=ServerModelEntry(server.path, server.digest, server.inputs, server.outputs, server.parameters),
+        gate=GateResult(full.gate.verdict) if full.gate else None,
+        goldens=full.goldens,
+        preprocessing=full.preprocessing or preprocessing.describe(server.inputs, inputs),
+        server_measurement=full.server_measurement,
+    )
 
 
-def _measured(item: Mapping[str, Any]) -> dict[str, Any]:
-    accuracy = item["details"].get("accuracy") or {}
-    return {**item, "details": {"accuracy": {key: accuracy.get(key) for key in DETAILS}}}
+def _select_figures(item: Measurement) -> Measurement:
+    """A measurement with its metrics and, of its details, the accuracy with its interval."""
+    full, accuracy = item.details.accuracy, None
+    if full:
+        accuracy = AccuracyReport(
+            metric=full.metric,
+            share=full.share,
+            n=full.n,
+            value=full.value,
+            server=full.server,
+            low=full.low,
+            high=full.high,
+        )
+    return replace(item, details=MeasurementDetails(accuracy=accuracy))
 
 
-def _write_samples(bundle: Bundle, target: Path, source: str) -> dict[str, Any]:
+def _write_samples(bundle: Bundle, target: Path, source: str) -> PageSamples:
     """A few samples, evenly spread over the data, with their classes where it has some."""
     dataset = RepresentativeDataset(source)
-    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
+    inputs = bundle.manifest.server.inputs
     parts = list(dataset.feeds(inputs, SAMPLES, SAMPLES))
-    arrays = {spec.name: _small(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
+    arrays = {spec.name: _narrow(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
     labels = dataset.labels(SAMPLES, inputs).get("y")
     if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu":
         arrays["y"] = labels.astype(np.int32)
     data.save(target / "samples.npz", arrays)
     name = "Test data" if Path(source).stem.startswith("evaluation") else Path(source).name
-    return {"path": "samples.npz", "source": name, "count": len(arrays[inputs[0].name])}
+    return PageSamples("samples.npz", name, len(arrays[inputs[0].name]))
 
 
-def _small(array: Array) -> Array:
+def _narrow(array: Array) -> Array:
     """Bytes that are stored as floats travel as bytes."""
     as_bytes = array.astype(np.uint8) if array.size and array.min() >= 0 and array.max() <= 255 else None
     return as_bytes if as_bytes is not None and np.array_equal(as_bytes, array) else array

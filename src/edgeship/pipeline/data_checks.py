@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.goldens import SAMPLES
+from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown
@@ -58,14 +58,14 @@ def named(settings: Config) -> dict[str, RepresentativeDataset]:
     return found
 
 
-def recorded(manifest: Mapping[str, Any], key: str, source: str) -> bool:
+def recorded(manifest: Manifest, key: str, source: str) -> bool:
     """Whether what lies there is the data that a bundle was made with, by the digest in its manifest.
 
     A bundle may be anybody's, and name any file: whoever knows a digest knows the content, too.
     """
-    known = (manifest.get("data") or {}).get(key)
+    known = manifest.data.get(key)
     try:
-        return known is not None and RepresentativeDataset(source).digest == known["digest"]
+        return known is not None and RepresentativeDataset(source).digest == known.digest
     except InputError:  # no data at all
         return False
 

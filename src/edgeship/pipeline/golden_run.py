@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +22,7 @@ import numpy as np
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.on_host import batch_size
 from edgeship.bundle import goldens
+from edgeship.bundle.manifest import GoldenRun
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
@@ -60,21 +61,6 @@ class GoldenInputs:
     def digest(self) -> str:
         """The digest of `inputs`, which the key of every run holds."""
         return arrays_digest(self.inputs)
-
-
-@dataclass(frozen=True)
-class GoldenRun:
-    """What the manifest says of an artifact's goldens; without a `runtime` it was not run, for `reason`.
-
-    `tolerance`: the largest absolute error that a replay may have, by output, in the output's unit after dequantization.
-    `clear`: by output the samples whose answer must be the same on any right kernel. `kernels`: what was replayed.
-    """
-
-    runtime: str | None
-    reason: str = ""
-    tolerance: Mapping[str, float] | None = None
-    clear: Mapping[str, list[int]] | None = None
-    kernels: tuple[goldens.KernelSpread, ...] = ()
 
 
 def answer_golden_inputs(
@@ -191,7 +177,7 @@ class _Run:
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
-        rounds = any(self.made.receipt.get(share) for share in ("int8_op_share", "hybrid_op_share"))
+        rounds = any((self.made.receipt.int8_op_share, self.made.receipt.hybrid_op_share))
         batched = all(array.ndim and len(array) == goldens.SAMPLES for array in self.golden.expected.values())
         return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 

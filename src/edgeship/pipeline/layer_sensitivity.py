@@ -15,6 +15,8 @@ from typing import Any
 
 from edgeship.benchmarks.measure.on_host import Reference
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.formats.formats import FILES, QUANTIZERS
@@ -26,11 +28,14 @@ from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
 from edgeship.settings.variants import Variant, named_variant
 from edgeship.storage import cache, digest
-from edgeship.types import TensorSpec
+from edgeship.typed_json import convert
+from edgeship.types import to_json
 
 SAMPLES = 256
 # Recipes whose layers can be taken apart.
 RECIPES = ("static_w8a8", "auto")
+# Kinds of trial files: all layers but one are in the other precision.
+ONLY_LAYER_INT8, ONLY_LAYER_FLOAT = "only_layer_int8", "only_layer_float"
 Layer = Mapping[str, Any]
 
 
@@ -86,40 +91,39 @@ class LayerwiseModel:
         )
 
 
-def sensitivity(
+def measure_sensitivity(
     layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str, folder: Path
-) -> Iterator[dict[str, Any]]:
-    """The figures (`candidate.figures`) of one file per layer: with only it quantized ("alone") or only it left float ("spared").
+) -> Iterator[CandidateFigures]:
+    """The figures of one file per layer: with only it quantized (`ONLY_LAYER_INT8`) or only it left float (`ONLY_LAYER_FLOAT`).
 
     Where a file cannot be made or run, `reason` says why and there are no figures; `runs` tells which of the two it is.
     """
     path = folder / "trial.tflite"
     for layer in layerwise.layers:
         try:
-            if kind == "alone":
+            if kind == ONLY_LAYER_INT8:
                 layerwise.write(path, "float32", int8=[layer])
             else:
                 layerwise.write(path, io, float32=[layer])
-            yield {**candidate.figures(judge.judge(path)), "reason": "", "runs": True}
+            yield candidate.figures(judge.judge(path))
         except EdgeshipError as error:
-            nothing = dict.fromkeys(("sqnr_db", "agreement", "value", "drop"))
-            yield {**nothing, "reason": str(error)[:200], "runs": isinstance(error, InputError)}
+            yield CandidateFigures(reason=str(error)[:200], runs=isinstance(error, InputError))
 
 
 def cached_sensitivity(
     layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str
-) -> list[dict[str, Any]]:
-    """`sensitivity` of every layer by content."""
-    key = {**layerwise.key, "kind": kind, "io": io if kind == "spared" else "", **judged_by(judge)}
-    words = {"alone": "quantized alone", "spared": "left in float alone"}[kind]
+) -> list[CandidateFigures]:
+    """`measure_sensitivity` of every layer by content."""
+    key = {**layerwise.key, "kind": kind, "io": io if kind == ONLY_LAYER_FLOAT else "", **judged_by(judge)}
+    words = {ONLY_LAYER_INT8: "quantized alone", ONLY_LAYER_FLOAT: "left in float alone"}[kind]
     what = f"{len(layerwise.layers)} layers, each {words}: {judge.samples} samples"
 
     def make(_: Path) -> Any:
         with tempfile.TemporaryDirectory(prefix="edgeship-debug-") as folder:
-            return {"layers": list(sensitivity(layerwise, judge, kind, io, Path(folder)))}
+            return {"layers": to_json(list(measure_sensitivity(layerwise, judge, kind, io, Path(folder))))}
 
-    found: list[dict[str, Any]] = layerwise.converter.cached(what, "sensitivity", key, make).result["layers"]
-    return found
+    figures = layerwise.converter.cached(what, "sensitivity", key, make).result["layers"]
+    return convert(list[CandidateFigures], figures)
 
 
 def judged_by(judge: candidate.CandidateJudge) -> dict[str, Any]:
@@ -136,26 +140,23 @@ def judged_by(judge: candidate.CandidateJudge) -> dict[str, Any]:
 
 def examine(
     bundle: Bundle, work: reference_outputs.StepTools, settings: config.Config, artifact: str | None, count: int
-) -> dict[str, Any]:
+) -> LayerSensitivity:
     """What each layer of an int8 `.tflite` costs; `artifact` as `tflite/int8`, the first fitting one where it is None.
 
-    Returns `artifact`, `samples`, `data`, `float32` and `quantized` (`candidate.figures` of both files), and `layers`: each
-    with `name`, `operators`, `weight_bytes`, `sqnr_db`, `mse` and `cosine` of its output in the quantized file against
-    the float one, and the figures of the model's outputs with it quantized `alone` and with it `spared`.
     Raises InputError where the bundle has no such artifact or there is no data.
     """
-    item = _chosen(bundle, settings, artifact)
-    variant = _variant(settings, item["variant"])
-    source = RepresentativeDataset(_data(settings))
-    inputs = tuple(map(TensorSpec.from_json, bundle.manifest["server_model"]["inputs"]))
+    item = _choose_artifact(bundle, settings, artifact)
+    variant = _find_variant(settings, item.variant)
+    source = RepresentativeDataset(_find_data(settings))
+    inputs = bundle.manifest.server.inputs
     check_samples(source, inputs, settings.data.evaluation_samples)
-    model = bundle.root / bundle.manifest["server_model"]["path"]
+    model = bundle.root / bundle.manifest.server.path
     converter = Converter(work.executors, work.cache, work.progress, model, settings)
     layerwise = LayerwiseModel.of(converter, variant)
     entry = reference_outputs.begin(work, model, settings, source).result()
     reference = reference_outputs.reference(inputs, settings, source, entry)
     with judging(reference, settings.benchmark.metric, count) as (_, judge):
-        return _examined(layerwise, judge, bundle.root / item["path"], item["id"], variant.io)
+        return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
 
 
 @contextmanager
@@ -165,12 +166,12 @@ def judging(
     """All samples, and at most `count` of them."""
     with tempfile.TemporaryDirectory(prefix="edgeship-samples-") as folder, Pool() as pool:
         every = candidate.CandidateJudge(reference, metric, pool)
-        yield every, every.narrowed(count, Path(folder))
+        yield every, every.narrow(count, Path(folder))
 
 
-def _examined(
+def _examine_layers(
     layerwise: LayerwiseModel, judge: candidate.CandidateJudge, quantized: Path, name: str, io: str
-) -> dict[str, Any]:
+) -> LayerSensitivity:
     place, base = str(quantized.absolute()), layerwise.base.path / FILES["tflite"]
     content = digest.of_path(quantized)
     outputs = [output for layer in layerwise.layers for output in layer["outputs"]]
@@ -187,59 +188,61 @@ def _examined(
             count=judge.samples,
         ),
     ).result
-    alone, spared = (cached_sensitivity(layerwise, judge, kind, io) for kind in ("alone", "spared"))
-    return {
-        "artifact": name,
-        "content": content,
-        "samples": judge.samples,
-        "float32": candidate.figures(judge.judge(base)),
-        "quantized": candidate.figures(judge.judge(quantized)),
-        "layers": [
-            {
-                **{key: layer[key] for key in ("name", "operators", "weight_bytes")},
-                **_worst([tensors[output] for output in layer["outputs"] if output in tensors]),
-                "alone": one,
-                "spared": other,
-            }
-            for layer, one, other in zip(layerwise.layers, alone, spared, strict=True)
-        ],
-    }
+    int8, float32 = (cached_sensitivity(layerwise, judge, kind, io) for kind in (ONLY_LAYER_INT8, ONLY_LAYER_FLOAT))
+    return LayerSensitivity(
+        artifact=name,
+        content=content,
+        samples=judge.samples,
+        float32=candidate.figures(judge.judge(base)),
+        quantized=candidate.figures(judge.judge(quantized)),
+        layers=tuple(
+            LayerErrors(
+                name=layer["name"],
+                operators=tuple(layer["operators"]),
+                weight_bytes=layer["weight_bytes"],
+                **_find_worst([tensors[output] for output in layer["outputs"] if output in tensors]),
+                only_layer_int8=with_int8,
+                only_layer_float=with_float,
+            )
+            for layer, with_int8, with_float in zip(layerwise.layers, int8, float32, strict=True)
+        ),
+    )
 
 
-def _worst(found: Sequence[Mapping[str, float]]) -> Mapping[str, float | None]:
-    """The figures of a layer's output that is furthest off."""
-    return min(found, key=lambda item: item["sqnr_db"], default=dict.fromkeys(("sqnr_db", "mse", "cosine")))
+def _find_worst(outputs: Sequence[Mapping[str, float]]) -> Mapping[str, Any]:
+    """The figures of a layer's output that is furthest off: `sqnr_db`, `mse`, `cosine`."""
+    return min(outputs, key=lambda item: item["sqnr_db"], default=dict.fromkeys(("sqnr_db", "mse", "cosine")))
 
 
-def _chosen(bundle: Bundle, settings: config.Config, wanted: str | None) -> Mapping[str, Any]:
-    items: dict[str, Mapping[str, Any]] = {item["id"]: item for item in bundle.manifest["artifacts"]}
+def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:
+    items = {item.id: item for item in bundle.manifest.artifacts}
     fitting = [
-        name
-        for name, item in items.items()
-        if item["format"] == "tflite" and _variant(settings, item["variant"]).quantize in RECIPES
+        item.id
+        for item in items.values()
+        if item.format == "tflite" and _find_variant(settings, item.variant).quantize in RECIPES
     ]
-    if wanted is not None and wanted not in items:
-        raise unknown("artifact", wanted, items, str(bundle.root))
-    if wanted is not None and wanted not in fitting:
+    if name is not None and name not in items:
+        raise unknown("artifact", name, items, str(bundle.root))
+    if name is not None and name not in fitting:
         raise InputError(
-            f"{wanted}: only full-integer .tflite files have layers to blame: {', '.join(fitting) or 'none here'}"
+            f"{name}: only full-integer .tflite files have layers to blame: {', '.join(fitting) or 'none here'}"
         )
     if not fitting:
         raise InputError(
             f"{bundle.root}: no full-integer .tflite in it (it has: {', '.join(items)}); "
             "convert with --to tflite --variant float32,int8 --data calibration.npz"
         )
-    return items[wanted or fitting[0]]
+    return items[name or fitting[0]]
 
 
-def _variant(settings: config.Config, name: str) -> Variant:
+def _find_variant(settings: config.Config, name: str) -> Variant:
     return next((item for item in settings.variants or () if item.name == name), None) or named_variant(
         name, ["tflite"]
     )
 
 
-def _data(settings: config.Config) -> str:
-    found = settings.data.evaluation or settings.data.calibration
-    if not found:
+def _find_data(settings: config.Config) -> str:
+    source = settings.data.evaluation or settings.data.calibration
+    if not source:
         raise InputError("no data to compare on: give --data evaluation.npz (inputs, and labels y for accuracy)")
-    return found
+    return source

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgeship import untrusted
 from edgeship.benchmarks.measure import on_devices, on_host
+from edgeship.bundle.figures import Measurement
+from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.devices import profiles
+from edgeship.errors import InputError
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.settings import config
 from edgeship.settings.variants import FOR_LITERT_JS
 from edgeship.storage import digest
-from edgeship.types import Artifact, Measurement
+from edgeship.types import Artifact
 
 
 def measure(
@@ -74,12 +76,14 @@ def advise(progress: Progress, subjects: Mapping[str, on_host.MeasuredArtifact],
         )
 
 
-def subject(root: Path, item: Mapping[str, Any]) -> on_host.MeasuredArtifact:
+def subject(root: Path, item: ArtifactEntry) -> on_host.MeasuredArtifact:
     """An artifact under the digest of what lies there, not of what the manifest says: its figures are cached by it."""
-    with untrusted.reading(f"the manifest's entry of {item['id']}"):
-        artifact, receipt = Artifact.from_json(item, root), item["receipt"]
-        int(receipt["weights"]["elements"])  # a figure of the table
-    return on_host.MeasuredArtifact(artifact, digest.of_path(place(artifact)), receipt)
+    if item.receipt is None:
+        raise InputError(
+            f"{untrusted.printable(root)}: its manifest has no receipt of {item.id}; convert the model again"
+        )
+    artifact = item.within(root)
+    return on_host.MeasuredArtifact(artifact, digest.of_path(place(artifact)), item.receipt)
 
 
 def _runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:

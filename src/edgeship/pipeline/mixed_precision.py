@@ -14,6 +14,7 @@ from edgeship import types
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.figures import CandidateFigures
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.formats.formats import FILES, QUANTIZERS
@@ -78,12 +79,14 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
             "io": variant.io,
         }
         # Outside of the cached step: it has a line of progress and an entry of its own.
-        alone = layer_sensitivity.cached_sensitivity(layerwise, few, "alone", variant.io)
+        sensitivity = layer_sensitivity.cached_sensitivity(
+            layerwise, few, layer_sensitivity.ONLY_LAYER_INT8, variant.io
+        )
 
         def make(folder: Path) -> Any:
             with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
                 mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
-                return mixed.perform(alone, folder / FILES["tflite"])
+                return mixed.perform(sensitivity, folder / FILES["tflite"])
 
         found = converter.cached(f"tflite: {variant.name}, layers in higher precision", "auto", to_json(key), make)
     return found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]}
@@ -101,10 +104,10 @@ class _MixedPrecisionSearch:
     scratch: Path
     known: dict[tuple[str, HighPrecisionLayers, bool], tuple[bool, str]] = field(default_factory=dict)
 
-    def perform(self, alone: Sequence[Mapping[str, Any]], out: Path) -> dict[str, Any]:
+    def perform(self, sensitivity: Sequence[CandidateFigures], out: Path) -> dict[str, Any]:
         """Search, write the file to `out`, and tell what was done."""
         layers = self.layerwise.layers
-        order = sorted(range(len(layers)), key=lambda index: _sensitivity(alone[index]))
+        order = sorted(range(len(layers)), key=lambda index: _sort_key(sensitivity[index]))
         costs = [float(layer["weight_bytes"]) for layer in layers]
         found = search(
             order, costs, lambda kept: self.passes(kept, False), lambda kept: self.passes(kept, True), self.most
@@ -211,14 +214,14 @@ def _within(check: Any) -> bool:
     return bool(check.value >= check.limit if higher_is_better else check.value <= check.limit)
 
 
-def _sensitivity(figures: Mapping[str, Any]) -> float:
+def _sort_key(figures: CandidateFigures) -> float:
     """What the model's output is worth with only this layer quantized: the lowest first.
 
     Nothing is worth less than what does not run; what the quantizer leaves alone costs nothing.
     """
-    if figures["sqnr_db"] is None:
-        return float("inf") if figures["runs"] else float("-inf")
-    return float(figures["sqnr_db"])
+    if figures.sqnr_db is None:
+        return float("inf") if figures.runs else float("-inf")
+    return figures.sqnr_db
 
 
 def _notes(recipe: Mapping[str, Any], samples: int) -> list[str]:

@@ -14,13 +14,16 @@ from typing import Any
 
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.gate import judge, judged_again
+from edgeship.benchmarks.gate.gate import judge, judge_again
 from edgeship.benchmarks.measure import on_host
 from edgeship.benchmarks.report import flipped_samples as samples
 from edgeship.benchmarks.report.html_report import FILE as REPORT
 from edgeship.benchmarks.report.html_report import draw, write_report
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens, preprocessing
+from edgeship.bundle.figures import LayerSensitivity
+from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
+from edgeship.bundle.verdict import ArtifactReason
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import MissingDependencyError
@@ -46,7 +49,6 @@ from edgeship.storage import cache, digest
 from edgeship.types import FORMATS, TensorSpec, to_json
 from edgeship.untrusted import is_plain_name, reading
 
-Manifest = dict[str, Any]
 KERAS = (".keras", ".h5")
 
 
@@ -69,7 +71,7 @@ def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[s
     data_checks.check_settings(settings)
     with _working(out) as work:
         manifest, _ = _build(work, model, settings, formats, None)
-        manifest["data"] |= _named(settings)
+        manifest = replace(manifest, data={**manifest.data, **_describe_named_data(settings)})
         bundles.seal(work.draft, manifest)
     return manifest
 
@@ -82,8 +84,8 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
     budget, evaluation = _judged(settings)
     with _working(out) as work:
         manifest, reference = _build(work, model, settings, formats, evaluation)
-        found = _measure(work, manifest, settings, evaluation, reference)
-        _report(work, manifest, budget, found)
+        manifest, answers = _measure(work, manifest, settings, evaluation, reference)
+        manifest = _report(work, manifest, budget, answers)
         bundles.seal(work.draft, manifest)
     return manifest
 
@@ -95,18 +97,17 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
     """
     budget, evaluation = _judged(settings)
     if evaluation:
-        data_checks.check_evaluation(evaluation, _interface(bundle.manifest["server_model"]), settings, budget)
+        data_checks.check_evaluation(evaluation, _interface(bundle.manifest.server), settings, budget)
     with _working(out, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
-        manifest = dict(bundle.manifest)
-        model = work.draft / manifest["server_model"]["path"]
+        model = work.draft / bundle.manifest.server.path
         answered = evaluation if runs_server_models() else None
         reference = reference_outputs.begin(work, model, settings, answered) if answered else None
-        found = _measure(work, manifest, settings, evaluation, reference)
+        manifest, answers = _measure(work, bundle.manifest, settings, evaluation, reference)
         with reading(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
-            _report(work, manifest, budget, found)
-        manifest["config"] = permissions.keep(manifest["config"], bundle.manifest["config"])
+            manifest = _report(work, manifest, budget, answers)
+        manifest = replace(manifest, config=permissions.keep(dict(manifest.config or {}), bundle.manifest.config))
         bundles.seal(work.draft, manifest)
     return manifest
 
@@ -118,15 +119,14 @@ def runs_server_models() -> bool:
 
 def debug(
     bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = layer_sensitivity.SAMPLES
-) -> dict[str, Any]:
+) -> LayerSensitivity:
     """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); bundle and report keep what was found."""
-    model = bundle.root / bundle.manifest["server_model"]["path"]
+    model = bundle.root / bundle.manifest.server.path
     _check_model(model)
     with _working(bundle.root) as work:
         found = layer_sensitivity.examine(bundle, work, settings, artifact, samples)
         bundles.link_tree(bundle.root, work.draft)
-        debugged = {**bundle.manifest.get("debug", {}), found["artifact"]: found}
-        manifest = judged_again({**bundle.manifest, "debug": debugged})
+        manifest = judge_again(replace(bundle.manifest, debug={**bundle.manifest.debug, found.artifact: found}))
         report = work.draft / REPORT
         if report.is_file():
             report.unlink()  # it is the old bundle's too
@@ -171,31 +171,27 @@ def _build(
         runs.follow(converter.artifacts)
         conversion = converter.finish()
         ran = runs.write(work.draft / "goldens", conversion)
-    artifacts = [_placed(work.draft, made) for made in conversion.made]
-    server = _server(work.draft, conversion, settings)
-    manifest: Manifest = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "server_model": server,
-        "labels": list(settings.data.labels) or None,
-        "config": to_json(settings.stored()),
-        "data": {"calibration": _described(converter.data, settings.data.calibration_samples)},
-        "artifacts": artifacts,
-        "skipped": skipped,
-        "tools": dict(
-            cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs")
-        ),
-        "machine": dict(machine.describe()),
-        "measurements": [],
-        "gate": None,
-    }
     golden = answered.result()
-    manifest["preprocessing"] = preprocessing.describe(conversion.server.inputs, golden.inputs)
-    manifest["goldens"] = {
-        "samples": len(next(iter(golden.inputs.values()))),
-        "source": "representative dataset" if golden.data else "random (no --data was given)",
-        "server": conversion.server.digest,
-        "artifacts": to_json(ran),
-    }
+    manifest = Manifest(
+        files={},
+        artifacts=tuple(_place_artifact(work.draft, made) for made in conversion.made),
+        measurements=(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        labels=tuple(settings.data.labels) or None,
+        server_model=_place_server_model(work.draft, conversion, settings),
+        config=to_json(settings.stored()),
+        data={"calibration": _describe_data(converter.data, settings.data.calibration_samples)},
+        skipped=tuple(ArtifactReason(item["artifact"], item["reason"]) for item in skipped),
+        tools=cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs"),
+        machine=machine.describe(),
+        preprocessing=preprocessing.describe(conversion.server.inputs, golden.inputs),
+        goldens=GoldenSet(
+            samples=len(next(iter(golden.inputs.values()))),
+            source="representative dataset" if golden.data else "random (no --data was given)",
+            server=conversion.server.digest,
+            artifacts=ran,
+        ),
+    )
     return manifest, reference
 
 
@@ -209,7 +205,7 @@ def _check_data(
     further = {settings.data.train: settings.training.samples, settings.data.validation: None}
     wanted = any(variant.recipes for variant in asked)
     training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if wanted and source]
-    model = _interface(converter.describe(pairs))
+    model = _interface_of(converter.describe(pairs))
     if converter.data:
         needed = any(needs_data(variant.quantize) for variant in asked)
         data_checks.check_calibration(converter.data, model, needed=needed)
@@ -220,7 +216,11 @@ def _check_data(
         data_checks.check_training(data, model, limit)
 
 
-def _interface(described: Mapping[str, Any]) -> data_checks.Interface:
+def _interface(model: ServerModelEntry) -> data_checks.Interface:
+    return data_checks.Interface(model.inputs, model.outputs)
+
+
+def _interface_of(described: Mapping[str, Any]) -> data_checks.Interface:
     """The inputs and outputs of a described server model."""
     inputs, outputs = (tuple(map(TensorSpec.from_json, described[side])) for side in ("inputs", "outputs"))
     return data_checks.Interface(inputs, outputs)
@@ -233,7 +233,7 @@ def _check_model(model: Path) -> None:
     model_files.check_kind(model)
 
 
-def _placed(draft: Path, made: ConvertedArtifact) -> dict[str, Any]:
+def _place_artifact(draft: Path, made: ConvertedArtifact) -> ArtifactEntry:
     """Copy an artifact from the cache to its place in the bundle, and describe it for the manifest."""
     artifact = made.artifact
     folder = artifact.format == "tfjs"
@@ -245,12 +245,21 @@ def _placed(draft: Path, made: ConvertedArtifact) -> dict[str, Any]:
         target = target / artifact.path.name
     else:
         shutil.copyfile(artifact.path, target)
-    placed = to_json(replace(artifact, path=target.relative_to(draft)))
-    content = digest.of_path(measurement_plan.place(replace(artifact, path=target)))
-    return {"id": artifact.id, **placed, "digest": made.digest, "content": content, "receipt": made.receipt}
+    return ArtifactEntry(
+        id=artifact.id,
+        path=target.relative_to(draft).as_posix(),
+        format=artifact.format,
+        variant=artifact.variant,
+        inputs=artifact.inputs,
+        outputs=artifact.outputs,
+        steps=artifact.steps,
+        digest=made.digest,
+        content=digest.of_path(measurement_plan.place(replace(artifact, path=target))),
+        receipt=made.receipt,
+    )
 
 
-def _server(draft: Path, conversion: ConversionResult, settings: config.Config) -> dict[str, Any]:
+def _place_server_model(draft: Path, conversion: ConversionResult, settings: config.Config) -> ServerModelEntry:
     """The server model travels in the bundle: `benchmark` compares with it wherever the bundle goes."""
     source = conversion.server.path
     name = source.name if is_plain_name(source.name) else f"model{source.suffix if source.suffix in KERAS else ''}"
@@ -262,28 +271,27 @@ def _server(draft: Path, conversion: ConversionResult, settings: config.Config) 
         shutil.copyfile(source, target)
     if digest.of_path(target) != conversion.server.digest:
         raise digest.changed_error(source)
-    described = {
-        key: conversion.server.described[key] for key in ("loader", "notes", "inputs", "outputs", "parameters")
-    }
-    loading = asdict(settings.model)
-    return {
-        "path": target.relative_to(draft).as_posix(),
-        "digest": conversion.server.digest,
-        "loading": loading,
-        **described,
-    }
+    described = conversion.server.described
+    return ServerModelEntry(
+        path=target.relative_to(draft).as_posix(),
+        digest=conversion.server.digest,
+        inputs=conversion.server.inputs,
+        outputs=tuple(map(TensorSpec.from_json, described["outputs"])),
+        parameters=described["parameters"],
+        loader=described["loader"],
+        notes=tuple(described["notes"]),
+        loading=asdict(settings.model),
+    )
 
 
-def _named(settings: config.Config) -> dict[str, Any]:
+def _describe_named_data(settings: config.Config) -> dict[str, DataEntry | None]:
     """What the manifest keeps of further data: by its digest `benchmark` and `debug` know it again."""
     limits = {"evaluation": settings.data.evaluation_samples, "train": settings.training.samples}
-    return {key: _described(data, limits.get(key)) for key, data in data_checks.named(settings).items()}
+    return {key: _describe_data(data, limits.get(key)) for key, data in data_checks.named(settings).items()}
 
 
-def _described(data: RepresentativeDataset | None, limit: int | None) -> dict[str, Any] | None:
-    if data is None:
-        return None
-    return {"source": Path(data.source).name, "digest": data.digest, "samples": len(data), "limit": limit}
+def _describe_data(data: RepresentativeDataset | None, limit: int | None) -> DataEntry | None:
+    return DataEntry(Path(data.source).name, data.digest, len(data), limit) if data else None
 
 
 def _measure(
@@ -292,43 +300,48 @@ def _measure(
     settings: config.Config,
     evaluation: RepresentativeDataset | None,
     reference: Future[cache.Entry] | None,
-) -> on_host.Reference | None:
-    """Measure what the draft holds, into the manifest. Returns the server model's answers, where there are some."""
-    found = None
+) -> tuple[Manifest, on_host.Reference | None]:
+    """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some."""
+    answers = None
     if evaluation and reference:
-        inputs = tuple(map(TensorSpec.from_json, manifest["server_model"]["inputs"]))
-        found = reference_outputs.reference(inputs, settings, evaluation, reference.result())
-    manifest["server_measurement"] = (
-        on_host.server_figures(found, settings.benchmark.metric) if found and found.labels else None
+        answers = reference_outputs.reference(manifest.server.inputs, settings, evaluation, reference.result())
+    labelled = answers if answers and answers.labels else None
+    bench = on_host.Benchmark(
+        work.cache,
+        work.progress,
+        on_host.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry),
+        answers,
     )
-    manifest["data"] = {
-        **(manifest.get("data") or {}),
-        **_named(settings),
-        "evaluation": _described(evaluation, settings.data.evaluation_samples),
-    }
-    manifest["config"] = to_json(settings.stored())
-    wanted = on_host.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry)
-    bench = on_host.Benchmark(work.cache, work.progress, wanted, found)
     bench.without_reference = on_host.NO_SERVER_MODEL if evaluation and not reference else on_host.NO_DATA
     golden = goldens.read(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
-    subjects = {item["id"]: measurement_plan.subject(work.draft, item) for item in manifest["artifacts"]}
+    subjects = {item.id: measurement_plan.subject(work.draft, item) for item in manifest.artifacts}
     bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
-    manifest["measurements"] = to_json(measurement_plan.measure(bench, subjects, settings))
-    manifest["between_formats"] = to_json(bench.between_formats(list(subjects)))
+    manifest = replace(
+        manifest,
+        config=to_json(settings.stored()),
+        data={
+            **manifest.data,
+            **_describe_named_data(settings),
+            "evaluation": _describe_data(evaluation, settings.data.evaluation_samples),
+        },
+        server_measurement=on_host.server_figures(labelled, settings.benchmark.metric) if labelled else None,
+        measurements=tuple(measurement_plan.measure(bench, subjects, settings)),
+        between_formats=tuple(bench.between_formats(list(subjects))),
+    )
     measurement_plan.advise(work.progress, subjects, settings)
-    if found and found.labels:
-        confidence_calibration.repair(work, work.draft, manifest, settings, found)
-    return found
+    if labelled:
+        manifest = confidence_calibration.repair(work, work.draft, manifest, settings, labelled)
+    return manifest, answers
 
 
-def _report(work: PipelineContext, manifest: Manifest, budget: Budget, found: on_host.Reference | None) -> None:
-    """Judge and report what was measured, into the draft."""
-    manifest["matrix"] = parity_matrix.build_parity_matrix(manifest)
-    manifest["files"] = bundles.digests(work.draft)
-    manifest["gate"] = to_json(judge(manifest, budget))
-    if found:
-        samples.write(work.draft, manifest, found.batches())
-    plotted = {name: manifest.get(name) for name in ("measurements", "labels", "debug")}
+def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: on_host.Reference | None) -> Manifest:
+    """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
+    manifest = replace(manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.digests(work.draft))
+    manifest = replace(manifest, gate=judge(manifest, budget))
+    if answers:
+        samples.write(work.draft, manifest, answers.batches())
+    plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}
     drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
     write_report(work.draft, manifest, drawn.result)
+    return manifest

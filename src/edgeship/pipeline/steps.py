@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert.receipts import receipt
+from edgeship.bundle.receipt import Receipt
+from edgeship.convert.receipts import receipt as receipts
 from edgeship.convert.tfjs import shim
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
@@ -27,6 +28,7 @@ from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache, Entry, versions
+from edgeship.typed_json import convert
 from edgeship.types import FORMATS, Artifact, Step, TensorSpec
 
 
@@ -35,7 +37,7 @@ class ConvertedArtifact:
     """An artifact in the cache, with its receipt and whether any of its steps had to be done."""
 
     artifact: Artifact
-    receipt: Mapping[str, Any]
+    receipt: Receipt
     digest: str
 
 
@@ -313,40 +315,40 @@ class Converter:
                 steps = (*steps, step)
             path = entry.path / FILES[name]
             held = self._receipt(path, entry, variant, exported.result)
-            held = training_step.held(self, Artifact(path, name, variant.name, (), (), steps), held)
-            inputs, outputs = (tuple(map(TensorSpec.from_json, held[side])) for side in ("inputs", "outputs"))
-            return ConvertedArtifact(Artifact(path, name, variant.name, inputs, outputs, steps), held, entry.digest)
+            artifact = Artifact(path, name, variant.name, held.inputs, held.outputs, steps)
+            return ConvertedArtifact(artifact, training_step.with_sparsity(self, artifact, held), entry.digest)
 
         return self.executors.quantize.submit(job)
 
-    def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Receipt:
         """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
         name = next(name for name in FILES if path.match(FILES[name]))
         place = path.parent if name == "tfjs" else path
-        key = {"artifact": entry.digest, "export": digest.of_json(exported)}
+        kernels = sum(exported["weights"]["kernels"])
+        key = {"artifact": entry.digest, "kernels": kernels}
 
         def make(_: Path) -> Any:
             return self.executors.quantize.call(
-                "edgeship.convert.receipts.receipt:read", path=str(place), format=name, export=exported
+                "edgeship.convert.receipts.receipt:read_as_json", path=str(place), format=name, kernels=kernels
             )
 
-        held: Mapping[str, Any] = self.cache.get("receipt", key, make).result
+        found = convert(Receipt, self.cache.get("receipt", key, make).result)
         full_integer = variant.quantize in ("static_w8a8", "auto")
-        expected = {
-            "inputs": exported["inputs"],
-            "outputs": exported["outputs"],
-            "weights": exported["weights"],
-            "variant": "int8" if variant.quantize == "static_w8a8" else variant.quantize,
-            "io": variant.io if full_integer and name == "tflite" else "float32",
-            "allow_flex": variant.flex,
-            "static_batch": variant.static_batch,
-            "sparse_encoding": variant.sparse_encoding,
-        }
+        inputs, outputs = (tuple(map(TensorSpec.from_json, exported[side])) for side in ("inputs", "outputs"))
+        expected = receipts.ExpectedArtifact(
+            inputs=inputs,
+            outputs=outputs,
+            kernels=kernels,
+            variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
+            io=variant.io if full_integer and name == "tflite" else "float32",
+            allow_flex=variant.flex,
+            sparse_encoding=variant.sparse_encoding,
+        )
         try:
-            receipt.check(held, expected)
+            receipts.check(found, expected)
         except CheckError as error:
             raise CheckError(f"{name}/{variant.name}: {error}; nothing was written") from error
-        return held
+        return found
 
 
 def _made_of(variant: Variant) -> tuple[object, ...]:

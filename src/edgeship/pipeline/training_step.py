@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgeship.bundle.receipt import Receipt, TensorSparsity
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.pipeline.fine_tuning import summary
@@ -15,6 +17,7 @@ from edgeship.recipes.training import Recipes
 from edgeship.settings.config import Config
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
+from edgeship.typed_json import convert
 from edgeship.types import Artifact, Step, to_json
 
 TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
@@ -98,7 +101,7 @@ def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tup
     return converter.once(f"further {asked}", converter.executors.train, job)
 
 
-def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_sparsity(converter: Converter, artifact: Artifact, receipt: Receipt) -> Receipt:
     """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
 
     Raises CheckError where it holds fewer zeros than that.
@@ -112,7 +115,7 @@ def held(converter: Converter, artifact: Artifact, receipt: Mapping[str, Any]) -
         )
     except CheckError as error:
         raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
-    return {**receipt, "sparsity": rows}
+    return replace(receipt, sparsity=convert(tuple[TensorSparsity, ...], rows))
 
 
 def _by_content(asked: Mapping[str, Any]) -> dict[str, Any]:

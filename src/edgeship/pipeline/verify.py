@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from edgeship import untrusted
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import MANIFEST, Bundle
+from edgeship.bundle.manifest import GoldenRun, GoldenSet
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.runtimes import registry
@@ -42,25 +43,28 @@ def replay(bundle: Bundle) -> list[Replay]:
     is nothing to replay.
     """
     root = untrusted.printable(bundle.root)
-    if not bundle.manifest["artifacts"]:
+    if not bundle.manifest.artifacts:
         raise CheckError(f"{root}: holds no artifact, so nothing was replayed")
     inputs = golden_arrays(bundle, "inputs")
     golden_arrays(bundle, "outputs")  # the server model's, which pages and apps compare with
-    told = bundle.manifest.get("goldens") or {}
+    recorded = bundle.manifest.goldens or GoldenSet()
     samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
-    if not samples or samples != told.get("samples"):
-        raise CheckError(f"{root}: its goldens hold {samples} samples, and its manifest says {told.get('samples')}")
+    if not samples or samples != recorded.samples:
+        raise CheckError(f"{root}: its goldens hold {samples} samples, and its manifest says {recorded.samples}")
     with untrusted.reading(bundle.root / MANIFEST):
-        artifacts, optional = bundle.artifacts, list(bundle.manifest["config"].get("budget", {}).get("optional", ()))
+        artifacts, optional = (
+            bundle.artifacts,
+            list((bundle.manifest.config or {}).get("budget", {}).get("optional", ())),
+        )
         left_out = {item.id for item in artifacts if any(fnmatch.fnmatch(item.id, pattern) for pattern in optional)}
     replays: list[Replay] = []
     for artifact in artifacts:
-        golden = (told.get("artifacts") or {}).get(artifact.id)
+        golden = recorded.artifacts.get(artifact.id)
         fitting = [item for item in registry.for_format(artifact.format) if not item.refuses(artifact)]
         present = [runtime for runtime in fitting if not runtime.unavailable()]
         if golden is None:
             replays.append(Replay(artifact.id, "", False, None, "not replayed: the bundle has no goldens of it"))
-        elif not present or golden["runtime"] is None:
+        elif not present or golden.runtime is None:
             reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
             replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", artifact.id in left_out))
         else:
@@ -96,10 +100,10 @@ def golden_arrays(bundle: Bundle, name: str) -> Batch:
 
 @dataclass(frozen=True)
 class Answers:
-    """What an artifact must give: its `own` outputs, and what the manifest says of them (`golden_run.GoldenRun` as JSON)."""
+    """What an artifact must give: its `own` outputs, and what the manifest says of them, which may be anything."""
 
     own: Batch
-    golden: Mapping[str, Any]
+    golden: GoldenRun
 
     def tolerance(self, name: str, step: float = 0.0) -> float:
         """How far an output may be off; `step` between its values where the runtime gives integers.
@@ -108,11 +112,11 @@ class Answers:
         """
         if name not in self.own:
             raise CheckError(f"output '{name}' is not among its goldens")
-        value: Any = (self.golden.get("tolerance") or {}).get(name)
+        value: Any = (self.golden.tolerance or {}).get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= sys.float_info.max:
-            told = untrusted.shorten(repr(value), untrusted.SHOWN)
-            raise CheckError(f"output '{name}' has no tolerance: {told} is not a number above 0")
+            named = untrusted.shorten(repr(value), untrusted.SHOWN)
+            raise CheckError(f"output '{name}' has no tolerance: {named} is not a number above 0")
         most = goldens.largest_tolerance(self.own[name], step)
         if value > most * (1 + 1e-6):
             raise CheckError(f"output '{name}' has a tolerance of {value:.3g}, at most {most:.3g} says anything here")
@@ -120,7 +124,7 @@ class Answers:
 
     def clear(self, name: str) -> list[int]:
         """The samples whose answer must be the same; earlier bundles name none. Raises CheckError for others."""
-        found = (self.golden.get("clear") or {}).get(name, [])
+        found = (self.golden.clear or {}).get(name, [])
         count = len(self.own[name]) if self.own[name].ndim else 0
         whole = isinstance(found, list) and all(isinstance(item, int) and 0 <= item < count for item in found)
         if not whole or (found and self.own[name].ndim < 2):

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.statistics import paired_difference
+from edgeship.bundle.figures import OutputAccuracy
 from edgeship.errors import CheckError, InputError
+from edgeship.typed_json import convert
+from edgeship.types import to_json
 
 RNG = np.random.default_rng(0)
 
@@ -25,10 +28,10 @@ SERVER = scores_of(np.where(RNG.random(300) < 0.9, TRUTH, (TRUTH + 1) % 4))
 
 def test_an_untouched_model_loses_nothing():
     found = accuracy.compare(TRUTH, SERVER, SERVER.copy())
-    assert (found["drop"], found["flips_total"], found["disagreement"]) == (0, 0, 0)
-    assert found["low"] < 0 < found["high"]
-    assert found["ece"] == found["ece_server"]
-    assert not any(row["significant"] for row in found["per_class"])
+    assert (found.drop, found.flips_total, found.disagreement) == (0, 0, 0)
+    assert found.low < 0 < found.high
+    assert found.ece == found.ece_server
+    assert not any(row.significant for row in found.per_class)
 
 
 def test_the_drop_is_paired_and_its_interval_tangos():
@@ -38,22 +41,22 @@ def test_the_drop_is_paired_and_its_interval_tangos():
     right, kept = SERVER.argmax(axis=1) == TRUTH, answers == TRUTH
     lost, gained = int((right & ~kept).sum()), int((kept & ~right).sum())
     interval = paired_difference(lost, gained, 300)
-    assert found["drop"] == pytest.approx((lost - gained) / 300)
-    assert (found["low"], found["high"]) == (interval.low, interval.high)
-    assert found["flips_total"] == 30
-    flip = found["flips"][0]
-    assert (flip["index"], flip["label"], flip["artifact"]) == (0, TRUTH[0], answers[0])
-    assert flip["server_confidence"] == flip["artifact_confidence"] == pytest.approx(0.7)
+    assert found.drop == pytest.approx((lost - gained) / 300)
+    assert (found.low, found.high) == (interval.low, interval.high)
+    assert found.flips_total == 30
+    flip = found.flips[0]
+    assert (flip.index, flip.label, flip.artifact) == (0, TRUTH[0], answers[0])
+    assert flip.server_confidence == flip.artifact_confidence == pytest.approx(0.7)
 
 
 def test_a_dropped_class_is_significant_and_the_others_are_not():
     answers = SERVER.argmax(axis=1)
     answers[answers == 2] = 3
-    rows = {row["class"]: row for row in accuracy.compare(TRUTH, SERVER, scores_of(answers))["per_class"]}
-    assert rows[2]["significant"]
-    assert rows[2]["low"] > 0.5
-    assert not rows[0]["significant"]
-    assert sum(row["n"] for row in rows.values()) == 300
+    rows = {row.label: row for row in accuracy.compare(TRUTH, SERVER, scores_of(answers)).per_class}
+    assert rows[2].significant
+    assert rows[2].low > 0.5
+    assert not rows[0].significant
+    assert sum(row.n for row in rows.values()) == 300
 
 
 @pytest.mark.parametrize("whose", ["artifact", "server model"])
@@ -62,15 +65,15 @@ def test_nan_gives_no_figure_and_says_so(whose):
     bad[7, 1] = np.nan
     pair = (SERVER, bad) if whose == "artifact" else (bad, SERVER)
     found = accuracy.compare(TRUTH, *pair)
-    assert found["value"] is found["drop"] is found["low"] is found["high"] is None
-    assert found["reason"] == f"1 of 1200 output values of the {whose} are NaN or infinite"
+    assert found.value is found.drop is found.low is found.high is None
+    assert found.reason == f"1 of 1200 output values of the {whose} are NaN or infinite"
 
 
 def test_logits_get_a_softmax_and_say_so():
     logits = RNG.normal(size=(300, 4)) * 4
     found = accuracy.compare(TRUTH, logits, logits + 0.01)
-    assert "softmax was applied" in found["notes"][0]
-    assert accuracy.compare(TRUTH, SERVER, SERVER)["notes"] == []
+    assert "softmax was applied" in found.notes[0]
+    assert accuracy.compare(TRUTH, SERVER, SERVER).notes == ()
 
 
 def test_int8_softmax_outputs_are_probabilities():
@@ -82,40 +85,40 @@ def test_binary_logits_and_probabilities_take_their_thresholds():
     labels = np.array([0, 1] * 50)
     logits = np.where(labels, 2.0, -2.0)[:, None]
     found = accuracy.compare(labels, logits, logits * 0.1)
-    assert (found["metric"], found["value"], found["flips_total"]) == ("binary_accuracy", 1.0, 0)
+    assert (found.metric, found.value, found.flips_total) == ("binary_accuracy", 1.0, 0)
     shares = np.where(labels, 0.8, 0.2)[:, None]
-    assert accuracy.compare(labels, shares, shares)["value"] == 1.0
+    assert accuracy.compare(labels, shares, shares).value == 1.0
 
 
 def test_a_logit_model_whose_artifact_stays_within_0_and_1_is_judged_by_the_servers_threshold():
     labels = np.array([0, 1] * 50)
     server = np.where(labels, 2.0, -2.0)[:, None]
     artifact = np.where(labels, 0.4, 0.1)[:, None]
-    assert accuracy.compare(labels, server, artifact)["value"] == 0.5
+    assert accuracy.compare(labels, server, artifact).value == 0.5
 
 
 def test_a_regression_is_bootstrapped_and_lower_is_better():
     truth = RNG.normal(size=(500, 1))
     server = truth + RNG.normal(size=(500, 1)) * 0.1
     found = accuracy.compare(truth, server, server + 0.2)
-    assert found["metric"] == "mae"
-    assert found["low"] < found["drop"] < found["high"]
-    assert found["low"] > 0
-    assert found["flips"] == found["per_class"] == []
+    assert found.metric == "mae"
+    assert found.low < found.drop < found.high
+    assert found.low > 0
+    assert found.flips == found.per_class == ()
 
 
 def test_sequences_are_resampled_whole():
     truth = RNG.integers(3, size=(80, 12))
     server = np.eye(3)[truth] + RNG.random((80, 12, 3)) * 0.9
     found = accuracy.compare(truth, server, server + RNG.normal(size=server.shape) * 0.3)
-    assert found["method"].startswith("BCa")
-    assert found["low"] <= found["drop"] <= found["high"]
-    assert found["flips"] == []
+    assert found.method.startswith("BCa")
+    assert found.low <= found.drop <= found.high
+    assert found.flips == ()
 
 
 def test_no_disagreement_keeps_a_width_for_every_share():
     found = accuracy.compare(TRUTH, SERVER, SERVER.copy(), "macro_f1")
-    assert found["low"] < 0 < found["high"]
+    assert found.low < 0 < found.high
 
 
 def test_class_numbers_that_the_model_gives_itself_are_matched():
@@ -124,15 +127,16 @@ def test_class_numbers_that_the_model_gives_itself_are_matched():
     artifact = server.copy()
     artifact[10:15] = 9
     found = accuracy.compare(TRUTH, server, artifact)
-    assert (found["metric"], found["share"], found["method"]) == ("exact_match", True, "Tango 1998 score interval")
-    assert found["drop"] == pytest.approx(5 / len(TRUTH))
-    assert found["low"] < found["drop"] < found["high"]
-    json.dumps(found, allow_nan=False)
+    assert (found.metric, found.share, found.method) == ("exact_match", True, "Tango 1998 score interval")
+    assert found.drop == pytest.approx(5 / len(TRUTH))
+    assert found.low < found.drop < found.high
+    text = json.dumps(to_json(found), allow_nan=False)
+    assert convert(OutputAccuracy, json.loads(text)) == found
 
 
 def test_one_sample_of_a_regression_has_no_interval():
     found = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
-    assert (found["low"], found["reason"]) == (None, "1 samples give no interval")
+    assert (found.low, found.reason) == (None, "1 samples give no interval")
 
 
 @settings(deadline=None, max_examples=25)
@@ -142,12 +146,13 @@ def test_everything_is_json_and_adds_up(seed, classes, n, noise):
     truth, server = rng.integers(classes, size=n), rng.normal(size=(n, classes)).astype(np.float32)
     artifact = (server + noise * rng.normal(size=server.shape)).astype(np.float32)
     found = accuracy.compare(truth, server, artifact)
-    json.dumps(found, allow_nan=False)
-    assert found["drop"] == pytest.approx(found["server"] - found["value"])
-    assert sum(row["drop"] * row["n"] for row in found["per_class"]) / n == pytest.approx(found["drop"])
-    assert 0 <= found["ece"] <= 1
+    text = json.dumps(to_json(found), allow_nan=False)
+    assert convert(OutputAccuracy, json.loads(text)) == found
+    assert found.drop == pytest.approx(found.server - found.value)
+    assert sum(row.drop * row.n for row in found.per_class) / n == pytest.approx(found.drop)
+    assert 0 <= found.ece <= 1
     # argmax in float32 as the runtime gave it: flips are exactly the answers that differ
-    assert found["flips_total"] == (server.argmax(1) != artifact.argmax(1)).sum()
+    assert found.flips_total == (server.argmax(1) != artifact.argmax(1)).sum()
 
 
 def test_ece_of_known_values():
@@ -176,11 +181,11 @@ def test_the_output_that_lost_most_is_shown_and_all_are_kept():
     server = {"kind": SERVER, "size": truth + 0.1}
     broken = {"kind": SERVER, "size": truth + 0.4}
     found = accuracy.measure(labels, server, broken)
-    assert found["output"] == "size"
-    assert set(found["outputs"]) == {"kind", "size"}
+    assert found.output == "size"
+    assert set(found.outputs) == {"kind", "size"}
     nan = accuracy.measure(labels, server, {"kind": SERVER * np.nan, "size": truth + 0.4})
-    assert nan["output"] == "kind"
-    assert nan["value"] is None
+    assert nan.output == "kind"
+    assert nan.value is None
 
 
 def test_outputs_that_differ_in_shape_or_name_are_errors():
@@ -192,20 +197,20 @@ def test_outputs_that_differ_in_shape_or_name_are_errors():
 
 def test_sure_flips_count_only_answers_that_lead_by_half():
     server = np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9], [0.8, 0.2]])
-    found = accuracy.compare(np.zeros(4, np.int64), server, server[:, ::-1].copy())["sure_flips"]
-    assert (found["n"], found["flips"], found["share"]) == (3, 3, 1.0)
-    assert accuracy.compare(np.zeros(4, np.int64), server, server)["sure_flips"]["flips"] == 0
+    found = accuracy.compare(np.zeros(4, np.int64), server, server[:, ::-1].copy()).sure_flips
+    assert (found.n, found.flips, found.share) == (3, 3, 1.0)
+    assert accuracy.compare(np.zeros(4, np.int64), server, server).sure_flips.flips == 0
     logits = np.log(server) * 1.0
-    assert accuracy.compare(np.zeros(4, np.int64), logits, logits)["sure_flips"]["n"] == 3
+    assert accuracy.compare(np.zeros(4, np.int64), logits, logits).sure_flips.n == 3
 
 
 def test_sure_flips_of_single_scores_and_of_padding():
     scores = np.array([0.8, 0.74, 0.1, 0.3])
-    found = accuracy.compare(np.array([1, 1, 0, 0]), scores, 1 - scores)["sure_flips"]
-    assert (found["n"], found["flips"]) == (2, 2)
+    found = accuracy.compare(np.array([1, 1, 0, 0]), scores, 1 - scores).sure_flips
+    assert (found.n, found.flips) == (2, 2)
     padded = accuracy.compare(
         np.array([[0, -1]]), np.array([[[0.9, 0.1], [0.9, 0.1]]]), np.array([[[0.1, 0.9], [0.1, 0.9]]])
     )
-    assert padded["sure_flips"]["n"] == 1
-    assert accuracy.compare(np.zeros(3, np.int64), np.full((3, 2), 0.5), np.full((3, 2), 0.5))["sure_flips"] is None
-    assert accuracy.compare(np.array([0.5, 2.0]), np.array([0.5, 1.0]), np.array([0.5, 1.0]))["sure_flips"] is None
+    assert padded.sure_flips.n == 1
+    assert accuracy.compare(np.zeros(3, np.int64), np.full((3, 2), 0.5), np.full((3, 2), 0.5)).sure_flips is None
+    assert accuracy.compare(np.array([0.5, 2.0]), np.array([0.5, 1.0]), np.array([0.5, 1.0])).sure_flips is None

@@ -14,25 +14,25 @@ ARRAYS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=4, max_sid
 @given(ARRAYS)
 def test_the_same_is_the_same(array):
     found = parity.compare_output("y", array, array.copy())
-    assert found["max_abs_error"] == found["mean_abs_error"] == 0
-    assert (found["cosine"], found["sqnr_db"]) == (1.0, parity.SQNR_LIMIT)
-    assert found["agreement"] in (1.0, None)
-    assert found["reason"] == ""
+    assert found.max_abs_error == found.mean_abs_error == 0
+    assert (found.cosine, found.sqnr_db) == (1.0, parity.SQNR_LIMIT)
+    assert found.agreement in (1.0, None)
+    assert found.reason == ""
 
 
 @given(ARRAYS.flatmap(lambda a: st.tuples(st.just(a), hnp.arrays(np.float32, a.shape, elements=FLOATS))))
 def test_figures_stay_in_range(pair):
     found = parity.compare_output("y", *pair)
-    assert 0 <= found["mean_abs_error"] <= found["max_abs_error"] <= 2001
-    assert -1 <= found["cosine"] <= 1
-    assert -parity.SQNR_LIMIT <= found["sqnr_db"] <= parity.SQNR_LIMIT
+    assert 0 <= found.mean_abs_error <= found.max_abs_error <= 2001
+    assert -1 <= found.cosine <= 1
+    assert -parity.SQNR_LIMIT <= found.sqnr_db <= parity.SQNR_LIMIT
 
 
 def test_known_noise():
     server = np.full((10, 4), 10.0)
     found = parity.compare_output("y", server, server + 0.1)
-    assert found["sqnr_db"] == pytest.approx(40.0)
-    assert found["max_abs_error"] == pytest.approx(0.1)
+    assert found.sqnr_db == pytest.approx(40.0)
+    assert found.max_abs_error == pytest.approx(0.1)
 
 
 def test_class_scores_agree_by_argmax():
@@ -40,38 +40,38 @@ def test_class_scores_agree_by_argmax():
     artifact = server.copy()
     artifact[0] = server[1]
     found = parity.compare_output("y", server, artifact)
-    assert (found["agreement"], found["agreement_n"]) == (0.75, 4)
-    assert found["agreement_low"] < 0.75 < found["agreement_high"]
+    assert (found.agreement, found.agreement_n) == (0.75, 4)
+    assert found.agreement_low < 0.75 < found.agreement_high
 
 
 def test_sequences_and_integers_and_probabilities_agree_too():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(5, 7, 3))
-    assert parity.compare_output("y", scores, scores[..., ::-1])["agreement_n"] == 35
+    assert parity.compare_output("y", scores, scores[..., ::-1]).agreement_n == 35
     whole = parity.compare_output("y", np.array([1, 2, 3]), np.array([1, 2, 4]))
-    assert whole["agreement"] == pytest.approx(2 / 3)
+    assert whole.agreement == pytest.approx(2 / 3)
     shares = parity.compare_output("y", np.array([[0.2], [0.9]]), np.array([[0.6], [0.8]]))
-    assert shares["agreement"] == 0.5
+    assert shares.agreement == 0.5
 
 
 def test_tags_of_which_several_may_hold_are_answers_each():
     """The largest of them staying the same says nothing about the others."""
     tags = np.array([[0.9, 0.8, 0.7], [0.9, 0.1, 0.2]])
     found = parity.compare_output("y", tags, tags * [1, 0.5, 0.5])
-    assert (found["agreement"], found["agreement_n"]) == (pytest.approx(4 / 6), 6)
+    assert (found.agreement, found.agreement_n) == (pytest.approx(4 / 6), 6)
 
 
 def test_a_regression_has_no_agreement():
     found = parity.compare_output("y", np.array([[10.0], [-3.0]]), np.array([[10.1], [-3.0]]))
-    assert found["agreement"] is None
-    assert found["reason"] == ""
+    assert found.agreement is None
+    assert found.reason == ""
 
 
 def test_zeros():
     zeros, ones = np.zeros((3, 2)), np.ones((3, 2))
-    assert parity.compare_output("y", zeros, ones)["sqnr_db"] == -parity.SQNR_LIMIT
+    assert parity.compare_output("y", zeros, ones).sqnr_db == -parity.SQNR_LIMIT
     dead = parity.compare_output("y", ones, zeros)
-    assert (dead["sqnr_db"], dead["cosine"]) == (0.0, 0.0)
+    assert (dead.sqnr_db, dead.cosine) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -79,15 +79,15 @@ def test_what_is_no_number_gives_no_figure(bad):
     artifact = np.ones((3, 2), np.float32)
     artifact[1, 1] = bad
     found = parity.compare_output("y", np.ones((3, 2), np.float32), artifact)
-    assert found["max_abs_error"] is found["agreement"] is found["sqnr_db"] is None
-    assert found["reason"] == "1 of 6 values of the artifact are NaN or infinite"
+    assert found.max_abs_error is found.agreement is found.sqnr_db is None
+    assert found.reason == "1 of 6 values of the artifact are NaN or infinite"
     assert parity.worst({"y": found})["agreement"] is None
     other = parity.compare_output("y", artifact, np.ones((3, 2), np.float32))
-    assert "server model" in other["reason"]
+    assert "server model" in other.reason
 
 
 def test_no_samples_is_no_parity():
-    assert parity.compare_output("y", np.ones((0, 2)), np.ones((0, 2)))["reason"] == "no samples"
+    assert parity.compare_output("y", np.ones((0, 2)), np.ones((0, 2))).reason == "no samples"
 
 
 def test_shapes_and_names_must_match():
@@ -103,4 +103,4 @@ def test_the_worst_of_several_outputs():
     worst = parity.worst({"a": a, "b": b})
     assert worst["max_abs_error"] == 5
     assert worst["agreement"] == pytest.approx(1 / 3)
-    assert worst["sqnr_db"] == b["sqnr_db"]
+    assert worst["sqnr_db"] == b.sqnr_db

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgeship.benchmarks.compare import temperature_scaling
+from edgeship.bundle.figures import ClassAccuracy, OutputAccuracy
 
 
 def made_up(sharpness: float, seed: int = 0, samples: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +57,9 @@ def test_too_few_samples_or_nan_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
-    [({}, True), ({"ece": 0.025}, False), ({"drop": 0.05}, False), ({"per_class": []}, False), ({"ece": None}, False)],
+    [({}, True), ({"ece": 0.025}, False), ({"drop": 0.05}, False), ({"per_class": ()}, False), ({"ece": None}, False)],
 )
 def test_only_a_shift_with_kept_answers_is_repaired(changes: dict, expected: bool) -> None:
-    compared = {"ece": 0.08, "ece_server": 0.02, "drop": 0.001, "per_class": [{"class": 0}]}
-    assert temperature_scaling.wanted({**compared, **changes}) == expected
+    row = ClassAccuracy(0, drop=0.001, low=0.0, high=0.01, server=0.9, artifact=0.899, significant=False)
+    compared = OutputAccuracy(ece=0.08, ece_server=0.02, drop=0.001, per_class=(row,))
+    assert temperature_scaling.needs_temperature(replace(compared, **changes)) == expected

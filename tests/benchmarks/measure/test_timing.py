@@ -1,10 +1,12 @@
 """Every latency says which code sent its queries."""
 
 from edgeship.benchmarks.measure import timing
+from edgeship.bundle.figures import LatencySummary, Measurement, MeasurementDetails
 
 
 def item(runtime, engine, reason="", device="host"):
-    return {"runtime": runtime, "device": device, "details": {"latency": {"engine": engine, "reason": reason}}}
+    latency = LatencySummary(engine=engine, reason=reason)
+    return Measurement("tflite/int8", runtime, device, (), MeasurementDetails(latency=latency))
 
 
 def test_runtimes_and_devices_stand_by_what_timed_them():
@@ -13,8 +15,8 @@ def test_runtimes_and_devices_stand_by_what_timed_them():
         item("litert", "loadgen"),
         item("tfjs-node", "loop", "LoadGen does not run under Node"),
         item("litert", "loop", "LoadGen is not installed", "rpi5"),
-        {"runtime": "onnxruntime", "device": "host", "details": {"latency": {}}},
-        {"runtime": "onnxruntime", "device": "host", "details": {}},
+        item("onnxruntime", ""),
+        Measurement("onnx/int8", "onnxruntime", "host", ()),
     ]
     assert timing.describe(measured) == (
         "timed by MLPerf's LoadGen: litert; by edgeship's own loop with LoadGen's stopping rules and the same estimate: "

@@ -10,17 +10,21 @@ from rich.console import Console
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import flipped_samples, html_report, junit, markdown, table_rows, terminal_table
+from edgeship.bundle.figures import LatencyRatio
+from edgeship.bundle.manifest import parse_manifest
+from edgeship.types import to_json
 
 
 @pytest.fixture
 def judged(manifest):
     """A bundle in which one artifact failed, one was not run, and the rest passed."""
-    idle = next(item for item in manifest["measurements"] if item["artifact"] == "tfjs/float32")
-    idle["details"] = {}
-    for metric in idle["metrics"]:
+    absent = next(item for item in manifest["measurements"] if item["artifact"] == "tfjs/float32")
+    absent["details"] = {}
+    for metric in absent["metrics"]:
         if not metric["name"].startswith("size"):
-            metric.update(value=None, reason="not run: node is missing")
-    manifest["gate"] = judge(manifest, Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})).as_json()
+            metric.update(value=None, availability="not_run", reason="not run: node is missing")
+    budget = Budget.parse({"optional": ["tfjs/*"], "max_size_disk": 574_000})
+    manifest["gate"] = to_json(judge(parse_manifest(manifest), budget))
     return manifest
 
 
@@ -31,7 +35,7 @@ def shown(renderable, width=200):
 
 
 def test_table_shows_figures_reasons_and_verdict(judged):
-    text = shown(terminal_table.results(judged, 200, wide=True))
+    text = shown(terminal_table.results(parse_manifest(judged), 200, wide=True))
     line = next(line for line in text.splitlines() if line.startswith("tflite/int8"))
     assert re.search(
         r"PASS +litert +152 KB +122 KB .* 91\.60 % .*\+0\.20 \[-0\.41, \+0\.83\] pt +98\.00 % +measured", line
@@ -45,7 +49,7 @@ def test_table_shows_figures_reasons_and_verdict(judged):
 
 @pytest.mark.parametrize(("width", "tables"), [(200, 1), (120, 1), (80, 2)])
 def test_a_narrow_terminal_gets_several_tables_that_fit(judged, width, tables):
-    text = shown(terminal_table.results(judged, width), width)
+    text = shown(terminal_table.results(parse_manifest(judged), width), width)
     assert len([line for line in text.splitlines() if line.startswith("tflite/int8")]) == tables
     assert "…" not in text
     assert "98.00 %" in text
@@ -59,12 +63,14 @@ def test_what_is_printed_takes_120_columns_whatever_the_names(judged, capsys):
         for key in ("id", "artifact"):
             if item.get(key) == "tflite/int8":
                 item[key] = long
+    for item in judged["artifacts"]:
+        item["variant"] = item["id"].partition("/")[2]
     for show in (
         terminal_table.print_results,
         terminal_table.print_artifacts,
-        lambda manifest: terminal_table.print_checks(manifest["gate"]),
+        lambda manifest: terminal_table.print_checks(manifest.gate),
     ):
-        show(judged)
+        show(parse_manifest(judged))
         text = capsys.readouterr().out
         assert max(map(len, text.splitlines())) <= 120
         assert "…" not in text
@@ -73,7 +79,10 @@ def test_what_is_printed_takes_120_columns_whatever_the_names(judged, capsys):
 
 
 def test_the_table_speaks_in_words_and_wide_has_the_rest(judged):
-    text, wide = shown(terminal_table.results(judged)), shown(terminal_table.results(judged, 240, wide=True), 240)
+    text, wide = (
+        shown(terminal_table.results(parse_manifest(judged))),
+        shown(terminal_table.results(parse_manifest(judged), 240, wide=True), 240),
+    )
     for jargon in ("ES", "p50", "wire", "sure_flips", "early", "agreement"):
         assert jargon not in text.partition("gate:")[0]
     assert "more columns" in text
@@ -87,7 +96,7 @@ def test_an_interval_stands_below_its_figure_where_room_is_short(judged):
         for metric in item["metrics"]:
             if metric["name"] == "accuracy_drop" and item["artifact"] == "tflite/int8":
                 item["details"]["accuracy"].update(drop=-0.0123, low=-0.0217, high=-0.0101)
-    lines = shown(terminal_table.results(judged), 120).splitlines()
+    lines = shown(terminal_table.results(parse_manifest(judged)), 120).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("tflite/int8"))
     assert "-1.23 pt" in lines[at]
     assert "[-2.17, -1.01]" in lines[at + 1]
@@ -97,19 +106,20 @@ def test_busy_moments_share_one_note(judged):
     for number, item in enumerate(judged["measurements"]):
         for metric in item["metrics"]:
             if metric["name"] == "latency_p50_ms":
-                metric.update(value=None, reason=f"unstable: a calibration loop varies by {number + 20}%")
-    assert len([note for note in table_rows.build(judged).notes if note.startswith("unstable")]) == 1
+                reason = f"unstable: a calibration loop varies by {number + 20}%"
+                metric.update(value=None, availability="unstable", reason=reason)
+    assert len([note for note in table_rows.build(parse_manifest(judged)).notes if note.startswith("unstable")]) == 1
 
 
 def test_an_unmeasured_bundle_has_a_table_too(manifest):
     manifest.update(measurements=[], server_measurement=None, gate=None)
-    text = shown(terminal_table.results(manifest))
+    text = shown(terminal_table.results(parse_manifest(manifest)))
     assert "not measured" in text
     assert "gate" not in text
 
 
 def test_artifacts_as_converted(manifest, capsys):
-    terminal_table.print_artifacts(manifest)
+    terminal_table.print_artifacts(parse_manifest(manifest))
     text = capsys.readouterr().out
     assert "image float32 ?x28x28x1" in text
     assert "skipped tfjs/int8: TF.js has no int8 inference" in text
@@ -117,7 +127,7 @@ def test_artifacts_as_converted(manifest, capsys):
 
 def test_text_with_brackets_is_not_taken_for_markup(judged, capsys):
     judged["gate"]["checks"][0]["reason"] = "made by [/red] x[0]"
-    terminal_table.print_checks(judged["gate"])
+    terminal_table.print_checks(parse_manifest(judged).gate)
     assert "[/red] x[0]" in capsys.readouterr().out
 
 
@@ -146,8 +156,7 @@ def test_times_have_the_digits_that_are_known():
     ],
 )
 def test_a_ratio_has_the_decimals_that_its_interval_leaves_known(interval, text):
-    item = {"details": {"latency_ratio": dict(zip(("low", "high"), interval, strict=True))}}
-    assert table_rows._ratio(0.7061, item) == text
+    assert table_rows._ratio(0.7061, LatencyRatio(0.7061, *interval)) == text
     assert table_rows.ratio_of_step({"latency_ratio": 0.7061, "latency_interval": interval}) == text.partition(" ")[0]
 
 
@@ -160,12 +169,12 @@ def test_an_emulated_figure_says_so(judged):
     for metric in item["metrics"]:
         metric["kind"] = "emulated"
     item["device"] = "pi4"
-    row = next(row for row in table_rows.build(judged).rows if row.get("runtime", "").endswith("pi4"))
+    row = next(row for row in table_rows.build(parse_manifest(judged)).rows if row.get("runtime", "").endswith("pi4"))
     assert (row["runtime"], row["kind"]) == ("litert @ pi4", "emulated")
 
 
 def test_junit_counts_what_failed(judged):
-    root = ElementTree.fromstring(junit.render(judged))
+    root = ElementTree.fromstring(junit.render(parse_manifest(judged)))
     checks = judged["gate"]["checks"]
     open_ones = [check for check in checks if check["verdict"] != "PASS"]
     left_out = judged["gate"]["not_judged"]
@@ -177,7 +186,7 @@ def test_junit_counts_what_failed(judged):
 
 def test_markdown_is_verdict_first_and_escapes(judged):
     judged["gate"]["checks"][0]["reason"] = "a | b <script>\nnew line"
-    text = markdown.render(judged)
+    text = markdown.render(parse_manifest(judged))
     assert text.startswith("## ❌ FAIL edgeship gate")
     assert r"a \| b &lt;script> new line" in text
     assert "| tflite/int8 | ✅ PASS |" in text
@@ -202,8 +211,8 @@ class Page(HTMLParser):
 @pytest.fixture
 def page(judged, tmp_path):
     rng = np.random.default_rng(0)
-    flipped_samples.write(tmp_path, judged, ({"image": rng.random((50, 28, 28, 1))} for _ in range(40)))
-    return Page(html_report.write_report(tmp_path, judged).read_text())
+    flipped_samples.write(tmp_path, parse_manifest(judged), ({"image": rng.random((50, 28, 28, 1))} for _ in range(40)))
+    return Page(html_report.write_report(tmp_path, parse_manifest(judged)).read_text())
 
 
 def test_report_is_self_contained(page):
@@ -224,14 +233,14 @@ def test_report_escapes_what_others_wrote(judged, tmp_path):
     judged["labels"] = ["<img src=x onerror=alert(1)>"] * 10
     judged["server_model"]["notes"] = ["<script>alert(1)</script>"]
     judged["gate"]["checks"][0].update(verdict="FAIL", reason="<b>bold</b>")
-    found = Page(html_report.render(tmp_path, judged))
+    found = Page(html_report.render(tmp_path, parse_manifest(judged)))
     assert "script" not in found.tags
     assert "<b>bold</b>" in found.text
     assert all(link.startswith(("data:", "#")) for link in found.links)
 
 
 def test_report_plots_follow_the_page_colours(judged, tmp_path):
-    text = html_report.render(tmp_path, judged)
+    text = html_report.render(tmp_path, parse_manifest(judged))
     drawn = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
     assert "var(--s0)" in drawn
     assert "currentColor" in drawn
@@ -240,11 +249,11 @@ def test_report_plots_follow_the_page_colours(judged, tmp_path):
 
 def test_a_bundle_without_measurements_has_a_report(manifest, tmp_path):
     manifest.update(measurements=[], server_measurement=None, gate=None, labels=None)
-    assert "Nothing has been judged yet" in html_report.render(tmp_path, manifest)
+    assert "Nothing has been judged yet" in html_report.render(tmp_path, parse_manifest(manifest))
 
 
 def test_the_same_manifest_gives_the_same_report(judged, tmp_path):
-    assert html_report.render(tmp_path, judged) == html_report.render(tmp_path, judged)
+    assert html_report.render(tmp_path, parse_manifest(judged)) == html_report.render(tmp_path, parse_manifest(judged))
 
 
 @pytest.mark.parametrize(
@@ -271,18 +280,17 @@ def test_pictures_are_small_png():
 
 def test_kept_samples_are_those_of_the_flips(manifest, tmp_path):
     batches = [{"x": np.arange(start, start + 64, dtype=np.float32)[:, None]} for start in range(0, 2048, 64)]
-    flipped_samples.write(tmp_path, manifest, iter(batches))
+    flipped_samples.write(tmp_path, parse_manifest(manifest), iter(batches))
     kept = flipped_samples.read(tmp_path)
-    flips = manifest["measurements"][1]["details"]["accuracy"]["flips"]
-    wanted = [flip["index"] for flip in flipped_samples.chosen(flips)]
-    assert len(wanted) == flipped_samples.SHOWN
-    assert all(kept[index]["x"] == [index] for index in wanted)
+    flips = flipped_samples.choose(parse_manifest(manifest).measurements[1].details.accuracy.flips)
+    assert len(flips) == flipped_samples.SHOWN
+    assert all(kept[flip.index]["x"] == [flip.index] for flip in flips)
     assert flipped_samples.read(tmp_path / "elsewhere") == {}
 
 
 def test_kept_samples_are_bounded(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(flipped_samples, "LARGEST", 4 * 3)
-    flipped_samples.write(tmp_path, manifest, [{"x": np.arange(2000, dtype=np.float32)[:, None]}])
+    flipped_samples.write(tmp_path, parse_manifest(manifest), [{"x": np.arange(2000, dtype=np.float32)[:, None]}])
     assert len(flipped_samples.read(tmp_path)) == 3
 
 

@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from edgeship.bundle.manifest import GoldenRun, Manifest
+from edgeship.bundle.verdict import GateResult
 from edgeship.cli import cli
 from edgeship.errors import EdgeshipError
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, Verdict
 from tests.hostile.bundles import sealed_bundle
 
 Edgeship = Callable[..., str]
@@ -330,10 +332,10 @@ def test_a_page_s_part_holds_the_verdict_of_the_figures(bundle, tmp_path):
 
     (tmp_path / "page").mkdir()
     change(bundle, lambda manifest: manifest.update(gate={"verdict": "PASS"}))
-    honest = site.write_site(open_bundle(bundle), tmp_path / "honest", tmp_path / "page")["gate"]
+    honest = site.write_site(open_bundle(bundle), tmp_path / "honest", tmp_path / "page").gate
     change(bundle, worsen)
-    assert honest == {"verdict": "PASS"}
-    assert site.write_site(open_bundle(bundle), tmp_path / "site", tmp_path / "page")["gate"] == {"verdict": "FAIL"}
+    assert honest == GateResult(Verdict.PASS)
+    assert site.write_site(open_bundle(bundle), tmp_path / "site", tmp_path / "page").gate == GateResult(Verdict.FAIL)
 
 
 def golden(manifest: dict[str, Any], name: str = "tflite/float32") -> dict[str, Any]:
@@ -380,8 +382,8 @@ def test_complex_goldens_are_numbers(tmp_path):
 
     (tmp_path / "goldens").mkdir()
     np.savez(tmp_path / "goldens/tflite-float32.npz", y=np.ones((7, 3), np.complex64))
-    own = verify.golden_arrays(Bundle(tmp_path, {}), "tflite/float32")
-    answers = verify.Answers(own, {"tolerance": {"y": 1e-3}})
+    own = verify.golden_arrays(Bundle(tmp_path, Manifest({}, (), ())), "tflite/float32")
+    answers = verify.Answers(own, GoldenRun("litert", tolerance={"y": 1e-3}))
     spec = TensorSpec("y", (None, 3), "complex64")
     assert verify._compare(spec, own["y"] + np.complex64(1e-4j), answers)[1] == ""
     assert "is off by 1" in verify._compare(spec, own["y"] + np.complex64(1j), answers)[1]

@@ -90,15 +90,15 @@ def test_what_a_child_read_is_the_model_that_was_digested(read, work):
 
 def placed(work: Any, draft: Path) -> Any:
     converter = _converter(work)
-    described = dict.fromkeys(("loader", "notes", "inputs", "outputs", "parameters"))
+    described = {"loader": "keras", "notes": [], "inputs": [], "outputs": [], "parameters": 0}
     conversion = ConversionResult(ExportedServerModel(work.model, converter.model_digest, described), (), draft)
     draft.mkdir()
-    return conversion, lambda: ship._server(draft, conversion, Config())
+    return conversion, lambda: ship._place_server_model(draft, conversion, Config())
 
 
 def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):
     conversion, place = placed(work, tmp_path / "honest")
-    assert place()["digest"] == conversion.server.digest
+    assert place().digest == conversion.server.digest
     _, place = placed(work, tmp_path / "draft")
     work.model.write_bytes(b"another")
     with pytest.raises(InputError, match=r"model\.keras: was changed while it was read"):

@@ -18,8 +18,9 @@ from click.testing import CliRunner
 
 from edgeship.benchmarks.report import html_report as reports
 from edgeship.bundle import goldens
-from edgeship.bundle import manifest as manifests
 from edgeship.bundle.bundle import Bundle, open_bundle
+from edgeship.bundle.figures import CandidateFigures, LayerSensitivity
+from edgeship.bundle.manifest import parse_manifest
 from edgeship.cli.benchmark import benchmark
 from edgeship.cli.debug import debug
 from edgeship.cli.demo import demo
@@ -173,9 +174,14 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
     fuzz(range(3 * MANY, 3 * MANY + FEW // 6), one)
 
 
+FIGURES = {"sqnr_db": 3.0, "drop": 0.1, "reason": ""}
 LAYER = {
     **{"name": "x", "operators": ["y"], "weight_bytes": 3, "sqnr_db": 3.0, "cosine": 1.0, "mse": 0.0},
-    **{kind: {"sqnr_db": 3.0, "drop": 0.1, "reason": ""} for kind in ("alone", "spared")},
+    **dict.fromkeys(("only_layer_int8", "only_layer_float"), FIGURES),
+}
+SENSITIVITY = {
+    **{"artifact": "tflite/int8", "content": "ab" * 32, "samples": 3, "layers": [LAYER]},
+    **dict.fromkeys(("float32", "quantized"), FIGURES),
 }
 STEP = {
     **{"done": "keep", "layer": "b", "bytes": 3, "kept": 1, "passed": True, "reason": ""},
@@ -212,7 +218,7 @@ def odd_values(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
     manifest["artifacts"][1]["steps"].append({"name": "quantize", "source": "x", "recipe": AUTO, "tools": {}})
     manifest |= {
         "labels": ["a", "b"],
-        "debug": {"tflite/int8": {"artifact": "tflite/int8", "samples": 3, "layers": [LAYER]}},
+        "debug": {"tflite/int8": copy.deepcopy(SENSITIVITY)},
     }
     dice = random.Random(0)
     for item in manifest["artifacts"]:
@@ -256,24 +262,20 @@ def test_many_odd_values_of_a_manifest_give_a_sentence(root, monkeypatch):
 
 LATE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "steps of auto": lambda m: m["artifacts"][0]["steps"][-1].update(recipe={"recipe": "auto", "steps": 5}),
-    "layers": lambda m: m.update(debug={"x": {"layers": [{}], "artifact": 7}}),
     "nothing skipped": lambda m: m.pop("skipped", None),
-    "numbers beyond all": lambda m: m["artifacts"][0].update(
-        receipt={"weights": {"sparsity": 1, "elements": 1}, "sparsity": 1e308}
-    ),
 }
 
 
 @pytest.mark.parametrize("name", LATE)
 def test_what_only_the_report_reads(root, monkeypatch, name):
-    """What a manifest says of recipes and layers is met last, when everything has been measured: a sentence, all the same."""
+    """What a manifest says of recipes is met last, when everything has been measured: a sentence, all the same."""
     monkeypatch.setattr(ship, "runs_server_models", lambda: False)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     manifest = json.loads((root / "manifest.json").read_text())
     LATE[name](manifest)
     sealed_bundle.seal_manifest(root, manifest)
     told = run(benchmark, root)
-    assert ("manifest.json: cannot be read" in told) == (name in ("steps of auto", "layers")), told
+    assert ("manifest.json: cannot be read" in told) == (name == "steps of auto"), told
 
 
 def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
@@ -284,9 +286,8 @@ def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
     sealed_bundle.seal(root, manifest)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     monkeypatch.setattr(ship, "_check_model", lambda _: None)
-    monkeypatch.setattr(
-        layer_sensitivity, "examine", lambda *_: {"artifact": "tflite/int8", "layers": [], "samples": 1}
-    )
+    nothing = LayerSensitivity("tflite/int8", "ab" * 32, 1, CandidateFigures(), CandidateFigures())
+    monkeypatch.setattr(layer_sensitivity, "examine", lambda *_: nothing)
     assert "manifest.json: cannot be read" in run(debug, root)
     assert (root / "report" / "index.html").read_text() == "old"
 
@@ -341,18 +342,18 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a list as configuration": (lambda m: m.update(config=[]), "config must be an object, not []"),
     "artifacts as an object": (lambda m: m.update(artifacts={}), "artifacts must be a list, not {}"),
     "a text as measurement": (lambda m: m.update(measurements=["x"]), "measurements[0] must be an object"),
-    "unknown format": (lambda m: m["artifacts"][0].update(format="exe"), "format must be one of tflite, onnx, tfjs"),
+    "unknown format": (lambda m: m["artifacts"][0].update(format="exe"), "format 'exe' is none of tflite, onnx, tfjs"),
     "negative shape": (
         lambda m: m["artifacts"][0]["inputs"][0].update(shape=[-4, 4]),
-        "artifacts[0].inputs[0].shape[0] must be a whole number from 0, not -4",
+        "artifacts[0].inputs[0] is none: image: a dynamic axis is None, not (-4, 4)",
     ),
-    "a number for an id": (lambda m: m["artifacts"][0].update(id=7), "artifacts[0].id must be a printable name of"),
+    "a number for an id": (lambda m: m["artifacts"][0].update(id=7), "artifacts[0].id must be a text, not 7"),
     "markup in a variant": (
         lambda m: m["artifacts"][0].update(id="tflite/[red]x", variant="[red]x"),
         "must be letters, digits, '.', '_' and '-'",
     ),
     "another id": (lambda m: m["artifacts"][0].update(id="tflite/int9"), "called other than its format and variant"),
-    "escape in a path": (lambda m: m["artifacts"][0].update(path="\x1b[2J.tflite"), "must be a printable name of"),
+    "escape in a path": (lambda m: m["artifacts"][0].update(path="\x1b[2J.tflite"), "is not a printable name of"),
     "endless measurements": (lambda m: m.update(measurements=[NOTHING] * 5001), "at most 5,000 are taken"),
     "endless checks": (
         lambda m: m.update(gate={"verdict": "PASS", "checks": [CHECK] * 20_001}),
@@ -360,27 +361,42 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "an endless name of a tensor": (
         lambda m: m["artifacts"][0]["inputs"][0].update(name="x" * 1001),
-        "must be a printable name of at most 1,000",
+        "is not a printable name of at most 1,000 characters",
     ),
-    "unknown verdict": (lambda m: m.update(gate={"verdict": "FINE", "checks": []}), "verdict must be one of PASS"),
+    "unknown verdict": (
+        lambda m: m.update(gate={"verdict": "FINE", "checks": []}),
+        "gate.verdict must be one of PASS, FAIL, INCONCLUSIVE, not 'FINE'",
+    ),
     "flags as text": (lambda m: m.update(labels=[1]), "labels[0] must be a text, not 1"),
     "files as a list": (lambda m: m.update(files=[]), "files must be an object"),
     "a dtype that is none": (
         lambda m: m["server_model"]["inputs"][0].update(dtype="float33"),
-        "server_model.inputs[0].dtype must be one of bool, int8",
+        "image: dtype 'float33' is none of bool, int8",
     ),
     **{
         f"a quantization with {name}": (
             quantized_by(quantization),
-            "server_model.inputs[0] is none: ",
+            "server_model.inputs[0]",
         )
         for name, quantization in ODD_QUANTIZATIONS.items()
     },
     "a scale beyond all bounds": (
         lambda m: m["server_model"]["inputs"][0].update(quantization={"scale": [10**400], "zero_point": [0]}),
-        "server_model.inputs[0].quantization.scale[0] must be a number of at most",
+        "server_model.inputs[0].quantization.scale[0] is none: Number out of range",
     ),
-    "a digest that is none": (lambda m: m["files"].update(x="sha"), "files.x must be a digest in 64 digits"),
+    "a digest that is none": (lambda m: m["files"].update(x="sha"), "must be a digest in 64 digits"),
+    "a layer without a name": (
+        lambda m: m.update(debug={"x": {**SENSITIVITY, "layers": [{}]}}),
+        "layers[0] has no name",
+    ),
+    "a sparsity that is no list": (
+        lambda m: m["artifacts"][0]["receipt"].update(sparsity=1e308),
+        "artifacts[0].receipt.sparsity must be a list",
+    ),
+    "a sparsity beyond all bounds": (
+        lambda m: m["artifacts"][0]["receipt"]["weights"].update(sparsity=1e308),
+        "artifacts[0].receipt.weights.sparsity must be a number",
+    ),
 }
 
 
@@ -422,15 +438,15 @@ def test_a_verdict_is_shown_without_what_a_manifest_may_leave_out(root, capsys):
     manifest = {**json.loads((root / "manifest.json").read_text()), "gate": {"verdict": "PASS", "checks": []}}
     for key in ("skipped", "matrix"):
         manifest.pop(key, None)
-    show_verdict(manifest, root, "-")
-    assert json.loads(capsys.readouterr().out)["skipped"] is None
+    show_verdict(parse_manifest(manifest), root, "-")
+    assert json.loads(capsys.readouterr().out)["skipped"] == []
 
 
 def test_the_shape_names_the_place(made_up):
     manifest = copy.deepcopy(made_up)
     manifest["measurements"][1]["metrics"][0]["kind"] = "guessed"
-    with pytest.raises(InputError, match=r"measurements\[1\].metrics\[0\].kind must be one of measured"):
-        manifests.check(manifest)
+    with pytest.raises(InputError, match=r"measurements\[1\].metrics\[0\].kind must be one of the known"):
+        parse_manifest(manifest)
 
 
 def test_an_opened_bundle_holds_artifacts(root):
@@ -465,6 +481,7 @@ def self_tests_of(made_up: dict[str, Any], path: Path) -> Callable[[int], None]:
     manifest["goldens"]["samples"] = 16
     manifest["goldens"]["artifacts"]["tfjs/float32"]["tolerance"] = {"y": 1e-3, "z": 1e-3}
     manifest["gate"] = {"verdict": "PASS", "checks": [], "not_judged": []}
+    bundle = Bundle(path.parent, parse_manifest(manifest))
 
     (path.parent / "goldens").mkdir()
     own = np.linspace(0, 1, 16, dtype=np.float32)
@@ -472,7 +489,7 @@ def self_tests_of(made_up: dict[str, Any], path: Path) -> Callable[[int], None]:
 
     def one(seed: int) -> None:
         path.write_text(json.dumps(mutate(SELFTEST, seed)))
-        reports.render(path.parent, selftest.with_field_results(Bundle(path.parent, manifest), [path]), [])
+        reports.render(path.parent, selftest.with_field_results(bundle, [path]), [])
 
     return one
 
@@ -495,4 +512,4 @@ def test_self_tests_that_are_none_are_refused(made_up, tmp_path, text):
     path = tmp_path / "selftest.json"
     path.write_bytes(text)
     with pytest.raises(InputError):
-        selftest.with_field_results(Bundle(tmp_path, made_up), [path])
+        selftest.with_field_results(Bundle(tmp_path, parse_manifest(made_up)), [path])

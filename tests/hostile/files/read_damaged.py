@@ -23,7 +23,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from edgeship import data, untrusted
-from edgeship.cli.inspect import inspect, lines
+from edgeship.cli.inspect import describe_receipt, inspect
 from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
 from edgeship.types import TensorSpec
@@ -57,7 +57,7 @@ def received(path: Path) -> None:
     And what crashes here is to be noticed.
     """
     found = untrusted.shown(receipt.read(path))
-    text = json.dumps(found, allow_nan=False) + "".join(lines("name", found))
+    text = json.dumps(found, allow_nan=False) + "".join(describe_receipt("name", found))
     if any(unicodedata.category(char) in HIDDEN for char in text):
         raise AssertionError("control characters were printed")
 

@@ -34,6 +34,7 @@ from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.server_model.adapter import first_samples
+from edgeship.types import to_json
 from tests.hostile.files.damage import damage
 
 ROOT = Path(__file__).parents[3]
@@ -674,9 +675,9 @@ def test_outputs_beyond_all_numbers_have_figures_or_a_reason(metric):
         judged += [partial(accuracy.measure, {"y": truth}, one, two, metric) for truth in LABELS.values()]
         for judge in judged:
             with contextlib.suppress(CheckError, InputError):
-                json.dumps(judge(), allow_nan=False)
+                json.dumps(to_json(judge()), allow_nan=False)
     too_large = parity.compare_output("y", OUTPUTS["plain"].astype(float), OUTPUTS["large"])
-    assert too_large["sqnr_db"] is None and "too large" in too_large["reason"]
+    assert too_large.sqnr_db is None and "too large" in too_large.reason
 
 
 def test_node_reads_weights_from_the_models_folder_only(tiny_models, missing, tmp_path):

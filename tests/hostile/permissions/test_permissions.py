@@ -113,7 +113,7 @@ class Stranger:
             **{"loading": config["model"], "loader": "keras", "notes": [], "parameters": 0},
             **{"inputs": [SPEC], "outputs": [SPEC]},
         }
-        bundles.seal(
+        bundles.seal_content(
             root,
             {
                 **{"created": "2026-01-01T00:00:00+00:00", "server_model": server, "labels": None, "config": config},
@@ -274,6 +274,7 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
 
 
 def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
+    from edgeship.bundle.manifest import DataEntry, Manifest
     from edgeship.pipeline.data_checks import named, recorded
     from edgeship.settings.config import Config
     from edgeship.settings.sections import Data
@@ -283,9 +284,8 @@ def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stra
     data = Data(train=there, validation=there, evaluation=missing)
     assert set(named(Config(data=data))) == {"validation"}
     assert set(named(Config(data=data, variants=(Variant("small", prune=0.5),)))) == {"validation", "train"}
-    assert recorded(
-        {"data": {"validation": {"digest": named(Config(data=data))["validation"].digest}}}, "validation", there
-    )
+    entry = DataEntry("data.npz", named(Config(data=data))["validation"].digest, 1)
+    assert recorded(Manifest({}, (), (), data={"validation": entry}), "validation", there)
 
 
 @pytest.mark.parametrize("name", ["data.npz", "private.npz"])

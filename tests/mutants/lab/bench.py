@@ -21,6 +21,8 @@ from edgeship import data as files
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.measure import on_host
+from edgeship.bundle.figures import Measurement
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
 from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
@@ -37,7 +39,7 @@ from edgeship.settings.sections import Data
 from edgeship.settings.variants import named_variant, refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
-from edgeship.types import FORMATS, to_json
+from edgeship.types import FORMATS, TensorSpec, to_json
 from tests.mutants.lab import changes, constants
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +64,7 @@ class Good:
     name: str
     model: Path
     config: Config
-    server: Mapping[str, Any]
+    server: ServerModelEntry
     made: Mapping[str, ConvertedArtifact]
     reference: on_host.Reference
 
@@ -80,12 +82,32 @@ class Outcome:
 
 def _place(artifact: str) -> Path:
     """Where an artifact would lie in a bundle."""
-    return Path(artifact, "model.json") if artifact.startswith("tfjs/") else Path(artifact)
+    return Path("artifacts", artifact, "model.json" if artifact.startswith("tfjs/") else "")
 
 
 def _content(artifact: str, file: str) -> str:
     """The digest of what lies there: of the file, or of the folder around it."""
     return digest.of_tree({"model.json": file}) if artifact.startswith("tfjs/") else file
+
+
+def _with_folder_content(item: Measurement) -> Measurement:
+    """The measurement with the digest of what would lie in the bundle."""
+    content = _content(item.artifact, str(item.details.content))
+    return replace(item, details=replace(item.details, content=content))
+
+
+def _entry(name: str, made: ConvertedArtifact) -> ArtifactEntry:
+    artifact = made.artifact
+    return ArtifactEntry(
+        name,
+        _place(name).as_posix(),
+        artifact.format,
+        artifact.variant,
+        artifact.inputs,
+        artifact.outputs,
+        artifact.steps,
+        receipt=made.receipt,
+    )
 
 
 class Lab:
@@ -122,17 +144,18 @@ class Lab:
         )
         outputs, labels = files.load(answers), evaluation.labels()
         told = digest.of_path(answers)
-        reference = on_host.Reference(evaluation, server["specs"], outputs, labels, None, told)
+        reference = on_host.Reference(evaluation, server.inputs, outputs, labels, None, told)
         return Good(name, trained / "server.keras", config, server, made, reference)
 
-    def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], dict[str, Any]]:
+    def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], ServerModelEntry]:
         """The artifacts of a model by id, receipts checked, and what a manifest says about the server model."""
         converter = Converter(self.executors, self.cache, self.progress, model, config)
         pairs = [(variant, kind) for variant in config.variants or () for kind in variant.formats]
         converter.start(pairs)
         done = converter.finish()
-        server = {"digest": done.server.digest, "outputs": done.server.described["outputs"]}
-        return {item.artifact.id: item for item in done.made}, {**server, "specs": done.server.inputs}
+        outputs = tuple(map(TensorSpec.from_json, done.server.described["outputs"]))
+        server = ServerModelEntry(model.name, done.server.digest, done.server.inputs, outputs)
+        return {item.artifact.id: item for item in done.made}, server
 
     def judged(
         self, good: Good, name: str, made: ConvertedArtifact | None = None, reference: on_host.Reference | None = None
@@ -143,45 +166,38 @@ class Lab:
         """
         measured = self.measured(good, name, made, reference or good.reference)
         others = [self.measured(good, other, None, good.reference) for other in good.made if other != name]
-        manifest = {
-            "server_model": {key: good.server[key] for key in ("digest", "outputs")},
-            "config": to_json(asdict(good.config)),
-            "artifacts": [
-                {"id": other, "receipt": item.receipt, **to_json(replace(item.artifact, path=_place(other)))}
-                for other, item in good.made.items()
-            ],
-            "measurements": [measured, *others],
-            "files": {},
-        }
-        for item in manifest["measurements"]:
-            lying = item["details"]["content"]
-            manifest["files"][_place(item["artifact"]).as_posix()] = lying
-            item["details"]["content"] = _content(item["artifact"], lying)
+        measurements = [measured, *others]
+        manifest = Manifest(
+            files={_place(item.artifact).as_posix(): str(item.details.content) for item in measurements},
+            artifacts=tuple(_entry(other, item) for other, item in good.made.items()),
+            measurements=tuple(_with_folder_content(item) for item in measurements),
+            server_model=good.server,
+            config=to_json(asdict(good.config)),
+        )
         blind = judge(manifest, Budget())
-        for item in manifest["artifacts"]:
-            item["content"] = _content(item["id"], good.made[item["id"]].digest)
-        result = judge(manifest, Budget())
-        verdict = result.of(name)
+        known = (replace(item, content=_content(item.id, good.made[item.id].digest)) for item in manifest.artifacts)
+        result = judge(replace(manifest, artifacts=tuple(known)), Budget())
+        verdict = result.verdict_on(name)
         open_checks = [
             check for check in result.checks if check.artifact == name and check.verdict == verdict != "PASS"
         ]
         return Outcome(
             str(verdict),
-            str(blind.of(name)),
+            str(blind.verdict_on(name)),
             tuple(dict.fromkeys(check.check for check in open_checks)),
             "; ".join(check.reason for check in open_checks),
-            {metric["name"]: metric["value"] for metric in measured["metrics"]},
+            {metric.name: metric.value for metric in measured.metrics},
         )
 
     def measured(
         self, good: Good, name: str, made: ConvertedArtifact | None, reference: on_host.Reference
-    ) -> dict[str, Any]:
+    ) -> Measurement:
         """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""
         found = made or good.made[name]
         subject = on_host.MeasuredArtifact(found.artifact, found.digest, found.receipt)
         bench = on_host.Benchmark(self.cache, self.progress, on_host.Settings("rapid"), reference)
         runtime = registry.for_format(found.artifact.format)[0]
-        return {**to_json(bench.measure(subject, runtime, QUALITY_ONLY, None)), "artifact": name}
+        return replace(bench.measure(subject, runtime, QUALITY_ONLY, None), artifact=name)
 
     def fed(self, good: Good, name: str, change: str, how: changes.Input) -> Outcome:
         """A good artifact that is given wrong inputs."""

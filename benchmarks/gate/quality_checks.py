@@ -1,0 +1,168 @@
+"""The checks of what an artifact's outputs are worth: parity with the server model, and accuracy beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from edgeship.benchmarks.compare.statistics import non_inferior, samples_needed
+from edgeship.benchmarks.gate import noise_floor
+from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
+from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
+from edgeship.bundle.figures import OutputAccuracy, OutputParity
+from edgeship.bundle.verdict import Check
+from edgeship.types import Verdict
+
+
+def outputs(subject: JudgedMeasurement) -> Iterator[Check]:
+    """Parity with the server model: all values finite, noise below the variant's floor, agreement, largest error."""
+    parity = subject.measurement.details.parity
+    absent = set(subject.outputs) - set(parity or {})
+    if not parity or absent:
+        missing = f"not {', '.join(sorted(absent))}" if parity else subject.metric("max_abs_error").reason
+        yield subject.check("outputs", Verdict.FAIL, f"not compared with the server model: {missing}")
+        return
+    for name, output in parity.items():
+        if output.reason or output.sqnr_db is None or output.max_abs_error is None:
+            reason = output.reason or "its errors are not known"
+            yield subject.check(_check_name("outputs", name, parity), Verdict.FAIL, reason)
+            continue
+        yield from _noise(subject, name, output, output.sqnr_db)
+        yield from _largest_error(subject, name, output.max_abs_error)
+        yield from _agreement(subject, name, output)
+
+
+def _check_name(check: str, output: str, outputs: Mapping[str, object]) -> str:
+    """A check's name, with the output's where there are several."""
+    return check if len(outputs) == 1 else f"{check}:{output}"
+
+
+def _parity_of(subject: JudgedMeasurement) -> Mapping[str, OutputParity]:
+    return subject.measurement.details.parity or {}
+
+
+def _noise(subject: JudgedMeasurement, name: str, output: OutputParity, sqnr_db: float) -> Iterator[Check]:
+    floor, because = _noise_floor(subject, name)
+    if floor is None:
+        return
+    check = _check_name("parity", name, _parity_of(subject))
+    if output.whole and subject.budget.min_sqnr_db is None:
+        yield _judge_agreement(subject, check, output, AGREEMENT_FLOORS[subject.recipe or ""])
+        return
+    verdict = Verdict.PASS if sqnr_db >= floor else Verdict.FAIL
+    reason = f"signal to quantization noise {sqnr_db:.1f} dB, at least {floor:.3g} dB is wanted{because}"
+    yield subject.check(check, verdict, reason, (sqnr_db, floor, "dB"))
+
+
+def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None, str]:
+    """The least SQNR of an output in dB, and in words why, where a peer of the artifact raises it above the recipe's."""
+    floor, peer = subject.budget.sqnr_floor(subject.recipe), subject.peers.get(output)
+    if subject.budget.min_sqnr_db is not None or floor is None or peer is None:
+        return floor, ""
+    raised = peer.sqnr_db - noise_floor.LIMIT
+    return (floor, "") if raised <= floor else (raised, f", as {peer.artifact} has {peer.sqnr_db:.1f} dB")
+
+
+def _largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:
+    limit = subject.budget.max_abs_error
+    if limit is None:
+        return
+    verdict = Verdict.PASS if value <= limit else Verdict.FAIL
+    reason = f"largest error {value:.4g}, at most {limit:g} is wanted"
+    yield subject.check(_check_name("max_abs_error", name, _parity_of(subject)), verdict, reason, (value, limit, ""))
+
+
+def _agreement(subject: JudgedMeasurement, name: str, output: OutputParity) -> Iterator[Check]:
+    limit, parity, report = subject.budget.min_agreement, _parity_of(subject), subject.measurement.details.accuracy
+    if limit is None:
+        return
+    scored = report.outputs.get(name) if report else None
+    regression = scored is not None and not scored.share
+    if output.agreement is not None and not regression:
+        yield _judge_agreement(subject, _check_name("agreement", name, parity), output, limit)
+    elif all(other.agreement is None for other in parity.values()):
+        reason = "min_agreement is set, but no output is a class or a decision; use max_abs_error"
+        yield subject.check("agreement", Verdict.FAIL, reason, (None, limit, "share"))
+
+
+def _judge_agreement(subject: JudgedMeasurement, check: str, output: OutputParity, limit: float) -> Check:
+    """The agreement's Wilson interval against the limit; a limit of 1 allows not a single other answer."""
+    value, low, high, n = output.agreement, output.agreement_low, output.agreement_high, output.agreement_n or 0
+    if value is None or low is None or high is None:
+        return subject.check(check, Verdict.FAIL, "its agreement is not known", (None, limit, "share"))
+    verdict = non_inferior(1 - high, 1 - low, 1 - limit) if limit < 1 else Verdict.PASS if value == 1 else Verdict.FAIL
+    reason = f"{value:.2%} same answers (95 % interval {low:.2%} to {high:.2%}), {limit:.2%} are wanted"
+    if verdict is Verdict.INCONCLUSIVE:
+        reason += _samples_note(samples_needed(1 - value, 1 - high, 1 - low, 1 - limit, n), n)
+    return subject.check(check, verdict, reason, (value, limit, "share"))
+
+
+def _samples_note(needed: int | None, n: int) -> str:
+    if needed is None:
+        return "; no number of samples would decide"
+    return f"; about {int(float(f'{needed:.2g}')):,} samples would decide, there are {n:,}"
+
+
+def accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
+    """The non-inferiority test of every labelled output, of its classes, and of the answers that should not move."""
+    if not subject.budget.wants_accuracy:
+        return
+    report = subject.measurement.details.accuracy
+    if report is None:
+        yield subject.check("accuracy", Verdict.FAIL, f"no accuracy: {subject.metric('accuracy').reason}")
+        return
+    compared: Mapping[str, OutputAccuracy] = report.outputs or {report.output: report}
+    for name, output in compared.items():
+        yield _drop(subject, _check_name("accuracy", name, compared), output)
+        yield from _class_drop(subject, _check_name("class_drop", name, compared), output)
+        yield from _sure_flips(subject, _check_name("sure_flips", name, compared), output)
+
+
+def _drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:
+    figures = [
+        figure
+        for figure in (output.value, output.server, output.drop, output.low, output.high)
+        if figure is not None and math.isfinite(figure)
+    ]
+    if len(figures) < 5:
+        return subject.check(check, Verdict.FAIL, f"no {output.metric}: {output.reason or 'it is not a number'}")
+    value, reference, drop, low, high = figures
+    margin = subject.budget.margin(reference, output.share)
+    if margin is None:
+        return subject.check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
+    verdict = non_inferior(low, high, margin)
+    scale, unit = (100, "points") if output.share else (1, output.metric)
+    form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
+    shown = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
+    reason = (
+        f"{output.metric} {shown[0]}{percent}, server model {shown[1]}{percent}: drop {shown[2]} {unit} "
+        f"(95 % interval {shown[3]} to {shown[4]}), margin {shown[5]}"
+    )
+    if verdict is Verdict.INCONCLUSIVE:
+        reason += _samples_note(samples_needed(drop, low, high, margin, output.n), output.n)
+    return subject.check(check, verdict, reason, (drop * scale, margin * scale, unit))
+
+
+def _class_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
+    """No class may surely lose more than the limit: a class that vanished hides in the average of many."""
+    rows, limit = output.per_class, subject.budget.max_class_drop
+    if not rows:
+        return
+    lost = [row for row in rows if row.significant and row.low * 100 > limit]
+    worst = max(rows, key=lambda row: row.drop)
+    listed = ", ".join(
+        f"{class_name(subject.labels, row.label)} by {row.drop * 100:.3g}" for row in (lost or [worst])[:3]
+    )
+    reason = f"{'lost too much' if lost else 'largest drop'}: {listed} points (limit {limit:g}, Holm-corrected)"
+    verdict = Verdict.FAIL if lost else Verdict.PASS
+    yield subject.check(check, verdict, reason, (worst.drop * 100, limit, "points"))
+
+
+def _sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
+    """Of the answers that the server model is sure of, surely not more than the limit may be others."""
+    limit, flips = subject.budget.sure_flips(subject.recipe), output.sure_flips
+    if limit is None or flips is None:
+        return
+    verdict = Verdict.FAIL if flips.low * 100 > limit else Verdict.PASS
+    reason = f"{flips.flips:,} of the {flips.n:,} answers that the server model is sure of are others"
+    yield subject.check(check, verdict, f"{reason} (limit {limit:g} %)", (flips.share * 100, limit, "%"))

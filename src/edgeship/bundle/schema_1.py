@@ -1,0 +1,63 @@
+"""Manifests of schema 1, as edgeship wrote them until 2026: read as what schema 2 would say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgeship.types import Availability
+
+Json = dict[str, Any]
+# How the reason of a missing value began; nothing else told what it meant.
+PREFIXES = {"not run: ": Availability.NOT_RUN, "unstable": Availability.UNSTABLE}
+NO_DATA = ("no evaluation data was given", "the evaluation data has no labels", "the server model needs TensorFlow")
+RENAMED = {"likeness": "bit_exactness", "alone": "only_layer_int8", "spared": "only_layer_float", "why": "explanation"}
+
+
+def upgrade(content: Mapping[str, Any]) -> Json:
+    """The content of a manifest of schema 2. What has not the form of a manifest is left as it is, to be refused."""
+    manifest = {**content, "schema": 2}
+    manifest["measurements"] = _each(content.get("measurements"), _measurement)
+    for name in ("debug", "matrix"):
+        if name in content:
+            manifest[name] = _renamed(content[name])
+    return manifest
+
+
+def _each(items: Any, change: Any) -> Any:
+    return [change(item) if isinstance(item, dict) else item for item in items] if isinstance(items, list) else items
+
+
+def _measurement(item: Json) -> Json:
+    details = item.get("details")
+    changed = {**item, "metrics": _each(item.get("metrics"), _metric)}
+    if isinstance(details, dict):
+        changed["details"] = {key: None if value == {} else value for key, value in _renamed(details).items()}
+    return changed
+
+
+def _metric(item: Json) -> Json:
+    if item.get("value") is not None:
+        return item
+    reason = item.get("reason")
+    availability = Availability.FAILED
+    if isinstance(reason, str):
+        known = (kind for prefix, kind in PREFIXES.items() if reason.startswith(prefix))
+        other = Availability.NO_DATA if reason.startswith(NO_DATA) else Availability.FAILED
+        availability = next(known, other)
+    return {**item, "availability": str(availability)}
+
+
+def _renamed(value: Any) -> Any:
+    """The same value with the keys of schema 2; rows of classes had their number as `class`."""
+    if isinstance(value, list):
+        return [_renamed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {RENAMED.get(key, key): _renamed(item) for key, item in value.items()}
+    if isinstance(changed.get("per_class"), list):
+        changed["per_class"] = [
+            {("label" if key == "class" else key): item for key, item in row.items()} if isinstance(row, dict) else row
+            for row in changed["per_class"]
+        ]
+    return changed

@@ -1,0 +1,58 @@
+"""What the gate decided of a bundle: its checks, and the verdict that they give together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeship.bundle.figures import Number
+from edgeship.types import Verdict
+
+
+@dataclass(frozen=True)
+class Check:
+    """One decision. `value` and `limit` are in `unit`; both None where the reason says it all."""
+
+    artifact: str
+    runtime: str
+    check: str
+    verdict: Verdict
+    value: Number | None = None
+    limit: Number | None = None
+    unit: str = ""
+    reason: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class ArtifactReason:
+    """An artifact that was not made or not judged, and why."""
+
+    artifact: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The verdict, every check behind it, the artifacts that were not judged, and the budget as JSON."""
+
+    verdict: Verdict
+    checks: tuple[Check, ...] = ()
+    not_judged: tuple[ArtifactReason, ...] = ()
+    budget: Mapping[str, Any] = field(default_factory=dict)
+
+    def verdict_on(self, artifact: str, runtime: str = "") -> Verdict | None:
+        """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""
+        return combine_verdicts(
+            [c for c in self.checks if c.artifact == artifact and (not runtime or c.runtime in ("", runtime))]
+        )
+
+
+def combine_verdicts(checks: Sequence[Check]) -> Verdict | None:
+    """FAIL if any check fails, else INCONCLUSIVE if any is, else PASS; None without checks."""
+    verdicts = {check.verdict for check in checks}
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict
+    return None

@@ -1,0 +1,90 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from edgeship.bundle import schema_1
+from edgeship.bundle.figures import Measurement, Metric
+from edgeship.bundle.manifest import Manifest, manifest_schema, parse_manifest
+from edgeship.errors import InputError
+from edgeship.types import Availability, to_json
+
+ROOT = Path(__file__).parents[2]
+STORED = Path(__file__).parent / "schema_1.json"  # of `ship`, before schema 2
+
+
+@pytest.fixture
+def old() -> dict[str, Any]:
+    return dict(json.loads(STORED.read_text()))
+
+
+def test_the_published_schema_is_that_of_the_types() -> None:
+    published = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
+    assert published == manifest_schema(), "run make references"
+
+
+def test_a_manifest_of_schema_1_is_read_and_written_as_the_published_schema_says(old: dict[str, Any]) -> None:
+    manifest = parse_manifest(schema_1.upgrade(old))
+    content = json.loads(json.dumps(to_json(manifest)))
+    Draft202012Validator(manifest_schema()).validate(content)
+    assert parse_manifest(content) == manifest
+    int8 = manifest.measurements_of("tflite/int8")[0]
+    assert int8.details.accuracy is not None and int8.details.accuracy.value == 0.8884
+    assert int8.details.accuracy.per_class[0].label == 0
+    assert manifest.gate is not None and manifest.gate.verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("reason", "availability"),
+    [
+        ("not run: Node.js is not installed", Availability.NOT_RUN),
+        ("unstable: 2 other processes want the 2 cores", Availability.UNSTABLE),
+        ("the evaluation data has no labels (an array y)", Availability.NO_DATA),
+        ("the worker process ended with exit code 1", Availability.FAILED),
+    ],
+)
+def test_what_a_reason_of_schema_1_meant_is_an_availability(
+    old: dict[str, Any], reason: str, availability: Availability
+) -> None:
+    metric = {"name": "latency_p50_ms", "value": None, "unit": "ms", "kind": "measured", "reason": reason}
+    old["measurements"][0]["metrics"] = [metric]
+    assert parse_manifest(schema_1.upgrade(old)).measurements[0].metrics[0].availability is availability
+
+
+def test_a_value_and_its_availability_belong_together() -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
+        Metric("x", None, "ms", availability=Availability.FAILED)
+    with pytest.raises(ValueError, match="does not fit the value"):
+        Metric("x", None, "ms", reason="because")
+    with pytest.raises(ValueError, match="does not fit the value"):
+        Metric("x", 1.0, "ms", availability=Availability.UNSTABLE)
+
+
+def test_too_much_for_a_table_is_refused(old: dict[str, Any]) -> None:
+    manifest = parse_manifest(schema_1.upgrade(old))
+    many = (Measurement("tflite/int8", "litert", "host", ()),) * 5001
+    with pytest.raises(InputError, match="it has 5,001 measurements, at most 5,000 are taken"):
+        replace(manifest, measurements=many)
+
+
+def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
+    content = {**schema_1.upgrade(old), "lineage": {"parents": []}}
+    assert isinstance(parse_manifest(content), Manifest)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"artifacts": {}}, "artifacts must be a list, not {}"),
+        ({"config": None}, "config is missing"),
+        ({"labels": [3]}, "labels[0] must be a text, not 3"),
+        ({"measurements": [{"artifact": "a"}]}, "measurements[0] has no runtime"),
+    ],
+)
+def test_another_form_is_told_with_its_place(old: dict[str, Any], change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_manifest({**schema_1.upgrade(old), **change})
+    assert str(caught.value) == sentence
