@@ -66,7 +66,7 @@ def test_the_layers_are_found_blamed_and_kept_in_higher_precision(edgeship, brok
     done = edgeship("debug", "bundle", "--artifact", "tflite/int8", "--samples", "200", "--json", "found.json", check=0)
     found = json.loads((broken / "found.json").read_text())
     layers = {layer["name"]: layer for layer in found["layers"]}
-    assert set(sorted(layers, key=lambda name: layers[name]["alone"]["sqnr_db"])[:2]) == CULPRITS
+    assert set(sorted(layers, key=lambda name: layers[name]["only_layer_int8"]["sqnr_db"])[:2]) == CULPRITS
     assert found["quantized"]["drop"] > 0.02 > found["float32"]["drop"]
     assert all(layers[name]["sqnr_db"] is not None for name in layers)
     first = next(line.split()[0] for line in done.stdout.splitlines() if line.partition(" ")[0] in layers)

@@ -218,7 +218,7 @@ def test_a_batch_that_is_fixed_at_a_number(edgeship, shipped):
     one = next(item for item in opened.manifest.measurements if item.artifact == "tflite/float32")
     assert next(item for item in opened.artifacts if item.variant == "many").inputs[0].shape[0] == 7
     # Another batch may round otherwise: a sample on the edge.
-    samples = many.details["accuracy"]["n"]
+    samples = many.details.accuracy.n
     assert abs(many.metric("accuracy").value - one.metric("accuracy").value) * samples <= 1 + 1e-9
     assert many.metric("max_abs_error").value < 1e-4
     assert many.metric("peak_memory_bytes").value > 0

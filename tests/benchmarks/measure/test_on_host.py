@@ -10,13 +10,15 @@ from edgeship import data
 from edgeship.benchmarks.measure import latency, latency_ratio, on_host
 from edgeship.benchmarks.measure.host_noise import QuietHostWaiter
 from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.receipt import Receipt
 from edgeship.devices import profiles
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import Session
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
-from edgeship.types import Artifact, TensorSpec, to_json
+from edgeship.types import Artifact, TensorSpec
 
 INPUTS = (TensorSpec("image", (None, 8, 8, 1), "float32"),)
 OUTPUTS = (TensorSpec("probs", (None, 5), "float32"),)
@@ -55,9 +57,8 @@ def bench(tmp_path, tiny_models):
 
 def subject(tiny_models, name, variant):
     path = tiny_models / name
-    return on_host.MeasuredArtifact(
-        Artifact(path, "tflite", variant, INPUTS, OUTPUTS), digest.of_path(path), {"weights": {"elements": 1}}
-    )
+    artifact = Artifact(path, "tflite", variant, INPUTS, OUTPUTS)
+    return on_host.MeasuredArtifact(artifact, digest.of_path(path), Receipt("tflite"))
 
 
 def test_every_figure_is_taken(bench, tiny_models, short):
@@ -67,7 +68,7 @@ def test_every_figure_is_taken(bench, tiny_models, short):
     assert not [metric.name for metric in found.metrics if metric.value is None]
     assert found.metric("accuracy").value == 1
     assert found.metric("flips").value == 0
-    assert found.details["latency"]["n"] >= 64
+    assert found.details.latency.n >= 64
     assert (
         0
         < found.metric("latency_min_ms").value
@@ -81,11 +82,11 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
     base = subject(tiny_models, "cnn.tflite", "float32")
     (other,) = [path for path in tiny_models.glob("cnn*int8*.tflite")][:1]
     found = bench.measure(subject(tiny_models, other.name, "int8"), runtime, host, base)
-    ratio = found.details["latency_ratio"]
-    assert ratio["low"] <= ratio["value"] <= ratio["high"]
-    assert ratio["against"] == "tflite/float32"
-    assert ratio["pairs"] == latency_ratio.PAIRS
-    assert ratio["blocks"] >= latency_ratio.PAIRS * latency_ratio.MIN_BLOCKS
+    ratio = found.details.latency_ratio
+    assert ratio.low <= ratio.value <= ratio.high
+    assert ratio.against == "tflite/float32"
+    assert ratio.pairs == latency_ratio.PAIRS
+    assert ratio.blocks >= latency_ratio.PAIRS * latency_ratio.MIN_BLOCKS
 
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
@@ -134,13 +135,12 @@ def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"))
     whole, host = subject(tiny_models, "cnn.tflite", "float32"), profiles.find("host")
     found = bench.measure(whole, registry.find("litert"), host, None)
-    told = found.details["latency"]
-    assert (told["engine"], told["reason"]) == ("loop", "LoadGen is not installed")
-    assert told["early_stopping_p90_ms"] is None
+    summary = found.details.latency
+    assert (summary.engine, summary.reason) == ("loop", "LoadGen is not installed")
+    assert summary.early_stopping_p90_ms is None
     estimate = found.metric("latency_p90_early_stopping_ms").value
-    assert estimate == told["p90_early_stopping_ms"] >= told["p90_ms"]
-    manifest = {"measurements": [to_json(found)], "artifacts": []}
-    assert "by edgeship's own loop" in table_rows.build(manifest).legend()
+    assert estimate == summary.p90_early_stopping_ms >= summary.p90_ms
+    assert "by edgeship's own loop" in table_rows.build(Manifest({}, (), (found,))).legend()
 
 
 def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models, short, monkeypatch):
