@@ -479,6 +479,15 @@ def test_class_numbers_are_judged_by_how_many_stay_the_same(good):
     assert list(failures(good, min_sqnr_db=199)[1])
 
 
+def test_parity_without_figures_or_reason_is_no_pass(good):
+    """As a stranger's manifest may have it."""
+    output = measured(good)["details"]["parity"]["scores"]
+    output.update(agreement_low=None)
+    assert "not known" in failures(good, min_agreement=0.9)[1][INT8, "agreement"].reason
+    output.update(sqnr_db=None)
+    assert "not known" in failures(good)[1][INT8, "outputs"].reason
+
+
 def test_a_lower_is_better_server_figure_has_a_ceiling(good):
     for item in good["measurements"]:
         item["details"]["accuracy"].update(server=4.0, higher_is_better=False, metric="mae")
