@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_what_the_child_prints_does_not_disturb_the_answers():
         assert process.call("os:system", command="echo chatter") == 0
         assert process.call("os:getpid") == process.pid
         assert "chatter" in process.log_text()
+
+
+def test_the_child_does_at_its_end_what_was_registered_for_it(tmp_path):
+    with FunctionProcess("test", env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+        process.call("remote_helpers:write_at_exit", path=str(tmp_path / "ended"))
+    assert (tmp_path / "ended").read_text() == "done"
+
+
+def test_a_child_that_understands_nothing_any_more_ends_with_an_error():
+    with FunctionProcess("test") as process:
+        process.stdin.write(b"no message\n")
+        with pytest.raises(errors.ProcessError, match="ended with exit code 1"):
+            process.call("os:getpid")
+    process.log.unlink()
 
 
 def test_the_child_ends_with_its_parent():
