@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert.export import export, unsupported
+from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
 from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse
 from edgeship.errors import CheckError, InputError, unknown
@@ -60,14 +60,14 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
 
 def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any], weights: str) -> list[str]:
     """Convert; returns the names of depthwise convolutions that batch normalization was folded into."""
-    from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
+    from tensorflowjs.converters import tf_saved_model_conversion_v2 as converter
 
     mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
     inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
-        with fold_batch_norm.folding_in_conversion(inputs) as conv_names:
+        with fold_batch_norm.folding_in_conversion(inputs) as conv_names, saved_model_cache.sharing(converter, "load"):
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
-            convert_tf_saved_model(
+            converter.convert_tf_saved_model(
                 str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping
             )
         return conv_names
