@@ -12,7 +12,7 @@ from typing import Any
 from edgeship.errors import InputError
 from edgeship.processes import progress_events
 from edgeship.processes.child import FunctionProcess, training_env
-from edgeship.train import tasks
+from edgeship.train import tasks, trainer
 
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
 DATA = ("train.npz", "validation.npz", "calibration.npz", "evaluation.npz")
@@ -36,8 +36,8 @@ def train(
         progress_events.following(folder / progress_events.FILE, show),
         FunctionProcess("train", env=training_env()) as child,
     ):
-        card: dict[str, Any] = child.call(
-            "edgeship.train.trainer:run",
+        card = child.call(
+            trainer.run,
             task=task,
             staging=str(folder),
             seed=seed,

@@ -12,7 +12,7 @@ from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
 from edgeship.benchmarks.report.terminal_table import title
 from edgeship.bundle.figures import FlippedSample, OutputParity
-from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, parse_manifest, Temperature
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict, to_json
 from edgeship.untrusted import shown
@@ -142,17 +142,19 @@ def draw(manifest: Manifest) -> list[str]:
     Matplotlib reads a matplotlibrc of the working folder when it is imported: where there is one, it works in another.
     """
     if not os.path.lexists("matplotlibrc"):
-        from edgeship.benchmarks.report import plots
-
-        return plots.all_plots(shown(manifest))
+        return draw_here(manifest=shown(manifest))
 
     from edgeship.processes.child import FunctionProcess
 
     with FunctionProcess("plots", apart=True) as process:
-        drawn: list[str] = process.call(
-            "edgeship.benchmarks.report.plots:all_plots_of_json", manifest=to_json(shown(manifest))
-        )
-    return drawn
+        return process.call(draw_here, manifest=to_json(shown(manifest)))
+
+
+def draw_here(manifest: Mapping[str, Any]) -> list[str]:
+    """The plots of a manifest, as JSON, as SVG; drawn by this process."""
+    from edgeship.benchmarks.report import plots
+
+    return plots.all_plots(parse_manifest(manifest, part=True))
 
 
 def headline(manifest: Manifest) -> str:

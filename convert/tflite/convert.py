@@ -107,10 +107,10 @@ def _run_converter(source: Path, flex: bool, single_batch: bool = False, sparse:
     from tensorflow.lite.python import lite
 
     with saved_model_cache.sharing(lite, "_load"):
-        return _run_converter(tf, source, flex, single_batch, sparse)
+        return _convert_saved_model(tf, source, flex, single_batch, sparse)
 
 
-def _run_converter(tf: Any, source: Path, flex: bool, single_batch: bool, sparse: bool) -> bytes:
+def _convert_saved_model(tf: Any, source: Path, flex: bool, single_batch: bool, sparse: bool) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
     converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
     if sparse:

@@ -37,7 +37,7 @@ def test_a_crash_is_told_with_its_signal():
 
 def test_a_hang_ends_after_its_time_limit():
     with FunctionProcess("test") as process, pytest.raises(errors.ProcessError, match="took longer than 1 s"):
-        process.call("subprocess:run", timeout=1, args=["sleep", "60"])  # time.sleep takes no names
+        process.call_within(1, subprocess.run, args=["sleep", "60"])  # time.sleep takes no names
     process.log.unlink()
 
 

@@ -79,9 +79,9 @@ def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionPro
     if kind not in APART:
         return receipt.read(path, format)
     try:
-        content = child().call(
-            "edgeship.convert.receipts.receipt:read_apart",
-            timeout=untrusted.limits().read_seconds,
+        content = child().call_within(
+            untrusted.limits().read_seconds,
+            receipt.read_apart,
             path=str(path.absolute()),
             format=kind,
         )

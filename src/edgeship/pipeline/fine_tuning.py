@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.pipeline import remote_calls
 from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.processes.progress_events import displayed, following
 from edgeship.recipes.training import Recipes, Training
@@ -36,13 +37,13 @@ def run(
 
     Raises InputError before TensorFlow starts for what can be known by then.
     """
-    source = data or (str(model.parent / BESIDE) if (model.parent / BESIDE).is_file() else None)
-    _possible(model, out, recipes, source)
+    beside = model.parent / BESIDE
+    source = _check_possible(model, out, recipes, data or (str(beside) if beside.is_file() else None))
     with tempfile.TemporaryDirectory(prefix="edgeship-optimize-") as folder:
         told = Path(folder) / "progress.jsonl"
         with displayed() as show, following(told, show), FunctionProcess(env=training_env()) as child:
-            receipt: dict[str, Any] = child.call(
-                "edgeship.optimize.apply:run",
+            receipt = child.call(
+                remote_calls.train_further,
                 model=str(model),
                 out=str(out),
                 data=source,
@@ -63,7 +64,8 @@ def receipt_path(out: Path) -> Path:
     return out.with_suffix(".optimize.json")
 
 
-def _possible(model: Path, out: Path, recipes: Recipes, source: str | None) -> None:
+def _check_possible(model: Path, out: Path, recipes: Recipes, source: str | None) -> str:
+    """The data source, where all that is asked for can be done."""
     if not recipes:
         raise InputError("nothing to do: ask for --prune, --cluster, --qat or --distill")
     if not model.exists():
@@ -79,6 +81,7 @@ def _possible(model: Path, out: Path, recipes: Recipes, source: str | None) -> N
         raise InputError(NO_DATA)
     if source.endswith(".npz") and not Path(source).is_file():
         raise InputError(f"{source}: no such file; {NO_DATA}")
+    return source
 
 
 def summary(receipt: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.errors import InputError
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
-from edgeship.server_model import model_files
+from edgeship.server_model import model_files, server_model
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import FOR_LITERT_JS, Variant
@@ -97,7 +97,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
-        described = process.call("edgeship.server_model.server_model:describe", model=str(model), **loading)
+        described = process.call(server_model.describe, model=str(model), **loading)
     try:
         content = _fill(model, path.parent, described, loading).encode()
     except UnicodeEncodeError as error:

@@ -17,14 +17,17 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import IO, Any, ParamSpec, Self, TypeVar, cast, overload
 
 from edgeship import errors
 from edgeship.processes import wire
 from edgeship.processes.environment import child_environment
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # Enough for headers; the arrays are larger and then pass by the buffer, without being copied into it.
 BUFFER = 1 << 16
 
@@ -159,11 +162,44 @@ class Child:
         self.close()
 
 
-class FunctionProcess(Child):
-    """A Python child that calls functions of this package: `process.call("edgeship.convert.onnx.convert:run", model=...)`.
+class Caller(ABC):
+    """Calls functions in another process: `process.call(convert.run, saved_model=..., out_file=...)`.
 
-    Arguments and results are plain JSON values; large data goes through files. `ahead`: modules that the child imports
-    while nothing is asked of it yet. Nothing is imported from the working folder (-P) but what the user names.
+    A function is one of a module, given itself, so that its arguments are checked; a module that imports what a parent is to do
+    without has a function beside it that imports it when it is called. Arguments go by name, and all values are plain JSON; large
+    data goes through files. A function that cannot be imported here is given as `package.module:function`.
+    """
+
+    @abstractmethod
+    def call_named(self, function: str, arguments: Mapping[str, Any], timeout: float | None = None) -> Any:
+        """The result of `package.module:function(**arguments)`, within `timeout` seconds."""
+
+    @overload
+    def call(self, function: str, /, **arguments: Any) -> Any: ...
+    @overload
+    def call(self, function: Callable[P, R], /, *positional: P.args, **arguments: P.kwargs) -> R: ...
+    def call(self, function: Any, /, *positional: Any, **arguments: Any) -> Any:
+        """The function's result, computed in the other process. Raises as `Child.request`, TypeError for unnamed arguments."""
+        return self.call_named(_name_of(function, positional), arguments)
+
+    def call_within(
+        self, timeout: float | None, function: Callable[P, R], /, *positional: P.args, **arguments: P.kwargs
+    ) -> R:
+        """`call`, with `timeout` seconds for it."""
+        result: R = self.call_named(_name_of(function, positional), arguments, timeout)
+        return result
+
+
+def _name_of(function: Any, positional: Sequence[Any]) -> str:
+    if positional:
+        raise TypeError("a function in another process takes its arguments by name")
+    return function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
+
+
+class FunctionProcess(Child, Caller):
+    """A Python child that calls functions. `ahead`: modules that it imports while nothing is asked of it yet.
+
+    Nothing is imported from the working folder (-P) but what the user names.
     """
 
     def __init__(
@@ -178,9 +214,9 @@ class FunctionProcess(Child):
         command = [sys.executable, "-P", "-m", "edgeship.processes.child", *ahead]
         super().__init__(command, env={**quiet, **(env or {})}, name=name, apart=apart)
 
-    def call(self, function: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+    def call_named(self, function: str, arguments: Mapping[str, Any], timeout: float | None = None) -> Any:
         """The result of `package.module:function(**arguments)`, run in the child."""
-        return self.request({"call": function, "arguments": arguments}, timeout=timeout)[0]["result"]
+        return self.request({"call": function, "arguments": dict(arguments)}, timeout=timeout)[0]["result"]
 
 
 def training_env() -> dict[str, str]:

@@ -1,23 +1,28 @@
 """Executors: long steps side by side. An executor is a thread with a function process of its own that starts when first needed.
 
-One executor loads the server model, so that this is done once; one converts what the first has exported, with a TensorFlow
-of its own that is imported while the first exports; another quantizes meanwhile. A job may wait for a future of an
-earlier executor, never of a later one, so executors cannot wait for each other in a circle.
+One executor loads the server model, so that this is done once. It and the next hold a TensorFlow each, which the second imports
+while the first reads the model: what is then to be converted goes to whichever is free. Another quantizes meanwhile, one trains.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import Any, Self, TypeVar
 
-from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.processes.child import Caller, FunctionProcess, training_env
 
 T = TypeVar("T")
 
+# By their names in `PipelineExecutors`: what trains, loads the server model, converts, quantizes.
+TRAIN, EXPORT, CONVERT, QUANTIZE = ("train",), ("export",), ("export", "convert"), ("quantize",)
 
-class ProcessExecutor:
+
+class ProcessExecutor(Caller):
     """Runs jobs one after the other in a thread; `call` runs a function in the executor's process."""
 
     def __init__(self, name: str, env: Mapping[str, str] | None = None) -> None:
@@ -30,9 +35,9 @@ class ProcessExecutor:
         """Queue a job."""
         return self._executor.submit(job)
 
-    def call(self, function: str, **arguments: Any) -> Any:
+    def call_named(self, function: str, arguments: Mapping[str, Any], timeout: float | None = None) -> Any:
         """`package.module:function(**arguments)` in the executor's process, which is started here if it is not running."""
-        return self.warm().call(function, **arguments)
+        return self.warm().call_named(function, arguments, timeout)
 
     def warm(self, *modules: str) -> FunctionProcess:
         """The executor's process; where it is not running it is started, and imports the modules ahead of its first call."""
@@ -51,7 +56,7 @@ class ProcessExecutor:
 
 
 class PipelineExecutors:
-    """The executors of one run: `train` trains, `export` exports, `convert` is behind it, then `quantize`."""
+    """The executors of one run: `train`, `export`, `convert` and `quantize`."""
 
     def __init__(self) -> None:
         # All but training does without oneDNN, so that answers are the same to the last digits.
@@ -59,6 +64,13 @@ class PipelineExecutors:
         self.export = ProcessExecutor("tensorflow")
         self.convert = ProcessExecutor("convert")
         self.quantize = ProcessExecutor("quantize")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder for what one step leaves for another, which goes with the run."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="edgeship-run-")
+        return Path(self._scratch.name)
 
     def __enter__(self) -> Self:
         return self
@@ -66,3 +78,5 @@ class PipelineExecutors:
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         for executor in (self.train, self.export, self.convert, self.quantize):
             executor.close(failed=kind is not None)
+        if self._scratch:
+            self._scratch.cleanup()
