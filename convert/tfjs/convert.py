@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
-from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse
+from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse, weight_storage
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec
@@ -30,14 +31,16 @@ TYPES = {
     "bool": "DT_BOOL",
 }
 WEIGHTS = ("float32", "float16", "uint8")
+FOLDED = "folded.json"  # beside a kept graph
 HINT = "Replace it by ops that TF.js has, or leave tfjs out with --to"
 
 
-def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, Any]:
+def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | None = None) -> dict[str, Any]:
     """Write the folder (whole or not at all). Returns `{"tools", "notes"}`.
 
-    `weights` is how they are stored; TF.js computes in float32 in any case. Raises InputError naming op and layer where
-    TF.js has no such op.
+    `weights` is how they are stored; TF.js computes in float32 in any case. `graph` is a folder where what the converter makes
+    of this SavedModel, whatever the weights, is kept for the next call; where it is there already it is taken from there.
+    Raises InputError naming op and layer where TF.js has no such op.
     """
     if weights not in WEIGHTS:
         raise unknown("TF.js weight type", weights, WEIGHTS)
@@ -46,8 +49,16 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     summary = export.read_summary(source)
     is_unrolled = (source / export.UNROLLED).is_dir()
     with atomic.atomic_folder(target) as draft, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
-        graph = decompose.decompose_ops(source / export.UNROLLED if is_unrolled else source, Path(folder), einsum=True)
-        conv_names = _run_tensorflowjs(graph, draft, summary, weights)
+        float_graph = Path(graph) if graph else Path(folder) / "graph"
+        if not float_graph.is_dir():
+            base = source / export.UNROLLED if is_unrolled else source
+            expressible = decompose.decompose_ops(base, Path(folder) / "expressible", einsum=True)
+            _convert_float_graph(expressible, float_graph, summary)
+        shutil.copytree(float_graph, draft)
+        conv_names = json.loads((draft / FOLDED).read_text(encoding="utf-8"))
+        (draft / FOLDED).unlink()
+        if weights != "float32":
+            weight_storage.store_weights(draft, weights)
         _refuse_loops(draft / "model.json", source, summary)
         _write_signature(draft / "model.json", summary)
         unfuse.unfuse(draft)
@@ -58,17 +69,23 @@ def run(saved_model: str, out_dir: str, weights: str = "float32") -> dict[str, A
     return {"tools": {"tensorflowjs": shim.VERSION}, "notes": notes}
 
 
-def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any], weights: str) -> list[str]:
+def _convert_float_graph(source: Path, folder: Path, summary: dict[str, Any]) -> None:
+    """Convert with float32 weights into `folder` (whole or not at all), and note beside it what was folded."""
+    with atomic.atomic_folder(folder) as draft:
+        conv_names = _run_tensorflowjs(source, draft, summary)
+        (draft / FOLDED).write_text(json.dumps(conv_names), encoding="utf-8")
+
+
+def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any]) -> list[str]:
     """Convert; returns the names of depthwise convolutions that batch normalization was folded into."""
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as converter
 
-    mapping = {} if weights == "float32" else {"quantization_dtype_map": {weights: "*"}}
     inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
         with fold_batch_norm.folding_in_conversion(inputs) as conv_names, saved_model_cache.sharing(converter, "load"):
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
             converter.convert_tf_saved_model(
-                str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True, **mapping
+                str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True
             )
         return conv_names
     except ValueError as error:
