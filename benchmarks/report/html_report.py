@@ -12,7 +12,7 @@ from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
 from edgeship.benchmarks.report.terminal_table import title
 from edgeship.bundle.figures import FlippedSample, OutputParity
-from edgeship.bundle.manifest import ArtifactEntry, Manifest, parse_manifest, Temperature
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict, to_json
 from edgeship.untrusted import shown

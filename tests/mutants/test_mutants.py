@@ -16,7 +16,7 @@ import pytest
 from edgeship.bundle import goldens
 from edgeship.data import RepresentativeDataset
 from edgeship.pipeline import golden_run, verify
-from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, ExportedServerModel
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry
 from edgeship.types import to_json
 from tests.mutants.lab import changes, matrix, models

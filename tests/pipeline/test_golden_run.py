@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeship.pipeline import golden_run
-from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, TensorSpec
 

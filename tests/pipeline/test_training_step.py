@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from edgeship.errors import CheckError, InputError
-from edgeship.pipeline.steps import ConversionResult, Converter
+from edgeship.pipeline.conversion.converter import Converter
+from edgeship.pipeline.conversion.source import ConversionResult
+from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
 from edgeship.settings.config import Config
@@ -29,10 +32,10 @@ class Tools:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.miss = ""
 
-    def __call__(self, executor: ProcessExecutor, function: str, **given: Any) -> Any:
+    def __call__(self, function: str, given: Mapping[str, Any]) -> Any:
         name = function.removeprefix("edgeship.")
         self.calls.append((name, given))
-        if name == "optimize.apply:run":
+        if name == "pipeline.remote_calls:train_further":
             Path(given["out"]).write_text(f"trained {sorted(given['recipes'])} from {Path(given['model']).read_text()}")
             scores = {"data": {"held_out": 2}, "before": {}, "after": {}, "file": {"path": "trained.keras"}}
             return {"steps": {key: {"engine": "tfmot"} for key in given["recipes"]}, "sparsity": ROWS, **scores}
@@ -58,10 +61,9 @@ class Tools:
 def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
     made = Tools()
 
-    def call(executor: ProcessExecutor, function: str, **given: Any) -> Any:
-        return made(executor, function, **given)
-
-    monkeypatch.setattr(ProcessExecutor, "call", call)
+    monkeypatch.setattr(
+        ProcessExecutor, "call_named", lambda _, function, arguments, timeout=None: made(function, arguments)
+    )
     monkeypatch.setattr("edgeship.convert.receipts.receipt.check", lambda held, expected: None)
     return made
 
@@ -75,9 +77,14 @@ def folder(tmp_path: Path) -> Path:
 
 def converted(folder: Path, *variants: Variant, train: bool = True) -> ConversionResult:
     config = Config(data=Data(train=str(folder / "train.npz") if train else None), variants=variants)
-    with Progress() as progress, PipelineExecutors() as executors:
-        converter = Converter(executors, Cache(folder / "cache"), progress, folder / "server.keras", config)
-        converter.start([(variant, "tflite") for variant in variants])
+    pairs = [(variant, "tflite") for variant in variants]
+    with (
+        Progress() as progress,
+        PipelineExecutors() as executors,
+        StepQueue(executors, Cache(folder / "cache"), progress) as queue,
+    ):
+        converter = Converter(queue, folder / "server.keras", config, pairs)
+        converter.start()
         return converter.finish()
 
 
@@ -92,7 +99,7 @@ def test_each_variant_is_made_from_its_own_model(tools: Tools, folder: Path) -> 
     assert pruned.receipt["sparsity"] == [{**ROWS[0], "artifact": 0.71}]
     assert "sparsity" not in plain.receipt
     assert again.digest == pruned.digest
-    assert (tools.count("optimize.apply:run"), tools.count("convert.export.export:run")) == (1, 2)
+    assert (tools.count("pipeline.remote_calls:train_further"), tools.count("convert.export.export:run")) == (1, 2)
 
 
 def test_nothing_is_trained_where_nothing_asks_for_it(tools: Tools, folder: Path) -> None:
@@ -107,13 +114,13 @@ def test_nothing_is_trained_where_nothing_asks_for_it(tools: Tools, folder: Path
 def test_it_is_trained_once_and_again_for_other_settings(tools: Tools, folder: Path) -> None:
     for sparsity in (0.7, 0.7, 0.5):
         converted(folder, Variant("pruned", prune=sparsity))
-    assert tools.count("optimize.apply:run") == 2
+    assert tools.count("pipeline.remote_calls:train_further") == 2
 
 
 def test_training_data_must_be_named(tools: Tools, folder: Path) -> None:
     with pytest.raises(InputError, match=r"needs training data with labels: name it as train in \[data\]"):
         converted(folder, Variant("pruned", prune=0.7), train=False)
-    assert not tools.count("optimize.apply:run")
+    assert not tools.count("pipeline.remote_calls:train_further")
 
 
 def test_too_few_zeros_in_the_artifact_end_the_run(tools: Tools, folder: Path) -> None:

@@ -14,7 +14,7 @@ from edgeship.benchmarks.measure.on_host import Reference, batch_size
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError
-from edgeship.pipeline.reference_outputs import StepTools
+from edgeship.pipeline.step_queue import StepTools
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.settings import config

@@ -27,7 +27,10 @@ from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.pipeline import reference_outputs
-from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, ExportedServerModel
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
+from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.step_queue import FunctionStep, StepRun, StepTools
+from edgeship.processes.executors import EXPORT
 from edgeship.runtimes import registry, tensors
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
@@ -63,8 +66,19 @@ class GoldenInputs:
         return arrays_digest(self.inputs)
 
 
+def golden_inputs_step(steps: ConversionSteps) -> FunctionStep:
+    """The step that has the server model of a conversion answer the goldens' inputs; its value is `GoldenInputs`."""
+    exported = steps.export()
+
+    def function(run: StepRun) -> GoldenInputs:
+        server = steps.model.exported(run.inputs[exported])
+        return answer_golden_inputs(run, server, steps.config, steps.data)
+
+    return FunctionStep(name="golden inputs", executors=EXPORT, needs=(exported,), function=function)
+
+
 def answer_golden_inputs(
-    work: reference_outputs.StepTools,
+    work: StepTools,
     server: ExportedServerModel,
     settings: config.Config,
     data: RepresentativeDataset | None,
@@ -82,7 +96,7 @@ def answer_golden_inputs(
     raise failure
 
 
-def _answer(work: reference_outputs.StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
+def _answer(work: StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
     """The server model's outputs for a batch."""
 
     def make(folder: Path) -> Any:
@@ -95,9 +109,7 @@ def _answer(work: reference_outputs.StepTools, model: Path, settings: config.Con
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
-def _note_refusals(
-    work: reference_outputs.StepTools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]
-) -> None:
+def _note_refusals(work: StepTools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]) -> None:
     """Say which kernels do not run an artifact: an app may have no others."""
     for why in dict.fromkeys(item.reason for item in spreads if item.reason):
         which = " or ".join(item.kernels for item in spreads if item.reason == why)
@@ -110,7 +122,7 @@ def _refused(reason: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Run:
-    work: reference_outputs.StepTools
+    work: StepTools
     made: ConvertedArtifact
     runtime: registry.Runtime
     golden: GoldenInputs
@@ -198,7 +210,7 @@ class _Running:
 class GoldenRuns:
     """Runs each artifact on the goldens as soon as it is made, beside conversions that still go on; a context manager."""
 
-    def __init__(self, work: reference_outputs.StepTools, answered: Future[GoldenInputs]) -> None:
+    def __init__(self, work: StepTools, answered: Future[GoldenInputs]) -> None:
         self._work, self._answered = work, answered
         # The runs of one runtime follow one another in few workers: starting one takes longer than most runs.
         few = max(1, (os.cpu_count() or 1) // len(FORMATS))

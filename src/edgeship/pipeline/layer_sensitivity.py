@@ -20,9 +20,14 @@ from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.formats.formats import FILES, QUANTIZERS
+from edgeship.optimize.quantize.tflite import layer_errors, quantizer
+from edgeship.optimize.quantize.tflite import layers as tflite_layers
 from edgeship.pipeline import candidate, reference_outputs
+from edgeship.pipeline.conversion.source import ModelSource
+from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.data_checks import check_samples
-from edgeship.pipeline.steps import Converter
+from edgeship.pipeline.step_queue import FunctionStep, StepQueue, StepRun, run_cached
+from edgeship.processes.executors import QUANTIZE
 from edgeship.runtimes import registry
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
@@ -43,24 +48,22 @@ Layer = Mapping[str, Any]
 class LayerwiseModel:
     """What trial files are made of: a float `.tflite`, its calibration, and its layers (`optimize.tflite_layers`)."""
 
-    converter: Converter
+    run: StepRun
     base: cache.Entry
     statistics: cache.Entry
     calibration_method: str
     layers: Sequence[Layer]
 
     @classmethod
-    def of(cls, converter: Converter, variant: Variant) -> LayerwiseModel:
-        """The float model behind a variant's `.tflite`, read by its layers."""
-        exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
-        base, _ = converter.float_artifact(variant, "tflite").result()
-        layers = converter.executors.quantize.call(
-            "edgeship.optimize.quantize.tflite.layers:read",
-            model=str(base.path / FILES["tflite"]),
-            layers=exported.result["layers"],
+    def read(cls, run: StepRun, steps: ConversionSteps, variant: Variant) -> LayerwiseModel:
+        """The float model behind a variant's `.tflite`, read by its layers, in a step that needs `steps_of` it."""
+        exported, base, statistics = (run.inputs[name] for name in steps_of(steps, variant))
+        layers = run.executors.quantize.call(
+            tflite_layers.read,
+            model=str(base.entry.path / FILES["tflite"]),
+            layers=exported.entry.result["layers"],
         )
-        statistics = converter.calibrated(variant, "tflite", base)
-        return cls(converter, base, statistics, variant.calibration_method, layers)
+        return cls(run, base.entry, statistics, variant.calibration_method, layers)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -79,8 +82,8 @@ class LayerwiseModel:
         It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
         """
         scopes = {name: [scope for layer in layers for scope in layer["scopes"]] for name, layers in mixed.items()}
-        self.converter.executors.quantize.call(
-            "edgeship.optimize.quantize.tflite.quantizer:quantize",
+        self.run.executors.quantize.call(
+            quantizer.quantize,
             model=str(self.base.path / FILES["tflite"]),
             out_file=str(path),
             recipe="static_w8a8",
@@ -89,6 +92,11 @@ class LayerwiseModel:
             io=io,
             mixed=scopes or None,
         )
+
+
+def steps_of(steps: ConversionSteps, variant: Variant) -> tuple[str, str, str]:
+    """The names of the steps that a `LayerwiseModel` is read from: the export, the float `.tflite`, its calibration."""
+    return steps.exported(variant), steps.convert(variant, "tflite"), steps.calibrate(variant, "tflite")
 
 
 def measure_sensitivity(
@@ -122,7 +130,7 @@ def cached_sensitivity(
         with tempfile.TemporaryDirectory(prefix="edgeship-debug-") as folder:
             return {"layers": to_json(list(measure_sensitivity(layerwise, judge, kind, io, Path(folder))))}
 
-    figures = layerwise.converter.cached(what, "sensitivity", key, make).result["layers"]
+    figures = run_cached(layerwise.run, what, "sensitivity", key, make).result["layers"]
     return convert(list[CandidateFigures], figures)
 
 
@@ -139,7 +147,7 @@ def judged_by(judge: candidate.CandidateJudge) -> dict[str, Any]:
 
 
 def examine(
-    bundle: Bundle, work: reference_outputs.StepTools, settings: config.Config, artifact: str | None, count: int
+    bundle: Bundle, queue: StepQueue, settings: config.Config, artifact: str | None, count: int
 ) -> LayerSensitivity:
     """What each layer of an int8 `.tflite` costs; `artifact` as `tflite/int8`, the first fitting one where it is None.
 
@@ -151,12 +159,21 @@ def examine(
     inputs = bundle.manifest.server.inputs
     check_samples(source, inputs, settings.data.evaluation_samples)
     model = bundle.root / bundle.manifest.server.path
-    converter = Converter(work.executors, work.cache, work.progress, model, settings)
-    layerwise = LayerwiseModel.of(converter, variant)
-    entry = reference_outputs.begin(work, model, settings, source).result()
-    reference = reference_outputs.reference(inputs, settings, source, entry)
-    with judging(reference, settings.benchmark.metric, count) as (_, judge):
-        return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
+    steps = ConversionSteps(ModelSource.read(model, settings), settings)
+    needs = steps_of(steps, variant)
+    answers = steps.add(reference_outputs.reference_step(model, settings, source))
+
+    def function(run: StepRun) -> LayerSensitivity:
+        layerwise = LayerwiseModel.read(run, steps, variant)
+        reference = reference_outputs.reference(inputs, settings, source, run.inputs[answers])
+        with judging(reference, settings.benchmark.metric, count) as (_, judge):
+            return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
+
+    name = steps.add(
+        FunctionStep(name="examine layers", executors=QUANTIZE, needs=(*needs, answers), function=function)
+    )
+    sensitivity: LayerSensitivity = queue.submit(steps.steps.values())[name].result()
+    return sensitivity
 
 
 @contextmanager
@@ -175,12 +192,13 @@ def _examine_layers(
     place, base = str(quantized.absolute()), layerwise.base.path / FILES["tflite"]
     content = digest.of_path(quantized)
     outputs = [output for layer in layerwise.layers for output in layer["outputs"]]
-    tensors = layerwise.converter.cached(
+    tensors = run_cached(
+        layerwise.run,
         f"{name}: {len(outputs)} tensors against float32",
         "tensors",
         {**layerwise.key, "artifact": content, "data": judge.reference.data.digest, "samples": judge.samples},
-        lambda _: layerwise.converter.executors.quantize.call(
-            "edgeship.optimize.quantize.tflite.layer_errors:compare",
+        lambda _: layerwise.run.executors.quantize.call(
+            layer_errors.compare,
             model=str(base),
             quantized=place,
             data=str(judge.reference.data.path),

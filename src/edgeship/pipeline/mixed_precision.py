@@ -13,15 +13,21 @@ from typing import Any
 from edgeship import types
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.measure.latency import Ratio
+from edgeship.benchmarks.measure.on_host import Reference
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.figures import CandidateFigures
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, SearchStep, search
-from edgeship.pipeline import candidate, layer_sensitivity, plan, reference_outputs
+from edgeship.pipeline import candidate, layer_sensitivity, reference_outputs
+from edgeship.pipeline.conversion import plan
+from edgeship.pipeline.conversion.source import StepOutput
+from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.layer_sensitivity import LayerwiseModel
-from edgeship.pipeline.steps import Converter
+from edgeship.pipeline.step_queue import FunctionStep, Inputs, StepRun, run_cached
+from edgeship.processes.executors import QUANTIZE
+from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
 from edgeship.types import Artifact, TensorSpec, Verdict, to_json
@@ -33,41 +39,78 @@ MOST = 0.5
 SLOWER = 1.05
 
 
-def step(converter: Converter, variant: Variant, name: str, base: cache.Entry) -> tuple[cache.Entry, types.Step]:
-    """An auto variant's artifact in the format `name`, made from its float artifact `base`.
+@dataclass(frozen=True)
+class SearchedArtifact:
+    """The `.tflite` that a search ended with, and its recipe as a step of the artifact records it."""
+
+    entry: cache.Entry
+    recipe: Mapping[str, Any]
+
+
+def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str:
+    """Add the steps of an auto variant's artifact; returns the name of the last, whose value is a `StepOutput`.
 
     The search is done on the `.tflite`; the same layers then stay float in the `.onnx`, which the gate judges as any other.
+    Raises InputError without evaluation data.
     """
-    if name == "tflite":
-        entry, recipe = quantized(converter, variant, base)
-        return entry, types.Step("quantize", base.digest, recipe, cache.versions(*QUANTIZERS["tflite"]))
-    _, found = quantized(converter, variant, converter.float_artifact(variant, "tflite").result()[0])
-    kept = [part for layer in found["layers"] for part in layer.split(" + ")]
-    exported = converter.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
-    layers = exported.result["layers"]
-    entry, made = converter.quantized(variant, name, base, "static_w8a8", kept=kept, layers=layers)
-    told = {**found, "precision": "float32", "steps": []}
-    return entry, replace(made, recipe={**made.recipe, **told})
+    searched = _add_search(steps, variant)
+    base = steps.convert(variant, file_format)
+    if file_format == "tflite":
+
+        def take(run: StepRun) -> StepOutput:
+            read, found = run.inputs[base], run.inputs[searched]
+            tools = cache.versions(*QUANTIZERS["tflite"])
+            recorded = types.Step("quantize", read.entry.digest, found.recipe, tools)
+            return StepOutput(found.entry, (*read.steps, recorded))
+
+        name = f"take {file_format}/{variant.name}"
+        return steps.add(FunctionStep(name=name, executors=QUANTIZE, needs=(base, searched), function=take))
+    exported = steps.exported(variant)
+
+    def extra(inputs: Inputs) -> dict[str, Any]:
+        kept = [part for layer in inputs[searched].recipe["layers"] for part in layer.split(" + ")]
+        return {"kept": kept, "layers": inputs[exported].entry.result["layers"]}
+
+    quantized = steps.add_quantize(variant, file_format, "static_w8a8", (searched, exported), extra)
+
+    def record(run: StepRun) -> StepOutput:
+        output: StepOutput = run.inputs[quantized]
+        *before, last = output.steps
+        recipe = {**last.recipe, **run.inputs[searched].recipe, "precision": "float32", "steps": []}
+        return StepOutput(output.entry, (*before, replace(last, recipe=recipe)))
+
+    name = f"record {file_format}/{variant.name}"
+    return steps.add(FunctionStep(name=name, executors=QUANTIZE, needs=(quantized, searched), function=record))
 
 
-def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tuple[cache.Entry, dict[str, Any]]:
-    """The artifact of an auto variant from its float `.tflite` `base`, and its recipe as a step of it records it.
-
-    Raises InputError without evaluation data or without the labels that the budget asks for, CheckError where no choice
-    of layers lets the gate pass: then nothing is shipped.
-    """
-    source = converter.config.data.evaluation
-    if source is None:
+def _add_search(steps: ConversionSteps, variant: Variant) -> str:
+    """Add the search for a variant's layers in higher precision; its value is a `SearchedArtifact`."""
+    settings = steps.config
+    if settings.data.evaluation is None:
         raise InputError(plan.NO_DATA)
-    data, settings = RepresentativeDataset(source), converter.config
+    data = RepresentativeDataset(settings.data.evaluation)
+    server = steps.export()
+    answers = steps.add(reference_outputs.reference_step(steps.model.path, settings, data))
+
+    def function(run: StepRun) -> SearchedArtifact:
+        layerwise = LayerwiseModel.read(run, steps, variant)
+        inputs = tuple(map(TensorSpec.from_json, run.inputs[server].entry.result["inputs"]))
+        reference = reference_outputs.reference(inputs, settings, data, run.inputs[answers])
+        return _search(layerwise, variant, settings, reference)
+
+    needs = (*layer_sensitivity.steps_of(steps, variant), server, answers)
+    return steps.add(FunctionStep(name=f"search {variant.name}", executors=QUANTIZE, needs=needs, function=function))
+
+
+def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, reference: Reference) -> SearchedArtifact:
+    """Search, or find what was searched before.
+
+    Raises InputError without the labels that the budget asks for, CheckError where no choice of layers lets the gate pass:
+    then nothing is shipped.
+    """
     budget = Budget.parse(settings.budget, settings.source)
-    layerwise = LayerwiseModel.of(converter, variant)
-    entry = reference_outputs.begin(converter, converter.model, settings, data).result()
-    exported = converter.export(static=False).result()[0]
-    reference = reference_outputs.reference(
-        tuple(map(TensorSpec.from_json, exported.result["inputs"])), settings, data, entry
-    )
     if not reference.labels and budget.wants_accuracy:
+        source = settings.data.evaluation
         raise InputError(f"{source}: no labels in it, and the budget asks for accuracy: add an array y")
     with layer_sensitivity.judging(reference, settings.benchmark.metric, layer_sensitivity.SAMPLES) as (every, few):
         key = {
@@ -88,8 +131,9 @@ def quantized(converter: Converter, variant: Variant, base: cache.Entry) -> tupl
                 mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
                 return mixed.perform(sensitivity, folder / FILES["tflite"])
 
-        found = converter.cached(f"tflite: {variant.name}, layers in higher precision", "auto", to_json(key), make)
-    return found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]}
+        label = f"tflite: {variant.name}, layers in higher precision"
+        found = run_cached(layerwise.run, label, "auto", to_json(key), make)
+    return SearchedArtifact(found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]})
 
 
 @dataclass

@@ -37,8 +37,10 @@ from edgeship.pipeline import (
     mixed_precision,
     reference_outputs,
 )
-from edgeship.pipeline.plan import plan
-from edgeship.pipeline.steps import ConversionResult, ConvertedArtifact, Converter
+from edgeship.pipeline.conversion.converter import Converter
+from edgeship.pipeline.conversion.plan import plan
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
+from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import needs_data
@@ -60,10 +62,23 @@ class PipelineContext:
     """
 
     draft: Path
-    executors: PipelineExecutors
-    progress: Progress
-    cache: cache.Cache
+    queue: StepQueue
     retry: bool = False
+
+    @property
+    def executors(self) -> PipelineExecutors:
+        """The processes of this command."""
+        return self.queue.executors
+
+    @property
+    def progress(self) -> Progress:
+        """Where to say what is going on."""
+        return self.queue.progress
+
+    @property
+    def cache(self) -> cache.Cache:
+        """Where results are kept."""
+        return self.queue.cache
 
 
 def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
@@ -103,7 +118,10 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         model = work.draft / bundle.manifest.server.path
         answered = evaluation if runs_server_models() else None
-        reference = reference_outputs.begin(work, model, settings, answered) if answered else None
+        reference = None
+        if answered:
+            step = reference_outputs.reference_step(model, settings, answered)
+            reference = work.queue.submit([step])[step.name]
         manifest, answers = _measure(work, bundle.manifest, settings, evaluation, reference)
         with reading(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _report(work, manifest, budget, answers)
@@ -124,7 +142,7 @@ def debug(
     model = bundle.root / bundle.manifest.server.path
     _check_model(model)
     with _working(bundle.root) as work:
-        found = layer_sensitivity.examine(bundle, work, settings, artifact, samples)
+        found = layer_sensitivity.examine(bundle, work.queue, settings, artifact, samples)
         bundles.link_tree(bundle.root, work.draft)
         manifest = judge_again(replace(bundle.manifest, debug={**bundle.manifest.debug, found.artifact: found}))
         report = work.draft / REPORT
@@ -140,8 +158,13 @@ def debug(
 def _working(out: Path, *, retry: bool = False) -> Iterator[PipelineContext]:
     store = cache.Cache()
     store.prune()
-    with Progress() as progress, bundles.replace_bundle(out) as draft, PipelineExecutors() as executors:
-        yield PipelineContext(draft, executors, progress, store, retry)
+    with (
+        Progress() as progress,
+        bundles.replace_bundle(out) as draft,
+        PipelineExecutors() as executors,
+        StepQueue(executors, store, progress) as queue,
+    ):
+        yield PipelineContext(draft, queue, retry)
 
 
 def _judged(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
@@ -160,13 +183,13 @@ def _build(
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
     _check_model(model)
     pairs, skipped = plan(settings, formats)
-    converter = Converter(work.executors, work.cache, work.progress, model, settings, mixed_precision.step)
+    converter = Converter(work.queue, model, settings, pairs, mixed_precision.add_steps)
     _check_data(converter, pairs, evaluation)
-    converter.start(pairs)
-    answered = work.executors.export.submit(
-        lambda: golden_run.answer_golden_inputs(work, converter.server(), settings, converter.data)
-    )
-    reference = reference_outputs.begin(work, model, settings, evaluation) if evaluation else None
+    golden_step = golden_run.golden_inputs_step(converter.steps)
+    reference_step = reference_outputs.reference_step(model, settings, evaluation) if evaluation else None
+    futures = converter.start([golden_step, *([reference_step] if reference_step else [])])
+    answered = futures[golden_step.name]
+    reference = futures[reference_step.name] if reference_step else None
     with golden_run.GoldenRuns(work, answered) as runs:
         runs.follow(converter.artifacts)
         conversion = converter.finish()
@@ -180,7 +203,7 @@ def _build(
         labels=tuple(settings.data.labels) or None,
         server_model=_place_server_model(work.draft, conversion, settings),
         config=to_json(settings.stored()),
-        data={"calibration": _describe_data(converter.data, settings.data.calibration_samples)},
+        data={"calibration": _describe_data(converter.steps.data, settings.data.calibration_samples)},
         skipped=tuple(ArtifactReason(item["artifact"], item["reason"]) for item in skipped),
         tools=cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs"),
         machine=machine.describe(),
@@ -199,16 +222,16 @@ def _check_data(
     converter: Converter, pairs: Sequence[tuple[Variant, str]], evaluation: RepresentativeDataset | None
 ) -> None:
     """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted."""
-    settings, asked = converter.config, [variant for variant, _ in pairs]
+    settings, asked = converter.steps.config, [variant for variant, _ in pairs]
     if evaluation is None and settings.data.evaluation and any(variant.quantize == "auto" for variant in asked):
         evaluation = RepresentativeDataset(settings.data.evaluation)
     further = {settings.data.train: settings.training.samples, settings.data.validation: None}
     wanted = any(variant.recipes for variant in asked)
     training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if wanted and source]
-    model = _interface_of(converter.describe(pairs))
-    if converter.data:
+    model = _interface_of(converter.describe())
+    if converter.steps.data:
         needed = any(needs_data(variant.quantize) for variant in asked)
-        data_checks.check_calibration(converter.data, model, needed=needed)
+        data_checks.check_calibration(converter.steps.data, model, needed=needed)
     if evaluation:
         budget = Budget.parse(settings.budget, settings.source)
         data_checks.check_evaluation(evaluation, model, settings, budget)

@@ -15,7 +15,9 @@ from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.pipeline import golden_run, reference_outputs, ship
-from edgeship.pipeline.steps import ConversionResult, Converter, ExportedServerModel
+from edgeship.pipeline.conversion.converter import Converter
+from edgeship.pipeline.conversion.source import ConversionResult, ExportedServerModel
+from edgeship.pipeline.step_queue import Step, StepQueue
 from edgeship.progress import Progress
 from edgeship.server_model import model_files
 from edgeship.settings.config import Config
@@ -36,7 +38,10 @@ class Lane:
             future.set_exception(error)
         return future
 
-    def call(self, _: str, **arguments: Any) -> Any:
+    def warm(self, *_: str) -> None:
+        """Nothing is to be started."""
+
+    def call(self, _: Any, **arguments: Any) -> Any:
         if self.swaps:
             self.model.write_bytes(b"another")
         if "out_npz" in arguments:
@@ -50,23 +55,27 @@ def work(tmp_path: Path) -> Any:
     model.write_bytes(b"first")
     executor = Lane(model)
     executors = SimpleNamespace(export=executor, train=executor)
-    return SimpleNamespace(
-        executors=executors, cache=Cache(tmp_path / "cache"), progress=Progress(), model=model, executor=executor
-    )
+    cache, progress = Cache(tmp_path / "cache"), Progress()
+    return SimpleNamespace(executors=executors, cache=cache, progress=progress, model=model, executor=executor)
+
+
+def _run(work: Any, step: Step) -> Any:
+    return StepQueue(work.executors, work.cache, work.progress).submit([step])[step.name].result()
 
 
 def describe(work: Any) -> Any:
-    return _converter(work).describe(())
+    return _converter(work).describe()
 
 
 def export(work: Any) -> Any:
-    return _converter(work).export(static=0).result()
+    steps = _converter(work).steps
+    return _run(work, steps.steps[steps.export()])
 
 
 def reference(work: Any) -> Any:
     np.savez(work.model.with_name("data.npz"), x=np.zeros((2, 2)))
     data = RepresentativeDataset(str(work.model.with_name("data.npz")))
-    return reference_outputs.begin(work, work.model, Config(), data).result()
+    return _run(work, reference_outputs.reference_step(work.model, Config(), data))
 
 
 def golden_answers(work: Any) -> Any:
@@ -74,7 +83,7 @@ def golden_answers(work: Any) -> Any:
 
 
 def _converter(work: Any) -> Converter:
-    return Converter(work.executors, work.cache, work.progress, work.model, Config())
+    return Converter(StepQueue(work.executors, work.cache, work.progress), work.model, Config(), ())
 
 
 @pytest.mark.parametrize("read", [describe, export, reference, golden_answers])
@@ -91,7 +100,7 @@ def test_what_a_child_read_is_the_model_that_was_digested(read, work):
 def placed(work: Any, draft: Path) -> Any:
     converter = _converter(work)
     described = {"loader": "keras", "notes": [], "inputs": [], "outputs": [], "parameters": 0}
-    conversion = ConversionResult(ExportedServerModel(work.model, converter.model_digest, described), (), draft)
+    conversion = ConversionResult(ExportedServerModel(work.model, converter.steps.model.digest, described), (), draft)
     draft.mkdir()
     return conversion, lambda: ship._place_server_model(draft, conversion, Config())
 

@@ -28,7 +28,9 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.formats import FILES
-from edgeship.pipeline.steps import ConvertedArtifact, Converter
+from edgeship.pipeline.conversion.converter import Converter
+from edgeship.pipeline.conversion.source import ConvertedArtifact
+from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import VARIANTS, for_variant
@@ -149,10 +151,11 @@ class Lab:
 
     def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], ServerModelEntry]:
         """The artifacts of a model by id, receipts checked, and what a manifest says about the server model."""
-        converter = Converter(self.executors, self.cache, self.progress, model, config)
         pairs = [(variant, kind) for variant in config.variants or () for kind in variant.formats]
-        converter.start(pairs)
-        done = converter.finish()
+        with StepQueue(self.executors, self.cache, self.progress) as queue:
+            converter = Converter(queue, model, config, pairs)
+            converter.start()
+            done = converter.finish()
         outputs = tuple(map(TensorSpec.from_json, done.server.described["outputs"]))
         server = ServerModelEntry(model.name, done.server.digest, done.server.inputs, outputs)
         return {item.artifact.id: item for item in done.made}, server

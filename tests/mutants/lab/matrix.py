@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgeship.pipeline.steps import ConvertedArtifact
+from edgeship.pipeline.conversion.source import ConvertedArtifact
 from edgeship.recipes.quantization import VARIANTS
 from tests.mutants.lab import changes
 from tests.mutants.lab.bench import Good, Lab, Outcome

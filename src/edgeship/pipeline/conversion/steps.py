@@ -1,356 +1,345 @@
-"""From a server model to artifacts: one export, a float artifact per format, quantized ones from those, side by side.
+"""The steps from a server model to artifacts: one export, a float artifact per format, quantized ones from those.
 
 Data flows export -> float artifact -> quantized artifact -> receipt; each step's cache key names what it read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.receipt import Receipt
+from edgeship.convert.export import export
 from edgeship.convert.receipts import receipt as receipts
-from edgeship.convert.tfjs import shim
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.formats import FILES, QUANTIZERS, TENSORFLOW, TFJS_WEIGHTS, TOOLS
-from edgeship.pipeline import training_step
-from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
-from edgeship.progress import Progress
+from edgeship.optimize.quantize.tflite import quantizer
+from edgeship.pipeline import remote_calls
+from edgeship.pipeline.conversion import float_artifact, training_step
+from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource, StepOutput
+from edgeship.pipeline.step_queue import CachedStep, FunctionStep, Inputs, Step, StepRun, run_cached
+from edgeship.processes.executors import CONVERT, EXPORT, QUANTIZE, PipelineExecutors
 from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
-from edgeship.server_model import model_files
-from edgeship.server_model.custom_objects import custom_digest
+from edgeship.server_model import model_files, server_model
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import digest
-from edgeship.storage.cache import Cache, Entry, versions
+from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import FORMATS, Artifact, Step, TensorSpec
+from edgeship.types import FORMATS, Artifact, TensorSpec
+from edgeship.types import Step as RecordedStep
+
+Search = Callable[["ConversionSteps", Variant, str], str]
 
 
-@dataclass(frozen=True)
-class ConvertedArtifact:
-    """An artifact in the cache, with its receipt and whether any of its steps had to be done."""
+class ConversionSteps:
+    """Builds the steps of one conversion. Each method adds a step and those that it needs to `steps`, and returns its name.
 
-    artifact: Artifact
-    receipt: Receipt
-    digest: str
-
-
-@dataclass(frozen=True)
-class ExportedServerModel:
-    """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
-
-    path: Path
-    digest: str
-    described: Mapping[str, Any]
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Its inputs in canonical order."""
-        return tuple(map(TensorSpec.from_json, self.described["inputs"]))
-
-
-@dataclass(frozen=True)
-class ConversionResult:
-    """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
-
-    server: ExportedServerModel
-    made: tuple[ConvertedArtifact, ...]
-    export: Path
-
-
-Search = Callable[["Converter", Variant, str, Entry], tuple[Entry, Step]]
-
-
-class Converter:
-    """The steps of one conversion: `start` queues them, `finish` waits for them.
-
-    `search` finds what a variant that leaves its precision open (`auto`) is made of; None refuses such variants.
+    What is the same for several artifacts is one step. `search` adds what a variant that leaves its precision open (`auto`) is
+    made by; None refuses such variants.
     """
 
     def __init__(
         self,
-        executors: PipelineExecutors,
-        cache: Cache,
-        progress: Progress,
-        model: Path,
+        model: ModelSource,
         config: Config,
+        pairs: Sequence[tuple[Variant, str]] = (),
         search: Search | None = None,
     ) -> None:
-        self._search = search
-        self.executors, self.cache, self.progress, self.config = executors, cache, progress, config
-        self.model = model
-        self.model_digest = digest.of_path(model)
-        self.loading = {
-            "custom_objects": config.model.custom_objects,
-            "signature": config.model.signature,
-            "allow_unsafe": config.model.allow_unsafe,
-        }
-        self.custom = custom_digest(config.model.custom_objects)
+        self.model, self.config, self.pairs, self._search = model, config, pairs, search
         self.data = RepresentativeDataset(config.data.calibration) if config.data.calibration else None
-        self._shared: dict[str, Future[Any]] = {}
-        self._pairs: Sequence[tuple[Variant, str]] = ()
+        self.steps: dict[str, Step] = {}
 
-    def describe(self, pairs: Sequence[tuple[Variant, str]]) -> Mapping[str, Any]:
-        """Load the server model, and return what `ServerModel.describe` says of it; nothing is converted yet."""
-        self._pairs = pairs
-        key = {"model": self.model_digest, "tools": versions(*TENSORFLOW), "custom": self.custom, **self.loading}
+    def add(self, step: Step) -> str:
+        """Add a step, or find the one that has its name; returns that."""
+        return self.steps.setdefault(step.name, step).name
 
-        def make(_: Path) -> Any:
-            self._warm()
-            with digest.check_unchanged(self.model, self.model_digest), model_files.crash_as_input_error(self.model):
-                return self.executors.export.call(
-                    "edgeship.server_model.server_model:describe", model=str(self.model), **self.loading
-                )
+    def describe(self) -> str:
+        """Loading the server model; the value is what `ServerModel.describe` says of it."""
+        model = self.model
 
-        found: Mapping[str, Any] = self.cached(f"read {self.model.name}", "describe", key, make).result
-        return found
+        def make(run: StepRun, _: Path) -> Any:
+            self._start_processes(run.executors)
+            with digest.check_unchanged(model.path, model.digest), model_files.crash_as_input_error(model.path):
+                return run.executor.call(server_model.describe, model=str(model.path), **model.loading)
 
-    def _warm(self) -> None:
+        key = {"model": model.digest, "tools": versions(*TENSORFLOW), "custom": model.custom, **model.loading}
+        return self.add(
+            CachedStep(
+                name="describe",
+                executors=EXPORT,
+                kind="describe",
+                key=lambda _: key,
+                make=make,
+                value=lambda _, entry: entry.result,
+                label=f"read {model.path.name}",
+            )
+        )
+
+    def _start_processes(self, executors: PipelineExecutors) -> None:
         """Start the processes that this conversion will need, while the first one loads the server model."""
-        if len({self._executor_of(kind) for _, kind in self._pairs}) > 1:
-            self.executors.convert.warm("tensorflow")
-        if any(kind == "tflite" and variant.quantize != "float32" for variant, kind in self._pairs):
-            self.executors.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer")
+        kinds = {kind for _, kind in self.pairs}
+        if len(kinds) > 1:
+            executors.convert.warm(*(name for kind in sorted(kinds) for name in float_artifact.MODULES[kind]))
+        quantized = {kind for variant, kind in self.pairs if variant.quantize != "float32"}
+        if "tflite" in quantized:
+            more = ["edgeship.optimize.quantize.onnx.quantizer"] if "onnx" in quantized else []
+            executors.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer", *more)
 
-    def start(self, pairs: Sequence[tuple[Variant, str]]) -> None:
-        """Queue the steps of every pair; other work may be queued behind them before `finish` waits."""
-        self._pairs = pairs
-        self.export(static=False)
-        # Formats first that a quantizer waits for, so that both executors have work.
-        order = sorted(pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
-        # Float artifacts are queued before anything waits for them: an executor only ever waits for an earlier job.
-        for variant, name in order:
-            self.float_artifact(variant, name)
-        self._futures = {(variant.name, name): self._artifact(variant, name) for variant, name in order}
-
-    @property
-    def artifacts(self) -> Iterable[Future[ConvertedArtifact]]:
-        """The artifacts that `start` queued, in the order in which they are made."""
-        return self._futures.values()
-
-    def finish(self) -> ConversionResult:
-        """Wait for every pair. Raises the first error; nothing of this run is then used."""
-        server = self.server()
-        done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-        made = tuple(self._futures[variant.name, name].result() for variant, name in self._pairs)
-        return ConversionResult(server, made, self.export(static=False).result()[0].path)
-
-    def server(self) -> ExportedServerModel:
-        """The server model, when it is read and exported."""
-        return ExportedServerModel(self.model, self.model_digest, self.export(static=False).result()[0].result)
-
-    def once(self, name: str, executor: Any, job: Callable[[], Any]) -> Future[Any]:
-        """The future of a step that several artifacts share."""
-        if name not in self._shared:
-            self._shared[name] = executor.submit(job)
-        return self._shared[name]
-
-    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
-        """A step's result from the cache, or made now; shown as it goes."""
-        with self.progress.step(what) as remarks:
-            entry = self.cache.get(step, key, make)
-            remarks.extend(["cached"] if entry.hit else [])
-            for note in () if entry.hit else entry.result.get("notes", ()):
-                self.progress.note(note)
-        return entry
-
-    def export(self, *, static: int, recipes: Recipes | None = None) -> Future[tuple[Entry, tuple[Step, ...]]]:
-        """The SavedModel of the server model, or of what was trained further from it."""
-        trained = training_step.queue(self, recipes) if recipes else None
+    def export(self, *, static: int = 0, recipes: Recipes | None = None) -> str:
+        """The SavedModel of the server model, or of what was trained further from it; a `StepOutput`."""
+        trained = self.add(training_step.train_step(self.model, self.config, recipes)) if recipes else None
         recipe = {"static_batch": int(static) or None}
-        tools = versions(*TENSORFLOW)
+        tools, server = versions(*TENSORFLOW), self.model
 
-        def job() -> tuple[Entry, tuple[Step, ...]]:
-            model, source, steps = trained.result() if trained else (self.model, self.model_digest, ())
-            key = {
-                "model": source,
-                "tools": tools,
-                "custom": self.custom,
-                **self.loading,
-                **recipe,
-            }
+        def source(inputs: Inputs) -> training_step.TrainedModel:
+            plain = training_step.TrainedModel(server.path, server.digest, ())
+            return inputs[trained] if trained else plain
 
-            def make(folder: Path) -> Any:
-                self._warm()
-                out = str(folder / "saved_model")
-                with digest.check_unchanged(self.model, self.model_digest):
-                    return self.executors.export.call(
-                        "edgeship.convert.export.export:run", model=str(model), out=out, **self.loading, **recipe
-                    )
+        def key(inputs: Inputs) -> dict[str, Any]:
+            read = source(inputs).digest
+            return {"model": read, "tools": tools, "custom": server.custom, **server.loading, **recipe}
 
-            what = f"export {model.name}" + (f" with batch {int(static)}" if static else "")
-            entry = self.cached(what, "export", key, make)
-            return entry, (*steps, Step("export", source, recipe, tools))
-
-        return self.once(f"export {int(static)} {recipes or None}", self.executors.export, job)
-
-    def float_artifact(self, variant: Variant, name: str) -> Future[tuple[Entry, tuple[Step, ...]]]:
-        """The artifact as its converter writes it: float32, or with TF.js's own weight storage."""
-        options: dict[str, Any] = {}
-        if name == "tflite":
-            options = {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
-        if name == "tfjs":
-            options = {"weights": TFJS_WEIGHTS[variant.quantize]}
-        exported = self.export(static=variant.static_batch, recipes=variant.recipes)
-        tools, executor = versions(*TOOLS[name]), self._executor_of(name)
-
-        def job() -> tuple[Entry, tuple[Step, ...]]:
-            source, steps = exported.result()
-
-            def make(folder: Path) -> Any:
-                out = folder / FILES[name]
-                place = {"out_dir": str(out.parent)} if name == "tfjs" else {"out_file": str(out)}
-                saved_model = str(source.path / "saved_model")
-                if name == "tfjs":
-                    shim.install_if_missing()
-                return executor.call(
-                    f"edgeship.convert.{name}.convert:run", saved_model=saved_model, **place, **options
+        def make(run: StepRun, folder: Path) -> Any:
+            self._start_processes(run.executors)
+            model, out = str(source(run.inputs).path), str(folder / "saved_model")
+            with digest.check_unchanged(server.path, server.digest):
+                return run.executor.call(
+                    export.run, model=model, out=out, static_batch=recipe["static_batch"], **server.loading
                 )
 
-            key = {"source": source.digest, "tools": tools, **options}
-            described = f"{name}: {options['weights']} weights" if name == "tfjs" else f"{name}: float32"
+        def value(inputs: Inputs, entry: Entry) -> StepOutput:
+            read = source(inputs)
+            return StepOutput(entry, (*read.steps, RecordedStep("export", read.digest, recipe, tools)))
+
+        name = training_step.FILE if recipes else server.path.name
+        return self.add(
+            CachedStep(
+                name=f"export {int(static)} {recipes or None}",
+                executors=EXPORT,
+                needs=(trained,) if trained else (),
+                kind="export",
+                key=key,
+                make=make,
+                value=value,
+                label=f"export {name}" + (f" with batch {int(static)}" if static else ""),
+            )
+        )
+
+    def exported(self, variant: Variant) -> str:
+        """The SavedModel that a variant is made from."""
+        return self.export(static=variant.static_batch, recipes=variant.recipes)
+
+    def convert(self, variant: Variant, file_format: str) -> str:
+        """The artifact as its converter writes it: float32, or with TF.js's own weight storage; a `StepOutput`."""
+        source = self.exported(variant)
+        options = _converter_options(variant, file_format)
+        tools = versions(*TOOLS[file_format])
+
+        def make(run: StepRun, folder: Path) -> Any:
+            exported: StepOutput = run.inputs[source]
             try:
-                entry = self.cached(f"convert to {described}", f"convert-{name}", key, make)
+                return float_artifact.convert(run, file_format, exported.entry, folder / FILES[file_format], options)
             except InputError as error:
-                raise self._with_way_out(error, name) from error
-            return entry, (*steps, Step(f"convert.{name}", source.digest, options, tools))
+                raise self._with_way_out(error, file_format) from error
 
-        return self.once(f"{name} {options} {int(variant.static_batch)} {variant.recipes}", executor, job)
+        def value(inputs: Inputs, entry: Entry) -> StepOutput:
+            read: StepOutput = inputs[source]
+            recorded = RecordedStep(f"convert.{file_format}", read.entry.digest, options, tools)
+            return StepOutput(entry, (*read.steps, recorded))
 
-    def _executor_of(self, name: str) -> ProcessExecutor:
-        """Where a format is converted: the first one where the server model was exported, the others beside it."""
-        first = min((kind for _, kind in self._pairs), key=FORMATS.index, default=name)
-        return self.executors.export if name == first else self.executors.convert
+        described = f"{options['weights']} weights" if file_format == "tfjs" else "float32"
+        return self.add(
+            CachedStep(
+                name=self._convert_name(variant, file_format),
+                executors=CONVERT,
+                needs=(source, *self._same_graph(variant, file_format)),
+                kind=f"convert-{file_format}",
+                key=lambda inputs: {"source": inputs[source].entry.digest, "tools": tools, **options},
+                make=make,
+                value=value,
+                label=f"convert to {file_format}: {described}",
+            )
+        )
 
-    def _with_way_out(self, error: InputError, name: str) -> InputError:
+    def _convert_name(self, variant: Variant, file_format: str) -> str:
+        made_from = f"{int(variant.static_batch)} {variant.recipes}"
+        return f"{file_format} {_converter_options(variant, file_format)} {made_from}"
+
+    def _same_graph(self, variant: Variant, file_format: str) -> tuple[str, ...]:
+        """The step, if any, that leaves the graph of a TF.js artifact behind: of the first variant with other weights."""
+        if file_format != "tfjs":
+            return ()
+        source = self.exported(variant)
+        alike = [other for other, kind in self.pairs if kind == "tfjs" and self.exported(other) == source]
+        first = next(iter(sorted(alike, key=lambda other: other.quantize != "float32")), variant)
+        same = self._convert_name(first, "tfjs") == self._convert_name(variant, "tfjs")
+        return () if same else (self.convert(first, "tfjs"),)
+
+    def _with_way_out(self, error: InputError, file_format: str) -> InputError:
         """What a format cannot express, with the way to make the others without it."""
-        others = [item for item in FORMATS if item != name and any(item == asked for _, asked in self._pairs)]
+        others = [item for item in FORMATS if item != file_format and any(item == asked for _, asked in self.pairs)]
         return (
             InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
         )
 
-    def calibrated(self, variant: Variant, name: str, base: Entry) -> Entry:
-        """The statistics of one pass over the representative dataset: every recipe of that model reads them.
+    def calibrate(self, variant: Variant, file_format: str) -> str:
+        """The statistics of one pass over the representative dataset, an `Entry`: every recipe of that model reads them.
 
         It looks closely, at more than extremes, where any variant of the same model needs that: every calibration
-        method but min-max does.
+        method but min-max does. Raises InputError where there is no representative dataset.
         """
-        if self.data is None:
-            raise InputError(f"{name}/{variant.name} needs a representative dataset: --data calibration.npz")
-        alike = [other for other, kind in self._pairs if kind == name and _made_of(other) == _made_of(variant)]
-        closely = any(other.calibration_method != MIN_MAX for other in (variant, *alike))
         data, samples = self.data, self.config.data.calibration_samples
-        key = {
-            "model": base.digest,
-            "data": data.digest,
-            "samples": samples,
-            "closely": closely,
-            "tools": versions(*QUANTIZERS[name]),
-        }
-        return self.cached(
-            f"{name}: calibrate" + (" closely" if closely else ""),
-            f"calibrate-{name}",
-            key,
-            lambda folder: self.executors.quantize.call(
-                f"edgeship.optimize.quantize.{name}.quantizer:calibrate",
-                model=str(base.path / FILES[name]),
-                data=str(data.path),
-                out=str(folder / "statistics.json"),
-                count=samples or DEFAULT_SAMPLES,
-                closely=closely,
-            ),
+        if data is None:
+            raise InputError(f"{file_format}/{variant.name} needs a representative dataset: --data calibration.npz")
+        base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
+        alike = [other for other, kind in self.pairs if kind == file_format and _made_of(other) == _made_of(variant)]
+        closely = any(other.calibration_method != MIN_MAX for other in (variant, *alike))
+
+        def key(inputs: Inputs) -> dict[str, Any]:
+            read = {"model": inputs[base].entry.digest, "data": data.digest, "samples": samples}
+            return {**read, "closely": closely, "tools": tools}
+
+        def make(run: StepRun, folder: Path) -> Any:
+            arguments: dict[str, Any] = {
+                "model": str(run.inputs[base].entry.path / FILES[file_format]),
+                "data": str(data.path),
+                "out": str(folder / "statistics.json"),
+                "count": samples or DEFAULT_SAMPLES,
+                "closely": closely,
+            }
+            if file_format == "onnx":
+                return run.executor.call(remote_calls.calibrate_onnx, **arguments)
+            return run.executor.call(quantizer.calibrate, **arguments)
+
+        return self.add(
+            CachedStep(
+                name=f"calibrate {closely} {base}",
+                executors=QUANTIZE,
+                needs=(base,),
+                kind=f"calibrate-{file_format}",
+                key=key,
+                make=make,
+                label=f"{file_format}: calibrate" + (" closely" if closely else ""),
+            )
         )
 
-    def _quantized(self, variant: Variant, name: str, base: Entry) -> tuple[Entry, Step]:
+    def quantize(self, variant: Variant, file_format: str) -> str:
+        """The artifact of a variant's recipe, made from its float artifact; a `StepOutput`."""
         if variant.quantize == "auto":
             if self._search is None:
-                raise InputError(f"{name}/{variant.name}: its layers' precision is not searched for here")
-            return self._search(self, variant, name, base)
-        return self.quantized(variant, name, base, variant.quantize)
+                raise InputError(f"{file_format}/{variant.name}: its layers' precision is not searched for here")
+            return self._search(self, variant, file_format)
+        return self.add_quantize(variant, file_format, variant.quantize)
 
-    def quantized(self, variant: Variant, name: str, base: Entry, asked: str, **extra: Any) -> tuple[Entry, Step]:
-        """The artifact of the recipe `asked`; `extra` are further arguments of the quantizer."""
+    def add_quantize(
+        self,
+        variant: Variant,
+        file_format: str,
+        asked: str,
+        needs: tuple[str, ...] = (),
+        extra: Callable[[Inputs], Mapping[str, Any]] = lambda _: {},
+    ) -> str:
+        """The artifact of the recipe `asked`; `extra` gives further arguments of the quantizer from what it `needs`."""
+        base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
+        statistics = self.calibrate(variant, file_format) if needs_data(asked) else None
         recipe: dict[str, Any] = {"recipe": asked}
-        arguments: dict[str, Any] = {}
-        source = base.digest
-        if name == "tflite":
+        if file_format == "tflite":
             recipe["io"] = variant.io
-        if needs_data(asked):
-            statistics = self.calibrated(variant, name, base)
-            arguments["statistics"] = str(statistics.path / "statistics.json")
+        if statistics:
             recipe["calibration_method"] = variant.calibration_method
-            source = digest.of_json([base.digest, statistics.digest])
-        tools = versions(*QUANTIZERS[name])
-        entry = self.cached(
-            f"{name}: quantize to {variant.name}",
-            f"quantize-{name}",
-            {"source": source, "tools": tools, **recipe, **extra},
-            lambda folder: self.executors.quantize.call(
-                f"edgeship.optimize.quantize.{name}.quantizer:quantize",
-                model=str(base.path / FILES[name]),
-                out_file=str(folder / FILES[name]),
+
+        def source(inputs: Inputs) -> str:
+            read: str = inputs[base].entry.digest
+            return digest.of_json([read, inputs[statistics].digest]) if statistics else read
+
+        def make(run: StepRun, folder: Path) -> Any:
+            arguments: dict[str, Any] = {
+                "model": str(run.inputs[base].entry.path / FILES[file_format]),
+                "out_file": str(folder / FILES[file_format]),
                 **recipe,
-                **extra,
-                **arguments,
-            ),
-        )
-        return entry, Step("quantize", source, recipe, tools)
+                **extra(run.inputs),
+            }
+            if statistics:
+                arguments["statistics"] = str(run.inputs[statistics].path / "statistics.json")
+            if file_format == "onnx":
+                return run.executor.call(remote_calls.quantize_onnx, **arguments)
+            return run.executor.call(quantizer.quantize, **arguments)
 
-    def _artifact(self, variant: Variant, name: str) -> Future[ConvertedArtifact]:
-        converted = self.float_artifact(variant, name)
+        def value(inputs: Inputs, entry: Entry) -> StepOutput:
+            return StepOutput(entry, (*inputs[base].steps, RecordedStep("quantize", source(inputs), recipe, tools)))
 
-        def job() -> ConvertedArtifact:
-            exported = self.export(static=variant.static_batch, recipes=variant.recipes).result()[0]
-            entry, steps = converted.result()
-            if name != "tfjs" and variant.quantize != "float32":
-                entry, step = self._quantized(variant, name, entry)
-                steps = (*steps, step)
-            path = entry.path / FILES[name]
-            held = self._receipt(path, entry, variant, exported.result)
-            artifact = Artifact(path, name, variant.name, held.inputs, held.outputs, steps)
-            return ConvertedArtifact(artifact, training_step.with_sparsity(self, artifact, held), entry.digest)
-
-        return self.executors.quantize.submit(job)
-
-    def _receipt(self, path: Path, entry: Entry, variant: Variant, exported: Mapping[str, Any]) -> Receipt:
-        """Open the artifact again, write down what it really holds, and check that it is what was asked for."""
-        name = next(name for name in FILES if path.match(FILES[name]))
-        place = path.parent if name == "tfjs" else path
-        kernels = sum(exported["weights"]["kernels"])
-        key = {"artifact": entry.digest, "kernels": kernels}
-
-        def make(_: Path) -> Any:
-            return self.executors.quantize.call(
-                "edgeship.convert.receipts.receipt:read_as_json", path=str(place), format=name, kernels=kernels
+        return self.add(
+            CachedStep(
+                name=f"quantize {file_format}/{variant.name}",
+                executors=QUANTIZE,
+                needs=(base, *((statistics,) if statistics else ()), *needs),
+                kind=f"quantize-{file_format}",
+                key=lambda inputs: {"source": source(inputs), "tools": tools, **recipe, **extra(inputs)},
+                make=make,
+                value=value,
+                label=f"{file_format}: quantize to {variant.name}",
             )
-
-        found = convert(Receipt, self.cache.get("receipt", key, make).result)
-        full_integer = variant.quantize in ("static_w8a8", "auto")
-        inputs, outputs = (tuple(map(TensorSpec.from_json, exported[side])) for side in ("inputs", "outputs"))
-        expected = receipts.ExpectedArtifact(
-            inputs=inputs,
-            outputs=outputs,
-            kernels=kernels,
-            variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
-            io=variant.io if full_integer and name == "tflite" else "float32",
-            allow_flex=variant.flex,
-            sparse_encoding=variant.sparse_encoding,
         )
-        try:
-            receipts.check(found, expected)
-        except CheckError as error:
-            raise CheckError(f"{name}/{variant.name}: {error}; nothing was written") from error
-        return found
+
+    def artifact(self, variant: Variant, file_format: str) -> str:
+        """The finished artifact, opened again and checked against what was asked for; a `ConvertedArtifact`."""
+        plain = file_format == "tfjs" or variant.quantize == "float32"
+        made = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
+        exported = self.exported(variant)
+
+        def function(run: StepRun) -> ConvertedArtifact:
+            output: StepOutput = run.inputs[made]
+            path = output.entry.path / FILES[file_format]
+            receipt = _read_receipt(run, path, output.entry, file_format, run.inputs[exported].entry.result)
+            _check_receipt(receipt, variant, file_format, run.inputs[exported].entry.result)
+            artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
+            return ConvertedArtifact(artifact, training_step.add_sparsity(run, artifact, receipt), output.entry.digest)
+
+        name = f"{file_format}/{variant.name}"
+        return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=(made, exported), function=function))
+
+
+def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
+    if file_format == "tflite":
+        return {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
+    return {"weights": TFJS_WEIGHTS[variant.quantize]} if file_format == "tfjs" else {}
 
 
 def _made_of(variant: Variant) -> tuple[object, ...]:
     """What decides a variant's float artifact."""
     return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
+
+
+def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, exported: Mapping[str, Any]) -> Receipt:
+    """Open the artifact again and write down what it really holds."""
+    place = path.parent if file_format == "tfjs" else path
+    kernels = sum(exported["weights"]["kernels"])
+    key = {"artifact": entry.digest, "kernels": kernels}
+
+    def make(_: Path) -> Any:
+        return run.executor.call(receipts.read_as_json, path=str(place), format=file_format, kernels=kernels)
+
+    return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
+
+
+def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, exported: Mapping[str, Any]) -> None:
+    """Raise CheckError where an artifact is not what was asked for."""
+    full_integer = variant.quantize in ("static_w8a8", "auto")
+    inputs, outputs = (tuple(map(TensorSpec.from_json, exported[side])) for side in ("inputs", "outputs"))
+    expected = receipts.ExpectedArtifact(
+        inputs=inputs,
+        outputs=outputs,
+        kernels=sum(exported["weights"]["kernels"]),
+        variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
+        io=variant.io if full_integer and file_format == "tflite" else "float32",
+        allow_flex=variant.flex,
+        sparse_encoding=variant.sparse_encoding,
+    )
+    try:
+        receipts.check(receipt, expected)
+    except CheckError as error:
+        raise CheckError(f"{file_format}/{variant.name}: {error}; nothing was written") from error

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgeship.bundle.receipt import Receipt, TensorSparsity
+from edgeship.convert.receipts import sparsity
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
+from edgeship.pipeline import remote_calls
+from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.fine_tuning import summary
-from edgeship.processes.executors import PipelineExecutors
+from edgeship.pipeline.step_queue import CachedStep, Inputs, StepRun
+from edgeship.processes.executors import TRAIN
 from edgeship.recipes.training import Recipes
 from edgeship.settings.config import Config
 from edgeship.storage import digest
@@ -28,80 +31,82 @@ NO_DATA = (
 )
 
 
-class Converter(Protocol):
-    """What this step needs of a conversion (`steps.Converter`)."""
+@dataclass(frozen=True)
+class TrainedModel:
+    """A float model that was trained further: its file, the digest of it, and the steps to it."""
 
-    executors: PipelineExecutors
-    config: Config
-    model: Path
-    model_digest: str
-    loading: dict[str, Any]
-    custom: str | None
-
-    def once(self, name: str, executor: Any, job: Callable[[], Any]) -> Future[Any]: ...  # noqa: D102
-    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry: ...  # noqa: D102
+    path: Path
+    digest: str
+    steps: tuple[Step, ...]
 
 
-def queue(converter: Converter, recipes: Recipes) -> Future[tuple[Path, str, tuple[Step, ...]]]:
-    """The float model that is trained further from the converter's: its file, the digest of it, and the steps to it.
+def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> CachedStep:
+    """The step that trains `model` further; its value is a `TrainedModel`.
 
     Raises InputError where the configuration names no training data.
     """
-    settings = converter.config
     source, validation = settings.data.train, settings.data.validation
     if source is None:
         raise InputError(NO_DATA)
+    data = RepresentativeDataset(source)
+    held_out = RepresentativeDataset(validation) if validation else None
     asked = {name: value for name, value in to_json(recipes).items() if value is not None}
-    loading = {name: value for name, value in converter.loading.items() if name != "signature"}
-
+    loading = {name: value for name, value in model.loading.items() if name != "signature"}
     by_content = _by_content(asked)
 
-    def job() -> tuple[Path, str, tuple[Step, ...]]:
-        tools = versions(*TOOLS)
-        data = RepresentativeDataset(source)
-        held_out = RepresentativeDataset(validation) if validation else None
-        key = {
-            "model": converter.model_digest,
+    def key(_: Inputs) -> dict[str, Any]:
+        described = {
+            "model": model.digest,
             "data": [data.digest, held_out.digest if held_out else None],
-            "custom": converter.custom,
+            "custom": model.custom,
             "training": settings.training,
             "recipes": by_content,
-            "tools": tools,
+            "tools": versions(*TOOLS),
             **loading,
         }
+        return dict(to_json(described))
 
-        def make(folder: Path) -> Any:
-            with digest.check_unchanged(converter.model, converter.model_digest):
-                result: dict[str, Any] = converter.executors.train.call(
-                    "edgeship.optimize.apply:run",
-                    model=str(converter.model),
-                    out=str(folder / FILE),
-                    data=str(data.path),
-                    validation=str(held_out.path) if held_out else None,
-                    recipes=asked,
-                    training=to_json(settings.training),
-                    **loading,
-                )
-            return {**result, "notes": list(summary(result))}
-
-        entry = converter.cached(f"train further: {', '.join(asked)}", "optimize", to_json(key), make)
-        result = entry.result
-        shown = {"prune": result.get("sparsity"), "cluster": result.get("clusters")}
-        steps = (
-            Step(
-                f"optimize.{name}",
-                converter.model_digest,
-                {**recipe, "done": result["steps"][name], "tensors": shown.get(name) or []},
-                tools,
+    def make(run: StepRun, folder: Path) -> Any:
+        with digest.check_unchanged(model.path, model.digest):
+            result = run.executor.call(
+                remote_calls.train_further,
+                model=str(model.path),
+                out=str(folder / FILE),
+                data=str(data.path),
+                validation=str(held_out.path) if held_out else None,
+                recipes=asked,
+                training=to_json(settings.training),
+                **loading,
             )
-            for name, recipe in asked.items()
+        return {**result, "notes": list(summary(result))}
+
+    return CachedStep(
+        name=f"train further {asked}",
+        executors=TRAIN,
+        kind="optimize",
+        key=key,
+        make=make,
+        value=lambda _, entry: _trained(model, asked, entry),
+        label=f"train further: {', '.join(asked)}",
+    )
+
+
+def _trained(model: ModelSource, asked: Mapping[str, Any], entry: Entry) -> TrainedModel:
+    result = entry.result
+    shown = {"prune": result.get("sparsity"), "cluster": result.get("clusters")}
+    steps = (
+        Step(
+            f"optimize.{name}",
+            model.digest,
+            {**recipe, "done": result["steps"][name], "tensors": shown.get(name) or []},
+            versions(*TOOLS),
         )
-        return entry.path / FILE, entry.digest, tuple(steps)
+        for name, recipe in asked.items()
+    )
+    return TrainedModel(entry.path / FILE, entry.digest, tuple(steps))
 
-    return converter.once(f"further {asked}", converter.executors.train, job)
 
-
-def with_sparsity(converter: Converter, artifact: Artifact, receipt: Receipt) -> Receipt:
+def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
     """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
 
     Raises CheckError where it holds fewer zeros than that.
@@ -110,9 +115,7 @@ def with_sparsity(converter: Converter, artifact: Artifact, receipt: Receipt) ->
     if not asked:
         return receipt
     try:
-        rows = converter.executors.quantize.call(
-            "edgeship.convert.receipts.sparsity:check", path=str(artifact.path), format=artifact.format, asked=asked
-        )
+        rows = run.executor.call(sparsity.check, path=str(artifact.path), format=artifact.format, asked=asked)
     except CheckError as error:
         raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
     return replace(receipt, sparsity=convert(tuple[TensorSparsity, ...], rows))

@@ -1,0 +1,75 @@
+"""What a conversion starts from, and the values that flow out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from edgeship.bundle.receipt import Receipt
+from edgeship.server_model.custom_objects import custom_digest
+from edgeship.settings.config import Config
+from edgeship.storage import digest
+from edgeship.storage.cache import Entry
+from edgeship.types import Artifact, Step, TensorSpec
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step of a conversion left in the cache, and the steps to it as an artifact records them."""
+
+    entry: Entry
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class ExportedServerModel:
+    """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
+
+    path: Path
+    digest: str
+    described: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Its inputs in canonical order."""
+        return tuple(map(TensorSpec.from_json, self.described["inputs"]))
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The server model's file or folder as it was first looked at: `digest` of it, how it is `loading`, and its own layers'."""
+
+    path: Path
+    digest: str
+    loading: Mapping[str, Any]
+    custom: str | None
+
+    @classmethod
+    def read(cls, path: Path, config: Config) -> Self:
+        """The model at a path, digested now."""
+        loading = asdict(config.model)
+        return cls(path, digest.of_path(path), loading, custom_digest(config.model.custom_objects))
+
+    def exported(self, output: StepOutput) -> ExportedServerModel:
+        """The model as its export showed it."""
+        return ExportedServerModel(self.path, self.digest, output.entry.result)
+
+
+@dataclass(frozen=True)
+class ConvertedArtifact:
+    """An artifact in the cache, with its receipt and the digest of its files."""
+
+    artifact: Artifact
+    receipt: Receipt
+    digest: str
+
+
+@dataclass(frozen=True)
+class ConversionResult:
+    """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
+
+    server: ExportedServerModel
+    made: tuple[ConvertedArtifact, ...]
+    export: Path
