@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
+from edgeship import notices
 from edgeship.terminal import PlainConsole
 from edgeship.untrusted import shown
 
@@ -19,8 +20,8 @@ class Progress:
     """Steps may run side by side in threads. Use as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or PlainConsole(stderr=True)
-        self._status = self.console.status("") if self.console.is_terminal else None
+        self.console = console or PlainConsole(stderr=True, quiet=not notices.are_visible())
+        self._status = self.console.status("") if self.console.is_terminal and not self.console.quiet else None
         self._running: list[str] = []
         self._lock = threading.Lock()
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from edgeship import notices
+
 FILE = "progress.jsonl"  # in the folder that the results are written to
 INTERVAL = 0.2  # seconds between two looks at the file
 
@@ -51,6 +53,9 @@ def following(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def displayed() -> Iterator[Callable[[Event], None]]:
     """A function that shows events on standard error: a moving bar on a terminal, a line per epoch elsewhere."""
+    if not notices.are_visible():
+        yield lambda _: None
+        return
     if not sys.stderr.isatty():
         yield lambda event: _print(event, lambda line: print(line, file=sys.stderr, flush=True))
         return
