@@ -55,7 +55,10 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def imports():
-    return grimp.build_graph("edgeship")
+    graph = grimp.build_graph("edgeship")
+    # Of all that a module imports by `from edgeship import ...`, only what a caller of the API asks for is found this way.
+    graph.remove_import(importer="edgeship", imported="edgeship.api")
+    return graph
 
 
 def test_every_step_with_stages_of_its_own_is_checked_here():
@@ -102,7 +105,8 @@ PLACES = {
     "runtimes/inner/count.c": {"runtimes"},
     "train/fit.py": {"train"},
     "bundle.py": {"ground"},
-    "cli/ship.py": set(),
+    "api/models.py": set(),
+    "cli/models/ship.py": set(),
     "runtimes/web/dist/built.json": set(),
     "runtimes/web/main.ts": set(),
     "runtimes/tfjs/node_modules/index.mjs": set(),

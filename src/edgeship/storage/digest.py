@@ -18,8 +18,8 @@ from edgeship.types import to_json
 # What edgeship is written in: Python, JavaScript for Node, a plugin in C, and what a device's known outputs are.
 SOURCES = (".py", ".mjs", ".c", ".npz")
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
-# What no step of a run executes: the command line, and pages, which steps in a browser name in their keys as they were built.
-NOT_RUN = ("cli", "page", "runtimes/web")
+# What no step of a run executes: API and command line, and pages, which steps in a browser name in their keys as they were built.
+NOT_RUN = ("api", "cli", "page", "runtimes/web")
 
 
 def of_path(path: Path) -> str:

@@ -1,0 +1,116 @@
+"""The Python API: what the command line does, as functions (`from edgeship import ship_model`).
+
+Models are paths (`.keras`, `.h5`, SavedModel) or Keras models in memory, data is a path, `package.module:attribute` or a
+mapping of arrays. Nothing is printed unless `progress=True`: then steps and notices go to standard error, as those of the
+command line do. Nothing exits: what is wrong is raised as
+
+- `InputError`: what was given cannot be used, a file, an option, a key, a model that a format cannot express;
+- `CheckError`: an artifact is not what was asked for;
+- `MissingDependencyError`: something optional is not installed, and the message says how it is;
+- `ProcessError`: a process that was started crashed, hung or was killed;
+
+all of them an `EdgeshipError`. A verdict is no error: it stands in the result.
+Only the standard library is imported before a function is called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from edgeship.api.artifacts import inspect_model, open_session
+from edgeship.api.bundles import (
+    benchmark_bundle,
+    debug_bundle,
+    judge_bundle,
+    lacks_times,
+    measures_accuracy,
+    open_bundle,
+    options_to_repeat,
+    report_bundle,
+    verify_bundle,
+)
+from edgeship.api.demo import serve_demo, write_demo
+from edgeship.api.files import check_outside_of_bundles, write_result
+from edgeship.api.machine import (
+    check_devices,
+    diagnose,
+    install_devices,
+    install_runtime,
+    list_devices,
+    list_runtimes,
+)
+from edgeship.api.models import convert_model, init_model, optimize_model, ship_model, train_model
+from edgeship.api.results import (
+    DeviceStatus,
+    InitializedConfig,
+    OptimizedModel,
+    RuntimeStatus,
+    TrainedModel,
+    Verification,
+)
+from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
+from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
+
+if TYPE_CHECKING:
+    from edgeship.benchmarks.gate.gate import GateResult
+    from edgeship.bundle.bundle import Bundle
+    from edgeship.runtimes.session import Session
+
+# Classes of what functions return, found when they are asked for: their modules import numpy.
+RESULTS = {
+    "Bundle": "edgeship.bundle.bundle",
+    "GateResult": "edgeship.benchmarks.gate.gate",
+    "Session": "edgeship.runtimes.session",
+}
+__all__ = [
+    "Bundle",
+    "CheckError",
+    "DeviceStatus",
+    "EdgeshipError",
+    "GateResult",
+    "InitializedConfig",
+    "InputError",
+    "MissingDependencyError",
+    "OptimizedModel",
+    "ProcessError",
+    "RuntimeStatus",
+    "Session",
+    "TrainedModel",
+    "Verification",
+    "benchmark_bundle",
+    "check_devices",
+    "check_outside_of_bundles",
+    "convert_model",
+    "debug_bundle",
+    "diagnose",
+    "distrust_config",
+    "init_model",
+    "inspect_model",
+    "install_devices",
+    "install_runtime",
+    "judge_bundle",
+    "lacks_times",
+    "list_devices",
+    "list_runtimes",
+    "list_trusted_configs",
+    "measures_accuracy",
+    "open_bundle",
+    "open_session",
+    "optimize_model",
+    "options_to_repeat",
+    "report_bundle",
+    "serve_demo",
+    "ship_model",
+    "train_model",
+    "trust_config",
+    "verify_bundle",
+    "write_demo",
+    "write_result",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in RESULTS:
+        raise AttributeError(f"module 'edgeship.api' has no attribute '{name}'")
+    return getattr(import_module(RESULTS[name]), name)

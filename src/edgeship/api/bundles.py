@@ -1,0 +1,202 @@
+"""Bundles: opened, measured, judged, verified, debugged, reported. Each function takes an opened bundle or its path."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edgeship.api.files import Data, MemoryFiles, optional_path, write_result
+from edgeship.api.results import Verification
+from edgeship.notices import visibility
+
+if TYPE_CHECKING:
+    from edgeship.benchmarks.gate.gate import GateResult
+    from edgeship.bundle.bundle import Bundle
+
+AnyPath = str | os.PathLike[str]
+AnyBundle: TypeAlias = "Bundle | AnyPath"
+# What a bundle cannot grant, and a command that loads its model needs.
+LOADING = frozenset({"custom_objects", "allow_unsafe"})
+
+
+def open_bundle(path: AnyBundle) -> Bundle:
+    """Read a bundle: its artifacts, measurements and manifest.
+
+    Raises InputError where it is none, is of another schema, or was changed after it was written.
+    """
+    from edgeship.bundle import bundle as bundles
+
+    return path if isinstance(path, bundles.Bundle) else bundles.open_bundle(path)
+
+
+def measures_accuracy() -> bool:
+    """Whether server models can be run here, which needs TensorFlow; without it no accuracy is measured."""
+    from edgeship.pipeline.ship import runs_server_models
+
+    return runs_server_models()
+
+
+def benchmark_bundle(
+    bundle: AnyBundle,
+    *,
+    evaluation: Data | None = None,
+    devices: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    profile: str | None = None,
+    config: AnyPath | None = None,
+    custom_objects: str | None = None,
+    allow_unsafe: bool = False,
+    progress: bool = False,
+) -> Bundle:
+    """Measure every artifact, judge it by the bundle's budget or `config`'s, and write figures and report into the bundle.
+
+    Figures in the cache are not taken again, but for times that the machine was too busy for. What lets code run is never
+    taken from the bundle. Where accuracy cannot be measured (`measures_accuracy`) the bundle keeps the figures that it has,
+    and the new ones are in the returned one only. Raises InputError for what cannot be used.
+    """
+    from edgeship.pipeline import ship
+    from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
+
+    opened = open_bundle(bundle)
+    with visibility(progress), MemoryFiles() as files:
+        options = BundleOptions(
+            files.data_source(evaluation, "evaluation"),
+            tuple(dict.fromkeys(devices)),
+            tuple(dict.fromkeys(runtimes)),
+            profile,
+            custom_objects,
+            allow_unsafe,
+        )
+        whole = measures_accuracy()
+        needed = {"evaluation", "devices", *(LOADING if whole else ())}
+        settings = bundle_settings(opened, optional_path(config), options, needed)
+        if whole:
+            ship.benchmark(opened, settings, opened.root)
+            return open_bundle(opened.root)
+        place = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-benchmark-"))) / "bundle"
+        ship.benchmark(opened, settings, place)
+        return replace(open_bundle(place), root=opened.root)
+
+
+def lacks_times(bundle: Bundle) -> bool:
+    """Whether a time was withheld because the machine was not quiet."""
+    from edgeship.benchmarks.gate.checks import UNSTABLE
+
+    metrics = [metric for item in bundle.manifest["measurements"] for metric in item["metrics"]]
+    return any(metric["value"] is None and metric["reason"].startswith(UNSTABLE) for metric in metrics)
+
+
+def judge_bundle(
+    bundle: AnyBundle,
+    *,
+    config: AnyPath | None = None,
+    junit: AnyPath | None = None,
+    markdown: AnyPath | None = None,
+    progress: bool = False,
+) -> GateResult:
+    """The verdict on a measured bundle by its own budget, or by that of `config`: PASS, FAIL or INCONCLUSIVE.
+
+    What was not measured is not a pass. The checks are also written as JUnit XML and Markdown where these are asked for; the
+    bundle stays as it is.
+    """
+    from edgeship.benchmarks.gate.budget import Budget
+    from edgeship.benchmarks.gate.gate import judge
+    from edgeship.bundle.bundle import MANIFEST
+    from edgeship.settings.config import Config
+    from edgeship.untrusted import reading
+
+    opened = open_bundle(bundle)
+    with visibility(progress):
+        settings = Config.read(Path(config)) if config else None
+    texts = {}
+    with reading(opened.root / MANIFEST):  # its figures may be none
+        settings = settings or Config.restore(opened.manifest.get("config"))
+        result = judge(opened.manifest, Budget.parse(settings.budget, settings.source))
+        judged = {**opened.manifest, "gate": result.as_json()}
+        if junit:
+            from edgeship.benchmarks.report.junit import render as render_junit
+
+            texts[Path(junit)] = render_junit(judged)
+        if markdown:
+            from edgeship.benchmarks.report.markdown import render as render_markdown
+
+            texts[Path(markdown)] = render_markdown(judged)
+    for path, text in texts.items():
+        write_result(path, text)
+    return result
+
+
+def verify_bundle(bundle: AnyBundle) -> Verification:
+    """Check that no file was changed, and replay the goldens through every runtime that is present.
+
+    Raises InputError for a changed bundle, CheckError where there is nothing to replay.
+    """
+    from edgeship.pipeline.verify import replay, verdict
+
+    replays = replay(open_bundle(bundle))
+    return Verification(tuple(replays), verdict(replays))
+
+
+def debug_bundle(
+    bundle: AnyBundle,
+    *,
+    artifact: str | None = None,
+    data: Data | None = None,
+    samples: int | None = None,
+    config: AnyPath | None = None,
+    custom_objects: str | None = None,
+    allow_unsafe: bool = False,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Compare an int8 `.tflite` (default: the first) with float32 layer by layer, on real data; kept in bundle and report.
+
+    `data` is by default the bundle's evaluation data, else its calibration data; 256 `samples` of it are used.
+    """
+    from edgeship.pipeline import layer_sensitivity, ship
+    from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
+
+    opened = open_bundle(bundle)
+    with visibility(progress), MemoryFiles() as files:
+        options = BundleOptions(
+            files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe
+        )
+        settings = bundle_settings(opened, optional_path(config), options, {"evaluation", "calibration", *LOADING})
+        return ship.debug(opened, settings, artifact, samples or layer_sensitivity.SAMPLES)
+
+
+def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: Sequence[AnyPath] = ()) -> Path:
+    """Write the report as one self-contained HTML file (default: BUNDLE-report.html beside the bundle) and return its path.
+
+    `self_tests` are files that the demo page wrote on some device: their figures join the report. The bundle stays as it is.
+    """
+    from edgeship.benchmarks.gate.gate import judged_again
+    from edgeship.benchmarks.report.html_report import render
+    from edgeship.bundle.bundle import MANIFEST
+    from edgeship.demo.selftest import with_field_results
+    from edgeship.errors import InputError
+    from edgeship.untrusted import printable, reading
+
+    opened = open_bundle(bundle)
+    root = opened.root.absolute()
+    target = Path(out) if out else root.with_name(f"{root.name}-report.html")
+    if (
+        out is None and target.exists() and not target.is_file()
+    ):  # the maker of the bundle's folder can have put it there
+        raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
+    with reading(opened.root / MANIFEST):  # its figures may be none
+        judged = replace(opened, manifest=judged_again(opened.manifest))
+        rendered = render(opened.root, with_field_results(judged, [Path(path) for path in self_tests]))
+    write_result(target, rendered)
+    return target
+
+
+def options_to_repeat(bundle: Bundle) -> str:
+    """The options that a command on this bundle needs again, as it cannot grant what they do."""
+    from edgeship.settings import permissions
+
+    loading = {"model": bundle.manifest["config"]["model"]}
+    return " ".join(grant.option for grant in permissions.of(loading))

@@ -1,0 +1,68 @@
+"""The web page that runs a bundle's TF.js model in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeship.api.bundles import AnyBundle, open_bundle
+from edgeship.notices import notify, visibility
+
+if TYPE_CHECKING:
+    from edgeship.bundle.bundle import Bundle
+    from edgeship.demo.web_server import Server
+
+
+def _default_samples(bundle: Bundle) -> str | None:
+    """The evaluation data that a bundle names, where it is still there and by its digest what the bundle was made with."""
+    from edgeship.pipeline.data_checks import recorded
+    from edgeship.settings.config import Config
+    from edgeship.settings.permissions import check_place
+    from edgeship.untrusted import printable
+
+    source = Config.restore(bundle.manifest.get("config")).data.evaluation
+    if not source or not os.path.exists(source):
+        return None
+    check_place(source, "the bundle's evaluation data")
+    if recorded(bundle.manifest, "evaluation", source):
+        notify(f"samples: {printable(source)}, as the bundle says; --data chooses others")
+        return source
+    why = "is not what the bundle was made with, by its digest; --data takes samples from it"
+    notify(f"no samples: {printable(source)} {why}")
+    return None
+
+
+def write_demo(
+    bundle: AnyBundle, out: str | os.PathLike[str], *, data: str | None = None, progress: bool = False
+) -> Path:
+    """Write the page into the folder `out`, for any static host, and return that folder.
+
+    `data` has samples to choose from (default: the bundle's evaluation data, where it still is what the bundle was made with).
+    Raises InputError for a bundle without a TF.js model, MissingDependencyError where the page is not built and cannot be.
+    """
+    from edgeship.demo import site
+
+    opened = open_bundle(bundle)
+    with visibility(progress):
+        samples = _default_samples(opened) if data is None else data
+    site.write_site(opened, Path(out), site.page(), samples)
+    return Path(out)
+
+
+@contextlib.contextmanager
+def serve_demo(
+    bundle: AnyBundle, *, data: str | None = None, host: str = "127.0.0.1", port: int = 0, progress: bool = False
+) -> Iterator[Server]:
+    """A server of the page; `url` says where, `serve_forever()` serves it. Port 0 is any that is free."""
+    from edgeship.demo.web_server import Server
+
+    with tempfile.TemporaryDirectory(prefix="edgeship-demo-") as folder:
+        server = Server(write_demo(bundle, Path(folder) / "site", data=data, progress=progress), host, port)
+        try:
+            yield server
+        finally:
+            server.server_close()

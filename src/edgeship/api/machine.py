@@ -1,0 +1,119 @@
+"""The machine: which tools, runtimes and devices are here, and how the others are installed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeship.api.results import DeviceStatus, RuntimeStatus
+from edgeship.notices import notify, visibility
+
+if TYPE_CHECKING:
+    from edgeship.devices.profiles import Device
+    from edgeship.pipeline.doctor import Tool
+    from edgeship.runtimes.launchers.selfcheck import Finding
+    from edgeship.runtimes.registry import Runtime
+
+
+def diagnose() -> list[Tool]:
+    """The tools that edgeship can use, with their versions, and what installs a missing one."""
+    from edgeship.pipeline import doctor
+
+    return doctor.diagnose()
+
+
+def list_runtimes() -> list[RuntimeStatus]:
+    """The runtimes that execute artifacts."""
+    from edgeship.runtimes.registry import RUNTIMES
+
+    return [_runtime_status(runtime) for runtime in RUNTIMES.values()]
+
+
+def install_runtime(name: str, *, progress: bool = False) -> None:
+    """Install a runtime with its pinned versions into the user's data folder, whole or not at all.
+
+    `browser` stands for all runtimes that run in a page. Raises InputError for an unknown one, MissingDependencyError for one
+    that belongs into edgeship's own environment.
+    """
+    from edgeship.errors import MissingDependencyError
+    from edgeship.runtimes.registry import find
+
+    runtime = find("tfjs-web" if name == "browser" else name)
+    with visibility(progress):
+        if not runtime.unavailable():
+            notify(f"{name} {runtime.version()} is installed")
+            return
+        if runtime.prepare is None:
+            raise MissingDependencyError(f"{name} belongs into edgeship's own environment; {runtime.install}")
+        notify(f"installing {name} ...")
+        folder = runtime.prepare()
+        notify(f"{name} {runtime.version()} is installed in {folder}")
+
+
+def list_devices() -> list[DeviceStatus]:
+    """The devices that artifacts can be run on: this machine, older runtimes, emulated boards, compilers."""
+    from edgeship.devices.profiles import find, names
+
+    return [_device_status(find(name)) for name in names()]
+
+
+def install_devices(names: Sequence[str], *, progress: bool = False) -> None:
+    """Set devices up (by name, or a profile's `.toml`) in the user's cache folder, each whole or not at all.
+
+    Raises InputError for an unknown one.
+    """
+    from edgeship.devices.profiles import find
+    from edgeship.runtimes.launchers import find_launcher
+
+    with visibility(progress):
+        for launcher in [find_launcher(find(name)) for name in names]:
+            name = launcher.device.name
+            if not launcher.unavailable():
+                notify(f"{name} is installed")
+                continue
+            notify(f"installing {name} ...")
+            start = time.perf_counter()
+            folder = launcher.install()
+            notify(f"{name} is installed in {folder} ({time.perf_counter() - start:.1f} s)")
+
+
+def check_devices(names: Sequence[str] = ()) -> list[Finding]:
+    """Run known models on devices (default: all that are installed) and compare with their known outputs.
+
+    Raises MissingDependencyError for one that is named and not installed.
+    """
+    from edgeship.devices import profiles
+    from edgeship.runtimes.launchers import WAYS, find_launcher
+    from edgeship.runtimes.launchers.selfcheck import MODELS, examine
+
+    devices = [profiles.find(name) for name in names or profiles.names()]
+    launchers = [find_launcher(device) for device in devices if device.how in WAYS]
+    if not names:
+        launchers = [launcher for launcher in launchers if not launcher.unavailable()]
+    for launcher in launchers:
+        launcher.require()
+    return [
+        examine(launcher, runtime)
+        for launcher in launchers
+        for runtime in launcher.device.runtimes or ("litert",)
+        if runtime in MODELS
+    ]
+
+
+def _runtime_status(runtime: Runtime) -> RuntimeStatus:
+    reason = runtime.unavailable()
+    version, install = (None, runtime.install) if reason else (runtime.version(), "")
+    return RuntimeStatus(runtime.name, runtime.title, runtime.formats, not reason, version, reason, install)
+
+
+def _device_status(device: Device) -> DeviceStatus:
+    from edgeship.runtimes.launchers import WAYS, find_launcher
+
+    about = (device.name, device.title, str(device.kind), tuple(device.figures))
+    if device.how not in WAYS:
+        return DeviceStatus(*about, {}, None, "", "")
+    launcher = find_launcher(device)
+    reason = launcher.unavailable()
+    versions = {name: launcher.version(name) for name in device.runtimes}
+    return DeviceStatus(*about, versions, not reason, reason, launcher.hint if reason else "")

@@ -1,0 +1,224 @@
+"""Models: trained, trained further, converted, shipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeship.api.files import Data, MemoryFiles, Model, optional_path
+from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
+from edgeship.notices import visibility
+
+if TYPE_CHECKING:
+    from edgeship.bundle.bundle import Bundle
+
+AnyPath = str | os.PathLike[str]
+
+
+def train_model(
+    task: str,
+    out: AnyPath | None = None,
+    *,
+    data_dir: AnyPath | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    progress: bool = False,
+) -> TrainedModel:
+    """Train the server model of a built-in task (`fashion-mnist`, `motion`) into the folder `out` (default: `runs/TASK`).
+
+    Model card, data and labels are written beside it. `data_dir` holds the four idx files of an image data set.
+    Raises InputError for an unknown task, data that cannot be used, or a place that cannot be written.
+    """
+    from edgeship.train import launch
+
+    folder = Path("runs") / task if out is None else Path(out)
+    with visibility(progress):
+        card = launch.train(task, folder, data_dir=optional_path(data_dir), seed=seed, epochs=epochs)
+    return TrainedModel(folder / "server.keras", card)
+
+
+def init_model(
+    model: AnyPath,
+    config: AnyPath | None = None,
+    *,
+    custom_objects: str | None = None,
+    signature: str | None = None,
+    allow_unsafe: bool = False,
+    replace: bool = False,
+    progress: bool = False,
+) -> InitializedConfig:
+    """Write a commented `edgeship.toml` for a model, beside it or at `config`.
+
+    Raises InputError where the file exists already, unless `replace`, or the model cannot be read.
+    """
+    from edgeship.pipeline.init_config import write_config
+    from edgeship.settings.config import Config
+
+    loading = {"custom_objects": custom_objects, "signature": signature, "allow_unsafe": allow_unsafe}
+    with visibility(progress):
+        path = write_config(Path(model), optional_path(config), loading, force=replace)
+    data = Config.read(path).data
+    return InitializedConfig(path, tuple(name for name in ("calibration", "evaluation") if getattr(data, name) is None))
+
+
+def optimize_model(
+    model: Model,
+    out: AnyPath,
+    *,
+    variant: str | None = None,
+    config: AnyPath | None = None,
+    distill: float | Mapping[str, Any] | None = None,
+    prune: float | Mapping[str, Any] | None = None,
+    cluster: int | Mapping[str, Any] | None = None,
+    qat: bool | Mapping[str, Any] | None = None,
+    data: Data | None = None,
+    validation: Data | None = None,
+    samples: int | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    patience: int | None = None,
+    seed: int | None = None,
+    teacher: float | None = None,
+    loss: str | None = None,
+    custom_objects: str | None = None,
+    allow_unsafe: bool = False,
+    trust: bool = False,
+    progress: bool = False,
+) -> OptimizedModel:
+    """Train a model further so that it becomes smaller or quantizes better, into `out`, a `.keras` file.
+
+    What is done: the recipes of `variant` in the configuration, or `distill` (share of every hidden layer's width, or a table
+    as in `edgeship.toml`), `prune` (share of zeros), `cluster` (values in a kernel), `qat`, in this order. `data` holds labels
+    in `y` (default: `train.npz` beside the model); the best epoch is chosen on `validation`, else on a tenth of the data.
+    Raises InputError for recipes, data and models that cannot be used, CheckError where the result is not what was asked for.
+    """
+    from edgeship.pipeline import fine_tuning
+    from edgeship.pipeline.run_settings.of_model import ModelOptions
+    from edgeship.pipeline.run_settings.of_training import TrainingOptions, training_settings
+
+    asked = dict(epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed, patience=patience)
+    with visibility(progress), MemoryFiles() as files:
+        path = files.model_path(model)
+        options = TrainingOptions(
+            variant,
+            {"distill": distill, "prune": prune, "cluster": cluster, "qat": qat},
+            {**asked, "loss": loss, "samples": samples, "teacher": teacher},
+            files.data_source(data, "train"),
+            files.data_source(validation, "validation"),
+        )
+        loading = ModelOptions(custom_objects=custom_objects, allow_unsafe=allow_unsafe, trust=trust)
+        settings = training_settings(path, optional_path(config), options, loading)
+        receipt = fine_tuning.run(
+            path,
+            Path(out),
+            settings.recipes,
+            settings.training,
+            data=settings.data,
+            validation=settings.validation,
+            custom_objects=settings.loading.custom_objects,
+            allow_unsafe=settings.loading.allow_unsafe,
+        )
+    return OptimizedModel(Path(out), receipt, tuple(fine_tuning.summary(receipt)))
+
+
+def convert_model(
+    model: Model,
+    out: AnyPath,
+    *,
+    config: AnyPath | None = None,
+    formats: Sequence[str] | None = None,
+    variants: Sequence[str] | None = None,
+    calibration: Data | None = None,
+    calibration_samples: int | None = None,
+    io: str | None = None,
+    static_batch: bool = False,
+    allow_flex: bool = False,
+    custom_objects: str | None = None,
+    signature: str | None = None,
+    allow_unsafe: bool = False,
+    trust: bool = False,
+    progress: bool = False,
+) -> Bundle:
+    """Convert a model into the bundle `out` and check what each artifact really holds; nothing is measured.
+
+    `formats` are some of tflite, onnx, tfjs; `variants` names of the built-in table (float32, float16, int8, auto, dynamic_w8,
+    weight_only_w8) or of the configuration, which is `config` or the `edgeship.toml` beside the model. What is not given
+    is the configuration's. `trust` lets one that was only found allow code to run, this once.
+    Raises InputError for what cannot be used, CheckError for an artifact that is not what was asked for.
+    """
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline import ship
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
+
+    chosen = check_formats(formats)
+    with visibility(progress), MemoryFiles() as files:
+        options = ModelOptions(
+            formats=chosen,
+            variants=None if variants is None else tuple(variants),
+            calibration=files.data_source(calibration, "calibration"),
+            calibration_samples=calibration_samples,
+            io=io,
+            static_batch=static_batch,
+            allow_flex=allow_flex,
+            custom_objects=custom_objects,
+            signature=signature,
+            allow_unsafe=allow_unsafe,
+            trust=trust,
+        )
+        path = files.model_path(model)
+        ship.convert(path, Path(out), model_settings(path, optional_path(config), options), chosen)
+    return open_bundle(out)
+
+
+def ship_model(
+    model: Model,
+    out: AnyPath,
+    *,
+    config: AnyPath | None = None,
+    formats: Sequence[str] | None = None,
+    variants: Sequence[str] | None = None,
+    calibration: Data | None = None,
+    calibration_samples: int | None = None,
+    evaluation: Data | None = None,
+    profile: str | None = None,
+    io: str | None = None,
+    static_batch: bool = False,
+    allow_flex: bool = False,
+    custom_objects: str | None = None,
+    signature: str | None = None,
+    allow_unsafe: bool = False,
+    trust: bool = False,
+    progress: bool = False,
+) -> Bundle:
+    """Convert a model into the bundle `out`, measure every artifact against it, and judge whether it may ship.
+
+    As `convert_model`; `evaluation` holds inputs and labels `y`, `profile` is how long latency is measured: rapid, quick,
+    normal or full. The verdict stands in the bundle (`bundle.manifest`, "gate"); the bundle is written whatever it is.
+    """
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline import ship
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
+
+    chosen = check_formats(formats)
+    with visibility(progress), MemoryFiles() as files:
+        options = ModelOptions(
+            formats=chosen,
+            variants=None if variants is None else tuple(variants),
+            calibration=files.data_source(calibration, "calibration"),
+            calibration_samples=calibration_samples,
+            evaluation=files.data_source(evaluation, "evaluation"),
+            profile=profile,
+            io=io,
+            static_batch=static_batch,
+            allow_flex=allow_flex,
+            custom_objects=custom_objects,
+            signature=signature,
+            allow_unsafe=allow_unsafe,
+            trust=trust,
+        )
+        path = files.model_path(model)
+        ship.ship(path, Path(out), model_settings(path, optional_path(config), options), chosen)
+    return open_bundle(out)

@@ -1,0 +1,76 @@
+"""What the API's functions return, where it is not a `Bundle`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeship.pipeline.verify import Replay
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A built-in task's server model: `path` is its file, `card` the model card that lies beside it as JSON."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class OptimizedModel:
+    """A model that was trained further: its file, its receipt (which lies beside it as JSON), and a few lines on it."""
+
+    path: Path
+    receipt: Mapping[str, Any]
+    summary: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InitializedConfig:
+    """A configuration that was written: its file, and the keys of its [data] that are still to be named."""
+
+    path: Path
+    missing_data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Goldens replayed: `failure` says why they are no match, empty where they are one."""
+
+    replays: tuple[Replay, ...]
+    failure: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that had to match did."""
+        return not self.failure
+
+
+@dataclass(frozen=True)
+class RuntimeStatus:
+    """A runtime: its version where it is here, else the reason and how it is installed."""
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    available: bool
+    version: str | None
+    reason: str
+    install: str
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """A device: what it can take figures of, and its runtimes' versions; `available` is None where nothing is installed."""
+
+    name: str
+    title: str
+    kind: str
+    figures: tuple[str, ...]
+    runtimes: Mapping[str, str | None]
+    available: bool | None
+    reason: str
+    install: str

@@ -1,0 +1,54 @@
+"""`edgeship inspect`: the receipts of a stranger's model files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgeship import untrusted
+from edgeship.convert.receipts import receipt
+from edgeship.errors import InputError, ProcessError
+from edgeship.processes.child import FunctionProcess
+
+# What is read in a process of its own: some models crash the library that reads them, or never let go of it.
+APART = ("tflite", "onnx")
+
+
+def read_receipts(path: Path) -> dict[str, dict[str, Any]]:
+    """The receipt of an artifact, or of every artifact of a bundle, by name. Raises InputError where it is neither."""
+    with contextlib.ExitStack() as stack:
+        child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
+        manifest = path / "manifest.json"
+        if not manifest.is_file():
+            return {path.name: read_receipt(path, None, child)}
+        try:
+            listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
+        return {
+            str(name): read_receipt(untrusted.place_within(path, place), kind, child) for name, place, kind in listed
+        }
+
+
+def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> dict[str, Any]:
+    """The receipt of a stranger's artifact; `child` is where one is read that has a format of `APART`."""
+    with untrusted.reading(path):
+        kind = format or (receipt.format_of(path) if path.exists() else "")
+    if kind not in APART:
+        return receipt.read(path, format)
+    try:
+        content: dict[str, Any] = child().call(
+            "edgeship.convert.receipts.receipt:read_apart",
+            timeout=untrusted.limits().read_seconds,
+            path=str(path.absolute()),
+            format=kind,
+        )
+    except ProcessError as error:
+        longer = f"; {untrusted.LIMITS}=read_seconds=... gives it longer" if "took longer than" in str(error) else ""
+        raise InputError(
+            f"{untrusted.printable(path)}: {kind} cannot be read, is the file damaged, or made to do that? ({error}{longer})"
+        ) from error
+    return content

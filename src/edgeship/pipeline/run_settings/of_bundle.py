@@ -1,0 +1,118 @@
+"""The settings that a bundle is measured and debugged with: those it was made with, then what the caller says instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeship.bundle.bundle import Bundle
+from edgeship.errors import InputError
+from edgeship.notices import notify
+from edgeship.pipeline import data_checks
+from edgeship.settings import permissions
+from edgeship.settings.config import Config
+from edgeship.untrusted import SHOWN, printable
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What a caller says beside a bundle's own configuration; what is None, empty or false is left to it."""
+
+    evaluation: str | None = None
+    devices: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    profile: str | None = None
+    custom_objects: str | None = None
+    allow_unsafe: bool = False
+
+
+def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, needed: Set[str]) -> Config:
+    """The configuration that a bundle was made with, with `file`'s benchmark and budget, and the options.
+
+    What lets code run never comes from the bundle: it is taken from that file and the options. Raises InputError where
+    one of the `needed` keys was given when the bundle was made, and is not now.
+    """
+    stored = bundle.manifest.get("config")
+    base = Config.restore(stored)
+    _check_places(base)
+    read = Config.read(file) if file else None
+    if read:
+        base = _with_file(base, read)
+    if options.evaluation:
+        base = replace(base, data=replace(base.data, evaluation=options.evaluation))
+    base = _with_options(base, options)
+    lacking = [
+        grant
+        for grant in permissions.of(stored)
+        if not (read or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key))
+    ]
+    permissions.refuse(bundle.root, (grant for grant in lacking if grant.key in needed))
+    named = {key for key in permissions.SOURCES if read and getattr(read.data, key)}
+    named |= {"evaluation"} if options.evaluation else set()
+    base = _with_recorded_data(bundle, base, named, needed)
+    for grant in lacking:
+        if grant.section == "data":
+            left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
+            notify(f"{printable(bundle.root)}: {left_out}")
+    return base
+
+
+def _with_file(base: Config, read: Config) -> Config:
+    """The bundle's configuration with a file's benchmark, budget and model, and its data where it names some."""
+    data = {key: getattr(read.data, key) or getattr(base.data, key) for key in permissions.SOURCES}
+    model = replace(read.model, signature=read.model.signature or base.model.signature)
+    base = replace(base, benchmark=read.benchmark, budget=read.budget, source=read.source, model=model)
+    return replace(base, data=replace(base.data, **data))
+
+
+def _with_options(base: Config, options: BundleOptions) -> Config:
+    loading = {key: getattr(options, key) for key in ("custom_objects", "allow_unsafe")}
+    changes = {key: getattr(options, key) for key in ("devices", "runtimes", "profile")}
+    return replace(
+        base,
+        model=replace(base.model, **{key: value for key, value in loading.items() if value}),
+        benchmark=replace(base.benchmark, **{key: value for key, value in changes.items() if value}),
+    )
+
+
+def _with_recorded_data(bundle: Bundle, base: Config, named: Set[str], needed: Set[str]) -> Config:
+    """The configuration without data that the bundle alone names and that is not what it was made with.
+
+    Raises InputError where such data is `needed`.
+    """
+    strange = []
+    for key in permissions.SOURCES:
+        source = getattr(base.data, key)
+        if not source or key in named or not os.path.exists(source):  # what is missing is told where it is needed
+            continue
+        if not data_checks.recorded(bundle.manifest, key, source):
+            strange.append(key)
+            if key in needed:
+                raise _unrecorded(bundle, key, source)
+    nothing: dict[str, Any] = dict.fromkeys(strange)
+    return replace(base, data=replace(base.data, **nothing))
+
+
+def _unrecorded(bundle: Bundle, key: str, source: str) -> InputError:
+    ways = ["add --data"] if key == "evaluation" else []
+    problem = (
+        f"its {key} data, {printable(source)[:SHOWN]}, is not what it was made with, by the digest in its manifest"
+    )
+    return InputError(
+        f"{printable(bundle.root)}: {problem}\n"
+        f"name the data to use: {', or '.join([*ways, f'[data] {key} in a file for --config'])}"
+    )
+
+
+def _check_places(settings: Config) -> None:
+    """Refuse pipes and devices where the manifest of a bundle says that data or a student lies."""
+    for key in permissions.SOURCES:
+        if source := getattr(settings.data, key):
+            permissions.check_place(source, f"{settings.source}, [data] {key}")
+    for variant in settings.variants or ():
+        distill = variant.recipes.distill
+        if distill and isinstance(distill.student, str):
+            permissions.check_place(distill.student, f"{settings.source}, [variants.{variant.name}] distill")

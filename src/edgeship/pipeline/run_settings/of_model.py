@@ -1,0 +1,116 @@
+"""The settings that a model is converted and measured with: its `edgeship.toml`, then what the caller says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeship.errors import unknown
+from edgeship.notices import notify
+from edgeship.settings import config, permissions, trust
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant, default_variants, named_variant
+from edgeship.types import FORMATS
+from edgeship.untrusted import parse_toml, printable
+
+# Keys of a configuration that count no longer where the caller says something else.
+SAID_INSTEAD = ("custom_objects", "allow_unsafe", "calibration", "evaluation")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a caller says beside a configuration; what is None or false is left to it.
+
+    `variants` are names; `trust` allows what an `edgeship.toml` that was only found beside the model lets run, this once.
+    """
+
+    formats: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+    calibration: str | None = None
+    calibration_samples: int | None = None
+    evaluation: str | None = None
+    profile: str | None = None
+    io: str | None = None
+    static_batch: bool = False
+    allow_flex: bool = False
+    custom_objects: str | None = None
+    signature: str | None = None
+    allow_unsafe: bool = False
+    trust: bool = False
+
+
+def check_formats(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The formats of those names, each once; all where none is named. Raises InputError listing the known ones."""
+    chosen = FORMATS if names is None else tuple(dict.fromkeys(names))
+    for name in chosen:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    return chosen
+
+
+def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Config:
+    """The settings of a model: those of `file`, or of the `edgeship.toml` beside it, changed by the options.
+
+    Raises InputError where a file that was only found lets code run and is not trusted.
+    """
+    path = file or config.find(model)
+    base = _read(path, options, named=file is not None) if path else config.beside(model)
+    if path is None:
+        _announce_data(model, base)
+    loading = {key: getattr(options, key) for key in ("custom_objects", "signature", "allow_unsafe")}
+    data = {key: getattr(options, key) for key in ("calibration", "calibration_samples", "evaluation")}
+    base = replace(
+        base,
+        model=replace(base.model, **{key: value for key, value in loading.items() if value}),
+        data=replace(base.data, **{key: value for key, value in data.items() if value is not None}),
+    )
+    if options.profile:
+        base = replace(base, benchmark=replace(base.benchmark, profile=options.profile))
+    return replace(base, variants=_variants(base, options))
+
+
+def _announce_data(model: Path, settings: Config) -> None:
+    """Say which data beside the model is used without having been named."""
+    data = settings.data
+    places = [data.calibration, data.evaluation, data.train, data.validation]
+    names = ", ".join(Path(place).name for place in places if place)
+    if names and model.exists():
+        notify(
+            printable(f"using {names} beside {model}; `edgeship init {model}` writes a configuration to change that")
+        )
+
+
+def _read(path: Path, options: ModelOptions, *, named: bool) -> Config:
+    """The configuration in a file; what one that was not `named` lets run or read counts only where the user trusts it."""
+    content = config.content_of(path)
+    if not named:
+        grants = [
+            grant
+            for grant in permissions.of_file(parse_toml(content, path), path.parent)
+            if grant.key not in SAID_INSTEAD or not getattr(options, grant.key)
+        ]
+        if grants and options.trust:
+            notify(f"{printable(path)} is trusted for this run: {'; '.join(grant.whole for grant in grants)}")
+        else:
+            trust.require(path, content, grants)
+    return Config.parse(content, path)
+
+
+def _variants(base: Config, options: ModelOptions) -> tuple[Variant, ...] | None:
+    """The variants asked for, each as the configuration or the built-in table has it, with the options that change them."""
+    own = {variant.name: variant for variant in base.variants or ()}
+    formats = check_formats(options.formats)
+    variants = base.variants
+    if options.variants is not None:
+        names = dict.fromkeys(options.variants)
+        variants = tuple(own.get(name) or named_variant(name, formats, known=own) for name in names)
+    changes: dict[str, Any] = {"io": options.io} if options.io else {}
+    changes |= {"static_batch": True} if options.static_batch else {}
+    changes |= {"flex": True} if options.allow_flex else {}
+    if not changes:
+        return variants
+    if variants is None:
+        variants = default_variants(formats, base.data.calibration is not None)
+    return tuple(replace(variant, **changes) for variant in variants)
