@@ -1,7 +1,5 @@
 """Tables fit the room that they are given: texts fold, figures do not."""
 
-import importlib
-
 import click
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from edgeship.cli import COMMANDS
+from edgeship.cli import COMMANDS, cli
 from edgeship.terminal import LEAST, WIDTH, Column, console, fold, table, wrap
 
 
@@ -75,7 +73,7 @@ def every_command(group, path=()):
             yield from every_command(command.commands, (*path, name))
 
 
-ALL = list(every_command({name: getattr(importlib.import_module(f"edgeship.cli.{name}"), name) for name in COMMANDS}))
+ALL = list(every_command({name: cli.get_command(click.Context(cli), name) for name in COMMANDS}))
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.bundle import bundle as bundles
-from edgeship.cli.gate import gate
-from edgeship.cli.report import report
+from edgeship.cli.bundles.gate import gate
+from edgeship.cli.bundles.report import report
 from edgeship.errors import InputError
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from edgeship.benchmarks.measure import on_host
 from edgeship.bundle.receipt import Receipt
-from edgeship.cli.runtimes import runtimes
+from edgeship.cli.machine.runtimes import runtimes
 from edgeship.devices.profiles import find
 from edgeship.errors import MissingDependencyError
 from edgeship.pipeline import measurement_plan

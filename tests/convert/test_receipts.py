@@ -149,7 +149,7 @@ def test_damaged_artifacts_are_refused(name, artifacts, tmp_path):
 
 
 def test_inspect(artifacts, tmp_path):
-    from edgeship.cli.inspect import inspect
+    from edgeship.cli.bundles.inspect import inspect
 
     _, folder = artifacts
     shown = CliRunner().invoke(inspect, [str(folder / "m.tflite")], catch_exceptions=False).output

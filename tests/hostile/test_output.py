@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from edgeship import cli, progress, terminal, untrusted
+from edgeship import api, cli, progress, terminal, untrusted
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import html_report, junit, layer_table, markdown, plots, terminal_table
@@ -40,6 +40,7 @@ from edgeship.bundle.figures import (
 )
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.verdict import ArtifactReason
+from edgeship.cli.bundles.verify import print_replays
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
 from edgeship.settings.config import Config
@@ -159,7 +160,7 @@ def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
     terminal_table.print_results(manifest)
     terminal_table.print_checks(manifest.gate)
     terminal_table.print_artifacts(manifest)
-    verify.print_replays([verify.Replay("x" * 10**6, "r", False, None, "y" * 10**6)])
+    print_replays(api.Verification((verify.Replay("x" * 10**6, "r", False, None, "y" * 10**6),), ""))
     texts = [capsys.readouterr().out, junit.render(manifest), markdown.render(manifest)]
     texts.append(html_report.render(tmp_path, manifest, []))
     places = [len(text) / 1000 for text in texts]
@@ -175,7 +176,7 @@ def test_the_terminal(whole, capsys, text):
     terminal_table.print_checks(manifest.gate)
     terminal_table.print_artifacts(manifest)
     layer_table.print_layers(next(iter(manifest.debug.values())))
-    verify.print_replays([verify.Replay(text, text, False, None, text)])
+    print_replays(api.Verification((verify.Replay(text, text, False, None, text),), ""))
     with progress.Progress() as steps:
         steps.note(text)
         with steps.step(text) as remarks:
@@ -200,7 +201,7 @@ def test_a_terminal_gets_our_own_colours_only(text):
 
 @pytest.mark.parametrize("text", ["[bold]x[/bold]", "[/red]", "[link=https://evil.example]y[/link]", ":smile:"])
 def test_brackets_are_text(text, capsys):
-    verify.print_replays([verify.Replay(f"tflite/{text}", "litert", False, None, text)])
+    print_replays(api.Verification((verify.Replay(f"tflite/{text}", "litert", False, None, text),), ""))
     with progress.Progress() as steps, steps.step(text) as remarks:
         remarks.append(text)
     terminal.console().print(text)

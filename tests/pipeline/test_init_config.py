@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.cli.init import init
+from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
 from edgeship.settings import trust

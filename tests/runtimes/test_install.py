@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.cli import cli
-from edgeship.cli.runtimes import runtimes
+from edgeship.cli.machine.runtimes import runtimes
 from edgeship.demo import site
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import interpreters, registry, tfjs_node, tflite_runtime

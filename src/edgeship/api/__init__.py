@@ -53,14 +53,20 @@ from edgeship.api.trust import distrust_config, list_trusted_configs, trust_conf
 from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
 
 if TYPE_CHECKING:
-    from edgeship.benchmarks.gate.gate import GateResult
     from edgeship.bundle.bundle import Bundle
+    from edgeship.bundle.figures import LayerSensitivity
+    from edgeship.bundle.manifest import Manifest
+    from edgeship.bundle.receipt import Receipt
+    from edgeship.bundle.verdict import GateResult
     from edgeship.runtimes.session import Session
 
 # Classes of what functions return, found when they are asked for: their modules import numpy.
 RESULTS = {
     "Bundle": "edgeship.bundle.bundle",
-    "GateResult": "edgeship.benchmarks.gate.gate",
+    "GateResult": "edgeship.bundle.verdict",
+    "LayerSensitivity": "edgeship.bundle.figures",
+    "Manifest": "edgeship.bundle.manifest",
+    "Receipt": "edgeship.bundle.receipt",
     "Session": "edgeship.runtimes.session",
 }
 __all__ = [
@@ -71,9 +77,12 @@ __all__ = [
     "GateResult",
     "InitializedConfig",
     "InputError",
+    "LayerSensitivity",
+    "Manifest",
     "MissingDependencyError",
     "OptimizedModel",
     "ProcessError",
+    "Receipt",
     "RuntimeStatus",
     "Session",
     "TrainedModel",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeship.bundle.receipt import Receipt
     from edgeship.runtimes.session import Session
     from edgeship.types import Artifact
 
 
-def inspect_model(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def inspect_model(path: str | os.PathLike[str]) -> dict[str, Receipt]:
     """The receipt of a `.tflite`, `.onnx` or TF.js model, or of every artifact of a bundle, by name.
 
     Raises InputError where the file is not a whole artifact.

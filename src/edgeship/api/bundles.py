@@ -7,15 +7,16 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgeship.api.files import Data, MemoryFiles, optional_path, write_result
 from edgeship.api.results import Verification
 from edgeship.notices import visibility
 
 if TYPE_CHECKING:
-    from edgeship.benchmarks.gate.gate import GateResult
     from edgeship.bundle.bundle import Bundle
+    from edgeship.bundle.figures import LayerSensitivity
+    from edgeship.bundle.verdict import GateResult
 
 AnyPath = str | os.PathLike[str]
 AnyBundle: TypeAlias = "Bundle | AnyPath"
@@ -84,10 +85,10 @@ def benchmark_bundle(
 
 def lacks_times(bundle: Bundle) -> bool:
     """Whether a time was withheld because the machine was not quiet."""
-    from edgeship.benchmarks.gate.checks import UNSTABLE
+    from edgeship.types import Availability
 
-    metrics = [metric for item in bundle.manifest["measurements"] for metric in item["metrics"]]
-    return any(metric["value"] is None and metric["reason"].startswith(UNSTABLE) for metric in metrics)
+    metrics = (metric for item in bundle.manifest.measurements for metric in item.metrics)
+    return any(metric.availability is Availability.UNSTABLE for metric in metrics)
 
 
 def judge_bundle(
@@ -114,9 +115,9 @@ def judge_bundle(
         settings = Config.read(Path(config)) if config else None
     texts = {}
     with reading(opened.root / MANIFEST):  # its figures may be none
-        settings = settings or Config.restore(opened.manifest.get("config"))
+        settings = settings or Config.restore(opened.manifest.config)
         result = judge(opened.manifest, Budget.parse(settings.budget, settings.source))
-        judged = {**opened.manifest, "gate": result.as_json()}
+        judged = replace(opened.manifest, gate=result)
         if junit:
             from edgeship.benchmarks.report.junit import render as render_junit
 
@@ -151,7 +152,7 @@ def debug_bundle(
     custom_objects: str | None = None,
     allow_unsafe: bool = False,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> LayerSensitivity:
     """Compare an int8 `.tflite` (default: the first) with float32 layer by layer, on real data; kept in bundle and report.
 
     `data` is by default the bundle's evaluation data, else its calibration data; 256 `samples` of it are used.
@@ -173,7 +174,7 @@ def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: 
 
     `self_tests` are files that the demo page wrote on some device: their figures join the report. The bundle stays as it is.
     """
-    from edgeship.benchmarks.gate.gate import judged_again
+    from edgeship.benchmarks.gate.gate import judge_again
     from edgeship.benchmarks.report.html_report import render
     from edgeship.bundle.bundle import MANIFEST
     from edgeship.demo.selftest import with_field_results
@@ -188,7 +189,7 @@ def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: 
     ):  # the maker of the bundle's folder can have put it there
         raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
     with reading(opened.root / MANIFEST):  # its figures may be none
-        judged = replace(opened, manifest=judged_again(opened.manifest))
+        judged = replace(opened, manifest=judge_again(opened.manifest))
         rendered = render(opened.root, with_field_results(judged, [Path(path) for path in self_tests]))
     write_result(target, rendered)
     return target
@@ -198,5 +199,5 @@ def options_to_repeat(bundle: Bundle) -> str:
     """The options that a command on this bundle needs again, as it cannot grant what they do."""
     from edgeship.settings import permissions
 
-    loading = {"model": bundle.manifest["config"]["model"]}
+    loading = {"model": (bundle.manifest.config or {}).get("model")}
     return " ".join(grant.option for grant in permissions.of(loading))

@@ -24,7 +24,7 @@ def _default_samples(bundle: Bundle) -> str | None:
     from edgeship.settings.permissions import check_place
     from edgeship.untrusted import printable
 
-    source = Config.restore(bundle.manifest.get("config")).data.evaluation
+    source = Config.restore(bundle.manifest.config).data.evaluation
     if not source or not os.path.exists(source):
         return None
     check_place(source, "the bundle's evaluation data")

@@ -196,7 +196,7 @@ def ship_model(
     """Convert a model into the bundle `out`, measure every artifact against it, and judge whether it may ship.
 
     As `convert_model`; `evaluation` holds inputs and labels `y`, `profile` is how long latency is measured: rapid, quick,
-    normal or full. The verdict stands in the bundle (`bundle.manifest`, "gate"); the bundle is written whatever it is.
+    normal or full. The verdict stands in the bundle (`bundle.manifest.gate`); the bundle is written whatever it is.
     """
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline import ship

@@ -13,28 +13,29 @@ from edgeship.errors import CANNOT_WRITE, NO_PATH, EdgeshipError
 from edgeship.untrusted import SHOWN, printable_lines
 
 LONGEST = 4000  # characters of an error
-COMMANDS = (
-    "train",
-    "init",
-    "optimize",
-    "convert",
-    "benchmark",
-    "gate",
-    "ship",
-    "verify",
-    "inspect",
-    "debug",
-    "report",
-    "demo",
-    "trust",
-    "runtimes",
-    "devices",
-    "doctor",
-)
+# Where each command is, and what the list of commands says of it: none of their files is read for that list.
+COMMANDS = {
+    "train": ("models", "Train the server model of a built-in task."),
+    "init": ("models", "Write a commented edgeship.toml for a model."),
+    "optimize": ("models", "Prune, cluster, distil or quantization-aware-train a Keras model."),
+    "convert": ("models", "Convert a Keras model to TFLite, ONNX and TF.js."),
+    "benchmark": ("bundles", "Measure every artifact of a bundle against the server model."),
+    "gate": ("bundles", "Judge a measured bundle by its budget."),
+    "ship": ("models", "Convert, benchmark, gate and report in one go."),
+    "verify": ("bundles", "Check a bundle's digests and replay its goldens."),
+    "inspect": ("bundles", "Show what a model file really holds."),
+    "debug": ("bundles", "Show which layers cost an int8 model its accuracy."),
+    "report": ("bundles", "Write the HTML report of a bundle again."),
+    "demo": ("bundles", "Open a bundle's TF.js model in the browser."),
+    "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
+    "runtimes": ("machine", "Which runtimes are here, and how to get the others."),
+    "devices": ("machine", "Where artifacts can be run, and how to set a device up."),
+    "doctor": ("machine", "Show what is installed, what is missing, and what to do."),
+}
 
 
 class _Commands(click.Group):
-    """Loads a command's file when it is asked for; all of them are light."""
+    """Loads a command's file when that command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -42,8 +43,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"edgeship.cli.{cmd_name}"), cmd_name)
+        module = importlib.import_module(f"edgeship.cli.{COMMANDS[cmd_name][0]}.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -67,9 +73,9 @@ def main() -> None:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        told = io.StringIO()
-        error.show(told)  # with names of files and folders that somebody else gave
-        click.echo(printable_lines(told.getvalue()), nl=False, err=True)
+        message = io.StringIO()
+        error.show(message)  # with names of files and folders that somebody else gave
+        click.echo(printable_lines(message.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
     except EdgeshipError as error:
         _fail(str(error), error.exit_code)

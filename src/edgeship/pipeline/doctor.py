@@ -50,17 +50,3 @@ def _free(path: object) -> float:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free / 1e9
-
-
-def print_diagnosis(tools: list[Tool]) -> None:
-    """A table on standard output."""
-    from rich.text import Text
-
-    from edgeship.terminal import Column, console, table
-
-    out = console()
-    columns = [Column(name, folds=True) for name in ("tool", "for", "version", "what to do")]
-    missing = Text("missing", style="red")
-    out.print(
-        table(columns, [[tool.name, tool.purpose, tool.version or missing, tool.remedy] for tool in tools], out.width)
-    )

@@ -6,18 +6,19 @@ import contextlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from edgeship import untrusted
+from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError, ProcessError
 from edgeship.processes.child import FunctionProcess
+from edgeship.typed_json import convert
 
 # What is read in a process of its own: some models crash the library that reads them, or never let go of it.
 APART = ("tflite", "onnx")
 
 
-def read_receipts(path: Path) -> dict[str, dict[str, Any]]:
+def read_receipts(path: Path) -> dict[str, Receipt]:
     """The receipt of an artifact, or of every artifact of a bundle, by name. Raises InputError where it is neither."""
     with contextlib.ExitStack() as stack:
         child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
@@ -33,16 +34,16 @@ def read_receipts(path: Path) -> dict[str, dict[str, Any]]:
         }
 
 
-def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> dict[str, Any]:
+def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> Receipt:
     """The receipt of a stranger's artifact; `child` is where one is read that has a format of `APART`."""
     with untrusted.reading(path):
         kind = format or (receipt.format_of(path) if path.exists() else "")
     if kind not in APART:
         return receipt.read(path, format)
     try:
-        content: dict[str, Any] = child().call(
-            "edgeship.convert.receipts.receipt:read_apart",
-            timeout=untrusted.limits().read_seconds,
+        content = child().call_within(
+            untrusted.limits().read_seconds,
+            receipt.read_apart,
             path=str(path.absolute()),
             format=kind,
         )
@@ -51,4 +52,5 @@ def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionPro
         raise InputError(
             f"{untrusted.printable(path)}: {kind} cannot be read, is the file damaged, or made to do that? ({error}{longer})"
         ) from error
-    return content
+    with untrusted.reading(path):
+        return convert(Receipt, content)

@@ -182,26 +182,3 @@ def _compare(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str
     except CheckError as error:
         reasons.append(str(error))
     return share, "; ".join(reasons)
-
-
-def print_replays(replays: list[Replay]) -> None:
-    """A table on standard output."""
-    from rich.text import Text
-
-    from edgeship.terminal import Column, console, table
-    from edgeship.untrusted import shown
-
-    out = console()
-    columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
-    columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
-    body: list[list[str | Text]] = []
-    for item in replays:
-        verdict, style = (
-            ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
-        )
-        share = "-" if item.worst is None else f"{item.worst:.2g}"
-        body.append(
-            [*shown([item.artifact, item.runtime or "-"]), Text(verdict, style=style), share, shown(item.reason)]
-        )
-    legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
-    out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

@@ -21,14 +21,14 @@ from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle, open_bundle
 from edgeship.bundle.figures import CandidateFigures, LayerSensitivity
 from edgeship.bundle.manifest import parse_manifest
-from edgeship.cli.benchmark import benchmark
-from edgeship.cli.debug import debug
-from edgeship.cli.demo import demo
-from edgeship.cli.gate import gate
-from edgeship.cli.inspect import inspect
-from edgeship.cli.options import show_verdict
-from edgeship.cli.report import report
-from edgeship.cli.verify import verify
+from edgeship.cli.bundles.benchmark import benchmark
+from edgeship.cli.bundles.debug import debug
+from edgeship.cli.bundles.demo import demo
+from edgeship.cli.bundles.gate import gate
+from edgeship.cli.bundles.inspect import inspect
+from edgeship.cli.bundles.report import report
+from edgeship.cli.bundles.verify import verify
+from edgeship.cli.output import show_verdict
 from edgeship.demo import selftest
 from edgeship.demo import site as demos
 from edgeship.errors import EdgeshipError, InputError
@@ -159,7 +159,7 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
     """Where nothing can be run, and no server model."""
     monkeypatch.setattr(ship, "runs_server_models", lambda: False)
     monkeypatch.setattr(ship, "draw", lambda _: [])
-    monkeypatch.setattr("edgeship.cli.inspect.APART", ())  # a process for each takes long
+    monkeypatch.setattr("edgeship.pipeline.inspection.APART", ())  # a process for each takes long
     monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     (root.parent / "page").mkdir()
@@ -438,7 +438,7 @@ def test_a_verdict_is_shown_without_what_a_manifest_may_leave_out(root, capsys):
     manifest = {**json.loads((root / "manifest.json").read_text()), "gate": {"verdict": "PASS", "checks": []}}
     for key in ("skipped", "matrix"):
         manifest.pop(key, None)
-    show_verdict(parse_manifest(manifest), root, "-")
+    show_verdict(Bundle(root, parse_manifest(manifest)), root, "-")
     assert json.loads(capsys.readouterr().out)["skipped"] == []
 
 

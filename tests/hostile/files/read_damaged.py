@@ -23,7 +23,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from edgeship import data, untrusted
-from edgeship.cli.inspect import describe_receipt, inspect
+from edgeship.cli.bundles.inspect import describe_receipt, inspect
 from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
 from edgeship.types import TensorSpec

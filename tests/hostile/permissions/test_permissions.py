@@ -266,9 +266,10 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
     bundle = stranger.bundle(lambda _: {"data": {}}, data={"evaluation": "data.npz", "validation": str(path)})
     stranger.refuses("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
     from edgeship.bundle.bundle import open_bundle
-    from edgeship.cli import options
+    from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
-    settings = options.bundle_settings(open_bundle(bundle), None, {"evaluation": "data.npz"}, {"evaluation"})
+    options = BundleOptions(evaluation="data.npz")
+    settings = bundle_settings(open_bundle(bundle), None, options, {"evaluation"})
     assert settings.data.evaluation == "data.npz"
     assert settings.data.validation is None
 
@@ -292,7 +293,7 @@ def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stra
 def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monkeypatch):
     from click.testing import CliRunner
 
-    from edgeship.cli.demo import demo as command
+    from edgeship.cli.bundles.demo import demo as command
     from edgeship.demo import site
 
     stranger, _ = private
@@ -530,14 +531,14 @@ def beside(stranger):
     ],
 )
 def test_a_configuration_beside_a_model_reads_nothing_outside_its_folder(beside, line):
-    from edgeship.cli import options
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 
     path = beside.folder / "model/edgeship.toml"
     path.write_text("[data]\n" + line.format(beside.folder))
     with pytest.raises(InputError, match=r"(?s)names files outside its folder: \[data\] .*edgeship trust"):
-        options.settings(beside.folder / "model/model.keras", None, {})
-    options.settings(beside.folder / "model/model.keras", path, {})
-    options.settings(beside.folder / "model/model.keras", None, {"trust": True})
+        model_settings(beside.folder / "model/model.keras", None, ModelOptions())
+    model_settings(beside.folder / "model/model.keras", path, ModelOptions())
+    model_settings(beside.folder / "model/model.keras", None, ModelOptions(trust=True))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no colon in names")
@@ -550,13 +551,13 @@ def test_a_configuration_beside_a_model_reads_nothing_outside_its_folder(beside,
 )
 def test_a_colon_leads_nowhere_else(beside, line):
     """Labels are never code, and what Windows takes for a drive is looked for in the working folder, where anything lies."""
-    from edgeship.cli import options
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 
     link(beside.folder / "model/link:1", beside.folder / "elsewhere/labels.txt")
     (beside.folder / "model/a:b").mkdir()
     (beside.folder / "model/edgeship.toml").write_text(f"[data]\n{line}\n")
     with pytest.raises(InputError, match=r"names files outside its folder: \[data\]"):
-        options.settings(beside.folder / "model/model.keras", None, {})
+        model_settings(beside.folder / "model/model.keras", None, ModelOptions())
 
 
 def test_a_student_outside_the_folder_is_asked_for(beside):
@@ -569,10 +570,10 @@ def test_a_student_outside_the_folder_is_asked_for(beside):
 
 
 def test_data_inside_the_folder_needs_no_trust(beside):
-    from edgeship.cli import options
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 
     (beside.folder / "model/edgeship.toml").write_text("[data]\nlabels = './labels.txt'\ncalibration = 'data.npz'\n")
-    found = options.settings(beside.folder / "model/model.keras", None, {}).data
+    found = model_settings(beside.folder / "model/model.keras", None, ModelOptions()).data
     assert found.labels == ("a", "b")
     assert found.calibration == str(beside.folder / "model/data.npz")
 
@@ -705,18 +706,17 @@ def test_a_figure_that_is_infinite_in_percent_is_a_sentence(stranger, drop):
 
 @pytest.mark.parametrize("what", ["large", "closed"])
 def test_somebody_s_manifest_above_an_output_is_no_trouble(tmp_path, monkeypatch, what):
-    from edgeship import untrusted
-    from edgeship.cli import options
+    from edgeship import api, untrusted
 
     manifest = tmp_path / "manifest.json"
     manifest.write_bytes(b" " * 5000 + bundles.SCHEMA_MARK)
     with pytest.raises(InputError, match="lies in the bundle"):
-        options.write_text(tmp_path / "below" / "out.json", "{}")
+        api.write_result(tmp_path / "below" / "out.json", "{}")
     if what == "large":
         monkeypatch.setenv(untrusted.LIMITS, "json_bytes=4000")
     else:
         monkeypatch.setattr(Path, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError("closed")))
-    options._outside_of_bundles(tmp_path / "below" / "out.json")
+    api.check_outside_of_bundles(tmp_path / "below" / "out.json")
 
 
 def test_labels_are_not_read_from_a_pipe(stranger):

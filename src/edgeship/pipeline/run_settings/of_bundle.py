@@ -35,7 +35,7 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, n
     What lets code run never comes from the bundle: it is taken from that file and the options. Raises InputError where
     one of the `needed` keys was given when the bundle was made, and is not now.
     """
-    stored = bundle.manifest.get("config")
+    stored = bundle.manifest.config
     base = Config.restore(stored)
     _check_places(base)
     read = Config.read(file) if file else None

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from edgeship import api
 from edgeship.cli import options
 
 
-@click.command(short_help="Write a commented edgeship.toml for a model.")
+@click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Where to write it (default: edgeship.toml beside the model)."
@@ -27,13 +28,10 @@ def init(model: Path, config: Path | None, force: bool, **loading: Any) -> None:
     """
     import shlex
 
-    from edgeship.pipeline.init_config import write_config
-    from edgeship.settings.config import Config
     from edgeship.untrusted import printable
 
-    path = write_config(model, config, loading, force=force)
-    data = Config.read(path).data
-    missing = [name for name in ("calibration", "evaluation") if getattr(data, name) is None]
-    first = f"name your {' and '.join(missing)} data in its [data], then: " if missing else "next: "
-    command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(path)])
-    click.echo(printable(f"wrote {path}; {first}{command}"), err=True)
+    written = api.init_model(model, config, **loading, replace=force, progress=True)
+    missing = " and ".join(written.missing_data)
+    first = f"name your {missing} data in its [data], then: " if missing else "next: "
+    command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(written.path)])
+    click.echo(printable(f"wrote {written.path}; {first}{command}"), err=True)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from edgeship import api
 
-@click.command(short_help="Let an edgeship.toml that lies beside a model allow code to run.")
+
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--list", "lists", is_flag=True, help="List the trusted files.")
 @click.option("--remove", is_flag=True, help="Trust FILE no longer.")
@@ -22,27 +24,22 @@ def trust(file: Path | None, lists: bool, remove: bool) -> None:
     \b
     Example: edgeship trust models/edgeship.toml
     """
-    from edgeship.settings import permissions
-    from edgeship.settings import trust as trusted
-    from edgeship.settings.config import content_of
-    from edgeship.untrusted import parse_toml, printable
+    from edgeship.untrusted import printable
 
     if lists:
-        for name, digest in sorted(trusted.listed().items()):
+        for name, digest in sorted(api.list_trusted_configs().items()):
             click.echo(f"{digest[:12]}  {printable(name)}")
         return
     if file is None:
         raise click.UsageError("which FILE? An edgeship.toml, or --list")
     if remove:
-        trusted.forget(file)
+        api.distrust_config(file)
         click.echo(f"{printable(file)} is no longer trusted")
         return
-    content = content_of(file)
-    grants = permissions.of_file(parse_toml(content, file), file.parent)
+    grants = api.trust_config(file)
     if not grants:
         click.echo(f"{printable(file)} lets no code run and reads nothing outside its folder, so it needs no trust")
         return
-    trusted.record(file, content)
     click.echo(f"{printable(file)} is trusted, until it is changed, and with it:")
     for grant in grants:
         click.echo(f"  {grant.whole}")

@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
-from edgeship.cli import options
+from edgeship import api
+from edgeship.cli import options, output
 
 
-@click.command(short_help="Convert, benchmark, gate and report in one go.")
+@click.command()
 @options.conversion
 @click.option("--evaluation", metavar="DATA", help=options.EVALUATION_HELP)
 @options.PROFILE
 @options.WIDE
 @options.JSON
-def ship(model: Path, out: Path, config: Path | None, wide: bool, json_file: str | None, **given: Any) -> None:
+def ship(model: Path, out: Path, wide: bool, json_file: str | None, **settings: Any) -> None:
     """Make a bundle of MODEL, measure every artifact against it, and say whether it may ship.
 
     Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
@@ -26,8 +27,5 @@ def ship(model: Path, out: Path, config: Path | None, wide: bool, json_file: str
       edgeship ship server.keras --out bundle                    (edgeship.toml beside the model; `edgeship init` writes one)
       edgeship ship server.keras --out bundle --data calibration.npz --evaluation evaluation.npz
     """
-    from edgeship.pipeline import ship as pipeline
-
-    formats = options.formats_of(given["formats"])
-    manifest = pipeline.ship(model, out, options.settings(model, config, given), formats)
-    options.show_verdict(manifest, out, json_file, wide=wide)
+    bundle = api.ship_model(model, out, **settings, progress=True)
+    output.show_verdict(bundle, out, json_file, wide=wide)

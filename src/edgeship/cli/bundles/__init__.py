@@ -1,0 +1,1 @@
+"""Commands that read bundles and their artifacts."""

@@ -1,0 +1,77 @@
+"""`edgeship inspect ARTIFACT`: what a model file really holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeship import api
+from edgeship.cli import options, output
+
+if TYPE_CHECKING:
+    from edgeship.types import TensorSpec
+
+SHOWN = 200  # inputs, outputs, operators or islands of a file; --json has all
+
+
+@click.command("inspect")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@options.JSON
+def inspect(artifact: Path, json_file: str | None) -> None:
+    """Open ARTIFACT (.tflite, .onnx, a TF.js folder, or a bundle) and show inputs, outputs, ops, weights and precision.
+
+    \b
+    Example: edgeship inspect bundle/tflite/int8.tflite
+    """
+    receipts = api.inspect_model(artifact)
+    output.write_json({"artifacts": receipts}, json_file)
+    if json_file == "-":
+        return
+    from edgeship.terminal import wrap
+    from edgeship.untrusted import shown
+
+    for name, receipt in receipts.items():
+        click.echo("\n".join(wrap(line, indent=11) for line in describe_receipt(shown(name), shown(receipt))))
+
+
+def describe_receipt(name: str, receipt: api.Receipt) -> list[str]:
+    """A receipt for people, in lines."""
+    weights = receipt.weights
+    size = ", ".join(f"{count:,} {dtype}" for dtype, count in weights.dtypes.items())
+    lines = [f"{name}  ({receipt.format})"]
+    for side, specs in (("input", receipt.inputs), ("output", receipt.outputs)):
+        lines += [f"  {side:<8} {text}" for text in _first_of(map(_describe_spec, specs))]
+    lines.append(f"  batch    {'dynamic' if receipt.dynamic_batch else 'fixed'}")
+    lines.append(f"  ops      {', '.join(_first_of(f'{count} {op}' for op, count in receipt.ops.items()))}")
+    lines.append(f"  weights  {weights.elements:,} numbers in {weights.bytes:,} bytes: {size}")
+    if weights.sparsity is not None:
+        lines.append(f"  zeros    {weights.sparsity:.1%} of the weights")
+    if receipt.sparse_encoding:
+        lines.append(f"  sparse   kernels stored without their zeros: {len(receipt.sparse_encoding)}")
+    if receipt.int8_op_share:
+        lines.append(f"  int8     {receipt.int8_op_share:.0%} of the ops that compute")
+        lines += [f"  float    {island}" for island in _first_of(receipt.float_islands)]
+    elif receipt.hybrid_op_share:
+        lines.append(f"  hybrid   {receipt.hybrid_op_share:.0%} of the ops take 8-bit weights and float data")
+    needs = {"runtime": receipt.min_runtime, "opset": receipt.opset, "IR": receipt.ir_version}
+    if any(needs.values()):
+        lines.append(f"  needs    {', '.join(f'{key} {value}' for key, value in needs.items() if value)}")
+    for kind, ops in (("flex", receipt.flex_ops), ("custom", receipt.custom_ops), ("variable", receipt.variable_ops)):
+        if ops:
+            lines.append(f"  {kind} ops: {', '.join(_first_of(ops))}")
+    return lines
+
+
+def _first_of(texts: Iterable[str]) -> list[str]:
+    listed = list(texts)
+    return listed if len(listed) <= SHOWN else [*listed[:SHOWN], f"and {len(listed) - SHOWN:,} more"]
+
+
+def _describe_spec(spec: TensorSpec) -> str:
+    shape = "x".join("?" if size is None else str(size) for size in spec.shape) or "scalar"
+    affine = spec.quantization
+    scale = f", scale {affine.scale[0]:.6g}, zero point {affine.zero_point[0]}" if affine else ""
+    return f"{spec.name}: {shape} {spec.dtype}{scale}"

@@ -1,0 +1,52 @@
+"""`edgeship verify BUNDLE`: digests and goldens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeship import api
+from edgeship.cli import options, output
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@options.JSON
+def verify(bundle: Path, json_file: str | None) -> None:
+    """Check that no file of BUNDLE was changed, and replay its goldens through every runtime that is present.
+
+    Exit code 0 when all match, 1 when an answer does not match or an artifact could not be replayed, 2 for a changed bundle.
+
+    \b
+    Example: edgeship verify bundle
+    """
+    from edgeship.untrusted import printable, shorten
+
+    verified = api.verify_bundle(bundle)
+    if json_file != "-":
+        print_replays(verified)
+    output.write_json({"bundle": bundle, "replays": verified.replays}, json_file)
+    if not verified.passed:
+        click.echo(shorten(printable(verified.failure)), err=True)
+        raise SystemExit(1)
+
+
+def print_replays(verified: api.Verification) -> None:
+    """A table on standard output."""
+    from rich.text import Text
+
+    from edgeship.terminal import Column, console, table
+    from edgeship.untrusted import shown
+
+    out = console()
+    columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
+    columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
+    body: list[list[str | Text]] = []
+    for item in verified.replays:
+        words = ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
+        share = "-" if item.worst is None else f"{item.worst:.2g}"
+        names = shown([item.artifact, item.runtime or "-"])
+        body.append([*names, Text(words[0], style=words[1]), share, shown(item.reason)])
+    legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
+    out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

@@ -1,0 +1,53 @@
+"""What commands write: results as JSON, and the table with the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeship import api
+
+
+def write_json(data: Any, json_file: str | None) -> None:
+    """Write a result with its schema version as JSON where it was asked for."""
+    import json
+
+    from edgeship.types import to_json
+
+    if json_file is None:
+        return
+    text = json.dumps({"schema": 1, **to_json(data)}, indent=1, allow_nan=False)
+    if json_file == "-":
+        click.echo(text)
+    else:
+        api.write_result(Path(json_file), text + "\n")
+
+
+def show_verdict(
+    bundle: api.Bundle, place: Path, json_file: str | None, *, wide: bool = False, written: bool = True
+) -> None:
+    """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1.
+
+    `place` is the bundle's path as the user gave it, `written`: whether the bundle there holds figures and report.
+    """
+    from edgeship.benchmarks.report.terminal_table import results
+    from edgeship.terminal import console
+    from edgeship.untrusted import printable, reading
+
+    manifest = bundle.manifest
+    if json_file != "-":
+        out = console(wide=wide)
+        with reading(place):  # some of it is what the bundle's maker wrote
+            table = results(manifest, out.width, wide=wide)
+        out.print(table)
+        if written:
+            click.echo(f"report: {printable(place / 'report' / 'index.html')}")
+        if api.lacks_times(bundle):
+            hint = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
+            click.echo(f"{hint} edgeship benchmark {printable(place)}", err=True)
+    keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
+    write_json({"bundle": place, **{key: getattr(manifest, key) for key in keys}}, json_file)
+    if manifest.gate is None or manifest.gate.verdict != "PASS":
+        raise SystemExit(1)
