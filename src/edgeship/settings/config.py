@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from edgeship.errors import InputError
+from edgeship.notices import notify
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions
@@ -134,8 +134,8 @@ def beside(model: Path) -> Config:
 def lies_there(path: Path) -> bool:
     """Whether a file is there that may be used without having been named; a link may lead to a private one."""
     if path.is_symlink():
-        notice = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
-        print(f"{notice} in an {NAME}", file=sys.stderr)
+        text = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
+        notify(f"{text} in an {NAME}")
         return False
     return path.is_file()
 
@@ -167,7 +167,7 @@ def _rename_keys(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         if old in table:
             value = f'"{table[old]}"' if isinstance(table[old], str) else table[old]
             notice = printable(f"{where}: {old} is now called {new}: write {new} = {value}")
-            print(notice, file=sys.stderr)
+            notify(notice)
             table = {new if key == old else key: value for key, value in table.items()}
     return table
 
