@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgeship.cli import COMMANDS
+from scripts.maintain.cli_reference import command_line
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -44,3 +47,17 @@ def test_the_map_answers_twenty_questions():
     rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", GUIDE, flags=re.MULTILINE)
     assert len(rows) >= 20
     assert all(re.search(r"`[\w./]+\.py`", answer) for _, answer in rows)
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say():
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert page == command_line(), "stale: make references"
+    assert all(f"\n## edgeship {name}\n" in page for name in COMMANDS)
+
+
+def test_contents_of_the_readme_lead_to_its_sections():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^##+ (.+)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    targets = set(re.findall(r"\]\(#([^)]+)\)", text))
+    assert targets == anchors

@@ -33,6 +33,9 @@ LONG = "tests/e2e/test_pages_long.py"
 ELSEWHERE = {
     (README, "make demo"): f"{LONG}::test_make_demo_leaves_what_the_readme_says",
     (README, "make test"): ".ci/run",
+    (README, "pip install '.[all]'"): (
+        "tests/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment"
+    ),
     (README, "source .venv/bin/activate"): f"{HERE}::test_the_environment_is_activated",
     (README, "make web"): f"{HERE}::test_make_web_serves_the_bundle",
     (README, "edgeship devices install cortex-a72 field-tflite-2.14 cortex-m ethos-u55-128"): (
@@ -189,7 +192,7 @@ def test_commands_and_options_that_a_page_names_exist(page):
 
 def find_command(words: list[str]) -> click.Command:
     command: click.Command = cli.cli
-    while isinstance(command, click.Group) and words:
+    while isinstance(command, click.Group) and words and words[0] != "[OPTIONS]":
         found = command.get_command(click.Context(command), words[0])
         assert found, f"no command '{words[0]}'"
         command, words = found, words[1:]
