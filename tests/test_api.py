@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import edgeship
 from edgeship import api
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.manifest import Manifest
 from edgeship.cli import COMMANDS, cli
 from edgeship.data import load
 from edgeship.pipeline import ship
@@ -27,7 +29,7 @@ from edgeship.runtimes.launchers import selfcheck
 ROOT = Path(__file__).parents[1]
 HEAVY = ("numpy", "msgspec", "tensorflow", "keras", "rich", "matplotlib", "edgeship.pipeline", "edgeship.settings")
 # Commands that hand their options to a function as they are, and what of them is about printing alone.
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": api.train_model,
     "optimize": api.optimize_model,
     "convert": api.convert_model,
@@ -82,6 +84,7 @@ def test_all_names_are_there():
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_command_hands_over_what_its_function_takes(name):
     command = cli.get_command(click.Context(cli), name)
+    assert command
     options = {parameter.name for parameter in command.params}
     taken = set(inspect.signature(FUNCTIONS[name]).parameters) - {"progress"}
     assert options - SHOWN - RECIPES == taken
@@ -93,7 +96,7 @@ class Recorded:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
         self.calls: list[Any] = []
         monkeypatch.setattr(ship, "convert", self.convert)
-        monkeypatch.setattr("edgeship.bundle.bundle.open_bundle", lambda path: Bundle(Path(path), {}))
+        monkeypatch.setattr("edgeship.bundle.bundle.open_bundle", lambda path: Bundle(Path(path), Manifest({}, (), ())))
 
     def convert(self, model: Path, out: Path, settings: Any, formats: tuple[str, ...]) -> None:
         source = settings.data.calibration
@@ -162,7 +165,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("call", re.findall(r"\| `edgeship\.(\w+\(.*?\))` \|", README))
 def test_calls_of_the_readme_fit(call):
-    name, arguments = re.fullmatch(r"(\w+)\((.*)\)", call).groups()
+    name, _, arguments = call.removesuffix(")").partition("(")
     eval(f"signature.bind({arguments})", {"signature": inspect.signature(getattr(edgeship, name))})
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.budget import Budget
+from edgeship.bundle.manifest import manifest_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Key, describe_keys, toml_value
+from scripts.maintain.cli_reference import command_line
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 INTRODUCTION = """\
@@ -81,7 +84,16 @@ def _default(value: Any) -> str:
     return "" if value is None or value == () else f"`{toml_value(value)}`"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": configuration}
+def manifest() -> str:
+    """docs/manifest.schema.json: what a bundle's manifest.json holds."""
+    return json.dumps(manifest_schema(), indent=1) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "cli.md": command_line,
+    "configuration.md": configuration,
+    "manifest.schema.json": manifest,
+}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from edgeship.bundle.receipt import Receipt
 from edgeship.pipeline import golden_run
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
 from edgeship.storage.cache import Cache
@@ -27,7 +28,7 @@ def work(tmp_path):
 @pytest.fixture
 def made(tiny_models):
     artifact = Artifact(tiny_models / "cnn.tflite", "tflite", "float32", (SPEC,), (OUTPUT,), ())
-    return ConvertedArtifact(artifact, {"int8_op_share": 0.0}, "digest")
+    return ConvertedArtifact(artifact, Receipt("tflite"), "digest")
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_outputs_without_a_sample_per_row_are_compared_on_the_same_inputs(
     monkeypatch.setattr(golden_run, "SLOW_KERNELS", ("unoptimized",) if kernels == "reference" else ())
     path = graph(tmp_path, operators, shape)
     specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None,), "float32"),)
-    made = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), {"int8_op_share": 1.0}, kernels)
+    made = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), Receipt("onnx", int8_op_share=1.0), kernels)
     x = np.random.default_rng(0).random((16, 4), np.float32)
     golden = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
     with golden_run.GoldenRuns(work, done(golden)) as runs:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeship.bundle.receipt import TensorSparsity
 from edgeship.errors import CheckError, InputError
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConversionResult
@@ -21,7 +22,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Cache
 
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
-EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {}, "notes": []}
+EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {"kernels": []}, "notes": []}
 ROWS = [{"tensor": "dense/kernel", "asked": 0.7, "achieved": 0.7, "values": 10}]
 
 
@@ -50,8 +51,8 @@ class Tools:
             if self.miss:
                 raise CheckError(self.miss)
             return [{**row, "artifact": 0.71} for row in given["asked"]]
-        assert name == "convert.receipts.receipt:read", name
-        return {"inputs": SPEC, "outputs": SPEC}
+        assert name == "convert.receipts.receipt:read_as_json", name
+        return {"format": "tflite", "inputs": SPEC, "outputs": SPEC}
 
     def count(self, name: str) -> int:
         return sum(called == name for called, _ in self.calls)
@@ -96,8 +97,8 @@ def test_each_variant_is_made_from_its_own_model(tools: Tools, folder: Path) -> 
     assert pruned.artifact.path.read_text() == "trained ['prune'] from the server model"
     assert [step.name for step in plain.artifact.steps] == ["export", "convert.tflite"]
     assert [step.name for step in pruned.artifact.steps] == ["optimize.prune", "export", "convert.tflite"]
-    assert pruned.receipt["sparsity"] == [{**ROWS[0], "artifact": 0.71}]
-    assert "sparsity" not in plain.receipt
+    assert pruned.receipt.sparsity == (TensorSparsity("dense/kernel", 0.7, 10, 0.71),)
+    assert plain.receipt.sparsity is None
     assert again.digest == pruned.digest
     assert (tools.count("pipeline.remote_calls:train_further"), tools.count("convert.export.export:run")) == (1, 2)
 
@@ -107,7 +108,7 @@ def test_nothing_is_trained_where_nothing_asks_for_it(tools: Tools, folder: Path
     assert [name for name, _ in tools.calls] == [
         "convert.export.export:run",
         "convert.tflite.convert:run",
-        "convert.receipts.receipt:read",
+        "convert.receipts.receipt:read_as_json",
     ]
 
 

@@ -23,7 +23,7 @@ from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
 from edgeship.errors import InputError
 from edgeship.storage import digest
-from edgeship.types import Artifact, to_json
+from edgeship.types import Artifact, Verdict, to_json
 
 MANIFEST = "manifest.json"
 SCHEMAS = (1, SCHEMA)  # that are read
@@ -43,6 +43,16 @@ class Bundle:
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts, with paths under `root`."""
         return tuple(item.within(self.root) for item in self.manifest.artifacts)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What has been measured so far."""
+        return self.manifest.measurements
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the gate decided; None where nothing was judged."""
+        return self.manifest.gate.verdict if self.manifest.gate else None
 
     def find_damage(self, files: Mapping[str, Path]) -> list[str]:
         """What does not match the manifest: changed, missing and added files, by relative path; `files`: `files_of`."""
