@@ -325,9 +325,7 @@ def test_reports_and_pages_judge_again(bundle, edgeship):
 
 def test_a_page_s_part_holds_the_verdict_of_the_figures(bundle, tmp_path):
     from edgeship.bundle.bundle import open_bundle
-    from edgeship.bundle.verdict import GateResult
     from edgeship.demo import site
-    from edgeship.types import Verdict
 
     def worsen(manifest: dict[str, Any]) -> None:
         del next(item for item in manifest["measurements"] if item["artifact"] == "tflite/int8")["details"]["content"]
@@ -380,7 +378,6 @@ def test_verify_takes_no_step_that_is_larger_than_every_output():
 def test_complex_goldens_are_numbers(tmp_path):
     """TFLite's RFFT2D gives such."""
     from edgeship.bundle.bundle import Bundle
-    from edgeship.bundle.manifest import GoldenRun, Manifest
     from edgeship.pipeline import verify
 
     (tmp_path / "goldens").mkdir()
