@@ -5,26 +5,39 @@ Two operands whose labels occur once each, as attention and dense layers over se
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 
-def plan_contraction(equation: str) -> dict[str, Any] | None:
-    """The labels of an equation by role: batch, own (of each operand), summed; None where it is not of that kind."""
+@dataclass(frozen=True)
+class Contraction:
+    """The labels of an equation: of both operands and the result, and by role (`own` are those of one operand alone)."""
+
+    operands: tuple[str, str]
+    result: str
+    batch: list[str]
+    summation: list[str]
+    own: tuple[list[str], list[str]]
+
+
+def plan_contraction(equation: str) -> Contraction | None:
+    """The labels of an equation by their roles; None where it is not of the kind above."""
     sides = equation.replace(" ", "").split("->")
     operands = sides[0].split(",")
     if len(sides) != 2 or len(operands) != 2 or "." in equation:
         return None
-    (left, right), out = operands, sides[1]
-    if any(len(set(labels)) != len(labels) for labels in (left, right, out)):
+    (left, right), result = operands, sides[1]
+    if any(len(set(labels)) != len(labels) for labels in (left, right, result)):
         return None
-    batch = [label for label in left if label in right and label in out]
-    sum_labels = [label for label in left if label in right and label not in out]
-    own = [[label for label in labels if label not in batch + sum_labels] for labels in (left, right)]
-    if sorted(out) != sorted(batch + own[0] + own[1]):
+    batch = [label for label in left if label in right and label in result]
+    summation = [label for label in left if label in right and label not in result]
+    common = batch + summation
+    own = [label for label in left if label not in common], [label for label in right if label not in common]
+    if sorted(result) != sorted(batch + own[0] + own[1]):
         return None
-    return {"left": left, "right": right, "out": out, "batch": batch, "summed": sum_labels, "own": own}
+    return Contraction((left, right), result, batch, summation, own)
 
 
 class Builder:
@@ -89,18 +102,17 @@ class Builder:
 
 def replace_einsum(node: Any, nodes: Any, in_function: bool) -> bool:
     """Replace one Einsum node in place; False where its equation is not of the kind above."""
-    steps = plan_contraction(node.attr["equation"].s.decode())
-    if steps is None or len([name for name in node.input if not name.startswith("^")]) != 2:
+    plan = plan_contraction(node.attr["equation"].s.decode())
+    if plan is None or len([name for name in node.input if not name.startswith("^")]) != 2:
         return False
-    build, batch, sum_labels = Builder(node, nodes, in_function), steps["batch"], steps["summed"]
+    build, batch, summation = Builder(node, nodes, in_function), plan.batch, plan.summation
     matrices, own_sizes, leading = [], [], ""
-    for side, labels in enumerate((steps["left"], steps["right"])):
-        own, tensor = steps["own"][side], node.input[side]
-        order = [*batch, *own, *sum_labels] if side == 0 else [*batch, *sum_labels, *own]
+    for side, labels in enumerate(plan.operands):
+        own, tensor = plan.own[side], node.input[side]
+        order = [*batch, *own, *summation] if side == 0 else [*batch, *summation, *own]
         shape = build.add_node("Shape", [tensor], T=build.dtype, out_type=3)
         axes = {
-            name: [labels.index(label) for label in part]
-            for name, part in (("b", batch), ("o", own), ("s", sum_labels))
+            name: [labels.index(label) for label in part] for name, part in (("b", batch), ("o", own), ("s", summation))
         }
         flat = {name: build.add_sizes(shape, axes[name], product=True) for name in ("o", "s")}
         if batch:
@@ -110,13 +122,13 @@ def replace_einsum(node: Any, nodes: Any, in_function: bool) -> bool:
         if own:
             own_sizes.append(build.add_sizes(shape, axes["o"], product=False))
     product = build.add_node("BatchMatMulV2", matrices, T=build.dtype, adj_x=False, adj_y=False)
-    labels_so_far = [*batch, *steps["own"][0], *steps["own"][1]]
+    labels_so_far = [*batch, *plan.own[0], *plan.own[1]]
     result = (
         build.add_reshape(product, [*([leading] if batch else []), *own_sizes])
         if labels_so_far
         else build.add_reshape(product, [build.add_constant([])])
     )
-    result = build.add_transpose(result, [labels_so_far.index(label) for label in steps["out"]])
+    result = build.add_transpose(result, [labels_so_far.index(label) for label in plan.result])
     control = [name for name in node.input if name.startswith("^")]
     node.op = "Identity"
     del node.input[:]

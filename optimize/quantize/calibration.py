@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -155,29 +156,41 @@ def write_statistics(
         beside.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
-def read_statistics(statistics: str | None, model: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Statistics:
+    """What was observed of a model on representative data: `ranges` are the extremes per tensor, `kinds` those of other methods.
+
+    `shapes` are those of one sample, as the format's calibration writes them.
+    """
+
+    samples: int
+    shapes: Mapping[str, Any]
+    ranges: Ranges
+    kinds: Mapping[str, Ranges]
+
+    def ranges_of(self, kind: str) -> Ranges:
+        """The ranges of one calibration method, by tensor. Raises InputError where there are none of that method."""
+        if kind == MIN_MAX:
+            return self.ranges
+        if kind not in CALIBRATION_METHODS:
+            raise unknown("calibration method", kind, CALIBRATION_METHODS)
+        if kind not in self.kinds:
+            raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
+        return self.kinds[kind]
+
+
+def read_statistics(path: str | None, model: str) -> Statistics:
     """What `write_statistics` wrote. Raises InputError where there is none, or it is another model's."""
-    if not statistics:
+    if not path:
         raise InputError(NEEDS_DATA)
     try:
-        document: dict[str, Any] = json.loads(Path(statistics).read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{statistics}: no such calibration statistics; calibrate first") from error
+        raise InputError(f"{path}: no such calibration statistics; calibrate first") from error
     except ValueError as error:
-        raise InputError(f"{statistics}: not calibration statistics ({error})") from error
+        raise InputError(f"{path}: not calibration statistics ({error})") from error
     if document.get("schema") != _SCHEMA:
-        raise InputError(f"{statistics}: not calibration statistics of this version; calibrate again")
+        raise InputError(f"{path}: not calibration statistics of this version; calibrate again")
     if document["model"] != digest.of_path(Path(model)):
-        raise InputError(f"{statistics}: taken from another model than {model}; calibrate this one")
-    return document
-
-
-def ranges_of(statistics: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
-    """The ranges of one calibration method, by tensor. Raises InputError where the statistics hold none of that method."""
-    if kind == MIN_MAX:
-        return statistics["ranges"]  # type: ignore[no-any-return]
-    if kind not in CALIBRATION_METHODS:
-        raise unknown("calibration method", kind, CALIBRATION_METHODS)
-    if kind not in statistics["kinds"]:
-        raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
-    return statistics["kinds"][kind]  # type: ignore[no-any-return]
+        raise InputError(f"{path}: taken from another model than {model}; calibrate this one")
+    return Statistics(**{item.name: document[item.name] for item in fields(Statistics)})

@@ -87,7 +87,7 @@ def quantize(
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     reader.check_model(model)
     calibration = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(calibration, calibration_method) if calibration else None
+    ranges = calibration.ranges_of(calibration_method) if calibration else None
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared_file = Path(str(statistics)).with_suffix(".onnx")
@@ -95,10 +95,10 @@ def quantize(
             _quantize_static(model, prepared_file, beside, Path(folder), ranges, nodes_to_exclude)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
-        reader.check_runs(beside, calibration["shapes"] if calibration else None)
+        reader.check_runs(beside, calibration.shapes if calibration else None)
         islands = reader.float_islands(beside) if calibration else []
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
-    notes = calibrating.note_few_samples(calibration["samples"]) if calibration else []
+    notes = calibrating.note_few_samples(calibration.samples) if calibration else []
     return {
         "tools": tool_versions(),
         "notes": notes + calibrating.note_float_parts(islands, float_sizes),

@@ -126,20 +126,20 @@ def quantize(
     how = _check_recipe(recipe, io)
     content = reader.read(model)
     calibration = calibrating.read_statistics(statistics, model) if how.data else None
-    ranges = calibrating.ranges_of(calibration, calibration_method) if calibration else None
+    ranges = calibration.ranges_of(calibration_method) if calibration else None
     if calibration:
-        content = reader.with_shapes(content, reader.read_signatures(content, model), calibration["shapes"])
+        content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
     result = _run_quantizer(content, model, recipe, io, ranges, mixed)
     result_model = flatbuffer.unpack(result)
     reader.check_branches(result_model)
     with atomic_file(out_file) as beside:
         beside.write_bytes(result)
-        reader.check_runs(beside, calibration["shapes"] if calibration else None)
+        reader.check_runs(beside, calibration.shapes if calibration else None)
     islands = reader.float_islands(result_model) if calibration else []
     float_sizes = dict(reader.float_weights(result_model))
     return {
         "tools": tool_versions(),
-        "notes": (calibrating.note_few_samples(calibration["samples"]) if calibration else [])
+        "notes": (calibrating.note_few_samples(calibration.samples) if calibration else [])
         + calibrating.note_float_parts(islands, float_sizes),
         "float_islands": islands,
         "float_weights": sorted(float_sizes),
