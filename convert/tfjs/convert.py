@@ -82,7 +82,10 @@ def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any]) -> list[
 
     inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
-        with fold_batch_norm.folding_in_conversion(inputs) as conv_names, saved_model_cache.sharing(converter, "load"):
+        with (
+            fold_batch_norm.folding_in_conversion(inputs) as conv_names,
+            saved_model_cache.share_with_converter(converter, "load"),
+        ):
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
             converter.convert_tf_saved_model(
                 str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True

@@ -16,5 +16,5 @@ def store_weights(folder: Path, weights: str) -> None:
     groups = read_weights(model["weightsManifest"], str(folder))
     for name in [name for group in model["weightsManifest"] for name in group["paths"]]:
         (folder / name).unlink()
-    stored = write_weights(groups, str(folder), write_manifest=False, quantization_dtype_map={weights: "*"})
-    file.write_text(json.dumps({**model, "weightsManifest": stored}), encoding="utf-8")
+    manifest = write_weights(groups, str(folder), write_manifest=False, quantization_dtype_map={weights: "*"})
+    file.write_text(json.dumps({**model, "weightsManifest": manifest}), encoding="utf-8")

@@ -106,7 +106,7 @@ def _run_converter(source: Path, flex: bool, single_batch: bool = False, sparse:
     import tensorflow as tf
     from tensorflow.lite.python import lite
 
-    with saved_model_cache.sharing(lite, "_load"):
+    with saved_model_cache.share_with_converter(lite, "_load"):
         return _convert_saved_model(tf, source, flex, single_batch, sparse)
 
 

@@ -69,13 +69,13 @@ def quantize(
     *,
     statistics: str | None = None,
     calibration_method: str = quantization.MIN_MAX,
-    kept: Sequence[str] = (),
+    float_layers: Sequence[str] = (),
     layers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
 
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it; the Keras
-    layers `kept` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
+    layers `float_layers` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
     place.
 
     Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
@@ -91,7 +91,7 @@ def quantize(
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared_file = Path(str(statistics)).with_suffix(".onnx")
-            nodes_to_exclude = reader.nodes_of(prepared_file, kept, layers) if kept else []
+            nodes_to_exclude = reader.nodes_of(prepared_file, float_layers, layers) if float_layers else []
             _quantize_static(model, prepared_file, beside, Path(folder), ranges, nodes_to_exclude)
         else:
             _WRITERS[recipe](model, beside, Path(folder))

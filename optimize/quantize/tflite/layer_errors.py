@@ -22,16 +22,16 @@ LIMIT = 200.0  # dB: beyond what float32 can tell apart; equal tensors are writt
 _BYTES = 256 << 20  # of all tensors that are kept at once
 
 
-def compare(model: str, quantized: str, data: str, tensors: Sequence[str], count: int) -> dict[str, Any]:
+def compare(model: str, quantized_model: str, data: str, tensors: Sequence[str], count: int) -> dict[str, Any]:
     """Figures of each named tensor over at most `count` samples, spread evenly: `{name: {sqnr_db, mse, cosine}}`.
 
-    `model` is the float `.tflite`, `quantized` one made of it. SQNR is 10 log10(sum(float^2) / sum(difference^2)) after
+    `model` is the float `.tflite`, `quantized_model` one made of it. SQNR is 10 log10(sum(float^2) / sum(difference^2)) after
     dequantization, MSE the mean of difference^2 in the tensor's unit, the cosine that of all values as one vector. A
     tensor that the quantized file does not have is left out. Raises InputError where the data does not fit.
     """
     content, source = reader.read(model), RepresentativeDataset(data)
     inputs = reader.read_signatures(content, model)["serving_default"]
-    sides = [_Side(item, where) for item, where in ((content, model), (reader.read(quantized), quantized))]
+    sides = [_Side(item, where) for item, where in ((content, model), (reader.read(quantized_model), quantized_model))]
     common = [name for name in tensors if all(side.has_tensor(name) for side in sides)]
     sums = {name: np.zeros(5) for name in common}
     size = calibration.batch_size(inputs, 1)

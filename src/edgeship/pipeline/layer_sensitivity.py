@@ -200,7 +200,7 @@ def _examine_layers(
         lambda _: layerwise.run.executors.quantize.call(
             layer_errors.compare,
             model=str(base),
-            quantized=place,
+            quantized_model=place,
             data=str(judge.reference.data.path),
             tensors=outputs,
             count=judge.samples,

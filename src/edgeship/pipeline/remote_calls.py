@@ -58,6 +58,6 @@ def quantize_onnx(
         recipe,
         statistics=statistics,
         calibration_method=calibration_method,
-        kept=kept,
+        float_layers=kept,
         layers=layers,
     )

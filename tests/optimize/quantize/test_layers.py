@@ -104,7 +104,7 @@ def test_figures_of_tensors_inside(lab: Any) -> None:
     errors = lab.process.call(
         "edgeship.optimize.quantize.tflite.layer_errors:compare",
         model=lab.model("photo.tflite"),
-        quantized=str(path),
+        quantized_model=str(path),
         data=lab.data("photo"),
         tensors=tensors,
         count=128,
@@ -123,7 +123,7 @@ def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
     figures = lab.process.call(
         "edgeship.optimize.quantize.tflite.layer_errors:compare",
         model=lab.model("leaky.tflite"),
-        quantized=str(path),
+        quantized_model=str(path),
         data=lab.data("leaky"),
         tensors=[output],
         count=40,
@@ -133,7 +133,7 @@ def test_tensors_that_became_integer_later_are_followed(lab: Any) -> None:
 
 def test_layers_of_an_onnx_file_stay_float_by_the_names_of_its_nodes(lab: Any) -> None:
     _, plain = lab.onnx("photo")
-    _, result = lab.onnx("photo", file="kept.onnx", kept=["dense"], layers=list(LAYERS["photo"]))
+    _, result = lab.onnx("photo", file="kept.onnx", float_layers=["dense"], layers=list(LAYERS["photo"]))
     more_islands = set(result["float_islands"]) - set(plain["float_islands"])
     assert more_islands
     assert all("/dense_1/" in island for island in more_islands), more_islands
