@@ -200,4 +200,4 @@ def options_to_repeat(bundle: Bundle) -> str:
     from edgeship.settings import permissions
 
     loading = {"model": (bundle.manifest.config or {}).get("model")}
-    return " ".join(grant.option for grant in permissions.of(loading))
+    return " ".join(grant.option for grant in permissions.find_grants(loading))

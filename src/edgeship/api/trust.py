@@ -16,12 +16,12 @@ def trust_config(file: str | os.PathLike[str]) -> tuple[Grant, ...]:
     One that lets nothing run needs no trust, and none is recorded. Raises InputError where it cannot be read.
     """
     from edgeship.settings import permissions, trust
-    from edgeship.settings.config import content_of
+    from edgeship.settings.config import read_content
     from edgeship.untrusted import parse_toml
 
     path = Path(file)
-    content = content_of(path)
-    grants = permissions.of_file(parse_toml(content, path), path.parent)
+    content = read_content(path)
+    grants = permissions.find_file_grants(parse_toml(content, path), path.parent)
     if grants:
         trust.record(path, content)
     return grants
@@ -38,4 +38,4 @@ def list_trusted_configs() -> dict[str, str]:
     """The trusted files: sha256 by absolute path."""
     from edgeship.settings import trust
 
-    return trust.listed()
+    return trust.read_list()

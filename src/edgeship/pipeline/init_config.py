@@ -107,7 +107,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     with atomic.atomic_file(path) as draft:
         draft.write_bytes(content)
         config.Config.read(draft)
-    grants = permissions.of_file(parse_toml(content, path), path.parent)
+    grants = permissions.find_file_grants(parse_toml(content, path), path.parent)
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
             trust.record(path, content)
@@ -118,7 +118,7 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = toml_value(os.path.relpath(beside, folder))
-        return f"{key} = {value}" if config.lies_there(beside) else f"# {key} = {toml_value(name)}"
+        return f"{key} = {value}" if config.is_usable_file(beside) else f"# {key} = {toml_value(name)}"
 
     def loaded(key: str) -> str:
         return f"{key} = {toml_value(loading[key])}" if loading.get(key) else f"# {keys['model'][key]}"

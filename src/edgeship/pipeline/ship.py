@@ -125,7 +125,9 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
         manifest, answers = _measure(work, bundle.manifest, settings, evaluation, reference)
         with reading(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _report(work, manifest, budget, answers)
-        manifest = replace(manifest, config=permissions.keep(dict(manifest.config or {}), bundle.manifest.config))
+        manifest = replace(
+            manifest, config=permissions.keep_grants(dict(manifest.config or {}), bundle.manifest.config)
+        )
         bundles.seal(work.draft, manifest)
     return manifest
 

@@ -44,7 +44,7 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Parse and check a file; paths in it are relative to its folder. Raises InputError naming what is wrong."""
-        return cls.parse(content_of(path), path)
+        return cls.parse(read_content(path), path)
 
     @classmethod
     def parse(cls, content: bytes, path: Path) -> Self:
@@ -75,7 +75,7 @@ class Config:
         for key in ("model", "data", "variants", "benchmark", "budget"):
             if key not in table:
                 raise InputError(f"{STORED}: '{key}' is missing; make the bundle again")
-        table = permissions.without(table)
+        table = permissions.remove_grants(table)
         variants = table["variants"]
         if variants is not None and not isinstance(variants, list):
             raise InputError(f"{STORED}: variants must be a list")
@@ -105,7 +105,7 @@ def find(model: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def content_of(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """What a configuration's file holds. Raises InputError where it cannot be read, or is larger than any is."""
     try:
         with path.open("rb") as stream:
@@ -119,19 +119,19 @@ def content_of(path: Path) -> bytes:
     return content
 
 
-def beside(model: Path) -> Config:
+def default_config(model: Path) -> Config:
     """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
     files = {
         key: str(path)
         for key in ("calibration", "evaluation", "train", "validation")
-        if lies_there(path := model.parent / f"{key}.npz")
+        if is_usable_file(path := model.parent / f"{key}.npz")
     }
     labels = model.parent / "labels.txt"
-    names = tuple(read_labels(labels)) if lies_there(labels) else ()
+    names = tuple(read_labels(labels)) if is_usable_file(labels) else ()
     return Config(data=replace(Data(labels=names), **files))  # type: ignore[arg-type]
 
 
-def lies_there(path: Path) -> bool:
+def is_usable_file(path: Path) -> bool:
     """Whether a file is there that may be used without having been named; a link may lead to a private one."""
     if path.is_symlink():
         text = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")

@@ -62,19 +62,19 @@ class Grant:
         return f"{name} {shlex.quote(','.join(printable(item)[:SHOWN] for item in values))}"
 
 
-def of(table: Any) -> tuple[Grant, ...]:
+def find_grants(table: Any) -> tuple[Grant, ...]:
     """What a configuration's table lets run; nothing where it is no table."""
     values = ((section, key, _section(table, section).get(key)) for section, key in KEYS)
     return tuple(Grant(section, key, value) for section, key, value in values if _lets_run(section, key, value))
 
 
-def of_file(table: Any, folder: Path) -> tuple[Grant, ...]:
-    """What a configuration's file lets happen: `of`, and the data, labels and students outside its folder that are read.
+def find_file_grants(table: Any, folder: Path) -> tuple[Grant, ...]:
+    """What a configuration's file lets happen: `find_grants`, and the data, labels and students outside its folder that are read.
 
     Such files may be private, and what is read becomes part of a bundle, which is sent away.
     """
     outside = [place for place in _list_places(table) if not _is_inside(folder, place[2])]
-    return (*of(table), *(Grant(section, key, value, READS) for section, key, value in outside))
+    return (*find_grants(table), *(Grant(section, key, value, READS) for section, key, value in outside))
 
 
 def _list_places(table: Any) -> Iterator[tuple[str, str, str]]:
@@ -116,10 +116,10 @@ def _section(table: Any, section: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def without(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The same table without what `of` finds in it; of the devices those that have a name alone stay."""
+def remove_grants(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The same table without what `find_grants` finds in it; of the devices those that have a name alone stay."""
     changed = dict(table)
-    for grant in of(table):
+    for grant in find_grants(table):
         part = dict(changed[grant.section])
         if grant.key == "devices":
             part["devices"] = [item for item in part["devices"] if not in_file(item)] or ["host"]
@@ -129,16 +129,16 @@ def without(table: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def keep(table: dict[str, Any], former: Any) -> dict[str, Any]:
+def keep_grants(table: dict[str, Any], former: Any) -> dict[str, Any]:
     """A manifest's new table, with what its former one let run and which data it named, where the new one does not: a record."""
     data = ((("data", key), value) for key, value in _section(former, "data").items() if key in SOURCES)
-    for (section, key), value in (*(((grant.section, grant.key), grant.value) for grant in of(former)), *data):
+    for (section, key), value in (*(((grant.section, grant.key), grant.value) for grant in find_grants(former)), *data):
         if not table[section].get(key):
             table[section][key] = value
     return table
 
 
-def refuse(bundle: Path, grants: Iterable[Grant]) -> None:
+def refuse_grants(bundle: Path, grants: Iterable[Grant]) -> None:
     """Raises InputError for what a bundle was made with and cannot grant, with the options that do."""
     lacking = list(grants)
     if not lacking:

@@ -25,14 +25,14 @@ from edgeship.untrusted import parse_json, printable
 PLACE = "EDGESHIP_TRUST"
 
 
-def store() -> Path:
+def list_path() -> Path:
     """The file in which trusted ones are listed."""
     return Path(os.environ.get(PLACE) or Path(platformdirs.user_data_dir("edgeship")) / "trust" / "trusted.json")
 
 
-def listed() -> dict[str, str]:
+def read_list() -> dict[str, str]:
     """The trusted files: sha256 by absolute path. Raises InputError where the list is not the user's own."""
-    path = store()
+    path = list_path()
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def listed() -> dict[str, str]:
 
 def is_trusted(path: Path, content: bytes) -> bool:
     """Whether the file was trusted with this very content."""
-    return listed().get(_absolute_path(path)) == _sha256(content)
+    return read_list().get(_absolute_path(path)) == _sha256(content)
 
 
 def record(path: Path, content: bytes) -> None:
@@ -72,7 +72,7 @@ def require(path: Path, content: bytes, grants: Iterable[Grant]) -> None:
     if not needed or is_trusted(path, content):
         return
     changed = (
-        "was changed since you trusted it, and" if _absolute_path(path) in listed() else "lies beside the model and"
+        "was changed since you trusted it, and" if _absolute_path(path) in read_list() else "lies beside the model and"
     )
     what = "names files outside its folder" if all(grant.effect for grant in needed) else "lets code run"
     raise InputError(
@@ -91,11 +91,11 @@ def _sha256(content: bytes) -> str:
 
 
 def _change_list(path: Path, digest: str | None) -> None:
-    place = store()
+    place = list_path()
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with filelock.FileLock(place.with_name(place.name + ".lock")):
-            files = {name: value for name, value in listed().items() if name != _absolute_path(path)}
+            files = {name: value for name, value in read_list().items() if name != _absolute_path(path)}
             files |= {_absolute_path(path): digest} if digest else {}
             with atomic_file(place, mode=0o600) as draft:
                 draft.write_text(json.dumps({"schema": 1, "files": files}, indent=1), encoding="utf-8")

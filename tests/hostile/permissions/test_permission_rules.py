@@ -238,7 +238,7 @@ def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants
         config = Config.restore(stored)
     except InputError:
         return
-    assert not permissions.of(to_json(config.stored()))
+    assert not permissions.find_grants(to_json(config.stored()))
     assert not config.model.allow_unsafe
     assert config.model.custom_objects is None
     assert not any(map(profiles.in_file, config.benchmark.devices))
@@ -260,5 +260,5 @@ def test_what_a_bundle_was_made_with_stays_on_record():
     table = to_json(
         Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).stored()
     )
-    kept = permissions.keep(table, former)
+    kept = permissions.keep_grants(table, former)
     assert (kept["model"]["custom_objects"], kept["data"]["validation"]) == ("mine", "my:data")

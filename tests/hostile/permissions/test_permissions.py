@@ -586,7 +586,7 @@ def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
     (folder / "labels.txt").unlink()
     (folder / "link.txt").rename(folder / "labels.txt")
     (folder / "link.npz").rename(folder / "calibration.npz")
-    assert config.beside(folder / "model.keras").data == Data()
+    assert config.default_config(folder / "model.keras").data == Data()
     told = capsys.readouterr().err
     assert "labels.txt is a link, so it is not used unasked" in told
     assert "calibration.npz is a link" in told

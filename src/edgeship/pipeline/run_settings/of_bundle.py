@@ -46,10 +46,10 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, n
     base = _with_options(base, options)
     lacking = [
         grant
-        for grant in permissions.of(stored)
+        for grant in permissions.find_grants(stored)
         if not (read or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key))
     ]
-    permissions.refuse(bundle.root, (grant for grant in lacking if grant.key in needed))
+    permissions.refuse_grants(bundle.root, (grant for grant in lacking if grant.key in needed))
     named = {key for key in permissions.SOURCES if read and getattr(read.data, key)}
     named |= {"evaluation"} if options.evaluation else set()
     base = _with_recorded_data(bundle, base, named, needed)

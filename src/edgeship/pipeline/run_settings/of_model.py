@@ -56,7 +56,7 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
     Raises InputError where a file that was only found lets code run and is not trusted.
     """
     path = file or config.find(model)
-    base = _read(path, options, named=file is not None) if path else config.beside(model)
+    base = _read(path, options, named=file is not None) if path else config.default_config(model)
     if path is None:
         _announce_data(model, base)
     loading = {key: getattr(options, key) for key in ("custom_objects", "signature", "allow_unsafe")}
@@ -84,11 +84,11 @@ def _announce_data(model: Path, settings: Config) -> None:
 
 def _read(path: Path, options: ModelOptions, *, named: bool) -> Config:
     """The configuration in a file; what one that was not `named` lets run or read counts only where the user trusts it."""
-    content = config.content_of(path)
+    content = config.read_content(path)
     if not named:
         grants = [
             grant
-            for grant in permissions.of_file(parse_toml(content, path), path.parent)
+            for grant in permissions.find_file_grants(parse_toml(content, path), path.parent)
             if grant.key not in SAID_INSTEAD or not getattr(options, grant.key)
         ]
         if grants and options.trust:
