@@ -22,7 +22,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Cache
 
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
-EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {"kernels": []}, "notes": []}
+EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {"kernels": [10]}, "notes": []}
 ROWS = [{"tensor": "dense/kernel", "asked": 0.7, "achieved": 0.7, "values": 10}]
 
 
@@ -97,7 +97,7 @@ def test_each_variant_is_made_from_its_own_model(tools: Tools, folder: Path) -> 
     assert pruned.artifact.path.read_text() == "trained ['prune'] from the server model"
     assert [step.name for step in plain.artifact.steps] == ["export", "convert.tflite"]
     assert [step.name for step in pruned.artifact.steps] == ["optimize.prune", "export", "convert.tflite"]
-    assert pruned.receipt.sparsity == (TensorSparsity("dense/kernel", 0.7, 10, 0.71),)
+    assert pruned.receipt.sparsity == (TensorSparsity("dense/kernel", asked=0.7, values=10, artifact=0.71),)
     assert plain.receipt.sparsity is None
     assert again.digest == pruned.digest
     assert (tools.count("pipeline.remote_calls:train_further"), tools.count("convert.export.export:run")) == (1, 2)

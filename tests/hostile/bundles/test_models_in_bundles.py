@@ -121,7 +121,7 @@ ODD = ["a\\b", "a\x07b", "a\nb", "a\N{WOMAN}\u200d\N{PERSONAL COMPUTER}b", "c:a"
 @pytest.mark.parametrize("name", ODD)
 def test_a_model_of_any_name_travels_under_a_plain_one(name, work, tmp_path):
     work.model = work.model.rename(tmp_path / f"{name}.keras")
-    path = placed(work, tmp_path / "draft")[1]()["path"]
+    path = placed(work, tmp_path / "draft")[1]().path
     assert untrusted.place_within(tmp_path / "draft", path).read_bytes() == b"first"
     assert path == "server/model.keras"
 
