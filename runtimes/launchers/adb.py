@@ -25,6 +25,8 @@ COMMAND = (
 class AdbLauncher(Launcher):
     """Never available: its figures are taken by hand."""
 
+    uses_host_time = False
+
     def unavailable(self) -> str:
         """Whether adb is missing, or what it cannot do."""
         if not which("adb"):

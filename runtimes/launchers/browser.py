@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from edgeship.runtimes import registry
-from edgeship.runtimes.browser import requirements
+from edgeship.runtimes import registry, session
+from edgeship.runtimes.browser import options, requirements
 from edgeship.runtimes.launchers.launcher import Launcher
+from edgeship.types import Artifact
 
 
 class BrowserLauncher(Launcher):
     """A browser needs Chromium, Playwright and the built page, whatever the profile adds."""
+
+    compared_with_host = False
+    timeout = session.TIMEOUT
 
     def unavailable(self) -> str:
         """Which of them is missing."""
@@ -23,6 +29,21 @@ class BrowserLauncher(Launcher):
     def launch(self, runtime: str) -> registry.Launch:
         """The worker that drives a page; what the profile says goes to it with the model."""
         return registry.find(runtime).launch()
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """The runtime's own, with the built page."""
+        return registry.find(runtime).identity()
+
+    def refusal(self, runtime: registry.Runtime, artifact: Artifact) -> str | None:
+        """Why the runtime does not run in a page, does not take the artifact, or is not here."""
+        if not runtime.in_browser:
+            return f"{self.device.name} is a browser, and {runtime.name} does not run in one"
+        return runtime.refuses(artifact) or runtime.unavailable() or None
+
+    def options(self, *, timed: bool) -> Mapping[str, Any]:
+        """What the profile says of the browser; where nothing is timed it need not be slowed down."""
+        asked = options.of_profile(self.device.launch, f"device {self.device.name}, [launch]")
+        return {key: value for key, value in asked.items() if timed or key != "throttle"}
 
     def install(self) -> Path:
         """Build the page; Chromium and Playwright can only be asked for."""

@@ -7,23 +7,39 @@ import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 
+from edgeship.data import Batch
 from edgeship.devices.profiles import Device
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.processes.environment import NETWORK, child_environment, which
-from edgeship.runtimes.registry import Launch
+from edgeship.runtimes.registry import Launch, Runtime
+from edgeship.runtimes.session import Session, open_session
+from edgeship.runtimes.worker_pool import Pool
 from edgeship.storage import cache, digest, installed
+from edgeship.types import Artifact
 
 # Seconds that one command of an installation may take: downloads over a slow line included.
 PATIENCE = 900.0
 
 
 class Launcher(ABC):
-    """Starts the workers of one device."""
+    """Starts the workers of one device.
+
+    Attributes: `compared_with_host` (whether what it computes is compared to the bit with this machine's usual runtime, in a
+    cell of the parity matrix), `uses_host_time` (whether its times are this machine's, so that it must be quiet and do nothing
+    else while they are taken), `emulates` (whether it is believed only where it gives the known outputs of a known model),
+    `timeout` (seconds that its worker may stay silent, loading a model included).
+    """
+
+    compared_with_host: bool = True
+    uses_host_time: bool = True
+    emulates: bool = False
+    timeout: float = 300.0
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -43,6 +59,49 @@ class Launcher(ABC):
     @abstractmethod
     def install(self) -> Path:
         """Set it up, whole or not at all, and return its folder. Does nothing where it is there already."""
+
+    def open(
+        self,
+        runtime: str,
+        path: Path,
+        *,
+        timed: bool,
+        threads: int | None = 1,
+        sample: Batch | None = None,
+        pool: Pool | None = None,
+    ) -> Session:
+        """A model in a worker of that runtime, as the device has it; `timed`: times will be taken in this session.
+
+        Raises what `open_session` raises; the other parameters are its.
+        """
+        launch, options = self.launch_for(runtime, timed=timed), self.options(timed=timed)
+        return open_session(
+            runtime,
+            path,
+            threads=threads,
+            sample=sample,
+            options=options,
+            launch=launch,
+            pool=pool,
+            timeout=self.timeout,
+        )
+
+    def launch_for(self, runtime: str, *, timed: bool) -> Launch:
+        """As `launch`, of a worker whose times are taken or not."""
+        return self.launch(runtime)
+
+    def options(self, *, timed: bool) -> Mapping[str, Any]:
+        """What goes to the worker with the model."""
+        return {}
+
+    def refusal(self, runtime: Runtime, artifact: Artifact) -> str | None:
+        """Why an artifact is not run on one of its runtimes, known before anything is started."""
+        return None
+
+    @property
+    def memory_limit(self) -> str:
+        """The memory that a worker has, as the profile says it; empty where it has all."""
+        return ""
 
     def identity(self, runtime: str) -> list[str | None]:
         """What a result of that runtime depends on beside the artifact and the profile: part of cache keys."""

@@ -7,9 +7,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError
-from edgeship.runtimes import registry
+from edgeship.runtimes import registry, session
 from edgeship.runtimes.launchers.launcher import Launcher
+from edgeship.types import Artifact
 
 UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 # Limits are set by a Python that then becomes the worker: no shell, no other tool.
@@ -25,13 +27,24 @@ LIMITED = (
 class LocalLauncher(Launcher):
     """Workers as plain processes."""
 
+    timeout = session.TIMEOUT
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device)
+        self.compared_with_host = bool(self.memory_limit)  # it may fail where this machine does not
+
+    @property
+    def memory_limit(self) -> str:
+        """The profile's text, as "512 MB"."""
+        return str(self.device.launch.get("memory", ""))
+
     @property
     def memory(self) -> int:
         """The most bytes of private memory that a worker may have (RLIMIT_DATA: files mapped into memory do not count); 0: all.
 
         Raises InputError where the profile's text is no amount.
         """
-        text = str(self.device.launch.get("memory", ""))
+        text = self.memory_limit
         if not text:
             return 0
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
@@ -74,6 +87,18 @@ class LocalLauncher(Launcher):
             return plain
         start = (sys.executable, "-I", "-c", LIMITED, str(self.memory), str(self.cores))
         return replace(plain, command=(*start, *plain.command))
+
+    def identity(self, runtime: str) -> list[str | None]:
+        """The runtime's own."""
+        return registry.find(runtime).identity()
+
+    def refusal(self, runtime: registry.Runtime, artifact: Artifact) -> str | None:
+        """Why the runtime does not take the artifact, or why it is not here."""
+        return runtime.refuses(artifact) or runtime.unavailable() or None
+
+    def launch_for(self, runtime: str, *, timed: bool) -> registry.Launch:
+        """As `launch`; where nothing is timed a worker may have all cores."""
+        return self.launch(runtime) if timed or self.memory_limit else registry.find(runtime).launch()
 
     def install(self) -> Path:
         """Refused: there is nothing to install."""

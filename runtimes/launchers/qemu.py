@@ -40,6 +40,8 @@ QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONNOUSERSIT
 class QemuLauncher(InstructionCounter):
     """Workers under qemu-aarch64 or qemu-arm."""
 
+    emulates = True
+
     @property
     def machine(self) -> Machine:
         """The guest's architecture. Raises InputError where the profile names none that is known."""

@@ -40,6 +40,8 @@ OLDEST = (3, 11)
 class SshLauncher(Launcher):
     """Workers on another machine."""
 
+    uses_host_time = False
+
     @property
     def host(self) -> str:
         """Where ssh goes. Raises InputError for what ssh would take as an option."""

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from edgeship.devices.launch_ways import WAYS
 from edgeship.errors import InputError, unknown
 from edgeship.types import Kind
 from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
@@ -17,15 +18,6 @@ from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 FOLDER = Path(__file__).parent
 FIGURES = ("quality", "speed", "memory", "instructions", "compiler")
 KEYS = ("title", "kind", "runtimes", "threads", "figures", "seconds", "launch")
-# What a way of starting a worker must be told, and what it may be told.
-LAUNCHES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
-    "direct": (frozenset(), frozenset({"memory", "cores"})),
-    "environment": (frozenset({"requirements"}), frozenset()),
-    "qemu": (frozenset({"cpu", "requirements"}), frozenset({"machine", "packages", "identity"})),
-    "vela": (frozenset({"accelerator", "system", "memory", "requirements"}), frozenset()),
-    "adb": (frozenset(), frozenset()),
-    "ssh": (frozenset({"host"}), frozenset({"python", "folder"})),
-}
 THREADS, SECONDS = 1024, 10**9  # the most that mean anything
 LISTS = ("requirements", "packages")
 # What a profile says becomes part of commands, so each text has a grammar: a name and a version, never an option, an
@@ -58,8 +50,6 @@ GRAMMARS: Mapping[str, tuple[re.Pattern[str], str]] = {
 # What a core says of itself.
 IDENTITY = ("features", "part", "revision", "variant")
 IDENTITIES = re.compile(r"[A-Za-z0-9_ ]*")
-# Ways whose keys are looked at where they are used.
-OPEN = ("browser",)
 
 
 @dataclass(frozen=True)
@@ -171,12 +161,12 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: expected a table")
     how = table.get("how", "direct")
-    if how in OPEN:
+    if not isinstance(how, str) or how not in WAYS:
+        raise unknown("way to start a worker (how)", str(how), WAYS, where)
+    way = WAYS[how]
+    if not way.strict:
         return table
-    if not isinstance(how, str) or how not in LAUNCHES:
-        raise unknown("way to start a worker (how)", str(how), [*LAUNCHES, *OPEN], where)
-    needed, allowed = LAUNCHES[how]
-    known = {"how"} | needed | allowed
+    known = {"how"} | way.needed | way.allowed
     for key, value in table.items():
         if key not in known:
             raise unknown("key", key, known, where)
@@ -189,7 +179,7 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
             raise InputError(f"{where}: {key} = {value!r} must be a string")
         else:
             _matching(key, value, f"{where}: {key} = {value!r}")
-    if missing := needed - set(table):
+    if missing := way.needed - set(table):
         raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
     return {"how": how, **table}
 
