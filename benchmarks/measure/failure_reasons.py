@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeship.devices.profiles import Device
+from edgeship.runtimes.launchers.launcher import Launcher
 
 _BUILTIN = re.compile(r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'")
 _HYBRID = re.compile(r"Hybrid.* not supported|Input type: FLOAT32 with filter type: INT8 not supported", re.IGNORECASE)
@@ -25,9 +26,9 @@ def short(message: str) -> str:
     return " ".join(text.split())[:LONGEST]
 
 
-def limited(message: str, device: Device) -> str:
+def limited(message: str, launcher: Launcher) -> str:
     """A message on one line; on a device with little memory, running out of it is said first."""
-    memory = device.launch.get("memory") if device.how == "direct" else None
+    memory = launcher.memory_limit
     if memory and _MEMORY.search(message):
         return f"does not fit into {memory}: {short(message)}"
     return short(message)

@@ -6,16 +6,25 @@ import json
 import statistics
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgeship.benchmarks.measure import failure_reasons, sampling
+from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
+from edgeship.bundle.figures import InstructionCount, MeasurementDetails, Metric, missing_metrics
 from edgeship.data import Batch
-from edgeship.errors import ProcessError
+from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes.launchers.launcher import InstructionCounter
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
+from edgeship.typed_json import convert
+from edgeship.types import Availability
 
+UNITS = {"instructions": "instructions", "instructions_ratio": "x"}
 INFERENCES = 4
 # What the plugin counts. The first group adds up to the total; the second are parts of `simd`.
 CLASSES = ("scalar", "memory", "simd")
@@ -26,6 +35,53 @@ KERNELS = {
     "fused_half": "half-precision multiply-add",
     "fused": "float multiply-add",
 }
+
+
+def measure(bench: Benchmark, target: Target) -> FigureResult:
+    """Instructions per inference, and the ratio to the float32 artifact of the same format on the same device.
+
+    Raises InputError for a device that counts none.
+    """
+    subject, counter = target.subject, target.launcher
+    if not isinstance(counter, InstructionCounter):
+        raise InputError(f'device {target.device.name}: only how = "qemu" counts instructions, in [launch]')
+    if reason := subject.latency_exclusion_reason:
+        return FigureResult(missing_metrics(UNITS, Availability.UNDEFINED, reason))
+    try:
+        found = _count_on(bench, target, counter)
+    except EdgeshipError as error:
+        return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.short(str(error))))
+    metrics = [Metric("instructions", found.total, "instructions")]
+    base = bench.float_base(subject)
+    if base is not None and base.digest == subject.digest:
+        return FigureResult(metrics, MeasurementDetails(instructions=found))
+    if base is None:
+        availability = Availability.NO_DATA
+        reason = f"there is no {subject.artifact.format}/float32 to compare with"
+    elif reason := base.latency_exclusion_reason:
+        availability = Availability.UNDEFINED
+    else:
+        try:
+            ratio = found.total / _count_on(bench, replace(target, subject=base), counter).total
+            metrics.append(Metric("instructions_ratio", ratio, "x"))
+            compared = replace(found, against=base.artifact.id, ratio=ratio)
+            return FigureResult(metrics, MeasurementDetails(instructions=compared))
+        except EdgeshipError as error:
+            availability, reason = Availability.FAILED, f"{base.artifact.id}: {failure_reasons.short(str(error))}"
+    metrics += missing_metrics({"instructions_ratio": "x"}, availability, reason)
+    return FigureResult(metrics, MeasurementDetails(instructions=found))
+
+
+def _count_on(bench: Benchmark, target: Target, counter: InstructionCounter) -> InstructionCount:
+    reference, subject = bench.reference, target.subject
+    data = None if reference is None else [reference.data.digest, reference.limit]
+
+    def make(_: Path) -> dict[str, Any]:
+        sample = {} if reference is None else next(sampling.rows(reference.batches(), np.arange(1), 1))
+        return count(counter, target.runtime.name, subject.artifact.path, sample)
+
+    what = f"{subject.artifact.id} on {target.place}: instructions"
+    return convert(InstructionCount, bench.cached(what, "instructions", {**target.key(), "data": data}, make).result)
 
 
 def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:

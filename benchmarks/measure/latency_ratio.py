@@ -6,12 +6,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import asdict, replace
+from typing import Any
 
+from edgeship.benchmarks.measure import latency
+from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
 from edgeship.benchmarks.measure.latency import Ratio, ratio
+from edgeship.benchmarks.measure.speed import busy_reason, timing_key
+from edgeship.bundle.figures import LatencyRatio, MeasurementDetails, Metric, missing_metrics
+from edgeship.errors import EdgeshipError
 from edgeship.runtimes.session import Session
+from edgeship.typed_json import convert
+from edgeship.types import Availability
 
 # Student's t over 8 pairs is 1.2 times as wide as over endlessly many, over 5 it is 1.4 times; one of 8 is trimmed at each end.
 PAIRS = 8
+UNITS = {"latency_ratio": "x"}
 # Short, so that what disturbs one artifact's block disturbs its neighbour too; at least one query each.
 BLOCK_SECONDS = 0.01
 # Per artifact and pair, beside one that warms up; models whose single query outlasts the time have no more.
@@ -19,6 +29,40 @@ MIN_BLOCKS = 2
 
 Open = Callable[[], Session]
 Blocks = list[list[float]]
+
+
+def measure(bench: Benchmark, target: Target) -> FigureResult:
+    """`latency_ratio`: the latency to that of the format's float32 artifact; nothing for that one itself, and away from here."""
+    subject, base = target.subject, bench.latency_base(target)
+    if target.launcher.compared_with_host or base is None or base.digest == subject.digest:
+        return FigureResult()
+    if reason := subject.latency_exclusion_reason or base.latency_exclusion_reason:
+        return FigureResult(missing_metrics(UNITS, Availability.UNDEFINED, reason))
+    ours, theirs = (replace(target, subject=item) for item in (subject, base))
+
+    def compare() -> dict[str, Any]:
+        if busy := busy_reason(bench, target):
+            return {**asdict(latency.no_ratio(busy)), "busy": busy}
+        seconds = latency.profile(bench.settings.profile).seconds / 2
+        found = compare_latency(_opener(bench, ours), _opener(bench, theirs), seconds)
+        return {**asdict(found), "busy": ""}
+
+    what = f"{subject.artifact.id} on {target.place}: against {base.artifact.id}, in turn"
+    key = {**timing_key(bench, target), "base": base.digest}
+    try:
+        found = convert(LatencyRatio, bench.cached(what, "ratio", key, lambda _: compare()).result)
+    except EdgeshipError as error:
+        return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
+    if found.value is None:
+        availability = Availability.UNSTABLE if found.busy else Availability.FAILED
+        metrics = missing_metrics(UNITS, availability, found.reason)
+    else:
+        metrics = [Metric("latency_ratio", found.value, "x", reason=found.reason)]
+    return FigureResult(metrics, MeasurementDetails(latency_ratio=replace(found, against=base.artifact.id)))
+
+
+def _opener(bench: Benchmark, target: Target) -> Open:
+    return lambda: target.open(timed=True, threads=target.device.threads, sample=bench.sample)
 
 
 def compare_latency(ours: Open, theirs: Open, seconds: float, pairs: int = PAIRS) -> Ratio:

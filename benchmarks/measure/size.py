@@ -12,6 +12,8 @@ import brotli
 
 from edgeship.errors import InputError
 
+KINDS = ("disk", "gzip", "brotli")
+
 
 def files_of(path: Path) -> list[Path]:
     """The files that make up an artifact: a `.tflite`, an `.onnx` with its external data, all of a TF.js folder.
@@ -54,4 +56,4 @@ def measure(path: Path) -> dict[str, Any]:
             file.relative_to(base).as_posix(): {"disk": len(data), "gzip": gzipped, "brotli": packed}
             for file, data, gzipped, packed in zip(files, contents, gzips, brotlis, strict=True)
         }
-    return {kind: sum(row[kind] for row in rows.values()) for kind in ("disk", "gzip", "brotli")} | {"files": rows}
+    return {kind: sum(row[kind] for row in rows.values()) for kind in KINDS} | {"files": rows}

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from edgeship.benchmarks.measure import on_host
+from edgeship.benchmarks.measure.benchmark import MeasuredArtifact
 from edgeship.bundle.receipt import Receipt
 from edgeship.cli.machine.runtimes import runtimes
 from edgeship.devices.profiles import find
@@ -163,9 +163,7 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
     settings = replace(config.Config(), benchmark=Benchmark(runtimes=("litert-web",)))
 
     def advised(*artifacts):
-        subjects = {
-            str(index): on_host.MeasuredArtifact(item, "", Receipt("tflite")) for index, item in enumerate(artifacts)
-        }
+        subjects = {str(index): MeasuredArtifact(item, "", Receipt("tflite")) for index, item in enumerate(artifacts)}
         measurement_plan.advise(Progress(console), subjects, settings)
         return console.export_text()
 

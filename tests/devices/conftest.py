@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeship.benchmarks.measure import on_host
+from edgeship.benchmarks.measure import benchmark
 from edgeship.bundle.receipt import Receipt
 from edgeship.data import RepresentativeDataset, load
 from edgeship.devices.profiles import Device
@@ -59,18 +59,18 @@ def environment() -> VenvLauncher:
 
 
 @pytest.fixture
-def subject(tmp_path, known) -> on_host.MeasuredArtifact:
+def subject(tmp_path, known) -> benchmark.MeasuredArtifact:
     path = tmp_path / "int8.tflite"
     path.write_bytes(known["tflite_model"].tobytes())
     return _subject(path, "tflite")
 
 
-def _subject(path: Path, kind: str) -> on_host.MeasuredArtifact:
-    return on_host.MeasuredArtifact(Artifact(path, kind, "int8", (), ()), digest.of_path(path), Receipt(kind))
+def _subject(path: Path, kind: str) -> benchmark.MeasuredArtifact:
+    return benchmark.MeasuredArtifact(Artifact(path, kind, "int8", (), ()), digest.of_path(path), Receipt(kind))
 
 
 @pytest.fixture
-def bench(tmp_path, subject) -> on_host.Benchmark:
+def bench(tmp_path, subject) -> benchmark.Benchmark:
     """A bench whose server model is the artifact itself: what a device changes is what is found."""
     random = np.random.default_rng(0)
     with open_session("litert", subject.artifact.path) as session:
@@ -81,5 +81,5 @@ def bench(tmp_path, subject) -> on_host.Benchmark:
     np.savez(tmp_path / "data.npz", **{name: windows, "y": labels})
     data = RepresentativeDataset(tmp_path / "data.npz")
     real = tuple(type(spec)(spec.name, spec.shape, "float32") for spec in inputs)
-    reference = on_host.Reference(data, real, outputs, {"y": labels}, None, "digest of the server's answers")
-    return on_host.Benchmark(Cache(), Progress(), on_host.Settings("rapid"), reference)
+    reference = benchmark.Reference(data, real, outputs, {"y": labels}, None, "digest of the server's answers")
+    return benchmark.Benchmark(Cache(), Progress(), benchmark.Settings("rapid"), reference)

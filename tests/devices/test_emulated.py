@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgeship.benchmarks.measure import instructions, on_devices
+from edgeship.benchmarks.measure import driver, instructions
 from edgeship.devices.profiles import Device, find
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
@@ -39,7 +39,7 @@ def board(installed, monkeypatch):
 
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
     place = board("cortex-a76")
-    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), place.device)
+    (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), place.device))
     found = item.details.bit_exactness
     assert found.max_steps <= 1, "exact but where the last operator, a softmax, rounds"
     assert found.agreement == 1
@@ -62,7 +62,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     )
     finding = selfcheck.examine(find_launcher(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
-    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), device)
+    (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), device))
     assert item.details.cell.state == "failed"
     assert item.details.cell.reason.startswith("refused, it computes wrongly")
 

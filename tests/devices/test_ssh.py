@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edgeship.benchmarks.measure import on_devices
+from edgeship.benchmarks.measure import driver
 from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
@@ -48,7 +48,7 @@ def test_the_worker_is_copied_and_measures_there(board, bench, subject):
     with open_session("litert", subject.artifact.path, launch=place.launch("litert")) as session:
         assert session.run({session.inputs[0].name: next(bench.reference.batches())["window"]})
     assert len(list((board.login / ".cache/edgeship/models").iterdir())) == 1
-    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), place.device)
+    (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), place.device))
     assert item.details.cell.text == "bit-exact"
     assert item.metric("peak_memory_bytes").value > 1_000_000
     assert len(list((board.login / ".cache/edgeship/models").iterdir())) == 1, "copied once"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeship.benchmarks.measure import on_devices
+from edgeship.benchmarks.measure import driver
 from edgeship.devices.profiles import Device
 from edgeship.errors import ProcessError
 from edgeship.runtimes import registry
@@ -103,7 +103,7 @@ def board(tmp_path, monkeypatch, tree):
 def test_the_worker_runs_behind_a_real_ssh_server(board, bench, subject):
     board.install()
     assert board.version("litert") == registry.find("litert").version()
-    (item,) = on_devices.measure(bench, subject, (registry.find("litert"),), board.device)
+    (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), board.device))
     assert item.details.cell.text == "bit-exact"
     assert item.details.samples.n == 60
     busy = {metric.reason for metric in item.metrics if metric.value is None}

@@ -28,7 +28,7 @@ ENTRIES = {
         WORKER,
     ),
     "kernel-spread": (
-        "edgeship.benchmarks.measure.on_host",
+        "edgeship.benchmarks.measure.benchmark",
         "edgeship.benchmarks.measure.failure_reasons",
         "edgeship.runtimes.session",
         WORKER,
@@ -38,15 +38,15 @@ ENTRIES = {
     **dict.fromkeys(
         ("quality", "speed", "ratio"),
         (
-            "edgeship.benchmarks.measure.on_host",
+            "edgeship.benchmarks.measure.driver",
             WORKER,
             "edgeship.runtimes.browser",
         ),
     ),
     **dict.fromkeys(
-        ("doctor", "device", "instructions", "compiler", "memory"),
+        ("doctor", "instructions", "compiler", "memory"),
         (
-            "edgeship.benchmarks.measure.on_devices",
+            "edgeship.benchmarks.measure.driver",
             WORKER,
         ),
     ),
@@ -100,7 +100,7 @@ def digests(root):
 PLACES = {
     "convert/tflite/convert.py": {"convert"},
     "optimize/inner/deep.py": {"optimize"},
-    "benchmarks/measure/on_host.py": {"benchmarks"},
+    "benchmarks/measure/driver.py": {"benchmarks"},
     "runtimes/tfjs/model.mjs": {"runtimes"},
     "runtimes/inner/count.c": {"runtimes"},
     "train/fit.py": {"train"},

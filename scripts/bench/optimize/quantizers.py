@@ -128,7 +128,8 @@ def judge(
     """Figures of int8 files (name to path), each against the float file of its format, as edgeship takes them everywhere."""
     from rich.console import Console
 
-    from edgeship.benchmarks.measure import on_host as bench
+    from edgeship.benchmarks.measure import benchmark as bench
+    from edgeship.benchmarks.measure import driver
     from edgeship.convert.receipts import receipt
     from edgeship.data import RepresentativeDataset, load
     from edgeship.devices import profiles
@@ -159,7 +160,8 @@ def judge(
             item = subject(name, path)
             kind = item.artifact.format
             runtime = registry.for_format(kind)[0]
-            measured = worker.measure(item, runtime, profiles.find("host"), floats[kind])
+            worker.subjects = {"float32": floats[kind]}
+            (measured,) = driver.measure(worker, driver.Job(item, (runtime,), profiles.find("host")))
             islands = item.receipt.float_islands
             found[name] = {**to_json(measured), "int8_ops": item.receipt.int8_op_share, "islands": len(islands)}
     return found

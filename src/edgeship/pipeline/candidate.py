@@ -14,8 +14,8 @@ from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, is_only_converted
 from edgeship.benchmarks.measure import host_noise, latency, sampling
+from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
-from edgeship.benchmarks.measure.on_host import Reference, batch_size
 from edgeship.bundle.figures import CandidateFigures, Measurement, MeasurementDetails
 from edgeship.bundle.verdict import Check
 from edgeship.data import Array, Batch, RepresentativeDataset, save

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics, temperature_scaling
-from edgeship.benchmarks.measure.on_host import Reference, batch_size
+from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError

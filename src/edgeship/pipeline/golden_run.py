@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from edgeship.benchmarks.measure import failure_reasons
-from edgeship.benchmarks.measure.on_host import batch_size
+from edgeship.benchmarks.measure.benchmark import batch_size
 from edgeship.bundle import goldens
 from edgeship.bundle.manifest import GoldenRun
 from edgeship.convert.export.probe import random_feeds

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks.measure.on_host import Reference
+from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry

@@ -12,8 +12,8 @@ from typing import Any
 
 from edgeship import types
 from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.benchmarks.measure.latency import Ratio
-from edgeship.benchmarks.measure.on_host import Reference
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.figures import CandidateFigures
 from edgeship.data import RepresentativeDataset

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks.measure import on_host
+from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.data import RepresentativeDataset, load
 from edgeship.formats.formats import TENSORFLOW
 from edgeship.pipeline.data_checks import chosen_labels
@@ -67,9 +67,9 @@ def server_key(model: Path, settings: config.Config) -> dict[str, Any]:
 
 def reference(
     inputs: Sequence[TensorSpec], settings: config.Config, evaluation: RepresentativeDataset, entry: cache.Entry
-) -> on_host.Reference:
+) -> Reference:
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
     outputs = load(entry.path / "outputs.npz")
     limit = settings.data.evaluation_samples
     labels = chosen_labels(evaluation, inputs, list(outputs), settings)
-    return on_host.Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest)
+    return Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest)

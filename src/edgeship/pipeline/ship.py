@@ -15,7 +15,8 @@ from typing import Any
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, judge_again
-from edgeship.benchmarks.measure import on_host
+from edgeship.benchmarks.measure import quality
+from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
 from edgeship.benchmarks.report import flipped_samples as samples
 from edgeship.benchmarks.report.html_report import FILE as REPORT
 from edgeship.benchmarks.report.html_report import draw, write_report
@@ -325,23 +326,22 @@ def _measure(
     settings: config.Config,
     evaluation: RepresentativeDataset | None,
     reference: Future[cache.Entry] | None,
-) -> tuple[Manifest, on_host.Reference | None]:
+) -> tuple[Manifest, Reference | None]:
     """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some."""
     answers = None
     if evaluation and reference:
         answers = reference_outputs.reference(manifest.server.inputs, settings, evaluation, reference.result())
     labelled = answers if answers and answers.labels else None
-    bench = on_host.Benchmark(
+    bench = Benchmark(
         work.cache,
         work.progress,
-        on_host.Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry),
+        Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry),
         answers,
     )
-    bench.without_reference = on_host.NO_SERVER_MODEL if evaluation and not reference else on_host.NO_DATA
+    bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
     golden = goldens.read(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
     subjects = {item.id: measurement_plan.subject(work.draft, item) for item in manifest.artifacts}
-    bench.bases = {item.artifact.format: item for item in subjects.values() if item.artifact.variant == "float32"}
     manifest = replace(
         manifest,
         config=to_json(settings.stored()),
@@ -350,9 +350,9 @@ def _measure(
             **_describe_named_data(settings),
             "evaluation": _describe_data(evaluation, settings.data.evaluation_samples),
         },
-        server_measurement=on_host.server_figures(labelled, settings.benchmark.metric) if labelled else None,
+        server_measurement=quality.server_figures(labelled, settings.benchmark.metric) if labelled else None,
         measurements=tuple(measurement_plan.measure(bench, subjects, settings)),
-        between_formats=tuple(bench.between_formats(list(subjects))),
+        between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
     )
     measurement_plan.advise(work.progress, subjects, settings)
     if labelled:
@@ -360,7 +360,7 @@ def _measure(
     return manifest, answers
 
 
-def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: on_host.Reference | None) -> Manifest:
+def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
     """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
     manifest = replace(manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.digests(work.draft))
     manifest = replace(manifest, gate=judge(manifest, budget))

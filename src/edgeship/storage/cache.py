@@ -40,7 +40,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "goldens": ("runtimes",),
     **dict.fromkeys(("size", "plots"), ("benchmarks",)),
     **dict.fromkeys(("quality", "speed", "ratio", "kernel-spread"), ("benchmarks", "runtimes")),
-    **dict.fromkeys(("doctor", "device", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
+    **dict.fromkeys(("doctor", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
 }
 
 

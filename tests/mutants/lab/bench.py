@@ -1,6 +1,6 @@
 """Makes good artifacts with edgeship's own converters, breaks them, and has them measured and judged as the gate does.
 
-What a verdict rests on is the product's own code: sessions, `Bench.measure` without its times, `gate.judge` with the
+What a verdict rests on is the product's own code: sessions, `driver.measure` without its times, `gate.judge` with the
 default budget. A mutant takes the place of a good artifact in the manifest: same name, same steps, other content.
 """
 
@@ -20,7 +20,8 @@ from rich.console import Console
 from edgeship import data as files
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
-from edgeship.benchmarks.measure import on_host
+from edgeship.benchmarks.measure import driver
+from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Reference, Settings
 from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
 from edgeship.convert.receipts import receipt
@@ -35,6 +36,7 @@ from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.runtimes import registry
+from edgeship.runtimes.launchers import launcher
 from edgeship.runtimes.session import Session, open_session
 from edgeship.settings.config import Config
 from edgeship.settings.sections import Data
@@ -49,7 +51,7 @@ QUALITY_ONLY = replace(profiles.find("host"), figures=("quality",))
 
 
 @dataclass(frozen=True)
-class Fed(on_host.Reference):
+class Fed(Reference):
     """The evaluation data as an app with wrong preprocessing hands it to the artifact; the server model saw it right."""
 
     change: changes.Input = dict
@@ -68,7 +70,7 @@ class Good:
     config: Config
     server: ServerModelEntry
     made: Mapping[str, ConvertedArtifact]
-    reference: on_host.Reference
+    reference: Reference
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Lab:
         )
         outputs, labels = files.load(answers), evaluation.labels()
         told = digest.of_path(answers)
-        reference = on_host.Reference(evaluation, server.inputs, outputs, labels, None, told)
+        reference = Reference(evaluation, server.inputs, outputs, labels, None, told)
         return Good(name, trained / "server.keras", config, server, made, reference)
 
     def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], ServerModelEntry]:
@@ -161,7 +163,7 @@ class Lab:
         return {item.artifact.id: item for item in done.made}, server
 
     def judged(
-        self, good: Good, name: str, made: ConvertedArtifact | None = None, reference: on_host.Reference | None = None
+        self, good: Good, name: str, made: ConvertedArtifact | None = None, reference: Reference | None = None
     ) -> Outcome:
         """The gate's word on the artifact `name` of a bundle: the good one, or the one `made` that was put in its place.
 
@@ -192,15 +194,13 @@ class Lab:
             {metric.name: metric.value for metric in measured.metrics},
         )
 
-    def measured(
-        self, good: Good, name: str, made: ConvertedArtifact | None, reference: on_host.Reference
-    ) -> Measurement:
+    def measured(self, good: Good, name: str, made: ConvertedArtifact | None, reference: Reference) -> Measurement:
         """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""
         found = made or good.made[name]
-        subject = on_host.MeasuredArtifact(found.artifact, found.digest, found.receipt)
-        bench = on_host.Benchmark(self.cache, self.progress, on_host.Settings("rapid"), reference)
+        subject = MeasuredArtifact(found.artifact, found.digest, found.receipt)
+        bench = Benchmark(self.cache, self.progress, Settings("rapid"), reference)
         runtime = registry.for_format(found.artifact.format)[0]
-        return replace(bench.measure(subject, runtime, QUALITY_ONLY, None), artifact=name)
+        return replace(driver.measure(bench, driver.Job(subject, (runtime,), QUALITY_ONLY))[0], artifact=name)
 
     def fed(self, good: Good, name: str, change: str, how: changes.Input) -> Outcome:
         """A good artifact that is given wrong inputs."""
@@ -218,7 +218,7 @@ class Lab:
             session.evaluate = lambda *args, **kwargs: how(evaluate(*args, **kwargs))  # type: ignore[method-assign]
             return session
 
-        with mock.patch.object(on_host, "open_session", opened):
+        with mock.patch.object(launcher, "open_session", opened):
             return self.judged(good, name, reference=replace(good.reference, digest=told))
 
     def edit(

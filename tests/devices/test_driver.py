@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeship.benchmarks.measure import on_devices, on_host
+from edgeship.benchmarks.measure import benchmark, driver
 from edgeship.bundle.figures import Cell, CellState, SampleSubset
 from edgeship.bundle.receipt import Receipt
 from edgeship.devices.profiles import Device
@@ -25,7 +25,7 @@ def cell(measurements):
 
 
 def test_the_same_runtime_is_bit_exact(bench, subject, environment):
-    (item,) = on_devices.measure(bench, subject, LITERT, environment.device)
+    (item,) = driver.measure(bench, driver.Job(subject, LITERT, environment.device))
     assert item.details.cell == Cell(CellState.EXACT, "bit-exact", "", kind=Kind.MEASURED, samples=60, of=60)
     assert item.metric("accuracy").value == 1.0
     assert item.metric("agreement").value == 1.0
@@ -34,29 +34,29 @@ def test_the_same_runtime_is_bit_exact(bench, subject, environment):
 
 
 def test_a_second_time_comes_from_the_cache(bench, subject, environment, monkeypatch):
-    first = on_devices.measure(bench, subject, LITERT, environment.device)
-    monkeypatch.setattr(on_devices, "open_session", lambda *_, **__: pytest.fail("nothing need be run"))
-    assert on_devices.measure(bench, subject, LITERT, environment.device) == first
+    first = driver.measure(bench, driver.Job(subject, LITERT, environment.device))
+    monkeypatch.setattr(type(environment), "open", lambda *_, **__: pytest.fail("nothing need be run"))
+    assert driver.measure(bench, driver.Job(subject, LITERT, environment.device)) == first
 
 
 def test_an_artifact_is_weighed_once_on_however_many_devices(bench, subject, environment, capsys):
-    jobs = [on_devices.Job(subject, LITERT, environment.device), on_devices.Job(subject, (), environment.device)]
-    assert {item.metric("size_disk_bytes").value for (item,) in on_devices.measure_all(bench, jobs)} != {None}
+    jobs = [driver.Job(subject, LITERT, environment.device), driver.Job(subject, (), environment.device)]
+    assert {item.metric("size_disk_bytes").value for (item,) in driver.measure_all(bench, jobs)} != {None}
     assert capsys.readouterr().err.count("size") == 1
 
 
 def test_a_device_without_time_runs_a_stratified_subset(bench, subject, environment):
     device = replace(environment.device, seconds=1e-9)
-    (item,) = on_devices.measure(bench, subject, LITERT, device)
+    (item,) = driver.measure(bench, driver.Job(subject, LITERT, device))
     assert item.details.samples == SampleSubset(8, 60, stratified=True, seconds=1e-9)
     assert item.details.cell.text == "bit-exact (8 of 60)"
     assert item.details.accuracy.n == 8
 
 
 def test_what_a_device_does_not_take_is_refused_and_what_is_not_installed_is_absent(bench, subject, old):
-    refused = cell(on_devices.measure(bench, subject, (), old(runtime="onnxruntime")))
+    refused = cell(driver.measure(bench, driver.Job(subject, (), old(runtime="onnxruntime"))))
     assert refused == Cell(CellState.REFUSED, "-", "it takes .onnx files only", kind=Kind.MEASURED)
-    absent = cell(on_devices.measure(bench, subject, LITERT, old("nowhere")))
+    absent = cell(driver.measure(bench, driver.Job(subject, LITERT, old("nowhere"))))
     assert absent.state == "absent"
     assert absent.reason == "it is not installed; install it with: edgeship devices install nowhere"
 
@@ -64,8 +64,8 @@ def test_what_a_device_does_not_take_is_refused_and_what_is_not_installed_is_abs
 def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(bench, subject, environment, tmp_path):
     path = tmp_path / "broken.tflite"
     path.write_bytes(b"no model" * 20)
-    broken = on_host.MeasuredArtifact(replace(subject.artifact, path=path), "00" * 32, subject.receipt)
-    (item,) = on_devices.measure(bench, broken, LITERT, environment.device)
+    broken = benchmark.MeasuredArtifact(replace(subject.artifact, path=path), "00" * 32, subject.receipt)
+    (item,) = driver.measure(bench, driver.Job(broken, LITERT, environment.device))
     assert item.details.cell.state == "failed"
     assert "ValueError in the litert process" in item.details.cell.reason
     assert "/" not in item.details.cell.reason.partition("process")[0]
@@ -78,17 +78,19 @@ def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(b
      ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL")],
 )  # fmt: skip
 def test_a_worker_that_hangs_or_dies_is_told_and_the_rest_goes_on(bench, subject, environment, monkeypatch, code, told):
-    monkeypatch.setattr(on_devices, "TIMEOUT", 1.0)
+    monkeypatch.setattr(type(environment), "timeout", 1.0)
     monkeypatch.setattr(type(environment), "launch", lambda *_: Launch((sys.executable, "-c", code)))
-    first, second = on_devices.measure_all(
-        bench, [on_devices.Job(subject, LITERT, environment.device), on_devices.Job(subject, (), environment.device)]
+    first, second = driver.measure_all(
+        bench, [driver.Job(subject, LITERT, environment.device), driver.Job(subject, (), environment.device)]
     )
     assert told in cell(first).reason
     assert cell(second).state == "refused"
     monkeypatch.undo()
     os.environ["EDGESHIP_CACHE"] = str(bench.cache.folder)
     try:
-        assert cell(on_devices.measure(bench, subject, LITERT, environment.device)).state == "exact", "not remembered"
+        assert cell(driver.measure(bench, driver.Job(subject, LITERT, environment.device))).state == "exact", (
+            "not remembered"
+        )
     finally:
         del os.environ["EDGESHIP_CACHE"]
 
@@ -99,10 +101,10 @@ def test_a_worker_with_too_little_memory_does_not_fit(bench, subject):
         launch = {"how": "direct", "memory": memory}
         return Device("small", "", Kind.MEASURED, ("litert",), 1, ("quality", "memory"), launch=launch)
 
-    (item,) = on_devices.measure(bench, subject, LITERT, small("1 MB"))
+    (item,) = driver.measure(bench, driver.Job(subject, LITERT, small("1 MB")))
     assert item.details.cell.text in ("does not fit", "fails")
     assert item.metric("peak_memory_bytes").value is None
-    (item,) = on_devices.measure(bench, subject, LITERT, small("900 MB"))
+    (item,) = driver.measure(bench, driver.Job(subject, LITERT, small("900 MB")))
     assert item.details.cell.state == "exact"
     assert item.metric("peak_memory_bytes").value > 1_000_000
 
@@ -112,17 +114,18 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
         environment.device, name="max", launch={**environment.device.launch, "how": "qemu", "cpu": "max"}
     )
     environment.device = emulated
-    monkeypatch.setattr(on_devices, "find_launcher", lambda _: environment)
+    monkeypatch.setattr(type(environment), "emulates", True)
+    monkeypatch.setattr(driver, "find_launcher", lambda _: environment)
     found = Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
-    monkeypatch.setattr(on_devices.selfcheck, "examine", lambda *_: found)
-    refused = cell(on_devices.measure(bench, subject, LITERT, emulated))
+    monkeypatch.setattr(driver.selfcheck, "examine", lambda *_: found)
+    refused = cell(driver.measure(bench, driver.Job(subject, LITERT, emulated)))
     assert refused.state == "failed"
     assert refused.reason == "refused, it computes wrongly: off by up to 166 steps"
 
 
 def test_without_evaluation_data_nothing_is_compared(bench, subject, environment):
     bench.reference = None
-    failed = cell(on_devices.measure(bench, subject, LITERT, environment.device))
+    failed = cell(driver.measure(bench, driver.Job(subject, LITERT, environment.device)))
     assert failed.state == "failed"
     assert "no evaluation data" in failed.reason
 
@@ -130,7 +133,7 @@ def test_without_evaluation_data_nothing_is_compared(bench, subject, environment
 def test_an_artifact_of_another_kind_still_has_a_size(bench, tmp_path, old):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"x" * 1000)
-    other = on_host.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "11" * 32, Receipt("onnx"))
-    (item,) = on_devices.measure(bench, other, (), old())
+    other = benchmark.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "11" * 32, Receipt("onnx"))
+    (item,) = driver.measure(bench, driver.Job(other, (), old()))
     assert item.metric("size_disk_bytes").value == 1000
     assert np.isfinite(item.metric("size_gzip_bytes").value)

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from edgeship import data
-from edgeship.benchmarks.measure import latency, latency_ratio, on_host
+from edgeship.benchmarks.measure import benchmark, driver, latency, latency_ratio, quality, speed
 from edgeship.benchmarks.measure.host_noise import QuietHostWaiter
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.manifest import Manifest
@@ -15,6 +15,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.devices import profiles
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.session import Session
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
@@ -23,9 +24,8 @@ from edgeship.types import Artifact, TensorSpec
 INPUTS = (TensorSpec("image", (None, 8, 8, 1), "float32"),)
 OUTPUTS = (TensorSpec("probs", (None, 5), "float32"),)
 NAMES = {
-    *on_host.QUALITY,
-    *on_host.PARITY,
-    *on_host.SPEED,
+    *quality.UNITS,
+    *speed.UNITS,
     "size_disk_bytes",
     "size_gzip_bytes",
     "size_brotli_bytes",
@@ -49,21 +49,28 @@ def bench(tmp_path, tiny_models):
     expected = next(array for name, array in stored.items() if "cnn" in name and "prob" in name)
     data.save(tmp_path / "evaluation.npz", {"image": images, "y": expected.argmax(1)})
     source = data.RepresentativeDataset(tmp_path / "evaluation.npz")
-    reference = on_host.Reference(source, INPUTS, {"probs": expected}, source.labels(), None, "reference")
-    return on_host.Benchmark(
-        Cache(tmp_path / "cache"), Progress(Console(quiet=True)), on_host.Settings("rapid"), reference
+    reference = benchmark.Reference(source, INPUTS, {"probs": expected}, source.labels(), None, "reference")
+    return benchmark.Benchmark(
+        Cache(tmp_path / "cache"), Progress(Console(quiet=True)), benchmark.Settings("rapid"), reference
     )
 
 
 def subject(tiny_models, name, variant):
     path = tiny_models / name
-    artifact = Artifact(path, "tflite", variant, INPUTS, OUTPUTS)
-    return on_host.MeasuredArtifact(artifact, digest.of_path(path), Receipt("tflite"))
+    return benchmark.MeasuredArtifact(
+        Artifact(path, "tflite", variant, INPUTS, OUTPUTS), digest.of_path(path), Receipt("tflite")
+    )
+
+
+def measured(bench, artifact, base=None, runtime="litert"):
+    """The measurement of an artifact on this machine; `base` is the float32 artifact that it is compared with."""
+    bench.subjects = {"float32": base} if base else {}
+    (found,) = driver.measure(bench, driver.Job(artifact, (registry.find(runtime),), profiles.find("host")))
+    return found
 
 
 def test_every_figure_is_taken(bench, tiny_models, short):
-    whole, host = subject(tiny_models, "cnn.tflite", "float32"), profiles.find("host")
-    found = bench.measure(whole, registry.find("litert"), host, None)
+    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
     assert {metric.name for metric in found.metrics} == NAMES
     assert not [metric.name for metric in found.metrics if metric.value is None]
     assert found.metric("accuracy").value == 1
@@ -78,10 +85,9 @@ def test_every_figure_is_taken(bench, tiny_models, short):
 
 
 def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
-    host, runtime = profiles.find("host"), registry.find("litert")
     base = subject(tiny_models, "cnn.tflite", "float32")
     (other,) = [path for path in tiny_models.glob("cnn*int8*.tflite")][:1]
-    found = bench.measure(subject(tiny_models, other.name, "int8"), runtime, host, base)
+    found = measured(bench, subject(tiny_models, other.name, "int8"), base)
     ratio = found.details.latency_ratio
     assert ratio.low <= ratio.value <= ratio.high
     assert ratio.against == "tflite/float32"
@@ -91,38 +97,34 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
     monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "unstable: for the test")
-    found = bench.measure(
-        subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), profiles.find("host"), None
-    )
+    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
     missing = {metric.name for metric in found.metrics if metric.value is None}
-    assert missing == set(on_host.SPEED) - {"peak_memory_bytes"}
+    assert missing == set(speed.UNITS) - {"peak_memory_bytes"}
     assert {metric.reason for metric in found.metrics if metric.value is None} == {"unstable: for the test"}
     monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
-    whole, litert, host = subject(tiny_models, "cnn.tflite", "float32"), registry.find("litert"), profiles.find("host")
-    assert bench.measure(whole, litert, host, None).metric("load_ms").value is None, "a second run does nothing again"
-    again = on_host.Benchmark(bench.cache, bench.progress, on_host.Settings("rapid", retry=True), bench.reference)
-    assert again.measure(whole, litert, host, None).metric("load_ms").value is not None
+    whole = subject(tiny_models, "cnn.tflite", "float32")
+    assert measured(bench, whole).metric("load_ms").value is None, "a second run does nothing again"
+    again = benchmark.Benchmark(bench.cache, bench.progress, benchmark.Settings("rapid", retry=True), bench.reference)
+    assert measured(again, whole).metric("load_ms").value is not None
 
 
 def test_times_are_taken_on_inputs_of_real_size(bench, tiny_models, short):
     """Of an axis without a fixed size nothing else is known; another size is another measurement."""
     sounds = subject(tiny_models, "length.tflite", "float32")
-    litert, host = registry.find("litert"), profiles.find("host")
-    assert bench.speed(sounds, litert, host)[0][0].value is None, "length 1, which the network cannot take"
+    target = benchmark.Target(sounds, registry.find("litert"), find_launcher(profiles.find("host")))
+    assert speed.measure(bench, target).metrics[0].value is None, "length 1, which the network cannot take"
     times = []
     for length in (50, 200_000):
         bench.sample = {"sound": np.zeros((1, length, 1), np.float32)}
-        metrics = {metric.name: metric.value for metric in bench.speed(sounds, litert, host)[0]}
+        metrics = {metric.name: metric.value for metric in speed.measure(bench, target).metrics}
         times.append(metrics["latency_p50_ms"])
     assert times[0] * 10 < times[1]
 
 
 def test_a_file_that_no_runtime_loads_is_a_reason_not_an_end(bench, tiny_models, tmp_path, short):
     (tmp_path / "bad.tflite").write_bytes((tiny_models / "cnn.tflite").read_bytes()[:900])
-    found = bench.measure(
-        subject(tmp_path, "bad.tflite", "float32"), registry.find("litert"), profiles.find("host"), None
-    )
+    found = measured(bench, subject(tmp_path, "bad.tflite", "float32"))
     assert found.metric("accuracy").value is None
     assert "litert" in found.metric("accuracy").reason
 
@@ -133,21 +135,20 @@ def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
     (tmp_path / "absent").mkdir()
     (tmp_path / "absent" / "mlperf_loadgen.py").write_text("raise ImportError('no wheel for this machine')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"))
-    whole, host = subject(tiny_models, "cnn.tflite", "float32"), profiles.find("host")
-    found = bench.measure(whole, registry.find("litert"), host, None)
-    summary = found.details.latency
-    assert (summary.engine, summary.reason) == ("loop", "LoadGen is not installed")
-    assert summary.early_stopping_p90_ms is None
+    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
+    told = found.details.latency
+    assert (told.engine, told.reason) == ("loop", "LoadGen is not installed")
+    assert told.early_stopping_p90_ms is None
     estimate = found.metric("latency_p90_early_stopping_ms").value
-    assert estimate == summary.p90_early_stopping_ms >= summary.p90_ms
-    assert "by edgeship's own loop" in table_rows.build(Manifest({}, (), (found,))).legend()
+    assert estimate == told.p90_early_stopping_ms >= told.p90_ms
+    manifest = Manifest({}, (), (found,))
+    assert "by edgeship's own loop" in table_rows.build(manifest).legend()
 
 
 def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models, short, monkeypatch):
     unknown = {"peak_bytes": None, "baseline_bytes": None, "method": "win32 does not tell the memory of a process"}
     monkeypatch.setattr(Session, "memory", lambda _: unknown)
-    whole, host = subject(tiny_models, "cnn.tflite", "float32"), profiles.find("host")
-    found = bench.measure(whole, registry.find("litert"), host, None)
+    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
     assert found.metric("peak_memory_bytes").value is None
     assert found.metric("peak_memory_bytes").reason == unknown["method"]
     assert found.metric("latency_p50_ms").value > 0

@@ -1,0 +1,40 @@
+"""Peak resident memory of a fresh worker, through loading and one inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgeship.benchmarks.measure import failure_reasons
+from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
+from edgeship.bundle.figures import MeasurementDetails, MemoryUse, Metric, missing_metrics
+from edgeship.errors import EdgeshipError
+from edgeship.typed_json import convert
+from edgeship.types import Availability
+
+UNITS = {"peak_memory_bytes": "bytes"}
+
+
+def measure(bench: Benchmark, target: Target) -> FigureResult:
+    """`peak_memory_bytes`, or why the artifact does not run in the memory that the device has."""
+
+    def make(_: Path) -> dict[str, Any]:
+        with target.open(timed=True, threads=target.device.threads) as session:
+            session.infer_once()
+            return session.memory()
+
+    what = f"{target.subject.artifact.id} on {target.place}: memory"
+    try:
+        found = convert(MemoryUse, bench.cached(what, "memory", target.key(), make).result)
+    except EdgeshipError as error:
+        return FigureResult(
+            missing_metrics(UNITS, Availability.FAILED, failure_reasons.limited(str(error), target.launcher))
+        )
+    return FigureResult(peak_metrics(found), MeasurementDetails(memory=found))
+
+
+def peak_metrics(used: MemoryUse) -> list[Metric]:
+    """The peak, or why the system does not tell it."""
+    if used.peak_bytes is None:
+        return missing_metrics(UNITS, Availability.UNDEFINED, used.method)
+    return [Metric("peak_memory_bytes", used.peak_bytes, "bytes")]

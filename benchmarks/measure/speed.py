@@ -1,0 +1,95 @@
+"""Load, first inference, steady latency at batch 1 and peak memory, in one fresh process (measuring.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeship.benchmarks.measure import latency
+from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
+from edgeship.benchmarks.measure.memory import peak_metrics
+from edgeship.bundle.figures import LatencySummary, MeasurementDetails, MemoryUse, Metric, Number, missing_metrics
+from edgeship.data import arrays_digest
+from edgeship.devices import machine
+from edgeship.errors import EdgeshipError
+from edgeship.typed_json import convert
+from edgeship.types import Availability, to_json
+
+TIMES = {
+    **dict.fromkeys(("load_ms", "first_inference_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms"), "ms"),
+    **dict.fromkeys(("latency_mean_ms", "latency_min_ms", "latency_p90_early_stopping_ms"), "ms"),
+}
+UNITS = {**TIMES, "peak_memory_bytes": "bytes"}
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """What one run in a fresh process gave; `metrics` by name, without times where the machine was too `busy`."""
+
+    metrics: Mapping[str, Number | None] = field(default_factory=dict)
+    latency: LatencySummary | None = None
+    memory: MemoryUse | None = None
+    busy: str = ""
+
+
+def measure(bench: Benchmark, target: Target) -> FigureResult:
+    """Times and memory of an artifact; no times where the machine is too busy."""
+    what = f"{target.subject.artifact.id} on {target.place}: load, latency, memory"
+    try:
+        entry = bench.cached(what, "speed", timing_key(bench, target), lambda _: to_json(_time(bench, target)))
+    except EdgeshipError as error:
+        return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
+    run = convert(TimedRun, entry.result)
+    unstable = run.busy and not target.subject.latency_exclusion_reason
+    availability = Availability.UNSTABLE if unstable else Availability.UNDEFINED
+    reason = run.busy or "too few queries for an estimate"
+    metrics: list[Metric] = []
+    for name, unit in TIMES.items():
+        value = run.metrics.get(name)
+        found = (
+            [Metric(name, value, unit)] if value is not None else missing_metrics({name: unit}, availability, reason)
+        )
+        metrics += found
+    metrics += peak_metrics(run.memory or MemoryUse())
+    return FigureResult(metrics, MeasurementDetails(latency=run.latency, memory=run.memory))
+
+
+def timing_key(bench: Benchmark, target: Target) -> dict[str, Any]:
+    """What a time depends on, for cache keys."""
+    return {
+        **target.key(),
+        "profile": bench.settings.profile,
+        "machine": machine.describe(),
+        "sample": arrays_digest(bench.sample or {}),
+    }
+
+
+def busy_reason(bench: Benchmark, target: Target) -> str:
+    """Why no times can be taken now, after waiting for a quiet machine; empty where they can."""
+    return bench.host_waiter.wait() if target.launcher.uses_host_time else ""
+
+
+def _time(bench: Benchmark, target: Target) -> TimedRun:
+    limits, threads = latency.profile(bench.settings.profile), target.device.threads
+    busy = target.subject.latency_exclusion_reason or busy_reason(bench, target)
+    with target.open(timed=True, threads=threads, sample=bench.sample) as session:
+        times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
+        if busy:
+            return TimedRun(memory=convert(MemoryUse, session.memory()), busy=busy)
+        taken = session.latency(limits.seconds, limits.queries)
+        memory = convert(MemoryUse, session.memory())
+    summary = latency.summarize(taken["samples_ms"])
+    metrics = {**times, **{f"latency_{name}": summary[name] for name in summary if name != "n"}}
+    # LoadGen's own estimate; the loop's is that of `summarize`, by the same rule.
+    if taken.get("early_stopping_p90_ms") is not None:
+        metrics["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
+    described = {
+        **summary,
+        "histogram": latency.histogram(taken["samples_ms"]),
+        "threads": threads,
+        "profile": limits.name,
+        "runs_on": dict(session.engine),
+        **{key: value for key, value in taken.items() if key != "samples_ms"},
+    }
+    return TimedRun(metrics, convert(LatencySummary, described), memory)
