@@ -80,23 +80,23 @@ def version() -> str | None:
     return _wanted()["@tensorflow/tfjs-core"] if _modules() else None
 
 
-def unavailable() -> str:
-    """Why it cannot be used, or an empty text."""
+def unavailable_reason() -> str | None:
+    """Why it cannot be used."""
     node = _node()
     if node is None:
         return "node is not on the path (Node 20 or later is needed)"
     if node[1] < OLDEST:
         return f"node is version {node[1][0]}, and {OLDEST[0]} or later is needed"
-    return "" if _modules() else "its npm packages are not installed"
+    return None if _modules() else "its npm packages are not installed"
 
 
-def unable_to_build() -> str:
-    """Why pages cannot be built, or an empty text."""
+def build_problem() -> str | None:
+    """Why pages cannot be built."""
     node = _node()
     wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
     if node is None or not which("npm"):
         return wanted
-    return "" if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
+    return None if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
 
 
 def command() -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def command() -> tuple[str, ...]:
     """
     node, modules = _node(), _modules()
     if node is None or modules is None:
-        raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable()}")
+        raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable_reason()}")
     if modules == _home():
         installed.check(modules, "edgeship runtimes install tfjs-node")
     return (node[0], os.fspath(SOURCE / "worker.mjs"), "--modules", os.fspath(modules))
@@ -114,11 +114,11 @@ def command() -> tuple[str, ...]:
 
 def install() -> Path:
     """Run `npm ci` on the pinned packages in the user's folder, whole or not at all, and return the folder in use."""
-    if not unavailable():
+    if not unavailable_reason():
         return _modules() or SOURCE
     node, npm = _node(), which("npm")
     if node is None or node[1] < OLDEST or npm is None:
-        reason = unavailable() if node is None or node[1] < OLDEST else "npm is not on the path"
+        reason = unavailable_reason() if node is None or node[1] < OLDEST else "npm is not on the path"
         raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")
     final = _home()
     own_folder(final.parent)

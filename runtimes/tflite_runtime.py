@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import hashlib
 import os
 import shutil
@@ -14,7 +12,6 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-import edgeship
 from edgeship.errors import ProcessError
 from edgeship.processes.environment import NETWORK, child_environment
 from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip
@@ -46,11 +43,11 @@ def version() -> str | None:
     return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else None
 
 
-def unavailable() -> str:
-    """Why it cannot be used, or an empty text."""
+def unavailable_reason() -> str | None:
+    """Why it cannot be used."""
     interpreter = interpreter_of(_environment())
     if version() and interpreter.exists():
-        return ""
+        return None
     if version():
         return f"the interpreter that its environment was made with is gone ({interpreter.resolve()})"
     return "its environment has not been made"
@@ -61,7 +58,7 @@ def install() -> Path:
     final = _environment()
     cache.own_folder(final.parent)
     with filelock.FileLock(final.with_suffix(".lock")):
-        if not unavailable():
+        if not unavailable_reason():
             return final
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
@@ -84,22 +81,3 @@ def _run(command: list[str], what: str) -> None:
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
         raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")
-
-
-@functools.cache
-def worker_files() -> Path:
-    """A folder with the few files of edgeship that a worker needs, for `PYTHONPATH`; named after their content.
-
-    It is this process's own, and goes with it: nobody else can have put anything there.
-    """
-    from edgeship.runtimes.worker import FILES
-
-    root = Path(edgeship.__file__).parent
-    digest = hashlib.sha256(b"".join(name.encode() + (root / name).read_bytes() for name in FILES)).hexdigest()[:12]
-    place = Path(tempfile.mkdtemp(prefix="edgeship-worker-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    for name in FILES:
-        target = place / f"worker-{digest}" / "edgeship" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / name, target)
-    return place / f"worker-{digest}"

@@ -167,7 +167,7 @@ class Benchmark:
     def latency_base(self, target: Target) -> MeasuredArtifact | None:
         """What latency is compared with: the float32 artifact of the format, or the plain one that the runtime takes instead."""
         usual, name, runtime = self.float_base(target.subject), target.subject.artifact.format, target.runtime
-        if usual and not runtime.refuses(usual.artifact):
+        if usual and not runtime.refusal(usual.artifact):
             return usual
         plain = {"export", f"convert.{name}"}
         fitting = (
@@ -176,6 +176,6 @@ class Benchmark:
             if item.artifact.format == name and {step.name for step in item.artifact.steps} == plain
         )
         return next(
-            (item for item in fitting if not runtime.refuses(item.artifact) and item.latency_exclusion_reason is None),
+            (item for item in fitting if not runtime.refusal(item.artifact) and item.latency_exclusion_reason is None),
             None,
         )

@@ -82,7 +82,7 @@ def measure(bench: Benchmark, job: Job) -> list[Measurement]:
     if launcher.compared_with_host and not job.runtimes:
         cell = parity_matrix.not_run_cell(CellState.REFUSED, f"it takes {_accepted_files(job.device)}")
         return [_not_run(bench, job.subject, job.device, cell)]
-    if launcher.compared_with_host and (reason := launcher.unavailable()):
+    if launcher.compared_with_host and (reason := launcher.unavailable_reason()):
         cell = parity_matrix.not_run_cell(CellState.ABSENT, f"{reason}; {launcher.hint}")
         return [_not_run(bench, job.subject, job.device, cell)]
     return [_measure_or_refuse(bench, Target(job.subject, runtime, launcher)) for runtime in job.runtimes]
@@ -140,7 +140,7 @@ def _not_run(bench: Benchmark, subject: MeasuredArtifact, device: Device, cell: 
 def _selfcheck_failure(bench: Benchmark, target: Target) -> str | None:
     """Why an emulator's outputs are not believed: it does not give the known outputs of the known model."""
     launcher, runtime = target.launcher, target.runtime
-    if not launcher.emulates or runtime.name not in selfcheck.MODELS:
+    if not launcher.emulates or selfcheck.known_model(runtime.name) is None:
         return None
     key = {"device": target.device, "runtime": launcher.identity(runtime.name)}
     what = f"{target.device.name}: known outputs on {runtime.name}"

@@ -196,7 +196,7 @@ def _compare_with_host(
     outputs: Mapping[str, Array],
 ) -> BitExactness:
     """The device against this machine's usual runtime, on the same samples in the same batches, one thread each."""
-    if reason := usual.unavailable():
+    if reason := usual.unavailable_reason():
         return BitExactness(reason=f"{usual.name} is not here to compare with: {reason}")
     try:
         with open_session(usual.name, subject.artifact.path) as session:

@@ -66,7 +66,7 @@ def browser_version() -> str | None:
 
 def version(engine: str) -> str | None:
     """The engine's version and the browser's; both decide what a model does and how long it takes."""
-    if unavailable():
+    if unavailable_reason():
         return None
     return f"{PINNED[engine]} (Chromium {browser_version()})"
 
@@ -77,8 +77,8 @@ def page_digest() -> str | None:
     return hashlib.sha256(built.read_bytes()).hexdigest() if built.exists() else None
 
 
-def unavailable() -> str:
-    """Why the browser runtimes cannot be used, or an empty text."""
+def unavailable_reason() -> str | None:
+    """Why the browser runtimes cannot be used."""
     reasons = []
     if chromium() is None:
         reasons.append("Chromium is not installed")
@@ -90,7 +90,7 @@ def unavailable() -> str:
         reasons.append("its page has not been built")
     elif _stale():
         reasons.append("its page was built from other sources")
-    return ", ".join(reasons)
+    return ", ".join(reasons) or None
 
 
 def _stale() -> bool:
@@ -138,7 +138,7 @@ def _build() -> None:
         raise MissingDependencyError(
             "this edgeship was installed without its runner page: install one that was built with it (`make wheel` in a checkout)"
         )
-    if reason := tfjs_node.unable_to_build():
+    if reason := tfjs_node.build_problem():
         raise MissingDependencyError(f"building the runner page {reason}; a wheel holds it built")
     npm = which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):

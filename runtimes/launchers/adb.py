@@ -27,7 +27,7 @@ class AdbLauncher(Launcher):
 
     uses_host_time = False
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str:
         """Whether adb is missing, or what it cannot do."""
         if not which("adb"):
             return "adb is not on the path"
@@ -46,7 +46,7 @@ class AdbLauncher(Launcher):
 
     def launch(self, runtime: str) -> Launch:
         """Refused, with what to do."""
-        raise self._refusal(self.unavailable())
+        raise self._refusal(self.unavailable_reason())
 
     def install(self) -> Path:
         """Refused, with what to do; where adb is there, only once a phone answers it."""
@@ -68,7 +68,7 @@ class AdbLauncher(Launcher):
                 raise MissingDependencyError(
                     f"no phone answers adb, which says: {lines[-1].strip()}; connect one with USB debugging on"
                 )
-        raise self._refusal(self.unavailable())
+        raise self._refusal(self.unavailable_reason())
 
     def _refusal(self, reason: str) -> MissingDependencyError:
         return MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")

@@ -18,9 +18,9 @@ class BrowserLauncher(Launcher):
     compared_with_host = False
     timeout = session.TIMEOUT
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str | None:
         """Which of them is missing."""
-        return requirements.unavailable()
+        return requirements.unavailable_reason()
 
     def version(self, runtime: str) -> str | None:
         """The engine's version with the browser's."""
@@ -38,7 +38,7 @@ class BrowserLauncher(Launcher):
         """Why the runtime does not run in a page, does not take the artifact, or is not here."""
         if not runtime.in_browser:
             return f"{self.device.name} is a browser, and {runtime.name} does not run in one"
-        return runtime.refuses(artifact) or runtime.unavailable() or None
+        return runtime.refusal(artifact) or runtime.unavailable_reason()
 
     def options(self, *, timed: bool) -> Mapping[str, Any]:
         """What the profile says of the browser; where nothing is timed it need not be slowed down."""

@@ -45,8 +45,8 @@ class Launcher(ABC):
         self.device = device
 
     @abstractmethod
-    def unavailable(self) -> str:
-        """Why it cannot be used, without the command that would help; empty where it can."""
+    def unavailable_reason(self) -> str | None:
+        """Why it cannot be used, without the command that would help."""
 
     @abstractmethod
     def version(self, runtime: str) -> str | None:
@@ -119,7 +119,7 @@ class Launcher(ABC):
 
     def require(self) -> None:
         """Raises MissingDependencyError where the device cannot be used, InputError where it is not what was installed."""
-        if reason := self.unavailable():
+        if reason := self.unavailable_reason():
             raise MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")
         for folder in self.places:
             installed.check(folder, f"edgeship devices install {self.device.name}")

@@ -65,10 +65,10 @@ class LocalLauncher(Launcher):
         """Whether its workers are not simply those of this machine."""
         return bool(self.memory or self.cores)
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str | None:
         """Why it cannot be limited here. Whether a runtime is here, says `registry`."""
         limited = self.limited and sys.platform != "linux"
-        return "limits of memory and cores need Linux" if limited else ""
+        return "limits of memory and cores need Linux" if limited else None
 
     @property
     def hint(self) -> str:
@@ -94,7 +94,7 @@ class LocalLauncher(Launcher):
 
     def refusal(self, runtime: registry.Runtime, artifact: Artifact) -> str | None:
         """Why the runtime does not take the artifact, or why it is not here."""
-        return runtime.refuses(artifact) or runtime.unavailable() or None
+        return runtime.refusal(artifact) or runtime.unavailable_reason()
 
     def launch_for(self, runtime: str, *, timed: bool) -> registry.Launch:
         """As `launch`; where nothing is timed a worker may have all cores."""

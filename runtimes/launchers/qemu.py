@@ -19,12 +19,13 @@ from typing import Any
 
 from edgeship.errors import MissingDependencyError, unknown
 from edgeship.processes.environment import child_environment, which
-from edgeship.runtimes import registry, tflite_runtime
+from edgeship.runtimes import registry
 from edgeship.runtimes.interpreters import find_python311, pip
 from edgeship.runtimes.launchers.debian import Packages, host, obstacle
 from edgeship.runtimes.launchers.launcher import InstructionCounter, install_folder, place, run
 from edgeship.runtimes.launchers.qemu_machines import MACHINES, Machine
-from edgeship.runtimes.launchers.venv import DISTRIBUTIONS, PYTHON, WHY, named, pinned, wanted
+from edgeship.runtimes.launchers.venv import PYTHON, WHY, named, pinned, wanted
+from edgeship.runtimes.worker_files import worker_files
 from edgeship.storage import digest
 
 # Dynamic QEMU: only that one takes plugins. Its other libraries belong to every Debian with build tools.
@@ -90,15 +91,15 @@ class QemuLauncher(InstructionCounter):
         """All four."""
         return (self.tree, self.wheels, self.core, self.plugin.parent)
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str | None:
         """Why it cannot be used."""
         if all(path.exists() for path in (self.tree, self.wheels, self.core, self.plugin)):
-            return ""
+            return None
         return obstacle() or "it is not installed"
 
     def version(self, runtime: str) -> str | None:
         """The pinned version."""
-        return pinned(self.requirements, self.device.name).get(DISTRIBUTIONS.get(runtime, runtime))
+        return pinned(self.requirements, self.device.name).get(registry.find(runtime).distribution)
 
     def identity(self, runtime: str) -> list[str | None]:
         """The emulator, the core and all that is pinned."""
@@ -113,7 +114,7 @@ class QemuLauncher(InstructionCounter):
         options = ["-U", "LD_LIBRARY_PATH", "-cpu", self.cpu, "-L", os.fspath(self.core)]
         if folders := [os.fspath(self.tree / "guest" / name) for name in self.machine.guest_libraries]:
             options[:2] = ["-E", f"LD_LIBRARY_PATH={os.pathsep.join(folders)}"]
-        worker = tflite_runtime.worker_files()
+        worker = worker_files()
         _compile(worker)
         path = os.pathsep.join(map(os.fspath, (worker, self.wheels, self._debian_python())))
         command = (

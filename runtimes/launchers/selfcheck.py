@@ -14,19 +14,14 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import load
-from edgeship.errors import EdgeshipError
+from edgeship.errors import EdgeshipError, InputError
+from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
 
 FILE = Path(__file__).parent / "known.npz"
-# Which of the models a runtime takes.
-MODELS = {
-    "litert": "tflite",
-    "tflite-runtime": "tflite",
-    "tflite-micro": "tflite",
-    "onnxruntime": "onnx",
-}
+KNOWN = ("tflite", "onnx")
 # Right kernels differ from each other by a few quantization steps of 256 (or hundredths, where outputs are float): reference
 # kernels and XNNPACK by up to 9 here. A wrong one is off by a large part of the scale.
 STEPS, REAL = 16, 0.07
@@ -43,11 +38,19 @@ class Finding:
     wrong: str = ""
 
 
+def known_model(runtime: str) -> str | None:
+    """The format of the known model that a runtime runs; None where there is none for it."""
+    found = registry.find(runtime)
+    return next((kind for kind in found.formats if kind in KNOWN), None) if found.distribution else None
+
+
 def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     """Run the known model of a runtime on a device and compare with what it must give."""
     name = place.device.name
     known = load(FILE)
-    kind = MODELS[runtime]
+    kind = known_model(runtime)
+    if kind is None:
+        raise InputError(f"there is no known model for {runtime}")
     expected = known[f"{kind}_outputs"]
     unit = "steps" if expected.dtype.kind in "iu" else "of full scale"
     limit = STEPS if unit == "steps" else REAL

@@ -19,9 +19,9 @@ from typing import Any
 from edgeship.devices.profiles import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.environment import SSH, child_environment, named, which
-from edgeship.runtimes import registry, tflite_runtime
+from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import PATIENCE, Launcher, install_folder, place
-from edgeship.runtimes.launchers.venv import DISTRIBUTIONS
+from edgeship.runtimes.worker_files import worker_files
 from edgeship.storage import digest
 
 OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
@@ -63,7 +63,7 @@ class SshLauncher(Launcher):
     @property
     def folder(self) -> Path:
         """What was found there when the worker was copied."""
-        return place("remote", self.host, self.base, self.python, tflite_runtime.worker_files().name)
+        return place("remote", self.host, self.base, self.python, worker_files().name)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -72,13 +72,13 @@ class SshLauncher(Launcher):
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return found
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str | None:
         """Why it cannot be used; whether it is reachable shows when a worker starts."""
-        return "" if self.facts else f"the worker has not been copied to {self.host}"
+        return None if self.facts else f"the worker has not been copied to {self.host}"
 
     def version(self, runtime: str) -> str | None:
         """The version there."""
-        found = self.facts.get("versions", {}).get(DISTRIBUTIONS.get(runtime, runtime))
+        found = self.facts.get("versions", {}).get(registry.find(runtime).distribution)
         return str(found) if found else None
 
     def identity(self, runtime: str) -> list[str | None]:
@@ -89,7 +89,9 @@ class SshLauncher(Launcher):
         """A worker there, fed through ssh."""
         self.require()
         if not self.version(runtime):
-            raise MissingDependencyError(f"device {self.device.name}: {self.host} has no {DISTRIBUTIONS[runtime]}")
+            raise MissingDependencyError(
+                f"device {self.device.name}: {self.host} has no {registry.find(runtime).distribution or runtime}"
+            )
         command = f"exec env OPENBLAS_NUM_THREADS=1 PYTHONPATH=. {self._python()} -P -m edgeship.runtimes.worker"
         start = (*self._ssh(), f"{self._enter()} && {command} --runtime {runtime}")
         return registry.Launch(start, named(SSH), upload=self.upload)
@@ -114,7 +116,7 @@ class SshLauncher(Launcher):
     def _copy(self, draft: Path) -> None:
         base = shlex.quote(self.base)
         self._run(f"mkdir -p {base} && tar -xf - -C {base}", f"copying the worker to {self.host}", _packed())
-        names = " ".join(map(shlex.quote, sorted(set(DISTRIBUTIONS.values()))))
+        names = " ".join(map(shlex.quote, sorted(_distributions())))
         told = self._run(
             f"env PYTHONSAFEPATH=1 {self._python()} -c {shlex.quote(FACTS)} {names}", f"looking at {self.host}", b""
         )
@@ -154,11 +156,16 @@ class SshLauncher(Launcher):
         return done.stdout.decode()
 
 
+def _distributions() -> set[str]:
+    """The packages that a worker there may find."""
+    return {runtime.distribution for runtime in registry.ALL.values() if runtime.distribution}
+
+
 def _packed() -> bytes:
     """The worker's files as a tar archive."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        folder = tflite_runtime.worker_files()
+        folder = worker_files()
         for path in sorted(folder.rglob("*.py")):
             archive.add(path, os.fspath(path.relative_to(folder)))
     return content.getvalue()

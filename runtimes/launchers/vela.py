@@ -13,7 +13,7 @@ from typing import Any
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import run
-from edgeship.runtimes.launchers.venv import VenvLauncher
+from edgeship.runtimes.launchers.venv import VenvLauncher, pinned
 
 OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
 KIB = 1024
@@ -28,7 +28,7 @@ class VelaCompiler(VenvLauncher):
 
     def version(self, runtime: str) -> str | None:
         """The compiler's pinned version."""
-        return super().version("ethos-u-vela")
+        return pinned(self.requirements, self.device.name).get("ethos-u-vela")
 
     def estimate(self, path: Path) -> dict[str, Any]:
         """Compile a `.tflite` file and return what Vela says of it, for the system and memory that the profile names.

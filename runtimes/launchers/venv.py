@@ -24,12 +24,6 @@ PYTHON = VERSION
 WHY = "the runtimes of this device have wheels for Python 3.11"
 HASH = "--hash="
 LOCKED = Path(__file__).parent / "wheels.txt"
-DISTRIBUTIONS = {
-    "litert": "ai-edge-litert",
-    "onnxruntime": "onnxruntime",
-    "tflite-runtime": "tflite-runtime",
-    "tflite-micro": "tflite-micro",
-}
 
 
 def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
@@ -99,10 +93,10 @@ class VenvLauncher(Launcher):
         """Its interpreter."""
         return interpreter_of(self.folder)
 
-    def unavailable(self) -> str:
+    def unavailable_reason(self) -> str | None:
         """Why its environment cannot be used."""
         if self.python.exists():
-            return ""
+            return None
         gone = self.python.is_symlink()
         return (
             f"the interpreter that it was made with is gone ({self.python.resolve()})"
@@ -112,7 +106,7 @@ class VenvLauncher(Launcher):
 
     def version(self, runtime: str) -> str | None:
         """The pinned version."""
-        return pinned(self.requirements, self.device.name).get(DISTRIBUTIONS.get(runtime, runtime))
+        return pinned(self.requirements, self.device.name).get(registry.find(runtime).distribution)
 
     def identity(self, runtime: str) -> list[str | None]:
         """All that is pinned: numpy matters too."""

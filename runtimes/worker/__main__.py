@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from array import array
 from collections.abc import Callable
@@ -17,43 +18,11 @@ from edgeship.runtimes.worker.memory import Memory
 from edgeship.runtimes.worker.request_loop import Answer, serve
 
 
-def _litert() -> Backend:
-    from edgeship.runtimes.worker.litert import TFLiteBackend
-
-    return TFLiteBackend("ai_edge_litert", "ai-edge-litert")
-
-
-def _tflite_runtime() -> Backend:
-    from edgeship.runtimes.worker.litert import TFLiteBackend
-
-    return TFLiteBackend("tflite_runtime", "tflite-runtime")
-
-
-def _tflite_micro() -> Backend:
-    from edgeship.runtimes.worker.tflite_micro import TFLiteMicroBackend
-
-    return TFLiteMicroBackend()
-
-
-def _onnxruntime() -> Backend:
-    from edgeship.runtimes.worker.onnxruntime import OnnxRuntimeBackend
-
-    return OnnxRuntimeBackend()
-
-
-def _keras() -> Backend:
-    from edgeship.runtimes.worker.keras import ServerBackend
-
-    return ServerBackend()
-
-
-BACKENDS: dict[str, Callable[[], Backend]] = {
-    "keras": _keras,
-    "litert": _litert,
-    "onnxruntime": _onnxruntime,
-    "tflite-micro": _tflite_micro,
-    "tflite-runtime": _tflite_runtime,
-}
+def open_backend(runtime: str) -> Backend:
+    """Import a runtime, by the file of its name."""
+    file = importlib.import_module(f"edgeship.runtimes.engines.{runtime.replace('-', '_')}")
+    backend: Backend = file.open_backend()
+    return backend
 
 
 class Worker:
@@ -81,7 +50,7 @@ class Worker:
         return self._model
 
     def _load(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
-        backend = BACKENDS[self._runtime]()
+        backend = open_backend(self._runtime)
         self._memory.start()
         start = time.perf_counter_ns()
         self._model = backend.load(header["path"], header["threads"], header["options"])
@@ -126,7 +95,7 @@ def _samples(samples: array[float]) -> wire.Arrays:
 def main() -> None:
     """Answer each request, failures included, until the parent closes the stream."""
     parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.worker")
-    parser.add_argument("--runtime", required=True, choices=sorted(BACKENDS))
+    parser.add_argument("--runtime", required=True)
     worker = Worker(parser.parse_args().runtime)
     serve(worker.requests)
 

@@ -1,11 +1,12 @@
-"""What a runtime's file in this folder provides."""
+"""What `open_backend()` of a runtime's file (`edgeship.runtimes.engines`) provides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from edgeship.processes.wire import Arrays
+if TYPE_CHECKING:
+    from edgeship.processes.wire import Arrays
 
 # A TensorSpec as JSON: {"name", "shape", "dtype", "quantization": {"scale", "zero_point", "axis"} or None}.
 Spec = dict[str, Any]
@@ -33,7 +34,7 @@ def prepared(model: Model, feeds: Arrays) -> Callable[[], object]:
 
 
 class Backend(Protocol):
-    """A runtime: importing its module imports the runtime, so that memory can be read between that and `load`."""
+    """A runtime, imported: memory can be read between that and `load`."""
 
     VERSION: str
 

@@ -15,7 +15,7 @@ from edgeship.runtimes.browser import requirements
 
 @pytest.fixture(scope="session")
 def chromium(missing: Callable[[str], NoReturn]) -> None:
-    if reason := requirements.unavailable():
+    if reason := requirements.unavailable_reason():
         missing(reason)
 
 

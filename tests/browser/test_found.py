@@ -75,7 +75,7 @@ def test_the_versions_told_are_those_that_the_page_is_built_with():
 def test_an_installation_without_page_and_sources_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(requirements, "WEB", tmp_path)
     monkeypatch.setattr(requirements, "PAGE", tmp_path / "dist")
-    assert "its page has not been built" in requirements.unavailable()
+    assert "its page has not been built" in (requirements.unavailable_reason() or "")
     with pytest.raises(MissingDependencyError, match="installed without its runner page"):
         requirements.install()
 
@@ -91,7 +91,7 @@ def test_installing_says_how_to_get_chromium(monkeypatch):
 @pytest.mark.usefixtures("nothing", "built")
 def test_a_browser_is_a_device_that_says_what_is_missing():
     place = find_launcher(find("browser-mid-phone"))
-    assert "Chromium is not installed" in place.unavailable()
+    assert "Chromium is not installed" in (place.unavailable_reason() or "")
     with pytest.raises(
         MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"
     ):
@@ -101,7 +101,7 @@ def test_a_browser_is_a_device_that_says_what_is_missing():
 @pytest.mark.usefixtures("nothing")
 def test_a_page_of_other_sources_is_not_used(built):
     (built / "built.json").write_text(json.dumps({"sources": "0" * 64}))
-    assert "its page was built from other sources" in requirements.unavailable()
+    assert "its page was built from other sources" in (requirements.unavailable_reason() or "")
     with pytest.raises(MissingDependencyError, match="building the runner page needs Node"):
         requirements.install()
 
@@ -169,4 +169,4 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
 
     assert FOR_LITERT_JS.strip() in advised(dynamic)
     assert advised(dynamic, fixed) == ""
-    assert "'image' has a free axis" in find_runtime("litert-web").refuses(dynamic)
+    assert "'image' has a free axis" in (find_runtime("litert-web").refusal(dynamic) or "")

@@ -62,7 +62,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 prepare()
             except MissingDependencyError as error:
                 pytest.skip(str(error))
-        reason = find(case.runtime).unavailable()
+        reason = find(case.runtime).unavailable_reason()
         if reason and not (os.environ.get("CI") and case.runtime in ALWAYS_IN_CI):
             pytest.skip(f"{case.runtime}: {reason}")
         yield case

@@ -46,7 +46,7 @@ def test_it_is_folded_and_the_outputs_stay(convert_model, tensorflow, name):
     assert ops["FusedDepthwiseConv2dNative"] == count
     assert ops["Mul"] == products
     # The conversion has compared the graph before and after; this is the whole model, in TF.js itself.
-    if not registry.find("tfjs-node").unavailable():
+    if not registry.find("tfjs-node").unavailable_reason():
         same_as_server(tensorflow, out, name)
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_folded_is_left_alone(convert_model, tensorflow, name):
     out, notes, ops = convert_model(name)
     assert notes == []
     assert ops["Mul"] == 1
-    if not registry.find("tfjs-node").unavailable():
+    if not registry.find("tfjs-node").unavailable_reason():
         same_as_server(tensorflow, out, name)
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_environments_are_installed_and_compute_rightly(name):
     place = find_launcher(find(name))
     place.install()
-    assert place.unavailable() == ""
+    assert place.unavailable_reason() is None
     assert selfcheck.examine(place, place.device.runtimes[0]).wrong == ""
 
 
@@ -27,7 +27,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
         ProcessError, match=r"installing flatbuffers==25\.12\.19 failed; nothing was installed.*(?i:hash)"
     ):
         place.install()
-    assert place.unavailable()
+    assert place.unavailable_reason()
 
 
 def test_vela_estimates_the_known_model(subject):

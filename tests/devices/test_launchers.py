@@ -51,7 +51,7 @@ def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
     ):
         find_launcher(old()).install()
     assert [path.suffix for path in home().iterdir()] == [".lock"]
-    assert find_launcher(old()).unavailable() == "it is not installed"
+    assert find_launcher(old()).unavailable_reason() == "it is not installed"
 
 
 def test_a_python_without_wheels_is_told(old, monkeypatch, tmp_path):
@@ -64,11 +64,11 @@ def test_a_python_without_wheels_is_told(old, monkeypatch, tmp_path):
 def test_an_environment_whose_python_went_away_is_made_again(environment, monkeypatch):
     environment.python.unlink()
     environment.python.symlink_to("/nowhere/python3.11")
-    assert "the interpreter that it was made with is gone" in environment.unavailable()
+    assert "the interpreter that it was made with is gone" in (environment.unavailable_reason() or "")
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", "pass"])
     environment.install()
-    assert environment.unavailable() == ""
+    assert environment.unavailable_reason() is None
 
 
 def test_workers_run_in_the_environment(environment, subject, known):
@@ -159,7 +159,7 @@ def test_an_old_board_is_of_another_architecture():
     assert "python3-numpy" in board.packages
     odd = Device("odd", "", Kind.EMULATED, launch={**find("armv7-a7").launch, "machine": "riscv64"})
     with pytest.raises(InputError, match=r"unknown machine 'riscv64' in device odd; known: aarch64, armv7l"):
-        find_launcher(odd).unavailable()
+        find_launcher(odd).unavailable_reason()
 
 
 def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
@@ -247,7 +247,7 @@ def test_a_phone_without_adb_is_told_and_with_it_the_command_is_prepared(monkeyp
 
 
 def test_runtimes_of_devices_are_known_but_not_this_machine_s():
-    assert registry.find("tflite-micro").unavailable() == "it belongs to a device (cortex-m)"
+    assert registry.find("tflite-micro").unavailable_reason() == "it belongs to a device (cortex-m)"
     assert "tflite-micro" not in registry.RUNTIMES
     assert next(runtime.name for runtime in registry.for_format("tflite")) == "litert"
 

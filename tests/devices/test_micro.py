@@ -37,12 +37,12 @@ def micro(monkeypatch):
     monkeypatch.setitem(sys.modules, schema, types.ModuleType(schema))
     version = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "tflite-micro" else version(name))
-    monkeypatch.delitem(sys.modules, "edgeship.runtimes.worker.tflite_micro", raising=False)
-    module = importlib.import_module("edgeship.runtimes.worker.tflite_micro")
+    monkeypatch.delitem(sys.modules, "edgeship.runtimes.engines.tflite_micro", raising=False)
+    module = importlib.import_module("edgeship.runtimes.engines.tflite_micro")
     monkeypatch.setattr(module, "_names", lambda _: ([], []))
     module.fake, module.asked = Interpreter, asked
     yield module
-    del sys.modules["edgeship.runtimes.worker.tflite_micro"]
+    del sys.modules["edgeship.runtimes.engines.tflite_micro"]
 
 
 @pytest.fixture

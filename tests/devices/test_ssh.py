@@ -41,9 +41,9 @@ def board(tmp_path, monkeypatch):
 
 def test_the_worker_is_copied_and_measures_there(board, bench, subject):
     place = board()
-    assert "the worker has not been copied to pi@board" in place.unavailable()
+    assert "the worker has not been copied to pi@board" in (place.unavailable_reason() or "")
     place.install()
-    assert place.unavailable() == ""
+    assert place.unavailable_reason() is None
     assert place.version("litert") == registry.find("litert").version()
     with open_session("litert", subject.artifact.path, launch=place.launch("litert")) as session:
         assert session.run({session.inputs[0].name: next(bench.reference.batches())["window"]})
@@ -57,7 +57,7 @@ def test_the_worker_is_copied_and_measures_there(board, bench, subject):
 def test_a_board_that_cannot_be_reached_is_told_and_nothing_is_kept(board):
     with pytest.raises(ProcessError, match="copying the worker to pi@elsewhere failed; ssh says: no route to host"):
         board("pi@elsewhere").install()
-    assert board("pi@elsewhere").unavailable()
+    assert board("pi@elsewhere").unavailable_reason()
 
 
 def test_a_board_without_a_runtime_is_told(board, tmp_path):
@@ -72,4 +72,4 @@ def test_a_board_without_a_runtime_is_told(board, tmp_path):
 
 def test_a_host_that_would_be_an_option_is_refused(board):
     with pytest.raises(InputError, match="is no place for ssh"):
-        board("-oProxyCommand=x").unavailable()
+        board("-oProxyCommand=x").unavailable_reason()

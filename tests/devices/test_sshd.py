@@ -115,4 +115,4 @@ def test_a_login_that_is_refused_is_told(board, tmp_path):
     (tmp_path / "user.pub").write_text("")
     with pytest.raises(ProcessError, match=r"copying the worker to board failed; ssh says: .*Permission denied"):
         board.install()
-    assert board.unavailable()
+    assert board.unavailable_reason()

@@ -142,7 +142,7 @@ def missing_browser(missing) -> None:
     """Skips without Chromium, Playwright or the built page; in CI fails."""
     from edgeship.runtimes.browser import requirements as found
 
-    if reason := found.unavailable():
+    if reason := found.unavailable_reason():
         missing(reason)
 
 

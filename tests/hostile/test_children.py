@@ -242,7 +242,7 @@ class TestSecrets:
     def test_no_worker_has_any(
         self, runtime: str, model: str, tiny_models: Path, missing: Callable[[str], NoReturn]
     ) -> None:
-        if reason := registry.find(runtime).unavailable():
+        if reason := registry.find(runtime).unavailable_reason():
             missing(reason)
         with open_session(runtime, tiny_models / model) as session:
             seen = [environment(pid) for pid in (session.pid, *below(session.pid))]

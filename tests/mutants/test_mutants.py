@@ -71,7 +71,7 @@ PAIRS = [(name, artifact, change) for name, held in MUTANTS.items() for artifact
 
 def runs(artifact: str) -> bool:
     """Whether this machine can run it: TF.js needs Node, without which `ship` makes it and says that it was not run."""
-    return not registry.for_format(artifact.split("/", maxsplit=1)[0])[0].unavailable()
+    return not registry.for_format(artifact.split("/", maxsplit=1)[0])[0].unavailable_reason()
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def test_a_failed_installation_leaves_nothing(home, monkeypatch):
     with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
         tflite_runtime.install()
     assert [path.suffix for path in home.iterdir()] == [".lock"]
-    assert tflite_runtime.unavailable() == "its environment has not been made"
+    assert tflite_runtime.unavailable_reason() == "its environment has not been made"
 
 
 def test_a_python_without_wheels_is_told(home, monkeypatch):
@@ -68,7 +68,7 @@ def test_an_environment_whose_python_went_away_is_not_available(home):
     (environment / "lib/python3.11/site-packages/tflite_runtime-2.14.0.dist-info").mkdir(parents=True)
     (environment / "bin").mkdir()
     (environment / "bin" / "python").symlink_to(home / "gone")
-    assert "is gone" in tflite_runtime.unavailable()
+    assert "is gone" in (tflite_runtime.unavailable_reason() or "")
 
 
 def test_npm_packages_of_another_version_do_not_count(tmp_path):
@@ -95,7 +95,7 @@ def old_node(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("old_node")
 def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp_path):
-    assert tfjs_node.unavailable() == "node is version 18, and 20 or later is needed"
+    assert tfjs_node.unavailable_reason() == "node is version 18, and 20 or later is needed"
     with pytest.raises(MissingDependencyError, match="install Node 20 or later with npm"):
         tfjs_node.install()
     needed = r"needs Node 20\.19 or later with npm; here is Node 18\.20"
@@ -112,17 +112,18 @@ def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not shutil.which("npm") or "is needed" in tfjs_node.unavailable(), reason="Node 20 with npm is not installed"
+    not shutil.which("npm") or "is needed" in (tfjs_node.unavailable_reason() or ""),
+    reason="Node 20 with npm is not installed",
 )
 def test_npm_packages_are_installed_from_the_lock_for_those_without_a_checkout(home, tmp_path, monkeypatch):
     monkeypatch.setattr(tfjs_node, "SOURCE", tmp_path / "tfjs")
     (tmp_path / "tfjs").mkdir()
     for name in tfjs_node.MANIFESTS:
         shutil.copyfile(Path(tfjs_node.__file__).parent / "tfjs" / name, tmp_path / "tfjs" / name)
-    assert tfjs_node.unavailable() == "its npm packages are not installed"
+    assert tfjs_node.unavailable_reason() == "its npm packages are not installed"
     folder = tfjs_node.install()
     assert folder.parent == home
-    assert not tfjs_node.unavailable()
+    assert not tfjs_node.unavailable_reason()
     assert tfjs_node.version() == "4.22.0"
     assert {path.name for path in home.iterdir()} == {folder.name, f"{folder.name}.lock"}
 

@@ -49,7 +49,7 @@ def test_other_kernels_compute_the_same_model_by_other_arithmetic(tiny_models, i
 
 
 def _opened(runtime, path, **options):
-    reason = registry.find(runtime).unavailable()
+    reason = registry.find(runtime).unavailable_reason()
     if reason and runtime == "tfjs-node":
         pytest.skip(reason)
     return open_session(runtime, path, **options)
@@ -171,9 +171,9 @@ def test_without_node_only_tfjs_is_missing(tiny_models, monkeypatch):
     monkeypatch.setenv("PATH", "")
     tfjs_node._node.cache_clear()
     try:
-        assert "node is not on the path" in registry.find("tfjs-node").unavailable()
+        assert "node is not on the path" in (registry.find("tfjs-node").unavailable_reason() or "")
         with pytest.raises(MissingDependencyError, match="edgeship runtimes install tfjs-node"):
             open_session("tfjs-node", tiny_models / "cnn-tfjs")
-        assert not registry.find("litert").unavailable()
+        assert not registry.find("litert").unavailable_reason()
     finally:
         tfjs_node._node.cache_clear()

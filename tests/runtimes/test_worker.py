@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from edgeship.runtimes import tflite_runtime
+from edgeship.runtimes import worker_files
 from edgeship.runtimes.worker import latency
 
 CHECK = """
 import sys, edgeship.runtimes.worker.__main__ as worker, edgeship.runtimes.worker.loadgen
-worker.BACKENDS["litert"]()
+worker.open_backend("litert")
 import edgeship
 print(edgeship.__file__)
 print(*(name for name in sys.modules if name.split(".")[0] in ("edgeship", "tensorflow", "keras", "onnxruntime", "click")))
@@ -18,11 +18,11 @@ print(*(name for name in sys.modules if name.split(".")[0] in ("edgeship", "tens
 
 def test_a_worker_needs_only_its_own_files(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    tflite_runtime.worker_files.cache_clear()
+    worker_files.worker_files.cache_clear()
     try:
-        folder = tflite_runtime.worker_files()
+        folder = worker_files.worker_files()
     finally:
-        tflite_runtime.worker_files.cache_clear()
+        worker_files.worker_files.cache_clear()
     done = subprocess.run(
         [sys.executable, "-c", CHECK], env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=True
     )

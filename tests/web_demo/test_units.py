@@ -10,7 +10,7 @@ from edgeship.runtimes import tfjs_node
 
 
 def test_the_unit_tests_of_the_page_pass(built, missing):
-    if reason := tfjs_node.unable_to_build():
+    if reason := tfjs_node.build_problem():
         missing(f"the page {reason}")
     done = subprocess.run(
         [str(shutil.which("npm")), "test"], cwd=site.CHECKOUT, capture_output=True, text=True, check=False

@@ -41,7 +41,7 @@ def install_runtime(name: str, *, progress: bool = False) -> None:
 
     runtime = find("tfjs-web" if name == "browser" else name)
     with visibility(progress):
-        if not runtime.unavailable():
+        if not runtime.unavailable_reason():
             notify(f"{name} {runtime.version()} is installed")
             return
         if runtime.prepare is None:
@@ -69,7 +69,7 @@ def install_devices(names: Sequence[str], *, progress: bool = False) -> None:
     with visibility(progress):
         for launcher in [find_launcher(find(name)) for name in names]:
             name = launcher.device.name
-            if not launcher.unavailable():
+            if not launcher.unavailable_reason():
                 notify(f"{name} is installed")
                 continue
             notify(f"installing {name} ...")
@@ -85,26 +85,26 @@ def check_devices(names: Sequence[str] = ()) -> list[Finding]:
     """
     from edgeship.devices import profiles
     from edgeship.runtimes.launchers import WAYS, find_launcher
-    from edgeship.runtimes.launchers.selfcheck import MODELS, examine
+    from edgeship.runtimes.launchers.selfcheck import examine, known_model
 
     devices = [profiles.find(name) for name in names or profiles.names()]
     launchers = [find_launcher(device) for device in devices if device.how in WAYS]
     if not names:
-        launchers = [launcher for launcher in launchers if not launcher.unavailable()]
+        launchers = [launcher for launcher in launchers if not launcher.unavailable_reason()]
     for launcher in launchers:
         launcher.require()
     return [
         examine(launcher, runtime)
         for launcher in launchers
         for runtime in launcher.device.runtimes or ("litert",)
-        if runtime in MODELS
+        if known_model(runtime)
     ]
 
 
 def _runtime_status(runtime: Runtime) -> RuntimeStatus:
-    reason = runtime.unavailable()
+    reason = runtime.unavailable_reason()
     version, install = (None, runtime.install) if reason else (runtime.version(), "")
-    return RuntimeStatus(runtime.name, runtime.title, runtime.formats, not reason, version, reason, install)
+    return RuntimeStatus(runtime.name, runtime.title, runtime.formats, not reason, version, reason or "", install)
 
 
 def _device_status(device: Device) -> DeviceStatus:
@@ -114,6 +114,6 @@ def _device_status(device: Device) -> DeviceStatus:
     if device.how not in WAYS:
         return DeviceStatus(*about, {}, None, "", "")
     launcher = find_launcher(device)
-    reason = launcher.unavailable()
+    reason = launcher.unavailable_reason()
     versions = {name: launcher.version(name) for name in device.runtimes}
-    return DeviceStatus(*about, versions, not reason, reason, launcher.hint if reason else "")
+    return DeviceStatus(*about, versions, not reason, reason or "", launcher.hint if reason else "")

@@ -55,7 +55,7 @@ def page() -> Path:
 
 
 def _build() -> None:
-    if reason := tfjs_node.unable_to_build():
+    if reason := tfjs_node.build_problem():
         raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
     npm = which("npm") or ""
     steps = [[npm, "run", "build"]]

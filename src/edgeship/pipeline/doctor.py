@@ -35,7 +35,7 @@ def diagnose() -> list[Tool]:
             remedy = "" if present else f"pip install 'edgeship[{extra}]'"
             tools.append(Tool(package, f"extra '{extra}'", version if present else None, remedy))
     for runtime in registry.RUNTIMES.values():
-        reason = runtime.unavailable()
+        reason = runtime.unavailable_reason()
         found: str | None = None if reason else runtime.version()
         remedy = f"{reason}; {runtime.install}" if reason else ""
         tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found, remedy))

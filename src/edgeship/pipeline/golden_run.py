@@ -246,7 +246,7 @@ class GoldenRuns:
     def _run(self, made: ConvertedArtifact, golden: GoldenInputs) -> _Running | None:
         """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
         runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
-        if runtime.unavailable():
+        if runtime.unavailable_reason():
             return None
         with self._lock:
             if self._closed:
@@ -276,9 +276,9 @@ class GoldenRuns:
     def _describe(self, made: ConvertedArtifact, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
         artifact = made.artifact
         if running is None:
-            reason = registry.for_format(artifact.format)[0].unavailable()
+            reason = registry.for_format(artifact.format)[0].unavailable_reason()
             self._work.progress.note(f"{artifact.id}: made but not run ({reason})")
-            return GoldenRun(None, reason)
+            return GoldenRun(None, reason or "")
         own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
         _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
         allowed = goldens.tolerance(artifact, own, spreads)

@@ -159,7 +159,7 @@ def _key_lines() -> dict[str, dict[str, str]]:
 
 def _optional() -> str:
     """Without Node a TF.js artifact is made but cannot be run: the configuration then says so, for all to see."""
-    reason = registry.for_format("tfjs")[0].unavailable()
+    reason = registry.for_format("tfjs")[0].unavailable_reason()
     if not reason:
         return '# optional = ["tfjs/*"]              # may ship unmeasured where its runtime is not installed'
     return f'optional = ["tfjs/*"]                # may ship unmeasured; here: {reason}'

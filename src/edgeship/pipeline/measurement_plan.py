@@ -42,7 +42,7 @@ def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], setting
         for runtime in _runtimes(artifact, device, settings)
     }
     runtime = asked.get("litert-web")
-    if runtime and all(map(runtime.refuses, given)):
+    if runtime and all(map(runtime.refusal, given)):
         progress.note(
             "litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:",
             FOR_LITERT_JS,

@@ -60,12 +60,15 @@ def replay(bundle: Bundle) -> list[Replay]:
     replays: list[Replay] = []
     for artifact in artifacts:
         golden = recorded.artifacts.get(artifact.id)
-        fitting = [item for item in registry.for_format(artifact.format) if not item.refuses(artifact)]
-        present = [runtime for runtime in fitting if not runtime.unavailable()]
+        fitting = [item for item in registry.for_format(artifact.format) if not item.refusal(artifact)]
+        present = [runtime for runtime in fitting if not runtime.unavailable_reason()]
         if golden is None:
             replays.append(Replay(artifact.id, "", False, None, "not replayed: the bundle has no goldens of it"))
         elif not present or golden.runtime is None:
-            reason = registry.for_format(artifact.format)[0].unavailable() or "it was not run when the bundle was made"
+            reason = (
+                registry.for_format(artifact.format)[0].unavailable_reason()
+                or "it was not run when the bundle was made"
+            )
             replays.append(Replay(artifact.id, "", False, None, f"not replayed: {reason}", artifact.id in left_out))
         else:
             answers = Answers(golden_arrays(bundle, artifact.id), golden)

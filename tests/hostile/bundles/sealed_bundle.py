@@ -48,8 +48,13 @@ def write(root: Path, models: Path) -> Path:
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(source, target)
         runtime = registry.for_format(item["format"])[0]
-        if runtime.unavailable():
-            replays[item["id"]] = {"runtime": None, "reason": runtime.unavailable(), "tolerance": None, "clear": None}
+        if runtime.unavailable_reason():
+            replays[item["id"]] = {
+                "runtime": None,
+                "reason": runtime.unavailable_reason(),
+                "tolerance": None,
+                "clear": None,
+            }
             continue
         with open_session(runtime.name, target) as session:
             item |= {"inputs": to_json(session.inputs), "outputs": to_json(session.outputs)}

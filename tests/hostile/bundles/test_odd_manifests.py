@@ -90,7 +90,7 @@ def _parity(manifest: dict[str, Any]) -> Any:
 @pytest.fixture
 def root(made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle with that manifest and its files, on a machine without runtimes; plots take too long to be drawn each time."""
-    monkeypatch.setattr(registry.Runtime, "unavailable", lambda _: "it is off")
+    monkeypatch.setattr(registry.Runtime, "unavailable_reason", lambda _: "it is off")
     monkeypatch.setattr(reports, "draw", lambda _: [])
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "bundle"
@@ -232,7 +232,7 @@ def odd_values(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
         texts = [run(gate, root, "--junit", "gate.xml", "--markdown", "gate.md")]
         texts += [run(report, root, "--out", "report.html"), run(demo, root, "--out", "site"), run(inspect, root)]
         with monkeypatch.context() as patch:
-            patch.setattr(registry.Runtime, "unavailable", lambda _: "")
+            patch.setattr(registry.Runtime, "unavailable_reason", lambda _: None)
             patch.setattr(verification, "open_session", lambda *_, **__: Answering(dice))
             texts.append(run(verify, root))
         texts += [Path(name).read_text(encoding="utf-8") for name in ("gate.md", "report.html") if Path(name).exists()]

@@ -61,7 +61,7 @@ def test_a_model_json_that_is_no_model(text, tmp_path):
 
 
 def test_node_reads_weights_from_the_models_folder_only(tiny_models, missing, tmp_path):
-    if reason := registry.find("tfjs-node").unavailable():
+    if reason := registry.find("tfjs-node").unavailable_reason():
         missing(reason)
     folder = tmp_path / "tfjs"
     shutil.copytree(tiny_models / "cnn-tfjs", folder)

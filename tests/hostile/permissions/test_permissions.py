@@ -174,9 +174,9 @@ CODE = {"evaluation": "evil:data", "calibration": "data.npz"}
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_custom_objects_do_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(model={"custom_objects": "evil"}, data=DATA)
-    stranger.refuses(command, bundle, told=('custom_objects = "evil"', "cannot grant", "--custom-objects evil"))
+    stranger.refusal(command, bundle, told=('custom_objects = "evil"', "cannot grant", "--custom-objects evil"))
     (stranger.folder / "own.toml").write_text('[data]\nevaluation = "data.npz"\n')
-    stranger.refuses(command, bundle, "--config", "own.toml", told=("--custom-objects evil",))
+    stranger.refusal(command, bundle, "--config", "own.toml", told=("--custom-objects evil",))
 
 
 def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
@@ -189,15 +189,15 @@ def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_unsafe_loading_does_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(kind="lambda", model={"allow_unsafe": True}, data=DATA)
-    stranger.refuses(command, bundle, told=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
+    stranger.refusal(command, bundle, told=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
 
 
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_data_that_is_code_does_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(data=CODE)
-    stranger.refuses(command, bundle, told=('evaluation = "evil:data"', "cannot grant", "--data evil:data"))
+    stranger.refusal(command, bundle, told=('evaluation = "evil:data"', "cannot grant", "--data evil:data"))
     (stranger.folder / "own.toml").write_text("[model]\nallow_unsafe = false\n")
-    stranger.refuses(command, bundle, "--config", "own.toml", told=("--data evil:data",))
+    stranger.refusal(command, bundle, "--config", "own.toml", told=("--data evil:data",))
 
 
 def test_the_user_can_name_data_that_is_code(stranger):
@@ -209,7 +209,7 @@ def test_the_user_can_name_data_that_is_code(stranger):
 
 def test_calibration_that_is_code_is_refused_where_it_is_needed_and_else_left_out(stranger):
     bundle = stranger.bundle(data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
-    stranger.refuses("debug", bundle, told=('calibration = "evil:data"', "with --config"))
+    stranger.refusal("debug", bundle, told=('calibration = "evil:data"', "with --config"))
     (stranger.folder / "bundle").rename(stranger.folder / "former")
     bundle = stranger.bundle(kind="none", data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
     done = stranger("benchmark", bundle)
@@ -236,7 +236,7 @@ def test_no_other_command_obeys_a_manifest(stranger, command):
 def test_a_manifest_may_not_name_a_pipe_as_data(stranger, command, kind):
     os.mkfifo(stranger.folder / "pipe.npz")
     bundle = stranger.bundle(data={**DATA, kind: str(stranger.folder / "pipe.npz")})
-    stranger.refuses(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
+    stranger.refusal(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
 
 
 @pytest.fixture
@@ -259,13 +259,13 @@ def test_data_that_a_manifest_names_is_what_the_bundle_was_made_with(private, ki
     stranger, path = private
     bundle = stranger.bundle(data={**DATA, kind: str(path)})
     told = (f"its {kind} data", "private.npz, is not what it was made with, by the digest in its manifest", told)
-    stranger.refuses(command, bundle, told=told)
+    stranger.refusal(command, bundle, told=told)
 
 
 def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
     stranger, path = private
     bundle = stranger.bundle(lambda _: {"data": {}}, data={"evaluation": "data.npz", "validation": str(path)})
-    stranger.refuses("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
+    stranger.refusal("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
@@ -310,7 +310,7 @@ def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monke
 def test_a_path_of_windows_in_a_manifest_is_no_code(stranger, source):
     (stranger.folder / "evil.py").rename(stranger.folder / f"{source[0]}.py")
     bundle = stranger.bundle(data={"evaluation": source})
-    stranger.refuses("benchmark", bundle, told=(f"{source}: no such file",))
+    stranger.refusal("benchmark", bundle, told=(f"{source}: no such file",))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -320,7 +320,7 @@ def test_a_report_goes_into_no_pipe_that_lies_where_it_would(stranger):
     place = stranger.folder / "bundle-report.html"
     for make in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/null")):
         make()
-        stranger.refuses("report", "bundle", told=("bundle-report.html: is no file that a report can replace", "--out"))
+        stranger.refusal("report", "bundle", told=("bundle-report.html: is no file that a report can replace", "--out"))
         place.unlink()
     private = stranger.folder / "private"
     private.write_text("mine")
@@ -344,14 +344,14 @@ def test_a_device_profile_does_not_come_from_a_manifest(stranger):
     profile = stranger.folder / "evil.toml"
     profile.write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
     bundle = stranger.bundle(data=DATA, benchmark={"devices": ["host", str(profile)]})
-    stranger.refuses("benchmark", bundle, told=("[benchmark] devices", "cannot grant", f"--device host,{profile}"))
+    stranger.refusal("benchmark", bundle, told=("[benchmark] devices", "cannot grant", f"--device host,{profile}"))
 
 
 def test_a_manifest_names_no_file_as_a_built_in_device(stranger):
     (stranger.folder / "evil.toml").write_text(PROFILE.format("--renderer-cmd-prefix=touch canary"))
     name = os.path.relpath(stranger.folder / "evil", Path(profiles.__file__).parent / "here")
     bundle = stranger.bundle(data=DATA, benchmark={"devices": [name]})
-    stranger.refuses("benchmark", bundle, told=("unknown device",))
+    stranger.refusal("benchmark", bundle, told=("unknown device",))
 
 
 @pytest.mark.parametrize("argument", ["--renderer-cmd-prefix={}", "--utility-cmd-prefix={}", "--gpu-launcher={}"])
@@ -362,7 +362,7 @@ def test_chromium_starts_no_programs_whoever_asks(stranger, argument):
     (stranger.folder / "phone.toml").write_text(PROFILE.format(argument.format(program)))
     bundle = stranger.bundle(data=DATA)
     told = (argument.partition("=")[0], "not taken", "--use-angle")
-    stranger.refuses("benchmark", bundle, "--device", "phone.toml", told=told)
+    stranger.refusal("benchmark", bundle, "--device", "phone.toml", told=told)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_a_manifest_whose_configuration_is_none_is_a_sentence(stranger, break_it
         return {"config": config}
 
     bundle = stranger.bundle(change)
-    stranger.refuses("gate", bundle, told=(told,))
+    stranger.refusal("gate", bundle, told=(told,))
 
 
 def test_a_manifest_without_a_configuration_is_a_sentence(stranger):
@@ -420,7 +420,7 @@ def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, comm
     (stranger.folder / "edgeship.toml").write_text(GRANTS[told])
     out = {"optimize": "out.keras"}.get(command[0], "out")
     given = ("model.keras", "--out", out, *command[1:])
-    stranger.refuses(command[0], *given, told=("edgeship.toml", told, "edgeship trust edgeship.toml", "--trust"))
+    stranger.refusal(command[0], *given, told=("edgeship.toml", told, "edgeship trust edgeship.toml", "--trust"))
     assert not (stranger.folder / out).exists()
 
 
@@ -428,36 +428,36 @@ def test_a_file_called_like_code_makes_it_no_data(stranger):
     """What is a file here is a module to a process that works in another folder."""
     (stranger.folder / "data.npz").rename(stranger.folder / "evil:data")
     (stranger.folder / "edgeship.toml").write_text("[data]\ncalibration = 'evil:data'\n")
-    stranger.refuses("convert", "model.keras", "--out", "out", told=('calibration = "evil:data"', "edgeship trust"))
+    stranger.refusal("convert", "model.keras", "--out", "out", told=('calibration = "evil:data"', "edgeship trust"))
 
 
 def test_training_data_that_is_code_is_found_too(stranger):
     (stranger.folder / "edgeship.toml").write_text("[data]\ntrain = 'evil:data'\n")
-    stranger.refuses("optimize", "model.keras", "--out", "out.keras", "--qat", told=('train = "evil:data"',))
+    stranger.refusal("optimize", "model.keras", "--out", "out.keras", "--qat", told=('train = "evil:data"',))
 
 
 def test_what_a_file_grants_is_asked_for_once_and_again_when_it_changes(stranger):
     file = stranger.folder / "edgeship.toml"
     file.write_text("[model]\ncustom_objects = 'evil'\n")
     given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
-    stranger.refuses(*given, told=("lies beside the model", 'custom_objects = "evil"'))
+    stranger.refusal(*given, told=("lies beside the model", 'custom_objects = "evil"'))
     shown = stranger("trust", "edgeship.toml").stdout
     assert '[model] custom_objects = "evil" (imports that module)' in shown
     assert not stranger.canary.exists()
     stranger.runs(*given)
     assert str(file) in stranger("trust", "--list").stdout
     file.write_text("[model]\ncustom_objects = 'evil'\nallow_unsafe = true\n")
-    stranger.refuses(*given, told=("changed since you trusted it", "allow_unsafe = true"))
+    stranger.refusal(*given, told=("changed since you trusted it", "allow_unsafe = true"))
     file.write_text("[model]\ncustom_objects = 'evil'\n")
     stranger.runs(*given)
     stranger("trust", "--remove", "edgeship.toml")
-    stranger.refuses(*given, told=("lies beside the model",))
+    stranger.refusal(*given, told=("lies beside the model",))
     copy = stranger.folder / "other"
     copy.mkdir()
     stranger("trust", "edgeship.toml")
     (stranger.folder / "model.keras").rename(copy / "model.keras")
     file.rename(copy / "edgeship.toml")
-    stranger.refuses(*given[:1], "other/model.keras", *given[2:], told=("other/edgeship.toml", "lies beside the model"))
+    stranger.refusal(*given[:1], "other/model.keras", *given[2:], told=("other/edgeship.toml", "lies beside the model"))
 
 
 def test_naming_the_file_or_trusting_the_run_is_enough(stranger):
@@ -466,14 +466,14 @@ def test_naming_the_file_or_trusting_the_run_is_enough(stranger):
     assert "is trusted for this run: [model] custom_objects" in stranger.runs(*given, "--trust")
     stranger.runs(*given, "--config", "edgeship.toml")
     stranger.runs(*given, "--custom-objects", "evil")  # the command line says it already
-    stranger.refuses(*given, told=("lies beside the model",))
+    stranger.refusal(*given, told=("lies beside the model",))
 
 
 def test_a_configuration_that_grants_nothing_needs_no_trust(stranger):
     (stranger.folder / "edgeship.toml").write_text(
         "[data]\ncalibration = 'data.npz'\n[benchmark]\ndevices = ['host']\n"
     )
-    stranger.refuses("convert", "missing.keras", "--out", "out", told=("missing.keras", "no such file"))
+    stranger.refusal("convert", "missing.keras", "--out", "out", told=("missing.keras", "no such file"))
     assert "lets no code run" in stranger("trust", "edgeship.toml").stdout
 
 
@@ -485,15 +485,15 @@ def test_a_list_of_trusted_files_that_others_may_write_is_not_believed(stranger)
     assert store.parent.stat().st_mode & 0o777 == 0o700
     given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
     store.chmod(0o666)
-    stranger.refuses(*given, told=("not yours alone to write",))
+    stranger.refusal(*given, told=("not yours alone to write",))
     store.chmod(0o600)
     store.rename(stranger.folder / "elsewhere.json")
     store.symlink_to(stranger.folder / "elsewhere.json")
-    stranger.refuses(*given, told=("cannot be read",))
+    stranger.refusal(*given, told=("cannot be read",))
     store.unlink()
     store.write_text("[]")
     store.chmod(0o600)
-    stranger.refuses(*given, told=("not a list of trusted files",))
+    stranger.refusal(*given, told=("not a list of trusted files",))
 
 
 def link(place, target):
@@ -565,7 +565,7 @@ def test_a_student_outside_the_folder_is_asked_for(beside):
         "[variants.small.distill]\nstudent = '../elsewhere/model.keras'\n"
     )
     told = ("[variants.small] distill.student", "is read from outside its folder", "edgeship trust")
-    beside.refuses("convert", "model/model.keras", "--out", "out", told=told)
+    beside.refusal("convert", "model/model.keras", "--out", "out", told=told)
     assert "distill.student" in beside("trust", "model/edgeship.toml").stdout
 
 
@@ -615,7 +615,7 @@ def test_a_link_to_a_trusted_configuration_is_not_trusted(beside):
     own.write_text("[model]\ncustom_objects = 'evil'\n")
     beside("trust", own)
     link(beside.folder / "model/edgeship.toml", own)
-    beside.refuses("convert", "model/model.keras", "--out", "out", told=("lets code run", "edgeship trust"))
+    beside.refusal("convert", "model/model.keras", "--out", "out", told=("lets code run", "edgeship trust"))
 
 
 def test_all_that_is_trusted_is_shown(stranger):
@@ -626,7 +626,7 @@ def test_all_that_is_trusted_is_shown(stranger):
 
 def test_a_configuration_nested_without_end_is_a_sentence(stranger):
     (stranger.folder / "edgeship.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("not valid TOML",))
+    stranger.refusal("convert", "model.keras", "--out", "out", told=("not valid TOML",))
 
 
 LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
@@ -646,7 +646,7 @@ LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
 )
 def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
     (stranger.folder / "edgeship.toml").write_text(text)
-    stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
+    stranger.refusal("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
 
 
 @pytest.mark.parametrize(
@@ -675,7 +675,7 @@ def test_names_of_many_lines_are_told_in_one(stranger, text):
 def test_a_configuration_without_end_is_a_sentence(stranger):
     with (stranger.folder / "edgeship.toml").open("wb") as file:
         file.truncate(1 << 40)  # no byte of it takes room
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("edgeship.toml: larger than",))
+    stranger.refusal("convert", "model.keras", "--out", "out", told=("edgeship.toml: larger than",))
 
 
 @pytest.mark.parametrize(
@@ -722,12 +722,12 @@ def test_somebody_s_manifest_above_an_output_is_no_trouble(tmp_path, monkeypatch
 def test_labels_are_not_read_from_a_pipe(stranger):
     os.mkfifo(stranger.folder / "names")
     (stranger.folder / "edgeship.toml").write_text("[data]\nlabels = 'names'\n")
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("names", "a pipe, not a regular file"))
+    stranger.refusal("convert", "model.keras", "--out", "out", told=("names", "a pipe, not a regular file"))
 
 
 def test_a_device_profile_is_not_read_from_a_pipe(stranger):
     os.mkfifo(stranger.folder / "pipe.toml")
-    stranger.refuses("devices", "install", "pipe.toml", told=("pipe.toml", "a pipe, not a regular file"))
+    stranger.refusal("devices", "install", "pipe.toml", told=("pipe.toml", "a pipe, not a regular file"))
 
 
 ENVIRONMENT = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = [{}]\n'
@@ -740,7 +740,7 @@ REACHED = 'kind = "measured"\n[launch]\nhow = "ssh"\nhost = "pi@board"\n{}\n'
 
 def test_a_requirement_by_address_is_not_installed(stranger):
     (stranger.folder / "mine.toml").write_text(ENVIRONMENT.format('"evil @ file:///tmp/evil-1-py3-none-any.whl?a==1"'))
-    stranger.refuses("devices", "install", "mine.toml", told=("requirements", "must be pinned, as numpy==1.26.4"))
+    stranger.refusal("devices", "install", "mine.toml", told=("requirements", "must be pinned, as numpy==1.26.4"))
     assert not list(stranger.folder.glob("cache/devices/environment-*"))
 
 
@@ -757,7 +757,7 @@ def programs(stranger, *names):
 def test_apt_is_given_no_option_of_a_profile(stranger):
     (stranger.folder / "mine.toml").write_text(BOARD.format('"-oDebug::NoLocking=1"'))
     path = programs(stranger, "apt-get", "dpkg-deb")
-    stranger.refuses("devices", "install", "mine.toml", told=("packages", "the name of a Debian package"), PATH=path)
+    stranger.refusal("devices", "install", "mine.toml", told=("packages", "the name of a Debian package"), PATH=path)
 
 
 @pytest.mark.parametrize("line", ['host = "pi@board;touch canary"', 'python = "PYTHONPATH=x"'])
@@ -767,10 +767,10 @@ def test_ssh_is_given_names_and_places_only(stranger, line):
     )
     (stranger.folder / "mine.toml").write_text(text)
     told = (f"{line.partition(' ')[0]} = ", "must be")
-    stranger.refuses("devices", "install", "mine.toml", told=told, PATH=programs(stranger, "ssh"))
+    stranger.refusal("devices", "install", "mine.toml", told=told, PATH=programs(stranger, "ssh"))
 
 
 def test_a_device_is_called_by_a_plain_name(stranger):
     path = stranger.folder / "--index-url x.toml"
     path.write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
-    stranger.refuses("devices", "install", str(path), told=("called like its file",))
+    stranger.refusal("devices", "install", str(path), told=("called like its file",))

@@ -5,12 +5,23 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeship.processes.wire import Arrays
+from edgeship.runtimes.runtime import python_runtime
 from edgeship.runtimes.worker.interface import Spec, spec
 
+if TYPE_CHECKING:
+    from edgeship.processes.wire import Arrays
+
+RUNTIMES = (
+    python_runtime("litert", "tflite", "LiteRT", ("ai-edge-litert",), kernels=("without-delegates", "reference")),
+)
 KERNELS = {"default": "AUTO", "without-delegates": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+
+
+def open_backend() -> TFLiteBackend:
+    """Import it."""
+    return TFLiteBackend("ai_edge_litert", "ai-edge-litert")
 
 
 class TFLiteBackend:

@@ -9,26 +9,32 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgeship.processes.wire import Arrays
+from edgeship.runtimes.runtime import device_runtime
 from edgeship.runtimes.worker.interface import Spec, spec
 
-runtime: Any = importlib.import_module("tflite_micro").runtime
-schema: Any = importlib.import_module("tflite_micro.tensorflow.lite.micro.python.schema_py_generated")
+if TYPE_CHECKING:
+    from edgeship.processes.wire import Arrays
 
+RUNTIMES = (device_runtime("tflite-micro", "tflite", "TensorFlow Lite Micro", "cortex-m", "tflite-micro"),)
 # Beyond every microcontroller: what a model needs of it is the same in any arena, and in one that is too small this build
 # of the interpreter may crash instead of saying so. Memory that is not needed is not touched.
 ARENA = 1 << 28
 ALLOCATION = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 
 
+def open_backend() -> TFLiteMicroBackend:
+    """Import it."""
+    return TFLiteMicroBackend()
+
+
 class TFLiteMicroBackend:
     """The interpreter with all of its kernels."""
 
-    VERSION = importlib.metadata.version("tflite-micro")
+    def __init__(self) -> None:
+        self._runtime: Any = importlib.import_module("tflite_micro").runtime
+        self.VERSION = importlib.metadata.version("tflite-micro")
 
     def load(self, path: str, threads: int, options: dict[str, Any]) -> TFLiteMicroModel:
         """Open a `.tflite` file. Raises RuntimeError with what it cannot do."""
@@ -36,7 +42,7 @@ class TFLiteMicroBackend:
             content = stream.read()
         try:
             with _standard_error() as told:
-                interpreter = runtime.Interpreter.from_bytes(content, arena_size=ARENA)
+                interpreter = self._runtime.Interpreter.from_bytes(content, arena_size=ARENA)
                 interpreter.print_allocations()
         except RuntimeError as error:
             lines = [line.strip() for line in told[0].splitlines() if line.strip()]
@@ -57,6 +63,8 @@ class TFLiteMicroModel:
 
     def run(self, feeds: Arrays) -> Arrays:
         """One inference."""
+        import numpy as np
+
         self._set(feeds)
         self._interpreter.invoke()
         return {item["name"]: np.array(self._interpreter.get_output(place)) for place, item in enumerate(self.outputs)}
@@ -74,6 +82,7 @@ class TFLiteMicroModel:
 
 def _names(content: bytes) -> tuple[list[str], list[str]]:
     """Input and output names in the order of the graph: those of the signature, else those of the tensors."""
+    schema: Any = importlib.import_module("tflite_micro.tensorflow.lite.micro.python.schema_py_generated")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     graph = model.subgraphs[0]
     signatures = model.signatureDefs or []

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import onnxruntime
-
-from edgeship.processes.wire import Arrays
+from edgeship.runtimes.runtime import python_runtime
 from edgeship.runtimes.worker.interface import Spec, spec
 
+if TYPE_CHECKING:
+    from edgeship.processes.wire import Arrays
+
+RUNTIMES = (
+    python_runtime("onnxruntime", "onnx", "ONNX Runtime", ("onnxruntime",), extra="onnx", kernels=("unoptimized",)),
+)
 # The names of ONNX's element types where they differ from numpy's.
 DTYPES = {"float": "float32", "double": "float64"}
+
+
+def open_backend() -> OnnxRuntimeBackend:
+    """Import it."""
+    return OnnxRuntimeBackend()
 
 
 class OnnxRuntimeBackend:
     """The CPU execution provider."""
 
-    VERSION = str(onnxruntime.__version__)
+    def __init__(self) -> None:
+        self._runtime: Any = importlib.import_module("onnxruntime")
+        self.VERSION = str(self._runtime.__version__)
 
     def load(self, path: str, threads: int, options: dict[str, Any]) -> OnnxRuntimeModel:
         """Open an `.onnx` file (and the weights beside it) and optimize its graph for this CPU."""
-        settings = onnxruntime.SessionOptions()
+        settings = self._runtime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         if options.get("kernels") == "unoptimized":  # QDQ as it is written: in floats, and rounded after each operator
-            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            settings.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return OnnxRuntimeModel(
-            onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"]), threads
+            self._runtime.InferenceSession(path, settings, providers=["CPUExecutionProvider"]), threads
         )
 
 
@@ -44,6 +55,8 @@ class OnnxRuntimeModel:
 
     def run(self, feeds: Arrays) -> Arrays:
         """One inference."""
+        import numpy as np
+
         return dict(zip(self._names, map(np.asarray, self._session.run(self._names, feeds)), strict=True))
 
 
