@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 
 from edgeship import errors
+from edgeship.formats import formats
 from edgeship.runtimes import engines
 from edgeship.runtimes.runtime import Launch, Runtime, python_launch
 
@@ -38,4 +39,6 @@ def find(name: str, where: str = "") -> Runtime:
 
 def for_format(artifact_format: str) -> tuple[Runtime, ...]:
     """The runtimes here that run artifacts of a format, its usual one first."""
-    return tuple(runtime for runtime in RUNTIMES.values() if artifact_format in runtime.formats)
+    usual = formats.find(artifact_format).runtime
+    fitting = [runtime for runtime in RUNTIMES.values() if artifact_format in runtime.formats]
+    return tuple(sorted(fitting, key=lambda runtime: runtime.name != usual))

@@ -39,7 +39,12 @@ def missing() -> Callable[[str], NoReturn]:
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of models that tests/models.py builds, once per test run, whichever worker comes first."""
+    """The folder of models that tests/models.py builds, once per test run, whichever worker comes first.
+
+    A test run inside of a test is given that of the outer one.
+    """
+    if folder_of_outer := os.environ.get("EDGESHIP_TINY_MODELS"):
+        return Path(folder_of_outer)
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if base.name.startswith("popen-") else base) / "tiny-models"
     with filelock.FileLock(folder.with_suffix(".lock")):

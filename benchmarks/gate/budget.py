@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown
-from edgeship.types import FORMATS
+from edgeship.formats.formats import FORMATS
 from edgeship.untrusted import SHOWN, printable
 
 # MLPerf's quality targets: the share of the server model's figure that must be kept.

@@ -12,6 +12,7 @@ from edgeship.benchmarks.gate.noise_floor import PeerNoise
 from edgeship.bundle.figures import Measurement, Metric
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.verdict import Check
+from edgeship.formats import formats
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.storage import digest
 from edgeship.types import Availability, Step, Verdict
@@ -123,7 +124,7 @@ def content_digests(manifest: Manifest, artifact: ArtifactEntry) -> tuple[str, .
     Empty where nothing is listed there. `edgeship.bundle.bundle` compares `files` with the disk whenever it opens a bundle.
     """
     files, path = manifest.files, artifact.path
-    if artifact.format != "tfjs":
+    if not formats.find(artifact.format).is_folder:
         return (files[path],) if path in files else ()
     folder = path.rpartition("/")[0] + "/"
     held = {name.removeprefix(folder): content for name, content in files.items() if name.startswith(folder)}

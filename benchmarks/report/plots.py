@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
 from edgeship.bundle.figures import AccuracyReport, LayerSensitivity, Measurement
 from edgeship.bundle.manifest import Manifest, parse_manifest
+from edgeship.formats.formats import FORMATS
 from edgeship.types import Kind
 from edgeship.untrusted import shorten
 
@@ -30,7 +32,7 @@ SERIES = tuple(f"#04040{number}" for number in range(1, 7))
 PAGE = {INK: "currentColor", FAINT: "var(--faint)", LINE: "var(--line)"} | {
     colour: f"var(--s{number})" for number, colour in enumerate(SERIES)
 }
-MARKERS = {"tflite": "o", "onnx": "s", "tfjs": "^"}
+MARKERS = dict(zip(FORMATS, itertools.cycle("os^Dv<>"), strict=False))
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "edgeship", "font.family": "sans-serif", "font.size": 9,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": LINE, "xtick.color": FAINT, "ytick.color": FAINT,

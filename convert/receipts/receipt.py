@@ -14,8 +14,9 @@ from typing import Any
 
 from edgeship import untrusted
 from edgeship.bundle.receipt import Receipt
-from edgeship.errors import CheckError, InputError, unknown
-from edgeship.types import FORMATS, TensorSpec, to_json
+from edgeship.errors import CheckError, InputError
+from edgeship.formats import formats
+from edgeship.types import TensorSpec, to_json
 
 # Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
 LEAST_SHARE_OF_WEIGHTS = 0.5
@@ -82,20 +83,7 @@ def _read(place: Path, format: str | None, kernels: int) -> Receipt:
     if not place.exists():
         raise InputError(f"{untrusted.printable(place)}: no such file or folder")
     kind = format or format_of(place)
-    if kind == "tflite":
-        from edgeship.convert.receipts import tflite
-
-        receipt = tflite.read(place)
-    elif kind == "onnx":
-        from edgeship.convert.receipts import onnx
-
-        receipt = onnx.read(place)
-    elif kind == "tfjs":
-        from edgeship.convert.receipts import tfjs
-
-        receipt = tfjs.read(place)
-    else:
-        raise unknown("format", kind, FORMATS)
+    receipt: Receipt = formats.import_function(formats.find(kind).receipt_reader)(place)
     for spec in (*receipt.inputs, *receipt.outputs):
         untrusted.count_elements(spec.shape, 1, f"{place}: '{spec.name}'")
     dynamic = bool(receipt.inputs) and all(spec.shape[0] is None for spec in receipt.inputs if spec.shape)
@@ -107,15 +95,8 @@ def _read(place: Path, format: str | None, kernels: int) -> Receipt:
 
 def format_of(path: Path) -> str:
     """The format of an artifact, by what lies there. Raises InputError where it is none of the known ones."""
-    if (path / "model.json").is_file() or path.name == "model.json":
-        return "tfjs"
-    if path.is_file():
-        with path.open("rb") as stream:
-            head = stream.read(8)
-        if head[4:8] == b"TFL3":
-            return "tflite"
-        if path.suffix == ".onnx" or head[:1] == b"\x08":
-            return "onnx"
+    if found := formats.format_at(path):
+        return found.name
     raise InputError(f"{untrusted.printable(path)}: neither a .tflite, an .onnx nor a TF.js folder with model.json")
 
 
@@ -185,10 +166,10 @@ def _check_border(
 
 
 def _allowed_dtypes(format: str, dtype: str, io: str | None) -> set[str]:
+    found = formats.find(format)
     if dtype == "float32":
-        return {"int8", "uint8"} if io == "int8" and format != "tfjs" else {"float32"}
-    # JavaScript has no 64-bit or small whole numbers: TF.js holds them all as int32.
-    return {dtype, "int32"} if format == "tfjs" else {dtype}
+        return {"int8", "uint8"} if io == "int8" and found.quantizer else {"float32"}
+    return {dtype, found.integers or dtype}
 
 
 def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:

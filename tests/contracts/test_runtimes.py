@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -16,45 +16,39 @@ import numpy as np
 import pytest
 
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes.registry import find
+from edgeship.runtimes.registry import RUNTIMES, find
 from edgeship.runtimes.session import Session, open_session
-from edgeship.types import TensorSpec
+from edgeship.types import Artifact, TensorSpec
 
-ALWAYS_IN_CI = ("keras", "litert", "onnxruntime", "tfjs-node", "tfjs-web", "litert-web", "ort-web")
-IN_JAVASCRIPT = ("tfjs-node", "tfjs-web", "litert-web", "ort-web")
 WIDE, NARROW = TensorSpec("wide", (None, 7), "float32"), TensorSpec("narrow", (None, 2), "float32")
+FREE = Artifact(Path(), "", "", (WIDE,), (NARROW,))
+# Other backends of tfjs-web: tests/browser/test_engines.py.
+OTHER_BACKENDS = ("tfjs-cpu", "tfjs-webgl", "tfjs-webgpu")
+DOWNLOADED = "tflite-runtime"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A runtime and what its artifacts are called."""
+    """A runtime, and the batch of the models that it takes where that is fixed."""
 
     runtime: str
-    suffix: str
     batch: int | None = None
     tolerance: float = 1e-5
 
-    def path(self, models: Path, name: str) -> Path:
-        return models / f"{name}{self.suffix}"
+
+def _cases() -> Iterator[Any]:
+    """Every runtime that edgeship finds."""
+    for runtime in RUNTIMES.values():
+        if runtime.name not in OTHER_BACKENDS:
+            case = Case(runtime.name, batch=1 if runtime.refusal(FREE) else None)
+            yield pytest.param(case, marks=pytest.mark.slow) if runtime.name == DOWNLOADED else case
 
 
-CASES = [
-    Case("keras", ".keras"),
-    Case("litert", ".tflite"),
-    Case("onnxruntime", ".onnx"),
-    Case("tfjs-node", "-tfjs"),
-    Case("tfjs-web", "-tfjs"),
-    Case("litert-web", "-one.tflite", batch=1),
-    Case("ort-web", ".onnx"),
-    pytest.param(Case("tflite-runtime", ".tflite"), marks=pytest.mark.slow),
-]
-
-
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.runtime)
+@pytest.fixture(scope="module", params=_cases(), ids=lambda case: case.runtime)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     case: Case = request.param
     with pytest.MonkeyPatch.context() as patch:
-        if case.runtime == "tflite-runtime":
+        if case.runtime == DOWNLOADED:
             patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
             prepare = find(case.runtime).prepare
             assert prepare
@@ -63,20 +57,27 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             except MissingDependencyError as error:
                 pytest.skip(str(error))
         reason = find(case.runtime).unavailable_reason()
-        if reason and not (os.environ.get("CI") and case.runtime in ALWAYS_IN_CI):
+        if reason and not (os.environ.get("CI") and case.runtime != DOWNLOADED):
             pytest.skip(f"{case.runtime}: {reason}")
         yield case
 
 
 @pytest.fixture(scope="module")
-def cnn(case: Case, tiny_models: Path) -> Iterator[Session]:
-    with open_session(case.runtime, case.path(tiny_models, "cnn")) as session:
+def locate(case: Case, tiny_model: Callable[[str, str], Path]) -> Callable[[str], Path]:
+    """The path of a tiny model of that name that the runtime takes."""
+    (artifact_format,) = find(case.runtime).formats
+    return lambda name: tiny_model(name if case.batch is None else f"{name}-one", artifact_format)
+
+
+@pytest.fixture(scope="module")
+def cnn(case: Case, locate: Callable[[str], Path]) -> Iterator[Session]:
+    with open_session(case.runtime, locate("cnn")) as session:
         yield session
 
 
 @pytest.fixture(scope="module")
-def pair(case: Case, tiny_models: Path) -> Iterator[Session]:
-    with open_session(case.runtime, case.path(tiny_models, "pair"), outputs=(WIDE, NARROW)) as session:
+def pair(case: Case, locate: Callable[[str], Path]) -> Iterator[Session]:
+    with open_session(case.runtime, locate("pair"), outputs=(WIDE, NARROW)) as session:
         yield session
 
 
@@ -199,7 +200,8 @@ def test_latency_obeys_both_stopping_rules(seconds: float, queries: int, cnn: Se
     assert time.perf_counter() - start >= seconds
     assert len(taken["samples_ms"]) >= queries
     assert min(taken["samples_ms"]) > 0
-    assert taken["engine"] == ("loop" if cnn.runtime in IN_JAVASCRIPT or not find_spec("mlperf_loadgen") else "loadgen")
+    in_python = "edgeship.runtimes.worker" in find(cnn.runtime).launch().command
+    assert taken["engine"] == ("loadgen" if in_python and find_spec("mlperf_loadgen") else "loop")
     if queries >= 64:
         assert taken["valid"]
         if taken["engine"] == "loadgen":
@@ -215,8 +217,8 @@ def test_a_block_lasts_as_long_as_asked(cnn: Session) -> None:
     assert min(samples) > 0
 
 
-def test_a_damaged_file_is_told(case: Case, tiny_models: Path, tmp_path: Path) -> None:
-    good = case.path(tiny_models, "cnn")
+def test_a_damaged_file_is_told(case: Case, locate: Callable[[str], Path], tmp_path: Path) -> None:
+    good = locate("cnn")
     broken = tmp_path / good.name
     if good.is_dir():
         broken.mkdir()

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeship.errors import InputError
+from edgeship.formats.formats import FORMATS
 from edgeship.recipes.quantization import (
     RECIPES,
     VARIANTS,
@@ -11,7 +12,6 @@ from edgeship.recipes.quantization import (
     needs_data,
     recipe_support,
 )
-from edgeship.types import FORMATS
 
 REFUSED = {
     *(("static_w8a8", "tfjs"), ("dynamic_w8", "tfjs"), ("weight_only_w8", "onnx")),

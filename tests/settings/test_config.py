@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from edgeship.errors import InputError
+from edgeship.formats.formats import FORMATS
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant, default_variants, unfit
-from edgeship.types import FORMATS, to_json
+from edgeship.types import to_json
 
 GOOD = """
 [data]

@@ -22,6 +22,7 @@ from edgeship.bundle import named_files, schema_1
 from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
 from edgeship.errors import InputError
+from edgeship.formats import formats
 from edgeship.storage import digest
 from edgeship.types import Artifact, Verdict, to_json
 
@@ -107,7 +108,8 @@ def _with_real_sizes(manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
     """The manifest with the sizes of the files themselves in place of those that it claims (`files`: `files_of`)."""
     sizes = {}
     for item in manifest.artifacts:
-        folder = item.path.removesuffix(named_files.MODEL) if item.format == "tfjs" else None
+        form = formats.find(item.format)
+        folder = item.path.removesuffix(form.main_file) if form.is_folder else None
         names = [name for name in files if name.startswith(folder)] if folder else [item.path]
         sizes[item.id] = sum(files[name].stat().st_size for name in names)
     return replace(

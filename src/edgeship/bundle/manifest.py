@@ -30,7 +30,8 @@ from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.verdict import ArtifactReason, GateResult
 from edgeship.errors import InputError
-from edgeship.types import FORMATS, Artifact, Step, TensorSpec
+from edgeship.formats.formats import FORMATS
+from edgeship.types import Artifact, Step, TensorSpec
 from edgeship.untrusted import LONGEST, printable
 
 SCHEMA = 2

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from edgeship.bundle.manifest import Manifest
 from edgeship.errors import InputError
+from edgeship.formats import formats
 from edgeship.storage import digest
 from edgeship.untrusted import LIMITS, SHOWN, limits, place_within, printable, read_json, reading
 
-MODEL = "model.json"  # of TF.js: the folder around it is the artifact
 # Which fields of ONNX's messages lead to the entries of external data (onnx.proto): by field number the kind inside.
 _ONNX: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -37,8 +37,9 @@ def check(root: Path, manifest: Manifest, files: Mapping[str, Path], *, part: bo
     """
     for item in manifest.artifacts:
         path = place_within(root, item.path)
-        if item.format == "tfjs" and not item.path.endswith(f"/{MODEL}"):
-            raise InputError(f"{printable(root)}: {item.id} lies in {item.path}, not in a folder's {MODEL}")
+        form = formats.find(item.format)
+        if form.is_folder and not item.path.endswith(f"/{form.main_file}"):
+            raise InputError(f"{printable(root)}: {item.id} lies in {item.path}, not in a folder's {form.main_file}")
         _check_listed(root, path, files, f"the artifact {item.id}")
         if item.format == "tfjs":
             for name in weight_files(path):

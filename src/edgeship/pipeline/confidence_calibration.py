@@ -14,6 +14,7 @@ from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError
+from edgeship.formats import formats
 from edgeship.pipeline.step_queue import StepTools
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
@@ -49,7 +50,7 @@ def _fit_cached(
         return Temperature(None, NO_DATA)
     artifact = entry.within(draft)
     runtime = registry.for_format(artifact.format)[0]
-    place = artifact.path.parent if artifact.format == "tfjs" else artifact.path
+    place = formats.find(artifact.format).place(artifact.path)
     key = {
         "artifact": digest.of_path(place),
         "runtime": runtime.identity(),

@@ -26,6 +26,7 @@ from edgeship.bundle.manifest import GoldenRun
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
+from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import ConversionSteps
@@ -36,7 +37,7 @@ from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
 from edgeship.storage import digest
-from edgeship.types import FORMATS, TensorSpec
+from edgeship.types import TensorSpec
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
 # Large inputs are fewer: at least 32, else two batches of what a session takes at once.

@@ -11,11 +11,12 @@ from edgeship import untrusted
 from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError, ProcessError
+from edgeship.formats import formats
 from edgeship.processes.child import FunctionProcess
 from edgeship.typed_json import convert
 
 # What is read in a process of its own: some models crash the library that reads them, or never let go of it.
-APART = ("tflite", "onnx")
+APART = tuple(name for name, form in formats.ALL.items() if form.reads_apart)
 
 
 def read_receipts(path: Path) -> dict[str, Receipt]:

@@ -12,6 +12,7 @@ from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.devices import profiles
 from edgeship.errors import InputError
+from edgeship.formats import formats
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
 from edgeship.settings import config
@@ -67,5 +68,5 @@ def _runtimes(artifact: Artifact, device: profiles.Device, settings: config.Conf
 
 
 def place(artifact: Artifact) -> Path:
-    """What an artifact consists of: its file, or the folder around a TF.js model."""
-    return artifact.path.parent if artifact.format == "tfjs" else artifact.path
+    """What an artifact consists of: its file, or the folder around it."""
+    return formats.find(artifact.format).place(artifact.path)

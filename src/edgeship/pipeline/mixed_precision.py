@@ -68,8 +68,8 @@ def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str
     exported = steps.exported(variant)
 
     def extra(inputs: Inputs) -> dict[str, Any]:
-        kept = [part for layer in inputs[searched].recipe["layers"] for part in layer.split(" + ")]
-        return {"kept": kept, "layers": inputs[exported].entry.result["layers"]}
+        float_layers = [part for layer in inputs[searched].recipe["layers"] for part in layer.split(" + ")]
+        return {"float_layers": float_layers, "layers": inputs[exported].entry.result["layers"]}
 
     quantized = steps.add_quantize(variant, file_format, "static_w8a8", (searched, exported), extra)
 

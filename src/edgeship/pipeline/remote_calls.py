@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -29,35 +29,4 @@ def train_further(
         validation=validation,
         progress=progress,
         **loading,
-    )
-
-
-def calibrate_onnx(model: str, data: str, out: str, *, count: int, closely: bool) -> dict[str, Any]:
-    """`optimize.quantize.onnx.quantizer.calibrate`, behind ONNX Runtime."""
-    from edgeship.optimize.quantize.onnx import quantizer
-
-    return quantizer.calibrate(model, data, out, count=count, closely=closely)
-
-
-def quantize_onnx(
-    model: str,
-    out_file: str,
-    recipe: str,
-    *,
-    statistics: str | None,
-    calibration_method: str,
-    kept: Sequence[str] = (),
-    layers: Sequence[str] = (),
-) -> dict[str, Any]:
-    """`optimize.quantize.onnx.quantizer.quantize`, behind ONNX Runtime."""
-    from edgeship.optimize.quantize.onnx import quantizer
-
-    return quantizer.quantize(
-        model,
-        out_file,
-        recipe,
-        statistics=statistics,
-        calibration_method=calibration_method,
-        float_layers=kept,
-        layers=layers,
     )

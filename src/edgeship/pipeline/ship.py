@@ -28,7 +28,8 @@ from edgeship.bundle.verdict import ArtifactReason
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import MissingDependencyError
-from edgeship.formats.formats import QUANTIZERS, TENSORFLOW
+from edgeship.formats import formats as known_formats
+from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import (
     confidence_calibration,
     data_checks,
@@ -49,7 +50,7 @@ from edgeship.server_model import model_files
 from edgeship.settings import config, permissions
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
-from edgeship.types import FORMATS, TensorSpec, to_json
+from edgeship.types import TensorSpec, to_json
 from edgeship.untrusted import is_plain_name, reading
 
 KERAS = (".keras", ".h5")
@@ -208,7 +209,7 @@ def _build(
         config=to_json(settings.stored()),
         data={"calibration": _describe_data(converter.steps.data, settings.data.calibration_samples)},
         skipped=tuple(ArtifactReason(item["artifact"], item["reason"]) for item in skipped),
-        tools=cache.versions(*TENSORFLOW, *QUANTIZERS["tflite"], *QUANTIZERS["onnx"], "tf2onnx", "tensorflowjs"),
+        tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe(),
         preprocessing=preprocessing.describe(conversion.server.inputs, golden.inputs),
         goldens=GoldenSet(
@@ -262,15 +263,14 @@ def _check_model(model: Path) -> None:
 def _place_artifact(draft: Path, made: ConvertedArtifact) -> ArtifactEntry:
     """Copy an artifact from the cache to its place in the bundle, and describe it for the manifest."""
     artifact = made.artifact
-    folder = artifact.format == "tfjs"
-    name = f"{artifact.format}/{artifact.variant}" + ("" if folder else f".{artifact.format}")
-    target = draft / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if folder:
-        shutil.copytree(artifact.path.parent, target)
-        target = target / artifact.path.name
+    form = known_formats.find(artifact.format)
+    target = draft / form.path_in_bundle(artifact.variant)
+    source, place = form.place(artifact.path), form.place(target)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, place)
     else:
-        shutil.copyfile(artifact.path, target)
+        shutil.copyfile(source, place)
     return ArtifactEntry(
         id=artifact.id,
         path=target.relative_to(draft).as_posix(),
@@ -280,7 +280,7 @@ def _place_artifact(draft: Path, made: ConvertedArtifact) -> ArtifactEntry:
         outputs=artifact.outputs,
         steps=artifact.steps,
         digest=made.digest,
-        content=digest.of_path(measurement_plan.place(replace(artifact, path=target))),
+        content=digest.of_path(place),
         receipt=made.receipt,
     )
 

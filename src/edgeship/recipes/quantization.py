@@ -1,7 +1,7 @@
-"""Quantization recipes: their names say the scheme, one table says what each means in which format.
+"""Quantization recipes: their names say the scheme, each format's file (`edgeship.formats.known`) what it means there.
 
 A pair that has no meaning is refused with the reason, never approximated. Standard library only: the command line
-reads this table to check what a user asked for before anything heavy is imported.
+reads these to check what a user asked for before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -9,56 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeship.errors import InputError, unknown
+from edgeship.formats import formats
+from edgeship.formats.format import RecipeSupport as RecipeSupport  # noqa: PLC0414  # quantizers take it from here
 
-
-@dataclass(frozen=True)
-class RecipeSupport:
-    """What a recipe does in a format: `how` in words, or the reason of its `refusal`; `data`: it needs calibration data."""
-
-    how: str = ""
-    refusal: str = ""
-    data: bool = False
-
-
-# recipe -> format -> meaning. w = weights, a = activations, 8 = 8-bit integers.
-_TABLE: dict[str, dict[str, RecipeSupport]] = {
-    "float32": {
-        "tflite": RecipeSupport("as converted"),
-        "onnx": RecipeSupport("as converted"),
-        "tfjs": RecipeSupport("as converted"),
-    },
-    "float16": {
-        "tflite": RecipeSupport("weights stored as float16, computed in float32"),
-        "onnx": RecipeSupport("weights and activations in float16, inputs and outputs float32"),
-        "tfjs": RecipeSupport("weights stored as float16, computed in float32"),
-    },
-    "static_w8a8": {
-        "tflite": RecipeSupport("int8 weights per channel, int8 activations per tensor, calibrated", data=True),
-        "onnx": RecipeSupport(
-            "QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True
-        ),
-        "tfjs": RecipeSupport(refusal="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
-    },
-    "auto": {
-        "tflite": RecipeSupport("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
-        "onnx": RecipeSupport(
-            "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
-        ),
-        "tfjs": RecipeSupport(refusal="TF.js has no int8 inference, only weight storage: ask for weight_only_w8"),
-    },
-    "dynamic_w8": {
-        "tflite": RecipeSupport("int8 weights per channel, activations quantized at run time"),
-        "onnx": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
-        "tfjs": RecipeSupport(refusal="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"),
-    },
-    "weight_only_w8": {
-        "tflite": RecipeSupport("int8 weights per channel, computed in float32"),
-        "onnx": RecipeSupport(
-            refusal="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
-        ),
-        "tfjs": RecipeSupport("weights stored as uint8, computed in float32"),
-    },
-}
+RECIPES = ("float32", "float16", "static_w8a8", "auto", "dynamic_w8", "weight_only_w8")
 
 # What a variant's name stands for where no recipe is written out.
 _VARIANTS = {
@@ -70,7 +24,6 @@ _VARIANTS = {
     "weight_only_w8": "weight_only_w8",
 }
 
-RECIPES = tuple(_TABLE)
 VARIANTS = tuple(_VARIANTS)
 
 # How many samples calibrate a model. A few hundred representative ones are what LiteRT's guide to post-training
@@ -99,7 +52,7 @@ class QuantizeRecipe:
     calibration_method: str = MIN_MAX
 
     def __post_init__(self) -> None:
-        if self.name not in _TABLE:
+        if self.name not in RECIPES:
             raise unknown("quantization recipe", self.name, RECIPES)
         if self.io not in IO_TYPES:
             raise unknown("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
@@ -121,10 +74,7 @@ def for_variant(variant: str) -> QuantizeRecipe:
 def recipe_support(recipe: str | QuantizeRecipe, fmt: str) -> RecipeSupport:
     """What a recipe means in a format. Raises InputError with the reason where it has no meaning there."""
     name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
-    formats = _TABLE[name]
-    if fmt not in formats:
-        raise unknown("format", fmt, formats)
-    support = formats[fmt]
+    support = formats.find(fmt).recipes.get(name, RecipeSupport(refusal="the format has no such recipe"))
     if support.refusal:
         raise InputError(f"recipe '{name}' is not possible for {fmt}: {support.refusal}")
     return support
@@ -133,4 +83,4 @@ def recipe_support(recipe: str | QuantizeRecipe, fmt: str) -> RecipeSupport:
 def needs_data(recipe: str | QuantizeRecipe) -> bool:
     """Whether a recipe needs calibration data, in any format."""
     name = recipe.name if isinstance(recipe, QuantizeRecipe) else QuantizeRecipe(recipe).name
-    return any(support.data for support in _TABLE[name].values())
+    return any(item.recipes[name].data for item in formats.ALL.values() if name in item.recipes)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from edgeship.errors import InputError, unknown
+from edgeship.formats import formats as known_formats
+from edgeship.formats.formats import FORMATS
 from edgeship.recipes.quantization import (
     CALIBRATION_METHODS,
     MIN_MAX,
@@ -20,7 +22,6 @@ from edgeship.recipes.quantization import (
 )
 from edgeship.recipes.training import Recipes
 from edgeship.toml_tables import Table
-from edgeship.types import FORMATS
 from edgeship.untrusted import printable
 
 # What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
@@ -149,8 +150,8 @@ def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, .
     variants = [
         named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names
     ]
-    if "tfjs" in formats:
-        variants.append(named_variant("weight_only_w8", ["tfjs"]))
+    for item in formats:
+        variants += [named_variant(name, [item]) for name in known_formats.find(item).default_variants]
     return tuple(variant for variant in variants if variant.formats)
 
 
@@ -163,10 +164,11 @@ def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) 
 
 def unfit(variant: Variant, format_name: str) -> str:
     """Why a variant has no meaning in a format; empty where it has one."""
-    if variant.sparse_encoding and format_name != "tflite":
+    form = known_formats.find(format_name)
+    if variant.sparse_encoding and not form.sparse_encoding:
         return f"sparse_encoding is TFLite's: {format_name} has no such storage"
-    if variant.static_batch > 1 and format_name == "tfjs":
-        return f"static_batch = {variant.static_batch} is for .tflite and .onnx: TF.js takes any batch without"
+    if variant.static_batch > 1 and form.static_batch_refusal:
+        return f"static_batch = {variant.static_batch} {form.static_batch_refusal}"
     return refusal(variant.quantize, format_name)
 
 

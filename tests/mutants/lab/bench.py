@@ -28,7 +28,7 @@ from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
-from edgeship.formats.formats import FILES
+from edgeship.formats.formats import FILES, FORMATS
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact
 from edgeship.pipeline.step_queue import StepQueue
@@ -43,7 +43,7 @@ from edgeship.settings.sections import Data
 from edgeship.settings.variants import named_variant, refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
-from edgeship.types import FORMATS, TensorSpec, to_json
+from edgeship.types import TensorSpec, to_json
 from tests.mutants.lab import changes, constants
 
 ROOT = Path(__file__).resolve().parents[3]

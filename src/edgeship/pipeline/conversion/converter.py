@@ -7,12 +7,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import Any
 
+from edgeship.formats.formats import FORMATS
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps, Search
 from edgeship.pipeline.step_queue import Step, StepQueue
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
-from edgeship.types import FORMATS
 
 
 class Converter:

@@ -6,31 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeship.convert.onnx import convert as onnx
-from edgeship.convert.tfjs import convert as tfjs
-from edgeship.convert.tfjs import shim
-from edgeship.convert.tflite import convert as tflite
+from edgeship.formats import formats
 from edgeship.pipeline.step_queue import StepRun
 from edgeship.storage.cache import Entry
-
-# What a process imports ahead of its first conversion to a format.
-MODULES: Mapping[str, tuple[str, ...]] = {
-    "tflite": ("tensorflow", "tensorflow.lite.python.lite"),
-    "onnx": ("tensorflow", "tf2onnx.convert"),
-    "tfjs": ("tensorflow",),
-}
 
 
 def convert(run: StepRun, file_format: str, export: Entry, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """Have the step's executor convert an export to the file `out`; returns what the converter says of it.
 
-    What several weight types of TF.js share is left in the run's scratch folder.
+    What artifacts that differ in their weights share is left in the run's scratch folder.
     """
-    saved_model = str(export.path / "saved_model")
-    if file_format == "tflite":
-        return run.executor.call(tflite.run, saved_model=saved_model, out_file=str(out), **options)
-    if file_format == "onnx":
-        return run.executor.call(onnx.run, saved_model=saved_model, out_file=str(out), **options)
-    shim.install_if_missing()
-    graph = str(run.executors.scratch / f"tfjs-{export.digest}")
-    return run.executor.call(tfjs.run, saved_model=saved_model, out_dir=str(out.parent), graph=graph, **options)
+    form = formats.find(file_format)
+    arguments = {"saved_model": str(export.path / "saved_model"), **options}
+    arguments["out_dir" if form.is_folder else "out_file"] = str(form.place(out))
+    if form.weight_storage:
+        arguments["graph"] = str(run.executors.scratch / f"{file_format}-{export.digest}")
+    if form.converter_setup:
+        formats.import_function(form.converter_setup)()
+    result: dict[str, Any] = run.executor.call(form.converter, **arguments)
+    return result

@@ -14,9 +14,8 @@ from edgeship.convert.export import export
 from edgeship.convert.receipts import receipt as receipts
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
-from edgeship.formats.formats import FILES, QUANTIZERS, TENSORFLOW, TFJS_WEIGHTS, TOOLS
-from edgeship.optimize.quantize.tflite import quantizer
-from edgeship.pipeline import remote_calls
+from edgeship.formats import formats
+from edgeship.formats.formats import FILES, FORMATS, QUANTIZERS, TENSORFLOW, TOOLS
 from edgeship.pipeline.conversion import float_artifact, training_step
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource, StepOutput
 from edgeship.pipeline.step_queue import CachedStep, FunctionStep, Inputs, Step, StepRun, run_cached
@@ -29,7 +28,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import FORMATS, Artifact, TensorSpec
+from edgeship.types import Artifact, TensorSpec
 from edgeship.types import Step as RecordedStep
 
 Search = Callable[["ConversionSteps", Variant, str], str]
@@ -83,11 +82,11 @@ class ConversionSteps:
         """Start the processes that this conversion will need, while the first one loads the server model."""
         kinds = {kind for _, kind in self.pairs}
         if len(kinds) > 1:
-            executors.convert.warm(*(name for kind in sorted(kinds) for name in float_artifact.MODULES[kind]))
+            executors.convert.warm(*(name for kind in sorted(kinds) for name in formats.find(kind).converter_modules))
         quantized = {kind for variant, kind in self.pairs if variant.quantize != "float32"}
-        if "tflite" in quantized:
-            more = ["edgeship.optimize.quantize.onnx.quantizer"] if "onnx" in quantized else []
-            executors.quantize.warm("edgeship.optimize.quantize.tflite.quantizer", "litert_quantizer.quantizer", *more)
+        modules = [name for kind in FORMATS if kind in quantized for name in formats.find(kind).quantizer_modules]
+        if modules:
+            executors.quantize.warm(*modules)
 
     def export(self, *, static: int = 0, recipes: Recipes | None = None) -> str:
         """The SavedModel of the server model, or of what was trained further from it; a `StepOutput`."""
@@ -134,7 +133,7 @@ class ConversionSteps:
         return self.export(static=variant.static_batch, recipes=variant.recipes)
 
     def convert(self, variant: Variant, file_format: str) -> str:
-        """The artifact as its converter writes it: float32, or with TF.js's own weight storage; a `StepOutput`."""
+        """The artifact as its converter writes it: float32, or with weights as the format stores them; a `StepOutput`."""
         source = self.exported(variant)
         options = _converter_options(variant, file_format)
         tools = versions(*TOOLS[file_format])
@@ -151,7 +150,7 @@ class ConversionSteps:
             recorded = RecordedStep(f"convert.{file_format}", read.entry.digest, options, tools)
             return StepOutput(entry, (*read.steps, recorded))
 
-        described = f"{options['weights']} weights" if file_format == "tfjs" else "float32"
+        described = f"{options['weights']} weights" if formats.find(file_format).weight_storage else "float32"
         return self.add(
             CachedStep(
                 name=self._convert_name(variant, file_format),
@@ -170,14 +169,14 @@ class ConversionSteps:
         return f"{file_format} {_converter_options(variant, file_format)} {made_from}"
 
     def _same_graph(self, variant: Variant, file_format: str) -> tuple[str, ...]:
-        """The step, if any, that leaves the graph of a TF.js artifact behind: of the first variant with other weights."""
-        if file_format != "tfjs":
+        """The step, if any, that leaves the graph behind that artifacts share: of the first variant with other weights."""
+        if not formats.find(file_format).weight_storage:
             return ()
         source = self.exported(variant)
-        alike = [other for other, kind in self.pairs if kind == "tfjs" and self.exported(other) == source]
+        alike = [other for other, kind in self.pairs if kind == file_format and self.exported(other) == source]
         first = next(iter(sorted(alike, key=lambda other: other.quantize != "float32")), variant)
-        same = self._convert_name(first, "tfjs") == self._convert_name(variant, "tfjs")
-        return () if same else (self.convert(first, "tfjs"),)
+        same = self._convert_name(first, file_format) == self._convert_name(variant, file_format)
+        return () if same else (self.convert(first, file_format),)
 
     def _with_way_out(self, error: InputError, file_format: str) -> InputError:
         """What a format cannot express, with the way to make the others without it."""
@@ -211,9 +210,7 @@ class ConversionSteps:
                 "count": samples or DEFAULT_SAMPLES,
                 "closely": closely,
             }
-            if file_format == "onnx":
-                return run.executor.call(remote_calls.calibrate_onnx, **arguments)
-            return run.executor.call(quantizer.calibrate, **arguments)
+            return run.executor.call(formats.find(file_format).calibrator, **arguments)
 
         return self.add(
             CachedStep(
@@ -247,7 +244,8 @@ class ConversionSteps:
         base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
         statistics = self.calibrate(variant, file_format) if needs_data(asked) else None
         recipe: dict[str, Any] = {"recipe": asked}
-        if file_format == "tflite":
+        form = formats.find(file_format)
+        if form.integer_io:
             recipe["io"] = variant.io
         if statistics:
             recipe["calibration_method"] = variant.calibration_method
@@ -265,9 +263,7 @@ class ConversionSteps:
             }
             if statistics:
                 arguments["statistics"] = str(run.inputs[statistics].path / "statistics.json")
-            if file_format == "onnx":
-                return run.executor.call(remote_calls.quantize_onnx, **arguments)
-            return run.executor.call(quantizer.quantize, **arguments)
+            return run.executor.call(form.quantizer, **arguments)
 
         def value(inputs: Inputs, entry: Entry) -> StepOutput:
             return StepOutput(entry, (*inputs[base].steps, RecordedStep("quantize", source(inputs), recipe, tools)))
@@ -287,7 +283,7 @@ class ConversionSteps:
 
     def artifact(self, variant: Variant, file_format: str) -> str:
         """The finished artifact, opened again and checked against what was asked for; a `ConvertedArtifact`."""
-        plain = file_format == "tfjs" or variant.quantize == "float32"
+        plain = not formats.find(file_format).quantizer or variant.quantize == "float32"
         made = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
         exported = self.exported(variant)
 
@@ -304,9 +300,9 @@ class ConversionSteps:
 
 
 def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
-    if file_format == "tflite":
-        return {"allow_flex": variant.flex, "sparse": variant.sparse_encoding}
-    return {"weights": TFJS_WEIGHTS[variant.quantize]} if file_format == "tfjs" else {}
+    form = formats.find(file_format)
+    options = {name: getattr(variant, attribute) for name, attribute in form.options.items()}
+    return {**options, "weights": form.weight_storage[variant.quantize]} if form.weight_storage else options
 
 
 def _made_of(variant: Variant) -> tuple[object, ...]:
@@ -316,7 +312,7 @@ def _made_of(variant: Variant) -> tuple[object, ...]:
 
 def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, exported: Mapping[str, Any]) -> Receipt:
     """Open the artifact again and write down what it really holds."""
-    place = path.parent if file_format == "tfjs" else path
+    place = formats.find(file_format).place(path)
     kernels = sum(exported["weights"]["kernels"])
     key = {"artifact": entry.digest, "kernels": kernels}
 
@@ -335,7 +331,7 @@ def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, exporte
         outputs=outputs,
         kernels=sum(exported["weights"]["kernels"]),
         variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
-        io=variant.io if full_integer and file_format == "tflite" else "float32",
+        io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
         sparse_encoding=variant.sparse_encoding,
     )

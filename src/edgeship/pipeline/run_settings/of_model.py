@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import unknown
+from edgeship.formats.formats import FORMATS
 from edgeship.notices import notify
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant, default_variants, named_variant
-from edgeship.types import FORMATS
 from edgeship.untrusted import parse_toml, printable
 
 # Keys of a configuration that count no longer where the caller says something else.

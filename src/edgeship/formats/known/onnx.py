@@ -1,0 +1,47 @@
+"""ONNX protobufs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
+
+
+def _matches(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return path.suffix == ".onnx" or stream.read(1) == b"\x08"
+
+
+FORMAT = Format(
+    name="onnx",
+    title=".onnx",
+    rank=1,
+    file="model.onnx",
+    runtime="onnxruntime",
+    matches=_matches,
+    tools=(*TENSORFLOW, "tf2onnx", "onnx"),
+    converter="edgeship.convert.onnx.convert:run",
+    converter_modules=("tensorflow", "tf2onnx.convert"),
+    receipt_reader="edgeship.convert.receipts.onnx:read",
+    reads_apart=True,
+    calibrator="edgeship.optimize.quantize.onnx.quantizer:calibrate",
+    quantizer="edgeship.optimize.quantize.onnx.quantizer:quantize",
+    quantizer_modules=("edgeship.optimize.quantize.onnx.quantizer",),
+    quantizer_tools=("onnxruntime", "onnx", "numpy"),
+    recipes={
+        "float32": RecipeSupport("as converted"),
+        "float16": RecipeSupport("weights and activations in float16, inputs and outputs float32"),
+        "static_w8a8": RecipeSupport(
+            "QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True
+        ),
+        "auto": RecipeSupport(
+            "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
+        ),
+        "dynamic_w8": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
+        "weight_only_w8": RecipeSupport(
+            refusal="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
+        ),
+    },
+)
