@@ -66,9 +66,9 @@ class Session:
 
         Reading and quantizing the next batch overlaps with the inference of this one.
         """
-        return io.restore(self.stored(batches, batch, raw=raw), self.outputs, raw=raw)
+        return io.restore(self.evaluate_stored(batches, batch, raw=raw), self.outputs, raw=raw)
 
-    def stored(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
+    def evaluate_stored(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
         """As `evaluate`, with the outputs as the artifact stores them: quantized ones as integers."""
         if batch < 1:
             raise InputError(f"the batch size must be at least 1, got {batch}")
@@ -76,9 +76,9 @@ class Session:
         parts = self._child.stream(self._messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
-        return io.joined(parts, self.outputs)
+        return io.join_batches(parts, self.outputs)
 
-    def restored(self, stored: Mapping[str, Array]) -> Batch:
+    def dequantize(self, stored: Mapping[str, Array]) -> Batch:
         """The real numbers that stored outputs stand for."""
         return io.restore(stored, self.outputs, raw=False)
 
@@ -97,7 +97,7 @@ class Session:
 
     def infer_once(self) -> float:
         """Run the model once on `sample`; the milliseconds that it took."""
-        answer, _ = self._child.request({"do": "first"}, self._ready(), timeout=self.timeout)
+        answer, _ = self._child.request({"do": "first"}, self._checked_sample(), timeout=self.timeout)
         return float(answer["first_ms"])
 
     def memory(self) -> dict[str, Any]:
@@ -116,22 +116,22 @@ class Session:
         # The slowest of plausible runs: every query as slow as the first one, several times over.
         timeout = self.timeout + 4 * (min_seconds + min_queries * self.first_ms / 1000)
         header = {"do": "latency", "min_seconds": min_seconds, "min_queries": min_queries}
-        answer, arrays = self._child.request(header, self._ready(), timeout=timeout)
+        answer, arrays = self._child.request(header, self._checked_sample(), timeout=timeout)
         return {**answer, "samples_ms": arrays["samples_ms"].tolist()}
 
     def count(self, inferences: int) -> None:
         """Run `sample` that often, with marks around each inference for an emulator that counts instructions."""
-        self._child.request({"do": "count", "inferences": inferences}, self._ready(), timeout=self.timeout)
+        self._child.request({"do": "count", "inferences": inferences}, self._checked_sample(), timeout=self.timeout)
 
     def block(self, seconds: float) -> list[float]:
         """Milliseconds of each query of `seconds` (at least one query): a block of an interleaved comparison."""
         _, arrays = self._child.request(
-            {"do": "block", "seconds": seconds}, self._ready(), timeout=self.timeout + 4 * seconds
+            {"do": "block", "seconds": seconds}, self._checked_sample(), timeout=self.timeout + 4 * seconds
         )
         samples: list[float] = arrays["samples_ms"].tolist()
         return samples
 
-    def _ready(self) -> Batch:
+    def _checked_sample(self) -> Batch:
         return io.check(self.sample, self.inputs, self.runtime, raw=False)
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ def open_session(
         with reading(path):  # what the runtime says of a damaged file may be no tensor at all
             session = Session(runtime, child, loaded, timeout)
             session.kept = (pool, launch) if pool else None
-            session.outputs = _ordered(session.outputs, outputs, runtime)
+            session.outputs = _order_outputs(session.outputs, outputs, runtime)
             session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)
     except BaseException:
         child.close()
@@ -192,7 +192,9 @@ def open_session(
     return session
 
 
-def _ordered(found: Sequence[TensorSpec], wanted: Sequence[TensorSpec] | None, runtime: str) -> tuple[TensorSpec, ...]:
+def _order_outputs(
+    found: Sequence[TensorSpec], wanted: Sequence[TensorSpec] | None, runtime: str
+) -> tuple[TensorSpec, ...]:
     by_name = {spec.name: spec for spec in found}
     if wanted is None:
         return tuple(found)

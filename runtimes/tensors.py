@@ -23,9 +23,9 @@ def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, 
     """
     names = [spec.name for spec in inputs]
     if set(names) != set(feeds):
-        raise InputError(f"{where} takes inputs {_list(names)}, got {_list(feeds)}")
+        raise InputError(f"{where} takes inputs {_list_names(names)}, got {_list_names(feeds)}")
     arrays = {spec.name: np.asarray(feeds[spec.name]) for spec in inputs}
-    batched = _batched(inputs)
+    batched = _batched_inputs(inputs)
     for spec in inputs:
         _check_shape(arrays[spec.name], spec, where, batched=spec.name in batched)
     counts = {len(arrays[name]) for name in batched}
@@ -34,7 +34,7 @@ def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, 
     if 0 in counts:
         raise InputError(f"{where}: no sample in the batch")
     with reading(f"{where}: inputs"):  # scales of a damaged file may not fit its shapes
-        return {spec.name: _convert(arrays[spec.name], spec, where, raw) for spec in inputs}
+        return {spec.name: _convert_dtype(arrays[spec.name], spec, where, raw) for spec in inputs}
 
 
 def made_up(inputs: Sequence[TensorSpec]) -> Batch:
@@ -54,7 +54,7 @@ def made_up(inputs: Sequence[TensorSpec]) -> Batch:
 
 def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batch:
     """The first sample of a batch, as often as a model with a fixed batch axis takes it."""
-    batched = _batched(inputs)
+    batched = _batched_inputs(inputs)
     sample: Batch = {name: np.asarray(array) for name, array in feeds.items()}
     for spec in inputs:
         if spec.name in sample and spec.name in batched:
@@ -64,7 +64,7 @@ def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batc
 
 def split(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Batch]:
     """The batch in pieces of at most `size` samples; inputs without a batch axis go whole with each piece."""
-    batched = _batched(inputs)
+    batched = _batched_inputs(inputs)
     count = len(feeds[min(batched)]) if batched else 1
     for start in range(0, count, size):
         yield {name: array[start : start + size] if name in batched else array for name, array in feeds.items()}
@@ -81,12 +81,12 @@ def check_numbers(outputs: Sequence[TensorSpec]) -> None:
             raise CheckError(f"output '{spec.name}' is {spec.dtype}: only numbers are compared")
 
 
-def joined(parts: Sequence[Mapping[str, Array]], specs: Sequence[TensorSpec]) -> Batch:
+def join_batches(parts: Sequence[Mapping[str, Array]], specs: Sequence[TensorSpec]) -> Batch:
     """The outputs of several batches as one. Raises CheckError where samples do not lie along the first axis."""
-    return {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in specs}
+    return {spec.name: _join_arrays(spec.name, [part[spec.name] for part in parts]) for spec in specs}
 
 
-def _joined(name: str, arrays: Sequence[Array]) -> Array:
+def _join_arrays(name: str, arrays: Sequence[Array]) -> Array:
     if not all(array.ndim for array in arrays):
         raise CheckError(f"output '{name}' is one value for a whole batch, which says nothing about each sample")
     try:
@@ -104,7 +104,7 @@ def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: b
             return {spec.name: outputs[spec.name] for spec in specs}
         return {
             spec.name: dequantize(outputs[spec.name], spec.quantization)
-            if spec.quantization is not None and _quantized(spec)
+            if spec.quantization is not None and _is_quantized(spec)
             else outputs[spec.name]
             for spec in specs
         }
@@ -116,7 +116,7 @@ def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:
     Equal to the bit to LiteRT's own QUANTIZE op on its default (XNNPACK) kernels: the product with the float32 inverse
     of the scale, rounded to even. (Its reference kernels divide and round ties away from zero.)
     """
-    scale, zero_point = _parameters(quantization, real.ndim)
+    scale, zero_point = _broadcast_parameters(quantization, real.ndim)
     limits = np.iinfo(dtype)
     # float32 throughout and in place: this runs once per evaluated sample.
     steps = np.multiply(real, np.float32(1) / scale, dtype=np.float32)
@@ -128,14 +128,14 @@ def quantize(real: Array, quantization: Quantization, dtype: str) -> Array:
 
 def dequantize(integers: Array, quantization: Quantization) -> Array:
     """The float32 numbers that quantized `integers` (any shape) stand for."""
-    scale, zero_point = _parameters(quantization, integers.ndim)
+    scale, zero_point = _broadcast_parameters(quantization, integers.ndim)
     real = integers.astype(np.float32)
     real -= zero_point
     real *= scale
     return real
 
 
-def _parameters(quantization: Quantization, rank: int) -> tuple[Array, Array]:
+def _broadcast_parameters(quantization: Quantization, rank: int) -> tuple[Array, Array]:
     """Scale and zero point as float32, shaped to broadcast along the axis of quantization."""
     scale, zero_point = (np.asarray(values, np.float32) for values in (quantization.scale, quantization.zero_point))
     if quantization.axis is None:
@@ -145,13 +145,13 @@ def _parameters(quantization: Quantization, rank: int) -> tuple[Array, Array]:
     return scale.reshape(shape), zero_point.reshape(shape)
 
 
-def _batched(inputs: Sequence[TensorSpec]) -> frozenset[str]:
+def _batched_inputs(inputs: Sequence[TensorSpec]) -> frozenset[str]:
     """The inputs whose first axis is the batch: a free one, or a fixed one that all share and the worker loops over."""
     shared = all(spec.shape for spec in inputs) and len({spec.shape[0] for spec in inputs}) == 1
     return frozenset(spec.name for spec in inputs if spec.shape and (shared or spec.shape[0] is None))
 
 
-def _quantized(spec: TensorSpec) -> bool:
+def _is_quantized(spec: TensorSpec) -> bool:
     return spec.quantization is not None and np.dtype(spec.dtype).kind in "iu"
 
 
@@ -159,19 +159,21 @@ def _check_shape(array: Array, spec: TensorSpec, where: str, *, batched: bool) -
     wanted = (None, *spec.shape[1:]) if batched else spec.shape
     fits = array.ndim == len(wanted) and all(w in (None, size) for w, size in zip(wanted, array.shape, strict=True))
     if not fits:
-        raise InputError(f"{where}: input '{spec.name}' takes shape {_shape(wanted)}, got {_shape(array.shape)}")
+        raise InputError(
+            f"{where}: input '{spec.name}' takes shape {_format_shape(wanted)}, got {_format_shape(array.shape)}"
+        )
 
 
-def _convert(array: Array, spec: TensorSpec, where: str, raw: bool) -> Array:
+def _convert_dtype(array: Array, spec: TensorSpec, where: str, raw: bool) -> Array:
     dtype = np.dtype(spec.dtype)
-    if array.dtype == dtype and (raw or not _quantized(spec)):
+    if array.dtype == dtype and (raw or not _is_quantized(spec)):
         return array
     if raw:
         raise InputError(f"{where}: raw input '{spec.name}' takes {spec.dtype}, got {array.dtype}")
-    wanted = np.dtype(np.float32) if _quantized(spec) else dtype
+    wanted = np.dtype(np.float32) if _is_quantized(spec) else dtype
     if array.dtype.kind not in "fiub" or not np.can_cast(array.dtype, wanted, "same_kind"):
         raise InputError(f"{where}: input '{spec.name}' takes {wanted}, got {array.dtype}")
-    if spec.quantization is not None and _quantized(spec):
+    if spec.quantization is not None and _is_quantized(spec):
         if np.isnan(array).any():
             raise InputError(f"{where}: input '{spec.name}' holds NaN, which has no quantized value")
         return quantize(array, spec.quantization, spec.dtype)
@@ -181,9 +183,9 @@ def _convert(array: Array, spec: TensorSpec, where: str, raw: bool) -> Array:
     return converted
 
 
-def _list(names: Mapping[str, object] | Sequence[str]) -> str:
+def _list_names(names: Mapping[str, object] | Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names) or "none"
 
 
-def _shape(shape: Sequence[int | None]) -> str:
+def _format_shape(shape: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in shape) or "scalar"

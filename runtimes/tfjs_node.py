@@ -26,24 +26,24 @@ OLDEST = (20, 0)  # of the worker
 OLDEST_TO_BUILD = (20, 19)  # of Vite, which builds the pages
 
 
-def _home() -> Path:
+def _user_folder() -> Path:
     """The packages of those who installed edgeship by pip, named after the lock file."""
     return tflite_runtime.home() / f"tfjs-node-{hashlib.sha256((SOURCE / MANIFESTS[1]).read_bytes()).hexdigest()[:12]}"
 
 
-def _wanted() -> dict[str, str]:
+def _pinned_packages() -> dict[str, str]:
     """The pinned packages and versions that the worker loads."""
     dependencies = json.loads((SOURCE / MANIFESTS[0]).read_text(encoding="utf-8"))["dependencies"]
     return {str(name): str(version) for name, version in dependencies.items()}
 
 
-def _modules() -> Path | None:
+def _find_modules() -> Path | None:
     """The folder that holds `node_modules` at the pinned versions: a checkout's own, or the user's."""
-    return next((folder for folder in (SOURCE, _home()) if _complete(folder)), None)
+    return next((folder for folder in (SOURCE, _user_folder()) if _is_complete(folder)), None)
 
 
-def _complete(folder: Path) -> bool:
-    for name, version in _wanted().items():
+def _is_complete(folder: Path) -> bool:
+    for name, version in _pinned_packages().items():
         try:
             found = json.loads((folder / "node_modules" / name / "package.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -54,19 +54,19 @@ def _complete(folder: Path) -> bool:
 
 
 @cache
-def _node() -> tuple[str, tuple[int, int]] | None:
+def _find_node() -> tuple[str, tuple[int, int]] | None:
     """The path of node, and its major and minor version."""
     path = which("node")
     if not path:
         return None
     # A version manager's stand-in obeys files of the folder that it works in, and some of them name programs: it is asked
     # where the program itself is, in a folder of ours, and is not used any further.
-    told = re.match(r"v(\d+)\.(\d+)", _said(path, "--version"))
-    itself = _said(path, "-p", "process.execPath").strip()
+    told = re.match(r"v(\d+)\.(\d+)", _ask_program(path, "--version"))
+    itself = _ask_program(path, "-p", "process.execPath").strip()
     return (itself if os.path.isabs(itself) else path, (int(told[1]), int(told[2]))) if told else None
 
 
-def _said(*command: str) -> str:
+def _ask_program(*command: str) -> str:
     """What a program prints in a folder where nothing lies that it would obey."""
     env = child_environment()
     done = subprocess.run(
@@ -77,22 +77,22 @@ def _said(*command: str) -> str:
 
 def version() -> str | None:
     """The version of TF.js, or None where its packages are not installed."""
-    return _wanted()["@tensorflow/tfjs-core"] if _modules() else None
+    return _pinned_packages()["@tensorflow/tfjs-core"] if _find_modules() else None
 
 
 def unavailable_reason() -> str | None:
     """Why it cannot be used."""
-    node = _node()
+    node = _find_node()
     if node is None:
         return "node is not on the path (Node 20 or later is needed)"
     if node[1] < OLDEST:
         return f"node is version {node[1][0]}, and {OLDEST[0]} or later is needed"
-    return None if _modules() else "its npm packages are not installed"
+    return None if _find_modules() else "its npm packages are not installed"
 
 
 def build_problem() -> str | None:
     """Why pages cannot be built."""
-    node = _node()
+    node = _find_node()
     wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
     if node is None or not which("npm"):
         return wanted
@@ -104,10 +104,10 @@ def command() -> tuple[str, ...]:
 
     Raises MissingDependencyError where it is not available, InputError where its packages are not what was installed.
     """
-    node, modules = _node(), _modules()
+    node, modules = _find_node(), _find_modules()
     if node is None or modules is None:
         raise MissingDependencyError(f"the runtime tfjs-node is not available: {unavailable_reason()}")
-    if modules == _home():
+    if modules == _user_folder():
         installed.check(modules, "edgeship runtimes install tfjs-node")
     return (node[0], os.fspath(SOURCE / "worker.mjs"), "--modules", os.fspath(modules))
 
@@ -115,15 +115,15 @@ def command() -> tuple[str, ...]:
 def install() -> Path:
     """Run `npm ci` on the pinned packages in the user's folder, whole or not at all, and return the folder in use."""
     if not unavailable_reason():
-        return _modules() or SOURCE
-    node, npm = _node(), which("npm")
+        return _find_modules() or SOURCE
+    node, npm = _find_node(), which("npm")
     if node is None or node[1] < OLDEST or npm is None:
         reason = unavailable_reason() if node is None or node[1] < OLDEST else "npm is not on the path"
         raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")
-    final = _home()
+    final = _user_folder()
     own_folder(final.parent)
     with filelock.FileLock(final.with_suffix(".lock")):
-        if _complete(final):
+        if _is_complete(final):
             return final
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
         try:

@@ -26,26 +26,26 @@ def home() -> Path:
     return Path(platformdirs.user_data_dir("edgeship")) / "runtimes"
 
 
-def _environment() -> Path:
+def _environment_folder() -> Path:
     """Named after its pinned requirements: other pins make another environment."""
     return home() / f"tflite-runtime-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}"
 
 
 def python() -> Path:
     """The environment's interpreter. Raises InputError where the environment is not what was installed."""
-    installed.check(_environment(), "edgeship runtimes install tflite-runtime")
-    return interpreter_of(_environment())
+    installed.check(_environment_folder(), "edgeship runtimes install tflite-runtime")
+    return interpreter_of(_environment_folder())
 
 
 def version() -> str | None:
     """The version in the environment, or None."""
-    found = sorted(_environment().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
+    found = sorted(_environment_folder().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
     return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else None
 
 
 def unavailable_reason() -> str | None:
     """Why it cannot be used."""
-    interpreter = interpreter_of(_environment())
+    interpreter = interpreter_of(_environment_folder())
     if version() and interpreter.exists():
         return None
     if version():
@@ -55,7 +55,7 @@ def unavailable_reason() -> str | None:
 
 def install() -> Path:
     """Make the environment, whole or not at all, and return its folder."""
-    final = _environment()
+    final = _environment_folder()
     cache.own_folder(final.parent)
     with filelock.FileLock(final.with_suffix(".lock")):
         if not unavailable_reason():
@@ -63,9 +63,11 @@ def install() -> Path:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=final.parent))
         try:
-            _run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
+            _run_installer(
+                [find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment"
+            )
             options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
-            _run(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
+            _run_installer(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
             compile_all(interpreter_of(draft), draft)
             installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)
@@ -75,7 +77,7 @@ def install() -> Path:
     return final
 
 
-def _run(command: list[str], what: str) -> None:
+def _run_installer(command: list[str], what: str) -> None:
     env = child_environment(None, NETWORK)
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
     if done.returncode:

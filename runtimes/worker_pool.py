@@ -21,7 +21,7 @@ class Pool:
     def take(self, launch: Launch, name: str) -> WorkerChild:
         """An idle worker, or a new one."""
         with self._lock:
-            idle = self._idle.get(_key(launch))
+            idle = self._idle.get(_launch_key(launch))
             if idle:
                 return idle.pop()
         return WorkerChild(launch.command, env=launch.env, name=name)
@@ -29,7 +29,7 @@ class Pool:
     def give(self, launch: Launch, child: WorkerChild) -> None:
         """A worker that has answered everything it was asked."""
         with self._lock:
-            self._idle.setdefault(_key(launch), []).append(child)
+            self._idle.setdefault(_launch_key(launch), []).append(child)
 
     def close(self) -> None:
         """End all idle workers."""
@@ -46,5 +46,5 @@ class Pool:
         self.close()
 
 
-def _key(launch: Launch) -> Key:
+def _launch_key(launch: Launch) -> Key:
     return launch.command, tuple(sorted(launch.env.items()))

@@ -207,7 +207,7 @@ def test_memory_of_a_page_without_proc_is_none_with_a_reason(monkeypatch, tmp_pa
 
 def test_a_machine_without_proc_and_affinity_is_described(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(machine, "_field", lambda *_: "")
+    monkeypatch.setattr(machine, "_read_field", lambda *_: "")
     described = machine.describe.__wrapped__()
     assert described["memory_mb"] is None
     assert described["cores"] == os.cpu_count()

@@ -101,14 +101,14 @@ def _measure_or_refuse(bench: Benchmark, target: Target) -> Measurement:
     else:
         taken = _take_figures(bench, target)
     metrics = [replace(metric, kind=device.kind) for metric in taken.metrics]
-    result = _weigh(bench, subject).join(replace(taken, metrics=metrics))
+    result = _measure_sizes(bench, subject).join(replace(taken, metrics=metrics))
     details = result.details
     if launcher.compared_with_host:
         details = replace(details, cell=replace(parity_matrix.cell_of(details), kind=device.kind))
     return Measurement(subject.artifact.id, target.runtime.name, device.name, tuple(result.metrics), details)
 
 
-def _weigh(bench: Benchmark, subject: MeasuredArtifact) -> FigureResult:
+def _measure_sizes(bench: Benchmark, subject: MeasuredArtifact) -> FigureResult:
     """What an artifact weighs, wherever it runs: taken once, however many devices it runs on."""
     with bench.sizes_lock:
         if subject.digest not in bench.sizes:
@@ -133,7 +133,7 @@ def _not_run(bench: Benchmark, subject: MeasuredArtifact, device: Device, cell: 
     """The measurement of what was not started on a compared device."""
     missing = missing_metrics(quality.UNITS, Availability.NOT_RUN, f"{NOT_RUN}{cell.reason}")
     details = MeasurementDetails(cell=replace(cell, kind=device.kind))
-    result = _weigh(bench, subject).join(FigureResult(missing, details))
+    result = _measure_sizes(bench, subject).join(FigureResult(missing, details))
     return Measurement(subject.artifact.id, "", device.name, tuple(result.metrics), result.details)
 
 

@@ -20,18 +20,18 @@ _MEMORY = re.compile(
 LONGEST = 400
 
 
-def short(message: str) -> str:
+def shorten(message: str) -> str:
     """A message on one line, without the name of the log file that will be gone when it is read again."""
     text = re.sub(r"\s*\(?(?:its )?log:? ?\(?/[^)\s]*\)?", "", message)
     return " ".join(text.split())[:LONGEST]
 
 
-def limited(message: str, launcher: Launcher) -> str:
+def describe_failure(message: str, launcher: Launcher) -> str:
     """A message on one line; on a device with little memory, running out of it is said first."""
     memory = launcher.memory_limit
     if memory and _MEMORY.search(message):
-        return f"does not fit into {memory}: {short(message)}"
-    return short(message)
+        return f"does not fit into {memory}: {shorten(message)}"
+    return shorten(message)
 
 
 def explain(message: str, device: Device) -> str:

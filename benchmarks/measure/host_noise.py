@@ -67,7 +67,7 @@ def check(
 
     `loop` gives the seconds that one round took, `runnable` the processes that want to run now without this one.
     """
-    loop, runnable = loop or _loop, runnable or _runnable
+    loop, runnable = loop or _time_loop, runnable or _count_runnable
     cores = cores or os.cpu_count() or 1
     loop()
     times, waiting = [], []
@@ -95,7 +95,7 @@ def judge(times: list[float], waiting: list[int], cores: int) -> HostState:
     return HostState(not reasons, "; ".join(reasons), spread, load, busy, crowded)
 
 
-def _loop() -> float:
+def _time_loop() -> float:
     start = time.perf_counter()
     total = 0
     for number in range(WORK):
@@ -103,7 +103,7 @@ def _loop() -> float:
     return time.perf_counter() - start
 
 
-def _runnable() -> int | None:
+def _count_runnable() -> int | None:
     """Processes that want to run now, without this one: the 1-minute average would still hold our own conversions."""
     path = Path("/proc/loadavg")
     if not path.exists():

@@ -50,7 +50,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     try:
         found = _count_on(bench, target, counter)
     except EdgeshipError as error:
-        return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.short(str(error))))
+        return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.shorten(str(error))))
     metrics = [Metric("instructions", found.total, "instructions")]
     base = bench.float_base(subject)
     if base is not None and base.digest == subject.digest:
@@ -67,7 +67,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
             compared = replace(found, against=base.artifact.id, ratio=ratio)
             return FigureResult(metrics, MeasurementDetails(instructions=compared))
         except EdgeshipError as error:
-            availability, reason = Availability.FAILED, f"{base.artifact.id}: {failure_reasons.short(str(error))}"
+            availability, reason = Availability.FAILED, f"{base.artifact.id}: {failure_reasons.shorten(str(error))}"
     metrics += missing_metrics({"instructions_ratio": "x"}, availability, reason)
     return FigureResult(metrics, MeasurementDetails(instructions=found))
 
@@ -101,8 +101,8 @@ def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) ->
 
 def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
     """The figures of `count` from the plugin's lines. Raises ProcessError where it has seen no inference."""
-    empty = _between(marks, EMPTY_BEGIN, EMPTY_END)
-    runs = _between(marks, BEGIN, END)[1:]
+    empty = _count_between(marks, EMPTY_BEGIN, EMPTY_END)
+    runs = _count_between(marks, BEGIN, END)[1:]
     if not runs or not empty:
         raise ProcessError("the emulator's plugin has counted no inference")
     overhead = empty[-1]
@@ -121,7 +121,7 @@ def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
     }
 
 
-def _between(marks: list[dict[str, int]], begin: int, end: int) -> list[dict[str, int]]:
+def _count_between(marks: list[dict[str, int]], begin: int, end: int) -> list[dict[str, int]]:
     """What was counted between each pair of marks."""
     return [
         {name: last[name] - first[name] for name in first}

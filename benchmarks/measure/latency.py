@@ -124,7 +124,7 @@ def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
     if any(np.median(block) <= 0 for pair in pairs for side in pair for block in side):
         return no_ratio("queries are shorter than the clock can tell")
     centre, half = trimmed_mean([_log_ratio(ours, theirs) for ours, theirs in pairs])
-    half += sum(_resolution(side) for side in zip(*pairs, strict=True))
+    half += sum(_clock_resolution(side) for side in zip(*pairs, strict=True))
     blocks = sum(min(len(ours), len(theirs)) for ours, theirs in pairs)
     value, low, high = (math.exp(log) for log in (centre, centre - half, centre + half))
     return Ratio(value, low, high, len(pairs), blocks)
@@ -146,7 +146,7 @@ def _log_ratio(ours: Blocks, theirs: Blocks) -> float:
     return float(np.median([math.log(a / b) for a, b in medians]))
 
 
-def _resolution(blocks: Sequence[Blocks]) -> float:
+def _clock_resolution(blocks: Sequence[Blocks]) -> float:
     """Half a tick of the clock, as a share of the median query: browsers round times to 5 or 100 microseconds."""
     samples = np.concatenate([np.asarray(block, dtype=np.float64) for side in blocks for block in side])
     ticks = np.diff(np.unique(samples))

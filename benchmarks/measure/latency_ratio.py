@@ -44,7 +44,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         if busy := busy_reason(bench, target):
             return {**asdict(latency.no_ratio(busy)), "busy": busy}
         seconds = latency.profile(bench.settings.profile).seconds / 2
-        found = compare_latency(_opener(bench, ours), _opener(bench, theirs), seconds)
+        found = compare_latency(_session_opener(bench, ours), _session_opener(bench, theirs), seconds)
         return {**asdict(found), "busy": ""}
 
     what = f"{subject.artifact.id} on {target.place}: against {base.artifact.id}, in turn"
@@ -61,7 +61,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     return FigureResult(metrics, MeasurementDetails(latency_ratio=replace(found, against=base.artifact.id)))
 
 
-def _opener(bench: Benchmark, target: Target) -> Open:
+def _session_opener(bench: Benchmark, target: Target) -> Open:
     return lambda: target.open(timed=True, threads=target.device.threads, sample=bench.sample)
 
 

@@ -28,7 +28,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         found = convert(MemoryUse, bench.cached(what, "memory", target.key(), make).result)
     except EdgeshipError as error:
         return FigureResult(
-            missing_metrics(UNITS, Availability.FAILED, failure_reasons.limited(str(error), target.launcher))
+            missing_metrics(UNITS, Availability.FAILED, failure_reasons.describe_failure(str(error), target.launcher))
         )
     return FigureResult(peak_metrics(found), MeasurementDetails(memory=found))
 

@@ -39,7 +39,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         what = f"{subject.artifact.id} for {target.place}: compiled"
         found = convert(NpuEstimate, bench.cached(what, "compiler", target.key(), make).result)
     except EdgeshipError as error:
-        return _no_estimate(Availability.FAILED, failure_reasons.short(str(error)))
+        return _no_estimate(Availability.FAILED, failure_reasons.shorten(str(error)))
     found = replace(found, npu_op_share=found.npu_ops / max(found.npu_ops + found.cpu_ops, 1))
     metrics = []
     for name, unit in UNITS.items():

@@ -83,7 +83,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     except InputError:
         raise
     except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
-        why = BitExactness(reason=failure_reasons.limited(str(error), target.launcher))
+        why = BitExactness(reason=failure_reasons.describe_failure(str(error), target.launcher))
         return _no_outputs(compared, Availability.FAILED, str(error), why)
     details = convert(MeasurementDetails, entry.result)
     if details.parity is None and details.bit_exactness:
@@ -113,7 +113,7 @@ def _evaluate(
     except EdgeshipError as error:
         if isinstance(error, ProcessError) and error.died:
             raise
-        reason = failure_reasons.limited(str(error), target.launcher)
+        reason = failure_reasons.describe_failure(str(error), target.launcher)
         why = BitExactness(reason=reason, explanation=failure_reasons.explain(str(error), target.device))
         return MeasurementDetails(bit_exactness=why)
 
@@ -143,8 +143,8 @@ def _evaluate_on_device(
         pace = _seconds_per_sample(session, reference)
         chosen = sampling.choose(reference.labels, total, sampling.affordable(total, target.device.seconds, pace))
         batch = max(1, min(batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(chosen)))
-        stored = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
-        outputs, engine = session.restored(stored), {**session.engine, "version": session.version}
+        stored = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
+        outputs, engine = session.dequantize(stored), {**session.engine, "version": session.version}
     server = {name: array[chosen] for name, array in reference.outputs.items()}
     details = MeasurementDetails(
         parity=parity.compare(server, outputs),
@@ -200,8 +200,8 @@ def _compare_with_host(
         return BitExactness(reason=f"{usual.name} is not here to compare with: {reason}")
     try:
         with open_session(usual.name, subject.artifact.path) as session:
-            own = session.stored(sampling.rows(reference.batches(), chosen, batch), batch)
-            found = bit_exactness.compare_bit_exactness(own, stored, (session.restored(own), outputs))
+            own = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
+            found = bit_exactness.compare_bit_exactness(own, stored, (session.dequantize(own), outputs))
             return replace(found, against=f"{usual.name} {session.version}")
     except EdgeshipError as error:
         return BitExactness(reason=f"this machine gave nothing to compare with: {error}")

@@ -31,19 +31,20 @@ def choose(labels: Mapping[str, Array], total: int, count: int) -> Array:
         return np.arange(total)
     classes = labels.get("y")
     if classes is None or classes.ndim != 1 or classes.dtype.kind not in "iu":
-        return _spread(np.arange(total), count)
+        return _spread_evenly(np.arange(total), count)
     values, sizes = np.unique(classes, return_counts=True)
     shares = sizes * count / total
     wanted = np.floor(shares).astype(np.int64)
     for place in np.argsort(wanted - shares, kind="stable")[: count - int(wanted.sum())]:
         wanted[place] += 1
     parts = [
-        _spread(np.flatnonzero(classes == value), int(number)) for value, number in zip(values, wanted, strict=True)
+        _spread_evenly(np.flatnonzero(classes == value), int(number))
+        for value, number in zip(values, wanted, strict=True)
     ]
     return np.sort(np.concatenate(parts))
 
 
-def _spread(indices: Array, count: int) -> Array:
+def _spread_evenly(indices: Array, count: int) -> Array:
     return indices[np.linspace(0, len(indices) - 1, count).round().astype(np.int64)] if count else indices[:0]
 
 
@@ -60,15 +61,15 @@ def rows(batches: Iterator[Batch], chosen: Array, size: int) -> Iterator[Batch]:
             held.append({name: array[picked] for name, array in batch.items()})
             waiting += len(picked)
         while waiting >= size:
-            joined = _joined(held)
+            joined = _join_batches(held)
             yield {name: array[:size] for name, array in joined.items()}
             held = [{name: array[size:] for name, array in joined.items()}]
             waiting -= size
     if waiting:
-        yield _joined(held)
+        yield _join_batches(held)
 
 
-def _joined(parts: list[Batch]) -> dict[str, np.ndarray[Any, Any]]:
+def _join_batches(parts: list[Batch]) -> dict[str, np.ndarray[Any, Any]]:
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -37,7 +37,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     """Times and memory of an artifact; no times where the machine is too busy."""
     what = f"{target.subject.artifact.id} on {target.place}: load, latency, memory"
     try:
-        entry = bench.cached(what, "speed", timing_key(bench, target), lambda _: to_json(_time(bench, target)))
+        entry = bench.cached(what, "speed", timing_key(bench, target), lambda _: to_json(_time_run(bench, target)))
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
     run = convert(TimedRun, entry.result)
@@ -70,7 +70,7 @@ def busy_reason(bench: Benchmark, target: Target) -> str:
     return bench.host_waiter.wait() if target.launcher.uses_host_time else ""
 
 
-def _time(bench: Benchmark, target: Target) -> TimedRun:
+def _time_run(bench: Benchmark, target: Target) -> TimedRun:
     limits, threads = latency.profile(bench.settings.profile), target.device.threads
     busy = target.subject.latency_exclusion_reason or busy_reason(bench, target)
     with target.open(timed=True, threads=threads, sample=bench.sample) as session:

@@ -48,7 +48,7 @@ class BrowserWorker:
         if rate > 1 and threads > 1:
             raise ProcessError("a throttled page runs on one thread: Chromium does not slow the others down")
         page = self._page = Page(
-            [*(WEBGPU if self._backend == "webgpu" else ()), *options.get("arguments", ())], _screen(options)
+            [*(WEBGPU if self._backend == "webgpu" else ()), *options.get("arguments", ())], _screen_options(options)
         )
         if threads > 1:
             # TF.js starts half as many threads as the page sees cores, the others as many.
@@ -80,7 +80,7 @@ class BrowserWorker:
     def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         self._refuse_software()
         seconds, queries = header["min_seconds"], header["min_queries"]
-        proof = self._prove(feeds, seconds) if self._throttle.acting else {}
+        proof = self._prove_throttle(feeds, seconds) if self._throttle.acting else {}
         self.page.call("warm", feeds, seconds=seconds)
         self._memory.freeze()  # what the measurement itself keeps is not the model's
         told, arrays = self._loop(feeds, seconds, queries)
@@ -97,7 +97,7 @@ class BrowserWorker:
         self._together = told["together"]
         return told, arrays
 
-    def _prove(self, feeds: wire.Arrays, seconds: float) -> dict[str, Any]:
+    def _prove_throttle(self, feeds: wire.Arrays, seconds: float) -> dict[str, Any]:
         """How much slower the model itself became, throttled against not. Raises ProcessError where it did not."""
         short = min(0.3, seconds / 10)
         self._throttle.set(1)
@@ -112,7 +112,7 @@ class BrowserWorker:
             raise ProcessError(f"{self._backend} runs in software here, which says nothing about the speed of a GPU")
 
 
-def _screen(options: dict[str, Any]) -> dict[str, Any]:
+def _screen_options(options: dict[str, Any]) -> dict[str, Any]:
     """What Playwright calls the settings of a context, from a profile's `viewport = [width, height, scale]`."""
     if "viewport" not in options:
         return {}

@@ -47,19 +47,21 @@ def of_profile(launch: Mapping[str, Any], where: str) -> dict[str, Any]:
         if key not in KEYS:
             raise unknown("key", key, KEYS, where)
     throttle, viewport, arguments = launch.get("throttle", 1), launch.get("viewport"), launch.get("arguments", [])
-    if not _number(throttle) or throttle < 1:
+    if not _is_positive(throttle) or throttle < 1:
         raise InputError(f"{where}: throttle = {throttle!r} must be a number of at least 1")
-    if viewport is not None and not (isinstance(viewport, list) and len(viewport) == 3 and all(map(_number, viewport))):
+    if viewport is not None and not (
+        isinstance(viewport, list) and len(viewport) == 3 and all(map(_is_positive, viewport))
+    ):
         raise InputError(f"{where}: viewport = {viewport!r} must be [width, height, scale]")
     if not isinstance(arguments, list) or not all(isinstance(item, str) for item in arguments):
         raise InputError(f"{where}: arguments = {arguments!r} must be a list of strings")
     for item in arguments:
-        _check(item, where)
+        _check_argument(item, where)
     found = {"throttle": throttle, "viewport": viewport, "arguments": arguments}
     return {key: value for key, value in found.items() if value}
 
 
-def _check(argument: str, where: str) -> None:
+def _check_argument(argument: str, where: str) -> None:
     """Raises InputError for an argument that is not on the list, or whose value is none of the list's."""
     name, given, value = argument.partition("=")
     if name not in ARGUMENTS:
@@ -72,5 +74,5 @@ def _check(argument: str, where: str) -> None:
         raise InputError(f"{where}: Chromium's argument {argument!r} is not taken: {what}")
 
 
-def _number(value: object) -> bool:
+def _is_positive(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0

@@ -49,7 +49,7 @@ class Page:
                 executable_path=requirements.chromium(),
                 headless=True,
                 args=[*FLAGS, *arguments],
-                chromium_sandbox=_sandboxed(),
+                chromium_sandbox=_can_sandbox(),
             )
         except Error as error:
             raise errors.ProcessError(f"Chromium does not start: {_first_lines(error)}") from error
@@ -97,7 +97,7 @@ class Page:
             except queue.Empty:
                 self._ask("() => 0")  # still on its way, unless the page has gone
         if "error" in answer:
-            raise _answered(answer["error"])
+            raise _error_of_page(answer["error"])
         return answer, arrays
 
     def _ask(self, script: str, given: Any = None) -> None:
@@ -117,13 +117,13 @@ class Page:
         self._closing.close()
 
 
-def _answered(error: Mapping[str, str]) -> Exception:
+def _error_of_page(error: Mapping[str, str]) -> Exception:
     if error["type"] == errors.ProcessError.__name__:
         return errors.ProcessError(error["message"])
     return RuntimeError(f"{error['type']} in the page: {error['message']}")
 
 
-def _sandboxed() -> bool:
+def _can_sandbox() -> bool:
     """Chromium refuses its sandbox to root; the page is our own and reaches nothing but this machine."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return not root and "CI" not in os.environ

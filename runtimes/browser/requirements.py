@@ -31,10 +31,10 @@ def chromium() -> str | None:
     """The browser's path: `$EDGESHIP_CHROMIUM`, the system's, or the one that `playwright install chromium` downloads."""
     if named := os.environ.get("EDGESHIP_CHROMIUM"):
         return shutil.which(named) if os.path.dirname(named) else which(named)
-    return next(filter(None, map(which, NAMES)), None) or _downloaded()
+    return next(filter(None, map(which, NAMES)), None) or _find_download()
 
 
-def _downloaded() -> str | None:
+def _find_download() -> str | None:
     caches = {"darwin": "~/Library/Caches/ms-playwright", "win32": "~/AppData/Local/ms-playwright"}
     given = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or caches.get(sys.platform, "~/.cache/ms-playwright")
     patterns = (
@@ -88,17 +88,17 @@ def unavailable_reason() -> str | None:
         reasons.append("playwright is not installed")
     if not (PAGE / "index.html").exists():
         reasons.append("its page has not been built")
-    elif _stale():
+    elif _is_stale():
         reasons.append("its page was built from other sources")
     return ", ".join(reasons) or None
 
 
-def _stale() -> bool:
+def _is_stale() -> bool:
     """Whether the page was built from other sources than those beside it; an installed one may come without any."""
-    return (WEB / "src").exists() and _built()["sources"] != _sources()
+    return (WEB / "src").exists() and _read_build()["sources"] != _digest_sources()
 
 
-def _built() -> dict[str, Any]:
+def _read_build() -> dict[str, Any]:
     """What is known of the built page: digests of its sources, and bytes of its downloads by engine."""
     built: dict[str, Any] = json.loads((PAGE / "built.json").read_text(encoding="utf-8"))
     return built
@@ -106,10 +106,10 @@ def _built() -> dict[str, Any]:
 
 def download(engine: str) -> int:
     """Bytes of an engine's JavaScript and WebAssembly for one thread, with gzip -9, as the page was built."""
-    return int(_built()["downloads"][engine])
+    return int(_read_build()["downloads"][engine])
 
 
-def _sources() -> str:
+def _digest_sources() -> str:
     """The digest of what the page is built from, computed as runtimes/web/vite.config.ts does."""
     files = ["index.html", "package-lock.json", "vite.config.ts", *SHARED]
     files += [path.relative_to(WEB).as_posix() for path in (WEB / "src").rglob("*.ts")]
@@ -121,8 +121,8 @@ def _sources() -> str:
 
 def install() -> Path:
     """Build the page where it is not built; say what to do about Chromium and Playwright. Returns the page's folder."""
-    if not (PAGE / "index.html").exists() or _stale():
-        _build()
+    if not (PAGE / "index.html").exists() or _is_stale():
+        _build_page()
     if find_spec("playwright") is None:
         raise MissingDependencyError("playwright is not installed: pip install 'edgeship[browser]'")
     if chromium() is None:
@@ -133,7 +133,7 @@ def install() -> Path:
     return PAGE
 
 
-def _build() -> None:
+def _build_page() -> None:
     if not (WEB / "package.json").exists():
         raise MissingDependencyError(
             "this edgeship was installed without its runner page: install one that was built with it (`make wheel` in a checkout)"

@@ -95,7 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def _ours(self) -> bool:
+    def _is_own_request(self) -> bool:
         """Whether the browser that we started asks, for our own page. What does not is refused, and its connection ended."""
         cookies = http.cookies.SimpleCookie()
         try:
@@ -114,7 +114,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return ours
 
     def do_GET(self) -> None:
-        if not self._ours():
+        if not self._is_own_request():
             return
         if self.path == "/request":
             self._send(200, "application/octet-stream", self.owner.requests.get())
@@ -126,7 +126,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
 
     def do_POST(self) -> None:
-        if not self._ours():
+        if not self._is_own_request():
             return
         try:
             answer = wire.receive(self.rfile)

@@ -78,7 +78,7 @@ class TFLiteModel:
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
-    def prepared(self, feeds: Arrays) -> Callable[[], object]:
+    def prepare_inference(self, feeds: Arrays) -> Callable[[], object]:
         """The inference itself, its inputs set."""
         if self._runner is not None:
             return lambda: self.run(feeds)

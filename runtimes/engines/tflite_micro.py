@@ -69,7 +69,7 @@ class TFLiteMicroModel:
         self._interpreter.invoke()
         return {item["name"]: np.array(self._interpreter.get_output(place)) for place, item in enumerate(self.outputs)}
 
-    def prepared(self, feeds: Arrays) -> Callable[[], object]:
+    def prepare_inference(self, feeds: Arrays) -> Callable[[], object]:
         """The inference itself, its inputs set."""
         self._set(feeds)
         invoke: Callable[[], object] = self._interpreter.invoke

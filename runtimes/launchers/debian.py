@@ -59,11 +59,11 @@ class Packages:
         for name in names:
             if not PACKAGE.fullmatch(name.removesuffix(f":{self.architecture}")):
                 raise InputError(f"{name!r} is not the name of a Debian package")
-        incomplete = self._update()
+        incomplete = self._update_lists()
         archives = into.with_name(into.name + "-debs")
         archives.mkdir(parents=True)
         try:
-            self._apt(["download", "--quiet", "--", *names], "downloading packages", archives)
+            self._run_apt(["download", "--quiet", "--", *names], "downloading packages", archives)
         except ProcessError as error:
             raise incomplete or error from error
         into.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ class Packages:
         shutil.rmtree(archives)
         return [archive.name for archive in found]
 
-    def _update(self) -> ProcessError | None:
+    def _update_lists(self) -> ProcessError | None:
         """The package lists, not older than a day. Returns the error where some could not be read.
 
         A mirror that is being synchronized is tried again; then the other lists will do if they name all that is needed.
@@ -87,7 +87,7 @@ class Packages:
         failure = None
         for _ in range(TRIES):
             try:
-                self._apt(["update", "--quiet", "--error-on=any"], "reading the package lists", self.folder)
+                self._run_apt(["update", "--quiet", "--error-on=any"], "reading the package lists", self.folder)
             except ProcessError as error:
                 failure = error
             else:
@@ -95,7 +95,7 @@ class Packages:
                 return None
         return failure
 
-    def _apt(self, arguments: list[str], what: str, cwd: Path) -> None:
+    def _run_apt(self, arguments: list[str], what: str, cwd: Path) -> None:
         config = self.folder / "apt.conf"
         config.write_text(
             f'Dir::State "{self.folder}/state"; Dir::State::status "{self.folder}/state/status";\n'

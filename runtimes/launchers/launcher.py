@@ -190,12 +190,12 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
     if done.returncode:
-        told = _told(done.stderr + "\n" + done.stdout)
+        told = _error_line(done.stderr + "\n" + done.stdout)
         raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {told[:300]}")
     return done.stdout
 
 
-def _told(text: str) -> str:
+def _error_line(text: str) -> str:
     """The line in which a tool says what is wrong, with the innermost cause that uv gives; else its last one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing"]
     told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), lines[-1])

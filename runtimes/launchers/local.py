@@ -61,13 +61,13 @@ class LocalLauncher(Launcher):
         return int(text)
 
     @property
-    def limited(self) -> bool:
+    def is_limited(self) -> bool:
         """Whether its workers are not simply those of this machine."""
         return bool(self.memory or self.cores)
 
     def unavailable_reason(self) -> str | None:
         """Why it cannot be limited here. Whether a runtime is here, says `registry`."""
-        limited = self.limited and sys.platform != "linux"
+        limited = self.is_limited and sys.platform != "linux"
         return "limits of memory and cores need Linux" if limited else None
 
     @property
@@ -83,7 +83,7 @@ class LocalLauncher(Launcher):
         """A worker in edgeship's own environment or the runtime's, within the profile's limits."""
         self.require()
         plain = registry.find(runtime).launch()
-        if not self.limited:
+        if not self.is_limited:
             return plain
         start = (sys.executable, "-I", "-c", LIMITED, str(self.memory), str(self.cores))
         return replace(plain, command=(*start, *plain.command))

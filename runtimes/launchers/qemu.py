@@ -24,7 +24,7 @@ from edgeship.runtimes.interpreters import find_python311, pip
 from edgeship.runtimes.launchers.debian import Packages, host, obstacle
 from edgeship.runtimes.launchers.launcher import InstructionCounter, install_folder, place, run
 from edgeship.runtimes.launchers.qemu_machines import MACHINES, Machine
-from edgeship.runtimes.launchers.venv import PYTHON, WHY, named, pinned, wanted
+from edgeship.runtimes.launchers.venv import PYTHON, WHY, join_names, parse_pins, pip_arguments
 from edgeship.runtimes.worker_files import worker_files
 from edgeship.storage import digest
 
@@ -99,7 +99,7 @@ class QemuLauncher(InstructionCounter):
 
     def version(self, runtime: str) -> str | None:
         """The pinned version."""
-        return pinned(self.requirements, self.device.name).get(registry.find(runtime).distribution)
+        return parse_pins(self.requirements, self.device.name).get(registry.find(runtime).distribution)
 
     def identity(self, runtime: str) -> list[str | None]:
         """The emulator, the core and all that is pinned."""
@@ -115,14 +115,16 @@ class QemuLauncher(InstructionCounter):
         if folders := [os.fspath(self.tree / "guest" / name) for name in self.machine.guest_libraries]:
             options[:2] = ["-E", f"LD_LIBRARY_PATH={os.pathsep.join(folders)}"]
         worker = worker_files()
-        _compile(worker)
+        _compile_folder(worker)
         path = os.pathsep.join(map(os.fspath, (worker, self.wheels, self._debian_python())))
         command = (
             os.fspath(self.tree / "tools" / "usr" / "bin" / self.machine.qemu),
             *options,
             *(os.fspath(guest), "-P", "-m", "edgeship.runtimes.worker", "--runtime", runtime),
         )
-        return registry.Launch(command, {**QUIET, "LD_LIBRARY_PATH": os.fspath(self._libraries()), "PYTHONPATH": path})
+        return registry.Launch(
+            command, {**QUIET, "LD_LIBRARY_PATH": os.fspath(self._tool_libraries()), "PYTHONPATH": path}
+        )
 
     def counting(self, runtime: str, out: Path) -> registry.Launch:
         """A worker whose instructions are counted, at each mark a line in `out`."""
@@ -132,19 +134,19 @@ class QemuLauncher(InstructionCounter):
 
     def install(self) -> Path:
         """Download, unpack, compile; what is there already is kept, so that an interrupted installation goes on."""
-        pinned(self.requirements, self.device.name)
-        install_folder(self.tree, self._unpack)
-        install_folder(self.wheels, self._download)
-        install_folder(self.plugin.parent, self._build)
-        return install_folder(self.core, self._root)
+        parse_pins(self.requirements, self.device.name)
+        install_folder(self.tree, self._unpack_tree)
+        install_folder(self.wheels, self._download_wheels)
+        install_folder(self.plugin.parent, self._build_plugin)
+        return install_folder(self.core, self._make_root)
 
-    def _libraries(self) -> Path:
+    def _tool_libraries(self) -> Path:
         return next((self.tree / "tools" / "usr" / "lib").glob("*-linux-gnu"))
 
     def _debian_python(self) -> Path:
         return self.tree / "guest" / "usr" / "lib" / "python3" / "dist-packages"
 
-    def _unpack(self, draft: Path) -> None:
+    def _unpack_tree(self, draft: Path) -> None:
         packages = Packages(self.machine.debian)
         made_of = packages.unpack(TOOLS, draft / "tools")
         programs = draft / "tools" / "usr" / "bin"
@@ -155,10 +157,10 @@ class QemuLauncher(InstructionCounter):
         for name in ("doc", "man", "locale"):
             shutil.rmtree(draft / "guest" / "usr" / "share" / name, ignore_errors=True)
         for name in ("python3.11", "python3"):
-            _compile(draft / "guest" / "usr" / "lib" / name)
+            _compile_folder(draft / "guest" / "usr" / "lib" / name)
         (draft / "versions.json").write_text(json.dumps(sorted(made_of)), encoding="utf-8")
 
-    def _download(self, draft: Path) -> None:
+    def _download_wheels(self, draft: Path) -> None:
         command = pip(
             "--no-deps", "--only-binary", ":all:", "--target", os.path.abspath(draft), uv=bool(self.machine.uv)
         )
@@ -168,11 +170,11 @@ class QemuLauncher(InstructionCounter):
         else:
             where += ["--implementation", "cp"]
             where += [part for tag in self.machine.wheels for part in ("--platform", tag)]
-        pins = wanted(self.requirements, draft)
-        run([*command, *where, *pins], f"installing {named(self.requirements)} for {self.machine.name}")
-        _compile(draft)
+        pins = pip_arguments(self.requirements, draft)
+        run([*command, *where, *pins], f"installing {join_names(self.requirements)} for {self.machine.name}")
+        _compile_folder(draft)
 
-    def _build(self, draft: Path) -> None:
+    def _build_plugin(self, draft: Path) -> None:
         compiler = which("cc") or which("gcc")
         if compiler is None:
             raise MissingDependencyError(
@@ -184,7 +186,7 @@ class QemuLauncher(InstructionCounter):
             "compiling the counter of instructions",
         )
 
-    def _root(self, draft: Path) -> None:
+    def _make_root(self, draft: Path) -> None:
         for item in (self.tree / "guest").iterdir():
             (draft / item.name).symlink_to(item)
         (draft / "proc").mkdir()
@@ -206,7 +208,7 @@ class QemuLauncher(InstructionCounter):
         return "\n".join(block.format(number=number) for number in range(os.cpu_count() or 1))
 
 
-def _compile(folder: Path) -> None:
+def _compile_folder(folder: Path) -> None:
     """Byte-code of this Python, which the guest's understands: compiling under emulation costs seconds at each start."""
     if not folder.exists() or next(folder.rglob("__pycache__"), None):
         return

@@ -55,7 +55,7 @@ def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     unit = "steps" if expected.dtype.kind in "iu" else "of full scale"
     limit = STEPS if unit == "steps" else REAL
     try:
-        found = _run(place, runtime, kind, known, pool)
+        found = _run_known_model(place, runtime, kind, known, pool)
     except EdgeshipError as error:
         return Finding(name, runtime, None, unit, f"it does not run: {error}")
     if found.shape != expected.shape or found.dtype != expected.dtype:
@@ -68,10 +68,10 @@ def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     return Finding(name, runtime, largest, unit)
 
 
-def _run(place: Launcher, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
+def _run_known_model(place: Launcher, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgeship-doctor-") as folder:
         path = Path(folder) / f"known.{kind}"
         path.write_bytes(known[f"{kind}_model"].tobytes())
         with open_session(runtime, path, launch=place.launch(runtime), pool=pool, timeout=120) as session:
             feeds = {session.inputs[0].name: known[f"{kind}_inputs"]}
-            return next(iter(session.stored(iter([feeds]), len(known[f"{kind}_inputs"]), raw=True).values()))
+            return next(iter(session.evaluate_stored(iter([feeds]), len(known[f"{kind}_inputs"]), raw=True).values()))

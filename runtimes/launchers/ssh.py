@@ -92,8 +92,8 @@ class SshLauncher(Launcher):
             raise MissingDependencyError(
                 f"device {self.device.name}: {self.host} has no {registry.find(runtime).distribution or runtime}"
             )
-        command = f"exec env OPENBLAS_NUM_THREADS=1 PYTHONPATH=. {self._python()} -P -m edgeship.runtimes.worker"
-        start = (*self._ssh(), f"{self._enter()} && {command} --runtime {runtime}")
+        command = f"exec env OPENBLAS_NUM_THREADS=1 PYTHONPATH=. {self._quoted_python()} -P -m edgeship.runtimes.worker"
+        start = (*self._ssh_command(), f"{self._enter_folder()} && {command} --runtime {runtime}")
         return registry.Launch(start, named(SSH), upload=self.upload)
 
     def upload(self, path: Path) -> str:
@@ -103,7 +103,9 @@ class SshLauncher(Launcher):
         target = f"models/{digest.of_path(path)[:24]}{path.suffix}"
         quoted = shlex.quote(target)
         command = f"test -f {quoted} || {{ mkdir -p models && cat > {quoted}.part && mv {quoted}.part {quoted}; }}"
-        self._run(f"{self._enter()} && {command}", f"copying {path.name} to {self.host}", path.read_bytes())
+        self._run_there(
+            f"{self._enter_folder()} && {command}", f"copying {path.name} to {self.host}", path.read_bytes()
+        )
         return target
 
     def install(self) -> Path:
@@ -111,14 +113,16 @@ class SshLauncher(Launcher):
         if not which("ssh"):
             raise MissingDependencyError("a device by ssh needs ssh, which is not on the path")
         shutil.rmtree(self.folder, ignore_errors=True)  # asked again: the machine may have been changed
-        return install_folder(self.folder, self._copy)
+        return install_folder(self.folder, self._copy_worker)
 
-    def _copy(self, draft: Path) -> None:
+    def _copy_worker(self, draft: Path) -> None:
         base = shlex.quote(self.base)
-        self._run(f"mkdir -p {base} && tar -xf - -C {base}", f"copying the worker to {self.host}", _packed())
-        names = " ".join(map(shlex.quote, sorted(_distributions())))
-        told = self._run(
-            f"env PYTHONSAFEPATH=1 {self._python()} -c {shlex.quote(FACTS)} {names}", f"looking at {self.host}", b""
+        self._run_there(f"mkdir -p {base} && tar -xf - -C {base}", f"copying the worker to {self.host}", _pack_worker())
+        names = " ".join(map(shlex.quote, sorted(_known_distributions())))
+        told = self._run_there(
+            f"env PYTHONSAFEPATH=1 {self._quoted_python()} -c {shlex.quote(FACTS)} {names}",
+            f"looking at {self.host}",
+            b"",
         )
         facts = json.loads(told)
         if tuple(facts["python"]) < OLDEST:
@@ -129,19 +133,19 @@ class SshLauncher(Launcher):
             raise MissingDependencyError(f"{self.host} has no runtime; install one there: pip install ai-edge-litert")
         (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
-    def _ssh(self) -> tuple[str, ...]:
+    def _ssh_command(self) -> tuple[str, ...]:
         return (which("ssh") or "ssh", *OPTIONS, "--", self.host)
 
-    def _python(self) -> str:
+    def _quoted_python(self) -> str:
         return shlex.quote(self.python)
 
-    def _enter(self) -> str:
+    def _enter_folder(self) -> str:
         return f"cd {shlex.quote(self.base)}"
 
-    def _run(self, command: str, what: str, content: bytes) -> str:
+    def _run_there(self, command: str, what: str, content: bytes) -> str:
         try:
             done = subprocess.run(
-                [*self._ssh(), command],
+                [*self._ssh_command(), command],
                 input=content,
                 capture_output=True,
                 check=False,
@@ -156,12 +160,12 @@ class SshLauncher(Launcher):
         return done.stdout.decode()
 
 
-def _distributions() -> set[str]:
+def _known_distributions() -> set[str]:
     """The packages that a worker there may find."""
     return {runtime.distribution for runtime in registry.ALL.values() if runtime.distribution}
 
 
-def _packed() -> bytes:
+def _pack_worker() -> bytes:
     """The worker's files as a tar archive."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:

@@ -13,7 +13,7 @@ from typing import Any
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import run
-from edgeship.runtimes.launchers.venv import VenvLauncher, pinned
+from edgeship.runtimes.launchers.venv import VenvLauncher, parse_pins
 
 OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
 KIB = 1024
@@ -28,7 +28,7 @@ class VelaCompiler(VenvLauncher):
 
     def version(self, runtime: str) -> str | None:
         """The compiler's pinned version."""
-        return pinned(self.requirements, self.device.name).get("ethos-u-vela")
+        return parse_pins(self.requirements, self.device.name).get("ethos-u-vela")
 
     def estimate(self, path: Path) -> dict[str, Any]:
         """Compile a `.tflite` file and return what Vela says of it, for the system and memory that the profile names.
@@ -53,10 +53,10 @@ class VelaCompiler(VenvLauncher):
             with found.open(encoding="utf-8") as stream:
                 row = next(csv.DictReader(stream))
         operators = {place: int(count) for place, count in OPERATORS.findall(told)}
-        return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_figures(row)}
+        return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_summary_figures(row)}
 
 
-def _figures(row: dict[str, str]) -> dict[str, float | None]:
+def _summary_figures(row: dict[str, str]) -> dict[str, float | None]:
     """Vela's summary in plain units; the rate of a model of which nothing runs on the NPU is NaN there and None here."""
     stored = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
     rate = float(row["inferences_per_second"])

@@ -26,7 +26,7 @@ HASH = "--hash="
 LOCKED = Path(__file__).parent / "wheels.txt"
 
 
-def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
+def parse_pins(requirements: Sequence[str], where: str) -> dict[str, str]:
     """Versions by distribution. Raises InputError where one is not pinned: a device is always the same device."""
     versions = {}
     for item in requirements:
@@ -38,20 +38,20 @@ def pinned(requirements: Sequence[str], where: str) -> dict[str, str]:
 
 
 @cache
-def _digests() -> Mapping[str, str]:
+def _locked_digests() -> Mapping[str, str]:
     """The `--hash` options of each locked requirement."""
     lines = LOCKED.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     parts = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return {requirement: " ".join(options) for requirement, *options in parts}
 
 
-def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
+def pip_arguments(requirements: Sequence[str], folder: Path) -> list[str]:
     """The end of an install command for pinned requirements: nothing but the files whose digests are known gets in.
 
     Those of a user's own profile may carry theirs (`name==1.0 --hash=sha256:...`). Where none does, and not all are known,
     they are taken as the package index gives them. Raises InputError where some carry theirs, and others have none.
     """
-    known = _digests()
+    known = _locked_digests()
     lines = [item if HASH in item else f"{item} {known.get(item.strip(), '')}".strip() for item in requirements]
     unknown = [line for line in lines if HASH not in line]
     if unknown and HASH in "".join(requirements):
@@ -65,7 +65,7 @@ def wanted(requirements: Sequence[str], folder: Path) -> list[str]:
     return ["--require-hashes", "-r", os.path.abspath(file)]
 
 
-def named(requirements: Sequence[str]) -> str:
+def join_names(requirements: Sequence[str]) -> str:
     """Requirements for a message, without their digests."""
     return ", ".join(item.partition(HASH)[0].strip() for item in requirements)
 
@@ -106,7 +106,7 @@ class VenvLauncher(Launcher):
 
     def version(self, runtime: str) -> str | None:
         """The pinned version."""
-        return pinned(self.requirements, self.device.name).get(registry.find(runtime).distribution)
+        return parse_pins(self.requirements, self.device.name).get(registry.find(runtime).distribution)
 
     def identity(self, runtime: str) -> list[str | None]:
         """All that is pinned: numpy matters too."""
@@ -119,14 +119,14 @@ class VenvLauncher(Launcher):
 
     def install(self) -> Path:
         """Make the environment, of hard links into the package cache where uv is at hand."""
-        pinned(self.requirements, self.device.name)
+        parse_pins(self.requirements, self.device.name)
         if self.python.is_symlink() and not self.python.exists():
             shutil.rmtree(self.folder)
-        return install_folder(self.folder, self._make)
+        return install_folder(self.folder, self._make_environment)
 
-    def _make(self, draft: Path) -> None:
+    def _make_environment(self, draft: Path) -> None:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
         run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
         command = pip("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
-        run([*command, *wanted(self.requirements, draft)], f"installing {named(self.requirements)}")
+        run([*command, *pip_arguments(self.requirements, draft)], f"installing {join_names(self.requirements)}")
         compile_all(interpreter_of(draft), draft)

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeship.processes import wire
 from edgeship.runtimes.worker import batching, instruction_marks, latency
-from edgeship.runtimes.worker.interface import Backend, Model, prepared
+from edgeship.runtimes.worker.interface import Backend, Model, prepare_inference
 from edgeship.runtimes.worker.memory import Memory
 from edgeship.runtimes.worker.request_loop import Answer, serve
 
@@ -84,7 +84,7 @@ class Worker:
         return {}, _samples(latency.loop(lambda: run(feeds), header["seconds"], 1))
 
     def _count(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
-        instruction_marks.mark_each(prepared(self.model, feeds), header["inferences"])
+        instruction_marks.mark_each(prepare_inference(self.model, feeds), header["inferences"])
         return {}, {}
 
 

@@ -20,11 +20,11 @@ def run(model: Model, feeds: Arrays) -> Arrays:
     if not size or len(feeds[model.inputs[0]["name"]]) == size:
         return model.run(feeds)
     count = len(feeds[model.inputs[0]["name"]])
-    parts = [_piece(model, feeds, start, size) for start in range(0, count, size)]
+    parts = [_take_piece(model, feeds, start, size) for start in range(0, count, size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _piece(model: Model, feeds: Arrays, start: int, size: int) -> Arrays:
+def _take_piece(model: Model, feeds: Arrays, start: int, size: int) -> Arrays:
     """Samples `start` to `start + size`; the last piece is filled up with its last sample and cut again."""
     piece = {name: array[start : start + size] for name, array in feeds.items()}
     real = len(next(iter(piece.values())))

@@ -24,18 +24,18 @@ def mark_each(run: Callable[[], object], inferences: int) -> None:
     gc.disable()
     try:
         for _ in range(WARM_UP):
-            _marked(_nothing, EMPTY_BEGIN, EMPTY_END)
+            _run_marked(_do_nothing, EMPTY_BEGIN, EMPTY_END)
         for _ in range(inferences):
-            _marked(run, BEGIN, END)
+            _run_marked(run, BEGIN, END)
     finally:
         gc.enable()
 
 
-def _marked(call: Callable[[], object], begin: int, end: int) -> None:
+def _run_marked(call: Callable[[], object], begin: int, end: int) -> None:
     mark(begin)
     call()
     mark(end)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

@@ -24,9 +24,9 @@ class Model(Protocol):
         ...
 
 
-def prepared(model: Model, feeds: Arrays) -> Callable[[], object]:
+def prepare_inference(model: Model, feeds: Arrays) -> Callable[[], object]:
     """One inference as a call without arguments; of interpreters only the inference itself, without copies in and out."""
-    prepare = getattr(model, "prepared", None)
+    prepare = getattr(model, "prepare_inference", None)
     if prepare is None:
         return lambda: model.run(feeds)
     call: Callable[[], object] = prepare(feeds)

@@ -48,25 +48,25 @@ def _run(
             lg.QuerySamplesComplete([lg.QuerySampleResponse(query.id, 0, 0)])
             samples.append((end - start) / 1e6)  # our own book-keeping comes after LoadGen's clock has stopped
 
-    sut = lg.ConstructSUT(issue, _nothing)
-    library = lg.ConstructQSL(1, 1, _nothing, _nothing)
+    sut = lg.ConstructSUT(issue, _do_nothing)
+    library = lg.ConstructQSL(1, 1, _do_nothing, _do_nothing)
     try:
         with tempfile.TemporaryDirectory(prefix="edgeship-loadgen-") as folder:
-            settings = _settings(min_seconds, min_queries, expected_ms)
+            settings = _test_settings(min_seconds, min_queries, expected_ms)
             # LoadGen would obey an audit.config in the working folder: it is told of a place where there is none.
             audit = str(Path(folder) / "audit.config")
-            lg.StartTestWithLogSettings(sut, library, settings, _logs(folder), audit)
-            return _verdict(Path(folder)), samples
+            lg.StartTestWithLogSettings(sut, library, settings, _log_settings(folder), audit)
+            return _read_verdict(Path(folder)), samples
     finally:
         lg.DestroyQSL(library)
         lg.DestroySUT(sut)
 
 
-def _nothing(*_: object) -> None:
+def _do_nothing(*_: object) -> None:
     """There is one sample, and it is in memory."""
 
 
-def _settings(min_seconds: float, min_queries: int, expected_ms: float) -> Any:
+def _test_settings(min_seconds: float, min_queries: int, expected_ms: float) -> Any:
     settings = lg.TestSettings()
     settings.scenario = lg.TestScenario.SingleStream
     settings.mode = lg.TestMode.PerformanceOnly
@@ -76,7 +76,7 @@ def _settings(min_seconds: float, min_queries: int, expected_ms: float) -> Any:
     return settings
 
 
-def _logs(folder: str) -> Any:
+def _log_settings(folder: str) -> Any:
     output = lg.LogOutputSettings()
     output.outdir = folder
     output.copy_summary_to_stdout = False
@@ -86,7 +86,7 @@ def _logs(folder: str) -> Any:
     return logs
 
 
-def _verdict(folder: Path) -> dict[str, Any]:
+def _read_verdict(folder: Path) -> dict[str, Any]:
     """From the machine-readable log: one `:::MLLOG {"key": ..., "value": ...}` a line."""
     lines = (folder / "mlperf_log_detail.txt").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines if line.startswith(":::MLLOG ")]

@@ -28,7 +28,7 @@ def main(bundle: Path, data: Path) -> None:
             values = stored[spec.name if spec.name in stored else "x"]
             chosen = values[np.linspace(0, len(values) - 1, SAMPLES).astype(int)].astype(np.float32)
             raw = tensors.check({spec.name: chosen}, session.inputs, runtime, raw=False)
-            outputs = session.stored(iter([raw]), SAMPLES, raw=True)
+            outputs = session.evaluate_stored(iter([raw]), SAMPLES, raw=True)
         arrays[f"{kind}_model"] = np.frombuffer(path.read_bytes(), np.uint8)
         arrays[f"{kind}_inputs"] = raw[spec.name]
         arrays[f"{kind}_outputs"] = next(iter(outputs.values()))

@@ -37,10 +37,10 @@ def nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     monkeypatch.delenv("EDGESHIP_CHROMIUM", raising=False)
-    for known in (requirements.browser_version, tfjs_node._node):
+    for known in (requirements.browser_version, tfjs_node._find_node):
         known.cache_clear()
     yield
-    for known in (requirements.browser_version, tfjs_node._node):
+    for known in (requirements.browser_version, tfjs_node._find_node):
         known.cache_clear()
 
 
@@ -48,7 +48,7 @@ def nothing(monkeypatch, tmp_path):
 def built(monkeypatch, tmp_path):
     """A page that has been built from the sources as they are."""
     (tmp_path / "index.html").write_text("<!doctype html>")
-    (tmp_path / "built.json").write_text(json.dumps({"sources": requirements._sources()}))
+    (tmp_path / "built.json").write_text(json.dumps({"sources": requirements._digest_sources()}))
     monkeypatch.setattr(requirements, "PAGE", tmp_path)
     return tmp_path
 

@@ -173,10 +173,10 @@ def test_known_failures_are_explained_and_others_are_not_guessed_at(message, tol
 
 def test_reasons_are_one_line_without_the_log():
     told = "ValueError in the litert process: bad\nfile (log: /tmp/edgeship-litert-x.log)"
-    assert failure_reasons.short(told) == "ValueError in the litert process: bad file"
+    assert failure_reasons.shorten(told) == "ValueError in the litert process: bad file"
     small, host = find_launcher(find("host-512mb")), find_launcher(find("host"))
-    assert failure_reasons.limited("std::bad_alloc", small) == "does not fit into 512 MB: std::bad_alloc"
-    assert failure_reasons.limited("std::bad_alloc", host) == "std::bad_alloc"
+    assert failure_reasons.describe_failure("std::bad_alloc", small) == "does not fit into 512 MB: std::bad_alloc"
+    assert failure_reasons.describe_failure("std::bad_alloc", host) == "std::bad_alloc"
 
 
 NAMES = ("total", "memory", "simd", "fused", "fused_half", "widening", "dot", "matrix")

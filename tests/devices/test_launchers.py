@@ -74,7 +74,7 @@ def test_an_environment_whose_python_went_away_is_made_again(environment, monkey
 def test_workers_run_in_the_environment(environment, subject, known):
     with open_session("litert", subject.artifact.path, launch=environment.launch("litert")) as session:
         name = session.inputs[0].name
-        found = session.stored(iter([{name: known["tflite_inputs"]}]), 16, raw=True)
+        found = session.evaluate_stored(iter([{name: known["tflite_inputs"]}]), 16, raw=True)
     assert np.array_equal(next(iter(found.values())), known["tflite_outputs"])
 
 
@@ -145,7 +145,7 @@ def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_pa
 
     monkeypatch.setattr(qemu, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(qemu.compileall, "compile_dir", compile_dir)
-    qemu._compile(tmp_path)
+    qemu._compile_folder(tmp_path)
     assert seen == [before]
     assert list((tmp_path / "__pycache__").iterdir())
     assert capfd.readouterr().out == ""
@@ -199,9 +199,9 @@ def test_packages_without_a_network_leave_nothing(monkeypatch):
 def test_what_vela_says_of_a_model_that_stays_on_the_cpu_is_json():
     names = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used", "sram_memory_used")
     row = dict.fromkeys((*names, "cycles_total", "nn_macs"), "0.0") | {"core_clock": "5e8"}
-    found = vela._figures({**row, "inferences_per_second": "nan"})
+    found = vela._summary_figures({**row, "inferences_per_second": "nan"})
     assert json.loads(json.dumps(found, allow_nan=False))["inferences_per_second"] is None
-    assert vela._figures({**row, "inferences_per_second": "12.5"})["inferences_per_second"] == 12.5
+    assert vela._summary_figures({**row, "inferences_per_second": "12.5"})["inferences_per_second"] == 12.5
 
 
 def test_the_doctor_finds_this_machine_right():
@@ -268,10 +268,10 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
 def test_own_requirements_may_carry_digests_and_need_not(tmp_path):
     known, unknown = "numpy==1.26.4", "ai-edge-litert==1.1.2"
     digest = "--hash=sha256:" + "0" * 64
-    assert environments.wanted([known, unknown], tmp_path) == ["--", known, unknown]
-    found = environments.wanted([known, f"{unknown} {digest}"], tmp_path)
+    assert environments.pip_arguments([known, unknown], tmp_path) == ["--", known, unknown]
+    found = environments.pip_arguments([known, f"{unknown} {digest}"], tmp_path)
     assert found[0] == "--require-hashes"
     assert (tmp_path / "requirements.txt").read_text().endswith(f"{unknown} {digest}\n")
-    assert environments.pinned([f"{unknown} {digest}"], "mine") == {"ai-edge-litert": "1.1.2"}
+    assert environments.parse_pins([f"{unknown} {digest}"], "mine") == {"ai-edge-litert": "1.1.2"}
     with pytest.raises(InputError, match="must be pinned"):
-        environments.pinned([f"--index-url=x==1 {digest}"], "mine")
+        environments.parse_pins([f"--index-url=x==1 {digest}"], "mine")

@@ -24,8 +24,8 @@ def test_the_built_in_profiles_hold_together(name, tmp_path):
         place = find_launcher(device)
         assert place.identity(device.runtimes[0] if device.runtimes else "litert")
         for item in device.launch.get("requirements", ()):
-            assert venv.pinned([item], name)
-            assert venv.wanted([item], tmp_path)[0] == "--require-hashes", "run make lock"
+            assert venv.parse_pins([item], name)
+            assert venv.pip_arguments([item], tmp_path)[0] == "--require-hashes", "run make lock"
     assert device.launch.get("cpu") != "max", "QEMU 7.2 computes int8 wrongly on it"
 
 

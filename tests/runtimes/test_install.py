@@ -38,7 +38,7 @@ def test_requirements_are_pinned_with_hashes_and_name_no_host():
 def test_the_npm_lock_pins_by_digest_and_names_no_host():
     lock = json.loads((tfjs_node.SOURCE / "package-lock.json").read_text())
     packages = {name: item for name, item in lock["packages"].items() if name}
-    assert {f"node_modules/{name}" for name in tfjs_node._wanted()} <= set(packages)
+    assert {f"node_modules/{name}" for name in tfjs_node._pinned_packages()} <= set(packages)
     for item in packages.values():
         assert item["integrity"].startswith("sha512-")
         assert "resolved" not in item
@@ -64,7 +64,7 @@ def test_a_python_without_wheels_is_told(home, monkeypatch):
 
 
 def test_an_environment_whose_python_went_away_is_not_available(home):
-    environment = tflite_runtime._environment()
+    environment = tflite_runtime._environment_folder()
     (environment / "lib/python3.11/site-packages/tflite_runtime-2.14.0.dist-info").mkdir(parents=True)
     (environment / "bin").mkdir()
     (environment / "bin" / "python").symlink_to(home / "gone")
@@ -72,13 +72,13 @@ def test_an_environment_whose_python_went_away_is_not_available(home):
 
 
 def test_npm_packages_of_another_version_do_not_count(tmp_path):
-    for name, version in tfjs_node._wanted().items():
+    for name, version in tfjs_node._pinned_packages().items():
         folder = tmp_path / "node_modules" / name
         folder.mkdir(parents=True)
         (folder / "package.json").write_text(json.dumps({"version": version}))
-    assert tfjs_node._complete(tmp_path)
+    assert tfjs_node._is_complete(tmp_path)
     (folder / "package.json").write_text(json.dumps({"version": "4.21.0"}))
-    assert not tfjs_node._complete(tmp_path)
+    assert not tfjs_node._is_complete(tmp_path)
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def old_node(tmp_path, monkeypatch):
         (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    tfjs_node._node.cache_clear()
+    tfjs_node._find_node.cache_clear()
     yield
-    tfjs_node._node.cache_clear()
+    tfjs_node._find_node.cache_clear()
 
 
 @pytest.mark.usefixtures("old_node")
@@ -107,7 +107,7 @@ def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp
         site.page()
     monkeypatch.setattr(requirements, "WEB", tmp_path)
     with pytest.raises(MissingDependencyError, match=f"building the runner page {needed}"):
-        requirements._build()
+        requirements._build_page()
 
 
 @pytest.mark.slow

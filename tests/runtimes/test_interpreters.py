@@ -75,10 +75,10 @@ def test_the_working_folder_chooses_no_python(path, repository):
 
 
 def test_the_working_folder_chooses_no_node(path, repository, monkeypatch):
-    monkeypatch.setattr(tfjs_node, "_node", tfjs_node._node.__wrapped__)
+    monkeypatch.setattr(tfjs_node, "_find_node", tfjs_node._find_node.__wrapped__)
     itself = program(path[1], 'test "$1" = --version && echo v22.1.0 || echo "$0"', "node")
     program(path[0], f'{OBEYS}; exec "{itself}" "$@"', "node")
-    assert tfjs_node._node() == (itself, (22, 1))
+    assert tfjs_node._find_node() == (itself, (22, 1))
     assert not (repository / "chosen").exists()
 
 

@@ -169,11 +169,11 @@ def test_unknown_runtimes_and_missing_files_are_told(tmp_path):
 
 def test_without_node_only_tfjs_is_missing(tiny_models, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    tfjs_node._node.cache_clear()
+    tfjs_node._find_node.cache_clear()
     try:
         assert "node is not on the path" in (registry.find("tfjs-node").unavailable_reason() or "")
         with pytest.raises(MissingDependencyError, match="edgeship runtimes install tfjs-node"):
             open_session("tfjs-node", tiny_models / "cnn-tfjs")
         assert not registry.find("litert").unavailable_reason()
     finally:
-        tfjs_node._node.cache_clear()
+        tfjs_node._find_node.cache_clear()

@@ -11,9 +11,9 @@ from pathlib import Path
 @cache
 def describe() -> dict[str, str | int | None]:
     """CPU model, cores that this process may use, memory in MB (None where only the system's tools tell), system and Python."""
-    memory = _field("/proc/meminfo", "MemTotal")
+    memory = _read_field("/proc/meminfo", "MemTotal")
     return {
-        "cpu": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "cpu": _read_field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_mb": int(memory.split()[0]) // 1024 if memory else None,
         "system": f"{platform.system()} {platform.machine()}",
@@ -21,7 +21,7 @@ def describe() -> dict[str, str | int | None]:
     }
 
 
-def _field(path: str, name: str) -> str:
+def _read_field(path: str, name: str) -> str:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -103,34 +103,34 @@ def in_file(name: object) -> bool:
 def find(name: str) -> Device:
     """The built-in profile of that name, or the one in that `.toml` file. Raises InputError naming what is wrong."""
     if not in_file(name):
-        return _read(place(name))
+        return _read_profile(place(name))
     path = Path(name)
     if not os.path.exists(path):
-        raise InputError(f"{name}: no such file; a device is a profile of that form or one of: {_listed()}")
+        raise InputError(f"{name}: no such file; a device is a profile of that form or one of: {_list_names()}")
     if not NAME.fullmatch(path.stem):
         raise InputError(f"{printable(name)}: a device is called like its file, which must be {PLAIN}")
-    return _read(regular_file(path, links=True))
+    return _read_profile(regular_file(path, links=True))
 
 
-def _read(path: Path) -> Device:
+def _read_profile(path: Path) -> Device:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return _device(path, parse_toml(content, path))
+    return _parse_device(path, parse_toml(content, path))
 
 
-def _listed() -> str:
+def _list_names() -> str:
     return ", ".join(names())
 
 
-def _device(path: Path, table: Mapping[str, Any]) -> Device:
+def _parse_device(path: Path, table: Mapping[str, Any]) -> Device:
     """A checked profile; the messages name the file."""
     where = str(path)
     for key in table:
         if key not in KEYS:
             raise unknown("key", key, KEYS, where)
-    kind, figures = table.get("kind", ""), _strings(table, "figures", where, ("quality", "speed"))
+    kind, figures = table.get("kind", ""), _parse_strings(table, "figures", where, ("quality", "speed"))
     if kind not in list(Kind):
         raise unknown("kind", str(kind), [str(item) for item in Kind], where)
     for figure in figures:
@@ -145,19 +145,19 @@ def _device(path: Path, table: Mapping[str, Any]) -> Device:
         not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 < seconds <= SECONDS
     ):
         raise InputError(f"{where}: seconds = {repr(seconds)[:SHOWN]} must be a number above 0, at most {SECONDS:,}")
-    title, runtimes = str(table.get("title", path.stem)), _strings(table, "runtimes", where, ())
-    launch = _launch(table.get("launch", {"how": "direct"}), f"{where}, [launch]")
+    title, runtimes = str(table.get("title", path.stem)), _parse_strings(table, "runtimes", where, ())
+    launch = _parse_launch(table.get("launch", {"how": "direct"}), f"{where}, [launch]")
     return Device(path.stem, title, Kind(kind), runtimes, threads, figures, seconds, launch)
 
 
-def _strings(table: Mapping[str, Any], key: str, where: str, default: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_strings(table: Mapping[str, Any], key: str, where: str, default: tuple[str, ...]) -> tuple[str, ...]:
     value = table.get(key, default)
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise InputError(f"{where}: {key} = {value!r} must be a list of strings")
     return tuple(value)
 
 
-def _launch(table: Any, where: str) -> Mapping[str, Any]:
+def _parse_launch(table: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: expected a table")
     how = table.get("how", "direct")
@@ -171,20 +171,20 @@ def _launch(table: Any, where: str) -> Mapping[str, Any]:
         if key not in known:
             raise unknown("key", key, known, where)
         if key in LISTS:
-            for item in _strings(table, key, where, ()):
-                _matching(key, item, f"{where}: {key}: {item!r}")
+            for item in _parse_strings(table, key, where, ()):
+                _check_grammar(key, item, f"{where}: {key}: {item!r}")
         elif key == "identity":
-            _identity(value, f"{where[:-1]}.identity]")
+            _check_identity(value, f"{where[:-1]}.identity]")
         elif not isinstance(value, str):
             raise InputError(f"{where}: {key} = {value!r} must be a string")
         else:
-            _matching(key, value, f"{where}: {key} = {value!r}")
+            _check_grammar(key, value, f"{where}: {key} = {value!r}")
     if missing := way.needed - set(table):
         raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
     return {"how": how, **table}
 
 
-def _matching(key: str, text: str, what: str) -> None:
+def _check_grammar(key: str, text: str, what: str) -> None:
     if key in GRAMMARS:
         grammar, words = GRAMMARS[key]
         if not grammar.fullmatch(text):
@@ -195,7 +195,7 @@ def _matching(key: str, text: str, what: str) -> None:
                 raise unknown("package", name, DISTRIBUTIONS, what.partition(": requirements")[0])
 
 
-def _identity(table: Any, where: str) -> None:
+def _check_identity(table: Any, where: str) -> None:
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: expected a table")
     for key, value in table.items():

@@ -118,7 +118,7 @@ def _note_refusals(work: StepTools, name: str, runtime: str, spreads: Sequence[g
 
 
 def _refused(reason: str) -> dict[str, Any]:
-    return {"spread": None, "samples": 0, "reason": failure_reasons.short(reason)[:200]}
+    return {"spread": None, "samples": 0, "reason": failure_reasons.shorten(reason)[:200]}
 
 
 @dataclass(frozen=True)

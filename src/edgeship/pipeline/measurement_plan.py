@@ -26,7 +26,7 @@ def measure(bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings
     bench.subjects = subjects
     devices = [profiles.find(name) for name in settings.benchmark.devices]
     jobs = [
-        driver.Job(subject, _runtimes(subject.artifact, device, settings), device)
+        driver.Job(subject, _choose_runtimes(subject.artifact, device, settings), device)
         for subject in subjects.values()
         for device in devices
     ]
@@ -40,7 +40,7 @@ def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], setting
         runtime.name: runtime
         for artifact in given
         for device in map(profiles.find, settings.benchmark.devices)
-        for runtime in _runtimes(artifact, device, settings)
+        for runtime in _choose_runtimes(artifact, device, settings)
     }
     runtime = asked.get("litert-web")
     if runtime and all(map(runtime.refusal, given)):
@@ -60,7 +60,7 @@ def subject(root: Path, item: ArtifactEntry) -> MeasuredArtifact:
     return MeasuredArtifact(artifact, digest.of_path(place(artifact)), item.receipt)
 
 
-def _runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:
+def _choose_runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:
     """The device's runtimes that take the artifact; without any named, those asked for, or the usual one of its format."""
     wanted = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
     fitting = [runtime for runtime in wanted if artifact.format in runtime.formats]

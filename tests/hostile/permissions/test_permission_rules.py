@@ -122,15 +122,17 @@ def test_digests_are_given_for_all_requirements_or_none(tmp_path):
     with pytest.raises(
         InputError, match=r"requirements: lxml==1.0 has no digest .*, and others have; give all or none"
     ):
-        venv.wanted(given, tmp_path)
-    assert venv.wanted(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
-    assert venv.wanted([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
+        venv.pip_arguments(given, tmp_path)
+    assert venv.pip_arguments(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
+    assert (
+        venv.pip_arguments([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
+    )
 
 
 @given(TEXT | NEARLY)
 def test_a_requirement_holds_no_option_no_address_and_no_path(text):
     try:
-        venv.pinned([text], "mine")
+        venv.parse_pins([text], "mine")
     except InputError:
         return
     bare = re.sub(r" +--hash=sha256:[0-9a-f]{64}", "", text).replace(" ", "")

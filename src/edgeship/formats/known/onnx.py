@@ -7,7 +7,7 @@ from pathlib import Path
 from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
 
 
-def _matches(path: Path) -> bool:
+def _is_onnx(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as stream:
@@ -20,7 +20,7 @@ FORMAT = Format(
     rank=1,
     file="model.onnx",
     runtime="onnxruntime",
-    matches=_matches,
+    matches=_is_onnx,
     tools=(*TENSORFLOW, "tf2onnx", "onnx"),
     converter="edgeship.convert.onnx.convert:run",
     converter_modules=("tensorflow", "tf2onnx.convert"),

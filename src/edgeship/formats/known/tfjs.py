@@ -9,7 +9,7 @@ from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
 _NO_INT8 = "TF.js has no int8 inference, only weight storage: ask for weight_only_w8"
 
 
-def _matches(path: Path) -> bool:
+def _is_tfjs(path: Path) -> bool:
     return (path / "model.json").is_file() or path.name == "model.json"
 
 
@@ -19,7 +19,7 @@ FORMAT = Format(
     rank=2,
     file="model/model.json",
     runtime="tfjs-node",
-    matches=_matches,
+    matches=_is_tfjs,
     tools=(*TENSORFLOW, "tensorflowjs"),
     converter="edgeship.convert.tfjs.convert:run",
     converter_modules=("tensorflow",),

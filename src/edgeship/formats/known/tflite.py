@@ -7,7 +7,7 @@ from pathlib import Path
 from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
 
 
-def _matches(path: Path) -> bool:
+def _is_tflite(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as stream:
@@ -20,7 +20,7 @@ FORMAT = Format(
     rank=0,
     file="model.tflite",
     runtime="litert",
-    matches=_matches,
+    matches=_is_tflite,
     tools=(*TENSORFLOW, "ai-edge-litert"),
     converter="edgeship.convert.tflite.convert:run",
     converter_modules=("tensorflow", "tensorflow.lite.python.lite"),
