@@ -26,7 +26,7 @@ from edgeship import data, untrusted
 from edgeship.cli.bundles.inspect import describe_receipt, inspect
 from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, to_json
 from tests.hostile.files.damage import damage
 
 SECONDS = 10  # that reading one copy may take
@@ -57,7 +57,7 @@ def received(path: Path) -> None:
     And what crashes here is to be noticed.
     """
     found = untrusted.shown(receipt.read(path))
-    text = json.dumps(found, allow_nan=False) + "".join(describe_receipt("name", found))
+    text = json.dumps(to_json(found), allow_nan=False) + "".join(describe_receipt("name", found))
     if any(unicodedata.category(char) in HIDDEN for char in text):
         raise AssertionError("control characters were printed")
 
