@@ -23,7 +23,7 @@ help:
 	@echo "make bench-browser  measure the engines in a browser and write docs/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/devices-figures.md"
 	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
-	@echo "make references  write the pages in docs/ that are made from the code, such as docs/configuration.md"
+	@echo "make references  write the pages in docs/ that are made from the code, docs/configuration.md and docs/cli.md"
 	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
 	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
 

@@ -47,9 +47,9 @@ def _describe_command(command: click.Command, name: str, parent: click.Context) 
         yield "\n".join(["| option | default | |", "|---|---|---|", *rows]) + "\n"
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
-            found = command.get_command(context, below)
-            if found is not None:
-                yield from _describe_command(found, below, context)
+            subcommand = command.get_command(context, below)
+            if subcommand is not None:
+                yield from _describe_command(subcommand, below, context)
 
 
 def _describe_text(text: str) -> str:

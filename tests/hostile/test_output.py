@@ -183,7 +183,7 @@ def test_the_terminal(whole, capsys, text):
             remarks.append(text)
     terminal.console().print("text:", text.replace("\n", " "))
     with pytest.raises(SystemExit):
-        cli._fail(text, 2)
+        cli.exit_with_error(text, 2)
     printed = capsys.readouterr()
     quiet(printed.out)
     quiet(printed.err)

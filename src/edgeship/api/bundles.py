@@ -25,7 +25,7 @@ LOADING = frozenset({"custom_objects", "allow_unsafe"})
 
 
 def open_bundle(path: AnyBundle) -> Bundle:
-    """Read a bundle: its artifacts, measurements and manifest.
+    """Read a bundle: its artifacts, and the manifest with measurements and verdict.
 
     Raises InputError where it is none, is of another schema, or was changed after it was written.
     """
@@ -62,7 +62,7 @@ def benchmark_bundle(
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
-    opened = open_bundle(bundle)
+    source = open_bundle(bundle)
     with visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(evaluation, "evaluation"),
@@ -74,13 +74,13 @@ def benchmark_bundle(
         )
         whole = measures_accuracy()
         needed = {"evaluation", "devices", *(LOADING if whole else ())}
-        settings = bundle_settings(opened, optional_path(config), options, needed)
+        settings = bundle_settings(source, optional_path(config), options, needed)
         if whole:
-            ship.benchmark(opened, settings, opened.root)
-            return open_bundle(opened.root)
+            ship.benchmark(source, settings, source.root)
+            return open_bundle(source.root)
         place = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-benchmark-"))) / "bundle"
-        ship.benchmark(opened, settings, place)
-        return replace(open_bundle(place), root=opened.root)
+        ship.benchmark(source, settings, place)
+        return replace(open_bundle(place), root=source.root)
 
 
 def lacks_times(bundle: Bundle) -> bool:
@@ -110,14 +110,14 @@ def judge_bundle(
     from edgeship.settings.config import Config
     from edgeship.untrusted import reading
 
-    opened = open_bundle(bundle)
+    source = open_bundle(bundle)
     with visibility(progress):
         settings = Config.read(Path(config)) if config else None
     texts = {}
-    with reading(opened.root / MANIFEST):  # its figures may be none
-        settings = settings or Config.restore(opened.manifest.config)
-        result = judge(opened.manifest, Budget.parse(settings.budget, settings.source))
-        judged = replace(opened.manifest, gate=result)
+    with reading(source.root / MANIFEST):  # its figures may be none
+        settings = settings or Config.restore(source.manifest.config)
+        result = judge(source.manifest, Budget.parse(settings.budget, settings.source))
+        judged = replace(source.manifest, gate=result)
         if junit:
             from edgeship.benchmarks.report.junit import render as render_junit
 
@@ -160,13 +160,13 @@ def debug_bundle(
     from edgeship.pipeline import layer_sensitivity, ship
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
-    opened = open_bundle(bundle)
+    source = open_bundle(bundle)
     with visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe
         )
-        settings = bundle_settings(opened, optional_path(config), options, {"evaluation", "calibration", *LOADING})
-        return ship.debug(opened, settings, artifact, samples or layer_sensitivity.SAMPLES)
+        settings = bundle_settings(source, optional_path(config), options, {"evaluation", "calibration", *LOADING})
+        return ship.debug(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
 
 
 def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: Sequence[AnyPath] = ()) -> Path:
@@ -181,16 +181,16 @@ def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: 
     from edgeship.errors import InputError
     from edgeship.untrusted import printable, reading
 
-    opened = open_bundle(bundle)
-    root = opened.root.absolute()
+    source = open_bundle(bundle)
+    root = source.root.absolute()
     target = Path(out) if out else root.with_name(f"{root.name}-report.html")
     if (
         out is None and target.exists() and not target.is_file()
     ):  # the maker of the bundle's folder can have put it there
         raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
-    with reading(opened.root / MANIFEST):  # its figures may be none
-        judged = replace(opened, manifest=judge_again(opened.manifest))
-        rendered = render(opened.root, with_field_results(judged, [Path(path) for path in self_tests]))
+    with reading(source.root / MANIFEST):  # its figures may be none
+        judged = replace(source, manifest=judge_again(source.manifest))
+        rendered = render(source.root, with_field_results(judged, [Path(path) for path in self_tests]))
     write_result(target, rendered)
     return target
 

@@ -46,10 +46,10 @@ def write_demo(
     """
     from edgeship.demo import site
 
-    opened = open_bundle(bundle)
+    source = open_bundle(bundle)
     with visibility(progress):
-        samples = _default_samples(opened) if data is None else data
-    site.write_site(opened, Path(out), site.page(), samples)
+        samples = _default_samples(source) if data is None else data
+    site.write_site(source, Path(out), site.page(), samples)
     return Path(out)
 
 

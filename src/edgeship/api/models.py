@@ -59,7 +59,7 @@ def init_model(
     loading = {"custom_objects": custom_objects, "signature": signature, "allow_unsafe": allow_unsafe}
     with visibility(progress):
         path = write_config(Path(model), optional_path(config), loading, force=replace)
-    data = Config.read(path).data
+        data = Config.read(path).data
     return InitializedConfig(path, tuple(name for name in ("calibration", "evaluation") if getattr(data, name) is None))
 
 
@@ -99,28 +99,21 @@ def optimize_model(
     from edgeship.pipeline.run_settings.of_model import ModelOptions
     from edgeship.pipeline.run_settings.of_training import TrainingOptions, training_settings
 
-    asked = dict(epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed, patience=patience)
     with visibility(progress), MemoryFiles() as files:
         path = files.model_path(model)
         options = TrainingOptions(
             variant,
-            {"distill": distill, "prune": prune, "cluster": cluster, "qat": qat},
-            {**asked, "loss": loss, "samples": samples, "teacher": teacher},
+            dict(distill=distill, prune=prune, cluster=cluster, qat=qat),
+            dict(
+                **dict(epochs=epochs, batch=batch, learning_rate=learning_rate, patience=patience, seed=seed),
+                **dict(samples=samples, teacher=teacher, loss=loss),
+            ),
             files.data_source(data, "train"),
             files.data_source(validation, "validation"),
         )
         loading = ModelOptions(custom_objects=custom_objects, allow_unsafe=allow_unsafe, trust=trust)
         settings = training_settings(path, optional_path(config), options, loading)
-        receipt = fine_tuning.run(
-            path,
-            Path(out),
-            settings.recipes,
-            settings.training,
-            data=settings.data,
-            validation=settings.validation,
-            custom_objects=settings.loading.custom_objects,
-            allow_unsafe=settings.loading.allow_unsafe,
-        )
+        receipt = fine_tuning.run(path, Path(out), settings.recipes, settings.training, **settings.sources)
     return OptimizedModel(Path(out), receipt, tuple(fine_tuning.summary(receipt)))
 
 
@@ -153,10 +146,10 @@ def convert_model(
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
-    chosen = check_formats(formats)
+    known_formats = check_formats(formats)
     with visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
-            formats=chosen,
+            formats=known_formats,
             variants=None if variants is None else tuple(variants),
             calibration=files.data_source(calibration, "calibration"),
             calibration_samples=calibration_samples,
@@ -169,7 +162,7 @@ def convert_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.convert(path, Path(out), model_settings(path, optional_path(config), options), chosen)
+        ship.convert(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
     return open_bundle(out)
 
 
@@ -196,16 +189,16 @@ def ship_model(
     """Convert a model into the bundle `out`, measure every artifact against it, and judge whether it may ship.
 
     As `convert_model`; `evaluation` holds inputs and labels `y`, `profile` is how long latency is measured: rapid, quick,
-    normal or full. The verdict stands in the bundle (`bundle.manifest.gate`); the bundle is written whatever it is.
+    normal or full. `bundle.verdict` says whether it may; the bundle is written whatever it is.
     """
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
-    chosen = check_formats(formats)
+    known_formats = check_formats(formats)
     with visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
-            formats=chosen,
+            formats=known_formats,
             variants=None if variants is None else tuple(variants),
             calibration=files.data_source(calibration, "calibration"),
             calibration_samples=calibration_samples,
@@ -220,5 +213,5 @@ def ship_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.ship(path, Path(out), model_settings(path, optional_path(config), options), chosen)
+        ship.ship(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
     return open_bundle(out)

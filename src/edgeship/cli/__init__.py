@@ -78,16 +78,16 @@ def main() -> None:
         click.echo(printable_lines(message.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
     except EdgeshipError as error:
-        _fail(str(error), error.exit_code)
+        exit_with_error(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; nothing was changed", 130)
+        exit_with_error("interrupted; nothing was changed", 130)
     except OSError as error:
         if error.errno not in (*CANNOT_WRITE, *NO_PATH):
             raise
-        _fail(f"{str(error.filename or 'output')[:SHOWN]}: {error.strerror}; nothing was changed", 2)
+        exit_with_error(f"{str(error.filename or 'output')[:SHOWN]}: {error.strerror}; nothing was changed", 2)
 
 
-def _fail(message: str, code: int) -> None:
+def exit_with_error(message: str, code: int) -> None:
     """Foreign text may be in a message: nothing in it steers the terminal, and only its own line ends are kept."""
     click.echo(f"{click.style('error:', fg='red', bold=True)} {printable_lines(message)[:LONGEST]}", err=True)
     sys.exit(code)

@@ -88,7 +88,7 @@ def test_what_is_no_regular_file(name, tmp_path):
         "import sys\nfrom edgeship import cli\nif sys.argv[2].endswith('npz'):\n    from edgeship import data, errors\n"
     )
     code += "    try:\n        data.RepresentativeDataset(sys.argv[2])\n    except errors.EdgeshipError as error:\n"
-    code += "        cli._fail(str(error), error.exit_code)\ncli.main()"
+    code += "        cli.exit_with_error(str(error), error.exit_code)\ncli.main()"
     for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to("/dev/zero"))):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -33,7 +33,7 @@ def dataset(monkeypatch):
                 assert sum(1 for _ in found.batches(64))
                 found.labels()
             except EdgeshipError as error:
-                cli._fail(str(error), error.exit_code)
+                cli.exit_with_error(str(error), error.exit_code)
 
         with monkeypatch.context() as patch:
             for name, value in environment.items():

@@ -47,7 +47,7 @@ def received(path):
         try:
             receipt.read(path)
         except EdgeshipError as error:
-            cli._fail(str(error), error.exit_code)
+            cli.exit_with_error(str(error), error.exit_code)
 
     return call_as_command(call)
 

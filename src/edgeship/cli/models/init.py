@@ -30,8 +30,8 @@ def init(model: Path, config: Path | None, force: bool, **loading: Any) -> None:
 
     from edgeship.untrusted import printable
 
-    written = api.init_model(model, config, **loading, replace=force, progress=True)
-    missing = " and ".join(written.missing_data)
+    config_file = api.init_model(model, config, **loading, replace=force, progress=True)
+    missing = " and ".join(config_file.missing_data)
     first = f"name your {missing} data in its [data], then: " if missing else "next: "
-    command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(written.path)])
-    click.echo(printable(f"wrote {written.path}; {first}{command}"), err=True)
+    command = shlex.join(["edgeship", "ship", str(model), "--out", "bundle", "--config", str(config_file.path)])
+    click.echo(printable(f"wrote {config_file.path}; {first}{command}"), err=True)

@@ -74,14 +74,14 @@ def optimize(model: Path, out: Path, json_file: str | None, **settings: Any) -> 
     """
     from edgeship.untrusted import printable
 
-    recipes = _recipes(settings)
+    recipes = _take_recipes(settings)
     optimized = api.optimize_model(model, out, **recipes, **settings, progress=True)
     output.write_json(optimized.receipt, json_file)
     for line in optimized.summary:
         click.echo(printable(line), err=True)
 
 
-def _recipes(settings: dict[str, Any]) -> dict[str, Any]:
+def _take_recipes(settings: dict[str, Any]) -> dict[str, Any]:
     """The recipes that the options stand for, as a table of the configuration would hold them; takes them out of `settings`."""
     layers = settings.pop("prune_layers")
     prune = {
@@ -90,9 +90,9 @@ def _recipes(settings: dict[str, Any]) -> dict[str, Any]:
         "pattern": settings.pop("prune_pattern"),
         "schedule": settings.pop("prune_schedule"),
     }
-    asked = {key: value for key, value in prune.items() if value is not None}
-    if asked and "sparsity" not in asked:
+    prune = {key: value for key, value in prune.items() if value is not None}
+    if prune and "sparsity" not in prune:
         raise click.UsageError("how many zeros? Add --prune, as --prune 0.5")
     distill = {"width": settings.pop("distill"), "student": settings.pop("student")}
-    taught = {key: value for key, value in distill.items() if value is not None}
-    return {"distill": taught or None, "prune": asked or None, "qat": settings.pop("qat") or None}
+    distill = {key: value for key, value in distill.items() if value is not None}
+    return {"distill": distill or None, "prune": prune or None, "qat": settings.pop("qat") or None}

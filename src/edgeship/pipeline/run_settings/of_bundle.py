@@ -38,33 +38,35 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, n
     stored = bundle.manifest.config
     base = Config.restore(stored)
     _check_places(base)
-    read = Config.read(file) if file else None
-    if read:
-        base = _with_file(base, read)
+    other = Config.read(file) if file else None
+    if other:
+        base = _with_file(base, other)
     if options.evaluation:
         base = replace(base, data=replace(base.data, evaluation=options.evaluation))
     base = _with_options(base, options)
-    lacking = [
+    missing_grants = [
         grant
         for grant in permissions.find_grants(stored)
-        if not (read or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key))
+        if not (
+            other or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key)
+        )
     ]
-    permissions.refuse_grants(bundle.root, (grant for grant in lacking if grant.key in needed))
-    named = {key for key in permissions.SOURCES if read and getattr(read.data, key)}
-    named |= {"evaluation"} if options.evaluation else set()
-    base = _with_recorded_data(bundle, base, named, needed)
-    for grant in lacking:
+    permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in needed))
+    own_sources = {key for key in permissions.SOURCES if other and getattr(other.data, key)}
+    own_sources |= {"evaluation"} if options.evaluation else set()
+    base = _with_recorded_data(bundle, base, own_sources, needed)
+    for grant in missing_grants:
         if grant.section == "data":
             left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
             notify(f"{printable(bundle.root)}: {left_out}")
     return base
 
 
-def _with_file(base: Config, read: Config) -> Config:
+def _with_file(base: Config, other: Config) -> Config:
     """The bundle's configuration with a file's benchmark, budget and model, and its data where it names some."""
-    data = {key: getattr(read.data, key) or getattr(base.data, key) for key in permissions.SOURCES}
-    model = replace(read.model, signature=read.model.signature or base.model.signature)
-    base = replace(base, benchmark=read.benchmark, budget=read.budget, source=read.source, model=model)
+    data = {key: getattr(other.data, key) or getattr(base.data, key) for key in permissions.SOURCES}
+    model = replace(other.model, signature=other.model.signature or base.model.signature)
+    base = replace(base, benchmark=other.benchmark, budget=other.budget, source=other.source, model=model)
     return replace(base, data=replace(base.data, **data))
 
 
@@ -78,7 +80,7 @@ def _with_options(base: Config, options: BundleOptions) -> Config:
     )
 
 
-def _with_recorded_data(bundle: Bundle, base: Config, named: Set[str], needed: Set[str]) -> Config:
+def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], needed: Set[str]) -> Config:
     """The configuration without data that the bundle alone names and that is not what it was made with.
 
     Raises InputError where such data is `needed`.
@@ -86,17 +88,17 @@ def _with_recorded_data(bundle: Bundle, base: Config, named: Set[str], needed: S
     strange = []
     for key in permissions.SOURCES:
         source = getattr(base.data, key)
-        if not source or key in named or not os.path.exists(source):  # what is missing is told where it is needed
+        if not source or key in own_sources or not os.path.exists(source):  # what is missing is told where it is needed
             continue
         if not data_checks.recorded(bundle.manifest, key, source):
             strange.append(key)
             if key in needed:
-                raise _unrecorded(bundle, key, source)
+                raise _foreign_data_error(bundle, key, source)
     nothing: dict[str, Any] = dict.fromkeys(strange)
     return replace(base, data=replace(base.data, **nothing))
 
 
-def _unrecorded(bundle: Bundle, key: str, source: str) -> InputError:
+def _foreign_data_error(bundle: Bundle, key: str, source: str) -> InputError:
     ways = ["add --data"] if key == "evaluation" else []
     problem = (
         f"its {key} data, {printable(source)[:SHOWN]}, is not what it was made with, by the digest in its manifest"

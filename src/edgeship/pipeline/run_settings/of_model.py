@@ -43,11 +43,11 @@ class ModelOptions:
 
 def check_formats(names: Sequence[str] | None) -> tuple[str, ...]:
     """The formats of those names, each once; all where none is named. Raises InputError listing the known ones."""
-    chosen = FORMATS if names is None else tuple(dict.fromkeys(names))
-    for name in chosen:
+    formats = FORMATS if names is None else tuple(dict.fromkeys(names))
+    for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-    return chosen
+    return formats
 
 
 def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Config:
@@ -56,7 +56,7 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
     Raises InputError where a file that was only found lets code run and is not trusted.
     """
     path = file or config.find(model)
-    base = _read(path, options, named=file is not None) if path else config.default_config(model)
+    base = _read_file(path, options, by_caller=file is not None) if path else config.default_config(model)
     if path is None:
         _announce_data(model, base)
     loading = {key: getattr(options, key) for key in ("custom_objects", "signature", "allow_unsafe")}
@@ -68,7 +68,7 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
     )
     if options.profile:
         base = replace(base, benchmark=replace(base.benchmark, profile=options.profile))
-    return replace(base, variants=_variants(base, options))
+    return replace(base, variants=_choose_variants(base, options))
 
 
 def _announce_data(model: Path, settings: Config) -> None:
@@ -82,10 +82,10 @@ def _announce_data(model: Path, settings: Config) -> None:
         )
 
 
-def _read(path: Path, options: ModelOptions, *, named: bool) -> Config:
-    """The configuration in a file; what one that was not `named` lets run or read counts only where the user trusts it."""
+def _read_file(path: Path, options: ModelOptions, *, by_caller: bool) -> Config:
+    """The configuration in a file; what it lets run or read counts only where the caller named it or the user trusts it."""
     content = config.read_content(path)
-    if not named:
+    if not by_caller:
         grants = [
             grant
             for grant in permissions.find_file_grants(parse_toml(content, path), path.parent)
@@ -98,7 +98,7 @@ def _read(path: Path, options: ModelOptions, *, named: bool) -> Config:
     return Config.parse(content, path)
 
 
-def _variants(base: Config, options: ModelOptions) -> tuple[Variant, ...] | None:
+def _choose_variants(base: Config, options: ModelOptions) -> tuple[Variant, ...] | None:
     """The variants asked for, each as the configuration or the built-in table has it, with the options that change them."""
     own = {variant.name: variant for variant in base.variants or ()}
     formats = check_formats(options.formats)

@@ -38,6 +38,12 @@ class TrainingSettings:
     validation: str | None
     loading: Model
 
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Where the data lies and how the model is loaded, by the names that training takes them under."""
+        loading = {"custom_objects": self.loading.custom_objects, "allow_unsafe": self.loading.allow_unsafe}
+        return {"data": self.data, "validation": self.validation, **loading}
+
 
 def training_settings(
     model: Path, file: Path | None, options: TrainingOptions, loading: ModelOptions
@@ -48,8 +54,8 @@ def training_settings(
     data = options.data or config.data.train
     # The file beside the model belongs to the training data beside it, not to other data.
     validation = options.validation or (config.data.validation if data == config.data.train else None)
-    chosen = {key: value for key, value in options.settings.items() if value is not None}
-    return TrainingSettings(recipes, replace(config.training, **chosen), data, validation, config.model)
+    changes = {key: value for key, value in options.settings.items() if value is not None}
+    return TrainingSettings(recipes, replace(config.training, **changes), data, validation, config.model)
 
 
 def _recipes(config: Config, options: TrainingOptions) -> Recipes:
