@@ -26,5 +26,5 @@ def test_a_script_imports_and_names_what_there_is(file):
 
 def test_make_runs_scripts_that_there_are():
     names = re.findall(r"-m (scripts\.[\w.]+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    assert len(names) == 8
+    assert names
     assert {*names} <= {module_of(file) for file in FILES}

@@ -445,7 +445,7 @@ def test_a_verdict_is_shown_without_what_a_manifest_may_leave_out(root, capsys):
 def test_the_shape_names_the_place(made_up):
     manifest = copy.deepcopy(made_up)
     manifest["measurements"][1]["metrics"][0]["kind"] = "guessed"
-    with pytest.raises(InputError, match=r"measurements\[1\].metrics\[0\].kind must be one of the known"):
+    with pytest.raises(InputError, match=r"measurements\[1\].metrics\[0\].kind must be one of measured, emulated"):
         parse_manifest(manifest)
 
 
