@@ -80,8 +80,8 @@ audit: env
 
 # These ask the package index about other platforms, download devices or a second Python's packages, need an SSH server, take
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
-MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/test_auto.py tests/test_platforms.py tests/e2e/test_pages_long.py tests/machines
-INSTALLED := tests/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
+MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/test_auto.py tests/packaging/test_platforms.py tests/e2e/test_pages_long.py tests/machines
+INSTALLED := tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
 LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
@@ -158,7 +158,7 @@ sizes: env
 	@$(PYTHON) -m pip --python $(LIGHT)/bin/python install --quiet --disable-pip-version-check .
 	@du -sm $(VENV) $(LIGHT); rm -rf $(LIGHT)
 
-# For every platform and Python from 3.11 at once, wheels only: tests/test_platforms.py says for which it was resolved in full.
+# For every platform and Python from 3.11 at once, wheels only: tests/packaging/test_platforms.py says for which it was resolved in full.
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --only-binary :all: $(UPGRADE)
 
 lock:

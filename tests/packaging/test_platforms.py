@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # uv's name and, for the markers of the lock, what Python says of itself there. macOS: onnxruntime's wheels are for 14 and later.
 PLATFORMS = {
     "linux-x86_64": ("x86_64-manylinux_2_28", "linux", "x86_64", "posix"),

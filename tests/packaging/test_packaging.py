@@ -18,7 +18,7 @@ import pytest
 
 from edgeship.runtimes.browser import requirements
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
 # Built pages, where they lie in a checkout and in the package.
 PAGES = {"web-demo/dist": "page", "runtimes/web/dist": "runtimes/web/dist"}

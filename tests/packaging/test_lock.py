@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".venv"
 MAKE = shutil.which("make") or ""
 needs_make = pytest.mark.skipif(not MAKE or os.name != "posix", reason="make is not installed")
