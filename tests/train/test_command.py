@@ -117,7 +117,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
 def test_other_idx_data_is_trained_as_it_is(tmp_path: Path) -> None:
     data, out = tmp_path / "bright", tmp_path / "out"
     data.mkdir()
-    write_set(data, samples=600, side=16, classes=3, packed=True)
+    write_set(data, samples=600, side=16, classes=3, gzipped=True)
     process = edgeship_train("fashion-mnist", "--data-dir", data, "--out", out, "--epochs", 6)
     assert process.returncode == 0, process.stderr
     card = json.loads((out / "model-card.json").read_text())

@@ -142,7 +142,7 @@ def test_a_truncated_or_missing_embedded_file_is_refused(tmp_path: Path) -> None
 def test_an_installed_set_that_is_not_fashion_mnist_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
-    write_set(folder, packed=True)
+    write_set(folder, gzipped=True)
     with pytest.raises(InputError, match=r"not the files of Fashion-MNIST .*--data-dir"):
         fashion_mnist.load(None)
 
@@ -151,7 +151,7 @@ def test_an_installed_set_that_is_not_fashion_mnist_is_refused(tmp_path: Path) -
 def test_an_installed_set_comes_before_the_embedded_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
-    write_set(folder, packed=True)
+    write_set(folder, gzipped=True)
     digest = fashion_mnist.load(folder).digest
     monkeypatch.setattr(fashion_mnist, "OFFICIAL_DIGEST", digest)
     data = fashion_mnist.load(None)
