@@ -91,7 +91,7 @@ class Launcher(ABC):
         return self.launch(runtime)
 
     def options(self, *, timed: bool) -> Mapping[str, Any]:
-        """What goes to the worker with the model."""
+        """What goes to the worker with the model. Raises InputError where the profile asks for what is none."""
         return {}
 
     def refusal(self, runtime: Runtime, artifact: Artifact) -> str | None:

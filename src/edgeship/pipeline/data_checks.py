@@ -18,7 +18,7 @@ from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown
 from edgeship.runtimes import registry
-from edgeship.runtimes.browser import options
+from edgeship.runtimes.launchers import find_launcher
 from edgeship.settings.config import Config
 from edgeship.types import TensorSpec
 
@@ -41,8 +41,7 @@ def check_settings(settings: Config) -> Budget:
     if settings.benchmark.metric not in (None, *metrics.METRICS):
         raise unknown("metric", str(settings.benchmark.metric), metrics.METRICS, where)
     for device in map(profiles.find, settings.benchmark.devices):
-        if device.how == "browser":
-            options.of_profile(device.launch, f"device {device.name}, [launch]")
+        find_launcher(device).options(timed=True)
     return Budget.parse(settings.budget, settings.source)
 
 
