@@ -137,3 +137,15 @@ def test_an_artifact_of_another_kind_still_has_a_size(bench, tmp_path, old):
     (item,) = driver.measure(bench, driver.Job(other, (), old()))
     assert item.metric("size_disk_bytes").value == 1000
     assert np.isfinite(item.metric("size_gzip_bytes").value)
+
+
+def test_where_this_machines_times_are_taken_nothing_else_runs(environment):
+    def alone(**changes):
+        return driver._runs_alone(replace(environment.device, **changes))
+
+    assert not alone()
+    assert alone(figures=("quality", "speed"))
+    assert not alone(figures=("quality", "speed"), launch={"how": "ssh", "host": "pi@board"})
+    assert alone(launch={"how": "direct"})
+    assert not alone(launch={"how": "direct", "memory": "1 GB"})
+    assert alone(launch={"how": "browser"})

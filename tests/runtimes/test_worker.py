@@ -10,6 +10,7 @@ from edgeship.runtimes.worker import latency
 CHECK = """
 import sys, edgeship.runtimes.worker.__main__ as worker, edgeship.runtimes.worker.loadgen
 worker.open_backend("litert")
+from edgeship.runtimes.engines import onnxruntime, tflite_micro, tflite_runtime
 import edgeship
 print(edgeship.__file__)
 print(*(name for name in sys.modules if name.split(".")[0] in ("edgeship", "tensorflow", "keras", "onnxruntime", "click")))
