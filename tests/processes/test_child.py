@@ -8,12 +8,19 @@ import pytest
 
 from edgeship import errors
 from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.recipes import quantization
 
 
 def test_a_function_is_called_in_another_process():
     with FunctionProcess("test") as process:
         assert process.call("os:getpid") == process.pid != os.getpid()
         assert process.call("os.path:join", **{"a": "x"}) == "x"
+
+
+def test_a_function_that_is_given_itself_returns_what_its_type_says():
+    with FunctionProcess("test") as process:
+        support = process.call(quantization.recipe_support, recipe="static_w8a8", fmt="tflite")
+    assert support == quantization.recipe_support("static_w8a8", "tflite")
 
 
 def test_an_error_of_ours_keeps_its_type_and_exit_code():

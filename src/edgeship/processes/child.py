@@ -20,7 +20,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, ParamSpec, Self, TypeVar, cast, overload
+from typing import IO, Any, ParamSpec, Self, TypeVar, cast, get_type_hints, overload
 
 from edgeship import errors
 from edgeship.processes import wire
@@ -166,8 +166,9 @@ class Caller(ABC):
     """Calls functions in another process: `process.call(convert.run, saved_model=..., out_file=...)`.
 
     A function is one of a module, given itself, so that its arguments are checked; a module that imports what a parent is to do
-    without has a function beside it that imports it when it is called. Arguments go by name, and all values are plain JSON; large
-    data goes through files. A function that cannot be imported here is given as `package.module:function`.
+    without has a function beside it that imports it when it is called. Arguments go by name and are plain JSON; the result
+    comes back as JSON and is converted to the type that the function returns. Large data goes through files. A function that
+    cannot be imported here is given as `package.module:function`; its result stays JSON.
     """
 
     @abstractmethod
@@ -180,13 +181,13 @@ class Caller(ABC):
     def call(self, function: Callable[P, R], /, *positional: P.args, **arguments: P.kwargs) -> R: ...
     def call(self, function: Any, /, *positional: Any, **arguments: Any) -> Any:
         """The function's result, computed in the other process. Raises as `Child.request`, TypeError for unnamed arguments."""
-        return self.call_named(_name_of(function, positional), arguments)
+        return _convert_result(function, self.call_named(_name_of(function, positional), arguments))
 
     def call_within(
         self, timeout: float | None, function: Callable[P, R], /, *positional: P.args, **arguments: P.kwargs
     ) -> R:
         """`call`, with `timeout` seconds for it."""
-        result: R = self.call_named(_name_of(function, positional), arguments, timeout)
+        result: R = _convert_result(function, self.call_named(_name_of(function, positional), arguments, timeout))
         return result
 
 
@@ -194,6 +195,17 @@ def _name_of(function: Any, positional: Sequence[Any]) -> str:
     if positional:
         raise TypeError("a function in another process takes its arguments by name")
     return function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
+
+
+def _convert_result(function: Any, content: Any) -> Any:
+    """A result as the function's own type has it; what the function does not tell stays JSON."""
+    from edgeship import typed_json  # this file also runs beside the worker, where there is no msgspec
+
+    return content if isinstance(function, str) else typed_json.convert(_return_type(function), content)
+
+
+def _return_type(function: Any) -> Any:
+    return get_type_hints(function, include_extras=True).get("return", Any)
 
 
 class FunctionProcess(Child, Caller):
@@ -242,6 +254,8 @@ def claim_stdio() -> tuple[Any, Any]:
 
 def serve(ahead: Sequence[str]) -> None:
     """The child's loop: one function call per message, until the parent closes the stream."""
+    from edgeship.types import to_json  # see `_convert_result`
+
     requests, answers = claim_stdio()
     for module in ahead:
         with contextlib.suppress(ImportError):  # the call that needs it says so
@@ -253,7 +267,8 @@ def serve(ahead: Sequence[str]) -> None:
             return
         module, _, function = header["call"].partition(":")
         try:
-            answer = {"result": getattr(importlib.import_module(module), function)(**header["arguments"])}
+            result = getattr(importlib.import_module(module), function)(**header["arguments"])
+            answer = {"result": to_json(result)}
         except OSError as error:
             traceback.print_exc()
             ours = error.errno in errors.CANNOT_WRITE

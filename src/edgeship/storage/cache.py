@@ -97,7 +97,7 @@ class Cache:
         make: Callable[[Path], Any],
         usable: Callable[[Any], bool] = lambda _: True,
     ) -> Entry:
-        """The entry of `step` under `key`; where there is none, `make(folder)` writes its files and returns its JSON.
+        """The entry of `step` under `key`; where there is none, `make(folder)` writes its files and returns what is kept as JSON.
 
         An entry whose result is not `usable` is made again. `make` writes into a folder beside the final one; an
         interrupted or failed make leaves nothing behind that counts.
@@ -117,8 +117,9 @@ class Cache:
             draft.mkdir(mode=0o700)
             (draft / "files").mkdir()
             try:
-                result = make(draft / "files")
-                entry = {"name": name, "key": to_json(key), "result": result, "files": digest.of_files(draft / "files")}
+                result = to_json(make(draft / "files"))
+                files = digest.of_files(draft / "files")
+                entry = {"name": name, "key": to_json(key), "result": result, "files": files}
                 (draft / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
                 draft.rename(final)
             finally:
