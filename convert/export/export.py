@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy as np
 from edgeship.convert.export import probe, saved_model_cache
 from edgeship.errors import CheckError, InputError, brief
 from edgeship.server_model import server_model
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.server_model.server_model import ServerModel
 from edgeship.storage import atomic
+from edgeship.typed_json import convert
 from edgeship.types import TensorSpec, to_json
 
 SIGNATURE = "serving_default"
@@ -33,36 +36,36 @@ def run(
     signature: str | None = None,
     allow_unsafe: bool = False,
     static_batch: int | None = None,
-) -> dict[str, Any]:
+) -> ServerModelDescription:
     """Write the SavedModel to the folder `out` (whole or not at all) and prove it against the loaded model.
 
-    Returns `{"inputs", "outputs", "parameters", "loader", "notes", "layers", "weights"}`, which also lies in the folder as
-    `edgeship.json`: converters and receipts read the canonical names and their order there. `static_batch` fixes the batch
-    axis. Raises InputError for models that cannot be loaded or run, CheckError where the export answers differently.
+    What it returns also lies in the folder as `edgeship.json`: converters and receipts read the canonical names and their
+    order there. `static_batch` fixes the batch axis. Raises InputError for models that cannot be loaded or run, CheckError
+    where the export answers differently.
     """
     server = server_model.load(model, custom_objects=custom_objects, signature=signature, allow_unsafe=allow_unsafe)
     inputs = tuple(_fix_batch(spec, static_batch or server.fixed_batch) for spec in server.inputs)
-    notes = list(server.notes)
     with atomic.atomic_folder(Path(out)) as draft:
         concrete = server.function if inputs == server.inputs else server.trace(inputs)
         _write_saved_model(server, concrete, draft)
         answers = _answer_probe(server, inputs)
-        notes += _prove_export(answers, draft)
-        summary = {**_summarize_export(server, concrete, inputs), "notes": notes}
-        (draft / SIDECAR).write_text(json.dumps(summary, indent=1), encoding="utf-8")
-        _write_variant(server, inputs, answers, draft, summary)
-    return summary
+        description = server.describe(inputs, concrete)
+        description = replace(description, notes=(*description.notes, *_prove_export(answers, draft)))
+        sidecar = json.dumps(to_json(description), indent=1)
+        (draft / SIDECAR).write_text(sidecar, encoding="utf-8")
+        _write_variant(server, inputs, answers, draft, sidecar)
+    return description
 
 
-def read_summary(saved_model: Path) -> dict[str, Any]:
+def read_description(saved_model: Path) -> ServerModelDescription:
     """What `run` returned for that folder. Raises InputError where it is not one of its exports."""
     try:
-        summary: dict[str, Any] = json.loads((saved_model / SIDECAR).read_text(encoding="utf-8"))
+        content = json.loads((saved_model / SIDECAR).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             f"{saved_model}: not an export of edgeship (no {SIDECAR}); run edgeship.convert.export.export first"
         ) from error
-    return summary
+    return convert(ServerModelDescription, content)
 
 
 def _fix_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:
@@ -139,30 +142,8 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
     raise InputError(f"the model cannot be run on a random input ({type(failure).__name__}: {brief(failure)})")
 
 
-def _summarize_export(server: ServerModel, concrete: Any, inputs: Sequence[TensorSpec]) -> dict[str, Any]:
-    output_tensors = concrete.structured_outputs
-    outputs = [
-        TensorSpec(spec.name, tuple(output_tensors[spec.name].shape.as_list()), spec.dtype) for spec in server.outputs
-    ]
-    variables = list(concrete.graph.variables) or list(server.adapter.weights)
-    sizes = [[int(size) for size in weight.shape] for weight in variables]
-    kernels = [int(np.prod(shape)) for shape in sizes if len(shape) >= 2]
-    return {
-        "inputs": to_json(tuple(inputs)),
-        "outputs": to_json(tuple(outputs)),
-        "parameters": server.parameters,
-        "loader": server.loader,
-        "layers": list(server.layers),
-        "weights": {
-            "variables": len(sizes),
-            "elements": sum(int(np.prod(shape)) for shape in sizes),
-            "kernels": kernels,
-        },
-    }
-
-
 def _write_variant(
-    server: ServerModel, inputs: Sequence[TensorSpec], answers: ProbeAnswers, folder: Path, summary: dict[str, Any]
+    server: ServerModel, inputs: Sequence[TensorSpec], answers: ProbeAnswers, folder: Path, sidecar: str
 ) -> None:
     """The model once more for converters that cannot express loops with a dynamic batch axis.
 
@@ -177,7 +158,7 @@ def _write_variant(
             with _unroll_layers(layers):
                 _write_saved_model(server, server.trace(inputs), folder / UNROLLED)
             _prove_export(answers, folder / UNROLLED)
-            (folder / UNROLLED / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
+            (folder / UNROLLED / SIDECAR).write_text(sidecar, encoding="utf-8")
             return
         except CheckError:
             shutil.rmtree(folder / UNROLLED)
@@ -185,7 +166,7 @@ def _write_variant(
         single_batch = [_fix_batch(spec, 1) for spec in inputs]
         _write_saved_model(server, server.trace(single_batch), folder / BATCH1)
         _prove_export(_answer_probe(server, single_batch), folder / BATCH1)
-        (folder / BATCH1 / SIDECAR).write_text(json.dumps(summary), encoding="utf-8")
+        (folder / BATCH1 / SIDECAR).write_text(sidecar, encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
 from edgeship.errors import CheckError, InputError, MissingDependencyError
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
-from edgeship.types import TensorSpec
 
 LARGEST = 2**31 - 2**20
 # ONNX Runtime 1.17 and later load it (IR 10 fails on 1.17).
@@ -35,14 +35,14 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
             "ONNX needs tf2onnx, onnx and onnxruntime: pip install 'edgeship[onnx]'"
         ) from error
     source = Path(saved_model)
-    summary = export.read_summary(source)
-    if summary["weights"]["elements"] * 4 > LARGEST:
+    description = export.read_description(source)
+    if description.weights.elements * 4 > LARGEST:
         raise InputError(
             "the model has more than 2 GB of weights, which one ONNX file cannot hold; leave onnx out with --to"
         )
     with tempfile.TemporaryDirectory(prefix="edgeship-onnx-") as folder:
-        model = _run_tf2onnx(decompose.decompose_ops(source, Path(folder)), summary, opset)
-    _order_interface(model.graph, summary)
+        model = _run_tf2onnx(decompose.decompose_ops(source, Path(folder)), description, opset)
+    _order_interface(model.graph, description)
     model.ir_version = min(model.ir_version, IR_VERSION)
     try:
         onnx.checker.check_model(model)
@@ -53,7 +53,7 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
     return {"tools": {"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__}, "notes": []}
 
 
-def _run_tf2onnx(source: Path, summary: dict[str, Any], opset: int) -> Any:
+def _run_tf2onnx(source: Path, description: ServerModelDescription, opset: int) -> Any:
     import tensorflow as tf
     from tf2onnx import convert, tf_loader
 
@@ -73,9 +73,9 @@ def _run_tf2onnx(source: Path, summary: dict[str, Any], opset: int) -> Any:
                     tensors_to_rename={**inputs, **outputs},
                 )
         except Exception as error:  # tf2onnx raises whatever its handlers meet
-            raise _explain_failure(source, summary, [*complaints, str(error)]) from error
+            raise _explain_failure(source, description, [*complaints, str(error)]) from error
     if any("is not supported" in line for line in complaints):
-        raise _explain_failure(source, summary, complaints)
+        raise _explain_failure(source, description, complaints)
     return model
 
 
@@ -96,21 +96,21 @@ def _collect_errors() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def _explain_failure(source: Path, summary: dict[str, Any], lines: list[str]) -> InputError:
+def _explain_failure(source: Path, description: ServerModelDescription, lines: list[str]) -> InputError:
     ops = list(dict.fromkeys(re.findall(r"Tensorflow op \[[^\]]*: (\w+)\] is not supported", "\n".join(lines))))
     if ops:
-        return unsupported.unsupported_ops_error(source, ops, summary["layers"], "ONNX", HINT)
+        return unsupported.unsupported_ops_error(source, ops, description.layers, "ONNX", HINT)
     return InputError(f"tf2onnx refuses the model: {unsupported.summarize_message(lines[-1])}")
 
 
-def _order_interface(graph: Any, summary: dict[str, Any]) -> None:
+def _order_interface(graph: Any, description: ServerModelDescription) -> None:
     """Inputs and outputs in canonical order, their batch axis called 'batch' where it is dynamic."""
     from onnx import helper
 
     for side, values in (("inputs", graph.input), ("outputs", graph.output)):
         by_name = {value.name: value for value in values}
         interface = []
-        for spec in map(TensorSpec.from_json, summary[side]):
+        for spec in getattr(description, side):
             if spec.name not in by_name and side == "outputs":
                 raise CheckError(f"the ONNX model has no output '{spec.name}' (it has: {', '.join(by_name)})")
             # An input that no output depends on is dropped by the converter; it stays part of the model's interface.

@@ -13,6 +13,7 @@ from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
 from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse, weight_storage
 from edgeship.errors import CheckError, InputError, unknown
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec
 
@@ -46,21 +47,21 @@ def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | N
         raise unknown("TF.js weight type", weights, WEIGHTS)
     shim.ensure_importable()
     source, target = Path(saved_model), Path(out_dir)
-    summary = export.read_summary(source)
+    description = export.read_description(source)
     is_unrolled = (source / export.UNROLLED).is_dir()
     with atomic.atomic_folder(target) as draft, tempfile.TemporaryDirectory(prefix="edgeship-tfjs-") as folder:
         float_graph = Path(graph) if graph else Path(folder) / "graph"
         if not float_graph.is_dir():
             base = source / export.UNROLLED if is_unrolled else source
             expressible = decompose.decompose_ops(base, Path(folder) / "expressible", einsum=True)
-            _convert_float_graph(expressible, float_graph, summary)
+            _convert_float_graph(expressible, float_graph, description)
         shutil.copytree(float_graph, draft)
         conv_names = json.loads((draft / FOLDED).read_text(encoding="utf-8"))
         (draft / FOLDED).unlink()
         if weights != "float32":
             weight_storage.store_weights(draft, weights)
-        _refuse_loops(draft / "model.json", source, summary)
-        _write_signature(draft / "model.json", summary)
+        _refuse_loops(draft / "model.json", source, description)
+        _write_signature(draft / "model.json", description)
         unfuse.unfuse(draft)
         dedupe_weights.dedupe(draft)
     notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if is_unrolled else []
@@ -69,21 +70,20 @@ def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | N
     return {"tools": {"tensorflowjs": shim.VERSION}, "notes": notes}
 
 
-def _convert_float_graph(source: Path, folder: Path, summary: dict[str, Any]) -> None:
+def _convert_float_graph(source: Path, folder: Path, description: ServerModelDescription) -> None:
     """Convert with float32 weights into `folder` (whole or not at all), and note beside it what was folded."""
     with atomic.atomic_folder(folder) as draft:
-        conv_names = _run_tensorflowjs(source, draft, summary)
+        conv_names = _run_tensorflowjs(source, draft, description)
         (draft / FOLDED).write_text(json.dumps(conv_names), encoding="utf-8")
 
 
-def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any]) -> list[str]:
+def _run_tensorflowjs(source: Path, out: Path, description: ServerModelDescription) -> list[str]:
     """Convert; returns the names of depthwise convolutions that batch normalization was folded into."""
     from tensorflowjs.converters import tf_saved_model_conversion_v2 as converter
 
-    inputs = tuple(map(TensorSpec.from_json, summary["inputs"]))
     try:
         with (
-            fold_batch_norm.folding_in_conversion(inputs) as conv_names,
+            fold_batch_norm.folding_in_conversion(description.inputs) as conv_names,
             saved_model_cache.share_with_converter(converter, "load"),
         ):
             # Debug ops (Assert, Print, CheckNumerics) check what training code assumed; TF.js has none of them.
@@ -96,10 +96,10 @@ def _run_tensorflowjs(source: Path, out: Path, summary: dict[str, Any]) -> list[
         if not match:
             raise InputError(f"tensorflowjs refuses the model: {unsupported.summarize_message(error)}") from error
         ops = [op.strip() for op in match.group(1).split(",")]
-        raise unsupported.unsupported_ops_error(source, ops, summary["layers"], "TF.js", HINT) from error
+        raise unsupported.unsupported_ops_error(source, ops, description.layers, "TF.js", HINT) from error
 
 
-def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
+def _refuse_loops(path: Path, source: Path, description: ServerModelDescription) -> None:
     """Raise InputError for a graph with loops: TF.js 4.22 loads them, and fails when it runs them.
 
     Tried with loops lowered and not, with dynamic and fixed batch, from Keras 3 and from tf_keras.
@@ -107,10 +107,10 @@ def _refuse_loops(path: Path, source: Path, summary: dict[str, Any]) -> None:
     graph = json.loads(path.read_text(encoding="utf-8"))["modelTopology"]["node"]
     if any(node["op"] in LOOPS for node in graph):
         loop_ops = [op for op, users in unsupported.nodes_by_op(source, ("While", "StatelessWhile")).items() if users]
-        raise unsupported.unsupported_ops_error(source, loop_ops or ["While"], summary["layers"], "TF.js", UNROLL)
+        raise unsupported.unsupported_ops_error(source, loop_ops or ["While"], description.layers, "TF.js", UNROLL)
 
 
-def _write_signature(path: Path, summary: dict[str, Any]) -> None:
+def _write_signature(path: Path, description: ServerModelDescription) -> None:
     """Write the signature anew, in canonical order: the converter guesses keys by shape, and leaves unused inputs out.
 
     TF.js takes positional arguments in the order of the signature's keys.
@@ -119,12 +119,12 @@ def _write_signature(path: Path, summary: dict[str, Any]) -> None:
     graph = model["modelTopology"]["node"]
     nodes = {node["name"] for node in graph}
     signature: dict[str, Any] = {"inputs": {}, "outputs": {}}
-    for spec in map(TensorSpec.from_json, summary["inputs"]):
+    for spec in description.inputs:
         entry = _signature_entry(spec, spec.name)
         if spec.name not in nodes:
             graph.append(_placeholder_node(spec.name, entry))
         signature["inputs"][spec.name] = entry
-    specs = {spec.name: spec for spec in map(TensorSpec.from_json, summary["outputs"])}
+    specs = {spec.name: spec for spec in description.outputs}
     # A loaded signature ends in one Identity node per output, in the order of their sorted names.
     ends = {name: f"Identity_{index}" if index else "Identity" for index, name in enumerate(sorted(specs))}
     if missing := [name for name, end in ends.items() if end not in nodes]:

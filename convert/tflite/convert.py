@@ -12,6 +12,7 @@ from typing import Any
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.tflite import cleanup, tensor_names
 from edgeship.errors import InputError
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec
 
@@ -31,22 +32,22 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool 
     import tensorflow as tf
 
     source = Path(saved_model)
-    summary = export.read_summary(source)
-    content, notes = _convert_with_fallbacks(source, summary, allow_flex, sparse)
+    description = export.read_description(source)
+    content, notes = _convert_with_fallbacks(source, description, allow_flex, sparse)
     content = tensor_names.rename(
-        cleanup.simplify(content), _spec_names(summary["inputs"]), _spec_names(summary["outputs"])
+        cleanup.simplify(content), _spec_names(description.inputs), _spec_names(description.outputs)
     )
     with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(content)
     return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
 
 
-def _spec_names(specs: Sequence[dict[str, Any]]) -> list[str]:
-    return [spec["name"] for spec in specs]
+def _spec_names(specs: Sequence[TensorSpec]) -> list[str]:
+    return [spec.name for spec in specs]
 
 
 def _convert_with_fallbacks(
-    source: Path, summary: dict[str, Any], allow_flex: bool, sparse: bool
+    source: Path, description: ServerModelDescription, allow_flex: bool, sparse: bool
 ) -> tuple[bytes, list[str]]:
     run_once = partial(_run_converter, sparse=sparse)
     try:
@@ -68,7 +69,7 @@ def _convert_with_fallbacks(
                 static_model = (
                     batch1_model
                     if batch1_model.is_dir()
-                    else _fix_batch_at_one(source, summary, Path(folder) / "model")
+                    else _fix_batch_at_one(source, description, Path(folder) / "model")
                 )
                 content = run_once(static_model, False, single_batch=True)
                 return content, ["the batch axis is fixed at 1: TFLite has no loop over time with a dynamic batch axis"]
@@ -81,7 +82,7 @@ def _convert_with_fallbacks(
             ]
         except _Unsupported as error:
             failure = error
-    raise failure.to_input_error(source, summary, NO_FLEX if allow_flex else HINT)
+    raise failure.to_input_error(source, description, NO_FLEX if allow_flex else HINT)
 
 
 class _Unsupported(Exception):
@@ -94,10 +95,10 @@ class _Unsupported(Exception):
         self.ops = [op.removeprefix("Flex") for op in dict.fromkeys(op_names or re.findall(r"'tf\.(\w+)' op", text))]
         self.lists = LISTS in text
 
-    def to_input_error(self, source: Path, summary: dict[str, Any], hint: str) -> InputError:
+    def to_input_error(self, source: Path, description: ServerModelDescription, hint: str) -> InputError:
         ops = [op for op in self.ops if op]
         if ops:
-            return unsupported.unsupported_ops_error(source, ops, summary["layers"], "TFLite", hint)
+            return unsupported.unsupported_ops_error(source, ops, description.layers, "TFLite", hint)
         return InputError(f"TFLite's converter refuses the model: {unsupported.summarize_message(self)}")
 
 
@@ -125,7 +126,7 @@ def _convert_saved_model(tf: Any, source: Path, flex: bool, single_batch: bool, 
     return content
 
 
-def _fix_batch_at_one(source: Path, summary: dict[str, Any], folder: Path) -> Path:
+def _fix_batch_at_one(source: Path, description: ServerModelDescription, folder: Path) -> Path:
     """The same SavedModel with its variables frozen and its batch axis fixed at 1, so that shapes inside become static."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -141,10 +142,9 @@ def _fix_batch_at_one(source: Path, summary: dict[str, Any], folder: Path) -> Pa
         tensors = tf.import_graph_def(graph, {old: feeds[new] for old, new in placeholders.items()}, outputs, name="")
         return dict(zip(names, tensors, strict=True))
 
-    specs = [TensorSpec.from_json(item) for item in summary["inputs"]]
     tensors = {
         spec.name: tf.TensorSpec((1, *spec.shape[1:]) if spec.shape else (), spec.dtype, name=spec.name)
-        for spec in specs
+        for spec in description.inputs
     }
     module = tf.Module()
     module.serve = tf.function(serve, autograph=False)

@@ -43,8 +43,9 @@ from edgeship.bundle.verdict import ArtifactReason
 from edgeship.cli.bundles.verify import print_replays
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
-from edgeship.types import Availability, Kind, Verdict, to_json
+from edgeship.types import Availability, Kind, TensorSpec, Verdict, to_json
 from tests.benchmarks.conftest import _write_files, build_manifest
 from tests.hostile.bundles import sealed_bundle
 
@@ -315,10 +316,10 @@ def test_a_plain_console_is_rich_s_own_otherwise():
 @pytest.mark.parametrize("name", ["data 🐈", 'a"b', "back\\slash", "x\x7fy", "x\ny = 1", "\u202e"])
 def test_a_configuration_names_data_in_any_folder(name, tmp_path):
     """`init` writes what the files are called, and what it writes says just that."""
-    described = {side: [{"name": "x", "shape": [None, 4], "dtype": "float32"}] for side in ("inputs", "outputs")}
+    spec = TensorSpec("x", (None, 4), "float32")
     (tmp_path / name).mkdir()
     (tmp_path / name / "train.npz").touch()
-    written = init_config._fill(tmp_path / name / "m.keras", tmp_path, described, {})
+    written = init_config._fill(tmp_path / name / "m.keras", tmp_path, ServerModelDescription((spec,), (spec,)), {})
     config = tomllib.loads(written.encode().decode())
     assert config["data"] == {"train": f"{name}/train.npz"} and config["model"] == {}
 

@@ -18,7 +18,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.pipeline import golden_run, verify
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry
-from edgeship.types import to_json
+from edgeship.server_model.description import ServerModelDescription
 from tests.mutants.lab import changes, matrix, models
 from tests.mutants.lab.bench import Good, Lab
 
@@ -169,8 +169,8 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
     """
     judged("fashion-mnist")
     good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
-    described = {"inputs": to_json(good.server.inputs), "outputs": to_json(good.server.outputs)}
-    server = ExportedServerModel(good.model, good.server.digest, described)
+    description = ServerModelDescription(good.server.inputs, good.server.outputs)
+    server = ExportedServerModel(good.model, good.server.digest, description)
     data = RepresentativeDataset(str(good.config.data.calibration))
     answered: Future[golden_run.GoldenInputs] = Future()
     answered.set_result(golden := golden_run.answer_golden_inputs(lab, server, good.config, data))

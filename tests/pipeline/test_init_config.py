@@ -9,10 +9,12 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import trust
 from edgeship.settings.config import Config
+from edgeship.types import TensorSpec
 
-SPECS = [{"name": "scores", "shape": [None, 3], "dtype": "float32"}]
+SCORES = TensorSpec("scores", (None, 3), "float32")
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def write(monkeypatch, tmp_path):
 
     def answer(_, function, **arguments):
         write.asked = arguments
-        return {"inputs": SPECS, "outputs": SPECS}
+        return ServerModelDescription((SCORES,), (SCORES,))
 
     monkeypatch.setattr(init_config.FunctionProcess, "__init__", lambda _: None)
     monkeypatch.setattr(init_config.FunctionProcess, "call", answer)

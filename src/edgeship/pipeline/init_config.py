@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from edgeship.errors import InputError
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import FOR_LITERT_JS, Variant
 from edgeship.storage import atomic
 from edgeship.toml_tables import describe_keys, toml_value
+from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
 TEMPLATE = """\
@@ -97,9 +100,9 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
-        described = process.call(server_model.describe, model=str(model), **loading)
+        description = process.call(server_model.describe, model=str(model), **loading)
     try:
-        content = _fill(model, path.parent, described, loading).encode()
+        content = _fill(model, path.parent, description, loading).encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
@@ -114,7 +117,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     return path
 
 
-def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[str, Any]) -> str:
+def _fill(model: Path, folder: Path, description: ServerModelDescription, loading: dict[str, Any]) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = toml_value(os.path.relpath(beside, folder))
@@ -124,14 +127,14 @@ def _fill(model: Path, folder: Path, described: dict[str, Any], loading: dict[st
         return f"{key} = {toml_value(loading[key])}" if loading.get(key) else f"# {keys['model'][key]}"
 
     keys = _key_lines()
-    single = len(described["outputs"]) == 1
-    arrays = [spec["name"] for spec in described["inputs"]]
-    labels = ["y"] if single else [f"y_{spec['name']}" for spec in described["outputs"]]
+    single = len(description.outputs) == 1
+    arrays = [spec.name for spec in description.inputs]
+    labels = ["y"] if single else [f"y_{spec.name}" for spec in description.outputs]
     return TEMPLATE.format(
         name=printable(model.name),  # in a comment: a line end in it would begin a line of the file
-        inputs=_specs(described["inputs"]),
-        outputs=_specs(described["outputs"]),
-        output=toml_value(described["outputs"][0]["name"]),
+        inputs=_describe_specs(description.inputs),
+        outputs=_describe_specs(description.outputs),
+        output=toml_value(description.outputs[0].name),
         labelled="y holds the labels" if single else "y_<output> holds the labels of an output",
         arrays=", ".join(f"{name}=..." for name in (*arrays, *labels)),
         custom_objects=loaded("custom_objects"),
@@ -165,6 +168,6 @@ def _optional() -> str:
     return f'optional = ["tfjs/*"]                # may ship unmeasured; here: {reason}'
 
 
-def _specs(specs: list[dict[str, Any]]) -> str:
-    shapes = ("x".join("?" if size is None else str(size) for size in spec["shape"]) for spec in specs)
-    return ", ".join(f"{spec['name']} {shape} {spec['dtype']}" for spec, shape in zip(specs, shapes, strict=True))
+def _describe_specs(specs: Sequence[TensorSpec]) -> str:
+    shapes = ("x".join("?" if size is None else str(size) for size in spec.shape) for spec in specs)
+    return ", ".join(f"{spec.name} {shape} {spec.dtype}" for spec, shape in zip(specs, shapes, strict=True))

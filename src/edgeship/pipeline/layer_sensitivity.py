@@ -61,7 +61,7 @@ class LayerwiseModel:
         layers = run.executors.quantize.call(
             tflite_layers.read,
             model=str(base.entry.path / FILES["tflite"]),
-            layers=exported.entry.result["layers"],
+            layers=list(exported.description.layers),
         )
         return cls(run, base.entry, statistics, variant.calibration_method, layers)
 

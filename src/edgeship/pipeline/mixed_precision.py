@@ -30,7 +30,7 @@ from edgeship.processes.executors import QUANTIZE
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
-from edgeship.types import Artifact, TensorSpec, Verdict, to_json
+from edgeship.types import Artifact, Verdict, to_json
 
 # With more layers than this share in higher precision a model is no int8 model any more.
 MOST = 0.5
@@ -69,7 +69,7 @@ def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str
 
     def extra(inputs: Inputs) -> dict[str, Any]:
         float_layers = [part for layer in inputs[searched].recipe["layers"] for part in layer.split(" + ")]
-        return {"float_layers": float_layers, "layers": inputs[exported].entry.result["layers"]}
+        return {"float_layers": float_layers, "layers": list(inputs[exported].description.layers)}
 
     quantized = steps.add_quantize(variant, file_format, "static_w8a8", (searched, exported), extra)
 
@@ -94,7 +94,7 @@ def _add_search(steps: ConversionSteps, variant: Variant) -> str:
 
     def function(run: StepRun) -> SearchedArtifact:
         layerwise = LayerwiseModel.read(run, steps, variant)
-        inputs = tuple(map(TensorSpec.from_json, run.inputs[server].entry.result["inputs"]))
+        inputs = run.inputs[server].description.inputs
         reference = reference_outputs.reference(inputs, settings, data, run.inputs[answers])
         return _search(layerwise, variant, settings, reference)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
@@ -47,10 +46,11 @@ from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
 from edgeship.recipes.quantization import needs_data
 from edgeship.server_model import model_files
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config, permissions
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
-from edgeship.types import TensorSpec, to_json
+from edgeship.types import to_json
 from edgeship.untrusted import is_plain_name, reading
 
 KERAS = (".keras", ".h5")
@@ -232,7 +232,7 @@ def _check_data(
     further = {settings.data.train: settings.training.samples, settings.data.validation: None}
     wanted = any(variant.recipes for variant in asked)
     training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if wanted and source]
-    model = _interface_of(converter.describe())
+    model = _interface(converter.describe())
     if converter.steps.data:
         needed = any(needs_data(variant.quantize) for variant in asked)
         data_checks.check_calibration(converter.steps.data, model, needed=needed)
@@ -243,14 +243,8 @@ def _check_data(
         data_checks.check_training(data, model, limit)
 
 
-def _interface(model: ServerModelEntry) -> data_checks.Interface:
+def _interface(model: ServerModelEntry | ServerModelDescription) -> data_checks.Interface:
     return data_checks.Interface(model.inputs, model.outputs)
-
-
-def _interface_of(described: Mapping[str, Any]) -> data_checks.Interface:
-    """The inputs and outputs of a described server model."""
-    inputs, outputs = (tuple(map(TensorSpec.from_json, described[side])) for side in ("inputs", "outputs"))
-    return data_checks.Interface(inputs, outputs)
 
 
 def _check_model(model: Path) -> None:
@@ -297,15 +291,15 @@ def _place_server_model(draft: Path, conversion: ConversionResult, settings: con
         shutil.copyfile(source, target)
     if digest.of_path(target) != conversion.server.digest:
         raise digest.changed_error(source)
-    described = conversion.server.described
+    description = conversion.server.description
     return ServerModelEntry(
         path=target.relative_to(draft).as_posix(),
         digest=conversion.server.digest,
-        inputs=conversion.server.inputs,
-        outputs=tuple(map(TensorSpec.from_json, described["outputs"])),
-        parameters=described["parameters"],
-        loader=described["loader"],
-        notes=tuple(described["notes"]),
+        inputs=description.inputs,
+        outputs=description.outputs,
+        parameters=description.parameters,
+        loader=description.loader,
+        notes=description.notes,
         loading=asdict(settings.model),
     )
 

@@ -16,9 +16,10 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError, brief
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
+from edgeship.server_model.description import ServerModelDescription, WeightCounts
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
-from edgeship.types import TensorSpec, to_json
+from edgeship.types import TensorSpec
 from edgeship.untrusted import limits, reading
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -48,8 +49,7 @@ class ServerModel:
             self.function = self._trace_fixed(specs, error)
             notes.append(f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief(error, 120)})")
         self.inputs = tuple(_with_batch_size(spec, self.fixed_batch) for spec in specs)
-        tensors = self.function.structured_outputs
-        self.outputs = tuple(_output_spec(name, tensors[name]) for name in self._outputs.names)
+        self.outputs = self._output_specs(self.function)
         self.notes = (*adapter.notes, *notes, *self._outputs.notes)
 
     def _trace_fixed(self, specs: Sequence[TensorSpec], cause: Exception) -> Any:
@@ -98,15 +98,22 @@ class ServerModel:
         tensors = self.function(**{spec.name: tf.constant(full_feeds[spec.name], spec.dtype) for spec in self.inputs})
         return {name: first_samples(name, np.asarray(tensors[name]), samples) for name in self._outputs.names}
 
-    def describe(self) -> dict[str, Any]:
-        """Names, shapes, dtypes, loader, notes and the number of parameters, as JSON."""
-        return {
-            "loader": self.loader,
-            "notes": list(self.notes),
-            "inputs": to_json(self.inputs),
-            "outputs": to_json(self.outputs),
-            "parameters": self.parameters,
-        }
+    def _output_specs(self, function: Any) -> tuple[TensorSpec, ...]:
+        tensors = function.structured_outputs
+        return tuple(_output_spec(name, tensors[name]) for name in self._outputs.names)
+
+    def describe(self, inputs: Sequence[TensorSpec] | None = None, function: Any = None) -> ServerModelDescription:
+        """What is known of the model; of the `function` that `trace` gave for other `inputs` than its own."""
+        concrete = function or self.function
+        return ServerModelDescription(
+            inputs=tuple(inputs or self.inputs),
+            outputs=self._output_specs(concrete),
+            parameters=self.parameters,
+            loader=self.loader,
+            notes=self.notes,
+            layers=tuple(self.layers),
+            weights=WeightCounts.of(list(concrete.graph.variables) or self.adapter.weights),
+        )
 
 
 def _with_batch_size(spec: TensorSpec, size: int | None) -> TensorSpec:
@@ -156,7 +163,7 @@ def load(
     return _LOADED[key]
 
 
-def describe(model: str, **options: Any) -> dict[str, Any]:
+def describe(model: str, **options: Any) -> ServerModelDescription:
     """`ServerModel.describe` of the model at that path, for a `FunctionProcess`."""
     return load(model, **options).describe()
 

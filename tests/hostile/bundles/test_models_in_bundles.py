@@ -20,6 +20,7 @@ from edgeship.pipeline.conversion.source import ConversionResult, ExportedServer
 from edgeship.pipeline.step_queue import Step, StepQueue
 from edgeship.progress import Progress
 from edgeship.server_model import model_files
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.storage.cache import Cache
 
@@ -46,7 +47,7 @@ class Lane:
             self.model.write_bytes(b"another")
         if "out_npz" in arguments:
             np.savez(arguments["out_npz"], y=np.zeros(1))
-        return {"notes": []}
+        return ServerModelDescription((), ())
 
 
 @pytest.fixture
@@ -99,8 +100,8 @@ def test_what_a_child_read_is_the_model_that_was_digested(read, work):
 
 def placed(work: Any, draft: Path) -> Any:
     converter = _converter(work)
-    described = {"loader": "keras", "notes": [], "inputs": [], "outputs": [], "parameters": 0}
-    conversion = ConversionResult(ExportedServerModel(work.model, converter.steps.model.digest, described), (), draft)
+    description = ServerModelDescription((), (), loader="keras")
+    conversion = ConversionResult(ExportedServerModel(work.model, converter.steps.model.digest, description), (), draft)
     draft.mkdir()
     return conversion, lambda: ship._place_server_model(draft, conversion, Config())
 

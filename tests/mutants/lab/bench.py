@@ -43,7 +43,7 @@ from edgeship.settings.sections import Data
 from edgeship.settings.variants import named_variant, refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
-from edgeship.types import TensorSpec, to_json
+from edgeship.types import to_json
 from tests.mutants.lab import changes, constants
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -158,8 +158,8 @@ class Lab:
             converter = Converter(queue, model, config, pairs)
             converter.start()
             done = converter.finish()
-        outputs = tuple(map(TensorSpec.from_json, done.server.described["outputs"]))
-        server = ServerModelEntry(model.name, done.server.digest, done.server.inputs, outputs)
+        description = done.server.description
+        server = ServerModelEntry(model.name, done.server.digest, description.inputs, description.outputs)
         return {item.artifact.id: item for item in done.made}, server
 
     def judged(

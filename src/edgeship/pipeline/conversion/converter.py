@@ -11,6 +11,7 @@ from edgeship.formats.formats import FORMATS
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps, Search
 from edgeship.pipeline.step_queue import Step, StepQueue
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 
@@ -30,11 +31,11 @@ class Converter:
         self.steps = ConversionSteps(ModelSource.read(model, config), config, pairs, search)
         self._artifacts: dict[tuple[str, str], Future[ConvertedArtifact]] = {}
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> ServerModelDescription:
         """Load the server model, and return what `ServerModel.describe` says of it; nothing is converted yet."""
         name = self.steps.describe()
-        described: Mapping[str, Any] = self._submit()[name].result()
-        return described
+        description: ServerModelDescription = self._submit()[name].result()
+        return description
 
     def start(self, server_steps: Iterable[Step] = ()) -> Mapping[str, Future[Any]]:
         """Queue the steps of every pair; before those that convert, but behind the export, `server_steps`.

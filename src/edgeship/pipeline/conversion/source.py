@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from edgeship.bundle.receipt import Receipt
 from edgeship.server_model.custom_objects import custom_digest
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry
@@ -24,17 +25,24 @@ class StepOutput:
 
 
 @dataclass(frozen=True)
+class ExportOutput(StepOutput):
+    """What an export left, and what it told of the model."""
+
+    description: ServerModelDescription
+
+
+@dataclass(frozen=True)
 class ExportedServerModel:
     """The server model as loading and exporting it showed it; `digest` is that of its file or folder."""
 
     path: Path
     digest: str
-    described: Mapping[str, Any]
+    description: ServerModelDescription
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """Its inputs in canonical order."""
-        return tuple(map(TensorSpec.from_json, self.described["inputs"]))
+        return self.description.inputs
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,9 @@ class ModelSource:
         loading = asdict(config.model)
         return cls(path, digest.of_path(path), loading, custom_digest(config.model.custom_objects))
 
-    def exported(self, output: StepOutput) -> ExportedServerModel:
+    def exported(self, output: ExportOutput) -> ExportedServerModel:
         """The model as its export showed it."""
-        return ExportedServerModel(self.path, self.digest, output.entry.result)
+        return ExportedServerModel(self.path, self.digest, output.description)
 
 
 @dataclass(frozen=True)

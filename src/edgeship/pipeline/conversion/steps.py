@@ -17,18 +17,19 @@ from edgeship.errors import CheckError, InputError
 from edgeship.formats import formats
 from edgeship.formats.formats import FILES, FORMATS, QUANTIZERS, TENSORFLOW, TOOLS
 from edgeship.pipeline.conversion import float_artifact, training_step
-from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource, StepOutput
+from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportOutput, ModelSource, StepOutput
 from edgeship.pipeline.step_queue import CachedStep, FunctionStep, Inputs, Step, StepRun, run_cached
 from edgeship.processes.executors import CONVERT, EXPORT, QUANTIZE, PipelineExecutors
 from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
 from edgeship.server_model import model_files, server_model
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import Artifact, TensorSpec
+from edgeship.types import Artifact
 from edgeship.types import Step as RecordedStep
 
 Search = Callable[["ConversionSteps", Variant, str], str]
@@ -73,7 +74,7 @@ class ConversionSteps:
                 kind="describe",
                 key=lambda _: key,
                 make=make,
-                value=lambda _, entry: entry.result,
+                value=lambda _, entry: convert(ServerModelDescription, entry.result),
                 label=f"read {model.path.name}",
             )
         )
@@ -89,7 +90,7 @@ class ConversionSteps:
             executors.quantize.warm(*modules)
 
     def export(self, *, static: int = 0, recipes: Recipes | None = None) -> str:
-        """The SavedModel of the server model, or of what was trained further from it; a `StepOutput`."""
+        """The SavedModel of the server model, or of what was trained further from it; an `ExportOutput`."""
         trained = self.add(training_step.train_step(self.model, self.config, recipes)) if recipes else None
         recipe = {"static_batch": int(static) or None}
         tools, server = versions(*TENSORFLOW), self.model
@@ -110,9 +111,10 @@ class ConversionSteps:
                     export.run, model=model, out=out, static_batch=recipe["static_batch"], **server.loading
                 )
 
-        def value(inputs: Inputs, entry: Entry) -> StepOutput:
+        def value(inputs: Inputs, entry: Entry) -> ExportOutput:
             read = source(inputs)
-            return StepOutput(entry, (*read.steps, RecordedStep("export", read.digest, recipe, tools)))
+            steps = (*read.steps, RecordedStep("export", read.digest, recipe, tools))
+            return ExportOutput(entry, steps, convert(ServerModelDescription, entry.result))
 
         name = training_step.FILE if recipes else server.path.name
         return self.add(
@@ -290,8 +292,9 @@ class ConversionSteps:
         def function(run: StepRun) -> ConvertedArtifact:
             output: StepOutput = run.inputs[made]
             path = output.entry.path / FILES[file_format]
-            receipt = _read_receipt(run, path, output.entry, file_format, run.inputs[exported].entry.result)
-            _check_receipt(receipt, variant, file_format, run.inputs[exported].entry.result)
+            model: ServerModelDescription = run.inputs[exported].description
+            receipt = _read_receipt(run, path, output.entry, file_format, model)
+            _check_receipt(receipt, variant, file_format, model)
             artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
             return ConvertedArtifact(artifact, training_step.add_sparsity(run, artifact, receipt), output.entry.digest)
 
@@ -310,10 +313,10 @@ def _made_of(variant: Variant) -> tuple[object, ...]:
     return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
 
 
-def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, exported: Mapping[str, Any]) -> Receipt:
+def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
     """Open the artifact again and write down what it really holds."""
     place = formats.find(file_format).place(path)
-    kernels = sum(exported["weights"]["kernels"])
+    kernels = sum(model.weights.kernels)
     key = {"artifact": entry.digest, "kernels": kernels}
 
     def make(_: Path) -> Any:
@@ -322,14 +325,13 @@ def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, expo
     return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
 
 
-def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, exported: Mapping[str, Any]) -> None:
+def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription) -> None:
     """Raise CheckError where an artifact is not what was asked for."""
     full_integer = variant.quantize in ("static_w8a8", "auto")
-    inputs, outputs = (tuple(map(TensorSpec.from_json, exported[side])) for side in ("inputs", "outputs"))
     expected = receipts.ExpectedArtifact(
-        inputs=inputs,
-        outputs=outputs,
-        kernels=sum(exported["weights"]["kernels"]),
+        inputs=model.inputs,
+        outputs=model.outputs,
+        kernels=sum(model.weights.kernels),
         variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
         io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
