@@ -13,10 +13,10 @@ from scripts.maintain.cli_reference import command_line
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MEASURING = (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
 # `name/` and `name/file.py` in code marks; a list such as `convert/tflite`, `onnx`, `tfjs` names folders, too.
-PLACES = sorted(
-    {place for place in re.findall(r"`([\w./-]+)`", PAGE + GUIDE) if "/" in place and not place.startswith("edgeship.")}
-)
+NAMED = set(re.findall(r"`([\w./-]+)`", PAGE + GUIDE + MEASURING))
+PLACES = sorted(place for place in NAMED if "/" in place and not place.startswith("edgeship."))
 
 
 @pytest.mark.parametrize("place", PLACES)

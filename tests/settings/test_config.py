@@ -6,7 +6,7 @@ import pytest
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant, default_variants, unfit
+from edgeship.settings.variants import Variant, default_variants, unsupported_reason
 from edgeship.types import to_json
 
 GOOD = """
@@ -56,15 +56,15 @@ def test_a_student_lies_beside_the_configuration(tmp_path):
 
 def test_a_page_takes_any_batch_of_tfjs():
     many = Variant("many", static_batch=64)
-    assert "static_batch = 64 is for .tflite and .onnx" in unfit(many, "tfjs")
-    assert not unfit(many, "tflite")
-    assert not unfit(Variant("one", static_batch=True), "tfjs")
+    assert "static_batch = 64 is for .tflite and .onnx" in unsupported_reason(many, "tfjs")
+    assert not unsupported_reason(many, "tflite")
+    assert not unsupported_reason(Variant("one", static_batch=True), "tfjs")
 
 
 def test_sparse_encoding_is_of_tflite_only():
     variant = Variant("sparse", prune=0.8, sparse_encoding=True)
-    assert [name for name in FORMATS if not unfit(variant, name)] == ["tflite"]
-    assert "onnx has no such storage" in unfit(variant, "onnx")
+    assert [name for name in FORMATS if not unsupported_reason(variant, name)] == ["tflite"]
+    assert "onnx has no such storage" in unsupported_reason(variant, "onnx")
 
 
 @pytest.mark.parametrize(

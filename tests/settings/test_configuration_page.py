@@ -6,8 +6,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from edgeship.benchmarks.compare.metrics import METRICS
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.settings.config import Config
+from edgeship.settings.sections import Benchmark
 from edgeship.toml_tables import Table, convert_value, describe_keys
 from scripts.maintain import references
 
@@ -28,6 +30,11 @@ def test_every_section_and_every_key_is_on_the_page() -> None:
         named = {item.name for item in fields(kind)} - internal
         assert named == {key.name for key in describe_keys(kind)}
         assert all(f"| `{name}` |" in PAGE for name in named)
+
+
+def test_every_metric_is_named() -> None:
+    (words,) = (key.words for key in describe_keys(Benchmark) if key.name == "metric")
+    assert set(re.findall(r"\w+", words)) - {"or"} == set(METRICS)
 
 
 def test_examples_are_taken() -> None:

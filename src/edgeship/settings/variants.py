@@ -148,7 +148,8 @@ def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, .
     """float32 everywhere; with representative data int8 where a format can run it; 8-bit weights for TF.js."""
     names = ["float32", *(["int8"] if has_data else [])]
     variants = [
-        named_variant(name, [item for item in formats if not refusal(for_variant(name).name, item)]) for name in names
+        named_variant(name, [item for item in formats if not recipe_refusal(for_variant(name).name, item)])
+        for name in names
     ]
     for item in formats:
         variants += [named_variant(name, [item]) for name in known_formats.find(item).default_variants]
@@ -162,20 +163,20 @@ def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) 
     return Variant(name, for_variant(name).name, tuple(formats))
 
 
-def unfit(variant: Variant, format_name: str) -> str:
-    """Why a variant has no meaning in a format; empty where it has one."""
+def unsupported_reason(variant: Variant, format_name: str) -> str | None:
+    """Why a variant has no meaning in a format; None where it has one."""
     form = known_formats.find(format_name)
     if variant.sparse_encoding and not form.sparse_encoding:
         return f"sparse_encoding is TFLite's: {format_name} has no such storage"
     if variant.static_batch > 1 and form.static_batch_refusal:
         return f"static_batch = {variant.static_batch} {form.static_batch_refusal}"
-    return refusal(variant.quantize, format_name)
+    return recipe_refusal(variant.quantize, format_name)
 
 
-def refusal(recipe: str, format_name: str) -> str:
-    """Why a recipe has no meaning in a format; empty where it has one."""
+def recipe_refusal(recipe: str, format_name: str) -> str | None:
+    """Why a recipe has no meaning in a format; None where it has one."""
     try:
         recipe_support(recipe, format_name)
     except InputError as error:
         return str(error)
-    return ""
+    return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgeship.errors import InputError
 from edgeship.recipes.quantization import needs_data
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant, default_variants, unfit
+from edgeship.settings.variants import Variant, default_variants, unsupported_reason
 
 NO_DATA = (
     'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '
@@ -28,7 +28,7 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
     pairs, skipped = [], []
     for variant in variants:
         asked = [name for name in formats if name in variant.formats]
-        reasons = {name: reason for name in asked if (reason := unfit(variant, name))}
+        reasons = {name: reason for name in asked if (reason := unsupported_reason(variant, name))}
         if asked and len(reasons) == len(asked):
             raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
         pairs += [(variant, name) for name in asked if name not in reasons]
