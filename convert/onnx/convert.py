@@ -36,7 +36,7 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
         ) from error
     source = Path(saved_model)
     description = export.read_description(source)
-    if description.weights.elements * 4 > LARGEST:
+    if description.weight_elements * 4 > LARGEST:
         raise InputError(
             "the model has more than 2 GB of weights, which one ONNX file cannot hold; leave onnx out with --to"
         )

@@ -16,6 +16,7 @@ from edgeship import untrusted
 from edgeship.bundle.receipt import Receipt
 from edgeship.errors import CheckError, InputError
 from edgeship.formats import formats
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.types import TensorSpec, to_json
 
 # Converters fold, split and merge weights, and drop those no output needs; a model that lost them holds next to nothing.
@@ -40,14 +41,8 @@ def read(path: str | Path, format: str | None = None, kernels: int = 0) -> Recei
         return _read(place, format, kernels)
 
 
-def read_as_json(path: str, format: str, kernels: int) -> dict[str, Any]:
-    """`read`, for another process: what it returns crosses the border as JSON."""
-    content: dict[str, Any] = to_json(read(path, format, kernels))
-    return content
-
-
 def read_apart(path: str, format: str) -> dict[str, Any]:
-    """`read_as_json` of a stranger's file, for a process of its own.
+    """`read`, as JSON, of a stranger's file, for a process of its own.
 
     Raises InputError where a `.tflite` takes far more memory than it has bytes.
 
@@ -57,7 +52,8 @@ def read_apart(path: str, format: str) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         if format == "tflite" and place.is_file():
             stack.enter_context(_at_most(MEMORY + MEMORY_TIMES * place.stat().st_size))
-        return read_as_json(path, format, 0)
+        content: dict[str, Any] = to_json(read(path, format))
+        return content
 
 
 @contextlib.contextmanager
@@ -102,14 +98,12 @@ def format_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class ExpectedArtifact:
-    """What an artifact should be: the server model's border in its order, and what was asked for.
+    """What an artifact should be: the server model's inputs and outputs in their order, and what was asked for.
 
-    `kernels` is how many numbers the server model's kernels have; `io` is int8 or float32.
+    `io` is int8 or float32.
     """
 
-    inputs: tuple[TensorSpec, ...] | None = None
-    outputs: tuple[TensorSpec, ...] | None = None
-    kernels: int = 0
+    model: ServerModelDescription
     variant: str = ""
     io: str | None = None
     allow_flex: bool = False
@@ -121,11 +115,10 @@ def check(receipt: Receipt, expected: ExpectedArtifact) -> None:
     """Raise CheckError naming what is wrong with an artifact."""
     _check_weights(receipt, expected)
     for side, have, want in (
-        ("input", receipt.inputs, expected.inputs),
-        ("output", receipt.outputs, expected.outputs),
+        ("input", receipt.inputs, expected.model.inputs),
+        ("output", receipt.outputs, expected.model.outputs),
     ):
-        if want is not None:
-            _check_border(receipt.format, side, have, want, expected.io)
+        _check_border(receipt.format, side, have, want, expected.io)
     if receipt.flex_ops and not expected.allow_flex:
         raise CheckError(f"holds Flex ops that nobody asked for: {', '.join(receipt.flex_ops)}")
     if receipt.custom_ops:
@@ -141,11 +134,9 @@ def _check_weights(receipt: Receipt, expected: ExpectedArtifact) -> None:
             f"holds variables instead of weights ({', '.join(receipt.variable_ops)}): the weights were lost, or the model "
             "changes a variable while it predicts, which a device file cannot"
         )
-    stored = receipt.weights.elements
-    if expected.kernels >= JUDGED_FROM and stored < LEAST_SHARE_OF_WEIGHTS * expected.kernels:
-        raise CheckError(
-            f"holds only {stored:,} numbers where the model's kernels have {expected.kernels:,}: weights were lost"
-        )
+    stored, kernels = receipt.weights.elements, expected.model.kernel_elements
+    if kernels >= JUDGED_FROM and stored < LEAST_SHARE_OF_WEIGHTS * kernels:
+        raise CheckError(f"holds only {stored:,} numbers where the model's kernels have {kernels:,}: weights were lost")
 
 
 def _check_border(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from edgeship.convert.export import export
 from edgeship.convert.export.probe import random_feeds
 from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError
-from edgeship.types import TensorSpec
-from tests.convert.expectations import expected_artifact
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,11 @@ CASES = [
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
 def made(request, tensorflow, zoo, tmp_path_factory):
-    """The case, its export, the folder with it, feeds and what the server model answers to them."""
+    """The case, what its export tells, the folder with it, feeds and what the server model answers to them."""
     case, folder = request.param, tmp_path_factory.mktemp(request.param.name)
     model = zoo(case.name)
-    export = tensorflow.call(
-        "edgeship.convert.export.export:run", model=model, out=str(folder / "export"), **case.options
-    )
-    feeds = next(random_feeds([TensorSpec.from_json(spec) for spec in export["inputs"]], samples=3, seed=5))
+    description = tensorflow.call(export.run, model=model, out=str(folder / "export"), **case.options)
+    feeds = next(random_feeds(description.inputs, samples=3, seed=5))
     np.savez(folder / "data.npz", **feeds)
     tensorflow.call(
         "edgeship.server_model.server_model:predict_file",
@@ -68,7 +65,7 @@ def made(request, tensorflow, zoo, tmp_path_factory):
         batch=2,
         **case.options,
     )
-    return case, export, folder, feeds, dict(np.load(folder / "expected.npz"))
+    return case, description, folder, feeds, dict(np.load(folder / "expected.npz"))
 
 
 def close(found, expected):
@@ -78,33 +75,33 @@ def close(found, expected):
         np.testing.assert_allclose(found[name], want, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def read_checked(path, export, **options):
-    artifact = receipt.read(path, None, sum(export["weights"]["kernels"]))
-    receipt.check(artifact, replace(expected_artifact(export), **options))
-    return artifact
+def checked(path, description, **expected):
+    contents = receipt.read(path)
+    receipt.check(contents, receipt.ExpectedArtifact(description, **expected))
+    return contents
 
 
 def test_the_export_says_what_the_model_is(made):
-    case, export, _, _, expected = made
-    assert export["loader"] == case.loader
-    assert case.notes in "\n".join(export["notes"])
-    assert case.inputs is None or tuple(spec["name"] for spec in export["inputs"]) == case.inputs
-    assert tuple(spec["name"] for spec in export["outputs"]) == case.outputs == tuple(expected)
-    assert all(spec["shape"][0] is None for spec in export["inputs"])
-    assert export["parameters"] > 0
+    case, description, _, _, expected = made
+    assert description.loader == case.loader
+    assert case.notes in "\n".join(description.notes)
+    assert case.inputs is None or tuple(spec.name for spec in description.inputs) == case.inputs
+    assert tuple(spec.name for spec in description.outputs) == case.outputs == tuple(expected)
+    assert all(spec.shape[0] is None for spec in description.inputs)
+    assert description.parameters > 0
 
 
 def test_tflite(made, tensorflow):
-    case, export, folder, feeds, expected = made
+    case, description, folder, feeds, expected = made
     done = tensorflow.call(
         "edgeship.convert.tflite.convert:run", saved_model=str(folder / "export"), out_file=str(folder / "m.tflite")
     )
-    artifact = read_checked(folder / "m.tflite", export)
-    assert artifact.dynamic_batch is not case.loops
+    held = checked(folder / "m.tflite", description)
+    assert held.dynamic_batch is not case.loops
     assert case.loops == any("fixed at 1" in note for note in done["notes"])
     model = Interpreter(str(folder / "m.tflite"))
     inputs = model.get_input_details()
-    assert [item["name"] for item in inputs] == [spec["name"] for spec in export["inputs"]]
+    assert [item["name"] for item in inputs] == [spec.name for spec in description.inputs]
     assert [item["name"] for item in model.get_output_details()] == list(case.outputs)
     samples = 1 if case.loops else 3
     for item in inputs:
@@ -126,22 +123,22 @@ def test_tflite(made, tensorflow):
 
 
 def test_onnx(made, tensorflow):
-    case, export, folder, feeds, expected = made
+    case, description, folder, feeds, expected = made
     tensorflow.call(
         "edgeship.convert.onnx.convert:run", saved_model=str(folder / "export"), out_file=str(folder / "m.onnx")
     )
-    artifact = read_checked(folder / "m.onnx", export, opset=17)
-    assert artifact.ir_version == 8
-    assert artifact.dynamic_batch
+    held = checked(folder / "m.onnx", description, opset=17)
+    assert held.ir_version == 8
+    assert held.dynamic_batch
     session = onnxruntime.InferenceSession(str(folder / "m.onnx"))
-    assert [item.name for item in session.get_inputs()] == [spec["name"] for spec in export["inputs"]]
+    assert [item.name for item in session.get_inputs()] == [spec.name for spec in description.inputs]
     assert [item.name for item in session.get_outputs()] == list(case.outputs)
     assert session.get_inputs()[0].shape[0] == "batch"
     close(dict(zip(case.outputs, session.run(None, feeds), strict=True)), expected)
 
 
 def test_tfjs(made, tensorflow):
-    case, export, folder, _, _ = made
+    case, description, folder, _, _ = made
     if case.loops:
         with pytest.raises(InputError, match="While"):
             tensorflow.call(
@@ -154,8 +151,8 @@ def test_tfjs(made, tensorflow):
         tensorflow.call(
             "edgeship.convert.tfjs.convert:run", saved_model=str(folder / "export"), out_dir=str(out), weights=weights
         )
-        artifact = read_checked(
-            out, export, variant={"float32": "", "float16": "float16", "uint8": "weight_only_w8"}[weights]
+        held = checked(
+            out, description, variant={"float32": "", "float16": "float16", "uint8": "weight_only_w8"}[weights]
         )
-        assert [spec.name for spec in artifact.outputs] == list(case.outputs)
-        assert artifact.dynamic_batch
+        assert [spec.name for spec in held.outputs] == list(case.outputs)
+        assert held.dynamic_batch

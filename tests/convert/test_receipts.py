@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgeship.bundle.receipt import Receipt
+from edgeship.convert.export import export
 from edgeship.convert.receipts import receipt
+from edgeship.convert.receipts.receipt import ExpectedArtifact
 from edgeship.errors import CheckError, InputError
-from tests.convert.expectations import expected_artifact
 
 
 @pytest.fixture(scope="module")
 def artifacts(tensorflow, zoo, tmp_path_factory):
-    """`sequential` in the three formats: the export and the folder with m.tflite, m.onnx and tfjs."""
+    """`sequential` in the three formats: what its export tells, and the folder with m.tflite, m.onnx and tfjs."""
     folder = tmp_path_factory.mktemp("artifacts")
-    export = tensorflow.call("edgeship.convert.export.export:run", model=zoo("sequential"), out=str(folder / "export"))
+    description = tensorflow.call(export.run, model=zoo("sequential"), out=str(folder / "export"))
     place = {"saved_model": str(folder / "export")}
     tensorflow.call("edgeship.convert.tflite.convert:run", **place, out_file=str(folder / "m.tflite"))
     tensorflow.call("edgeship.convert.onnx.convert:run", **place, out_file=str(folder / "m.onnx"))
     tensorflow.call("edgeship.convert.tfjs.convert:run", **place, out_dir=str(folder / "tfjs"))
-    return export, folder
+    return description, folder
 
 
 FILES = ("m.tflite", "m.onnx", "tfjs")
@@ -35,66 +33,92 @@ FILES = ("m.tflite", "m.onnx", "tfjs")
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_weight_is_counted(name, artifacts):
-    export, folder = artifacts
-    artifact = receipt.read(folder / name, None, sum(export["weights"]["kernels"]))
+    description, folder = artifacts
+    held = receipt.read(folder / name, kernels=description.kernel_elements)
     # 8 x 9 convolution and 8 x 3 dense kernel; batch norm is folded into the bias or follows as factors.
-    assert sum(export["weights"]["kernels"]) == 8 * 9 + 8 * 3
-    assert artifact.weights.share is not None
-    assert 1.0 <= artifact.weights.share < 1.6
-    assert artifact.weights.sparsity is not None
-    assert not artifact.variable_ops
+    assert description.kernel_elements == 8 * 9 + 8 * 3
+    assert 1.0 <= held.weights.share < 1.6
+    assert held.weights.sparsity is not None
+    assert not held.variable_ops
 
 
 def test_lost_variables_are_found(artifacts, tensorflow, zoo, tmp_path):
-    export, _ = artifacts
+    description, _ = artifacts
     tensorflow.call("zoo:lose_variables", model=zoo("sequential"), out_file=str(tmp_path / "lost.tflite"))
-    artifact = receipt.read(tmp_path / "lost.tflite", None, sum(export["weights"]["kernels"]))
-    assert artifact.weights.share is not None
-    assert artifact.weights.share < 0.5
+    held = receipt.read(tmp_path / "lost.tflite", kernels=description.kernel_elements)
+    assert held.weights.share < 0.5
     with pytest.raises(CheckError, match="READ_VARIABLE"):
-        receipt.check(artifact, expected_artifact(export))
+        receipt.check(held, ExpectedArtifact(description))
 
 
-def with_weights(artifact: Receipt, elements: int) -> Receipt:
-    return replace(artifact, weights=replace(artifact.weights, elements=elements))
+def _fewer_weights(held, expected):
+    return replace(held, weights=replace(held.weights, elements=100)), expected
 
 
-def with_border(artifact: Receipt, side: str, **changes: Any) -> Receipt:
-    return replace(artifact, **{side: (replace(getattr(artifact, side)[0], **changes),)})
+def _change(specs, **changes):
+    return (replace(specs[0], **changes), *specs[1:])
 
 
-# What is wrong with an artifact, or else was asked for.
-FAULTS: dict[str, tuple[Callable[[Receipt], Receipt], dict[str, Any], str]] = {
-    "fewer weights": (lambda artifact: with_weights(artifact, 100), {}, "weights were lost"),
-    "another name": (
-        lambda artifact: with_border(artifact, "outputs", name="StatefulPartitionedCall"),
-        {},
-        "StatefulPartitionedCall",
-    ),
-    "another dtype": (lambda artifact: with_border(artifact, "inputs", dtype="int8"), {}, "is int8"),
-    "integers without a scale": (
-        lambda artifact: with_border(with_border(artifact, "inputs", dtype="int8"), "outputs", dtype="int8"),
-        {"io": "int8"},
-        "without scale",
-    ),
-    "another rank": (lambda artifact: with_border(artifact, "outputs", shape=(None,)), {}, "shape"),
-    "flex": (lambda artifact: replace(artifact, flex_ops=("FlexSvd",)), {}, "FlexSvd"),
-    "custom": (lambda artifact: replace(artifact, custom_ops=("MyOp",)), {}, "MyOp"),
-    "not int8": (lambda artifact: artifact, {"variant": "int8"}, "0% of its ops.*leave tflite out of the variant"),
-    "not float16": (lambda artifact: artifact, {"variant": "float16"}, "no float16 weight"),
-    "not dynamic": (lambda artifact: artifact, {"variant": "dynamic_w8"}, "no 8-bit weight"),
-}
+def _other_name(held, expected):
+    return replace(held, outputs=_change(held.outputs, name="StatefulPartitionedCall")), expected
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_check_finds_its_fault(name, artifacts):
-    spoil, options, says = FAULTS[name]
-    export, folder = artifacts
-    artifact = with_weights(receipt.read(folder / "m.tflite"), 9 * 8 * 4)
-    expected = replace(expected_artifact(export), kernels=9 * 8 * 4)
-    receipt.check(artifact, expected)
+def _other_dtype(held, expected):
+    return replace(held, inputs=_change(held.inputs, dtype="int8")), expected
+
+
+def _integer_without_scale(held, expected):
+    inputs, outputs = (_change(specs, dtype="int8") for specs in (held.inputs, held.outputs))
+    return replace(held, inputs=inputs, outputs=outputs), replace(expected, io="int8")
+
+
+def _other_rank(held, expected):
+    return replace(held, outputs=_change(held.outputs, shape=(None,))), expected
+
+
+def _flex(held, expected):
+    return replace(held, flex_ops=("FlexSvd",)), expected
+
+
+def _custom(held, expected):
+    return replace(held, custom_ops=("MyOp",)), expected
+
+
+def _not_int8(held, expected):
+    return held, replace(expected, variant="int8")
+
+
+def _not_float16(held, expected):
+    return held, replace(expected, variant="float16")
+
+
+def _not_dynamic(held, expected):
+    return held, replace(expected, variant="dynamic_w8")
+
+
+BREAK = [
+    (_fewer_weights, "weights were lost"),
+    (_other_name, "StatefulPartitionedCall"),
+    (_other_dtype, "is int8"),
+    (_integer_without_scale, "without scale"),
+    (_other_rank, "shape"),
+    (_flex, "FlexSvd"),
+    (_custom, "MyOp"),
+    (_not_int8, "0% of its ops.*leave tflite out of the variant"),
+    (_not_float16, "no float16 weight"),
+    (_not_dynamic, "no 8-bit weight"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "says"), BREAK, ids=lambda item: getattr(item, "__name__", ""))
+def test_each_check_finds_its_fault(spoil, says, artifacts):
+    description, folder = artifacts
+    expected = ExpectedArtifact(replace(description, kernel_elements=9 * 8 * 4))
+    held = receipt.read(folder / "m.tflite")
+    held = replace(held, weights=replace(held.weights, elements=9 * 8 * 4))
+    receipt.check(held, expected)
     with pytest.raises(CheckError, match=says):
-        receipt.check(spoil(artifact), replace(expected, **options))
+        receipt.check(*spoil(held, expected))
 
 
 def test_int8_is_seen(artifacts, tmp_path):
@@ -107,10 +131,10 @@ def test_int8_is_seen(artifacts, tmp_path):
     samples = np.random.default_rng(0).random((8, 1, 1000, 1), np.float32)
     statistics = work.calibrate({"serving_default": [{"input_layer": sample} for sample in samples]})
     work.quantize(statistics).export_model(str(tmp_path / "int8.tflite"))
-    artifact = receipt.read(tmp_path / "int8.tflite")
-    assert artifact.int8_op_share > 0.5
-    assert artifact.weights.dtypes["int8"] >= 8 * 9 + 8 * 3
-    assert all(": " in island for island in artifact.float_islands)
+    held = receipt.read(tmp_path / "int8.tflite")
+    assert held.int8_op_share > 0.5
+    assert held.weights.dtypes["int8"] >= 8 * 9 + 8 * 3
+    assert all(": " in island for island in held.float_islands)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -193,6 +217,6 @@ def test_the_zeros_of_unsigned_onnx_weights(kind, per_channel, tmp_path):
     quantize_dynamic(
         tmp_path / "float.onnx", tmp_path / "m.onnx", per_channel=per_channel, weight_type=QuantType.QUInt8
     )
-    weights = receipt.read(tmp_path / "m.onnx", "onnx").weights
-    assert weights.dtypes["uint8"] >= 128
-    assert weights.sparsity == 0.5
+    held = receipt.read(tmp_path / "m.onnx", "onnx").weights
+    assert held.dtypes["uint8"] >= 128
+    assert held.sparsity == 0.5

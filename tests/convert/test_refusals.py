@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edgeship.errors import CheckError, InputError
-from tests.convert.expectations import expected_artifact
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,9 @@ REFUSED = [
 
 
 def export(tensorflow, model, tmp_path, **options):
-    return tensorflow.call("edgeship.convert.export.export:run", model=str(model), out=str(tmp_path / "out"), **options)
+    from edgeship.convert.export import export
+
+    return tensorflow.call(export.run, model=str(model), out=str(tmp_path / "out"), **options)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case.model}-{'-'.join(case.options)}")
@@ -61,7 +62,7 @@ def zoo_copy(zoo, name, tmp_path):
 
 
 def test_lambda_when_allowed(tensorflow, zoo, tmp_path):
-    assert export(tensorflow, zoo("lambda"), tmp_path, allow_unsafe=True)["outputs"][0]["name"] == "twice"
+    assert export(tensorflow, zoo("lambda"), tmp_path, allow_unsafe=True).outputs[0].name == "twice"
 
 
 def damaged(source: Path, target: Path) -> Path:
@@ -133,6 +134,6 @@ def test_flex_only_where_it_is_allowed(tensorflow, zoo, tmp_path):
     )
     contents = receipt.read(target)
     assert contents.flex_ops == ("FlexMatrixDeterminant",)
-    receipt.check(contents, replace(expected_artifact(exported), allow_flex=True))
+    receipt.check(contents, receipt.ExpectedArtifact(exported, allow_flex=True))
     with pytest.raises(CheckError, match="FlexMatrixDeterminant"):
-        receipt.check(contents, expected_artifact(exported))
+        receipt.check(contents, receipt.ExpectedArtifact(exported))

@@ -16,7 +16,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError, brief
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
-from edgeship.server_model.description import ServerModelDescription, WeightCounts
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
@@ -105,6 +105,7 @@ class ServerModel:
     def describe(self, inputs: Sequence[TensorSpec] | None = None, function: Any = None) -> ServerModelDescription:
         """What is known of the model; of the `function` that `trace` gave for other `inputs` than its own."""
         concrete = function or self.function
+        weights = list(concrete.graph.variables) or self.adapter.weights
         return ServerModelDescription(
             inputs=tuple(inputs or self.inputs),
             outputs=self._output_specs(concrete),
@@ -112,7 +113,8 @@ class ServerModel:
             loader=self.loader,
             notes=self.notes,
             layers=tuple(self.layers),
-            weights=WeightCounts.of(list(concrete.graph.variables) or self.adapter.weights),
+            weight_elements=count_parameters(weights),
+            kernel_elements=count_parameters([weight for weight in weights if len(weight.shape) >= 2]),
         )
 
 

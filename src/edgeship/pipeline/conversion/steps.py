@@ -316,11 +316,10 @@ def _made_of(variant: Variant) -> tuple[object, ...]:
 def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
     """Open the artifact again and write down what it really holds."""
     place = formats.find(file_format).place(path)
-    kernels = sum(model.weights.kernels)
-    key = {"artifact": entry.digest, "kernels": kernels}
+    key = {"artifact": entry.digest, "kernels": model.kernel_elements}
 
     def make(_: Path) -> Any:
-        return run.executor.call(receipts.read_as_json, path=str(place), format=file_format, kernels=kernels)
+        return run.executor.call(receipts.read, path=str(place), format=file_format, kernels=model.kernel_elements)
 
     return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
 
@@ -329,9 +328,7 @@ def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: 
     """Raise CheckError where an artifact is not what was asked for."""
     full_integer = variant.quantize in ("static_w8a8", "auto")
     expected = receipts.ExpectedArtifact(
-        inputs=model.inputs,
-        outputs=model.outputs,
-        kernels=sum(model.weights.kernels),
+        model,
         variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
         io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
