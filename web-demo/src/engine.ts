@@ -1,6 +1,6 @@
 /** The page's side of the worker: one engine is one backend with one model. */
-import type {NumpyArray} from './npz';
-import type {TensorSpec} from './manifest';
+import type {TensorSpec} from './bundle/manifest';
+import type {NumpyArray} from './bundle/npz';
 import type {Backend, Opened, Operation, Reply, Requests, Tensor, Tensors} from './protocol';
 
 export class Engine {

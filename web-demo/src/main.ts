@@ -1,12 +1,12 @@
 /** The page: brings the bundle, the inputs and the results together. */
-import {Bundle} from './bundle';
+import {Bundle} from './bundle/bundle';
+import {type Artifact, browserArtifacts, figure} from './bundle/manifest';
+import type {NumpyArray} from './bundle/npz';
+import {type Group, readSamples, type Sample} from './bundle/samples';
 import {Closed, Engine} from './engine';
-import {type Artifact, browserArtifacts, figure} from './manifest';
-import type {NumpyArray} from './npz';
 import {keepOffline} from './offline';
 import {type Picture, type Preprocessing, toPicture, toTensor} from './preprocess';
 import {type Backend, BACKENDS} from './protocol';
-import {type Group, readSamples, type Sample} from './samples';
 import {type Goldens, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
 import {bytes} from './stats';

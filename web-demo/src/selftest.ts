@@ -1,8 +1,8 @@
 /** The self-test: this very browser must give the goldens' answers, within the tolerance that the bundle states. */
-import {type Artifact, figure, type Manifest} from './manifest';
-import type {NumpyArray} from './npz';
-import type {Opened, Tensors} from './protocol';
+import {type Artifact, figure, type Manifest} from './bundle/manifest';
+import type {NumpyArray} from './bundle/npz';
 import {enlarge, type Preprocessing, toPicture, toTensor} from './preprocess';
+import type {Opened, Tensors} from './protocol';
 import {argmax, percentile} from './stats';
 
 export interface OutputResult {

@@ -1,8 +1,8 @@
 /** One backend with one variant of the model, tested: what a choice on the page leads to. */
-import type {Bundle} from './bundle';
+import type {Bundle} from './bundle/bundle';
+import type {Artifact} from './bundle/manifest';
+import {type NumpyArray, rows} from './bundle/npz';
 import {Engine, toTensor} from './engine';
-import type {Artifact} from './manifest';
-import {type NumpyArray, rows} from './npz';
 import {type Backend, BACKENDS, type Opened, type Tensors} from './protocol';
 import {type Goldens, result, type SelfTest} from './selftest';
 

@@ -1,5 +1,5 @@
 import {afterEach, describe, expect, it, vi} from 'vitest';
-import {check, IntegrityError, sha256} from '../src/digest';
+import {check, IntegrityError, sha256} from '../src/bundle/digest';
 
 const ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'; // FIPS 180-2, appendix B.1
 const abc = new TextEncoder().encode('abc');

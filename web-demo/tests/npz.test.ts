@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {readNpy, readNpz, rows} from '../src/npz';
+import {readNpy, readNpz, rows} from '../src/bundle/npz';
 import {decode, fixtures} from './fixtures';
 
 describe('numpy files', () => {

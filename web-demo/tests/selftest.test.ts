@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import {checkPreprocessing, compare, difference} from '../src/selftest';
-import type {NumpyArray} from '../src/npz';
+import type {NumpyArray} from '../src/bundle/npz';
 import {argmax, bytes, milliseconds, percentile} from '../src/stats';
 
 const server: NumpyArray = {dtype: '<f4', shape: [2, 3], data: Float32Array.of(0.1, 0.7, 0.2, 0.5, 0.3, 0.2)};

@@ -1,5 +1,5 @@
 /** The model card, the device's figures and the self-test's numbers as lists of facts. */
-import {type Artifact, figure, type Manifest} from '../manifest';
+import {type Artifact, figure, type Manifest} from '../bundle/manifest';
 import type {SelfTest} from '../selftest';
 import {bytes, milliseconds} from '../stats';
 

@@ -1,6 +1,6 @@
 /** The samples as buttons with a picture or plot each. */
-import type {Manifest} from '../manifest';
-import type {Group, Sample} from '../samples';
+import type {Manifest} from '../bundle/manifest';
+import type {Group, Sample} from '../bundle/samples';
 import {make} from './dom';
 import {thumbnail} from './plot';
 

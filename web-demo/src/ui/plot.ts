@@ -1,5 +1,5 @@
 /** Pictures of samples: as they are where they are pictures, as curves or columns where they are not. */
-import type {NumpyArray} from '../npz';
+import type {NumpyArray} from '../bundle/npz';
 import {type Picture, type Preprocessing, toPicture} from '../preprocess';
 import {svg} from './dom';
 

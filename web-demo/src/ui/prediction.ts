@@ -1,5 +1,5 @@
 /** The prediction: the best classes with their scores, or plain numbers, beside the server model's where it is known. */
-import {className, type Manifest} from '../manifest';
+import {className, type Manifest} from '../bundle/manifest';
 import type {Tensors} from '../protocol';
 import {argmax, milliseconds} from '../stats';
 import {make} from './dom';

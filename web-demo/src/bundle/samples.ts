@@ -1,8 +1,8 @@
 /** The samples to choose from: labelled ones of the test data where the site holds some, then the goldens. */
+import type {Goldens} from '../selftest';
 import type {Bundle} from './bundle';
 import {className, type Manifest} from './manifest';
 import {type NumpyArray, rows} from './npz';
-import type {Goldens} from './selftest';
 
 export interface Group {
   title: string;

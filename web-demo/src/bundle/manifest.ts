@@ -1,5 +1,5 @@
 /** The parts of a bundle's `manifest.json` that a page needs. */
-import type {Preprocessing} from './preprocess';
+import type {Preprocessing} from '../preprocess';
 
 export interface TensorSpec {
   name: string;
