@@ -1,4 +1,4 @@
-"""`make mutants`: every mutant of every model through the gate; writes docs/mutants.md.
+"""`make mutants`: every mutant of every model through the gate; writes docs/results/mutants.md.
 
 `--models motion` judges only those again and takes the others' rows from the last run.
 """
@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from scripts import ROOT
+from scripts import RESULTS, ROOT
 from tests.mutants.lab import matrix, models, score
 from tests.mutants.lab.bench import Lab, Outcome
 
@@ -48,7 +48,7 @@ def main() -> None:
     with Lab(given.folder / "lab") as lab:
         for name in MODELS:
             rows += judged(lab, given.folder, name) if name in given.models else kept(given.folder, name)
-    (ROOT / "docs" / "mutants.md").write_text(score.markdown(rows), encoding="utf-8")
+    (RESULTS / "mutants.md").write_text(score.markdown(rows), encoding="utf-8")
     print(score.sentence(score.totals(rows)))
 
 

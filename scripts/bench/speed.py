@@ -1,4 +1,4 @@
-"""`make bench`: edgeship's own speed as ratios, each pair taken in one run, written to docs/benchmarks.md.
+"""`make bench`: edgeship's own speed as ratios, each pair taken in one run, written to docs/results/benchmarks.md.
 
 Absolute times stand beside the ratios to show their scale; they are this machine's and this moment's.
 """
@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import RESULTS, ROOT
 from scripts.bench import goldens, parts, same_file
 from scripts.bench.parts import EDGESHIP
 
@@ -175,7 +175,7 @@ def machine_line() -> str:
 MORE = """
 
 Further figures, each by a command of its own: [optimizing](optimize.md) (`make bench-optimize`), [the browser](browser.md)
-(`make bench-browser`), [devices](devices-figures.md) (`make bench-devices`), [the gate's own test](mutants.md) (`make mutants`).
+(`make bench-browser`), [devices](devices.md) (`make bench-devices`), [the gate's own test](mutants.md) (`make mutants`).
 """
 
 
@@ -207,7 +207,7 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Take what was asked for (all by default), and write the table of all parts that there are."""
     names = ["conversion", "shipping", "throughput", "start_up", "same_file", "replayed"]
-    parser = parts.parser(__doc__, names, ROOT / "runs" / "bench", ROOT / "docs" / "benchmarks.md")
+    parser = parts.parser(__doc__, names, ROOT / "runs" / "bench", RESULTS / "benchmarks.md")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """The gate fails artifacts that are broken as deployments break them, and passes the same artifacts untouched.
 
-A choice that takes about two minutes; `make mutants` judges all of them and writes docs/mutants.md. Nothing here may
+A choice that takes about two minutes; `make mutants` judges all of them and writes docs/results/mutants.md. Nothing here may
 hang on what training happens to give, which differs from CPU to CPU (`make test-seeds`): a chosen mutant answers otherwise
 whatever the weights are, and how much accuracy int8 costs is decided by the training, not by the gate.
 """

@@ -1,4 +1,4 @@
-"""docs/browser.md from the results of `make bench-browser`: no figure in it is written by hand."""
+"""docs/results/browser.md from the results of `make bench-browser`: no figure in it is written by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edgeship.bundle import schema_1
 from edgeship.bundle.figures import AccuracyReport, Measurement
 from edgeship.bundle.manifest import Manifest, parse_manifest
 from edgeship.runtimes.browser import requirements
-from scripts import ROOT
+from scripts import RESULTS
 from scripts.bench.speed import machine_line
 
-RENDERED = ROOT / "docs" / "browser.md"
+RENDERED = RESULTS / "browser.md"
 NAMES = {
     "litert": "Python LiteRT", "onnxruntime": "Python ONNX Runtime", "tfjs-web": "TF.js wasm",
     "tfjs-webgl": "TF.js webgl (in software here)", "tfjs-cpu": "TF.js cpu", "litert-web": "LiteRT.js",

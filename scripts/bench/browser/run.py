@@ -1,4 +1,4 @@
-"""`make bench-browser`: what browser engines give and take, measured by `edgeship benchmark`; writes docs/browser.md.
+"""`make bench-browser`: what browser engines give and take, measured by `edgeship benchmark`; writes docs/results/browser.md.
 
 `--only PART ...` takes some parts again and the others from the last run: times want a quiet machine, and not all fit one pause.
 """

@@ -47,7 +47,7 @@ def write(found: dict[str, Json], path: Path) -> None:
         "# What devices say of a few models",
         f"\nWritten by `make bench-devices`, part by part, on {days}; the profiles in `src/edgeship/devices` say which versions.",
         "The MobileNets have random weights, which decide neither instructions nor arenas nor cycles.",
-        "[devices.md](devices.md) says what the figures mean.",
+        "[docs/devices.md](../devices.md) says what the figures mean.",
     ]
     if missing := [name for name in ("parity", "counts", "zeros", "micro", "field", "matrix") if name not in found]:
         parts.append(f"Not taken yet: the part {' and '.join(missing)}.")

@@ -1,4 +1,4 @@
-"""`make bench-devices`: what emulated and estimated devices say of a few models, written to docs/devices-figures.md.
+"""`make bench-devices`: what emulated and estimated devices say of a few models, written to docs/results/devices.md.
 
 Everything but the sparse files goes through the command line. Each part keeps what it found in the work folder, so that one
 can be taken again alone (`--only`).
@@ -24,7 +24,7 @@ from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find, names, place
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import InstructionCounter, home
-from scripts import ROOT
+from scripts import RESULTS, ROOT
 from scripts.bench import parts
 from scripts.bench.devices.page import write
 from scripts.bench.parts import EDGESHIP
@@ -230,7 +230,7 @@ PARTS: dict[str, Callable[[Path], Json]] = {
 
 def main() -> None:
     """Take the parts asked for; write the page with all that was taken so far."""
-    given = parts.parser(__doc__, PARTS, ROOT / "runs" / "devices", ROOT / "docs" / "devices-figures.md").parse_args()
+    given = parts.parser(__doc__, PARTS, ROOT / "runs" / "devices", RESULTS / "devices.md").parse_args()
     work = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     prepare(work)

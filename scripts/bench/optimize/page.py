@@ -1,4 +1,4 @@
-"""docs/optimize.md from the figures that `make bench-optimize` took."""
+"""docs/results/optimize.md from the figures that `make bench-optimize` took."""
 
 from __future__ import annotations
 

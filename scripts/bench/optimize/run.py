@@ -1,4 +1,4 @@
-"""`make bench-optimize`: what pruning, clustering, QAT, distillation and calibration reach, written to docs/optimize.md.
+"""`make bench-optimize`: what pruning, clustering, QAT, distillation and calibration reach, written to docs/results/optimize.md.
 
 Everything is made and measured by the `edgeship` command. Recipes are chosen among candidates on the validation split;
 the test split is looked at once, with those chosen. Each part leaves its figures as JSON in the working folder, so that
@@ -18,7 +18,7 @@ from typing import Any
 
 from edgeship.devices import machine
 from edgeship.processes.child import FunctionProcess
-from scripts import ROOT
+from scripts import RESULTS, ROOT
 from scripts.bench import parts
 from scripts.bench.optimize import mixed_precision, page, peers, tasks
 from scripts.bench.parts import EDGESHIP
@@ -142,7 +142,7 @@ PARTS: dict[str, Callable[[str, Path], Json | list[Json]]] = {
 
 def main() -> None:
     """Run the parts asked for, then write the page from all that there is."""
-    parser = parts.parser(__doc__, PARTS, ROOT / "runs" / "optimize", ROOT / "docs" / "optimize.md")
+    parser = parts.parser(__doc__, PARTS, ROOT / "runs" / "optimize", RESULTS / "optimize.md")
     told = (
         "python of an environment that has the tool, as nncf=/path/bin/python (or neural-compressor=); may be repeated"
     )
