@@ -1,5 +1,7 @@
 """The tolerance of goldens, and the answers that must survive it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from edgeship.types import Artifact, Quantization, TensorSpec
 
 
 def artifact(variant="int8", quantization=None):
-    return Artifact(None, "tflite", variant, (), (TensorSpec("y", (None, 3), "int8", quantization),), ())
+    return Artifact(Path("model.tflite"), "tflite", variant, (), (TensorSpec("y", (None, 3), "int8", quantization),), ())
 
 
 OWN = {"y": np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25]], np.float32)}
