@@ -14,7 +14,9 @@ from edgeship.types import Artifact, Quantization, TensorSpec
 
 
 def artifact(variant="int8", quantization=None):
-    return Artifact(Path("model.tflite"), "tflite", variant, (), (TensorSpec("y", (None, 3), "int8", quantization),), ())
+    return Artifact(
+        Path("model.tflite"), "tflite", variant, (), (TensorSpec("y", (None, 3), "int8", quantization),), ()
+    )
 
 
 OWN = {"y": np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25]], np.float32)}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 from click.testing import CliRunner
 
@@ -15,14 +16,14 @@ from edgeship.cli import cli
 from edgeship.cli.machine.runtimes import runtimes
 from edgeship.demo import site
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import interpreters, registry, tfjs_node, tflite_runtime
+from edgeship.runtimes import registry, tfjs_node, tflite_runtime
 from edgeship.runtimes.browser import requirements
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(tflite_runtime.platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
     return tflite_runtime.home()
 
 
@@ -56,7 +57,7 @@ def test_a_failed_installation_leaves_nothing(home, monkeypatch):
 
 
 def test_a_python_without_wheels_is_told(home, monkeypatch):
-    monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(MissingDependencyError, match=r"no wheels for Python after 3.11.*install Python 3.11 beside"):
         tflite_runtime.install()

@@ -20,7 +20,7 @@ def path(tmp_path, monkeypatch) -> list[Path]:
     for folder in folders:
         folder.mkdir()
     monkeypatch.setenv("PATH", ":".join(map(str, folders)))
-    monkeypatch.setattr(interpreters.sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     return folders
 
 
@@ -89,7 +89,7 @@ def test_a_path_without_one_is_told(path):
 
 def test_a_python_without_pip_and_uv_is_told(monkeypatch):
     monkeypatch.setattr(interpreters, "which", lambda *_, **__: None)
-    monkeypatch.setattr(interpreters.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
         interpreters.pip()
     with pytest.raises(MissingDependencyError, match="needs pip, and this Python has none: install pip"):

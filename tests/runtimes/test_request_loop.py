@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 
-from edgeship.runtimes.worker.request_loop import _answers
+from edgeship.runtimes.worker.request_loop import Message, _answers
 
 
 def answers(handlers, *requests):
-    arrived = queue.Queue()
+    arrived: queue.Queue[Message | None] = queue.Queue()
     for number, name in enumerate(requests):
         arrived.put(({"do": name, "number": number}, {}))
     arrived.put(None)
@@ -37,7 +37,7 @@ def overlapping(log, failing=()):
 
 
 def test_the_next_request_is_begun_before_an_answer_is_waited_for():
-    log = []
+    log: list[tuple[str, int]] = []
     found = answers({"run": overlapping(log)}, "run", "run", "run")
     assert [header["number"] for header in found] == [0, 1, 2]
     steps = [("begun", 0), ("begun", 1), ("taken", 0), ("begun", 2), ("taken", 1), ("taken", 2)]
@@ -55,13 +55,13 @@ def test_a_failure_is_an_answer_in_its_turn_and_the_rest_goes_on():
 
 
 def test_an_answer_that_is_there_is_given_at_once():
-    log = []
+    log: list[int] = []
 
     def now(header, _):
         log.append(header["number"])
         return {"number": header["number"]}, {}
 
-    arrived = queue.Queue()
+    arrived: queue.Queue[Message | None] = queue.Queue()
     for number in range(2):
         arrived.put(({"do": "now", "number": number}, {}))
     assert next(_answers({"now": now}, arrived))[0] == {"number": 0}
@@ -74,6 +74,6 @@ def test_a_request_that_nobody_knows_is_answered():
 
 
 def test_the_last_answer_is_not_kept_back_until_another_request_comes():
-    arrived = queue.Queue()
+    arrived: queue.Queue[Message | None] = queue.Queue()
     arrived.put(({"do": "run", "number": 0}, {}))
     assert next(_answers({"run": overlapping([])}, arrived))[0] == {"number": 0}

@@ -154,11 +154,13 @@ def test_a_variant_that_is_trained_further(tmp_path):
     )
     read = Config.read(path)
     assert read.data.train == str(tmp_path / "train.npz")
+    assert read.variants is not None
     (variant,) = read.variants
+    assert variant.recipes.prune is not None
     assert variant.recipes.prune.layers == ("conv*",)
     assert variant.recipes.qat and not variant.recipes.cluster
     again = Config.restore(json.loads(json.dumps(to_json(read))))
-    assert again.variants[0].recipes == variant.recipes
+    assert again.variants == read.variants
     assert again.training.epochs == 2
 
 

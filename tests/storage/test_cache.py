@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from edgeship.storage.cache import Cache
+from edgeship.storage.cache import Cache, Entry
 from edgeship.types import TensorSpec
 
 
@@ -19,7 +19,7 @@ def writer(text, calls):
 
 
 def test_the_same_key_is_made_once_and_another_key_again(tmp_path):
-    calls = []
+    calls: list[str] = []
     for key in ({"a": 1}, {"a": 1}, {"a": 2}):
         entry = Cache(tmp_path).get("step", key, writer("text", calls))
     assert len(calls) == 2
@@ -36,7 +36,7 @@ def test_keys_may_hold_dataclasses(tmp_path):
 
 
 def test_a_hit_on_changed_files_is_no_hit(tmp_path):
-    calls = []
+    calls: list[str] = []
     first = Cache(tmp_path).get("step", {}, writer("right", calls))
     (first.path / "out.txt").write_text("wrong")
     again = Cache(tmp_path).get("step", {}, writer("right", calls))
@@ -58,7 +58,8 @@ def test_a_failed_make_leaves_nothing_that_counts(tmp_path):
 
 
 def test_two_at_once_make_it_once(tmp_path):
-    calls, entries = [], []
+    calls: list[str] = []
+    entries: list[Entry] = []
     threads = [
         threading.Thread(target=lambda: entries.append(Cache(tmp_path).get("step", {}, writer("text", calls))))
         for _ in range(4)
@@ -73,7 +74,7 @@ def test_two_at_once_make_it_once(tmp_path):
 
 def test_a_process_killed_while_making_leaves_no_entry(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from edgeship.storage.cache import Cache\n"
+        "import os, sys; from pathlib import Path; from edgeship.storage.cache import Cache, Entry\n"
         "def make(folder):\n    (folder / 'half').write_text('half'); os.kill(os.getpid(), 9)\n"
         "Cache(Path(sys.argv[1])).get('step', {}, make)"
     )
