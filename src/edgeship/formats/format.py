@@ -22,7 +22,7 @@ class RecipeSupport:
 class Format:
     """A format of artifacts. Functions of other packages stand as "module:function": they are called in other processes.
 
-    - `rank` orders lists and the queue: what a quantizer waits for is converted first.
+    - `rank` orders lists, `queue_rank` conversions: what takes longest to be quantized is converted first.
     - `file` is an artifact's file in a folder of its own; as "model/model.json", the folder below is the artifact.
     - `runtime` is the usual one; `matches` says whether a file or folder is of the format.
     - `converter` is `run(saved_model, out_file, **options)`, with `out_dir` for folders, made of the distributions `tools`;
@@ -62,6 +62,7 @@ class Format:
     integers: str | None = None
     static_batch_refusal: str = ""
     sparse_encoding: bool = False
+    queue_rank: int = 1
 
     @property
     def is_folder(self) -> bool:

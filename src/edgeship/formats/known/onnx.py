@@ -18,6 +18,7 @@ FORMAT = Format(
     name="onnx",
     title=".onnx",
     rank=1,
+    queue_rank=0,
     file="model.onnx",
     runtime="onnxruntime",
     matches=_is_onnx,

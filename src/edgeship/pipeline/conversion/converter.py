@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import Any
 
-from edgeship.formats.formats import FORMATS
+from edgeship.formats.formats import ALL
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps, Search
 from edgeship.pipeline.step_queue import Step, StepQueue
@@ -49,8 +49,8 @@ class Converter:
             self.steps.exported(variant)
         for step in server_steps:
             self.steps.add(step)
-        # Formats first that a quantizer waits for, so that all executors have work.
-        order = sorted(self._pairs, key=lambda pair: (FORMATS.index(pair[1]), pair[0].quantize != "float32"))
+        # What has most to be done behind its conversion first, so that all executors have work.
+        order = sorted(self._pairs, key=lambda pair: (ALL[pair[1]].queue_rank, pair[0].quantize != "float32"))
         for variant, file_format in order:
             self.steps.convert(variant, file_format)
         names = {

@@ -156,7 +156,8 @@ class ConversionSteps:
         return self.add(
             CachedStep(
                 name=self._convert_name(variant, file_format),
-                executors=CONVERT,
+                # The other process does not even start for one format: it would take longer to import TensorFlow.
+                executors=CONVERT if len({kind for _, kind in self.pairs}) > 1 else EXPORT,
                 needs=(source, *self._same_graph(variant, file_format)),
                 kind=f"convert-{file_format}",
                 key=lambda inputs: {"source": inputs[source].entry.digest, "tools": tools, **options},
