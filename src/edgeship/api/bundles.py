@@ -36,7 +36,7 @@ def open_bundle(path: AnyBundle) -> Bundle:
 
 def measures_accuracy() -> bool:
     """Whether server models can be run here, which needs TensorFlow; without it no accuracy is measured."""
-    from edgeship.pipeline.ship import runs_server_models
+    from edgeship.pipeline.assemble import runs_server_models
 
     return runs_server_models()
 
@@ -157,7 +157,8 @@ def debug_bundle(
 
     `data` is by default the bundle's evaluation data, else its calibration data; 256 `samples` of it are used.
     """
-    from edgeship.pipeline import layer_sensitivity, ship
+    from edgeship.pipeline import ship
+    from edgeship.pipeline.layerwise import layer_sensitivity
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
     source = open_bundle(bundle)

@@ -38,7 +38,7 @@ class StepTools(Protocol):
 
 @dataclass(frozen=True)
 class StepRun:
-    """What a step is given: the tools of the run, the executor in whose thread it runs, and what it needs."""
+    """What a step works with: the tools of the run, the executor in whose thread it runs, and what it needs."""
 
     tools: StepTools
     executor: ProcessExecutor
@@ -69,7 +69,7 @@ class Step(ABC):
     needs: tuple[str, ...] = ()
 
     @abstractmethod
-    def run(self, given: StepRun) -> Any:
+    def run(self, context: StepRun) -> Any:
         """The step's value."""
 
 
@@ -79,9 +79,9 @@ class FunctionStep(Step):
 
     function: Callable[[StepRun], Any]
 
-    def run(self, given: StepRun) -> Any:
+    def run(self, context: StepRun) -> Any:
         """What the function returns."""
-        return self.function(given)
+        return self.function(context)
 
 
 def _entry_itself(_: Inputs, entry: Entry) -> Entry:
@@ -102,11 +102,11 @@ class CachedStep(Step):
     value: Callable[[Inputs, Entry], Any] = _entry_itself
     label: str = ""
 
-    def run(self, given: StepRun) -> Any:
+    def run(self, context: StepRun) -> Any:
         """The value of the entry, which is made where it is not there."""
-        key = self.key(given.inputs)
-        entry = run_cached(given, self.label, self.kind, key, lambda folder: self.make(given, folder))
-        return self.value(given.inputs, entry)
+        key = self.key(context.inputs)
+        entry = run_cached(context, self.label, self.kind, key, lambda folder: self.make(context, folder))
+        return self.value(context.inputs, entry)
 
 
 def run_cached(tools: StepTools, label: str, kind: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
@@ -168,19 +168,19 @@ class StepQueue:
 
         Raises ValueError where they need each other in a circle (`graphlib.CycleError`) or something that is unknown.
         """
-        asked = {step.name: step for step in steps}
+        by_name = {step.name: step for step in steps}
         with self._lock:
-            needs = {**self._needs, **{name: step.needs for name, step in asked.items() if name not in self._needs}}
+            needs = {**self._needs, **{name: step.needs for name, step in by_name.items() if name not in self._needs}}
             TopologicalSorter(needs).prepare()
-            if unknown := {need for step in asked.values() for need in step.needs} - set(needs):
+            if unknown := {need for step in by_name.values() for need in step.needs} - set(needs):
                 raise ValueError(f"no step is called {', '.join(sorted(unknown))}")
-            new = {name: step for name, step in asked.items() if name not in self._needs}
+            new = {name: step for name, step in by_name.items() if name not in self._needs}
             self._needs = needs
             self._waiting |= new
             self._futures |= {name: Future() for name in new}
-            found = {name: self._futures[name] for name in asked}
+            futures = {name: self._futures[name] for name in by_name}
         self._advance()
-        return found
+        return futures
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
@@ -192,10 +192,10 @@ class StepQueue:
         """Begin what can begin, and give up what never can."""
         with self._lock:
             blocked = self._give_up_blocked()
-            begun = [(step, name) for step in list(self._waiting.values()) if (name := self._begin(step))]
+            starting = [(step, name) for step in list(self._waiting.values()) if (name := self._begin(step))]
         for name, outcome in blocked.items():
             self._tell(name, outcome)
-        for step, name in begun:
+        for step, name in starting:
             executor: ProcessExecutor = getattr(self.executors, name)
             executor.submit(partial(self._run, step, name, executor))
 
@@ -203,10 +203,12 @@ class StepQueue:
         blocked: dict[str, Outcome] = {}
         while True:
             failed = {name for name, outcome in self._outcomes.items() if outcome.error is not None}
-            found = {name: next(iter(bad)) for name, step in self._waiting.items() if (bad := failed & {*step.needs})}
-            if not found:
+            stopped_by = {
+                name: next(iter(bad)) for name, step in self._waiting.items() if (bad := failed & {*step.needs})
+            }
+            if not stopped_by:
                 return blocked
-            for name, need in found.items():
+            for name, need in stopped_by.items():
                 del self._waiting[name]
                 blocked[name] = self._outcomes[name] = Outcome(State.BLOCKED, error=self._outcomes[need].error)
 

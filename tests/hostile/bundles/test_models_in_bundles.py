@@ -14,7 +14,7 @@ import pytest
 from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
-from edgeship.pipeline import golden_run, reference_outputs, ship
+from edgeship.pipeline import assemble, golden_run, reference_outputs
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConversionResult, ExportedServerModel
 from edgeship.pipeline.step_queue import Step, StepQueue
@@ -103,7 +103,7 @@ def placed(work: Any, draft: Path) -> Any:
     description = ServerModelDescription((), (), loader="keras")
     conversion = ConversionResult(ExportedServerModel(work.model, converter.steps.model.digest, description), (), draft)
     draft.mkdir()
-    return conversion, lambda: ship._place_server_model(draft, conversion, Config())
+    return conversion, lambda: assemble._place_server_model(draft, conversion, Config())
 
 
 def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):

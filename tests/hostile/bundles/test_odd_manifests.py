@@ -32,8 +32,9 @@ from edgeship.cli.output import show_verdict
 from edgeship.demo import selftest
 from edgeship.demo import site as demos
 from edgeship.errors import EdgeshipError, InputError
-from edgeship.pipeline import layer_sensitivity, ship
+from edgeship.pipeline import ship
 from edgeship.pipeline import verify as verification
+from edgeship.pipeline.layerwise import layer_sensitivity
 from edgeship.runtimes import registry
 from tests.benchmarks.conftest import _write_files, build_manifest
 from tests.hostile.bundles import sealed_bundle
@@ -285,7 +286,7 @@ def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):
     (root / "report" / "index.html").write_text("old")
     sealed_bundle.seal(root, manifest)
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
-    monkeypatch.setattr(ship, "_check_model", lambda _: None)
+    monkeypatch.setattr(ship, "check_model", lambda _: None)
     nothing = LayerSensitivity("tflite/int8", "ab" * 32, 1, CandidateFigures(), CandidateFigures())
     monkeypatch.setattr(layer_sensitivity, "examine", lambda *_: nothing)
     assert "manifest.json: cannot be read" in run(debug, root)

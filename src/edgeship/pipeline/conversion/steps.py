@@ -198,7 +198,7 @@ class ConversionSteps:
         if data is None:
             raise InputError(f"{file_format}/{variant.name} needs a representative dataset: --data calibration.npz")
         base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
-        alike = [other for other, kind in self.pairs if kind == file_format and _made_of(other) == _made_of(variant)]
+        alike = [other for other, kind in self.pairs if kind == file_format and _base_of(other) == _base_of(variant)]
         closely = any(other.calibration_method != MIN_MAX for other in (variant, *alike))
 
         def key(inputs: Inputs) -> dict[str, Any]:
@@ -287,11 +287,11 @@ class ConversionSteps:
     def artifact(self, variant: Variant, file_format: str) -> str:
         """The finished artifact, opened again and checked against what was asked for; a `ConvertedArtifact`."""
         plain = not formats.find(file_format).quantizer or variant.quantize == "float32"
-        made = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
+        source = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
         exported = self.exported(variant)
 
         def function(run: StepRun) -> ConvertedArtifact:
-            output: StepOutput = run.inputs[made]
+            output: StepOutput = run.inputs[source]
             path = output.entry.path / FILES[file_format]
             model: ServerModelDescription = run.inputs[exported].description
             receipt = _read_receipt(run, path, output.entry, file_format, model)
@@ -300,7 +300,7 @@ class ConversionSteps:
             return ConvertedArtifact(artifact, training_step.add_sparsity(run, artifact, receipt), output.entry.digest)
 
         name = f"{file_format}/{variant.name}"
-        return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=(made, exported), function=function))
+        return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=(source, exported), function=function))
 
 
 def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
@@ -309,7 +309,7 @@ def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
     return {**options, "weights": form.weight_storage[variant.quantize]} if form.weight_storage else options
 
 
-def _made_of(variant: Variant) -> tuple[object, ...]:
+def _base_of(variant: Variant) -> tuple[object, ...]:
     """What decides a variant's float artifact."""
     return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
 

@@ -14,7 +14,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.report import layer_plot, layer_table, plots
 from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity, MeasurementDetails
 from edgeship.bundle.manifest import Manifest
-from edgeship.pipeline import candidate
+from edgeship.pipeline.layerwise import candidate
 from edgeship.terminal import WIDTH
 from edgeship.types import Artifact, Step, Verdict
 

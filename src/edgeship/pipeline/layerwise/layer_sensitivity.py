@@ -22,10 +22,11 @@ from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
-from edgeship.pipeline import candidate, reference_outputs
+from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.data_checks import check_samples
+from edgeship.pipeline.layerwise import candidate
 from edgeship.pipeline.step_queue import FunctionStep, StepQueue, StepRun, run_cached
 from edgeship.processes.executors import QUANTIZE
 from edgeship.runtimes import registry
