@@ -30,16 +30,18 @@ def find_python311(why: str) -> str:
     if sys.version_info[:2] == VERSION:
         return sys.executable
     problem = "no python3.11 is on the path"
-    found = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
-    for place in dict.fromkeys(found):
+    places = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
+    for place in dict.fromkeys(places):
         command, env = [place, "-I", "-c", CHECK], child_environment()
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=HERE, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
         )
-        itself = done.stdout.strip()
-        if not done.returncode:
+        itself = process.stdout.strip()
+        if not process.returncode:
             return itself if os.path.isabs(itself) else place
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        lines = [line.strip() for line in process.stderr.splitlines() if line.strip()] or [
+            f"exit code {process.returncode}"
+        ]
         problem = f"{place} does not work ({lines[0][:200]})"
     raise MissingDependencyError(f"{why}, and {problem}; install Python 3.11 beside this one")
 
@@ -58,11 +60,11 @@ def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]
     """
     here = os.fspath(Path(sys.executable).parent)
     target = ["--python", os.path.abspath(python)] if python else []
-    found = which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
-    if found:
-        return [found, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
-    for own in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
-        start, env = [own, "-P", "-m", "pip"], child_environment()
+    uv_path = which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
+    if uv_path:
+        return [uv_path, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
+    for interpreter in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
+        start, env = [interpreter, "-P", "-m", "pip"], child_environment()
         if not subprocess.run([*start, "--version"], capture_output=True, check=False, env=env).returncode:
             return [*start, *target, "install", "--quiet", "--disable-pip-version-check", *options]
     needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")

@@ -93,8 +93,8 @@ def python_launch(runtime: str, python: str = "", extra: Mapping[str, str] | Non
     from edgeship.runtimes.worker_files import worker_files
 
     # The other environment stays as it was installed.
-    own = {"PYTHONPATH": os.fspath(worker_files()), "PYTHONDONTWRITEBYTECODE": "1"}
-    return Launch(command, {**LEAN, **(extra or {}), **own})
+    isolated = {"PYTHONPATH": os.fspath(worker_files()), "PYTHONDONTWRITEBYTECODE": "1"}
+    return Launch(command, {**LEAN, **(extra or {}), **isolated})
 
 
 def installed_version(*distributions: str) -> str | None:

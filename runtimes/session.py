@@ -193,12 +193,12 @@ def open_session(
 
 
 def _order_outputs(
-    found: Sequence[TensorSpec], wanted: Sequence[TensorSpec] | None, runtime: str
+    outputs: Sequence[TensorSpec], order: Sequence[TensorSpec] | None, runtime: str
 ) -> tuple[TensorSpec, ...]:
-    by_name = {spec.name: spec for spec in found}
-    if wanted is None:
-        return tuple(found)
-    if {spec.name for spec in wanted} != set(by_name):
-        names = ", ".join(spec.name for spec in wanted)
+    by_name = {spec.name: spec for spec in outputs}
+    if order is None:
+        return tuple(outputs)
+    if {spec.name for spec in order} != set(by_name):
+        names = ", ".join(spec.name for spec in order)
         raise InputError(f"{runtime}: the model gives outputs {', '.join(by_name)}, expected {names}")
-    return tuple(by_name[spec.name] for spec in wanted)
+    return tuple(by_name[spec.name] for spec in order)

@@ -156,11 +156,11 @@ def _is_quantized(spec: TensorSpec) -> bool:
 
 
 def _check_shape(array: Array, spec: TensorSpec, where: str, *, batched: bool) -> None:
-    wanted = (None, *spec.shape[1:]) if batched else spec.shape
-    fits = array.ndim == len(wanted) and all(w in (None, size) for w, size in zip(wanted, array.shape, strict=True))
+    shape = (None, *spec.shape[1:]) if batched else spec.shape
+    fits = array.ndim == len(shape) and all(w in (None, size) for w, size in zip(shape, array.shape, strict=True))
     if not fits:
         raise InputError(
-            f"{where}: input '{spec.name}' takes shape {_format_shape(wanted)}, got {_format_shape(array.shape)}"
+            f"{where}: input '{spec.name}' takes shape {_format_shape(shape)}, got {_format_shape(array.shape)}"
         )
 
 
@@ -170,9 +170,9 @@ def _convert_dtype(array: Array, spec: TensorSpec, where: str, raw: bool) -> Arr
         return array
     if raw:
         raise InputError(f"{where}: raw input '{spec.name}' takes {spec.dtype}, got {array.dtype}")
-    wanted = np.dtype(np.float32) if _is_quantized(spec) else dtype
-    if array.dtype.kind not in "fiub" or not np.can_cast(array.dtype, wanted, "same_kind"):
-        raise InputError(f"{where}: input '{spec.name}' takes {wanted}, got {array.dtype}")
+    target = np.dtype(np.float32) if _is_quantized(spec) else dtype
+    if array.dtype.kind not in "fiub" or not np.can_cast(array.dtype, target, "same_kind"):
+        raise InputError(f"{where}: input '{spec.name}' takes {target}, got {array.dtype}")
     if spec.quantization is not None and _is_quantized(spec):
         if np.isnan(array).any():
             raise InputError(f"{where}: input '{spec.name}' holds NaN, which has no quantized value")

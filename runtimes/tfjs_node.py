@@ -45,10 +45,10 @@ def _find_modules() -> Path | None:
 def _is_complete(folder: Path) -> bool:
     for name, version in _pinned_packages().items():
         try:
-            found = json.loads((folder / "node_modules" / name / "package.json").read_text(encoding="utf-8"))
+            package = json.loads((folder / "node_modules" / name / "package.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        if found["version"] != version:
+        if package["version"] != version:
             return False
     return True
 
@@ -61,18 +61,18 @@ def _find_node() -> tuple[str, tuple[int, int]] | None:
         return None
     # A version manager's stand-in obeys files of the folder that it works in, and some of them name programs: it is asked
     # where the program itself is, in a folder of ours, and is not used any further.
-    told = re.match(r"v(\d+)\.(\d+)", _ask_program(path, "--version"))
+    match = re.match(r"v(\d+)\.(\d+)", _ask_program(path, "--version"))
     itself = _ask_program(path, "-p", "process.execPath").strip()
-    return (itself if os.path.isabs(itself) else path, (int(told[1]), int(told[2]))) if told else None
+    return (itself if os.path.isabs(itself) else path, (int(match[1]), int(match[2]))) if match else None
 
 
 def _ask_program(*command: str) -> str:
     """What a program prints in a folder where nothing lies that it would obey."""
     env = child_environment()
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=SOURCE, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
     )
-    return done.stdout
+    return process.stdout
 
 
 def version() -> str | None:
@@ -93,10 +93,10 @@ def unavailable_reason() -> str | None:
 def build_problem() -> str | None:
     """Why pages cannot be built."""
     node = _find_node()
-    wanted = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
+    need = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
     if node is None or not which("npm"):
-        return wanted
-    return None if node[1] >= OLDEST_TO_BUILD else f"{wanted}; here is Node {node[1][0]}.{node[1][1]}"
+        return need
+    return None if node[1] >= OLDEST_TO_BUILD else f"{need}; here is Node {node[1][0]}.{node[1][1]}"
 
 
 def command() -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def install() -> Path:
                 shutil.copyfile(SOURCE / name, draft / name)
             options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
             env = child_environment(None, NETWORK)
-            done = subprocess.run(
+            process = subprocess.run(
                 [npm, *options],
                 cwd=draft,
                 capture_output=True,
@@ -140,8 +140,8 @@ def install() -> Path:
                 check=False,
                 env=env,
             )
-            if done.returncode:
-                lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+            if process.returncode:
+                lines = [line for line in process.stderr.splitlines() if line.strip()] or ["no message"]
                 raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")
             installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)

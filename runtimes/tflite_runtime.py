@@ -39,8 +39,8 @@ def python() -> Path:
 
 def version() -> str | None:
     """The version in the environment, or None."""
-    found = sorted(_environment_folder().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
-    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else None
+    places = sorted(_environment_folder().glob("lib/python*/site-packages/tflite_runtime-*.dist-info"))
+    return places[0].name.removesuffix(".dist-info").partition("-")[2] if places else None
 
 
 def unavailable_reason() -> str | None:
@@ -79,7 +79,7 @@ def install() -> Path:
 
 def _run_installer(command: list[str], what: str) -> None:
     env = child_environment(None, NETWORK)
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
-    if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
+    process = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
+    if process.returncode:
+        lines = [line for line in (process.stderr + process.stdout).splitlines() if line.strip()] or ["no message"]
         raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")

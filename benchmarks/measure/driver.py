@@ -57,18 +57,18 @@ class Job:
 
 def measure_all(bench: Benchmark, jobs: Sequence[Job]) -> list[list[Measurement]]:
     """The measurements of each job: first, one after the other, where this machine's times are taken, then the others."""
-    found: dict[int, list[Measurement]] = {}
+    results: dict[int, list[Measurement]] = {}
     beside: dict[int, Job] = {}
     for index, job in enumerate(jobs):
         if _runs_alone(job.device):
-            found[index] = measure(bench, job)
+            results[index] = measure(bench, job)
         else:
             beside[index] = job
     if beside:
         with Pool() as bench.pool, ThreadPoolExecutor(os.cpu_count()) as executor:
-            found |= zip(beside, executor.map(lambda job: measure(bench, job), beside.values()), strict=True)
+            results |= zip(beside, executor.map(lambda job: measure(bench, job), beside.values()), strict=True)
         bench.pool = None
-    return [found[index] for index in range(len(jobs))]
+    return [results[index] for index in range(len(jobs))]
 
 
 def _runs_alone(device: Device) -> bool:
@@ -95,13 +95,13 @@ def _measure_or_refuse(bench: Benchmark, target: Target) -> Measurement:
         if launcher.compared_with_host:
             return _not_run(bench, subject, device, parity_matrix.not_run_cell(CellState.ABSENT, reason))
         units = {**quality.UNITS, **speed.UNITS, **latency_ratio.UNITS}
-        taken = FigureResult(missing_metrics(units, Availability.NOT_RUN, f"{NOT_RUN}{reason}"))
+        figures = FigureResult(missing_metrics(units, Availability.NOT_RUN, f"{NOT_RUN}{reason}"))
     elif reason := _selfcheck_failure(bench, target):
         return _not_run(bench, subject, device, parity_matrix.not_run_cell(CellState.FAILED, reason))
     else:
-        taken = _take_figures(bench, target)
-    metrics = [replace(metric, kind=device.kind) for metric in taken.metrics]
-    result = _measure_sizes(bench, subject).join(replace(taken, metrics=metrics))
+        figures = _take_figures(bench, target)
+    metrics = [replace(metric, kind=device.kind) for metric in figures.metrics]
+    result = _measure_sizes(bench, subject).join(replace(figures, metrics=metrics))
     details = result.details
     if launcher.compared_with_host:
         details = replace(details, cell=replace(parity_matrix.cell_of(details), kind=device.kind))
@@ -144,10 +144,10 @@ def _selfcheck_failure(bench: Benchmark, target: Target) -> str | None:
         return None
     key = {"device": target.device, "runtime": launcher.identity(runtime.name)}
     what = f"{target.device.name}: known outputs on {runtime.name}"
-    found = bench.cached(
+    finding = bench.cached(
         what, "doctor", key, lambda _: asdict(selfcheck.examine(launcher, runtime.name, bench.pool))
     ).result
-    return f"refused, {found['wrong']}" if found["wrong"] else None
+    return f"refused, {finding['wrong']}" if finding["wrong"] else None
 
 
 def _accepted_files(device: Device) -> str:

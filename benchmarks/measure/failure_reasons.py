@@ -36,8 +36,8 @@ def describe_failure(message: str, launcher: Launcher) -> str:
 
 def explain(message: str, device: Device) -> str:
     """What is behind a failure and what helps; empty where the message is not a known one."""
-    if found := _BUILTIN.search(message):
-        op, version = found.groups()
+    if match := _BUILTIN.search(message):
+        op, version = match.groups()
         return (
             f"{device.title} does not know {op} in version {version}, which is newer than it is; "
             + ("quantize these layers per tensor, or " if op == "FULLY_CONNECTED" else "")
@@ -47,8 +47,8 @@ def explain(message: str, device: Device) -> str:
         return "it has no kernels for 8-bit weights with float activations; ship full int8"
     if _NUMPY.search(message):
         return "its wheel was built for numpy 1 but does not say so; install numpy==1.26.4 beside it"
-    if found := _OPSET.search(message):
+    if match := _OPSET.search(message):
         last = _LAST.search(message)
-        newest = f"opset {last[1]}" if last else f"IR version {found[3]}"
+        newest = f"opset {last[1]}" if last else f"IR version {match[3]}"
         return f"{device.title} reads ONNX up to {newest}; convert with an older opset"
     return ""

@@ -48,12 +48,12 @@ class QuietHostWaiter:
 
     def wait(self) -> str:
         """Empty as soon as times can be taken; else why they cannot, in the form that metrics carry."""
-        for left in reversed(range(self._tries)):
+        for tries_left in reversed(range(self._tries)):
             state = self._look()
             if state.stable:
                 self._tries = TRIES
                 return ""
-            if left:
+            if tries_left:
                 self._pause(1)
         if state.crowded:
             self._tries = max(1, self._tries // 2)

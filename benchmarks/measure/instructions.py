@@ -48,13 +48,13 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     if reason := subject.latency_exclusion_reason:
         return FigureResult(missing_metrics(UNITS, Availability.UNDEFINED, reason))
     try:
-        found = _count_on(bench, target, counter)
+        counts = _count_on(bench, target, counter)
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.shorten(str(error))))
-    metrics = [Metric("instructions", found.total, "instructions")]
+    metrics = [Metric("instructions", counts.total, "instructions")]
     base = bench.float_base(subject)
     if base is not None and base.digest == subject.digest:
-        return FigureResult(metrics, MeasurementDetails(instructions=found))
+        return FigureResult(metrics, MeasurementDetails(instructions=counts))
     if base is None:
         availability = Availability.NO_DATA
         reason = f"there is no {subject.artifact.format}/float32 to compare with"
@@ -62,14 +62,14 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         availability = Availability.UNDEFINED
     else:
         try:
-            ratio = found.total / _count_on(bench, replace(target, subject=base), counter).total
+            ratio = counts.total / _count_on(bench, replace(target, subject=base), counter).total
             metrics.append(Metric("instructions_ratio", ratio, "x"))
-            compared = replace(found, against=base.artifact.id, ratio=ratio)
+            compared = replace(counts, against=base.artifact.id, ratio=ratio)
             return FigureResult(metrics, MeasurementDetails(instructions=compared))
         except EdgeshipError as error:
             availability, reason = Availability.FAILED, f"{base.artifact.id}: {failure_reasons.shorten(str(error))}"
     metrics += missing_metrics({"instructions_ratio": "x"}, availability, reason)
-    return FigureResult(metrics, MeasurementDetails(instructions=found))
+    return FigureResult(metrics, MeasurementDetails(instructions=counts))
 
 
 def _count_on(bench: Benchmark, target: Target, counter: InstructionCounter) -> InstructionCount:

@@ -38,27 +38,27 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         return FigureResult()
     if reason := subject.latency_exclusion_reason or base.latency_exclusion_reason:
         return FigureResult(missing_metrics(UNITS, Availability.UNDEFINED, reason))
-    ours, theirs = (replace(target, subject=item) for item in (subject, base))
+    of_subject, of_base = (replace(target, subject=item) for item in (subject, base))
 
     def compare() -> dict[str, Any]:
         if busy := busy_reason(bench, target):
             return {**asdict(latency.no_ratio(busy)), "busy": busy}
         seconds = latency.profile(bench.settings.profile).seconds / 2
-        found = compare_latency(_session_opener(bench, ours), _session_opener(bench, theirs), seconds)
-        return {**asdict(found), "busy": ""}
+        result = compare_latency(_session_opener(bench, of_subject), _session_opener(bench, of_base), seconds)
+        return {**asdict(result), "busy": ""}
 
     what = f"{subject.artifact.id} on {target.place}: against {base.artifact.id}, in turn"
     key = {**timing_key(bench, target), "base": base.digest}
     try:
-        found = convert(LatencyRatio, bench.cached(what, "ratio", key, lambda _: compare()).result)
+        result = convert(LatencyRatio, bench.cached(what, "ratio", key, lambda _: compare()).result)
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
-    if found.value is None:
-        availability = Availability.UNSTABLE if found.busy else Availability.FAILED
-        metrics = missing_metrics(UNITS, availability, found.reason)
+    if result.value is None:
+        availability = Availability.UNSTABLE if result.busy else Availability.FAILED
+        metrics = missing_metrics(UNITS, availability, result.reason)
     else:
-        metrics = [Metric("latency_ratio", found.value, "x", reason=found.reason)]
-    return FigureResult(metrics, MeasurementDetails(latency_ratio=replace(found, against=base.artifact.id)))
+        metrics = [Metric("latency_ratio", result.value, "x", reason=result.reason)]
+    return FigureResult(metrics, MeasurementDetails(latency_ratio=replace(result, against=base.artifact.id)))
 
 
 def _session_opener(bench: Benchmark, target: Target) -> Open:

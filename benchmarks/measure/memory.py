@@ -25,12 +25,12 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
 
     what = f"{target.subject.artifact.id} on {target.place}: memory"
     try:
-        found = convert(MemoryUse, bench.cached(what, "memory", target.key(), make).result)
+        usage = convert(MemoryUse, bench.cached(what, "memory", target.key(), make).result)
     except EdgeshipError as error:
         return FigureResult(
             missing_metrics(UNITS, Availability.FAILED, failure_reasons.describe_failure(str(error), target.launcher))
         )
-    return FigureResult(peak_metrics(found), MeasurementDetails(memory=found))
+    return FigureResult(peak_metrics(usage), MeasurementDetails(memory=usage))
 
 
 def peak_metrics(used: MemoryUse) -> list[Metric]:

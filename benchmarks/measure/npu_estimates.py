@@ -37,17 +37,17 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
 
     try:
         what = f"{subject.artifact.id} for {target.place}: compiled"
-        found = convert(NpuEstimate, bench.cached(what, "compiler", target.key(), make).result)
+        estimate = convert(NpuEstimate, bench.cached(what, "compiler", target.key(), make).result)
     except EdgeshipError as error:
         return _no_estimate(Availability.FAILED, failure_reasons.shorten(str(error)))
-    found = replace(found, npu_op_share=found.npu_ops / max(found.npu_ops + found.cpu_ops, 1))
+    estimate = replace(estimate, npu_op_share=estimate.npu_ops / max(estimate.npu_ops + estimate.cpu_ops, 1))
     metrics = []
     for name, unit in UNITS.items():
-        if name == "npu_op_share" or found.npu_ops:
-            metrics.append(Metric(name, getattr(found, name), unit))
+        if name == "npu_op_share" or estimate.npu_ops:
+            metrics.append(Metric(name, getattr(estimate, name), unit))
         else:
             metrics += missing_metrics({name: unit}, Availability.UNDEFINED, NOT_ON_NPU)
-    return FigureResult(metrics, MeasurementDetails(compiler=found))
+    return FigureResult(metrics, MeasurementDetails(compiler=estimate))
 
 
 def _no_estimate(availability: Availability, reason: str) -> FigureResult:

@@ -200,9 +200,11 @@ def _compare_with_host(
         return BitExactness(reason=f"{usual.name} is not here to compare with: {reason}")
     try:
         with open_session(usual.name, subject.artifact.path) as session:
-            own = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
-            found = bit_exactness.compare_bit_exactness(own, stored, (session.dequantize(own), outputs))
-            return replace(found, against=f"{usual.name} {session.version}")
+            host_outputs = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
+            comparison = bit_exactness.compare_bit_exactness(
+                host_outputs, stored, (session.dequantize(host_outputs), outputs)
+            )
+            return replace(comparison, against=f"{usual.name} {session.version}")
     except EdgeshipError as error:
         return BitExactness(reason=f"this machine gave nothing to compare with: {error}")
 

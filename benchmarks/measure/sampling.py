@@ -34,12 +34,12 @@ def choose(labels: Mapping[str, Array], total: int, count: int) -> Array:
         return _spread_evenly(np.arange(total), count)
     values, sizes = np.unique(classes, return_counts=True)
     shares = sizes * count / total
-    wanted = np.floor(shares).astype(np.int64)
-    for place in np.argsort(wanted - shares, kind="stable")[: count - int(wanted.sum())]:
-        wanted[place] += 1
+    counts = np.floor(shares).astype(np.int64)
+    for place in np.argsort(counts - shares, kind="stable")[: count - int(counts.sum())]:
+        counts[place] += 1
     parts = [
         _spread_evenly(np.flatnonzero(classes == value), int(number))
-        for value, number in zip(values, wanted, strict=True)
+        for value, number in zip(values, counts, strict=True)
     ]
     return np.sort(np.concatenate(parts))
 
@@ -50,7 +50,7 @@ def _spread_evenly(indices: Array, count: int) -> Array:
 
 def rows(batches: Iterator[Batch], chosen: Array, size: int) -> Iterator[Batch]:
     """The chosen rows of a stream, in batches of `size`, so that an interpreter is resized once; the last may be smaller."""
-    held: list[Batch] = []
+    waiting_batches: list[Batch] = []
     start = waiting = 0
     for batch in batches:
         count = len(next(iter(batch.values())))
@@ -58,15 +58,15 @@ def rows(batches: Iterator[Batch], chosen: Array, size: int) -> Iterator[Batch]:
         picked = chosen[first:last] - start
         start += count
         if len(picked):
-            held.append({name: array[picked] for name, array in batch.items()})
+            waiting_batches.append({name: array[picked] for name, array in batch.items()})
             waiting += len(picked)
         while waiting >= size:
-            joined = _join_batches(held)
+            joined = _join_batches(waiting_batches)
             yield {name: array[:size] for name, array in joined.items()}
-            held = [{name: array[size:] for name, array in joined.items()}]
+            waiting_batches = [{name: array[size:] for name, array in joined.items()}]
             waiting -= size
     if waiting:
-        yield _join_batches(held)
+        yield _join_batches(waiting_batches)
 
 
 def _join_batches(parts: list[Batch]) -> dict[str, np.ndarray[Any, Any]]:

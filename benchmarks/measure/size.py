@@ -22,12 +22,12 @@ def files_of(path: Path) -> list[Path]:
     """
     folder = path if path.is_dir() else path.parent if path.name == "model.json" else None
     if folder is not None:
-        found = sorted(item for item in folder.rglob("*") if item.is_file())
+        files = sorted(item for item in folder.rglob("*") if item.is_file())
     else:
-        found = [item for item in (path, path.with_name(path.name + ".data")) if item.is_file()]
-    if not found:
+        files = [item for item in (path, path.with_name(path.name + ".data")) if item.is_file()]
+    if not files:
         raise InputError(f"{path}: no such artifact")
-    return found
+    return files
 
 
 def gzip_bytes(data: bytes) -> int:

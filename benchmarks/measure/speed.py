@@ -47,10 +47,10 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     metrics: list[Metric] = []
     for name, unit in TIMES.items():
         value = run.metrics.get(name)
-        found = (
+        entries = (
             [Metric(name, value, unit)] if value is not None else missing_metrics({name: unit}, availability, reason)
         )
-        metrics += found
+        metrics += entries
     metrics += peak_metrics(run.memory or MemoryUse())
     return FigureResult(metrics, MeasurementDetails(latency=run.latency, memory=run.memory))
 
@@ -77,19 +77,19 @@ def _time_run(bench: Benchmark, target: Target) -> TimedRun:
         times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
             return TimedRun(memory=convert(MemoryUse, session.memory()), busy=busy)
-        taken = session.latency(limits.seconds, limits.queries)
+        answer = session.latency(limits.seconds, limits.queries)
         memory = convert(MemoryUse, session.memory())
-    summary = latency.summarize(taken["samples_ms"])
+    summary = latency.summarize(answer["samples_ms"])
     metrics = {**times, **{f"latency_{name}": summary[name] for name in summary if name != "n"}}
     # LoadGen's own estimate; the loop's is that of `summarize`, by the same rule.
-    if taken.get("early_stopping_p90_ms") is not None:
-        metrics["latency_p90_early_stopping_ms"] = taken["early_stopping_p90_ms"]
+    if answer.get("early_stopping_p90_ms") is not None:
+        metrics["latency_p90_early_stopping_ms"] = answer["early_stopping_p90_ms"]
     described = {
         **summary,
-        "histogram": latency.histogram(taken["samples_ms"]),
+        "histogram": latency.histogram(answer["samples_ms"]),
         "threads": threads,
         "profile": limits.name,
         "runs_on": dict(session.engine),
-        **{key: value for key, value in taken.items() if key != "samples_ms"},
+        **{key: value for key, value in answer.items() if key != "samples_ms"},
     }
     return TimedRun(metrics, convert(LatencySummary, described), memory)

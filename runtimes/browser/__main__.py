@@ -54,16 +54,19 @@ class BrowserWorker:
             # TF.js starts half as many threads as the page sees cores, the others as many.
             cores = threads * (2 if self._engine == "tfjs" else 1)
             page.devtools.send("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": cores})
-        wanted = {"engine": self._engine, "backend": self._backend, "threads": threads}
-        started, _ = page.call("start", **wanted)
+        engine_options = {"engine": self._engine, "backend": self._backend, "threads": threads}
+        started, _ = page.call("start", **engine_options)
         self._memory = RendererMemory(page.system, page.devtools)
         self._memory.start()
         self._throttle = Throttle(page, rate)
         proof = self._throttle.begin()
-        loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **wanted)
+        loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **engine_options)
         self._software = loaded["engine"].get("software", False)
-        told = {"browser": f"Chromium {page.browser_version}", "engine_gzip_bytes": requirements.download(self._engine)}
-        engine = {**loaded["engine"], **told, **proof}
+        browser = {
+            "browser": f"Chromium {page.browser_version}",
+            "engine_gzip_bytes": requirements.download(self._engine),
+        }
+        engine = {**loaded["engine"], **browser, **proof}
         return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
 
     def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Callable[[], Answer]:
@@ -74,8 +77,8 @@ class BrowserWorker:
 
     def _peak(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
         memory = self._memory
-        told, _ = self.page.call("memory")
-        return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method, **told}, {}
+        answer, _ = self.page.call("memory")
+        return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method, **answer}, {}
 
     def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         self._refuse_software()
@@ -83,8 +86,8 @@ class BrowserWorker:
         proof = self._prove_throttle(feeds, seconds) if self._throttle.acting else {}
         self.page.call("warm", feeds, seconds=seconds)
         self._memory.freeze()  # what the measurement itself keeps is not the model's
-        told, arrays = self._loop(feeds, seconds, queries)
-        return {**LOOP, **proof, "queries_per_sample": told["together"]}, arrays
+        answer, arrays = self._loop(feeds, seconds, queries)
+        return {**LOOP, **proof, "queries_per_sample": answer["together"]}, arrays
 
     def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         self._refuse_software()
@@ -93,9 +96,9 @@ class BrowserWorker:
     def _loop(self, feeds: wire.Arrays, seconds: float, queries: int) -> Answer:
         """Throttled samples are batches of queries, all of the same size."""
         fill = {"fill_ms": BATCH_MS if self._throttle.acting else 0, "together": self._together}
-        told, arrays = self.page.call("loop", feeds, seconds=seconds, queries=queries, **fill)
-        self._together = told["together"]
-        return told, arrays
+        answer, arrays = self.page.call("loop", feeds, seconds=seconds, queries=queries, **fill)
+        self._together = answer["together"]
+        return answer, arrays
 
     def _prove_throttle(self, feeds: wire.Arrays, seconds: float) -> dict[str, Any]:
         """How much slower the model itself became, throttled against not. Raises ProcessError where it did not."""

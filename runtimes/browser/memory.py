@@ -21,9 +21,9 @@ class RendererMemory:
 
     def start(self) -> None:
         """Take the baseline and, where the kernel allows, forget the peak so far (proc_pid_clear_refs(5), value 5)."""
-        self._folder = self._find()
+        self._folder = self._find_renderer()
         self._page.send("HeapProfiler.collectGarbage")  # what starting the engine left behind is not the model's
-        self.baseline = self._status("VmRSS")
+        self.baseline = self._read_status("VmRSS")
         if self._folder:
             try:
                 (self._folder / "clear_refs").write_text("5", encoding="utf-8")
@@ -39,22 +39,22 @@ class RendererMemory:
         if self._frozen is not None or self.baseline is None:
             return self._frozen
         # The kernel counts in lots per processor: the mark may stand a few pages below where it started.
-        return max(self._status("VmHWM") or 0, self.baseline)
+        return max(self._read_status("VmHWM") or 0, self.baseline)
 
-    def _find(self) -> Path | None:
+    def _find_renderer(self) -> Path | None:
         """The renderer that has computed exactly as long as the page says of its own process: there may be others."""
         if not (PROC / "self" / "status").exists():
             self.method = "the memory of the page's process is known on Linux only"
             return None
         self._page.send("Performance.enable")
-        told = self._page.send("Performance.getMetrics")["metrics"]
+        metrics = self._page.send("Performance.getMetrics")["metrics"]
         processes = self._system.send("SystemInfo.getProcessInfo")["processInfo"]
         self._page.send("Performance.disable")
-        own = next(item["value"] for item in told if item["name"] == "ProcessTime")
+        cpu_time = next(item["value"] for item in metrics if item["name"] == "ProcessTime")
         renderers = [item for item in processes if item["type"] == "renderer"]
-        return PROC / str(min(renderers, key=lambda item: abs(item["cpuTime"] - own))["id"])
+        return PROC / str(min(renderers, key=lambda item: abs(item["cpuTime"] - cpu_time))["id"])
 
-    def _status(self, key: str) -> int | None:
+    def _read_status(self, key: str) -> int | None:
         if self._folder is None:
             return None
         lines = (self._folder / "status").read_text(encoding="utf-8").splitlines()

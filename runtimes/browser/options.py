@@ -57,19 +57,19 @@ def of_profile(launch: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise InputError(f"{where}: arguments = {arguments!r} must be a list of strings")
     for item in arguments:
         _check_argument(item, where)
-    found = {"throttle": throttle, "viewport": viewport, "arguments": arguments}
-    return {key: value for key, value in found.items() if value}
+    options = {"throttle": throttle, "viewport": viewport, "arguments": arguments}
+    return {key: value for key, value in options.items() if value}
 
 
 def _check_argument(argument: str, where: str) -> None:
     """Raises InputError for an argument that is not on the list, or whose value is none of the list's."""
-    name, given, value = argument.partition("=")
+    name, has_value, value = argument.partition("=")
     if name not in ARGUMENTS:
         raise InputError(
             f"{where}: Chromium's argument {argument!r} is not taken, whoever asks; those that are: {', '.join(ARGUMENTS)}"
         )
     values = ARGUMENTS[name]
-    if not (values.fullmatch(value) if values else not given):
+    if not (values.fullmatch(value) if values else not has_value):
         what = f"its value must match {values.pattern}" if values else "it has no value"
         raise InputError(f"{where}: Chromium's argument {argument!r} is not taken: {what}")
 

@@ -100,9 +100,9 @@ class Page:
             raise _error_of_page(answer["error"])
         return answer, arrays
 
-    def _ask(self, script: str, given: Any = None) -> None:
+    def _ask(self, script: str, argument: Any = None) -> None:
         try:
-            self._page.evaluate(script, given)
+            self._page.evaluate(script, argument)
         except Error as error:
             # Nothing can be asked of this worker any more: it ends, and its log says why.
             print(f"the page is gone: {_first_lines(error)}", file=sys.stderr, flush=True)

@@ -36,14 +36,14 @@ def chromium() -> str | None:
 
 def _find_download() -> str | None:
     caches = {"darwin": "~/Library/Caches/ms-playwright", "win32": "~/AppData/Local/ms-playwright"}
-    given = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or caches.get(sys.platform, "~/.cache/ms-playwright")
+    folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or caches.get(sys.platform, "~/.cache/ms-playwright")
     patterns = (
         "chromium-*/chrome-linux*/chrome",
         "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
         "chromium-*/chrome-win*/chrome.exe",
     )
-    found = sorted(path for pattern in patterns for path in Path(given).expanduser().glob(pattern))
-    return os.fspath(found[-1]) if found else None
+    paths = sorted(path for pattern in patterns for path in Path(folder).expanduser().glob(pattern))
+    return os.fspath(paths[-1]) if paths else None
 
 
 @cache
@@ -52,7 +52,7 @@ def browser_version() -> str | None:
     path = chromium()
     if path is None:
         return None
-    done = subprocess.run(
+    process = subprocess.run(
         [path, "--version"],
         capture_output=True,
         encoding="utf-8",
@@ -60,8 +60,8 @@ def browser_version() -> str | None:
         check=False,
         env=child_environment(),
     )
-    found = re.search(r"\d+(\.\d+){2,3}", done.stdout)
-    return found.group() if found else None
+    match = re.search(r"\d+(\.\d+){2,3}", process.stdout)
+    return match.group() if match else None
 
 
 def version(engine: str) -> str | None:
@@ -143,9 +143,9 @@ def _build_page() -> None:
     npm = which("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
         env = child_environment(None, NETWORK)
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=WEB, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
         )
-        if done.returncode:
-            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()] or ["no message"]
+        if process.returncode:
+            lines = [line for line in (process.stderr + process.stdout).splitlines() if line.strip()] or ["no message"]
             raise ProcessError(f"{' '.join(command[1:])} in {WEB} failed: {lines[-1].strip()[:300]}")

@@ -41,13 +41,13 @@ class TFLiteMicroBackend:
         with open(path, "rb") as stream:
             content = stream.read()
         try:
-            with _standard_error() as told:
+            with _standard_error() as text:
                 interpreter = self._runtime.Interpreter.from_bytes(content, arena_size=ARENA)
                 interpreter.print_allocations()
         except RuntimeError as error:
-            lines = [line.strip() for line in told[0].splitlines() if line.strip()]
+            lines = [line.strip() for line in text[0].splitlines() if line.strip()]
             raise RuntimeError("; ".join([*lines[-3:], str(error)])) from error
-        arena = {f"arena_{what}_bytes": int(count) for what, count in ALLOCATION.findall(told[0])}
+        arena = {f"arena_{what}_bytes": int(count) for what, count in ALLOCATION.findall(text[0])}
         return TFLiteMicroModel(interpreter, content, {"threads": 1, **arena})
 
 
@@ -109,14 +109,14 @@ def _spec(name: str, detail: dict[str, Any]) -> Spec:
 @contextlib.contextmanager
 def _standard_error() -> Iterator[list[str]]:
     """What native code writes to standard error, which is where the interpreter says why it fails."""
-    told = [""]
+    text = [""]
     with tempfile.TemporaryFile() as stream:
-        kept = os.dup(2)
+        original = os.dup(2)
         os.dup2(stream.fileno(), 2)
         try:
-            yield told
+            yield text
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)
             stream.seek(0)
-            told[0] = stream.read().decode(errors="replace")
+            text[0] = stream.read().decode(errors="replace")

@@ -52,7 +52,7 @@ class AdbLauncher(Launcher):
         """Refused, with what to do; where adb is there, only once a phone answers it."""
         if adb := which("adb"):
             try:
-                done = subprocess.run(
+                process = subprocess.run(
                     [adb, "get-state"],
                     capture_output=True,
                     encoding="utf-8",
@@ -63,8 +63,8 @@ class AdbLauncher(Launcher):
                 )
             except subprocess.TimeoutExpired as error:
                 raise MissingDependencyError(f"adb gave no answer within {SECONDS} s") from error
-            if done.returncode:
-                lines = [line for line in done.stderr.splitlines() if line.strip()] or ["nothing"]
+            if process.returncode:
+                lines = [line for line in process.stderr.splitlines() if line.strip()] or ["nothing"]
                 raise MissingDependencyError(
                     f"no phone answers adb, which says: {lines[-1].strip()}; connect one with USB debugging on"
                 )

@@ -67,11 +67,11 @@ class Packages:
         except ProcessError as error:
             raise incomplete or error from error
         into.mkdir(exist_ok=True)
-        found = sorted(archives.glob("*.deb"))
-        for archive in found:
+        files = sorted(archives.glob("*.deb"))
+        for archive in files:
             run(["dpkg-deb", "--extract", os.fspath(archive), os.fspath(into)], f"unpacking {archive.name}")
         shutil.rmtree(archives)
-        return [archive.name for archive in found]
+        return [archive.name for archive in files]
 
     def _update_lists(self) -> ProcessError | None:
         """The package lists, not older than a day. Returns the error where some could not be read.

@@ -175,7 +175,7 @@ def run(
     """
     program = command[0] if os.path.dirname(command[0]) else which(command[0])
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [program or command[0], *command[1:]],
             capture_output=True,
             encoding="utf-8",
@@ -189,15 +189,15 @@ def run(
         raise MissingDependencyError(f"{what} needs {command[0]}, which is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
-    if done.returncode:
-        told = _error_line(done.stderr + "\n" + done.stdout)
-        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {told[:300]}")
-    return done.stdout
+    if process.returncode:
+        problem = _error_line(process.stderr + "\n" + process.stdout)
+        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {problem[:300]}")
+    return process.stdout
 
 
 def _error_line(text: str) -> str:
     """The line in which a tool says what is wrong, with the innermost cause that uv gives; else its last one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing"]
-    told = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), lines[-1])
+    line = next((line for line in lines if line.startswith(("error", "ERROR", "E:"))), lines[-1])
     causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
-    return f"{told}: {causes[-1]}" if causes else told
+    return f"{line}: {causes[-1]}" if causes else line

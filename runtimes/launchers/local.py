@@ -47,10 +47,10 @@ class LocalLauncher(Launcher):
         text = self.memory_limit
         if not text:
             return 0
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
-        if not found or found[2].upper() not in UNITS:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
+        if not match or match[2].upper() not in UNITS:
             raise InputError(f'device {self.device.name}: memory = {text!r} must be an amount as "512 MB"')
-        return int(float(found[1]) * UNITS[found[2].upper()])
+        return int(float(match[1]) * UNITS[match[2].upper()])
 
     @property
     def cores(self) -> int:

@@ -197,13 +197,13 @@ class QemuLauncher(InstructionCounter):
 
         QEMU 7.2 would show the guest this machine's own, on which the runtimes' detection of cores crashes.
         """
-        known: Mapping[str, Any] = self.device.launch.get("identity", {})
+        core: Mapping[str, Any] = self.device.launch.get("identity", {})
         block = (
             "processor\t: {number}\nBogoMIPS\t: 100.00\n"
-            f"Features\t: {known.get('features', 'fp asimd')}\n"
+            f"Features\t: {core.get('features', 'fp asimd')}\n"
             f"CPU implementer\t: 0x41\nCPU architecture: {self.machine.number}\n"
-            f"CPU variant\t: {known.get('variant', '0x0')}\nCPU part\t: {known.get('part', '0xd03')}\n"
-            f"CPU revision\t: {known.get('revision', '3')}\n"
+            f"CPU variant\t: {core.get('variant', '0x0')}\nCPU part\t: {core.get('part', '0xd03')}\n"
+            f"CPU revision\t: {core.get('revision', '3')}\n"
         )
         return "\n".join(block.format(number=number) for number in range(os.cpu_count() or 1))
 

@@ -40,38 +40,38 @@ class Finding:
 
 def known_model(runtime: str) -> str | None:
     """The format of the known model that a runtime runs; None where there is none for it."""
-    found = registry.find(runtime)
-    return next((kind for kind in found.formats if kind in KNOWN), None) if found.distribution else None
+    described = registry.find(runtime)
+    return next((kind for kind in described.formats if kind in KNOWN), None) if described.distribution else None
 
 
 def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     """Run the known model of a runtime on a device and compare with what it must give."""
     name = place.device.name
-    known = load(FILE)
+    arrays = load(FILE)
     kind = known_model(runtime)
     if kind is None:
         raise InputError(f"there is no known model for {runtime}")
-    expected = known[f"{kind}_outputs"]
+    expected = arrays[f"{kind}_outputs"]
     unit = "steps" if expected.dtype.kind in "iu" else "of full scale"
     limit = STEPS if unit == "steps" else REAL
     try:
-        found = _run_known_model(place, runtime, kind, known, pool)
+        outputs = _run_known_model(place, runtime, kind, arrays, pool)
     except EdgeshipError as error:
         return Finding(name, runtime, None, unit, f"it does not run: {error}")
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return Finding(name, runtime, None, unit, f"it gives {found.dtype} {found.shape}")
-    largest = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+        return Finding(name, runtime, None, unit, f"it gives {outputs.dtype} {outputs.shape}")
+    largest = float(np.abs(outputs.astype(np.float64) - expected.astype(np.float64)).max())
     if not largest <= limit:  # NaN is wrong too
-        share = float((found != expected).mean())
+        share = float((outputs != expected).mean())
         wrong = f"it computes wrongly: off by up to {largest:g} {unit} ({share:.0%} of the values differ)"
         return Finding(name, runtime, largest, unit, wrong)
     return Finding(name, runtime, largest, unit)
 
 
-def _run_known_model(place: Launcher, runtime: str, kind: str, known: dict[str, Any], pool: Pool | None) -> Any:
+def _run_known_model(place: Launcher, runtime: str, kind: str, arrays: dict[str, Any], pool: Pool | None) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgeship-doctor-") as folder:
         path = Path(folder) / f"known.{kind}"
-        path.write_bytes(known[f"{kind}_model"].tobytes())
+        path.write_bytes(arrays[f"{kind}_model"].tobytes())
         with open_session(runtime, path, launch=place.launch(runtime), pool=pool, timeout=120) as session:
-            feeds = {session.inputs[0].name: known[f"{kind}_inputs"]}
-            return next(iter(session.evaluate_stored(iter([feeds]), len(known[f"{kind}_inputs"]), raw=True).values()))
+            feeds = {session.inputs[0].name: arrays[f"{kind}_inputs"]}
+            return next(iter(session.evaluate_stored(iter([feeds]), len(arrays[f"{kind}_inputs"]), raw=True).values()))

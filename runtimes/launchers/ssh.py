@@ -69,8 +69,8 @@ class SshLauncher(Launcher):
     def facts(self) -> dict[str, Any]:
         """The machine's kind, its Python, and its versions by distribution; empty where it is not set up."""
         path = self.folder / "facts.json"
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return found
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return content
 
     def unavailable_reason(self) -> str | None:
         """Why it cannot be used; whether it is reachable shows when a worker starts."""
@@ -78,8 +78,8 @@ class SshLauncher(Launcher):
 
     def version(self, runtime: str) -> str | None:
         """The version there."""
-        found = self.facts.get("versions", {}).get(registry.find(runtime).distribution)
-        return str(found) if found else None
+        version = self.facts.get("versions", {}).get(registry.find(runtime).distribution)
+        return str(version) if version else None
 
     def identity(self, runtime: str) -> list[str | None]:
         """The machine, its system and its versions."""
@@ -119,12 +119,12 @@ class SshLauncher(Launcher):
         base = shlex.quote(self.base)
         self._run_there(f"mkdir -p {base} && tar -xf - -C {base}", f"copying the worker to {self.host}", _pack_worker())
         names = " ".join(map(shlex.quote, sorted(_known_distributions())))
-        told = self._run_there(
+        answer = self._run_there(
             f"env PYTHONSAFEPATH=1 {self._quoted_python()} -c {shlex.quote(FACTS)} {names}",
             f"looking at {self.host}",
             b"",
         )
-        facts = json.loads(told)
+        facts = json.loads(answer)
         if tuple(facts["python"]) < OLDEST:
             raise MissingDependencyError(
                 f"{self.host} has Python {'.'.join(map(str, facts['python']))}, and 3.11 is needed"
@@ -144,7 +144,7 @@ class SshLauncher(Launcher):
 
     def _run_there(self, command: str, what: str, content: bytes) -> str:
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 [*self._ssh_command(), command],
                 input=content,
                 capture_output=True,
@@ -154,10 +154,12 @@ class SshLauncher(Launcher):
             )
         except subprocess.TimeoutExpired as error:
             raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s") from error
-        if done.returncode:
-            lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["nothing"]
+        if process.returncode:
+            lines = [line for line in process.stderr.decode(errors="replace").splitlines() if line.strip()] or [
+                "nothing"
+            ]
             raise ProcessError(f"{what} failed; ssh says: {lines[-1].strip()[:300]}")
-        return done.stdout.decode()
+        return process.stdout.decode()
 
 
 def _known_distributions() -> set[str]:

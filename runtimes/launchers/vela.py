@@ -46,13 +46,13 @@ class VelaCompiler(VenvLauncher):
             ]
             plain = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is installed stays what it is
             what = f"compiling for {launch['accelerator']}"
-            told = run(command, what, env=plain, cwd=Path(folder), after="", network=False)
-            found = next(Path(folder).glob("*_summary_*.csv"), None)
-            if found is None:
-                raise ProcessError(f"Vela wrote no summary; it says: {told.strip()[-300:]}")
-            with found.open(encoding="utf-8") as stream:
+            output = run(command, what, env=plain, cwd=Path(folder), after="", network=False)
+            summary = next(Path(folder).glob("*_summary_*.csv"), None)
+            if summary is None:
+                raise ProcessError(f"Vela wrote no summary; it says: {output.strip()[-300:]}")
+            with summary.open(encoding="utf-8") as stream:
                 row = next(csv.DictReader(stream))
-        operators = {place: int(count) for place, count in OPERATORS.findall(told)}
+        operators = {place: int(count) for place, count in OPERATORS.findall(output)}
         return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_summary_figures(row)}
 
 

@@ -30,10 +30,10 @@ def parse_pins(requirements: Sequence[str], where: str) -> dict[str, str]:
     """Versions by distribution. Raises InputError where one is not pinned: a device is always the same device."""
     versions = {}
     for item in requirements:
-        found = REQUIREMENT.fullmatch(item)
-        if not found:
+        match = REQUIREMENT.fullmatch(item)
+        if not match:
             raise InputError(f"{where}: requirement {item!r} must be pinned, as numpy==1.26.4, and no more than that")
-        versions[found[1]] = found[2]
+        versions[match[1]] = match[2]
     return versions
 
 
@@ -51,8 +51,8 @@ def pip_arguments(requirements: Sequence[str], folder: Path) -> list[str]:
     Those of a user's own profile may carry theirs (`name==1.0 --hash=sha256:...`). Where none does, and not all are known,
     they are taken as the package index gives them. Raises InputError where some carry theirs, and others have none.
     """
-    known = _locked_digests()
-    lines = [item if HASH in item else f"{item} {known.get(item.strip(), '')}".strip() for item in requirements]
+    digests = _locked_digests()
+    lines = [item if HASH in item else f"{item} {digests.get(item.strip(), '')}".strip() for item in requirements]
     unknown = [line for line in lines if HASH not in line]
     if unknown and HASH in "".join(requirements):
         raise InputError(

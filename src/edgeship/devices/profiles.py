@@ -166,10 +166,10 @@ def _parse_launch(table: Any, where: str) -> Mapping[str, Any]:
     way = WAYS[how]
     if not way.strict:
         return table
-    known = {"how"} | way.needed | way.allowed
+    keys = {"how"} | way.needed | way.allowed
     for key, value in table.items():
-        if key not in known:
-            raise unknown("key", key, known, where)
+        if key not in keys:
+            raise unknown("key", key, keys, where)
         if key in LISTS:
             for item in _parse_strings(table, key, where, ()):
                 _check_grammar(key, item, f"{where}: {key}: {item!r}")

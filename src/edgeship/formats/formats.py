@@ -16,8 +16,8 @@ from edgeship.formats.format import Format
 
 def _load_all() -> Mapping[str, Format]:
     names = (module.name for module in pkgutil.iter_modules(known.__path__))
-    found: list[Format] = [importlib.import_module(f"{known.__name__}.{name}").FORMAT for name in names]
-    return {item.name: item for item in sorted(found, key=lambda item: (item.rank, item.name))}
+    described: list[Format] = [importlib.import_module(f"{known.__name__}.{name}").FORMAT for name in names]
+    return {item.name: item for item in sorted(described, key=lambda item: (item.rank, item.name))}
 
 
 ALL = _load_all()
@@ -42,8 +42,8 @@ def find(name: str, where: str = "") -> Format:
 def import_function(name: str) -> Callable[..., Any]:
     """The function that a description names as "module:function"."""
     module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
+    target: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return target
 
 
 def format_at(path: Path) -> Format | None:

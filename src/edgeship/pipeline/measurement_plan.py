@@ -35,15 +35,15 @@ def measure(bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings
 
 def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> None:
     """Where LiteRT.js was asked for and takes none of the artifacts: which lines make some that it takes."""
-    given = [item.artifact for item in subjects.values() if item.artifact.format == "tflite"]
+    artifacts = [item.artifact for item in subjects.values() if item.artifact.format == "tflite"]
     asked = {
         runtime.name: runtime
-        for artifact in given
+        for artifact in artifacts
         for device in map(profiles.find, settings.benchmark.devices)
         for runtime in _choose_runtimes(artifact, device, settings)
     }
     runtime = asked.get("litert-web")
-    if runtime and all(map(runtime.refusal, given)):
+    if runtime and all(map(runtime.refusal, artifacts)):
         progress.note(
             "litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:",
             FOR_LITERT_JS,
@@ -62,8 +62,8 @@ def subject(root: Path, item: ArtifactEntry) -> MeasuredArtifact:
 
 def _choose_runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:
     """The device's runtimes that take the artifact; without any named, those asked for, or the usual one of its format."""
-    wanted = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
-    fitting = [runtime for runtime in wanted if artifact.format in runtime.formats]
+    asked = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
+    fitting = [runtime for runtime in asked if artifact.format in runtime.formats]
     return fitting if fitting or device.runtimes else [registry.for_format(artifact.format)[0]]
 
 
