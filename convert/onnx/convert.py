@@ -15,6 +15,7 @@ from edgeship.convert.rewrites import decompose
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
+from edgeship.types import ToolReport
 
 LARGEST = 2**31 - 2**20
 # ONNX Runtime 1.17 and later load it (IR 10 fails on 1.17).
@@ -22,8 +23,8 @@ IR_VERSION = 8
 HINT = "Replace it by ops that ONNX has, or leave onnx out with --to"
 
 
-def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
-    """Write the float32 `.onnx` (whole or not at all). Returns `{"tools", "notes"}`.
+def run(saved_model: str, out_file: str, opset: int = 17) -> ToolReport:
+    """Write the float32 `.onnx` (whole or not at all).
 
     Raises InputError naming op and layer where ONNX has no such op, and for models beyond protobuf's 2 GB.
     """
@@ -50,7 +51,7 @@ def run(saved_model: str, out_file: str, opset: int = 17) -> dict[str, Any]:
         raise CheckError(f"the ONNX model is not valid: {unsupported.summarize_message(error)}") from error
     with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(model.SerializeToString())
-    return {"tools": {"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__}, "notes": []}
+    return ToolReport({"tf2onnx": tf2onnx.__version__, "onnx": onnx.__version__})
 
 
 def _run_tf2onnx(source: Path, description: ServerModelDescription, opset: int) -> Any:

@@ -15,7 +15,7 @@ from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse,
 from edgeship.errors import CheckError, InputError, unknown
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, ToolReport
 
 UNROLL = (
     f"It fails on loops over time; a fixed time axis of at most {export.UNROLL_AT_MOST} steps is unrolled instead, "
@@ -36,8 +36,8 @@ FOLDED = "folded.json"  # beside a kept graph
 HINT = "Replace it by ops that TF.js has, or leave tfjs out with --to"
 
 
-def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | None = None) -> dict[str, Any]:
-    """Write the folder (whole or not at all). Returns `{"tools", "notes"}`.
+def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | None = None) -> ToolReport:
+    """Write the folder (whole or not at all).
 
     `weights` is how they are stored; TF.js computes in float32 in any case. `graph` is a folder where what the converter makes
     of this SavedModel, whatever the weights, is kept for the next call; where it is there already it is taken from there.
@@ -67,7 +67,7 @@ def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | N
     notes = ["recurrent layers are unrolled in time: TF.js fails on loops"] if is_unrolled else []
     if conv_names:
         notes.append(f"batch normalization is folded into {len(conv_names)} depthwise convolutions")
-    return {"tools": {"tensorflowjs": shim.VERSION}, "notes": notes}
+    return ToolReport({"tensorflowjs": shim.VERSION}, tuple(notes))
 
 
 def _convert_float_graph(source: Path, folder: Path, description: ServerModelDescription) -> None:

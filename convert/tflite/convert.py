@@ -14,15 +14,15 @@ from edgeship.convert.tflite import cleanup, tensor_names
 from edgeship.errors import InputError
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, ToolReport
 
 HINT = "Replace it by ops that TFLite has, or allow TensorFlow's own kernels with --allow-flex (needs a larger runtime)"
 NO_FLEX = "Flex has no kernel for it either: replace it by ops that TFLite has, or leave tflite out with --to"
 LISTS = "TensorList"
 
 
-def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool = False) -> dict[str, Any]:
-    """Write the float32 `.tflite` (whole or not at all). Returns `{"tools", "notes"}`.
+def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool = False) -> ToolReport:
+    """Write the float32 `.tflite` (whole or not at all).
 
     `sparse`: kernels with enough zeros are stored without them, where TFLite has an encoding for them.
 
@@ -39,7 +39,7 @@ def run(saved_model: str, out_file: str, allow_flex: bool = False, sparse: bool 
     )
     with atomic.atomic_file(out_file) as beside:
         beside.write_bytes(content)
-    return {"tools": {"tensorflow": tf.__version__}, "notes": notes}
+    return ToolReport({"tensorflow": tf.__version__}, tuple(notes))
 
 
 def _spec_names(specs: Sequence[TensorSpec]) -> list[str]:

@@ -126,6 +126,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class ToolReport:
+    """What a tool tells that wrote a file: the versions of what did the work, and notes for people."""
+
+    tools: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A model on disk (a file, or the folder of a TF.js model) and how it came to be."""
 

@@ -10,11 +10,11 @@ import importlib.metadata
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgeship.errors import InputError
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize.onnx import activation_observer, reader
+from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
 
@@ -26,7 +26,7 @@ def tool_versions() -> dict[str, str]:
 
 def calibrate(
     model: str, data: str | None, out: str, *, count: int = quantization.DEFAULT_SAMPLES, closely: bool = False
-) -> dict[str, Any]:
+) -> CalibrationReport:
     """Observe the range of every tensor of a float `.onnx` over representative data and write it to `out` (JSON).
 
     As that of `.tflite` does, on at most `count` samples spread evenly over the data; the model as the
@@ -38,7 +38,8 @@ def calibrate(
     shapes = calibrating.sample_shapes(source, inputs)
     # The calibrator gives every tensor's extremes out as outputs, so none shares its memory with another.
     size = calibrating.batch_size(inputs, reader.activation_bytes(model))
-    facts = {"tools": tool_versions(), "samples": min(count, len(source)), "data": source.digest}
+    samples = min(count, len(source))
+    facts = {"tools": tool_versions(), "samples": samples, "data": source.digest}
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
     with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared_file:
         _prepare_model(model, prepared_file)
@@ -59,7 +60,8 @@ def calibrate(
         except failures as error:
             raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
         calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
-    return {**facts, "notes": calibrating.note_few_samples(min(count, len(source))), "tensors": len(ranges)}
+    notes = calibrating.note_few_samples(samples)
+    return CalibrationReport(tool_versions(), tuple(notes), samples=samples, data=source.digest, tensors=len(ranges))
 
 
 def quantize(
@@ -71,15 +73,14 @@ def quantize(
     calibration_method: str = quantization.MIN_MAX,
     float_layers: Sequence[str] = (),
     layers: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> QuantizationReport:
     """Write the float `.onnx` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
 
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it; the Keras
     layers `float_layers` (of all the model's `layers`) then stay float. The file is opened and run once before it is moved into
     place.
 
-    Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
-    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had or statistics that do
+    Raises InputError for a recipe that cannot be had or statistics that do
     not fit, CheckError where the result does not run; nothing is written then.
     """
     how = quantization.recipe_support(recipe, "onnx")
@@ -99,12 +100,12 @@ def quantize(
         islands = reader.float_islands(beside) if calibration else []
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
-    return {
-        "tools": tool_versions(),
-        "notes": notes + calibrating.note_float_parts(islands, float_sizes),
-        "float_islands": islands,
-        "float_weights": sorted(float_sizes),
-    }
+    return QuantizationReport(
+        tool_versions(),
+        (*notes, *calibrating.note_float_parts(islands, float_sizes)),
+        float_islands=tuple(islands),
+        float_weights=tuple(sorted(float_sizes)),
+    )
 
 
 def _quantize_static(

@@ -16,6 +16,7 @@ from edgeship.data import Batch
 from edgeship.errors import InputError, unknown
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize import calibration as calibrating
+from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.optimize.quantize.tflite import (
     activation_observer,
     mixed_precision,
@@ -41,7 +42,7 @@ def calibrate(
     count: int = quantization.DEFAULT_SAMPLES,
     batch: int | None = None,
     closely: bool = False,
-) -> dict[str, Any]:
+) -> CalibrationReport:
     """Observe the range of every tensor of a float `.tflite` over representative data and write it to `out` (JSON).
 
     The ranges are the minimum and maximum over at most `count` samples, spread evenly over the data, so they depend
@@ -76,9 +77,11 @@ def calibrate(
             ranges = _observe_extremes(content, calibration_batches(reader.largest_activation(content)))
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
-    facts = {"tools": tool_versions(), "samples": min(count, len(source)), "data": source.digest}
+    samples = min(count, len(source))
+    facts = {"tools": tool_versions(), "samples": samples, "data": source.digest}
     calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
-    return {**facts, "notes": calibrating.note_few_samples(min(count, len(source))), "tensors": len(ranges)}
+    notes = calibrating.note_few_samples(samples)
+    return CalibrationReport(tool_versions(), tuple(notes), samples=samples, data=source.digest, tensors=len(ranges))
 
 
 def _observe_extremes(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
@@ -111,7 +114,7 @@ def quantize(
     io: str = "int8",
     calibration_method: str = quantization.MIN_MAX,
     mixed: mixed_precision.Mixed | None = None,
-) -> dict[str, Any]:
+) -> QuantizationReport:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
 
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
@@ -119,8 +122,7 @@ def quantize(
     the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
     (see `mixed_precision`). The file is opened and run once before it is moved into place.
 
-    Returns tools, notes, `float_islands` (operators that stayed float, for static_w8a8) and `float_weights` (constants
-    of 1 KiB or more that stayed float32), by name. Raises InputError for a recipe that cannot be had, CheckError where
+    Raises InputError for a recipe that cannot be had, CheckError where
     the result does not run; nothing is written then.
     """
     how = _check_recipe(recipe, io)
@@ -137,14 +139,14 @@ def quantize(
         reader.check_runs(beside, calibration.shapes if calibration else None)
     islands = reader.float_islands(result_model) if calibration else []
     float_sizes = dict(reader.float_weights(result_model))
-    return {
-        "tools": tool_versions(),
-        "notes": (calibrating.note_few_samples(calibration.samples) if calibration else [])
-        + calibrating.note_float_parts(islands, float_sizes),
-        "float_islands": islands,
-        "float_weights": sorted(float_sizes),
-        "io": io if calibration else "float32",
-    }
+    notes = calibrating.note_few_samples(calibration.samples) if calibration else []
+    return QuantizationReport(
+        tool_versions(),
+        (*notes, *calibrating.note_float_parts(islands, float_sizes)),
+        float_islands=tuple(islands),
+        float_weights=tuple(sorted(float_sizes)),
+        io=io if calibration else "float32",
+    )
 
 
 def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:

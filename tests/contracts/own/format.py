@@ -13,7 +13,7 @@ from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
 HEAD = zlib.compress(b"", 9)[:2]
 
 
-def convert(saved_model: str, out_file: str) -> dict[str, Any]:
+def convert(saved_model: str, out_file: str) -> Any:
     """Write a `.tflz`."""
     from edgeship.convert.tflite import convert
 

@@ -29,7 +29,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import Artifact
+from edgeship.types import Artifact, ToolReport
 from edgeship.types import Step as RecordedStep
 
 Search = Callable[["ConversionSteps", Variant, str], str]
@@ -61,7 +61,7 @@ class ConversionSteps:
         """Loading the server model; the value is what `ServerModel.describe` says of it."""
         model = self.model
 
-        def make(run: StepRun, _: Path) -> Any:
+        def make(run: StepRun, _: Path) -> ServerModelDescription:
             self._start_processes(run.executors)
             with digest.check_unchanged(model.path, model.digest), model_files.crash_as_input_error(model.path):
                 return run.executor.call(server_model.describe, model=str(model.path), **model.loading)
@@ -103,7 +103,7 @@ class ConversionSteps:
             read = source(inputs).digest
             return {"model": read, "tools": tools, "custom": server.custom, **server.loading, **recipe}
 
-        def make(run: StepRun, folder: Path) -> Any:
+        def make(run: StepRun, folder: Path) -> ServerModelDescription:
             self._start_processes(run.executors)
             model, out = str(source(run.inputs).path), str(folder / "saved_model")
             with digest.check_unchanged(server.path, server.digest):
@@ -140,7 +140,7 @@ class ConversionSteps:
         options = _converter_options(variant, file_format)
         tools = versions(*TOOLS[file_format])
 
-        def make(run: StepRun, folder: Path) -> Any:
+        def make(run: StepRun, folder: Path) -> ToolReport:
             exported: StepOutput = run.inputs[source]
             try:
                 return float_artifact.convert(run, file_format, exported.entry, folder / FILES[file_format], options)
@@ -205,7 +205,7 @@ class ConversionSteps:
             read = {"model": inputs[base].entry.digest, "data": data.digest, "samples": samples}
             return {**read, "closely": closely, "tools": tools}
 
-        def make(run: StepRun, folder: Path) -> Any:
+        def make(run: StepRun, folder: Path) -> ToolReport:
             arguments: dict[str, Any] = {
                 "model": str(run.inputs[base].entry.path / FILES[file_format]),
                 "data": str(data.path),
@@ -213,7 +213,7 @@ class ConversionSteps:
                 "count": samples or DEFAULT_SAMPLES,
                 "closely": closely,
             }
-            return run.executor.call(formats.find(file_format).calibrator, **arguments)
+            return convert(ToolReport, run.executor.call(formats.find(file_format).calibrator, **arguments))
 
         return self.add(
             CachedStep(
@@ -257,7 +257,7 @@ class ConversionSteps:
             read: str = inputs[base].entry.digest
             return digest.of_json([read, inputs[statistics].digest]) if statistics else read
 
-        def make(run: StepRun, folder: Path) -> Any:
+        def make(run: StepRun, folder: Path) -> ToolReport:
             arguments: dict[str, Any] = {
                 "model": str(run.inputs[base].entry.path / FILES[file_format]),
                 "out_file": str(folder / FILES[file_format]),
@@ -266,7 +266,7 @@ class ConversionSteps:
             }
             if statistics:
                 arguments["statistics"] = str(run.inputs[statistics].path / "statistics.json")
-            return run.executor.call(form.quantizer, **arguments)
+            return convert(ToolReport, run.executor.call(form.quantizer, **arguments))
 
         def value(inputs: Inputs, entry: Entry) -> StepOutput:
             return StepOutput(entry, (*inputs[base].steps, RecordedStep("quantize", source(inputs), recipe, tools)))
@@ -319,7 +319,7 @@ def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, mode
     place = formats.find(file_format).place(path)
     key = {"artifact": entry.digest, "kernels": model.kernel_elements}
 
-    def make(_: Path) -> Any:
+    def make(_: Path) -> Receipt:
         return run.executor.call(receipts.read, path=str(place), format=file_format, kernels=model.kernel_elements)
 
     return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
