@@ -19,6 +19,7 @@ from edgeship.runtimes.session import open_session
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, Kind
+from tests.present import present
 
 SAMPLES = 60
 
@@ -74,7 +75,7 @@ def bench(tmp_path, subject) -> benchmark.Benchmark:
     """A bench whose server model is the artifact itself: what a device changes is what is found."""
     random = np.random.default_rng(0)
     with open_session("litert", subject.artifact.path) as session:
-        windows = random.normal(size=(SAMPLES, *session.inputs[0].shape[1:])).astype(np.float32)
+        windows = random.normal(size=(SAMPLES, *map(present, session.inputs[0].shape[1:]))).astype(np.float32)
         outputs = session.run({session.inputs[0].name: windows})
         inputs, name = session.inputs, session.inputs[0].name
     labels = outputs[session.outputs[0].name].argmax(axis=-1)

@@ -12,25 +12,26 @@ from edgeship.bundle.figures import Cell, CellState, SampleSubset
 from edgeship.bundle.receipt import Receipt
 from edgeship.devices.profiles import Device
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers.selfcheck import Finding
+from edgeship.runtimes.launchers import selfcheck
 from edgeship.runtimes.registry import Launch
 from edgeship.types import Artifact, Kind
+from tests.present import metric_value, present
 
 LITERT = (registry.find("litert"),)
 
 
 def cell(measurements):
     (item,) = measurements
-    return item.details.cell
+    return present(item.details.cell)
 
 
 def test_the_same_runtime_is_bit_exact(bench, subject, environment):
     (item,) = driver.measure(bench, driver.Job(subject, LITERT, environment.device))
     assert item.details.cell == Cell(CellState.EXACT, "bit-exact", "", kind=Kind.MEASURED, samples=60, of=60)
-    assert item.metric("accuracy").value == 1.0
-    assert item.metric("agreement").value == 1.0
-    assert item.details.bit_exactness.values == 60 * 7
-    assert item.details.bit_exactness.against.startswith("litert ")
+    assert metric_value(item, "accuracy") == 1.0
+    assert metric_value(item, "agreement") == 1.0
+    assert present(item.details.bit_exactness).values == 60 * 7
+    assert present(item.details.bit_exactness).against.startswith("litert ")
 
 
 def test_a_second_time_comes_from_the_cache(bench, subject, environment, monkeypatch):
@@ -41,7 +42,7 @@ def test_a_second_time_comes_from_the_cache(bench, subject, environment, monkeyp
 
 def test_an_artifact_is_weighed_once_on_however_many_devices(bench, subject, environment, capsys):
     jobs = [driver.Job(subject, LITERT, environment.device), driver.Job(subject, (), environment.device)]
-    assert {item.metric("size_disk_bytes").value for (item,) in driver.measure_all(bench, jobs)} != {None}
+    assert {metric_value(item, "size_disk_bytes") for (item,) in driver.measure_all(bench, jobs)} != {None}
     assert capsys.readouterr().err.count("size") == 1
 
 
@@ -49,8 +50,8 @@ def test_a_device_without_time_runs_a_stratified_subset(bench, subject, environm
     device = replace(environment.device, seconds=1e-9)
     (item,) = driver.measure(bench, driver.Job(subject, LITERT, device))
     assert item.details.samples == SampleSubset(8, 60, stratified=True, seconds=1e-9)
-    assert item.details.cell.text == "bit-exact (8 of 60)"
-    assert item.details.accuracy.n == 8
+    assert present(item.details.cell).text == "bit-exact (8 of 60)"
+    assert present(item.details.accuracy).n == 8
 
 
 def test_what_a_device_does_not_take_is_refused_and_what_is_not_installed_is_absent(bench, subject, old):
@@ -66,10 +67,10 @@ def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(b
     path.write_bytes(b"no model" * 20)
     broken = benchmark.MeasuredArtifact(replace(subject.artifact, path=path), "00" * 32, subject.receipt)
     (item,) = driver.measure(bench, driver.Job(broken, LITERT, environment.device))
-    assert item.details.cell.state == "failed"
-    assert "ValueError in the litert process" in item.details.cell.reason
-    assert "/" not in item.details.cell.reason.partition("process")[0]
-    assert item.metric("accuracy").value is None
+    assert present(item.details.cell).state == "failed"
+    assert "ValueError in the litert process" in present(item.details.cell).reason
+    assert "/" not in present(item.details.cell).reason.partition("process")[0]
+    assert present(item.metric("accuracy")).value is None
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,11 @@ def test_a_worker_with_too_little_memory_does_not_fit(bench, subject):
         return Device("small", "", Kind.MEASURED, ("litert",), 1, ("quality", "memory"), launch=launch)
 
     (item,) = driver.measure(bench, driver.Job(subject, LITERT, small("1 MB")))
-    assert item.details.cell.text in ("does not fit", "fails")
-    assert item.metric("peak_memory_bytes").value is None
+    assert present(item.details.cell).text in ("does not fit", "fails")
+    assert present(item.metric("peak_memory_bytes")).value is None
     (item,) = driver.measure(bench, driver.Job(subject, LITERT, small("900 MB")))
-    assert item.details.cell.state == "exact"
-    assert item.metric("peak_memory_bytes").value > 1_000_000
+    assert present(item.details.cell).state == "exact"
+    assert metric_value(item, "peak_memory_bytes") > 1_000_000
 
 
 def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environment, monkeypatch):
@@ -116,8 +117,8 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
     environment.device = emulated
     monkeypatch.setattr(type(environment), "emulates", True)
     monkeypatch.setattr(driver, "find_launcher", lambda _: environment)
-    found = Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
-    monkeypatch.setattr(driver.selfcheck, "examine", lambda *_: found)
+    found = selfcheck.Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
+    monkeypatch.setattr(selfcheck, "examine", lambda *_: found)
     refused = cell(driver.measure(bench, driver.Job(subject, LITERT, emulated)))
     assert refused.state == "failed"
     assert refused.reason == "refused, it computes wrongly: off by up to 166 steps"
@@ -135,8 +136,8 @@ def test_an_artifact_of_another_kind_still_has_a_size(bench, tmp_path, old):
     path.write_bytes(b"x" * 1000)
     other = benchmark.MeasuredArtifact(Artifact(path, "onnx", "float32", (), ()), "11" * 32, Receipt("onnx"))
     (item,) = driver.measure(bench, driver.Job(other, (), old()))
-    assert item.metric("size_disk_bytes").value == 1000
-    assert np.isfinite(item.metric("size_gzip_bytes").value)
+    assert metric_value(item, "size_disk_bytes") == 1000
+    assert np.isfinite(metric_value(item, "size_gzip_bytes"))
 
 
 def test_where_this_machines_times_are_taken_nothing_else_runs(environment):

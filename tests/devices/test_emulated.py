@@ -9,6 +9,7 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import debian, find_launcher, selfcheck
 from edgeship.runtimes.session import open_session
 from edgeship.types import Kind
+from tests.present import metric_value, present
 
 pytestmark = pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 
@@ -40,12 +41,12 @@ def board(installed, monkeypatch):
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
     place = board("cortex-a76")
     (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), place.device))
-    found = item.details.bit_exactness
-    assert found.max_steps <= 1, "exact but where the last operator, a softmax, rounds"
+    found = present(item.details.bit_exactness)
+    assert present(found.max_steps) <= 1, "exact but where the last operator, a softmax, rounds"
     assert found.agreement == 1
-    assert item.details.cell.kind == "emulated"
-    new = item.details.instructions
-    assert item.metric("instructions").value == new.total
+    assert present(item.details.cell).kind == "emulated"
+    new = present(item.details.instructions)
+    assert metric_value(item, "instructions") == new.total
     sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
     assert instructions.count(place, "litert", subject.artifact.path, sample)["total"] == new.total
     old = instructions.count(board("cortex-a53"), "litert", subject.artifact.path, sample)
@@ -63,8 +64,8 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     finding = selfcheck.examine(find_launcher(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
     (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), device))
-    assert item.details.cell.state == "failed"
-    assert item.details.cell.reason.startswith("refused, it computes wrongly")
+    assert present(item.details.cell).state == "failed"
+    assert present(item.details.cell).reason.startswith("refused, it computes wrongly")
 
 
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):

@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -216,7 +218,7 @@ def test_counts_of_nothing_are_no_counts():
         instructions.summarize([])
 
 
-def test_the_plugin_compiles_without_a_warning(tmp_path, missing):
+def test_the_plugin_compiles_without_a_warning(tmp_path, missing: Callable[[str], NoReturn]):
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         missing("no C compiler is installed")

@@ -16,6 +16,7 @@ from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.verdict import ArtifactReason
 from edgeship.errors import InputError
 from edgeship.types import Verdict, to_json
+from tests.present import present
 
 N = 400
 
@@ -102,7 +103,7 @@ def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys)
     names = [(item["classname"], item["name"]) for item in cases]
     assert len(set(names)) == len(names)
     assert {"tflite/int8.litert", "tflite/int8.litert.cortex-a72", "bundle.cortex-m"} <= {name for name, _ in names}
-    terminal_table.print_checks(judged.gate)
+    terminal_table.print_checks(present(judged.gate))
     shown = capsys.readouterr().out
     for part in ("litert @ cortex-a72", "litert @ cortex-a53", "@ cortex-m"):
         assert part in shown

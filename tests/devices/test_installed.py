@@ -5,7 +5,8 @@ import pytest
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find
 from edgeship.errors import ProcessError
-from edgeship.runtimes.launchers import debian, find_launcher, selfcheck
+from edgeship.runtimes.launchers import debian, find_launcher, selfcheck, vela
+from edgeship.runtimes.launchers.launcher import InstructionCounter
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
 
 def test_vela_estimates_the_known_model(subject):
     place = find_launcher(find("ethos-u55-128"))
+    assert isinstance(place, vela.VelaCompiler)
     place.install()
     found = place.estimate(subject.artifact.path)
     assert found["cpu_ops"] == 0
@@ -46,6 +48,7 @@ def test_vela_estimates_the_known_model(subject):
 @pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
     place = find_launcher(find("armv7-a7"))
+    assert isinstance(place, InstructionCounter)
     place.install()
     assert selfcheck.examine(place, "tflite-runtime").wrong == ""
     counts = [instructions.count(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]

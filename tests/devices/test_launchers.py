@@ -1,7 +1,9 @@
 """Ways of starting workers: whole or not at all, with the command that helps, and within their limits."""
 
+import compileall
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 
 from edgeship.devices.profiles import Device, find
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import interpreters, registry
+from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import debian, find_launcher, qemu, selfcheck, vela
 from edgeship.runtimes.launchers import venv as environments
 from edgeship.runtimes.launchers.launcher import home
@@ -55,7 +57,7 @@ def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
 
 
 def test_a_python_without_wheels_is_told(old, monkeypatch, tmp_path):
-    monkeypatch.setattr(interpreters.sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=r"wheels for Python 3.11, and no python3.11 is on the path"):
         find_launcher(old()).install()
@@ -118,7 +120,7 @@ def test_emulated_boards_say_what_system_they_need(monkeypatch):
     assert "apt-get is not here: emulated boards are made of Debian 12 packages" in debian.obstacle()
     monkeypatch.setattr(debian, "which", lambda name: name)
     monkeypatch.setattr(
-        debian.platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Fedora 40", "VERSION_CODENAME": ""}
+        platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Fedora 40", "VERSION_CODENAME": ""}
     )
     assert "this is Fedora 40" in debian.obstacle()
     with pytest.raises(MissingDependencyError, match="this is Fedora 40"):
@@ -126,7 +128,7 @@ def test_emulated_boards_say_what_system_they_need(monkeypatch):
 
 
 def test_a_core_tells_the_guest_what_it_is(monkeypatch):
-    monkeypatch.setattr(qemu.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     text = qemu.QemuLauncher(find("cortex-a76"))._cpuinfo()
     assert text.count("processor\t: ") == 2
     assert "CPU part\t: 0xd0b" in text
@@ -137,14 +139,14 @@ def test_a_core_tells_the_guest_what_it_is(monkeypatch):
 def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
     (tmp_path / "module.py").write_text("x = 1\n")
     before, seen = sys.stdout, []
-    real = qemu.compileall.compile_dir
+    real = compileall.compile_dir
 
     def compile_dir(*arguments, **options):
         seen.append(sys.stdout)
         return real(*arguments, **options)
 
     monkeypatch.setattr(qemu, "find_python311", lambda _: sys.executable)
-    monkeypatch.setattr(qemu.compileall, "compile_dir", compile_dir)
+    monkeypatch.setattr(compileall, "compile_dir", compile_dir)
     qemu._compile_folder(tmp_path)
     assert seen == [before]
     assert list((tmp_path / "__pycache__").iterdir())

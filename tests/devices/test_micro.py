@@ -29,9 +29,9 @@ def micro(monkeypatch):
             os.write(2, b"[RecordingMicroAllocator] Arena allocation total 90000 bytes\n")
 
     runtime = types.ModuleType("tflite_micro.runtime")
-    runtime.Interpreter = Interpreter
+    monkeypatch.setattr(runtime, "Interpreter", Interpreter, raising=False)
     package = types.ModuleType("tflite_micro")
-    package.runtime = runtime
+    monkeypatch.setattr(package, "runtime", runtime, raising=False)
     schema = "tflite_micro.tensorflow.lite.micro.python.schema_py_generated"
     monkeypatch.setitem(sys.modules, "tflite_micro", package)
     monkeypatch.setitem(sys.modules, schema, types.ModuleType(schema))
@@ -40,7 +40,8 @@ def micro(monkeypatch):
     monkeypatch.delitem(sys.modules, "edgeship.runtimes.engines.tflite_micro", raising=False)
     module = importlib.import_module("edgeship.runtimes.engines.tflite_micro")
     monkeypatch.setattr(module, "_names", lambda _: ([], []))
-    module.fake, module.asked = Interpreter, asked
+    monkeypatch.setattr(module, "fake", Interpreter, raising=False)
+    monkeypatch.setattr(module, "asked", asked, raising=False)
     yield module
     del sys.modules["edgeship.runtimes.engines.tflite_micro"]
 
