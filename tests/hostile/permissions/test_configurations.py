@@ -10,7 +10,6 @@ import pytest
 
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.errors import InputError
-from tests.hostile.permissions.stranger import SPEC
 
 GRANTS = {
     'custom_objects = "evil"': "[model]\ncustom_objects = 'evil'\n",
@@ -211,13 +210,17 @@ def test_init_names_no_link_beside_a_model(beside, monkeypatch, capsys):
     """The command that it proposes names the file, which then may read whatever it names."""
     from edgeship.pipeline import init_config
     from edgeship.processes.child import FunctionProcess
+    from edgeship.server_model.description import ServerModelDescription
+    from edgeship.types import TensorSpec
 
     folder = beside.folder / "model"
     (folder / "labels.txt").unlink()
     (folder / "link.txt").rename(folder / "labels.txt")
     (folder / "link.npz").rename(folder / "evaluation.npz")
     (folder / "data.npz").rename(folder / "calibration.npz")
-    described = {"inputs": [SPEC], "outputs": [{**SPEC, "name": "y"}]}
+    described = ServerModelDescription(
+        (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None, 4), "float32"),)
+    )
     monkeypatch.setattr(FunctionProcess, "call", lambda *_, **__: described)
     init_config.write_config(folder / "model.keras", None, {}, force=False)
     assert "labels.txt is a link, so it is not used unasked" in capsys.readouterr().err
