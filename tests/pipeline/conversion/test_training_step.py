@@ -51,7 +51,7 @@ class Tools:
             if self.miss:
                 raise CheckError(self.miss)
             return [{**row, "artifact": 0.71} for row in given["asked"]]
-        assert name == "convert.receipts.receipt:read_as_json", name
+        assert name == "convert.receipts.receipt:read", name
         return {"format": "tflite", "inputs": SPEC, "outputs": SPEC}
 
     def count(self, name: str) -> int:
@@ -108,7 +108,7 @@ def test_nothing_is_trained_where_nothing_asks_for_it(tools: Tools, folder: Path
     assert [name for name, _ in tools.calls] == [
         "convert.export.export:run",
         "convert.tflite.convert:run",
-        "convert.receipts.receipt:read_as_json",
+        "convert.receipts.receipt:read",
     ]
 
 
