@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def test_a_command_hands_over_what_its_function_takes(name):
     options = {parameter.name for parameter in command.params}
     taken = set(inspect.signature(FUNCTIONS[name]).parameters) - {"progress"}
     assert options - SHOWN - RECIPES == taken
+
+
+def test_the_contract_of_the_command_line_names_every_room():
+    """But those that it calls or shows results by; import-linter knows no "all others"."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (contract,) = [item for item in contracts if item.get("source_modules") == ["edgeship.cli"]]
+    package = ROOT / "src" / "edgeship"
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    used = {"api", "cli", "errors", "notices", "terminal", "types", "untrusted", "__init__"}
+    measured = {f"benchmarks.{path.parent.name}" for path in package.glob("benchmarks/*/__init__.py")}
+    forbidden = {name.removeprefix("edgeship.") for name in contract["forbidden_modules"]}
+    assert forbidden == (rooms - used - {"benchmarks"}) | (measured - {"benchmarks.report"})
 
 
 class Recorded:

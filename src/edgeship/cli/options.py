@@ -67,7 +67,7 @@ SOURCES = ".npz, folder of .npz, or package.module:attribute"
 EVALUATION_HELP = f"Evaluation data with the inputs and labels y: {SOURCES}."
 
 
-def conversion(command: F) -> F:
+def conversion_options(command: F) -> F:
     """The options of `convert` and `ship` that say what is made of the model, under the API's names."""
     options = [
         click.argument("model", type=click.Path(path_type=Path)),

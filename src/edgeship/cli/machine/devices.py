@@ -25,7 +25,7 @@ def devices(context: click.Context, json_file: str | None) -> None:
     statuses = api.list_devices()
     write_json({"devices": statuses}, json_file)
     if json_file != "-":
-        _print(statuses)
+        _print_statuses(statuses)
 
 
 @devices.command(short_help="Set devices up, without root and outside the system.")
@@ -61,7 +61,7 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
         raise SystemExit(1)
 
 
-def _print(statuses: list[api.DeviceStatus]) -> None:
+def _print_statuses(statuses: list[api.DeviceStatus]) -> None:
     from edgeship.terminal import Column, console, table
 
     out, body = console(), []

@@ -24,7 +24,7 @@ def runtimes(context: click.Context, json_file: str | None) -> None:
     statuses = api.list_runtimes()
     write_json({"runtimes": statuses}, json_file)
     if json_file != "-":
-        _print(statuses)
+        _print_statuses(statuses)
 
 
 @runtimes.command(short_help="Install a runtime that has an environment of its own.")
@@ -40,7 +40,7 @@ def install(name: str) -> None:
     api.install_runtime(name, progress=True)
 
 
-def _print(statuses: list[api.RuntimeStatus]) -> None:
+def _print_statuses(statuses: list[api.RuntimeStatus]) -> None:
     from edgeship.terminal import Column, console, table
 
     out, body = console(), []

@@ -12,7 +12,7 @@ from edgeship.cli import options, output
 
 
 @click.command()
-@options.conversion
+@options.conversion_options
 @options.JSON
 def convert(model: Path, out: Path, json_file: str | None, **settings: Any) -> None:
     """Convert MODEL (.keras, .h5 or a SavedModel folder) into the bundle OUT and check what each artifact really holds.

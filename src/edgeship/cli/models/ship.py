@@ -12,7 +12,7 @@ from edgeship.cli import options, output
 
 
 @click.command()
-@options.conversion
+@options.conversion_options
 @click.option("--evaluation", metavar="DATA", help=options.EVALUATION_HELP)
 @options.PROFILE
 @options.WIDE
