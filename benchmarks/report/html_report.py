@@ -11,8 +11,10 @@ from typing import Any
 from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
 from edgeship.benchmarks.report.terminal_table import title
+from edgeship.bundle import mixed_precision
 from edgeship.bundle.figures import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
+from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict, to_json
 from edgeship.untrusted import shown
@@ -281,19 +283,19 @@ def _precision_tables(manifest: Manifest) -> list[PrecisionTable]:
     tables = []
     for item in manifest.artifacts:
         recipe = item.steps[-1].recipe if item.steps else {}
-        if recipe.get("recipe") == "auto":
-            steps = tuple(map(_precision_step, recipe["steps"]))
-            tables.append(PrecisionTable(item.id, tuple(recipe["layers"]), recipe["of"], recipe["precision"], steps))
+        if recipe.get("recipe") == mixed_precision.NAME:
+            mixed = MixedPrecisionRecipe.parse(recipe)
+            steps = tuple(map(_precision_step, mixed.steps))
+            tables.append(PrecisionTable(item.id, mixed.layers, mixed.of, mixed.precision, steps))
     return tables
 
 
-def _precision_step(step: Mapping[str, Any]) -> PrecisionStep:
-    timed = step["latency_ratio"] is not None
+def _precision_step(step: MixedPrecisionStep) -> PrecisionStep:
     return PrecisionStep(
-        action=f"{step['done']} {step['layer'] or ''}".strip(),
-        layers=step["kept"],
-        passed=step["passed"],
-        size="-" if step["bytes"] is None else table_rows.size(step["bytes"]),
-        latency=table_rows.ratio_of_step(step) if timed else step["latency_reason"] or "-",
-        reason=step["reason"],
+        action=step.action,
+        layers=step.kept,
+        passed=step.passed,
+        size="-" if step.bytes is None else table_rows.size(step.bytes),
+        latency=table_rows.latency_of_step(step),
+        reason=step.reason,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.measure import timing
@@ -19,6 +18,7 @@ from edgeship.bundle.figures import (
     ServerAccuracy,
 )
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts
 from edgeship.types import Availability, Kind, Verdict
 
@@ -186,11 +186,12 @@ def _ratio(value: float, interval: LatencyRatio | None) -> str:
     return f"{value:.{decimals}f} [{interval.low:.{decimals}f}, {interval.high:.{decimals}f}]"
 
 
-def ratio_of_step(step: Mapping[str, Any]) -> str:
-    """The latency ratio of one of `auto`'s steps, with as many decimals as its interval leaves known."""
-    interval = step.get("latency_interval")
-    value: float = step["latency_ratio"]
-    return f"{value:.{_known_decimals(*interval)}f}" if interval else f"{value:.2g}"
+def latency_of_step(step: MixedPrecisionStep, unit: str = "") -> str:
+    """The latency ratio of one of `auto`'s steps, with as many decimals as its interval leaves known; why there is none."""
+    value, interval = step.latency_ratio, step.latency_interval
+    if value is None:
+        return step.latency_reason or "-"
+    return (f"{value:.{_known_decimals(*interval)}f}" if interval else f"{value:.2g}") + unit
 
 
 def _known_decimals(low: float, high: float) -> int:

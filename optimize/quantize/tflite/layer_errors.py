@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,23 @@ LIMIT = 200.0  # dB: beyond what float32 can tell apart; equal tensors are writt
 _BYTES = 256 << 20  # of all tensors that are kept at once
 
 
-def compare(model: str, quantized_model: str, data: str, tensors: Sequence[str], count: int) -> dict[str, Any]:
-    """Figures of each named tensor over at most `count` samples, spread evenly: `{name: {sqnr_db, mse, cosine}}`.
+@dataclass(frozen=True)
+class TensorErrors:
+    """How far a quantized tensor is from the float one: SQNR in dB, mean squared error in the tensor's unit, and cosine.
 
-    `model` is the float `.tflite`, `quantized_model` one made of it. SQNR is 10 log10(sum(float^2) / sum(difference^2)) after
-    dequantization, MSE the mean of difference^2 in the tensor's unit, the cosine that of all values as one vector. A
-    tensor that the quantized file does not have is left out. Raises InputError where the data does not fit.
+    SQNR is 10 log10(sum(float^2) / sum(difference^2)) after dequantization, the cosine that of all values as one vector.
+    """
+
+    sqnr_db: float
+    mse: float
+    cosine: float
+
+
+def compare(model: str, quantized_model: str, data: str, tensors: Sequence[str], count: int) -> dict[str, TensorErrors]:
+    """The errors of each named tensor, over at most `count` samples, spread evenly.
+
+    `model` is the float `.tflite`, `quantized_model` one made of it. A tensor that the quantized file does not have is left
+    out. Raises InputError where the data does not fit.
     """
     content, source = reader.read(model), RepresentativeDataset(data)
     inputs = reader.read_signatures(content, model)["serving_default"]
@@ -117,9 +129,9 @@ def _sum_products(real: Any, other: Any, rows: int, size: int) -> Any:
     return np.array([real @ real, other @ other, error @ error, real @ other, real.size])
 
 
-def _error_figures(signal: float, other: float, noise: float, product: float, values: float) -> dict[str, float]:
+def _error_figures(signal: float, other: float, noise: float, product: float, values: float) -> TensorErrors:
     if noise == 0:
-        return {"sqnr_db": LIMIT, "mse": 0.0, "cosine": 1.0}
+        return TensorErrors(LIMIT, 0.0, 1.0)
     sqnr = 10 * float(np.log10(signal / noise)) if signal else -LIMIT
     cosine = product / float(np.sqrt(signal * other)) if signal and other else 0.0
-    return {"sqnr_db": min(LIMIT, max(-LIMIT, sqnr)), "mse": noise / values, "cosine": min(1.0, max(-1.0, cosine))}
+    return TensorErrors(min(LIMIT, max(-LIMIT, sqnr)), noise / values, min(1.0, max(-1.0, cosine)))

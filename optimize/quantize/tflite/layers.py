@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgeship.formats import flatbuffer
@@ -10,13 +11,26 @@ from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.tflite import reader
 
 
-def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class TfliteLayer:
+    """A layer of a float `.tflite`: its operators, and the tensors by which they are found.
+
+    `name`: layers that the converter fused into one operator, or that share one, are joined as `conv + bn + relu`; operators
+    of no known layer stand under their scope in the graph. `scopes` are the operators' output tensors, `outputs` the tensors of
+    the main graph that others read, `weight_bytes` those of float constants.
+    """
+
+    name: str
+    operators: tuple[str, ...]
+    scopes: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weight_bytes: int
+
+
+def read(model: str, layers: Sequence[str]) -> list[TfliteLayer]:
     """The layers of a float `.tflite` that compute on float tensors, in the order in which they run.
 
-    `layers` are the Keras model's, in its own order. Each entry: `name` (layers that the converter fused into one
-    operator, or that share one, are joined as `conv + bn + relu`; operators of no known layer stand under their scope in
-    the graph), `operators`, `scopes` (their output tensors), `outputs` (the tensors of the main graph that others read) and
-    `weight_bytes` (of float constants). Raises InputError where the file is no TFLite model.
+    `layers` are the Keras model's, in its own order. Raises InputError where the file is no TFLite model.
     """
     content = flatbuffer.unpack(reader.read(model))
     kinds = flatbuffer.operator_names(content)
@@ -28,7 +42,7 @@ def read(model: str, layers: Sequence[str]) -> list[dict[str, Any]]:
     names = LayerNames(layers, (name for item in operators for name in (*item.outputs, *item.constants)))
     _find_layers(operators, names)
     return [
-        _layer_entry(content, group, layers)
+        _describe_layer(content, group, layers)
         for group in _group_by_layer(operators)
         if any(item.floats for item in group)
     ]
@@ -102,21 +116,21 @@ def _group_by_layer(operators: Sequence[_Operator]) -> list[list[_Operator]]:
     return [group for _, group in groups]
 
 
-def _layer_entry(model: Any, group: Sequence[_Operator], layers: Sequence[str]) -> dict[str, Any]:
+def _describe_layer(model: Any, group: Sequence[_Operator], layers: Sequence[str]) -> TfliteLayer:
     order = {name: position for position, name in enumerate(layers)}
     own_layers = dict.fromkeys(layer for item in group for layer in item.layers)
     layer_names = sorted(own_layers, key=lambda layer: order.get(layer.rpartition("/")[2], len(order)))
     weights = {buffer: size for item in group for buffer, size in item.weights.items()}
-    return {
-        "name": " + ".join(layer_names),
-        "operators": [item.kind for item in group],
-        "scopes": [item.scope for item in group],
-        "outputs": _border_outputs(model, group),
-        "weight_bytes": sum(weights.values()),
-    }
+    return TfliteLayer(
+        name=" + ".join(layer_names),
+        operators=tuple(item.kind for item in group),
+        scopes=tuple(item.scope for item in group),
+        outputs=_border_outputs(model, group),
+        weight_bytes=sum(weights.values()),
+    )
 
 
-def _border_outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
+def _border_outputs(model: Any, group: Sequence[_Operator]) -> tuple[str, ...]:
     """The float tensors of the main graph that the group makes and that something else reads, or the model gives out."""
     from litert_quantizer.utils import tfl_flatbuffer_utils
 
@@ -128,8 +142,8 @@ def _border_outputs(model: Any, group: Sequence[_Operator]) -> list[str]:
         if tfl_flatbuffer_utils.get_op_scope(item, graph.tensors) not in scopes:
             read_indices.update(int(index) for index in item.inputs if index >= 0)
     read_tensors = (graph.tensors[index] for index in sorted(read_indices))
-    return [
+    return tuple(
         tensor.name.decode()
         for tensor in read_tensors
         if tensor.type == flatbuffer.FLOAT32 and tensor.name.decode() in inside
-    ]
+    )

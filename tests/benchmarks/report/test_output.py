@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import flipped_samples, html_report, junit, markdown, table_rows, terminal_table
 from edgeship.bundle.figures import LatencyRatio
 from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.types import to_json
 
 
@@ -157,11 +159,14 @@ def test_times_have_the_digits_that_are_known():
 )
 def test_a_ratio_has_the_decimals_that_its_interval_leaves_known(interval, text):
     assert table_rows._ratio(0.7061, LatencyRatio(0.7061, *interval)) == text
-    assert table_rows.ratio_of_step({"latency_ratio": 0.7061, "latency_interval": interval}) == text.partition(" ")[0]
+    step = MixedPrecisionStep("keep", "dense", 1, True, latency_ratio=0.7061, latency_interval=interval)
+    assert table_rows.latency_of_step(step) == text.partition(" ")[0]
 
 
 def test_a_ratio_without_interval_is_told_roughly():
-    assert table_rows.ratio_of_step({"latency_ratio": 0.7061, "latency_interval": None}) == "0.71"
+    step = MixedPrecisionStep("plain", None, 0, True, latency_ratio=0.7061)
+    assert table_rows.latency_of_step(step, "x") == "0.71x"
+    assert table_rows.latency_of_step(replace(step, latency_ratio=None, latency_reason="busy"), "x") == "busy"
 
 
 def test_an_emulated_figure_says_so(judged):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from edgeship.errors import EdgeshipError, InputError, unknown
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
+from edgeship.optimize.quantize.tflite.layers import TfliteLayer
 from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
@@ -42,18 +43,17 @@ SAMPLES = 256
 RECIPES = ("static_w8a8", "auto")
 # Kinds of trial files: all layers but one are in the other precision.
 ONLY_LAYER_INT8, ONLY_LAYER_FLOAT = "only_layer_int8", "only_layer_float"
-Layer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class LayerwiseModel:
-    """What trial files are made of: a float `.tflite`, its calibration, and its layers (`optimize.tflite_layers`)."""
+    """What trial files are made of: a float `.tflite`, its calibration, and its layers."""
 
     run: StepRun
     base: cache.Entry
     statistics: cache.Entry
     calibration_method: str
-    layers: Sequence[Layer]
+    layers: Sequence[TfliteLayer]
 
     @classmethod
     def read(cls, run: StepRun, steps: ConversionSteps, variant: Variant) -> LayerwiseModel:
@@ -73,16 +73,16 @@ class LayerwiseModel:
             "model": self.base.digest,
             "statistics": self.statistics.digest,
             "calibration_method": self.calibration_method,
-            "layers": self.layers,
+            "layers": to_json(self.layers),
             "tools": cache.versions(*QUANTIZERS["tflite"]),
         }
 
-    def write(self, path: Path, io: str, **mixed: Sequence[Layer]) -> None:
+    def write(self, path: Path, io: str, **mixed: Sequence[TfliteLayer]) -> None:
         """A quantized file with layers in other precisions: `float32=`, `int16=` or, alone, `int8=`.
 
         It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
         """
-        scopes = {name: [scope for layer in layers for scope in layer["scopes"]] for name, layers in mixed.items()}
+        scopes = {name: [scope for layer in layers for scope in layer.scopes] for name, layers in mixed.items()}
         self.run.executors.quantize.call(
             quantizer.quantize,
             model=str(self.base.path / FILES["tflite"]),
@@ -192,8 +192,8 @@ def _examine_layers(
 ) -> LayerSensitivity:
     place, base = str(quantized.absolute()), layerwise.base.path / FILES["tflite"]
     content = digest.of_path(quantized)
-    outputs = [output for layer in layerwise.layers for output in layer["outputs"]]
-    tensors = run_cached(
+    outputs = [output for layer in layerwise.layers for output in layer.outputs]
+    found = run_cached(
         layerwise.run,
         f"{name}: {len(outputs)} tensors against float32",
         "tensors",
@@ -207,6 +207,7 @@ def _examine_layers(
             count=judge.samples,
         ),
     ).result
+    tensors = convert(dict[str, layer_errors.TensorErrors], found)
     int8, float32 = (cached_sensitivity(layerwise, judge, kind, io) for kind in (ONLY_LAYER_INT8, ONLY_LAYER_FLOAT))
     return LayerSensitivity(
         artifact=name,
@@ -216,10 +217,10 @@ def _examine_layers(
         quantized=candidate.figures(judge.judge(quantized)),
         layers=tuple(
             LayerErrors(
-                name=layer["name"],
-                operators=tuple(layer["operators"]),
-                weight_bytes=layer["weight_bytes"],
-                **_find_worst([tensors[output] for output in layer["outputs"] if output in tensors]),
+                name=layer.name,
+                operators=layer.operators,
+                weight_bytes=layer.weight_bytes,
+                **_find_worst([tensors[output] for output in layer.outputs if output in tensors]),
                 only_layer_int8=with_int8,
                 only_layer_float=with_float,
             )
@@ -228,9 +229,10 @@ def _examine_layers(
     )
 
 
-def _find_worst(outputs: Sequence[Mapping[str, float]]) -> Mapping[str, Any]:
-    """The figures of a layer's output that is furthest off: `sqnr_db`, `mse`, `cosine`."""
-    return min(outputs, key=lambda item: item["sqnr_db"], default=dict.fromkeys(("sqnr_db", "mse", "cosine")))
+def _find_worst(outputs: Sequence[layer_errors.TensorErrors]) -> Mapping[str, Any]:
+    """The errors of a layer's output that is furthest off, as `LayerErrors` has them; none without outputs."""
+    worst = min(outputs, key=lambda item: item.sqnr_db, default=None)
+    return asdict(worst) if worst else {}
 
 
 def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:

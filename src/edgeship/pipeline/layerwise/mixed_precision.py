@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.figures import CandidateFigures
+from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
+from edgeship.bundle.verdict import Check
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError
 from edgeship.formats.formats import FILES, QUANTIZERS
@@ -31,6 +33,7 @@ from edgeship.processes.executors import QUANTIZE
 from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
+from edgeship.typed_json import convert
 from edgeship.types import Artifact, Verdict, to_json
 
 # With more layers than this share in higher precision a model is no int8 model any more.
@@ -42,10 +45,19 @@ SLOWER = 1.05
 
 @dataclass(frozen=True)
 class SearchedArtifact:
-    """The `.tflite` that a search ended with, and its recipe as a step of the artifact records it."""
+    """The `.tflite` that a search ended with, its recipe, and the element type of its inputs and outputs."""
 
     entry: cache.Entry
-    recipe: Mapping[str, Any]
+    recipe: MixedPrecisionRecipe
+    io: str
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What a search ended with, and the way to it in words."""
+
+    recipe: MixedPrecisionRecipe
+    notes: tuple[str, ...]
 
 
 def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str:
@@ -61,7 +73,7 @@ def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str
         def take(run: StepRun) -> StepOutput:
             read, found = run.inputs[base], run.inputs[searched]
             tools = cache.versions(*QUANTIZERS["tflite"])
-            recorded = types.Step("quantize", read.entry.digest, found.recipe, tools)
+            recorded = types.Step("quantize", read.entry.digest, found.recipe.record(found.io), tools)
             return StepOutput(found.entry, (*read.steps, recorded))
 
         name = f"take {file_format}/{variant.name}"
@@ -69,16 +81,17 @@ def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str
     exported = steps.exported(variant)
 
     def extra(inputs: Inputs) -> dict[str, Any]:
-        float_layers = [part for layer in inputs[searched].recipe["layers"] for part in layer.split(" + ")]
+        float_layers = [part for layer in inputs[searched].recipe.layers for part in layer.split(" + ")]
         return {"float_layers": float_layers, "layers": list(inputs[exported].description.layers)}
 
     quantized = steps.add_quantize(variant, file_format, "static_w8a8", (searched, exported), extra)
 
     def record(run: StepRun) -> StepOutput:
         output: StepOutput = run.inputs[quantized]
+        found: SearchedArtifact = run.inputs[searched]
+        recipe = replace(found.recipe, precision="float32", steps=()).record(found.io)
         *before, last = output.steps
-        recipe = {**last.recipe, **run.inputs[searched].recipe, "precision": "float32", "steps": []}
-        return StepOutput(output.entry, (*before, replace(last, recipe=recipe)))
+        return StepOutput(output.entry, (*before, replace(last, recipe={**last.recipe, **recipe})))
 
     name = f"record {file_format}/{variant.name}"
     return steps.add(FunctionStep(name=name, executors=QUANTIZE, needs=(quantized, searched), function=record))
@@ -127,14 +140,14 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
             layerwise, few, layer_sensitivity.ONLY_LAYER_INT8, variant.io
         )
 
-        def make(folder: Path) -> Any:
+        def make(folder: Path) -> SearchReport:
             with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
                 mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
                 return mixed.perform(sensitivity, folder / FILES["tflite"])
 
         label = f"tflite: {variant.name}, layers in higher precision"
         found = run_cached(layerwise.run, label, "auto", to_json(key), make)
-    return SearchedArtifact(found, {"recipe": "auto", "io": variant.io, **found.result["recipe"]})
+    return SearchedArtifact(found, convert(SearchReport, found.result).recipe, variant.io)
 
 
 @dataclass
@@ -149,25 +162,27 @@ class _MixedPrecisionSearch:
     scratch: Path
     known: dict[tuple[str, HighPrecisionLayers, bool], tuple[bool, str]] = field(default_factory=dict)
 
-    def perform(self, sensitivity: Sequence[CandidateFigures], out: Path) -> dict[str, Any]:
+    def perform(self, sensitivity: Sequence[CandidateFigures], out: Path) -> SearchReport:
         """Search, write the file to `out`, and tell what was done."""
         layers = self.layerwise.layers
         order = sorted(range(len(layers)), key=lambda index: _sort_key(sensitivity[index]))
-        costs = [float(layer["weight_bytes"]) for layer in layers]
+        costs = [float(layer.weight_bytes) for layer in layers]
         found = search(
             order, costs, lambda kept: self.passes(kept, False), lambda kept: self.passes(kept, True), self.most
         )
         if found.kept is None:
             raise CheckError(self._nothing_helps(found.reason, found.steps))
-        steps = [self._told(step, "float32") for step in found.steps if step.passed or step.done in ("plain", "keep")]
+        steps = [
+            self._price_step(step, "float32") for step in found.steps if step.passed or step.done in ("plain", "keep")
+        ]
         precision = "float32"
         if found.kept:
-            steps.append(self._int16(found.kept))
-            precision = "int16" if steps[-1]["taken"] else "float32"
-        shutil.copyfile(self._file(precision, found.kept), out)
-        names = [layers[index]["name"] for index in found.kept]
-        recipe = {"precision": precision, "layers": names, "of": len(layers), "steps": steps}
-        return {"notes": _notes(recipe, self.every.samples), "recipe": recipe}
+            steps.append(self._try_int16(found.kept))
+            precision = "int16" if steps[-1].taken else "float32"
+        shutil.copyfile(self._trial_file(precision, found.kept), out)
+        names = tuple(layers[index].name for index in found.kept)
+        recipe = MixedPrecisionRecipe(precision, names, len(layers), tuple(steps))
+        return SearchReport(recipe, tuple(_describe_search(recipe, self.every.samples)))
 
     @property
     def most(self) -> int:
@@ -178,14 +193,14 @@ class _MixedPrecisionSearch:
         """Whether the gate passes on all samples, or (not `confirm`) whether it may, by a look at a few."""
         key = (precision, kept, confirm)
         if key not in self.known:
-            self.known[key] = self._judged(kept, self.every if confirm else self.few, precision, confirm)
+            self.known[key] = self._judge(kept, self.every if confirm else self.few, precision, confirm)
         return self.known[key][0]
 
-    def _judged(
+    def _judge(
         self, kept: HighPrecisionLayers, judge: candidate.CandidateJudge, precision: str, confirm: bool
     ) -> tuple[bool, str]:
         try:
-            details = judge.judge(self._file(precision, kept))
+            details = judge.judge(self._trial_file(precision, kept))
         except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
             return False, str(error)
         # What was trained further is another model than the server's: the floors of plain quantization do not hold for it.
@@ -196,55 +211,49 @@ class _MixedPrecisionSearch:
         if confirm:
             return not bad, "; ".join(f"{check.check}: {check.reason}" for check in bad)
         # Few samples leave much undecided: only the figure itself must be within its limit.
-        failed = [c for c in bad if c.verdict is Verdict.FAIL or None in (c.value, c.limit) or not _within(c)]
+        failed = [c for c in bad if c.verdict is Verdict.FAIL or not _is_within_limit(c)]
         return not failed, ""
 
-    def _file(self, precision: str, kept: HighPrecisionLayers) -> Path:
+    def _trial_file(self, precision: str, kept: HighPrecisionLayers) -> Path:
         path = self.scratch / f"{precision}-{digest.of_json(list(kept))[:16]}.tflite"
         if not path.exists():
             self.layerwise.write(path, self.variant.io, **{precision: [self.layerwise.layers[index] for index in kept]})
         return path
 
-    def _told(self, step: SearchStep, precision: str) -> dict[str, Any]:
+    def _price_step(self, step: SearchStep, precision: str) -> MixedPrecisionStep:
         """A step with its price: bytes on disk, and latency against the plain int8 file run in turn.
 
         There is none of a file that no runtime can load, as plain int8 may be.
         """
-        layer = None if step.layer is None else self.layerwise.layers[step.layer]["name"]
+        layer = None if step.layer is None else self.layerwise.layers[step.layer].name
         why = self.known.get((precision, step.kept, True), (None, "a look at a few samples was enough to say no"))[1]
-        price: dict[str, Any] = {"bytes": None, "latency_ratio": None, "latency_reason": "it does not run"}
+        reason = "" if step.passed else why
+        priced = MixedPrecisionStep(
+            step.done, layer, len(step.kept), step.passed, reason, latency_reason="it does not run"
+        )
         with contextlib.suppress(EdgeshipError):
-            path = self._file(precision, step.kept)
-            price |= {"bytes": path.stat().st_size, "latency_reason": "plain int8 does not run"}
-            plain = self._file("float32", ())
+            path = self._trial_file(precision, step.kept)
+            priced = replace(priced, bytes=path.stat().st_size, latency_reason="plain int8 does not run")
+            plain = self._trial_file("float32", ())
             timed = candidate.latency_ratio(path, plain) if step.kept else Ratio(1.0, None, None, 0, 0)
-            price |= {"latency_ratio": timed.value, "latency_reason": timed.reason}
-            price["latency_interval"] = None if timed.low is None else [timed.low, timed.high]
-        return {
-            "done": step.done,
-            "layer": layer,
-            "kept": len(step.kept),
-            "passed": step.passed,
-            "reason": "" if step.passed else why,
-            **price,
-        }
+            interval = None if timed.low is None or timed.high is None else (timed.low, timed.high)
+            priced = replace(priced, latency_ratio=timed.value, latency_reason=timed.reason, latency_interval=interval)
+        return priced
 
-    def _int16(self, kept: HighPrecisionLayers) -> dict[str, Any]:
+    def _try_int16(self, kept: HighPrecisionLayers) -> MixedPrecisionStep:
         """The same layers with int16 activations instead: smaller, and taken where that is not slower."""
         step = SearchStep("int16 instead", None, kept, self.passes(kept, True, "int16"))
         if not step.passed:
             try:
-                self._file("int16", kept)
+                self._trial_file("int16", kept)
             except EdgeshipError as error:
-                none = {"bytes": None, "latency_ratio": None, "latency_reason": "", "layer": None, "taken": False}
-                return {"done": step.done, "kept": len(kept), "passed": False, "reason": str(error)[:200], **none}
-        told = self._told(step, "int16")
-        against = (
-            candidate.latency_ratio(self._file("int16", kept), self._file("float32", kept)) if step.passed else None
-        )
-        smaller = told["bytes"] < self._file("float32", kept).stat().st_size
+                return MixedPrecisionStep(step.done, None, len(kept), False, str(error)[:200], taken=False)
+        priced = self._price_step(step, "int16")
+        int16, float32 = (self._trial_file(precision, kept) for precision in ("int16", "float32"))
+        against = candidate.latency_ratio(int16, float32) if step.passed else None
+        smaller = int16.stat().st_size < float32.stat().st_size
         taken = bool(smaller and against and against.high is not None and against.high <= SLOWER)
-        return {**told, "taken": taken}
+        return replace(priced, taken=taken)
 
     def _nothing_helps(self, reason: str, steps: Sequence[SearchStep]) -> str:
         why = self.known.get(("float32", steps[-1].kept, True), (False, ""))[1]
@@ -253,10 +262,12 @@ class _MixedPrecisionSearch:
         return f"tflite/{self.variant.name}: {reason}{f' ({why})' if why else ''}{hint}; nothing was written"
 
 
-def _within(check: Any) -> bool:
+def _is_within_limit(check: Check) -> bool:
     """Whether a figure that was not decided is on the good side of its limit."""
     higher_is_better = check.check.startswith(("agreement", "parity"))
-    return bool(check.value >= check.limit if higher_is_better else check.value <= check.limit)
+    if check.value is None or check.limit is None:
+        return False
+    return check.value >= check.limit if higher_is_better else check.value <= check.limit
 
 
 def _sort_key(figures: CandidateFigures) -> float:
@@ -269,17 +280,15 @@ def _sort_key(figures: CandidateFigures) -> float:
     return figures.sqnr_db
 
 
-def _notes(recipe: Mapping[str, Any], samples: int) -> list[str]:
+def _describe_search(recipe: MixedPrecisionRecipe, samples: int) -> list[str]:
     """The way to the result in words, a line each."""
-    if not recipe["layers"]:
+    if not recipe.layers:
         return [f"int8 passes the gate's checks on {samples:,} samples as it is: no layer needs higher precision"]
     lines = []
-    for step in recipe["steps"]:
-        size = table_rows.size(step["bytes"]) if step["bytes"] is not None else "-"
-        timed = step["latency_ratio"] is not None
-        ratio = f"{table_rows.ratio_of_step(step)}x of int8's" if timed else step["latency_reason"] or "-"
-        verdict = "passes" if step["passed"] else "does not pass"
-        done = f"{step['done']} {step['layer'] or ''}".strip()
-        lines.append(f"{done}: {step['kept']} of {recipe['of']} layers higher, {verdict}, {size}, latency {ratio}")
-    kind = {"float32": "float32", "int16": "int16 activations"}[recipe["precision"]]
-    return [*lines, f"in {kind}: {'; '.join(recipe['layers'])}"]
+    for step in recipe.steps:
+        size = table_rows.size(step.bytes) if step.bytes is not None else "-"
+        latency = table_rows.latency_of_step(step, "x of int8's")
+        verdict = "passes" if step.passed else "does not pass"
+        lines.append(f"{step.action}: {step.kept} of {recipe.of} layers higher, {verdict}, {size}, latency {latency}")
+    kind = {"float32": "float32", "int16": "int16 activations"}[recipe.precision]
+    return [*lines, f"in {kind}: {'; '.join(recipe.layers)}"]
