@@ -22,7 +22,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Cache
 
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
-EXPORTED = {"inputs": SPEC, "outputs": SPEC, "weights": {"kernels": [10]}, "notes": []}
+EXPORTED = {"inputs": SPEC, "outputs": SPEC, "kernel_elements": 10}
 ROWS = [{"tensor": "dense/kernel", "asked": 0.7, "achieved": 0.7, "values": 10}]
 
 
