@@ -14,7 +14,6 @@ import pytest
 
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.measure import latency
-from edgeship.benchmarks.report import flipped_samples
 from edgeship.settings.config import Config
 from edgeship.storage import digest
 from edgeship.types import to_json
@@ -66,7 +65,7 @@ def measurement(
     _, size, median, memory = ARTIFACTS[artifact]
     family, _, variant = artifact.partition("/")
     times = median * rng.lognormal(0, 0.08, 600)
-    summary = latency.summarize(times)
+    summary = latency.summarize(times.tolist())
     compared = accuracy.measure({"y": truth}, {"scores": server}, {"scores": outputs})
     near = parity.compare({"scores": server}, {"scores": outputs})
     worst = parity.worst(near)
@@ -192,12 +191,3 @@ def replace_outputs() -> Callable[..., None]:
         ]
 
     return replace
-
-
-def write_samples(root: Any, manifest: dict[str, Any], shape: tuple[int, ...] = (28, 28, 1)) -> None:
-    """Made-up inputs for the flips: a bright blob whose place depends on the index."""
-    rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 6, int(np.prod(shape))).reshape(shape)
-    flipped_samples.write(
-        root, manifest, ({"image": (np.sin(ramp + rng.random() * 6) ** 2)[None]} for _ in range(SAMPLES))
-    )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgeship.benchmarks.compare import statistics
 from edgeship.types import Verdict
+from tests.present import present
 
 
 @st.composite
@@ -44,10 +45,7 @@ def test_interval_holds_its_estimate_and_mirrors(table):
     mirrored = statistics.paired_difference(lost, gained, n)
     assert -1 <= interval.low <= (gained - lost) / n <= interval.high <= 1
     assert interval.low < interval.high
-    assert (mirrored.low, mirrored.high) == (
-        pytest.approx(-interval.high, abs=1e-9),
-        pytest.approx(-interval.low, abs=1e-9),
-    )
+    assert (mirrored.low, mirrored.high) == pytest.approx((-interval.high, -interval.low), abs=1e-9)
 
 
 @given(tables(), st.integers(2, 50))
@@ -133,7 +131,7 @@ def _mean(total):
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():
     values = np.random.default_rng(0).normal(3, 2, 1500)
-    interval = statistics.bootstrap(_sums(values, statistics.groups_of(1500)), _mean)
+    interval = present(statistics.bootstrap(_sums(values, statistics.groups_of(1500)), _mean))
     half = 1.96 * values.std() / math.sqrt(1500)
     assert interval.low == pytest.approx(values.mean() - half, abs=half / 6)
     assert interval.high == pytest.approx(values.mean() + half, abs=half / 6)
@@ -141,7 +139,7 @@ def test_bootstrap_of_a_mean_is_near_the_normal_interval():
 
 def test_grouping_many_samples_keeps_the_width():
     values = np.random.default_rng(0).exponential(2, 40_000)
-    interval = statistics.bootstrap(_sums(values, statistics.groups_of(40_000)), _mean)
+    interval = present(statistics.bootstrap(_sums(values, statistics.groups_of(40_000)), _mean))
     width = 2 * 1.96 * values.std() / math.sqrt(40_000)
     assert interval.high - interval.low == pytest.approx(width, rel=0.1)
 
@@ -186,7 +184,7 @@ def test_the_samples_told_would_about_decide(n, disagree, worse, place, above):
     drop, interval = (lost - gained) / n, statistics.paired_difference(lost, gained, n)
     margin = drop + place * ((interval.high if above else interval.low) - drop)
     assert statistics.non_inferior(interval.low, interval.high, margin) is Verdict.INCONCLUSIVE
-    needed = statistics.samples_needed(drop, interval.low, interval.high, margin, n)
+    needed = present(statistics.samples_needed(drop, interval.low, interval.high, margin, n))
     assert needed > n
 
     def verdict(scale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_too_few_samples_or_nan_are_refused() -> None:
     ("changes", "expected"),
     [({}, True), ({"ece": 0.025}, False), ({"drop": 0.05}, False), ({"per_class": ()}, False), ({"ece": None}, False)],
 )
-def test_only_a_shift_with_kept_answers_is_repaired(changes: dict, expected: bool) -> None:
+def test_only_a_shift_with_kept_answers_is_repaired(changes: dict[str, Any], expected: bool) -> None:
     row = ClassAccuracy(0, drop=0.001, low=0.0, high=0.01, server=0.9, artifact=0.899, significant=False)
     compared = OutputAccuracy(ece=0.08, ece_server=0.02, drop=0.001, per_class=(row,))
     assert temperature_scaling.needs_temperature(replace(compared, **changes)) == expected

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from edgeship.benchmarks.gate.budget import PRESETS, Budget, parse_bytes
@@ -54,8 +56,9 @@ def test_wrong_values_name_their_key(key, value):
 
 
 def test_a_budget_that_is_no_table_is_refused():
+    no_table: Any = 3
     with pytest.raises(InputError, match=r"x.toml \[budget\]: 3 must be a table"):
-        Budget.parse(3, "x.toml")
+        Budget.parse(no_table, "x.toml")
 
 
 def test_unknown_keys_list_the_known_ones():

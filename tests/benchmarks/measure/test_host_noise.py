@@ -51,7 +51,8 @@ def test_patience_stays_where_only_other_guests_of_the_host_disturb():
 
 def test_patience_grows_short_with_a_crowded_machine_and_comes_back():
     busy, quiet = host_noise.judge([1.0] * 15, [9] * 15, cores=2), host_noise.judge([1.0] * 15, [0] * 15, cores=2)
-    looks, pauses = [], []
+    looks: list[int] = []
+    pauses: list[float] = []
     states = iter([busy] * 5 + [busy] * 2 + [busy] + [quiet] + [busy] * 3 + [quiet])
     patience = host_noise.QuietHostWaiter(lambda: looks.append(1) or next(states), pauses.append)
     told = []

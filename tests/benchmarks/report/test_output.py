@@ -15,6 +15,7 @@ from edgeship.bundle.figures import LatencyRatio
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.types import to_json
+from tests.present import present
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_artifacts_as_converted(manifest, capsys):
 
 def test_text_with_brackets_is_not_taken_for_markup(judged, capsys):
     judged["gate"]["checks"][0]["reason"] = "made by [/red] x[0]"
-    terminal_table.print_checks(parse_manifest(judged).gate)
+    terminal_table.print_checks(present(parse_manifest(judged).gate))
     assert "[/red] x[0]" in capsys.readouterr().out
 
 
@@ -183,9 +184,9 @@ def test_junit_counts_what_failed(judged):
     checks = judged["gate"]["checks"]
     open_ones = [check for check in checks if check["verdict"] != "PASS"]
     left_out = judged["gate"]["not_judged"]
-    assert int(root.get("tests")) == len(checks) + len(left_out)
-    assert int(root.get("failures")) == len(open_ones) == len(root.findall(".//failure"))
-    assert int(root.get("skipped")) == len(left_out)
+    assert int(root.attrib["tests"]) == len(checks) + len(left_out)
+    assert int(root.attrib["failures"]) == len(open_ones) == len(root.findall(".//failure"))
+    assert int(root.attrib["skipped"]) == len(left_out)
     assert {item.get("type") for item in root.iter("failure")} == {"FAIL", "INCONCLUSIVE"}
 
 
@@ -287,7 +288,7 @@ def test_kept_samples_are_those_of_the_flips(manifest, tmp_path):
     batches = [{"x": np.arange(start, start + 64, dtype=np.float32)[:, None]} for start in range(0, 2048, 64)]
     flipped_samples.write(tmp_path, parse_manifest(manifest), iter(batches))
     kept = flipped_samples.read(tmp_path)
-    flips = flipped_samples.choose(parse_manifest(manifest).measurements[1].details.accuracy.flips)
+    flips = flipped_samples.choose(present(parse_manifest(manifest).measurements[1].details.accuracy).flips)
     assert len(flips) == flipped_samples.SHOWN
     assert all(kept[flip.index]["x"] == [flip.index] for flip in flips)
     assert flipped_samples.read(tmp_path / "elsewhere") == {}
