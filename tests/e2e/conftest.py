@@ -1,4 +1,4 @@
-"""Real models trained, shipped and spoiled through the command line, once per test run; `page_blocks` lies beside."""
+"""Real models trained, shipped and spoiled through the command line, once per test run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import pytest
 from edgeship.bundle import bundle as bundles
 from edgeship.processes.child import FunctionProcess
 
-sys.path.insert(0, str(Path(__file__).parent))
 SEED = os.environ.get("EDGESHIP_TEST_SEED", "0")  # of the models that are trained: `make test-seeds`
 
 

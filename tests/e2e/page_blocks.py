@@ -32,7 +32,8 @@ class Block:
 def read_blocks(page: str) -> list[Block]:
     """All fenced blocks of a page, given by its path in the repository. Raises ValueError where one is not closed."""
     found: list[Block] = []
-    heading, begin, language, lines = "", 0, "", []
+    lines: list[str] = []
+    heading, begin, language = "", 0, ""
     for number, line in enumerate((ROOT / page).read_text().splitlines(), 1):
         if line.startswith("```") and begin:
             found.append(Block(page, heading, begin, language, "\n".join(lines) + "\n"))

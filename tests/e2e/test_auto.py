@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def broken(edgeship, built):
     return edgeship.folder
 
 
-def verdicts(manifest: dict, artifact: str) -> set[str]:
+def verdicts(manifest: dict[str, Any], artifact: str) -> set[str]:
     return {check["verdict"] for check in manifest["gate"]["checks"] if check["artifact"] == artifact}
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import filelock
 import numpy as np
 import pytest
-from page_blocks import ROOT, commands_below, read_blocks
 
 from edgeship.bundle import bundle
 from edgeship.processes.child import FunctionProcess
 from edgeship.settings import config
+from scripts.maintain import evaluation_samples
+from tests.e2e.page_blocks import ROOT, commands_below, read_blocks
+from tests.present import present
 
 PAGE = "docs/data.md"
 # What stands under each heading is run in the folder that `newcomer.prepare` has filled for it.
@@ -62,14 +61,14 @@ def test_the_data_and_a_fitting_model_are_shipped(newcomer_once, tmp_path, edges
     run = type(edgeship)(folder, edgeship.cache)
     run(*init, check=0)
     read = config.Config.read(folder / config.NAME)
-    assert Path(read.data.calibration).name == "calibration.npz"
-    assert Path(read.data.evaluation).name == "evaluation.npz"
+    assert Path(present(read.data.calibration)).name == "calibration.npz"
+    assert Path(present(read.data.evaluation)).name == "evaluation.npz"
     done = run(*ship, "--to", "tflite", "--variant", "int8")  # one artifact needs both files, and is quick
     manifest = bundle.open_bundle(folder / "bundle").manifest
-    assert done.returncode == (0 if manifest.gate.verdict == "PASS" else 1), done.stderr
+    assert done.returncode == (0 if present(manifest.gate).verdict == "PASS" else 1), done.stderr
     assert {item.id for item in manifest.artifacts} == {"tflite/int8"}
     for measurement in manifest.measurements:
-        accuracy = measurement.details.accuracy
+        accuracy = present(measurement.details.accuracy)
         metrics = {name: one.metric for name, one in accuracy.outputs.items()}
         if kind == "several":
             assert metrics == {"exercise": "top1", "effort": "mae"}
@@ -78,7 +77,7 @@ def test_the_data_and_a_fitting_model_are_shipped(newcomer_once, tmp_path, edges
         with np.load(folder / "evaluation.npz") as data:
             assert accuracy.n == len(data["y" if "y" in data.files else "y_exercise"])
     if kind == "pictures":
-        assert list(manifest.labels) == (folder / "labels.txt").read_text().split("\n")
+        assert list(present(manifest.labels)) == (folder / "labels.txt").read_text().split("\n")
 
 
 def test_the_model_without_its_text_layer_answers_alike(newcomer_once):
@@ -93,27 +92,17 @@ def test_a_model_that_takes_text_is_refused_with_the_way_out(newcomer_once, edge
     assert re.search(r"type string, which no device format takes", done.stderr)
 
 
-@pytest.fixture(scope="module")
-def samples() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location(
-        "evaluation_samples", ROOT / "scripts" / "maintain" / "evaluation_samples.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_table_of_samples_is_what_its_script_writes(samples):
-    begin, end = samples.MARKS
-    assert (ROOT / PAGE).read_text().split(begin)[1].split(end)[0].strip() == samples.table().strip()
+def test_the_table_of_samples_is_what_its_script_writes():
+    begin, end = evaluation_samples.MARKS
+    assert (ROOT / PAGE).read_text().split(begin)[1].split(end)[0].strip() == evaluation_samples.table().strip()
 
 
 @pytest.mark.parametrize(("disagreement", "margin"), [(0.01, 0.02), (0.05, 0.01), (0.1, 0.02)])
-def test_so_many_samples_pass_nine_times_of_ten(samples, disagreement, margin):
+def test_so_many_samples_pass_nine_times_of_ten(disagreement, margin):
     """Drawn evaluations, judged by the gate's own test; half as many samples pass far more rarely."""
-    n = samples.samples_for(disagreement, margin)
-    assert samples.simulate(n, disagreement, margin, 1000) == pytest.approx(0.9, abs=0.03)
-    assert samples.simulate(n // 2, disagreement, margin, 1000) < 0.75
+    n = evaluation_samples.samples_for(disagreement, margin)
+    assert evaluation_samples.simulate(n, disagreement, margin, 1000) == pytest.approx(0.9, abs=0.03)
+    assert evaluation_samples.simulate(n // 2, disagreement, margin, 1000) < 0.75
 
 
 def test_where_disagreement_stands(newcomer_once, edgeship):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_blocks import ROOT, commands_below, read_steps
 
 from edgeship.bundle import bundle
+from tests.e2e.page_blocks import ROOT, commands_below, read_steps
+from tests.present import present
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -49,15 +50,15 @@ def test_devices_of_the_readme_are_installed_and_run(tiny_models, tmp_path):
     checked(install, tmp_path, **env)
     done = run(f"{benchmark} --data data.npz", tmp_path, **env)
     manifest = bundle.open_bundle(tmp_path / "bundle").manifest
-    assert done.returncode == (0 if manifest.gate.verdict == "PASS" else 1), done.stderr
-    wanted = re.search(r"--device (\S+)", benchmark).group(1).split(",")
+    assert done.returncode == (0 if present(manifest.gate).verdict == "PASS" else 1), done.stderr
+    wanted = present(re.search(r"--device (\S+)", benchmark))[1].split(",")
     assert {item.device for item in manifest.measurements} == set(wanted)
 
 
 def test_make_sizes_prints_what_the_readme_says():
     told = checked(["make", "--no-print-directory", "sizes"], ROOT)
     whole, light = (int(size) / 1000 for size in re.findall(r"(?m)^(\d+)\s", told))
-    said = re.search(r"takes ([\d.]+) GB.*?takes ([\d.]+) GB", (ROOT / "README.md").read_text(), re.DOTALL)
+    said = present(re.search(r"takes ([\d.]+) GB.*?takes ([\d.]+) GB", (ROOT / "README.md").read_text(), re.DOTALL))
     assert [whole, light] == pytest.approx([float(said[1]), float(said[2])], rel=0.2)
 
 

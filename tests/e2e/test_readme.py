@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
 
 from edgeship import cli
 from edgeship.benchmarks.gate.budget import Budget
@@ -24,6 +23,8 @@ from edgeship.bundle import bundle
 from edgeship.devices import profiles
 from edgeship.settings import config
 from edgeship.train import fashion_mnist
+from tests.e2e.page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
+from tests.present import present
 
 README = "README.md"
 ALL = [README, *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
@@ -82,7 +83,7 @@ class Shell:
         allowed = 0
         if command.split()[:1] == ["edgeship"] and command.split()[1] in VERDICTS:
             manifest = bundle.open_bundle(self.folder / "bundle").manifest
-            allowed = 0 if manifest.gate.verdict == "PASS" else 1
+            allowed = 0 if present(manifest.gate).verdict == "PASS" else 1
         assert done.returncode == allowed, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
@@ -107,8 +108,8 @@ def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
     (artifact,) = bundle.open_bundle(shell.folder / "bundle").manifest.artifacts
     output = {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True}
     found = {
-        "schema": 1, "kind": "edgeship-selftest", "bundle": "bundle", "artifact": artifact["id"],
-        "artifactDigest": artifact["digest"], "backend": "wasm", "engine": "SIMD, 4 threads",
+        "schema": 1, "kind": "edgeship-selftest", "bundle": "bundle", "artifact": artifact.id,
+        "artifactDigest": artifact.digest, "backend": "wasm", "engine": "SIMD, 4 threads",
         "userAgent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile",
         "when": "2026-01-01T00:00:00Z", "samples": 16, "passed": True, "outputs": {"probs": output},
         "preprocessing": True, "loadMs": 80, "firstMs": 12, "accuracy": None,
@@ -201,7 +202,7 @@ def find_command(words: list[str]) -> click.Command:
 
 def all_commands(group: click.Group) -> list[click.Command]:
     context = click.Context(group)
-    found = [group.get_command(context, name) for name in group.list_commands(context)]
+    found = [present(group.get_command(context, name)) for name in group.list_commands(context)]
     return [*found, *(one for command in found if isinstance(command, click.Group) for one in all_commands(command))]
 
 
@@ -252,8 +253,8 @@ def test_make_web_serves_the_bundle(shipped_once, tmp_path, missing):
     command = [sys.executable, "-u", "-m", "edgeship.cli", *made.split()[1:], "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         try:
-            address = re.search(r"http://\S+", server.stdout.readline()).group()
-            with urllib.request.urlopen(address) as page:
+            address = present(re.search(r"http://\S+", present(server.stdout).readline()))
+            with urllib.request.urlopen(address[0]) as page:
                 assert b"<html" in page.read()
         finally:
             server.terminate()
