@@ -24,7 +24,9 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import Manifest
 from edgeship.cli import COMMANDS, cli
 from edgeship.data import load
+from edgeship.notices import are_visible, visibility
 from edgeship.pipeline import ship
+from edgeship.processes.executors import ProcessExecutor
 from edgeship.runtimes.launchers import selfcheck
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +136,16 @@ def test_nothing_is_printed_unless_asked(recorded, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "using calibration.npz beside" in printed.err
     assert not printed.out
+
+
+def test_nothing_is_said_in_threads_either():
+    executor = ProcessExecutor("test")
+    try:
+        with visibility(False):
+            assert not executor.submit(are_visible).result()
+        assert executor.submit(are_visible).result()
+    finally:
+        executor.close(failed=False)
 
 
 class MemoryModel:

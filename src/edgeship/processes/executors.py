@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -32,8 +33,8 @@ class ProcessExecutor(Caller):
         self._starting = Lock()
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Queue a job."""
-        return self._executor.submit(job)
+        """Queue a job; whether notices are shown is for it as for who queues it."""
+        return self._executor.submit(copy_context().run, job)
 
     def call_named(self, function: str, arguments: Mapping[str, Any], timeout: float | None = None) -> Any:
         """`package.module:function(**arguments)` in the executor's process, which is started here if it is not running."""
