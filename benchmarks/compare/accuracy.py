@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.compare import statistics
-from edgeship.benchmarks.compare.metrics import EXACT, TaskMetric, choose, decisions, shares, threshold_of
+from edgeship.benchmarks.compare.metrics import (
+    EXACT,
+    TaskMetric,
+    are_probabilities,
+    choose_metric,
+    predicted_decisions,
+    threshold_of,
+)
 from edgeship.bundle.figures import (
     LARGEST,
     AccuracyReport,
@@ -34,11 +41,11 @@ def measure(
 
     Raises InputError where labels are missing or do not fit, CheckError where outputs differ.
     """
-    matched = match_labels(labels, tuple(server))
-    missing = [name for name in matched if name not in artifact]
+    truths = match_labels(labels, tuple(server))
+    missing = [name for name in truths if name not in artifact]
     if missing:
         raise CheckError(f"the artifact has no output '{missing[0]}' (it has: {', '.join(artifact)})")
-    outputs = {name: compare(truth, server[name], artifact[name], metric) for name, truth in matched.items()}
+    outputs = {name: compare(truth, server[name], artifact[name], metric) for name, truth in truths.items()}
     return AccuracyReport.of_outputs(outputs, max(outputs, key=lambda name: _relative_drop(outputs[name])))
 
 
@@ -51,8 +58,8 @@ def match_labels(labels: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[
         raise InputError("the evaluation data has no labels: add an array y, or y_<output> for each output")
     if set(labels) == {"y"}:
         if len(outputs) > 1:
-            named = ", ".join(f"y_{name}" for name in outputs)
-            raise InputError(f"the model has {len(outputs)} outputs: call the labels {named} instead of y")
+            names = ", ".join(f"y_{name}" for name in outputs)
+            raise InputError(f"the model has {len(outputs)} outputs: call the labels {names} instead of y")
         return {outputs[0]: labels["y"]}
     strange = [name for name in labels if name.removeprefix("y_") not in outputs]
     if strange:
@@ -74,7 +81,7 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
     """
     if server.shape != artifact.shape:
         raise CheckError(f"the artifact's output has shape {artifact.shape}, the server model's {server.shape}")
-    task, truth, server = choose(labels, server, metric)
+    task, truth, server = choose_metric(labels, server, metric)
     for output in (server, artifact):
         if output.dtype.kind not in "biuf":
             raise CheckError(f"an output is {output.dtype}, and not real numbers")
@@ -104,7 +111,7 @@ class _PairedOutputs:
         self.task, self.truth = task, truth
         self.scores = (server, artifact)
         self.threshold = threshold_of(server)
-        self.decisions = tuple(decisions(task, scores, self.threshold) for scores in self.scores)
+        self.decisions = tuple(predicted_decisions(task, scores, self.threshold) for scores in self.scores)
         by_decision = task.name in ("binary_accuracy", EXACT)
         self.parts = tuple(
             task.parts(truth, decision if by_decision else scores)
@@ -119,17 +126,17 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
     sign = 1.0 if task.higher_is_better else -1.0
     plain = task.name in {"top1", "top5", "binary_accuracy", EXACT} and both.truth[0].size == 1
     if plain:
-        gained = int((artifact[:, 0] > server[:, 0]).sum())
-        lost = int((artifact[:, 0] < server[:, 0]).sum())
-        interval: statistics.Interval | None = statistics.paired_difference(lost, gained, len(server))
-        disagreement = (gained + lost) / len(server)
+        gains = int((artifact[:, 0] > server[:, 0]).sum())
+        losses = int((artifact[:, 0] < server[:, 0]).sum())
+        interval: statistics.Interval | None = statistics.paired_difference(losses, gains, len(server))
+        disagreement = (gains + losses) / len(server)
     else:
         disagreement = float((server != artifact).any(axis=1).mean())
         if task.share and disagreement == 0:
             # No resample differs from another, which says nothing about how often samples may: Tango's interval does.
             interval = statistics.paired_difference(0, 0, len(server))
         else:
-            interval = _bootstrap(task, server, artifact, sign)
+            interval = _bootstrap_drop(task, server, artifact, sign)
     return replace(
         nothing,
         value=figures[1],
@@ -143,25 +150,27 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
     )
 
 
-def _bootstrap(task: TaskMetric, server: Array, artifact: Array, sign: float) -> statistics.Interval | None:
+def _bootstrap_drop(task: TaskMetric, server: Array, artifact: Array, sign: float) -> statistics.Interval | None:
     """The interval of the drop, resampling samples with both models' answers to each together."""
     groups = statistics.groups_of(len(server))
     columns = server.shape[1]
     sums = np.zeros((groups.max() + 1, 2 * columns))
     np.add.at(sums, groups, np.concatenate([server, artifact], axis=1))
-    return statistics.bootstrap(
+    return statistics.bootstrap_interval(
         sums, lambda total: sign * (task.combine(total[..., :columns]) - task.combine(total[..., columns:]))
     )
 
 
 def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
     """`figures` with what only answers have: classes, flips, calibration."""
-    flips_total, flips = _flips(both)
+    flips_total, flips = _find_flips(both)
     errors = tuple(
-        ece(_confidence(scores, both)[both.truth >= 0], (decision == both.truth)[both.truth >= 0])
+        expected_calibration_error(
+            _answer_confidence(scores, both)[both.truth >= 0], (decision == both.truth)[both.truth >= 0]
+        )
         for decision, scores in zip(both.decisions, both.scores, strict=True)
     )
-    logits = probabilities(both.scores[0])[1] if both.task.classes else both.threshold == 0.0
+    logits = to_probabilities(both.scores[0])[1] if both.task.classes else both.threshold == 0.0
     name = "softmax" if both.task.classes else "sigmoid"
     note = f"the outputs are logits: {name} was applied for confidences and calibration error"
     return replace(
@@ -183,16 +192,16 @@ def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
     classes = np.unique(truth[truth >= 0])
     order = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     counts = [
-        np.bincount(order[(truth >= 0) & chosen], minlength=len(classes)).tolist()
-        for chosen in (truth >= 0, server, artifact, artifact & ~server, server & ~artifact)
+        np.bincount(order[(truth >= 0) & counted_rows], minlength=len(classes)).tolist()
+        for counted_rows in (truth >= 0, server, artifact, artifact & ~server, server & ~artifact)
     ]
-    gained_and_lost = list(zip(*counts[3:], strict=True))
-    p_values = [statistics.mcnemar(gained, lost) for gained, lost in gained_and_lost]
-    adjusted = statistics.holm(p_values)
+    gains_and_losses = list(zip(*counts[3:], strict=True))
+    p_values = [statistics.mcnemar_p_value(gains, losses) for gains, losses in gains_and_losses]
+    adjusted = statistics.holm_p_values(p_values)
     rows = []
     for number, (label, n, right, still_right) in enumerate(zip(classes.tolist(), *counts[:3], strict=True)):
-        gained, lost = gained_and_lost[number]
-        interval = statistics.paired_difference(lost, gained, n)
+        gains, losses = gains_and_losses[number]
+        interval = statistics.paired_difference(losses, gains, n)
         rows.append(
             ClassAccuracy(
                 label=int(label),
@@ -210,13 +219,13 @@ def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
     return tuple(rows)
 
 
-def _flips(both: _PairedOutputs) -> tuple[int, tuple[FlippedSample, ...]]:
+def _find_flips(both: _PairedOutputs) -> tuple[int, tuple[FlippedSample, ...]]:
     """How many samples the two models answer differently, and the first of those with one answer per sample."""
     server, artifact = (decision.reshape(len(decision), -1) for decision in both.decisions)
     differ = np.flatnonzero((server != artifact).any(axis=1))
     if server.shape[1] > 1:
         return len(differ), ()
-    confidences = [_confidence(scores, both).reshape(len(server), -1)[:, 0] for scores in both.scores]
+    confidences = [_answer_confidence(scores, both).reshape(len(server), -1)[:, 0] for scores in both.scores]
     truth = both.truth.reshape(len(both.truth), -1)
     flips = (
         FlippedSample(
@@ -239,37 +248,37 @@ def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
     model of the same accuracy (a stale one, wrong batch norm) often. None where the server model is never sure.
     """
     if both.task.classes:
-        best = np.partition(probabilities(both.scores[0])[0], -2, axis=-1)[..., -2:]
+        best = np.partition(to_probabilities(both.scores[0])[0], -2, axis=-1)[..., -2:]
         lead = best[..., 1] - best[..., 0]
     else:
-        lead = 2 * _confidence(both.scores[0], both) - 1
+        lead = 2 * _answer_confidence(both.scores[0], both) - 1
     sure = (both.truth >= 0) & (lead > SURE)
     n, flips = int(sure.sum()), int((both.decisions[0] != both.decisions[1])[sure].sum())
     if not n:
         return None
-    interval = statistics.wilson(flips, n)
+    interval = statistics.wilson_interval(flips, n)
     return SureFlips(n, flips, flips / n, interval.low, interval.high)
 
 
-def probabilities(scores: Array) -> tuple[Array, bool]:
+def to_probabilities(scores: Array) -> tuple[Array, bool]:
     """Class scores (n, ..., C) as probabilities, and whether softmax had to be applied because they were logits."""
     values = scores.astype(np.float64)
-    if shares(values):
+    if are_probabilities(values):
         return values, False
     powers = np.exp(values - values.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True), True
 
 
-def _confidence(scores: Array, both: _PairedOutputs) -> Array:
+def _answer_confidence(scores: Array, both: _PairedOutputs) -> Array:
     """The probability that each sample's answer is given, (n, ...)."""
     if both.task.classes:
-        return np.asarray(probabilities(scores)[0].max(axis=-1))
+        return np.asarray(to_probabilities(scores)[0].max(axis=-1))
     values = scores.astype(np.float64).reshape(both.truth.shape)
     yes = np.clip(values, 0, 1) if both.threshold == 0.5 else 1 / (1 + np.exp(-values))
     return np.maximum(yes, 1 - yes)
 
 
-def ece(confidence: Array, right: Array) -> float:
+def expected_calibration_error(confidence: Array, right: Array) -> float:
     """Expected calibration error, sum of n_b/n * |accuracy - confidence| in 15 equal-width bins (arXiv 1706.04599)."""
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     gaps = np.bincount(bins, weights=confidence - right.astype(np.float64), minlength=BINS)

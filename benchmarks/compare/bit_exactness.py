@@ -22,9 +22,9 @@ def compare_bit_exactness(here: Outputs, there: Outputs, answers: tuple[Outputs,
     """
     if set(here) != set(there):
         raise CheckError(f"the device gives outputs {', '.join(sorted(there))}, this machine {', '.join(sorted(here))}")
-    compared = parity.compare(*answers)
-    worst = parity.worst(compared)
-    reasons = [output.reason for output in compared.values() if output.reason]
+    comparisons = parity.compare(*answers)
+    worst = parity.worst_figures(comparisons)
+    reasons = [output.reason for output in comparisons.values() if output.reason]
     values = differ = 0
     steps: dict[int, int] = {}
     whole = True

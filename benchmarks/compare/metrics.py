@@ -32,7 +32,7 @@ class TaskMetric:
     combine: Callable[[Array], Array]
 
 
-def answers(outputs: Array) -> Array:
+def predicted_classes(outputs: Array) -> Array:
     """The class each sample is given: argmax over the last axis of scores (n, ..., C) with C > 1, (n, ...)."""
     return np.asarray(np.argmax(outputs, axis=-1))
 
@@ -42,7 +42,7 @@ def threshold_of(outputs: Array) -> float:
     return 0.5 if not outputs.size or (outputs.min() >= 0 and outputs.max() <= 1) else 0.0
 
 
-def shares(scores: Array) -> bool:
+def are_probabilities(scores: Array) -> bool:
     """Whether class scores (n, ..., C) are probabilities of which one holds: within 0 to 1, rows adding up to 1."""
     # int8 softmax outputs come in steps of 1/256, so that rows add up to 1 only roughly.
     return within_0_and_1(scores) and bool(abs(scores.sum(axis=-1, dtype=np.float64).mean() - 1) < 0.05)
@@ -53,29 +53,29 @@ def within_0_and_1(scores: Array) -> bool:
     return bool(scores.min(initial=0) >= -1e-6 and scores.max(initial=0) <= 1 + 1e-6)
 
 
-def decisions(metric: TaskMetric, outputs: Array, threshold: float = 0.5) -> Array:
+def predicted_decisions(metric: TaskMetric, outputs: Array, threshold: float = 0.5) -> Array:
     """What the model decides for each sample: class numbers, or 0/1 for binary scores; whole numbers are decisions."""
     if metric.name == EXACT:
         return outputs
-    return answers(outputs) if metric.classes else (outputs > threshold).astype(np.int64)
+    return predicted_classes(outputs) if metric.classes else (outputs > threshold).astype(np.int64)
 
 
 def _per_sample(values: Array) -> Array:
     return values.reshape(len(values), -1)
 
 
-def _hits(labels: Array, right: Array) -> Array:
+def _hit_parts(labels: Array, right: Array) -> Array:
     """(right, counted) per sample; negative labels are padding and count nowhere."""
-    counted = _per_sample(labels >= 0)
-    return np.stack([(_per_sample(right) & counted).sum(1), counted.sum(1)], axis=1).astype(np.float64)
+    counts = _per_sample(labels >= 0)
+    return np.stack([(_per_sample(right) & counts).sum(1), counts.sum(1)], axis=1).astype(np.float64)
 
 
-def _top(k: int) -> Callable[[Array, Array], Array]:
+def _top_k_parts(k: int) -> Callable[[Array, Array], Array]:
     def parts(labels: Array, outputs: Array) -> Array:
         if k == 1:
-            return _hits(labels, answers(outputs) == labels)
+            return _hit_parts(labels, predicted_classes(outputs) == labels)
         best = np.argpartition(outputs, -min(k, outputs.shape[-1]), axis=-1)[..., -k:]
-        return _hits(labels, (best == labels[..., None]).any(axis=-1))
+        return _hit_parts(labels, (best == labels[..., None]).any(axis=-1))
 
     return parts
 
@@ -85,24 +85,24 @@ def _f1_parts(labels: Array, outputs: Array) -> Array:
     classes = outputs.shape[-1]
     eye = np.eye(classes, dtype=np.float32)
     counted = (labels >= 0)[..., None]
-    answered, true = eye[answers(outputs)] * counted, eye[np.where(labels >= 0, labels, 0)] * counted
+    answered, true = eye[predicted_classes(outputs)] * counted, eye[np.where(labels >= 0, labels, 0)] * counted
     stacked = np.concatenate([answered * true, answered, true], axis=-1)
     return np.asarray(stacked.reshape(len(labels), -1, 3 * classes).sum(axis=1), dtype=np.float64)
 
 
-def _f1(sums: Array) -> Array:
+def _mean_f1(sums: Array) -> Array:
     """The mean over classes of 2 * hits / (answers + labels), over the classes that occur."""
     hits, answered, true = np.split(sums, 3, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.nanmean(2 * hits / (answered + true), axis=-1))
 
 
-def _ratio(sums: Array) -> Array:
+def _sum_ratio(sums: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def _errors(power: int) -> Callable[[Array, Array], Array]:
+def _error_parts(power: int) -> Callable[[Array, Array], Array]:
     def parts(labels: Array, outputs: Array) -> Array:
         error = np.abs(_per_sample(outputs.astype(np.float64)) - _per_sample(labels.astype(np.float64))) ** power
         return np.stack([error.mean(axis=1), np.ones(len(error))], axis=1)
@@ -110,25 +110,25 @@ def _errors(power: int) -> Callable[[Array, Array], Array]:
     return parts
 
 
-def _binary(labels: Array, outputs: Array) -> Array:
-    return _hits(labels, outputs == labels)
+def _binary_parts(labels: Array, outputs: Array) -> Array:
+    return _hit_parts(labels, outputs == labels)
 
 
 METRICS: Mapping[str, TaskMetric] = {
     metric.name: metric
     for metric in (
-        TaskMetric("top1", True, True, True, _top(1), _ratio),
-        TaskMetric("top5", True, True, True, _top(5), _ratio),
-        TaskMetric("macro_f1", True, True, True, _f1_parts, _f1),
-        TaskMetric("binary_accuracy", True, True, False, _binary, _ratio),
-        TaskMetric(EXACT, True, True, False, _binary, _ratio),
-        TaskMetric("mae", False, False, False, _errors(1), _ratio),
-        TaskMetric("rmse", False, False, False, _errors(2), lambda sums: np.asarray(np.sqrt(_ratio(sums)))),
+        TaskMetric("top1", True, True, True, _top_k_parts(1), _sum_ratio),
+        TaskMetric("top5", True, True, True, _top_k_parts(5), _sum_ratio),
+        TaskMetric("macro_f1", True, True, True, _f1_parts, _mean_f1),
+        TaskMetric("binary_accuracy", True, True, False, _binary_parts, _sum_ratio),
+        TaskMetric(EXACT, True, True, False, _binary_parts, _sum_ratio),
+        TaskMetric("mae", False, False, False, _error_parts(1), _sum_ratio),
+        TaskMetric("rmse", False, False, False, _error_parts(2), lambda sums: np.asarray(np.sqrt(_sum_ratio(sums)))),
     )
 }
 
 
-def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[TaskMetric, Array, Array]:
+def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> tuple[TaskMetric, Array, Array]:
     """The metric that fits labels and outputs (or the named one), with both in the shapes that it takes.
 
     Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy.
@@ -147,26 +147,28 @@ def choose(labels: Array, outputs: Array, metric: str | None = None) -> tuple[Ta
         raise InputError(f"{len(labels)} labels for {len(outputs)} outputs: they must match one to one")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise InputError("the labels hold NaN or infinity")
-    chosen = METRICS[metric] if metric else METRICS[_default(labels, outputs)]
-    if chosen.classes:
-        return chosen, _class_numbers(labels, outputs), outputs
-    same = _squeezed(labels, outputs)
+    task = METRICS[metric] if metric else METRICS[_default_metric(labels, outputs)]
+    if task.classes:
+        return task, _class_numbers(labels, outputs), outputs
+    same = _squeeze_labels(labels, outputs)
     if same is None:
         raise InputError(
-            f"labels of shape {_shape(labels)} do not fit outputs of shape {_shape(outputs)}: give class numbers "
-            f"of shape {_shape(outputs[..., 0]) if outputs.ndim > 1 else 'n'}, or values of the outputs' shape"
+            f"labels of shape {_shape_text(labels)} do not fit outputs of shape {_shape_text(outputs)}: give class numbers "
+            f"of shape {_shape_text(outputs[..., 0]) if outputs.ndim > 1 else 'n'}, or values of the outputs' shape"
         )
-    return chosen, same.astype(np.int64) if chosen.name in ("binary_accuracy", EXACT) else same, outputs
+    return task, same.astype(np.int64) if task.name in ("binary_accuracy", EXACT) else same, outputs
 
 
-def _default(labels: Array, outputs: Array) -> str:
+def _default_metric(labels: Array, outputs: Array) -> str:
     ids = outputs.dtype.name in IDS and not set(np.unique(outputs)) <= {0, 1}
-    if ids and _whole(labels) and _squeezed(labels, outputs) is not None:
+    if ids and _are_whole_numbers(labels) and _squeeze_labels(labels, outputs) is not None:
         return EXACT
     scores = outputs.ndim > 1 and outputs.shape[-1] > 1
-    if scores and (_one_hot(labels, outputs) or (_whole(labels) and _without_scores(labels, outputs) is not None)):
+    if scores and (
+        _one_hot(labels, outputs) or (_are_whole_numbers(labels) and _without_scores(labels, outputs) is not None)
+    ):
         return "top1"
-    if set(np.unique(labels)) <= {0, 1} and _squeezed(labels, outputs) is not None:
+    if set(np.unique(labels)) <= {0, 1} and _squeeze_labels(labels, outputs) is not None:
         return "binary_accuracy"
     return "mae"
 
@@ -175,12 +177,12 @@ def _class_numbers(labels: Array, outputs: Array) -> Array:
     """Labels as int64 class numbers of shape outputs.shape[:-1]; one-hot rows become numbers."""
     classes = outputs.shape[-1]
     if _one_hot(labels, outputs):
-        return answers(labels)
+        return predicted_classes(labels)
     numbers = _without_scores(labels, outputs)
-    if numbers is None or not _whole(labels):
+    if numbers is None or not _are_whole_numbers(labels):
         raise InputError(
-            f"labels of shape {_shape(labels)} ({labels.dtype}) are no class numbers "
-            f"for outputs of shape {_shape(outputs)}"
+            f"labels of shape {_shape_text(labels)} ({labels.dtype}) are no class numbers "
+            f"for outputs of shape {_shape_text(outputs)}"
         )
     numbers = numbers.astype(np.int64)
     if numbers.max(initial=0) >= classes or (numbers.ndim == 1 and numbers.min(initial=0) < 0):
@@ -198,7 +200,7 @@ def _one_hot(labels: Array, outputs: Array) -> bool:
     return same and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=-1) == 1).all())
 
 
-def _whole(labels: Array) -> bool:
+def _are_whole_numbers(labels: Array) -> bool:
     return labels.dtype.kind in "biu" or bool((labels == np.round(labels)).all())
 
 
@@ -208,11 +210,11 @@ def _without_scores(labels: Array, outputs: Array) -> Array | None:
     return labels.reshape(shape) if labels.size == np.prod(shape) and len(shape) <= labels.ndim else None
 
 
-def _squeezed(labels: Array, outputs: Array) -> Array | None:
+def _squeeze_labels(labels: Array, outputs: Array) -> Array | None:
     """Labels in the outputs' shape if they differ by axes of length 1 only, or None."""
     plain = [size for size in labels.shape if size != 1] == [size for size in outputs.shape if size != 1]
     return labels.reshape(outputs.shape) if plain else None
 
 
-def _shape(array: Array) -> str:
+def _shape_text(array: Array) -> str:
     return "x".join(map(str, array.shape))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks.compare.metrics import answers, shares, threshold_of, within_0_and_1
-from edgeship.benchmarks.compare.statistics import wilson
+from edgeship.benchmarks.compare.metrics import are_probabilities, predicted_classes, threshold_of, within_0_and_1
+from edgeship.benchmarks.compare.statistics import wilson_interval
 from edgeship.bundle.figures import OutputParity
 from edgeship.errors import CheckError
 
@@ -60,7 +60,7 @@ def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
     if same is None:
         return result
     agreed, n = int(same.sum()), same.size
-    interval = wilson(agreed, n)
+    interval = wilson_interval(agreed, n)
     return replace(
         result, agreement=agreed / n, agreement_low=interval.low, agreement_high=interval.high, agreement_n=n
     )
@@ -99,14 +99,14 @@ def _same_answers(server: Array, artifact: Array) -> Array | None:
     """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
     if server.dtype.kind in "biu":
         return np.asarray(server == artifact)
-    if server.ndim > 1 and server.shape[-1] > 1 and (shares(server) or not within_0_and_1(server)):
-        return np.asarray(answers(server) == answers(artifact))
+    if server.ndim > 1 and server.shape[-1] > 1 and (are_probabilities(server) or not within_0_and_1(server)):
+        return np.asarray(predicted_classes(server) == predicted_classes(artifact))
     if threshold_of(server) == 0.5:
         return np.asarray((server > 0.5) == (artifact > 0.5))
     return None
 
 
-def worst(parity: Mapping[str, OutputParity]) -> dict[str, float | None]:
+def worst_figures(parity: Mapping[str, OutputParity]) -> dict[str, float | None]:
     """The worst figure over all outputs by its name: what the table shows. None where any output has none.
 
     Agreement is taken over the outputs that are answers; None where there is none.

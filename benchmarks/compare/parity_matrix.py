@@ -31,9 +31,9 @@ def not_run_cell(state: CellState, reason: str, explanation: str = "") -> Cell:
 def cell_of(details: MeasurementDetails) -> Cell:
     """The cell that a measurement's details give."""
     cell = _estimated_cell(details.compiler) if details.compiler else _compared_cell(details)
-    if (counted := details.instructions) is None:
+    if (instructions := details.instructions) is None:
         return cell
-    shown = InstructionCount(counted.total, kernels=counted.kernels, ratio=counted.ratio)
+    shown = InstructionCount(instructions.total, kernels=instructions.kernels, ratio=instructions.ratio)
     return replace(cell, instructions=shown)
 
 
@@ -53,32 +53,32 @@ def _short_count(number: float) -> str:
 
 
 def _compared_cell(details: MeasurementDetails) -> Cell:
-    compared, samples = details.bit_exactness, details.samples
-    if compared is None:
+    exactness, samples = details.bit_exactness, details.samples
+    if exactness is None:
         return not_run_cell(CellState.FAILED, "nothing was compared")
-    if compared.values is None or samples is None:
-        return not_run_cell(CellState.FAILED, compared.reason, compared.explanation)
-    state, text = _describe_comparison(compared, compared.values)
+    if exactness.values is None or samples is None:
+        return not_run_cell(CellState.FAILED, exactness.reason, exactness.explanation)
+    state, text = _describe_comparison(exactness, exactness.values)
     if arena := (details.engine or {}).get("arena_total_bytes"):
         text += f", arena {arena / 1024:.1f} KiB"
     if samples.n < samples.of:
         text += f" ({samples.n:,} of {samples.of:,})"
-    return Cell(state, text, compared.reason, samples=samples.n, of=samples.of)
+    return Cell(state, text, exactness.reason, samples=samples.n, of=samples.of)
 
 
-def _describe_comparison(compared: BitExactness, values: int) -> tuple[CellState, str]:
-    if compared.exact:
+def _describe_comparison(exactness: BitExactness, values: int) -> tuple[CellState, str]:
+    if exactness.exact:
         return CellState.EXACT, "bit-exact"
-    if compared.reason:
+    if exactness.reason:
         return CellState.DIFFERS, "NaN"
-    agreement = compared.agreement
+    agreement = exactness.agreement
     answers = "" if agreement is None else f", {agreement:.2%} same" if agreement < 1 else ", all same"
-    if compared.max_steps is not None:
-        state = CellState.STEPS if compared.max_steps <= MOST_STEPS else CellState.DIFFERS
-        share = compared.differ / values
-        return state, f"{compared.max_steps} LSB in {share:.2g}{answers}".replace(" in 1,", " everywhere,")
+    if exactness.max_steps is not None:
+        state = CellState.STEPS if exactness.max_steps <= MOST_STEPS else CellState.DIFFERS
+        share = exactness.differ / values
+        return state, f"{exactness.max_steps} LSB in {share:.2g}{answers}".replace(" in 1,", " everywhere,")
     state = CellState.CLOSE if agreement in (None, 1) else CellState.DIFFERS
-    return state, f"±{compared.max_abs_error:.1e}{answers}"
+    return state, f"±{exactness.max_abs_error:.1e}{answers}"
 
 
 def build_parity_matrix(manifest: Manifest) -> ParityMatrix:

@@ -26,7 +26,7 @@ class Interval:
     high: float
 
 
-def wilson(successes: int, n: int, z: float = Z95) -> Interval:
+def wilson_interval(successes: int, n: int, z: float = Z95) -> Interval:
     """The score interval of one proportion (Wilson 1927, JASA 22:209). Raises ValueError where n < 1."""
     if n < 1:
         raise ValueError("no interval without samples")
@@ -37,36 +37,36 @@ def wilson(successes: int, n: int, z: float = Z95) -> Interval:
     return Interval(0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
 
 
-def paired_difference(gained: int, lost: int, n: int, z: float = Z95) -> Interval:
+def paired_difference(gains: int, losses: int, n: int, z: float = Z95) -> Interval:
     """The score interval of a paired difference of proportions, (gained - lost) / n, in [-1, 1].
 
-    `gained` of `n` samples are right only with the second model, `lost` only with the first. Tango 1998, Statistics in
+    `gains` of `n` samples are right only with the second model, `losses` only with the first. Tango 1998, Statistics in
     Medicine 17:891-908: the differences that the score test does not reject, found by bisection. Unlike Wald's interval
     it keeps a width when the models never disagree. Raises ValueError on impossible counts.
     """
-    if n < 1 or gained < 0 or lost < 0 or gained + lost > n:
-        raise ValueError(f"{gained} + {lost} disagreements of {n} samples are impossible")
-    estimate = (gained - lost) / n
-    high = _boundary(lambda delta: -_score(gained, lost, n, delta) - z, estimate, 1.0)
-    low = _boundary(lambda delta: _score(gained, lost, n, delta) - z, estimate, -1.0)
+    if n < 1 or gains < 0 or losses < 0 or gains + losses > n:
+        raise ValueError(f"{gains} + {losses} disagreements of {n} samples are impossible")
+    estimate = (gains - losses) / n
+    high = _find_boundary(lambda delta: -_tango_score(gains, losses, n, delta) - z, estimate, 1.0)
+    low = _find_boundary(lambda delta: _tango_score(gains, losses, n, delta) - z, estimate, -1.0)
     return Interval(low, high)
 
 
-def _score(gained: int, lost: int, n: int, delta: float) -> float:
+def _tango_score(gains: int, losses: int, n: int, delta: float) -> float:
     """Tango's score statistic at the difference `delta`; infinite where the variance vanishes."""
-    linear = -gained - lost + (2 * n - gained + lost) * delta
-    constant = -lost * delta * (1 - delta)
+    linear = -gains - losses + (2 * n - gains + losses) * delta
+    constant = -losses * delta * (1 - delta)
     root = math.sqrt(max(linear * linear - 8 * n * constant, 0.0))
     # Of the two equal forms of the root, the one that does not subtract nearly equal numbers.
     share = (root - linear) / (4 * n) if linear <= 0 else -2 * constant / (root + linear)
     variance = n * (2 * share + delta * (1 - delta))
-    distance = gained - lost - n * delta
+    distance = gains - losses - n * delta
     if variance <= 0 or abs(delta) >= 1:
         return math.copysign(math.inf, distance) if distance else 0.0
     return distance / math.sqrt(variance)
 
 
-def _boundary(excess: Callable[[float], float], inside: float, outside: float) -> float:
+def _find_boundary(excess: Callable[[float], float], inside: float, outside: float) -> float:
     """Where `excess` turns positive between a point that the test keeps and one beyond it."""
     if excess(outside) <= 0:
         return outside
@@ -76,16 +76,16 @@ def _boundary(excess: Callable[[float], float], inside: float, outside: float) -
     return inside
 
 
-def mcnemar(gained: int, lost: int) -> float:
+def mcnemar_p_value(gains: int, losses: int) -> float:
     """The two-sided p-value that the disagreements go both ways alike (McNemar 1947; exact binomial form)."""
-    if gained == lost:
+    if gains == losses:
         return 1.0
     from scipy.special import bdtr
 
-    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
+    return min(1.0, 2 * float(bdtr(min(gains, losses), gains + losses, 0.5)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_p_values(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted for testing them all, in the given order (Holm 1979, Scandinavian J. of Statistics 6:65-70)."""
     adjusted = [0.0] * len(p_values)
     running = 0.0
@@ -103,7 +103,7 @@ def groups_of(n: int) -> Array:
     return np.random.default_rng(SEED).permutation(n) % min(n, GROUPS)
 
 
-def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | None:
+def bootstrap_interval(sums: Array, statistic: Callable[[Array], Array]) -> Interval | None:
     """The BCa bootstrap interval of a statistic of sums over samples (Efron 1987, JASA 82:171-185).
 
     `sums` is (groups, d): per group the sums that the statistic is made of; `statistic` maps (..., d) totals to (...).
@@ -113,7 +113,7 @@ def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | No
     if len(sums) < 2:
         return None
 
-    def resampled(index: Array, axis: int = -1) -> Array:
+    def resample(index: Array, axis: int = -1) -> Array:
         flat = np.moveaxis(np.atleast_2d(index), axis, -1).astype(np.int64)
         rows = flat.reshape(-1, flat.shape[-1])
         offsets = np.arange(len(rows))[:, None] * len(sums)
@@ -130,7 +130,7 @@ def bootstrap(sums: Array, statistic: Callable[[Array], Array]) -> Interval | No
 
     result = scipy_bootstrap(
         (np.arange(len(sums)),),
-        resampled,
+        resample,
         n_resamples=RESAMPLES,
         batch=100,
         vectorized=True,

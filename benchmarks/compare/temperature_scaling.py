@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks.compare.accuracy import ece, probabilities
-from edgeship.benchmarks.compare.metrics import answers
+from edgeship.benchmarks.compare.accuracy import expected_calibration_error, to_probabilities
+from edgeship.benchmarks.compare.metrics import predicted_classes
 from edgeship.bundle.figures import OutputAccuracy
 
 Array = np.ndarray[Any, Any]
@@ -21,14 +21,14 @@ RANGE = (0.05, 20.0)
 LEAST_SAMPLES = 100
 
 
-def needs_temperature(compared: OutputAccuracy) -> bool:
+def needs_temperature(accuracy: OutputAccuracy) -> bool:
     """Whether an output has answers that are as right as the server model's with a worse calibrated confidence."""
-    if not compared.per_class or compared.ece is None or compared.ece_server is None or compared.drop is None:
+    if not accuracy.per_class or accuracy.ece is None or accuracy.ece_server is None or accuracy.drop is None:
         return False
-    return compared.ece - compared.ece_server > SHIFT and compared.drop <= MOST_DROP
+    return accuracy.ece - accuracy.ece_server > SHIFT and accuracy.drop <= MOST_DROP
 
 
-def fit(labels: Array, scores: Array) -> float:
+def fit_temperature(labels: Array, scores: Array) -> float:
     """The temperature with the least mean negative log-likelihood; `labels` (n,) class numbers, `scores` (n, C).
 
     Raises ValueError for fewer than `LEAST_SAMPLES` samples or scores that are no numbers.
@@ -37,7 +37,7 @@ def fit(labels: Array, scores: Array) -> float:
 
     if len(labels) < LEAST_SAMPLES or not np.isfinite(scores).all():
         raise ValueError(f"a temperature needs at least {LEAST_SAMPLES} samples with finite scores")
-    logits = _logits(scores)
+    logits = _to_logits(scores)
     rows = np.arange(len(labels))
 
     def loss(exponent: float) -> float:
@@ -51,16 +51,16 @@ def fit(labels: Array, scores: Array) -> float:
 
 def calibration_error(labels: Array, scores: Array, temperature: float = 1.0) -> float:
     """The ECE of scores (n, C) at a temperature."""
-    scaled = _logits(scores) / temperature
+    scaled = _to_logits(scores) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
     shares = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
-    confidences = shares if temperature != 1.0 else probabilities(scores)[0]
-    return ece(confidences.max(axis=-1), answers(confidences) == labels)
+    confidences = shares if temperature != 1.0 else to_probabilities(scores)[0]
+    return expected_calibration_error(confidences.max(axis=-1), predicted_classes(confidences) == labels)
 
 
-def _logits(scores: Array) -> Array:
+def _to_logits(scores: Array) -> Array:
     """Logits as they are, probabilities as their logarithms; what was rounded to zero is half the smallest step."""
-    shares, were_logits = probabilities(scores)
+    shares, were_logits = to_probabilities(scores)
     if were_logits:
         return scores.astype(np.float64)
     least = shares[shares > 0].min() / 2

@@ -191,15 +191,15 @@ class Budget:
         overrides: dict[str, dict[str, Any]] = {}
         for key, value in table.items():
             if key in _PARSERS:
-                plain[key] = _parse(key, value, f"{where} [budget]")
+                plain[key] = _parse_value(key, value, f"{where} [budget]")
             elif isinstance(value, Mapping) and "/" in key:
-                overrides[key] = _override(key, value, where)
+                overrides[key] = _parse_override(key, value, where)
             else:
                 raise unknown("budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]")
         budget = cls(**plain, overrides=overrides)
         for name, limits in (
             ("[budget]", budget),
-            *((f'[budget."{printable(key)}"]', budget.of(key)) for key in overrides),
+            *((f'[budget."{printable(key)}"]', budget.for_artifact(key)) for key in overrides),
         ):
             if not limits.judges_anything:
                 raise InputError(
@@ -211,7 +211,7 @@ class Budget:
     @property
     def wants_accuracy(self) -> bool:
         """Whether labels are needed, for any artifact."""
-        tables = [self, *(self.of(pattern) for pattern in self.overrides)]
+        tables = [self, *(self.for_artifact(pattern) for pattern in self.overrides)]
         return any(table.accuracy != UNJUDGED or table.max_drop is not None for table in tables)
 
     @property
@@ -220,7 +220,7 @@ class Budget:
         others = (self.max_drop, self.min_agreement, self.max_abs_error, self.min_sqnr_db)
         return self.accuracy != UNJUDGED or any(limit is not None for limit in others)
 
-    def of(self, artifact: str) -> Budget:
+    def for_artifact(self, artifact: str) -> Budget:
         """The limits for one artifact: every pattern that matches it applies, in the order of the file."""
         changes: dict[str, Any] = {}
         for pattern, values in self.overrides.items():
@@ -245,7 +245,7 @@ class Budget:
         return self.max_sure_flips if self.max_sure_flips is not None else SURE_FLIPS if recipe in SQNR_FLOORS else None
 
 
-def _override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _parse_override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, Any]:
     place = f'{where} [budget."{printable(pattern)}"]'
     head = pattern.partition("/")[0]
     if head not in FORMATS and not any(mark in head for mark in "*?["):
@@ -254,10 +254,10 @@ def _override(pattern: str, table: Mapping[str, Any], where: str) -> dict[str, A
     for key in table:
         if key not in known:
             raise unknown("budget key", key, known, place)
-    return {key: _parse(key, value, place) for key, value in table.items()}
+    return {key: _parse_value(key, value, place) for key, value in table.items()}
 
 
-def _parse(key: str, value: Any, place: str) -> Any:
+def _parse_value(key: str, value: Any, place: str) -> Any:
     try:
         return _PARSERS[key](value)
     except OverflowError as error:
@@ -276,7 +276,7 @@ def parse_bytes(value: Any) -> int:
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def _number(low: float, high: float = math.inf) -> Callable[[Any], float]:
+def _number_parser(low: float, high: float = math.inf) -> Callable[[Any], float]:
     def parse_number(value: Any) -> float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not low <= value <= high:
@@ -287,13 +287,13 @@ def _number(low: float, high: float = math.inf) -> Callable[[Any], float]:
     return parse_number
 
 
-def _accuracy(value: Any) -> str:
+def _parse_accuracy(value: Any) -> str:
     if value != UNJUDGED and value not in PRESETS:
         raise ValueError(f'must be one of {", ".join(PRESETS)}, or "none"; for a margin in points use max_drop')
     return str(value)
 
 
-def _devices(value: Any) -> tuple[str, ...]:
+def _parse_devices(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and item for item in value):
         raise ValueError('must be a list of devices as ["cortex-a72"]')
     for name in value:
@@ -304,35 +304,35 @@ def _devices(value: Any) -> tuple[str, ...]:
     return tuple(Path(name).stem if profiles.in_file(name) else name for name in value)  # the file itself is not read
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _parse_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and "/" in item for item in value):
         raise ValueError('must be a list of artifacts as ["tflite/int8"]')
     return tuple(value)
 
 
 def _whole_names(value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = _parse_names(value)
     if any(mark in name for name in names for mark in "*?["):
         raise ValueError('takes no patterns: list every artifact by its name, as ["tflite/int8", "onnx/int8"]')
     return names
 
 
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "accuracy": _accuracy,
-    "max_drop": _number(0),
-    "min_server_accuracy": _number(0),
-    "max_class_drop": _number(0, 100),
-    "max_sure_flips": _number(0, 100),
+    "accuracy": _parse_accuracy,
+    "max_drop": _number_parser(0),
+    "min_server_accuracy": _number_parser(0),
+    "max_class_drop": _number_parser(0, 100),
+    "max_sure_flips": _number_parser(0, 100),
     "max_size_disk": parse_bytes,
     "max_size_wire": parse_bytes,
-    "max_latency_ratio": _number(0.001),
+    "max_latency_ratio": _number_parser(0.001),
     "max_peak_memory": parse_bytes,
-    "max_instructions": lambda value: int(_number(1)(value)),
-    "max_instructions_ratio": _number(0.001),
-    "min_agreement": _number(0, 1),
-    "max_abs_error": _number(0),
-    "min_sqnr_db": _number(-200, 200),
-    "required_devices": _devices,
+    "max_instructions": lambda value: int(_number_parser(1)(value)),
+    "max_instructions_ratio": _number_parser(0.001),
+    "min_agreement": _number_parser(0, 1),
+    "max_abs_error": _number_parser(0),
+    "min_sqnr_db": _number_parser(-200, 200),
+    "required_devices": _parse_devices,
     "required": _whole_names,
-    "optional": _names,
+    "optional": _parse_names,
 }

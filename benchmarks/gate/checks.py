@@ -46,7 +46,7 @@ class JudgedMeasurement:
         """The artifact that latency is compared with."""
         return f"{self.measurement.artifact.partition('/')[0]}/float32"
 
-    def check(
+    def make_check(
         self,
         name: str,
         verdict: Verdict,
@@ -102,7 +102,7 @@ def recipe_of(manifest: Manifest, artifact: ArtifactEntry) -> str | None:
     return for_variant(artifact.variant).name if artifact.variant in VARIANTS else None
 
 
-def origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequence[Measurement] = ()) -> Check:
+def check_origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequence[Measurement] = ()) -> Check:
     """Whether the artifact was made from this server model, is still what was made, and is what was measured.
 
     One of its steps read the model with this digest; what was made and what was measured has the content that lies there.
@@ -127,8 +127,8 @@ def content_digests(manifest: Manifest, artifact: ArtifactEntry) -> tuple[str, .
     if not formats.find(artifact.format).is_folder:
         return (files[path],) if path in files else ()
     folder = path.rpartition("/")[0] + "/"
-    held = {name.removeprefix(folder): content for name, content in files.items() if name.startswith(folder)}
-    return (digest.of_tree(held), digest.of_json(held)) if held else ()
+    contents = {name.removeprefix(folder): content for name, content in files.items() if name.startswith(folder)}
+    return (digest.of_tree(contents), digest.of_json(contents)) if contents else ()
 
 
 def _why_replaced(artifact: ArtifactEntry, measurements: Sequence[Measurement], present: Sequence[str]) -> str:
@@ -145,7 +145,7 @@ def _why_replaced(artifact: ArtifactEntry, measurements: Sequence[Measurement], 
     return ""
 
 
-def server(manifest: Manifest, budget: Budget) -> Iterator[Check]:
+def check_server_accuracy(manifest: Manifest, budget: Budget) -> Iterator[Check]:
     """The floor on the server model's own figure (a ceiling where lower is better)."""
     floor = budget.min_server_accuracy
     if floor is None:
@@ -163,7 +163,7 @@ def server(manifest: Manifest, budget: Budget) -> Iterator[Check]:
     yield Check("", "", "server_accuracy", verdict, report.server, floor, report.metric, reason)
 
 
-def sizes(artifact: str, measurements: Sequence[Measurement], budget: Budget) -> Iterator[Check]:
+def check_sizes(artifact: str, measurements: Sequence[Measurement], budget: Budget) -> Iterator[Check]:
     """Bytes on disk and on the wire, whichever measurement holds them."""
     for check, name, limit in (
         ("size_disk", "size_disk_bytes", budget.max_size_disk),
@@ -186,7 +186,7 @@ def _judge_bytes(check: Check, value: float, limit: float) -> Check:
     return replace(check, verdict=verdict, value=value, limit=limit, unit="bytes", reason=reason)
 
 
-def latency(subject: JudgedMeasurement) -> Iterator[Check]:
+def check_latency(subject: JudgedMeasurement) -> Iterator[Check]:
     """The latency ratio's interval against the limit; float32 is what the others are compared with."""
     limit = subject.budget.max_latency_ratio
     if limit is None or subject.variant == "float32":
@@ -195,26 +195,28 @@ def latency(subject: JudgedMeasurement) -> Iterator[Check]:
     figures = (metric.value, limit, "x")
     if metric.value is None:
         verdict = Verdict.INCONCLUSIVE if metric.availability is Availability.UNSTABLE else Verdict.FAIL
-        yield subject.check("latency_ratio", verdict, f"no latency ratio: {metric.reason}", figures)
+        yield subject.make_check("latency_ratio", verdict, f"no latency ratio: {metric.reason}", figures)
     elif ratio is None or ratio.low is None or ratio.high is None or ratio.against != subject.baseline:
         reason = f"the ratio has no interval, or is not to {subject.baseline}"
-        yield subject.check("latency_ratio", Verdict.FAIL, reason, figures)
+        yield subject.make_check("latency_ratio", Verdict.FAIL, reason, figures)
     elif not ratio.pairs:
         reason = "its interval is of a single pair of processes, which is too narrow; run edgeship benchmark again"
-        yield subject.check("latency_ratio", Verdict.INCONCLUSIVE, reason, figures)
+        yield subject.make_check("latency_ratio", Verdict.INCONCLUSIVE, reason, figures)
     else:
         interval = f"95 % interval {ratio.low:.2f} to {ratio.high:.2f}"
         reason = f"{metric.value:.2f}x of {subject.baseline} ({interval}), at most {limit:g}x"
-        yield subject.check("latency_ratio", non_inferior(ratio.low, ratio.high, limit), reason, figures)
+        yield subject.make_check("latency_ratio", non_inferior(ratio.low, ratio.high, limit), reason, figures)
 
 
-def memory(subject: JudgedMeasurement) -> Iterator[Check]:
+def check_memory(subject: JudgedMeasurement) -> Iterator[Check]:
     """Peak memory of the worker process."""
     limit = subject.budget.max_peak_memory
     if limit is None:
         return
     metric = subject.metric("peak_memory_bytes")
     if metric.value is None:
-        yield subject.check("peak_memory", Verdict.FAIL, f"no peak memory: {metric.reason}", (None, limit, "bytes"))
+        yield subject.make_check(
+            "peak_memory", Verdict.FAIL, f"no peak memory: {metric.reason}", (None, limit, "bytes")
+        )
     else:
-        yield _judge_bytes(subject.check("peak_memory", Verdict.FAIL, ""), metric.value, limit)
+        yield _judge_bytes(subject.make_check("peak_memory", Verdict.FAIL, ""), metric.value, limit)

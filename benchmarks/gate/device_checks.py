@@ -34,18 +34,18 @@ def is_partial(item: Measurement) -> bool:
     return samples is not None and samples.n < samples.of
 
 
-def measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
+def check_device_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
     """The checks of an artifact that ran on a device; `decided`: all samples are judged elsewhere."""
     part = decided and is_partial(subject.measurement)
-    yield from quality_checks.outputs(subject)
-    for check in quality_checks.accuracy(subject):
+    yield from quality_checks.check_outputs(subject)
+    for check in quality_checks.check_accuracy(subject):
         # A part of the samples can show that something is wrong, but need not decide what all samples decide elsewhere.
         if not (part and check.verdict is Verdict.INCONCLUSIVE):
             yield check
-    yield from instructions(subject)
+    yield from check_instructions(subject)
 
 
-def instructions(subject: JudgedMeasurement) -> Iterator[Check]:
+def check_instructions(subject: JudgedMeasurement) -> Iterator[Check]:
     """Instructions per inference against the limits, where the device counts them; they vary by far less than a percent."""
     limits = {
         "instructions": subject.budget.max_instructions,
@@ -56,13 +56,13 @@ def instructions(subject: JudgedMeasurement) -> Iterator[Check]:
             continue
         metric, unit = subject.metric(name), "x" if name == "instructions_ratio" else "instructions"
         if metric.value is None:
-            yield subject.check(name, Verdict.FAIL, f"not counted: {metric.reason}", (None, limit, unit))
+            yield subject.make_check(name, Verdict.FAIL, f"not counted: {metric.reason}", (None, limit, unit))
             continue
         value = metric.value
         verdict = Verdict.PASS if value <= limit else Verdict.FAIL
         counted = f"{value:,.0f} of {limit:,} allowed"
         reason = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else counted
-        yield subject.check(name, verdict, reason, (value, limit, unit))
+        yield subject.make_check(name, verdict, reason, (value, limit, unit))
 
 
 def limits_of_host(subjects: Sequence[JudgedMeasurement]) -> Iterator[Check]:
@@ -74,7 +74,7 @@ def limits_of_host(subjects: Sequence[JudgedMeasurement]) -> Iterator[Check]:
         return
     measured = [subject for subject in subjects if subject.metric("peak_memory_bytes").value is not None]
     for subject in measured:
-        yield from checks.memory(subject)
+        yield from checks.check_memory(subject)
     artifact, budget = subjects[0].measurement.artifact, subjects[0].budget
     ratio = None if subjects[0].variant == "float32" else budget.max_latency_ratio
     memory = None if measured else budget.max_peak_memory
@@ -86,7 +86,7 @@ def limits_of_host(subjects: Sequence[JudgedMeasurement]) -> Iterator[Check]:
 
 def counting_devices(manifest: Manifest, budget: Budget) -> Iterator[Check]:
     """A failed check where instructions are limited and no device has counted any: a limit that nobody holds is none."""
-    limited = [budget, *(budget.of(pattern) for pattern in budget.overrides)]
+    limited = [budget, *(budget.for_artifact(pattern) for pattern in budget.overrides)]
     if not any(one.max_instructions or one.max_instructions_ratio for one in limited):
         return
     if not any(item.metric("instructions") for item in manifest.measurements):
@@ -108,7 +108,7 @@ def required_devices(manifest: Manifest, budget: Budget) -> Iterator[Check]:
             if _failed_to_run(item):
                 yield _failed_device(item.artifact, device, _why_idle([item]))
     for artifact in manifest.artifacts:
-        own = set(budget.of(artifact.id).required_devices) - set(budget.required_devices)
+        own = set(budget.for_artifact(artifact.id).required_devices) - set(budget.required_devices)
         for device in sorted(own):
             mine = [item for item in manifest.measurements_of(artifact.id) if item.device == device]
             if not any(not _is_idle(item) for item in mine):
@@ -136,7 +136,7 @@ def _failed_device(artifact: str, device: str, reason: str) -> Check:
     return Check(artifact, "", "device", Verdict.FAIL, reason=why, device=device)
 
 
-def failures(items: Sequence[Measurement]) -> list[ArtifactReason]:
+def device_failures(items: Sequence[Measurement]) -> list[ArtifactReason]:
     """What a device failed at, or could not try because it is not installed, for the gate's list of what it did not judge."""
     return [
         ArtifactReason(f"{item.artifact} @ {item.device}", item.details.cell.reason)

@@ -24,7 +24,7 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     A metric without value counts by its availability: what was not run may be optional, times of a machine that was too
     busy are inconclusive, all else fails. Nothing judged at all is FAIL.
     """
-    decisions = list(checks.server(manifest, budget))
+    decisions = list(checks.check_server_accuracy(manifest, budget))
     not_judged = [ArtifactReason(item.artifact, f"not made: {item.reason}") for item in manifest.skipped]
     recipes = {artifact.id: checks.recipe_of(manifest, artifact) for artifact in manifest.artifacts}
     for artifact in manifest.artifacts:
@@ -56,11 +56,11 @@ def judge_again(manifest: Manifest) -> Manifest:
 def _judge_artifact(
     manifest: Manifest, artifact: ArtifactEntry, budget: Budget, recipes: Recipes
 ) -> tuple[list[Check], list[ArtifactReason]]:
-    own, mine = budget.of(artifact.id), manifest.measurements_of(artifact.id)
+    own, mine = budget.for_artifact(artifact.id), manifest.measurements_of(artifact.id)
     idle = [item for item in mine if _is_idle(item)]
     active = [item for item in mine if not _is_idle(item)]
     telling = [item for item in mine if not _is_idle(item) or item.details.content is not None]
-    decisions = [checks.origin(manifest, artifact, telling), *checks.sizes(artifact.id, mine, own)]
+    decisions = [checks.check_origin(manifest, artifact, telling), *checks.check_sizes(artifact.id, mine, own)]
     if active:
         peers = noise_floor.peer_noise(manifest, artifact, recipes)
         outputs = tuple(spec.name for spec in manifest.server_model.outputs) if manifest.server_model else ()
@@ -69,7 +69,7 @@ def _judge_artifact(
         decided = not all(map(device_checks.is_partial, active))
         for subject in subjects:
             decisions += _judge_measurement(subject, decided=decided)
-        return [*decisions, *device_checks.limits_of_host(subjects)], device_checks.failures(idle)
+        return [*decisions, *device_checks.limits_of_host(subjects)], device_checks.device_failures(idle)
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
     if idle and any(fnmatchcase(artifact.id, pattern) for pattern in budget.optional):
         # Size and origin hold without a runtime; a failure there is still one.
@@ -81,12 +81,12 @@ def _judge_artifact(
 def _judge_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator[Check]:
     """All checks of one measurement that was taken, or that failed; `decided`: all samples are judged somewhere."""
     if device_checks.is_on_device(subject.measurement):
-        yield from device_checks.measurement(subject, decided=decided)
+        yield from device_checks.check_device_measurement(subject, decided=decided)
         return
-    yield from quality_checks.outputs(subject)
-    yield from quality_checks.accuracy(subject)
-    yield from checks.latency(subject)
-    yield from checks.memory(subject)
+    yield from quality_checks.check_outputs(subject)
+    yield from quality_checks.check_accuracy(subject)
+    yield from checks.check_latency(subject)
+    yield from checks.check_memory(subject)
 
 
 def _unmatched_overrides(manifest: Manifest, budget: Budget) -> list[ArtifactReason]:
@@ -114,7 +114,7 @@ def _why_idle(item: Measurement) -> str:
 
 def _required_artifacts(manifest: Manifest, budget: Budget, not_judged: Sequence[ArtifactReason]) -> list[Check]:
     """A failed check for each required artifact (on its runtime) that is not there or did not run."""
-    failed = []
+    failures = []
     unjudged = {item.artifact: item.reason for item in not_judged}
     for required in budget.required:
         name, _, runtime = required.partition("@")
@@ -123,5 +123,5 @@ def _required_artifacts(manifest: Manifest, budget: Budget, not_judged: Sequence
         if not any(not _is_idle(item) and runtime in ("", item.runtime) for item in mine):
             plain = f"did not run on {runtime}" if runtime else "is not in the bundle, or did not run"
             reason = f"required, but {unjudged.get(name, plain)}"
-            failed.append(Check(name, runtime, "required", Verdict.FAIL, reason=reason))
-    return failed
+            failures.append(Check(name, runtime, "required", Verdict.FAIL, reason=reason))
+    return failures

@@ -36,7 +36,7 @@ def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str
     """
     nearest: dict[str, PeerNoise] = {}
     for peer in manifest.artifacts:
-        if peer.id == artifact.id or not _comparable(artifact, peer, recipes):
+        if peer.id == artifact.id or not _is_comparable(artifact, peer, recipes):
             continue
         for item in manifest.measurements_of(peer.id):
             for name, output in (item.details.parity or {}).items():
@@ -47,14 +47,14 @@ def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str
     return nearest
 
 
-def _comparable(artifact: ArtifactEntry, peer: ArtifactEntry, recipes: Mapping[str, str | None]) -> bool:
+def _is_comparable(artifact: ArtifactEntry, peer: ArtifactEntry, recipes: Mapping[str, str | None]) -> bool:
     mine, other = recipes[artifact.id], recipes[peer.id]
     if mine not in COARSER or other not in COARSER or COARSER.index(other) < COARSER.index(mine):
         return False
-    needed = 1.0 if mine != other else _coverage(artifact)
-    return _coverage(peer) >= needed - COVERAGE
+    least_coverage = 1.0 if mine != other else _int8_coverage(artifact)
+    return _int8_coverage(peer) >= least_coverage - COVERAGE
 
 
-def _coverage(artifact: ArtifactEntry) -> float:
+def _int8_coverage(artifact: ArtifactEntry) -> float:
     receipt = artifact.receipt
     return receipt.int8_op_share + receipt.hybrid_op_share if receipt else 0.0

@@ -14,22 +14,22 @@ from edgeship.bundle.verdict import Check
 from edgeship.types import Verdict
 
 
-def outputs(subject: JudgedMeasurement) -> Iterator[Check]:
+def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
     """Parity with the server model: all values finite, noise below the variant's floor, agreement, largest error."""
     parity = subject.measurement.details.parity
     absent = set(subject.outputs) - set(parity or {})
     if not parity or absent:
         missing = f"not {', '.join(sorted(absent))}" if parity else subject.metric("max_abs_error").reason
-        yield subject.check("outputs", Verdict.FAIL, f"not compared with the server model: {missing}")
+        yield subject.make_check("outputs", Verdict.FAIL, f"not compared with the server model: {missing}")
         return
     for name, output in parity.items():
         if output.reason or output.sqnr_db is None or output.max_abs_error is None:
             reason = output.reason or "its errors are not known"
-            yield subject.check(_check_name("outputs", name, parity), Verdict.FAIL, reason)
+            yield subject.make_check(_check_name("outputs", name, parity), Verdict.FAIL, reason)
             continue
-        yield from _noise(subject, name, output, output.sqnr_db)
-        yield from _largest_error(subject, name, output.max_abs_error)
-        yield from _agreement(subject, name, output)
+        yield from _check_noise(subject, name, output, output.sqnr_db)
+        yield from _check_largest_error(subject, name, output.max_abs_error)
+        yield from _check_agreement(subject, name, output)
 
 
 def _check_name(check: str, output: str, outputs: Mapping[str, object]) -> str:
@@ -41,7 +41,7 @@ def _parity_of(subject: JudgedMeasurement) -> Mapping[str, OutputParity]:
     return subject.measurement.details.parity or {}
 
 
-def _noise(subject: JudgedMeasurement, name: str, output: OutputParity, sqnr_db: float) -> Iterator[Check]:
+def _check_noise(subject: JudgedMeasurement, name: str, output: OutputParity, sqnr_db: float) -> Iterator[Check]:
     floor, because = _noise_floor(subject, name)
     if floor is None:
         return
@@ -51,7 +51,7 @@ def _noise(subject: JudgedMeasurement, name: str, output: OutputParity, sqnr_db:
         return
     verdict = Verdict.PASS if sqnr_db >= floor else Verdict.FAIL
     reason = f"signal to quantization noise {sqnr_db:.1f} dB, at least {floor:.3g} dB is wanted{because}"
-    yield subject.check(check, verdict, reason, (sqnr_db, floor, "dB"))
+    yield subject.make_check(check, verdict, reason, (sqnr_db, floor, "dB"))
 
 
 def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None, str]:
@@ -63,16 +63,18 @@ def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None,
     return (floor, "") if raised <= floor else (raised, f", as {peer.artifact} has {peer.sqnr_db:.1f} dB")
 
 
-def _largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:
+def _check_largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:
     limit = subject.budget.max_abs_error
     if limit is None:
         return
     verdict = Verdict.PASS if value <= limit else Verdict.FAIL
     reason = f"largest error {value:.4g}, at most {limit:g} is wanted"
-    yield subject.check(_check_name("max_abs_error", name, _parity_of(subject)), verdict, reason, (value, limit, ""))
+    yield subject.make_check(
+        _check_name("max_abs_error", name, _parity_of(subject)), verdict, reason, (value, limit, "")
+    )
 
 
-def _agreement(subject: JudgedMeasurement, name: str, output: OutputParity) -> Iterator[Check]:
+def _check_agreement(subject: JudgedMeasurement, name: str, output: OutputParity) -> Iterator[Check]:
     limit, parity, report = subject.budget.min_agreement, _parity_of(subject), subject.measurement.details.accuracy
     if limit is None:
         return
@@ -82,87 +84,87 @@ def _agreement(subject: JudgedMeasurement, name: str, output: OutputParity) -> I
         yield _judge_agreement(subject, _check_name("agreement", name, parity), output, limit)
     elif all(other.agreement is None for other in parity.values()):
         reason = "min_agreement is set, but no output is a class or a decision; use max_abs_error"
-        yield subject.check("agreement", Verdict.FAIL, reason, (None, limit, "share"))
+        yield subject.make_check("agreement", Verdict.FAIL, reason, (None, limit, "share"))
 
 
 def _judge_agreement(subject: JudgedMeasurement, check: str, output: OutputParity, limit: float) -> Check:
     """The agreement's Wilson interval against the limit; a limit of 1 allows not a single other answer."""
     value, low, high, n = output.agreement, output.agreement_low, output.agreement_high, output.agreement_n or 0
     if value is None or low is None or high is None:
-        return subject.check(check, Verdict.FAIL, "its agreement is not known", (None, limit, "share"))
+        return subject.make_check(check, Verdict.FAIL, "its agreement is not known", (None, limit, "share"))
     verdict = non_inferior(1 - high, 1 - low, 1 - limit) if limit < 1 else Verdict.PASS if value == 1 else Verdict.FAIL
     reason = f"{value:.2%} same answers (95 % interval {low:.2%} to {high:.2%}), {limit:.2%} are wanted"
     if verdict is Verdict.INCONCLUSIVE:
         reason += _samples_note(samples_needed(1 - value, 1 - high, 1 - low, 1 - limit, n), n)
-    return subject.check(check, verdict, reason, (value, limit, "share"))
+    return subject.make_check(check, verdict, reason, (value, limit, "share"))
 
 
-def _samples_note(needed: int | None, n: int) -> str:
-    if needed is None:
+def _samples_note(enough: int | None, n: int) -> str:
+    if enough is None:
         return "; no number of samples would decide"
-    return f"; about {int(float(f'{needed:.2g}')):,} samples would decide, there are {n:,}"
+    return f"; about {int(float(f'{enough:.2g}')):,} samples would decide, there are {n:,}"
 
 
-def accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
+def check_accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
     """The non-inferiority test of every labelled output, of its classes, and of the answers that should not move."""
     if not subject.budget.wants_accuracy:
         return
     report = subject.measurement.details.accuracy
     if report is None:
-        yield subject.check("accuracy", Verdict.FAIL, f"no accuracy: {subject.metric('accuracy').reason}")
+        yield subject.make_check("accuracy", Verdict.FAIL, f"no accuracy: {subject.metric('accuracy').reason}")
         return
-    compared: Mapping[str, OutputAccuracy] = report.outputs or {report.output: report}
-    for name, output in compared.items():
-        yield _drop(subject, _check_name("accuracy", name, compared), output)
-        yield from _class_drop(subject, _check_name("class_drop", name, compared), output)
-        yield from _sure_flips(subject, _check_name("sure_flips", name, compared), output)
+    comparisons: Mapping[str, OutputAccuracy] = report.outputs or {report.output: report}
+    for name, output in comparisons.items():
+        yield _judge_drop(subject, _check_name("accuracy", name, comparisons), output)
+        yield from _check_class_drop(subject, _check_name("class_drop", name, comparisons), output)
+        yield from _check_sure_flips(subject, _check_name("sure_flips", name, comparisons), output)
 
 
-def _drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:
+def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:
     figures = [
         figure
         for figure in (output.value, output.server, output.drop, output.low, output.high)
         if figure is not None and math.isfinite(figure)
     ]
     if len(figures) < 5:
-        return subject.check(check, Verdict.FAIL, f"no {output.metric}: {output.reason or 'it is not a number'}")
+        return subject.make_check(check, Verdict.FAIL, f"no {output.metric}: {output.reason or 'it is not a number'}")
     value, reference, drop, low, high = figures
     margin = subject.budget.margin(reference, output.share)
     if margin is None:
-        return subject.check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
+        return subject.make_check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
     verdict = non_inferior(low, high, margin)
     scale, unit = (100, "points") if output.share else (1, output.metric)
     form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
-    shown = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
+    texts = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
     reason = (
-        f"{output.metric} {shown[0]}{percent}, server model {shown[1]}{percent}: drop {shown[2]} {unit} "
-        f"(95 % interval {shown[3]} to {shown[4]}), margin {shown[5]}"
+        f"{output.metric} {texts[0]}{percent}, server model {texts[1]}{percent}: drop {texts[2]} {unit} "
+        f"(95 % interval {texts[3]} to {texts[4]}), margin {texts[5]}"
     )
     if verdict is Verdict.INCONCLUSIVE:
         reason += _samples_note(samples_needed(drop, low, high, margin, output.n), output.n)
-    return subject.check(check, verdict, reason, (drop * scale, margin * scale, unit))
+    return subject.make_check(check, verdict, reason, (drop * scale, margin * scale, unit))
 
 
-def _class_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
+def _check_class_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
     """No class may surely lose more than the limit: a class that vanished hides in the average of many."""
     rows, limit = output.per_class, subject.budget.max_class_drop
     if not rows:
         return
-    lost = [row for row in rows if row.significant and row.low * 100 > limit]
+    lossy_rows = [row for row in rows if row.significant and row.low * 100 > limit]
     worst = max(rows, key=lambda row: row.drop)
-    listed = ", ".join(
-        f"{class_name(subject.labels, row.label)} by {row.drop * 100:.3g}" for row in (lost or [worst])[:3]
+    losses = ", ".join(
+        f"{class_name(subject.labels, row.label)} by {row.drop * 100:.3g}" for row in (lossy_rows or [worst])[:3]
     )
-    reason = f"{'lost too much' if lost else 'largest drop'}: {listed} points (limit {limit:g}, Holm-corrected)"
-    verdict = Verdict.FAIL if lost else Verdict.PASS
-    yield subject.check(check, verdict, reason, (worst.drop * 100, limit, "points"))
+    reason = f"{'lost too much' if lossy_rows else 'largest drop'}: {losses} points (limit {limit:g}, Holm-corrected)"
+    verdict = Verdict.FAIL if lossy_rows else Verdict.PASS
+    yield subject.make_check(check, verdict, reason, (worst.drop * 100, limit, "points"))
 
 
-def _sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
+def _check_sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
     """Of the answers that the server model is sure of, surely not more than the limit may be others."""
     limit, flips = subject.budget.sure_flips(subject.recipe), output.sure_flips
     if limit is None or flips is None:
         return
     verdict = Verdict.FAIL if flips.low * 100 > limit else Verdict.PASS
     reason = f"{flips.flips:,} of the {flips.n:,} answers that the server model is sure of are others"
-    yield subject.check(check, verdict, f"{reason} (limit {limit:g} %)", (flips.share * 100, limit, "%"))
+    yield subject.make_check(check, verdict, f"{reason} (limit {limit:g} %)", (flips.share * 100, limit, "%"))

@@ -212,7 +212,7 @@ def _compare_with_host(
 def quality_metrics(details: MeasurementDetails) -> list[Metric]:
     """Accuracy and parity as metrics; a figure that the outputs do not have says why."""
     compared = details.parity or {}
-    worst = parity.worst(compared)
+    worst = parity.worst_figures(compared)
     reasons = [item.reason for item in compared.values() if item.reason]
     undefined = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
     metrics = [_metric_or_reason(name, worst[name], unit, undefined) for name, unit in PARITY.items()]

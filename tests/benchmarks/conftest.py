@@ -68,7 +68,7 @@ def measurement(
     summary = latency.summarize(times.tolist())
     compared = accuracy.measure({"y": truth}, {"scores": server}, {"scores": outputs})
     near = parity.compare({"scores": server}, {"scores": outputs})
-    worst = parity.worst(near)
+    worst = parity.worst_figures(near)
     details: dict[str, Any] = {
         "accuracy": to_json(compared), "parity": to_json(near), "content": content(artifact)
     }  # fmt: skip

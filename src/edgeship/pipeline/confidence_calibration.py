@@ -88,7 +88,7 @@ def _fit(
             fitting = session.evaluate(data.feeds(reference.inputs, size), size)[output]
             judging = session.evaluate(reference.batches(), size)[output]
         truth = _class_numbers(data.labels(None, reference.inputs), fitting, output, tuple(reference.outputs))
-        value = temperature_scaling.fit(truth, fitting)
+        value = temperature_scaling.fit_temperature(truth, fitting)
     except (EdgeshipError, ValueError) as error:
         return Temperature(None, str(error))
     labels = _class_numbers(reference.labels, judging, output, tuple(reference.outputs))
@@ -102,7 +102,7 @@ def _fit(
 
 def _class_numbers(labels: Mapping[str, Array], scores: Any, output: str, outputs: tuple[str, ...]) -> Any:
     """The class numbers (n,) of an output."""
-    _, truth, _ = metrics.choose(accuracy.match_labels(labels, outputs)[output], scores, "top1")
+    _, truth, _ = metrics.choose_metric(accuracy.match_labels(labels, outputs)[output], scores, "top1")
     if truth.ndim != 1:
         raise InputError("only for one answer per sample")
     return truth

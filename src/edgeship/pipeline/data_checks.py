@@ -109,7 +109,7 @@ def _check_labels(labels: np.ndarray, output: TensorSpec, metric: str | None) ->
     sizes = output.shape[1:]
     if output.shape and None not in sizes:
         blank = np.broadcast_to(np.zeros((), output.dtype), (len(labels), *(size or 0 for size in sizes)))
-        metrics.choose(labels, blank, metric)
+        metrics.choose_metric(labels, blank, metric)
 
 
 def chosen_labels(

@@ -85,7 +85,7 @@ def test_logits_get_a_softmax_and_say_so():
 
 def test_int8_softmax_outputs_are_probabilities():
     steps = np.round(SERVER * 256) / 256 - 0.001 * (SERVER > 1)
-    assert not accuracy.probabilities(steps)[1]
+    assert not accuracy.to_probabilities(steps)[1]
 
 
 def test_binary_logits_and_probabilities_take_their_thresholds():
@@ -169,8 +169,8 @@ def test_ece_of_known_values():
     # Ten answers at 95 % of which eight are right, ten at 55 % of which six are: (0.15 * 10 + 0.05 * 10) / 20.
     confidence = np.array([0.95] * 10 + [0.55] * 10)
     right = np.array([True] * 8 + [False] * 2 + [True] * 6 + [False] * 4)
-    assert accuracy.ece(confidence, right) == pytest.approx(0.1)
-    assert accuracy.ece(np.ones(5), np.ones(5, bool)) == 0
+    assert accuracy.expected_calibration_error(confidence, right) == pytest.approx(0.1)
+    assert accuracy.expected_calibration_error(np.ones(5), np.ones(5, bool)) == 0
 
 
 def test_labels_find_their_outputs():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgeship.benchmarks.compare.metrics import METRICS, choose
+from edgeship.benchmarks.compare.metrics import METRICS, choose_metric
 from edgeship.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -10,7 +10,7 @@ NUMBERS = np.array([0, 1, 2, 0, 1, 2])
 
 
 def figure(labels, outputs, metric=None):
-    task, truth, given = choose(labels, outputs, metric)
+    task, truth, given = choose_metric(labels, outputs, metric)
     if task.name == "binary_accuracy":
         given = (given > 0.5).astype(int)
     return float(task.combine(task.parts(truth, given).sum(axis=0)))
@@ -41,7 +41,7 @@ def figure(labels, outputs, metric=None):
     ],
 )
 def test_the_default_fits_the_labels(labels, outputs, name):
-    assert choose(labels, outputs)[0].name == name
+    assert choose_metric(labels, outputs)[0].name == name
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_default_fits_the_labels(labels, outputs, name):
 )
 def test_labels_that_do_not_fit_are_refused(labels, outputs, metric, message):
     with pytest.raises(InputError, match=message):
-        choose(labels, outputs, metric)
+        choose_metric(labels, outputs, metric)
 
 
 def test_top1_and_top5_of_known_answers():

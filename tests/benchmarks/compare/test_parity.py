@@ -83,7 +83,7 @@ def test_what_is_no_number_gives_no_figure(bad):
     found = parity.compare_output("y", np.ones((3, 2), np.float32), artifact)
     assert found.max_abs_error is found.agreement is found.sqnr_db is None
     assert found.reason == "1 of 6 values of the artifact are NaN or infinite"
-    assert parity.worst({"y": found})["agreement"] is None
+    assert parity.worst_figures({"y": found})["agreement"] is None
     other = parity.compare_output("y", artifact, np.ones((3, 2), np.float32))
     assert "server model" in other.reason
 
@@ -102,7 +102,7 @@ def test_shapes_and_names_must_match():
 def test_the_worst_of_several_outputs():
     a = parity.compare_output("a", np.eye(3), np.eye(3))
     b = parity.compare_output("b", np.eye(3) * 5 - 9, np.eye(3)[::-1] * 5 - 9)
-    worst = parity.worst({"a": a, "b": b})
+    worst = parity.worst_figures({"a": a, "b": b})
     assert worst["max_abs_error"] == 5
     assert worst["agreement"] == pytest.approx(1 / 3)
     assert worst["sqnr_db"] == b.sqnr_db

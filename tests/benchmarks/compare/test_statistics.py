@@ -62,7 +62,7 @@ def test_interval_ends_are_where_the_score_test_rejects(table):
     interval = statistics.paired_difference(gained, lost, n)
     for end, sign in ((interval.low, 1), (interval.high, -1)):
         if -1 + 1e-6 < end < 1 - 1e-6:
-            assert sign * statistics._score(gained, lost, n, end) == pytest.approx(statistics.Z95, rel=1e-5)
+            assert sign * statistics._tango_score(gained, lost, n, end) == pytest.approx(statistics.Z95, rel=1e-5)
 
 
 @pytest.mark.parametrize(("gained", "lost", "n"), [(1, 1, 0), (-1, 0, 5), (3, 3, 5)])
@@ -90,25 +90,25 @@ def test_tango_interval_covers_the_truth_about_as_often_as_it_says(gain, loss):
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilson_interval_of_published_examples(successes, n, low, high):
-    interval = statistics.wilson(successes, n)
+    interval = statistics.wilson_interval(successes, n)
     assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
 
 
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_stays_in_range_and_holds_its_estimate(case):
     successes, n = case
-    interval = statistics.wilson(successes, n)
+    interval = statistics.wilson_interval(successes, n)
     assert 0 <= interval.low <= successes / n <= interval.high <= 1
 
 
 def test_holm_of_a_worked_example():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, never falling.
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm_p_values([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_holm_never_lowers_and_keeps_the_order(p_values):
-    adjusted = statistics.holm(p_values)
+    adjusted = statistics.holm_p_values(p_values)
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.asarray(adjusted)[order]) >= 0).all()
@@ -118,7 +118,7 @@ def test_holm_never_lowers_and_keeps_the_order(p_values):
 
 # Fagerland, Lydersen and Laake 2017, chapter 8 (Cavo 2012): exact conditional McNemar test.
 def test_mcnemar_of_a_published_table():
-    assert statistics.mcnemar(6, 16) == pytest.approx(0.052479, abs=1e-6)
+    assert statistics.mcnemar_p_value(6, 16) == pytest.approx(0.052479, abs=1e-6)
 
 
 def _sums(values, groups):
@@ -131,7 +131,7 @@ def _mean(total):
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():
     values = np.random.default_rng(0).normal(3, 2, 1500)
-    interval = present(statistics.bootstrap(_sums(values, statistics.groups_of(1500)), _mean))
+    interval = present(statistics.bootstrap_interval(_sums(values, statistics.groups_of(1500)), _mean))
     half = 1.96 * values.std() / math.sqrt(1500)
     assert interval.low == pytest.approx(values.mean() - half, abs=half / 6)
     assert interval.high == pytest.approx(values.mean() + half, abs=half / 6)
@@ -139,20 +139,20 @@ def test_bootstrap_of_a_mean_is_near_the_normal_interval():
 
 def test_grouping_many_samples_keeps_the_width():
     values = np.random.default_rng(0).exponential(2, 40_000)
-    interval = present(statistics.bootstrap(_sums(values, statistics.groups_of(40_000)), _mean))
+    interval = present(statistics.bootstrap_interval(_sums(values, statistics.groups_of(40_000)), _mean))
     width = 2 * 1.96 * values.std() / math.sqrt(40_000)
     assert interval.high - interval.low == pytest.approx(width, rel=0.1)
 
 
 def test_bootstrap_is_the_same_every_time():
     sums = _sums(np.random.default_rng(0).normal(size=300), statistics.groups_of(300))
-    assert statistics.bootstrap(sums, _mean) == statistics.bootstrap(sums, _mean)
+    assert statistics.bootstrap_interval(sums, _mean) == statistics.bootstrap_interval(sums, _mean)
 
 
 def test_bootstrap_without_spread_has_no_width_and_without_samples_is_none():
-    assert statistics.bootstrap(np.ones((50, 2)), _mean) == statistics.Interval(1.0, 1.0)
-    assert statistics.bootstrap(np.ones((1, 2)), _mean) is None
-    assert statistics.bootstrap(np.full((50, 2), np.nan), _mean) is None
+    assert statistics.bootstrap_interval(np.ones((50, 2)), _mean) == statistics.Interval(1.0, 1.0)
+    assert statistics.bootstrap_interval(np.ones((1, 2)), _mean) is None
+    assert statistics.bootstrap_interval(np.full((50, 2), np.nan), _mean) is None
 
 
 @given(st.integers(1, 10_000))

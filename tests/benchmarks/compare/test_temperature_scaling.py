@@ -23,12 +23,12 @@ def made_up(sharpness: float, seed: int = 0, samples: int = 4000) -> tuple[np.nd
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
 def test_the_temperature_that_was_put_in_is_found(sharpness: float) -> None:
-    assert temperature_scaling.fit(*made_up(sharpness)) == pytest.approx(sharpness, rel=0.08)
+    assert temperature_scaling.fit_temperature(*made_up(sharpness)) == pytest.approx(sharpness, rel=0.08)
 
 
 @pytest.mark.parametrize("as_probabilities", [True, False])
 def test_it_repairs_other_samples_and_changes_no_answer(as_probabilities: bool) -> None:
-    fitted = temperature_scaling.fit(*made_up(3.0))
+    fitted = temperature_scaling.fit_temperature(*made_up(3.0))
     labels, scores = made_up(3.0, seed=1)
     if as_probabilities:
         powers = np.exp(scores - scores.max(1, keepdims=True))
@@ -43,17 +43,17 @@ def test_steps_of_an_int8_softmax_are_no_infinities() -> None:
     labels, scores = made_up(3.0)
     shares = np.exp(scores - scores.max(1, keepdims=True))
     rounded = np.round(shares / shares.sum(1, keepdims=True) * 256) / 256
-    assert 1.0 < temperature_scaling.fit(labels, rounded) < 4.0
+    assert 1.0 < temperature_scaling.fit_temperature(labels, rounded) < 4.0
 
 
 def test_too_few_samples_or_nan_are_refused() -> None:
     labels, scores = made_up(1.0, samples=50)
     with pytest.raises(ValueError, match="at least 100 samples"):
-        temperature_scaling.fit(labels, scores)
+        temperature_scaling.fit_temperature(labels, scores)
     labels, scores = made_up(1.0)
     scores[3] = np.nan
     with pytest.raises(ValueError, match="finite"):
-        temperature_scaling.fit(labels, scores)
+        temperature_scaling.fit_temperature(labels, scores)
 
 
 @pytest.mark.parametrize(

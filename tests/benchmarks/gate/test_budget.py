@@ -76,16 +76,19 @@ def test_overrides_apply_to_what_they_match():
     budget = Budget.parse(
         {"max_size_disk": "1 MB", "*/int8": {"max_size_disk": 300}, "tflite/int8": {"accuracy": "mlperf98"}}
     )
-    assert budget.of("tflite/float32").max_size_disk == 1_000_000
-    assert budget.of("onnx/int8").max_size_disk == 300
-    assert budget.of("onnx/int8").accuracy is None
-    assert (budget.of("tflite/int8").max_size_disk, budget.of("tflite/int8").accuracy) == (300, "mlperf98")
+    assert budget.for_artifact("tflite/float32").max_size_disk == 1_000_000
+    assert budget.for_artifact("onnx/int8").max_size_disk == 300
+    assert budget.for_artifact("onnx/int8").accuracy is None
+    assert (budget.for_artifact("tflite/int8").max_size_disk, budget.for_artifact("tflite/int8").accuracy) == (
+        300,
+        "mlperf98",
+    )
 
 
 def test_one_artifact_that_wants_labels_is_enough():
     budget = Budget.parse({"accuracy": "none", "min_agreement": 0.9, "tflite/int8": {"accuracy": "mlperf99"}})
     assert budget.wants_accuracy
-    assert not budget.of("onnx/int8").wants_accuracy
+    assert not budget.for_artifact("onnx/int8").wants_accuracy
 
 
 def test_noise_floors_go_with_recipes_and_not_with_models_trained_again():

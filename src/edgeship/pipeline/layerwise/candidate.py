@@ -76,7 +76,7 @@ def _rows(arrays: Mapping[str, Array], chosen: Array) -> Batch:
 
 def figures(details: MeasurementDetails) -> CandidateFigures:
     """What a search looks at: SQNR in dB and agreement of the worst output, the metric's value and its drop."""
-    worst, report = parity.worst(details.parity or {}), details.accuracy
+    worst, report = parity.worst_figures(details.parity or {}), details.accuracy
     result = CandidateFigures(worst["sqnr_db"], worst["agreement"])
     if report is None:
         return result
@@ -87,11 +87,11 @@ def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: B
     """The gate's own checks of what the outputs are worth, as it will make them of the finished artifact."""
     subject = JudgedMeasurement(
         Measurement(artifact.id, "", "", (), details),
-        budget.of(artifact.id),
+        budget.for_artifact(artifact.id),
         recipe if is_only_converted(artifact.steps) else None,
         tuple(details.parity or {}),
     )
-    return [*quality_checks.outputs(subject), *quality_checks.accuracy(subject)]
+    return [*quality_checks.check_outputs(subject), *quality_checks.check_accuracy(subject)]
 
 
 def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> latency.Ratio:
