@@ -51,34 +51,37 @@ def compare(manifest: Manifest) -> list[DeviceComparison]:
     comparisons = []
     for device in dict.fromkeys(item.device for item in manifest.measurements):
         items = [item for item in manifest.measurements if item.device == device and item.runtime in ENGINES]
-        timed = [item for item in items if _p50(item) is not None]
+        timed = [item for item in items if _p50_ms(item) is not None]
         names = {item.runtime for item in timed}
         if "tfjs-web" in names and len(names) > 1:
-            advised = advice([item for item in timed if _may_ship(manifest, item)])
-            comparisons.append(DeviceComparison(device, tuple(map(_row, items)), advised))
+            advised = engine_advice([item for item in timed if _may_ship(manifest, item)])
+            comparisons.append(DeviceComparison(device, tuple(map(_engine_row, items)), advised))
     return comparisons
 
 
-def advice(timed: Sequence[Measurement]) -> str:
+def engine_advice(timed: Sequence[Measurement]) -> str:
     """What the figures say: stay with TF.js, or move, for what, and after how many inferences that pays."""
     own = [item for item in timed if item.runtime == "tfjs-web"]
     others = [item for item in timed if item.runtime != "tfjs-web"]
     if not own or not others:
         return "No advice: TF.js or every other engine failed the gate on this device."
     ours, best = min(own, key=_p50_of), min(others, key=_p50_of)
-    saved = _p50_of(ours) - _p50_of(best)
-    times = [table_rows.milliseconds(_p50_of(item)) for item in (best, ours)]
-    pair = f"{_describe(best)} takes {times[0]} (p50), {_describe(ours)} {times[1]}"
-    more = _download(best) - _download(ours)
+    saved_ms = _p50_of(ours) - _p50_of(best)
+    times = [table_rows.milliseconds_text(_p50_of(item)) for item in (best, ours)]
+    pair = f"{_describe_choice(best)} takes {times[0]} (p50), {_describe_choice(ours)} {times[1]}"
+    more = _download_bytes(best) - _download_bytes(ours)
+    difference = _size_difference(more)
     if _p50_of(ours) < CLEARLY * _p50_of(best):
-        return f"Stay with TF.js: no other engine is clearly faster ({pair}), and the best of them downloads {_more(more)}."
+        return (
+            f"Stay with TF.js: no other engine is clearly faster ({pair}), and the best of them downloads {difference}."
+        )
     if more <= 0:
-        return f"Move: {pair}, and it downloads {_more(more)}."
+        return f"Move: {pair}, and it downloads {difference}."
     wait = more * 8 / CONNECTION * 1000
     return (
-        f"Move where a visit runs the model often: {pair}. It downloads {_more(more)}, {table_rows.milliseconds(wait)} at "
-        f"{CONNECTION / 1e6:g} Mbit/s on the first visit, which {wait / saved:,.0f} inferences make up for; "
-        "with fewer, stay with TF.js."
+        f"Move where a visit runs the model often: {pair}. It downloads {difference}, "
+        f"{table_rows.milliseconds_text(wait)} at {CONNECTION / 1e6:g} Mbit/s on the first visit, "
+        f"which {wait / saved_ms:,.0f} inferences make up for; with fewer, stay with TF.js."
     )
 
 
@@ -86,20 +89,20 @@ def _may_ship(manifest: Manifest, item: Measurement) -> bool:
     return table_rows.verdict_of(manifest, item.artifact, item.runtime, item.device) != "FAIL"
 
 
-def _p50(item: Measurement) -> float | None:
+def _p50_ms(item: Measurement) -> float | None:
     return metric_of(item, "latency_p50_ms").value
 
 
 def _p50_of(item: Measurement) -> float:
-    return _p50(item) or 0.0
+    return _p50_ms(item) or 0.0
 
 
-def _describe(item: Measurement) -> str:
+def _describe_choice(item: Measurement) -> str:
     return f"{ENGINES[item.runtime]} with {item.artifact}"
 
 
-def _more(size: float) -> str:
-    return f"{table_rows.size(abs(size))} {'more' if size > 0 else 'less'}"
+def _size_difference(size: float) -> str:
+    return f"{table_rows.size_text(abs(size))} {'more' if size > 0 else 'less'}"
 
 
 def _engine_bytes(item: Measurement) -> int | None:
@@ -107,12 +110,12 @@ def _engine_bytes(item: Measurement) -> int | None:
     return size
 
 
-def _download(item: Measurement) -> float:
+def _download_bytes(item: Measurement) -> float:
     """Bytes of engine and model on the first visit."""
     return (_engine_bytes(item) or 0) + (metric_of(item, "size_brotli_bytes").value or 0)
 
 
-def _row(item: Measurement) -> dict[str, str]:
+def _engine_row(item: Measurement) -> dict[str, str]:
     def cell(name: str, form: Callable[[float], str]) -> str:
         metric = metric_of(item, name)
         return form(metric.value) if metric.value is not None else f"- ({metric.reason})"
@@ -121,13 +124,13 @@ def _row(item: Measurement) -> dict[str, str]:
     cells = (
         item.artifact,
         ENGINES[item.runtime],
-        table_rows.size(size) if size else "-",
-        cell("size_brotli_bytes", table_rows.size),
-        cell("load_ms", table_rows.milliseconds),
-        cell("first_inference_ms", table_rows.milliseconds),
-        cell("latency_p50_ms", table_rows.milliseconds),
-        cell("latency_p90_ms", table_rows.milliseconds),
-        cell("peak_memory_bytes", table_rows.size),
+        table_rows.size_text(size) if size else "-",
+        cell("size_brotli_bytes", table_rows.size_text),
+        cell("load_ms", table_rows.milliseconds_text),
+        cell("first_inference_ms", table_rows.milliseconds_text),
+        cell("latency_p50_ms", table_rows.milliseconds_text),
+        cell("latency_p90_ms", table_rows.milliseconds_text),
+        cell("peak_memory_bytes", table_rows.size_text),
         cell("max_abs_error", lambda value: f"{value:.2g}"),
     )
     return dict(zip(COLUMNS, cells, strict=True))

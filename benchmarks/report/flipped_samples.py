@@ -24,26 +24,26 @@ SIDE = 112  # pixels of the longer side of a picture
 LEAST_SIDE = 12  # a rank-2 sample with fewer rows or columns is channels over time, not a picture
 
 
-def choose(flips: Iterable[FlippedSample]) -> list[FlippedSample]:
+def choose_flips(flips: Iterable[FlippedSample]) -> list[FlippedSample]:
     """The flips that tell most: answers that became wrong first, the server model's surest among them first."""
     return sorted(flips, key=lambda flip: (flip.server != flip.label, -flip.server_confidence))[:SHOWN]
 
 
-def write(root: Path, manifest: Manifest, batches: Iterable[Mapping[str, Array]]) -> None:
+def write_samples(root: Path, manifest: Manifest, batches: Iterable[Mapping[str, Array]]) -> None:
     """Keep the inputs of the flips that the report shows, of all measurements, in `report/samples.npz` of a bundle.
 
     `batches` yields the evaluation inputs in order, {input name: (n, ...)}; they are read once and not all held.
     """
     reports = (item.details.accuracy for item in manifest.measurements)
-    indices = {flip.index for report in reports if report for flip in choose(report.flips)}
+    indices = {flip.index for report in reports if report for flip in choose_flips(report.flips)}
     samples: dict[int, dict[str, Array]] = {}
-    left, start, missing = LARGEST, 0, indices
+    room, start, missing = LARGEST, 0, indices
     for batch in batches:
         size = len(next(iter(batch.values())))
         for index in sorted(item for item in missing if start <= item < start + size):
             sample = {name: array[index - start] for name, array in batch.items()}
-            left -= sum(array.nbytes for array in sample.values())
-            if left < 0:
+            room -= sum(array.nbytes for array in sample.values())
+            if room < 0:
                 missing.clear()
                 break
             samples[index] = sample
@@ -61,31 +61,31 @@ def write(root: Path, manifest: Manifest, batches: Iterable[Mapping[str, Array]]
     np.savez_compressed(root / FILE, index=np.fromiter(samples, np.int64), **arrays)
 
 
-def read(root: Path) -> dict[int, dict[str, Array]]:
+def read_samples(root: Path) -> dict[int, dict[str, Array]]:
     """The kept samples by their index in the evaluation data; empty where none were kept."""
     if not (root / FILE).is_file():
         return {}
-    stored = load(root / FILE)
-    if "index" not in stored or len({array.shape[:1] for array in stored.values()} | {()}) != 2:
+    arrays = load(root / FILE)
+    if "index" not in arrays or len({array.shape[:1] for array in arrays.values()} | {()}) != 2:
         raise InputError(f"{untrusted.printable(root / FILE)}: not the samples of a report; benchmark the bundle again")
-    inputs = {name.removeprefix("input:"): array for name, array in stored.items() if name.startswith("input:")}
-    indices = stored["index"]
+    inputs = {name.removeprefix("input:"): array for name, array in arrays.items() if name.startswith("input:")}
+    indices = arrays["index"]
     return {int(index): {name: array[row] for name, array in inputs.items()} for row, index in enumerate(indices)}
 
 
-def picture(sample: Mapping[str, Array]) -> tuple[str, str]:
+def draw_sample(sample: Mapping[str, Array]) -> tuple[str, str]:
     """One sample as ("image", data URI), ("curve", SVG) or ("text", values): the input that can be seen best."""
     for array in sample.values():
-        pixels = _pixels(array)
+        pixels = _as_pixels(array)
         if pixels is not None:
             return "image", _data_uri(pixels)
     curves = [array for array in sample.values() if array.ndim in (1, 2) and max(array.shape) > 16]
     if curves:
-        return "curve", _curve(curves[0])
-    return "text", "; ".join(f"{untrusted.printable(name)}: {_values(array)}" for name, array in sample.items())
+        return "curve", _draw_curve(curves[0])
+    return "text", "; ".join(f"{untrusted.printable(name)}: {_list_values(array)}" for name, array in sample.items())
 
 
-def _pixels(array: Array) -> Array | None:
+def _as_pixels(array: Array) -> Array | None:
     """A sample as (height, width) or (height, width, 3) floats, or None where it does not look like an image."""
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[-1] not in (1, 3, 4):
         array = np.moveaxis(array, 0, -1)
@@ -114,7 +114,7 @@ def _data_uri(pixels: Array) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _curve(array: Array) -> str:
+def _draw_curve(array: Array) -> str:
     """Channels over the longer axis as lines in one small SVG, each channel on the common scale."""
     table = array.reshape(len(array), -1).astype(np.float64)
     if table.shape[0] < table.shape[1]:
@@ -130,6 +130,6 @@ def _curve(array: Array) -> str:
     return f'<svg viewBox="0 0 120 60" role="img" aria-label="the sample as a curve">{"".join(lines)}</svg>'
 
 
-def _values(array: Array) -> str:
+def _list_values(array: Array) -> str:
     values = np.asarray(array).ravel()
     return ", ".join(f"{value:.4g}" for value in values[:12]) + (", …" if values.size > 12 else "")

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
-from edgeship.benchmarks.report.terminal_table import title
+from edgeship.benchmarks.report.terminal_table import check_title
 from edgeship.bundle import mixed_precision
 from edgeship.bundle.figures import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
@@ -99,18 +99,18 @@ class PrecisionTable:
     steps: tuple[PrecisionStep, ...]
 
 
-def write_report(root: Path, manifest: Manifest, drawn: Sequence[str] | None = None) -> Path:
-    """Write `report/index.html` of a bundle (a draft of one), and return its path; `drawn`: see `render`."""
+def write_report(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -> Path:
+    """Write `report/index.html` of a bundle (a draft of one), and return its path; `plots`: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(root, manifest, drawn), encoding="utf-8")
+    target.write_text(render(root, manifest, plots), encoding="utf-8")
     return target
 
 
-def render(root: Path, manifest: Manifest, drawn: Sequence[str] | None = None) -> str:
+def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -> str:
     """The HTML. `root` is the bundle's folder, where the samples that flipped lie.
 
-    `drawn` are the plots where they are at hand (`draw` makes them; it takes a second or two).
+    `plots` are the plots where they are at hand (`draw_plots` makes them; it takes a second or two).
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -120,25 +120,25 @@ def render(root: Path, manifest: Manifest, drawn: Sequence[str] | None = None) -
     return environment.get_template(TEMPLATE).render(
         model=Path(manifest.server.path).name,
         gate=manifest.gate or GateResult(Verdict.INCONCLUSIVE),
-        headline=headline(manifest),
-        title=title,
+        headline=verdict_headline(manifest),
+        title=check_title,
         table=table_rows.build(manifest),
         columns=table_rows.COLUMNS,
         # Matplotlib escapes every text in what it draws.
-        plots=[Markup(plot) for plot in (draw(manifest) if drawn is None else drawn)],  # noqa: S704
-        flips=group_flips(manifest, flipped_samples.read(root)),
+        plots=[Markup(plot) for plot in (draw_plots(manifest) if plots is None else plots)],  # noqa: S704
+        flips=group_flips(manifest, flipped_samples.read_samples(root)),
         engines=engine_comparison.compare(manifest),
         engine_columns=engine_comparison.COLUMNS,
         engine_note=engine_comparison.NOTE,
         parity=_parity_rows(manifest),
         precision=_precision_tables(manifest),
-        provenance=_provenance(manifest),
+        provenance=_provenance_rows(manifest),
         artifacts=[_describe_artifact(item) for item in manifest.artifacts],
         skipped=manifest.skipped,
     )
 
 
-def draw(manifest: Manifest) -> list[str]:
+def draw_plots(manifest: Manifest) -> list[str]:
     """The plots as SVG: they depend on the manifest's measurements and labels only.
 
     Matplotlib reads a matplotlibrc of the working folder when it is imported: where there is one, it works in another.
@@ -159,7 +159,7 @@ def draw_here(manifest: Mapping[str, Any]) -> list[str]:
     return plots.all_plots(parse_manifest(manifest, part=True))
 
 
-def headline(manifest: Manifest) -> str:
+def verdict_headline(manifest: Manifest) -> str:
     """One sentence under the verdict."""
     gate = manifest.gate
     if not gate:
@@ -182,7 +182,7 @@ def group_flips(manifest: Manifest, samples: Mapping[int, Mapping[str, Any]]) ->
             break
         report = item.details.accuracy
         if report and report.flips:
-            flips = flipped_samples.choose(report.flips)
+            flips = flipped_samples.choose_flips(report.flips)
             views = tuple(_flip_view(flip, manifest.labels or (), samples.get(flip.index)) for flip in flips)
             total = len(report.flips) if report.flips_total is None else report.flips_total
             groups.append(FlipGroup(item.artifact, item.runtime, views, total, report.n))
@@ -192,7 +192,7 @@ def group_flips(manifest: Manifest, samples: Mapping[int, Mapping[str, Any]]) ->
 def _flip_view(flip: FlippedSample, labels: Sequence[str], sample: Mapping[str, Any] | None) -> FlipView:
     from markupsafe import Markup
 
-    kind, content = flipped_samples.picture(sample) if sample is not None else ("none", "")
+    kind, content = flipped_samples.draw_sample(sample) if sample is not None else ("none", "")
     return FlipView(
         index=flip.index,
         kind=kind,
@@ -200,21 +200,21 @@ def _flip_view(flip: FlippedSample, labels: Sequence[str], sample: Mapping[str, 
         label=class_name(labels, flip.label),
         server=class_name(labels, flip.server),
         artifact=class_name(labels, flip.artifact),
-        server_confidence=_percent(flip.server_confidence),
-        artifact_confidence=_percent(flip.artifact_confidence),
+        server_confidence=_percent_text(flip.server_confidence),
+        artifact_confidence=_percent_text(flip.artifact_confidence),
         server_is_right=flip.server == flip.label,
         artifact_is_right=flip.artifact == flip.label,
     )
 
 
-def _percent(share: float | None) -> str:
+def _percent_text(share: float | None) -> str:
     return "-" if share is None else f"{share * 100:.0f} %"
 
 
 def _parity_rows(manifest: Manifest) -> list[ParityRow]:
     rows = []
     for item in manifest.measurements:
-        runtime = f"{item.runtime} ({', '.join(table_rows.kinds(item))})"
+        runtime = f"{item.runtime} ({', '.join(table_rows.figure_kinds(item))})"
         outputs = (item.details.parity or {}).items()
         rows += [_parity_row(item.artifact, runtime, output, parity) for output, parity in outputs]
     for pair in manifest.between_formats:
@@ -228,20 +228,20 @@ def _parity_row(artifact: str, runtime: str, output: str, parity: OutputParity) 
         artifact=artifact,
         runtime=runtime,
         output=output,
-        max_abs_error=_number(parity.max_abs_error),
-        mean_abs_error=_number(parity.mean_abs_error),
-        cosine=_number(parity.cosine),
-        sqnr_db=_number(parity.sqnr_db),
-        agreement=_number(parity.agreement),
+        max_abs_error=_number_text(parity.max_abs_error),
+        mean_abs_error=_number_text(parity.mean_abs_error),
+        cosine=_number_text(parity.cosine),
+        sqnr_db=_number_text(parity.sqnr_db),
+        agreement=_number_text(parity.agreement),
         reason=parity.reason,
     )
 
 
-def _number(value: float | None) -> str:
+def _number_text(value: float | None) -> str:
     return "-" if value is None else f"{value:.6g}" if abs(value) >= 0.9 else f"{value:.3g}"
 
 
-def _provenance(manifest: Manifest) -> list[tuple[str, str]]:
+def _provenance_rows(manifest: Manifest) -> list[tuple[str, str]]:
     server = manifest.server
     loader, parameters = server.loader or "?", server.parameters or "?"
     facts = [("server model", f"{server.path} ({loader}, {parameters} parameters)"), ("its sha256", server.digest)]
@@ -295,7 +295,7 @@ def _precision_step(step: MixedPrecisionStep) -> PrecisionStep:
         action=step.action,
         layers=step.kept,
         passed=step.passed,
-        size="-" if step.bytes is None else table_rows.size(step.bytes),
+        size="-" if step.bytes is None else table_rows.size_text(step.bytes),
         latency=table_rows.latency_of_step(step),
         reason=step.reason,
     )

@@ -21,17 +21,17 @@ def render(manifest: Manifest) -> str:
         checks = [check for check in gate.checks if check.artifact == artifact]
         suite = ElementTree.SubElement(root, "testsuite", name=artifact or "bundle")
         for check in checks:
-            _case(suite, artifact, check)
+            _add_case(suite, artifact, check)
         if artifact in left_out:
             case = ElementTree.SubElement(suite, "testcase", classname=artifact, name="judged")
             ElementTree.SubElement(case, "skipped", message=left_out[artifact])
-        _count(suite)
-    _count(root)
+        _set_counts(suite)
+    _set_counts(root)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ElementTree.Element, artifact: str, check: Check) -> None:
+def _add_case(suite: ElementTree.Element, artifact: str, check: Check) -> None:
     places = (artifact or "bundle", check.runtime, "" if check.device == "host" else check.device)
     classname = ".".join(filter(None, places))
     case = ElementTree.SubElement(suite, "testcase", classname=classname, name=check.check)
@@ -42,6 +42,6 @@ def _case(suite: ElementTree.Element, artifact: str, check: Check) -> None:
         ElementTree.SubElement(case, "system-out").text = check.reason
 
 
-def _count(element: ElementTree.Element) -> None:
+def _set_counts(element: ElementTree.Element) -> None:
     for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")):
         element.set(attribute, str(len(list(element.iter(tag)))))

@@ -36,16 +36,16 @@ def draw(sensitivity: LayerSensitivity, style: Mapping[str, Any], series: Sequen
             if points:
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, marker, color=colour, markersize=5, fillstyle="none", markeredgewidth=1.4, label=label)
-        axes.set_yticks(range(len(layers)), [_short(layer.name) for layer in layers], fontsize=7)
+        axes.set_yticks(range(len(layers)), [_shorten_name(layer.name) for layer in layers], fontsize=7)
         axes.set_ylim(len(layers) - 0.5, -0.5)
         more = (
             f", the {len(layers)} worst of {len(sensitivity.layers)}" if len(layers) < len(sensitivity.layers) else ""
         )
         axes.set(xlabel=f"SQNR in dB, {sensitivity.samples:,} samples (less is worse)")
-        axes.set_title(f"layers of {_short(sensitivity.artifact)}{more}")
+        axes.set_title(f"layers of {_shorten_name(sensitivity.artifact)}{more}")
         figure.legend(loc="outside lower center", ncols=1, fontsize=8)
     return figure
 
 
-def _short(name: str) -> str:
+def _shorten_name(name: str) -> str:
     return name if len(name) <= NAME else name[: NAME - 1] + "…"

@@ -48,7 +48,7 @@ def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = Fa
         columns.append(Column(f"{state}\nSQNR dB", right=True))
         columns += [Column(f"{state}\ndrop", right=True)] if with_labels else []
     layers = worst_first(sensitivity.layers)
-    body = [_cells(sensitivity, layer, with_labels, wide) for layer in layers[:SHOWN]]
+    body = [_layer_cells(sensitivity, layer, with_labels, wide) for layer in layers[:SHOWN]]
     legend = (
         LEGEND + (DROPS if with_labels else "") + (WIDE_LEGEND if wide else "; --wide: cosine and mean squared error")
     )
@@ -57,41 +57,41 @@ def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = Fa
         parts.append(Text(f"and {len(layers) - SHOWN} more layers that cost less: --json has all", style="dim"))
     reasons = {figures.reason for layer in layers for figures in (layer.only_layer_int8, layer.only_layer_float)} - {""}
     parts += [Text(f"could not be tried: {reason}", style="dim") for reason in sorted(reasons)[:3]]
-    return Group(*parts, *(Text(line) for line in summary(sensitivity)))
+    return Group(*parts, *(Text(line) for line in summary_lines(sensitivity)))
 
 
-def _cells(sensitivity: LayerSensitivity, layer: LayerErrors, with_labels: bool, wide: bool) -> list[str]:
+def _layer_cells(sensitivity: LayerSensitivity, layer: LayerErrors, with_labels: bool, wide: bool) -> list[str]:
     kinds = list(dict.fromkeys(layer.operators))
     operators = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
-    cells = [layer.name, operators, _db(layer.sqnr_db)]
-    cells += [_number(layer.cosine, ".5f"), _number(layer.mse, ".3g")] if wide else []
+    cells = [layer.name, operators, _decibel_text(layer.sqnr_db)]
+    cells += [_number_text(layer.cosine, ".5f"), _number_text(layer.mse, ".3g")] if wide else []
     for figures in (layer.only_layer_int8, layer.only_layer_float):
-        cells.append(_db(figures.sqnr_db))
-        cells += [_drop(sensitivity, figures)] if with_labels else []
+        cells.append(_decibel_text(figures.sqnr_db))
+        cells += [_drop_text(sensitivity, figures)] if with_labels else []
     return cells
 
 
-def _number(value: float | None, form: str) -> str:
+def _number_text(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _db(value: float | None) -> str:
+def _decibel_text(value: float | None) -> str:
     return "-" if value is None else "equal" if value >= EQUAL else f"{value:.1f}"
 
 
-def _drop(sensitivity: LayerSensitivity, figures: CandidateFigures) -> str:
+def _drop_text(sensitivity: LayerSensitivity, figures: CandidateFigures) -> str:
     if figures.drop is None:
         return "-"
     scale, unit = (100, " pt") if sensitivity.quantized.share else (1, "")
     return f"{figures.drop * scale + 0.0:+.2f}{unit}"
 
 
-def summary(sensitivity: LayerSensitivity) -> list[str]:
+def summary_lines(sensitivity: LayerSensitivity) -> list[str]:
     """What the whole file loses, and to which layers."""
     whole, base = sensitivity.quantized, sensitivity.float32
-    sentence = f"{sensitivity.artifact} on {sensitivity.samples:,} samples: SQNR {_db(whole.sqnr_db)} dB"
+    sentence = f"{sensitivity.artifact} on {sensitivity.samples:,} samples: SQNR {_decibel_text(whole.sqnr_db)} dB"
     if whole.drop is not None:
-        sentence += f", {whole.metric} drop {_drop(sensitivity, whole)} (float32 {_drop(sensitivity, base)})"
+        sentence += f", {whole.metric} drop {_drop_text(sensitivity, whole)} (float32 {_drop_text(sensitivity, base)})"
     worst = [
         (layer.name, noise)
         for layer in worst_first(sensitivity.layers)
@@ -99,5 +99,5 @@ def summary(sensitivity: LayerSensitivity) -> list[str]:
     ]
     if not worst or worst[0][1] >= EQUAL:
         return [sentence, "no layer changes the model's output when it alone is quantized"]
-    named = "; ".join(f"{name} ({_db(noise)} dB when it alone is int8)" for name, noise in worst[:3])
+    named = "; ".join(f"{name} ({_decibel_text(noise)} dB when it alone is int8)" for name, noise in worst[:3])
     return [sentence, f"most of it: {named}"]

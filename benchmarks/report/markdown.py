@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeship.benchmarks.report import table_rows
-from edgeship.benchmarks.report.terminal_table import title
+from edgeship.benchmarks.report.terminal_table import check_title
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict
@@ -26,32 +26,37 @@ def render(manifest: Manifest) -> str:
     passed = sum(check.verdict is Verdict.PASS for check in gate.checks)
     lines = [f"## {MARKS[gate.verdict]} edgeship gate", "", f"{passed} of {len(gate.checks)} checks passed.", ""]
     lines += [
-        f"- {MARKS[check.verdict]} **{_text(title(check))}**: {_text(check.reason)}"
+        f"- {MARKS[check.verdict]} **{_escape_text(check_title(check))}**: {_escape_text(check.reason)}"
         for check in gate.checks
         if check.verdict is not Verdict.PASS
     ]
-    lines += [f"- {MARKS['NOT JUDGED']} **{_text(item.artifact)}**: {_text(item.reason)}" for item in gate.not_judged]
-    built = table_rows.build(manifest)
-    columns = [column for column in built.columns(wide=True) if column.name in SHOWN]
-    body = [[row.get(column.name, "") for column in columns] for row in built.rows]
+    lines += [
+        f"- {MARKS['NOT JUDGED']} **{_escape_text(item.artifact)}**: {_escape_text(item.reason)}"
+        for item in gate.not_judged
+    ]
+    table = table_rows.build(manifest)
+    columns = [column for column in table.columns(wide=True) if column.name in SHOWN]
+    body = [[row.get(column.name, "") for column in columns] for row in table.rows]
     lines += [
         "",
-        *_table([column.heading for column in columns], [[MARKS.get(cell, cell) for cell in row] for row in body]),
+        *_table_lines(
+            [column.heading for column in columns], [[MARKS.get(cell, cell) for cell in row] for row in body]
+        ),
     ]
-    lines += ["", *(f"[{number}] {_text(note)}  " for number, note in enumerate(built.notes, 1))]
+    lines += ["", *(f"[{number}] {_escape_text(note)}  " for number, note in enumerate(table.notes, 1))]
     lines += ["", "<details><summary>All checks</summary>", ""]
-    checks = [[title(check), MARKS[check.verdict], check.reason] for check in gate.checks]
-    lines += _table(["check", "verdict", "reason"], checks)
-    lines += ["", "</details>", "", f"<sub>{_text(built.legend(columns))}</sub>"]
+    checks = [[check_title(check), MARKS[check.verdict], check.reason] for check in gate.checks]
+    lines += _table_lines(["check", "verdict", "reason"], checks)
+    lines += ["", "</details>", "", f"<sub>{_escape_text(table.legend(columns))}</sub>"]
     return "\n".join(lines) + "\n"
 
 
-def _table(head: list[str], body: list[list[str]]) -> list[str]:
+def _table_lines(head: list[str], body: list[list[str]]) -> list[str]:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(map(_text, row)) + " |" for row in body]
+    return lines + ["| " + " | ".join(map(_escape_text, row)) + " |" for row in body]
 
 
-def _text(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Text that Markdown shows as it is: no bars of tables, no HTML, links, images or emphasis, nobody told.
 
     A blank of no width parts what GitHub would make a mention, a link or a reference of without any mark-up.

@@ -29,25 +29,27 @@ def render(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     if not matrix.devices:
         return []
     notes: list[str] = []
-    texts = {name: _column(matrix, name, notes) for name in matrix.devices}
+    texts = {name: _column_texts(matrix, name, notes) for name in matrix.devices}
     parts: list[RenderableType] = []
     group: list[str] = []
     for name in matrix.devices:
-        if group and not _fits(matrix, [*group, name], texts, width):
-            parts.append(_table(matrix, group, texts, width))
+        if group and not _fits_width(matrix, [*group, name], texts, width):
+            parts.append(_device_table(matrix, group, texts, width))
             group = []
         group.append(name)
-    parts.append(_table(matrix, group, texts, width))
+    parts.append(_device_table(matrix, group, texts, width))
     parts.append(Text(wrap(LEGEND, width), style="dim"))
-    parts += _instructions(matrix, width)
-    parts += _estimates(matrix, width)
+    parts += _instruction_tables(matrix, width)
+    parts += _estimate_tables(matrix, width)
     parts += [Text(f"({number}) {note}", style="dim") for number, note in enumerate(notes, 1)]
     return parts
 
 
-def _instructions(matrix: ParityMatrix, width: int) -> list[RenderableType]:
+def _instruction_tables(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     """Instructions per inference where they were counted, with what multiplies."""
-    rows = [(artifact, device, cell.instructions) for artifact, device, cell in _cells(matrix) if cell.instructions]
+    rows = [
+        (artifact, device, cell.instructions) for artifact, device, cell in _iterate_cells(matrix) if cell.instructions
+    ]
     if not rows:
         return []
     columns = [Column("instructions per inference", folds=True), Column("device [emulated]", folds=True)]
@@ -63,9 +65,13 @@ def _instructions(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     return [table(columns, body, width)]
 
 
-def _estimates(matrix: ParityMatrix, width: int) -> list[RenderableType]:
+def _estimate_tables(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     """What compilers estimate, in full."""
-    body = [[artifact, device, *_estimate(cell.compiler)] for artifact, device, cell in _cells(matrix) if cell.compiler]
+    body = [
+        [artifact, device, *_estimate_cells(cell.compiler)]
+        for artifact, device, cell in _iterate_cells(matrix)
+        if cell.compiler
+    ]
     if not body:
         return []
     columns = [Column("compiled", folds=True), Column("device [estimated]", folds=True)]
@@ -74,51 +80,51 @@ def _estimates(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     return [table(columns, body, width)]
 
 
-def _estimate(compiler: NpuEstimate) -> list[str]:
+def _estimate_cells(compiler: NpuEstimate) -> list[str]:
     memory = (None if size is None else size / 1024 for size in (compiler.sram_bytes, compiler.flash_bytes))
     return [
         f"{compiler.npu_ops} of {compiler.npu_ops + compiler.cpu_ops}",
-        _number(compiler.cycles, ","),
-        *(_number(size, ",.1f", " KiB") for size in memory),
-        _number(compiler.inferences_per_second, ",.0f"),
+        _number_text(compiler.cycles, ","),
+        *(_number_text(size, ",.1f", " KiB") for size in memory),
+        _number_text(compiler.inferences_per_second, ",.0f"),
     ]
 
 
-def _number(value: float | None, form: str, unit: str = "") -> str:
+def _number_text(value: float | None, form: str, unit: str = "") -> str:
     return "-" if value is None else f"{value:{form}}{unit}"
 
 
-def _cells(matrix: ParityMatrix) -> Iterator[tuple[str, str, Cell]]:
+def _iterate_cells(matrix: ParityMatrix) -> Iterator[tuple[str, str, Cell]]:
     for artifact, cells in matrix.cells.items():
         for device, cell in cells.items():
             yield artifact, device, cell
 
 
-def _heading(matrix: ParityMatrix, device: str) -> str:
+def _device_heading(matrix: ParityMatrix, device: str) -> str:
     kind = matrix.kinds.get(device)
     return f"{device} [{kind}]" if kind else device
 
 
-def _column(matrix: ParityMatrix, device: str, notes: list[str]) -> list[str]:
+def _column_texts(matrix: ParityMatrix, device: str, notes: list[str]) -> list[str]:
     """The texts of a device's cells; a cell that did not run points to its reason."""
     texts = []
     for artifact in matrix.artifacts:
         cell = matrix.cells[artifact].get(device)
-        note = _note(cell) if cell else ""
+        note = _cell_note(cell) if cell else ""
         if note and note not in notes:
             notes.append(note)
         texts.append("" if cell is None else f"{cell.text} ({notes.index(note) + 1})" if note else cell.text)
     return texts
 
 
-def _note(cell: Cell) -> str:
+def _cell_note(cell: Cell) -> str:
     """Why a cell has no figure, empty where it has one or its text says it."""
     if cell.state not in (CellState.FAILED, CellState.ABSENT):
         return ""
     return f"{cell.explanation} ({cell.reason})" if cell.explanation else cell.reason
 
 
-def _parts(
+def _table_parts(
     matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]]
 ) -> tuple[list[Column], list[list[str | Text]]]:
     """Headings and cells of the table of some devices."""
@@ -128,15 +134,18 @@ def _parts(
         styles = [STYLES.get(cell.state, "") if cell else "" for cell in cells]
         colored = [Text(texts[name][number], style=style) for name, style in zip(devices, styles, strict=True)]
         body.append([artifact, *colored])
-    return [Column("artifact", folds=True), *(Column(_heading(matrix, name), folds=True) for name in devices)], body
+    return [
+        Column("artifact", folds=True),
+        *(Column(_device_heading(matrix, name), folds=True) for name in devices),
+    ], body
 
 
-def _fits(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
+def _fits_width(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> bool:
     """Whether their table fits without that a text of its cells is folded."""
-    columns, body = _parts(matrix, devices, texts)
+    columns, body = _table_parts(matrix, devices, texts)
     return table_width(column_widths(columns, body)) <= width
 
 
-def _table(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
-    columns, body = _parts(matrix, devices, texts)
+def _device_table(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
+    columns, body = _table_parts(matrix, devices, texts)
     return table(columns, body, width)

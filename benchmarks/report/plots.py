@@ -50,13 +50,13 @@ NAME = 48  # characters
 
 
 @contextmanager
-def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
+def _new_figure(height: float) -> Iterator[tuple[Figure, Axes]]:
     with rc_context(STYLE):
         figure = Figure((WIDTH, height), layout="constrained")
         yield figure, figure.subplots()
 
 
-def _svg(figure: Figure, described: str) -> str:
+def _svg_text(figure: Figure, description: str) -> str:
     stream = io.StringIO()
     with rc_context({"text.parse_math": False}):  # the marks of axes are made only now
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
@@ -66,7 +66,7 @@ def _svg(figure: Figure, described: str) -> str:
         text = text.replace(colour, value)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    label = f' role="img" aria-label="{html.escape(described)}"'
+    label = f' role="img" aria-label="{html.escape(description)}"'
     return re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda match: match[1] + label, text, count=1)
 
 
@@ -76,17 +76,17 @@ def all_plots(manifest: Manifest) -> list[str]:
     with rc_context():
         rcdefaults()  # the user's own settings are not the report's, and could start TeX
         plots = [
-            _against(items, "size_brotli_bytes", "size on the wire (brotli)", table_rows.size),
-            _against(items, "latency_p50_ms", "median latency, batch 1", table_rows.milliseconds),
-            _parity(items),
-            _matrix(manifest),
+            _plot_against_cost(items, "size_brotli_bytes", "size on the wire (brotli)", table_rows.size_text),
+            _plot_against_cost(items, "latency_p50_ms", "median latency, batch 1", table_rows.milliseconds_text),
+            _plot_parity(items),
+            _plot_matrix(manifest),
         ]
         more = (
-            *(partial(_classes, manifest, item) for item in items),
-            *(partial(_layers, sensitivity) for sensitivity in manifest.debug.values()),
+            *(partial(_plot_classes, manifest, item) for item in items),
+            *(partial(_plot_layers, sensitivity) for sensitivity in manifest.debug.values()),
         )
-        drawn = filter(None, chain(plots, (draw() for draw in more)))
-        return list(islice(drawn, PLOTS))
+        svgs = filter(None, chain(plots, (draw() for draw in more)))
+        return list(islice(svgs, PLOTS))
 
 
 def all_plots_of_json(manifest: Mapping[str, Any]) -> list[str]:
@@ -94,12 +94,12 @@ def all_plots_of_json(manifest: Mapping[str, Any]) -> list[str]:
     return all_plots(parse_manifest(manifest, part=True))
 
 
-def _most(shown: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
+def _part_note(drawn_items: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:
     """What a title says where not all is drawn."""
-    return f", the {len(shown)} {which} of {len(all_of_them)}" if len(shown) < len(all_of_them) else ""
+    return f", the {len(drawn_items)} {which} of {len(all_of_them)}" if len(drawn_items) < len(all_of_them) else ""
 
 
-def _name(text: str) -> str:
+def _shorten_name(text: str) -> str:
     return shorten(text, NAME)
 
 
@@ -116,10 +116,10 @@ class _Point:
     high: float
 
 
-def _point(item: Measurement, metric: str) -> _Point | None:
+def _make_point(item: Measurement, metric: str) -> _Point | None:
     report, cost = item.details.accuracy, metric_of(item, metric).value
     # Figures of other kinds than measured ones have their table; one axis never mixes them.
-    if not cost or table_rows.kinds(item) != [Kind.MEASURED] or report is None or report.value is None:
+    if not cost or table_rows.figure_kinds(item) != [Kind.MEASURED] or report is None or report.value is None:
         return None
     if report.server is None or report.low is None or report.high is None:
         return None
@@ -128,16 +128,18 @@ def _point(item: Measurement, metric: str) -> _Point | None:
     return _Point(item.artifact, cost, report, report.server, report.value, low, high)
 
 
-def _against(items: Sequence[Measurement], metric: str, label: str, form: Callable[[float], str]) -> str | None:
+def _plot_against_cost(
+    items: Sequence[Measurement], metric: str, label: str, form: Callable[[float], str]
+) -> str | None:
     """Accuracy against a cost, on a logarithmic axis; the bars are the paired interval, the lines the server model."""
-    all_points = [point for item in items if (point := _point(item, metric))]
+    all_points = [point for item in items if (point := _make_point(item, metric))]
     if not all_points:
         return None
     points = all_points[:POINTS]
     first = points[0]
     variants = list(dict.fromkeys(point.artifact.partition("/")[2] for point in points))
     scale = 100 if first.report.share else 1
-    with _figure(3.3) as (figure, axes):
+    with _new_figure(3.3) as (figure, axes):
         axes.axhline(first.server * scale, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="server model")
         for point in points:
             family, _, variant = point.artifact.partition("/")
@@ -154,15 +156,15 @@ def _against(items: Sequence[Measurement], metric: str, label: str, form: Callab
                 markeredgewidth=1.8,
             )
         for number, variant in enumerate(variants[:ENTRIES]):
-            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=_name(variant))
+            axes.plot([], [], color=SERIES[number % len(SERIES)], linewidth=4, label=_shorten_name(variant))
         for family in dict.fromkeys(point.artifact.partition("/")[0] for point in points):
             axes.plot([], [], MARKERS[family], color=INK, fillstyle="none", label=family)
         _log_axis(axes, form, [point.cost for point in points])
-        axes.set(xlabel=label, ylabel=f"{_name(first.report.metric)}{' (%)' if scale == 100 else ''}")
-        more = _most(points, all_points, "first")
+        axes.set(xlabel=label, ylabel=f"{_shorten_name(first.report.metric)}{' (%)' if scale == 100 else ''}")
+        more = _part_note(points, all_points, "first")
         axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}{more}")
         figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-        return _svg(figure, f"accuracy against {label}")
+        return _svg_text(figure, f"accuracy against {label}")
 
 
 def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float]) -> None:
@@ -177,18 +179,20 @@ def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float])
     axes.tick_params(which="minor", length=0)
 
 
-def _parity(items: Sequence[Measurement]) -> str | None:
+def _plot_parity(items: Sequence[Measurement]) -> str | None:
     """Signal to noise ratio of every output of every artifact."""
     ratios = []
     for item in items:
         outputs = item.details.parity or {}
         for output, parity in outputs.items():
             if parity.sqnr_db is not None:
-                ratios.append((_name(item.artifact + (f" {output}" if len(outputs) > 1 else "")), parity.sqnr_db))
+                ratios.append(
+                    (_shorten_name(item.artifact + (f" {output}" if len(outputs) > 1 else "")), parity.sqnr_db)
+                )
     if not ratios:
         return None
     bars = ratios if len(ratios) <= BARS else sorted(ratios, key=itemgetter(1))[:BARS]
-    with _figure(1.1 + 0.27 * len(bars)) as (figure, axes):
+    with _new_figure(1.1 + 0.27 * len(bars)) as (figure, axes):
         names, values = [name for name, _ in bars], [value for _, value in bars]
         axes.barh(range(len(bars)), values, color=SERIES[0], height=0.55)
         for position, value in enumerate(values):
@@ -199,33 +203,34 @@ def _parity(items: Sequence[Measurement]) -> str | None:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(min(0, *values), max(values) * 1.12)
-        more = _most(bars, ratios, "worst")
+        more = _part_note(bars, ratios, "worst")
         axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title=f"output parity{more}")
-        return _svg(figure, "signal to quantization noise ratio of every output")
+        return _svg_text(figure, "signal to quantization noise ratio of every output")
 
 
-def _matrix(manifest: Manifest) -> str | None:
+def _plot_matrix(manifest: Manifest) -> str | None:
     """The parity matrix of the devices."""
     figure = parity_matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
-    return _svg(figure, "parity of every artifact on every device") if figure else None
+    return _svg_text(figure, "parity of every artifact on every device") if figure else None
 
 
-def _layers(sensitivity: LayerSensitivity) -> str | None:
+def _plot_layers(sensitivity: LayerSensitivity) -> str | None:
     """What `edgeship debug` found of each layer."""
     figure = layer_plot.draw(sensitivity, STYLE, SERIES)
-    return _svg(figure, f"signal to noise ratio of the layers of {_name(sensitivity.artifact)}") if figure else None
+    description = f"signal to noise ratio of the layers of {_shorten_name(sensitivity.artifact)}"
+    return _svg_text(figure, description) if figure else None
 
 
-def _classes(manifest: Manifest, item: Measurement) -> str | None:
+def _plot_classes(manifest: Manifest, item: Measurement) -> str | None:
     """The drop of each class with its interval, worst first; classes that are significantly worse are filled."""
     report = item.details.accuracy
     if report is None or report.value is None:
         return None
-    changed = [row for row in report.per_class if row.server != row.artifact or row.significant]
-    if not changed:
+    rows = [row for row in report.per_class if row.server != row.artifact or row.significant]
+    if not rows:
         return None
-    worst = sorted(changed, key=lambda row: -row.drop)[:CLASSES]
-    with _figure(1.2 + 0.25 * len(worst)) as (figure, axes):
+    worst = sorted(rows, key=lambda row: -row.drop)[:CLASSES]
+    with _new_figure(1.2 + 0.25 * len(worst)) as (figure, axes):
         axes.axvline(0, color=INK, linewidth=1)
         for position, row in enumerate(worst):
             colour = SERIES[1] if row.significant and row.drop > 0 else SERIES[0]
@@ -235,7 +240,7 @@ def _classes(manifest: Manifest, item: Measurement) -> str | None:
         labels = manifest.labels or ()
         axes.set_yticks(range(len(worst)), [class_name(labels, row.label)[:24] for row in worst])
         axes.set_ylim(len(worst) - 0.5, -0.5)
-        more = _most(worst, changed, "worst")
+        more = _part_note(worst, rows, "worst")
         axes.set(xlabel="drop in points (95 % interval; filled: significant)")
-        axes.set_title(f"classes: {_name(item.artifact)} on {_name(item.runtime)}{more}")
-        return _svg(figure, f"per-class drops of {_name(item.artifact)}")
+        axes.set_title(f"classes: {_shorten_name(item.artifact)} on {_shorten_name(item.runtime)}{more}")
+        return _svg_text(figure, f"per-class drops of {_shorten_name(item.artifact)}")

@@ -53,7 +53,6 @@ COLUMNS = (
     Column("agreement", "same answers", "samples on which it answers as the server model, right or wrong"),
     Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
 )  # fmt: skip
-HEADINGS = {column.name: column.heading for column in COLUMNS}
 EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
 
 
@@ -91,7 +90,7 @@ class Table:
         name = f"{metric} " if len(self.metrics) > 1 else ""
         return name + (f"{value * 100:.2f} %" if share else f"{value:.4g}")
 
-    def dash(self, reason: str, availability: Availability = Availability.UNDEFINED) -> str:
+    def missing_cell(self, reason: str, availability: Availability = Availability.UNDEFINED) -> str:
         """The cell of a figure that is missing for that reason."""
         if availability is Availability.UNSTABLE:
             # Each moment is busy in its own way; one note is enough for all of them.
@@ -109,12 +108,12 @@ def build(manifest: Manifest) -> Table:
     if manifest.server_measurement:
         table.rows.append(_server_row(table, manifest.server_measurement))
     executed = [item for item in manifest.measurements if not was_not_run(item)]
-    table.rows += [_row(table, manifest, item) for item in executed]
+    table.rows += [_measurement_row(table, manifest, item) for item in executed]
     measured = {item.artifact for item in executed}
     for artifact in manifest.artifacts:
         if artifact.id not in measured:
             verdict = verdict_of(manifest, artifact.id)
-            table.rows.append({"artifact": artifact.id, "size": table.dash("not measured"), "verdict": verdict})
+            table.rows.append({"artifact": artifact.id, "size": table.missing_cell("not measured"), "verdict": verdict})
     return table
 
 
@@ -134,23 +133,27 @@ def was_not_run(item: Measurement) -> bool:
 
 def _server_row(table: Table, server: ServerAccuracy) -> dict[str, str]:
     if server.server is None:
-        return {"artifact": "server model", "accuracy": table.dash(server.reason)}
+        return {"artifact": "server model", "accuracy": table.missing_cell(server.reason)}
     return {"artifact": "server model", "accuracy": table.figure(server.server, server.metric, server.share)}
 
 
-def _row(table: Table, manifest: Manifest, item: Measurement) -> dict[str, str]:
+def _measurement_row(table: Table, manifest: Manifest, item: Measurement) -> dict[str, str]:
     on_device = item.details.cell is not None
 
     def cell(name: str, form: Callable[[float], str]) -> str:
         if on_device and item.metric(name) is None:
             return ""  # a figure that such a device does not give
         metric = metric_of(item, name)
-        return form(metric.value) if metric.value is not None else table.dash(_short(metric), metric.availability)
+        return (
+            form(metric.value)
+            if metric.value is not None
+            else table.missing_cell(_short_reason(metric), metric.availability)
+        )
 
     def ratio_cell() -> str:
         if item.metric("latency_ratio") is None and not on_device:
-            return table.dash("no float32 artifact of this format to compare with")
-        return cell("latency_ratio", lambda value: _ratio(value, item.details.latency_ratio))
+            return table.missing_cell("no float32 artifact of this format to compare with")
+        return cell("latency_ratio", lambda value: _ratio_text(value, item.details.latency_ratio))
 
     report = item.details.accuracy or AccuracyReport(share=True)
     baseline = item.artifact.endswith("/float32")
@@ -158,28 +161,28 @@ def _row(table: Table, manifest: Manifest, item: Measurement) -> dict[str, str]:
     return {
         "artifact": item.artifact,
         "runtime": item.runtime + ("" if item.device == "host" else f" @ {item.device}"),
-        "size": cell("size_disk_bytes", size),
-        "wire": cell("size_brotli_bytes", size),
-        "load": cell("load_ms", milliseconds),
-        "first": cell("first_inference_ms", milliseconds),
-        "p50": cell("latency_p50_ms", milliseconds),
-        "p90": cell("latency_p90_early_stopping_ms", milliseconds),
+        "size": cell("size_disk_bytes", size_text),
+        "wire": cell("size_brotli_bytes", size_text),
+        "load": cell("load_ms", milliseconds_text),
+        "first": cell("first_inference_ms", milliseconds_text),
+        "p50": cell("latency_p50_ms", milliseconds_text),
+        "p90": cell("latency_p90_early_stopping_ms", milliseconds_text),
         "ratio": ("1" if timed else cell("latency_p50_ms", str)) if baseline else ratio_cell(),
-        "memory": cell("peak_memory_bytes", size),
+        "memory": cell("peak_memory_bytes", size_text),
         "accuracy": cell("accuracy", lambda value: table.figure(value, report.metric, report.share)),
-        "drop": cell("accuracy_drop", lambda _: drop(report)),
+        "drop": cell("accuracy_drop", lambda _: drop_text(report)),
         "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
-        "kind": ", ".join(kinds(item)),
+        "kind": ", ".join(figure_kinds(item)),
         "verdict": verdict_of(manifest, item.artifact, item.runtime, item.device),
     }
 
 
-def _short(metric: Metric) -> str:
+def _short_reason(metric: Metric) -> str:
     whole = metric.availability in (Availability.NOT_RUN, Availability.UNSTABLE)
     return metric.reason if whole else metric.reason[:160]
 
 
-def _ratio(value: float, interval: LatencyRatio | None) -> str:
+def _ratio_text(value: float, interval: LatencyRatio | None) -> str:
     if interval is None or interval.low is None or interval.high is None:
         return f"{value:.2g}"
     decimals = _known_decimals(interval.low, interval.high)
@@ -200,7 +203,7 @@ def _known_decimals(low: float, high: float) -> int:
     return 2 if half <= 0.01 else max(0, math.ceil(-math.log10(half)))
 
 
-def kinds(item: Measurement) -> list[Kind]:
+def figure_kinds(item: Measurement) -> list[Kind]:
     """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
     return sorted({m.kind for m in item.metrics if m.value is not None and m.name not in EVERYWHERE}) or [Kind.MEASURED]
 
@@ -223,7 +226,7 @@ def verdict_of(manifest: Manifest, artifact: str, runtime: str = "", device: str
     return "NOT JUDGED" if verdict is None or (left_out and verdict is Verdict.PASS) else str(verdict)
 
 
-def size(value: float) -> str:
+def size_text(value: float) -> str:
     """Bytes as people read them, in powers of 1000."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if value >= scale:
@@ -231,7 +234,7 @@ def size(value: float) -> str:
     return f"{value:.0f} B"
 
 
-def milliseconds(value: float) -> str:
+def milliseconds_text(value: float) -> str:
     """A time in ms, in microseconds where it is below 0.1 ms and in seconds from 1000 ms.
 
     To about 1 %, which is how far fresh processes of one file lie apart: two digits, three where the first is a 1.
@@ -242,7 +245,7 @@ def milliseconds(value: float) -> str:
     return f"{rounded:g} {unit}"
 
 
-def drop(report: AccuracyReport) -> str:
+def drop_text(report: AccuracyReport) -> str:
     """The drop with its interval, in percentage points for shares."""
     if report.drop is None or report.low is None or report.high is None:
         return "-"

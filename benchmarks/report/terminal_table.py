@@ -35,34 +35,34 @@ CHECKS = {
 def print_results(manifest: Manifest, *, wide: bool = False) -> None:
     """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
     out = console(wide=wide)
-    out.print(results(manifest, out.width, wide=wide))
+    out.print(render_results(manifest, out.width, wide=wide))
 
 
-def results(manifest: Manifest, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
+def render_results(manifest: Manifest, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
     """The results as one table, or as several below each other where `width` is too little for one.
 
     The columns are those that every reader needs, with `wide` all.
     """
     manifest = shown(manifest)
-    built = table_rows.build(manifest)
-    columns = built.columns(wide=wide)
-    parts: list[RenderableType] = [*_tables(built.rows, columns, width)]
-    parts.append(Text(wrap(built.legend(columns), width), style="dim"))
-    if not wide and len(columns) < len(built.columns(wide=True)):
+    figures = table_rows.build(manifest)
+    columns = figures.columns(wide=wide)
+    parts: list[RenderableType] = [*_fit_tables(figures.rows, columns, width)]
+    parts.append(Text(wrap(figures.legend(columns), width), style="dim"))
+    if not wide and len(columns) < len(figures.columns(wide=True)):
         parts.append(Text("more columns (size on disk, loading, p90): --wide", style="dim"))
-    parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(built.notes, 1)]
+    parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(figures.notes, 1)]
     parts += parity_matrix_table.render(manifest.matrix, width)
     if manifest.gate:
-        parts.append(verdict(manifest.gate))
+        parts.append(render_verdict(manifest.gate))
     return Group(*parts)
 
 
-def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Column], width: int) -> list[Table]:
+def _fit_tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Column], width: int) -> list[Table]:
     """One table if all columns fit, with intervals below their figures if need be; else several that repeat the names."""
     heads = [Column(column.heading, column.name not in LEFT, column.name in FOLDED) for column in columns]
-    body = [[_cell(row, column.name) for column in columns] for row in cells]
+    body = [[_make_cell(row, column.name) for column in columns] for row in cells]
     if table_width(column_widths(heads, body)) > width:
-        body = [[_cell(row, column.name, narrow=True) for column in columns] for row in cells]
+        body = [[_make_cell(row, column.name, narrow=True) for column in columns] for row in cells]
     narrow = narrow_columns(heads, column_widths(heads, body), width)
     if table_width(narrow) <= width:
         return [table(heads, body, width)]
@@ -77,8 +77,8 @@ def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Col
     for number in range(len(columns)):
         if number in keys:
             continue
-        used = room + sum(narrow[other] + 2 for other in [*groups[-1], number])
-        if used > width and groups[-1]:
+        group_width = room + sum(narrow[other] + 2 for other in [*groups[-1], number])
+        if group_width > width and groups[-1]:
             groups.append([])
         groups[-1].append(number)
     return [
@@ -87,7 +87,7 @@ def _tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows.Col
     ]
 
 
-def _cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
+def _make_cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
     """A cell; where room is short an interval stands below its figure."""
     text = row.get(name, "")
     if narrow and name in WITH_INTERVAL and not text.startswith("- ["):
@@ -96,10 +96,10 @@ def _cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
     return Text(text, style=STYLES.get(text, ""))
 
 
-def verdict(gate: GateResult) -> Group:
+def render_verdict(gate: GateResult) -> Group:
     """The overall verdict with every check that did not pass, and what was not judged."""
     open_checks = [
-        Text.assemble((f"  {check.verdict} ", STYLES[check.verdict]), title(check), ": ", check.reason)
+        Text.assemble((f"  {check.verdict} ", STYLES[check.verdict]), check_title(check), ": ", check.reason)
         for check in gate.checks
         if check.verdict is not Verdict.PASS
     ]
@@ -116,9 +116,9 @@ def _reason_lines(word: str, items: Sequence[ArtifactReason]) -> list[Text]:
     return [Text(f"{word} {item.artifact}: {item.reason}", style="dim") for item in items]
 
 
-def title(check: Check) -> str:
+def check_title(check: Check) -> str:
     """What a check is about, as `tflite/int8 on litert, accuracy`."""
-    where = " on ".join(filter(None, (check.artifact, _place(check))))
+    where = " on ".join(filter(None, (check.artifact, _check_place(check))))
     return f"{where}, {check_words(check)}" if where else check_words(check)
 
 
@@ -128,7 +128,7 @@ def check_words(check: Check) -> str:
     return CHECKS.get(name, name.replace("_", " ")) + (f" of {output}" if output else "")
 
 
-def _place(check: Check) -> str:
+def _check_place(check: Check) -> str:
     """Runtime and, where it is not this machine, device of a check."""
     return f"{check.runtime} @ {check.device}".strip() if check.device not in ("", "host") else check.runtime
 
@@ -139,7 +139,7 @@ def print_checks(gate: GateResult) -> None:
     heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
     body: list[list[str | Text]] = [
         [
-            *(check.artifact or "bundle", _place(check), check_words(check)),
+            *(check.artifact or "bundle", _check_place(check), check_words(check)),
             Text(check.verdict, style=STYLES[check.verdict]),
             check.reason,
         ]
@@ -158,7 +158,7 @@ def print_artifacts(manifest: Manifest) -> None:
     for item in manifest.artifacts:
         holds = ("", "")
         if receipt := item.receipt:
-            weights = table_rows.size(receipt.weights.bytes) if receipt.weights.bytes else ""
+            weights = table_rows.size_text(receipt.weights.bytes) if receipt.weights.bytes else ""
             holds = (weights, f"{receipt.int8_op_share:.0%}")
         sides = ("\n".join(map(_describe_tensor, specs)) for specs in (item.inputs, item.outputs))
         body.append([item.id, item.path, *holds, *sides])

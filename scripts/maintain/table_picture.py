@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edgeship.benchmarks.report.terminal_table import results
+from edgeship.benchmarks.report.terminal_table import render_results
 from edgeship.bundle.bundle import open_bundle
 from edgeship.terminal import WIDTH
 from scripts import RESULTS
@@ -19,7 +19,7 @@ def main() -> None:
     out = Path(sys.argv[2]) if len(sys.argv) > 2 else RESULTS / "table.svg"
     with Path("/dev/null").open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
-        console.print(results(bundle.manifest, WIDTH))
+        console.print(render_results(bundle.manifest, WIDTH))
         console.save_svg(str(out), title="edgeship ship server.keras --out bundle")
 
 

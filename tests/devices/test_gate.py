@@ -92,7 +92,7 @@ def test_a_device_that_agrees_passes_and_is_named_in_its_checks(manifest):
     named = {check.device for check in result.checks if check.check == "accuracy"}
     assert named == {"cortex-a72"}
     check = next(check for check in result.checks if check.check == "accuracy")
-    assert terminal_table.title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
+    assert terminal_table.check_title(check) == "tflite/int8 on litert @ cortex-a72, accuracy"
 
 
 def test_what_is_printed_and_what_ci_reads_tells_devices_apart(manifest, capsys):

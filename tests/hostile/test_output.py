@@ -243,7 +243,7 @@ def test_plots_have_an_end(whole, monkeypatch):
     sensitivity = LayerSensitivity("x" * 5000, "ab" * 32, 3, figures, figures, (layer,) * 200)
     many = tuple(replace(item, artifact=f"tflite/{number}{'x' * 900}") for number in range(101))
     monkeypatch.setattr(plots, "PLOTS", 5)
-    monkeypatch.setattr(plots, "_classes", lambda *_: None)
+    monkeypatch.setattr(plots, "_plot_classes", lambda *_: None)
     drawn = plots.all_plots(replace(whole, measurements=many, debug={str(number): sensitivity for number in range(9)}))
     assert len(drawn) == 5 and max(map(len, drawn)) < 300_000
     assert "the 100 worst of 101" in drawn[2] and "the 100 first of 101" in drawn[0]
@@ -252,7 +252,7 @@ def test_plots_have_an_end(whole, monkeypatch):
 
     details = MeasurementDetails(cell=Cell(CellState.CLOSE, "x", "", Kind.SIMULATED))
     devices = tuple(replace(item, device=f"device {number}", details=details) for number in range(41))
-    picture = plots._matrix(replace(whole, measurements=devices))
+    picture = plots._plot_matrix(replace(whole, measurements=devices))
     assert picture and "the first 1 artifacts and 40 devices" in picture and "device 40" not in picture
 
 
@@ -303,7 +303,7 @@ def test_samples_that_a_bundle_brings(tmp_path):
     for arrays in ({"x": np.ones(3)}, {"index": np.arange(3), "input:x": np.ones(2)}, {"index": np.array(3)}):
         np.savez(tmp_path / flipped_samples.FILE, **arrays)
         with pytest.raises(InputError, match=r"samples\.npz"):
-            flipped_samples.read(tmp_path)
+            flipped_samples.read_samples(tmp_path)
 
 
 def test_a_plain_console_is_rich_s_own_otherwise():
@@ -342,7 +342,7 @@ def test_paths_of_the_command_line(arguments, whole, tmp_path, monkeypatch, caps
     _write_files(tmp_path / "bundle", to_json(whole))
     sealed_bundle.seal(tmp_path / "bundle", to_json(whole))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html_report, "draw", lambda _: [])
+    monkeypatch.setattr(html_report, "draw_plots", lambda _: [])
     monkeypatch.setattr(sys, "argv", ["edgeship", *arguments])
     with pytest.raises(SystemExit):
         cli.main()

@@ -46,7 +46,7 @@ def parity(result: Any) -> list[str]:
     reports = [(item, item.details.accuracy) for item in manifest.measurements if item.details.parity is not None]
     lines = [
         (
-            item.artifact, NAMES[item.runtime], f"{report.value:.2%}", table_rows.drop(report),
+            item.artifact, NAMES[item.runtime], f"{report.value:.2%}", table_rows.drop_text(report),
             cell(item, "max_abs_error", lambda value: f"{value:.1e}"), cell(item, "agreement", "{:.2%}".format),
             table_rows.verdict_of(manifest, item.artifact, item.runtime, item.device),
         )
@@ -109,9 +109,17 @@ def speed(results: dict[str, Any]) -> list[str]:
     for rate, threads in results.items():
         for number, result in threads.items():
             for item in parse(result).measurements:
-                figures = [("load_ms", table_rows.milliseconds), ("first_inference_ms", table_rows.milliseconds)]
-                figures += [("latency_p50_ms", table_rows.milliseconds), ("latency_p90_ms", table_rows.milliseconds)]
-                cells = [cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", table_rows.size)]]
+                figures = [
+                    ("load_ms", table_rows.milliseconds_text),
+                    ("first_inference_ms", table_rows.milliseconds_text),
+                ]
+                figures += [
+                    ("latency_p50_ms", table_rows.milliseconds_text),
+                    ("latency_p90_ms", table_rows.milliseconds_text),
+                ]
+                cells = [
+                    cell(item, name, form) for name, form in [*figures, ("peak_memory_bytes", table_rows.size_text)]
+                ]
                 if len(set(cells)) == 1:  # the same reason everywhere
                     cells = [cells[0], *["-"] * (len(cells) - 1)]
                 throttle = item.details.latency and item.details.latency.throttle
@@ -148,10 +156,10 @@ def advice(results: dict[str, Any]) -> list[str]:
             timed = [item for item in items if metric_of(item, "latency_p50_ms").value is not None]
             if timed:
                 lines.append(
-                    (f"{rate}x, {number} thread{'' if number == '1' else 's'}", engine_comparison.advice(timed))
+                    (f"{rate}x, {number} thread{'' if number == '1' else 's'}", engine_comparison.engine_advice(timed))
                 )
     sizes = ", ".join(
-        f"{name} {table_rows.size(requirements.download(key))}"
+        f"{name} {table_rows.size_text(requirements.download(key))}"
         for key, name in (("tfjs", "TF.js"), ("litert", "LiteRT.js"), ("ort", "ONNX Runtime Web"))
     )
     return [

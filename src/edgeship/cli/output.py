@@ -32,7 +32,7 @@ def show_verdict(
 
     `place` is the bundle's path as the user gave it, `written`: whether the bundle there holds figures and report.
     """
-    from edgeship.benchmarks.report.terminal_table import results
+    from edgeship.benchmarks.report.terminal_table import render_results
     from edgeship.terminal import console
     from edgeship.untrusted import printable, reading
 
@@ -40,7 +40,7 @@ def show_verdict(
     if json_file != "-":
         out = console(wide=wide)
         with reading(place):  # some of it is what the bundle's maker wrote
-            table = results(manifest, out.width, wide=wide)
+            table = render_results(manifest, out.width, wide=wide)
         out.print(table)
         if written:
             click.echo(f"report: {printable(place / 'report' / 'index.html')}")

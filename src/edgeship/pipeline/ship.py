@@ -15,7 +15,7 @@ from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
 from edgeship.benchmarks.report import flipped_samples as samples
 from edgeship.benchmarks.report.html_report import FILE as REPORT
-from edgeship.benchmarks.report.html_report import draw, write_report
+from edgeship.benchmarks.report.html_report import draw_plots, write_report
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
 from edgeship.bundle.figures import LayerSensitivity
@@ -169,8 +169,8 @@ def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: 
     manifest = replace(manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.digests(work.draft))
     manifest = replace(manifest, gate=judge(manifest, budget))
     if answers:
-        samples.write(work.draft, manifest, answers.batches())
+        samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}
-    drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw(manifest))
+    drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw_plots(manifest))
     write_report(work.draft, manifest, drawn.result)
     return manifest

@@ -38,7 +38,7 @@ def shown(renderable, width=200):
 
 
 def test_table_shows_figures_reasons_and_verdict(judged):
-    text = shown(terminal_table.results(parse_manifest(judged), 200, wide=True))
+    text = shown(terminal_table.render_results(parse_manifest(judged), 200, wide=True))
     line = next(line for line in text.splitlines() if line.startswith("tflite/int8"))
     assert re.search(
         r"PASS +litert +152 KB +122 KB .* 91\.60 % .*\+0\.20 \[-0\.41, \+0\.83\] pt +98\.00 % +measured", line
@@ -52,7 +52,7 @@ def test_table_shows_figures_reasons_and_verdict(judged):
 
 @pytest.mark.parametrize(("width", "tables"), [(200, 1), (120, 1), (80, 2)])
 def test_a_narrow_terminal_gets_several_tables_that_fit(judged, width, tables):
-    text = shown(terminal_table.results(parse_manifest(judged), width), width)
+    text = shown(terminal_table.render_results(parse_manifest(judged), width), width)
     assert len([line for line in text.splitlines() if line.startswith("tflite/int8")]) == tables
     assert "…" not in text
     assert "98.00 %" in text
@@ -83,8 +83,8 @@ def test_what_is_printed_takes_120_columns_whatever_the_names(judged, capsys):
 
 def test_the_table_speaks_in_words_and_wide_has_the_rest(judged):
     text, wide = (
-        shown(terminal_table.results(parse_manifest(judged))),
-        shown(terminal_table.results(parse_manifest(judged), 240, wide=True), 240),
+        shown(terminal_table.render_results(parse_manifest(judged))),
+        shown(terminal_table.render_results(parse_manifest(judged), 240, wide=True), 240),
     )
     for jargon in ("ES", "p50", "wire", "sure_flips", "early", "agreement"):
         assert jargon not in text.partition("gate:")[0]
@@ -99,7 +99,7 @@ def test_an_interval_stands_below_its_figure_where_room_is_short(judged):
         for metric in item["metrics"]:
             if metric["name"] == "accuracy_drop" and item["artifact"] == "tflite/int8":
                 item["details"]["accuracy"].update(drop=-0.0123, low=-0.0217, high=-0.0101)
-    lines = shown(terminal_table.results(parse_manifest(judged)), 120).splitlines()
+    lines = shown(terminal_table.render_results(parse_manifest(judged)), 120).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("tflite/int8"))
     assert "-1.23 pt" in lines[at]
     assert "[-2.17, -1.01]" in lines[at + 1]
@@ -116,7 +116,7 @@ def test_busy_moments_share_one_note(judged):
 
 def test_an_unmeasured_bundle_has_a_table_too(manifest):
     manifest.update(measurements=[], server_measurement=None, gate=None)
-    text = shown(terminal_table.results(parse_manifest(manifest)))
+    text = shown(terminal_table.render_results(parse_manifest(manifest)))
     assert "not measured" in text
     assert "gate" not in text
 
@@ -139,12 +139,12 @@ def test_text_with_brackets_is_not_taken_for_markup(judged, capsys):
     [(12, "12 B"), (152_000, "152 KB"), (1_234_567, "1.23 MB"), (999_700, "1,000 KB"), (2.5e9, "2.5 GB")],
 )
 def test_sizes(value, text):
-    assert table_rows.size(value) == text
+    assert table_rows.size_text(value) == text
 
 
 def test_times_have_the_digits_that_are_known():
     times = (0.0512, 0.1123, 0.512, 51.23, 999.7, 1234, 5123)
-    assert [table_rows.milliseconds(value) for value in times] == [
+    assert [table_rows.milliseconds_text(value) for value in times] == [
         "51 µs", "0.112 ms", "0.51 ms", "51 ms", "1000 ms", "1.23 s", "5.1 s"
     ]  # fmt: skip
 
@@ -159,7 +159,7 @@ def test_times_have_the_digits_that_are_known():
     ],
 )
 def test_a_ratio_has_the_decimals_that_its_interval_leaves_known(interval, text):
-    assert table_rows._ratio(0.7061, LatencyRatio(0.7061, *interval)) == text
+    assert table_rows._ratio_text(0.7061, LatencyRatio(0.7061, *interval)) == text
     step = MixedPrecisionStep("keep", "dense", 1, True, latency_ratio=0.7061, latency_interval=interval)
     assert table_rows.latency_of_step(step) == text.partition(" ")[0]
 
@@ -217,7 +217,9 @@ class Page(HTMLParser):
 @pytest.fixture
 def page(judged, tmp_path):
     rng = np.random.default_rng(0)
-    flipped_samples.write(tmp_path, parse_manifest(judged), ({"image": rng.random((50, 28, 28, 1))} for _ in range(40)))
+    flipped_samples.write_samples(
+        tmp_path, parse_manifest(judged), ({"image": rng.random((50, 28, 28, 1))} for _ in range(40))
+    )
     return Page(html_report.write_report(tmp_path, parse_manifest(judged)).read_text())
 
 
@@ -270,34 +272,38 @@ def test_the_same_manifest_gives_the_same_report(judged, tmp_path):
     ],
 )  # fmt: skip
 def test_samples_are_drawn_as_what_they_look_like(shape, kind):
-    assert flipped_samples.picture({"x": np.random.default_rng(0).random(shape)})[0] == kind
+    assert flipped_samples.draw_sample({"x": np.random.default_rng(0).random(shape)})[0] == kind
 
 
 def test_of_several_inputs_the_one_that_can_be_seen_is_drawn():
-    assert flipped_samples.picture({"age": np.zeros(1), "photo": np.zeros((20, 20, 3))})[0] == "image"
-    assert flipped_samples.picture({"age": np.array([3.0]), "weight": np.array([70.5])})[1] == "age: 3; weight: 70.5"
+    assert flipped_samples.draw_sample({"age": np.zeros(1), "photo": np.zeros((20, 20, 3))})[0] == "image"
+    assert (
+        flipped_samples.draw_sample({"age": np.array([3.0]), "weight": np.array([70.5])})[1] == "age: 3; weight: 70.5"
+    )
 
 
 def test_pictures_are_small_png():
-    _, uri = flipped_samples.picture({"x": np.random.default_rng(0).random((500, 400, 3)) * 255})
+    _, uri = flipped_samples.draw_sample({"x": np.random.default_rng(0).random((500, 400, 3)) * 255})
     assert uri.startswith("data:image/png;base64,iVBOR")
     assert len(uri) < 60_000
 
 
 def test_kept_samples_are_those_of_the_flips(manifest, tmp_path):
     batches = [{"x": np.arange(start, start + 64, dtype=np.float32)[:, None]} for start in range(0, 2048, 64)]
-    flipped_samples.write(tmp_path, parse_manifest(manifest), iter(batches))
-    kept = flipped_samples.read(tmp_path)
-    flips = flipped_samples.choose(present(parse_manifest(manifest).measurements[1].details.accuracy).flips)
+    flipped_samples.write_samples(tmp_path, parse_manifest(manifest), iter(batches))
+    kept = flipped_samples.read_samples(tmp_path)
+    flips = flipped_samples.choose_flips(present(parse_manifest(manifest).measurements[1].details.accuracy).flips)
     assert len(flips) == flipped_samples.SHOWN
     assert all(kept[flip.index]["x"] == [flip.index] for flip in flips)
-    assert flipped_samples.read(tmp_path / "elsewhere") == {}
+    assert flipped_samples.read_samples(tmp_path / "elsewhere") == {}
 
 
 def test_kept_samples_are_bounded(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(flipped_samples, "LARGEST", 4 * 3)
-    flipped_samples.write(tmp_path, parse_manifest(manifest), [{"x": np.arange(2000, dtype=np.float32)[:, None]}])
-    assert len(flipped_samples.read(tmp_path)) == 3
+    flipped_samples.write_samples(
+        tmp_path, parse_manifest(manifest), [{"x": np.arange(2000, dtype=np.float32)[:, None]}]
+    )
+    assert len(flipped_samples.read_samples(tmp_path)) == 3
 
 
 def test_the_manifest_is_json(judged):

@@ -92,7 +92,7 @@ def _parity(manifest: dict[str, Any]) -> Any:
 def root(made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle with that manifest and its files, on a machine without runtimes; plots take too long to be drawn each time."""
     monkeypatch.setattr(registry.Runtime, "unavailable_reason", lambda _: "it is off")
-    monkeypatch.setattr(reports, "draw", lambda _: [])
+    monkeypatch.setattr(reports, "draw_plots", lambda _: [])
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "bundle"
     folder.mkdir()
@@ -159,7 +159,7 @@ def test_many_manifests_of_any_structure_give_a_sentence(root):
 def test_longer_commands_give_a_sentence(root, monkeypatch):
     """Where nothing can be run, and no server model."""
     monkeypatch.setattr(ship, "runs_server_models", lambda: False)
-    monkeypatch.setattr(ship, "draw", lambda _: [])
+    monkeypatch.setattr(ship, "draw_plots", lambda _: [])
     monkeypatch.setattr("edgeship.pipeline.inspection.APART", ())  # a process for each takes long
     monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))

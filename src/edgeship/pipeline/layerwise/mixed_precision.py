@@ -286,7 +286,7 @@ def _describe_search(recipe: MixedPrecisionRecipe, samples: int) -> list[str]:
         return [f"int8 passes the gate's checks on {samples:,} samples as it is: no layer needs higher precision"]
     lines = []
     for step in recipe.steps:
-        size = table_rows.size(step.bytes) if step.bytes is not None else "-"
+        size = table_rows.size_text(step.bytes) if step.bytes is not None else "-"
         latency = table_rows.latency_of_step(step, "x of int8's")
         verdict = "passes" if step.passed else "does not pass"
         lines.append(f"{step.action}: {step.kept} of {recipe.of} layers higher, {verdict}, {size}, latency {latency}")
