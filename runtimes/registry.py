@@ -33,7 +33,7 @@ RUNTIMES = {name: runtime for name, runtime in ALL.items() if not runtime.on_dev
 def find(name: str, where: str = "") -> Runtime:
     """The runtime of that name. Raises InputError for an unknown one, listing the known; `where` is the place that names it."""
     if name not in ALL:
-        raise errors.unknown("runtime", name, ALL, where)
+        raise errors.unknown_name_error("runtime", name, ALL, where)
     return ALL[name]
 
 

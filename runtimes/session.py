@@ -17,7 +17,7 @@ from edgeship.runtimes import tensors as io
 from edgeship.runtimes.worker_client import Message, WorkerChild
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.types import TensorSpec
-from edgeship.untrusted import reading
+from edgeship.untrusted import damage_as_input_error
 
 # Seconds that a worker may stay silent before it counts as hung.
 TIMEOUT = 600.0
@@ -181,7 +181,7 @@ def open_session(
         where = launch.upload(path) if launch.upload else os.fspath(path.resolve())
         header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
         loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
-        with reading(path):  # what the runtime says of a damaged file may be no tensor at all
+        with damage_as_input_error(path):  # what the runtime says of a damaged file may be no tensor at all
             session = Session(runtime, child, loaded, timeout)
             session.kept = (pool, launch) if pool else None
             session.outputs = _order_outputs(session.outputs, outputs, runtime)

@@ -12,7 +12,7 @@ import numpy as np
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, InputError
 from edgeship.types import Quantization, TensorSpec
-from edgeship.untrusted import count_elements, reading
+from edgeship.untrusted import count_elements, damage_as_input_error
 
 
 def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
@@ -33,7 +33,7 @@ def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, 
         raise InputError(f"{where}: the inputs have different numbers of samples: {sorted(counts)}")
     if 0 in counts:
         raise InputError(f"{where}: no sample in the batch")
-    with reading(f"{where}: inputs"):  # scales of a damaged file may not fit its shapes
+    with damage_as_input_error(f"{where}: inputs"):  # scales of a damaged file may not fit its shapes
         return {spec.name: _convert_dtype(arrays[spec.name], spec, where, raw) for spec in inputs}
 
 
@@ -99,7 +99,7 @@ def _join_arrays(name: str, arrays: Sequence[Array]) -> Array:
 
 def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
     """The outputs in the order of `specs`, as real numbers unless `raw`. Raises InputError where they do not fit."""
-    with reading("the model's outputs"):
+    with damage_as_input_error("the model's outputs"):
         if raw:
             return {spec.name: outputs[spec.name] for spec in specs}
         return {

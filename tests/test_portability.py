@@ -208,7 +208,7 @@ def test_memory_of_a_page_without_proc_is_none_with_a_reason(monkeypatch, tmp_pa
 def test_a_machine_without_proc_and_affinity_is_described(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(machine, "_read_field", lambda *_: "")
-    described = machine.describe.__wrapped__()
+    described = machine.describe_machine.__wrapped__()
     assert described["memory_mb"] is None
     assert described["cores"] == os.cpu_count()
     assert described["cpu"]
@@ -222,13 +222,13 @@ def test_a_machine_without_load_averages_is_judged_by_its_own_loop(monkeypatch):
 
 
 def test_limits_and_boards_say_what_they_need(monkeypatch):
-    from edgeship.devices.profiles import find
+    from edgeship.devices.profiles import find_device
     from edgeship.runtimes.launchers import debian, find_launcher
 
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert find_launcher(find("host-1t")).unavailable_reason() == "limits of memory and cores need Linux"
+    assert find_launcher(find_device("host-1t")).unavailable_reason() == "limits of memory and cores need Linux"
     monkeypatch.setattr(debian, "which", lambda _: None)
-    assert (find_launcher(find("cortex-a72")).unavailable_reason() or "").startswith(
+    assert (find_launcher(find_device("cortex-a72")).unavailable_reason() or "").startswith(
         "apt-get is not here: emulated boards"
     )
 
@@ -249,9 +249,9 @@ def test_a_draft_is_never_asked_after_by_a_signal_on_windows(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(os, "kill", kill)
         patch.setattr(os, "name", "nt")
-        young = bundle._alive(draft)
+        young = bundle._is_alive(draft)
         os.utime(draft, (0, 0))
-        old = bundle._alive(draft)
+        old = bundle._is_alive(draft)
     assert (young, old) == (True, False)
 
 

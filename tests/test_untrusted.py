@@ -88,7 +88,9 @@ def test_nothing_invisible_is_printed(text):
 
 def test_texts_of_dataclasses_are_shown_and_their_types_stay():
     metric = Metric("load_ms", None, "ms", Kind.EMULATED, Availability.FAILED, "a\x1b[2J\nb")
-    assert untrusted.shown({"\u202e": (metric,)}) == {"\\u202e": (dataclasses.replace(metric, reason="a\\x1b[2J b"),)}
+    assert untrusted.printable_value({"\u202e": (metric,)}) == {
+        "\\u202e": (dataclasses.replace(metric, reason="a\\x1b[2J b"),)
+    }
 
 
 @pytest.mark.parametrize(
@@ -96,14 +98,14 @@ def test_texts_of_dataclasses_are_shown_and_their_types_stay():
     [ValueError("a\nb\x1b[31m"), RecursionError(), KeyError("x"), IndexError(), MemoryError(), AssertionError()],
 )
 def test_what_a_parser_raises_is_one_sentence(error):
-    with pytest.raises(InputError) as caught, untrusted.reading("m.tflite"):
+    with pytest.raises(InputError) as caught, untrusted.damage_as_input_error("m.tflite"):
         raise error
     assert str(caught.value).startswith("m.tflite: ")
     assert untrusted.printable(caught.value) == str(caught.value)
 
 
 def test_our_own_errors_pass():
-    with pytest.raises(CheckError), untrusted.reading("m"):
+    with pytest.raises(CheckError), untrusted.damage_as_input_error("m"):
         raise CheckError("ours")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.errors import unknown
+from edgeship.errors import unknown_name_error
 from edgeship.train import fashion_mnist, models, motion
 from edgeship.train.dataset import Array, Split, TaskData
 
@@ -79,5 +79,5 @@ def plan_schedule(schedule: Schedule, samples: int, epochs: int | None) -> Sched
 def get(name: str) -> Task:
     """The task of that name. Raises InputError naming the known ones."""
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise unknown_name_error("task", name, TASKS)
     return TASKS[name]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 
 Array = np.ndarray[Any, Any]
 EXACT = "exact_match"
@@ -136,7 +136,7 @@ def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> t
     otherwise: mae. Raises InputError where they do not fit each other.
     """
     if metric is not None and metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
+        raise unknown_name_error("metric", metric, METRICS)
     if labels.dtype.kind in "SU":
         raise InputError("the labels are text: give class numbers from 0; their names go into labels of [data]")
     if labels.dtype.kind not in "biuf" or outputs.dtype.kind not in "biuf":

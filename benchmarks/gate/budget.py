@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from edgeship.devices import profiles
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats.formats import FORMATS
 from edgeship.untrusted import SHOWN, printable
 
@@ -195,7 +195,9 @@ class Budget:
             elif isinstance(value, Mapping) and "/" in key:
                 overrides[key] = _parse_override(key, value, where)
             else:
-                raise unknown("budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]")
+                raise unknown_name_error(
+                    "budget key", key, [*_PARSERS, '[budget."format/variant"]'], f"{where} [budget]"
+                )
         budget = cls(**plain, overrides=overrides)
         for name, limits in (
             ("[budget]", budget),
@@ -249,11 +251,11 @@ def _parse_override(pattern: str, table: Mapping[str, Any], where: str) -> dict[
     place = f'{where} [budget."{printable(pattern)}"]'
     head = pattern.partition("/")[0]
     if head not in FORMATS and not any(mark in head for mark in "*?["):
-        raise unknown("format", head, FORMATS, place)
+        raise unknown_name_error("format", head, FORMATS, place)
     known = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy"}]
     for key in table:
         if key not in known:
-            raise unknown("budget key", key, known, place)
+            raise unknown_name_error("budget key", key, known, place)
     return {key: _parse_value(key, value, place) for key, value in table.items()}
 
 
@@ -298,7 +300,7 @@ def _parse_devices(value: Any) -> tuple[str, ...]:
         raise ValueError('must be a list of devices as ["cortex-a72"]')
     for name in value:
         if not profiles.in_file(name):
-            profiles.find(name)
+            profiles.find_device(name)
         elif not profiles.NAME.fullmatch(Path(name).stem):
             raise ValueError(f"a device is called like its file, which must be {profiles.PLAIN}")
     return tuple(Path(name).stem if profiles.in_file(name) else name for name in value)  # the file itself is not read

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.errors import unknown
+from edgeship.errors import unknown_name_error
 
 CONFIDENCE = 0.99
 MIN_PAIRS = 5
@@ -41,7 +41,7 @@ PROFILES: Mapping[str, Profile] = {
 def profile(name: str) -> Profile:
     """The profile of that name. Raises InputError that lists the known ones."""
     if name not in PROFILES:
-        raise unknown("profile", name, PROFILES)
+        raise unknown_name_error("profile", name, PROFILES)
     return PROFILES[name]
 
 

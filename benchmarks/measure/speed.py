@@ -60,7 +60,7 @@ def timing_key(bench: Benchmark, target: Target) -> dict[str, Any]:
     return {
         **target.key(),
         "profile": bench.settings.profile,
-        "machine": machine.describe(),
+        "machine": machine.describe_machine(),
         "sample": arrays_digest(bench.sample or {}),
     }
 

@@ -17,7 +17,7 @@ from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict, to_json
-from edgeship.untrusted import shown
+from edgeship.untrusted import printable_value
 
 FILE = "report/index.html"
 TEMPLATE = "report.html"
@@ -115,7 +115,7 @@ def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    folder, manifest = Path(__file__).parent, shown(manifest)
+    folder, manifest = Path(__file__).parent, printable_value(manifest)
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(TEMPLATE).render(
         model=Path(manifest.server.path).name,
@@ -144,12 +144,12 @@ def draw_plots(manifest: Manifest) -> list[str]:
     Matplotlib reads a matplotlibrc of the working folder when it is imported: where there is one, it works in another.
     """
     if not os.path.lexists("matplotlibrc"):
-        return draw_here(manifest=shown(manifest))
+        return draw_here(manifest=printable_value(manifest))
 
     from edgeship.processes.child import FunctionProcess
 
     with FunctionProcess("plots", apart=True) as process:
-        return process.call(draw_here, manifest=to_json(shown(manifest)))
+        return process.call(draw_here, manifest=to_json(printable_value(manifest)))
 
 
 def draw_here(manifest: Mapping[str, Any]) -> list[str]:

@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import Check, GateResult
 from edgeship.types import Verdict
-from edgeship.untrusted import shown
+from edgeship.untrusted import printable_value
 
 
 def render(manifest: Manifest) -> str:
     """The XML. FAIL and INCONCLUSIVE are failures of that type; what was not judged is skipped."""
-    gate: GateResult = shown(
+    gate: GateResult = printable_value(
         manifest.gate or GateResult(Verdict.INCONCLUSIVE)
     )  # XML has no place for most control characters
     root = ElementTree.Element("testsuites", name="edgeship gate")

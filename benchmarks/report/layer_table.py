@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
-from edgeship.terminal import WIDTH, Column, console, table, wrap
-from edgeship.untrusted import shown
+from edgeship.terminal import WIDTH, Column, make_console, make_table, wrap_text
+from edgeship.untrusted import printable_value
 
 SHOWN = 40
 EQUAL = 200.0  # dB, what parity writes down for identical values
@@ -34,13 +34,13 @@ def worst_first(layers: Sequence[LayerErrors]) -> list[LayerErrors]:
 
 def print_layers(sensitivity: LayerSensitivity, *, wide: bool = False) -> None:
     """Print the table and what it says."""
-    out = console(wide=wide)
+    out = make_console(wide=wide)
     out.print(render(sensitivity, out.width, wide=wide))
 
 
 def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = False) -> RenderableType:
     """The table, its legend, and the summary; with `wide` all figures of each layer."""
-    sensitivity = shown(sensitivity)
+    sensitivity = printable_value(sensitivity)
     with_labels = sensitivity.quantized.drop is not None
     columns = [Column("layer", folds=True), Column("operators", folds=True), Column("layer's SQNR dB", right=True)]
     columns += [Column(name, right=True) for name in ("cosine", "mean squared error") if wide]
@@ -52,7 +52,7 @@ def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = Fa
     legend = (
         LEGEND + (DROPS if with_labels else "") + (WIDE_LEGEND if wide else "; --wide: cosine and mean squared error")
     )
-    parts: list[RenderableType] = [table(columns, body, width), Text(wrap(legend, width), style="dim")]
+    parts: list[RenderableType] = [make_table(columns, body, width), Text(wrap_text(legend, width), style="dim")]
     if len(layers) > SHOWN:
         parts.append(Text(f"and {len(layers) - SHOWN} more layers that cost less: --json has all", style="dim"))
     reasons = {figures.reason for layer in layers for figures in (layer.only_layer_int8, layer.only_layer_float)} - {""}

@@ -9,7 +9,7 @@ from edgeship.benchmarks.report.terminal_table import check_title
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict
-from edgeship.untrusted import shown
+from edgeship.untrusted import printable_value
 
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
 # What begins or ends mark-up; an underscore within a word does not.
@@ -21,7 +21,7 @@ SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accu
 
 def render(manifest: Manifest) -> str:
     """Verdict first, then what did not pass, the table, and every check folded away."""
-    manifest = shown(manifest)
+    manifest = printable_value(manifest)
     gate = manifest.gate or GateResult(Verdict.INCONCLUSIVE)
     passed = sum(check.verdict is Verdict.PASS for check in gate.checks)
     lines = [f"## {MARKS[gate.verdict]} edgeship gate", "", f"{passed} of {len(gate.checks)} checks passed.", ""]

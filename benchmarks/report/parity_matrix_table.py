@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeship.bundle.figures import Cell, CellState, NpuEstimate, ParityMatrix
-from edgeship.terminal import Column, column_widths, table, table_width, wrap
+from edgeship.terminal import Column, column_widths, make_table, table_width, wrap_text
 
 STYLES = {
     **dict.fromkeys((CellState.EXACT, CellState.STEPS, CellState.CLOSE), "green"),
@@ -38,7 +38,7 @@ def render(matrix: ParityMatrix, width: int) -> list[RenderableType]:
             group = []
         group.append(name)
     parts.append(_device_table(matrix, group, texts, width))
-    parts.append(Text(wrap(LEGEND, width), style="dim"))
+    parts.append(Text(wrap_text(LEGEND, width), style="dim"))
     parts += _instruction_tables(matrix, width)
     parts += _estimate_tables(matrix, width)
     parts += [Text(f"({number}) {note}", style="dim") for number, note in enumerate(notes, 1)]
@@ -62,7 +62,7 @@ def _instruction_tables(matrix: ParityMatrix, width: int) -> list[RenderableType
         (artifact, device, f"{count.total:,}", f"{count.ratio:.3f}" if count.ratio else "", count.kernels)
         for artifact, device, count in rows
     ]
-    return [table(columns, body, width)]
+    return [make_table(columns, body, width)]
 
 
 def _estimate_tables(matrix: ParityMatrix, width: int) -> list[RenderableType]:
@@ -77,7 +77,7 @@ def _estimate_tables(matrix: ParityMatrix, width: int) -> list[RenderableType]:
     columns = [Column("compiled", folds=True), Column("device [estimated]", folds=True)]
     figures = ("ops on NPU", "cycles", "SRAM", "flash or DRAM", "inferences per second")
     columns += [Column(name, right=True) for name in figures]
-    return [table(columns, body, width)]
+    return [make_table(columns, body, width)]
 
 
 def _estimate_cells(compiler: NpuEstimate) -> list[str]:
@@ -148,4 +148,4 @@ def _fits_width(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str
 
 def _device_table(matrix: ParityMatrix, devices: Sequence[str], texts: Mapping[str, list[str]], width: int) -> Table:
     columns, body = _table_parts(matrix, devices, texts)
-    return table(columns, body, width)
+    return make_table(columns, body, width)

@@ -11,9 +11,18 @@ from rich.text import Text
 from edgeship.benchmarks.report import parity_matrix_table, table_rows
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import ArtifactReason, Check, GateResult
-from edgeship.terminal import WIDTH, Column, column_widths, console, narrow_columns, table, table_width, wrap
+from edgeship.terminal import (
+    WIDTH,
+    Column,
+    column_widths,
+    make_console,
+    make_table,
+    narrow_columns,
+    table_width,
+    wrap_text,
+)
 from edgeship.types import TensorSpec, Verdict
-from edgeship.untrusted import shown
+from edgeship.untrusted import printable_value
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
 LEFT = {"artifact", "runtime", "kind", "verdict"}
@@ -34,7 +43,7 @@ CHECKS = {
 
 def print_results(manifest: Manifest, *, wide: bool = False) -> None:
     """Print what was measured, why what is missing is missing, and the verdict with what decided it."""
-    out = console(wide=wide)
+    out = make_console(wide=wide)
     out.print(render_results(manifest, out.width, wide=wide))
 
 
@@ -43,11 +52,11 @@ def render_results(manifest: Manifest, width: int = WIDTH, *, wide: bool = False
 
     The columns are those that every reader needs, with `wide` all.
     """
-    manifest = shown(manifest)
+    manifest = printable_value(manifest)
     figures = table_rows.build(manifest)
     columns = figures.columns(wide=wide)
     parts: list[RenderableType] = [*_fit_tables(figures.rows, columns, width)]
-    parts.append(Text(wrap(figures.legend(columns), width), style="dim"))
+    parts.append(Text(wrap_text(figures.legend(columns), width), style="dim"))
     if not wide and len(columns) < len(figures.columns(wide=True)):
         parts.append(Text("more columns (size on disk, loading, p90): --wide", style="dim"))
     parts += [Text(f"[{number}] {note}", style="dim") for number, note in enumerate(figures.notes, 1)]
@@ -65,7 +74,7 @@ def _fit_tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows
         body = [[_make_cell(row, column.name, narrow=True) for column in columns] for row in cells]
     narrow = narrow_columns(heads, column_widths(heads, body), width)
     if table_width(narrow) <= width:
-        return [table(heads, body, width)]
+        return [make_table(heads, body, width)]
     keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
     key_heads = [heads[number] for number in keys]
     room = table_width(
@@ -82,7 +91,7 @@ def _fit_tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows
             groups.append([])
         groups[-1].append(number)
     return [
-        table([heads[n] for n in (*keys, *group)], [[row[n] for n in (*keys, *group)] for row in body], width)
+        make_table([heads[n] for n in (*keys, *group)], [[row[n] for n in (*keys, *group)] for row in body], width)
         for group in groups
     ]
 
@@ -135,7 +144,7 @@ def _check_place(check: Check) -> str:
 
 def print_checks(gate: GateResult) -> None:
     """Print every check of the gate, then the verdict."""
-    out, gate = console(), shown(gate)
+    out, gate = make_console(), printable_value(gate)
     heads = [*(Column(name, folds=True) for name in ("artifact", "runtime", "check")), Column("verdict")]
     body: list[list[str | Text]] = [
         [
@@ -145,13 +154,13 @@ def print_checks(gate: GateResult) -> None:
         ]
         for check in gate.checks
     ]
-    checks = table([*heads, Column("reason", folds=True)], body, out.width)
+    checks = make_table([*heads, Column("reason", folds=True)], body, out.width)
     out.print(Group(checks, _verdict_line(gate), *_reason_lines("  NOT JUDGED", gate.not_judged)))
 
 
 def print_artifacts(manifest: Manifest) -> None:
     """Print what a conversion made (nothing measured yet) and what it skipped."""
-    out, manifest = console(), shown(manifest)
+    out, manifest = make_console(), printable_value(manifest)
     heads = [Column("artifact", folds=True), Column("file", folds=True), Column("weights", right=True)]
     heads += [Column("int8 ops", right=True), Column("inputs", folds=True), Column("outputs", folds=True)]
     body = []
@@ -162,7 +171,7 @@ def print_artifacts(manifest: Manifest) -> None:
             holds = (weights, f"{receipt.int8_op_share:.0%}")
         sides = ("\n".join(map(_describe_tensor, specs)) for specs in (item.inputs, item.outputs))
         body.append([item.id, item.path, *holds, *sides])
-    out.print(Group(table(heads, body, out.width), *_reason_lines("skipped", manifest.skipped)))
+    out.print(Group(make_table(heads, body, out.width), *_reason_lines("skipped", manifest.skipped)))
 
 
 def _describe_tensor(spec: TensorSpec) -> str:

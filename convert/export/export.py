@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.convert.export import probe, saved_model_cache
-from edgeship.errors import CheckError, InputError, brief
+from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.server_model import server_model
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.server_model.server_model import ServerModel
@@ -139,7 +139,7 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
             raise
         except Exception as error:  # a model's own code can fail in any way on a size it does not take
             failure = error
-    raise InputError(f"the model cannot be run on a random input ({type(failure).__name__}: {brief(failure)})")
+    raise InputError(f"the model cannot be run on a random input ({type(failure).__name__}: {brief_message(failure)})")
 
 
 def _write_variant(

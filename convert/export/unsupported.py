@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import InputError, brief
+from edgeship.errors import InputError, brief_message
 from edgeship.formats.layer_names import LayerNames, scope
 
 
@@ -44,4 +44,4 @@ def unsupported_ops_error(
 
 def summarize_message(error: Any) -> str:
     """The first lines of a tool's message, short enough for one."""
-    return brief(error)
+    return brief_message(error)

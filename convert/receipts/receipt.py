@@ -37,7 +37,7 @@ def read(path: str | Path, format: str | None = None, kernels: int = 0) -> Recei
     artifact.
     """
     place = Path(path)
-    with untrusted.reading(place):
+    with untrusted.damage_as_input_error(place):
         return _read(place, format, kernels)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
 from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse, weight_storage
-from edgeship.errors import CheckError, InputError, unknown
+from edgeship.errors import CheckError, InputError, unknown_name_error
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec, ToolReport
@@ -44,7 +44,7 @@ def run(saved_model: str, out_dir: str, weights: str = "float32", graph: str | N
     Raises InputError naming op and layer where TF.js has no such op.
     """
     if weights not in WEIGHTS:
-        raise unknown("TF.js weight type", weights, WEIGHTS)
+        raise unknown_name_error("TF.js weight type", weights, WEIGHTS)
     shim.ensure_importable()
     source, target = Path(saved_model), Path(out_dir)
     description = export.read_description(source)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Array, Batch, RepresentativeDataset
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.recipes.quantization import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
@@ -173,7 +173,7 @@ class Statistics:
         if kind == MIN_MAX:
             return self.ranges
         if kind not in CALIBRATION_METHODS:
-            raise unknown("calibration method", kind, CALIBRATION_METHODS)
+            raise unknown_name_error("calibration method", kind, CALIBRATION_METHODS)
         if kind not in self.kinds:
             raise InputError(f"these statistics hold no ranges by {kind}: calibrate closely")
         return self.kinds[kind]

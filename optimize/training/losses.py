@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 
 Array = np.ndarray[Any, Any]
 CLASSES, ONE_HOT, BINARY, VALUES = (
@@ -81,7 +81,7 @@ def choose(name: str, labels: Array, outputs: Array, loss_name: str | None) -> L
     zeros and ones, else values. Raises InputError where the shapes fit nothing.
     """
     if loss_name is not None and loss_name not in KINDS:
-        raise unknown("loss", loss_name, KINDS)
+        raise unknown_name_error("loss", loss_name, KINDS)
     wide = outputs.ndim > 1 and outputs.shape[-1] > 1
     classes = labels.dtype.kind in "iub" and wide and labels.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
     same = labels.shape == outputs.shape or (labels.shape == outputs.shape[:-1] and not wide)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 
 KEYS = ("how", "throttle", "viewport", "arguments")
 # What a profile may tell Chromium, and the values: how it draws and computes. Others could start programs
@@ -45,7 +45,7 @@ def of_profile(launch: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     for key in launch:
         if key not in KEYS:
-            raise unknown("key", key, KEYS, where)
+            raise unknown_name_error("key", key, KEYS, where)
     throttle, viewport, arguments = launch.get("throttle", 1), launch.get("viewport"), launch.get("arguments", [])
     if not _is_positive(throttle) or throttle < 1:
         raise InputError(f"{where}: throttle = {throttle!r} must be a number of at least 1")

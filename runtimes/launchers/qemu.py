@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import MissingDependencyError, unknown
+from edgeship.errors import MissingDependencyError, unknown_name_error
 from edgeship.processes.environment import child_environment, which
 from edgeship.runtimes import registry
 from edgeship.runtimes.interpreters import find_python311, pip
@@ -48,7 +48,7 @@ class QemuLauncher(InstructionCounter):
         """The guest's architecture. Raises InputError where the profile names none that is known."""
         name = str(self.device.launch.get("machine", "aarch64"))
         if name not in MACHINES:
-            raise unknown("machine", name, MACHINES, f"device {self.device.name}")
+            raise unknown_name_error("machine", name, MACHINES, f"device {self.device.name}")
         return MACHINES[name]
 
     @property

@@ -40,7 +40,7 @@ def row(bundle: Path, data: Path, artifact: str = "tflite/int8") -> dict[str, An
         drawn = {name: own[name][replayed]}
         spread = KernelSpread("without-delegates", SPREAD_SAMPLES, {name: float(errors[others].max())})
         for kind, spreads in (("measured", [spread]), ("assumed", [])):
-            failed[kind] += bool(errors[replayed].max() > goldens.tolerance(chosen, drawn, spreads)[name])
+            failed[kind] += bool(errors[replayed].max() > goldens.output_tolerances(chosen, drawn, spreads)[name])
     return {
         "what": f"{goldens.SAMPLES} goldens of {artifact} (Fashion-MNIST) replayed on TFLite's built-in kernels, {DRAWS:,} draws "
         "from the test images: share that fails",

@@ -168,7 +168,7 @@ def machine_line() -> str:
     """The machine in one line."""
     from edgeship.devices import machine
 
-    found = machine.describe()
+    found = machine.describe_machine()
     return f"{found['cpu']}, {found['cores']} cores, {found['system']}, Python {found['python']}"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edgeship import untrusted
-from edgeship.errors import InputError, brief
+from edgeship.errors import InputError, brief_message
 from edgeship.processes.working_folder import importable
 from edgeship.storage import digest, npz
 from edgeship.types import TensorSpec
@@ -212,7 +212,7 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def load(path: Path) -> Batch:
     """All arrays of a small `.npz`. Raises InputError, naming the file, where it is damaged or too large."""
-    with untrusted.reading(path):
+    with untrusted.damage_as_input_error(path):
         with npz.open_archive(path) as archive:
             for name in npz.array_names(archive):
                 head = npz.Member(archive, name, path)
@@ -261,6 +261,6 @@ def _iterate_source(source: str) -> Iterator[Batch]:
         raise
     except Exception as error:  # a user's module can fail in any way
         raise InputError(
-            f"data source '{source}': {brief(error, 160)} ({type(error).__name__}); "
+            f"data source '{source}': {brief_message(error, 160)} ({type(error).__name__}); "
             "give an .npz, a folder of .npz, or package.module:attribute"
         ) from error

@@ -48,13 +48,13 @@ class ProcessError(EdgeshipError):
     died = False
 
 
-def unknown(kind: str, name: str, choices: Iterable[str], where: str = "") -> InputError:
+def unknown_name_error(kind: str, name: str, choices: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not one of the known ones, which it lists."""
     place = f" in {where}" if where else ""
-    short = brief(name, 100)  # a stranger's may be endless, and of many lines
+    short = brief_message(name, 100)  # a stranger's may be endless, and of many lines
     return InputError(f"unknown {kind} '{short}'{place}; known: {', '.join(sorted(choices))}")
 
 
-def brief(error: object, length: int = 300) -> str:
+def brief_message(error: object, length: int = 300) -> str:
     """A tool's message on one line, without terminal colours, cut to `length`."""
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:length]

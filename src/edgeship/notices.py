@@ -19,7 +19,7 @@ def are_visible() -> bool:
 
 
 @contextlib.contextmanager
-def visibility(visible: bool) -> Iterator[None]:
+def set_visibility(visible: bool) -> Iterator[None]:
     """Inside, progress and notices are shown or not; errors are raised either way."""
     token = _VISIBLE.set(visible)
     try:
@@ -28,7 +28,7 @@ def visibility(visible: bool) -> Iterator[None]:
         _VISIBLE.reset(token)
 
 
-def notify(text: str) -> None:
+def print_notice(text: str) -> None:
     """Write a line, unless nobody wants to see it."""
     if are_visible():
         print(text, file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgeship import notices
 from edgeship.terminal import PlainConsole
-from edgeship.untrusted import shown
+from edgeship.untrusted import printable_value
 
 
 class Progress:
@@ -36,7 +36,7 @@ class Progress:
 
     def note(self, text: str, below: str = "") -> None:
         """Say something once, on one line; `below` are lines of edgeship's own."""
-        line = Text.assemble("  ", ("note", "yellow"), f" {shown(text)}", f"\n\n{below}" if below else "")
+        line = Text.assemble("  ", ("note", "yellow"), f" {printable_value(text)}", f"\n\n{below}" if below else "")
         self.console.print(line, soft_wrap=True)
 
     @contextlib.contextmanager
@@ -52,12 +52,12 @@ class Progress:
             raise
         self._update_running(what, add=False)
         behind = f" ({', '.join(remarks)})" if remarks else ""
-        took = f"{time.perf_counter() - start:.1f} s{shown(behind)}"
-        line = Text.assemble("  ", ("done", "green"), f" {shown(what)} ", (took, "dim"))
+        took = f"{time.perf_counter() - start:.1f} s{printable_value(behind)}"
+        line = Text.assemble("  ", ("done", "green"), f" {printable_value(what)} ", (took, "dim"))
         self.console.print(line, soft_wrap=True)
 
     def _update_running(self, what: str, *, add: bool) -> None:
         with self._lock:
             (self._running.append if add else self._running.remove)(what)
             if self._status:
-                self._status.update(Text(shown(", ".join(self._running))))
+                self._status.update(Text(printable_value(", ".join(self._running))))

@@ -48,7 +48,7 @@ class PlainConsole(Console):
             yield segment if segment.control else Segment(printable_lines(segment.text), segment.style)
 
 
-def console(*, wide: bool = False) -> Console:
+def make_console(*, wide: bool = False) -> Console:
     """Standard output, no wider than `WIDTH`; with `wide` as wide as its terminal, or `WIDE` where it is none."""
     terminal = PlainConsole()
     if wide:
@@ -56,7 +56,7 @@ def console(*, wide: bool = False) -> Console:
     return PlainConsole(width=min(terminal.width, WIDTH) if terminal.is_terminal else WIDTH)
 
 
-def fold(text: str, width: int) -> str:
+def fold_text(text: str, width: int) -> str:
     """The text in lines of at most `width` columns, broken between words or behind what joins the parts of a name."""
     return "\n".join(_fold_line(line, width) for line in text.split("\n"))
 
@@ -74,7 +74,7 @@ def _fold_line(line: str, width: int) -> str:
     return "\n".join(item.rstrip() for item in lines if item.strip())
 
 
-def wrap(text: str, width: int = WIDTH, indent: int = 0) -> str:
+def wrap_text(text: str, width: int = WIDTH, indent: int = 0) -> str:
     """A line of words in lines of at most `width` columns and at most `WIDTH`, all but the first indented."""
     return textwrap.fill(text, min(width, WIDTH), subsequent_indent=" " * indent, break_on_hyphens=False)
 
@@ -112,13 +112,13 @@ def narrow_columns(columns: Sequence[Column], widths: Sequence[int], room: int) 
     return narrow
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room: int = WIDTH) -> Table:
+def make_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room: int = WIDTH) -> Table:
     """A table without lines that is at most `room` columns wide, if the columns that do not fold allow it."""
     widths = narrow_columns(columns, column_widths(columns, rows), room)
     result = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in zip(columns, widths, strict=True):
         justify = "right" if column.right else "left"
-        heading = Text(fold(printable_lines(column.heading), width))
+        heading = Text(fold_text(printable_lines(column.heading), width))
         result.add_column(heading, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
     for row in rows:
         result.add_row(*(_render_cell(cell, width) for cell, width in zip(row, widths, strict=True)))
@@ -126,7 +126,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], room:
 
 
 def _render_cell(cell: str | Text, width: int) -> Text:
-    return Text(fold(_plain_text(cell), width), style=cell.style if isinstance(cell, Text) else "")
+    return Text(fold_text(_plain_text(cell), width), style=cell.style if isinstance(cell, Text) else "")
 
 
 def _plain_text(cell: str | Text) -> str:

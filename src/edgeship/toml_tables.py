@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 
 import msgspec
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.untrusted import SHOWN
 
 WORDS: Mapping[Any, str] = {
@@ -72,12 +72,12 @@ class Table:
             raise InputError(f"{where}: {error}") from error
 
 
-def check_keys(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def check_keys(table: Mapping[str, Any], known_keys: Iterable[str], where: str) -> None:
     """Raise InputError for a key that is not one of the known ones, which it lists."""
-    names = set(known)
+    names = set(known_keys)
     for key in table:
         if key not in names:
-            raise unknown("key", key, names, where)
+            raise unknown_name_error("key", key, names, where)
 
 
 def convert_value(kind: type, key: str, value: Any) -> Any:
@@ -86,10 +86,10 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
     try:
         converted = msgspec.convert(value, hint)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
-        examples = _noted(hint, "examples")
+        examples = _annotation_note(hint, "examples")
         # Words name both truth values, and an example of one would read as advice.
         example = f", as {key} = {toml_value(examples[0])}" if examples and examples[0] is not True else ""
-        raise InputError(f"{key} = {repr(value)[:SHOWN]} must be {_words(hint)}{example}") from error
+        raise InputError(f"{key} = {repr(value)[:SHOWN]} must be {_value_words(hint)}{example}") from error
     if isinstance(value, str) and "\0" in value:
         raise InputError(f"{key} = {repr(value)[:SHOWN]} has a NUL in it, as no name and no path has")
     return converted
@@ -97,14 +97,22 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
 
 def describe_keys(kind: type) -> tuple[Key, ...]:
     """The keys of a dataclass in the order of its fields; those without a description are no keys of a file."""
-    known = []
+    keys = []
     for item in fields(kind):
         hint = _hints(kind)[item.name]
-        description = _noted(hint, "description")
+        description = _annotation_note(hint, "description")
         if description:
             default = None if item.default is MISSING else item.default
-            known.append(Key(item.name, _words(hint), default, description, (_noted(hint, "examples") or [default])[0]))
-    return tuple(known)
+            keys.append(
+                Key(
+                    item.name,
+                    _value_words(hint),
+                    default,
+                    description,
+                    (_annotation_note(hint, "examples") or [default])[0],
+                )
+            )
+    return tuple(keys)
 
 
 def toml_value(value: Any) -> str:
@@ -126,16 +134,16 @@ def _read_hints(kind: type) -> Mapping[str, Any]:
 _hints: Callable[[type], Mapping[str, Any]] = cache(_read_hints)
 
 
-def _noted(hint: Any, what: str) -> Any:
+def _annotation_note(hint: Any, what: str) -> Any:
     """What the outermost annotation says that says it: nested ones are one after the other, the outermost last."""
     metas = (item for item in reversed(get_args(hint)[1:]) if isinstance(item, msgspec.Meta))
     return next((value for meta in metas if (value := getattr(meta, what)) is not None), None)
 
 
-def _words(hint: Any) -> str:
+def _value_words(hint: Any) -> str:
     """What a value must be, in words: the annotation's own, or those of its type."""
     if get_origin(hint) is Annotated:
-        return _noted(hint, "title") or _words(get_args(hint)[0])
+        return _annotation_note(hint, "title") or _value_words(get_args(hint)[0])
     if hint in WORDS:
         return WORDS[hint]
-    return _words(next(item for item in get_args(hint) if item is not NoneType))
+    return _value_words(next(item for item in get_args(hint) if item is not NoneType))

@@ -63,37 +63,39 @@ def describe_error(error: msgspec.ValidationError, kind: object, value: Any, nam
     if match := _MISSING.search(text):
         return f"{shown} has no {match['key']}"
     if match := _EXPECTED.search(text):
-        wanted = _words(match["kinds"], match["bound"], names)
+        expectation = _expected_words(match["kinds"], match["bound"], names)
     elif text.startswith("Invalid enum value"):
-        wanted = _known_values(kind, place)
+        expectation = _known_values(kind, place)
     else:  # what `__post_init__` raised
         return f"{shown} is none: {printable(text)[:REASON]}"
-    return f"{shown} must be {wanted}{_value_at(value, place)}"
+    return f"{shown} must be {expectation}{_value_at(value, place)}"
 
 
-def _words(kinds: str, bound: str, names: Mapping[str, str]) -> str:
-    if match := re.search(r"matching regex '(.*)'$", bound):
+def _expected_words(kinds: str, limits: str, names: Mapping[str, str]) -> str:
+    if match := re.search(r"matching regex '(.*)'$", limits):
         pattern = match[1].replace("\\\\", "\\")
         return names.get(pattern, f"a text of the form {pattern}")
-    listed = [WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
-    words = " or ".join(word for word in listed if word != WORDS["null"]) or WORDS["null"]
-    return f"{words}{bound.replace('of length', 'with a length')}"
+    kind_words = [WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
+    words = " or ".join(word for word in kind_words if word != WORDS["null"]) or WORDS["null"]
+    return f"{words}{limits.replace('of length', 'with a length')}"
 
 
 def _known_values(kind: object, place: str) -> str:
     """The values of the enumeration that is at a place of a type, as "one of a, b"."""
     infos = [msgspec.inspect.type_info(kind)]
     for name, _ in _STEP_OF_TYPE.findall(place):
-        infos = [inner for info in infos for inner in _parts(info, name)]
-    enums = [info for info in (item for info in infos for item in _parts(info, None)) if isinstance(info, EnumType)]
+        infos = [inner for info in infos for inner in _inner_types(info, name)]
+    enums = [
+        info for info in (item for info in infos for item in _inner_types(info, None)) if isinstance(info, EnumType)
+    ]
     return f"one of {', '.join(str(item.value) for item in enums[0].cls)}" if enums else "one of the known values"
 
 
-def _parts(info: Any, name: str | None) -> Iterator[Any]:
+def _inner_types(info: Any, name: str | None) -> Iterator[Any]:
     """What a type has under a field's `name`, or as its items where that is empty; the type itself where it is None."""
     if isinstance(info, UnionType):
         for inner in info.types:
-            yield from _parts(inner, name)
+            yield from _inner_types(inner, name)
     elif name is None:
         yield info
     elif name:

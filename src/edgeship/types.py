@@ -69,7 +69,7 @@ class Quantization:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        return cls(tuple(_list(data, "scale")), tuple(_list(data, "zero_point")), data["axis"])
+        return cls(tuple(_list_member(data, "scale")), tuple(_list_member(data, "zero_point")), data["axis"])
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class TensorSpec:
         quantization = data.get("quantization")
         return cls(
             data["name"],
-            tuple(_list(data, "shape")),
+            tuple(_list_member(data, "shape")),
             data["dtype"],
             Quantization.from_json(quantization) if quantization else None,
         )
@@ -160,13 +160,13 @@ class Artifact:
             root / data["path"],
             data["format"],
             data["variant"],
-            tuple(map(TensorSpec.from_json, _list(data, "inputs"))),
-            tuple(map(TensorSpec.from_json, _list(data, "outputs"))),
-            tuple(Step(**step) for step in _list(data, "steps")),
+            tuple(map(TensorSpec.from_json, _list_member(data, "inputs"))),
+            tuple(map(TensorSpec.from_json, _list_member(data, "outputs"))),
+            tuple(Step(**step) for step in _list_member(data, "steps")),
         )
 
 
-def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+def _list_member(data: Mapping[str, Any], key: str) -> list[Any]:
     """A list of a JSON object. Raises ValueError where it is something else: a text would be taken for its letters."""
     value: list[Any] = data[key]
     check_type(key, value, list, tuple)

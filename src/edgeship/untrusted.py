@@ -21,7 +21,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from edgeship.errors import EdgeshipError, InputError, unknown
+from edgeship.errors import EdgeshipError, InputError, unknown_name_error
 
 LIMITS = "EDGESHIP_LIMITS"
 RATIO_FROM = 64 << 20  # bytes below which nobody minds how well something is packed
@@ -69,7 +69,7 @@ class Limits:
         for part in filter(None, (item.strip() for item in text.split(","))):
             name, _, value = part.partition("=")
             if name.strip() not in names:
-                raise unknown("limit", name.strip(), names, LIMITS)
+                raise unknown_name_error("limit", name.strip(), names, LIMITS)
             if not value.strip().isdecimal() or not 0 < len(value.strip()) <= 18 or not int(value):
                 raise InputError(f"{LIMITS}: {part} must be a whole number above 0, as files=20000")
             values[name.strip()] = int(value)
@@ -119,22 +119,22 @@ def printable_lines(text: object) -> str:
     return "\n".join(map(printable, str(text).replace("\t", " ").split("\n")))
 
 
-def shown(value: Any) -> Any:
+def printable_value(value: Any) -> Any:
     """A JSON value or dataclass for people: each text in it, of keys too, on one line, `printable` and of bearable length."""
     if isinstance(value, str):
         text = shorten(value)
         return value if isinstance(value, Enum) else text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))
     if isinstance(value, Mapping):
-        return {shown(key): shown(item) for key, item in value.items()}
+        return {printable_value(key): printable_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(shown, value))
+        return type(value)(map(printable_value, value))
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{item.name: shown(getattr(value, item.name)) for item in fields(value)})
+        return replace(value, **{item.name: printable_value(getattr(value, item.name)) for item in fields(value)})
     return value
 
 
 @contextlib.contextmanager
-def reading(what: object) -> Iterator[None]:
+def damage_as_input_error(what: object) -> Iterator[None]:
     """Turns whatever a parser raises over a damaged file into an InputError that names `what`, the file.
 
     edgeship's own errors pass. What a parser of a library raises is not documented, so every exception counts.
@@ -274,13 +274,13 @@ def parse_json(text: str | bytes, what: object) -> Any:
         raise InputError(
             f"{printable(what)}: JSON of {len(text):,} bytes, at most {most.json_bytes:,} are read ({LIMITS})"
         )
-    with reading(what):
+    with damage_as_input_error(what):
         plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text
     if _is_deeper(plain, most.json_depth):
         raise InputError(
             f"{printable(what)}: JSON nested deeper than {most.json_depth} levels ({LIMITS}=json_depth=...)"
         )
-    with reading(what):
+    with damage_as_input_error(what):
         return json.loads(plain)
 
 
@@ -324,7 +324,7 @@ def read_json(path: Path, *, links: bool = False) -> Any:
         raise InputError(
             f"{printable(path)}: JSON of {size:,} bytes, at most {most:,} are read ({LIMITS}=json_bytes=...)"
         )
-    with reading(path):
+    with damage_as_input_error(path):
         content = path.read_bytes()
     return parse_json(content, path)
 

@@ -150,7 +150,7 @@ def build_manifest() -> dict[str, Any]:
             "parameters": 141_000, "inputs": [spec("image", [None, 28, 28, 1])],
             "outputs": [spec("scores", [None, CLASSES])],
         },
-        "config": to_json(Config().stored()),
+        "config": to_json(Config().to_manifest()),
         "data": {"calibration": {**data, "source": "calibration.npz"}, "evaluation": data},
         "artifacts": [artifact_entry(name) for name in ARTIFACTS],
         "files": {place(name): hashlib.sha256(text(place(name))).hexdigest() for name in ARTIFACTS},

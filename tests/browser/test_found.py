@@ -16,7 +16,7 @@ from rich.console import Console
 from edgeship.benchmarks.measure.benchmark import MeasuredArtifact
 from edgeship.bundle.receipt import Receipt
 from edgeship.cli.machine.runtimes import runtimes
-from edgeship.devices.profiles import find
+from edgeship.devices.profiles import find_device
 from edgeship.errors import MissingDependencyError
 from edgeship.pipeline import measurement_plan
 from edgeship.progress import Progress
@@ -90,7 +90,7 @@ def test_installing_says_how_to_get_chromium(monkeypatch):
 
 @pytest.mark.usefixtures("nothing", "built")
 def test_a_browser_is_a_device_that_says_what_is_missing():
-    place = find_launcher(find("browser-mid-phone"))
+    place = find_launcher(find_device("browser-mid-phone"))
     assert "Chromium is not installed" in (place.unavailable_reason() or "")
     with pytest.raises(
         MissingDependencyError, match=r"browser-mid-phone is not available: Chromium .* devices install"

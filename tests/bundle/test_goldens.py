@@ -25,30 +25,30 @@ SPAN = 0.7
 
 def test_measured_kernels_widen_the_tolerance_by_their_margin():
     spreads = [KernelSpread("a", 256, {"y": 0.03}), KernelSpread("b", 16, {"y": 0.05})]
-    assert goldens.tolerance(artifact(), OWN, spreads)["y"] == pytest.approx(0.05 * goldens.SPREAD_MARGIN)
+    assert goldens.output_tolerances(artifact(), OWN, spreads)["y"] == pytest.approx(0.05 * goldens.SPREAD_MARGIN)
 
 
 def test_kernels_that_agree_or_do_not_run_leave_what_rounding_may_do():
     spreads = [KernelSpread("a", 256, {"y": 0.0}), KernelSpread("b", 16, None, "does not load")]
-    assert goldens.tolerance(artifact("float32"), OWN, spreads)["y"] == pytest.approx(1e-3 * SPAN)
+    assert goldens.output_tolerances(artifact("float32"), OWN, spreads)["y"] == pytest.approx(1e-3 * SPAN)
     step = Quantization((1 / 64,), (0,), None)
-    assert goldens.tolerance(artifact(quantization=step), OWN, spreads)["y"] == pytest.approx(2 / 64)
+    assert goldens.output_tolerances(artifact(quantization=step), OWN, spreads)["y"] == pytest.approx(2 / 64)
 
 
 @pytest.mark.parametrize("wild", [3.0, np.inf, np.nan])
 def test_kernels_that_lie_far_apart_do_not_make_everything_right(wild):
-    allowed = goldens.tolerance(artifact(), OWN, [KernelSpread("a", 256, {"y": wild})])["y"]
+    allowed = goldens.output_tolerances(artifact(), OWN, [KernelSpread("a", 256, {"y": wild})])["y"]
     assert allowed <= goldens.LARGEST_TOLERANCE * SPAN
 
 
 def test_float32_stays_strict_whatever_kernels_do():
-    allowed = goldens.tolerance(artifact("float32"), OWN, [KernelSpread("a", 16, {"y": 0.5})])["y"]
+    allowed = goldens.output_tolerances(artifact("float32"), OWN, [KernelSpread("a", 16, {"y": 0.5})])["y"]
     assert allowed == pytest.approx(goldens.LARGEST_FLOAT32_TOLERANCE * SPAN)
 
 
 def test_infinite_outputs_leave_a_finite_tolerance():
     own = {"y": np.array([[-np.inf, 0.5, 0.25]], np.float32)}
-    assert goldens.tolerance(artifact("float32"), own)["y"] == pytest.approx(1e-3 * 0.5)
+    assert goldens.output_tolerances(artifact("float32"), own)["y"] == pytest.approx(1e-3 * 0.5)
 
 
 def test_an_answer_is_clear_where_both_give_it_by_more_than_the_tolerance():
@@ -77,10 +77,10 @@ def test_what_differs_as_kernels_do_never_changes_a_clear_answer(scores, noise):
 
 def test_distance():
     nan, inf = np.nan, np.inf
-    assert goldens.distance(np.array([1.0, nan, inf]), np.array([1.5, nan, inf])) == 0.5
-    assert goldens.distance(np.zeros(0), np.zeros(0)) == 0
-    assert not goldens.distance(np.array([nan]), np.array([1.0])) <= 1e9
-    assert goldens.distance(np.array([inf]), np.array([-inf])) == inf
+    assert goldens.largest_error(np.array([1.0, nan, inf]), np.array([1.5, nan, inf])) == 0.5
+    assert goldens.largest_error(np.zeros(0), np.zeros(0)) == 0
+    assert not goldens.largest_error(np.array([nan]), np.array([1.0])) <= 1e9
+    assert goldens.largest_error(np.array([inf]), np.array([-inf])) == inf
 
 
 def test_outputs_beyond_all_numbers_allow_no_tolerance():

@@ -27,7 +27,7 @@ def test_the_published_schema_is_that_of_the_types() -> None:
 
 
 def test_a_manifest_of_schema_1_is_read_and_written_as_the_published_schema_says(old: dict[str, Any]) -> None:
-    manifest = parse_manifest(schema_1.upgrade(old))
+    manifest = parse_manifest(schema_1.upgrade_content(old))
     content = json.loads(json.dumps(to_json(manifest)))
     Draft202012Validator(manifest_schema()).validate(content)
     assert parse_manifest(content) == manifest
@@ -51,7 +51,7 @@ def test_what_a_reason_of_schema_1_meant_is_an_availability(
 ) -> None:
     metric = {"name": "latency_p50_ms", "value": None, "unit": "ms", "kind": "measured", "reason": reason}
     old["measurements"][0]["metrics"] = [metric]
-    assert parse_manifest(schema_1.upgrade(old)).measurements[0].metrics[0].availability is availability
+    assert parse_manifest(schema_1.upgrade_content(old)).measurements[0].metrics[0].availability is availability
 
 
 def test_a_value_and_its_availability_belong_together() -> None:
@@ -64,14 +64,14 @@ def test_a_value_and_its_availability_belong_together() -> None:
 
 
 def test_too_much_for_a_table_is_refused(old: dict[str, Any]) -> None:
-    manifest = parse_manifest(schema_1.upgrade(old))
+    manifest = parse_manifest(schema_1.upgrade_content(old))
     many = (Measurement("tflite/int8", "litert", "host", ()),) * 5001
     with pytest.raises(InputError, match="it has 5,001 measurements, at most 5,000 are taken"):
         replace(manifest, measurements=many)
 
 
 def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
-    content = {**schema_1.upgrade(old), "lineage": {"parents": []}}
+    content = {**schema_1.upgrade_content(old), "lineage": {"parents": []}}
     assert isinstance(parse_manifest(content), Manifest)
 
 
@@ -86,5 +86,5 @@ def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
 )
 def test_another_form_is_told_with_its_place(old: dict[str, Any], change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_manifest({**schema_1.upgrade(old), **change})
+        parse_manifest({**schema_1.upgrade_content(old), **change})
     assert str(caught.value) == sentence

@@ -19,7 +19,7 @@ def run(*arguments):
 def test_the_table_names_every_device_and_what_its_figures_are():
     done = run()
     assert done.exit_code == 0, done.output
-    for name in profiles.names():
+    for name in profiles.profile_names():
         assert name in done.output
     assert "emulated" in done.output
 
@@ -28,7 +28,7 @@ def test_the_list_as_json():
     listed = json.loads(run("--json", "-").output)
     assert listed["schema"] == 1
     rows = {row["name"]: row for row in listed["devices"]}
-    assert set(rows) == set(profiles.names())
+    assert set(rows) == set(profiles.profile_names())
     assert rows["host"]["available"] is True
     board = rows["cortex-a72"]
     assert board["kind"] == "emulated"

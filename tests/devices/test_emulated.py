@@ -3,7 +3,7 @@
 import pytest
 
 from edgeship.benchmarks.measure import driver, instructions
-from edgeship.devices.profiles import Device, find
+from edgeship.devices.profiles import Device, find_device
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import debian, find_launcher, selfcheck
@@ -22,7 +22,7 @@ def installed(tmp_path_factory, missing):
         patch.setenv("EDGESHIP_CACHE", str(folder))
         try:
             for name in ("cortex-a76", "cortex-a53"):
-                find_launcher(find(name)).install()
+                find_launcher(find_device(name)).install()
         except MissingDependencyError as error:
             missing(str(error))
         except ProcessError as error:
@@ -35,7 +35,7 @@ def installed(tmp_path_factory, missing):
 @pytest.fixture
 def board(installed, monkeypatch):
     monkeypatch.setenv("EDGESHIP_CACHE", str(installed))
-    return lambda name: find_launcher(find(name))
+    return lambda name: find_launcher(find_device(name))
 
 
 def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_kernels(board, bench, subject):
@@ -57,7 +57,7 @@ def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_ker
 
 
 def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject):
-    launch = {**find("cortex-a76").launch, "cpu": "max"}
+    launch = {**find_device("cortex-a76").launch, "cpu": "max"}
     device = Device(
         "max", "everything that QEMU can emulate", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch
     )
@@ -69,7 +69,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
 
 
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):
-    launch = {**find("cortex-a76").launch, "cpu": "cortex-a999"}
+    launch = {**find_device("cortex-a76").launch, "cpu": "cortex-a999"}
     odd = find_launcher(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
     assert "it does not run" in selfcheck.examine(odd, "litert").wrong
     with open_session("litert", subject.artifact.path, launch=board("cortex-a76").launch("litert")) as session:

@@ -24,7 +24,7 @@ from edgeship.bundle.figures import (
     SampleSubset,
 )
 from edgeship.bundle.manifest import Manifest
-from edgeship.devices.profiles import find
+from edgeship.devices.profiles import find_device
 from edgeship.errors import CheckError, ProcessError
 from edgeship.runtimes.launchers import find_launcher, qemu
 from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
@@ -168,7 +168,7 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
     ],
 )  # fmt: skip
 def test_known_failures_are_explained_and_others_are_not_guessed_at(message, told):
-    explained = failure_reasons.explain(message, find("field-tflite-2.14"))
+    explained = failure_reasons.explain(message, find_device("field-tflite-2.14"))
     assert told in explained
     assert bool(told) == bool(explained)
 
@@ -176,7 +176,7 @@ def test_known_failures_are_explained_and_others_are_not_guessed_at(message, tol
 def test_reasons_are_one_line_without_the_log():
     told = "ValueError in the litert process: bad\nfile (log: /tmp/edgeship-litert-x.log)"
     assert failure_reasons.shorten(told) == "ValueError in the litert process: bad file"
-    small, host = find_launcher(find("host-512mb")), find_launcher(find("host"))
+    small, host = find_launcher(find_device("host-512mb")), find_launcher(find_device("host"))
     assert failure_reasons.describe_failure("std::bad_alloc", small) == "does not fit into 512 MB: std::bad_alloc"
     assert failure_reasons.describe_failure("std::bad_alloc", host) == "std::bad_alloc"
 

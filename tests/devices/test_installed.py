@@ -3,7 +3,7 @@
 import pytest
 
 from edgeship.benchmarks.measure import instructions
-from edgeship.devices.profiles import find
+from edgeship.devices.profiles import find_device
 from edgeship.errors import ProcessError
 from edgeship.runtimes.launchers import debian, find_launcher, selfcheck, vela
 from edgeship.runtimes.launchers.launcher import InstructionCounter
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["field-tflite-2.14", "field-ort-1.17", "cortex-m"])
 def test_environments_are_installed_and_compute_rightly(name):
-    place = find_launcher(find(name))
+    place = find_launcher(find_device(name))
     place.install()
     assert place.unavailable_reason() is None
     assert selfcheck.examine(place, place.device.runtimes[0]).wrong == ""
@@ -23,7 +23,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
     path = tmp_path / "mine.toml"
     wrong = "flatbuffers==25.12.19 --hash=sha256:" + "0" * 64
     path.write_text(f'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["{wrong}"]\n')
-    place = find_launcher(find(str(path)))
+    place = find_launcher(find_device(str(path)))
     with pytest.raises(
         ProcessError, match=r"installing flatbuffers==25\.12\.19 failed; nothing was installed.*(?i:hash)"
     ):
@@ -32,7 +32,7 @@ def test_a_file_with_another_digest_is_not_installed(tmp_path):
 
 
 def test_vela_estimates_the_known_model(subject):
-    place = find_launcher(find("ethos-u55-128"))
+    place = find_launcher(find_device("ethos-u55-128"))
     assert isinstance(place, vela.VelaCompiler)
     place.install()
     found = place.estimate(subject.artifact.path)
@@ -47,7 +47,7 @@ def test_vela_estimates_the_known_model(subject):
 
 @pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
 def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
-    place = find_launcher(find("armv7-a7"))
+    place = find_launcher(find_device("armv7-a7"))
     assert isinstance(place, InstructionCounter)
     place.install()
     assert selfcheck.examine(place, "tflite-runtime").wrong == ""

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgeship.devices.profiles import Device, find
+from edgeship.devices.profiles import Device, find_device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import debian, find_launcher, qemu, selfcheck, vela
@@ -129,11 +129,11 @@ def test_emulated_boards_say_what_system_they_need(monkeypatch):
 
 def test_a_core_tells_the_guest_what_it_is(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    text = qemu.QemuLauncher(find("cortex-a76"))._cpuinfo()
+    text = qemu.QemuLauncher(find_device("cortex-a76"))._cpuinfo()
     assert text.count("processor\t: ") == 2
     assert "CPU part\t: 0xd0b" in text
     assert "asimddp" in text
-    assert "asimddp" not in qemu.QemuLauncher(find("cortex-a53"))._cpuinfo()
+    assert "asimddp" not in qemu.QemuLauncher(find_device("cortex-a53"))._cpuinfo()
 
 
 def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
@@ -154,12 +154,12 @@ def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_pa
 
 
 def test_an_old_board_is_of_another_architecture():
-    board = qemu.QemuLauncher(find("armv7-a7"))
+    board = qemu.QemuLauncher(find_device("armv7-a7"))
     assert board.machine.qemu == "qemu-arm"
     assert "CPU architecture: 7" in board._cpuinfo()
-    assert board.tree != qemu.QemuLauncher(find("cortex-a53")).tree
+    assert board.tree != qemu.QemuLauncher(find_device("cortex-a53")).tree
     assert "python3-numpy" in board.packages
-    odd = Device("odd", "", Kind.EMULATED, launch={**find("armv7-a7").launch, "machine": "riscv64"})
+    odd = Device("odd", "", Kind.EMULATED, launch={**find_device("armv7-a7").launch, "machine": "riscv64"})
     with pytest.raises(InputError, match=r"unknown machine 'riscv64' in device odd; known: aarch64, armv7l"):
         find_launcher(odd).unavailable_reason()
 
@@ -194,7 +194,7 @@ def test_packages_without_a_network_leave_nothing(monkeypatch):
 
     monkeypatch.setattr(debian, "run", fail)
     with pytest.raises(ProcessError, match="reading the package lists failed; nothing was installed"):
-        find_launcher(find("cortex-a72")).install()
+        find_launcher(find_device("cortex-a72")).install()
     assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
 
 
@@ -228,7 +228,7 @@ def test_the_doctor_tells_what_does_not_run(monkeypatch, known):
 
 
 def test_a_phone_without_adb_is_told_and_with_it_the_command_is_prepared(monkeypatch, tmp_path):
-    place = find_launcher(find("android"))
+    place = find_launcher(find_device("android"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=r"android is not available: adb is not on the path; install adb"):
         place.install()
@@ -262,7 +262,7 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
     )
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
-    find_launcher(find("field-tflite-2.14")).install()
+    find_launcher(find_device("field-tflite-2.14")).install()
     for line, name in zip(asked.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True):
         assert line.startswith(f"{name} --hash=sha256:")
 

@@ -12,9 +12,9 @@ GOOD = 'kind = "measured"\n[launch]\nhow = "environment"\nrequirements = ["numpy
 QEMU = 'kind = "emulated"\nfigures = ["quality"]\n[launch]\nhow = "qemu"\ncpu = "cortex-a72"\nrequirements = ["numpy==2.1.3"]\n'
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", profiles.profile_names())
 def test_the_built_in_profiles_hold_together(name, tmp_path):
-    device = profiles.find(name)
+    device = profiles.find_device(name)
     assert device.title
     for runtime in device.runtimes:
         assert registry.find(runtime).formats
@@ -35,8 +35,8 @@ def test_the_profiles_that_the_documentation_promises():
         *("cortex-m", "android", "rpi5-remote"),
         *("ethos-u55-128", "ethos-u65-256", "ethos-u85-256", "field-tflite-2.14", "field-litert-1.4", "field-ort-1.17"),
     }
-    assert promised <= set(profiles.names())
-    assert sum(name.startswith("field-") for name in profiles.names()) >= 6
+    assert promised <= set(profiles.profile_names())
+    assert sum(name.startswith("field-") for name in profiles.profile_names()) >= 6
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, text, told):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=told):
-        profiles.find(str(path))
+        profiles.find_device(str(path))
 
 
 def test_an_own_file_is_a_device_under_its_stem(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
-    assert profiles.find(str(path)).name == "mine"
+    assert profiles.find_device(str(path)).name == "mine"
 
 
 def test_unknown_devices_list_the_known():
     with pytest.raises(InputError, match=r"unknown device 'cortex-a99'; known: .*cortex-a72.*host"):
-        profiles.find("cortex-a99")
+        profiles.find_device("cortex-a99")
     with pytest.raises(InputError, match=r"nothing\.toml: no such file; .*cortex-a72"):
-        profiles.find("nothing.toml")
+        profiles.find_device("nothing.toml")

@@ -226,7 +226,7 @@ def test_configurations_of_the_pages_are_read(page, tmp_path):
         path = tmp_path / config.NAME
         path.write_text(block.text)
         if "[launch]" in block.text:
-            assert profiles.find(str(path)).launch
+            assert profiles.find_device(str(path)).launch
             continue
         read = config.Config.read(path)
         Budget.parse(read.budget)

@@ -108,7 +108,7 @@ def test_no_command_executes_what_lies_beside_the_model(hostile: Hostile, tiny_m
 def test_drawing_reads_no_settings_of_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_bytes(b"\xff: matplotlib ends over this\n")
     code = "from edgeship.benchmarks.report import html_report\nfrom edgeship.bundle.manifest import Manifest\n"
-    code += "print(html_report.draw(Manifest({}, (), ())))"
+    code += "print(html_report.draw_plots(Manifest({}, (), ())))"
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 

@@ -147,12 +147,12 @@ def quiet(text):
 def test_a_character_that_nobody_sees_is_written_as_an_escape(blank):
     for text in (blank, f"int8{blank}", f"{blank}{blank}x"):
         assert untrusted.printable(text) == text.replace(blank, blank.encode("unicode_escape").decode())
-        assert blank not in untrusted.shown([text])[0]
+        assert blank not in untrusted.printable_value([text])[0]
 
 
 def test_letters_and_emoji_of_labels_stay():
     for text in ("Fußgänger", "犬\u3000", "한국어", "हिन्दी", "ไทย", "עברית", "❤\ufe0f 🐈 ⚠\ufe0f"):
-        assert untrusted.printable(text) == untrusted.shown(text) == text
+        assert untrusted.printable(text) == untrusted.printable_value(text) == text
     assert untrusted.printable("⚠\ufe0f\ufe0f") == "⚠\ufe0f\\ufe0f"
 
 
@@ -182,7 +182,7 @@ def test_the_terminal(whole, capsys, text):
         steps.note(text)
         with steps.step(text) as remarks:
             remarks.append(text)
-    terminal.console().print("text:", text.replace("\n", " "))
+    terminal.make_console().print("text:", text.replace("\n", " "))
     with pytest.raises(SystemExit):
         cli.exit_with_error(text, 2)
     printed = capsys.readouterr()
@@ -195,7 +195,7 @@ def test_the_terminal(whole, capsys, text):
 def test_a_terminal_gets_our_own_colours_only(text):
     stream = io.StringIO()
     out = terminal.PlainConsole(file=stream, force_terminal=True, color_system="standard", width=100)
-    out.print(terminal.table([terminal.Column(text, folds=True)], [[text]], 100), text)
+    out.print(terminal.make_table([terminal.Column(text, folds=True)], [[text]], 100), text)
     quiet(re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()))
     assert "\x1b]" not in stream.getvalue()
 
@@ -205,7 +205,7 @@ def test_brackets_are_text(text, capsys):
     print_replays(api.Verification((verify.Replay(f"tflite/{text}", "litert", False, None, text),), ""))
     with progress.Progress() as steps, steps.step(text) as remarks:
         remarks.append(text)
-    terminal.console().print(text)
+    terminal.make_console().print(text)
     printed = capsys.readouterr()
     assert printed.out.count(text) >= 2 and printed.err.count(text) == 2
 
@@ -309,7 +309,7 @@ def test_samples_that_a_bundle_brings(tmp_path):
 def test_a_plain_console_is_rich_s_own_otherwise():
     one, other = io.StringIO(), io.StringIO()
     for stream, kind in ((one, terminal.PlainConsole), (other, Console)):
-        kind(file=stream, width=80).print(terminal.table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
+        kind(file=stream, width=80).print(terminal.make_table([terminal.Column("a", right=True)], [["1"], ["two"]], 80))
     assert one.getvalue() == other.getvalue()
 
 

@@ -181,7 +181,7 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
     def replayed(
         artifact: str, mutant: ConvertedArtifact | None = None, wrong: changes.Input | None = None
     ) -> verify.Replay:
-        run, own = ran[artifact], goldens.read(folder, artifact)
+        run, own = ran[artifact], goldens.read_goldens(folder, artifact)
         assert run.runtime
         inputs = wrong(golden.inputs) if wrong else golden.inputs
         answers = verify.Answers(own, run)

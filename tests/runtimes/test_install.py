@@ -105,7 +105,7 @@ def test_an_old_node_is_refused_with_the_version_that_is_needed(monkeypatch, tmp
     for name in ("index.html", "vite.config.ts", "package-lock.json"):
         (tmp_path / name).touch()
     with pytest.raises(MissingDependencyError, match=f"building it {needed}"):
-        site.page()
+        site.built_page()
     monkeypatch.setattr(requirements, "WEB", tmp_path)
     with pytest.raises(MissingDependencyError, match=f"building the runner page {needed}"):
         requirements._build_page()

@@ -44,7 +44,7 @@ def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
         ("int8", "static_w8a8", "float32"),
         ("small", "static_w8a8", "int8"),
     ]
-    restored = Config.restore(to_json(config.stored()))
+    restored = Config.restore(to_json(config.to_manifest()))
     assert restored.data.evaluation is None, "code is named by the user, never by a bundle"
     assert replace(restored, data=replace(restored.data, evaluation="my.module:data")) == config
 
@@ -121,7 +121,7 @@ def test_both_names_at_once_are_refused(tmp_path):
 
 def test_what_an_earlier_version_stored_is_read_without_a_word(tmp_path, capsys):
     config = read(tmp_path, OLD.replace("calibration", "calibration_method"))
-    stored = json.loads(json.dumps(to_json(config.stored())))
+    stored = json.loads(json.dumps(to_json(config.to_manifest())))
     stored["variants"][0]["calibration"] = stored["variants"][0].pop("calibration_method")
     assert Config.restore(stored) == config
     assert capsys.readouterr().err == ""
@@ -130,8 +130,8 @@ def test_what_an_earlier_version_stored_is_read_without_a_word(tmp_path, capsys)
 def test_where_it_was_read_from_is_named_and_not_stored(tmp_path):
     config = read(tmp_path, GOOD)
     assert config.source == str(tmp_path / "edgeship.toml")
-    assert "source" not in config.stored()
-    assert Config.restore(to_json(config.stored())).source == "the bundle's configuration"
+    assert "source" not in config.to_manifest()
+    assert Config.restore(to_json(config.to_manifest())).source == "the bundle's configuration"
     with pytest.raises(InputError, match="unknown key 'source'"):
         read(tmp_path, "source = 'x'")
 

@@ -54,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoR
     """The built page; without Node there is none, and nothing to test."""
     with filelock.FileLock(shared(tmp_path_factory) / "page.lock"):
         try:
-            return demo.page()
+            return demo.built_page()
         except MissingDependencyError as error:
             missing(str(error))
 

@@ -189,7 +189,7 @@ def test_values_that_are_no_figures_are_refused(add, found, change):
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        selftest.read(tmp_path / "nothing.json", Bundle(tmp_path, MANIFEST))
+        selftest.read_selftest(tmp_path / "nothing.json", Bundle(tmp_path, MANIFEST))
 
 
 @pytest.mark.parametrize(

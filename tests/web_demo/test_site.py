@@ -65,9 +65,9 @@ def sealed(folder, formats):
     manifest = {
         "created": "now", "labels": None, "goldens": {"samples": 16}, "server_model": server, "artifacts": artifacts,
         "gate": None, "measurements": [{"artifact": item["id"], **measured} for item in artifacts],
-        "config": Config(data=Data(evaluation="/home/somebody/evaluation.npz")).stored(),
+        "config": Config(data=Data(evaluation="/home/somebody/evaluation.npz")).to_manifest(),
     }  # fmt: skip
-    bundles.seal(folder, parse_manifest({"files": {}, **manifest}))
+    bundles.seal_bundle(folder, parse_manifest({"files": {}, **manifest}))
     return bundles.open_bundle(folder)
 
 
@@ -187,7 +187,7 @@ def test_the_command_serves_until_it_is_interrupted(built, tmp_path):
 
 def described(samples):
     spec = TensorSpec("x", (None, *samples.shape[1:]), "float32")
-    return preprocessing.describe([spec], {"x": samples.astype(np.float32)}).get("x")
+    return preprocessing.describe_pictures([spec], {"x": samples.astype(np.float32)}).get("x")
 
 
 class TestPreprocessing:

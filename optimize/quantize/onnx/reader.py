@@ -11,7 +11,7 @@ from edgeship.errors import CheckError, InputError
 from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.types import TensorSpec
-from edgeship.untrusted import reading
+from edgeship.untrusted import damage_as_input_error
 
 # They convert between the types, or only move values or read none.
 _NO_ISLANDS = (
@@ -27,7 +27,7 @@ def check_model(model: str) -> None:
 
     if not Path(model).is_file():
         raise InputError(f"{model}: no such file; give a float .onnx")
-    with reading(model):
+    with damage_as_input_error(model):
         try:
             graph = onnx.load(model, load_external_data=False).graph
         except DecodeError as error:

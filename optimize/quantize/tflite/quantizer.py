@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Batch
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
@@ -153,7 +153,7 @@ def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:
     """What a recipe does; refuses what makes no file of its own."""
     how = quantization.recipe_support(recipe, "tflite")
     if io not in quantization.IO_TYPES:
-        raise unknown("I/O type", io, quantization.IO_TYPES)
+        raise unknown_name_error("I/O type", io, quantization.IO_TYPES)
     if recipe == "float32":
         raise InputError("recipe 'float32' changes nothing: use the converted file as it is")
     if recipe == "auto":

@@ -132,7 +132,7 @@ def main() -> None:
     data = Config.restore(bundle.manifest.config).data.evaluation
     with tempfile.TemporaryDirectory(prefix="edgeship-page-") as folder, sync_playwright() as playwright:
         site = Path(folder) / "site"
-        demo.write_site(bundle, site, demo.page(), data if data and Path(data).exists() else None)
+        demo.write_site(bundle, site, demo.built_page(), data if data and Path(data).exists() else None)
         browser = playwright.chromium.launch(
             executable_path=requirements.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )

@@ -31,7 +31,7 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
 
 def parse(result: Any) -> Manifest:
     """The part of a manifest that a benchmark's result is."""
-    return parse_manifest({"files": {}, **schema_1.upgrade(result)}, part=True)
+    return parse_manifest({"files": {}, **schema_1.upgrade_content(result)}, part=True)
 
 
 def cell(item: Measurement, name: str, form: Callable[[float], str]) -> str:

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from edgeship.benchmarks.measure import instructions
-from edgeship.devices.profiles import find, names, place
+from edgeship.devices.profiles import find_device, profile_names, profile_path
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import InstructionCounter, home
 from scripts import RESULTS, ROOT
@@ -92,7 +92,7 @@ def parity(work: Path) -> Json:
     profiles = work / "profiles"
     profiles.mkdir(exist_ok=True)
     for name in CORES:  # the built-in profiles with time enough, and without the count of instructions
-        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", place(name).read_text(encoding="utf-8"))
+        text = re.sub(r"(?m)^seconds = .*", "seconds = 3600", profile_path(name).read_text(encoding="utf-8"))
         (profiles / f"{name}.toml").write_text(text.replace('"quality", "instructions"', '"quality"'), encoding="utf-8")
     devices, data = ",".join(str(profiles / f"{name}.toml") for name in CORES), str(work / "images.npz")
     with np.load(work / DEFAULT / "labelled.npz") as whole:
@@ -146,7 +146,7 @@ def fresh(work: Path, run: int) -> Path:
 def zeros(work: Path) -> Json:
     """Float models with zeros, stored as they are and in TFLite's sparse encoding, counted alike; not trained again."""
     rows: Json = {}
-    counter = cast(InstructionCounter, find_launcher(find("cortex-a72")))
+    counter = cast(InstructionCounter, find_launcher(find_device("cortex-a72")))
     for name in (DEFAULT, LARGE):
         out = work / name / "sparse"
         if not out.exists():
@@ -181,7 +181,7 @@ def field(work: Path) -> Json:
     """The default task's artifacts on the older runtimes, each set up anew from the package cache (the seconds say so)."""
     default = work / DEFAULT
     bundle = converted(default, "field", "float32,float16,int8,dynamic_w8", "tflite,onnx")
-    fields = [name for name in names() if name.startswith("field-")]
+    fields = [name for name in profile_names() if name.startswith("field-")]
     call([*EDGESHIP, "devices", "install", *fields])  # now the package cache is warm
     rows: Json = {"seconds": {}}
     for name in fields:

@@ -36,7 +36,7 @@ TITLES = {
 
 def write(found: Mapping[str, Any], path: Path) -> None:
     """Write the page from the parts that there are."""
-    described = machine.describe()
+    described = machine.describe_machine()
     told = f"{described['cpu']}, {described['cores']} cores, {described['system']}, Python {described['python']}"
     text = HEAD.format(day=date.today().isoformat(), machine=told)
     for name in tasks.CLIENTS:

@@ -161,7 +161,7 @@ def judge(
             kind = item.artifact.format
             runtime = registry.for_format(kind)[0]
             worker.subjects = {"float32": floats[kind]}
-            (measured,) = driver.measure(worker, driver.Job(item, (runtime,), profiles.find("host")))
+            (measured,) = driver.measure(worker, driver.Job(item, (runtime,), profiles.find_device("host")))
             islands = item.receipt.float_islands
             found[name] = {**to_json(measured), "int8_ops": item.receipt.int8_op_share, "islands": len(islands)}
     return found

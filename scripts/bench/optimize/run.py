@@ -52,7 +52,7 @@ def task(name: str, work: Path) -> Json:
     tried = shipped(home, "validation", None) if open_rows else {}
     chosen = {row.what: _best(row, tried) if row in open_rows else row.candidates[0] for row in tasks.rows(name)}
     test = shipped(home, "evaluation", {tasks.FLOAT, *chosen.values()})
-    return {"chosen": chosen, "validation": tried, "test": test, "machine": machine.describe()}
+    return {"chosen": chosen, "validation": tried, "test": test, "machine": machine.describe_machine()}
 
 
 def seeds(name: str, work: Path) -> list[Json]:

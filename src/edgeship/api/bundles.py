@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from edgeship.api.files import Data, MemoryFiles, optional_path, write_result
 from edgeship.api.results import Verification
-from edgeship.notices import visibility
+from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
@@ -63,7 +63,7 @@ def benchmark_bundle(
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
     source = open_bundle(bundle)
-    with visibility(progress), MemoryFiles() as files:
+    with set_visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(evaluation, "evaluation"),
             tuple(dict.fromkeys(devices)),
@@ -108,13 +108,13 @@ def judge_bundle(
     from edgeship.benchmarks.gate.gate import judge
     from edgeship.bundle.bundle import MANIFEST
     from edgeship.settings.config import Config
-    from edgeship.untrusted import reading
+    from edgeship.untrusted import damage_as_input_error
 
     source = open_bundle(bundle)
-    with visibility(progress):
+    with set_visibility(progress):
         settings = Config.read(Path(config)) if config else None
     texts = {}
-    with reading(source.root / MANIFEST):  # its figures may be none
+    with damage_as_input_error(source.root / MANIFEST):  # its figures may be none
         settings = settings or Config.restore(source.manifest.config)
         result = judge(source.manifest, Budget.parse(settings.budget, settings.source))
         judged = replace(source.manifest, gate=result)
@@ -162,7 +162,7 @@ def debug_bundle(
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
     source = open_bundle(bundle)
-    with visibility(progress), MemoryFiles() as files:
+    with set_visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe
         )
@@ -180,7 +180,7 @@ def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: 
     from edgeship.bundle.bundle import MANIFEST
     from edgeship.demo.selftest import with_field_results
     from edgeship.errors import InputError
-    from edgeship.untrusted import printable, reading
+    from edgeship.untrusted import damage_as_input_error, printable
 
     source = open_bundle(bundle)
     root = source.root.absolute()
@@ -189,7 +189,7 @@ def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: 
         out is None and target.exists() and not target.is_file()
     ):  # the maker of the bundle's folder can have put it there
         raise InputError(f"{printable(target)}: is no file that a report can replace; choose another place with --out")
-    with reading(source.root / MANIFEST):  # its figures may be none
+    with damage_as_input_error(source.root / MANIFEST):  # its figures may be none
         judged = replace(source, manifest=judge_again(source.manifest))
         rendered = render(source.root, with_field_results(judged, [Path(path) for path in self_tests]))
     write_result(target, rendered)

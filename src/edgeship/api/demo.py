@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, open_bundle
-from edgeship.notices import notify, visibility
+from edgeship.notices import print_notice, set_visibility
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
@@ -29,10 +29,10 @@ def _default_samples(bundle: Bundle) -> str | None:
         return None
     check_place(source, "the bundle's evaluation data")
     if recorded(bundle.manifest, "evaluation", source):
-        notify(f"samples: {printable(source)}, as the bundle says; --data chooses others")
+        print_notice(f"samples: {printable(source)}, as the bundle says; --data chooses others")
         return source
     why = "is not what the bundle was made with, by its digest; --data takes samples from it"
-    notify(f"no samples: {printable(source)} {why}")
+    print_notice(f"no samples: {printable(source)} {why}")
     return None
 
 
@@ -47,9 +47,9 @@ def write_demo(
     from edgeship.demo import site
 
     source = open_bundle(bundle)
-    with visibility(progress):
+    with set_visibility(progress):
         samples = _default_samples(source) if data is None else data
-    site.write_site(source, Path(out), site.page(), samples)
+    site.write_site(source, Path(out), site.built_page(), samples)
     return Path(out)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeship.api.results import DeviceStatus, RuntimeStatus
-from edgeship.notices import notify, visibility
+from edgeship.notices import print_notice, set_visibility
 
 if TYPE_CHECKING:
     from edgeship.devices.profiles import Device
@@ -40,22 +40,22 @@ def install_runtime(name: str, *, progress: bool = False) -> None:
     from edgeship.runtimes.registry import find
 
     runtime = find("tfjs-web" if name == "browser" else name)
-    with visibility(progress):
+    with set_visibility(progress):
         if not runtime.unavailable_reason():
-            notify(f"{name} {runtime.version()} is installed")
+            print_notice(f"{name} {runtime.version()} is installed")
             return
         if runtime.prepare is None:
             raise MissingDependencyError(f"{name} belongs into edgeship's own environment; {runtime.install}")
-        notify(f"installing {name} ...")
+        print_notice(f"installing {name} ...")
         folder = runtime.prepare()
-        notify(f"{name} {runtime.version()} is installed in {folder}")
+        print_notice(f"{name} {runtime.version()} is installed in {folder}")
 
 
 def list_devices() -> list[DeviceStatus]:
     """The devices that artifacts can be run on: this machine, older runtimes, emulated boards, compilers."""
-    from edgeship.devices.profiles import find, names
+    from edgeship.devices.profiles import find_device, profile_names
 
-    return [_device_status(find(name)) for name in names()]
+    return [_device_status(find_device(name)) for name in profile_names()]
 
 
 def install_devices(names: Sequence[str], *, progress: bool = False) -> None:
@@ -63,19 +63,19 @@ def install_devices(names: Sequence[str], *, progress: bool = False) -> None:
 
     Raises InputError for an unknown one.
     """
-    from edgeship.devices.profiles import find
+    from edgeship.devices.profiles import find_device
     from edgeship.runtimes.launchers import find_launcher
 
-    with visibility(progress):
-        for launcher in [find_launcher(find(name)) for name in names]:
+    with set_visibility(progress):
+        for launcher in [find_launcher(find_device(name)) for name in names]:
             name = launcher.device.name
             if not launcher.unavailable_reason():
-                notify(f"{name} is installed")
+                print_notice(f"{name} is installed")
                 continue
-            notify(f"installing {name} ...")
+            print_notice(f"installing {name} ...")
             start = time.perf_counter()
             folder = launcher.install()
-            notify(f"{name} is installed in {folder} ({time.perf_counter() - start:.1f} s)")
+            print_notice(f"{name} is installed in {folder} ({time.perf_counter() - start:.1f} s)")
 
 
 def check_devices(names: Sequence[str] = ()) -> list[Finding]:
@@ -87,7 +87,7 @@ def check_devices(names: Sequence[str] = ()) -> list[Finding]:
     from edgeship.runtimes.launchers import WAYS, find_launcher
     from edgeship.runtimes.launchers.selfcheck import examine, known_model
 
-    devices = [profiles.find(name) for name in names or profiles.names()]
+    devices = [profiles.find_device(name) for name in names or profiles.profile_names()]
     launchers = [find_launcher(device) for device in devices if device.how in WAYS]
     if not names:
         launchers = [launcher for launcher in launchers if not launcher.unavailable_reason()]

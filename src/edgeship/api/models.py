@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeship.api.files import Data, MemoryFiles, Model, optional_path
 from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
-from edgeship.notices import visibility
+from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
@@ -34,7 +34,7 @@ def train_model(
     from edgeship.train import launch
 
     folder = Path("runs") / task if out is None else Path(out)
-    with visibility(progress):
+    with set_visibility(progress):
         card = launch.train(task, folder, data_dir=optional_path(data_dir), seed=seed, epochs=epochs)
     return TrainedModel(folder / "server.keras", card)
 
@@ -57,7 +57,7 @@ def init_model(
     from edgeship.settings.config import Config
 
     loading = {"custom_objects": custom_objects, "signature": signature, "allow_unsafe": allow_unsafe}
-    with visibility(progress):
+    with set_visibility(progress):
         path = write_config(Path(model), optional_path(config), loading, force=replace)
         data = Config.read(path).data
     return InitializedConfig(path, tuple(name for name in ("calibration", "evaluation") if getattr(data, name) is None))
@@ -99,7 +99,7 @@ def optimize_model(
     from edgeship.pipeline.run_settings.of_model import ModelOptions
     from edgeship.pipeline.run_settings.of_training import TrainingOptions, training_settings
 
-    with visibility(progress), MemoryFiles() as files:
+    with set_visibility(progress), MemoryFiles() as files:
         path = files.model_path(model)
         options = TrainingOptions(
             variant,
@@ -147,7 +147,7 @@ def convert_model(
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
     known_formats = check_formats(formats)
-    with visibility(progress), MemoryFiles() as files:
+    with set_visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
             formats=known_formats,
             variants=None if variants is None else tuple(variants),
@@ -196,7 +196,7 @@ def ship_model(
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
     known_formats = check_formats(formats)
-    with visibility(progress), MemoryFiles() as files:
+    with set_visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
             formats=known_formats,
             variants=None if variants is None else tuple(variants),

@@ -23,7 +23,7 @@ def trust_config(file: str | os.PathLike[str]) -> tuple[Grant, ...]:
     content = read_content(path)
     grants = permissions.find_file_grants(parse_toml(content, path), path.parent)
     if grants:
-        trust.record(path, content)
+        trust.trust_file(path, content)
     return grants
 
 
@@ -31,7 +31,7 @@ def distrust_config(file: str | os.PathLike[str]) -> None:
     """Trust a configuration no longer, whether it is there or not."""
     from edgeship.settings import trust
 
-    trust.forget(Path(file))
+    trust.distrust_file(Path(file))
 
 
 def list_trusted_configs() -> dict[str, str]:

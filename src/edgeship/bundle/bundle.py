@@ -67,16 +67,16 @@ class Bundle:
 
 def files_of(root: Path) -> dict[str, Path]:
     """Every file of a bundle but the manifest, by relative path. Raises InputError for links, pipes and devices."""
-    found = untrusted.tree_files(root)
-    found.pop(MANIFEST, None)
-    return found
+    files = untrusted.tree_files(root)
+    files.pop(MANIFEST, None)
+    return files
 
 
-def digests(root: Path) -> dict[str, str]:
+def file_digests(root: Path) -> dict[str, str]:
     """The `files` of a bundle's manifest: the digest of each file but the manifest, by relative path."""
-    found = digest.of_files(root)
-    found.pop(MANIFEST, None)
-    return found
+    digests_by_name = digest.of_files(root)
+    digests_by_name.pop(MANIFEST, None)
+    return digests_by_name
 
 
 def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
@@ -88,19 +88,19 @@ def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
     root = Path(path)
     if root.name == MANIFEST:
         root = root.parent
-    shown = untrusted.printable(root)
+    place = untrusted.printable(root)
     if root.exists() and not root.is_dir():
-        raise InputError(f"{shown}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
+        raise InputError(f"{place}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
     if not os.path.lexists(root / MANIFEST):
-        raise InputError(f"{shown}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
+        raise InputError(f"{place}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
     bundle = Bundle(root, _read_manifest(root, part=part))
     files = files_of(root)
     damaged = bundle.find_damage(files)
     if damaged:
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        listed = untrusted.printable("; ".join(damaged[:3]))
-        raise InputError(f"{shown}: does not match its manifest ({listed}{more}); make the bundle again")
-    named_files.check(root, bundle.manifest, files, part=part)
+        problems = untrusted.printable("; ".join(damaged[:3]))
+        raise InputError(f"{place}: does not match its manifest ({problems}{more}); make the bundle again")
+    named_files.check_named_files(root, bundle.manifest, files, part=part)
     return Bundle(root, _with_real_sizes(bundle.manifest, files))
 
 
@@ -127,26 +127,26 @@ def _with_real_size(measurement: Measurement, size: int | None) -> Measurement:
 
 def _read_manifest(root: Path, *, part: bool) -> Manifest:
     """The manifest, of the shape that commands read, whichever of the known schemas it was written in."""
-    shown = untrusted.printable(root)
+    place = untrusted.printable(root)
     try:
         content = untrusted.read_json(root / MANIFEST)
     except InputError as error:
         raise InputError(f"{error}; make the bundle again") from error
     if not isinstance(content, dict) or not isinstance(content.get("digest"), str) or "schema" not in content:
-        raise InputError(f"{shown}: its {MANIFEST} is not one of a bundle; make the bundle again")
+        raise InputError(f"{place}: its {MANIFEST} is not one of a bundle; make the bundle again")
     recorded, schema = content.pop("digest"), content["schema"]
     if schema not in SCHEMAS or isinstance(schema, bool):
-        named = untrusted.printable(repr(schema)[:20])
-        raise InputError(f"{shown}: bundle schema {named}, this edgeship reads {SCHEMA}; make the bundle again")
-    with untrusted.reading(root / MANIFEST):  # numbers beyond all bounds, halves of characters
-        changed = digest.of_json(content) != recorded
+        schema_text = untrusted.printable(repr(schema)[:20])
+        raise InputError(f"{place}: bundle schema {schema_text}, this edgeship reads {SCHEMA}; make the bundle again")
+    with untrusted.damage_as_input_error(root / MANIFEST):  # numbers beyond all bounds, halves of characters
+        differs = digest.of_json(content) != recorded
         json.dumps(content, ensure_ascii=False).encode()
-    if changed:
-        raise InputError(f"{shown}: {MANIFEST} was changed after it was written; make the bundle again")
+    if differs:
+        raise InputError(f"{place}: {MANIFEST} was changed after it was written; make the bundle again")
     try:
-        return parse_manifest(schema_1.upgrade(content) if schema == 1 else content, part=part)
+        return parse_manifest(schema_1.upgrade_content(content) if schema == 1 else content, part=part)
     except InputError as error:
-        raise InputError(f"{shown}: its {MANIFEST} cannot be read: {error}; make the bundle again") from error
+        raise InputError(f"{place}: its {MANIFEST} cannot be read: {error}; make the bundle again") from error
 
 
 def is_bundle(folder: Path) -> bool:
@@ -175,7 +175,7 @@ def replace_bundle(out: Path) -> Iterator[Path]:
     out = out.absolute()
     check_writable(out)
     for stale in out.parent.glob(f".{out.name}.*.draft"):
-        if not _alive(stale):
+        if not _is_alive(stale):
             shutil.rmtree(stale, ignore_errors=True)
     # Nobody can know the name and put something there before; it is made here or not at all.
     draft = out.parent / f".{out.name}.{secrets.token_hex(8)}.{os.getpid()}.draft"
@@ -196,7 +196,7 @@ def replace_bundle(out: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _alive(draft: Path) -> bool:
+def _is_alive(draft: Path) -> bool:
     """Whether the process that makes a draft still runs."""
     if os.name != "nt":
         try:
@@ -210,7 +210,7 @@ def _alive(draft: Path) -> bool:
     return time.time() - draft.stat().st_mtime < STALE_SECONDS
 
 
-def seal(draft: Path, manifest: Manifest) -> None:
+def seal_bundle(draft: Path, manifest: Manifest) -> None:
     """Write the manifest of a finished draft, with the digests of all its files and of itself.
 
     Raises InputError where a link, a pipe or a device is among them.
@@ -219,8 +219,8 @@ def seal(draft: Path, manifest: Manifest) -> None:
 
 
 def seal_content(draft: Path, content: Mapping[str, Any]) -> None:
-    """`seal` for the JSON content of a manifest."""
-    whole = to_json({**content, "schema": SCHEMA, "edgeship": __version__, "files": digests(draft)})
+    """`seal_bundle` for the JSON content of a manifest."""
+    whole = to_json({**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)})
     whole.pop("digest", None)
     sealed = {**whole, "digest": digest.of_json(whole)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from edgeship.bundle.manifest import Manifest
 from edgeship.errors import InputError
 from edgeship.formats import formats
 from edgeship.storage import digest
-from edgeship.untrusted import LIMITS, SHOWN, limits, place_within, printable, read_json, reading
+from edgeship.untrusted import LIMITS, SHOWN, damage_as_input_error, limits, place_within, printable, read_json
 
 # Which fields of ONNX's messages lead to the entries of external data (onnx.proto): by field number the kind inside.
 _ONNX: Mapping[str, Mapping[int, str]] = {
@@ -30,7 +30,7 @@ _ONNX: Mapping[str, Mapping[int, str]] = {
 _FIXED = {1: 8, 5: 4}  # bytes of a value, by wire type
 
 
-def check(root: Path, manifest: Manifest, files: Mapping[str, Path], *, part: bool = False) -> None:
+def check_named_files(root: Path, manifest: Manifest, files: Mapping[str, Path], *, part: bool = False) -> None:
     """Raise InputError where something names a file outside, or one that is not in `files` (paths by relative name).
 
     `part`: a page's part of a bundle, which leaves the server model behind.
@@ -82,7 +82,7 @@ def _check_listed(root: Path, path: Path, files: Mapping[str, Path], what: str) 
 def weight_files(path: Path) -> list[object]:
     """The paths of weights in a TF.js `model.json`, as it has them."""
     model = read_json(path)
-    with reading(path):
+    with damage_as_input_error(path):
         names = [name for group in model.get("weightsManifest", []) for name in group["paths"]]
         check_shards(path, names)
     return names
@@ -105,31 +105,31 @@ def external_data(path: Path) -> list[str]:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(b"location") < 0:  # the key of every entry that names a file
             return []
-    with reading(path):
-        return list(dict.fromkeys(_locations(memoryview(path.read_bytes()))))
+    with damage_as_input_error(path):
+        return list(dict.fromkeys(_external_locations(memoryview(path.read_bytes()))))
 
 
-def _locations(content: memoryview) -> Iterator[str]:
+def _external_locations(content: memoryview) -> Iterator[str]:
     pending = [("model", content)]
     while pending:
         kind, message = pending.pop()
-        found = [(_ONNX[kind][number], value) for number, value in _fields(message) if number in _ONNX[kind]]
+        found = [(_ONNX[kind][number], value) for number, value in _message_fields(message) if number in _ONNX[kind]]
         if kind != "entry":
             pending += found
         elif b"location" in [bytes(value) for name, value in found if name == "key"]:
             yield from (bytes(value).decode() for name, value in found if name == "value")
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def _message_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """The fields of a protobuf message that hold bytes: number and content. Raises ValueError for a damaged one."""
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = _read_varint(message, at)
         kind = tag & 7
         if kind == 0:
-            _, at = _varint(message, at)
+            _, at = _read_varint(message, at)
         elif kind == 2:
-            size, at = _varint(message, at)
+            size, at = _read_varint(message, at)
             yield tag >> 3, message[at : at + size]
             at += size
         elif kind in _FIXED:
@@ -140,7 +140,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
         raise ValueError("it ends in the middle of a field")
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

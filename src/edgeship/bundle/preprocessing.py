@@ -22,16 +22,16 @@ DARK, LIGHT = 0.2, 0.8
 LEAST_LEVELS = 16
 
 
-def describe(inputs: Sequence[TensorSpec], samples: Mapping[str, Array]) -> dict[str, Any]:
+def describe_pictures(inputs: Sequence[TensorSpec], samples: Mapping[str, Array]) -> dict[str, Any]:
     """What is certain about the inputs that are pictures; empty where none is.
 
     `samples` are the goldens: arrays of N x H x W x C (or N x H x W, taken as one channel) by input name.
     """
-    found = {spec.name: _picture(samples[spec.name]) for spec in inputs if spec.name in samples}
-    return {name: told for name, told in found.items() if told}
+    forms = {spec.name: _picture_form(samples[spec.name]) for spec in inputs if spec.name in samples}
+    return {name: form for name, form in forms.items() if form}
 
 
-def _picture(samples: Array) -> dict[str, Any] | None:
+def _picture_form(samples: Array) -> dict[str, Any] | None:
     if samples.ndim != 4 or samples.shape[3] not in (1, 3) or min(samples.shape[1:3]) < 8:
         return None
     values = samples.astype(np.float64)
@@ -47,7 +47,7 @@ def _picture(samples: Array) -> dict[str, Any] | None:
         "width": width,
         "channels": channels,
         "fit": "contain" if channels == 1 else "cover",
-        "background": _background(shares) if channels == 1 else "any",
+        "background": _background_shade(shares) if channels == 1 else "any",
         "range": list(span),
     }
 
@@ -60,7 +60,7 @@ def _bytes_in(values: Array, low: float, high: float) -> bool:
     return bool(whole and inside and len(np.unique(levels.round())) >= LEAST_LEVELS)
 
 
-def _background(shares: Array) -> str:
+def _background_shade(shares: Array) -> str:
     rims = [shares[:, 0], shares[:, -1], shares[:, :, 0], shares[:, :, -1]]
     mean = float(np.mean([rim.mean() for rim in rims]))
     return "dark" if mean < DARK else "light" if mean > LIGHT else "any"

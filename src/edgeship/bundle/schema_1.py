@@ -14,29 +14,29 @@ NO_DATA = ("no evaluation data was given", "the evaluation data has no labels", 
 RENAMED = {"likeness": "bit_exactness", "alone": "only_layer_int8", "spared": "only_layer_float", "why": "explanation"}
 
 
-def upgrade(content: Mapping[str, Any]) -> Json:
+def upgrade_content(content: Mapping[str, Any]) -> Json:
     """The content of a manifest of schema 2. What has not the form of a manifest is left as it is, to be refused."""
     manifest = {**content, "schema": 2}
-    manifest["measurements"] = _each(content.get("measurements"), _measurement)
+    manifest["measurements"] = _change_each(content.get("measurements"), _upgrade_measurement)
     for name in ("debug", "matrix"):
         if name in content:
-            manifest[name] = _renamed(content[name])
+            manifest[name] = _rename_keys(content[name])
     return manifest
 
 
-def _each(items: Any, change: Any) -> Any:
+def _change_each(items: Any, change: Any) -> Any:
     return [change(item) if isinstance(item, dict) else item for item in items] if isinstance(items, list) else items
 
 
-def _measurement(item: Json) -> Json:
+def _upgrade_measurement(item: Json) -> Json:
     details = item.get("details")
-    changed = {**item, "metrics": _each(item.get("metrics"), _metric)}
+    newer = {**item, "metrics": _change_each(item.get("metrics"), _upgrade_metric)}
     if isinstance(details, dict):
-        changed["details"] = {key: None if value == {} else value for key, value in _renamed(details).items()}
-    return changed
+        newer["details"] = {key: None if value == {} else value for key, value in _rename_keys(details).items()}
+    return newer
 
 
-def _metric(item: Json) -> Json:
+def _upgrade_metric(item: Json) -> Json:
     if item.get("value") is not None:
         return item
     reason = item.get("reason")
@@ -48,13 +48,13 @@ def _metric(item: Json) -> Json:
     return {**item, "availability": str(availability)}
 
 
-def _renamed(value: Any) -> Any:
+def _rename_keys(value: Any) -> Any:
     """The same value with the keys of schema 2; rows of classes had their number as `class`."""
     if isinstance(value, list):
-        return [_renamed(item) for item in value]
+        return [_rename_keys(item) for item in value]
     if not isinstance(value, dict):
         return value
-    changed = {RENAMED.get(key, key): _renamed(item) for key, item in value.items()}
+    changed = {RENAMED.get(key, key): _rename_keys(item) for key, item in value.items()}
     if isinstance(changed.get("per_class"), list):
         changed["per_class"] = [
             {("label" if key == "class" else key): item for key, item in row.items()} if isinstance(row, dict) else row

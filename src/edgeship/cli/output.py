@@ -33,13 +33,13 @@ def show_verdict(
     `place` is the bundle's path as the user gave it, `written`: whether the bundle there holds figures and report.
     """
     from edgeship.benchmarks.report.terminal_table import render_results
-    from edgeship.terminal import console
-    from edgeship.untrusted import printable, reading
+    from edgeship.terminal import make_console
+    from edgeship.untrusted import damage_as_input_error, printable
 
     manifest = bundle.manifest
     if json_file != "-":
-        out = console(wide=wide)
-        with reading(place):  # some of it is what the bundle's maker wrote
+        out = make_console(wide=wide)
+        with damage_as_input_error(place):  # some of it is what the bundle's maker wrote
             table = render_results(manifest, out.width, wide=wide)
         out.print(table)
         if written:

@@ -81,7 +81,7 @@ class FieldResult:
     check: Check
 
 
-def read(path: Path, bundle: Bundle) -> FieldResult:
+def read_selftest(path: Path, bundle: Bundle) -> FieldResult:
     """What a self-test's file says. Raises InputError where it is none, or is about another model."""
     if not path.exists():
         raise InputError(f"{untrusted.printable(path)}: no such file; the demo page's 'Download as JSON' writes one")
@@ -95,12 +95,12 @@ def read(path: Path, bundle: Bundle) -> FieldResult:
     except InputError as error:
         raise InputError(f"{path}: not a self-test of the demo page ({error})") from error
     _check_artifact(path, test, bundle.manifest)
-    verdict, why = _judge(test, bundle)
+    verdict, why = _judge_selftest(test, bundle)
     runtime, device = f"tfjs-{test.backend}", describe_device(test.user_agent)
-    summary = _summarize(test, verdict, why)
-    parity = {name: _parity(test, result) for name, result in test.outputs.items()}
+    summary = _summarize_selftest(test, verdict, why)
+    parity = {name: _page_parity(test, result) for name, result in test.outputs.items()}
     return FieldResult(
-        Measurement(test.artifact, runtime, device, _metrics(test, summary), MeasurementDetails(parity=parity)),
+        Measurement(test.artifact, runtime, device, _page_metrics(test, summary), MeasurementDetails(parity=parity)),
         Check(test.artifact, runtime, "self-test", verdict, reason=summary, device=device),
     )
 
@@ -110,7 +110,7 @@ def with_field_results(bundle: Bundle, files: list[Path]) -> Manifest:
 
     Each brings a check along: where one failed on its device, or was not decided, the report is no PASS.
     """
-    manifest, results = bundle.manifest, [read(path, bundle) for path in files]
+    manifest, results = bundle.manifest, [read_selftest(path, bundle) for path in files]
     extended = replace(manifest, measurements=(*manifest.measurements, *(item.measurement for item in results)))
     gate = manifest.gate
     if not gate:
@@ -142,28 +142,28 @@ def _check_artifact(path: Path, test: SelfTest, manifest: Manifest) -> None:
         )
 
 
-def _metrics(test: SelfTest, summary: str) -> tuple[Metric, ...]:
+def _page_metrics(test: SelfTest, summary: str) -> tuple[Metric, ...]:
     """The figures; `summary` stands instead of an accuracy: a page replays the goldens, not the evaluation data."""
     latency, nothing = test.latency or Latency(), "the page took no latency"
     return (
-        _metric("load_ms", test.load_ms, "ms", "the page took none"),
-        _metric("first_inference_ms", test.first_ms, "ms", "the page took none"),
-        _metric("latency_p50_ms", latency.p50_ms, "ms", nothing),
-        _metric("latency_p90_ms", latency.p90_ms, "ms", nothing),
-        _metric("latency_mean_ms", latency.mean_ms, "ms", nothing),
-        _metric("latency_min_ms", latency.min_ms, "ms", nothing),
-        _metric("accuracy", None, "share", summary),
-        _metric("max_abs_error", _largest_error(test), "", "not finite"),
+        _page_metric("load_ms", test.load_ms, "ms", "the page took none"),
+        _page_metric("first_inference_ms", test.first_ms, "ms", "the page took none"),
+        _page_metric("latency_p50_ms", latency.p50_ms, "ms", nothing),
+        _page_metric("latency_p90_ms", latency.p90_ms, "ms", nothing),
+        _page_metric("latency_mean_ms", latency.mean_ms, "ms", nothing),
+        _page_metric("latency_min_ms", latency.min_ms, "ms", nothing),
+        _page_metric("accuracy", None, "share", summary),
+        _page_metric("max_abs_error", _largest_error(test), "", "not finite"),
     )
 
 
-def _metric(name: str, value: float | None, unit: str, reason: str) -> Metric:
+def _page_metric(name: str, value: float | None, unit: str, reason: str) -> Metric:
     if value is None:
         return Metric(name, None, unit, availability=Availability.UNDEFINED, reason=reason)
     return Metric(name, value, unit)
 
 
-def _judge(test: SelfTest, bundle: Bundle) -> tuple[Verdict, str]:
+def _judge_selftest(test: SelfTest, bundle: Bundle) -> tuple[Verdict, str]:
     """The verdict on a self-test, with why it is no pass: by its figures, the bundle's own tolerances and its goldens.
 
     What the file says of itself can only fail it. Without tolerances (no runtime was there when the bundle was made) it is
@@ -171,19 +171,19 @@ def _judge(test: SelfTest, bundle: Bundle) -> tuple[Verdict, str]:
     """
     recorded = bundle.manifest.goldens
     golden = (recorded.artifacts.get(test.artifact) if recorded else None) or GoldenRun(None)
-    allowed = golden.tolerance or {}
+    tolerances = golden.tolerance or {}
     if not test.passed or not all(result.passed for result in test.outputs.values()):
         return Verdict.FAIL, "the page found it wrong"
     if recorded is None or test.samples != recorded.samples:
         return Verdict.FAIL, f"{test.samples} goldens, and the bundle has {recorded.samples if recorded else None}"
-    if not allowed and test.outputs:
+    if not tolerances and test.outputs:
         return Verdict.INCONCLUSIVE, "the bundle has no tolerance to judge it by"
-    if not test.outputs or test.outputs.keys() != allowed.keys():
-        return Verdict.FAIL, f"its outputs are not the bundle's ({', '.join(sorted(allowed))})"
+    if not test.outputs or test.outputs.keys() != tolerances.keys():
+        return Verdict.FAIL, f"its outputs are not the bundle's ({', '.join(sorted(tolerances))})"
     try:
         answers = Answers(golden_arrays(bundle, test.artifact), golden)
         server = golden_arrays(bundle, "outputs")
-        why = _beyond_tolerance(test.outputs, answers) or _contradiction(test.outputs, answers, server)
+        why = _beyond_tolerance(test.outputs, answers) or _find_contradiction(test.outputs, answers, server)
     except CheckError as error:
         why = str(error)
     return Verdict.FAIL if why else Verdict.PASS, why
@@ -198,7 +198,7 @@ def _beyond_tolerance(outputs: Mapping[str, OutputResult], answers: Answers) -> 
     return ""
 
 
-def _contradiction(outputs: Mapping[str, OutputResult], answers: Answers, server: Batch) -> str:
+def _find_contradiction(outputs: Mapping[str, OutputResult], answers: Answers, server: Batch) -> str:
     """The first output whose differences from the artifact's goldens and the server model's cannot both be right.
 
     The goldens lie as far apart as they do, so one difference bounds the other. An empty text where all can be.
@@ -207,14 +207,14 @@ def _contradiction(outputs: Mapping[str, OutputResult], answers: Answers, server
         own, expected = answers.own.get(name), server.get(name)
         if own is None or expected is None or own.shape != expected.shape:
             continue
-        apart, error = goldens.distance(own, expected), result.max_abs_error_server
-        room = (result.max_abs_error or 0.0) + ROUNDING * goldens.spread(expected)
+        apart, error = goldens.largest_error(own, expected), result.max_abs_error_server
+        room = (result.max_abs_error or 0.0) + ROUNDING * goldens.value_range(expected)
         if math.isfinite(apart) and (error is None or abs(error - apart) > room):
             return f"'{name}' cannot be off the server model by {error}, as the goldens are by {apart:.3g}"
     return ""
 
 
-def _summarize(test: SelfTest, verdict: Verdict, why: str) -> str:
+def _summarize_selftest(test: SelfTest, verdict: Verdict, why: str) -> str:
     engine = untrusted.printable(test.engine)[:80]
     if verdict is Verdict.PASS:
         return f"self-test on {test.samples} goldens passed in the page ({engine})"
@@ -231,7 +231,7 @@ def _largest_error(test: SelfTest) -> float | None:
     return max(finite) if finite and len(finite) == len(errors) else None
 
 
-def _parity(test: SelfTest, result: OutputResult) -> OutputParity:
+def _page_parity(test: SelfTest, result: OutputResult) -> OutputParity:
     return OutputParity(
         "",
         n=test.samples,

@@ -28,14 +28,14 @@ from edgeship.processes.environment import NETWORK, child_environment, which
 from edgeship.runtimes import tfjs_node
 from edgeship.storage import atomic, digest
 from edgeship.types import to_json
-from edgeship.untrusted import reading
+from edgeship.untrusted import damage_as_input_error
 
 SAMPLES = 24
 INSTALLED = Path(__file__).parents[1] / "page"
 CHECKOUT = Path(__file__).resolve().parents[3] / "web-demo"
 
 
-def page() -> Path:
+def built_page() -> Path:
     """The folder of the built page: the one that came with edgeship, or the checkout's, built again where it is old.
 
     Raises MissingDependencyError where it would have to be built and Node with npm is missing or too old.
@@ -50,11 +50,11 @@ def page() -> Path:
     sources = [path for name in ("src", "public") for path in (CHECKOUT / name).rglob("*") if path.is_file()]
     sources += [CHECKOUT / name for name in ("index.html", "vite.config.ts", "package-lock.json")]
     if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
-        _build()
+        _build_page()
     return built.parent
 
 
-def _build() -> None:
+def _build_page() -> None:
     if reason := tfjs_node.build_problem():
         raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
     npm = which("npm") or ""
@@ -71,7 +71,7 @@ def _build() -> None:
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
 
 
-def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = None) -> Manifest:
+def write_site(bundle: Bundle, out: Path, page_folder: Path, samples: str | None = None) -> Manifest:
     """Write the page and the bundle's browser part into the folder `out`, replacing a site that is there.
 
     `samples` is a data source with labelled samples to choose from, beside the goldens. Returns the site's manifest.
@@ -83,7 +83,7 @@ def write_site(bundle: Bundle, out: Path, built: Path, samples: str | None = Non
     if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
     with atomic.atomic_folder(out.absolute()) as draft:
-        shutil.copytree(built, draft)
+        shutil.copytree(page_folder, draft)
         return _write_bundle(bundle, draft / "bundle", artifacts, samples)
 
 
@@ -96,13 +96,13 @@ def _write_bundle(bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntr
         if name in goldens or name.startswith(folders):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.root / name, target / name)
-    with reading(bundle.root / bundles.MANIFEST):  # its figures may be none
+    with damage_as_input_error(bundle.root / bundles.MANIFEST):  # its figures may be none
         judged = judge_again(bundle.manifest)
         manifest = _select_part(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
     manifest = replace(manifest, source=digest.of_json(to_json(bundle.manifest)))
     if source:
         manifest = replace(manifest, samples=_write_samples(bundle, target, source))
-    bundles.seal(target, manifest)
+    bundles.seal_bundle(target, manifest)
     return bundles.open_bundle(target, part=True).manifest
 
 
@@ -118,7 +118,7 @@ def _select_part(full: Manifest, artifacts: Sequence[ArtifactEntry], inputs: Map
         server_model=ServerModelEntry(server.path, server.digest, server.inputs, server.outputs, server.parameters),
         gate=GateResult(full.gate.verdict) if full.gate else None,
         goldens=full.goldens,
-        preprocessing=full.preprocessing or preprocessing.describe(server.inputs, inputs),
+        preprocessing=full.preprocessing or preprocessing.describe_pictures(server.inputs, inputs),
         server_measurement=full.server_measurement,
     )
 
@@ -144,7 +144,7 @@ def _write_samples(bundle: Bundle, target: Path, source: str) -> PageSamples:
     dataset = RepresentativeDataset(source)
     inputs = bundle.manifest.server.inputs
     parts = list(dataset.feeds(inputs, SAMPLES, SAMPLES))
-    arrays = {spec.name: _narrow(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
+    arrays = {spec.name: _narrow_bytes(np.concatenate([part[spec.name] for part in parts])) for spec in inputs}
     labels = dataset.labels(SAMPLES, inputs).get("y")
     if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu":
         arrays["y"] = labels.astype(np.int32)
@@ -153,7 +153,7 @@ def _write_samples(bundle: Bundle, target: Path, source: str) -> PageSamples:
     return PageSamples("samples.npz", name, len(arrays[inputs[0].name]))
 
 
-def _narrow(array: Array) -> Array:
+def _narrow_bytes(array: Array) -> Array:
     """Bytes that are stored as floats travel as bytes."""
     as_bytes = array.astype(np.uint8) if array.size and array.min() >= 0 and array.max() <= 255 else None
     return as_bytes if as_bytes is not None and np.array_equal(as_bytes, array) else array

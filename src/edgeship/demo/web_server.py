@@ -52,8 +52,8 @@ LOGGED = 1000  # answers that are kept
 
 
 @functools.lru_cache(maxsize=256)
-def _encoded(path: Path, changed: int, encoding: str) -> tuple[bytes, str]:
-    """A file's bytes as they travel and its entity tag; `changed` makes a new entry when the file is another."""
+def _encode_file(path: Path, modified_ns: int, encoding: str) -> tuple[bytes, str]:
+    """A file's bytes as they travel and its entity tag; `modified_ns` makes a new entry when the file is another."""
     content = path.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}-{encoding}"'
     if encoding == "br":
@@ -78,26 +78,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().end_headers()
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        self._send_answer(body=True)
 
     def do_HEAD(self) -> None:
-        self._answer(body=False)
+        self._send_answer(body=False)
 
-    def _answer(self, *, body: bool) -> None:
+    def _send_answer(self, *, body: bool) -> None:
         if not self.server.serves(self.headers.get("Host", "")):
             # The page of another site may have been led here.
             self.send_error(421, explain="Open it by its address or as localhost; --host NAME serves another name.")
             return
-        path = self._file()
+        path = self._requested_file()
         if path is None:
             self.send_error(404)
             return
         self.server.expect(self.connection, path.stat().st_size)  # the first time it is compressed
         accepted = {part.split(";")[0].strip() for part in self.headers.get("Accept-Encoding", "").split(",")}
         encoding = next((name for name in ("br", "gzip") if name in accepted), "identity")
-        content, tag = _encoded(path, path.stat().st_mtime_ns, encoding)
-        known = self.headers.get("If-None-Match") == tag
-        self.send_response(304 if known else 200)
+        content, tag = _encode_file(path, path.stat().st_mtime_ns, encoding)
+        is_cached = self.headers.get("If-None-Match") == tag
+        self.send_response(304 if is_cached else 200)
         hashed = path.parent.name == "assets"
         headers = {
             "ETag": tag,
@@ -105,24 +105,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "Cache-Control": "max-age=31536000, immutable" if hashed else "no-cache",
             "Content-Type": TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         }
-        if not known:
+        if not is_cached:
             headers["Content-Length"] = str(len(content))
             headers |= {} if encoding == "identity" else {"Content-Encoding": encoding}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if body and not known:
+        if body and not is_cached:
             # Before it goes out: who has got it may ask at once.
             self.server.record(urlsplit(self.path).path, len(content))
             self.server.expect(self.connection, len(content))
             self.wfile.write(content)
 
-    def _file(self) -> Path | None:
+    def _requested_file(self) -> Path | None:
         """The file that is asked for; none outside the site, and no folder's listing."""
         try:
-            wanted = (self.site / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
-            wanted = (wanted / "index.html").resolve() if wanted.is_dir() else wanted
-            return wanted if wanted.is_relative_to(self.site) and wanted.is_file() else None
+            path = (self.site / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+            path = (path / "index.html").resolve() if path.is_dir() else path
+            return path if path.is_relative_to(self.site) and path.is_file() else None
         except (OSError, ValueError):  # a name that is too long, or with a character that no name has
             return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @cache
-def describe() -> dict[str, str | int | None]:
+def describe_machine() -> dict[str, str | int | None]:
     """CPU model, cores that this process may use, memory in MB (None where only the system's tools tell), system and Python."""
     memory = _read_field("/proc/meminfo", "MemTotal")
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.devices.launch_ways import WAYS
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.types import Kind
 from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 
@@ -78,15 +78,15 @@ class Device:
         return str(self.launch["how"])
 
 
-def names() -> tuple[str, ...]:
+def profile_names() -> tuple[str, ...]:
     """The built-in profiles."""
     return tuple(sorted(_built_in()))
 
 
-def place(name: str) -> Path:
+def profile_path(name: str) -> Path:
     """The file of the built-in profile of that name. Raises InputError that lists the known ones."""
-    if name not in names():
-        raise unknown("device", name, names())
+    if name not in profile_names():
+        raise unknown_name_error("device", name, profile_names())
     return _built_in()[name]
 
 
@@ -100,10 +100,10 @@ def in_file(name: object) -> bool:
     return isinstance(name, str) and name.endswith(".toml")
 
 
-def find(name: str) -> Device:
+def find_device(name: str) -> Device:
     """The built-in profile of that name, or the one in that `.toml` file. Raises InputError naming what is wrong."""
     if not in_file(name):
-        return _read_profile(place(name))
+        return _read_profile(profile_path(name))
     path = Path(name)
     if not os.path.exists(path):
         raise InputError(f"{name}: no such file; a device is a profile of that form or one of: {_list_names()}")
@@ -121,7 +121,7 @@ def _read_profile(path: Path) -> Device:
 
 
 def _list_names() -> str:
-    return ", ".join(names())
+    return ", ".join(profile_names())
 
 
 def _parse_device(path: Path, table: Mapping[str, Any]) -> Device:
@@ -129,13 +129,13 @@ def _parse_device(path: Path, table: Mapping[str, Any]) -> Device:
     where = str(path)
     for key in table:
         if key not in KEYS:
-            raise unknown("key", key, KEYS, where)
+            raise unknown_name_error("key", key, KEYS, where)
     kind, figures = table.get("kind", ""), _parse_strings(table, "figures", where, ("quality", "speed"))
     if kind not in list(Kind):
-        raise unknown("kind", str(kind), [str(item) for item in Kind], where)
+        raise unknown_name_error("kind", str(kind), [str(item) for item in Kind], where)
     for figure in figures:
         if figure not in FIGURES:
-            raise unknown("figure", figure, FIGURES, where)
+            raise unknown_name_error("figure", figure, FIGURES, where)
     if "speed" in figures and kind == Kind.EMULATED:
         raise InputError(f"{where}: an emulated device has no speed: its wall time says nothing about the real one")
     threads, seconds = table.get("threads", 1), table.get("seconds")
@@ -162,14 +162,14 @@ def _parse_launch(table: Any, where: str) -> Mapping[str, Any]:
         raise InputError(f"{where}: expected a table")
     how = table.get("how", "direct")
     if not isinstance(how, str) or how not in WAYS:
-        raise unknown("way to start a worker (how)", str(how), WAYS, where)
+        raise unknown_name_error("way to start a worker (how)", str(how), WAYS, where)
     way = WAYS[how]
     if not way.strict:
         return table
     keys = {"how"} | way.needed | way.allowed
     for key, value in table.items():
         if key not in keys:
-            raise unknown("key", key, keys, where)
+            raise unknown_name_error("key", key, keys, where)
         if key in LISTS:
             for item in _parse_strings(table, key, where, ()):
                 _check_grammar(key, item, f"{where}: {key}: {item!r}")
@@ -192,7 +192,7 @@ def _check_grammar(key: str, text: str, what: str) -> None:
         if key == "requirements":
             name = text.partition("==")[0].strip()
             if re.sub(r"[._-]+", "-", name).lower() not in DISTRIBUTIONS:
-                raise unknown("package", name, DISTRIBUTIONS, what.partition(": requirements")[0])
+                raise unknown_name_error("package", name, DISTRIBUTIONS, what.partition(": requirements")[0])
 
 
 def _check_identity(table: Any, where: str) -> None:
@@ -200,7 +200,7 @@ def _check_identity(table: Any, where: str) -> None:
         raise InputError(f"{where}: expected a table")
     for key, value in table.items():
         if key not in IDENTITY:
-            raise unknown("key", key, IDENTITY, where)
+            raise unknown_name_error("key", key, IDENTITY, where)
         if not isinstance(value, str):
             raise InputError(f"{where}: {key} = {value!r} must be a string")
         if not IDENTITIES.fullmatch(value):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import unknown
+from edgeship.errors import unknown_name_error
 from edgeship.formats import known
 from edgeship.formats.format import TENSORFLOW as TENSORFLOW  # noqa: PLC0414  # for those who ask for tools
 from edgeship.formats.format import Format
@@ -35,7 +35,7 @@ def all_tools() -> tuple[str, ...]:
 def find(name: str, where: str = "") -> Format:
     """The format of that name. Raises InputError for an unknown one, listing the known; `where` is the place that names it."""
     if name not in ALL:
-        raise unknown("format", name, ALL, where)
+        raise unknown_name_error("format", name, ALL, where)
     return ALL[name]
 
 

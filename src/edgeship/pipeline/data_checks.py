@@ -16,7 +16,7 @@ from edgeship.bundle.goldens import SAMPLES
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.devices import profiles
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.settings.config import Config
@@ -39,8 +39,8 @@ def check_settings(settings: Config) -> Budget:
     for name in settings.benchmark.runtimes:
         registry.find(name, where)
     if settings.benchmark.metric not in (None, *metrics.METRICS):
-        raise unknown("metric", str(settings.benchmark.metric), metrics.METRICS, where)
-    for device in map(profiles.find, settings.benchmark.devices):
+        raise unknown_name_error("metric", str(settings.benchmark.metric), metrics.METRICS, where)
+    for device in map(profiles.find_device, settings.benchmark.devices):
         find_launcher(device).options(timed=True)
     return Budget.parse(settings.budget, settings.source)
 
@@ -124,5 +124,5 @@ def chosen_labels(
     if output is None:
         return labels
     if output not in outputs:
-        raise unknown("output", output, outputs, f"{settings.source}, [benchmark]")
+        raise unknown_name_error("output", output, outputs, f"{settings.source}, [benchmark]")
     return {f"y_{output}": labels[name] for name in (f"y_{output}", "y") if name in labels}

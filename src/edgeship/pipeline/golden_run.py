@@ -86,7 +86,7 @@ def answer_golden_inputs(
 ) -> GoldenInputs:
     """A few inputs, real ones where there is data, and the server model's outputs for them; in the export executor."""
     if data:
-        inputs = goldens.pick(data, server.inputs)
+        inputs = goldens.pick_samples(data, server.inputs)
         return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
     failure = EdgeshipError("no inputs to try")
     for inputs in random_feeds(server.inputs, goldens.SAMPLES):
@@ -162,7 +162,7 @@ class _Run:
     def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
         """The largest differences from the default kernels, by output, on the same samples: `data`, or some of the goldens."""
         other, own = (self._outputs(chosen, kernels, data) for chosen in (kernels, "default"))
-        spread = {name: goldens.distance(array, own[name]) for name, array in other.items()}
+        spread = {name: goldens.largest_error(array, own[name]) for name, array in other.items()}
         if not np.isfinite(list(spread.values())).all():
             return _refused("they disagree on what is NaN or infinite")
         return {"spread": spread, "samples": max((len(array) for array in other.values() if array.ndim), default=1)}
@@ -271,7 +271,7 @@ class GoldenRuns:
         own = {name: running.own.result() for name, running in begun.items() if running}
         for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
             goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
-        goldens.write(folder, golden.inputs, golden.expected, own)
+        goldens.write_goldens(folder, golden.inputs, golden.expected, own)
         return {made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.made}
 
     def _describe(self, made: ConvertedArtifact, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
@@ -282,6 +282,6 @@ class GoldenRuns:
             return GoldenRun(None, reason or "")
         own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
         _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
-        allowed = goldens.tolerance(artifact, own, spreads)
+        allowed = goldens.output_tolerances(artifact, own, spreads)
         clear = goldens.clear_answers(own, golden.expected, allowed)
         return GoldenRun(running.run.runtime.name, "", allowed, clear, spreads)

@@ -113,7 +113,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     grants = permissions.find_file_grants(parse_toml(content, path), path.parent)
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
-            trust.record(path, content)
+            trust.trust_file(path, content)
     return path
 
 

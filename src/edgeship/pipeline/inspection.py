@@ -37,7 +37,7 @@ def read_receipts(path: Path) -> dict[str, Receipt]:
 
 def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> Receipt:
     """The receipt of a stranger's artifact; `child` is where one is read that has a format of `APART`."""
-    with untrusted.reading(path):
+    with untrusted.damage_as_input_error(path):
         kind = format or (receipt.format_of(path) if path.exists() else "")
     if kind not in APART:
         return receipt.read(path, format)
@@ -53,5 +53,5 @@ def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionPro
         raise InputError(
             f"{untrusted.printable(path)}: {kind} cannot be read, is the file damaged, or made to do that? ({error}{longer})"
         ) from error
-    with untrusted.reading(path):
+    with untrusted.damage_as_input_error(path):
         return convert(Receipt, content)

@@ -24,7 +24,7 @@ from edgeship.types import Artifact
 def measure(bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> list[Measurement]:
     """Every artifact on every device of the settings."""
     bench.subjects = subjects
-    devices = [profiles.find(name) for name in settings.benchmark.devices]
+    devices = [profiles.find_device(name) for name in settings.benchmark.devices]
     jobs = [
         driver.Job(subject, _choose_runtimes(subject.artifact, device, settings), device)
         for subject in subjects.values()
@@ -39,7 +39,7 @@ def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], setting
     asked = {
         runtime.name: runtime
         for artifact in artifacts
-        for device in map(profiles.find, settings.benchmark.devices)
+        for device in map(profiles.find_device, settings.benchmark.devices)
         for runtime in _choose_runtimes(artifact, device, settings)
     }
     runtime = asked.get("litert-web")

@@ -41,7 +41,7 @@ from edgeship.pipeline.layerwise import layer_sensitivity
 from edgeship.settings import config, permissions
 from edgeship.storage import cache
 from edgeship.types import to_json
-from edgeship.untrusted import reading
+from edgeship.untrusted import damage_as_input_error
 
 
 def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
@@ -50,7 +50,7 @@ def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[s
     with open_draft(out) as work:
         manifest, _ = assemble_bundle(work, model, settings, formats, None)
         manifest = replace(manifest, data={**manifest.data, **describe_named_data(settings)})
-        bundles.seal(work.draft, manifest)
+        bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
@@ -64,7 +64,7 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
         manifest, answers = _measure(work, manifest, settings, evaluation, reference)
         manifest = _report(work, manifest, budget, answers)
-        bundles.seal(work.draft, manifest)
+        bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
@@ -86,12 +86,12 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
             step = reference_outputs.reference_step(model, settings, answered)
             reference = work.queue.submit([step])[step.name]
         manifest, answers = _measure(work, bundle.manifest, settings, evaluation, reference)
-        with reading(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
+        with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _report(work, manifest, budget, answers)
         manifest = replace(
             manifest, config=permissions.keep_grants(dict(manifest.config or {}), bundle.manifest.config)
         )
-        bundles.seal(work.draft, manifest)
+        bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
@@ -108,9 +108,9 @@ def debug(
         report = work.draft / REPORT
         if report.is_file():
             report.unlink()  # it is the old bundle's too
-            with reading(bundle.root / bundles.MANIFEST):
+            with damage_as_input_error(bundle.root / bundles.MANIFEST):
                 write_report(work.draft, manifest)
-        bundles.seal(work.draft, manifest)
+        bundles.seal_bundle(work.draft, manifest)
     return found
 
 
@@ -143,12 +143,12 @@ def _measure(
         answers,
     )
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
-    golden = goldens.read(work.draft / "goldens", "inputs")
+    golden = goldens.read_goldens(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
     subjects = {item.id: measurement_plan.subject(work.draft, item) for item in manifest.artifacts}
     manifest = replace(
         manifest,
-        config=to_json(settings.stored()),
+        config=to_json(settings.to_manifest()),
         data={
             **manifest.data,
             **describe_named_data(settings),
@@ -166,7 +166,9 @@ def _measure(
 
 def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
     """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
-    manifest = replace(manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.digests(work.draft))
+    manifest = replace(
+        manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.file_digests(work.draft)
+    )
     manifest = replace(manifest, gate=judge(manifest, budget))
     if answers:
         samples.write_samples(work.draft, manifest, answers.batches())

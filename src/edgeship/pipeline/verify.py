@@ -51,7 +51,7 @@ def replay(bundle: Bundle) -> list[Replay]:
     samples = max((len(array) for array in inputs.values() if array.ndim), default=0)
     if not samples or samples != recorded.samples:
         raise CheckError(f"{root}: its goldens hold {samples} samples, and its manifest says {recorded.samples}")
-    with untrusted.reading(bundle.root / MANIFEST):
+    with untrusted.damage_as_input_error(bundle.root / MANIFEST):
         artifacts, optional = (
             bundle.artifacts,
             list((bundle.manifest.config or {}).get("budget", {}).get("optional", ())),
@@ -87,8 +87,8 @@ def verdict(replays: Sequence[Replay]) -> str:
 def golden_arrays(bundle: Bundle, name: str) -> Batch:
     """Arrays of the goldens. Raises CheckError where there are none."""
     try:
-        with untrusted.reading(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
-            found = goldens.read(bundle.root / "goldens", name)
+        with untrusted.damage_as_input_error(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
+            found = goldens.read_goldens(bundle.root / "goldens", name)
     except InputError as error:
         raise CheckError(f"nothing was replayed: {error}") from error
     if not found:
@@ -153,7 +153,9 @@ def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: An
     reasons, worst = [], 0.0
     for spec in specs:  # as the runtime has them: what the manifest says of scales is a claim
         try:
-            with untrusted.reading(f"output '{spec.name}'"):  # goldens may be text, and a step of quantization anything
+            with untrusted.damage_as_input_error(
+                f"output '{spec.name}'"
+            ):  # goldens may be text, and a step of quantization anything
                 share, reason = _compare(spec, outputs[spec.name], answers)
         except InputError as error:
             share, reason = UNBOUNDED, str(error)
@@ -169,7 +171,7 @@ def _compare(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str
         return UNBOUNDED, f"output '{name}' has shape {got.shape}, not {own.shape}"
     if got.dtype.kind not in NUMBERS:
         return UNBOUNDED, f"output '{name}' is of type {got.dtype}, which is no number"
-    reasons, distance, share = [], goldens.distance(got, own), UNBOUNDED
+    reasons, distance, share = [], goldens.largest_error(got, own), UNBOUNDED
     try:
         integers = spec.dtype.startswith(("int", "uint"))
         allowed = answers.tolerance(name, spec.quantization.scale[0] if spec.quantization and integers else 0.0)

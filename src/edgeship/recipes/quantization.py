@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats
 from edgeship.formats.format import RecipeSupport as RecipeSupport  # noqa: PLC0414  # quantizers take it from here
 
@@ -53,11 +53,13 @@ class QuantizeRecipe:
 
     def __post_init__(self) -> None:
         if self.name not in RECIPES:
-            raise unknown("quantization recipe", self.name, RECIPES)
+            raise unknown_name_error("quantization recipe", self.name, RECIPES)
         if self.io not in IO_TYPES:
-            raise unknown("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
+            raise unknown_name_error("I/O type", self.io, IO_TYPES, f"recipe {self.name}")
         if self.calibration_method not in CALIBRATION_METHODS:
-            raise unknown("calibration method", self.calibration_method, CALIBRATION_METHODS, f"recipe {self.name}")
+            raise unknown_name_error(
+                "calibration method", self.calibration_method, CALIBRATION_METHODS, f"recipe {self.name}"
+            )
         if self.calibration_method != MIN_MAX and not needs_data(self.name):
             raise InputError(
                 f"calibration method '{self.calibration_method}': {self.name} has no ranges to calibrate, only static_w8a8 has"
@@ -67,7 +69,7 @@ class QuantizeRecipe:
 def for_variant(variant: str) -> QuantizeRecipe:
     """The recipe that a built-in variant's name stands for."""
     if variant not in _VARIANTS:
-        raise unknown("variant", variant, VARIANTS)
+        raise unknown_name_error("variant", variant, VARIANTS)
     return QuantizeRecipe(_VARIANTS[variant])
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from msgspec import Meta
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.toml_tables import Table
 from edgeship.untrusted import SHOWN
 
@@ -79,7 +79,7 @@ class PruneRecipe(Table):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.schedule not in SCHEDULES:
-            raise unknown("schedule", self.schedule, SCHEDULES)
+            raise unknown_name_error("schedule", self.schedule, SCHEDULES)
         if self.pattern == "2:4" and self.sparsity != 0.5:
             raise InputError(f"2:4 means a sparsity of 0.5, not {self.sparsity}")
         if self.pattern not in ("", "2:4") and not (BLOCK.fullmatch(self.pattern) and min(self.block)):

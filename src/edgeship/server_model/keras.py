@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import InputError, MissingDependencyError, brief
+from edgeship.errors import InputError, MissingDependencyError, brief_message
 from edgeship.processes.working_folder import importable
 from edgeship.server_model import known_classes, model_files, operators, safety, tensor_names
 from edgeship.server_model.adapter import Adapter, Slot
@@ -115,7 +115,7 @@ def _load_model(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: b
 
 
 def _short_message(error: Exception) -> str:
-    return f"{type(error).__name__}: {brief(error, 160)}"
+    return f"{type(error).__name__}: {brief_message(error, 160)}"
 
 
 def _explain_failure(file: ModelFile, error: Exception, engine: str) -> Exception:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.untrusted import LIMITS, RATIO_FROM, check_unpacked, limits, place_within, printable, reading
+from edgeship.untrusted import (
+    LIMITS,
+    RATIO_FROM,
+    check_unpacked,
+    damage_as_input_error,
+    limits,
+    place_within,
+    printable,
+)
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -49,7 +57,7 @@ def check_hdf5(path: object, source: Path | bytes) -> None:
     import h5py
 
     links: list[tuple[bytes, int]] = []
-    with reading(path), _open_hdf5(source) as file:
+    with damage_as_input_error(path), _open_hdf5(source) as file:
         file.id.links.visit(lambda name, info: links.append((name, info.type)), info=True)
         if len(links) > limits().files:
             raise InputError(f"{path}: more than {limits().files:,} parts ({LIMITS}=files=... allows more)")

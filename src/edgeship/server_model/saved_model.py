@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import InputError, brief, unknown
+from edgeship.errors import InputError, brief_message, unknown_name_error
 from edgeship.server_model import operators, tensor_names
 from edgeship.server_model.adapter import Adapter, Slot
 from edgeship.untrusted import printable
@@ -58,7 +58,7 @@ def meta_graphs(path: Path) -> list[Any]:
 def _choose_signature(path: Path, names: Sequence[str], signature: str | None) -> str:
     if signature is not None:
         if signature not in names:
-            raise unknown("signature", signature, names, str(path))
+            raise unknown_name_error("signature", signature, names, str(path))
         return signature
     if "serving_default" in names:
         return "serving_default"
@@ -74,7 +74,7 @@ def _choose_signature(path: Path, names: Sequence[str], signature: str | None) -
 
 
 def _explain_failure(path: Path, error: Exception) -> InputError:
-    text = brief(error, 2000)
+    text = brief_message(error, 2000)
     if match := re.search(r"Op type not registered '(\w+)'", text):
         return InputError(
             f"{path}: needs the custom op '{match.group(1)}', which plain TensorFlow does not have; export it without that op"

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import InputError, brief
+from edgeship.errors import InputError, brief_message
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
-from edgeship.untrusted import limits, reading
+from edgeship.untrusted import damage_as_input_error, limits
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -47,7 +47,9 @@ class ServerModel:
         except Exception as error:  # a model's own code can fail in any way while it is traced
             self.fixed_batch = own or 1
             self.function = self._trace_fixed(specs, error)
-            notes.append(f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief(error, 120)})")
+            notes.append(
+                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief_message(error, 120)})"
+            )
         self.inputs = tuple(_with_batch_size(spec, self.fixed_batch) for spec in specs)
         self.outputs = self._output_specs(self.function)
         self.notes = (*adapter.notes, *notes, *self._outputs.notes)
@@ -56,7 +58,9 @@ class ServerModel:
         try:
             return self.trace([_with_batch_size(spec, self.fixed_batch) for spec in specs])
         except Exception as error:  # see above; this one is the user's to solve
-            raise InputError(f"the model cannot be run as a graph ({type(cause).__name__}: {brief(cause)})") from error
+            raise InputError(
+                f"the model cannot be run as a graph ({type(cause).__name__}: {brief_message(cause)})"
+            ) from error
 
     def trace(self, specs: Sequence[TensorSpec]) -> Any:
         """A concrete function of the whole model for these input shapes: keyword tensors in, `{output name: tensor}` out."""
@@ -155,7 +159,7 @@ def load(
         if file.kind != "saved_model" and signature not in (None, "serving_default"):
             raise InputError(f"{path}: --signature is for SavedModel folders; a Keras file has one way to be called")
         _LOADED.clear()  # one at a time: models are large, and runs work on one
-        with reading(path):
+        with damage_as_input_error(path):
             with model_files.exit_after(limits().replay_seconds):
                 if file.kind == "saved_model":
                     adapter = saved_model.load(file.path, signature, allow_unsafe)
@@ -178,7 +182,7 @@ def _predict_source(server: ServerModel, feeds: Arrays, batch: int, source: str)
         return server.predict(feeds, batch)
     except tf.errors.InvalidArgumentError as error:
         cause = str(error).strip().split("\n\n")[-1].split("\n")[0]  # behind the graph's own traceback
-        raise InputError(f"{source}: the model cannot answer some samples ({brief(cause)})") from error
+        raise InputError(f"{source}: the model cannot answer some samples ({brief_message(cause)})") from error
 
 
 def predict_file(

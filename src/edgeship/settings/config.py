@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from edgeship.errors import InputError
-from edgeship.notices import notify
+from edgeship.notices import print_notice
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions
@@ -65,12 +65,12 @@ class Config:
         )
 
     @classmethod
-    def restore(cls, stored: Any) -> Self:
-        """A configuration from the JSON that a manifest holds (`stored`), without what lets code run (`permissions`).
+    def restore(cls, content: Any) -> Self:
+        """A configuration from the JSON that a manifest holds (`content`), without what lets code run (`permissions`).
 
         Raises InputError where it is none: a manifest may be anybody's.
         """
-        table = _check_table(stored, STORED)
+        table = _check_table(content, STORED)
         check_keys(table, {item.name for item in fields(cls)}, STORED)
         for key in ("model", "data", "variants", "benchmark", "budget"):
             if key not in table:
@@ -94,12 +94,12 @@ class Config:
             STORED,
         )
 
-    def stored(self) -> dict[str, Any]:
+    def to_manifest(self) -> dict[str, Any]:
         """What a manifest keeps: all but where it was read from, which is of no use on another machine."""
         return {name: value for name, value in asdict(self).items() if name != "source"}
 
 
-def find(model: Path) -> Path | None:
+def find_config(model: Path) -> Path | None:
     """The `edgeship.toml` beside a model, if there is one."""
     path = model.parent / NAME
     return path if path.is_file() else None
@@ -135,7 +135,7 @@ def is_usable_file(path: Path) -> bool:
     """Whether a file is there that may be used without having been named; a link may lead to a private one."""
     if path.is_symlink():
         text = printable(f"{path} is a link, so it is not used unasked; copy what it points to, or name it")
-        notify(f"{text} in an {NAME}")
+        print_notice(f"{text} in an {NAME}")
         return False
     return path.is_file()
 
@@ -167,7 +167,7 @@ def _rename_keys(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         if old in table:
             value = f'"{table[old]}"' if isinstance(table[old], str) else table[old]
             notice = printable(f"{where}: {old} is now called {new}: write {new} = {value}")
-            notify(notice)
+            print_notice(notice)
             table = {new if key == old else key: value for key, value in table.items()}
     return table
 

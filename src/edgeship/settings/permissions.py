@@ -40,14 +40,14 @@ class Grant:
     effect: str = ""
 
     def __str__(self) -> str:
-        return self._format(SHOWN)
+        return self._format_grant(SHOWN)
 
     @property
     def whole(self) -> str:
         """All of it, however long: for who is to trust it."""
-        return self._format(None)
+        return self._format_grant(None)
 
-    def _format(self, limit: int | None) -> str:
+    def _format_grant(self, limit: int | None) -> str:
         value = printable(json.dumps(self.value, ensure_ascii=False, default=str))[:limit]
         section, key = printable(self.section)[:limit], printable(self.key)
         return f"[{section}] {key} = {value} ({self.effect or KEYS[self.section, self.key][0]})"
@@ -64,7 +64,7 @@ class Grant:
 
 def find_grants(table: Any) -> tuple[Grant, ...]:
     """What a configuration's table lets run; nothing where it is no table."""
-    values = ((section, key, _section(table, section).get(key)) for section, key in KEYS)
+    values = ((section, key, _table_section(table, section).get(key)) for section, key in KEYS)
     return tuple(Grant(section, key, value) for section, key, value in values if _lets_run(section, key, value))
 
 
@@ -79,13 +79,13 @@ def find_file_grants(table: Any, folder: Path) -> tuple[Grant, ...]:
 
 def _list_places(table: Any) -> Iterator[tuple[str, str, str]]:
     """The files and folders that a configuration names: section, key and path."""
-    data, variants = _section(table, "data"), _section(table, "variants")
+    data, variants = _table_section(table, "data"), _table_section(table, "variants")
     for key in (*SOURCES, "labels"):
         # Labels are always a file, also one with a colon in its name.
         if isinstance(data.get(key), str) and (key == "labels" or not is_code(data[key])):
             yield "data", key, data[key]
     for name in variants:
-        student = _section(_section(variants, name), "distill").get("student")
+        student = _table_section(_table_section(variants, name), "distill").get("student")
         if isinstance(student, str):
             yield f"variants.{name}", "distill.student", student
 
@@ -111,27 +111,27 @@ def _lets_run(section: str, key: str, value: Any) -> bool:
     return bool(value)
 
 
-def _section(table: Any, section: str) -> Mapping[str, Any]:
+def _table_section(table: Any, section: str) -> Mapping[str, Any]:
     part = table.get(section) if isinstance(table, Mapping) else None
     return part if isinstance(part, Mapping) else {}
 
 
 def remove_grants(table: Mapping[str, Any]) -> dict[str, Any]:
     """The same table without what `find_grants` finds in it; of the devices those that have a name alone stay."""
-    changed = dict(table)
+    remaining = dict(table)
     for grant in find_grants(table):
-        part = dict(changed[grant.section])
+        part = dict(remaining[grant.section])
         if grant.key == "devices":
             part["devices"] = [item for item in part["devices"] if not in_file(item)] or ["host"]
         else:
             del part[grant.key]
-        changed[grant.section] = part
-    return changed
+        remaining[grant.section] = part
+    return remaining
 
 
 def keep_grants(table: dict[str, Any], former: Any) -> dict[str, Any]:
     """A manifest's new table, with what its former one let run and which data it named, where the new one does not: a record."""
-    data = ((("data", key), value) for key, value in _section(former, "data").items() if key in SOURCES)
+    data = ((("data", key), value) for key, value in _table_section(former, "data").items() if key in SOURCES)
     for (section, key), value in (*(((grant.section, grant.key), grant.value) for grant in find_grants(former)), *data):
         if not table[section].get(key):
             table[section][key] = value

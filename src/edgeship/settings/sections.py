@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgeship.devices import profiles as devices
-from edgeship.errors import unknown
+from edgeship.errors import unknown_name_error
 from edgeship.recipes.quantization import DEFAULT_SAMPLES
 from edgeship.toml_tables import Table
 
@@ -132,6 +132,6 @@ class Benchmark(Table):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.profile not in PROFILES:
-            raise unknown("profile", self.profile, PROFILES)
+            raise unknown_name_error("profile", self.profile, PROFILES)
         for device in self.devices:
-            devices.find(device)
+            devices.find_device(device)

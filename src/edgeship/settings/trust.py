@@ -53,30 +53,30 @@ def read_list() -> dict[str, str]:
 
 def is_trusted(path: Path, content: bytes) -> bool:
     """Whether the file was trusted with this very content."""
-    return read_list().get(_absolute_path(path)) == _sha256(content)
+    return read_list().get(_absolute_path(path)) == _sha256_hex(content)
 
 
-def record(path: Path, content: bytes) -> None:
+def trust_file(path: Path, content: bytes) -> None:
     """Trust a file with this content. Raises InputError where the list cannot be written."""
-    _change_list(path, _sha256(content))
+    _change_list(path, _sha256_hex(content))
 
 
-def forget(path: Path) -> None:
+def distrust_file(path: Path) -> None:
     """Trust a file no longer, whether it is there or not."""
     _change_list(path, None)
 
 
-def require(path: Path, content: bytes, grants: Iterable[Grant]) -> None:
+def require_trust(path: Path, content: bytes, grants: Iterable[Grant]) -> None:
     """Raises InputError, saying what the file grants and how it is trusted, unless it is or grants nothing."""
-    needed = list(grants)
-    if not needed or is_trusted(path, content):
+    granted = list(grants)
+    if not granted or is_trusted(path, content):
         return
-    changed = (
+    why = (
         "was changed since you trusted it, and" if _absolute_path(path) in read_list() else "lies beside the model and"
     )
-    what = "names files outside its folder" if all(grant.effect for grant in needed) else "lets code run"
+    what = "names files outside its folder" if all(grant.effect for grant in granted) else "lets code run"
     raise InputError(
-        f"{printable(path)}: {changed} {what}: {'; '.join(map(str, needed))}\n"
+        f"{printable(path)}: {why} {what}: {'; '.join(map(str, granted))}\n"
         f"if you trust it: edgeship trust {shlex.quote(printable(path))}, once; or --trust, for this run"
     )
 
@@ -86,7 +86,7 @@ def _absolute_path(path: Path) -> str:
     return os.path.join(os.path.realpath(path.parent), path.name)
 
 
-def _sha256(content: bytes) -> str:
+def _sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats as known_formats
 from edgeship.formats.formats import FORMATS
 from edgeship.recipes.quantization import (
@@ -141,25 +141,25 @@ class Variant(Table):
             )
         for name in self.formats:
             if name not in FORMATS:
-                raise unknown("format", name, FORMATS, f"variant '{self.name}'")
+                raise unknown_name_error("format", name, FORMATS, f"variant '{self.name}'")
 
 
 def default_variants(formats: Sequence[str], has_data: bool) -> tuple[Variant, ...]:
     """float32 everywhere; with representative data int8 where a format can run it; 8-bit weights for TF.js."""
     names = ["float32", *(["int8"] if has_data else [])]
     variants = [
-        named_variant(name, [item for item in formats if not recipe_refusal(for_variant(name).name, item)])
+        built_in_variant(name, [item for item in formats if not recipe_refusal(for_variant(name).name, item)])
         for name in names
     ]
     for item in formats:
-        variants += [named_variant(name, [item]) for name in known_formats.find(item).default_variants]
+        variants += [built_in_variant(name, [item]) for name in known_formats.find(item).default_variants]
     return tuple(variant for variant in variants if variant.formats)
 
 
-def named_variant(name: str, formats: Sequence[str], known: Iterable[str] = ()) -> Variant:
-    """The built-in variant of that name. Raises InputError listing those and the `known` ones of a configuration."""
+def built_in_variant(name: str, formats: Sequence[str], further_names: Iterable[str] = ()) -> Variant:
+    """The built-in variant of that name. Raises InputError listing those and the `further_names` of a configuration."""
     if name not in VARIANTS:
-        raise unknown("variant", name, {*VARIANTS, *known})
+        raise unknown_name_error("variant", name, {*VARIANTS, *further_names})
     return Variant(name, for_variant(name).name, tuple(formats))
 
 

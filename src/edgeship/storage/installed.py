@@ -23,7 +23,7 @@ from typing import Any
 
 from edgeship.errors import InputError
 from edgeship.storage.cache import check_own
-from edgeship.untrusted import printable, read_json, reading
+from edgeship.untrusted import damage_as_input_error, printable, read_json
 
 RECORD = ".edgeship-files.json"
 
@@ -44,7 +44,7 @@ def check(folder: Path, install_command: str) -> None:
         with contextlib.suppress(OSError):  # it may be the system's, and not be written to
             record(folder)
         return
-    with reading(folder / RECORD):
+    with damage_as_input_error(folder / RECORD):
         entries = {str(name): list(marks) for name, marks in read_json(folder / RECORD).items()}
     tree = dict(_scan_tree(folder))
     problems = [f"{name}: missing" for name in entries.keys() - tree.keys()]

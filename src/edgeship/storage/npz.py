@@ -86,7 +86,7 @@ class Member:
         """The next so many samples. Raises InputError where the file ends before them."""
         shape = (samples, *self.shape[1:])
         size = prod(shape) * self.dtype.itemsize
-        with untrusted.reading(self._where):
+        with untrusted.damage_as_input_error(self._where):
             data = self._stream.read(size)
         if len(data) != size:
             raise InputError(f"{self.name} ends in the middle; write it again")

@@ -66,7 +66,7 @@ def subject(tiny_models, name, variant):
 def measured(bench, artifact, base=None, runtime="litert"):
     """The measurement of an artifact on this machine; `base` is the float32 artifact that it is compared with."""
     bench.subjects = {"float32": base} if base else {}
-    (found,) = driver.measure(bench, driver.Job(artifact, (registry.find(runtime),), profiles.find("host")))
+    (found,) = driver.measure(bench, driver.Job(artifact, (registry.find(runtime),), profiles.find_device("host")))
     return found
 
 
@@ -113,7 +113,7 @@ def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monk
 def test_times_are_taken_on_inputs_of_real_size(bench, tiny_models, short):
     """Of an axis without a fixed size nothing else is known; another size is another measurement."""
     sounds = subject(tiny_models, "length.tflite", "float32")
-    target = benchmark.Target(sounds, registry.find("litert"), find_launcher(profiles.find("host")))
+    target = benchmark.Target(sounds, registry.find("litert"), find_launcher(profiles.find_device("host")))
     assert speed.measure(bench, target).metrics[0].value is None, "length 1, which the network cannot take"
     times = []
     for length in (50, 200_000):

@@ -59,9 +59,9 @@ def write(root: Path, models: Path) -> Path:
         with open_session(runtime.name, target) as session:
             item |= {"inputs": to_json(session.inputs), "outputs": to_json(session.outputs)}
             own[item["id"]] = session.run(inputs)
-        allowed = goldens.tolerance(Artifact.from_json(item, root), own[item["id"]])
+        allowed = goldens.output_tolerances(Artifact.from_json(item, root), own[item["id"]])
         replays[item["id"]] = {"runtime": runtime.name, "reason": "", "tolerance": allowed, "clear": {}}
-    goldens.write(root / "goldens", inputs, expected, own)
+    goldens.write_goldens(root / "goldens", inputs, expected, own)
     manifest["goldens"] = {"samples": 7, "artifacts": replays}
     described = manifest["server_model"]
     described["digest"] = digest.of_path(root / "server" / "server.keras")

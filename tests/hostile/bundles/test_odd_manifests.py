@@ -161,7 +161,7 @@ def test_longer_commands_give_a_sentence(root, monkeypatch):
     monkeypatch.setattr(ship, "runs_server_models", lambda: False)
     monkeypatch.setattr(ship, "draw_plots", lambda _: [])
     monkeypatch.setattr("edgeship.pipeline.inspection.APART", ())  # a process for each takes long
-    monkeypatch.setattr(demos, "page", lambda: root.parent / "page")
+    monkeypatch.setattr(demos, "built_page", lambda: root.parent / "page")
     monkeypatch.setenv("EDGESHIP_CACHE", str(root.parent / "cache"))
     (root.parent / "page").mkdir()
     (root.parent / "page" / "sw.js").write_text("self;")
@@ -214,7 +214,7 @@ def odd_values(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
     page = root.parent / "page"
     page.mkdir()
     (page / "sw.js").write_text("self;")
-    monkeypatch.setattr(demos, "page", lambda: page)
+    monkeypatch.setattr(demos, "built_page", lambda: page)
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["artifacts"][1]["steps"].append({"name": "quantize", "source": "x", "recipe": AUTO, "tools": {}})
     manifest |= {
@@ -252,8 +252,8 @@ def test_odd_values_of_a_manifest_give_a_sentence(root, monkeypatch):
 
 
 def test_an_imaginary_part_is_part_of_an_answer():
-    assert goldens.distance(np.array([1 + 2j]), np.array([1 + 0j])) == 2
-    assert goldens.distance(np.array([1 + 2j]), np.array([1.0])) == 2
+    assert goldens.largest_error(np.array([1 + 2j]), np.array([1 + 0j])) == 2
+    assert goldens.largest_error(np.array([1 + 2j]), np.array([1.0])) == 2
 
 
 @pytest.mark.more

@@ -56,7 +56,7 @@ def received(path: Path) -> None:
 
     And what crashes here is to be noticed.
     """
-    found = untrusted.shown(receipt.read(path))
+    found = untrusted.printable_value(receipt.read(path))
     text = json.dumps(to_json(found), allow_nan=False) + "".join(describe_receipt("name", found))
     if any(unicodedata.category(char) in HIDDEN for char in text):
         raise AssertionError("control characters were printed")

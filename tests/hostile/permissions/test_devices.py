@@ -47,7 +47,7 @@ def test_a_device_has_numbers_that_mean_something(tmp_path, number):
 
     (tmp_path / "mine.toml").write_text(f'kind = "measured"\n{number}\n')
     with pytest.raises(InputError, match=f"mine.toml: {number.split()[0]} = .* must be"):
-        devices.find(str(tmp_path / "mine.toml"))
+        devices.find_device(str(tmp_path / "mine.toml"))
 
 
 def test_a_device_profile_is_not_read_from_a_pipe(stranger):

@@ -145,7 +145,7 @@ def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monke
     stranger, _ = private
     source, taken = str(stranger.folder / name), []
     bundle = stranger.bundle(data={"evaluation": source})
-    monkeypatch.setattr(site, "page", lambda: None)
+    monkeypatch.setattr(site, "built_page", lambda: None)
     monkeypatch.setattr(site, "write_site", lambda opened, out, built, samples: taken.append(samples))
     told = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
     assert taken == [source if name == "data.npz" else None]

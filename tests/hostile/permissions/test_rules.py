@@ -90,7 +90,7 @@ def profile(folder, key, value):
     launch = LAUNCHES[key].format(json.dumps(value))
     path = folder / "mine.toml"
     path.write_text(f'kind = "{kind}"\nfigures = {figures}\n[launch]\nhow = {launch}\n')
-    return profiles.find(str(path))
+    return profiles.find_device(str(path))
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in HOSTILE.items() for value in values])
@@ -113,8 +113,8 @@ def test_a_profile_installs_runtimes_and_what_they_import_alone(tmp_path, name):
 
 
 def test_the_built_in_profiles_install_what_any_profile_may():
-    for name in profiles.names():
-        profiles.find(name)
+    for name in profiles.profile_names():
+        profiles.find_device(name)
 
 
 def test_digests_are_given_for_all_requirements_or_none(tmp_path):
@@ -212,7 +212,7 @@ def test_other_arguments_are_refused_with_the_list(argument):
         options.of_profile({"how": "browser", "arguments": [argument]}, "x")
 
 
-GOOD = json.loads(json.dumps(to_json(Config(variants=(Variant("small", "static_w8a8", prune=0.5),)).stored())))
+GOOD = json.loads(json.dumps(to_json(Config(variants=(Variant("small", "static_w8a8", prune=0.5),)).to_manifest())))
 
 
 def places(value, path=()):
@@ -240,7 +240,7 @@ def test_whatever_a_manifest_says_it_is_a_configuration_or_a_sentence_and_grants
         config = Config.restore(stored)
     except InputError:
         return
-    assert not permissions.find_grants(to_json(config.stored()))
+    assert not permissions.find_grants(to_json(config.to_manifest()))
     assert not config.model.allow_unsafe
     assert config.model.custom_objects is None
     assert not any(map(profiles.in_file, config.benchmark.devices))
@@ -260,7 +260,7 @@ def test_what_a_bundle_was_made_with_stays_on_record():
         "benchmark": {"devices": ["host"]},
     }
     table = to_json(
-        Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).stored()
+        Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).to_manifest()
     )
     kept = permissions.keep_grants(table, former)
     assert (kept["model"]["custom_objects"], kept["data"]["validation"]) == ("mine", "my:data")

@@ -40,14 +40,14 @@ from edgeship.runtimes.launchers import launcher
 from edgeship.runtimes.session import Session, open_session
 from edgeship.settings.config import Config
 from edgeship.settings.sections import Data
-from edgeship.settings.variants import named_variant, recipe_refusal
+from edgeship.settings.variants import built_in_variant, recipe_refusal
 from edgeship.storage import digest
 from edgeship.storage.cache import Cache
 from edgeship.types import to_json
 from tests.mutants.lab import changes, constants
 
 ROOT = Path(__file__).resolve().parents[3]
-QUALITY_ONLY = replace(profiles.find("host"), figures=("quality",))
+QUALITY_ONLY = replace(profiles.find_device("host"), figures=("quality",))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Lab:
         """Convert the model of a training folder to every format, and have the server model answer its evaluation data."""
         places = {key: str(trained / f"{key}.npz") for key in ("calibration", "evaluation")}
         wanted = tuple(
-            named_variant(variant, [kind for kind in FORMATS if not recipe_refusal(for_variant(variant).name, kind)])
+            built_in_variant(variant, [kind for kind in FORMATS if not recipe_refusal(for_variant(variant).name, kind)])
             for variant in variants
         )
         config = Config(data=Data(calibration=places["calibration"], evaluation=places["evaluation"]), variants=wanted)

@@ -30,11 +30,15 @@ def inspect(artifact: Path, json_file: str | None) -> None:
     output.write_json({"artifacts": receipts}, json_file)
     if json_file == "-":
         return
-    from edgeship.terminal import wrap
-    from edgeship.untrusted import shown
+    from edgeship.terminal import wrap_text
+    from edgeship.untrusted import printable_value
 
     for name, receipt in receipts.items():
-        click.echo("\n".join(wrap(line, indent=11) for line in describe_receipt(shown(name), shown(receipt))))
+        click.echo(
+            "\n".join(
+                wrap_text(line, indent=11) for line in describe_receipt(printable_value(name), printable_value(receipt))
+            )
+        )
 
 
 def describe_receipt(name: str, receipt: api.Receipt) -> list[str]:

@@ -36,17 +36,17 @@ def print_replays(verified: api.Verification) -> None:
     """A table on standard output."""
     from rich.text import Text
 
-    from edgeship.terminal import Column, console, table
-    from edgeship.untrusted import shown
+    from edgeship.terminal import Column, make_console, make_table
+    from edgeship.untrusted import printable_value
 
-    out = console()
+    out = make_console()
     columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
     columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
     body: list[list[str | Text]] = []
     for item in verified.replays:
         words = ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
         share = "-" if item.worst is None else f"{item.worst:.2g}"
-        names = shown([item.artifact, item.runtime or "-"])
-        body.append([*names, Text(words[0], style=words[1]), share, shown(item.reason)])
+        names = printable_value([item.artifact, item.runtime or "-"])
+        body.append([*names, Text(words[0], style=words[1]), share, printable_value(item.reason)])
     legend = "error / tolerance: the largest error of an output, as a share of what it may be off; 1 or less is a match"
-    out.print(table(columns, body, out.width), Text(legend, style="dim"), sep="\n")
+    out.print(make_table(columns, body, out.width), Text(legend, style="dim"), sep="\n")

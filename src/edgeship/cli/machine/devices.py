@@ -62,12 +62,12 @@ def doctor(names: tuple[str, ...], json_file: str | None) -> None:
 
 
 def _print_statuses(statuses: list[api.DeviceStatus]) -> None:
-    from edgeship.terminal import Column, console, table
+    from edgeship.terminal import Column, make_console, make_table
 
-    out, body = console(), []
+    out, body = make_console(), []
     for status in statuses:
         state = {True: "ready", False: "-", None: ""}[status.available]
         note = f"{status.title} ({status.reason})" if status.reason else status.title
         body.append([status.name, status.kind, state, note])
     columns = [Column("device", folds=True), Column("kind"), Column("state"), Column("what it is", folds=True)]
-    out.print(table(columns, body, out.width))
+    out.print(make_table(columns, body, out.width))

@@ -20,10 +20,10 @@ def doctor(json_file: str | None) -> None:
     if json_file != "-":
         from rich.text import Text
 
-        from edgeship.terminal import Column, console, table
+        from edgeship.terminal import Column, make_console, make_table
 
-        out, missing = console(), Text("missing", style="red")
+        out, missing = make_console(), Text("missing", style="red")
         columns = [Column(name, folds=True) for name in ("tool", "for", "version", "what to do")]
         body = [[tool.name, tool.purpose, tool.version or missing, tool.remedy] for tool in tools]
-        out.print(table(columns, body, out.width))
+        out.print(make_table(columns, body, out.width))
     output.write_json({"tools": tools}, json_file)

@@ -41,11 +41,11 @@ def install(name: str) -> None:
 
 
 def _print_statuses(statuses: list[api.RuntimeStatus]) -> None:
-    from edgeship.terminal import Column, console, table
+    from edgeship.terminal import Column, make_console, make_table
 
-    out, body = console(), []
+    out, body = make_console(), []
     for status in statuses:
         note = f"{status.reason}; {status.install}" if status.reason else status.title
         body.append([status.name, ", ".join(status.formats), status.version or "missing", note])
     columns = [Column(name, folds=True) for name in ("runtime", "runs", "version", "what it is")]
-    out.print(table(columns, body, out.width))
+    out.print(make_table(columns, body, out.width))

@@ -18,7 +18,7 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import EdgeshipError, InputError, unknown
+from edgeship.errors import EdgeshipError, InputError, unknown_name_error
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
@@ -33,7 +33,7 @@ from edgeship.processes.executors import QUANTIZE
 from edgeship.runtimes import registry
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
-from edgeship.settings.variants import Variant, named_variant
+from edgeship.settings.variants import Variant, built_in_variant
 from edgeship.storage import cache, digest
 from edgeship.typed_json import convert
 from edgeship.types import to_json
@@ -243,7 +243,7 @@ def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) 
         if item.format == "tflite" and _find_variant(settings, item.variant).quantize in RECIPES
     ]
     if name is not None and name not in items:
-        raise unknown("artifact", name, items, str(bundle.root))
+        raise unknown_name_error("artifact", name, items, str(bundle.root))
     if name is not None and name not in fitting:
         raise InputError(
             f"{name}: only full-integer .tflite files have layers to blame: {', '.join(fitting) or 'none here'}"
@@ -257,7 +257,7 @@ def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) 
 
 
 def _find_variant(settings: config.Config, name: str) -> Variant:
-    return next((item for item in settings.variants or () if item.name == name), None) or named_variant(
+    return next((item for item in settings.variants or () if item.name == name), None) or built_in_variant(
         name, ["tflite"]
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeship.bundle.bundle import Bundle
 from edgeship.errors import InputError
-from edgeship.notices import notify
+from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
 from edgeship.settings import permissions
 from edgeship.settings.config import Config
@@ -58,7 +58,7 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, n
     for grant in missing_grants:
         if grant.section == "data":
             left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
-            notify(f"{printable(bundle.root)}: {left_out}")
+            print_notice(f"{printable(bundle.root)}: {left_out}")
     return base
 
 

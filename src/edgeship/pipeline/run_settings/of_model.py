@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import unknown
+from edgeship.errors import unknown_name_error
 from edgeship.formats.formats import FORMATS
-from edgeship.notices import notify
+from edgeship.notices import print_notice
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant, default_variants, named_variant
+from edgeship.settings.variants import Variant, built_in_variant, default_variants
 from edgeship.untrusted import parse_toml, printable
 
 # Keys of a configuration that count no longer where the caller says something else.
@@ -46,7 +46,7 @@ def check_formats(names: Sequence[str] | None) -> tuple[str, ...]:
     formats = FORMATS if names is None else tuple(dict.fromkeys(names))
     for name in formats:
         if name not in FORMATS:
-            raise unknown("format", name, FORMATS)
+            raise unknown_name_error("format", name, FORMATS)
     return formats
 
 
@@ -55,7 +55,7 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
 
     Raises InputError where a file that was only found lets code run and is not trusted.
     """
-    path = file or config.find(model)
+    path = file or config.find_config(model)
     base = _read_file(path, options, by_caller=file is not None) if path else config.default_config(model)
     if path is None:
         _announce_data(model, base)
@@ -77,7 +77,7 @@ def _announce_data(model: Path, settings: Config) -> None:
     places = [data.calibration, data.evaluation, data.train, data.validation]
     names = ", ".join(Path(place).name for place in places if place)
     if names and model.exists():
-        notify(
+        print_notice(
             printable(f"using {names} beside {model}; `edgeship init {model}` writes a configuration to change that")
         )
 
@@ -92,9 +92,9 @@ def _read_file(path: Path, options: ModelOptions, *, by_caller: bool) -> Config:
             if grant.key not in SAID_INSTEAD or not getattr(options, grant.key)
         ]
         if grants and options.trust:
-            notify(f"{printable(path)} is trusted for this run: {'; '.join(grant.whole for grant in grants)}")
+            print_notice(f"{printable(path)} is trusted for this run: {'; '.join(grant.whole for grant in grants)}")
         else:
-            trust.require(path, content, grants)
+            trust.require_trust(path, content, grants)
     return Config.parse(content, path)
 
 
@@ -105,7 +105,7 @@ def _choose_variants(base: Config, options: ModelOptions) -> tuple[Variant, ...]
     variants = base.variants
     if options.variants is not None:
         names = dict.fromkeys(options.variants)
-        variants = tuple(own.get(name) or named_variant(name, formats, known=own) for name in names)
+        variants = tuple(own.get(name) or built_in_variant(name, formats, further_names=own) for name in names)
     changes: dict[str, Any] = {"io": options.io} if options.io else {}
     changes |= {"static_batch": True} if options.static_batch else {}
     changes |= {"flex": True} if options.allow_flex else {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import InputError, unknown
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 from edgeship.recipes.training import Recipes, Training
 from edgeship.settings.config import Config
@@ -66,5 +66,5 @@ def _recipes(config: Config, options: TrainingOptions) -> Recipes:
         raise InputError("either --variant, or --prune, --cluster, --qat and --distill")
     known = {variant.name: variant.recipes for variant in config.variants or () if variant.recipes}
     if options.variant not in known:
-        raise unknown("variant that is trained further", options.variant, known, config.source)
+        raise unknown_name_error("variant that is trained further", options.variant, known, config.source)
     return known[options.variant]
