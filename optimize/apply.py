@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ import numpy as np
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize.bridge.proof import TOLERANCE, measure_difference
 from edgeship.optimize.methods import cluster, distill, preserve, prune, qat
+from edgeship.optimize.receipt import (
+    ClusteredTensor,
+    MethodReceipts,
+    OptimizeReceipt,
+    PrunedTensor,
+    Scores,
+    SourceModel,
+    TrainedFile,
+    TrainingData,
+    TrainingHistory,
+)
 from edgeship.optimize.training import dataset, loop, losses
 from edgeship.optimize.training.selection import select_tensors
 from edgeship.optimize.training.trainable import TrainableModel, from_server_model
@@ -25,10 +36,27 @@ from edgeship.server_model import server_model
 from edgeship.server_model.server_model import ServerModel
 from edgeship.storage import cache, digest
 from edgeship.storage.atomic import atomic_file
-from edgeship.types import to_json
 
 SEEN = 512  # samples that the loss is chosen from, and that the saved model is compared on
 TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+
+@dataclass(frozen=True)
+class _FileChecks:
+    """What the saved file scores and holds."""
+
+    scores: Scores
+    sparsity: tuple[PrunedTensor, ...] | None
+    clusters: tuple[ClusteredTensor, ...] | None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What each method did, the scores before, and what the file has."""
+
+    steps: MethodReceipts
+    before: Scores
+    checks: _FileChecks
 
 
 def run(
@@ -41,7 +69,7 @@ def run(
     validation: str | None = None,
     progress: str | None = None,
     **loading: Any,
-) -> dict[str, Any]:
+) -> OptimizeReceipt:
     """Apply the recipes to the model at that path and write the result to `out` (.keras, whole or not at all).
 
     `data` and `validation` are data sources with labels; without the latter a part of the former is held out. `progress` is
@@ -61,24 +89,25 @@ def run(
         )
         if settings.teacher and (methods.prune or methods.cluster or methods.qat):
             task = _add_teacher(server, task, folder)
-        receipt = _apply_recipes(server, trainable, methods, task, Path(out), loading)
+        outcome = _apply_recipes(server, trainable, methods, task, Path(out), loading)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         for weight, value in zip(trainable.model.weights, original, strict=True):
             weight.assign(value)  # this process may hold the server model for other work
-    document: dict[str, Any] = to_json(
-        {
-            "model": {"path": Path(model).name, "digest": digest.of_path(Path(model)), "parameters": server.parameters},
-            "data": {"source": Path(data).name, "digest": task.train.digest}
-            | {"training": len(task.train), "held_out": len(task.validation)},
-            "seed": settings.seed,
-            "teacher": settings.teacher if task.train.soft_targets else 0.0,
-            "loss": {name: loss.name for name, loss in zip(task.outputs, task.fit_losses, strict=True)},
-            **receipt,
-            "tools": {name: version for name in TOOLS if (version := cache.installed_version(name))},
-        }
+    return OptimizeReceipt(
+        model=SourceModel(Path(model).name, digest.of_path(Path(model)), server.parameters),
+        data=TrainingData(Path(data).name, task.train.digest, len(task.train), len(task.validation)),
+        seed=settings.seed,
+        teacher=settings.teacher if task.train.soft_targets else 0.0,
+        loss={name: loss.name for name, loss in zip(task.outputs, task.fit_losses, strict=True)},
+        steps=outcome.steps,
+        before=outcome.before,
+        after=outcome.checks.scores,
+        sparsity=outcome.checks.sparsity,
+        clusters=outcome.checks.clusters,
+        file=TrainedFile(Path(out).name, digest.of_path(Path(out))),
+        tools={name: version for name in TOOLS if (version := cache.installed_version(name))},
     )
-    return document
 
 
 def _build_task(
@@ -144,25 +173,20 @@ def _apply_recipes(
     task: loop.TrainingTask,
     out: Path,
     loading: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> _Outcome:
     """Do what was asked, one after the other, save the model and check the file."""
     before = _score_outputs(server, task)
     trainable, step_receipts = _run_recipes(server, trainable, recipes, task)
     out.parent.mkdir(parents=True, exist_ok=True)
     for step, step_receipt in step_receipts.items():
-        if step_receipt["training"].diverged:
-            raise CheckError(_save_last_good(trainable, step, step_receipt["training"], out))
+        if step_receipt.training.diverged:
+            raise CheckError(_save_last_good(trainable, step, step_receipt.training, out))
     with atomic_file(out) as partial:
         checks = _save_and_check(server, trainable, recipes, step_receipts, task, partial, loading)
-    return {
-        "steps": step_receipts,
-        "before": before,
-        **checks,
-        "file": {"path": out.name, "digest": digest.of_path(out)},
-    }
+    return _Outcome(step_receipts, before, checks)
 
 
-def _save_last_good(trainable: TrainableModel, step: str, history: loop.TrainingHistory, out: Path) -> str:
+def _save_last_good(trainable: TrainableModel, step: str, history: TrainingHistory, out: Path) -> str:
     """Keep the last good weights beside where the model was to be; what to tell the user."""
     place = out.with_name(f"{out.stem}.last-good.keras")
     trainable.model.save(place)
@@ -174,46 +198,47 @@ def _save_last_good(trainable: TrainableModel, step: str, history: loop.Training
 
 def _run_recipes(
     server: ServerModel, trainable: TrainableModel, recipes: Recipes, task: loop.TrainingTask
-) -> tuple[TrainableModel, dict[str, Any]]:
+) -> tuple[TrainableModel, MethodReceipts]:
     """The steps in their order, each keeping what those before it made: the trained model, and what the receipt says."""
-    step_receipts: dict[str, Any] = {}
+    receipts = MethodReceipts()
     patterns: dict[int, preserve.Pattern] = {}
 
     def none_diverged() -> bool:
-        return not any(step_receipt["training"].diverged for step_receipt in step_receipts.values())
+        return not any(receipt.training.diverged for _, receipt in receipts.items())
 
-    def keep_pattern(step: str, *, clusters: bool) -> None:
+    def keep_pattern(names: Sequence[str], *, clusters: bool) -> None:
         by_name = {item.name: item.variable for item in select_tensors(trainable.model, (), "pruned")}
-        patterns.update(
-            preserve.read_patterns([by_name[name] for name in step_receipts[step]["tensors"]], clusters=clusters)
-        )
+        patterns.update(preserve.read_patterns([by_name[name] for name in names], clusters=clusters))
 
     if recipes.distill:
         task.tell(event="stage", text="distillation")
-        trainable, step_receipts["distill"] = distill.distill(server, trainable, recipes.distill, task)
+        trainable, distilled = distill.distill(server, trainable, recipes.distill, task)
+        receipts = replace(receipts, distill=distilled)
     if recipes.prune and none_diverged():
         task.tell(event="stage", text="pruning")
-        step_receipts["prune"] = prune.prune(trainable, recipes.prune, task)
-        keep_pattern("prune", clusters=False)
+        pruned = prune.prune(trainable, recipes.prune, task)
+        receipts = replace(receipts, prune=pruned)
+        keep_pattern(pruned.tensors, clusters=False)
     if recipes.cluster and none_diverged():
         task.tell(event="stage", text="clustering")
-        step_receipts["cluster"] = cluster.cluster(trainable, recipes.cluster, task, patterns)
-        keep_pattern("cluster", clusters=True)
+        clustered = cluster.cluster(trainable, recipes.cluster, task, patterns)
+        receipts = replace(receipts, cluster=clustered)
+        keep_pattern(clustered.tensors, clusters=True)
     if recipes.qat and none_diverged():
         task.tell(event="stage", text="quantization-aware training")
-        step_receipts["qat"] = qat.train(trainable, recipes.qat, task, patterns)
-    return trainable, step_receipts
+        receipts = replace(receipts, qat=qat.train(trainable, recipes.qat, task, patterns))
+    return trainable, receipts
 
 
 def _save_and_check(
     server: ServerModel,
     trainable: TrainableModel,
     recipes: Recipes,
-    step_receipts: Mapping[str, Any],
+    step_receipts: MethodReceipts,
     task: loop.TrainingTask,
     path: Path,
     loading: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> _FileChecks:
     """Save, load the file again, and check that it answers as the model in memory and holds what was asked for."""
     rows = task.validation.rows[:SEEN]
     reference = _predict_outputs(trainable, task.validation, rows)
@@ -224,12 +249,10 @@ def _save_and_check(
     if not proof.holds:
         raise CheckError(f"the saved model answers otherwise than the one in memory ({proof.share:.2g} of the range)")
     model = saved_server.adapter.model
-    figures: dict[str, Any] = {}
-    if recipes.prune:
-        figures["sparsity"] = prune.check(model, recipes.prune, step_receipts["prune"]["tensors"])
-    if recipes.cluster:
-        figures["clusters"] = cluster.check(model, recipes.cluster, step_receipts["cluster"]["tensors"])
-    return {"after": _score_outputs(saved_server, task), **figures}
+    pruned, clustered = step_receipts.prune, step_receipts.cluster
+    sparsity = prune.check(model, recipes.prune, pruned.tensors) if recipes.prune and pruned else None
+    clusters = cluster.check(model, recipes.cluster, clustered.tensors) if recipes.cluster and clustered else None
+    return _FileChecks(_score_outputs(saved_server, task), sparsity, clusters)
 
 
 def _predict_outputs(trainable: TrainableModel, samples: dataset.Samples, rows: Any) -> dict[str, Any]:

@@ -6,46 +6,46 @@ Converters rename, transpose and reshape kernels, but neither add nor drop value
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeship.bundle.receipt import TensorSparsity
 from edgeship.errors import CheckError
+from edgeship.typed_json import convert
 
 Array = np.ndarray[Any, Any]
 SLACK = 2e-3  # rounding of the number of values that stay
 _TYPES = {0: np.float32, 1: np.float16, 9: np.int8}  # TensorType of the TFLite schema: what kernels are stored as
 
 
-def check(path: str, format: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """`asked` rows (tensor, asked, values) with what the artifact has: `artifact`, a share of zeros, or a `reason` for none.
+def check(path: str, format: str, asked: Sequence[Mapping[str, Any]]) -> list[TensorSparsity]:
+    """The rows of `asked` (TensorSparsity as JSON) with what the artifact has.
 
     Raises CheckError naming the tensors of the artifact that have fewer zeros than were asked for.
     """
+    tensors = convert(list[TensorSparsity], asked)
     readers = {"tflite": _tflite, "onnx": _onnx}
     if format not in readers:
-        return [
-            {**row, "artifact": None, "reason": f"edgeship does not read the weights of {format} back"} for row in asked
-        ]
+        return [replace(row, reason=f"edgeship does not read the weights of {format} back") for row in tensors]
     shares: dict[int, list[float]] = {}
     for array, zero_point in readers[format](Path(path)):
         shares.setdefault(array.size, []).append(float(np.mean(array == zero_point)))
     rows = []
-    for row in asked:
-        found = shares.get(row["values"], [])
-        share = max(found, default=None)
+    for row in tensors:
+        candidates = shares.get(row.values, [])
+        share = max(candidates, default=None)
         if share is None:
-            rows.append(
-                {**row, "artifact": None, "reason": "no constant of that size: the converter split or merged it"}
-            )
+            rows.append(replace(row, reason="no constant of that size: the converter split or merged it"))
         else:
-            found.remove(share)
-            rows.append({**row, "artifact": share})
+            candidates.remove(share)
+            rows.append(replace(row, artifact=share))
     missed = [
-        f"{row['tensor']} {row['artifact']:.1%} of {row['asked']:.1%}"
+        f"{row.tensor} {row.artifact:.1%} of {row.asked:.1%}"
         for row in rows
-        if row["artifact"] is not None and row["artifact"] < row["asked"] - max(SLACK, 1 / row["values"])
+        if row.artifact is not None and row.artifact < row.asked - max(SLACK, 1 / row.values)
     ]
     if missed:
         raise CheckError(f"fewer zeros in the artifact than were asked for: {', '.join(missed[:8])}")

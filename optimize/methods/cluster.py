@@ -13,6 +13,7 @@ from edgeship.optimize.bridge.bridge import NATIVE, BridgedLayer
 from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import bridge_with_proof
 from edgeship.optimize.methods import preserve
+from edgeship.optimize.receipt import ClusteredTensor, ClusterReceipt, TrainingHistory
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.selection import SelectedTensor, select_tensors
 from edgeship.optimize.training.trainable import TrainableModel
@@ -25,7 +26,7 @@ ROUNDS = 30  # of k-means; it settles in fewer
 
 def cluster(
     trainable: TrainableModel, recipe: ClusterRecipe, task: loop.TrainingTask, patterns: Mapping[int, preserve.Pattern]
-) -> dict[str, Any]:
+) -> ClusterReceipt:
     """Cluster the model in place while training it further; `patterns` are zeros that stay.
 
     Returns what the receipt says of it.
@@ -34,17 +35,18 @@ def cluster(
     tensors = [item for item in candidates if len(np.unique(np.asarray(item.variable))) > recipe.clusters]
     small = [item.name for item in candidates if item not in tensors]
     try:
-        history, engine = _cluster_with_tfmot(trainable, tensors, recipe, task, patterns), {"engine": "tfmot"}
+        history, why = _cluster_with_tfmot(trainable, tensors, recipe, task, patterns), None
     except BridgeError as error:
-        engine = {"engine": "shared values", "why": str(error)}
+        why = str(error)
         history = _cluster_in_keras(trainable, tensors, recipe, task, patterns)
-    return {
-        **engine,
-        "asked": recipe.clusters,
-        "tensors": [item.name for item in tensors],
-        "few_values_already": small,
-        "training": history,
-    }
+    return ClusterReceipt(
+        engine="tfmot" if why is None else "shared values",
+        why=why,
+        asked=recipe.clusters,
+        tensors=tuple(item.name for item in tensors),
+        few_values_already=tuple(small),
+        training=history,
+    )
 
 
 def _cluster_with_tfmot(
@@ -53,7 +55,7 @@ def _cluster_with_tfmot(
     recipe: ClusterRecipe,
     task: loop.TrainingTask,
     patterns: Mapping[int, preserve.Pattern],
-) -> loop.TrainingHistory:
+) -> TrainingHistory:
     """Cluster through the bridge. Raises BridgeError where the model, or a chosen layer, cannot be taken there."""
     import tensorflow_model_optimization as tfmot
     import tf_keras
@@ -97,7 +99,7 @@ def _cluster_in_keras(
     recipe: ClusterRecipe,
     task: loop.TrainingTask,
     patterns: Mapping[int, preserve.Pattern],
-) -> loop.TrainingHistory:
+) -> TrainingHistory:
     """Values are shared by k-means before training, and move together in it."""
     for item in tensors:
         item.variable.assign(share_values(np.asarray(item.variable), recipe.clusters))
@@ -120,11 +122,11 @@ def share_values(tensor: Array, clusters: int) -> Array:
     return result
 
 
-def check(model: Any, recipe: ClusterRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
+def check(model: Any, recipe: ClusterRecipe, names: Sequence[str]) -> tuple[ClusteredTensor, ...]:
     """Asked and achieved number of values per tensor, read from the model. Raises CheckError naming the tensors with more."""
     tensors = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "clustered")}
     counts = {name: len(np.unique(tensors[name])) for name in names}
-    rows = [{"tensor": name, "asked": recipe.clusters, "achieved": count} for name, count in counts.items()]
+    rows = tuple(ClusteredTensor(name, recipe.clusters, count) for name, count in counts.items())
     more = [f"{name} {count}" for name, count in counts.items() if count > recipe.clusters]
     if more:
         raise CheckError(f"asked for at most {recipe.clusters} values per tensor, got more in: {', '.join(more[:8])}")

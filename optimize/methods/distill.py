@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.optimize.bridge.graph import functional_graph
+from edgeship.optimize.receipt import DistillReceipt, ParameterCounts
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.dataset import unwrap_single
 from edgeship.optimize.training.losses import CLASSES, ONE_HOT, Loss
@@ -27,7 +28,7 @@ LEAST = 1e-7  # a probability below it is taken for it
 
 def distill(
     server: ServerModel, teacher: TrainableModel, recipe: DistillRecipe, task: loop.TrainingTask
-) -> tuple[TrainableModel, dict[str, Any]]:
+) -> tuple[TrainableModel, DistillReceipt]:
     """A trained student, and what the receipt says of it.
 
     Raises InputError where no student can be made of the model, or the given one does not take and give what it does.
@@ -54,16 +55,15 @@ def distill(
         history = loop.fit(distiller, keras, replace(task.by_labels, losses=losses), rate=RATE, pack=tuple)
     finally:
         teacher.model.trainable = True  # Distiller freezes it
-    return student, {
-        "engine": "keras.distillation",
-        "student": Path(recipe.student).name
-        if recipe.student
-        else f"the server model at {recipe.width:g} of its width",
-        "parameters": {"server": server.parameters, "student": student.model.count_params()},
-        "temperature": recipe.temperature,
-        "weight_of_labels": recipe.labels,
-        "training": history,
-    }
+    name = Path(recipe.student).name if recipe.student else f"the server model at {recipe.width:g} of its width"
+    return student, DistillReceipt(
+        engine="keras.distillation",
+        student=name,
+        parameters=ParameterCounts(server.parameters, student.model.count_params()),
+        temperature=recipe.temperature,
+        weight_of_labels=recipe.labels,
+        training=history,
+    )
 
 
 def thin_model(model: Any, width: float) -> Any:

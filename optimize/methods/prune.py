@@ -14,13 +14,14 @@ from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import bridge_with_proof
 from edgeship.optimize.methods.prune_keras import GROUP, KEEP, Masks
 from edgeship.optimize.methods.prune_schedule import NEAR, Schedule, derive_schedule
+from edgeship.optimize.receipt import PrunedTensor, PruneReceipt, ScheduleReceipt, TrainingHistory
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.selection import SelectedTensor, select_tensors, share_of_zeros
 from edgeship.optimize.training.trainable import TrainableModel
 from edgeship.recipes.training import PruneRecipe
 
 
-def prune(trainable: TrainableModel, recipe: PruneRecipe, task: loop.TrainingTask) -> dict[str, Any]:
+def prune(trainable: TrainableModel, recipe: PruneRecipe, task: loop.TrainingTask) -> PruneReceipt:
     """Prune the model in place while training it further; returns what the receipt says of it.
 
     Raises InputError for a pattern that matches nothing and for a schedule that cannot reach the sparsity asked for.
@@ -28,9 +29,9 @@ def prune(trainable: TrainableModel, recipe: PruneRecipe, task: loop.TrainingTas
     tensors, skip_reasons = eligible_tensors(select_tensors(trainable.model, recipe.layers, "pruned"), recipe)
     schedule = derive_schedule(recipe, task.steps)
     try:
-        history, engine = _prune_with_tfmot(trainable, tensors, recipe, schedule, task), {"engine": "tfmot"}
+        history, why = _prune_with_tfmot(trainable, tensors, recipe, schedule, task), None
     except BridgeError as error:
-        engine = {"engine": "masks", "why": str(error)}
+        why = str(error)
         history = loop.fit(
             trainable.trainer(task.outputs),
             keras,
@@ -38,21 +39,17 @@ def prune(trainable: TrainableModel, recipe: PruneRecipe, task: loop.TrainingTas
             callbacks=[Masks(tensors, recipe, schedule)],
             ready=schedule.end,
         )
-    return {
-        **engine,
-        "asked": recipe.sparsity,
-        "pattern": recipe.pattern or "anywhere",
-        "schedule": {
-            "kind": recipe.schedule,
-            "begin": schedule.begin,
-            "end": schedule.end,
-            "frequency": schedule.frequency,
-        },
-        "steps": task.steps,
-        "tensors": [item.name for item in tensors],
-        "skipped": skip_reasons,
-        "training": history,
-    }
+    return PruneReceipt(
+        engine="tfmot" if why is None else "masks",
+        why=why,
+        asked=recipe.sparsity,
+        pattern=recipe.pattern or "anywhere",
+        schedule=ScheduleReceipt(recipe.schedule, schedule.begin, schedule.end, schedule.frequency),
+        steps=task.steps,
+        tensors=tuple(item.name for item in tensors),
+        skipped=skip_reasons,
+        training=history,
+    )
 
 
 def eligible_tensors(
@@ -82,7 +79,7 @@ def _prune_with_tfmot(
     recipe: PruneRecipe,
     schedule: Schedule,
     task: loop.TrainingTask,
-) -> loop.TrainingHistory:
+) -> TrainingHistory:
     """Prune through the bridge. Raises BridgeError where the model cannot be rebuilt."""
     import tensorflow_model_optimization as tfmot
     import tf_keras
@@ -118,7 +115,7 @@ def _tfmot_settings(recipe: PruneRecipe, schedule: Schedule, api: Any) -> dict[s
     return {"pruning_schedule": pruning_schedule, **pattern}
 
 
-def check(model: Any, recipe: PruneRecipe, names: Sequence[str]) -> list[dict[str, Any]]:
+def check(model: Any, recipe: PruneRecipe, names: Sequence[str]) -> tuple[PrunedTensor, ...]:
     """Asked and achieved sparsity per tensor, read from the model. Raises CheckError naming the tensors that miss it."""
     tensors = {item.name: np.asarray(item.variable) for item in select_tensors(model, (), "pruned")}
     rows, misses = [], []
@@ -127,12 +124,12 @@ def check(model: Any, recipe: PruneRecipe, names: Sequence[str]) -> list[dict[st
         share = share_of_zeros(array)
         # Whole numbers of values, or of blocks, are kept: at least one.
         grain = recipe.block[0] * recipe.block[1] / array.size
-        rows.append({"tensor": name, "asked": recipe.sparsity, "achieved": share, "values": int(array.size)})
+        rows.append(PrunedTensor(name, recipe.sparsity, share, int(array.size)))
         if share < recipe.sparsity - max(NEAR, grain) or (recipe.pattern == "2:4" and not _is_sparse_in_groups(array)):
             misses.append(f"{name} {share:.1%}")
     if misses:
         raise CheckError(f"asked for a sparsity of {recipe.sparsity:.1%}, got less in: {', '.join(misses[:8])}")
-    return rows
+    return tuple(rows)
 
 
 def _is_sparse_in_groups(array: Any) -> bool:

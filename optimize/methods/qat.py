@@ -17,6 +17,7 @@ from edgeship.optimize.bridge.carried import EmbeddedKeras3Layer
 from edgeship.optimize.bridge.graph import BridgeError
 from edgeship.optimize.bridge.proof import bridge_with_proof
 from edgeship.optimize.methods import preserve
+from edgeship.optimize.receipt import QatReceipt
 from edgeship.optimize.training import loop
 from edgeship.optimize.training.selection import select_tensors
 from edgeship.optimize.training.trainable import TrainableModel
@@ -32,7 +33,7 @@ ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "silu", 
 
 def train(
     trainable: TrainableModel, recipe: QatRecipe, task: loop.TrainingTask, patterns: Mapping[int, preserve.Pattern]
-) -> dict[str, Any]:
+) -> QatReceipt:
     """Train the model in place; `patterns` are patterns of its variables that stay. Returns what the receipt says.
 
     Raises InputError where the model cannot be rebuilt in tf_keras, or where TFMOT knows none of its layers.
@@ -60,7 +61,7 @@ def train(
         for bridged_layer in bridge.bridged_layers
         if bridged_layer.name not in float_layers and bridged_layer.weight_pairs()
     ]
-    return {"engine": "tfmot", "quantized": with_weights, "left_in_float": float_layers, "training": history}
+    return QatReceipt(engine="tfmot", quantized=tuple(with_weights), left_in_float=float_layers, training=history)
 
 
 def _build_quantized_model(

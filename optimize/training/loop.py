@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeship.optimize.receipt import Epoch, TrainingHistory
 from edgeship.optimize.training.dataset import Samples, tf_dataset
 from edgeship.optimize.training.losses import Loss
 from edgeship.recipes.training import Training
@@ -20,16 +21,6 @@ SECONDS_PER_EVENT = 0.3
 VALIDATION_BATCH = 256
 
 ProgressCallback = Callable[..., None]
-
-
-@dataclass
-class TrainingHistory:
-    """How training went: one entry per epoch, the epoch whose weights were kept (0: those it began with), and why it ended."""
-
-    curve: list[dict[str, float]] = field(default_factory=list)
-    kept: int = 0
-    ended: str = "all epochs done"
-    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +94,7 @@ def fit(
     schedule = api.optimizers.schedules.CosineDecay(task.settings.learning_rate * rate, max(1, task.steps))
     losses = [loss.build_loss(api) for loss in task.fit_losses]
     model.compile(api.optimizers.Adam(schedule), losses[0] if len(losses) == 1 else pack(losses), jit_compile=False)
-    history = TrainingHistory()
+    best = _BestWeights(model, task, ready)
     whole = task.fixed_batch is not None
     model.fit(
         tf_dataset(task.train, task.outputs, task.batch, task.settings.seed, whole=whole),
@@ -111,17 +102,18 @@ def fit(
         validation_data=tf_dataset(
             task.validation, task.outputs, task.fixed_batch or VALIDATION_BATCH, None, whole=whole
         ),
-        callbacks=[*callbacks, _checkpoint_callback(api, _BestWeights(model, task, history, ready))],
+        callbacks=[*callbacks, _checkpoint_callback(api, best)],
         verbose=0,
     )
-    return history
+    return best.history
 
 
 class _BestWeights:
     """Keeps the weights of the best epoch of a model in training, and stops it where it diverges or gets no better."""
 
-    def __init__(self, model: Any, task: TrainingTask, history: TrainingHistory, ready: int) -> None:
-        self._model, self._task, self._history, self._ready = model, task, history, ready
+    def __init__(self, model: Any, task: TrainingTask, ready: int) -> None:
+        self._model, self._task, self._ready = model, task, ready
+        self.history = TrainingHistory()
         self._steps_done = self._epochs_without_gain = 0
         self._best_loss, self._last_good = math.inf, _copy_weights(model)
         self._best: list[Any] | None = None
@@ -136,7 +128,7 @@ class _BestWeights:
             self._task.tell(event="batch", done=self._steps_done, total=self._task.steps)
 
     def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        if self._history.diverged:
+        if self.history.diverged:
             return
         loss, validation = float(logs["loss"]), float(logs["val_loss"])
         if not np.isfinite(validation):
@@ -144,7 +136,7 @@ class _BestWeights:
             return
         seconds = round(time.perf_counter() - self._clock, 2)
         self._clock = time.perf_counter()
-        self._history.curve.append({"epoch": epoch, "loss": loss, "validation_loss": validation, "seconds": seconds})
+        self.history = replace(self.history, curve=(*self.history.curve, Epoch(epoch, loss, validation, seconds)))
         losses = f"loss {loss:.4f}  validation {validation:.4f}"
         self._task.tell(event="stage", text=f"epoch {epoch}/{self._task.settings.epochs}  {losses}  ({seconds:.0f} s)")
         self._keep_weights(epoch, validation)
@@ -156,19 +148,19 @@ class _BestWeights:
     def _keep_weights(self, epoch: int, validation: float) -> None:
         self._last_good = _copy_weights(self._model)
         if self._steps_done < self._ready:
-            self._history.kept = epoch
+            self.history = replace(self.history, kept=epoch)
             return
         if validation < self._best_loss:
             self._best_loss, self._best = validation, self._last_good
-            self._epochs_without_gain, self._history.kept = 0, epoch
+            self._epochs_without_gain, self.history = 0, replace(self.history, kept=epoch)
             return
         self._epochs_without_gain += 1
         if self._epochs_without_gain >= self._task.settings.patience:
-            self._history.ended = f"no better for {self._epochs_without_gain} epochs"
+            self.history = replace(self.history, ended=f"no better for {self._epochs_without_gain} epochs")
             self._model.stop_training = True
 
     def _diverge(self, why: str) -> None:
-        self._history.diverged, self._history.ended = True, why
+        self.history = replace(self.history, diverged=True, ended=why)
         self._model.stop_training = True
 
 

@@ -186,3 +186,10 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Path):
         return value.as_posix()
     return value
+
+
+def drop_missing(value: Any) -> Any:
+    """A JSON value without keys that hold null."""
+    if isinstance(value, dict):
+        return {key: drop_missing(item) for key, item in value.items() if item is not None}
+    return [drop_missing(item) for item in value] if isinstance(value, list) else value

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from edgeship.errors import CheckError, InputError
+from edgeship.optimize.receipt import OptimizeReceipt
 from edgeship.processes.child import FunctionProcess
+from edgeship.typed_json import convert
 
 LOAD = {"custom_objects": "further_models"}
 
@@ -21,7 +23,7 @@ class Bench:
         self.process, self.folder = process, folder
 
     def run(self, name: str, recipes: dict[str, Any], data: str = "", **training: Any) -> dict[str, Any]:
-        receipt: dict[str, Any] = self.process.call(
+        receipt = self.process.call(
             "edgeship.optimize.apply:run",
             model=str(self.folder / f"{name}.keras"),
             out=str(self.folder / "out.keras"),
@@ -30,7 +32,7 @@ class Bench:
             training={"epochs": 2, "batch": 32, **training},
             **(LOAD if name == "own" else {}),
         )
-        return receipt
+        return convert(OptimizeReceipt, receipt).record()
 
     def tensors(self) -> dict[str, dict[str, Any]]:
         return self.process.call("further_models:tensors", path=str(self.folder / "out.keras"))  # type: ignore[no-any-return]

@@ -31,7 +31,7 @@ def row(asked: float, values: int = 24) -> dict[str, object]:
 
 
 def test_each_kernel_is_found_by_its_size(sparse: str) -> None:
-    assert [found["artifact"] for found in check(sparse, "onnx", [row(0.5), row(0)])] == [0.5, 0]
+    assert [found.artifact for found in check(sparse, "onnx", [row(0.5), row(0)])] == [0.5, 0]
 
 
 def test_fewer_zeros_than_asked_is_an_error(sparse: str) -> None:
@@ -43,11 +43,11 @@ def test_fewer_zeros_than_asked_is_an_error(sparse: str) -> None:
 
 def test_what_cannot_be_read_back_has_a_reason(sparse: str) -> None:
     (missing,) = check(sparse, "onnx", [row(0.5, values=23)])
-    assert missing["artifact"] is None
-    assert "no constant of that size" in missing["reason"]
-    assert check(sparse, "tfjs", [row(0.5)])[0]["reason"] == "edgeship does not read the weights of tfjs back"
+    assert missing.artifact is None
+    assert "no constant of that size" in missing.reason
+    assert check(sparse, "tfjs", [row(0.5)])[0].reason == "edgeship does not read the weights of tfjs back"
 
 
 def test_a_tflite_file_with_integer_weights(models: Path) -> None:
     rows = check(str(models / "table-mlir.tflite"), "tflite", [row(0, values=64 * 64)])
-    assert rows[0]["artifact"] == pytest.approx(0, abs=0.05)
+    assert rows[0].artifact == pytest.approx(0, abs=0.05)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeship.optimize.receipt import OptimizeReceipt
     from edgeship.pipeline.verify import Replay
 
 
@@ -24,7 +25,7 @@ class OptimizedModel:
     """A model that was trained further: its file, its receipt (which lies beside it as JSON), and a few lines on it."""
 
     path: Path
-    receipt: Mapping[str, Any]
+    receipt: OptimizeReceipt
     summary: tuple[str, ...]
 
 

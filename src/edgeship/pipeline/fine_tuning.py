@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.optimize.receipt import DistillReceipt, OptimizeReceipt, QatReceipt
 from edgeship.pipeline import remote_calls
 from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.processes.progress_events import displayed, following
@@ -32,7 +33,7 @@ def run(
     data: str | None = None,
     validation: str | None = None,
     **loading: Any,
-) -> dict[str, Any]:
+) -> OptimizeReceipt:
     """Apply the recipes in a TensorFlow process; writes `out` and its receipt beside it, and returns the receipt.
 
     Raises InputError before TensorFlow starts for what can be known by then.
@@ -54,7 +55,7 @@ def run(
                 **loading,
             )
     receipt_path(out).write_text(
-        json.dumps({"schema": 1, **receipt}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps({"schema": 1, **receipt.record()}, indent=1, allow_nan=False) + "\n", encoding="utf-8"
     )
     return receipt
 
@@ -84,25 +85,25 @@ def _check_possible(model: Path, out: Path, recipes: Recipes, source: str | None
     return source
 
 
-def summary(receipt: Mapping[str, Any]) -> Iterator[str]:
+def summary(receipt: OptimizeReceipt) -> Iterator[str]:
     """A few lines on what came of it."""
-    held = receipt["data"]["held_out"]
-    for name, before in receipt["before"].items():
-        metric, was = next(iter(before.items()))
-        now = receipt["after"][name][metric]
-        yield f"{name}: {metric} {was:.4f} before, {now:.4f} after, on {held:,} held-out samples"
-    for kind, step in receipt["steps"].items():
-        if why := step.get("why"):
-            yield f"{kind}: with {step['engine']}, as the model cannot be rebuilt in tf_keras ({why})"
-        if left := step.get("left_in_float"):
-            yield f"{kind}: left in float: {', '.join(f'{name} ({why})' for name, why in left.items())}"
-        if student := step.get("student"):
-            sizes = step["parameters"]
-            yield f"{kind}: {student}: {sizes['student']:,} parameters instead of {sizes['server']:,}"
-    if rows := receipt.get("sparsity"):
-        share = sum(row["achieved"] * row["values"] for row in rows) / sum(row["values"] for row in rows)
-        asked, file = rows[0]["asked"], receipt["file"]["path"]
-        yield f"pruned: {len(rows)} tensors, asked for {asked:.1%} zeros, {share:.2%} achieved, read from {file}"
-    if rows := receipt.get("clusters"):
-        most = max(row["achieved"] for row in rows)
-        yield f"clustered: {len(rows)} tensors, at most {rows[0]['asked']} values asked for, {most} achieved"
+    for name, before in receipt.before.items():
+        metric, value = next(iter(before.items()))
+        after, samples = receipt.after[name][metric], receipt.data.held_out
+        yield f"{name}: {metric} {value:.4f} before, {after:.4f} after, on {samples:,} held-out samples"
+    for kind, step in receipt.steps.items():
+        if step.why:
+            yield f"{kind}: with {step.engine}, as the model cannot be rebuilt in tf_keras ({step.why})"
+        if isinstance(step, QatReceipt) and step.left_in_float:
+            reasons = (f"{name} ({why})" for name, why in step.left_in_float.items())
+            yield f"{kind}: left in float: {', '.join(reasons)}"
+        if isinstance(step, DistillReceipt):
+            sizes = step.parameters
+            yield f"{kind}: {step.student}: {sizes.student:,} parameters instead of {sizes.server:,}"
+    if pruned := receipt.sparsity:
+        share = sum(row.achieved * row.values for row in pruned) / sum(row.values for row in pruned)
+        zeros = f"asked for {pruned[0].asked:.1%} zeros, {share:.2%} achieved"
+        yield f"pruned: {len(pruned)} tensors, {zeros}, read from {receipt.file.path}"
+    if clustered := receipt.clusters:
+        most = max(row.achieved for row in clustered)
+        yield f"clustered: {len(clustered)} tensors, at most {clustered[0].asked} values asked for, {most} achieved"

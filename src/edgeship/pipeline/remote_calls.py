@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgeship.optimize.receipt import OptimizeReceipt
+
 
 def train_further(
     *,
@@ -16,7 +18,7 @@ def train_further(
     validation: str | None = None,
     progress: str | None = None,
     **loading: Any,
-) -> dict[str, Any]:
+) -> OptimizeReceipt:
     """`optimize.apply.run`, behind TensorFlow."""
     from edgeship.optimize import apply
 

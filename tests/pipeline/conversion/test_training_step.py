@@ -11,6 +11,17 @@ import pytest
 
 from edgeship.bundle.receipt import TensorSparsity
 from edgeship.errors import CheckError, InputError
+from edgeship.optimize.receipt import (
+    MethodReceipts,
+    OptimizeReceipt,
+    PrunedTensor,
+    PruneReceipt,
+    ScheduleReceipt,
+    SourceModel,
+    TrainedFile,
+    TrainingData,
+    TrainingHistory,
+)
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConversionResult
 from edgeship.pipeline.step_queue import StepQueue
@@ -20,10 +31,19 @@ from edgeship.settings.config import Config
 from edgeship.settings.sections import Data
 from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Cache
+from edgeship.types import to_json
 
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
 EXPORTED = {"inputs": SPEC, "outputs": SPEC, "kernel_elements": 10}
-ROWS = [{"tensor": "dense/kernel", "asked": 0.7, "achieved": 0.7, "values": 10}]
+PRUNED = PruneReceipt(
+    **dict(engine="tfmot", training=TrainingHistory(), asked=0.7, pattern="anywhere", steps=1),
+    **dict(schedule=ScheduleReceipt("constant", 1, 1, 1), tensors=("dense/kernel",), skipped={}),
+)
+RECEIPT = OptimizeReceipt(
+    **dict(model=SourceModel("server.keras", "", 10), data=TrainingData("train.npz", "", 2, 2), seed=0, teacher=0.0),
+    **dict(loss={}, steps=MethodReceipts(prune=PRUNED), before={}, after={}, file=TrainedFile("trained.keras", "")),
+    **dict(sparsity=(PrunedTensor("dense/kernel", 0.7, 0.7, 10),), tools={}),
+)
 
 
 class Tools:
@@ -38,8 +58,7 @@ class Tools:
         self.calls.append((name, given))
         if name == "pipeline.remote_calls:train_further":
             Path(given["out"]).write_text(f"trained {sorted(given['recipes'])} from {Path(given['model']).read_text()}")
-            scores = {"data": {"held_out": 2}, "before": {}, "after": {}, "file": {"path": "trained.keras"}}
-            return {"steps": {key: {"engine": "tfmot"} for key in given["recipes"]}, "sparsity": ROWS, **scores}
+            return to_json(RECEIPT)
         if name == "convert.export.export:run":
             Path(given["out"]).mkdir()
             (Path(given["out"]) / "graph").write_text(Path(given["model"]).read_text())

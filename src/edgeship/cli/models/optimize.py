@@ -76,7 +76,7 @@ def optimize(model: Path, out: Path, json_file: str | None, **settings: Any) -> 
 
     recipes = _take_recipes(settings)
     optimized = api.optimize_model(model, out, **recipes, **settings, progress=True)
-    output.write_json(optimized.receipt, json_file)
+    output.write_json(optimized.receipt.record(), json_file)
     for line in optimized.summary:
         click.echo(printable(line), err=True)
 

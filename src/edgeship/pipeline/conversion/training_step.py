@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.receipt import Receipt, TensorSparsity
+from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import sparsity
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
+from edgeship.optimize.receipt import OptimizeReceipt
 from edgeship.pipeline import remote_calls
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.fine_tuning import summary
@@ -29,6 +30,14 @@ NO_DATA = (
     "training a variant further needs training data with labels: name it as train in [data] of the configuration "
     "(an .npz with one array per model input under its name, labels in y)"
 )
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What training further did, and a few lines on it."""
+
+    receipt: OptimizeReceipt
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,9 @@ def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> Cached
         }
         return dict(to_json(described))
 
-    def make(run: StepRun, folder: Path) -> Any:
+    def make(run: StepRun, folder: Path) -> TrainingReport:
         with digest.check_unchanged(model.path, model.digest):
-            result = run.executor.call(
+            receipt = run.executor.call(
                 remote_calls.train_further,
                 model=str(model.path),
                 out=str(folder / FILE),
@@ -78,7 +87,7 @@ def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> Cached
                 training=to_json(settings.training),
                 **loading,
             )
-        return {**result, "notes": list(summary(result))}
+        return TrainingReport(receipt, tuple(summary(receipt)))
 
     return CachedStep(
         name=f"train further {asked}",
@@ -86,19 +95,19 @@ def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> Cached
         kind="optimize",
         key=key,
         make=make,
-        value=lambda _, entry: _trained(model, asked, entry),
+        value=lambda _, entry: _read_trained_model(model, asked, entry),
         label=f"train further: {', '.join(asked)}",
     )
 
 
-def _trained(model: ModelSource, asked: Mapping[str, Any], entry: Entry) -> TrainedModel:
-    result = entry.result
-    shown = {"prune": result.get("sparsity"), "cluster": result.get("clusters")}
+def _read_trained_model(model: ModelSource, asked: Mapping[str, Any], entry: Entry) -> TrainedModel:
+    receipt = convert(TrainingReport, entry.result).receipt.record()
+    tensors = {"prune": receipt.get("sparsity"), "cluster": receipt.get("clusters")}
     steps = (
         Step(
             f"optimize.{name}",
             model.digest,
-            {**recipe, "done": result["steps"][name], "tensors": shown.get(name) or []},
+            {**recipe, "done": receipt["steps"][name], "tensors": tensors.get(name) or []},
             versions(*TOOLS),
         )
         for name, recipe in asked.items()
@@ -118,7 +127,7 @@ def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
         rows = run.executor.call(sparsity.check, path=str(artifact.path), format=artifact.format, asked=asked)
     except CheckError as error:
         raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
-    return replace(receipt, sparsity=convert(tuple[TensorSparsity, ...], rows))
+    return replace(receipt, sparsity=tuple(rows))
 
 
 def _by_content(asked: Mapping[str, Any]) -> dict[str, Any]:
