@@ -24,7 +24,7 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import Manifest
 from edgeship.cli import COMMANDS, cli
 from edgeship.data import load
-from edgeship.notices import are_visible, visibility
+from edgeship.notices import are_visible, set_visibility
 from edgeship.pipeline import ship
 from edgeship.processes.executors import ProcessExecutor
 from edgeship.runtimes.launchers import selfcheck
@@ -141,7 +141,7 @@ def test_nothing_is_printed_unless_asked(recorded, tmp_path, capsys):
 def test_nothing_is_said_in_threads_either():
     executor = ProcessExecutor("test")
     try:
-        with visibility(False):
+        with set_visibility(False):
             assert not executor.submit(are_visible).result()
         assert executor.submit(are_visible).result()
     finally:

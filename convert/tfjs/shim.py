@@ -14,7 +14,7 @@ import types
 from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
-from edgeship.notices import notify
+from edgeship.notices import print_notice
 from edgeship.processes.environment import NETWORK, child_environment, which
 from edgeship.storage import cache, installed
 from edgeship.storage.atomic import atomic_folder
@@ -64,7 +64,7 @@ def _ensure_installed() -> Path:
     if (place / "tensorflowjs").is_dir():
         installed.check(place, "edgeship convert MODEL --to tfjs")
         return place
-    notify(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}")
+    print_notice(f"edgeship: installing the TF.js converter (tensorflowjs {VERSION}, once) into {place}")
     with atomic_folder(place) as draft:
         requirements = draft.with_name("requirements.txt")
         requirements.write_text(f"tensorflowjs=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
