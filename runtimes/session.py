@@ -7,20 +7,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from edgeship.bundle.figures import Count, MemoryUse, Number, Throttling
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
 from edgeship.runtimes import tensors as io
 from edgeship.runtimes.worker_client import Message, WorkerChild
 from edgeship.runtimes.worker_pool import Pool
+from edgeship.typed_json import convert
 from edgeship.types import TensorSpec
 from edgeship.untrusted import damage_as_input_error
 
 # Seconds that a worker may stay silent before it counts as hung.
 TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class QueryTimes:
+    """Latencies of single queries in ms, as they were sent by an `engine`: `loadgen` or `loop`.
+
+    From LoadGen comes whether the run is `valid` (else the `reason`) and its own estimate of the 90th percentile. In a
+    browser a sample may be the mean of `queries_per_sample`, and the processor throttled.
+    """
+
+    samples_ms: tuple[float, ...]
+    engine: str
+    valid: bool | None = None
+    early_stopping_p90_ms: Number | None = None
+    reason: str = ""
+    queries_per_sample: Count | None = None
+    throttle: Throttling | None = None
 
 
 class Session:
@@ -100,24 +120,21 @@ class Session:
         answer, _ = self._child.request({"do": "first"}, self._checked_sample(), timeout=self.timeout)
         return float(answer["first_ms"])
 
-    def memory(self) -> dict[str, Any]:
-        """`peak_bytes` since loading began, `baseline_bytes` before it with the runtime imported, `method`.
+    def memory(self) -> MemoryUse:
+        """The peak since loading began, and what was held before it with the runtime imported.
 
         Both are None where the system does not tell them; `method` says so.
         What LoadGen holds in memory during `latency` is not part of it.
         """
-        return self._child.request({"do": "memory"}, timeout=self.timeout)[0]
+        return convert(MemoryUse, self._child.request({"do": "memory"}, timeout=self.timeout)[0])
 
-    def latency(self, min_seconds: float, min_queries: int) -> dict[str, Any]:
-        """Steady latency at batch 1, MLPerf's SingleStream: ends when both limits are met.
-
-        `samples_ms`, `engine` (`loadgen` or `loop`), and from LoadGen `valid`, `early_stopping_p90_ms`, `reason`.
-        """
+    def latency(self, min_seconds: float, min_queries: int) -> QueryTimes:
+        """Steady latency at batch 1, MLPerf's SingleStream: ends when both limits are met."""
         # The slowest of plausible runs: every query as slow as the first one, several times over.
         timeout = self.timeout + 4 * (min_seconds + min_queries * self.first_ms / 1000)
         header = {"do": "latency", "min_seconds": min_seconds, "min_queries": min_queries}
         answer, arrays = self._child.request(header, self._checked_sample(), timeout=timeout)
-        return {**answer, "samples_ms": arrays["samples_ms"].tolist()}
+        return convert(QueryTimes, {**answer, "samples_ms": arrays["samples_ms"].tolist()})
 
     def count(self, inferences: int) -> None:
         """Run `sample` that often, with marks around each inference for an emulator that counts instructions."""

@@ -34,7 +34,7 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher, selfcheck
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.typed_json import convert
-from edgeship.types import Availability
+from edgeship.types import Availability, to_json
 
 # What takes the figures that a profile names.
 FIGURES: Mapping[str, tuple[Callable[[Benchmark, Target], FigureResult], ...]] = {
@@ -113,7 +113,7 @@ def _measure_sizes(bench: Benchmark, subject: MeasuredArtifact) -> FigureResult:
     with bench.sizes_lock:
         if subject.digest not in bench.sizes:
             what, key = f"{subject.artifact.id}: size", {"artifact": subject.digest}
-            entry = bench.cached(what, "size", key, lambda _: size.measure(subject.artifact.path))
+            entry = bench.cached(what, "size", key, lambda _: to_json(size.measure(subject.artifact.path)))
             bench.sizes[subject.digest] = convert(ArtifactSizes, entry.result)
         sizes = bench.sizes[subject.digest]
     metrics = [Metric(f"size_{kind}_bytes", getattr(sizes, kind), "bytes") for kind in size.KINDS]

@@ -22,7 +22,7 @@ from edgeship.runtimes.launchers.launcher import InstructionCounter
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker.instruction_marks import BEGIN, EMPTY_BEGIN, EMPTY_END, END
 from edgeship.typed_json import convert
-from edgeship.types import Availability
+from edgeship.types import Availability, to_json
 
 UNITS = {"instructions": "instructions", "instructions_ratio": "x"}
 INFERENCES = 4
@@ -78,17 +78,16 @@ def _count_on(bench: Benchmark, target: Target, counter: InstructionCounter) -> 
 
     def make(_: Path) -> dict[str, Any]:
         sample = {} if reference is None else next(sampling.rows(reference.batches(), np.arange(1), 1))
-        return count(counter, target.runtime.name, subject.artifact.path, sample)
+        return dict(to_json(count(counter, target.runtime.name, subject.artifact.path, sample)))
 
     what = f"{subject.artifact.id} on {target.place}: instructions"
     return convert(InstructionCount, bench.cached(what, "instructions", {**target.key(), "data": data}, make).result)
 
 
-def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> dict[str, Any]:
+def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> InstructionCount:
     """Instructions of one inference at batch 1 on one thread, in a fresh process, each count the median of several.
 
-    Returns total, classes (those of `CLASSES` and `KERNELS`; none on 32-bit ARM), kernels (what does the multiplying, in words),
-    spread (largest difference between the inferences counted), counts (the total of each). The first inference is left out.
+    Classes are those of `CLASSES` and `KERNELS`; 32-bit ARM has none. The first inference is left out.
     Marks cost some instructions themselves; they are subtracted.
     """
     with tempfile.TemporaryDirectory(prefix="edgeship-count-") as folder:
@@ -99,7 +98,7 @@ def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) ->
     return summarize(marks)
 
 
-def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
+def summarize(marks: list[dict[str, int]]) -> InstructionCount:
     """The figures of `count` from the plugin's lines. Raises ProcessError where it has seen no inference."""
     empty = _count_between(marks, EMPTY_BEGIN, EMPTY_END)
     runs = _count_between(marks, BEGIN, END)[1:]
@@ -112,13 +111,13 @@ def summarize(marks: list[dict[str, int]]) -> dict[str, Any]:
     if classes:
         classes["scalar"] = total - classes["memory"] - classes["simd"]
     totals = [run["total"] - overhead["total"] for run in runs]
-    return {
-        "total": total,
-        "classes": classes,
-        "kernels": kernels(classes) if classes else "",
-        "spread": max(totals) - min(totals),
-        "counts": totals,
-    }
+    return InstructionCount(
+        total=total,
+        classes=classes,
+        kernels=kernels(classes) if classes else "",
+        spread=max(totals) - min(totals),
+        counts=tuple(totals),
+    )
 
 
 def _count_between(marks: list[dict[str, int]], begin: int, end: int) -> list[dict[str, int]]:

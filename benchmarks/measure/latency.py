@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from edgeship.bundle.figures import Histogram, LatencySummary
 from edgeship.errors import unknown_name_error
 
 CONFIDENCE = 0.99
@@ -67,23 +67,28 @@ def early_stopping_estimate(samples_ms: Sequence[float], percentile: float = 0.9
     return None if rank is None else float(np.sort(samples_ms)[len(samples_ms) - rank])
 
 
-def summarize(samples_ms: Sequence[float]) -> dict[str, Any]:
-    """n, mean, min, p50, p90, p99 and the early-stopping p90 (None with too few queries) of latencies in ms."""
+def summarize(samples_ms: Sequence[float]) -> LatencySummary:
+    """Count, mean, least, percentiles and the early-stopping p90 (None with too few queries) of latencies in ms."""
     values = np.asarray(samples_ms, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():
         raise ValueError("no latencies to summarize, or some that are no numbers")
-    p50, p90, p99 = np.percentile(values, [50, 90, 99])
-    return {
-        "n": len(values), "mean_ms": float(values.mean()), "min_ms": float(values.min()), "p50_ms": float(p50),
-        "p90_ms": float(p90), "p99_ms": float(p99), "p90_early_stopping_ms": early_stopping_estimate(samples_ms),
-    }  # fmt: skip
+    p50, p90, p99 = map(float, np.percentile(values, [50, 90, 99]))
+    return LatencySummary(
+        n=len(values),
+        mean_ms=float(values.mean()),
+        min_ms=float(values.min()),
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        p90_early_stopping_ms=early_stopping_estimate(samples_ms),
+    )
 
 
-def histogram(samples_ms: Sequence[float], bins: int = 40) -> dict[str, list[float]]:
-    """The shape of the latencies for a report: edges (ms) and counts, up to the 99.5th percentile."""
+def histogram(samples_ms: Sequence[float], bins: int = 40) -> Histogram:
+    """The shape of the latencies for a report, up to the 99.5th percentile."""
     values = np.asarray(samples_ms, dtype=np.float64)
     counts, edges = np.histogram(values, bins, (values.min(), max(np.percentile(values, 99.5), values.min() * 1.01)))
-    return {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]}
+    return Histogram(tuple(map(float, edges)), tuple(map(int, counts)))
 
 
 Blocks = Sequence[Sequence[float]]

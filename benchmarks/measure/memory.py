@@ -10,7 +10,7 @@ from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Targe
 from edgeship.bundle.figures import MeasurementDetails, MemoryUse, Metric, missing_metrics
 from edgeship.errors import EdgeshipError
 from edgeship.typed_json import convert
-from edgeship.types import Availability
+from edgeship.types import Availability, to_json
 
 UNITS = {"peak_memory_bytes": "bytes"}
 
@@ -21,7 +21,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     def make(_: Path) -> dict[str, Any]:
         with target.open(timed=True, threads=target.device.threads) as session:
             session.infer_once()
-            return session.memory()
+            return dict(to_json(session.memory()))
 
     what = f"{target.subject.artifact.id} on {target.place}: memory"
     try:

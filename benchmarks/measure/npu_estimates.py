@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from edgeship.bundle.figures import MeasurementDetails, Metric, NpuEstimate, mis
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes.launchers.vela import VelaCompiler
 from edgeship.typed_json import convert
-from edgeship.types import Availability
+from edgeship.types import Availability, to_json
 
 UNITS = {
     "npu_op_share": "share",
@@ -33,14 +32,13 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         return _no_estimate(Availability.UNDEFINED, reason)
 
     def make(_: Path) -> dict[str, Any]:
-        return compiler.estimate(subject.artifact.path)
+        return dict(to_json(compiler.estimate(subject.artifact.path)))
 
     try:
         what = f"{subject.artifact.id} for {target.place}: compiled"
         estimate = convert(NpuEstimate, bench.cached(what, "compiler", target.key(), make).result)
     except EdgeshipError as error:
         return _no_estimate(Availability.FAILED, failure_reasons.shorten(str(error)))
-    estimate = replace(estimate, npu_op_share=estimate.npu_ops / max(estimate.npu_ops + estimate.cpu_ops, 1))
     metrics = []
     for name, unit in UNITS.items():
         if name == "npu_op_share" or estimate.npu_ops:

@@ -6,10 +6,10 @@ import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import brotli
 
+from edgeship.bundle.figures import ArtifactSizes, FileSizes
 from edgeship.errors import InputError
 
 KINDS = ("disk", "gzip", "brotli")
@@ -41,8 +41,8 @@ def brotli_bytes(data: bytes) -> int:
     return len(brotli.compress(data, quality=11))
 
 
-def measure(path: Path) -> dict[str, Any]:
-    """{"disk", "gzip", "brotli"} in bytes, summed over the artifact's files, and the same per file under "files".
+def measure(path: Path) -> ArtifactSizes:
+    """Bytes on disk, gzipped and packed by brotli, summed over the artifact's files, and of each file.
 
     Compression runs side by side on all cores: both compressors let other threads run.
     """
@@ -52,8 +52,9 @@ def measure(path: Path) -> dict[str, Any]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         brotlis = pool.map(brotli_bytes, contents)
         gzips = list(pool.map(gzip_bytes, contents))
-        rows = {
-            file.relative_to(base).as_posix(): {"disk": len(data), "gzip": gzipped, "brotli": packed}
+        sizes = {
+            file.relative_to(base).as_posix(): FileSizes(len(data), gzipped, packed)
             for file, data, gzipped, packed in zip(files, contents, gzips, brotlis, strict=True)
         }
-    return {kind: sum(row[kind] for row in rows.values()) for kind in KINDS} | {"files": rows}
+    disk, gzip, packed = (sum(getattr(item, kind) for item in sizes.values()) for kind in KINDS)
+    return ArtifactSizes(disk, gzip, packed, sizes)

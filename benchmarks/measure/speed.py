@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgeship.benchmarks.measure import latency
@@ -74,22 +74,30 @@ def _time_run(bench: Benchmark, target: Target) -> TimedRun:
     limits, threads = latency.profile(bench.settings.profile), target.device.threads
     busy = target.subject.latency_exclusion_reason or busy_reason(bench, target)
     with target.open(timed=True, threads=threads, sample=bench.sample) as session:
-        times = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
+        start = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
         if busy:
-            return TimedRun(memory=convert(MemoryUse, session.memory()), busy=busy)
-        answer = session.latency(limits.seconds, limits.queries)
-        memory = convert(MemoryUse, session.memory())
-    summary = latency.summarize(answer["samples_ms"])
-    metrics = {**times, **{f"latency_{name}": summary[name] for name in summary if name != "n"}}
+            return TimedRun(memory=session.memory(), busy=busy)
+        times = session.latency(limits.seconds, limits.queries)
+        memory = session.memory()
+    summary = latency.summarize(times.samples_ms)
     # LoadGen's own estimate; the loop's is that of `summarize`, by the same rule.
-    if answer.get("early_stopping_p90_ms") is not None:
-        metrics["latency_p90_early_stopping_ms"] = answer["early_stopping_p90_ms"]
-    described = {
-        **summary,
-        "histogram": latency.histogram(answer["samples_ms"]),
-        "threads": threads,
-        "profile": limits.name,
-        "runs_on": dict(session.engine),
-        **{key: value for key, value in answer.items() if key != "samples_ms"},
+    early_stopping = times.early_stopping_p90_ms or summary.p90_early_stopping_ms
+    metrics = {
+        **start,
+        **{f"latency_{name}": getattr(summary, name) for name in ("mean_ms", "min_ms", "p50_ms", "p90_ms", "p99_ms")},
+        "latency_p90_early_stopping_ms": early_stopping,
     }
-    return TimedRun(metrics, convert(LatencySummary, described), memory)
+    described = replace(
+        summary,
+        early_stopping_p90_ms=times.early_stopping_p90_ms,
+        histogram=latency.histogram(times.samples_ms),
+        threads=threads,
+        profile=limits.name,
+        runs_on=dict(session.engine),
+        engine=times.engine,
+        valid=times.valid,
+        reason=times.reason,
+        queries_per_sample=times.queries_per_sample,
+        throttle=times.throttle,
+    )
+    return TimedRun(metrics, described, memory)

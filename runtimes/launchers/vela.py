@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from edgeship.bundle.figures import NpuEstimate
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import run
@@ -30,11 +31,10 @@ class VelaCompiler(VenvLauncher):
         """The compiler's pinned version."""
         return parse_pins(self.requirements, self.device.name).get("ethos-u-vela")
 
-    def estimate(self, path: Path) -> dict[str, Any]:
+    def estimate(self, path: Path) -> NpuEstimate:
         """Compile a `.tflite` file and return what Vela says of it, for the system and memory that the profile names.
 
-        Returns npu_ops, cpu_ops (operators after its own rewriting), cycles, sram_bytes, flash_bytes (weights and code, in
-        flash or DRAM), macs, inferences_per_second, clock_hz. Raises ProcessError where it cannot read the file.
+        Raises ProcessError where it cannot read the file.
         """
         self.require()
         launch = self.device.launch
@@ -53,10 +53,16 @@ class VelaCompiler(VenvLauncher):
             with summary.open(encoding="utf-8") as stream:
                 row = next(csv.DictReader(stream))
         operators = {place: int(count) for place, count in OPERATORS.findall(output)}
-        return {"npu_ops": operators.get("NPU", 0), "cpu_ops": operators.get("CPU", 0), **_summary_figures(row)}
+        on_npu, on_cpu = operators.get("NPU", 0), operators.get("CPU", 0)
+        return NpuEstimate(
+            npu_ops=on_npu,
+            cpu_ops=on_cpu,
+            npu_op_share=on_npu / max(on_npu + on_cpu, 1),
+            **_summary_figures(row),
+        )
 
 
-def _summary_figures(row: dict[str, str]) -> dict[str, float | None]:
+def _summary_figures(row: dict[str, str]) -> dict[str, Any]:
     """Vela's summary in plain units; the rate of a model of which nothing runs on the NPU is NaN there and None here."""
     stored = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
     rate = float(row["inferences_per_second"])

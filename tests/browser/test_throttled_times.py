@@ -16,7 +16,8 @@ def test_a_throttled_page_is_measured_in_batches_and_says_how_much_slower_it_was
     with open_session("tfjs-web", tiny_models / "cnn-tfjs", options=phone) as session:
         assert 2.8 <= session.engine["throttle"]["loop"] <= 6.4
         taken = session.latency(0.5, 8)
-    assert 2.8 <= taken["throttle"]["model"] <= 6.4
-    assert taken["queries_per_sample"] > 1
+    assert taken.throttle and taken.throttle.model and taken.queries_per_sample
+    assert 2.8 <= taken.throttle.model <= 6.4
+    assert taken.queries_per_sample > 1
     # A sample is the mean of a batch, and a throttled batch as a whole lasts 50 ms and more.
-    assert median(taken["samples_ms"]) * taken["queries_per_sample"] >= 50
+    assert median(taken.samples_ms) * taken.queries_per_sample >= 50

@@ -48,12 +48,12 @@ def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_ker
     new = present(item.details.instructions)
     assert metric_value(item, "instructions") == new.total
     sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
-    assert instructions.count(place, "litert", subject.artifact.path, sample)["total"] == new.total
+    assert instructions.count(place, "litert", subject.artifact.path, sample).total == new.total
     old = instructions.count(board("cortex-a53"), "litert", subject.artifact.path, sample)
     assert new.kernels == "8-bit dot product"
-    assert old["kernels"] == "widening multiply (plain NEON)"
-    assert old["classes"]["dot"] == 0
-    assert old["total"] > 1.5 * new.total
+    assert old.kernels == "widening multiply (plain NEON)"
+    assert old.classes["dot"] == 0
+    assert old.total > 1.5 * new.total
 
 
 def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject):

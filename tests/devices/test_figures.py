@@ -197,18 +197,18 @@ def marks(counts, overhead=100):
 
 def test_counts_are_medians_without_the_first_and_without_the_marks():
     found = instructions.summarize(marks([9000, 4000, 4000, 4400]))
-    assert found["total"] == 4000
-    assert found["counts"] == [4000, 4000, 4400]
-    assert found["spread"] == 400
-    assert found["kernels"] == "8-bit dot product"
-    assert abs(found["classes"]["simd"] - 2000) <= 2
-    assert found["classes"]["scalar"] == found["total"] - found["classes"]["simd"] - found["classes"]["memory"]
+    assert found.total == 4000
+    assert found.counts == (4000, 4000, 4400)
+    assert found.spread == 400
+    assert found.kernels == "8-bit dot product"
+    assert abs(found.classes["simd"] - 2000) <= 2
+    assert found.classes["scalar"] == found.total - found.classes["simd"] - found.classes["memory"]
 
 
 def test_counts_without_classes_name_no_kernels():
     lines = [{"mark": line["mark"], "total": line["total"]} for line in marks([9000, 4000, 4000, 4400])]
     found = instructions.summarize(lines)
-    assert (found["total"], found["classes"], found["kernels"]) == (4000, {}, "")
+    assert (found.total, found.classes, found.kernels) == (4000, {}, "")
 
 
 def test_counts_of_nothing_are_no_counts():

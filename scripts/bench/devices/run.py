@@ -24,6 +24,7 @@ from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find_device, profile_names, profile_path
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.launchers.launcher import InstructionCounter, home
+from edgeship.types import to_json
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
 from scripts.bench.devices.page import write
@@ -155,7 +156,7 @@ def zeros(work: Path) -> Json:
         for kind in ("dense", "sparse"):
             path = out / f"{kind}.tflite"
             found = instructions.count(counter, "litert", path, {})
-            rows[f"{name} {kind} cortex-a72"] = {**found, "bytes": path.stat().st_size}
+            rows[f"{name} {kind} cortex-a72"] = {**to_json(found), "bytes": path.stat().st_size}
     return rows
 
 

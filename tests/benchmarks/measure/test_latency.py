@@ -52,9 +52,9 @@ def test_estimate_agrees_with_loadgen_on_its_own_rank():
 
 def test_summary_of_known_values():
     summary = latency.summarize([float(value) for value in range(1, 102)])
-    assert (summary["n"], summary["min_ms"], summary["p50_ms"], summary["mean_ms"]) == (101, 1.0, 51.0, 51.0)
-    assert summary["p90_ms"] == pytest.approx(91.0)
-    assert latency.summarize([1.0] * 63)["p90_early_stopping_ms"] is None
+    assert (summary.n, summary.min_ms, summary.p50_ms, summary.mean_ms) == (101, 1.0, 51.0, 51.0)
+    assert summary.p90_ms == pytest.approx(91.0)
+    assert latency.summarize([1.0] * 63).p90_early_stopping_ms is None
 
 
 @pytest.mark.parametrize("samples", [[], [1.0, float("nan")]])
@@ -66,9 +66,9 @@ def test_no_summary_of_nothing(samples):
 def test_histogram_counts_all_but_the_slow_tail():
     samples = np.random.default_rng(0).lognormal(0, 0.1, 1000)
     found = latency.histogram(samples.tolist())
-    assert len(found["edges"]) == len(found["counts"]) + 1
-    assert sum(found["counts"]) >= 990
-    assert sum(latency.histogram([2.0] * 10)["counts"]) == 10
+    assert len(found.edges) == len(found.counts) + 1
+    assert sum(found.counts) >= 990
+    assert sum(latency.histogram([2.0] * 10).counts) == 10
 
 
 def interval_of(ratio: latency.Ratio) -> tuple[float, float]:
