@@ -28,9 +28,9 @@ def run(command, *arguments):
 
 
 def test_a_good_bundle_exits_0(bundle):
-    found = run(gate, bundle)
-    assert found.exit_code == 0, found.output
-    assert "gate: PASS" in found.output
+    result = run(gate, bundle)
+    assert result.exit_code == 0, result.output
+    assert "gate: PASS" in result.output
 
 
 def test_files_for_ci(bundle, tmp_path):
@@ -44,8 +44,8 @@ def test_files_for_ci(bundle, tmp_path):
 @pytest.mark.parametrize("option", ["--junit", "--markdown", "--json"])
 def test_a_file_that_cannot_be_written_is_bad_input(bundle, tmp_path, option):
     (tmp_path / "file").write_text("mine")
-    found = run(gate, bundle, option, tmp_path / "file" / "below.txt")
-    assert isinstance(found.exception, InputError) or found.exit_code == 2, found.exception
+    result = run(gate, bundle, option, tmp_path / "file" / "below.txt")
+    assert isinstance(result.exception, InputError) or result.exit_code == 2, result.exception
     assert (tmp_path / "file").read_text() == "mine"
     assert run(gate, bundle, "--json", tmp_path / "new" / "gate.json").exit_code == 0
 
@@ -81,17 +81,17 @@ def test_sizes_over_budget_are_told_to_the_byte(bundle, tmp_path):
 
 
 def test_json_on_standard_output_is_all_there_is(bundle):
-    found = run(gate, bundle, "--json", "-")
-    assert json.loads(found.stdout)["schema"] == 1
+    result = run(gate, bundle, "--json", "-")
+    assert json.loads(result.stdout)["schema"] == 1
 
 
 @pytest.mark.parametrize(("budget", "verdict"), [("max_size_disk = 5", "FAIL"), ("max_drop = 0.3", "INCONCLUSIVE")])
 def test_another_budget_can_fail_it_with_exit_1(bundle, tmp_path, budget, verdict):
     config = tmp_path / "edgeship.toml"
     config.write_text(f"[budget]\n{budget}\n")
-    found = run(gate, bundle, "--config", config)
-    assert found.exit_code == 1
-    assert f"gate: {verdict}" in found.output
+    result = run(gate, bundle, "--config", config)
+    assert result.exit_code == 1
+    assert f"gate: {verdict}" in result.output
 
 
 def test_bad_input_is_an_input_error(bundle, tmp_path):
@@ -128,8 +128,8 @@ def test_no_result_is_written_into_a_bundle(bundle):
 
 
 def test_report_leaves_the_bundle_as_it_is(bundle, tmp_path):
-    found = run(report, bundle)
-    assert found.exit_code == 0, found.output
+    result = run(report, bundle)
+    assert result.exit_code == 0, result.output
     assert (tmp_path / "bundle-report.html").read_text().startswith("<!doctype html>")
     assert run(gate, bundle).exit_code == 0
     assert run(report, bundle, "--out", tmp_path / "deep" / "r.html").exit_code == 0

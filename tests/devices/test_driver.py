@@ -74,17 +74,19 @@ def test_a_file_that_the_runtime_does_not_load_is_a_failed_cell_and_remembered(b
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [("import signal; signal.pause()", "took longer"),
      ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL")],
 )  # fmt: skip
-def test_a_worker_that_hangs_or_dies_is_told_and_the_rest_goes_on(bench, subject, environment, monkeypatch, code, told):
+def test_a_worker_that_hangs_or_dies_is_told_and_the_rest_goes_on(
+    bench, subject, environment, monkeypatch, code, reason
+):
     monkeypatch.setattr(type(environment), "timeout", 1.0)
     monkeypatch.setattr(type(environment), "launch", lambda *_: Launch((sys.executable, "-c", code)))
     first, second = driver.measure_all(
         bench, [driver.Job(subject, LITERT, environment.device), driver.Job(subject, (), environment.device)]
     )
-    assert told in cell(first).reason
+    assert reason in cell(first).reason
     assert cell(second).state == "refused"
     monkeypatch.undo()
     os.environ["EDGESHIP_CACHE"] = str(bench.cache.folder)
@@ -117,8 +119,8 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
     environment.device = emulated
     monkeypatch.setattr(type(environment), "emulates", True)
     monkeypatch.setattr(driver, "find_launcher", lambda _: environment)
-    found = selfcheck.Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
-    monkeypatch.setattr(selfcheck, "examine", lambda *_: found)
+    finding = selfcheck.Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
+    monkeypatch.setattr(selfcheck, "examine", lambda *_: finding)
     refused = cell(driver.measure(bench, driver.Job(subject, LITERT, emulated)))
     assert refused.state == "failed"
     assert refused.reason == "refused, it computes wrongly: off by up to 166 steps"

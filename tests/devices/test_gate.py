@@ -211,16 +211,16 @@ def test_limits_that_no_device_is_held_to_fail_where_only_devices_ran(manifest, 
 
 def test_required_is_what_is_in_the_bundle_and_ran(manifest):
     """Its figures may be left where it was taken out, and what a device could not run did not run."""
-    wanted = {"required": ["tflite/int8"], "optional": ["tflite/*"]}
-    assert failures(manifest, **wanted)[1] == []
+    budget = {"required": ["tflite/int8"], "optional": ["tflite/*"]}
+    assert failures(manifest, **budget)[1] == []
     other = {**manifest["artifacts"][0], "id": "tflite/other", "variant": "other"}
     mine = {**manifest["measurements"][0], "artifact": "tflite/other"}
     without = {**manifest, "artifacts": [other], "measurements": [*manifest["measurements"], mine]}
-    _, (check,) = failures(without, **wanted)
+    _, (check,) = failures(without, **budget)
     assert (check.artifact, check.check) == ("tflite/int8", "required")
     manifest["measurements"] = [measurement("cortex-a72", FAILED)]
     manifest["measurements"][0]["metrics"][1].update(reason="no kernel", availability="failed")
-    assert "required" in {check.check for check in failures(manifest, **wanted)[1]}
+    assert "required" in {check.check for check in failures(manifest, **budget)[1]}
 
 
 @pytest.mark.parametrize("value", ["cortex-a72", ["cortex-a99"], [3], 5])

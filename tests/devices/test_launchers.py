@@ -138,17 +138,17 @@ def test_a_core_tells_the_guest_what_it_is(monkeypatch):
 
 def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
     (tmp_path / "module.py").write_text("x = 1\n")
-    before, seen = sys.stdout, []
+    before, outputs = sys.stdout, []
     real = compileall.compile_dir
 
     def compile_dir(*arguments, **options):
-        seen.append(sys.stdout)
+        outputs.append(sys.stdout)
         return real(*arguments, **options)
 
     monkeypatch.setattr(qemu, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(compileall, "compile_dir", compile_dir)
     qemu._compile_folder(tmp_path)
-    assert seen == [before]
+    assert outputs == [before]
     assert list((tmp_path / "__pycache__").iterdir())
     assert capfd.readouterr().out == ""
 
@@ -166,11 +166,11 @@ def test_an_old_board_is_of_another_architecture():
 
 def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
     monkeypatch.setattr(debian, "obstacle", lambda: "")
-    asked = []
+    commands = []
 
     def mirror(missing):
         def act(command, what, **_):
-            asked.append(command[1])
+            commands.append(command[1])
             if command[1] == "update":
                 raise ProcessError(f"{what} failed: Mirror sync in progress?")
             if missing:
@@ -180,7 +180,7 @@ def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(mo
 
     monkeypatch.setattr(debian, "run", mirror(missing=False))
     assert debian.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "guest") == []
-    assert asked == ["update"] * debian.TRIES + ["download"]
+    assert commands == ["update"] * debian.TRIES + ["download"]
     monkeypatch.setattr(debian, "run", mirror(missing=True))
     with pytest.raises(ProcessError, match="Mirror sync in progress"):
         debian.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "other")
@@ -255,15 +255,17 @@ def test_runtimes_of_devices_are_known_but_not_this_machine_s():
 
 
 def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path):
-    asked = tmp_path / "asked"
+    requirements = tmp_path / "asked"
     note = (
         "import sys, shutil; assert '--require-hashes' in sys.argv; "
-        f"shutil.copy(sys.argv[sys.argv.index('-r') + 1], {str(asked)!r})"
+        f"shutil.copy(sys.argv[sys.argv.index('-r') + 1], {str(requirements)!r})"
     )
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
     find_launcher(find_device("field-tflite-2.14")).install()
-    for line, name in zip(asked.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True):
+    for line, name in zip(
+        requirements.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True
+    ):
         assert line.startswith(f"{name} --hash=sha256:")
 
 

@@ -40,7 +40,7 @@ def test_the_profiles_that_the_documentation_promises():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('kind = "measured"\nspeed = 3', r"unknown key 'speed' in .*known: figures, kind"),
         ('kind = "guessed"', r"unknown kind 'guessed'.*known: emulated, estimated, measured"),
@@ -65,10 +65,10 @@ def test_the_profiles_that_the_documentation_promises():
         ("kind = [", r"not valid TOML"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named(tmp_path, text, told):
+def test_what_is_wrong_in_a_file_is_named(tmp_path, text, message):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         profiles.find_device(str(path))
 
 

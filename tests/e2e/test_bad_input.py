@@ -17,7 +17,7 @@ import pytest
 from edgeship.bundle import bundle
 
 
-def refused(done, *parts: str) -> None:
+def check_refused(done, *parts: str) -> None:
     assert done.returncode == 2, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     lines = done.stderr[done.stderr.rindex("error:" if "error:" in done.stderr else "Error:") :].strip().splitlines()
@@ -61,24 +61,24 @@ def plain(odd_models, tmp_path):
 def test_what_is_no_model(edgeship, plain, make, message):
     path = edgeship.folder / "wrong.keras"
     make(path, plain)
-    refused(edgeship("convert", path, "--out", "out"), message)
+    check_refused(edgeship("convert", path, "--out", "out"), message)
     nothing_written(edgeship.folder)
 
 
 def test_a_lambda_layer_is_refused_unless_it_is_allowed(edgeship, odd_models):
     model = odd_models / "lambda.keras"
-    refused(edgeship("convert", model, "--out", "out"), "Lambda", "--allow-unsafe")
+    check_refused(edgeship("convert", model, "--out", "out"), "Lambda", "--allow-unsafe")
     nothing_written(edgeship.folder)
     edgeship("convert", model, "--out", "out", "--to", "onnx", "--allow-unsafe", check=0)
 
 
 def test_an_unknown_custom_layer_is_named_and_can_be_given(edgeship, odd_models):
     model = odd_models / "custom.keras"
-    refused(edgeship("convert", model, "--out", "out"), "Doubled", "--custom-objects")
+    check_refused(edgeship("convert", model, "--out", "out"), "Doubled", "--custom-objects")
     nothing_written(edgeship.folder)
     shutil.copy(odd_models / "mylayers.py", edgeship.folder)
     edgeship("convert", model, "--out", "out", "--to", "onnx", "--custom-objects", "mylayers", check=0)
-    refused(edgeship("convert", model, "--out", "out", "--custom-objects", "no.such"), "no.such")
+    check_refused(edgeship("convert", model, "--out", "out", "--custom-objects", "no.such"), "no.such")
 
 
 def test_custom_objects_given_to_init_need_no_further_word_and_are_given_to_a_bundle_again(edgeship, odd_models, plain):
@@ -88,22 +88,22 @@ def test_custom_objects_given_to_init_need_no_further_word_and_are_given_to_a_bu
     edgeship("init", "custom.keras", "--custom-objects", "mylayers", check=0)
     done = edgeship("convert", "custom.keras", "--out", "out", "--to", "onnx", "--variant", "float32", check=0)
     assert "next: edgeship benchmark out --data evaluation.npz --custom-objects mylayers" in done.stderr
-    given = ("benchmark", "out", "--data", "good.npz", "--json", "result.json")
-    refused(edgeship(*given), 'custom_objects = "mylayers"', "add --custom-objects mylayers")
+    arguments = ("benchmark", "out", "--data", "good.npz", "--json", "result.json")
+    check_refused(edgeship(*arguments), 'custom_objects = "mylayers"', "add --custom-objects mylayers")
     for granted in (("--custom-objects", "mylayers"), ("--config", "edgeship.toml")):
-        done = edgeship(*given, *granted)
+        done = edgeship(*arguments, *granted)
         assert done.returncode in (0, 1), done.stderr
         assert json.loads((edgeship.folder / "result.json").read_text())["measurements"][0]["details"]["accuracy"]
-    refused(edgeship(*given), "--custom-objects mylayers")
+    check_refused(edgeship(*arguments), "--custom-objects mylayers")
     (edgeship.folder / "edgeship.toml").write_text('[model]\ncustom_objects = "mylayers" # changed\n')
-    refused(edgeship("convert", "custom.keras", "--out", "again"), "edgeship.toml: was changed", "edgeship trust")
+    check_refused(edgeship("convert", "custom.keras", "--out", "again"), "edgeship.toml: was changed", "edgeship trust")
 
 
 def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship, odd_models):
     for name in ("tflite", "onnx", "tfjs"):
-        refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", name), "Svd")
+        check_refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", name), "Svd")
         nothing_written(edgeship.folder)
-    refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", "tfjs,onnx"), "Svd", "--to ")
+    check_refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", "tfjs,onnx"), "Svd", "--to ")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship
 )
 def test_representative_data_that_does_not_fit(edgeship, plain, data, message):
     done = edgeship("convert", plain, "--out", "out", "--variant", "float32,int8", "--data", data)
-    refused(done, message)
+    check_refused(done, message)
     assert not re.search("export|convert|calibrate", done.stderr.partition("error:")[0]), done.stderr
     nothing_written(edgeship.folder)
 
@@ -140,7 +140,7 @@ def test_representative_data_that_does_not_fit(edgeship, plain, data, message):
 )
 def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
     done = edgeship("ship", plain, "--out", "out", "--evaluation", data)
-    refused(done, message)
+    check_refused(done, message)
     assert not re.search("export|convert|answer", done.stderr.partition("error:")[0]), done.stderr
     nothing_written(edgeship.folder)
 
@@ -148,9 +148,9 @@ def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
 def test_a_word_beyond_the_vocabulary_is_told_in_a_line(edgeship, odd_models):
     ids = np.arange(60).reshape(10, 6)
     np.savez(edgeship.folder / "words.npz", ids=ids, y=ids[:, 0] % 3)
-    given = ("--to", "tflite", "--variant", "float32", "--evaluation", "words.npz")
-    done = edgeship("ship", odd_models / "words.keras", "--out", "out", *given)
-    refused(done, "words.npz: the model cannot answer some samples", "is not in [0, 50)")
+    arguments = ("--to", "tflite", "--variant", "float32", "--evaluation", "words.npz")
+    done = edgeship("ship", odd_models / "words.keras", "--out", "out", *arguments)
+    check_refused(done, "words.npz: the model cannot answer some samples", "is not in [0, 50)")
     nothing_written(edgeship.folder)
 
 
@@ -159,7 +159,7 @@ def test_training_data_that_does_not_fit(edgeship, plain):
     for data, message in (("shape.npz", "takes 4"), ("unlabelled.npz", "training needs labels")):
         (edgeship.folder / "edgeship.toml").write_text(text.format(data))
         done = edgeship("convert", plain, "--out", "out")
-        refused(done, data, message)
+        check_refused(done, data, message)
         assert not re.search("export|convert|train further", done.stderr.partition("error:")[0]), done.stderr
     nothing_written(edgeship.folder)
 
@@ -179,15 +179,15 @@ def test_errors_name_the_file_that_was_read(edgeship, plain, toml, message):
     (edgeship.folder / "other.toml").write_text(toml)
     for command in (("ship", plain, "--evaluation", "good.npz"), ("convert", plain)):
         done = edgeship(*command, "--out", "out", "--config", "other.toml")
-        refused(done, message)
+        check_refused(done, message)
         assert "edgeship.toml" not in done.stderr
         assert "done" not in done.stderr
     nothing_written(edgeship.folder)
 
 
 def test_int8_without_data_says_how_to_give_some(edgeship, plain):
-    refused(edgeship("convert", plain, "--out", "out", "--variant", "int8"), "--data calibration.npz")
-    refused(edgeship("convert", plain, "--out", "out", "--to", "tfjs", "--variant", "int8"), "weight_only_w8")
+    check_refused(edgeship("convert", plain, "--out", "out", "--variant", "int8"), "--data calibration.npz")
+    check_refused(edgeship("convert", plain, "--out", "out", "--to", "tfjs", "--variant", "int8"), "weight_only_w8")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_int8_without_data_says_how_to_give_some(edgeship, plain):
     ],
 )
 def test_unknown_names_list_the_known_ones(edgeship, plain, arguments, message):
-    refused(edgeship("convert", plain, "--out", "out", *arguments), message)
+    check_refused(edgeship("convert", plain, "--out", "out", *arguments), message)
     nothing_written(edgeship.folder)
 
 
@@ -218,23 +218,23 @@ def test_unknown_names_list_the_known_ones(edgeship, plain, arguments, message):
 def test_a_wrong_configuration_is_refused_before_any_work(edgeship, plain, toml, message):
     (edgeship.folder / "edgeship.toml").write_text(toml)
     done = edgeship("ship", plain, "--out", "out", "--evaluation", "good.npz")
-    refused(done, message)
+    check_refused(done, message)
     assert "done" not in done.stderr
     nothing_written(edgeship.folder)
 
 
 def test_labels_missing_or_impossible_where_accuracy_is_asked(edgeship, plain):
-    refused(edgeship("ship", plain, "--out", "out", "--to", "tflite", "--evaluation", "unlabelled.npz"), "labels")
-    refused(edgeship("ship", plain, "--out", "out", "--to", "tflite", "--evaluation", "labels.npz"), "label")
+    check_refused(edgeship("ship", plain, "--out", "out", "--to", "tflite", "--evaluation", "unlabelled.npz"), "labels")
+    check_refused(edgeship("ship", plain, "--out", "out", "--to", "tflite", "--evaluation", "labels.npz"), "label")
     nothing_written(edgeship.folder)
 
 
 def test_a_place_that_cannot_be_written(edgeship, plain):
     (edgeship.folder / "outfile").write_text("mine")
-    refused(edgeship("convert", plain, "--out", "outfile"), "exists and is not a bundle")
+    check_refused(edgeship("convert", plain, "--out", "outfile"), "exists and is not a bundle")
     assert (edgeship.folder / "outfile").read_text() == "mine"
-    refused(edgeship("convert", plain, "--out", "outfile/below"), "outfile")
-    refused(edgeship("convert", plain, "--out", "/proc/out"), "/proc")
+    check_refused(edgeship("convert", plain, "--out", "outfile/below"), "outfile")
+    check_refused(edgeship("convert", plain, "--out", "/proc/out"), "/proc")
 
 
 def test_a_full_disk_leaves_nothing(edgeship, plain):
@@ -253,7 +253,7 @@ def test_a_full_disk_leaves_nothing(edgeship, plain):
         done = subprocess.run(
             [*command[:-3], str(full / "out"), *command[-2:]], env=env, capture_output=True, text=True, check=False
         )
-        refused(done, "No space left")
+        check_refused(done, "No space left")
         nothing_written(full)
     finally:
         subprocess.run(["umount", str(full)], check=True)
@@ -262,18 +262,18 @@ def test_a_full_disk_leaves_nothing(edgeship, plain):
 def test_a_bundle_edited_by_hand(edgeship, shipped):
     (shipped.bundle / "tflite" / "int8.tflite").write_bytes(b"other")
     for command in (("gate",), ("verify",), ("benchmark",), ("report",)):
-        refused(edgeship(*command, shipped.bundle), "int8.tflite", "does not match its manifest")
+        check_refused(edgeship(*command, shipped.bundle), "int8.tflite", "does not match its manifest")
     manifest = shipped.bundle / "manifest.json"
     data = json.loads(manifest.read_text())
     data["gate"]["verdict"] = "PASS"
     manifest.write_text(json.dumps(data))
-    refused(edgeship("gate", shipped.bundle), "was changed after it was written")
-    refused(edgeship("gate", edgeship.folder), "not a bundle")
+    check_refused(edgeship("gate", shipped.bundle), "was changed after it was written")
+    check_refused(edgeship("gate", edgeship.folder), "not a bundle")
 
 
 def test_a_file_is_no_bundle(edgeship, plain):
     for command in ("gate", "verify", "report"):
-        refused(edgeship(command, plain), "plain.keras: not a bundle, which is a folder")
+        check_refused(edgeship(command, plain), "plain.keras: not a bundle, which is a folder")
 
 
 def test_a_bundle_of_an_earlier_version_is_read(edgeship, shipped):
@@ -289,20 +289,20 @@ def test_a_bundle_of_an_earlier_version_is_read(edgeship, shipped):
     assert judged.returncode in (0, 1), judged.stderr
     assert not judged.stderr
     edgeship("report", shipped.bundle, check=0)
-    found = edgeship("debug", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--samples", "8", check=0)
-    assert "calibrate closely" in found.stderr
+    done = edgeship("debug", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--samples", "8", check=0)
+    assert "calibrate closely" in done.stderr
 
 
 def test_commands_on_a_bundle_name_the_file_that_was_read(edgeship, shipped):
     other = edgeship.folder / "other.toml"
     other.write_text("[budget]\nacuracy = 'mlperf99'")
     for command in ("gate", "benchmark"):
-        refused(
+        check_refused(
             edgeship(command, shipped.bundle, "--config", other), f"unknown budget key 'acuracy' in {other} [budget]"
         )
     other.write_text("[benchmark]\noutput = 'nothing'")
     done = edgeship("benchmark", shipped.bundle, "--config", other, "--data", shipped.folder / "evaluation.npz")
-    refused(done, f"unknown output 'nothing' in {other}, [benchmark]")
+    check_refused(done, f"unknown output 'nothing' in {other}, [benchmark]")
 
 
 @pytest.mark.parametrize("moment", [0, 1, 2])

@@ -67,8 +67,8 @@ def test_variants_are_trained_further_with_the_real_tools(edgeship, project):
     done = edgeship("convert", "project/small.keras", "--out", "out", "--to", "tflite,onnx", check=0)
     assert "train further: prune, cluster, qat" in done.stderr
     manifest = json.loads((project.parent / "out" / "manifest.json").read_text())
-    made = {item["id"]: item for item in manifest["artifacts"]}
-    assert set(made) == {
+    artifacts = {item["id"]: item for item in manifest["artifacts"]}
+    assert set(artifacts) == {
         "tflite/float32",
         "tflite/small-int8",
         "onnx/small-int8",
@@ -76,19 +76,19 @@ def test_variants_are_trained_further_with_the_real_tools(edgeship, project):
         "tflite/sparse",
     }
     for name in ("tflite/small-int8", "onnx/small-int8"):
-        rows = {row["tensor"]: row for row in made[name]["receipt"]["sparsity"]}
+        rows = {row["tensor"]: row for row in artifacts[name]["receipt"]["sparsity"]}
         assert set(rows) == {"first/kernel", "point/kernel", "kind/kernel"}
         assert all(row["artifact"] >= 0.59 for row in rows.values())
-        steps = {step["name"]: step["recipe"] for step in made[name]["steps"]}
+        steps = {step["name"]: step["recipe"] for step in artifacts[name]["steps"]}
         assert steps["optimize.qat"]["done"]["engine"] == "tfmot"
         assert all(row["achieved"] <= 8 for row in steps["optimize.cluster"]["tensors"])
-    sizes = {name: (project.parent / "out" / item["path"]).stat().st_size for name, item in made.items()}
+    sizes = {name: (project.parent / "out" / item["path"]).stat().st_size for name, item in artifacts.items()}
     assert sizes["tflite/client-int8"] < sizes["tflite/small-int8"] < sizes["tflite/float32"]
-    assert len(made["tflite/sparse"]["receipt"]["sparse_encoding"]) == 1
-    (row,) = made["tflite/sparse"]["receipt"]["sparsity"]
+    assert len(artifacts["tflite/sparse"]["receipt"]["sparse_encoding"]) == 1
+    (row,) = artifacts["tflite/sparse"]["receipt"]["sparsity"]
     assert row["artifact"] == pytest.approx(0.8, abs=0.01), "read from the file, zeros that are not stored included"
     assert "kernels stored without their zeros: 1" in edgeship("inspect", "out/tflite/sparse.tflite", check=0).stdout
-    (student,) = [step for step in made["tflite/client-int8"]["steps"] if step["name"] == "optimize.distill"]
+    (student,) = [step for step in artifacts["tflite/client-int8"]["steps"] if step["name"] == "optimize.distill"]
     assert student["recipe"]["done"]["student"] == "client.keras"
 
     shutil.move(project, project.parent / "elsewhere")

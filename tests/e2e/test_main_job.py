@@ -102,14 +102,14 @@ def test_verify_fails_another_answer_that_the_tolerance_would_let_pass(edgeship,
 
 def test_gate_writes_what_ci_reads(edgeship, shipped):
     done = edgeship("gate", shipped.bundle, "--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json")
-    told = json.loads((edgeship.folder / "gate.json").read_text())["gate"]
-    assert done.returncode == (0 if told["verdict"] == "PASS" else 1)
+    report = json.loads((edgeship.folder / "gate.json").read_text())["gate"]
+    assert done.returncode == (0 if report["verdict"] == "PASS" else 1)
     suites = ElementTree.parse(edgeship.folder / "gate.xml").getroot()
     cases = list(suites.iter("testcase"))
     skipped = [case for case in cases if case.find("skipped") is not None]  # without Node, TF.js is not judged
-    assert len(cases) - len(skipped) == len(told["checks"])
-    assert len(skipped) == len(told.get("not_judged", ()))
-    assert told["verdict"] in (edgeship.folder / "gate.md").read_text()
+    assert len(cases) - len(skipped) == len(report["checks"])
+    assert len(skipped) == len(report.get("not_judged", ()))
+    assert report["verdict"] in (edgeship.folder / "gate.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def empty(folder):
 def test_the_formats_are_compared_with_each_other(shipped):
     """The same recipe from the same data: int8 in both formats agrees, float32 to the last digits."""
     manifest = json.loads((shipped.bundle / "manifest.json").read_text())
-    found = {item["artifact"]: item for item in manifest["between_formats"]}
-    assert set(found) == {"onnx/float32", "onnx/int8"}
-    assert found["onnx/int8"]["against"] == "tflite/int8"
-    figures = {name: item["parity"]["probabilities"] for name, item in found.items()}
+    between = {item["artifact"]: item for item in manifest["between_formats"]}
+    assert set(between) == {"onnx/float32", "onnx/int8"}
+    assert between["onnx/int8"]["against"] == "tflite/int8"
+    figures = {name: item["parity"]["probabilities"] for name, item in between.items()}
     assert figures["onnx/float32"]["max_abs_error"] < 1e-4
     assert 0.9 < figures["onnx/int8"]["agreement"] <= 1
     assert figures["onnx/int8"]["max_abs_error"] > figures["onnx/float32"]["max_abs_error"]
@@ -163,8 +163,8 @@ def test_the_report_is_one_file_without_requests(edgeship, shipped):
 
 def test_inspect_says_what_a_file_holds(edgeship, shipped):
     for name in ("tflite/int8.tflite", "onnx/int8.onnx", "tfjs/float32"):
-        told = json.loads(edgeship("inspect", shipped.bundle / name, "--json", "-", check=0).stdout)
-        (receipt,) = told["artifacts"].values()
+        report = json.loads(edgeship("inspect", shipped.bundle / name, "--json", "-", check=0).stdout)
+        (receipt,) = report["artifacts"].values()
         assert receipt["outputs"][0]["name"] == "probabilities"
 
 
@@ -176,17 +176,19 @@ def test_a_bundle_travels(edgeship, shipped):
     shipped.model.unlink()
     done = edgeship("benchmark", moved, "--data", "few.npz", "--runtime", "litert,onnxruntime", "--json", "-")
     assert done.returncode in (0, 1), done.stderr
-    told = json.loads(done.stdout)
-    assert {item["details"]["accuracy"]["n"] for item in told["measurements"] if "accuracy" in item["details"]} == {200}
+    report = json.loads(done.stdout)
+    assert {item["details"]["accuracy"]["n"] for item in report["measurements"] if "accuracy" in item["details"]} == {
+        200
+    }
 
 
 def test_benchmark_without_tensorflow_measures_all_but_accuracy(edgeship, shipped):
     """As on a small board: no PASS, and the figures that the bundle has stay."""
     before = {path: path.read_bytes() for path in shipped.bundle.rglob("*") if path.is_file()}
     hidden = "import sys; sys.modules['tensorflow'] = None; from edgeship.cli import main; main()"
-    given = [shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--runtime", "litert"]
+    arguments = [shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--runtime", "litert"]
     done = subprocess.run(
-        [sys.executable, "-c", hidden, "benchmark", *given, "--json", "results.json"],
+        [sys.executable, "-c", hidden, "benchmark", *arguments, "--json", "results.json"],
         cwd=edgeship.folder,
         env={**os.environ, "EDGESHIP_CACHE": str(edgeship.cache)},
         capture_output=True,
@@ -199,13 +201,13 @@ def test_benchmark_without_tensorflow_measures_all_but_accuracy(edgeship, shippe
     results = json.loads((edgeship.folder / "results.json").read_text())
     assert results["gate"]["verdict"] == "FAIL"
     for item in results["measurements"]:
-        taken = {metric["name"]: metric for metric in item["metrics"]}
-        assert taken["size_disk_bytes"]["value"] > 0
+        metrics = {metric["name"]: metric for metric in item["metrics"]}
+        assert metrics["size_disk_bytes"]["value"] > 0
         for name in ("accuracy", "accuracy_drop", "agreement", "sqnr_db"):
-            assert taken[name]["value"] is None
-            assert "pip install 'edgeship[tensorflow]'" in taken[name]["reason"]
+            assert metrics[name]["value"] is None
+            assert "pip install 'edgeship[tensorflow]'" in metrics[name]["reason"]
         if item["runtime"] == "litert":
-            assert taken["peak_memory_bytes"]["value"] > 0
+            assert metrics["peak_memory_bytes"]["value"] > 0
     assert {path: path.read_bytes() for path in shipped.bundle.rglob("*") if path.is_file()} == before
 
 

@@ -33,8 +33,8 @@ def checked(command: list[str] | str, folder: Path, **env: str) -> str:
 
 
 def test_make_demo_leaves_what_the_readme_says(tmp_path):
-    told = checked(["make", "demo", f"RUN={tmp_path}/run"], ROOT, EDGESHIP_CACHE=str(tmp_path / "cache"))
-    assert "gate: PASS" in told
+    output = checked(["make", "demo", f"RUN={tmp_path}/run"], ROOT, EDGESHIP_CACHE=str(tmp_path / "cache"))
+    assert "gate: PASS" in output
     for name in ("server.keras", "model-card.md", "bundle/manifest.json", "bundle/goldens", "bundle/report/index.html"):
         assert (tmp_path / "run" / name).exists(), name
 
@@ -44,22 +44,22 @@ def test_devices_of_the_readme_are_installed_and_run(tiny_models, tmp_path):
     with np.load(tiny_models / "expected.npz") as arrays:
         images = np.concatenate([arrays["cnn/inputs/image"]] * 20)
         np.savez(tmp_path / "data.npz", image=images, y=np.tile(arrays["cnn/outputs/probs"].argmax(axis=1), 20))
-    made = f"edgeship convert {tiny_models / 'cnn.keras'} --out bundle --to tflite --variant int8 --data data.npz"
-    checked(made, tmp_path, **env)
+    convert = f"edgeship convert {tiny_models / 'cnn.keras'} --out bundle --to tflite --variant int8 --data data.npz"
+    checked(convert, tmp_path, **env)
     install, benchmark = commands_below("README.md", "On machines that you do not have")
     checked(install, tmp_path, **env)
     done = run(f"{benchmark} --data data.npz", tmp_path, **env)
     manifest = bundle.open_bundle(tmp_path / "bundle").manifest
     assert done.returncode == (0 if present(manifest.gate).verdict == "PASS" else 1), done.stderr
-    wanted = present(re.search(r"--device (\S+)", benchmark))[1].split(",")
-    assert {item.device for item in manifest.measurements} == set(wanted)
+    devices = present(re.search(r"--device (\S+)", benchmark))[1].split(",")
+    assert {item.device for item in manifest.measurements} == set(devices)
 
 
 def test_make_sizes_prints_what_the_readme_says():
-    told = checked(["make", "--no-print-directory", "sizes"], ROOT)
-    whole, light = (int(size) / 1000 for size in re.findall(r"(?m)^(\d+)\s", told))
-    said = present(re.search(r"takes ([\d.]+) GB.*?takes ([\d.]+) GB", (ROOT / "README.md").read_text(), re.DOTALL))
-    assert [whole, light] == pytest.approx([float(said[1]), float(said[2])], rel=0.2)
+    output = checked(["make", "--no-print-directory", "sizes"], ROOT)
+    whole, light = (int(size) / 1000 for size in re.findall(r"(?m)^(\d+)\s", output))
+    sizes = present(re.search(r"takes ([\d.]+) GB.*?takes ([\d.]+) GB", (ROOT / "README.md").read_text(), re.DOTALL))
+    assert [whole, light] == pytest.approx([float(sizes[1]), float(sizes[2])], rel=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
     shell.check(f"edgeship convert {model} --out bundle --to tfjs --variant float32")
     (artifact,) = bundle.open_bundle(shell.folder / "bundle").manifest.artifacts
     output = {"maxAbsError": 1e-6, "tolerance": 1e-3, "maxAbsErrorServer": 2e-6, "agreement": 1, "passed": True}
-    found = {
+    selftest = {
         "schema": 1, "kind": "edgeship-selftest", "bundle": "bundle", "artifact": artifact.id,
         "artifactDigest": artifact.digest, "backend": "wasm", "engine": "SIMD, 4 threads",
         "userAgent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile",
@@ -115,7 +115,7 @@ def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
         "preprocessing": True, "loadMs": 80, "firstMs": 12, "accuracy": None,
         "latency": {"runs": 50, "p50Ms": 4, "p90Ms": 5.5, "meanMs": 4.2, "minMs": 3, "isolated": True},
     }  # fmt: skip
-    (shell.folder / "selftest.json").write_text(json.dumps(found))
+    (shell.folder / "selftest.json").write_text(json.dumps(selftest))
 
 
 def begin_smaller(shell: Shell, request: pytest.FixtureRequest) -> None:
@@ -141,9 +141,9 @@ BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
 @pytest.fixture
 def missing_browser(missing) -> None:
     """Skips without Chromium, Playwright or the built page; in CI fails."""
-    from edgeship.runtimes.browser import requirements as found
+    from edgeship.runtimes.browser import requirements
 
-    if reason := found.unavailable_reason():
+    if reason := requirements.unavailable_reason():
         missing(reason)
 
 
@@ -194,16 +194,19 @@ def test_commands_and_options_that_a_page_names_exist(page):
 def find_command(words: list[str]) -> click.Command:
     command: click.Command = cli.cli
     while isinstance(command, click.Group) and words and words[0] != "[OPTIONS]":
-        found = command.get_command(click.Context(command), words[0])
-        assert found, f"no command '{words[0]}'"
-        command, words = found, words[1:]
+        inner = command.get_command(click.Context(command), words[0])
+        assert inner, f"no command '{words[0]}'"
+        command, words = inner, words[1:]
     return command
 
 
 def all_commands(group: click.Group) -> list[click.Command]:
     context = click.Context(group)
-    found = [present(group.get_command(context, name)) for name in group.list_commands(context)]
-    return [*found, *(one for command in found if isinstance(command, click.Group) for one in all_commands(command))]
+    commands = [present(group.get_command(context, name)) for name in group.list_commands(context)]
+    return [
+        *commands,
+        *(one for command in commands if isinstance(command, click.Group) for one in all_commands(command)),
+    ]
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -245,12 +248,12 @@ def test_make_web_serves_the_bundle(shipped_once, tmp_path, missing):
     """Its last command, on a port that is free."""
     if not shutil.which("npm"):
         missing("npm is not installed")
-    made = subprocess.run(
+    serve = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", "web", f"RUN={shipped_once}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()[-1]  # fmt: skip
-    assert made == f".venv/bin/edgeship demo {shipped_once}/bundle"
-    command = [sys.executable, "-u", "-m", "edgeship.cli", *made.split()[1:], "--port", "0"]
+    assert serve == f".venv/bin/edgeship demo {shipped_once}/bundle"
+    command = [sys.executable, "-u", "-m", "edgeship.cli", *serve.split()[1:], "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         try:
             address = present(re.search(r"http://\S+", present(server.stdout).readline()))

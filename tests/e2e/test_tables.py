@@ -14,8 +14,8 @@ def width(text: str) -> int:
 @pytest.mark.parametrize("command", ["gate", "verify", "debug", "inspect", "report", "benchmark"])
 def test_tables_of_a_bundle(edgeship, shipped, command):
     shipped.change(lambda _: None)
-    given = ["--data", shipped.folder / "evaluation.npz"] if command in ("debug", "benchmark") else []
-    done = edgeship(command, shipped.bundle, *given)
+    arguments = ["--data", shipped.folder / "evaluation.npz"] if command in ("debug", "benchmark") else []
+    done = edgeship(command, shipped.bundle, *arguments)
     assert done.returncode in (0, 1), done.stderr
     lines = [line for line in done.stdout.splitlines() if not line.startswith("report: ")]  # a path, to be copied whole
     assert width("\n".join(lines)) <= 120
@@ -29,12 +29,12 @@ def test_tables_of_the_machine(edgeship, command):
 
 def test_wide_shows_every_column(edgeship, shipped):
     shipped.change(lambda _: None)
-    given = [shipped.bundle, "--data", shipped.folder / "evaluation.npz"]
+    arguments = [shipped.bundle, "--data", shipped.folder / "evaluation.npz"]
     words = "size on disk", "time to load", "early-stopping"
-    narrow, wide = (" ".join(edgeship("benchmark", *given, *more).stdout.split()) for more in ([], ["--wide"]))
+    narrow, wide = (" ".join(edgeship("benchmark", *arguments, *more).stdout.split()) for more in ([], ["--wide"]))
     assert all(word in wide for word in words)
     assert not any(word in narrow.replace("more columns (size on disk", "") for word in words)
-    assert "cosine" in edgeship("debug", *given, "--wide").stdout.partition("SQNR:")[0]
+    assert "cosine" in edgeship("debug", *arguments, "--wide").stdout.partition("SQNR:")[0]
 
 
 def test_long_names_are_folded(edgeship, odd_models):

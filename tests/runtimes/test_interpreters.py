@@ -46,9 +46,9 @@ def test_a_python_of_another_version_is_no_python311(path):
 
 def test_a_shim_alone_is_told_with_what_it_says(path):
     shim = program(path[0], SHIM)
-    with pytest.raises(MissingDependencyError) as told:
+    with pytest.raises(MissingDependencyError) as raised:
         interpreters.find_python311("this device needs 3.11")
-    assert str(told.value) == (
+    assert str(raised.value) == (
         f"this device needs 3.11, and {shim} does not work (pyenv: python3.11: command not found); "
         "install Python 3.11 beside this one"
     )

@@ -38,15 +38,15 @@ def overlapping(log, failing=()):
 
 def test_the_next_request_is_begun_before_an_answer_is_waited_for():
     log: list[tuple[str, int]] = []
-    found = answers({"run": overlapping(log)}, "run", "run", "run")
-    assert [header["number"] for header in found] == [0, 1, 2]
+    headers = answers({"run": overlapping(log)}, "run", "run", "run")
+    assert [header["number"] for header in headers] == [0, 1, 2]
     steps = [("begun", 0), ("begun", 1), ("taken", 0), ("begun", 2), ("taken", 1), ("taken", 2)]
     assert log == steps
 
 
 def test_a_failure_is_an_answer_in_its_turn_and_the_rest_goes_on():
-    found = answers({"run": overlapping([], {("taken", 0), ("begun", 2)})}, "run", "run", "run", "run")
-    assert [header.get("number", header.get("error", {}).get("message")) for header in found] == [
+    headers = answers({"run": overlapping([], {("taken", 0), ("begun", 2)})}, "run", "run", "run", "run")
+    assert [header.get("number", header.get("error", {}).get("message")) for header in headers] == [
         "taken 0",
         1,
         "begun 2",
@@ -69,8 +69,8 @@ def test_an_answer_that_is_there_is_given_at_once():
 
 
 def test_a_request_that_nobody_knows_is_answered():
-    (found,) = answers({}, "dance")
-    assert found["error"] == {"type": "KeyError", "message": "'dance'"}
+    (header,) = answers({}, "dance")
+    assert header["error"] == {"type": "KeyError", "message": "'dance'"}
 
 
 def test_the_last_answer_is_not_kept_back_until_another_request_comes():

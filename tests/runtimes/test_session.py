@@ -21,16 +21,17 @@ def images(tiny_models):
 
 def test_quantized_input_and_output_are_real_numbers_unless_raw(tiny_models, images):
     with open_session("litert", tiny_models / "cnn-int8.tflite") as session:
-        (given,), (made,) = session.inputs, session.outputs
-        assert given.dtype == made.dtype == "int8"
-        assert given.quantization
-        assert made.quantization
+        (model_input,), (model_output,) = session.inputs, session.outputs
+        assert model_input.dtype == model_output.dtype == "int8"
+        assert model_input.quantization
+        assert model_output.quantization
         real = session.run(images)["probs"]
-        integers = np.rint(images["image"] / given.quantization.scale[0]) + given.quantization.zero_point[0]
+        integers = np.rint(images["image"] / model_input.quantization.scale[0]) + model_input.quantization.zero_point[0]
         raw = session.run({"image": np.clip(integers, -128, 127).astype(np.int8)}, raw=True)["probs"]
         assert raw.dtype == np.int8
-        shown = (raw.astype(np.float32) - made.quantization.zero_point[0]) * np.float32(made.quantization.scale[0])
-        np.testing.assert_allclose(real, shown, atol=made.quantization.scale[0])
+        (step,), (zero,) = model_output.quantization.scale, model_output.quantization.zero_point
+        shown = (raw.astype(np.float32) - zero) * np.float32(step)
+        np.testing.assert_allclose(real, shown, atol=step)
         streamed = session.evaluate(iter([images]), batch=2)["probs"]
         np.testing.assert_array_equal(streamed, real)
         with np.load(tiny_models / "expected.npz") as arrays:
@@ -90,10 +91,10 @@ def test_a_size_that_is_told_by_the_first_inputs_only(tiny_models):
 def test_a_file_without_signature_goes_by_its_tensors_names(tiny_models):
     with open_session("litert", tiny_models / "double.tflite") as session:
         assert session.engine["signature"] is False
-        (given,), (made,) = session.inputs, session.outputs
+        (model_input,), (model_output,) = session.inputs, session.outputs
         for count in (1, 3):
             x = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
-            np.testing.assert_array_equal(session.run({given.name: x})[made.name], 2 * x)
+            np.testing.assert_array_equal(session.run({model_input.name: x})[model_output.name], 2 * x)
 
 
 def test_a_signature_outside_the_first_subgraph_is_the_one_that_runs(tiny_models):

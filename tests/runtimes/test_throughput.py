@@ -17,15 +17,15 @@ ROUNDS = (3, 25)
 
 def _bare(path: str, threads: int, images: np.ndarray) -> tuple[np.ndarray, float]:
     interpreter = Interpreter(path, num_threads=threads)
-    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    interpreter.resize_tensor_input(given, (BATCH, *SHAPE))
+    input_index, output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.resize_tensor_input(input_index, (BATCH, *SHAPE))
     interpreter.allocate_tensors()
     outputs = []
     start = time.perf_counter()
     for at in range(0, SAMPLES, BATCH):
-        interpreter.set_tensor(given, images[at : at + BATCH])
+        interpreter.set_tensor(input_index, images[at : at + BATCH])
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(made))
+        outputs.append(interpreter.get_tensor(output))
     return np.concatenate(outputs), SAMPLES / (time.perf_counter() - start)
 
 
@@ -48,7 +48,7 @@ def test_evaluation_reaches_most_of_the_throughput_of_a_bare_loop(variant, threa
             ours = max(ours, SAMPLES / (time.perf_counter() - start))
             if done + 1 >= ROUNDS[0] and ours >= BAR * bare:
                 break
-        made = session.outputs[0]
+        output = session.outputs[0]
     assert ours >= BAR * bare, f"{ours:.0f} samples/s against {bare:.0f}"
-    real = expected if made.quantization is None else tensors.dequantize(expected, made.quantization)
-    np.testing.assert_array_equal(outputs[made.name], real)
+    real = expected if output.quantization is None else tensors.dequantize(expected, output.quantization)
+    np.testing.assert_array_equal(outputs[output.name], real)

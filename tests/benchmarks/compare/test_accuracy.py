@@ -33,25 +33,25 @@ SERVER = scores_of(np.where(RNG.random(300) < 0.9, TRUTH, (TRUTH + 1) % 4))
 
 
 def test_an_untouched_model_loses_nothing():
-    found = accuracy.compare(TRUTH, SERVER, SERVER.copy())
-    assert (found.drop, found.flips_total, found.disagreement) == (0, 0, 0)
-    low, _, high = interval_of(found)
+    comparison = accuracy.compare(TRUTH, SERVER, SERVER.copy())
+    assert (comparison.drop, comparison.flips_total, comparison.disagreement) == (0, 0, 0)
+    low, _, high = interval_of(comparison)
     assert low < 0 < high
-    assert found.ece == found.ece_server
-    assert not any(row.significant for row in found.per_class)
+    assert comparison.ece == comparison.ece_server
+    assert not any(row.significant for row in comparison.per_class)
 
 
 def test_the_drop_is_paired_and_its_interval_tangos():
     answers = SERVER.argmax(axis=1)
     answers[:30] = (answers[:30] + 2) % 4
-    found = accuracy.compare(TRUTH, SERVER, scores_of(answers))
+    comparison = accuracy.compare(TRUTH, SERVER, scores_of(answers))
     right, kept = SERVER.argmax(axis=1) == TRUTH, answers == TRUTH
     lost, gained = int((right & ~kept).sum()), int((kept & ~right).sum())
     interval = paired_difference(lost, gained, 300)
-    assert found.drop == pytest.approx((lost - gained) / 300)
-    assert (found.low, found.high) == (interval.low, interval.high)
-    assert found.flips_total == 30
-    flip = found.flips[0]
+    assert comparison.drop == pytest.approx((lost - gained) / 300)
+    assert (comparison.low, comparison.high) == (interval.low, interval.high)
+    assert comparison.flips_total == 30
+    flip = comparison.flips[0]
     assert (flip.index, flip.label, flip.artifact) == (0, TRUTH[0], answers[0])
     assert flip.server_confidence == flip.artifact_confidence == pytest.approx(0.7)
 
@@ -71,15 +71,15 @@ def test_nan_gives_no_figure_and_says_so(whose):
     bad = SERVER.copy()
     bad[7, 1] = np.nan
     pair = (SERVER, bad) if whose == "artifact" else (bad, SERVER)
-    found = accuracy.compare(TRUTH, *pair)
-    assert found.value is found.drop is found.low is found.high is None
-    assert found.reason == f"1 of 1200 output values of the {whose} are NaN or infinite"
+    comparison = accuracy.compare(TRUTH, *pair)
+    assert comparison.value is comparison.drop is comparison.low is comparison.high is None
+    assert comparison.reason == f"1 of 1200 output values of the {whose} are NaN or infinite"
 
 
 def test_logits_get_a_softmax_and_say_so():
     logits = RNG.normal(size=(300, 4)) * 4
-    found = accuracy.compare(TRUTH, logits, logits + 0.01)
-    assert "softmax was applied" in found.notes[0]
+    comparison = accuracy.compare(TRUTH, logits, logits + 0.01)
+    assert "softmax was applied" in comparison.notes[0]
     assert accuracy.compare(TRUTH, SERVER, SERVER).notes == ()
 
 
@@ -91,8 +91,8 @@ def test_int8_softmax_outputs_are_probabilities():
 def test_binary_logits_and_probabilities_take_their_thresholds():
     labels = np.array([0, 1] * 50)
     logits = np.where(labels, 2.0, -2.0)[:, None]
-    found = accuracy.compare(labels, logits, logits * 0.1)
-    assert (found.metric, found.value, found.flips_total) == ("binary_accuracy", 1.0, 0)
+    comparison = accuracy.compare(labels, logits, logits * 0.1)
+    assert (comparison.metric, comparison.value, comparison.flips_total) == ("binary_accuracy", 1.0, 0)
     shares = np.where(labels, 0.8, 0.2)[:, None]
     assert accuracy.compare(labels, shares, shares).value == 1.0
 
@@ -107,26 +107,26 @@ def test_a_logit_model_whose_artifact_stays_within_0_and_1_is_judged_by_the_serv
 def test_a_regression_is_bootstrapped_and_lower_is_better():
     truth = RNG.normal(size=(500, 1))
     server = truth + RNG.normal(size=(500, 1)) * 0.1
-    found = accuracy.compare(truth, server, server + 0.2)
-    assert found.metric == "mae"
-    low, drop, high = interval_of(found)
+    comparison = accuracy.compare(truth, server, server + 0.2)
+    assert comparison.metric == "mae"
+    low, drop, high = interval_of(comparison)
     assert 0 < low < drop < high
-    assert (found.flips, found.per_class) == ((), ())
+    assert (comparison.flips, comparison.per_class) == ((), ())
 
 
 def test_sequences_are_resampled_whole():
     truth = RNG.integers(3, size=(80, 12))
     server = np.eye(3)[truth] + RNG.random((80, 12, 3)) * 0.9
-    found = accuracy.compare(truth, server, server + RNG.normal(size=server.shape) * 0.3)
-    assert found.method.startswith("BCa")
-    low, drop, high = interval_of(found)
+    comparison = accuracy.compare(truth, server, server + RNG.normal(size=server.shape) * 0.3)
+    assert comparison.method.startswith("BCa")
+    low, drop, high = interval_of(comparison)
     assert low <= drop <= high
-    assert found.flips == ()
+    assert comparison.flips == ()
 
 
 def test_no_disagreement_keeps_a_width_for_every_share():
-    found = accuracy.compare(TRUTH, SERVER, SERVER.copy(), "macro_f1")
-    low, _, high = interval_of(found)
+    comparison = accuracy.compare(TRUTH, SERVER, SERVER.copy(), "macro_f1")
+    low, _, high = interval_of(comparison)
     assert low < 0 < high
 
 
@@ -135,18 +135,22 @@ def test_class_numbers_that_the_model_gives_itself_are_matched():
     server[:10] = 8
     artifact = server.copy()
     artifact[10:15] = 9
-    found = accuracy.compare(TRUTH, server, artifact)
-    assert (found.metric, found.share, found.method) == ("exact_match", True, "Tango 1998 score interval")
-    assert found.drop == pytest.approx(5 / len(TRUTH))
-    low, drop, high = interval_of(found)
+    comparison = accuracy.compare(TRUTH, server, artifact)
+    assert (comparison.metric, comparison.share, comparison.method) == (
+        "exact_match",
+        True,
+        "Tango 1998 score interval",
+    )
+    assert comparison.drop == pytest.approx(5 / len(TRUTH))
+    low, drop, high = interval_of(comparison)
     assert low < drop < high
-    text = json.dumps(to_json(found), allow_nan=False)
-    assert convert(OutputAccuracy, json.loads(text)) == found
+    text = json.dumps(to_json(comparison), allow_nan=False)
+    assert convert(OutputAccuracy, json.loads(text)) == comparison
 
 
 def test_one_sample_of_a_regression_has_no_interval():
-    found = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
-    assert (found.low, found.reason) == (None, "1 samples give no interval")
+    comparison = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
+    assert (comparison.low, comparison.reason) == (None, "1 samples give no interval")
 
 
 @settings(deadline=None, max_examples=25)
@@ -155,14 +159,14 @@ def test_everything_is_json_and_adds_up(seed, classes, n, noise):
     rng = np.random.default_rng(seed)
     truth, server = rng.integers(classes, size=n), rng.normal(size=(n, classes)).astype(np.float32)
     artifact = (server + noise * rng.normal(size=server.shape)).astype(np.float32)
-    found = accuracy.compare(truth, server, artifact)
-    text = json.dumps(to_json(found), allow_nan=False)
-    assert convert(OutputAccuracy, json.loads(text)) == found
-    assert found.drop == pytest.approx(present(found.server) - present(found.value))
-    assert sum(row.drop * row.n for row in found.per_class) / n == pytest.approx(found.drop)
-    assert 0 <= present(found.ece) <= 1
+    comparison = accuracy.compare(truth, server, artifact)
+    text = json.dumps(to_json(comparison), allow_nan=False)
+    assert convert(OutputAccuracy, json.loads(text)) == comparison
+    assert comparison.drop == pytest.approx(present(comparison.server) - present(comparison.value))
+    assert sum(row.drop * row.n for row in comparison.per_class) / n == pytest.approx(comparison.drop)
+    assert 0 <= present(comparison.ece) <= 1
     # argmax in float32 as the runtime gave it: flips are exactly the answers that differ
-    assert found.flips_total == (server.argmax(1) != artifact.argmax(1)).sum()
+    assert comparison.flips_total == (server.argmax(1) != artifact.argmax(1)).sum()
 
 
 def test_ece_of_known_values():
@@ -190,9 +194,9 @@ def test_the_output_that_lost_most_is_shown_and_all_are_kept():
     labels = {"y_kind": TRUTH, "y_size": truth}
     server = {"kind": SERVER, "size": truth + 0.1}
     broken = {"kind": SERVER, "size": truth + 0.4}
-    found = accuracy.measure(labels, server, broken)
-    assert found.output == "size"
-    assert set(found.outputs) == {"kind", "size"}
+    comparison = accuracy.measure(labels, server, broken)
+    assert comparison.output == "size"
+    assert set(comparison.outputs) == {"kind", "size"}
     nan = accuracy.measure(labels, server, {"kind": SERVER * np.nan, "size": truth + 0.4})
     assert nan.output == "kind"
     assert nan.value is None
@@ -207,9 +211,9 @@ def test_outputs_that_differ_in_shape_or_name_are_errors():
 
 def test_sure_flips_count_only_answers_that_lead_by_half():
     server = np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9], [0.8, 0.2]])
-    found = accuracy.compare(np.zeros(4, np.int64), server, server[:, ::-1].copy()).sure_flips
-    assert found is not None
-    assert (found.n, found.flips, found.share) == (3, 3, 1.0)
+    sure_flips = accuracy.compare(np.zeros(4, np.int64), server, server[:, ::-1].copy()).sure_flips
+    assert sure_flips is not None
+    assert (sure_flips.n, sure_flips.flips, sure_flips.share) == (3, 3, 1.0)
     assert present(accuracy.compare(np.zeros(4, np.int64), server, server).sure_flips).flips == 0
     logits = np.log(server) * 1.0
     assert present(accuracy.compare(np.zeros(4, np.int64), logits, logits).sure_flips).n == 3
@@ -217,9 +221,9 @@ def test_sure_flips_count_only_answers_that_lead_by_half():
 
 def test_sure_flips_of_single_scores_and_of_padding():
     scores = np.array([0.8, 0.74, 0.1, 0.3])
-    found = accuracy.compare(np.array([1, 1, 0, 0]), scores, 1 - scores).sure_flips
-    assert found is not None
-    assert (found.n, found.flips) == (2, 2)
+    sure_flips = accuracy.compare(np.array([1, 1, 0, 0]), scores, 1 - scores).sure_flips
+    assert sure_flips is not None
+    assert (sure_flips.n, sure_flips.flips) == (2, 2)
     padded = accuracy.compare(
         np.array([[0, -1]]), np.array([[[0.9, 0.1], [0.9, 0.1]]]), np.array([[[0.1, 0.9], [0.1, 0.9]]])
     )

@@ -10,10 +10,10 @@ NUMBERS = np.array([0, 1, 2, 0, 1, 2])
 
 
 def figure(labels, outputs, metric=None):
-    task, truth, given = choose_metric(labels, outputs, metric)
+    task, truth, answers = choose_metric(labels, outputs, metric)
     if task.name == "binary_accuracy":
-        given = (given > 0.5).astype(int)
-    return float(task.combine(task.parts(truth, given).sum(axis=0)))
+        answers = (answers > 0.5).astype(int)
+    return float(task.combine(task.parts(truth, answers).sum(axis=0)))
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_padding_counts_nowhere():
 
 
 def test_macro_f1_is_the_mean_of_the_classes():
-    truth, given = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 2])
+    truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 2])
     expected = np.mean([2 * 2 / (3 + 3), 2 * 1 / (2 + 2), 1.0])
-    assert figure(truth, np.eye(3)[given], "macro_f1") == pytest.approx(expected)
+    assert figure(truth, np.eye(3)[answers], "macro_f1") == pytest.approx(expected)
 
 
 def test_macro_f1_leaves_out_classes_that_never_occur():

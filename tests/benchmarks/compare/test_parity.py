@@ -14,35 +14,35 @@ ARRAYS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=4, max_sid
 
 @given(ARRAYS)
 def test_the_same_is_the_same(array):
-    found = parity.compare_output("y", array, array.copy())
-    assert found.max_abs_error == found.mean_abs_error == 0
-    assert (found.cosine, found.sqnr_db) == (1.0, parity.SQNR_LIMIT)
-    assert found.agreement in (1.0, None)
-    assert found.reason == ""
+    comparison = parity.compare_output("y", array, array.copy())
+    assert comparison.max_abs_error == comparison.mean_abs_error == 0
+    assert (comparison.cosine, comparison.sqnr_db) == (1.0, parity.SQNR_LIMIT)
+    assert comparison.agreement in (1.0, None)
+    assert comparison.reason == ""
 
 
 @given(ARRAYS.flatmap(lambda a: st.tuples(st.just(a), hnp.arrays(np.float32, a.shape, elements=FLOATS))))
 def test_figures_stay_in_range(pair):
-    found = parity.compare_output("y", *pair)
-    assert 0 <= present(found.mean_abs_error) <= present(found.max_abs_error) <= 2001
-    assert -1 <= present(found.cosine) <= 1
-    assert -parity.SQNR_LIMIT <= present(found.sqnr_db) <= parity.SQNR_LIMIT
+    comparison = parity.compare_output("y", *pair)
+    assert 0 <= present(comparison.mean_abs_error) <= present(comparison.max_abs_error) <= 2001
+    assert -1 <= present(comparison.cosine) <= 1
+    assert -parity.SQNR_LIMIT <= present(comparison.sqnr_db) <= parity.SQNR_LIMIT
 
 
 def test_known_noise():
     server = np.full((10, 4), 10.0)
-    found = parity.compare_output("y", server, server + 0.1)
-    assert found.sqnr_db == pytest.approx(40.0)
-    assert found.max_abs_error == pytest.approx(0.1)
+    comparison = parity.compare_output("y", server, server + 0.1)
+    assert comparison.sqnr_db == pytest.approx(40.0)
+    assert comparison.max_abs_error == pytest.approx(0.1)
 
 
 def test_class_scores_agree_by_argmax():
     server = np.eye(4)
     artifact = server.copy()
     artifact[0] = server[1]
-    found = parity.compare_output("y", server, artifact)
-    assert (found.agreement, found.agreement_n) == (0.75, 4)
-    assert present(found.agreement_low) < 0.75 < present(found.agreement_high)
+    comparison = parity.compare_output("y", server, artifact)
+    assert (comparison.agreement, comparison.agreement_n) == (0.75, 4)
+    assert present(comparison.agreement_low) < 0.75 < present(comparison.agreement_high)
 
 
 def test_sequences_and_integers_and_probabilities_agree_too():
@@ -58,15 +58,15 @@ def test_sequences_and_integers_and_probabilities_agree_too():
 def test_tags_of_which_several_may_hold_are_answers_each():
     """The largest of them staying the same says nothing about the others."""
     tags = np.array([[0.9, 0.8, 0.7], [0.9, 0.1, 0.2]])
-    found = parity.compare_output("y", tags, tags * [1, 0.5, 0.5])
-    assert found.agreement == pytest.approx(4 / 6)
-    assert found.agreement_n == 6
+    comparison = parity.compare_output("y", tags, tags * [1, 0.5, 0.5])
+    assert comparison.agreement == pytest.approx(4 / 6)
+    assert comparison.agreement_n == 6
 
 
 def test_a_regression_has_no_agreement():
-    found = parity.compare_output("y", np.array([[10.0], [-3.0]]), np.array([[10.1], [-3.0]]))
-    assert found.agreement is None
-    assert found.reason == ""
+    comparison = parity.compare_output("y", np.array([[10.0], [-3.0]]), np.array([[10.1], [-3.0]]))
+    assert comparison.agreement is None
+    assert comparison.reason == ""
 
 
 def test_zeros():
@@ -80,10 +80,10 @@ def test_zeros():
 def test_what_is_no_number_gives_no_figure(bad):
     artifact = np.ones((3, 2), np.float32)
     artifact[1, 1] = bad
-    found = parity.compare_output("y", np.ones((3, 2), np.float32), artifact)
-    assert found.max_abs_error is found.agreement is found.sqnr_db is None
-    assert found.reason == "1 of 6 values of the artifact are NaN or infinite"
-    assert parity.worst_figures({"y": found})["agreement"] is None
+    comparison = parity.compare_output("y", np.ones((3, 2), np.float32), artifact)
+    assert comparison.max_abs_error is comparison.agreement is comparison.sqnr_db is None
+    assert comparison.reason == "1 of 6 values of the artifact are NaN or infinite"
+    assert parity.worst_figures({"y": comparison})["agreement"] is None
     other = parity.compare_output("y", artifact, np.ones((3, 2), np.float32))
     assert "server model" in other.reason
 

@@ -33,11 +33,11 @@ def test_accuracy_none_needs_another_judge():
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [(1500, 1500), ("1.5 MB", 1_500_000), ("900KB", 900_000), ("2 MiB", 2 << 20), ("12", 12), ("0.5 gb", 500_000_000)],
 )
-def test_sizes(given, expected):
-    assert parse_bytes(given) == expected
+def test_sizes(text, expected):
+    assert parse_bytes(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ def test_a_good_bundle_passes_and_its_result_is_json(good):
 
 
 def test_a_drop_about_the_margin_is_inconclusive_and_says_how_many_samples_decide(manifest):
-    verdict, found = failures(manifest)
+    verdict, checks = failures(manifest)
     assert verdict is Verdict.INCONCLUSIVE
-    assert list(found) == [("onnx/int8", "accuracy")]
-    assert "samples would decide, there are 2,000" in found["onnx/int8", "accuracy"].reason
+    assert list(checks) == [("onnx/int8", "accuracy")]
+    assert "samples would decide, there are 2,000" in checks["onnx/int8", "accuracy"].reason
 
 
 def roll(outputs):
@@ -97,24 +97,24 @@ def stale(outputs):
 def test_broken_outputs_fail(good, replace_outputs, change):
     assert verdict_of(good).verdict is Verdict.PASS
     replace_outputs(good, INT8, change)
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert {artifact for artifact, _ in found} == {INT8}
+    assert {artifact for artifact, _ in checks} == {INT8}
 
 
 def test_one_vanished_class_of_many_fails_though_the_average_holds(good):
     rows = measured(good)["details"]["accuracy"]["outputs"]["scores"]["per_class"]
     rows[4].update(artifact=0.0, drop=rows[4]["server"], low=0.8, high=0.95, p=1e-20, p_holm=1e-18, significant=True)
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert "lost too much: coat" in found[INT8, "class_drop"].reason
+    assert "lost too much: coat" in checks[INT8, "class_drop"].reason
 
 
 def test_another_float32_model_of_the_same_accuracy_fails_on_parity(good, replace_outputs):
     replace_outputs(good, "tflite/float32", lambda outputs: outputs * 0.98 + 0.002)
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert list(found) == [("tflite/float32", "parity")]
+    assert list(checks) == [("tflite/float32", "parity")]
 
 
 def noisy(outputs):
@@ -126,10 +126,10 @@ def test_noise_that_a_twin_does_not_have_fails(manifest, replace_outputs):
     replace_outputs(manifest, INT8, noisy)
     for twin in ("onnx/int8", "tfjs/weight_only_w8"):
         replace_outputs(manifest, twin, lambda outputs: outputs * 1.001)
-    verdict, found = failures(manifest)
+    verdict, checks = failures(manifest)
     assert verdict is Verdict.FAIL
-    assert list(found) == [(INT8, "parity")]
-    assert "as onnx/int8 has 60.0 dB" in found[INT8, "parity"].reason
+    assert list(checks) == [(INT8, "parity")]
+    assert "as onnx/int8 has 60.0 dB" in checks[INT8, "parity"].reason
     assert failures(manifest, min_sqnr_db=10)[0] is Verdict.PASS
 
 
@@ -162,9 +162,9 @@ def test_a_finer_recipe_is_held_to_a_coarser_one_and_not_the_other_way(manifest,
 @pytest.mark.parametrize("other", ["00" * 32, ""])
 def test_an_artifact_of_another_server_model_fails(good, other):
     good["server_model"]["digest"] = other
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert "stale" in found[INT8, "origin"].reason
+    assert "stale" in checks[INT8, "origin"].reason
 
 
 def test_an_artifact_of_unknown_origin_fails(good):
@@ -205,19 +205,19 @@ def test_a_folder_of_an_earlier_version_is_still_known(good):
 def test_a_crash_fails_with_its_reason(good):
     measured(good)["details"] = {}
     unmeasure(measured(good), "the litert process was killed by signal 11")
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert "signal 11" in found[INT8, "outputs"].reason
-    assert "signal 11" in found[INT8, "accuracy"].reason
+    assert "signal 11" in checks[INT8, "outputs"].reason
+    assert "signal 11" in checks[INT8, "accuracy"].reason
 
 
 def test_missing_labels_fail_unless_accuracy_is_not_asked(good):
     for item in good["measurements"]:
         del item["details"]["accuracy"]
         unmeasure(item, "the evaluation data has no labels (an array y)", "accuracy", "accuracy_drop")
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert "no labels" in found[INT8, "accuracy"].reason
+    assert "no labels" in checks[INT8, "accuracy"].reason
     assert failures(good, accuracy="none", min_agreement=0.95)[0] is Verdict.PASS
     assert failures(good, accuracy="none", min_agreement=0.999)[0] is Verdict.FAIL
 
@@ -235,9 +235,9 @@ def not_run(manifest, artifact="tfjs/float32"):
 
 
 def test_what_did_not_run_is_no_pass(good):
-    verdict, found = failures(not_run(good))
+    verdict, checks = failures(not_run(good))
     assert verdict is Verdict.FAIL
-    assert found["tfjs/float32", "runs"].reason == "not run: tfjs-node: node is missing"
+    assert checks["tfjs/float32", "runs"].reason == "not run: tfjs-node: node is missing"
 
 
 def test_what_may_stay_away_is_not_judged_and_not_counted(good):
@@ -263,15 +263,15 @@ def test_optional_does_not_excuse_a_crash_or_a_missing_measurement(good):
     unmeasure(crashed, "the tfjs-node process was killed by signal 9")
     assert failures(good, optional=["tfjs/*"])[0] is Verdict.FAIL
     good["measurements"].remove(crashed)
-    verdict, found = failures(good, optional=["tfjs/*"])
+    verdict, checks = failures(good, optional=["tfjs/*"])
     assert verdict is Verdict.FAIL
-    assert "never measured" in found["tfjs/float32", "runs"].reason
+    assert "never measured" in checks["tfjs/float32", "runs"].reason
 
 
 def test_optional_does_not_excuse_a_size_over_budget(good):
-    verdict, found = failures(not_run(good), optional=["tfjs/*"], max_size_disk=574_000)
+    verdict, checks = failures(not_run(good), optional=["tfjs/*"], max_size_disk=574_000)
     assert verdict is Verdict.FAIL
-    assert ("tfjs/float32", "size_disk") in found
+    assert ("tfjs/float32", "size_disk") in checks
 
 
 def test_running_on_one_runtime_is_enough_unless_another_is_required(good):
@@ -280,9 +280,9 @@ def test_running_on_one_runtime_is_enough_unless_another_is_required(good):
     unmeasure(other, "not run: not installed", availability="not_run")
     good["measurements"].append(other)
     assert failures(good)[0] is Verdict.PASS
-    verdict, found = failures(good, required=[f"{INT8}@tflite-runtime"])
+    verdict, checks = failures(good, required=[f"{INT8}@tflite-runtime"])
     assert verdict is Verdict.FAIL
-    assert found[INT8, "required"].reason == "required, but did not run on tflite-runtime"
+    assert checks[INT8, "required"].reason == "required, but did not run on tflite-runtime"
 
 
 def test_a_required_artifact_must_be_there(good):
@@ -320,10 +320,10 @@ def test_everything_optional_and_absent_is_no_pass(good):
     ],
 )
 def test_a_limit_that_is_broken_is_named(good, budget, check, artifact):
-    verdict, found = failures(good, **budget)
+    verdict, checks = failures(good, **budget)
     assert verdict is not Verdict.PASS
-    assert (artifact, check) in found
-    assert found[artifact, check].limit is not None
+    assert (artifact, check) in checks
+    assert checks[artifact, check].limit is not None
 
 
 @pytest.mark.parametrize(
@@ -338,9 +338,9 @@ def test_a_limit_that_is_broken_is_named(good, budget, check, artifact):
 def test_a_limit_on_what_was_not_measured_fails(good, budget, metric):
     assert failures(good, **budget)[0] is Verdict.PASS
     unmeasure(measured(good), "it could not be read", metric)
-    verdict, found = failures(good, **budget)
+    verdict, checks = failures(good, **budget)
     assert verdict is Verdict.FAIL
-    assert "it could not be read" in next(iter(found.values())).reason
+    assert "it could not be read" in next(iter(checks.values())).reason
     measured(good)["metrics"] = [item for item in measured(good)["metrics"] if item["name"] != metric]
     assert failures(good, **budget)[0] is Verdict.FAIL
 
@@ -367,9 +367,9 @@ def test_a_figure_that_is_no_number_fails(good, value):
 def test_an_unstable_host_leaves_latency_open(good):
     reason = "unstable: a calibration loop varies by 40%"
     unmeasure(measured(good), reason, "latency_ratio", availability="unstable")
-    verdict, found = failures(good, max_latency_ratio=2)
+    verdict, checks = failures(good, max_latency_ratio=2)
     assert verdict is Verdict.INCONCLUSIVE
-    assert "calibration loop" in found[INT8, "latency_ratio"].reason
+    assert "calibration loop" in checks[INT8, "latency_ratio"].reason
     unmeasure(measured(good), reason, "latency_ratio")
     assert failures(good, max_latency_ratio=2)[0] is Verdict.FAIL
 
@@ -382,33 +382,33 @@ def test_a_ratio_to_something_else_or_without_interval_fails(good):
 
 
 def test_a_ratio_whose_interval_holds_the_limit_is_inconclusive(good):
-    found = measured(good)["details"]["latency_ratio"]
-    found.update(low=0.5, high=0.7)
+    checks = measured(good)["details"]["latency_ratio"]
+    checks.update(low=0.5, high=0.7)
     assert failures(good, **{"tflite/int8": {"max_latency_ratio": 0.6}})[0] is Verdict.INCONCLUSIVE
 
 
 def test_a_ratio_from_a_single_pair_of_processes_decides_nothing(good):
     """As bundles of earlier versions have it: its interval held 1 in 21 of 60 comparisons of a file with its copy."""
     del measured(good)["details"]["latency_ratio"]["pairs"]
-    verdict, found = failures(good, max_latency_ratio=2)
+    verdict, checks = failures(good, max_latency_ratio=2)
     assert verdict is Verdict.INCONCLUSIVE
-    assert "benchmark again" in found[INT8, "latency_ratio"].reason
+    assert "benchmark again" in checks[INT8, "latency_ratio"].reason
 
 
 def test_agreement_on_few_samples_is_inconclusive(good):
     parity = measured(good)["details"]["parity"]["scores"]
     parity.update(agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)
-    verdict, found = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
+    verdict, checks = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
     assert verdict is Verdict.INCONCLUSIVE
-    assert "samples would decide, there are 80" in found[INT8, "agreement"].reason
+    assert "samples would decide, there are 80" in checks[INT8, "agreement"].reason
 
 
 def test_agreement_of_a_regression_cannot_be_asked(good):
     for item in good["measurements"]:
         item["details"]["parity"]["scores"].update(agreement=None, agreement_low=None, agreement_high=None)
-    verdict, found = failures(good, min_agreement=0.9)
+    verdict, checks = failures(good, min_agreement=0.9)
     assert verdict is Verdict.FAIL
-    assert "use max_abs_error" in found[INT8, "agreement"].reason
+    assert "use max_abs_error" in checks[INT8, "agreement"].reason
 
 
 def test_agreement_is_not_asked_of_outputs_that_labels_call_a_regression(good):
@@ -431,10 +431,10 @@ def of_the_same_accuracy(outputs):
 
 def test_sure_answers_that_turn_fail_though_noise_is_within_the_floor(good, replace_outputs):
     replace_outputs(good, INT8, of_the_same_accuracy)
-    verdict, found = failures(good, accuracy="mlperf93")
+    verdict, checks = failures(good, accuracy="mlperf93")
     assert verdict is Verdict.FAIL
-    assert found[INT8, "sure_flips"].limit == 1
-    assert found[INT8, "sure_flips"].value == pytest.approx(5, abs=1)
+    assert checks[INT8, "sure_flips"].limit == 1
+    assert checks[INT8, "sure_flips"].value == pytest.approx(5, abs=1)
     assert (INT8, "sure_flips") not in failures(good, accuracy="mlperf93", max_sure_flips=10)[1]
 
 
@@ -456,12 +456,12 @@ def test_a_variant_of_ones_own_has_the_floor_of_its_recipe(good, replace_outputs
     assert (own, "parity") in failures(good)[1]
 
 
-def classes(manifest, artifact, changed):
+def classes(manifest, artifact, count):
     """An output that is class numbers, of which some are others in the artifact."""
     server = np.arange(2000) % 10
-    found = server.copy()
-    found[:changed] = 9 - found[:changed]
-    compared = parity.compare_output("classes", server, found)
+    outputs = server.copy()
+    outputs[:count] = 9 - outputs[:count]
+    compared = parity.compare_output("classes", server, outputs)
     measured(manifest, artifact)["details"]["parity"]["classes"] = to_json(compared)
 
 
@@ -471,10 +471,10 @@ def test_class_numbers_are_judged_by_how_many_stay_the_same(good):
     classes(good, "tflite/float32", 0)
     assert failures(good)[0] is Verdict.PASS
     classes(good, INT8, 300)
-    verdict, found = failures(good)
+    verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
-    assert list(found) == [(INT8, "parity:classes")]
-    assert "85.00% same answers" in found[INT8, "parity:classes"].reason
+    assert list(checks) == [(INT8, "parity:classes")]
+    assert "85.00% same answers" in checks[INT8, "parity:classes"].reason
     classes(good, INT8, 0)
     assert list(failures(good, min_sqnr_db=199)[1])
 

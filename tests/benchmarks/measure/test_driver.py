@@ -66,30 +66,32 @@ def subject(tiny_models, name, variant):
 def measured(bench, artifact, base=None, runtime="litert"):
     """The measurement of an artifact on this machine; `base` is the float32 artifact that it is compared with."""
     bench.subjects = {"float32": base} if base else {}
-    (found,) = driver.measure(bench, driver.Job(artifact, (registry.find(runtime),), profiles.find_device("host")))
-    return found
+    (measurement,) = driver.measure(
+        bench, driver.Job(artifact, (registry.find(runtime),), profiles.find_device("host"))
+    )
+    return measurement
 
 
 def test_every_figure_is_taken(bench, tiny_models, short):
-    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
-    assert {metric.name for metric in found.metrics} == NAMES
-    assert not [metric.name for metric in found.metrics if metric.value is None]
-    assert found.metric("accuracy").value == 1
-    assert found.metric("flips").value == 0
-    assert found.details.latency.n >= 64
+    measurement = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
+    assert {metric.name for metric in measurement.metrics} == NAMES
+    assert not [metric.name for metric in measurement.metrics if metric.value is None]
+    assert measurement.metric("accuracy").value == 1
+    assert measurement.metric("flips").value == 0
+    assert measurement.details.latency.n >= 64
     assert (
         0
-        < found.metric("latency_min_ms").value
-        <= found.metric("latency_p50_ms").value
-        <= found.metric("latency_p99_ms").value
+        < measurement.metric("latency_min_ms").value
+        <= measurement.metric("latency_p50_ms").value
+        <= measurement.metric("latency_p99_ms").value
     )
 
 
 def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
     base = subject(tiny_models, "cnn.tflite", "float32")
     (other,) = [path for path in tiny_models.glob("cnn*int8*.tflite")][:1]
-    found = measured(bench, subject(tiny_models, other.name, "int8"), base)
-    ratio = found.details.latency_ratio
+    measurement = measured(bench, subject(tiny_models, other.name, "int8"), base)
+    ratio = measurement.details.latency_ratio
     assert ratio.low <= ratio.value <= ratio.high
     assert ratio.against == "tflite/float32"
     assert ratio.pairs == latency_ratio.PAIRS
@@ -98,10 +100,10 @@ def test_what_is_compared_runs_in_turn(bench, tiny_models, short):
 
 def test_a_busy_machine_gives_no_times_but_all_the_rest(bench, tiny_models, monkeypatch):
     monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "unstable: for the test")
-    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
-    missing = {metric.name for metric in found.metrics if metric.value is None}
+    measurement = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
+    missing = {metric.name for metric in measurement.metrics if metric.value is None}
     assert missing == set(speed.UNITS) - {"peak_memory_bytes"}
-    assert {metric.reason for metric in found.metrics if metric.value is None} == {"unstable: for the test"}
+    assert {metric.reason for metric in measurement.metrics if metric.value is None} == {"unstable: for the test"}
     monkeypatch.setattr(QuietHostWaiter, "wait", lambda _: "")
     monkeypatch.setattr(latency, "PROFILES", {"rapid": latency.Profile("rapid", 0.25, 64)})
     whole = subject(tiny_models, "cnn.tflite", "float32")
@@ -125,9 +127,9 @@ def test_times_are_taken_on_inputs_of_real_size(bench, tiny_models, short):
 
 def test_a_file_that_no_runtime_loads_is_a_reason_not_an_end(bench, tiny_models, tmp_path, short):
     (tmp_path / "bad.tflite").write_bytes((tiny_models / "cnn.tflite").read_bytes()[:900])
-    found = measured(bench, subject(tmp_path, "bad.tflite", "float32"))
-    assert found.metric("accuracy").value is None
-    assert "litert" in found.metric("accuracy").reason
+    measurement = measured(bench, subject(tmp_path, "bad.tflite", "float32"))
+    assert measurement.metric("accuracy").value is None
+    assert "litert" in measurement.metric("accuracy").reason
 
 
 def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
@@ -136,21 +138,23 @@ def test_without_loadgen_the_loops_latency_says_so_and_has_the_same_estimate(
     (tmp_path / "absent").mkdir()
     (tmp_path / "absent" / "mlperf_loadgen.py").write_text("raise ImportError('no wheel for this machine')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"))
-    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
-    told = found.details.latency
-    assert (told.engine, told.reason) == ("loop", "LoadGen is not installed")
-    assert told.early_stopping_p90_ms is None
-    estimate = found.metric("latency_p90_early_stopping_ms").value
-    assert estimate == told.p90_early_stopping_ms >= told.p90_ms
-    manifest = Manifest({}, (), (found,))
+    measurement = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
+    latency = measurement.details.latency
+    assert (latency.engine, latency.reason) == ("loop", "LoadGen is not installed")
+    assert latency.early_stopping_p90_ms is None
+    estimate = measurement.metric("latency_p90_early_stopping_ms").value
+    assert estimate == latency.p90_early_stopping_ms >= latency.p90_ms
+    manifest = Manifest({}, (), (measurement,))
     assert "by edgeship's own loop" in table_rows.build(manifest).legend()
 
 
 def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models, short, monkeypatch):
     unknown = {"peak_bytes": None, "baseline_bytes": None, "method": "win32 does not tell the memory of a process"}
     monkeypatch.setattr(Session, "memory", lambda _: unknown)
-    found = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
-    assert found.metric("peak_memory_bytes").value is None
-    assert found.metric("peak_memory_bytes").reason == unknown["method"]
-    assert found.metric("latency_p50_ms").value > 0
-    assert not [metric.name for metric in found.metrics if metric.value is None and metric.name != "peak_memory_bytes"]
+    measurement = measured(bench, subject(tiny_models, "cnn.tflite", "float32"))
+    assert measurement.metric("peak_memory_bytes").value is None
+    assert measurement.metric("peak_memory_bytes").reason == unknown["method"]
+    assert measurement.metric("latency_p50_ms").value > 0
+    assert not [
+        metric.name for metric in measurement.metrics if metric.value is None and metric.name != "peak_memory_bytes"
+    ]

@@ -55,7 +55,7 @@ def test_patience_grows_short_with_a_crowded_machine_and_comes_back():
     pauses: list[float] = []
     states = iter([busy] * 5 + [busy] * 2 + [busy] + [quiet] + [busy] * 3 + [quiet])
     patience = host_noise.QuietHostWaiter(lambda: looks.append(1) or next(states), pauses.append)
-    told = []
+    waits = []
     for _ in range(5):
-        told.append((bool(patience.wait()), len(looks), len(pauses)))
-    assert told == [(True, 5, 4), (True, 7, 5), (True, 8, 5), (False, 9, 5), (False, 13, 8)]
+        waits.append((bool(patience.wait()), len(looks), len(pauses)))
+    assert waits == [(True, 5, 4), (True, 7, 5), (True, 8, 5), (False, 9, 5), (False, 13, 8)]
