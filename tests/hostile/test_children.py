@@ -25,7 +25,7 @@ from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.child import Child, FunctionProcess
 from edgeship.runtimes import registry
-from edgeship.runtimes.browser import requirements as found
+from edgeship.runtimes.browser import requirements as browser_requirements
 from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import open_session
 from edgeship.storage import atomic
@@ -157,13 +157,13 @@ def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypa
 
 
 def test_nobody_looks_for_programs_in_another_way() -> None:
-    found = set()
+    searching = set()
     for folder, below, names in os.walk(Path(edgeship.__file__).parent, followlinks=True):
         below[:] = [name for name in below if name != "node_modules"]
         sources = [Path(folder, name) for name in names if name.endswith(".py")]
-        found |= {path.name for path in sources if "shutil.which" in path.read_text()}
+        searching |= {path.name for path in sources if "shutil.which" in path.read_text()}
     # What the user names by a path is what they named.
-    assert found == {"environment.py", "requirements.py"}
+    assert searching == {"environment.py", "requirements.py"}
 
 
 def test_the_installer_of_the_tfjs_converter_runs_nothing_from_the_folder(
@@ -245,10 +245,10 @@ class TestSecrets:
         if reason := registry.find(runtime).unavailable_reason():
             missing(reason)
         with open_session(runtime, tiny_models / model) as session:
-            seen = [environment(pid) for pid in (session.pid, *below(session.pid))]
+            environments = [environment(pid) for pid in (session.pid, *below(session.pid))]
             command_lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in below(session.pid)]
-        assert all("PATH=" in item for item in seen[:1])
-        assert not [item for item in seen if "hunter2" in item]
+        assert all("PATH=" in item for item in environments[:1])
+        assert not [item for item in environments if "hunter2" in item]
         # Chromium is driven by a pipe: on a port, others could drive it, too.
         assert not [line for line in command_lines if "--remote-debugging-port" in line]
         assert runtime != "tfjs-web" or any("--remote-debugging-pipe" in line for line in command_lines)
@@ -258,11 +258,11 @@ class TestSecrets:
         program.write_text('#!/bin/sh\necho "Chromium 1.2.3 $AWS_SECRET_ACCESS_KEY"\nenv > "$0.env"\n')
         program.chmod(0o755)
         monkeypatch.setenv("EDGESHIP_CHROMIUM", str(program))
-        found.browser_version.cache_clear()
+        browser_requirements.browser_version.cache_clear()
         try:
-            assert found.browser_version() == "1.2.3"
+            assert browser_requirements.browser_version() == "1.2.3"
         finally:
-            found.browser_version.cache_clear()
+            browser_requirements.browser_version.cache_clear()
         assert "hunter2" not in Path(f"{program}.env").read_text()
 
     def test_what_the_user_names_is_passed_on(self, monkeypatch: pytest.MonkeyPatch) -> None:

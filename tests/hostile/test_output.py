@@ -91,7 +91,7 @@ def whole():
     return replace(manifest, gate=judge(manifest, budget))
 
 
-def spoiled(whole, text):
+def spoil(whole, text):
     """The manifest with the text wherever a stranger may write one and edgeship shows it."""
     name, first = untrusted.printable(text)[:900], f"tflite/{text}"  # names in bundles are printable
     cell = Cell(CellState.FAILED, text, text, explanation=text)
@@ -157,7 +157,7 @@ def test_letters_and_emoji_of_labels_stay():
 
 
 def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
-    manifest = spoiled(whole, "begin" + "a[b]<" * 200_000 + "end")
+    manifest = spoil(whole, "begin" + "a[b]<" * 200_000 + "end")
     terminal_table.print_results(manifest)
     terminal_table.print_checks(manifest.gate)
     terminal_table.print_artifacts(manifest)
@@ -171,7 +171,7 @@ def test_endless_texts_are_shown_by_their_ends(whole, tmp_path, capsys):
 
 @every_attack
 def test_the_terminal(whole, capsys, text):
-    manifest = spoiled(whole, text)
+    manifest = spoil(whole, text)
     terminal_table.print_results(manifest)
     terminal_table.print_results(manifest, wide=True)
     terminal_table.print_checks(manifest.gate)
@@ -212,7 +212,7 @@ def test_brackets_are_text(text, capsys):
 
 @every_attack
 def test_junit_is_well_formed(whole, text):
-    root = ElementTree.fromstring(junit.render(spoiled(whole, text)))
+    root = ElementTree.fromstring(junit.render(spoil(whole, text)))
     quiet("".join(root.itertext()))
     assert len(list(root.iter("testcase"))) == len(whole.gate.checks) + 1
 
@@ -222,7 +222,7 @@ PLAIN = MarkdownIt("gfm-like", {"linkify": False}) if importlib.util.find_spec("
 
 @every_attack
 def test_markdown_acts_nowhere(whole, text):
-    written = markdown.render(spoiled(whole, text))
+    written = markdown.render(spoil(whole, text))
     quiet(written)
     tokens = [inner for token in PLAIN.parse(written) for inner in (token, *(token.children or ()))]
     kinds = {token.type for token in tokens}
@@ -284,7 +284,7 @@ class Page(HTMLParser):
 @example(ATTACKS[0] + ATTACKS[1] + ATTACKS[8] + ATTACKS[9] + ATTACKS[10])
 @example(ATTACKS[5] + ATTACKS[10])
 def test_the_report_is_a_page_of_text(whole, tmp_path_factory, text):
-    written = html_report.render(tmp_path_factory.mktemp("report"), spoiled(whole, text))
+    written = html_report.render(tmp_path_factory.mktemp("report"), spoil(whole, text))
     page = Page(written)
     assert not {"script", "a", "iframe", "object", "embed", "form", "base"} & {*page.tags}
     assert page.tags.count("meta") == 4 and page.tags.count("style") <= 1 + page.tags.count("svg")
@@ -373,25 +373,25 @@ def test_a_value_of_a_configuration_that_is_told(tmp_path, capsys):
     path.write_text('[variants.int8]\ncalibration = "\\u001b]0;owned\\u0007\\u202e"\n')
     with contextlib.suppress(EdgeshipError):
         Config.read(path)
-    told = capsys.readouterr().err
-    assert "is now called calibration_method" in quiet(told)
+    warning = capsys.readouterr().err
+    assert "is now called calibration_method" in quiet(warning)
 
 
 def test_every_text_of_a_file_or_a_tool_is_utf_8():
     """Whatever the system's own encoding is: a name in it that this encoding lacks would end a command, or become another."""
-    found = []
+    places = []
     walked = os.walk(Path(cli.__file__).parents[1], followlinks=True)
     for path in {Path(folder, name).resolve() for folder, _, names in walked for name in names}:
         if path.suffix != ".py" or "node_modules" in path.parts:
             continue
         calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
         # What a tool says may hold names of a model, in no encoding at all.
-        found += [
+        places += [
             f"{path.name}:{call.lineno}"
             for call in calls
             if "text" in {item.arg for item in call.keywords} and ast.unparse(call.func) == "subprocess.run"
         ]
-        found += [
+        places += [
             f"{path.name}:{call.lineno}"
             for call in calls
             if isinstance(call.func, ast.Attribute)
@@ -399,4 +399,4 @@ def test_every_text_of_a_file_or_a_tool_is_utf_8():
             and ast.unparse(call.func.value) != "options"
             and "encoding" not in {keyword.arg for keyword in call.keywords}
         ]
-    assert not found
+    assert not places

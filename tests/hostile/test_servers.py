@@ -152,8 +152,8 @@ class TestDemo:
     def test_there_are_at_most_so_many_connections(self, site: Path) -> None:
         with serving(site, most=3) as server, contextlib.ExitStack() as opened:
             address = ("127.0.0.1", server.server_port)
-            held = [opened.enter_context(socket.create_connection(address, 30)) for _ in range(3)]
-            for connection in held:  # each is known to be served before the next one comes
+            connections = [opened.enter_context(socket.create_connection(address, 30)) for _ in range(3)]
+            for connection in connections:  # each is known to be served before the next one comes
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert connection.recv(10) == b"HTTP/1.1 2"
             with pytest.raises((ConnectionError, http.client.HTTPException)):

@@ -29,9 +29,9 @@ TEXTS = (
 def swap(value: Any, seed: int) -> Any:
     """A copy with one to three values that are others of their type, or with lists and keys gone or many times there."""
     dice = random.Random(seed)
-    changed = copy.deepcopy(value)
+    mutant = copy.deepcopy(value)
     for _ in range(dice.randint(1, 3)):
-        place = changed[dice.choice([key for key in changed if isinstance(changed[key], (dict, list))])]
+        place = mutant[dice.choice([key for key in mutant if isinstance(mutant[key], (dict, list))])]
         depth = dice.randint(0, 9)
         while place:
             key = dice.choice(list(place)) if isinstance(place, dict) else dice.randrange(len(place))
@@ -40,7 +40,7 @@ def swap(value: Any, seed: int) -> Any:
                 place[key] = _other(inner, dice)
                 break
             place, depth = inner, depth - 1
-    return changed
+    return mutant
 
 
 def _other(value: Any, dice: random.Random) -> Any:
@@ -62,12 +62,12 @@ def _other(value: Any, dice: random.Random) -> Any:
 def mutate(value: Any, seed: int) -> Any:
     """A copy with one to three changes at places chosen by chance, deep ones as often as flat ones."""
     dice = random.Random(seed)
-    changed = copy.deepcopy(value)
+    mutant = copy.deepcopy(value)
     for _ in range(dice.randint(1, 3)):
-        if not isinstance(changed, (dict, list)) or not changed:
-            return changed
-        changed = _change(changed, dice)
-    return changed
+        if not isinstance(mutant, (dict, list)) or not mutant:
+            return mutant
+        mutant = _change(mutant, dice)
+    return mutant
 
 
 def _change(root: Any, dice: random.Random) -> Any:

@@ -78,10 +78,10 @@ def write(root: Path, models: Path) -> Path:
 
 def seal(root: Path, manifest: Any) -> None:
     """A stranger's own seal: it follows links, reads what it can, and asks nobody whether that is right."""
-    found = [Path(parent) / name for parent, _, names in os.walk(root, followlinks=True) for name in names]
+    paths = [Path(parent) / name for parent, _, names in os.walk(root, followlinks=True) for name in names]
     files = {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in found
+        for path in paths
         if path.is_file() and path.name != "manifest.json"
     }
     if isinstance(manifest, dict):

@@ -64,14 +64,14 @@ def edgeship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edgeship:
 
     def run(*arguments: object, code: int, says: str = "") -> str:
         done = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-        failure, told = done.exception, done.output
+        failure, output = done.exception, done.output
         if isinstance(failure, EdgeshipError):
-            told += str(failure)
+            output += str(failure)
         elif failure and not isinstance(failure, SystemExit):
             raise failure
-        assert (failure.exit_code if isinstance(failure, EdgeshipError) else done.exit_code) == code, told
-        assert says in " ".join(told.split()), told
-        return told
+        assert (failure.exit_code if isinstance(failure, EdgeshipError) else done.exit_code) == code, output
+        assert says in " ".join(output.split()), output
+        return output
 
     return run
 
@@ -82,13 +82,13 @@ def started(tmp_path: Path) -> Edgeship:
 
     def run(*arguments: object, code: int, says: str = "", **env: str) -> str:
         command = [sys.executable, "-m", "edgeship.cli", *map(str, arguments)]
-        given = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), **env}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=given, timeout=SECONDS)
-        told = done.stdout + done.stderr
-        assert done.returncode == code, told
-        assert "Traceback" not in told
-        assert says in " ".join(told.split()), told
-        return told
+        variables = {**os.environ, "EDGESHIP_CACHE": str(tmp_path / "cache"), **env}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=SECONDS)
+        output = done.stdout + done.stderr
+        assert done.returncode == code, output
+        assert "Traceback" not in output
+        assert says in " ".join(output.split()), output
+        return output
 
     return run
 
@@ -203,9 +203,9 @@ def test_a_device_is_refused(bundle, edgeship):
 def test_weights_of_a_page_outside_its_folder_are_refused(bundle, edgeship, path):
     shutil.copyfile(bundle / "tflite/float32.tflite", bundle.parent / "outside")
     model = bundle / "tfjs/float32/model.json"
-    told = json.loads(model.read_text())
-    told["weightsManifest"][0]["paths"] = [path]
-    model.write_text(json.dumps(told))
+    graph = json.loads(model.read_text())
+    graph["weightsManifest"][0]["paths"] = [path]
+    model.write_text(json.dumps(graph))
     change(bundle, lambda _: None)
     edgeship("gate", bundle, code=2, says="outside" if "outside" in path else path.split("/")[-1])
 
@@ -242,8 +242,8 @@ def test_a_linked_folder_of_a_saved_model_is_refused(tiny_models, tmp_path, edge
     """Its weights could change behind the link, and `convert` would ship those that the cache has."""
     model = shutil.copytree(tiny_models / "cnn", tmp_path / "model")
     link_out(model, "variables")
-    told = edgeship("convert", model, "--out", tmp_path / "out", "--to", "tflite", code=2)
-    assert "variables: a link, not a regular file; copy what it points to" in told
+    output = edgeship("convert", model, "--out", tmp_path / "out", "--to", "tflite", code=2)
+    assert "variables: a link, not a regular file; copy what it points to" in output
     assert not (tmp_path / "out").exists()
 
 

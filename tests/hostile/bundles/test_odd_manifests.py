@@ -64,8 +64,8 @@ def made_up() -> dict[str, Any]:
     manifest["artifacts"][0]["temperature"] = {"scores": {"value": None, "reason": "none"}}
     manifest["between_formats"] = [{"artifact": "onnx/int8", "against": "tflite/int8", "parity": _parity(manifest)}]
     ids = [item["id"] for item in manifest["artifacts"]]
-    told = {"runtime": "litert", "reason": "", "tolerance": {"scores": 0.01}, "clear": {"scores": [0]}}
-    manifest["goldens"] = {"samples": 1, "artifacts": {name: copy.deepcopy(told) for name in ids}}
+    golden = {"runtime": "litert", "reason": "", "tolerance": {"scores": 0.01}, "clear": {"scores": [0]}}
+    manifest["goldens"] = {"samples": 1, "artifacts": {name: copy.deepcopy(golden) for name in ids}}
     cell = {"state": "close", "text": "1e-6", "reason": "", "kind": "emulated"}
     device = copy.deepcopy(manifest["measurements"][1])
     device |= {"device": "cortex-a72", "details": {**device["details"], "cell": cell}}
@@ -275,8 +275,8 @@ def test_what_only_the_report_reads(root, monkeypatch, name):
     manifest = json.loads((root / "manifest.json").read_text())
     LATE[name](manifest)
     sealed_bundle.seal_manifest(root, manifest)
-    told = run(benchmark, root)
-    assert ("manifest.json: cannot be read" in told) == (name == "steps of auto"), told
+    output = run(benchmark, root)
+    assert ("manifest.json: cannot be read" in output) == (name == "steps of auto"), output
 
 
 def test_debug_meets_a_report_that_cannot_be_written(root, monkeypatch):

@@ -50,7 +50,7 @@ def edgeship(*arguments):
         return call_as_command(cli.main)
 
 
-def refused(done, *words):
+def check_refused(done, *words):
     """Exit code 2 and one or two lines that say the words, without anything that steers a terminal."""
     assert done.returncode == 2, done.stderr[-2000:] + done.stdout[-2000:]
     assert "Traceback" not in done.stderr

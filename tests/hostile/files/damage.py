@@ -18,24 +18,24 @@ ODD = (
 def damage(content: bytes, seed: int) -> bytes:
     """The content with one to four changes: bits turned, numbers made odd, a piece cut out, doubled, moved or zeroed."""
     dice = random.Random(seed)
-    changed = bytearray(content)
+    damaged = bytearray(content)
     for _ in range(dice.randint(1, 4)):
-        at = dice.randrange(max(len(changed), 1))
-        length = min(dice.choice((1, 4, 16, 256, 4096)), max(len(changed) - at, 0))
+        at = dice.randrange(max(len(damaged), 1))
+        length = min(dice.choice((1, 4, 16, 256, 4096)), max(len(damaged) - at, 0))
         kind = dice.randrange(7)
-        if kind == 0 and changed:
-            changed[at] ^= 1 << dice.randrange(8)
+        if kind == 0 and damaged:
+            damaged[at] ^= 1 << dice.randrange(8)
         elif kind == 1:
             odd = dice.choice(ODD)
-            changed[at : at + len(odd)] = odd
+            damaged[at : at + len(odd)] = odd
         elif kind == 2:
-            del changed[at : at + length]
+            del damaged[at : at + length]
         elif kind == 3:
-            changed[at:at] = changed[at : at + length]
+            damaged[at:at] = damaged[at : at + length]
         elif kind == 4:
-            changed[at : at + length] = bytes(length)
+            damaged[at : at + length] = bytes(length)
         elif kind == 5:
-            changed[at : at + length] = dice.randbytes(length)
+            damaged[at : at + length] = dice.randbytes(length)
         elif dice.random() < 0.3:
-            del changed[at:]
-    return bytes(changed)
+            del damaged[at:]
+    return bytes(damaged)

@@ -56,8 +56,8 @@ def received(path: Path) -> None:
 
     And what crashes here is to be noticed.
     """
-    found = untrusted.printable_value(receipt.read(path))
-    text = json.dumps(to_json(found), allow_nan=False) + "".join(describe_receipt("name", found))
+    contents = untrusted.printable_value(receipt.read(path))
+    text = json.dumps(to_json(contents), allow_nan=False) + "".join(describe_receipt("name", contents))
     if any(unicodedata.category(char) in HIDDEN for char in text):
         raise AssertionError("control characters were printed")
 
@@ -66,12 +66,12 @@ def loaded(path: Path) -> None:
     """As evaluation data, and as goldens."""
     with contextlib.suppress(EdgeshipError):
         data.load(path)
-    found = data.RepresentativeDataset(path)
-    array = (*found.inputs, *found.shapes)[0]
-    spec = TensorSpec(array, (None, *found.shapes[array]), "float32")
-    for _ in found.feeds([spec], 7):
+    contents = data.RepresentativeDataset(path)
+    array = (*contents.inputs, *contents.shapes)[0]
+    spec = TensorSpec(array, (None, *contents.shapes[array]), "float32")
+    for _ in contents.feeds([spec], 7):
         pass
-    found.labels()
+    contents.labels()
 
 
 def copies(kind: str, base: Path, folder: Path):
@@ -109,12 +109,12 @@ def main(kind: str, base: str, first: str, count: str) -> None:
                     read(path)
                 ends["read"] += 1
             except EdgeshipError as error:
-                told = str(error)
-                said = told.count("\n") <= 1 and str(folder) in told and error.exit_code == 2
-                if said and not any(unicodedata.category(char) in HIDDEN for char in told.replace("\n", "")):
+                message = str(error)
+                one_line = message.count("\n") <= 1 and str(folder) in message and error.exit_code == 2
+                if one_line and not any(unicodedata.category(char) in HIDDEN for char in message.replace("\n", "")):
                     ends["refused"] += 1
                 else:
-                    ends["unclear"].append([seed, told])
+                    ends["unclear"].append([seed, message])
             except Hung:
                 ends["hangs"].append(seed)
             except BaseException as error:

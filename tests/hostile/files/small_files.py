@@ -24,10 +24,10 @@ def write_tflite(path, change):
         tensors=[tensor("x"), tensor("c", 1), tensor("y")], inputs=[0], outputs=[2],
         operators=[schema.OperatorT(opcodeIndex=0, inputs=[0, 1], outputs=[2])],
     )  # fmt: skip
-    held = np.ones(4, np.float32).view(np.uint8)
+    values = np.ones(4, np.float32).view(np.uint8)
     model = schema.ModelT(
         version=3, operatorCodes=[schema.OperatorCodeT()], subgraphs=[graph],
-        buffers=[schema.BufferT(), schema.BufferT(data=held)],
+        buffers=[schema.BufferT(), schema.BufferT(data=values)],
     )  # fmt: skip
     change(model)
     builder = flatbuffers.Builder(1024)

@@ -20,7 +20,7 @@ import pytest
 from edgeship import untrusted
 from edgeship.errors import EdgeshipError
 from edgeship.runtimes.session import open_session
-from tests.hostile.files.command import edgeship, refused
+from tests.hostile.files.command import check_refused, edgeship
 from tests.hostile.files.damage import damage
 from tests.hostile.files.small_files import write_one_operator, write_tflite
 
@@ -97,7 +97,7 @@ def test_what_is_no_regular_file(name, tmp_path):
             [sys.executable, "-c", code, "inspect", str(folder / name)], capture_output=True, text=True, timeout=30,
             check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4000 << 20, 4000 << 20)),
         )  # fmt: skip
-        refused(done, name)
+        check_refused(done, name)
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
@@ -107,13 +107,13 @@ def test_reading_a_model_ends(kind, tmp_path, monkeypatch):
     write_one_operator(path, "Relu", ["x"]) if kind == "onnx" else write_tflite(path, lambda model: None)
     soon: Any = 0.01  # the child needs less than the smallest limit that a user can set
     monkeypatch.setattr(untrusted, "limits", lambda: dataclasses.replace(untrusted.Limits(), read_seconds=soon))
-    refused(edgeship("inspect", path), f"m.{kind}: {kind} cannot be read", "took longer than", "read_seconds")
+    check_refused(edgeship("inspect", path), f"m.{kind}: {kind} cannot be read", "took longer than", "read_seconds")
 
 
 @pytest.mark.parametrize("name", ["int8.tflite", "cnn.onnx"])
 def test_a_runtime_that_opens_a_damaged_file_fails_in_a_sentence(name, bases, tmp_path):
     runtime = {"tflite": "litert", "onnx": "onnxruntime"}[name.partition(".")[2]]
-    content, said = bases[name].read_bytes(), []
+    content, messages = bases[name].read_bytes(), []
     for seed in range(12):
         path = tmp_path / f"{seed}.{name}"
         path.write_bytes(damage(content, seed + 100))
@@ -121,5 +121,5 @@ def test_a_runtime_that_opens_a_damaged_file_fails_in_a_sentence(name, bases, tm
             with open_session(runtime, path, timeout=30) as session:
                 session.run(session.sample)
         except EdgeshipError as error:
-            said.append(str(error))
-    assert said and not [text for text in said if "Traceback" in text]
+            messages.append(str(error))
+    assert messages and not [text for text in messages if "Traceback" in text]

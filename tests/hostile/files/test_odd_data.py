@@ -9,7 +9,7 @@ import pytest
 
 from edgeship import cli, data
 from edgeship.errors import EdgeshipError, InputError
-from tests.hostile.files.command import call_as_command, refused
+from tests.hostile.files.command import call_as_command, check_refused
 from tests.hostile.files.small_files import npy_bytes, write_npz
 
 
@@ -29,9 +29,9 @@ def dataset(monkeypatch):
     def run(path, **environment):
         def call():
             try:
-                found = data.RepresentativeDataset(path)
-                assert sum(1 for _ in found.batches(64))
-                found.labels()
+                samples = data.RepresentativeDataset(path)
+                assert sum(1 for _ in samples.batches(64))
+                samples.labels()
             except EdgeshipError as error:
                 cli.exit_with_error(str(error), error.exit_code)
 
@@ -64,15 +64,15 @@ ARRAYS = {
 @pytest.mark.parametrize("lie", ARRAYS)
 def test_an_array_that_lies(lie, tmp_path, dataset):
     content, words = ARRAYS[lie]
-    refused(dataset(write_npz(tmp_path / "d.npz", {"x.npy": content})), "d.npz", words)
+    check_refused(dataset(write_npz(tmp_path / "d.npz", {"x.npy": content})), "d.npz", words)
 
 
 def test_data_that_unpacks_to_too_much(tmp_path, dataset):
     zeros = npy_bytes("(100, 1000000)", "'|u1'", 100_000_000)
     bomb = write_npz(tmp_path / "bomb.npz", {"x.npy": zeros}, zipfile.ZIP_DEFLATED)
-    refused(dataset(bomb), "bomb.npz: unpacks to 100,000,", "EDGESHIP_LIMITS=unpacked_ratio=")
+    check_refused(dataset(bomb), "bomb.npz: unpacks to 100,000,", "EDGESHIP_LIMITS=unpacked_ratio=")
     assert dataset(bomb, EDGESHIP_LIMITS="unpacked_ratio=2000").returncode == 0
-    refused(dataset(bomb, EDGESHIP_LIMITS="unpacked_bytes=1000"), "EDGESHIP_LIMITS=unpacked_bytes=")
+    check_refused(dataset(bomb, EDGESHIP_LIMITS="unpacked_bytes=1000"), "EDGESHIP_LIMITS=unpacked_bytes=")
     small = write_npz(
         tmp_path / "small.npz", {"x.npy": npy_bytes("(10, 100000)", "'|u1'", 1_000_000)}, zipfile.ZIP_DEFLATED
     )
@@ -88,27 +88,29 @@ def test_more_in_a_member_than_its_directory_says(tmp_path, dataset):
     at = content.rindex(b"PK\x01\x02")
     content[at + 24 : at + 28] = (200).to_bytes(4, "little")
     path.write_bytes(content)
-    refused(dataset(path), "d.npz: array 'x'")
+    check_refused(dataset(path), "d.npz: array 'x'")
 
 
 def test_other_archives_and_numbers_of_files(tmp_path, dataset):
     whole = npy_bytes("(4, 4)")
     assert dataset(write_npz(tmp_path / "whole.npz", {"x.npy": whole})).returncode == 0
     for strange in ("x", "x.txt", "folder/", "x" * 60_000):  # what numpy would take for bytes
-        refused(
+        check_refused(
             dataset(write_npz(tmp_path / "d.npz", {"x.npy": whole, strange: whole})),
             "d.npz: holds ",
             "which is no array",
         )
     packed = write_npz(tmp_path / "d.npz", {"x.npy": whole}, zipfile.ZIP_LZMA)
-    refused(dataset(packed), "compressed in a way that numpy does not write")
+    check_refused(dataset(packed), "compressed in a way that numpy does not write")
     many = write_npz(tmp_path / "many.npz", {f"x{number}.npy": whole for number in range(30)})
-    refused(dataset(many, EDGESHIP_LIMITS="files=20"), "many.npz: holds more than 20 files", "EDGESHIP_LIMITS=files=")
+    check_refused(
+        dataset(many, EDGESHIP_LIMITS="files=20"), "many.npz: holds more than 20 files", "EDGESHIP_LIMITS=files="
+    )
     folder = tmp_path / "shards"
     folder.mkdir()
     for number in range(30):
         (folder / f"{number}.npz").symlink_to(tmp_path / "whole.npz")
     assert dataset(folder).returncode == 0, "links to data of one's own"
-    refused(dataset(folder, EDGESHIP_LIMITS="files=20"), "more than 20 .npz files")
+    check_refused(dataset(folder, EDGESHIP_LIMITS="files=20"), "more than 20 .npz files")
     os.mkfifo(folder / "a.npz")
-    refused(dataset(folder), "a.npz: a pipe")
+    check_refused(dataset(folder), "a.npz: a pipe")

@@ -12,7 +12,7 @@ import pytest
 from edgeship import cli
 from edgeship.convert.receipts import receipt
 from edgeship.errors import EdgeshipError
-from tests.hostile.files.command import call_as_command, refused
+from tests.hostile.files.command import call_as_command, check_refused
 from tests.hostile.files.small_files import write_one_operator, write_onnx
 
 
@@ -37,7 +37,7 @@ def test_external_data_of_an_onnx_model(location, more, words, tmp_path):
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
     os.mkfifo(folder / "pipe.bin")
     assert received(write_onnx(folder / "whole.onnx")).returncode == 0
-    refused(received(write_onnx(folder / "m.onnx", location, **more)), words)
+    check_refused(received(write_onnx(folder / "m.onnx", location, **more)), words)
 
 
 def received(path):
@@ -74,4 +74,4 @@ def test_operators_that_onnx_itself_crashes_or_hangs_on(operator, inputs, attrib
     command = [sys.executable, "-m", "edgeship.cli", "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode or words != "onnx cannot be read":  # other versions of onnx may not crash
-        refused(done, "m.onnx: ", words)
+        check_refused(done, "m.onnx: ", words)

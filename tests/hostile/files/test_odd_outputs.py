@@ -93,9 +93,9 @@ def test_outputs_beyond_all_numbers_have_figures_or_a_reason(metric):
     """Whatever a model answers and a data file calls labels: figures that JSON can hold, or a sentence."""
     for server, artifact in itertools.product(OUTPUTS.values(), OUTPUTS.values()):
         one, two = {"y": server}, {"y": artifact}
-        judged: list[Callable[[], object]] = [partial(parity.compare, one, two)]
-        judged += [partial(accuracy.measure, {"y": truth}, one, two, metric) for truth in LABELS.values()]
-        for judge in judged:
+        judges: list[Callable[[], object]] = [partial(parity.compare, one, two)]
+        judges += [partial(accuracy.measure, {"y": truth}, one, two, metric) for truth in LABELS.values()]
+        for judge in judges:
             with contextlib.suppress(CheckError, InputError):
                 json.dumps(to_json(judge()), allow_nan=False)
     too_large = parity.compare_output("y", OUTPUTS["plain"].astype(float), OUTPUTS["large"])

@@ -12,7 +12,7 @@ import pytest
 from edgeship.errors import EdgeshipError
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
-from tests.hostile.files.command import edgeship, refused
+from tests.hostile.files.command import check_refused, edgeship
 from tests.hostile.files.small_files import weights_entry, write_tfjs
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -49,7 +49,7 @@ def test_a_tfjs_model_that_lies(lie, tmp_path):
     (tmp_path / "secret.bin").write_bytes(bytes(16))
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
     os.mkfifo(folder / "pipe.bin")
-    refused(edgeship("inspect", folder, "--json", tmp_path / "out.json"), words)
+    check_refused(edgeship("inspect", folder, "--json", tmp_path / "out.json"), words)
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "3", DEEP, '{"modelTopology": ' + DEEP + "}", "\xff\xfe"])
@@ -57,7 +57,7 @@ def test_a_model_json_that_is_no_model(text, tmp_path):
     folder = write_tfjs(tmp_path / "tfjs")
     assert edgeship("inspect", folder).returncode == 0
     (folder / "model.json").write_bytes(text.encode("latin-1"))
-    refused(edgeship("inspect", folder), "model.json")
+    check_refused(edgeship("inspect", folder), "model.json")
 
 
 def test_node_reads_weights_from_the_models_folder_only(tiny_models, missing, tmp_path):
@@ -99,7 +99,7 @@ def test_a_bundle_that_lists_artifacts_elsewhere(tmp_path):
     done = listed("m/model.json")
     assert done.returncode == 0 and "[/red]" in done.stdout, done.stderr
     for path in ("../secret/model.json", str(tmp_path / "secret")):
-        refused(listed(path), "does not stay inside")
+        check_refused(listed(path), "does not stay inside")
     for text in ("[]", '{"artifacts": [[]]}', '{"artifacts": 3}', DEEP):
         manifest.write_text(text)
-        refused(edgeship("inspect", tmp_path / "bundle"), "manifest.json")
+        check_refused(edgeship("inspect", tmp_path / "bundle"), "manifest.json")

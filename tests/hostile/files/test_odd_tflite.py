@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from tests.hostile.files.command import edgeship, refused
+from tests.hostile.files.command import check_refused, edgeship
 from tests.hostile.files.small_files import write_repeated_tflite, write_tflite
 
 
@@ -52,7 +52,7 @@ def _scale_of_nothing(model):
 )
 def test_a_tflite_that_lies(change, tmp_path):
     path = write_tflite(tmp_path / "m.tflite", change)
-    refused(edgeship("inspect", path, "--json", tmp_path / "out.json"), "")
+    check_refused(edgeship("inspect", path, "--json", tmp_path / "out.json"), "")
 
 
 def test_a_tflite_of_this_kind_that_does_not_lie(tmp_path):
@@ -63,13 +63,13 @@ def test_a_tflite_of_this_kind_that_does_not_lie(tmp_path):
 def test_a_tflite_whose_lists_are_used_again_and_again(tmp_path):
     """Every graph is the same list of tensors: 200 KB that unpack to 400 million objects."""
     path = write_repeated_tflite(tmp_path / "m.tflite", graphs=20_000, tensors=20_000)
-    refused(edgeship("inspect", path), "m.tflite", "more tensors and operators than it holds")
+    check_refused(edgeship("inspect", path), "m.tflite", "more tensors and operators than it holds")
 
 
 def test_a_tflite_whose_names_are_used_again_and_again(tmp_path):
     """Every tensor has the same name: 300 KB that unpack to 4 GB."""
     path = write_repeated_tflite(tmp_path / "m.tflite", graphs=1, tensors=40_000, name="x" * 100_000)
-    refused(edgeship("inspect", path), "m.tflite", "more memory")
+    check_refused(edgeship("inspect", path), "m.tflite", "more memory")
 
 
 def test_names_that_steer_a_terminal(tmp_path):

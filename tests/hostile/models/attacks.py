@@ -24,10 +24,10 @@ def attack(name: str, folder: str, **options: Any) -> dict[str, Any]:
     os.environ["HOSTILE_CANARY"] = str(_canary(place))
     modules = [importlib.import_module(f"tests.hostile.models.{module}") for module in MODULES]
     path = next(vars(module)[f"_{name}"] for module in modules if f"_{name}" in vars(module))(place)
-    return tried(str(path), str(_canary(place)), **options)
+    return try_model(str(path), str(_canary(place)), **options)
 
 
-def tried(path: str, canary: str, **options: Any) -> dict[str, Any]:
+def try_model(path: str, canary: str, **options: Any) -> dict[str, Any]:
     import numpy as np
 
     from edgeship.errors import EdgeshipError
@@ -42,7 +42,7 @@ def tried(path: str, canary: str, **options: Any) -> dict[str, Any]:
         server = server_model.load(path, **options)
         server.predict({spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype) for spec in server.inputs})
     except EdgeshipError as raised:
-        error, kind = str(raised), "told"
+        error, kind = str(raised), "refused"
     except Exception as raised:
         error, kind = str(raised), type(raised).__name__
     return {"error": error, "kind": kind, "ran": Path(canary).exists()}

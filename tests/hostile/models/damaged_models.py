@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.models.attacks import _canary, tried
+from tests.hostile.models.attacks import _canary, try_model
 from tests.hostile.models.keras_attacks import _entries, _saved
 from tests.hostile.models.saved_model_attacks import _exported
 
@@ -41,7 +41,7 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
     from edgeship.errors import EdgeshipError
     from edgeship.server_model import model_files, operators, safety, saved_model
 
-    source, counts, wrong = Path(path), {"loaded": 0, "told": 0, "ended": 0}, []
+    source, counts, wrong = Path(path), {"loaded": 0, "refused": 0, "ended": 0}, []
     place = Path(folder) / kind
     for seed in range(first, first + count):
         shutil.rmtree(place, ignore_errors=True)
@@ -62,10 +62,10 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
             continue
         try:
             if whole:
-                told = tried(str(copy), str(_canary(place)))
-                if told["kind"] not in ("", "told"):
-                    wrong.append([seed, f"{told['kind']}: {told['error']}"])
-                counts["told" if told["kind"] else "loaded"] += 1
+                outcome = try_model(str(copy), str(_canary(place)))
+                if outcome["kind"] not in ("", "refused"):
+                    wrong.append([seed, f"{outcome['kind']}: {outcome['error']}"])
+                counts["refused" if outcome["kind"] else "loaded"] += 1
                 continue
             file = model_files.sniff(copy)
             if file.kind == "saved_model":
@@ -74,7 +74,7 @@ def damaged(kind: str, path: str, folder: str, first: int, count: int, whole: bo
                 safety.check(copy, file.config, frozenset(), operators.refused_layer)
             counts["loaded"] += 1
         except EdgeshipError as raised:
-            counts["told"] += 1
+            counts["refused"] += 1
             if "\n" in str(raised):
                 wrong.append([seed, str(raised)])
         except Exception as raised:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.hostile.models.attacks import _canary
-from tests.hostile.models.saved_model_attacks import _changed, _exported
+from tests.hostile.models.saved_model_attacks import _edit_saved_model, _exported
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:0"
 
@@ -54,4 +54,4 @@ def _saving_implementation(folder):
         for side in ("Tin", "Tout"):
             idle.attr[side].list.type.append(1)
 
-    return _changed(_exported(folder, lambda tf, x: inner(x)), change)
+    return _edit_saved_model(_exported(folder, lambda tf, x: inner(x)), change)

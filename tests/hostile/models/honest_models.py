@@ -17,7 +17,7 @@ def honest(name: str, folder: str, **options: Any) -> dict[str, Any]:
     """Build the model of that name and load it as edgeship does."""
     place = Path(folder)
     path = globals()[f"_{name}"](place)
-    return attacks.tried(str(path), str(place / "canary"), **options)
+    return attacks.try_model(str(path), str(place / "canary"), **options)
 
 
 def _saved(folder: Path, engine: str, suffix: str, *layers: Any) -> Path:
@@ -235,8 +235,8 @@ def unknown_names() -> dict[str, list[str]]:
 
 
 def _below(kind: type) -> set[type]:
-    found: set[type] = set(kind.__subclasses__())
-    return found.union(*map(_below, found))
+    classes: set[type] = set(kind.__subclasses__())
+    return classes.union(*map(_below, classes))
 
 
 def application(name: str, engine: str, suffix: str, folder: str, **options: Any) -> dict[str, Any]:

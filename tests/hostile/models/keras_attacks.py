@@ -82,10 +82,10 @@ def _saved(folder: Path, engine: str = "keras", suffix: str = ".keras") -> Path:
 def _dicts(config: Any) -> list[dict[str, Any]]:
     """Every dict in a configuration, outermost first."""
     if isinstance(config, list):
-        return [found for item in config for found in _dicts(item)]
+        return [inner for item in config for inner in _dicts(item)]
     if not isinstance(config, dict):
         return []
-    return [config, *(found for item in config.values() for found in _dicts(item))]
+    return [config, *(inner for item in config.values() for inner in _dicts(item))]
 
 
 def _layer(config: Any, name: str) -> dict[str, Any]:

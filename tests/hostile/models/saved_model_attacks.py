@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.models.attacks import _canary, tried
+from tests.hostile.models.attacks import _canary, try_model
 
 
 def _exported(folder: Path, body: Any) -> Path:
@@ -201,7 +201,7 @@ def _table(folder: Path) -> Path:
     return folder / "saved"
 
 
-def _changed(path: Path, change: Any) -> Path:
+def _edit_saved_model(path: Path, change: Any) -> Path:
     """A SavedModel with its protobuf changed by `change(meta graph)`."""
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -216,7 +216,7 @@ def _asset_elsewhere(folder):
     def change(meta: Any) -> None:
         meta.asset_file_def[0].filename = "../../words.txt"
 
-    return _changed(_table(folder), change)
+    return _edit_saved_model(_table(folder), change)
 
 
 def _table_of_a_constant(folder):
@@ -233,7 +233,7 @@ def _table_of_a_constant(folder):
                     text.attr["value"].tensor.string_val.append(str(folder / "words.txt").encode())
                     node.input[1] = "place:output:0"
 
-    return _changed(_table(folder), change)
+    return _edit_saved_model(_table(folder), change)
 
 
 def _table_of_another_object(folder):
@@ -244,12 +244,12 @@ def _table_of_another_object(folder):
             if node.WhichOneof("kind") == "asset":
                 node.constant.operation = "place"
 
-    return _changed(_table(folder), change)
+    return _edit_saved_model(_table(folder), change)
 
 
 def honest_table(folder: str) -> dict[str, Any]:
     """A table from an asset, which must still load."""
-    return tried(str(_table(Path(folder))), str(_canary(Path(folder))))
+    return try_model(str(_table(Path(folder))), str(_canary(Path(folder))))
 
 
 def _tf1_model(folder: Path, extra: Any) -> Path:
@@ -296,7 +296,7 @@ def _tf1_restore_op(folder):
         tf.io.write_file(str(_canary(folder)), "ran", name="write")
         return {}
 
-    return _changed(_tf1_model(folder, extra), change)
+    return _edit_saved_model(_tf1_model(folder, extra), change)
 
 
 def _tf1_restore_elsewhere(folder):
@@ -312,7 +312,7 @@ def _tf1_restore_elsewhere(folder):
             if node.op == "RestoreV2":
                 node.input[0] = "place"
 
-    return _changed(_tf1_model(folder, lambda tf, y: {}), change)
+    return _edit_saved_model(_tf1_model(folder, lambda tf, y: {}), change)
 
 
 def _tf1_save_as_init(folder):
@@ -321,7 +321,7 @@ def _tf1_save_as_init(folder):
     def change(meta: Any) -> None:
         meta.collection_def["saved_model_main_op"].node_list.value.append(meta.saver_def.save_tensor_name.split(":")[0])
 
-    return _changed(_tf1_model(folder, lambda tf, y: {}), change)
+    return _edit_saved_model(_tf1_model(folder, lambda tf, y: {}), change)
 
 
 def _linked_variables(folder):
@@ -346,12 +346,12 @@ def _initializer_that_saves(folder):
     """A resource's initialization, which the list of functions does not name, writes the file that is its argument."""
 
     def change(meta: Any) -> None:
-        held = meta.object_graph_def
-        for node in held.nodes:
+        objects = meta.object_graph_def
+        for node in objects.nodes:
             if node.WhichOneof("kind") == "function":
                 name = node.function.concrete_functions[0]
                 if "initialize" in name:
-                    del held.concrete_functions[name]
+                    del objects.concrete_functions[name]
                     node.ClearField("function")
                     node.bare_concrete_function.concrete_function_name = name
 
@@ -370,7 +370,7 @@ def _initializer_that_saves(folder):
     module.written = Written()
     module.call = tf.function(lambda x: {"y": x * 2}).get_concrete_function(tf.TensorSpec((None, 2), tf.float32, "x"))
     tf.saved_model.save(module, str(folder / "saved"), signatures={"serving_default": module.call})
-    return _changed(folder / "saved", change)
+    return _edit_saved_model(folder / "saved", change)
 
 
 def _tf1_read_of_a_variable(folder):
@@ -395,7 +395,7 @@ def _tf1_read_of_a_variable(folder):
         signature = v1.saved_model.signature_def_utils.predict_signature_def({"x": x}, {"y": y})
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
     builder.save()
-    return _changed(folder / "tf1", change)
+    return _edit_saved_model(folder / "tf1", change)
 
 
 def _table_registered_otherwise(folder):
@@ -406,7 +406,7 @@ def _table_registered_otherwise(folder):
             if node.WhichOneof("kind") == "asset":
                 node.registered_name = "tf.TrackableConstant"
 
-    return _changed(_table(folder), change)
+    return _edit_saved_model(_table(folder), change)
 
 
 def _tf1_table_while_answering(folder):
@@ -425,9 +425,9 @@ def _tf1_table_while_answering(folder):
         )
         x = v1.placeholder(tf.float32, (None, 4), name="x")
         with tf.control_dependencies([filled]):
-            found = tf.raw_ops.LookupTableSizeV2(table_handle=table)
+            size = tf.raw_ops.LookupTableSizeV2(table_handle=table)
         signature = v1.saved_model.signature_def_utils.predict_signature_def(
-            {"x": x}, {"y": x + tf.cast(found, tf.float32)}
+            {"x": x}, {"y": x + tf.cast(size, tf.float32)}
         )
         assets = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
         builder.add_meta_graph_and_variables(
@@ -443,4 +443,4 @@ def _node_without_a_name(folder):
     def change(meta: Any) -> None:
         meta.graph_def.node.add(op="NoOp")
 
-    return _changed(_table(folder), change)
+    return _edit_saved_model(_table(folder), change)

@@ -37,7 +37,7 @@ def test_it_loads(name, engine, suffix, tensorflow, tmp_path):
     options = {}
     if name in OWN and suffix == ".h5":
         options = {"custom_objects": f"{engine}.src.applications.{OWN[name]}"}
-    found = tensorflow.call(
+    outcome = tensorflow.call(
         "tests.hostile.models.honest_models:application",
         name=name,
         engine=engine,
@@ -46,7 +46,10 @@ def test_it_loads(name, engine, suffix, tensorflow, tmp_path):
         **options,
     )
     if (name, engine, suffix) in UNREADABLE:
-        assert f"{engine} cannot load it: TypeError" in found["error"] or "cannot load it: ValueError" in found["error"]
+        assert (
+            f"{engine} cannot load it: TypeError" in outcome["error"]
+            or "cannot load it: ValueError" in outcome["error"]
+        )
     else:
-        assert found["error"] == ""
-        assert found["loader"] == engine
+        assert outcome["error"] == ""
+        assert outcome["loader"] == engine

@@ -114,12 +114,12 @@ def attacker():
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nothing_of_a_model_runs(name, attacker, tmp_path):
-    tried = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path))
-    assert not tried["ran"]
-    assert tried["kind"] == "told", tried
-    missing = [word for word in ATTACKS[name] if word not in tried["error"]]
-    assert not missing, tried["error"]
-    assert "\n" not in tried["error"] and len(tried["error"]) < 500, tried["error"]
+    outcome = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path))
+    assert not outcome["ran"]
+    assert outcome["kind"] == "refused", outcome
+    missing = [word for word in ATTACKS[name] if word not in outcome["error"]]
+    assert not missing, outcome["error"]
+    assert "\n" not in outcome["error"] and len(outcome["error"]) < 500, outcome["error"]
 
 
 # Two rows of the issue as a user meets them.
@@ -139,8 +139,8 @@ def test_the_command_line_refuses_it(name, attacker, tmp_path):
 # Permission is what the words say: with it, the same files do run.
 @pytest.mark.parametrize("name", ["h5_lambda_list", "write_file", "tf1_main_op"])
 def test_allowed_models_run(name, attacker, tmp_path):
-    tried = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path), allow_unsafe=True)
-    assert tried["ran"], tried
+    outcome = attacker.call("tests.hostile.models.attacks:attack", name=name, folder=str(tmp_path), allow_unsafe=True)
+    assert outcome["ran"], outcome
 
 
 def test_a_table_of_an_asset_is_honest(attacker, tmp_path):
@@ -175,24 +175,24 @@ HONEST = {
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_models_load(name, attacker, tmp_path):
     options = {"custom_objects": HONEST[name]} if HONEST[name] else {}
-    tried = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
-    assert tried["error"] == ""
+    outcome = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
+    assert outcome["error"] == ""
 
 
 @pytest.mark.parametrize("name", ["rmtree", "get_file"])
 def test_what_a_users_module_imports_is_not_for_models(name, attacker, tmp_path):
     options = {"custom_objects": "honest_layers"}
-    tried = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
-    assert f"'{name}' is not part of Keras" in tried["error"]
+    outcome = attacker.call("tests.hostile.models.honest_models:honest", name=name, folder=str(tmp_path), **options)
+    assert f"'{name}' is not part of Keras" in outcome["error"]
 
 
 def test_what_one_keras_knows_the_other_does_not(attacker, tmp_path):
     options = {"custom_objects": "honest_layers"}
-    tried = attacker.call(
+    outcome = attacker.call(
         "tests.hostile.models.attacks:attack", name="keras_of_the_other", folder=str(tmp_path), **options
     )
-    assert not tried["ran"]
-    assert "'Registered3' is not part of Keras" in tried["error"]
+    assert not outcome["ran"]
+    assert "'Registered3' is not part of Keras" in outcome["error"]
 
 
 def test_an_operation_by_name_is_found_in_keras_ops(attacker, tmp_path):

@@ -29,19 +29,19 @@ class Reader:
 
     def read(self, kind: str, first: int, count: int, *, whole: bool) -> dict[str, object]:
         """What came of `count` copies: numbers of 'loaded' and 'told', and what went 'wrong' with which seed."""
-        sums: dict[str, int] = {"loaded": 0, "told": 0, "ended": 0, "died": 0}
+        sums: dict[str, int] = {"loaded": 0, "refused": 0, "ended": 0, "died": 0}
         wrong: list[object] = []
         end = first + count
         while first < end:
             step = min(100, end - first)
             try:
-                found = self.process.call(
+                counts = self.process.call(
                     "tests.hostile.models.damaged_models:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
                     folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
                 )  # fmt: skip
                 first += step
-                wrong += found["wrong"]
-                sums = {key: value + found.get(key, 0) for key, value in sums.items()}
+                wrong += counts["wrong"]
+                sums = {key: value + counts.get(key, 0) for key, value in sums.items()}
             except ProcessError as error:
                 state = json.loads((self.folder / "copies" / kind / "seed").read_text())
                 seed = state.pop("seed")
@@ -57,23 +57,23 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    made = Reader(tmp_path_factory.mktemp("damaged"))
-    yield made
-    made.process.close()
+    files = Reader(tmp_path_factory.mktemp("damaged"))
+    yield files
+    files.process.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_read_first(kind, reader):
-    found = reader.read(kind, 0, 75 if kind == "keras2" else 150, whole=False)
-    assert not found["wrong"], found["wrong"][:3]
-    assert not found["died"], reader.deaths
-    assert found["told"] > 15
+    counts = reader.read(kind, 0, 75 if kind == "keras2" else 150, whole=False)
+    assert not counts["wrong"], counts["wrong"][:3]
+    assert not counts["died"], reader.deaths
+    assert counts["refused"] > 15
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading(kind, reader):
-    found = reader.read(kind, 1000, 12, whole=True)
-    assert not found["wrong"], found["wrong"][:3]
+    counts = reader.read(kind, 1000, 12, whole=True)
+    assert not counts["wrong"], counts["wrong"][:3]
 
 
 # HDF5's own code loops for ever over some of them, and may crash.
@@ -93,5 +93,5 @@ def crash(function: str) -> None:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading_ten_thousand(kind, reader):
-    found = reader.read(kind, 10_000, 10_000, whole=True)
-    assert not found["wrong"], found["wrong"][:3]
+    counts = reader.read(kind, 10_000, 10_000, whole=True)
+    assert not counts["wrong"], counts["wrong"][:3]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.models.attacks import _canary, tried
-from tests.hostile.models.saved_model_attacks import _changed, _secret
+from tests.hostile.models.attacks import _canary, try_model
+from tests.hostile.models.saved_model_attacks import _edit_saved_model, _secret
 
 
 def _exported(folder: Path, body: Any) -> Path:
@@ -59,7 +59,7 @@ def _tf1_save_behind_a_variable(folder):
         meta.ClearField("saver_def")
         _nodes(meta)["unused"].input.append("^evil")
 
-    return _changed(_exported(folder, body), change)
+    return _edit_saved_model(_exported(folder, body), change)
 
 
 def _tf1_table_while_restoring(folder):
@@ -74,7 +74,7 @@ def _tf1_table_while_restoring(folder):
         meta.graph_def.node.add(name="both", op="NoOp", input=[restored, "^told"])
         meta.saver_def.restore_op_name = "both"
 
-    return _changed(_exported(folder, body), change)
+    return _edit_saved_model(_exported(folder, body), change)
 
 
 def _tf1_asset_of_another_output(folder):
@@ -84,7 +84,7 @@ def _tf1_asset_of_another_output(folder):
         places = tf.unstack(tf.constant(["words.txt", str(_secret(folder))]), name="places")
         return {"main_op": _filled(tf, weight, places[1])}
 
-    return _changed(_exported(folder, body), lambda meta: _asset(folder, meta, "places:0"))
+    return _edit_saved_model(_exported(folder, body), lambda meta: _asset(folder, meta, "places:0"))
 
 
 def _tf1_checkpoint_of_another_output(folder):
@@ -102,7 +102,7 @@ def _tf1_checkpoint_of_another_output(folder):
     path = _exported(folder, body)
     for part in (path / "variables").iterdir():
         (folder / part.name.replace("variables", "private")).write_bytes(part.read_bytes())
-    return _changed(path, change)
+    return _edit_saved_model(path, change)
 
 
 def honest_two_savers(folder: str) -> dict[str, Any]:
@@ -111,4 +111,4 @@ def honest_two_savers(folder: str) -> dict[str, Any]:
     def body(tf: Any, weight: Any) -> None:
         tf.compat.v1.train.Saver(name="training")
 
-    return tried(str(_exported(Path(folder), body)), str(_canary(Path(folder))))
+    return try_model(str(_exported(Path(folder), body)), str(_canary(Path(folder))))

@@ -137,14 +137,14 @@ class Stranger:
             timeout=60,
         )
 
-    def refuses(self, *arguments: object, told: tuple[str, ...], **env: str) -> None:
+    def refuses(self, *arguments: object, words: tuple[str, ...], **env: str) -> None:
         """The command ends with one or two lines that say what is wrong, and no code of the stranger's has run."""
         done = self(*arguments, **env)
         assert not self.canary.exists(), f"code ran\n{done.stderr}"
         assert done.returncode == 2, done.stdout + done.stderr
         message = done.stderr.partition("error:")[2]
         assert len(message.strip().splitlines()) <= 2, done.stderr
-        for part in told:
+        for part in words:
             assert part in message, done.stderr
 
     def runs(self, *arguments: object) -> str:

@@ -20,21 +20,21 @@ GRANTS = {
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "grant"),
     [
-        *((("convert",), told) for told in GRANTS),
+        *((("convert",), grant) for grant in GRANTS),
         *(
             (command, next(iter(GRANTS)))
             for command in (("ship", "--evaluation", "data.npz"), ("optimize", "--qat", "--data", "data.npz"))
         ),
     ],
 )
-def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, command, told):
+def test_a_configuration_beside_a_model_grants_nothing_in_silence(stranger, command, grant):
     (stranger.folder / "evil.toml").write_text('kind = "measured"\n[launch]\nhow = "direct"\n')
-    (stranger.folder / "edgeship.toml").write_text(GRANTS[told])
+    (stranger.folder / "edgeship.toml").write_text(GRANTS[grant])
     out = {"optimize": "out.keras"}.get(command[0], "out")
-    given = ("model.keras", "--out", out, *command[1:])
-    stranger.refuses(command[0], *given, told=("edgeship.toml", told, "edgeship trust edgeship.toml", "--trust"))
+    arguments = ("model.keras", "--out", out, *command[1:])
+    stranger.refuses(command[0], *arguments, words=("edgeship.toml", grant, "edgeship trust edgeship.toml", "--trust"))
     assert not (stranger.folder / out).exists()
 
 
@@ -42,52 +42,54 @@ def test_a_file_called_like_code_makes_it_no_data(stranger):
     """What is a file here is a module to a process that works in another folder."""
     (stranger.folder / "data.npz").rename(stranger.folder / "evil:data")
     (stranger.folder / "edgeship.toml").write_text("[data]\ncalibration = 'evil:data'\n")
-    stranger.refuses("convert", "model.keras", "--out", "out", told=('calibration = "evil:data"', "edgeship trust"))
+    stranger.refuses("convert", "model.keras", "--out", "out", words=('calibration = "evil:data"', "edgeship trust"))
 
 
 def test_training_data_that_is_code_is_found_too(stranger):
     (stranger.folder / "edgeship.toml").write_text("[data]\ntrain = 'evil:data'\n")
-    stranger.refuses("optimize", "model.keras", "--out", "out.keras", "--qat", told=('train = "evil:data"',))
+    stranger.refuses("optimize", "model.keras", "--out", "out.keras", "--qat", words=('train = "evil:data"',))
 
 
 def test_what_a_file_grants_is_asked_for_once_and_again_when_it_changes(stranger):
     file = stranger.folder / "edgeship.toml"
     file.write_text("[model]\ncustom_objects = 'evil'\n")
-    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
-    stranger.refuses(*given, told=("lies beside the model", 'custom_objects = "evil"'))
+    arguments = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    stranger.refuses(*arguments, words=("lies beside the model", 'custom_objects = "evil"'))
     shown = stranger("trust", "edgeship.toml").stdout
     assert '[model] custom_objects = "evil" (imports that module)' in shown
     assert not stranger.canary.exists()
-    stranger.runs(*given)
+    stranger.runs(*arguments)
     assert str(file) in stranger("trust", "--list").stdout
     file.write_text("[model]\ncustom_objects = 'evil'\nallow_unsafe = true\n")
-    stranger.refuses(*given, told=("changed since you trusted it", "allow_unsafe = true"))
+    stranger.refuses(*arguments, words=("changed since you trusted it", "allow_unsafe = true"))
     file.write_text("[model]\ncustom_objects = 'evil'\n")
-    stranger.runs(*given)
+    stranger.runs(*arguments)
     stranger("trust", "--remove", "edgeship.toml")
-    stranger.refuses(*given, told=("lies beside the model",))
+    stranger.refuses(*arguments, words=("lies beside the model",))
     copy = stranger.folder / "other"
     copy.mkdir()
     stranger("trust", "edgeship.toml")
     (stranger.folder / "model.keras").rename(copy / "model.keras")
     file.rename(copy / "edgeship.toml")
-    stranger.refuses(*given[:1], "other/model.keras", *given[2:], told=("other/edgeship.toml", "lies beside the model"))
+    stranger.refuses(
+        *arguments[:1], "other/model.keras", *arguments[2:], words=("other/edgeship.toml", "lies beside the model")
+    )
 
 
 def test_naming_the_file_or_trusting_the_run_is_enough(stranger):
     (stranger.folder / "edgeship.toml").write_text("[model]\ncustom_objects = 'evil'\n")
-    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
-    assert "is trusted for this run: [model] custom_objects" in stranger.runs(*given, "--trust")
-    stranger.runs(*given, "--config", "edgeship.toml")
-    stranger.runs(*given, "--custom-objects", "evil")  # the command line says it already
-    stranger.refuses(*given, told=("lies beside the model",))
+    arguments = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    assert "is trusted for this run: [model] custom_objects" in stranger.runs(*arguments, "--trust")
+    stranger.runs(*arguments, "--config", "edgeship.toml")
+    stranger.runs(*arguments, "--custom-objects", "evil")  # the command line says it already
+    stranger.refuses(*arguments, words=("lies beside the model",))
 
 
 def test_a_configuration_that_grants_nothing_needs_no_trust(stranger):
     (stranger.folder / "edgeship.toml").write_text(
         "[data]\ncalibration = 'data.npz'\n[benchmark]\ndevices = ['host']\n"
     )
-    stranger.refuses("convert", "missing.keras", "--out", "out", told=("missing.keras", "no such file"))
+    stranger.refuses("convert", "missing.keras", "--out", "out", words=("missing.keras", "no such file"))
     assert "lets no code run" in stranger("trust", "edgeship.toml").stdout
 
 
@@ -97,17 +99,17 @@ def test_a_list_of_trusted_files_that_others_may_write_is_not_believed(stranger)
     store = stranger.folder / "trust/trusted.json"
     assert store.stat().st_mode & 0o777 == 0o600
     assert store.parent.stat().st_mode & 0o777 == 0o700
-    given = ("convert", "model.keras", "--out", "out", "--to", "onnx")
+    arguments = ("convert", "model.keras", "--out", "out", "--to", "onnx")
     store.chmod(0o666)
-    stranger.refuses(*given, told=("not yours alone to write",))
+    stranger.refuses(*arguments, words=("not yours alone to write",))
     store.chmod(0o600)
     store.rename(stranger.folder / "elsewhere.json")
     store.symlink_to(stranger.folder / "elsewhere.json")
-    stranger.refuses(*given, told=("cannot be read",))
+    stranger.refuses(*arguments, words=("cannot be read",))
     store.unlink()
     store.write_text("[]")
     store.chmod(0o600)
-    stranger.refuses(*given, told=("not a list of trusted files",))
+    stranger.refuses(*arguments, words=("not a list of trusted files",))
 
 
 def link(place, target):
@@ -178,8 +180,8 @@ def test_a_student_outside_the_folder_is_asked_for(beside):
     (beside.folder / "model/edgeship.toml").write_text(
         "[variants.small.distill]\nstudent = '../elsewhere/model.keras'\n"
     )
-    told = ("[variants.small] distill.student", "is read from outside its folder", "edgeship trust")
-    beside.refuses("convert", "model/model.keras", "--out", "out", told=told)
+    words = ("[variants.small] distill.student", "is read from outside its folder", "edgeship trust")
+    beside.refuses("convert", "model/model.keras", "--out", "out", words=words)
     assert "distill.student" in beside("trust", "model/edgeship.toml").stdout
 
 
@@ -187,9 +189,9 @@ def test_data_inside_the_folder_needs_no_trust(beside):
     from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 
     (beside.folder / "model/edgeship.toml").write_text("[data]\nlabels = './labels.txt'\ncalibration = 'data.npz'\n")
-    found = model_settings(beside.folder / "model/model.keras", None, ModelOptions()).data
-    assert found.labels == ("a", "b")
-    assert found.calibration == str(beside.folder / "model/data.npz")
+    files = model_settings(beside.folder / "model/model.keras", None, ModelOptions()).data
+    assert files.labels == ("a", "b")
+    assert files.calibration == str(beside.folder / "model/data.npz")
 
 
 def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
@@ -201,9 +203,9 @@ def test_links_beside_a_model_are_not_used_unasked(beside, capsys):
     (folder / "link.txt").rename(folder / "labels.txt")
     (folder / "link.npz").rename(folder / "calibration.npz")
     assert config.default_config(folder / "model.keras").data == Data()
-    told = capsys.readouterr().err
-    assert "labels.txt is a link, so it is not used unasked" in told
-    assert "calibration.npz is a link" in told
+    warnings = capsys.readouterr().err
+    assert "labels.txt is a link, so it is not used unasked" in warnings
+    assert "calibration.npz is a link" in warnings
 
 
 def test_init_names_no_link_beside_a_model(beside, monkeypatch, capsys):
@@ -233,7 +235,7 @@ def test_a_link_to_a_trusted_configuration_is_not_trusted(beside):
     own.write_text("[model]\ncustom_objects = 'evil'\n")
     beside("trust", own)
     link(beside.folder / "model/edgeship.toml", own)
-    beside.refuses("convert", "model/model.keras", "--out", "out", told=("lets code run", "edgeship trust"))
+    beside.refuses("convert", "model/model.keras", "--out", "out", words=("lets code run", "edgeship trust"))
 
 
 def test_all_that_is_trusted_is_shown(stranger):
@@ -244,7 +246,7 @@ def test_all_that_is_trusted_is_shown(stranger):
 
 def test_a_configuration_nested_without_end_is_a_sentence(stranger):
     (stranger.folder / "edgeship.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("not valid TOML",))
+    stranger.refuses("convert", "model.keras", "--out", "out", words=("not valid TOML",))
 
 
 LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
@@ -264,7 +266,7 @@ LONG, HUGE = "a" * 5000, "0x" + "f" * 5000
 )
 def test_names_and_numbers_without_end_are_a_sentence(stranger, text):
     (stranger.folder / "edgeship.toml").write_text(text)
-    stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", told=())
+    stranger.refuses("convert", "model.keras", "--out", "out", "--config", "edgeship.toml", words=())
 
 
 @pytest.mark.parametrize(
@@ -285,18 +287,18 @@ def test_names_of_many_lines_are_told_in_one(stranger, text):
 
     path = stranger.folder / "edgeship.toml"
     path.write_text(text)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         Budget.parse(Config.read(path).budget)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_configuration_without_end_is_a_sentence(stranger):
     with (stranger.folder / "edgeship.toml").open("wb") as file:
         file.truncate(1 << 40)  # no byte of it takes room
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("edgeship.toml: larger than",))
+    stranger.refuses("convert", "model.keras", "--out", "out", words=("edgeship.toml: larger than",))
 
 
 def test_labels_are_not_read_from_a_pipe(stranger):
     os.mkfifo(stranger.folder / "names")
     (stranger.folder / "edgeship.toml").write_text("[data]\nlabels = 'names'\n")
-    stranger.refuses("convert", "model.keras", "--out", "out", told=("names", "a pipe, not a regular file"))
+    stranger.refuses("convert", "model.keras", "--out", "out", words=("names", "a pipe, not a regular file"))

@@ -20,9 +20,9 @@ from tests.hostile.permissions.stranger import CODE, DATA
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_custom_objects_do_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(model={"custom_objects": "evil"}, data=DATA)
-    stranger.refuses(command, bundle, told=('custom_objects = "evil"', "cannot grant", "--custom-objects evil"))
+    stranger.refuses(command, bundle, words=('custom_objects = "evil"', "cannot grant", "--custom-objects evil"))
     (stranger.folder / "own.toml").write_text('[data]\nevaluation = "data.npz"\n')
-    stranger.refuses(command, bundle, "--config", "own.toml", told=("--custom-objects evil",))
+    stranger.refuses(command, bundle, "--config", "own.toml", words=("--custom-objects evil",))
 
 
 def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
@@ -35,15 +35,15 @@ def test_the_user_can_grant_what_a_bundle_was_made_with(stranger):
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_unsafe_loading_does_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(kind="lambda", model={"allow_unsafe": True}, data=DATA)
-    stranger.refuses(command, bundle, told=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
+    stranger.refuses(command, bundle, words=("allow_unsafe = true", "cannot grant", "add --allow-unsafe"))
 
 
 @pytest.mark.parametrize("command", ["benchmark", "debug"])
 def test_data_that_is_code_does_not_come_from_a_manifest(stranger, command):
     bundle = stranger.bundle(data=CODE)
-    stranger.refuses(command, bundle, told=('evaluation = "evil:data"', "cannot grant", "--data evil:data"))
+    stranger.refuses(command, bundle, words=('evaluation = "evil:data"', "cannot grant", "--data evil:data"))
     (stranger.folder / "own.toml").write_text("[model]\nallow_unsafe = false\n")
-    stranger.refuses(command, bundle, "--config", "own.toml", told=("--data evil:data",))
+    stranger.refuses(command, bundle, "--config", "own.toml", words=("--data evil:data",))
 
 
 def test_the_user_can_name_data_that_is_code(stranger):
@@ -55,7 +55,7 @@ def test_the_user_can_name_data_that_is_code(stranger):
 
 def test_calibration_that_is_code_is_refused_where_it_is_needed_and_else_left_out(stranger):
     bundle = stranger.bundle(data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
-    stranger.refuses("debug", bundle, told=('calibration = "evil:data"', "with --config"))
+    stranger.refuses("debug", bundle, words=('calibration = "evil:data"', "with --config"))
     (stranger.folder / "bundle").rename(stranger.folder / "former")
     bundle = stranger.bundle(kind="none", data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
     done = stranger("benchmark", bundle)
@@ -82,7 +82,7 @@ def test_no_other_command_obeys_a_manifest(stranger, command):
 def test_a_manifest_may_not_name_a_pipe_as_data(stranger, command, kind):
     os.mkfifo(stranger.folder / "pipe.npz")
     bundle = stranger.bundle(data={**DATA, kind: str(stranger.folder / "pipe.npz")})
-    stranger.refuses(command[0], bundle, *command[1:], told=("pipe.npz", "a pipe, not a regular file"))
+    stranger.refuses(command[0], bundle, *command[1:], words=("pipe.npz", "a pipe, not a regular file"))
 
 
 @pytest.fixture
@@ -94,24 +94,24 @@ def private(stranger):
 
 
 @pytest.mark.parametrize(
-    ("kind", "command", "told"),
+    ("kind", "command", "way_out"),
     [
         ("evaluation", "benchmark", "name the data to use: add --data, or [data] evaluation in a file for --config"),
         ("evaluation", "debug", "name the data to use: add --data"),
         ("calibration", "debug", "name the data to use: [data] calibration in a file for --config"),
     ],
 )
-def test_data_that_a_manifest_names_is_what_the_bundle_was_made_with(private, kind, command, told):
+def test_data_that_a_manifest_names_is_what_the_bundle_was_made_with(private, kind, command, way_out):
     stranger, path = private
     bundle = stranger.bundle(data={**DATA, kind: str(path)})
-    told = (f"its {kind} data", "private.npz, is not what it was made with, by the digest in its manifest", told)
-    stranger.refuses(command, bundle, told=told)
+    words = (f"its {kind} data", "private.npz, is not what it was made with, by the digest in its manifest", way_out)
+    stranger.refuses(command, bundle, words=words)
 
 
 def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
     stranger, path = private
     bundle = stranger.bundle(lambda _: {"data": {}}, data={"evaluation": "data.npz", "validation": str(path)})
-    stranger.refuses("benchmark", bundle, told=("its evaluation data, data.npz, is not what it was made with",))
+    stranger.refuses("benchmark", bundle, words=("its evaluation data, data.npz, is not what it was made with",))
     from edgeship.bundle.bundle import open_bundle
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
@@ -143,20 +143,20 @@ def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monke
     from edgeship.demo import site
 
     stranger, _ = private
-    source, taken = str(stranger.folder / name), []
+    source, samples_written = str(stranger.folder / name), []
     bundle = stranger.bundle(data={"evaluation": source})
     monkeypatch.setattr(site, "built_page", lambda: None)
-    monkeypatch.setattr(site, "write_site", lambda opened, out, built, samples: taken.append(samples))
-    told = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
-    assert taken == [source if name == "data.npz" else None]
-    assert ("no samples: " in told) == (name == "private.npz")
+    monkeypatch.setattr(site, "write_site", lambda opened, out, built, samples: samples_written.append(samples))
+    output = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
+    assert samples_written == [source if name == "data.npz" else None]
+    assert ("no samples: " in output) == (name == "private.npz")
 
 
 @pytest.mark.parametrize("source", ["C:\\Users\\me\\evaluation.npz", "c:/data"])
 def test_a_path_of_windows_in_a_manifest_is_no_code(stranger, source):
     (stranger.folder / "evil.py").rename(stranger.folder / f"{source[0]}.py")
     bundle = stranger.bundle(data={"evaluation": source})
-    stranger.refuses("benchmark", bundle, told=(f"{source}: no such file",))
+    stranger.refuses("benchmark", bundle, words=(f"{source}: no such file",))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -166,7 +166,9 @@ def test_a_report_goes_into_no_pipe_that_lies_where_it_would(stranger):
     place = stranger.folder / "bundle-report.html"
     for make in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/null")):
         make()
-        stranger.refuses("report", "bundle", told=("bundle-report.html: is no file that a report can replace", "--out"))
+        stranger.refuses(
+            "report", "bundle", words=("bundle-report.html: is no file that a report can replace", "--out")
+        )
         place.unlink()
     private = stranger.folder / "private"
     private.write_text("mine")
@@ -184,7 +186,7 @@ def test_a_budget_makes_nothing_read_a_file(stranger):
 
 
 @pytest.mark.parametrize(
-    ("break_it", "told"),
+    ("break_it", "word"),
     [
         (lambda config: config.pop("budget"), "'budget' is missing"),
         (lambda config: config.update(sudo=True), "unknown key 'sudo'"),
@@ -201,18 +203,18 @@ def test_a_budget_makes_nothing_read_a_file(stranger):
         (lambda config: config["benchmark"].update(profile="\x1b]0;x\x07"), r"\x1b]0;x\x07"),
     ],
 )
-def test_a_manifest_whose_configuration_is_none_is_a_sentence(stranger, break_it, told):
+def test_a_manifest_whose_configuration_is_none_is_a_sentence(stranger, break_it, word):
     def change(config):
         config = json.loads(json.dumps(config))
         break_it(config)
         return {"config": config}
 
     bundle = stranger.bundle(change)
-    stranger.refuses("gate", bundle, told=(told,))
+    stranger.refuses("gate", bundle, words=(word,))
 
 
 def test_a_manifest_without_a_configuration_is_a_sentence(stranger):
-    stranger.refuses("gate", stranger.bundle(lambda _: {"config": None}), told=("config is missing",))
+    stranger.refuses("gate", stranger.bundle(lambda _: {"config": None}), words=("config is missing",))
 
 
 @pytest.mark.parametrize("drop", ["1e307", "1" + "0" * 307])
@@ -223,11 +225,11 @@ def test_a_figure_that_is_infinite_in_percent_is_a_sentence(stranger, drop):
     item["details"] = {"accuracy": {**accuracy, "per_class": [row]}}
     bundle = stranger.bundle(lambda _: {"measurements": [item]})
     text = (bundle / "manifest.json").read_text()
-    changed = text.replace("0.125", drop)
-    manifest = json.loads(changed)
-    sealed = manifest.pop("digest")
-    (bundle / "manifest.json").write_text(changed.replace(sealed, digest.of_json(manifest)))
-    stranger.refuses("gate", bundle, "--json", "-", told=("must be a number <= 1e+300, not",))
+    edited_text = text.replace("0.125", drop)
+    manifest = json.loads(edited_text)
+    seal = manifest.pop("digest")
+    (bundle / "manifest.json").write_text(edited_text.replace(seal, digest.of_json(manifest)))
+    stranger.refuses("gate", bundle, "--json", "-", words=("must be a number <= 1e+300, not",))
 
 
 @pytest.mark.parametrize("what", ["large", "closed"])

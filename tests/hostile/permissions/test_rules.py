@@ -118,14 +118,15 @@ def test_the_built_in_profiles_install_what_any_profile_may():
 
 
 def test_digests_are_given_for_all_requirements_or_none(tmp_path):
-    given = [f"numpy==1.0 {ZEROS}", "lxml==1.0"]
+    requirements = [f"numpy==1.0 {ZEROS}", "lxml==1.0"]
     with pytest.raises(
         InputError, match=r"requirements: lxml==1.0 has no digest .*, and others have; give all or none"
     ):
-        venv.pip_arguments(given, tmp_path)
+        venv.pip_arguments(requirements, tmp_path)
     assert venv.pip_arguments(["numpy==1.0", "lxml==1.0"], tmp_path) == ["--", "numpy==1.0", "lxml==1.0"]
     assert (
-        venv.pip_arguments([f"{item.partition(' ')[0]} {ZEROS}" for item in given], tmp_path)[0] == "--require-hashes"
+        venv.pip_arguments([f"{item.partition(' ')[0]} {ZEROS}" for item in requirements], tmp_path)[0]
+        == "--require-hashes"
     )
 
 
@@ -262,5 +263,5 @@ def test_what_a_bundle_was_made_with_stays_on_record():
     table = to_json(
         Config.restore({**GOOD, "model": {"custom_objects": "mine"}, "data": {"validation": "my:data"}}).to_manifest()
     )
-    kept = permissions.keep_grants(table, former)
-    assert (kept["model"]["custom_objects"], kept["data"]["validation"]) == ("mine", "my:data")
+    merged = permissions.keep_grants(table, former)
+    assert (merged["model"]["custom_objects"], merged["data"]["validation"]) == ("mine", "my:data")
