@@ -35,10 +35,12 @@ class Reader:
         while first < end:
             step = min(100, end - first)
             try:
-                counts = self.process.call(
-                    "tests.hostile.models.damaged_models:damaged", timeout=SECONDS + 5 * step, kind=kind, path=self.models[kind],
-                    folder=str(self.folder / "copies"), first=first, count=step, whole=whole,
-                )  # fmt: skip
+                arguments = {"kind": kind, "path": self.models[kind], "folder": str(self.folder / "copies")}
+                counts = self.process.call_named(
+                    "tests.hostile.models.damaged_models:damaged",
+                    {**arguments, "first": first, "count": step, "whole": whole},
+                    timeout=SECONDS + 5 * step,
+                )
                 first += step
                 wrong += counts["wrong"]
                 sums = {key: value + counts.get(key, 0) for key, value in sums.items()}
