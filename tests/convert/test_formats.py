@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,7 +19,7 @@ from edgeship.errors import InputError
 @dataclass(frozen=True)
 class Case:
     name: str
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] | None  # None: not checked, Keras numbers them
     outputs: tuple[str, ...]
     loader: str = "keras"
     notes: str = ""
@@ -55,7 +56,7 @@ def made(request, tensorflow, zoo, tmp_path_factory):
     case, folder = request.param, tmp_path_factory.mktemp(request.param.name)
     model = zoo(case.name)
     description = tensorflow.call(export.run, model=model, out=str(folder / "export"), **case.options)
-    feeds = next(random_feeds(description.inputs, samples=3, seed=5))
+    feeds: dict[str, Any] = next(random_feeds(description.inputs, samples=3, seed=5))
     np.savez(folder / "data.npz", **feeds)
     tensorflow.call(
         "edgeship.server_model.server_model:predict_file",

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
-import zoo_layers
+import zoo_layers  # type: ignore[import-not-found]  # it lies beside, where the child process finds it
 from keras import layers
 
 K = tf_keras.layers

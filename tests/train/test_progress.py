@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ EPOCH = {
 
 
 def test_every_event_arrives_in_order_also_the_last_ones(tmp_path: Path) -> None:
-    path, events = tmp_path / "progress", []
+    path = tmp_path / "progress"
+    events: list[dict[str, Any]] = []
     with progress_events.following(path, events.append):
         for number in range(50):
             progress_events.tell(path, event="batch", done=number, total=50)
@@ -34,7 +36,8 @@ def test_an_event_is_shown_while_the_work_goes_on(tmp_path: Path) -> None:
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
-    path, events = tmp_path / "progress", []
+    path = tmp_path / "progress"
+    events: list[dict[str, Any]] = []
     with progress_events.following(path, events.append), path.open("a") as stream:
         stream.write('{"event": "st')
         stream.flush()

@@ -77,6 +77,7 @@ def test_the_moving_average_is_that_of_litert():
     for sample in samples:
         new = {"min": sample.min(), "max": sample.max()}
         expected = moving_average_update(expected, new) if expected else new
+    assert expected
     assert observe(samples)["moving-average"] == pytest.approx([expected["min"], expected["max"]], rel=1e-5)
 
 
