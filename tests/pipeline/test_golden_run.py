@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ OUTPUT = TensorSpec("probs", (None, 10), "float32")
 
 @pytest.fixture
 def work(tmp_path):
-    notes = []
+    notes: list[str] = []
     return SimpleNamespace(cache=Cache(tmp_path / "cache"), progress=SimpleNamespace(note=notes.append), notes=notes)
 
 
@@ -38,21 +39,30 @@ def golden(tiny_models):
     return golden_run.GoldenInputs((SPEC,), {"image": inputs}, {"probs": outputs}, None)
 
 
+def futures(count: int) -> list[Future[Any]]:
+    return [Future() for _ in range(count)]
+
+
+def conversion(made: ConvertedArtifact, folder: Path) -> ConversionResult:
+    server: Any = None  # what it is does not matter here
+    return ConversionResult(server, (made,), folder)
+
+
 def done(value):
-    future = Future()
+    future: Future[Any] = Future()
     future.set_result(value)
     return future
 
 
 @pytest.mark.parametrize("first", ["made", "answered", "neither"])
 def test_whichever_comes_first_each_artifact_is_run_once(work, made, golden, tmp_path, first):
-    making, answered = Future(), Future()
+    making, answered = futures(2)
     with golden_run.GoldenRuns(work, answered) as runs:
         runs.follow([making] if first != "neither" else [])
         for name in ("made", "answered") if first == "made" else ("answered", "made"):
             future, value = (making, made) if name == "made" else (answered, golden)
             future.set_result(value)
-        found = runs.write(tmp_path / "goldens", ConversionResult(None, (made,), tmp_path))
+        found = runs.write(tmp_path / "goldens", conversion(made, tmp_path))
     run = found["tflite/float32"]
     assert run.runtime == "litert"
     assert {item.kernels: item.samples > 0 for item in run.kernels} == {"without-delegates": True, "reference": True}
@@ -61,8 +71,7 @@ def test_whichever_comes_first_each_artifact_is_run_once(work, made, golden, tmp
 
 
 def test_what_is_made_or_answered_after_the_end_is_left_alone(work, made, golden, caplog):
-    making, answered = Future(), Future()
-    late = Future()
+    making, answered, late = futures(3)
     with golden_run.GoldenRuns(work, answered) as runs:
         runs.follow([making, late])
         making.set_result(made)
@@ -106,12 +115,13 @@ def test_outputs_without_a_sample_per_row_are_compared_on_the_same_inputs(
     x = np.random.default_rng(0).random((16, 4), np.float32)
     golden = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
     with golden_run.GoldenRuns(work, done(golden)) as runs:
-        (found,) = runs.write(tmp_path / "goldens", ConversionResult(None, (made,), tmp_path))["onnx/int8"].kernels
+        (found,) = runs.write(tmp_path / "goldens", conversion(made, tmp_path))["onnx/int8"].kernels
+    assert found.spread is not None
     assert found.spread["y"] < 1e-5, found
 
 
 def test_what_could_not_be_made_or_answered_is_not_run(work, made, golden, caplog):
-    failed, unanswered = Future(), Future()
+    failed, unanswered = futures(2)
     failed.set_exception(ValueError("not made"))
     unanswered.set_exception(ValueError("no answers"))
     with golden_run.GoldenRuns(work, done(golden)) as runs:

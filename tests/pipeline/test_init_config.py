@@ -1,6 +1,7 @@
 """What `edgeship init` writes for a model that has been read already; the reading is tested end to end."""
 
 import re
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
+from edgeship.processes.child import FunctionProcess
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import trust
 from edgeship.settings.config import Config
@@ -18,16 +20,22 @@ SCORES = TensorSpec("scores", (None, 3), "float32")
 
 
 @pytest.fixture
-def write(monkeypatch, tmp_path):
+def calls() -> list[dict[str, Any]]:
+    """The arguments of what TensorFlow was asked."""
+    return []
+
+
+@pytest.fixture
+def write(monkeypatch, tmp_path, calls):
     """`write_config` with TensorFlow's answer made up."""
 
     def answer(_, function, **arguments):
-        write.asked = arguments
+        calls.append(arguments)
         return ServerModelDescription((SCORES,), (SCORES,))
 
-    monkeypatch.setattr(init_config.FunctionProcess, "__init__", lambda _: None)
-    monkeypatch.setattr(init_config.FunctionProcess, "call", answer)
-    monkeypatch.setattr(init_config.FunctionProcess, "close", lambda _: None)
+    monkeypatch.setattr(FunctionProcess, "__init__", lambda _: None)
+    monkeypatch.setattr(FunctionProcess, "call", answer)
+    monkeypatch.setattr(FunctionProcess, "close", lambda _: None)
 
     def write(name="model", **loading):
         return init_config.write_config(tmp_path / name, None, loading, force=False)
@@ -35,11 +43,11 @@ def write(monkeypatch, tmp_path):
     return write
 
 
-def test_how_the_model_is_loaded_is_kept(write):
+def test_how_the_model_is_loaded_is_kept(write, calls):
     loading = {"custom_objects": "my.layers", "signature": 'an "odd" one', "allow_unsafe": True}
     read = Config.read(write(**loading)).model
     assert {name: getattr(read, name) for name in loading} == loading
-    assert write.asked["signature"] == loading["signature"]
+    assert calls[-1]["signature"] == loading["signature"]
 
 
 def test_what_is_not_given_stands_as_a_comment(write):

@@ -36,21 +36,21 @@ from edgeship.types import to_json
 SPEC = [{"name": "x", "shape": [None, 3], "dtype": "float32", "quantization": None}]
 EXPORTED = {"inputs": SPEC, "outputs": SPEC, "kernel_elements": 10}
 PRUNED = PruneReceipt(
-    **dict(engine="tfmot", training=TrainingHistory(), asked=0.7, pattern="anywhere", steps=1),
-    **dict(schedule=ScheduleReceipt("constant", 1, 1, 1), tensors=("dense/kernel",), skipped={}),
-)
+    engine="tfmot", training=TrainingHistory(), asked=0.7, pattern="anywhere", steps=1,
+    schedule=ScheduleReceipt("constant", 1, 1, 1), tensors=("dense/kernel",), skipped={},
+)  # fmt: skip
 RECEIPT = OptimizeReceipt(
-    **dict(model=SourceModel("server.keras", "", 10), data=TrainingData("train.npz", "", 2, 2), seed=0, teacher=0.0),
-    **dict(loss={}, steps=MethodReceipts(prune=PRUNED), before={}, after={}, file=TrainedFile("trained.keras", "")),
-    **dict(sparsity=(PrunedTensor("dense/kernel", 0.7, 0.7, 10),), tools={}),
-)
+    model=SourceModel("server.keras", "", 10), data=TrainingData("train.npz", "", 2, 2), seed=0, teacher=0.0,
+    loss={}, steps=MethodReceipts(prune=PRUNED), before={}, after={}, file=TrainedFile("trained.keras", ""),
+    sparsity=(PrunedTensor("dense/kernel", 0.7, 0.7, 10),), tools={},
+)  # fmt: skip
 
 
 class Tools:
     """Stands for the child processes: notes what is asked of them and writes a line that says what it was made from."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.miss = ""
 
     def __call__(self, function: str, given: Mapping[str, Any]) -> Any:
