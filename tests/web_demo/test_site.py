@@ -199,13 +199,13 @@ class TestPreprocessing:
     @pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 1), (-1, 1)])
     def test_the_range_is_read_off_the_values(self, low, high):
         told = described(low + self.images() / 255 * (high - low))
-        assert told["range"] == [low, high]
-        assert (told["height"], told["width"], told["channels"], told["background"]) == (10, 12, 1, "dark")
+        assert told.range == (low, high)
+        assert (told.height, told.width, told.channels, told.background) == (10, 12, 1, "dark")
 
     def test_the_ground_is_read_off_the_rim(self):
-        assert described(self.images(background=255))["background"] == "light"
-        assert described(self.images(background=128))["background"] == "any"
-        assert described(self.images(channels=3))["background"] == "any"
+        assert described(self.images(background=255)).background == "light"
+        assert described(self.images(background=128)).background == "any"
+        assert described(self.images(channels=3)).background == "any"
 
     @pytest.mark.parametrize(
         "samples",

@@ -1,6 +1,6 @@
 """How a picture becomes a model's input, described so that an app or a page can do the same as training did.
 
-`{input name: {kind, height, width, channels, fit, background, range}}`; web-demo/src/preprocess.ts is the implementation.
+A `PictureInput` by input name, as JSON in a bundle's manifest; web-demo/src/preprocess.ts is the implementation.
 A bundle's manifest may say it itself; else it is read off the goldens, and only where they leave no doubt: an input of
 height x width x 1 or 3 whose values are all bytes, stored as 0 to 255, 0 to 1 or -1 to 1.
 """
@@ -8,7 +8,7 @@ height x width x 1 or 3 whose values are all bytes, stored as 0 to 255, 0 to 1 o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,37 +22,51 @@ DARK, LIGHT = 0.2, 0.8
 LEAST_LEVELS = 16
 
 
-def describe_pictures(inputs: Sequence[TensorSpec], samples: Mapping[str, Array]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PictureInput:
+    """A picture of that size in pixels, with 1 or 3 channels whose values are in `range`.
+
+    `fit`: whether it is shown whole ("contain") or fills the input ("cover"); `background`: "dark", "light" or "any".
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: str
+    background: str
+    range: tuple[float, float]
+    kind: str = "image"
+
+
+def describe_pictures(inputs: Sequence[TensorSpec], samples: Mapping[str, Array]) -> dict[str, PictureInput]:
     """What is certain about the inputs that are pictures; empty where none is.
 
     `samples` are the goldens: arrays of N x H x W x C (or N x H x W, taken as one channel) by input name.
     """
-    forms = {spec.name: _picture_form(samples[spec.name]) for spec in inputs if spec.name in samples}
-    return {name: form for name, form in forms.items() if form}
+    described = {spec.name: _describe_picture(samples[spec.name]) for spec in inputs if spec.name in samples}
+    return {name: picture for name, picture in described.items() if picture}
 
 
-def _picture_form(samples: Array) -> dict[str, Any] | None:
+def _describe_picture(samples: Array) -> PictureInput | None:
     if samples.ndim != 4 or samples.shape[3] not in (1, 3) or min(samples.shape[1:3]) < 8:
         return None
     values = samples.astype(np.float64)
-    fitting = (span for span in RANGES if _bytes_in(values, *span))
-    span = next(fitting, None)
+    span = next((span for span in RANGES if _are_bytes_in(values, *span)), None)
     if span is None:
         return None
     _, height, width, channels = samples.shape
     shares = (values - span[0]) / (span[1] - span[0])
-    return {
-        "kind": "image",
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "fit": "contain" if channels == 1 else "cover",
-        "background": _background_shade(shares) if channels == 1 else "any",
-        "range": list(span),
-    }
+    return PictureInput(
+        height=height,
+        width=width,
+        channels=channels,
+        fit="contain" if channels == 1 else "cover",
+        background=_background_shade(shares) if channels == 1 else "any",
+        range=span,
+    )
 
 
-def _bytes_in(values: Array, low: float, high: float) -> bool:
+def _are_bytes_in(values: Array, low: float, high: float) -> bool:
     """Whether the values are bytes mapped onto that range, and use it: 0 to 1 would also fit into 0 to 255."""
     levels = (values - low) / (high - low) * 255
     whole = np.abs(levels - levels.round()).max() < 1e-3

@@ -118,7 +118,7 @@ def _select_part(full: Manifest, artifacts: Sequence[ArtifactEntry], inputs: Map
         server_model=ServerModelEntry(server.path, server.digest, server.inputs, server.outputs, server.parameters),
         gate=GateResult(full.gate.verdict) if full.gate else None,
         goldens=full.goldens,
-        preprocessing=full.preprocessing or preprocessing.describe_pictures(server.inputs, inputs),
+        preprocessing=full.preprocessing or to_json(preprocessing.describe_pictures(server.inputs, inputs)),
         server_measurement=full.server_measurement,
     )
 

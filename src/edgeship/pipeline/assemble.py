@@ -130,7 +130,7 @@ def assemble_bundle(
         skipped=tuple(ArtifactReason(item["artifact"], item["reason"]) for item in skipped),
         tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe_machine(),
-        preprocessing=preprocessing.describe_pictures(conversion.server.inputs, golden.inputs),
+        preprocessing=to_json(preprocessing.describe_pictures(conversion.server.inputs, golden.inputs)),
         goldens=GoldenSet(
             samples=len(next(iter(golden.inputs.values()))),
             source="representative dataset" if golden.data else "random (no --data was given)",
