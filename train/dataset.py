@@ -15,6 +15,29 @@ SPLITS = ("train", "validation", "calibration", "test")
 
 
 @dataclass(frozen=True)
+class SplitDescription:
+    """A split: the number of its samples, the digest of their indices in the source, and its groups, if it was made by some."""
+
+    samples: int
+    indices_sha256: str
+    groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """Data and where it came from; `sha256` is of the whole source."""
+
+    name: str
+    source: str
+    sha256: str
+    licence: str
+    split_method: str
+    splits: Mapping[str, SplitDescription]
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Split:
     """Samples of one split.
 
@@ -32,13 +55,9 @@ class Split:
         if not len(self.inputs) == len(self.labels) == len(self.indices):
             raise ValueError(f"{len(self.inputs)} inputs, {len(self.labels)} labels, {len(self.indices)} indices")
 
-    def describe(self) -> dict[str, Any]:
-        """What the model card records: the number of samples, the digest of the indices, the groups."""
-        facts: dict[str, Any] = {
-            "samples": len(self.inputs),
-            "indices_sha256": digest_of(self.indices.astype("<i8")),
-        }
-        return {**facts, "groups": list(self.groups)} if self.groups else facts
+    def describe(self) -> SplitDescription:
+        """What the model card records."""
+        return SplitDescription(len(self.inputs), digest_of(self.indices.astype("<i8")), self.groups or None)
 
 
 @dataclass(frozen=True)
@@ -59,18 +78,18 @@ class TaskData:
         if tuple(self.splits) != SPLITS:
             raise ValueError(f"splits are {SPLITS}, not {tuple(self.splits)}")
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DataDescription:
         """The model card's section on data."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "sha256": self.digest,
-            "licence": self.licence,
-            "split_method": self.split_method,
-            "splits": {name: split.describe() for name, split in self.splits.items()},
-            "labels": list(self.labels),
-            "notes": list(self.notes),
-        }
+        return DataDescription(
+            name=self.name,
+            source=self.source,
+            sha256=self.digest,
+            licence=self.licence,
+            split_method=self.split_method,
+            splits={name: split.describe() for name, split in self.splits.items()},
+            labels=self.labels,
+            notes=self.notes,
+        )
 
 
 def digest_of(*arrays: Array) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
 
+from edgeship.train.card import EpochFigures
 from edgeship.train.dataset import Array, Split
 from edgeship.train.tasks import Augment, Schedule
 
@@ -45,7 +47,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, tell: Callable[..., None], steps: int) -> None:
         super().__init__()
-        self.curve: list[dict[str, float]] = []
+        self.curve: list[EpochFigures] = []
         self._tell, self._steps = tell, steps
         self._steps_done = 0
         self._last_event = self._epoch_start = time.perf_counter()
@@ -62,18 +64,18 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._tell(event="batch", done=self._steps_done, total=self._steps)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the epoch: training figures are running means while the weights changed, validation is at its end."""
+        """Record the epoch."""
         logs = logs or {}
-        point = {
-            "epoch": epoch + 1,
-            "loss": float(logs["loss"]),
-            "accuracy": float(logs["accuracy"]),
-            "validation_loss": float(logs["val_loss"]),
-            "validation_accuracy": float(logs["val_accuracy"]),
-            "seconds": round(time.perf_counter() - self._epoch_start, 2),
-        }
+        point = EpochFigures(
+            epoch=epoch + 1,
+            loss=float(logs["loss"]),
+            accuracy=float(logs["accuracy"]),
+            validation_loss=float(logs["val_loss"]),
+            validation_accuracy=float(logs["val_accuracy"]),
+            seconds=round(time.perf_counter() - self._epoch_start, 2),
+        )
         self.curve.append(point)
-        self._tell(event="epoch", epochs=self.params["epochs"], **point)
+        self._tell(event="epoch", epochs=self.params["epochs"], **asdict(point))
 
 
 def fit(
@@ -85,7 +87,7 @@ def fit(
     augment: Augment | None,
     seed: int,
     tell: Callable[..., None],
-) -> list[dict[str, float]]:
+) -> tuple[EpochFigures, ...]:
     """Train the model in place with cross-entropy; returns the training curve, one entry per epoch."""
     batches = Batches(train, schedule.batch, augment, seed)
     steps = len(batches) * schedule.epochs
@@ -106,4 +108,4 @@ def fit(
         callbacks=[recorder],
         verbose=0,
     )
-    return recorder.curve
+    return tuple(recorder.curve)

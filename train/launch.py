@@ -7,21 +7,19 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from edgeship.errors import InputError
 from edgeship.processes import progress_events
 from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.train import tasks, trainer
+from edgeship.train.card import ModelCard
 
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
 DATA = ("train.npz", "validation.npz", "calibration.npz", "evaluation.npz")
 FILES = ("labels.txt", *DATA, "model-card.md", "server.keras", "model-card.json")
 
 
-def train(
-    task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, epochs: int | None = None
-) -> dict[str, Any]:
+def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, epochs: int | None = None) -> ModelCard:
     """Train a built-in task into the folder `out`; returns the model card.
 
     Progress goes to standard error. Nothing in `out` changes until all files are ready; others there are left alone.

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 from edgeship.errors import InputError
 from edgeship.processes import progress_events
 from edgeship.storage import cache, digest
-from edgeship.train import card, tasks
+from edgeship.train import card, card_page, tasks
+from edgeship.train.card import ModelCard, ModelFacts, TrainingMachine, TrainingRecord, TrainingSeconds
 from edgeship.train.dataset import Array, Split, TaskData
 
 WATCH_EVERY = 0.5  # seconds
@@ -26,7 +28,7 @@ FILES = {"test": "evaluation"}  # a split's file where it has another name
 TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
-def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int | None) -> dict[str, Any]:
+def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int | None) -> ModelCard:
     """Train `task`, write all its files into the folder `staging`; returns the model card.
 
     `epochs` replaces the task's own number. Progress goes to a file beside the results. The seed governs initial
@@ -41,20 +43,23 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     samples = len(data.splits["train"].inputs)
     tell(event="stage", text=f"{data.name} ({data.source}): {samples:,} training samples, {len(data.labels)} classes")
     schedule = tasks.plan_schedule(entry.schedule, samples, epochs)
-    model, record = train_model(entry, data, schedule, seed, tell)
+    model, training = train_model(entry, data, schedule, seed, tell)
     tell(event="stage", text="evaluating the saved model")
     try:
         facts, scores = save_and_score(folder, model, data)
-        record["seconds"]["total"] = time.perf_counter() - start
-        document = card.build(task=entry, data=data, schedule=schedule, seed=seed, model=facts, scores=scores, **record)
-        return write_card(folder, document)
+        seconds = replace(training.seconds, total=time.perf_counter() - start)
+        training = replace(training, seconds=seconds)
+        model_card = card.build(
+            task=entry, data=data, schedule=schedule, seed=seed, model=facts, scores=scores, training=training
+        )
+        return write_card(folder, model_card)
     except OSError as error:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
 
 def train_model(
     task: tasks.Task, data: TaskData, schedule: tasks.Schedule, seed: int, tell: Callable[..., None]
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[Any, TrainingRecord]:
     """A trained model, and what the card says about its training."""
     import keras
 
@@ -72,15 +77,16 @@ def train_model(
         seed=seed,
         tell=tell,
     )
-    return model, {
-        "curve": curve,
-        "seconds": {"training": time.perf_counter() - clock, "training_cpu": time.process_time() - cpu},
-        "tools": tool_versions(),
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "cpus": os.cpu_count() or 0},
-    }
+    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
+    return model, TrainingRecord(
+        curve=curve,
+        seconds=TrainingSeconds(seconds, cpu_seconds, total=seconds),
+        tools=tool_versions(),
+        machine=TrainingMachine(f"{platform.system()} {platform.machine()}", os.cpu_count() or 0),
+    )
 
 
-def save_and_score(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, Any], dict[str, Array]]:
+def save_and_score(folder: Path, model: Any, data: TaskData) -> tuple[ModelFacts, dict[str, Array]]:
     """Write the model and the data files; returns facts about the model and its scores, both of the file."""
     import keras
 
@@ -89,18 +95,18 @@ def save_and_score(folder: Path, model: Any, data: TaskData) -> tuple[dict[str, 
     keras.Model(model.input, model.output, name=model.name).save(path)
     model_of_file = keras.models.load_model(path)
     write_data(folder, model_of_file.inputs[0].name, data)
-    facts = {**card.describe_model(model_of_file), "sha256": digest.of_path(path)}
+    facts = card.describe_model(model_of_file, path, data.preprocessing)
     return facts, {name: predict_probabilities(model_of_file, data.splits[name]) for name in ("validation", "test")}
 
 
-def write_card(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
+def write_card(folder: Path, model_card: ModelCard) -> ModelCard:
     """Write both forms of the card, with the digests of all other files in it; returns it."""
-    (folder / "model-card.md").write_text(card.render_markdown(document), encoding="utf-8")
-    document["files"] = {
-        path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress_events.FILE
-    }
-    (folder / "model-card.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return document
+    (folder / "model-card.md").write_text(card_page.render_markdown(model_card), encoding="utf-8")
+    files = {path.name: digest.of_path(path) for path in sorted(folder.iterdir()) if path.name != progress_events.FILE}
+    complete_card = replace(model_card, files=files)
+    content = json.dumps(complete_card.record(), indent=1, allow_nan=False)
+    (folder / "model-card.json").write_text(content + "\n", encoding="utf-8")
+    return complete_card
 
 
 def end_with_parent(folder: Path, parent: int) -> None:

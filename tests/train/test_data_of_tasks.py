@@ -114,7 +114,7 @@ def test_loading_again_gives_the_same_splits(watch: TaskData, tmp_path: Path) ->
 
 def test_the_recorded_splits_of_fashion_mnist_are_these(fashion: TaskData) -> None:
     """Models of different versions can be compared only while the test and validation samples stay the same."""
-    recorded = {name: split["indices_sha256"][:16] for name, split in fashion.describe()["splits"].items()}
+    recorded = {name: split.indices_sha256[:16] for name, split in fashion.describe().splits.items()}
     assert recorded == PINNED
 
 

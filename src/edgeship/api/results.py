@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeship.optimize.receipt import OptimizeReceipt
     from edgeship.pipeline.verify import Replay
+    from edgeship.train.card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class TrainedModel:
     """A built-in task's server model: `path` is its file, `card` the model card that lies beside it as JSON."""
 
     path: Path
-    card: Mapping[str, Any]
+    card: ModelCard
 
 
 @dataclass(frozen=True)
