@@ -15,7 +15,6 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
-from edgeship.bundle.verdict import ArtifactReason
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import MissingDependencyError
@@ -127,7 +126,7 @@ def assemble_bundle(
         server_model=_place_server_model(work.draft, conversion, settings),
         config=to_json(settings.to_manifest()),
         data={"calibration": describe_data(converter.steps.data, settings.data.calibration_samples)},
-        skipped=tuple(ArtifactReason(item["artifact"], item["reason"]) for item in skipped),
+        skipped=tuple(skipped),
         tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe_machine(),
         preprocessing=to_json(preprocessing.describe_pictures(conversion.server.inputs, golden.inputs)),

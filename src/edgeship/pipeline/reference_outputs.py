@@ -15,6 +15,7 @@ from edgeship.pipeline.step_queue import CachedStep, StepRun, StepTools
 from edgeship.processes.executors import EXPORT
 from edgeship.server_model import server_model
 from edgeship.server_model.custom_objects import custom_digest
+from edgeship.server_model.description import PredictedSamples
 from edgeship.settings import config
 from edgeship.storage import cache, digest
 from edgeship.types import TensorSpec
@@ -42,7 +43,7 @@ def reference_step(model: Path, settings: config.Config, data: RepresentativeDat
 
 def predict(
     work: StepTools, model: Path, settings: config.Config, data: Path, folder: Path, limit: int | None, source: str
-) -> Any:
+) -> PredictedSamples:
     """Have the executor write the server model's outputs for a data source, called `source`, to `folder/outputs.npz`."""
     return work.executors.export.call(
         server_model.predict_file,

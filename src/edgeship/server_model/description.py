@@ -1,4 +1,4 @@
-"""What loading a server model, or exporting it, tells of it."""
+"""What loading, exporting and running a server model tells."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ class ServerModelDescription:
     layers: tuple[str, ...] = ()
     weight_elements: int = 0
     kernel_elements: int = 0
+
+
+@dataclass(frozen=True)
+class PredictedSamples:
+    """How many samples the server model has answered, and the names of its outputs."""
+
+    samples: int
+    outputs: tuple[str, ...]

@@ -16,7 +16,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError, brief_message
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
-from edgeship.server_model.description import ServerModelDescription
+from edgeship.server_model.description import PredictedSamples, ServerModelDescription
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
@@ -187,15 +187,12 @@ def _predict_source(server: ServerModel, feeds: Arrays, batch: int, source: str)
 
 def predict_file(
     model: str, data: str, out_npz: str, limit: int | None = None, batch: int = 256, source: str = "", **options: Any
-) -> dict[str, Any]:
-    """Run the server model on a data source and write one array per output name to `out_npz` (whole or not at all).
-
-    Returns `{"samples", "outputs"}`.
-    """
+) -> PredictedSamples:
+    """Run the server model on a data source and write one array per output name to `out_npz` (whole or not at all)."""
     server = load(model, **options)
     feeds = RepresentativeDataset(data).feeds(server.inputs, batch, limit)
     parts = [_predict_source(server, arrays, batch, source or data) for arrays in feeds]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     with atomic_file(out_npz) as beside:
         np.savez(beside, **outputs)  # type: ignore[arg-type]
-    return {"samples": len(next(iter(outputs.values()))), "outputs": list(outputs)}
+    return PredictedSamples(len(next(iter(outputs.values()))), tuple(outputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeship.bundle.verdict import ArtifactReason
 from edgeship.errors import InputError
 from edgeship.recipes.quantization import needs_data
 from edgeship.settings.config import Config
@@ -15,7 +16,7 @@ NO_DATA = (
 )
 
 
-def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, str]], list[dict[str, str]]]:
+def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, str]], list[ArtifactReason]]:
     """The (variant, format) pairs to make, and those skipped with the reason.
 
     A pair without meaning is refused (InputError) where nothing else was asked of that variant.
@@ -32,7 +33,7 @@ def plan(config: Config, formats: Sequence[str]) -> tuple[list[tuple[Variant, st
         if asked and len(reasons) == len(asked):
             raise InputError(f"variant '{variant.name}' cannot be made: {next(iter(reasons.values()))}")
         pairs += [(variant, name) for name in asked if name not in reasons]
-        skipped += [{"artifact": f"{name}/{variant.name}", "reason": reason} for name, reason in reasons.items()]
+        skipped += [ArtifactReason(f"{name}/{variant.name}", reason) for name, reason in reasons.items()]
     hungry = [variant.name for variant, _ in pairs if needs_data(variant.quantize)]
     if hungry and config.data.calibration is None:
         raise InputError(
