@@ -25,12 +25,12 @@ class Format:
     - `rank` orders lists, `queue_rank` conversions: what takes longest to be quantized is converted first.
     - `file` is an artifact's file in a folder of its own; as "model/model.json", the folder below is the artifact.
     - `runtime` is the usual one; `matches` says whether a file or folder is of the format.
-    - `converter` is `run(saved_model, out_file, **options)`, with `out_dir` for folders, made of the distributions `tools`;
-      `options` are those that follow from a variant: its attributes, by the converter's names of them.
+    - `converter` is `run(saved_model, out_file, **options)`, with `out_dir` for folders, made of the distributions `tools`, and
+      returns a `types.ToolReport`; `options` are those that follow from a variant: its attributes, by the converter's names.
       `converter_setup()` is called before, in the parent process; `converter_modules` are imported ahead in the other one.
-    - `calibrator` and `quantizer` have the parameters of those of `.tflite`; made of `quantizer_tools`, with `quantizer_modules`
-      imported ahead. Without them the converter stores weights, as `weight_storage` says by recipe (its option `weights`); its
-      option `graph` is a folder where it leaves what artifacts with other weights share.
+    - `calibrator` and `quantizer` take and return what those of `.tflite` do; made of `quantizer_tools`, with
+      `quantizer_modules` imported ahead. Without them the converter stores weights, as `weight_storage` says by recipe (option
+      `weights`); its option `graph` is a folder where it leaves what artifacts with other weights share.
     - `receipt_reader` is `read(path)`; `reads_apart`: a stranger's file is read in a process of its own.
     - `recipes` are what it can be quantized to; `default_variants` are made of it unasked, beside float32 and int8.
     - `integer_io`: full-integer artifacts may have integers at their ends.

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
+from edgeship.types import ToolReport
 
 HEAD = zlib.compress(b"", 9)[:2]
 
 
-def convert(saved_model: str, out_file: str) -> Any:
+def convert(saved_model: str, out_file: str) -> ToolReport:
     """Write a `.tflz`."""
     from edgeship.convert.tflite import convert
 
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "model.tflite"
-        result = convert.run(saved_model, str(plain))
+        report = convert.run(saved_model, str(plain))
         Path(out_file).write_bytes(zlib.compress(plain.read_bytes(), 9))
-    return result
+    return report
 
 
 def read_receipt(path: Path) -> Any:
