@@ -212,18 +212,18 @@ def _run_recipes(
 
     if recipes.distill:
         task.tell(event="stage", text="distillation")
-        trainable, distilled = distill.distill(server, trainable, recipes.distill, task)
-        receipts = replace(receipts, distill=distilled)
+        trainable, distill_receipt = distill.distill(server, trainable, recipes.distill, task)
+        receipts = replace(receipts, distill=distill_receipt)
     if recipes.prune and none_diverged():
         task.tell(event="stage", text="pruning")
-        pruned = prune.prune(trainable, recipes.prune, task)
-        receipts = replace(receipts, prune=pruned)
-        keep_pattern(pruned.tensors, clusters=False)
+        prune_receipt = prune.prune(trainable, recipes.prune, task)
+        receipts = replace(receipts, prune=prune_receipt)
+        keep_pattern(prune_receipt.tensors, clusters=False)
     if recipes.cluster and none_diverged():
         task.tell(event="stage", text="clustering")
-        clustered = cluster.cluster(trainable, recipes.cluster, task, patterns)
-        receipts = replace(receipts, cluster=clustered)
-        keep_pattern(clustered.tensors, clusters=True)
+        cluster_receipt = cluster.cluster(trainable, recipes.cluster, task, patterns)
+        receipts = replace(receipts, cluster=cluster_receipt)
+        keep_pattern(cluster_receipt.tensors, clusters=True)
     if recipes.qat and none_diverged():
         task.tell(event="stage", text="quantization-aware training")
         receipts = replace(receipts, qat=qat.train(trainable, recipes.qat, task, patterns))
@@ -249,9 +249,11 @@ def _save_and_check(
     if not proof.holds:
         raise CheckError(f"the saved model answers otherwise than the one in memory ({proof.share:.2g} of the range)")
     model = saved_server.adapter.model
-    pruned, clustered = step_receipts.prune, step_receipts.cluster
-    sparsity = prune.check(model, recipes.prune, pruned.tensors) if recipes.prune and pruned else None
-    clusters = cluster.check(model, recipes.cluster, clustered.tensors) if recipes.cluster and clustered else None
+    sparsity, clusters = None, None
+    if recipes.prune and step_receipts.prune:
+        sparsity = prune.check(model, recipes.prune, step_receipts.prune.tensors)
+    if recipes.cluster and step_receipts.cluster:
+        clusters = cluster.check(model, recipes.cluster, step_receipts.cluster.tensors)
     return _FileChecks(_score_outputs(saved_server, task), sparsity, clusters)
 
 

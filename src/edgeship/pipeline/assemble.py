@@ -119,7 +119,7 @@ def assemble_bundle(
     golden = golden_inputs.result()
     manifest = Manifest(
         files={},
-        artifacts=tuple(_place_artifact(work.draft, made) for made in conversion.made),
+        artifacts=tuple(_place_artifact(work.draft, artifact) for artifact in conversion.artifacts),
         measurements=(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         labels=tuple(settings.data.labels) or None,

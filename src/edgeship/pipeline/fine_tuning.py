@@ -41,8 +41,8 @@ def run(
     beside = model.parent / BESIDE
     source = _check_possible(model, out, recipes, data or (str(beside) if beside.is_file() else None))
     with tempfile.TemporaryDirectory(prefix="edgeship-optimize-") as folder:
-        told = Path(folder) / "progress.jsonl"
-        with displayed() as show, following(told, show), FunctionProcess(env=training_env()) as child:
+        progress = Path(folder) / "progress.jsonl"
+        with displayed() as show, following(progress, show), FunctionProcess(env=training_env()) as child:
             receipt = child.call(
                 remote_calls.train_further,
                 model=str(model),
@@ -51,7 +51,7 @@ def run(
                 validation=validation,
                 recipes={key: value for key, value in to_json(recipes).items() if value is not None},
                 training=to_json(training),
-                progress=str(told),
+                progress=str(progress),
                 **loading,
             )
     receipt_path(out).write_text(
@@ -100,10 +100,11 @@ def summary(receipt: OptimizeReceipt) -> Iterator[str]:
         if isinstance(step, DistillReceipt):
             sizes = step.parameters
             yield f"{kind}: {step.student}: {sizes.student:,} parameters instead of {sizes.server:,}"
-    if pruned := receipt.sparsity:
-        share = sum(row.achieved * row.values for row in pruned) / sum(row.values for row in pruned)
-        zeros = f"asked for {pruned[0].asked:.1%} zeros, {share:.2%} achieved"
-        yield f"pruned: {len(pruned)} tensors, {zeros}, read from {receipt.file.path}"
-    if clustered := receipt.clusters:
-        most = max(row.achieved for row in clustered)
-        yield f"clustered: {len(clustered)} tensors, at most {clustered[0].asked} values asked for, {most} achieved"
+    if pruned_tensors := receipt.sparsity:
+        share = sum(row.achieved * row.values for row in pruned_tensors) / sum(row.values for row in pruned_tensors)
+        zeros = f"asked for {pruned_tensors[0].asked:.1%} zeros, {share:.2%} achieved"
+        yield f"pruned: {len(pruned_tensors)} tensors, {zeros}, read from {receipt.file.path}"
+    if clustered_tensors := receipt.clusters:
+        most = max(row.achieved for row in clustered_tensors)
+        asked = clustered_tensors[0].asked
+        yield f"clustered: {len(clustered_tensors)} tensors, at most {asked} values asked for, {most} achieved"

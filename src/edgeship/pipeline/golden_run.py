@@ -267,12 +267,14 @@ class GoldenRuns:
         """
         golden = self._answered.result()
         # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
-        begun = {made.artifact.id: self._run(made, golden) for made in conversion.made}
+        begun = {made.artifact.id: self._run(made, golden) for made in conversion.artifacts}
         own = {name: running.own.result() for name, running in begun.items() if running}
-        for artifact in (made.artifact for made in conversion.made if made.artifact.id in own):
+        for artifact in (made.artifact for made in conversion.artifacts if made.artifact.id in own):
             goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
         goldens.write_goldens(folder, golden.inputs, golden.expected, own)
-        return {made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.made}
+        return {
+            made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.artifacts
+        }
 
     def _describe(self, made: ConvertedArtifact, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
         artifact = made.artifact

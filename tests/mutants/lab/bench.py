@@ -160,7 +160,7 @@ class Lab:
             done = converter.finish()
         description = done.server.description
         server = ServerModelEntry(model.name, done.server.digest, description.inputs, description.outputs)
-        return {item.artifact.id: item for item in done.made}, server
+        return {item.artifact.id: item for item in done.artifacts}, server
 
     def judged(
         self, good: Good, name: str, made: ConvertedArtifact | None = None, reference: Reference | None = None

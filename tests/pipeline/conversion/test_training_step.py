@@ -111,7 +111,7 @@ def converted(folder: Path, *variants: Variant, train: bool = True) -> Conversio
 def test_each_variant_is_made_from_its_own_model(tools: Tools, folder: Path) -> None:
     variants = (Variant("float32"), Variant("pruned", prune=0.7), Variant("again", prune={"sparsity": 0.7}))
     conversion = converted(folder, *variants)
-    plain, pruned, again = conversion.made
+    plain, pruned, again = conversion.artifacts
     assert plain.artifact.path.read_text() == "the server model"
     assert pruned.artifact.path.read_text() == "trained ['prune'] from the server model"
     assert [step.name for step in plain.artifact.steps] == ["export", "convert.tflite"]

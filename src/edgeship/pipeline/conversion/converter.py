@@ -74,5 +74,5 @@ class Converter:
         done, _ = wait(self._artifacts.values(), return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
-        made = tuple(self._artifacts[variant.name, file_format].result() for variant, file_format in self._pairs)
-        return ConversionResult(self.steps.model.exported(exported), made, exported.entry.path)
+        artifacts = tuple(self._artifacts[variant.name, file_format].result() for variant, file_format in self._pairs)
+        return ConversionResult(self.steps.model.exported(exported), artifacts, exported.entry.path)

@@ -79,5 +79,5 @@ class ConversionResult:
     """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
 
     server: ExportedServerModel
-    made: tuple[ConvertedArtifact, ...]
+    artifacts: tuple[ConvertedArtifact, ...]
     export: Path
