@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from edgeship.bundle.figures import Measurement
+from edgeship.bundle.measurement import Measurement
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeship import untrusted
-from edgeship.bundle.figures import Metric
+from edgeship.bundle.metric import Metric
 from edgeship.errors import CheckError, InputError
 from edgeship.types import Availability, Kind
 

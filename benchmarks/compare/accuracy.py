@@ -18,14 +18,8 @@ from edgeship.benchmarks.compare.metrics import (
     predicted_decisions,
     threshold_of,
 )
-from edgeship.bundle.figures import (
-    LARGEST,
-    AccuracyReport,
-    ClassAccuracy,
-    FlippedSample,
-    OutputAccuracy,
-    SureFlips,
-)
+from edgeship.bundle.comparisons import AccuracyReport, ClassAccuracy, FlippedSample, OutputAccuracy, SureFlips
+from edgeship.bundle.metric import LARGEST
 from edgeship.errors import CheckError, InputError
 
 Array = np.ndarray[Any, Any]

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeship.bundle.figures import (
-    BitExactness,
-    Cell,
-    CellState,
-    InstructionCount,
-    MeasurementDetails,
-    NpuEstimate,
-    ParityMatrix,
-)
+from edgeship.bundle.device_figures import BitExactness, Cell, CellState, InstructionCount, NpuEstimate, ParityMatrix
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.types import Kind
 
 ORDER = list(CellState)  # from best to worst

@@ -38,7 +38,7 @@ AGREEMENT_FLOORS = {
     "dynamic_w8": 0.9,
     "weight_only_w8": 0.9,
 }
-SURE_FLIPS = 1.0  # percent; see `bundle.figures.SureFlips`
+SURE_FLIPS = 1.0  # percent; see `bundle.comparisons.SureFlips`
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from edgeship.benchmarks.gate import checks, device_checks, noise_floor, quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
-from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import ArtifactReason, Check, GateResult, combine_verdicts
 from edgeship.settings.config import Config
 from edgeship.types import Verdict, to_json

@@ -9,7 +9,7 @@ from edgeship.benchmarks.compare.statistics import non_inferior, samples_needed
 from edgeship.benchmarks.gate import noise_floor
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
-from edgeship.bundle.figures import OutputAccuracy, OutputParity
+from edgeship.bundle.comparisons import OutputAccuracy, OutputParity
 from edgeship.bundle.verdict import Check
 from edgeship.types import Verdict
 

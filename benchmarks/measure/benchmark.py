@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.measure import host_noise
-from edgeship.bundle.figures import ArtifactSizes, MeasurementDetails, Metric
+from edgeship.bundle.measurement import ArtifactSizes, MeasurementDetails
+from edgeship.bundle.metric import Metric
 from edgeship.bundle.receipt import Receipt
 from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.devices.profiles import Device

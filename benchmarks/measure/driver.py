@@ -20,15 +20,9 @@ from edgeship.benchmarks.measure.benchmark import (
     MeasuredArtifact,
     Target,
 )
-from edgeship.bundle.figures import (
-    ArtifactSizes,
-    Cell,
-    CellState,
-    Measurement,
-    MeasurementDetails,
-    Metric,
-    missing_metrics,
-)
+from edgeship.bundle.device_figures import Cell, CellState
+from edgeship.bundle.measurement import ArtifactSizes, Measurement, MeasurementDetails
+from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.devices.profiles import Device
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher, selfcheck

@@ -15,7 +15,9 @@ import numpy as np
 
 from edgeship.benchmarks.measure import failure_reasons, sampling
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.bundle.figures import InstructionCount, MeasurementDetails, Metric, missing_metrics
+from edgeship.bundle.device_figures import InstructionCount
+from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.data import Batch
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes.launchers.launcher import InstructionCounter

@@ -7,7 +7,9 @@ from typing import Any
 
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.bundle.figures import MeasurementDetails, Metric, NpuEstimate, missing_metrics
+from edgeship.bundle.device_figures import NpuEstimate
+from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes.launchers.vela import VelaCompiler
 from edgeship.typed_json import convert

@@ -23,17 +23,10 @@ from edgeship.benchmarks.measure.benchmark import (
     Target,
     batch_size,
 )
-from edgeship.bundle.figures import (
-    AccuracyReport,
-    BitExactness,
-    FormatParity,
-    MeasurementDetails,
-    Metric,
-    OutputAccuracy,
-    SampleSubset,
-    ServerAccuracy,
-    missing_metrics,
-)
+from edgeship.bundle.comparisons import AccuracyReport, FormatParity, OutputAccuracy, ServerAccuracy
+from edgeship.bundle.device_figures import BitExactness, SampleSubset
+from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.data import Array, load, save
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import table_rows
-from edgeship.bundle.figures import Measurement
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.measurement import Measurement
 
 ENGINES = {"tfjs-web": "TF.js", "litert-web": "LiteRT.js", "ort-web": "ONNX Runtime Web"}
 # The engines are timed one after the other and not in turn: what is nearer than this is taken for the same.

@@ -21,8 +21,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
-from edgeship.bundle.figures import AccuracyReport, LayerSensitivity, Measurement
+from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest, parse_manifest
+from edgeship.bundle.measurement import Measurement
 from edgeship.formats.formats import FORMATS
 from edgeship.types import Kind
 from edgeship.untrusted import shorten

@@ -8,16 +8,11 @@ from dataclasses import dataclass, field
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.measure import timing
-from edgeship.bundle.figures import (
-    NOT_COMPARED,
-    AccuracyReport,
-    CellState,
-    LatencyRatio,
-    Measurement,
-    Metric,
-    ServerAccuracy,
-)
+from edgeship.bundle.comparisons import AccuracyReport, ServerAccuracy
+from edgeship.bundle.device_figures import NOT_COMPARED, CellState
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.measurement import LatencyRatio, Measurement
+from edgeship.bundle.metric import Metric
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts
 from edgeship.types import Availability, Kind, Verdict

@@ -28,17 +28,11 @@ from edgeship import api, cli, progress, terminal, untrusted
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import html_report, junit, layer_table, markdown, plots, terminal_table
-from edgeship.bundle.figures import (
-    CandidateFigures,
-    Cell,
-    CellState,
-    LayerErrors,
-    LayerSensitivity,
-    MeasurementDetails,
-    Metric,
-    ParityMatrix,
-)
+from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.device_figures import Cell, CellState, ParityMatrix
 from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import ArtifactReason
 from edgeship.cli.bundles.verify import print_replays
 from edgeship.errors import EdgeshipError

@@ -20,8 +20,8 @@ import pytest
 
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
-from edgeship.bundle.figures import MeasurementDetails
 from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.demo import site
 from edgeship.demo.web_server import Server
 from edgeship.errors import InputError

@@ -54,7 +54,7 @@ from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDepend
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
-    from edgeship.bundle.figures import LayerSensitivity
+    from edgeship.bundle.comparisons import LayerSensitivity
     from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 RESULTS = {
     "Bundle": "edgeship.bundle.bundle",
     "GateResult": "edgeship.bundle.verdict",
-    "LayerSensitivity": "edgeship.bundle.figures",
+    "LayerSensitivity": "edgeship.bundle.comparisons",
     "Manifest": "edgeship.bundle.manifest",
     "Receipt": "edgeship.bundle.receipt",
     "Session": "edgeship.runtimes.session",

@@ -15,7 +15,7 @@ from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
-    from edgeship.bundle.figures import LayerSensitivity
+    from edgeship.bundle.comparisons import LayerSensitivity
     from edgeship.bundle.verdict import GateResult
 
 AnyPath = str | os.PathLike[str]

@@ -15,18 +15,11 @@ import msgspec
 from msgspec import Meta
 
 from edgeship import typed_json
-from edgeship.bundle.figures import (
-    DIGEST,
-    Count,
-    Digest,
-    FormatParity,
-    LayerSensitivity,
-    Measurement,
-    Number,
-    ParityMatrix,
-    ServerAccuracy,
-)
+from edgeship.bundle.comparisons import FormatParity, LayerSensitivity, ServerAccuracy
+from edgeship.bundle.device_figures import ParityMatrix
 from edgeship.bundle.goldens import KernelSpread
+from edgeship.bundle.measurement import Measurement
+from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.verdict import ArtifactReason, GateResult
 from edgeship.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
-from edgeship.bundle.figures import Count, Number
+from edgeship.bundle.metric import Count, Number
 from edgeship.types import to_json
 
 NAME = "auto"

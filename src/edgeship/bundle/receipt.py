@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeship.bundle.figures import Count, Number
+from edgeship.bundle.metric import Count, Number
 from edgeship.types import TensorSpec
 
 

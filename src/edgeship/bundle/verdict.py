@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeship.bundle.figures import Number
+from edgeship.bundle.metric import Number
 from edgeship.types import Verdict
 
 

@@ -19,8 +19,9 @@ from edgeship.benchmarks.gate.gate import judge_again
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.figures import AccuracyReport, Measurement, MeasurementDetails
+from edgeship.bundle.comparisons import AccuracyReport
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, ServerModelEntry
+from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError

@@ -18,7 +18,7 @@ from edgeship.benchmarks.report.html_report import FILE as REPORT
 from edgeship.benchmarks.report.html_report import draw_plots, write_report
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
-from edgeship.bundle.figures import LayerSensitivity
+from edgeship.bundle.comparisons import LayerSensitivity
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.formats.formats import FORMATS

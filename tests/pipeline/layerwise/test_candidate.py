@@ -12,8 +12,9 @@ from rich.console import Console
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.report import layer_plot, layer_table, plots
-from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity, MeasurementDetails
+from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.pipeline.layerwise import candidate
 from edgeship.terminal import WIDTH
 from edgeship.types import Artifact, Step, Verdict

@@ -16,7 +16,8 @@ from edgeship.benchmarks.gate.checks import JudgedMeasurement, is_only_converted
 from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
-from edgeship.bundle.figures import CandidateFigures, Measurement, MeasurementDetails
+from edgeship.bundle.comparisons import CandidateFigures
+from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import Check
 from edgeship.data import Array, Batch, RepresentativeDataset, save
 from edgeship.runtimes import registry

@@ -15,7 +15,7 @@ from typing import Any
 
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.figures import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, unknown_name_error

@@ -15,7 +15,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
-from edgeship.bundle.figures import CandidateFigures
+from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import Check
 from edgeship.data import RepresentativeDataset

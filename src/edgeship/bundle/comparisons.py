@@ -1,0 +1,189 @@
+"""How an artifact compares with the server model: parity and accuracy of its outputs, and what each of its layers costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Self
+
+from edgeship.bundle.metric import Count, Digest, Number
+
+
+@dataclass(frozen=True)
+class OutputParity:
+    """How near one output of an artifact is to the server model's, over `n` samples, after dequantization.
+
+    Errors are in the output's unit, `sqnr_db` within +-200. `agreement`: the share of `agreement_n` answers that are the same,
+    with its 95 % interval; None for outputs that are no answers. `bad`, `bad_server`: values that are NaN or infinite; with
+    any, and for errors beyond all numbers, there are no figures and a `reason`. `whole`: the values are whole numbers.
+    """
+
+    reason: str
+    n: Count = 0
+    bad: Count = 0
+    bad_server: Count = 0
+    whole: bool = False
+    max_abs_error: Number | None = None
+    mean_abs_error: Number | None = None
+    cosine: Number | None = None
+    sqnr_db: Number | None = None
+    agreement: Number | None = None
+    agreement_low: Number | None = None
+    agreement_high: Number | None = None
+    agreement_n: Count | None = None
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """The accuracy of one class, as shares of its `n` samples, with the paired interval of the drop and its p-values."""
+
+    label: Count
+    drop: Number
+    low: Number
+    high: Number
+    server: Number
+    artifact: Number
+    significant: bool
+    n: Count = 0
+    p: Number | None = None
+    p_holm: Number | None = None
+
+
+@dataclass(frozen=True)
+class SureFlips:
+    """How many of the `n` answers that the server model is sure of are others, and their share with its 95 % interval."""
+
+    n: Count
+    flips: Count
+    share: Number
+    low: Number
+    high: Number
+
+
+@dataclass(frozen=True)
+class FlippedSample:
+    """A sample that the two models answer differently: its place in the data, and classes with their probabilities."""
+
+    index: Count
+    label: int
+    server: int
+    artifact: int
+    server_confidence: Number
+    artifact_confidence: Number | None = None
+
+
+@dataclass(frozen=True)
+class OutputAccuracy:
+    """The task metric of one output of both models on the same `n` samples.
+
+    `value` is the artifact's, `server` the server model's, `drop` is positive where the artifact is worse and has a paired
+    95 % interval by `method`; `share`: figures are between 0 and 1. `disagreement`: the share of samples that score
+    differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says why.
+    """
+
+    metric: str = ""
+    share: bool = False
+    higher_is_better: bool = True
+    n: Count = 0
+    value: Number | None = None
+    server: Number | None = None
+    drop: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    disagreement: Number | None = None
+    ece: Number | None = None
+    ece_server: Number | None = None
+    flips_total: Count | None = None
+    sure_flips: SureFlips | None = None
+    per_class: tuple[ClassAccuracy, ...] = ()
+    flips: tuple[FlippedSample, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class AccuracyReport(OutputAccuracy):
+    """The comparison of the output that lost most, which tables show, and those of all labelled outputs by name."""
+
+    output: str = ""
+    outputs: Mapping[str, OutputAccuracy] = field(default_factory=dict)
+
+    @classmethod
+    def of_outputs(cls, outputs: Mapping[str, OutputAccuracy], worst: str) -> Self:
+        """The report of all `outputs`, of which `worst` lost most."""
+        shown = {item.name: getattr(outputs[worst], item.name) for item in fields(OutputAccuracy)}
+        return cls(**shown, output=worst, outputs=outputs)
+
+
+@dataclass(frozen=True)
+class ServerAccuracy:
+    """The server model's own figure on the evaluation data, of the output that is named."""
+
+    metric: str = ""
+    share: bool = False
+    higher_is_better: bool = True
+    n: Count = 0
+    server: Number | None = None
+    ece_server: Number | None = None
+    output: str = ""
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FormatParity:
+    """How near one artifact is to that of another format, by output."""
+
+    artifact: str
+    against: str
+    parity: Mapping[str, OutputParity]
+
+
+@dataclass(frozen=True)
+class CandidateFigures:
+    """The model's outputs with a trial file: worst SQNR (dB) and agreement, the metric's `value` and `drop`.
+
+    `drop` is positive where the file is worse, in the metric's unit (`share`: 0 to 1); None without labels.
+
+    `metric` and `share` as in `OutputAccuracy`, None without labels. Where a file could not be made or run there is a
+    `reason` and no figure; `runs`: it was made.
+    """
+
+    sqnr_db: Number | None = None
+    agreement: Number | None = None
+    value: Number | None = None
+    drop: Number | None = None
+    metric: str | None = None
+    share: bool | None = None
+    reason: str = ""
+    runs: bool = True
+
+
+@dataclass(frozen=True)
+class LayerErrors:
+    """What a layer costs: its own output in the quantized file against the float one, and the model's outputs.
+
+    `only_layer_int8`: with nothing but this layer quantized; `only_layer_float`: with nothing but this layer left in float.
+    """
+
+    name: str
+    operators: tuple[str, ...] = ()
+    weight_bytes: Count = 0
+    sqnr_db: Number | None = None
+    mse: Number | None = None
+    cosine: Number | None = None
+    only_layer_int8: CandidateFigures = field(default_factory=CandidateFigures)
+    only_layer_float: CandidateFigures = field(default_factory=CandidateFigures)
+
+
+@dataclass(frozen=True)
+class LayerSensitivity:
+    """What each layer of an int8 artifact costs, over so many samples; `content` is the digest of what was examined."""
+
+    artifact: str
+    content: Digest
+    samples: Count
+    float32: CandidateFigures
+    quantized: CandidateFigures
+    layers: tuple[LayerErrors, ...] = ()

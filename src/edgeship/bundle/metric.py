@@ -1,0 +1,47 @@
+"""A figure with its unit and kind, and the numbers that figures are made of: their bounds stand in the types.
+
+A manifest may be a stranger's. A value that could not be had has an availability and a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Annotated
+
+from msgspec import Meta
+
+from edgeship.types import Availability, Kind, check_type
+
+LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSON holds
+DIGEST = r"^[0-9A-Za-z]{64}$"
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Digest = Annotated[str, Meta(pattern=DIGEST)]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure with its unit and kind; a missing value has an availability that says in a word why, and a reason."""
+
+    name: str
+    value: Number | None
+    unit: str
+    kind: Kind = Kind.MEASURED
+    availability: Availability = Availability.AVAILABLE
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name, text in (("name", self.name), ("unit", self.unit), ("reason", self.reason)):
+            check_type(f"a metric's {name}", text, str)
+        check_type(self.name, self.value, Real, type(None))
+        if self.value is None and not self.reason:
+            raise ValueError(f"{self.name}: a missing value needs a reason")
+        if (self.value is None) == (self.availability is Availability.AVAILABLE):
+            raise ValueError(f"{self.name}: {self.availability} does not fit the value {self.value}")
+
+
+def missing_metrics(units: Mapping[str, str], availability: Availability, reason: str) -> list[Metric]:
+    """The metrics of a figure that could not be taken, by name with their units."""
+    return [Metric(name, None, unit, availability=availability, reason=reason) for name, unit in units.items()]
