@@ -26,8 +26,8 @@ def cell_of(details: MeasurementDetails) -> Cell:
     cell = _estimated_cell(details.compiler) if details.compiler else _compared_cell(details)
     if (instructions := details.instructions) is None:
         return cell
-    shown = InstructionCount(instructions.total, kernels=instructions.kernels, ratio=instructions.ratio)
-    return replace(cell, instructions=shown)
+    count_summary = InstructionCount(instructions.total, kernels=instructions.kernels, ratio=instructions.ratio)
+    return replace(cell, instructions=count_summary)
 
 
 def _estimated_cell(estimate: NpuEstimate) -> Cell:

@@ -51,9 +51,9 @@ def fit_temperature(labels: Array, scores: Array) -> float:
 
 def calibration_error(labels: Array, scores: Array, temperature: float = 1.0) -> float:
     """The ECE of scores (n, C) at a temperature."""
-    scaled = _to_logits(scores) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
-    shares = np.exp(scaled) / np.exp(scaled).sum(axis=-1, keepdims=True)
+    logits = _to_logits(scores) / temperature
+    logits -= logits.max(axis=-1, keepdims=True)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     confidences = shares if temperature != 1.0 else to_probabilities(scores)[0]
     return expected_calibration_error(confidences.max(axis=-1), predicted_classes(confidences) == labels)
 

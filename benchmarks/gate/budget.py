@@ -252,10 +252,10 @@ def _parse_override(pattern: str, table: Mapping[str, Any], where: str) -> dict[
     head = pattern.partition("/")[0]
     if head not in FORMATS and not any(mark in head for mark in "*?["):
         raise unknown_name_error("format", head, FORMATS, place)
-    known = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy"}]
+    keys = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy"}]
     for key in table:
-        if key not in known:
-            raise unknown_name_error("budget key", key, known, place)
+        if key not in keys:
+            raise unknown_name_error("budget key", key, keys, place)
     return {key: _parse_value(key, value, place) for key, value in table.items()}
 
 

@@ -136,10 +136,10 @@ def _why_replaced(artifact: ArtifactEntry, measurements: Sequence[Measurement], 
     """Why the figures are not those of what is present; empty where they are."""
     if not present:
         return f"{artifact.path} is not among the bundle's files"
-    measured = {item.details.content for item in measurements}
-    if None in measured:
+    contents = {item.details.content for item in measurements}
+    if None in contents:
         return "what was measured is not recorded: run edgeship benchmark again"
-    if not measured <= {*present}:
+    if not contents <= {*present}:
         return "changed or replaced after it was measured: run edgeship benchmark again"
     if artifact.content not in (None, *present):
         return "changed or replaced after it was made: convert it again"

@@ -61,8 +61,8 @@ def check_instructions(subject: JudgedMeasurement) -> Iterator[Check]:
             continue
         value = metric.value
         verdict = Verdict.PASS if value <= limit else Verdict.FAIL
-        counted = f"{value:,.0f} of {limit:,} allowed"
-        reason = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else counted
+        count_text = f"{value:,.0f} of {limit:,} allowed"
+        reason = f"{value:,.4g}x of float32, at most {limit:g}x" if unit == "x" else count_text
         yield subject.make_check(name, verdict, reason, (value, limit, unit))
 
 
@@ -73,12 +73,12 @@ def limits_of_host(subjects: Sequence[JudgedMeasurement]) -> Iterator[Check]:
     """
     if not all(is_on_device(subject.measurement) for subject in subjects):
         return
-    measured = [subject for subject in subjects if subject.metric("peak_memory_bytes").value is not None]
-    for subject in measured:
+    with_memory = [subject for subject in subjects if subject.metric("peak_memory_bytes").value is not None]
+    for subject in with_memory:
         yield from checks.check_memory(subject)
     artifact, budget = subjects[0].measurement.artifact, subjects[0].budget
     ratio = None if subjects[0].variant == "float32" else budget.max_latency_ratio
-    memory = None if measured else budget.max_peak_memory
+    memory = None if with_memory else budget.max_peak_memory
     for name, limit, unit in (("latency_ratio", ratio, "x"), ("peak_memory", memory, "bytes")):
         if limit is not None:
             reason = "limited, but only devices ran it, and this is measured here (--device host,...)"

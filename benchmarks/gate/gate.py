@@ -73,8 +73,8 @@ def _judge_artifact(
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
     if idle and any(fnmatchcase(artifact.id, pattern) for pattern in budget.optional):
         # Size and origin hold without a runtime; a failure there is still one.
-        failed = [check for check in decisions if check.verdict is not Verdict.PASS]
-        return failed, [ArtifactReason(artifact.id, f"not run: {reason}")]
+        failures = [check for check in decisions if check.verdict is not Verdict.PASS]
+        return failures, [ArtifactReason(artifact.id, f"not run: {reason}")]
     return [*decisions, Check(artifact.id, "", "runs", Verdict.FAIL, reason=f"not run: {reason}")], []
 
 
@@ -92,12 +92,12 @@ def _judge_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator
 def _unmatched_overrides(manifest: Manifest, budget: Budget) -> list[ArtifactReason]:
     """Overrides that no artifact matches: nothing is judged by them, which a misspelt name should not hide."""
     present = [item.id for item in manifest.artifacts]
-    known = [*present, *(item.artifact for item in manifest.skipped)]
+    names = [*present, *(item.artifact for item in manifest.skipped)]
     reason = f"its limits in [budget] hold for no artifact here: {', '.join(present) or 'none'}"
     return [
         ArtifactReason(pattern, reason)
         for pattern in budget.overrides
-        if not any(fnmatchcase(name, pattern) for name in known)
+        if not any(fnmatchcase(name, pattern) for name in names)
     ]
 
 
@@ -116,8 +116,8 @@ def _required_artifacts(manifest: Manifest, budget: Budget, not_judged: Sequence
     """A failed check for each required artifact (on its runtime) that is not there or did not run."""
     failures = []
     unjudged = {item.artifact: item.reason for item in not_judged}
-    for required in budget.required:
-        name, _, runtime = required.partition("@")
+    for entry in budget.required:
+        name, _, runtime = entry.partition("@")
         # Figures may be left of what is there no longer.
         mine = manifest.measurements_of(name) if manifest.artifact(name) else ()
         if not any(not _is_idle(item) and runtime in ("", item.runtime) for item in mine):

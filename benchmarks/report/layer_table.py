@@ -99,5 +99,5 @@ def summary_lines(sensitivity: LayerSensitivity) -> list[str]:
     ]
     if not worst or worst[0][1] >= EQUAL:
         return [sentence, "no layer changes the model's output when it alone is quantized"]
-    named = "; ".join(f"{name} ({_decibel_text(noise)} dB when it alone is int8)" for name, noise in worst[:3])
-    return [sentence, f"most of it: {named}"]
+    worst_text = "; ".join(f"{name} ({_decibel_text(noise)} dB when it alone is int8)" for name, noise in worst[:3])
+    return [sentence, f"most of it: {worst_text}"]

@@ -6,7 +6,7 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
 from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
-from edgeship.bundle.manifest import Manifest, parse_manifest
+from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.formats.formats import FORMATS
 from edgeship.types import Kind
@@ -88,11 +88,6 @@ def all_plots(manifest: Manifest) -> list[str]:
         )
         svgs = filter(None, chain(plots, (draw() for draw in more)))
         return list(islice(svgs, PLOTS))
-
-
-def all_plots_of_json(manifest: Mapping[str, Any]) -> list[str]:
-    """As `all_plots`, of a manifest (or a part of one) as JSON: for another process."""
-    return all_plots(parse_manifest(manifest, part=True))
 
 
 def _part_note(drawn_items: Sequence[Any], all_of_them: Sequence[Any], which: str) -> str:

@@ -66,12 +66,12 @@ class Table:
 
         Figures of other kinds than measured ones never stand without their label.
         """
-        labelled = any(row.get("kind", Kind.MEASURED) != Kind.MEASURED for row in self.rows)
+        with_kind = any(row.get("kind", Kind.MEASURED) != Kind.MEASURED for row in self.rows)
         return [
             column
             for column in COLUMNS
             if any(row.get(column.name) for row in self.rows)
-            and (wide or not column.wide or (column.name == "kind" and labelled))
+            and (wide or not column.wide or (column.name == "kind" and with_kind))
         ]
 
     def legend(self, columns: Sequence[Column] = COLUMNS) -> str:
@@ -104,9 +104,9 @@ def build(manifest: Manifest) -> Table:
         table.rows.append(_server_row(table, manifest.server_measurement))
     executed = [item for item in manifest.measurements if not was_not_run(item)]
     table.rows += [_measurement_row(table, manifest, item) for item in executed]
-    measured = {item.artifact for item in executed}
+    artifacts_with_rows = {item.artifact for item in executed}
     for artifact in manifest.artifacts:
-        if artifact.id not in measured:
+        if artifact.id not in artifacts_with_rows:
             verdict = verdict_of(manifest, artifact.id)
             table.rows.append({"artifact": artifact.id, "size": table.missing_cell("not measured"), "verdict": verdict})
     return table

@@ -84,7 +84,7 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
     """A key's value as its field has it: lists become tuples. Raises InputError that says what it must be."""
     hint = _hints(kind)[key]
     try:
-        converted = msgspec.convert(value, hint)
+        result = msgspec.convert(value, hint)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
         examples = _annotation_note(hint, "examples")
         # Words name both truth values, and an example of one would read as advice.
@@ -92,7 +92,7 @@ def convert_value(kind: type, key: str, value: Any) -> Any:
         raise InputError(f"{key} = {repr(value)[:SHOWN]} must be {_value_words(hint)}{example}") from error
     if isinstance(value, str) and "\0" in value:
         raise InputError(f"{key} = {repr(value)[:SHOWN]} has a NUL in it, as no name and no path has")
-    return converted
+    return result
 
 
 def describe_keys(kind: type) -> tuple[Key, ...]:

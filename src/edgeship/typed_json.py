@@ -59,16 +59,16 @@ def describe_error(error: msgspec.ValidationError, kind: object, value: Any, nam
     text = str(error)
     place = match["place"] if (match := _PLACE.search(text)) else ""
     text = _PLACE.sub("", text)
-    shown = printable(place.removeprefix("."))[-SHOWN:] or "it"
+    place_text = printable(place.removeprefix("."))[-SHOWN:] or "it"
     if match := _MISSING.search(text):
-        return f"{shown} has no {match['key']}"
+        return f"{place_text} has no {match['key']}"
     if match := _EXPECTED.search(text):
         expectation = _expected_words(match["kinds"], match["bound"], names)
     elif text.startswith("Invalid enum value"):
         expectation = _known_values(kind, place)
     else:  # what `__post_init__` raised
-        return f"{shown} is none: {printable(text)[:REASON]}"
-    return f"{shown} must be {expectation}{_value_at(value, place)}"
+        return f"{place_text} is none: {printable(text)[:REASON]}"
+    return f"{place_text} must be {expectation}{_value_at(value, place)}"
 
 
 def _expected_words(kinds: str, limits: str, names: Mapping[str, str]) -> str:

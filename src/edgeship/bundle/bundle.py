@@ -59,10 +59,10 @@ class Bundle:
         """What does not match the manifest: changed, missing and added files, by relative path; `files`: `files_of`."""
         recorded = self.manifest.files
         missing = [f"{name}: missing" for name in recorded.keys() - files.keys()]
-        added = [f"{name}: not in the manifest" for name in files.keys() - recorded.keys()]
-        same = recorded.keys() & files.keys() if not missing and not added else ()
-        changed = [f"{name}: changed" for name in same if digest.of_path(files[name]) != recorded[name]]
-        return sorted(changed + missing + added)
+        additions = [f"{name}: not in the manifest" for name in files.keys() - recorded.keys()]
+        same = recorded.keys() & files.keys() if not missing and not additions else ()
+        changes = [f"{name}: changed" for name in same if digest.of_path(files[name]) != recorded[name]]
+        return sorted(changes + missing + additions)
 
 
 def files_of(root: Path) -> dict[str, Path]:

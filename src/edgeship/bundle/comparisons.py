@@ -112,8 +112,8 @@ class AccuracyReport(OutputAccuracy):
     @classmethod
     def of_outputs(cls, outputs: Mapping[str, OutputAccuracy], worst: str) -> Self:
         """The report of all `outputs`, of which `worst` lost most."""
-        shown = {item.name: getattr(outputs[worst], item.name) for item in fields(OutputAccuracy)}
-        return cls(**shown, output=worst, outputs=outputs)
+        worst_fields = {item.name: getattr(outputs[worst], item.name) for item in fields(OutputAccuracy)}
+        return cls(**worst_fields, output=worst, outputs=outputs)
 
 
 @dataclass(frozen=True)

@@ -113,11 +113,11 @@ def _external_locations(content: memoryview) -> Iterator[str]:
     pending = [("model", content)]
     while pending:
         kind, message = pending.pop()
-        found = [(_ONNX[kind][number], value) for number, value in _message_fields(message) if number in _ONNX[kind]]
+        entries = [(_ONNX[kind][number], value) for number, value in _message_fields(message) if number in _ONNX[kind]]
         if kind != "entry":
-            pending += found
-        elif b"location" in [bytes(value) for name, value in found if name == "key"]:
-            yield from (bytes(value).decode() for name, value in found if name == "value")
+            pending += entries
+        elif b"location" in [bytes(value) for name, value in entries if name == "key"]:
+            yield from (bytes(value).decode() for name, value in entries if name == "value")
 
 
 def _message_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -42,9 +42,9 @@ def _upgrade_metric(item: Json) -> Json:
     reason = item.get("reason")
     availability = Availability.FAILED
     if isinstance(reason, str):
-        known = (kind for prefix, kind in PREFIXES.items() if reason.startswith(prefix))
+        kinds = (kind for prefix, kind in PREFIXES.items() if reason.startswith(prefix))
         other = Availability.NO_DATA if reason.startswith(NO_DATA) else Availability.FAILED
-        availability = next(known, other)
+        availability = next(kinds, other)
     return {**item, "availability": str(availability)}
 
 
@@ -54,10 +54,10 @@ def _rename_keys(value: Any) -> Any:
         return [_rename_keys(item) for item in value]
     if not isinstance(value, dict):
         return value
-    changed = {RENAMED.get(key, key): _rename_keys(item) for key, item in value.items()}
-    if isinstance(changed.get("per_class"), list):
-        changed["per_class"] = [
+    newer = {RENAMED.get(key, key): _rename_keys(item) for key, item in value.items()}
+    if isinstance(newer.get("per_class"), list):
+        newer["per_class"] = [
             {("label" if key == "class" else key): item for key, item in row.items()} if isinstance(row, dict) else row
-            for row in changed["per_class"]
+            for row in newer["per_class"]
         ]
-    return changed
+    return newer

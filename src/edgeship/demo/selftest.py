@@ -131,8 +131,8 @@ def describe_device(user_agent: str) -> str:
     if browser is None or system is None:
         return user_agent[:60]
     parts = [part.strip() for part in system[1].split(";")]
-    known = [part for part in parts if re.match(r"Android|Windows|CPU (iPhone )?OS|Intel Mac|Linux|CrOS|iP", part)]
-    return f"{NAMES.get(browser[1], browser[1])} {browser[2]} on {known[-1] if known else parts[0]}"
+    systems = [part for part in parts if re.match(r"Android|Windows|CPU (iPhone )?OS|Intel Mac|Linux|CrOS|iP", part)]
+    return f"{NAMES.get(browser[1], browser[1])} {browser[2]} on {systems[-1] if systems else parts[0]}"
 
 
 def _check_artifact(path: Path, test: SelfTest, manifest: Manifest) -> None:
@@ -206,11 +206,11 @@ def _find_contradiction(outputs: Mapping[str, OutputResult], answers: Answers, s
     The goldens lie as far apart as they do, so one difference bounds the other. An empty text where all can be.
     """
     for name, result in outputs.items():
-        own, expected = answers.own.get(name), server.get(name)
-        if own is None or expected is None or own.shape != expected.shape:
+        own, reference = answers.own.get(name), server.get(name)
+        if own is None or reference is None or own.shape != reference.shape:
             continue
-        apart, error = goldens.largest_error(own, expected), result.max_abs_error_server
-        room = (result.max_abs_error or 0.0) + ROUNDING * goldens.value_range(expected)
+        apart, error = goldens.largest_error(own, reference), result.max_abs_error_server
+        room = (result.max_abs_error or 0.0) + ROUNDING * goldens.value_range(reference)
         if math.isfinite(apart) and (error is None or abs(error - apart) > room):
             return f"'{name}' cannot be off the server model by {error}, as the goldens are by {apart:.3g}"
     return ""

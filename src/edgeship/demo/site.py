@@ -47,12 +47,12 @@ def built_page() -> Path:
         raise MissingDependencyError(
             "this edgeship was installed without its demo page: install one that was built with it (`make wheel` in a checkout)"
         )
-    built = CHECKOUT / "dist" / "sw.js"
+    service_worker = CHECKOUT / "dist" / "sw.js"
     sources = [path for name in ("src", "public") for path in (CHECKOUT / name).rglob("*") if path.is_file()]
     sources += [CHECKOUT / name for name in ("index.html", "vite.config.ts", "package-lock.json")]
-    if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+    if not service_worker.is_file() or service_worker.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         _build_page()
-    return built.parent
+    return service_worker.parent
 
 
 def _build_page() -> None:
@@ -64,11 +64,11 @@ def _build_page() -> None:
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
     for step in steps:
         env = child_environment(None, NETWORK)
-        done = subprocess.run(
+        process = subprocess.run(
             step, cwd=CHECKOUT, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env
         )
-        if done.returncode:
-            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
+        if process.returncode:
+            tail = "\n".join((process.stdout + process.stderr).strip().splitlines()[-5:])
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
 
 

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 class LaunchWay:
     """A value of `how` in a profile's `[launch]`.
 
-    `launcher` is the class, as module:name below `edgeship.runtimes.launchers`; `needed` and `allowed` are the profile's further
-    keys. Where `strict` is off, the launcher looks at them itself.
+    `launcher` is the class, as module:name below `edgeship.runtimes.launchers`; `required_keys` and `optional_keys` are the
+    profile's further keys. Where `strict` is off, the launcher looks at them itself.
     """
 
     launcher: str
-    needed: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()
+    required_keys: frozenset[str] = frozenset()
+    optional_keys: frozenset[str] = frozenset()
     strict: bool = True
 
 
 WAYS: Mapping[str, LaunchWay] = {
-    "direct": LaunchWay("local:LocalLauncher", allowed=frozenset({"memory", "cores"})),
+    "direct": LaunchWay("local:LocalLauncher", optional_keys=frozenset({"memory", "cores"})),
     "environment": LaunchWay("venv:VenvLauncher", frozenset({"requirements"})),
     "qemu": LaunchWay(
         "qemu:QemuLauncher", frozenset({"cpu", "requirements"}), frozenset({"machine", "packages", "identity"})

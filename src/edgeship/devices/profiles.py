@@ -166,7 +166,7 @@ def _parse_launch(table: Any, where: str) -> Mapping[str, Any]:
     way = WAYS[how]
     if not way.strict:
         return table
-    keys = {"how"} | way.needed | way.allowed
+    keys = {"how"} | way.required_keys | way.optional_keys
     for key, value in table.items():
         if key not in keys:
             raise unknown_name_error("key", key, keys, where)
@@ -179,7 +179,7 @@ def _parse_launch(table: Any, where: str) -> Mapping[str, Any]:
             raise InputError(f"{where}: {key} = {value!r} must be a string")
         else:
             _check_grammar(key, value, f"{where}: {key} = {value!r}")
-    if missing := way.needed - set(table):
+    if missing := way.required_keys - set(table):
         raise InputError(f'{where}: how = "{how}" needs the key {", ".join(sorted(missing))}')
     return {"how": how, **table}
 
