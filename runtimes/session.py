@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from edgeship.bundle.figures import Count, MemoryUse, Number, Throttling
+from edgeship.bundle.measurement import MemoryUse, Throttling
+from edgeship.bundle.metric import Count, Number
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
 from edgeship.runtimes import registry

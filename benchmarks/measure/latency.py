@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeship.bundle.figures import Histogram, LatencySummary
+from edgeship.bundle.measurement import Histogram, LatencySummary
 from edgeship.errors import unknown_name_error
 
 CONFIDENCE = 0.99
