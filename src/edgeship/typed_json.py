@@ -76,7 +76,8 @@ def _expected_words(kinds: str, limits: str, names: Mapping[str, str]) -> str:
         pattern = match[1].replace("\\\\", "\\")
         return names.get(pattern, f"a text of the form {pattern}")
     kind_words = [WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
-    words = " or ".join(word for word in kind_words if word != WORDS["null"]) or WORDS["null"]
+    implied = {WORDS["null"], WORDS["int"] if WORDS["float"] in kind_words else ""}
+    words = " or ".join(word for word in kind_words if word not in implied) or WORDS["null"]
     return f"{words}{limits.replace('of length', 'with a length')}"
 
 

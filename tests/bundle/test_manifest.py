@@ -15,6 +15,7 @@ from edgeship.types import Availability, to_json
 
 ROOT = Path(__file__).parents[2]
 STORED = Path(__file__).parent / "schema_1.json"  # of `ship`, before schema 2
+CHECK = {"artifact": "a", "runtime": "", "check": "b", "verdict": "PASS"}
 
 
 @pytest.fixture
@@ -76,6 +77,15 @@ def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
     assert isinstance(parse_manifest(content), Manifest)
 
 
+def test_whole_figures_stay_whole(old: dict[str, Any]) -> None:
+    metrics = [{"name": name, "value": value, "unit": "bytes"} for name, value in (("size", 44949504), ("mean", 2.0))]
+    old["measurements"][0]["metrics"] = metrics
+    old["gate"]["checks"] = [{**CHECK, "value": 5, "limit": 7}]
+    manifest = parse_manifest(schema_1.upgrade_content(old))
+    values = [metric.value for metric in manifest.measurements[0].metrics]
+    assert json.dumps([*values, manifest.gate and manifest.gate.checks[0].limit]) == "[44949504, 2.0, 7]"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -83,6 +93,10 @@ def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
         ({"config": None}, "config is missing"),
         ({"labels": [3]}, "labels[0] must be a text, not 3"),
         ({"measurements": [{"artifact": "a"}]}, "measurements[0] has no runtime"),
+        (
+            {"gate": {"verdict": "PASS", "checks": [{**CHECK, "value": "5"}]}},
+            "gate.checks[0].value must be a number, not '5'",
+        ),
     ],
 )
 def test_another_form_is_told_with_its_place(old: dict[str, Any], change: dict[str, Any], sentence: str) -> None:

@@ -18,6 +18,7 @@ LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSO
 DIGEST = r"^[0-9A-Za-z]{64}$"
 Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Figure = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Number  # 44949504 bytes are not 44949504.0
 Digest = Annotated[str, Meta(pattern=DIGEST)]
 
 
@@ -26,7 +27,7 @@ class Metric:
     """One figure with its unit and kind; a missing value has an availability that says in a word why, and a reason."""
 
     name: str
-    value: Number | None
+    value: Figure | None
     unit: str
     kind: Kind = Kind.MEASURED
     availability: Availability = Availability.AVAILABLE

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeship.bundle.metric import Number
+from edgeship.bundle.metric import Figure
 from edgeship.types import Verdict
 
 
@@ -18,8 +18,8 @@ class Check:
     runtime: str
     check: str
     verdict: Verdict
-    value: Number | None = None
-    limit: Number | None = None
+    value: Figure | None = None
+    limit: Figure | None = None
     unit: str = ""
     reason: str = ""
     device: str = ""
