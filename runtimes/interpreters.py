@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
-from edgeship.processes.environment import child_environment, which
+from edgeship.processes.environment import child_environment, find_program
 
 HERE = Path(__file__).parent
 VERSION = (3, 11)
@@ -30,7 +30,7 @@ def find_python311(why: str) -> str:
     if sys.version_info[:2] == VERSION:
         return sys.executable
     problem = "no python3.11 is on the path"
-    places = [place for folder in os.get_exec_path() if (place := which("python3.11", path=folder))]
+    places = [place for folder in os.get_exec_path() if (place := find_program("python3.11", path=folder))]
     for place in dict.fromkeys(places):
         command, env = [place, "-I", "-c", CHECK], child_environment()
         process = subprocess.run(
@@ -52,7 +52,7 @@ def compile_all(python: Path, folder: Path) -> None:
     subprocess.run(command, capture_output=True, check=False, env=child_environment())
 
 
-def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]:
+def pip_command(*options: str, python: Path | None = None, uv: bool = True) -> list[str]:
     """An install command for this or another interpreter: uv where there is one and it will do, else pip.
 
     That is this Python's or the one beneath it. Paths among the options must be absolute: uv obeys the pyproject.toml of the
@@ -60,12 +60,12 @@ def pip(*options: str, python: Path | None = None, uv: bool = True) -> list[str]
     """
     here = os.fspath(Path(sys.executable).parent)
     target = ["--python", os.path.abspath(python)] if python else []
-    uv_path = which("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
+    uv_path = find_program("uv", path=os.pathsep.join([here, os.environ.get("PATH", "")])) if uv else None
     if uv_path:
         return [uv_path, "--directory", Path(here).anchor, "pip", "install", "--quiet", *target, *options]
     for interpreter in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
         start, env = [interpreter, "-P", "-m", "pip"], child_environment()
         if not subprocess.run([*start, "--version"], capture_output=True, check=False, env=env).returncode:
             return [*start, *target, "install", "--quiet", "--disable-pip-version-check", *options]
-    needed, what = ("uv or pip", "uv") if uv else ("pip", "pip")
-    raise MissingDependencyError(f"installing this needs {needed}, and this Python has none: install {what}")
+    tools, what = ("uv or pip", "uv") if uv else ("pip", "pip")
+    raise MissingDependencyError(f"installing this needs {tools}, and this Python has none: install {what}")

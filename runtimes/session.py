@@ -45,7 +45,7 @@ class QueryTimes:
 
 
 class Session:
-    """One model in one worker; a context manager. `run` checks what it is given, `_infer` does it.
+    """One model in one worker; a context manager. `run` checks what it is given, `_infer_batch` does it.
 
     Attributes: `inputs`, `outputs` (as the artifact holds them: quantized ones say so), `load_ms` (opening the model
     until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine`
@@ -53,13 +53,13 @@ class Session:
     `timeout` (seconds that the worker may stay silent).
     """
 
-    def __init__(self, runtime: str, child: WorkerChild, loaded: Mapping[str, Any], timeout: float) -> None:
+    def __init__(self, runtime: str, child: WorkerChild, description: Mapping[str, Any], timeout: float) -> None:
         self.runtime = runtime
-        self.inputs = tuple(map(TensorSpec.from_json, loaded["inputs"]))
-        self.outputs = tuple(map(TensorSpec.from_json, loaded["outputs"]))
-        self.load_ms = float(loaded["load_ms"])
-        self.version = str(loaded["version"])
-        self.engine: Mapping[str, Any] = loaded["engine"]
+        self.inputs = tuple(map(TensorSpec.from_json, description["inputs"]))
+        self.outputs = tuple(map(TensorSpec.from_json, description["outputs"]))
+        self.load_ms = float(description["load_ms"])
+        self.version = str(description["version"])
+        self.engine: Mapping[str, Any] = description["engine"]
         self.sample: Batch = {}
         self._child = child
         self.timeout = timeout
@@ -76,10 +76,10 @@ class Session:
 
         Raises InputError where names, shapes or dtypes do not fit the model, ProcessError where the worker fails.
         """
-        ready = io.check(feeds, self.inputs, self.runtime, raw=raw)
-        return io.restore(self._infer(ready), self.outputs, raw=raw)
+        ready = io.check_feeds(feeds, self.inputs, self.runtime, raw=raw)
+        return io.restore_outputs(self._infer_batch(ready), self.outputs, raw=raw)
 
-    def _infer(self, feeds: Batch) -> Batch:
+    def _infer_batch(self, feeds: Batch) -> Batch:
         return self._child.request({"do": "run"}, feeds, timeout=self.timeout)[1]
 
     def evaluate(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
@@ -87,26 +87,26 @@ class Session:
 
         Reading and quantizing the next batch overlaps with the inference of this one.
         """
-        return io.restore(self.evaluate_stored(batches, batch, raw=raw), self.outputs, raw=raw)
+        return io.restore_outputs(self.evaluate_stored(batches, batch, raw=raw), self.outputs, raw=raw)
 
     def evaluate_stored(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
         """As `evaluate`, with the outputs as the artifact stores them: quantized ones as integers."""
         if batch < 1:
             raise InputError(f"the batch size must be at least 1, got {batch}")
         io.check_numbers(self.outputs)
-        parts = self._child.stream(self._messages(batches, batch, raw), self.timeout)
+        parts = self._child.stream(self._request_messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
         return io.join_batches(parts, self.outputs)
 
     def dequantize(self, stored: Mapping[str, Array]) -> Batch:
         """The real numbers that stored outputs stand for."""
-        return io.restore(stored, self.outputs, raw=False)
+        return io.restore_outputs(stored, self.outputs, raw=False)
 
-    def _messages(self, batches: Iterator[Mapping[str, Array]], batch: int, raw: bool) -> Iterator[Message]:
+    def _request_messages(self, batches: Iterator[Mapping[str, Array]], batch: int, raw: bool) -> Iterator[Message]:
         for feeds in batches:
-            ready = io.check(feeds, self.inputs, self.runtime, raw=raw)
-            for piece in io.split(ready, self.inputs, batch):
+            ready = io.check_feeds(feeds, self.inputs, self.runtime, raw=raw)
+            for piece in io.split_batch(ready, self.inputs, batch):
                 yield {"do": "run"}, piece
 
     @property
@@ -150,7 +150,7 @@ class Session:
         return samples
 
     def _checked_sample(self) -> Batch:
-        return io.check(self.sample, self.inputs, self.runtime, raw=False)
+        return io.check_feeds(self.sample, self.inputs, self.runtime, raw=False)
 
     def close(self) -> None:
         """End the worker."""
@@ -198,9 +198,9 @@ def open_session(
     try:
         where = launch.upload(path) if launch.upload else os.fspath(path.resolve())
         header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
-        loaded, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
+        description, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
         with damage_as_input_error(path):  # what the runtime says of a damaged file may be no tensor at all
-            session = Session(runtime, child, loaded, timeout)
+            session = Session(runtime, child, description, timeout)
             session.kept = (pool, launch) if pool else None
             session.outputs = _order_outputs(session.outputs, outputs, runtime)
             session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)

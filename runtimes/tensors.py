@@ -15,7 +15,7 @@ from edgeship.types import Quantization, TensorSpec
 from edgeship.untrusted import count_elements, damage_as_input_error
 
 
-def check(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
+def check_feeds(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where: str, *, raw: bool) -> Batch:
     """The feeds in the model's own order and dtypes, quantized unless `raw`.
 
     A quantized input takes real numbers (or, raw, exactly its own dtype). Raises InputError on a missing or unknown
@@ -62,7 +62,7 @@ def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batc
     return sample
 
 
-def split(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Batch]:
+def split_batch(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Batch]:
     """The batch in pieces of at most `size` samples; inputs without a batch axis go whole with each piece."""
     batched = _batched_inputs(inputs)
     count = len(feeds[min(batched)]) if batched else 1
@@ -97,7 +97,7 @@ def _join_arrays(name: str, arrays: Sequence[Array]) -> Array:
         ) from error
 
 
-def restore(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
+def restore_outputs(outputs: Mapping[str, Array], specs: Sequence[TensorSpec], *, raw: bool) -> Batch:
     """The outputs in the order of `specs`, as real numbers unless `raw`. Raises InputError where they do not fit."""
     with damage_as_input_error("the model's outputs"):
         if raw:

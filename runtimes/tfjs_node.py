@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from edgeship.errors import MissingDependencyError, ProcessError
-from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tflite_runtime
 from edgeship.storage import installed
 from edgeship.storage.cache import own_folder
@@ -56,7 +56,7 @@ def _is_complete(folder: Path) -> bool:
 @cache
 def _find_node() -> tuple[str, tuple[int, int]] | None:
     """The path of node, and its major and minor version."""
-    path = which("node")
+    path = find_program("node")
     if not path:
         return None
     # A version manager's stand-in obeys files of the folder that it works in, and some of them name programs: it is asked
@@ -94,7 +94,7 @@ def build_problem() -> str | None:
     """Why pages cannot be built."""
     node = _find_node()
     need = f"needs Node {OLDEST_TO_BUILD[0]}.{OLDEST_TO_BUILD[1]} or later with npm"
-    if node is None or not which("npm"):
+    if node is None or not find_program("npm"):
         return need
     return None if node[1] >= OLDEST_TO_BUILD else f"{need}; here is Node {node[1][0]}.{node[1][1]}"
 
@@ -116,7 +116,7 @@ def install() -> Path:
     """Run `npm ci` on the pinned packages in the user's folder, whole or not at all, and return the folder in use."""
     if not unavailable_reason():
         return _find_modules() or SOURCE
-    node, npm = _find_node(), which("npm")
+    node, npm = _find_node(), find_program("npm")
     if node is None or node[1] < OLDEST or npm is None:
         reason = unavailable_reason() if node is None or node[1] < OLDEST else "npm is not on the path"
         raise MissingDependencyError(f"{reason}; install Node {OLDEST[0]} or later with npm")

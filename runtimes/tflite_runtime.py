@@ -14,7 +14,7 @@ import platformdirs
 
 from edgeship.errors import ProcessError
 from edgeship.processes.environment import NETWORK, child_environment
-from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip
+from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip_command
 from edgeship.storage import cache, installed
 
 REQUIREMENTS = Path(__file__).parent / "tflite-runtime.txt"
@@ -67,7 +67,7 @@ def install() -> Path:
                 [find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment"
             )
             options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", os.fspath(REQUIREMENTS)]
-            _run_installer(pip(*options, python=interpreter_of(draft)), "installing tflite-runtime")
+            _run_installer(pip_command(*options, python=interpreter_of(draft)), "installing tflite-runtime")
             compile_all(interpreter_of(draft), draft)
             installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)

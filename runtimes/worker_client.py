@@ -33,7 +33,7 @@ class Deadline:
         """The process has answered: it has as long again for the next answer."""
         self._end = time.monotonic() + self._seconds
 
-    def _watch(self) -> None:
+    def _watch_time(self) -> None:
         while not self._stop.wait(max(self._end - time.monotonic(), 0)):
             if time.monotonic() >= self._end:
                 self.passed = True
@@ -41,7 +41,7 @@ class Deadline:
                 return
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._watch_time, daemon=True).start()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -64,20 +64,20 @@ class WorkerChild(Child):
 
         Raises what `request` raises, or what the iterator of messages raised; the worker stays usable unless it died.
         """
-        sent: Sent = queue.Queue()
+        outcomes: Sent = queue.Queue()
         stop = threading.Event()
-        writer = threading.Thread(target=self._write, args=(messages, sent, stop), daemon=True)
+        writer = threading.Thread(target=self._write_messages, args=(messages, outcomes, stop), daemon=True)
         results: list[wire.Arrays] = []
         failure: BaseException | None = None
         with self._lock, Deadline(self, timeout) as deadline:
             writer.start()
-            while (token := sent.get()) is not False:
+            while (token := outcomes.get()) is not False:
                 if isinstance(token, BaseException):
                     failure = failure or token
                     continue
-                answer, arrays = self._receive(deadline, timeout)
+                answer, arrays = self._receive_answer(deadline, timeout)
                 if "error" in answer:
-                    failure = failure or self._answered(answer["error"])
+                    failure = failure or self._answered_error(answer["error"])
                     stop.set()
                 elif failure is None:
                     results.append(arrays)
@@ -85,27 +85,29 @@ class WorkerChild(Child):
             raise failure
         return results
 
-    def _receive(self, deadline: Deadline, timeout: float) -> tuple[dict[str, Any], wire.Arrays]:
+    def _receive_answer(self, deadline: Deadline, timeout: float) -> tuple[dict[str, Any], wire.Arrays]:
         try:
             answer = wire.receive(self.stdout)
         except EOFError as error:
-            raise self._death(f"took longer than {timeout:.0f} s and was stopped" if deadline.passed else "") from error
+            raise self._death_error(
+                f"took longer than {timeout:.0f} s and was stopped" if deadline.passed else ""
+            ) from error
         except wire.MessageError as error:
-            raise self._misunderstood(error) from error
+            raise self._message_error(error) from error
         deadline.extend()
         return answer
 
-    def _write(self, messages: Iterator[Message], sent: Sent, stop: threading.Event) -> None:
-        """Send each message and say so in `sent`: True for a message, an exception, False at the end."""
+    def _write_messages(self, messages: Iterator[Message], outcomes: Sent, stop: threading.Event) -> None:
+        """Send each message and say so in `outcomes`: True for a message, an exception, False at the end."""
         try:
             for header, arrays in messages:
-                sent.put(True)
+                outcomes.put(True)
                 wire.send(self.stdin, header, arrays)
                 if stop.is_set():
                     return
         except (BrokenPipeError, ConnectionResetError):
             pass  # the worker died: the reader meets the end of its stream and tells how
         except Exception as error:  # whatever the data source raises belongs to the caller, not to this thread
-            sent.put(error)
+            outcomes.put(error)
         finally:
-            sent.put(False)
+            outcomes.put(False)

@@ -112,7 +112,7 @@ class Recorded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
         self.calls: list[Any] = []
-        monkeypatch.setattr(ship, "convert", self.convert)
+        monkeypatch.setattr(ship, "convert_model", self.convert)
         monkeypatch.setattr("edgeship.bundle.bundle.open_bundle", lambda path: Bundle(Path(path), Manifest({}, (), ())))
 
     def convert(self, model: Path, out: Path, settings: Any, formats: tuple[str, ...]) -> None:
@@ -145,7 +145,7 @@ def test_nothing_is_said_in_threads_either():
             assert not executor.submit(are_visible).result()
         assert executor.submit(are_visible).result()
     finally:
-        executor.close(failed=False)
+        executor.close(after_failure=False)
 
 
 class MemoryModel:

@@ -216,7 +216,7 @@ def test_a_machine_without_proc_and_affinity_is_described(monkeypatch):
 
 def test_a_machine_without_load_averages_is_judged_by_its_own_loop(monkeypatch):
     monkeypatch.delattr(os, "getloadavg", raising=False)
-    state = host_noise.check(loop=lambda: 1.0, runnable=lambda: None, cores=2)
+    state = host_noise.check_host(loop=lambda: 1.0, runnable=lambda: None, cores=2)
     assert state.stable
     assert (state.load, state.runnable) == (None, None)
 
@@ -227,7 +227,7 @@ def test_limits_and_boards_say_what_they_need(monkeypatch):
 
     monkeypatch.setattr(sys, "platform", "darwin")
     assert find_launcher(find_device("host-1t")).unavailable_reason() == "limits of memory and cores need Linux"
-    monkeypatch.setattr(debian, "which", lambda _: None)
+    monkeypatch.setattr(debian, "find_program", lambda _: None)
     assert (find_launcher(find_device("cortex-a72")).unavailable_reason() or "").startswith(
         "apt-get is not here: emulated boards"
     )

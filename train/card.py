@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import edgeship
-from edgeship.processes.environment import child_environment, which
+from edgeship.processes.environment import child_environment, find_program
 from edgeship.storage import digest
 from edgeship.train.dataset import Array, DataDescription, TaskData
 from edgeship.train.tasks import Schedule, Task
@@ -230,7 +230,7 @@ def code_version() -> CodeVersion:
         return version  # installed: git is not started in somebody else's repository, whose settings may name programs
 
     def run_git(*arguments: str) -> str:
-        command = [which("git") or "git", "-C", str(here.parent), *arguments]
+        command = [find_program("git") or "git", "-C", str(here.parent), *arguments]
         result = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=child_environment()
         )

@@ -30,8 +30,8 @@ def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, 
         raise InputError(f"{data_dir}: no such folder; --data-dir names one with the four idx files of a data set")
     with (
         _staging_folder(out) as folder,
-        progress_events.displayed() as show,
-        progress_events.following(folder / progress_events.FILE, show),
+        progress_events.display_events() as show,
+        progress_events.follow_events(folder / progress_events.FILE, show),
         FunctionProcess("train", env=training_env()) as child,
     ):
         card = child.call(

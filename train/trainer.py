@@ -36,7 +36,7 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     Raises InputError where the data cannot be used or the files cannot be written.
     """
     start, folder = time.perf_counter(), Path(staging)
-    tell = functools.partial(progress_events.tell, folder / progress_events.FILE)
+    tell = functools.partial(progress_events.append_event, folder / progress_events.FILE)
     threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)

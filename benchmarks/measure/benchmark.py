@@ -149,7 +149,7 @@ class Benchmark:
         self.sizes_lock = threading.Lock()
         self.outputs: dict[str, Path] = {}  # what artifacts answered on this machine, by their id
 
-    def cached(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
+    def cache_result(self, what: str, step: str, key: Mapping[str, Any], make: Callable[[Path], Any]) -> Entry:
         """What `make(folder)` returns and writes, kept by content, with a line of progress that says `what`."""
         with self.progress.step(what) as remarks:
             entry = self.cache.get(step, key, make, self._is_usable)

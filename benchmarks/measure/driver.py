@@ -107,7 +107,7 @@ def _measure_sizes(bench: Benchmark, subject: MeasuredArtifact) -> FigureResult:
     with bench.sizes_lock:
         if subject.digest not in bench.sizes:
             what, key = f"{subject.artifact.id}: size", {"artifact": subject.digest}
-            entry = bench.cached(what, "size", key, lambda _: to_json(size.measure(subject.artifact.path)))
+            entry = bench.cache_result(what, "size", key, lambda _: to_json(size.measure(subject.artifact.path)))
             bench.sizes[subject.digest] = convert(ArtifactSizes, entry.result)
         sizes = bench.sizes[subject.digest]
     metrics = [Metric(f"size_{kind}_bytes", getattr(sizes, kind), "bytes") for kind in size.KINDS]
@@ -138,8 +138,8 @@ def _selfcheck_failure(bench: Benchmark, target: Target) -> str | None:
         return None
     key = {"device": target.device, "runtime": launcher.identity(runtime.name)}
     what = f"{target.device.name}: known outputs on {runtime.name}"
-    finding = bench.cached(
-        what, "doctor", key, lambda _: asdict(selfcheck.examine(launcher, runtime.name, bench.pool))
+    finding = bench.cache_result(
+        what, "doctor", key, lambda _: asdict(selfcheck.examine_runtime(launcher, runtime.name, bench.pool))
     ).result
     return f"refused, {finding['wrong']}" if finding["wrong"] else None
 

@@ -20,7 +20,7 @@ _MEMORY = re.compile(
 LONGEST = 400
 
 
-def shorten(message: str) -> str:
+def shorten_message(message: str) -> str:
     """A message on one line, without the name of the log file that will be gone when it is read again."""
     text = re.sub(r"\s*\(?(?:its )?log:? ?\(?/[^)\s]*\)?", "", message)
     return " ".join(text.split())[:LONGEST]
@@ -30,11 +30,11 @@ def describe_failure(message: str, launcher: Launcher) -> str:
     """A message on one line; on a device with little memory, running out of it is said first."""
     memory = launcher.memory_limit
     if memory and _MEMORY.search(message):
-        return f"does not fit into {memory}: {shorten(message)}"
-    return shorten(message)
+        return f"does not fit into {memory}: {shorten_message(message)}"
+    return shorten_message(message)
 
 
-def explain(message: str, device: Device) -> str:
+def explain_failure(message: str, device: Device) -> str:
     """What is behind a failure and what helps; empty where the message is not a known one."""
     if match := _BUILTIN.search(message):
         op, version = match.groups()

@@ -44,7 +44,7 @@ class QuietHostWaiter:
     def __init__(
         self, look: Callable[[], HostState] | None = None, pause: Callable[[float], None] = time.sleep
     ) -> None:
-        self._look, self._pause, self._tries = look or check, pause, TRIES
+        self._look, self._pause, self._tries = look or check_host, pause, TRIES
 
     def wait(self) -> str:
         """Empty as soon as times can be taken; else why they cannot, in the form that metrics carry."""
@@ -60,7 +60,7 @@ class QuietHostWaiter:
         return state.unstable_reason
 
 
-def check(
+def check_host(
     loop: Callable[[], float] | None = None, runnable: Callable[[], int | None] | None = None, cores: int | None = None
 ) -> HostState:
     """Time a fixed piece of work 15 times (about 0.2 s) and count who else wants the processor meanwhile.
@@ -74,10 +74,10 @@ def check(
     for _ in range(ROUNDS):
         times.append(loop())
         waiting.append(runnable())
-    return judge(times, [count for count in waiting if count is not None], cores)
+    return judge_host(times, [count for count in waiting if count is not None], cores)
 
 
-def judge(times: list[float], waiting: list[int], cores: int) -> HostState:
+def judge_host(times: list[float], waiting: list[int], cores: int) -> HostState:
     """Stable if the 3rd slowest round took at most 10 % longer than the 2nd fastest, and a core was mostly free.
 
     Two rounds of fifteen may meet a timer or a daemon: those also meet the queries, whose percentiles show them.

@@ -28,8 +28,7 @@ from edgeship.types import Availability, to_json
 
 UNITS = {"instructions": "instructions", "instructions_ratio": "x"}
 INFERENCES = 4
-# What the plugin counts. The first group adds up to the total; the second are parts of `simd`.
-CLASSES = ("scalar", "memory", "simd")
+# The plugin counts scalar, memory and simd, which add up to the total, and these parts of simd.
 KERNELS = {
     "matrix": "8-bit matrix multiply (i8mm)",
     "dot": "8-bit dot product",
@@ -52,7 +51,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     try:
         counts = _count_on(bench, target, counter)
     except EdgeshipError as error:
-        return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.shorten(str(error))))
+        return FigureResult(missing_metrics(UNITS, Availability.FAILED, failure_reasons.shorten_message(str(error))))
     metrics = [Metric("instructions", counts.total, "instructions")]
     base = bench.float_base(subject)
     if base is not None and base.digest == subject.digest:
@@ -66,10 +65,13 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         try:
             ratio = counts.total / _count_on(bench, replace(target, subject=base), counter).total
             metrics.append(Metric("instructions_ratio", ratio, "x"))
-            compared = replace(counts, against=base.artifact.id, ratio=ratio)
-            return FigureResult(metrics, MeasurementDetails(instructions=compared))
+            instructions = replace(counts, against=base.artifact.id, ratio=ratio)
+            return FigureResult(metrics, MeasurementDetails(instructions=instructions))
         except EdgeshipError as error:
-            availability, reason = Availability.FAILED, f"{base.artifact.id}: {failure_reasons.shorten(str(error))}"
+            availability, reason = (
+                Availability.FAILED,
+                f"{base.artifact.id}: {failure_reasons.shorten_message(str(error))}",
+            )
     metrics += missing_metrics({"instructions_ratio": "x"}, availability, reason)
     return FigureResult(metrics, MeasurementDetails(instructions=counts))
 
@@ -79,29 +81,33 @@ def _count_on(bench: Benchmark, target: Target, counter: InstructionCounter) -> 
     data = None if reference is None else [reference.data.digest, reference.limit]
 
     def make(_: Path) -> dict[str, Any]:
-        sample = {} if reference is None else next(sampling.rows(reference.batches(), np.arange(1), 1))
-        return dict(to_json(count(counter, target.runtime.name, subject.artifact.path, sample)))
+        sample = {} if reference is None else next(sampling.select_rows(reference.batches(), np.arange(1), 1))
+        return dict(to_json(count_instructions(counter, target.runtime.name, subject.artifact.path, sample)))
 
     what = f"{subject.artifact.id} on {target.place}: instructions"
-    return convert(InstructionCount, bench.cached(what, "instructions", {**target.key(), "data": data}, make).result)
+    return convert(
+        InstructionCount, bench.cache_result(what, "instructions", {**target.key(), "data": data}, make).result
+    )
 
 
-def count(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> InstructionCount:
+def count_instructions(place: InstructionCounter, runtime: str, path: Path, sample: Batch) -> InstructionCount:
     """Instructions of one inference at batch 1 on one thread, in a fresh process, each count the median of several.
 
-    Classes are those of `CLASSES` and `KERNELS`; 32-bit ARM has none. The first inference is left out.
+    Classes are scalar, memory, simd and those of `KERNELS`; 32-bit ARM has none. The first inference is left out.
     Marks cost some instructions themselves; they are subtracted.
     """
     with tempfile.TemporaryDirectory(prefix="edgeship-count-") as folder:
         out = Path(folder) / "marks.jsonl"
-        with open_session(runtime, path, threads=1, sample=sample, launch=place.counting(runtime, out)) as session:
+        with open_session(
+            runtime, path, threads=1, sample=sample, launch=place.counting_launch(runtime, out)
+        ) as session:
             session.count(INFERENCES)
         marks = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    return summarize(marks)
+    return summarize_marks(marks)
 
 
-def summarize(marks: list[dict[str, int]]) -> InstructionCount:
-    """The figures of `count` from the plugin's lines. Raises ProcessError where it has seen no inference."""
+def summarize_marks(marks: list[dict[str, int]]) -> InstructionCount:
+    """The figures of `count_instructions` from the plugin's lines. Raises ProcessError where it has seen no inference."""
     empty = _count_between(marks, EMPTY_BEGIN, EMPTY_END)
     runs = _count_between(marks, BEGIN, END)[1:]
     if not runs or not empty:
@@ -116,7 +122,7 @@ def summarize(marks: list[dict[str, int]]) -> InstructionCount:
     return InstructionCount(
         total=total,
         classes=classes,
-        kernels=kernels(classes) if classes else "",
+        kernels=dominant_kernels(classes) if classes else "",
         spread=max(totals) - min(totals),
         counts=tuple(totals),
     )
@@ -131,7 +137,7 @@ def _count_between(marks: list[dict[str, int]], begin: int, end: int) -> list[di
     ]
 
 
-def kernels(classes: Mapping[str, int]) -> str:
+def dominant_kernels(classes: Mapping[str, int]) -> str:
     """What does most of the multiplying."""
     most = max(KERNELS, key=lambda name: classes.get(name, 0))
     return KERNELS[most] if classes.get(most, 0) else "scalar"

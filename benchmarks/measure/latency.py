@@ -38,7 +38,7 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def profile(name: str) -> Profile:
+def find_profile(name: str) -> Profile:
     """The profile of that name. Raises InputError that lists the known ones."""
     if name not in PROFILES:
         raise unknown_name_error("profile", name, PROFILES)
@@ -67,7 +67,7 @@ def early_stopping_estimate(samples_ms: Sequence[float], percentile: float = 0.9
     return None if rank is None else float(np.sort(samples_ms)[len(samples_ms) - rank])
 
 
-def summarize(samples_ms: Sequence[float]) -> LatencySummary:
+def summarize_latencies(samples_ms: Sequence[float]) -> LatencySummary:
     """Count, mean, least, percentiles and the early-stopping p90 (None with too few queries) of latencies in ms."""
     values = np.asarray(samples_ms, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():
@@ -84,7 +84,7 @@ def summarize(samples_ms: Sequence[float]) -> LatencySummary:
     )
 
 
-def histogram(samples_ms: Sequence[float], bins: int = 40) -> Histogram:
+def latency_histogram(samples_ms: Sequence[float], bins: int = 40) -> Histogram:
     """The shape of the latencies for a report, up to the 99.5th percentile."""
     values = np.asarray(samples_ms, dtype=np.float64)
     counts, edges = np.histogram(values, bins, (values.min(), max(np.percentile(values, 99.5), values.min() * 1.01)))
@@ -114,7 +114,7 @@ def no_ratio(reason: str) -> Ratio:
     return Ratio(None, None, None, 0, 0, reason)
 
 
-def ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
+def block_ratio(pairs: Sequence[tuple[Blocks, Blocks]]) -> Ratio:
     """How many times as long A takes as B, from queries in ms of several pairs of fresh processes (A, B).
 
     Within a pair blocks were run in turn, A, B, B, A, ...: the pair's figure is the median of the log ratios of
@@ -140,14 +140,14 @@ def trimmed_mean(values: Sequence[float]) -> tuple[float, float]:
     from scipy.special import stdtrit
 
     ordered, cut = np.sort(np.array(values, np.float64)), len(values) // TRIMMED_OF
-    kept = ordered[cut : len(ordered) - cut]
-    deviation = float(np.clip(ordered, kept[0], kept[-1]).std(ddof=1))
-    error = deviation / (len(kept) / len(ordered) * math.sqrt(len(ordered)))
-    return float(kept.mean()), float(stdtrit(len(kept) - 1, QUANTILE)) * error
+    middle = ordered[cut : len(ordered) - cut]
+    deviation = float(np.clip(ordered, middle[0], middle[-1]).std(ddof=1))
+    error = deviation / (len(middle) / len(ordered) * math.sqrt(len(ordered)))
+    return float(middle.mean()), float(stdtrit(len(middle) - 1, QUANTILE)) * error
 
 
-def _log_ratio(ours: Blocks, theirs: Blocks) -> float:
-    medians = [(np.median(a), np.median(b)) for a, b in zip(ours, theirs, strict=False)]
+def _log_ratio(ours: Blocks, baseline: Blocks) -> float:
+    medians = [(np.median(a), np.median(b)) for a, b in zip(ours, baseline, strict=False)]
     return float(np.median([math.log(a / b) for a, b in medians]))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeship.benchmarks.measure import latency
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.benchmarks.measure.latency import Ratio, ratio
+from edgeship.benchmarks.measure.latency import Ratio, block_ratio
 from edgeship.benchmarks.measure.speed import busy_reason, timing_key
 from edgeship.bundle.measurement import LatencyRatio, MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
@@ -44,14 +44,14 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     def compare() -> dict[str, Any]:
         if busy := busy_reason(bench, target):
             return {**asdict(latency.no_ratio(busy)), "busy": busy}
-        seconds = latency.profile(bench.settings.profile).seconds / 2
+        seconds = latency.find_profile(bench.settings.profile).seconds / 2
         result = compare_latency(_session_opener(bench, of_subject), _session_opener(bench, of_base), seconds)
         return {**asdict(result), "busy": ""}
 
     what = f"{subject.artifact.id} on {target.place}: against {base.artifact.id}, in turn"
     key = {**timing_key(bench, target), "base": base.digest}
     try:
-        result = convert(LatencyRatio, bench.cached(what, "ratio", key, lambda _: compare()).result)
+        result = convert(LatencyRatio, bench.cache_result(what, "ratio", key, lambda _: compare()).result)
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
     if result.value is None:
@@ -66,25 +66,25 @@ def _session_opener(bench: Benchmark, target: Target) -> Open:
     return lambda: target.open(timed=True, threads=target.device.threads, sample=bench.sample)
 
 
-def compare_latency(ours: Open, theirs: Open, seconds: float, pairs: int = PAIRS) -> Ratio:
-    """How many times as long `ours` takes as `theirs`, at batch 1 on their sessions' samples, in about `seconds`.
+def compare_latency(ours: Open, baseline: Open, seconds: float, pairs: int = PAIRS) -> Ratio:
+    """How many times as long `ours` takes as `baseline`, at batch 1 on their sessions' samples, in about `seconds`.
 
-    `ours` and `theirs` start a fresh process each time that they are called; what that takes is part of `seconds`.
+    `ours` and `baseline` start a fresh process each time that they are called; what that takes is part of `seconds`.
     Raises what opening a session or running it raises.
     """
     end = time.monotonic() + seconds
-    taken = []
+    blocks = []
     for number in range(pairs):
         # Each pair has its share of what is left, so that a slow start shortens all that follow alike.
         share = (end - time.monotonic()) / (pairs - number)
-        taken.append(_time_pair(ours, theirs, time.monotonic() + share))
-    return ratio(taken)
+        blocks.append(_time_pair(ours, baseline, time.monotonic() + share))
+    return block_ratio(blocks)
 
 
-def _time_pair(ours: Open, theirs: Open, end: float) -> tuple[Blocks, Blocks]:
+def _time_pair(ours: Open, baseline: Open, end: float) -> tuple[Blocks, Blocks]:
     """Blocks of both until `end`, A, B, B, A, ...; both processes are started at once, since nothing is timed yet."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        opening = [pool.submit(ours), pool.submit(theirs)]
+        opening = [pool.submit(ours), pool.submit(baseline)]
         for future in wait(opening).done:
             if not future.exception():
                 stack.enter_context(future.result())  # also where the other one fails: it must not stay

@@ -26,7 +26,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
 
     what = f"{target.subject.artifact.id} on {target.place}: memory"
     try:
-        usage = convert(MemoryUse, bench.cached(what, "memory", target.key(), make).result)
+        usage = convert(MemoryUse, bench.cache_result(what, "memory", target.key(), make).result)
     except EdgeshipError as error:
         return FigureResult(
             missing_metrics(UNITS, Availability.FAILED, failure_reasons.describe_failure(str(error), target.launcher))
@@ -34,8 +34,8 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     return FigureResult(peak_metrics(usage), MeasurementDetails(memory=usage))
 
 
-def peak_metrics(used: MemoryUse) -> list[Metric]:
+def peak_metrics(usage: MemoryUse) -> list[Metric]:
     """The peak, or why the system does not tell it."""
-    if used.peak_bytes is None:
-        return missing_metrics(UNITS, Availability.UNDEFINED, used.method)
-    return [Metric("peak_memory_bytes", used.peak_bytes, "bytes")]
+    if usage.peak_bytes is None:
+        return missing_metrics(UNITS, Availability.UNDEFINED, usage.method)
+    return [Metric("peak_memory_bytes", usage.peak_bytes, "bytes")]

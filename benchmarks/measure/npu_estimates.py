@@ -38,9 +38,9 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
 
     try:
         what = f"{subject.artifact.id} for {target.place}: compiled"
-        estimate = convert(NpuEstimate, bench.cached(what, "compiler", target.key(), make).result)
+        estimate = convert(NpuEstimate, bench.cache_result(what, "compiler", target.key(), make).result)
     except EdgeshipError as error:
-        return _no_estimate(Availability.FAILED, failure_reasons.shorten(str(error)))
+        return _no_estimate(Availability.FAILED, failure_reasons.shorten_message(str(error)))
     metrics = []
     for name, unit in UNITS.items():
         if name == "npu_op_share" or estimate.npu_ops:

@@ -55,11 +55,11 @@ UNITS = {**QUALITY, **PARITY}
 
 def measure(bench: Benchmark, target: Target) -> FigureResult:
     """Accuracy and parity of an artifact; on a compared device also how its outputs differ from this machine's."""
-    reference, subject, compared = bench.reference, target.subject, target.launcher.compared_with_host
+    reference, subject, with_bit_exactness = bench.reference, target.subject, target.launcher.compared_with_host
     if reference is None:
         reason = bench.no_reference_reason
-        return _no_outputs(compared, Availability.NO_DATA, reason, BitExactness(reason=reason))
-    usual = registry.for_format(subject.artifact.format)[0] if compared else None
+        return _no_outputs(with_bit_exactness, Availability.NO_DATA, reason, BitExactness(reason=reason))
+    usual = registry.for_format(subject.artifact.format)[0] if with_bit_exactness else None
     key = {
         **target.key(),
         "host": usual.identity() if usual else None,
@@ -70,30 +70,30 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     }
     what = f"{subject.artifact.id} on {target.place}: accuracy and parity"
     try:
-        entry = bench.cached(
-            what, "quality", key, lambda folder: to_json(_evaluate(bench, target, usual, reference, folder))
+        entry = bench.cache_result(
+            what, "quality", key, lambda folder: to_json(_evaluate_target(bench, target, usual, reference, folder))
         )
     except InputError:
         raise
     except EdgeshipError as error:  # killed, hung or not installed: not a property of the artifact, so not kept
         why = BitExactness(reason=failure_reasons.describe_failure(str(error), target.launcher))
-        return _no_outputs(compared, Availability.FAILED, str(error), why)
+        return _no_outputs(with_bit_exactness, Availability.FAILED, str(error), why)
     details = convert(MeasurementDetails, entry.result)
     if details.parity is None and details.bit_exactness:
         why = details.bit_exactness
-        return _no_outputs(compared, Availability.FAILED, why.reason, why)
+        return _no_outputs(with_bit_exactness, Availability.FAILED, why.reason, why)
     if OUTPUTS in entry.files:
         bench.outputs.setdefault(subject.artifact.id, entry.path / OUTPUTS)
     return FigureResult(quality_metrics(details), details)
 
 
-def _no_outputs(compared: bool, availability: Availability, reason: str, why: BitExactness) -> FigureResult:
+def _no_outputs(with_bit_exactness: bool, availability: Availability, reason: str, why: BitExactness) -> FigureResult:
     """Nothing but a reason, in the parity matrix too where the device has a column there."""
-    details = MeasurementDetails(bit_exactness=why) if compared else MeasurementDetails()
+    details = MeasurementDetails(bit_exactness=why) if with_bit_exactness else MeasurementDetails()
     return FigureResult(missing_metrics(UNITS, availability, reason), details)
 
 
-def _evaluate(
+def _evaluate_target(
     bench: Benchmark, target: Target, usual: registry.Runtime | None, reference: Reference, folder: Path
 ) -> MeasurementDetails:
     """What the artifact answers; on a compared device also how it failed: what does not load today will not tomorrow."""
@@ -107,7 +107,7 @@ def _evaluate(
         if isinstance(error, ProcessError) and error.died:
             raise
         reason = failure_reasons.describe_failure(str(error), target.launcher)
-        why = BitExactness(reason=reason, explanation=failure_reasons.explain(str(error), target.device))
+        why = BitExactness(reason=reason, explanation=failure_reasons.explain_failure(str(error), target.device))
         return MeasurementDetails(bit_exactness=why)
 
 
@@ -134,23 +134,25 @@ def _evaluate_on_device(
     start, total = time.perf_counter(), reference.samples
     with target.open(timed=False, threads=1, pool=bench.pool) as session:
         pace = _seconds_per_sample(session, reference)
-        chosen = sampling.choose(reference.labels, total, sampling.affordable(total, target.device.seconds, pace))
-        batch = max(1, min(batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(chosen)))
-        stored = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
-        outputs, engine = session.dequantize(stored), {**session.engine, "version": session.version}
-    server = {name: array[chosen] for name, array in reference.outputs.items()}
+        rows = sampling.choose_samples(
+            reference.labels, total, sampling.affordable_samples(total, target.device.seconds, pace)
+        )
+        batch = max(1, min(batch_size(reference.inputs), int(BATCH_SECONDS / max(pace, 1e-6)), len(rows)))
+        device_outputs = session.evaluate_stored(sampling.select_rows(reference.batches(), rows, batch), batch)
+        outputs, engine = session.dequantize(device_outputs), {**session.engine, "version": session.version}
+    server = {name: array[rows] for name, array in reference.outputs.items()}
     details = MeasurementDetails(
         parity=parity.compare(server, outputs),
         evaluation_seconds=time.perf_counter() - start,
-        samples=SampleSubset(len(chosen), total, "y" in reference.labels, target.device.seconds),
+        samples=SampleSubset(len(rows), total, "y" in reference.labels, target.device.seconds),
         engine=engine,
-        bit_exactness=_compare_with_host(target.subject, usual, reference, chosen, batch, stored, outputs),
+        bit_exactness=_compare_with_host(target.subject, usual, reference, rows, batch, device_outputs, outputs),
     )
     if not reference.labels:
         return details
-    labels = {name: array[chosen] for name, array in reference.labels.items()}
+    labels = {name: array[rows] for name, array in reference.labels.items()}
     report = accuracy.measure(labels, server, outputs, bench.settings.metric)
-    return replace(details, accuracy=renumber_flips(report, chosen))
+    return replace(details, accuracy=renumber_flips(report, rows))
 
 
 def _seconds_per_sample(session: Session, reference: Reference) -> float:
@@ -159,7 +161,7 @@ def _seconds_per_sample(session: Session, reference: Reference) -> float:
         1,
         min(PROBE, reference.samples),
     ):  # one sample alone pays for the message too, unless it is slow anyway
-        sample = next(sampling.rows(reference.batches(), np.arange(count), count))
+        sample = next(sampling.select_rows(reference.batches(), np.arange(count), count))
         session.run(sample)
         start = time.perf_counter()
         session.run(sample)
@@ -169,11 +171,11 @@ def _seconds_per_sample(session: Session, reference: Reference) -> float:
     return pace
 
 
-def renumber_flips(report: AccuracyReport, chosen: Array) -> AccuracyReport:
-    """The report with flipped samples by their place in the whole data, not in the subset of the rows `chosen`."""
+def renumber_flips(report: AccuracyReport, rows: Array) -> AccuracyReport:
+    """The report with flipped samples by their place in the whole data, not in the subset of those `rows`."""
 
     def renumber(output: OutputAccuracy) -> OutputAccuracy:
-        return replace(output, flips=tuple(replace(flip, index=int(chosen[flip.index])) for flip in output.flips))
+        return replace(output, flips=tuple(replace(flip, index=int(rows[flip.index])) for flip in output.flips))
 
     outputs = {name: renumber(output) for name, output in report.outputs.items()}
     return AccuracyReport.of_outputs(outputs, report.output)
@@ -183,9 +185,9 @@ def _compare_with_host(
     subject: MeasuredArtifact,
     usual: registry.Runtime,
     reference: Reference,
-    chosen: Array,
+    rows: Array,
     batch: int,
-    stored: Mapping[str, Array],
+    device_outputs: Mapping[str, Array],
     outputs: Mapping[str, Array],
 ) -> BitExactness:
     """The device against this machine's usual runtime, on the same samples in the same batches, one thread each."""
@@ -193,9 +195,9 @@ def _compare_with_host(
         return BitExactness(reason=f"{usual.name} is not here to compare with: {reason}")
     try:
         with open_session(usual.name, subject.artifact.path) as session:
-            host_outputs = session.evaluate_stored(sampling.rows(reference.batches(), chosen, batch), batch)
+            host_outputs = session.evaluate_stored(sampling.select_rows(reference.batches(), rows, batch), batch)
             comparison = bit_exactness.compare_bit_exactness(
-                host_outputs, stored, (session.dequantize(host_outputs), outputs)
+                host_outputs, device_outputs, (session.dequantize(host_outputs), outputs)
             )
             return replace(comparison, against=f"{usual.name} {session.version}")
     except EdgeshipError as error:
@@ -204,9 +206,9 @@ def _compare_with_host(
 
 def quality_metrics(details: MeasurementDetails) -> list[Metric]:
     """Accuracy and parity as metrics; a figure that the outputs do not have says why."""
-    compared = details.parity or {}
-    worst = parity.worst_figures(compared)
-    reasons = [item.reason for item in compared.values() if item.reason]
+    output_parity = details.parity or {}
+    worst = parity.worst_figures(output_parity)
+    reasons = [item.reason for item in output_parity.values() if item.reason]
     undefined = reasons[0] if reasons else "the outputs are no answers: a figure of classification"
     metrics = [_metric_or_reason(name, worst[name], unit, undefined) for name, unit in PARITY.items()]
     report = details.accuracy

@@ -12,7 +12,7 @@ from edgeship.data import Array, Batch
 LEAST = 8  # samples that every device runs, however slow it is
 
 
-def affordable(total: int, seconds: float | None, per_sample: float) -> int:
+def affordable_samples(total: int, seconds: float | None, per_sample: float) -> int:
     """How many of `total` samples fit into `seconds`, as 1, 2 or 5 times a power of ten, so that it varies little."""
     if seconds is None or total * per_sample <= seconds:
         return total
@@ -21,7 +21,7 @@ def affordable(total: int, seconds: float | None, per_sample: float) -> int:
     return min(total, max(LEAST, *(step for step in steps if step <= max(fitting, 1)), 0))
 
 
-def choose(labels: Mapping[str, Array], total: int, count: int) -> Array:
+def choose_samples(labels: Mapping[str, Array], total: int, count: int) -> Array:
     """The sorted indices of `count` of `total` samples, (count,) int64.
 
     With class labels `y` (n,) of integers each class keeps its share (largest remainders; Hamilton's method) and its samples
@@ -48,22 +48,22 @@ def _spread_evenly(indices: Array, count: int) -> Array:
     return indices[np.linspace(0, len(indices) - 1, count).round().astype(np.int64)] if count else indices[:0]
 
 
-def rows(batches: Iterator[Batch], chosen: Array, size: int) -> Iterator[Batch]:
+def select_rows(batches: Iterator[Batch], indices: Array, size: int) -> Iterator[Batch]:
     """The chosen rows of a stream, in batches of `size`, so that an interpreter is resized once; the last may be smaller."""
     waiting_batches: list[Batch] = []
     start = waiting = 0
     for batch in batches:
         count = len(next(iter(batch.values())))
-        first, last = np.searchsorted(chosen, (start, start + count))
-        picked = chosen[first:last] - start
+        first, last = np.searchsorted(indices, (start, start + count))
+        picked = indices[first:last] - start
         start += count
         if len(picked):
             waiting_batches.append({name: array[picked] for name, array in batch.items()})
             waiting += len(picked)
         while waiting >= size:
-            joined = _join_batches(waiting_batches)
-            yield {name: array[:size] for name, array in joined.items()}
-            waiting_batches = [{name: array[size:] for name, array in joined.items()}]
+            samples = _join_batches(waiting_batches)
+            yield {name: array[:size] for name, array in samples.items()}
+            waiting_batches = [{name: array[size:] for name, array in samples.items()}]
             waiting -= size
     if waiting:
         yield _join_batches(waiting_batches)

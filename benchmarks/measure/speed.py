@@ -38,7 +38,9 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     """Times and memory of an artifact; no times where the machine is too busy."""
     what = f"{target.subject.artifact.id} on {target.place}: load, latency, memory"
     try:
-        entry = bench.cached(what, "speed", timing_key(bench, target), lambda _: to_json(_time_run(bench, target)))
+        entry = bench.cache_result(
+            what, "speed", timing_key(bench, target), lambda _: to_json(_time_run(bench, target))
+        )
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
     run = convert(TimedRun, entry.result)
@@ -72,7 +74,7 @@ def busy_reason(bench: Benchmark, target: Target) -> str:
 
 
 def _time_run(bench: Benchmark, target: Target) -> TimedRun:
-    limits, threads = latency.profile(bench.settings.profile), target.device.threads
+    limits, threads = latency.find_profile(bench.settings.profile), target.device.threads
     busy = target.subject.latency_exclusion_reason or busy_reason(bench, target)
     with target.open(timed=True, threads=threads, sample=bench.sample) as session:
         start = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
@@ -80,7 +82,7 @@ def _time_run(bench: Benchmark, target: Target) -> TimedRun:
             return TimedRun(memory=session.memory(), busy=busy)
         times = session.latency(limits.seconds, limits.queries)
         memory = session.memory()
-    summary = latency.summarize(times.samples_ms)
+    summary = latency.summarize_latencies(times.samples_ms)
     # LoadGen's own estimate; the loop's is that of `summarize`, by the same rule.
     early_stopping = times.early_stopping_p90_ms or summary.p90_early_stopping_ms
     metrics = {
@@ -91,7 +93,7 @@ def _time_run(bench: Benchmark, target: Target) -> TimedRun:
     described = replace(
         summary,
         early_stopping_p90_ms=times.early_stopping_p90_ms,
-        histogram=latency.histogram(times.samples_ms),
+        histogram=latency.latency_histogram(times.samples_ms),
         threads=threads,
         profile=limits.name,
         runs_on=dict(session.engine),

@@ -12,7 +12,7 @@ SENDERS = {
 }
 
 
-def describe(measurements: Iterable[Measurement]) -> str:
+def describe_timing(measurements: Iterable[Measurement]) -> str:
     """A sentence that names the runtimes (and devices) timed by each, with the reason for the loop; empty without latencies."""
     places: dict[str, dict[str, None]] = {}
     for item in measurements:

@@ -99,7 +99,7 @@ def build(manifest: Manifest) -> Table:
     """One row for the server model, then one per measurement, and one per artifact that has none."""
     reports = [item.details.accuracy for item in manifest.measurements]
     table = Table(tuple(dict.fromkeys(report.metric for report in reports if report)))
-    table.timing = timing.describe(manifest.measurements)
+    table.timing = timing.describe_timing(manifest.measurements)
     if manifest.server_measurement:
         table.rows.append(_server_row(table, manifest.server_measurement))
     executed = [item for item in manifest.measurements if not was_not_run(item)]

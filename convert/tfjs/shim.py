@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
 from edgeship.notices import print_notice
-from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.storage import cache, installed
 from edgeship.storage.atomic import atomic_folder
 
@@ -78,8 +78,8 @@ def _run_installer(requirements: Path, target: Path) -> None:
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
-    elif importlib.util.find_spec("uv") or which("uv"):
-        uv = [sys.executable, "-P", "-m", "uv"] if importlib.util.find_spec("uv") else [which("uv") or "uv"]
+    elif importlib.util.find_spec("uv") or find_program("uv"):
+        uv = [sys.executable, "-P", "-m", "uv"] if importlib.util.find_spec("uv") else [find_program("uv") or "uv"]
         # At the root, where no pyproject.toml or uv.toml is that would change what is installed.
         command = [*uv, "--directory", target.anchor, "pip", "install", "--quiet", "--python", sys.executable, *options]
     else:

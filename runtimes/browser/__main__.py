@@ -14,7 +14,7 @@ from edgeship.runtimes.browser import requirements
 from edgeship.runtimes.browser.memory import RendererMemory
 from edgeship.runtimes.browser.page import WEBGPU, Page
 from edgeship.runtimes.browser.throttle import BATCH_MS, Throttle
-from edgeship.runtimes.worker.request_loop import Answer, Handler, serve
+from edgeship.runtimes.worker.request_loop import Answer, Handler, serve_requests
 
 LOOP = {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": "LoadGen does not run in a page"}
 
@@ -27,12 +27,12 @@ class BrowserWorker:
         self._page: Page | None = None
         self._together: int | None = None
         self.requests: dict[str, Handler] = {
-            "load": self._load,
-            "run": self._run,
-            "first": self._first,
-            "memory": self._peak,
-            "latency": self._latency,
-            "block": self._block,
+            "load": self._load_model,
+            "run": self._run_model,
+            "first": self._run_first,
+            "memory": self._read_memory,
+            "latency": self._time_latency,
+            "block": self._time_block,
         }
 
     @property
@@ -42,7 +42,7 @@ class BrowserWorker:
             raise RuntimeError("no model is loaded")
         return self._page
 
-    def _load(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
+    def _load_model(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
         options, threads = header["options"], header["threads"]
         rate = float(options.get("throttle", 1))
         if rate > 1 and threads > 1:
@@ -64,38 +64,38 @@ class BrowserWorker:
         self._software = loaded["engine"].get("software", False)
         browser = {
             "browser": f"Chromium {page.browser_version}",
-            "engine_gzip_bytes": requirements.download(self._engine),
+            "engine_gzip_bytes": requirements.download_bytes(self._engine),
         }
         engine = {**loaded["engine"], **browser, **proof}
         return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
 
-    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Callable[[], Answer]:
+    def _run_model(self, _: dict[str, Any], feeds: wire.Arrays) -> Callable[[], Answer]:
         return self.page.begin("run", feeds)
 
-    def _first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _run_first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
         return self.page.call("first", feeds)
 
-    def _peak(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
+    def _read_memory(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
         memory = self._memory
         answer, _ = self.page.call("memory")
         return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method, **answer}, {}
 
-    def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _time_latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         self._refuse_software()
         seconds, queries = header["min_seconds"], header["min_queries"]
-        proof = self._prove_throttle(feeds, seconds) if self._throttle.acting else {}
+        proof = self._prove_throttle(feeds, seconds) if self._throttle.is_acting else {}
         self.page.call("warm", feeds, seconds=seconds)
         self._memory.freeze()  # what the measurement itself keeps is not the model's
-        answer, arrays = self._loop(feeds, seconds, queries)
+        answer, arrays = self._time_loop(feeds, seconds, queries)
         return {**LOOP, **proof, "queries_per_sample": answer["together"]}, arrays
 
-    def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _time_block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         self._refuse_software()
-        return {}, self._loop(feeds, header["seconds"], 1)[1]
+        return {}, self._time_loop(feeds, header["seconds"], 1)[1]
 
-    def _loop(self, feeds: wire.Arrays, seconds: float, queries: int) -> Answer:
+    def _time_loop(self, feeds: wire.Arrays, seconds: float, queries: int) -> Answer:
         """Throttled samples are batches of queries, all of the same size."""
-        fill = {"fill_ms": BATCH_MS if self._throttle.acting else 0, "together": self._together}
+        fill = {"fill_ms": BATCH_MS if self._throttle.is_acting else 0, "together": self._together}
         answer, arrays = self.page.call("loop", feeds, seconds=seconds, queries=queries, **fill)
         self._together = answer["together"]
         return answer, arrays
@@ -105,8 +105,8 @@ class BrowserWorker:
         short = min(0.3, seconds / 10)
         self._throttle.set(1)
         self.page.call("warm", feeds, seconds=seconds)
-        measured = self._throttle.proven(
-            lambda: float(median(self._loop(feeds, short, 3)[1]["samples_ms"])), "the model"
+        measured = self._throttle.prove(
+            lambda: float(median(self._time_loop(feeds, short, 3)[1]["samples_ms"])), "the model"
         )
         return {"throttle": {"asked": self._throttle.rate, "model": measured}}
 
@@ -136,7 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     worker = BrowserWorker(arguments.engine, arguments.backend)
     try:
-        serve(worker.requests)
+        serve_requests(worker.requests)
     finally:
         if worker._page:
             worker._page.close()

@@ -46,7 +46,7 @@ class Page:
         playwright = self._closing.enter_context(sync_playwright())
         try:
             self._browser = playwright.chromium.launch(
-                executable_path=requirements.chromium(),
+                executable_path=requirements.find_chromium(),
                 headless=True,
                 args=[*FLAGS, *arguments],
                 chromium_sandbox=_can_sandbox(),
@@ -86,21 +86,21 @@ class Page:
         wire.send(request, {"do": do, **fields}, feeds)
         self.server.requests.put(request.getbuffer())
         self._begun += 1
-        return partial(self._answer, self._begun)
+        return partial(self._read_answer, self._begun)
 
-    def _answer(self, count: int) -> Answer:
-        self._ask("count => edgeship.answered(count)", count)
+    def _read_answer(self, count: int) -> Answer:
+        self._evaluate_script("count => edgeship.answered(count)", count)
         while True:
             try:
                 answer, arrays = self.server.answers.get(timeout=LOOK_AFTER)
                 break
             except queue.Empty:
-                self._ask("() => 0")  # still on its way, unless the page has gone
+                self._evaluate_script("() => 0")  # still on its way, unless the page has gone
         if "error" in answer:
             raise _error_of_page(answer["error"])
         return answer, arrays
 
-    def _ask(self, script: str, argument: Any = None) -> None:
+    def _evaluate_script(self, script: str, argument: Any = None) -> None:
         try:
             self._page.evaluate(script, argument)
         except Error as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import MissingDependencyError, ProcessError
-from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tfjs_node
 
 WEB = Path(__file__).parents[1] / "web"
@@ -27,11 +27,11 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 PINNED = {"tfjs": "4.22.0", "litert": "2.5.3", "ort": "1.30.0"}
 
 
-def chromium() -> str | None:
+def find_chromium() -> str | None:
     """The browser's path: `$EDGESHIP_CHROMIUM`, the system's, or the one that `playwright install chromium` downloads."""
-    if named := os.environ.get("EDGESHIP_CHROMIUM"):
-        return shutil.which(named) if os.path.dirname(named) else which(named)
-    return next(filter(None, map(which, NAMES)), None) or _find_download()
+    if path := os.environ.get("EDGESHIP_CHROMIUM"):
+        return shutil.which(path) if os.path.dirname(path) else find_program(path)
+    return next(filter(None, map(find_program, NAMES)), None) or _find_download()
 
 
 def _find_download() -> str | None:
@@ -49,7 +49,7 @@ def _find_download() -> str | None:
 @cache
 def browser_version() -> str | None:
     """Chromium's version, for example 156.0.8078.79."""
-    path = chromium()
+    path = find_chromium()
     if path is None:
         return None
     process = subprocess.run(
@@ -64,7 +64,7 @@ def browser_version() -> str | None:
     return match.group() if match else None
 
 
-def version(engine: str) -> str | None:
+def engine_version(engine: str) -> str | None:
     """The engine's version and the browser's; both decide what a model does and how long it takes."""
     if unavailable_reason():
         return None
@@ -80,10 +80,10 @@ def page_digest() -> str | None:
 def unavailable_reason() -> str | None:
     """Why the browser runtimes cannot be used."""
     reasons = []
-    if chromium() is None:
+    if find_chromium() is None:
         reasons.append("Chromium is not installed")
     elif browser_version() is None:
-        reasons.append(f"{chromium()} does not tell its version")
+        reasons.append(f"{find_chromium()} does not tell its version")
     if find_spec("playwright") is None:
         reasons.append("playwright is not installed")
     if not (PAGE / "index.html").exists():
@@ -104,7 +104,7 @@ def _read_build() -> dict[str, Any]:
     return built
 
 
-def download(engine: str) -> int:
+def download_bytes(engine: str) -> int:
     """Bytes of an engine's JavaScript and WebAssembly for one thread, with gzip -9, as the page was built."""
     return int(_read_build()["downloads"][engine])
 
@@ -119,13 +119,13 @@ def _digest_sources() -> str:
     return total.hexdigest()
 
 
-def install() -> Path:
+def install_page() -> Path:
     """Build the page where it is not built; say what to do about Chromium and Playwright. Returns the page's folder."""
     if not (PAGE / "index.html").exists() or _is_stale():
         _build_page()
     if find_spec("playwright") is None:
         raise MissingDependencyError("playwright is not installed: pip install 'edgeship[browser]'")
-    if chromium() is None:
+    if find_chromium() is None:
         raise MissingDependencyError(
             "Chromium is not installed: apt-get install chromium, or playwright install chromium, "
             "or name another one in EDGESHIP_CHROMIUM"
@@ -140,7 +140,7 @@ def _build_page() -> None:
         )
     if reason := tfjs_node.build_problem():
         raise MissingDependencyError(f"building the runner page {reason}; a wheel holds it built")
-    npm = which("npm") or ""
+    npm = find_program("npm") or ""
     for command in ((npm, "ci", "--ignore-scripts", "--loglevel=error"), (npm, "run", "build")):
         env = child_environment(None, NETWORK)
         process = subprocess.run(

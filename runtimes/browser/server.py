@@ -77,8 +77,8 @@ class Server:
         if name.startswith("model/") and self.model:
             root, name = self.model.parent, name.removeprefix("model/")
         try:
-            found = (root / (name or "index.html")).resolve()
-            return found if found.is_file() and found.is_relative_to(root) else None
+            file = (root / (name or "index.html")).resolve()
+            return file if file.is_file() and file.is_relative_to(root) else None
         except (OSError, ValueError):  # a name that is too long, or with a character that no name has
             return None
 
@@ -110,20 +110,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         if not ours:
             self.close_connection = True
-            self._send(403, "text/plain", b"not for you")
+            self._send_answer(403, "text/plain", b"not for you")
         return ours
 
     def do_GET(self) -> None:
         if not self._is_own_request():
             return
         if self.path == "/request":
-            self._send(200, "application/octet-stream", self.owner.requests.get())
+            self._send_answer(200, "application/octet-stream", self.owner.requests.get())
             return
         path = self.owner.find(self.path)
         if path is None:
-            self._send(404, "text/plain", b"no such file")
+            self._send_answer(404, "text/plain", b"no such file")
         else:
-            self._send(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
+            self._send_answer(200, TYPES.get(path.suffix, "application/octet-stream"), path.read_bytes())
 
     def do_POST(self) -> None:
         if not self._is_own_request():
@@ -133,9 +133,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except Exception as error:  # most of all one that does not fit into memory: who waits for it must hear of it
             answer = {"error": {"type": type(error).__name__, "message": str(error)}}, {}
         self.owner.answers.put(answer)
-        self._send(204, "text/plain", b"")
+        self._send_answer(204, "text/plain", b"")
 
-    def _send(self, status: int, kind: str, body: bytes | memoryview) -> None:
+    def _send_answer(self, status: int, kind: str, body: bytes | memoryview) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **ISOLATION}.items():
             self.send_header(name, value)

@@ -29,7 +29,7 @@ class Throttle:
     rate: float
 
     @property
-    def acting(self) -> bool:
+    def is_acting(self) -> bool:
         """Whether there is one at all."""
         return self.rate > 1
 
@@ -39,15 +39,15 @@ class Throttle:
 
     def begin(self) -> dict[str, Any]:
         """Slow the page down and prove it on a fixed piece of work. Raises ProcessError where it does not act."""
-        if not self.acting:
+        if not self.is_acting:
             return {}
-        measured = self.proven(self._spin, "a loop on the page's main thread")
-        return {"throttle": {"asked": self.rate, "loop": measured}}
+        slowdown = self.prove(self._time_spin, "a loop on the page's main thread")
+        return {"throttle": {"asked": self.rate, "loop": slowdown}}
 
-    def _spin(self) -> float:
+    def _time_spin(self) -> float:
         return float(self.page.call("spin")[0]["ms"])
 
-    def proven(self, milliseconds: Callable[[], float], what: str) -> float:
+    def prove(self, milliseconds: Callable[[], float], what: str) -> float:
         """How much slower some work became: the median of pairs taken in turn. Raises ProcessError where it did not.
 
         A second look is taken where the first says no: something else on this machine may have come between.
@@ -66,6 +66,6 @@ class Throttle:
             "no times are taken"
         )
 
-    def holds(self, measured: float) -> bool:
+    def holds(self, slowdown: float) -> bool:
         """Whether a measured slow-down is the one asked for."""
-        return LOWEST * self.rate <= measured <= HIGHEST * self.rate
+        return LOWEST * self.rate <= slowdown <= HIGHEST * self.rate

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgeship.runtimes.runtime import python_runtime
-from edgeship.runtimes.worker.interface import Spec, spec
+from edgeship.runtimes.worker.interface import Spec, tensor_spec
 
 if TYPE_CHECKING:
     from edgeship.processes.wire import Arrays
@@ -47,10 +47,10 @@ class TFLiteModel:
 
     def __init__(self, interpreter: Any, threads: int) -> None:
         self._interpreter = interpreter
-        runner = _signature(interpreter)
-        inputs, outputs = _details(interpreter, runner)
-        self.inputs = [_spec(name, detail) for name, detail in inputs.items()]
-        self.outputs = [_spec(name, detail) for name, detail in outputs.items()]
+        runner = _serving_runner(interpreter)
+        inputs, outputs = _tensor_details(interpreter, runner)
+        self.inputs = [_tensor_spec(name, detail) for name, detail in inputs.items()]
+        self.outputs = [_tensor_spec(name, detail) for name, detail in outputs.items()]
         self.engine = {"threads": threads, "signature": runner is not None}
         self._inputs = {name: detail["index"] for name, detail in inputs.items()}
         self._outputs = {name: detail["index"] for name, detail in outputs.items()}
@@ -72,7 +72,7 @@ class TFLiteModel:
         if self._runner is not None:
             return dict(self._runner(**feeds))
         if any(array.shape != self._shapes[name] for name, array in feeds.items()):
-            self._resize(feeds)
+            self._resize_inputs(feeds)
         for name, array in feeds.items():
             self._interpreter.set_tensor(self._inputs[name], array)
         self._interpreter.invoke()
@@ -86,7 +86,7 @@ class TFLiteModel:
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke
 
-    def _resize(self, feeds: Arrays) -> None:
+    def _resize_inputs(self, feeds: Arrays) -> None:
         self._shapes = dict.fromkeys(feeds, ())  # a failure half-way must not be taken for a finished resize
         for name, array in feeds.items():
             self._interpreter.resize_tensor_input(self._inputs[name], list(array.shape), strict=True)
@@ -94,7 +94,7 @@ class TFLiteModel:
         self._shapes = {name: array.shape for name, array in feeds.items()}
 
 
-def _signature(interpreter: Any) -> Any:
+def _serving_runner(interpreter: Any) -> Any:
     """The runner of `serving_default`, or of the first signature; None where the file has none."""
     names = list(interpreter.get_signature_list())
     if not names:
@@ -102,14 +102,14 @@ def _signature(interpreter: Any) -> Any:
     return interpreter.get_signature_runner("serving_default" if "serving_default" in names else names[0])
 
 
-def _details(interpreter: Any, runner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _tensor_details(interpreter: Any, runner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if runner is not None:
         return runner.get_input_details(), runner.get_output_details()
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     return {detail["name"]: detail for detail in inputs}, {detail["name"]: detail for detail in outputs}
 
 
-def _spec(name: str, detail: dict[str, Any]) -> Spec:
+def _tensor_spec(name: str, detail: dict[str, Any]) -> Spec:
     signature = detail["shape_signature"]
     shape = signature if len(signature) else detail["shape"]
     parameters = detail["quantization_parameters"]
@@ -122,4 +122,4 @@ def _spec(name: str, detail: dict[str, Any]) -> Spec:
             "axis": int(parameters["quantized_dimension"]) if len(parameters["scales"]) > 1 else None,
         }
     dtype = detail["dtype"].__name__
-    return spec(name, [None if size < 0 else int(size) for size in shape], dtype, quantization)
+    return tensor_spec(name, [None if size < 0 else int(size) for size in shape], dtype, quantization)

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from edgeship.runtimes.runtime import python_runtime
-from edgeship.runtimes.worker.interface import Spec, spec
+from edgeship.runtimes.worker.interface import Spec, tensor_spec
 
 if TYPE_CHECKING:
     from edgeship.processes.wire import Arrays
@@ -48,8 +48,8 @@ class OnnxRuntimeModel:
 
     def __init__(self, session: Any, threads: int) -> None:
         self._session = session
-        self.inputs = [_spec(item) for item in session.get_inputs()]
-        self.outputs = [_spec(item) for item in session.get_outputs()]
+        self.inputs = [_tensor_spec(item) for item in session.get_inputs()]
+        self.outputs = [_tensor_spec(item) for item in session.get_outputs()]
         self._names = [item["name"] for item in self.outputs]
         self.engine = {"threads": threads, "providers": session.get_providers()}
 
@@ -60,7 +60,7 @@ class OnnxRuntimeModel:
         return dict(zip(self._names, map(np.asarray, self._session.run(self._names, feeds)), strict=True))
 
 
-def _spec(item: Any) -> Spec:
+def _tensor_spec(item: Any) -> Spec:
     element = item.type.removeprefix("tensor(").removesuffix(")")
     shape = [size if isinstance(size, int) and size >= 0 else None for size in item.shape]
-    return spec(item.name, shape, DTYPES.get(element, element))
+    return tensor_spec(item.name, shape, DTYPES.get(element, element))

@@ -30,10 +30,10 @@ def _page_runtime(name: str, artifact_format: str, title: str, engine: str, back
         (artifact_format,),
         title,
         "see: edgeship runtimes install browser",
-        find_version=lambda: requirements.version(engine),
+        find_version=lambda: requirements.engine_version(engine),
         find_launch=lambda: Launch(command, LEAN),
         find_reason=requirements.unavailable_reason,
-        prepare=requirements.install,
+        prepare=requirements.install_page,
         in_browser=True,
         find_refusal=_litert_refusal if engine == "litert" else lambda _: None,
     )

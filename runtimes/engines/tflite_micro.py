@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgeship.runtimes.runtime import device_runtime
-from edgeship.runtimes.worker.interface import Spec, spec
+from edgeship.runtimes.worker.interface import Spec, tensor_spec
 
 if TYPE_CHECKING:
     from edgeship.processes.wire import Arrays
@@ -57,30 +57,30 @@ class TFLiteMicroModel:
     def __init__(self, interpreter: Any, content: bytes, engine: dict[str, Any]) -> None:
         self._interpreter = interpreter
         self.engine = engine
-        inputs, outputs = _names(content)
-        self.inputs = [_spec(name, interpreter.get_input_details(place)) for place, name in enumerate(inputs)]
-        self.outputs = [_spec(name, interpreter.get_output_details(place)) for place, name in enumerate(outputs)]
+        inputs, outputs = _tensor_names(content)
+        self.inputs = [_tensor_spec(name, interpreter.get_input_details(place)) for place, name in enumerate(inputs)]
+        self.outputs = [_tensor_spec(name, interpreter.get_output_details(place)) for place, name in enumerate(outputs)]
 
     def run(self, feeds: Arrays) -> Arrays:
         """One inference."""
         import numpy as np
 
-        self._set(feeds)
+        self._set_inputs(feeds)
         self._interpreter.invoke()
         return {item["name"]: np.array(self._interpreter.get_output(place)) for place, item in enumerate(self.outputs)}
 
     def prepare_inference(self, feeds: Arrays) -> Callable[[], object]:
         """The inference itself, its inputs set."""
-        self._set(feeds)
+        self._set_inputs(feeds)
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke
 
-    def _set(self, feeds: Arrays) -> None:
+    def _set_inputs(self, feeds: Arrays) -> None:
         for place, item in enumerate(self.inputs):
             self._interpreter.set_input(feeds[item["name"]], place)
 
 
-def _names(content: bytes) -> tuple[list[str], list[str]]:
+def _tensor_names(content: bytes) -> tuple[list[str], list[str]]:
     """Input and output names in the order of the graph: those of the signature, else those of the tensors."""
     schema: Any = importlib.import_module("tflite_micro.tensorflow.lite.micro.python.schema_py_generated")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
@@ -88,13 +88,13 @@ def _names(content: bytes) -> tuple[list[str], list[str]]:
     signatures = model.signatureDefs or []
     sides = []
     for side in ("inputs", "outputs"):
-        named = {item.tensorIndex: item.name for one in signatures[:1] for item in getattr(one, side)}
-        names = [named.get(index, graph.tensors[index].name) for index in getattr(graph, side)]
+        tensor_names = {item.tensorIndex: item.name for one in signatures[:1] for item in getattr(one, side)}
+        names = [tensor_names.get(index, graph.tensors[index].name) for index in getattr(graph, side)]
         sides.append([name.decode() if isinstance(name, bytes) else str(name) for name in names])
     return sides[0], sides[1]
 
 
-def _spec(name: str, detail: dict[str, Any]) -> Spec:
+def _tensor_spec(name: str, detail: dict[str, Any]) -> Spec:
     parameters = detail["quantization_parameters"]
     quantization = None
     if len(parameters["scales"]):
@@ -103,7 +103,7 @@ def _spec(name: str, detail: dict[str, Any]) -> Spec:
             "zero_point": [int(point) for point in parameters["zero_points"]],
             "axis": int(parameters["quantized_dimension"]) if len(parameters["scales"]) > 1 else None,
         }
-    return spec(name, [int(size) for size in detail["shape"]], detail["dtype"].__name__, quantization)
+    return tensor_spec(name, [int(size) for size in detail["shape"]], detail["dtype"].__name__, quantization)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def _find_reason() -> str | None:
     return tflite_runtime.unavailable_reason()
 
 
-def _prepare() -> Path:
+def _prepare_environment() -> Path:
     from edgeship.runtimes import tflite_runtime
 
     return tflite_runtime.install()
@@ -51,7 +51,7 @@ RUNTIMES = (
         _find_version,
         _find_launch,
         _find_reason,
-        _prepare,
+        _prepare_environment,
         distribution="tflite-runtime",
     ),
 )

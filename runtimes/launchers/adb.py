@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from edgeship.errors import MissingDependencyError
-from edgeship.processes.environment import ADB, child_environment, which
+from edgeship.processes.environment import ADB, child_environment, find_program
 from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.registry import Launch
 
@@ -29,14 +29,14 @@ class AdbLauncher(Launcher):
 
     def unavailable_reason(self) -> str:
         """Whether adb is missing, or what it cannot do."""
-        if not which("adb"):
+        if not find_program("adb"):
             return "adb is not on the path"
         return "edgeship runs nothing on a phone"
 
     @property
     def hint(self) -> str:
         """What to do instead."""
-        if not which("adb"):
+        if not find_program("adb"):
             return "install adb (Debian: apt-get install adb), then see docs/devices.md, Android"
         return f"measure by hand, with Google's benchmark_model for android_aarch64: {COMMAND}"
 
@@ -46,11 +46,11 @@ class AdbLauncher(Launcher):
 
     def launch(self, runtime: str) -> Launch:
         """Refused, with what to do."""
-        raise self._refusal(self.unavailable_reason())
+        raise self._unavailable_error(self.unavailable_reason())
 
     def install(self) -> Path:
         """Refused, with what to do; where adb is there, only once a phone answers it."""
-        if adb := which("adb"):
+        if adb := find_program("adb"):
             try:
                 process = subprocess.run(
                     [adb, "get-state"],
@@ -68,7 +68,7 @@ class AdbLauncher(Launcher):
                 raise MissingDependencyError(
                     f"no phone answers adb, which says: {lines[-1].strip()}; connect one with USB debugging on"
                 )
-        raise self._refusal(self.unavailable_reason())
+        raise self._unavailable_error(self.unavailable_reason())
 
-    def _refusal(self, reason: str) -> MissingDependencyError:
+    def _unavailable_error(self, reason: str) -> MissingDependencyError:
         return MissingDependencyError(f"device {self.device.name} is not available: {reason}; {self.hint}")

@@ -47,4 +47,4 @@ class BrowserLauncher(Launcher):
 
     def install(self) -> Path:
         """Build the page; Chromium and Playwright can only be asked for."""
-        return requirements.install()
+        return requirements.install_page()

@@ -15,22 +15,22 @@ from pathlib import Path
 
 from edgeship.devices.profiles import PACKAGE
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.processes.environment import which
-from edgeship.runtimes.launchers.launcher import home, run
+from edgeship.processes.environment import find_program
+from edgeship.runtimes.launchers.launcher import devices_home, run_command
 
 FRESH_SECONDS = 86400
 TRIES = 3
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def host() -> str:
+def host_architecture() -> str:
     """Debian's name of this machine's architecture."""
     return ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
-def obstacle() -> str:
+def packages_problem() -> str:
     """Why packages cannot be had here; empty where they can."""
-    if missing := [tool for tool in ("apt-get", "dpkg-deb") if not which(tool)]:
+    if missing := [tool for tool in ("apt-get", "dpkg-deb") if not find_program(tool)]:
         return f"{missing[0]} is not here: emulated boards are made of Debian 12 packages, so they need Debian 12"
     try:
         system = platform.freedesktop_os_release()
@@ -45,10 +45,10 @@ class Packages:
     """A private apt for this machine's packages and those of one other architecture, in the devices' folder."""
 
     def __init__(self, architecture: str) -> None:
-        if reason := obstacle():
+        if reason := packages_problem():
             raise MissingDependencyError(reason)
         self.architecture = architecture
-        self.folder = home() / f"apt-{architecture}"
+        self.folder = devices_home() / f"apt-{architecture}"
 
     def unpack(self, names: Iterable[str], into: Path) -> list[str]:
         """Download packages (`name` or `name:architecture`), unpack them into a folder, return their files' names.
@@ -69,7 +69,7 @@ class Packages:
         into.mkdir(exist_ok=True)
         files = sorted(archives.glob("*.deb"))
         for archive in files:
-            run(["dpkg-deb", "--extract", os.fspath(archive), os.fspath(into)], f"unpacking {archive.name}")
+            run_command(["dpkg-deb", "--extract", os.fspath(archive), os.fspath(into)], f"unpacking {archive.name}")
         shutil.rmtree(archives)
         return [archive.name for archive in files]
 
@@ -100,8 +100,8 @@ class Packages:
         config.write_text(
             f'Dir::State "{self.folder}/state"; Dir::State::status "{self.folder}/state/status";\n'
             f'Dir::Cache "{self.folder}/cache"; APT::Sandbox::User "";\n'
-            f'APT::Architecture "{host()}"; #clear APT::Architectures;\n'
-            f'APT::Architectures {{ "{host()}"; "{self.architecture}"; }};\n',
+            f'APT::Architecture "{host_architecture()}"; #clear APT::Architectures;\n'
+            f'APT::Architectures {{ "{host_architecture()}"; "{self.architecture}"; }};\n',
             encoding="utf-8",
         )
-        run(["apt-get", *arguments], what, env={"APT_CONFIG": os.fspath(config), "LC_ALL": "C"}, cwd=cwd)
+        run_command(["apt-get", *arguments], what, env={"APT_CONFIG": os.fspath(config), "LC_ALL": "C"}, cwd=cwd)

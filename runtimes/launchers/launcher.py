@@ -16,7 +16,7 @@ import filelock
 from edgeship.data import Batch
 from edgeship.devices.profiles import Device
 from edgeship.errors import MissingDependencyError, ProcessError
-from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes.registry import Launch, Runtime
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
@@ -129,18 +129,18 @@ class InstructionCounter(Launcher):
     """A way that can count instructions."""
 
     @abstractmethod
-    def counting(self, runtime: str, out: Path) -> Launch:
+    def counting_launch(self, runtime: str, out: Path) -> Launch:
         """A worker that writes a line of counters to `out` at each mark (`edgeship.runtimes.worker.instruction_marks`)."""
 
 
-def home() -> Path:
+def devices_home() -> Path:
     """Where devices keep what they download and unpack."""
     return cache.root() / "devices"
 
 
-def place(kind: str, *content: object) -> Path:
+def install_place(kind: str, *content: object) -> Path:
     """The folder of something installed, named after all that it is made of: other pins make another folder."""
-    return home() / f"{kind}-{digest.of_json(content)[:12]}"
+    return devices_home() / f"{kind}-{digest.of_json(content)[:12]}"
 
 
 def install_folder(final: Path, make: Callable[[Path], None]) -> Path:
@@ -161,7 +161,7 @@ def install_folder(final: Path, make: Callable[[Path], None]) -> Path:
     return final
 
 
-def run(
+def run_command(
     command: list[str],
     what: str,
     env: dict[str, str] | None = None,
@@ -173,7 +173,7 @@ def run(
 
     `network`: it may download, and gets the settings of proxies and installers.
     """
-    program = command[0] if os.path.dirname(command[0]) else which(command[0])
+    program = command[0] if os.path.dirname(command[0]) else find_program(command[0])
     try:
         process = subprocess.run(
             [program or command[0], *command[1:]],

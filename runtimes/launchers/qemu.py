@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import MissingDependencyError, unknown_name_error
-from edgeship.processes.environment import child_environment, which
+from edgeship.processes.environment import child_environment, find_program
 from edgeship.runtimes import registry
-from edgeship.runtimes.interpreters import find_python311, pip
-from edgeship.runtimes.launchers.debian import Packages, host, obstacle
-from edgeship.runtimes.launchers.launcher import InstructionCounter, install_folder, place, run
+from edgeship.runtimes.interpreters import find_python311, pip_command
+from edgeship.runtimes.launchers.debian import Packages, host_architecture, packages_problem
+from edgeship.runtimes.launchers.launcher import InstructionCounter, install_folder, install_place, run_command
 from edgeship.runtimes.launchers.qemu_machines import MACHINES, Machine
 from edgeship.runtimes.launchers.venv import PYTHON, WHY, join_names, parse_pins, pip_arguments
 from edgeship.runtimes.worker_files import worker_files
@@ -69,22 +69,22 @@ class QemuLauncher(InstructionCounter):
     @property
     def tree(self) -> Path:
         """`tools` (QEMU, for this machine), `guest` (the board's tree), `versions.json` (the packages that both are made of)."""
-        return place("qemu", host(), self.machine.name, TOOLS, self.packages)
+        return install_place("qemu", host_architecture(), self.machine.name, TOOLS, self.packages)
 
     @property
     def wheels(self) -> Path:
         """The guest's Python packages."""
-        return place(self.machine.name, PYTHON, self.machine.wheels, *sorted(self.requirements))
+        return install_place(self.machine.name, PYTHON, self.machine.wheels, *sorted(self.requirements))
 
     @property
     def core(self) -> Path:
         """What the guest sees as its root: links into the tree, and the core's /proc/cpuinfo."""
-        return place("core", self.tree.name, os.cpu_count(), self._cpuinfo())
+        return install_place("core", self.tree.name, os.cpu_count(), self._cpuinfo_text())
 
     @property
     def plugin(self) -> Path:
         """The compiled counter of instructions."""
-        return place("count", host(), SOURCE.read_text(encoding="utf-8")) / "libcount.so"
+        return install_place("count", host_architecture(), SOURCE.read_text(encoding="utf-8")) / "libcount.so"
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -95,7 +95,7 @@ class QemuLauncher(InstructionCounter):
         """Why it cannot be used."""
         if all(path.exists() for path in (self.tree, self.wheels, self.core, self.plugin)):
             return None
-        return obstacle() or "it is not installed"
+        return packages_problem() or "it is not installed"
 
     def version(self, runtime: str) -> str | None:
         """The pinned version."""
@@ -126,7 +126,7 @@ class QemuLauncher(InstructionCounter):
             command, {**QUIET, "LD_LIBRARY_PATH": os.fspath(self._tool_libraries()), "PYTHONPATH": path}
         )
 
-    def counting(self, runtime: str, out: Path) -> registry.Launch:
+    def counting_launch(self, runtime: str, out: Path) -> registry.Launch:
         """A worker whose instructions are counted, at each mark a line in `out`."""
         plain = self.launch(runtime)
         plugin = f"{self.plugin},out={out}"
@@ -161,7 +161,7 @@ class QemuLauncher(InstructionCounter):
         (draft / "versions.json").write_text(json.dumps(sorted(made_of)), encoding="utf-8")
 
     def _download_wheels(self, draft: Path) -> None:
-        command = pip(
+        command = pip_command(
             "--no-deps", "--only-binary", ":all:", "--target", os.path.abspath(draft), uv=bool(self.machine.uv)
         )
         where = ["--python-version", ".".join(map(str, PYTHON))]
@@ -171,17 +171,17 @@ class QemuLauncher(InstructionCounter):
             where += ["--implementation", "cp"]
             where += [part for tag in self.machine.wheels for part in ("--platform", tag)]
         pins = pip_arguments(self.requirements, draft)
-        run([*command, *where, *pins], f"installing {join_names(self.requirements)} for {self.machine.name}")
+        run_command([*command, *where, *pins], f"installing {join_names(self.requirements)} for {self.machine.name}")
         _compile_folder(draft)
 
     def _build_plugin(self, draft: Path) -> None:
-        compiler = which("cc") or which("gcc")
+        compiler = find_program("cc") or find_program("gcc")
         if compiler is None:
             raise MissingDependencyError(
                 "counting instructions needs a C compiler, and neither cc nor gcc is on the path"
             )
         target = os.fspath(draft / "libcount.so")
-        run(
+        run_command(
             [compiler, "-O2", "-shared", "-fPIC", "-o", target, os.fspath(SOURCE)],
             "compiling the counter of instructions",
         )
@@ -190,9 +190,9 @@ class QemuLauncher(InstructionCounter):
         for item in (self.tree / "guest").iterdir():
             (draft / item.name).symlink_to(item)
         (draft / "proc").mkdir()
-        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo(), encoding="utf-8")
+        (draft / "proc" / "cpuinfo").write_text(self._cpuinfo_text(), encoding="utf-8")
 
-    def _cpuinfo(self) -> str:
+    def _cpuinfo_text(self) -> str:
         """As Linux on that core writes it, one block per CPU of this machine.
 
         QEMU 7.2 would show the guest this machine's own, on which the runtimes' detection of cores crashes.

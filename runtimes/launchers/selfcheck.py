@@ -44,7 +44,7 @@ def known_model(runtime: str) -> str | None:
     return next((kind for kind in described.formats if kind in KNOWN), None) if described.distribution else None
 
 
-def examine(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
+def examine_runtime(place: Launcher, runtime: str, pool: Pool | None = None) -> Finding:
     """Run the known model of a runtime on a device and compare with what it must give."""
     name = place.device.name
     arrays = load(FILE)

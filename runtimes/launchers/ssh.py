@@ -18,9 +18,9 @@ from typing import Any
 
 from edgeship.devices.profiles import HOST
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.processes.environment import SSH, child_environment, named, which
+from edgeship.processes.environment import SSH, child_environment, find_program, matching_variables
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers.launcher import PATIENCE, Launcher, install_folder, place
+from edgeship.runtimes.launchers.launcher import PATIENCE, Launcher, install_folder, install_place
 from edgeship.runtimes.worker_files import worker_files
 from edgeship.storage import digest
 
@@ -63,7 +63,7 @@ class SshLauncher(Launcher):
     @property
     def folder(self) -> Path:
         """What was found there when the worker was copied."""
-        return place("remote", self.host, self.base, self.python, worker_files().name)
+        return install_place("remote", self.host, self.base, self.python, worker_files().name)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class SshLauncher(Launcher):
             )
         command = f"exec env OPENBLAS_NUM_THREADS=1 PYTHONPATH=. {self._quoted_python()} -P -m edgeship.runtimes.worker"
         start = (*self._ssh_command(), f"{self._enter_folder()} && {command} --runtime {runtime}")
-        return registry.Launch(start, named(SSH), upload=self.upload)
+        return registry.Launch(start, matching_variables(SSH), upload=self.upload)
 
     def upload(self, path: Path) -> str:
         """Copy a model there unless it is there already, and return its place."""
@@ -110,7 +110,7 @@ class SshLauncher(Launcher):
 
     def install(self) -> Path:
         """Copy the worker and ask what is there."""
-        if not which("ssh"):
+        if not find_program("ssh"):
             raise MissingDependencyError("a device by ssh needs ssh, which is not on the path")
         shutil.rmtree(self.folder, ignore_errors=True)  # asked again: the machine may have been changed
         return install_folder(self.folder, self._copy_worker)
@@ -134,7 +134,7 @@ class SshLauncher(Launcher):
         (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def _ssh_command(self) -> tuple[str, ...]:
-        return (which("ssh") or "ssh", *OPTIONS, "--", self.host)
+        return (find_program("ssh") or "ssh", *OPTIONS, "--", self.host)
 
     def _quoted_python(self) -> str:
         return shlex.quote(self.python)

@@ -13,7 +13,7 @@ from typing import Any
 from edgeship.bundle.device_figures import NpuEstimate
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
-from edgeship.runtimes.launchers.launcher import run
+from edgeship.runtimes.launchers.launcher import run_command
 from edgeship.runtimes.launchers.venv import VenvLauncher, parse_pins
 
 OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
@@ -46,7 +46,7 @@ class VelaCompiler(VenvLauncher):
             ]
             plain = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is installed stays what it is
             what = f"compiling for {launch['accelerator']}"
-            output = run(command, what, env=plain, cwd=Path(folder), after="", network=False)
+            output = run_command(command, what, env=plain, cwd=Path(folder), after="", network=False)
             summary = next(Path(folder).glob("*_summary_*.csv"), None)
             if summary is None:
                 raise ProcessError(f"Vela wrote no summary; it says: {output.strip()[-300:]}")

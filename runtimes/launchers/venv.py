@@ -16,8 +16,8 @@ from pathlib import Path
 from edgeship.devices.profiles import REQUIREMENT
 from edgeship.errors import InputError
 from edgeship.runtimes import registry
-from edgeship.runtimes.interpreters import VERSION, compile_all, find_python311, interpreter_of, pip
-from edgeship.runtimes.launchers.launcher import Launcher, install_folder, place, run
+from edgeship.runtimes.interpreters import VERSION, compile_all, find_python311, interpreter_of, pip_command
+from edgeship.runtimes.launchers.launcher import Launcher, install_folder, install_place, run_command
 
 # All of these runtimes have wheels for Python 3.11; the oldest have none for later ones.
 PYTHON = VERSION
@@ -81,7 +81,7 @@ class VenvLauncher(Launcher):
     @property
     def folder(self) -> Path:
         """The environment."""
-        return place("environment", PYTHON, sys.platform, *sorted(self.requirements))
+        return install_place("environment", PYTHON, sys.platform, *sorted(self.requirements))
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -126,7 +126,9 @@ class VenvLauncher(Launcher):
 
     def _make_environment(self, draft: Path) -> None:
         # An environment without pip can be moved: its interpreter is a link and nothing in it is started by its path.
-        run([find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment")
-        command = pip("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
-        run([*command, *pip_arguments(self.requirements, draft)], f"installing {join_names(self.requirements)}")
+        run_command(
+            [find_python311(WHY), "-I", "-m", "venv", "--without-pip", os.fspath(draft)], "making the environment"
+        )
+        command = pip_command("--no-deps", "--only-binary", ":all:", python=interpreter_of(draft))
+        run_command([*command, *pip_arguments(self.requirements, draft)], f"installing {join_names(self.requirements)}")
         compile_all(interpreter_of(draft), draft)

@@ -15,7 +15,7 @@ from edgeship.processes import wire
 from edgeship.runtimes.worker import batching, instruction_marks, latency
 from edgeship.runtimes.worker.interface import Backend, Model, prepare_inference
 from edgeship.runtimes.worker.memory import Memory
-from edgeship.runtimes.worker.request_loop import Answer, serve
+from edgeship.runtimes.worker.request_loop import Answer, serve_requests
 
 
 def open_backend(runtime: str) -> Backend:
@@ -33,13 +33,13 @@ class Worker:
         self._memory = Memory()
         self._model: Model | None = None
         self.requests: dict[str, Callable[[dict[str, Any], wire.Arrays], Answer]] = {
-            "load": self._load,
-            "run": self._run,
-            "first": self._first,
-            "memory": self._peak,
-            "latency": self._latency,
-            "block": self._block,
-            "count": self._count,
+            "load": self._load_model,
+            "run": self._run_model,
+            "first": self._run_first,
+            "memory": self._read_memory,
+            "latency": self._time_latency,
+            "block": self._time_block,
+            "count": self._count_inferences,
         }
 
     @property
@@ -49,7 +49,7 @@ class Worker:
             raise RuntimeError("no model is loaded")
         return self._model
 
-    def _load(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
+    def _load_model(self, header: dict[str, Any], _: wire.Arrays) -> Answer:
         backend = open_backend(self._runtime)
         self._memory.start()
         start = time.perf_counter_ns()
@@ -59,36 +59,36 @@ class Worker:
         described = {"inputs": model.inputs, "outputs": model.outputs, "engine": model.engine}
         return {"load_ms": load_ms, "version": backend.VERSION, **described}, {}
 
-    def _run(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
-        return {}, batching.run(self.model, feeds)
+    def _run_model(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        return {}, batching.run_batch(self.model, feeds)
 
-    def _first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _run_first(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
         start = time.perf_counter_ns()
         outputs = self.model.run(feeds)
         return {"first_ms": (time.perf_counter_ns() - start) / 1e6}, outputs
 
-    def _peak(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
+    def _read_memory(self, _: dict[str, Any], __: wire.Arrays) -> Answer:
         memory = self._memory
         return {"peak_bytes": memory.peak(), "baseline_bytes": memory.baseline, "method": memory.method}, {}
 
-    def _latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _time_latency(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         run = self.model.run
         seconds = header["min_seconds"]
         fastest = latency.warm_up(lambda: run(feeds), seconds)
         self._memory.freeze()
-        answer, samples = latency.steady(lambda: run(feeds), seconds, header["min_queries"], fastest)
-        return answer, _samples(samples)
+        answer, samples = latency.measure_steady(lambda: run(feeds), seconds, header["min_queries"], fastest)
+        return answer, _sample_arrays(samples)
 
-    def _block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _time_block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         run = self.model.run
-        return {}, _samples(latency.loop(lambda: run(feeds), header["seconds"], 1))
+        return {}, _sample_arrays(latency.time_queries(lambda: run(feeds), header["seconds"], 1))
 
-    def _count(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+    def _count_inferences(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         instruction_marks.mark_each(prepare_inference(self.model, feeds), header["inferences"])
         return {}, {}
 
 
-def _samples(samples: array[float]) -> wire.Arrays:
+def _sample_arrays(samples: array[float]) -> wire.Arrays:
     return {"samples_ms": np.frombuffer(samples, np.float64)}
 
 
@@ -97,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.worker")
     parser.add_argument("--runtime", required=True)
     worker = Worker(parser.parse_args().runtime)
-    serve(worker.requests)
+    serve_requests(worker.requests)
 
 
 if __name__ == "__main__":

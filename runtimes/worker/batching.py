@@ -14,7 +14,7 @@ def fixed_batch(inputs: list[Spec]) -> int | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def run(model: Model, feeds: Arrays) -> Arrays:
+def run_batch(model: Model, feeds: Arrays) -> Arrays:
     """The outputs of a batch of any size."""
     size = fixed_batch(model.inputs)
     if not size or len(feeds[model.inputs[0]["name"]]) == size:

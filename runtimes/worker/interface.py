@@ -43,6 +43,6 @@ class Backend(Protocol):
         ...
 
 
-def spec(name: str, shape: list[int | None], dtype: str, quantization: dict[str, Any] | None = None) -> Spec:
+def tensor_spec(name: str, shape: list[int | None], dtype: str, quantization: dict[str, Any] | None = None) -> Spec:
     """The JSON of `edgeship.types.TensorSpec`, which a worker elsewhere does not have."""
     return {"name": name, "shape": shape, "dtype": dtype, "quantization": quantization}

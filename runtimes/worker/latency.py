@@ -11,7 +11,7 @@ WARM_UP_QUERIES = 5
 WARM_UP_SECONDS = 0.5
 
 
-def loop(run: Callable[[], object], min_seconds: float, min_queries: int) -> array[float]:
+def time_queries(run: Callable[[], object], min_seconds: float, min_queries: int) -> array[float]:
     """Milliseconds of each query; stops when both limits are met."""
     samples = array("d")
     clock = time.perf_counter_ns
@@ -27,10 +27,10 @@ def loop(run: Callable[[], object], min_seconds: float, min_queries: int) -> arr
 
 def warm_up(run: Callable[[], object], min_seconds: float) -> float:
     """Run for a while before a measurement of `min_seconds`; the fastest query in ms."""
-    return min(loop(run, min(WARM_UP_SECONDS, min_seconds / 10), WARM_UP_QUERIES))
+    return min(time_queries(run, min(WARM_UP_SECONDS, min_seconds / 10), WARM_UP_QUERIES))
 
 
-def steady(
+def measure_steady(
     run: Callable[[], object], min_seconds: float, min_queries: int, fastest_ms: float
 ) -> tuple[dict[str, Any], array[float]]:
     """The raw samples in ms and what LoadGen says of them; to be called after `warm_up`.
@@ -41,7 +41,7 @@ def steady(
     try:
         from edgeship.runtimes.worker import loadgen
     except ImportError:
-        samples = loop(run, min_seconds, min_queries)
+        samples = time_queries(run, min_seconds, min_queries)
         reason = "LoadGen is not installed"
         return {"engine": "loop", "valid": True, "early_stopping_p90_ms": None, "reason": reason}, samples
     return loadgen.single_stream(run, min_seconds, min_queries, fastest_ms=fastest_ms)

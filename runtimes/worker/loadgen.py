@@ -27,14 +27,14 @@ def single_stream(
     expected_ms = fastest_ms
     for _ in range(RETRIES):
         start = time.perf_counter()
-        answer, samples = _run(run, min_seconds, min_queries, expected_ms)
+        answer, samples = _run_loadgen(run, min_seconds, min_queries, expected_ms)
         if time.perf_counter() - start >= min_seconds:
             break
         expected_ms = min(samples)
     return answer, samples
 
 
-def _run(
+def _run_loadgen(
     run: Callable[[], object], min_seconds: float, min_queries: int, expected_ms: float
 ) -> tuple[dict[str, Any], array[float]]:
     samples = array("d")

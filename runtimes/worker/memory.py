@@ -24,7 +24,7 @@ class Memory:
 
     def start(self) -> None:
         """Take the baseline and, where the kernel allows, forget the peak so far (proc_pid_clear_refs(5), value 5)."""
-        self.baseline = _status("VmRSS") if STATUS.exists() else _maximum()
+        self.baseline = _read_status("VmRSS") if STATUS.exists() else _maximum_rss()
         if self.baseline is None:
             self.method = f"{sys.platform} does not tell the memory of a process as Linux and macOS do"
             return
@@ -41,16 +41,16 @@ class Memory:
         """Bytes."""
         if self._frozen is not None:
             return self._frozen
-        return _status("VmHWM") if STATUS.exists() else _maximum()
+        return _read_status("VmHWM") if STATUS.exists() else _maximum_rss()
 
 
-def _status(key: str) -> int:
+def _read_status(key: str) -> int:
     """A line such as `VmHWM:   12345 kB`, in bytes."""
     line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) * 1024
 
 
-def _maximum() -> int | None:
+def _maximum_rss() -> int | None:
     try:
         import resource
     except ImportError:  # Windows

@@ -22,7 +22,7 @@ Handler = Callable[[dict[str, Any], wire.Arrays], Answer | Later]
 READ_AHEAD = 2
 
 
-def _read(stream: IO[bytes], arrived: queue.Queue[Message | None]) -> None:
+def _read_ahead(stream: IO[bytes], arrived: queue.Queue[Message | None]) -> None:
     """Read ahead, so that the next batch arrives while this one is computed."""
     try:
         while True:
@@ -34,37 +34,37 @@ def _read(stream: IO[bytes], arrived: queue.Queue[Message | None]) -> None:
         os._exit(1)
 
 
-def _begin(handlers: Mapping[str, Handler], header: dict[str, Any], feeds: wire.Arrays) -> Answer | Later:
+def _begin_answer(handlers: Mapping[str, Handler], header: dict[str, Any], feeds: wire.Arrays) -> Answer | Later:
     return handlers[header["do"]](header, feeds)
 
 
-def _attempt(call: Callable[..., T], *given: Any) -> T | Answer:
+def _attempt_call(call: Callable[..., T], *arguments: Any) -> T | Answer:
     try:
-        return call(*given)
+        return call(*arguments)
     except Exception as error:  # every failure must reach the parent, which shows it
         traceback.print_exc()
         return {"error": {"type": type(error).__name__, "message": str(error)}}, {}
 
 
-def _answers(handlers: Mapping[str, Handler], arrived: queue.Queue[Message | None]) -> Iterator[Answer]:
+def _answer_messages(handlers: Mapping[str, Handler], arrived: queue.Queue[Message | None]) -> Iterator[Answer]:
     waiting: Later | None = None
     while (message := arrived.get()) is not None:
         header, feeds = message
-        begun = _attempt(_begin, handlers, header, feeds)
+        begun = _attempt_call(_begin_answer, handlers, header, feeds)
         if waiting:
-            yield _attempt(waiting)
+            yield _attempt_call(waiting)
         waiting = None
         if isinstance(begun, tuple):
             yield begun
         elif arrived.empty():
-            yield _attempt(begun)
+            yield _attempt_call(begun)
         else:
             waiting = begun
     if waiting:
-        yield _attempt(waiting)
+        yield _attempt_call(waiting)
 
 
-def serve(handlers: Mapping[str, Handler]) -> None:
+def serve_requests(handlers: Mapping[str, Handler]) -> None:
     """Answer each request by the handler that its `do` names, failures included, until the parent closes the stream.
 
     A handler may give a function in place of its answer. The function is called for the answer once the next request has
@@ -73,6 +73,6 @@ def serve(handlers: Mapping[str, Handler]) -> None:
     """
     incoming, answers = claim_stdio()
     arrived: queue.Queue[Message | None] = queue.Queue(READ_AHEAD)
-    threading.Thread(target=_read, args=(incoming, arrived), daemon=True).start()
-    for answer, arrays in _answers(handlers, arrived):
+    threading.Thread(target=_read_ahead, args=(incoming, arrived), daemon=True).start()
+    for answer, arrays in _answer_messages(handlers, arrived):
         wire.send(answers, answer, arrays)

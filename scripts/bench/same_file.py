@@ -14,7 +14,7 @@ from edgeship.runtimes.session import open_session
 
 COMPARISONS = 100
 TRIES = 200  # a busy moment gives no ratio, as in `benchmark`, and is tried again
-SECONDS = latency.profile("rapid").seconds / 2  # what `benchmark --profile rapid` spends on a ratio
+SECONDS = latency.find_profile("rapid").seconds / 2  # what `benchmark --profile rapid` spends on a ratio
 BAR = "at least 92 of 100, half-width at most 2 %"
 
 

@@ -27,7 +27,7 @@ def main(bundle: Path, data: Path) -> None:
             spec = session.inputs[0]
             values = stored[spec.name if spec.name in stored else "x"]
             chosen = values[np.linspace(0, len(values) - 1, SAMPLES).astype(int)].astype(np.float32)
-            raw = tensors.check({spec.name: chosen}, session.inputs, runtime, raw=False)
+            raw = tensors.check_feeds({spec.name: chosen}, session.inputs, runtime, raw=False)
             outputs = session.evaluate_stored(iter([raw]), SAMPLES, raw=True)
         arrays[f"{kind}_model"] = np.frombuffer(path.read_bytes(), np.uint8)
         arrays[f"{kind}_inputs"] = raw[spec.name]

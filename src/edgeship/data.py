@@ -21,7 +21,7 @@ import numpy as np
 
 from edgeship import untrusted
 from edgeship.errors import InputError, brief_message
-from edgeship.processes.working_folder import importable
+from edgeship.processes.working_folder import make_importable
 from edgeship.storage import digest, npz
 from edgeship.types import TensorSpec
 from edgeship.untrusted import LIMITS, printable
@@ -249,7 +249,7 @@ def _iterate_source(source: str) -> Iterator[Batch]:
     """The batches of `package.module:attribute`, of an installed module or one in the working folder."""
     module_name, _, attribute = source.partition(":")
     try:
-        with importable(module_name):  # also for what the module imports while it yields
+        with make_importable(module_name):  # also for what the module imports while it yields
             value = getattr(importlib.import_module(module_name), attribute)
             for batch in value() if callable(value) else value:
                 if not isinstance(batch, Mapping):

@@ -65,7 +65,7 @@ def measurement(
     _, size, median, memory = ARTIFACTS[artifact]
     family, _, variant = artifact.partition("/")
     times = median * rng.lognormal(0, 0.08, 600)
-    summary = latency.summarize(times.tolist())
+    summary = latency.summarize_latencies(times.tolist())
     compared = accuracy.measure({"y": truth}, {"scores": server}, {"scores": outputs})
     near = parity.compare({"scores": server}, {"scores": outputs})
     worst = parity.worst_figures(near)
@@ -87,7 +87,7 @@ def measurement(
         base = ARTIFACTS[f"{family}/float32"][2]
         blocks = [[list(one * rng.lognormal(0, 0.05, 50)) for _ in range(64)] for one in (median, base)]
         pairs = [(blocks[0][at : at + 8], blocks[1][at : at + 8]) for at in range(0, 64, 8)]
-        ratio = latency.ratio(pairs)
+        ratio = latency.block_ratio(pairs)
         details["latency_ratio"] = {**asdict(ratio), "against": f"{family}/float32"}
         metrics.append(metric("latency_ratio", ratio.value, "x"))
     return {

@@ -77,7 +77,7 @@ def test_an_installation_without_page_and_sources_says_so(monkeypatch, tmp_path)
     monkeypatch.setattr(requirements, "PAGE", tmp_path / "dist")
     assert "its page has not been built" in (requirements.unavailable_reason() or "")
     with pytest.raises(MissingDependencyError, match="installed without its runner page"):
-        requirements.install()
+        requirements.install_page()
 
 
 @pytest.mark.usefixtures("nothing", "built")
@@ -103,7 +103,7 @@ def test_a_page_of_other_sources_is_not_used(built):
     (built / "built.json").write_text(json.dumps({"sources": "0" * 64}))
     assert "its page was built from other sources" in (requirements.unavailable_reason() or "")
     with pytest.raises(MissingDependencyError, match="building the runner page needs Node"):
-        requirements.install()
+        requirements.install_page()
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_files_that_litert_js_cannot_take_are_said_with_the_lines_that_make_othe
 
     def advised(*artifacts):
         subjects = {str(index): MeasuredArtifact(item, "", Receipt("tflite")) for index, item in enumerate(artifacts)}
-        measurement_plan.advise(Progress(console), subjects, settings)
+        measurement_plan.advise_litert_js(Progress(console), subjects, settings)
         return console.export_text()
 
     assert FOR_LITERT_JS.strip() in advised(dynamic)

@@ -19,18 +19,18 @@ def test_a_slow_down_holds_near_the_one_asked_for(slow, holds):
     throttle = pytest.importorskip("edgeship.runtimes.browser.throttle").Throttle(Mock(), 4)
     times = cycle([1.0, slow])
     if holds:
-        assert throttle.proven(lambda: next(times), "a loop") == slow
+        assert throttle.prove(lambda: next(times), "a loop") == slow
     else:
         with pytest.raises(
             ProcessError, match=f"a loop became {slow:.2f} times as slow, not 4 times; no times are taken"
         ):
-            throttle.proven(lambda: next(times), "a loop")
+            throttle.prove(lambda: next(times), "a loop")
 
 
 def test_one_disturbed_pair_does_not_decide():
     throttle = pytest.importorskip("edgeship.runtimes.browser.throttle").Throttle(Mock(), 4)
     times = iter([1.0, 4.0, 1.0, 40.0, 1.0, 4.2])
-    assert throttle.proven(lambda: next(times), "a loop") == 4.2
+    assert throttle.prove(lambda: next(times), "a loop") == 4.2
 
 
 @pytest.mark.usefixtures("chromium")

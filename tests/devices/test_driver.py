@@ -120,7 +120,7 @@ def test_an_emulator_that_computes_wrongly_is_refused(bench, subject, environmen
     monkeypatch.setattr(type(environment), "emulates", True)
     monkeypatch.setattr(driver, "find_launcher", lambda _: environment)
     finding = selfcheck.Finding("max", "litert", 166.0, "steps", "it computes wrongly: off by up to 166 steps")
-    monkeypatch.setattr(selfcheck, "examine", lambda *_: finding)
+    monkeypatch.setattr(selfcheck, "examine_runtime", lambda *_: finding)
     refused = cell(driver.measure(bench, driver.Job(subject, LITERT, emulated)))
     assert refused.state == "failed"
     assert refused.reason == "refused, it computes wrongly: off by up to 166 steps"

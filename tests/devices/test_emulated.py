@@ -11,7 +11,7 @@ from edgeship.runtimes.session import open_session
 from edgeship.types import Kind
 from tests.present import metric_value, present
 
-pytestmark = pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
+pytestmark = pytest.mark.skipif(bool(debian.packages_problem()), reason="emulated boards need Debian 12")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_ker
     new = present(item.details.instructions)
     assert metric_value(item, "instructions") == new.total
     sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
-    assert instructions.count(place, "litert", subject.artifact.path, sample).total == new.total
-    old = instructions.count(board("cortex-a53"), "litert", subject.artifact.path, sample)
+    assert instructions.count_instructions(place, "litert", subject.artifact.path, sample).total == new.total
+    old = instructions.count_instructions(board("cortex-a53"), "litert", subject.artifact.path, sample)
     assert new.kernels == "8-bit dot product"
     assert old.kernels == "widening multiply (plain NEON)"
     assert old.classes["dot"] == 0
@@ -61,7 +61,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
     device = Device(
         "max", "everything that QEMU can emulate", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch
     )
-    finding = selfcheck.examine(find_launcher(device), "litert")
+    finding = selfcheck.examine_runtime(find_launcher(device), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
     (item,) = driver.measure(bench, driver.Job(subject, (registry.find("litert"),), device))
     assert present(item.details.cell).state == "failed"
@@ -71,7 +71,7 @@ def test_the_emulated_cpu_that_computes_wrongly_is_refused(board, bench, subject
 def test_an_emulator_that_is_killed_is_told_and_a_core_that_it_does_not_have_too(board, subject):
     launch = {**find_device("cortex-a76").launch, "cpu": "cortex-a999"}
     odd = find_launcher(Device("odd", "", Kind.EMULATED, ("litert",), 1, ("quality",), launch=launch))
-    assert "it does not run" in selfcheck.examine(odd, "litert").wrong
+    assert "it does not run" in selfcheck.examine_runtime(odd, "litert").wrong
     with open_session("litert", subject.artifact.path, launch=board("cortex-a76").launch("litert")) as session:
         session._child.kill()
         with pytest.raises(ProcessError, match="killed by SIGKILL"):

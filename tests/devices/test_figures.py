@@ -27,7 +27,7 @@ from edgeship.types import Kind
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 12))
 def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
     labels = np.random.default_rng(total).integers(classes, size=total)
-    chosen = sampling.choose({"y": labels}, total, count)
+    chosen = sampling.choose_samples({"y": labels}, total, count)
     assert len(chosen) == min(count, total)
     assert len(np.unique(chosen)) == len(chosen)
     assert (np.diff(chosen) > 0).all()
@@ -37,15 +37,17 @@ def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
 
 
 def test_a_subset_without_classes_is_spread():
-    assert sampling.choose({}, 100, 3).tolist() == [0, 50, 99] or sampling.choose({}, 100, 3).tolist() == [0, 49, 99]
-    assert sampling.choose({"y": np.linspace(0, 1, 100)}, 100, 2).tolist() == [0, 99]
+    assert sampling.choose_samples({}, 100, 3).tolist() == [0, 50, 99] or sampling.choose_samples(
+        {}, 100, 3
+    ).tolist() == [0, 49, 99]
+    assert sampling.choose_samples({"y": np.linspace(0, 1, 100)}, 100, 2).tolist() == [0, 99]
 
 
 @given(st.integers(1, 90), st.integers(1, 30), st.integers(1, 40), st.data())
 def test_rows_come_in_whole_batches_in_their_order(total, source, size, data):
     chosen = np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1))))
     stream = ({"x": np.arange(start, min(start + source, total))} for start in range(0, total, source))
-    parts = [batch["x"] for batch in sampling.rows(stream, chosen, size)]
+    parts = [batch["x"] for batch in sampling.select_rows(stream, chosen, size)]
     assert np.concatenate(parts).tolist() == chosen.tolist()
     assert {len(part) for part in parts[:-1]} <= {size}
 
@@ -54,8 +56,8 @@ def test_rows_come_in_whole_batches_in_their_order(total, source, size, data):
     ("seconds", "per_sample", "count"), [(None, 9.0, 1000), (30, 0.01, 1000), (30, 0.1, 200), (30, 5.0, 8), (1, 9.0, 8)]
 )
 def test_what_is_affordable(seconds, per_sample, count):
-    assert sampling.affordable(1000, seconds, per_sample) == count
-    assert sampling.affordable(5, seconds, per_sample) == 5
+    assert sampling.affordable_samples(1000, seconds, per_sample) == count
+    assert sampling.affordable_samples(5, seconds, per_sample) == 5
 
 
 def compare(here, there, scale=1.0):
@@ -161,14 +163,14 @@ def test_the_matrix_shows_every_device_with_its_kind_and_reasons():
     ],
 )  # fmt: skip
 def test_known_failures_are_explained_and_others_are_not_guessed_at(message, told):
-    explained = failure_reasons.explain(message, find_device("field-tflite-2.14"))
+    explained = failure_reasons.explain_failure(message, find_device("field-tflite-2.14"))
     assert told in explained
     assert bool(told) == bool(explained)
 
 
 def test_reasons_are_one_line_without_the_log():
     told = "ValueError in the litert process: bad\nfile (log: /tmp/edgeship-litert-x.log)"
-    assert failure_reasons.shorten(told) == "ValueError in the litert process: bad file"
+    assert failure_reasons.shorten_message(told) == "ValueError in the litert process: bad file"
     small, host = find_launcher(find_device("host-512mb")), find_launcher(find_device("host"))
     assert failure_reasons.describe_failure("std::bad_alloc", small) == "does not fit into 512 MB: std::bad_alloc"
     assert failure_reasons.describe_failure("std::bad_alloc", host) == "std::bad_alloc"
@@ -189,7 +191,7 @@ def marks(counts, overhead=100):
 
 
 def test_counts_are_medians_without_the_first_and_without_the_marks():
-    found = instructions.summarize(marks([9000, 4000, 4000, 4400]))
+    found = instructions.summarize_marks(marks([9000, 4000, 4000, 4400]))
     assert found.total == 4000
     assert found.counts == (4000, 4000, 4400)
     assert found.spread == 400
@@ -200,15 +202,15 @@ def test_counts_are_medians_without_the_first_and_without_the_marks():
 
 def test_counts_without_classes_name_no_kernels():
     lines = [{"mark": line["mark"], "total": line["total"]} for line in marks([9000, 4000, 4000, 4400])]
-    found = instructions.summarize(lines)
+    found = instructions.summarize_marks(lines)
     assert (found.total, found.classes, found.kernels) == (4000, {}, "")
 
 
 def test_counts_of_nothing_are_no_counts():
     with pytest.raises(ProcessError, match="has counted no inference"):
-        instructions.summarize(marks([9000]))
+        instructions.summarize_marks(marks([9000]))
     with pytest.raises(ProcessError):
-        instructions.summarize([])
+        instructions.summarize_marks([])
 
 
 def test_the_plugin_compiles_without_a_warning(tmp_path, missing: Callable[[str], NoReturn]):

@@ -16,7 +16,7 @@ def test_environments_are_installed_and_compute_rightly(name):
     place = find_launcher(find_device(name))
     place.install()
     assert place.unavailable_reason() is None
-    assert selfcheck.examine(place, place.device.runtimes[0]).wrong == ""
+    assert selfcheck.examine_runtime(place, place.device.runtimes[0]).wrong == ""
 
 
 def test_a_file_with_another_digest_is_not_installed(tmp_path):
@@ -45,12 +45,12 @@ def test_vela_estimates_the_known_model(subject):
         place.estimate(broken)
 
 
-@pytest.mark.skipif(bool(debian.obstacle()), reason="emulated boards need Debian 12")
+@pytest.mark.skipif(bool(debian.packages_problem()), reason="emulated boards need Debian 12")
 def test_a_32_bit_board_computes_rightly_and_counts_repeat(subject):
     place = find_launcher(find_device("armv7-a7"))
     assert isinstance(place, InstructionCounter)
     place.install()
-    assert selfcheck.examine(place, "tflite-runtime").wrong == ""
-    counts = [instructions.count(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]
+    assert selfcheck.examine_runtime(place, "tflite-runtime").wrong == ""
+    counts = [instructions.count_instructions(place, "tflite-runtime", subject.artifact.path, {}) for _ in range(2)]
     assert counts[0].total == counts[1].total > 10_000
     assert counts[0].classes == {}

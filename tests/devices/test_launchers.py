@@ -15,7 +15,7 @@ from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import debian, find_launcher, qemu, selfcheck, vela
 from edgeship.runtimes.launchers import venv as environments
-from edgeship.runtimes.launchers.launcher import home
+from edgeship.runtimes.launchers.launcher import devices_home
 from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
@@ -46,13 +46,13 @@ def test_requirements_must_be_pinned(old):
 def test_a_failed_installation_leaves_nothing_behind(old, monkeypatch):
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(
-        environments, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('error: no network')"]
+        environments, "pip_command", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('error: no network')"]
     )
     with pytest.raises(
         ProcessError, match=r"installing ai-edge-litert==2.3.0.* failed; nothing was installed.*no network"
     ):
         find_launcher(old()).install()
-    assert [path.suffix for path in home().iterdir()] == [".lock"]
+    assert [path.suffix for path in devices_home().iterdir()] == [".lock"]
     assert find_launcher(old()).unavailable_reason() == "it is not installed"
 
 
@@ -68,7 +68,7 @@ def test_an_environment_whose_python_went_away_is_made_again(environment, monkey
     environment.python.symlink_to("/nowhere/python3.11")
     assert "the interpreter that it was made with is gone" in (environment.unavailable_reason() or "")
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
-    monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", "pass"])
+    monkeypatch.setattr(environments, "pip_command", lambda *_, **__: [sys.executable, "-c", "pass"])
     environment.install()
     assert environment.unavailable_reason() is None
 
@@ -116,24 +116,24 @@ def test_limits_that_are_no_amounts_are_refused(key, text):
 
 
 def test_emulated_boards_say_what_system_they_need(monkeypatch):
-    monkeypatch.setattr(debian, "which", lambda name: None if name == "apt-get" else name)
-    assert "apt-get is not here: emulated boards are made of Debian 12 packages" in debian.obstacle()
-    monkeypatch.setattr(debian, "which", lambda name: name)
+    monkeypatch.setattr(debian, "find_program", lambda name: None if name == "apt-get" else name)
+    assert "apt-get is not here: emulated boards are made of Debian 12 packages" in debian.packages_problem()
+    monkeypatch.setattr(debian, "find_program", lambda name: name)
     monkeypatch.setattr(
         platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Fedora 40", "VERSION_CODENAME": ""}
     )
-    assert "this is Fedora 40" in debian.obstacle()
+    assert "this is Fedora 40" in debian.packages_problem()
     with pytest.raises(MissingDependencyError, match="this is Fedora 40"):
         debian.Packages("arm64")
 
 
 def test_a_core_tells_the_guest_what_it_is(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    text = qemu.QemuLauncher(find_device("cortex-a76"))._cpuinfo()
+    text = qemu.QemuLauncher(find_device("cortex-a76"))._cpuinfo_text()
     assert text.count("processor\t: ") == 2
     assert "CPU part\t: 0xd0b" in text
     assert "asimddp" in text
-    assert "asimddp" not in qemu.QemuLauncher(find_device("cortex-a53"))._cpuinfo()
+    assert "asimddp" not in qemu.QemuLauncher(find_device("cortex-a53"))._cpuinfo_text()
 
 
 def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_path, monkeypatch, capfd):
@@ -156,7 +156,7 @@ def test_compiling_is_silent_and_leaves_the_output_of_other_threads_alone(tmp_pa
 def test_an_old_board_is_of_another_architecture():
     board = qemu.QemuLauncher(find_device("armv7-a7"))
     assert board.machine.qemu == "qemu-arm"
-    assert "CPU architecture: 7" in board._cpuinfo()
+    assert "CPU architecture: 7" in board._cpuinfo_text()
     assert board.tree != qemu.QemuLauncher(find_device("cortex-a53")).tree
     assert "python3-numpy" in board.packages
     odd = Device("odd", "", Kind.EMULATED, launch={**find_device("armv7-a7").launch, "machine": "riscv64"})
@@ -165,7 +165,7 @@ def test_an_old_board_is_of_another_architecture():
 
 
 def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(monkeypatch, tmp_path):
-    monkeypatch.setattr(debian, "obstacle", lambda: "")
+    monkeypatch.setattr(debian, "packages_problem", lambda: "")
     commands = []
 
     def mirror(missing):
@@ -178,24 +178,24 @@ def test_a_mirror_that_is_being_synchronized_will_do_if_it_has_what_is_needed(mo
 
         return act
 
-    monkeypatch.setattr(debian, "run", mirror(missing=False))
+    monkeypatch.setattr(debian, "run_command", mirror(missing=False))
     assert debian.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "guest") == []
     assert commands == ["update"] * debian.TRIES + ["download"]
-    monkeypatch.setattr(debian, "run", mirror(missing=True))
+    monkeypatch.setattr(debian, "run_command", mirror(missing=True))
     with pytest.raises(ProcessError, match="Mirror sync in progress"):
         debian.Packages("armhf").unpack(["libc6:armhf"], tmp_path / "other")
 
 
 def test_packages_without_a_network_leave_nothing(monkeypatch):
-    monkeypatch.setattr(debian, "obstacle", lambda: "")
+    monkeypatch.setattr(debian, "packages_problem", lambda: "")
 
     def fail(command, what, **_):
         raise ProcessError(f"{what} failed; nothing was installed. apt-get says: Could not resolve host")
 
-    monkeypatch.setattr(debian, "run", fail)
+    monkeypatch.setattr(debian, "run_command", fail)
     with pytest.raises(ProcessError, match="reading the package lists failed; nothing was installed"):
         find_launcher(find_device("cortex-a72")).install()
-    assert not [path for path in home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
+    assert not [path for path in devices_home().iterdir() if path.is_dir() and path.name != "apt-arm64"]
 
 
 def test_what_vela_says_of_a_model_that_stays_on_the_cpu_is_json():
@@ -207,7 +207,7 @@ def test_what_vela_says_of_a_model_that_stays_on_the_cpu_is_json():
 
 
 def test_the_doctor_finds_this_machine_right():
-    finding = selfcheck.examine(limited(), "litert")
+    finding = selfcheck.examine_runtime(limited(), "litert")
     assert finding.wrong == ""
     assert finding.largest is not None
     assert finding.largest <= selfcheck.STEPS
@@ -216,7 +216,7 @@ def test_the_doctor_finds_this_machine_right():
 def test_the_doctor_finds_a_machine_that_computes_wrongly(monkeypatch, known):
     wrong = {**known, "tflite_outputs": np.roll(known["tflite_outputs"], 1, axis=-1)}
     monkeypatch.setattr(selfcheck, "load", lambda _: wrong)
-    finding = selfcheck.examine(limited(), "litert")
+    finding = selfcheck.examine_runtime(limited(), "litert")
     assert "it computes wrongly: off by up to" in finding.wrong
     assert finding.largest is not None
     assert finding.largest > selfcheck.STEPS
@@ -224,7 +224,7 @@ def test_the_doctor_finds_a_machine_that_computes_wrongly(monkeypatch, known):
 
 def test_the_doctor_tells_what_does_not_run(monkeypatch, known):
     monkeypatch.setattr(selfcheck, "load", lambda _: {**known, "tflite_model": np.zeros(64, np.uint8)})
-    assert "it does not run: " in selfcheck.examine(limited(), "litert").wrong
+    assert "it does not run: " in selfcheck.examine_runtime(limited(), "litert").wrong
 
 
 def test_a_phone_without_adb_is_told_and_with_it_the_command_is_prepared(monkeypatch, tmp_path):
@@ -261,7 +261,7 @@ def test_only_files_with_known_digests_are_installed(old, monkeypatch, tmp_path)
         f"shutil.copy(sys.argv[sys.argv.index('-r') + 1], {str(requirements)!r})"
     )
     monkeypatch.setattr(environments, "find_python311", lambda _: sys.executable)
-    monkeypatch.setattr(environments, "pip", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
+    monkeypatch.setattr(environments, "pip_command", lambda *_, **__: [sys.executable, "-c", note, "and", "more"])
     find_launcher(find_device("field-tflite-2.14")).install()
     for line, name in zip(
         requirements.read_text().splitlines(), ("tflite-runtime==2.14.0", "numpy==1.26.4"), strict=True

@@ -20,7 +20,7 @@ from tests.present import metric_value, present
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(debian.obstacle()), reason="the server is taken from Debian 12's packages"),
+    pytest.mark.skipif(bool(debian.packages_problem()), reason="the server is taken from Debian 12's packages"),
 ]
 # As root sshd wants an account and a folder; here it finds them in a mount namespace that nobody else sees.
 PRIVATE = """set -e

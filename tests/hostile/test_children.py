@@ -131,14 +131,14 @@ def test_an_installer_for_devices_runs_nothing_from_the_folder(
     from edgeship.runtimes import interpreters
 
     monkeypatch.chdir(hostile.folder)
-    monkeypatch.setattr(interpreters, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters, "find_program", lambda *_, **__: None)
     with contextlib.suppress(MissingDependencyError):  # neither pip nor uv is here
-        interpreters.pip("--version")
+        interpreters.pip_command("--version")
     assert not hostile.ran
 
 
 def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeship.processes.environment import which
+    from edgeship.processes.environment import find_program
 
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there, here / "bin"):
@@ -148,12 +148,12 @@ def test_programs_are_never_found_in_the_working_folder(tmp_path: Path, monkeypa
             (folder / name).chmod(0o755)
     monkeypatch.chdir(here)
     monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "bin", str(there)]))
-    assert Path(which("tool") or "").parent == there
+    assert Path(find_program("tool") or "").parent == there
     monkeypatch.setattr(os, "name", "nt")
     monkeypatch.setenv("PATHEXT", ".COM:.EXE")
-    assert which("tool") == os.path.join(there, "tool.EXE")
+    assert find_program("tool") == os.path.join(there, "tool.EXE")
     monkeypatch.setenv("PATH", os.pathsep.join(["", ".", "bin"]))
-    assert which("tool") is None
+    assert find_program("tool") is None
 
 
 def test_nobody_looks_for_programs_in_another_way() -> None:

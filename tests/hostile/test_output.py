@@ -313,7 +313,9 @@ def test_a_configuration_names_data_in_any_folder(name, tmp_path):
     spec = TensorSpec("x", (None, 4), "float32")
     (tmp_path / name).mkdir()
     (tmp_path / name / "train.npz").touch()
-    written = init_config._fill(tmp_path / name / "m.keras", tmp_path, ServerModelDescription((spec,), (spec,)), {})
+    written = init_config._fill_template(
+        tmp_path / name / "m.keras", tmp_path, ServerModelDescription((spec,), (spec,)), {}
+    )
     config = tomllib.loads(written.encode().decode())
     assert config["data"] == {"train": f"{name}/train.npz"} and config["model"] == {}
 

@@ -72,7 +72,7 @@ def parcel(tmp_path) -> Path:
 
 @pytest.fixture
 def board(place, took, missing) -> Iterator[Tree]:
-    if reason := debian.obstacle():
+    if reason := debian.packages_problem():
         missing(reason)
     debian.Packages("arm64").unpack(["qemu-user-static"], place / "qemu")
     cores = "".join(CORE.format(number=number) for number in range(os.cpu_count() or 1))

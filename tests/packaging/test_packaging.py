@@ -157,7 +157,7 @@ def test_pip_install_does_the_main_job_in_a_new_environment(built, tmp_path, mis
     if pages():
         assert edgeship("demo", "bundle", "--out", "site").returncode == 0
         assert (tmp_path / "site" / "bundle" / "manifest.json").is_file()
-    if requirements.chromium() and pages():
+    if requirements.find_chromium() and pages():
         replays = json.loads(edgeship("verify", "bundle", "--json", "-").stdout)["replays"]
         in_pages = {item["artifact"] for item in replays if item["runtime"] == "ort-web" and item["passed"]}
         assert in_pages == {"onnx/float32", "onnx/int8"}

@@ -48,7 +48,7 @@ def test_the_npm_lock_pins_by_digest_and_names_no_host():
 def test_a_failed_installation_leaves_nothing(home, monkeypatch):
     monkeypatch.setattr(tflite_runtime, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(
-        tflite_runtime, "pip", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"]
+        tflite_runtime, "pip_command", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"]
     )
     with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
         tflite_runtime.install()

@@ -88,19 +88,19 @@ def test_a_path_without_one_is_told(path):
 
 
 def test_a_python_without_pip_and_uv_is_told(monkeypatch):
-    monkeypatch.setattr(interpreters, "which", lambda *_, **__: None)
+    monkeypatch.setattr(interpreters, "find_program", lambda *_, **__: None)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     with pytest.raises(MissingDependencyError, match="needs uv or pip, and this Python has none: install uv"):
-        interpreters.pip()
+        interpreters.pip_command()
     with pytest.raises(MissingDependencyError, match="needs pip, and this Python has none: install pip"):
-        interpreters.pip(uv=False)
+        interpreters.pip_command(uv=False)
 
 
 def test_settings_of_the_folder_that_one_works_in_change_nothing(overridden, monkeypatch, tmp_path):
     monkeypatch.chdir(overridden)
     target = tmp_path / "target"
     options = ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(overridden / "requirements.lock")]
-    command = interpreters.pip(*options, python=Path(sys.executable))
+    command = interpreters.pip_command(*options, python=Path(sys.executable))
     if Path(command[0]).stem != "uv":
         pytest.skip("uv is not installed")
     subprocess.run(command, check=True)

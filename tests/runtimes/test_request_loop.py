@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 
-from edgeship.runtimes.worker.request_loop import Message, _answers
+from edgeship.runtimes.worker.request_loop import Message, _answer_messages
 
 
 def answers(handlers, *requests):
@@ -12,7 +12,7 @@ def answers(handlers, *requests):
     for number, name in enumerate(requests):
         arrived.put(({"do": name, "number": number}, {}))
     arrived.put(None)
-    return [header for header, _ in _answers(handlers, arrived)]
+    return [header for header, _ in _answer_messages(handlers, arrived)]
 
 
 def overlapping(log, failing=()):
@@ -64,7 +64,7 @@ def test_an_answer_that_is_there_is_given_at_once():
     arrived: queue.Queue[Message | None] = queue.Queue()
     for number in range(2):
         arrived.put(({"do": "now", "number": number}, {}))
-    assert next(_answers({"now": now}, arrived))[0] == {"number": 0}
+    assert next(_answer_messages({"now": now}, arrived))[0] == {"number": 0}
     assert log == [0]
 
 
@@ -76,4 +76,4 @@ def test_a_request_that_nobody_knows_is_answered():
 def test_the_last_answer_is_not_kept_back_until_another_request_comes():
     arrived: queue.Queue[Message | None] = queue.Queue()
     arrived.put(({"do": "run", "number": 0}, {}))
-    assert next(_answers({"run": overlapping([])}, arrived))[0] == {"number": 0}
+    assert next(_answer_messages({"run": overlapping([])}, arrived))[0] == {"number": 0}

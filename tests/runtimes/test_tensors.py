@@ -49,21 +49,23 @@ def test_quantization_equals_the_interpreters_own(tiny_models):
 def test_nan_has_no_quantized_value():
     spec = TensorSpec("x", (None, 2), "int8", HALF)
     with pytest.raises(InputError, match="'x' holds NaN"):
-        tensors.check({"x": np.array([[np.nan, 0.0]], np.float32)}, (spec,), "litert", raw=False)
+        tensors.check_feeds({"x": np.array([[np.nan, 0.0]], np.float32)}, (spec,), "litert", raw=False)
 
 
 def test_raw_takes_exactly_the_artifacts_dtype():
     spec = TensorSpec("x", (None, 2), "int8", HALF)
     with pytest.raises(InputError, match="raw input 'x' takes int8, got float32"):
-        tensors.check({"x": np.zeros((1, 2), np.float32)}, (spec,), "litert", raw=True)
+        tensors.check_feeds({"x": np.zeros((1, 2), np.float32)}, (spec,), "litert", raw=True)
 
 
 def test_a_fixed_batch_axis_takes_any_batch_and_a_fixed_table_does_not():
     image, table = TensorSpec("image", (2, 3), "float32"), TensorSpec("table", (5,), "float32")
-    assert len(tensors.check({"image": np.zeros((7, 3), np.float32)}, (image,), "litert", raw=False)["image"]) == 7
+    assert (
+        len(tensors.check_feeds({"image": np.zeros((7, 3), np.float32)}, (image,), "litert", raw=False)["image"]) == 7
+    )
     both = {"image": np.zeros((7, 3), np.float32), "table": np.zeros(5, np.float32)}
     with pytest.raises(InputError, match="'image' takes shape 2x3, got 7x3"):
-        tensors.check(both, (image, table), "litert", raw=False)
+        tensors.check_feeds(both, (image, table), "litert", raw=False)
 
 
 def test_one_sample_fills_a_fixed_batch():
@@ -79,6 +81,6 @@ def test_a_made_up_sample_fits_the_inputs():
         TensorSpec("q", (None, 2), "int8", HALF),
     )
     sample = tensors.one_sample(tensors.made_up(specs), specs)
-    checked = tensors.check(sample, specs, "litert", raw=False)
+    checked = tensors.check_feeds(sample, specs, "litert", raw=False)
     assert {name: array.shape for name, array in checked.items()} == {"image": (1, 4, 1), "ids": (1, 3), "q": (1, 2)}
     assert not sample["ids"].any()

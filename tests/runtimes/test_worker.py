@@ -35,7 +35,7 @@ def test_a_worker_needs_only_its_own_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("seconds", "queries"), [(0.05, 1), (0.0, 7)])
 def test_a_loop_ends_when_both_limits_are_met(seconds, queries):
     calls: list[int] = []
-    samples = latency.loop(lambda: calls.append(1), seconds, queries)
+    samples = latency.time_queries(lambda: calls.append(1), seconds, queries)
     assert len(samples) == len(calls) >= queries
     assert sum(samples) / 1000 <= 5
     if not seconds:
@@ -45,7 +45,7 @@ def test_a_loop_ends_when_both_limits_are_met(seconds, queries):
 def test_without_loadgen_a_loop_says_that_it_is_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     monkeypatch.delitem(sys.modules, "edgeship.runtimes.worker.loadgen", raising=False)
-    answer, samples = latency.steady(lambda: None, 0.0, 20, fastest_ms=1.0)
+    answer, samples = latency.measure_steady(lambda: None, 0.0, 20, fastest_ms=1.0)
     assert answer["engine"] == "loop"
     assert answer["early_stopping_p90_ms"] is None
     assert isinstance(samples, array.array)

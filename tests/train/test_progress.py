@@ -22,23 +22,23 @@ EPOCH = {
 def test_every_event_arrives_in_order_also_the_last_ones(tmp_path: Path) -> None:
     path = tmp_path / "progress"
     events: list[dict[str, Any]] = []
-    with progress_events.following(path, events.append):
+    with progress_events.follow_events(path, events.append):
         for number in range(50):
-            progress_events.tell(path, event="batch", done=number, total=50)
+            progress_events.append_event(path, event="batch", done=number, total=50)
     assert [event["done"] for event in events] == list(range(50))
 
 
 def test_an_event_is_shown_while_the_work_goes_on(tmp_path: Path) -> None:
     path, arrival = tmp_path / "progress", threading.Event()
-    with progress_events.following(path, lambda event: arrival.set()):
-        progress_events.tell(path, event="stage", text="loading")
+    with progress_events.follow_events(path, lambda event: arrival.set()):
+        progress_events.append_event(path, event="stage", text="loading")
         assert arrival.wait(20)
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
     path = tmp_path / "progress"
     events: list[dict[str, Any]] = []
-    with progress_events.following(path, events.append), path.open("a") as stream:
+    with progress_events.follow_events(path, events.append), path.open("a") as stream:
         stream.write('{"event": "st')
         stream.flush()
         stream.write('age", "text": "x"}\n')
@@ -46,7 +46,7 @@ def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_events.displayed() as show:
+    with progress_events.display_events() as show:
         show({"event": "stage", "text": "loading"})
         show({"event": "batch", "done": 1, "total": 10})
         show(EPOCH)

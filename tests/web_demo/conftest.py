@@ -115,7 +115,7 @@ def site(bundles: Path, built: Path, tmp_path: Path) -> Iterator[Callable[[str],
 def browser(missing: Callable[[str], NoReturn]) -> Callable[..., Any]:
     """Start a real browser; `with browser(*arguments) as opened`."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = requirements.chromium()
+    path = requirements.find_chromium()
     if path is None:
         missing("Chromium is not installed")
 

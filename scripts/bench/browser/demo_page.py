@@ -134,7 +134,7 @@ def main() -> None:
         site = Path(folder) / "site"
         demo.write_site(bundle, site, demo.built_page(), data if data and Path(data).exists() else None)
         browser = playwright.chromium.launch(
-            executable_path=requirements.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=requirements.find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         visits = {rate: [visit(browser, site, rate) for _ in range(ROUNDS)] for rate in (1, SLOW)}
     part = text(visits, "weight_only_w8")

@@ -160,7 +160,7 @@ def advice(results: dict[str, Any]) -> list[str]:
                     (f"{rate}x, {number} thread{'' if number == '1' else 's'}", engine_comparison.engine_advice(timed))
                 )
     sizes = ", ".join(
-        f"{name} {table_rows.size_text(requirements.download(key))}"
+        f"{name} {table_rows.size_text(requirements.download_bytes(key))}"
         for key, name in (("tfjs", "TF.js"), ("litert", "LiteRT.js"), ("ort", "ONNX Runtime Web"))
     )
     return [

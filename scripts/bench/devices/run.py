@@ -23,7 +23,7 @@ import numpy as np
 from edgeship.benchmarks.measure import instructions
 from edgeship.devices.profiles import find_device, profile_names, profile_path
 from edgeship.runtimes.launchers import find_launcher
-from edgeship.runtimes.launchers.launcher import InstructionCounter, home
+from edgeship.runtimes.launchers.launcher import InstructionCounter, devices_home
 from edgeship.types import to_json
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
@@ -138,7 +138,7 @@ def fresh(work: Path, run: int) -> Path:
     cache = work / f"cache{run}"
     cache.mkdir(exist_ok=True)
     if not (cache / "devices").exists():
-        (cache / "devices").symlink_to(home())
+        (cache / "devices").symlink_to(devices_home())
     for result in ("instructions", "doctor"):
         shutil.rmtree(cache / result, ignore_errors=True)
     return cache
@@ -155,7 +155,7 @@ def zeros(work: Path) -> Json:
             call([*MODELS, "sparse", str(work / name / "server.keras"), str(out), SPARSITY])
         for kind in ("dense", "sparse"):
             path = out / f"{kind}.tflite"
-            found = instructions.count(counter, "litert", path, {})
+            found = instructions.count_instructions(counter, "litert", path, {})
             rows[f"{name} {kind} cortex-a72"] = {**to_json(found), "bytes": path.stat().st_size}
     return rows
 
@@ -206,7 +206,7 @@ def matrix(work: Path) -> Json:
     cache = work / "matrix-cache"
     shutil.rmtree(cache, ignore_errors=True)
     cache.mkdir()
-    (cache / "devices").symlink_to(home())
+    (cache / "devices").symlink_to(devices_home())
     seconds: list[float] = []
     cells: Json = {}
     for _ in range(3):

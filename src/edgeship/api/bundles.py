@@ -76,10 +76,10 @@ def benchmark_bundle(
         needed = {"evaluation", "devices", *(LOADING if whole else ())}
         settings = bundle_settings(source, optional_path(config), options, needed)
         if whole:
-            ship.benchmark(source, settings, source.root)
+            ship.benchmark_bundle(source, settings, source.root)
             return open_bundle(source.root)
         place = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-benchmark-"))) / "bundle"
-        ship.benchmark(source, settings, place)
+        ship.benchmark_bundle(source, settings, place)
         return replace(open_bundle(place), root=source.root)
 
 
@@ -136,10 +136,10 @@ def verify_bundle(bundle: AnyBundle) -> Verification:
 
     Raises InputError for a changed bundle, CheckError where there is nothing to replay.
     """
-    from edgeship.pipeline.verify import replay, verdict
+    from edgeship.pipeline.verify import replay_goldens, replay_problem
 
-    replays = replay(open_bundle(bundle))
-    return Verification(tuple(replays), verdict(replays))
+    replays = replay_goldens(open_bundle(bundle))
+    return Verification(tuple(replays), replay_problem(replays))
 
 
 def debug_bundle(
@@ -167,7 +167,7 @@ def debug_bundle(
             files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe
         )
         settings = bundle_settings(source, optional_path(config), options, {"evaluation", "calibration", *LOADING})
-        return ship.debug(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
+        return ship.debug_bundle(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
 
 
 def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: Sequence[AnyPath] = ()) -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _default_samples(bundle: Bundle) -> str | None:
     """The evaluation data that a bundle names, where it is still there and by its digest what the bundle was made with."""
-    from edgeship.pipeline.data_checks import recorded
+    from edgeship.pipeline.data_checks import is_recorded
     from edgeship.settings.config import Config
     from edgeship.settings.permissions import check_place
     from edgeship.untrusted import printable
@@ -28,7 +28,7 @@ def _default_samples(bundle: Bundle) -> str | None:
     if not source or not os.path.exists(source):
         return None
     check_place(source, "the bundle's evaluation data")
-    if recorded(bundle.manifest, "evaluation", source):
+    if is_recorded(bundle.manifest, "evaluation", source):
         print_notice(f"samples: {printable(source)}, as the bundle says; --data chooses others")
         return source
     why = "is not what the bundle was made with, by its digest; --data takes samples from it"

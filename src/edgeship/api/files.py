@@ -29,7 +29,7 @@ class MemoryFiles(contextlib.ExitStack):
         """Where the model lies."""
         if isinstance(model, (str, os.PathLike)):
             return Path(model)
-        path = self._folder() / "model.keras"
+        path = self._new_folder() / "model.keras"
         model.save(str(path))
         return path
 
@@ -43,11 +43,11 @@ class MemoryFiles(contextlib.ExitStack):
 
         from edgeship.data import save
 
-        path = self._folder() / f"{name}.npz"
+        path = self._new_folder() / f"{name}.npz"
         save(path, {key: np.ascontiguousarray(array) for key, array in data.items()})
         return str(path)
 
-    def _folder(self) -> Path:
+    def _new_folder(self) -> Path:
         return Path(self.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-memory-")))
 
 

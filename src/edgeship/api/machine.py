@@ -85,7 +85,7 @@ def check_devices(names: Sequence[str] = ()) -> list[Finding]:
     """
     from edgeship.devices import profiles
     from edgeship.runtimes.launchers import WAYS, find_launcher
-    from edgeship.runtimes.launchers.selfcheck import examine, known_model
+    from edgeship.runtimes.launchers.selfcheck import examine_runtime, known_model
 
     devices = [profiles.find_device(name) for name in names or profiles.profile_names()]
     launchers = [find_launcher(device) for device in devices if device.how in WAYS]
@@ -94,7 +94,7 @@ def check_devices(names: Sequence[str] = ()) -> list[Finding]:
     for launcher in launchers:
         launcher.require()
     return [
-        examine(launcher, runtime)
+        examine_runtime(launcher, runtime)
         for launcher in launchers
         for runtime in launcher.device.runtimes or ("litert",)
         if known_model(runtime)

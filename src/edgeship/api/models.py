@@ -101,16 +101,11 @@ def optimize_model(
 
     with set_visibility(progress), MemoryFiles() as files:
         path = files.model_path(model)
-        options = TrainingOptions(
-            variant,
-            dict(distill=distill, prune=prune, cluster=cluster, qat=qat),
-            dict(
-                **dict(epochs=epochs, batch=batch, learning_rate=learning_rate, patience=patience, seed=seed),
-                **dict(samples=samples, teacher=teacher, loss=loss),
-            ),
-            files.data_source(data, "train"),
-            files.data_source(validation, "validation"),
-        )
+        recipes = dict(distill=distill, prune=prune, cluster=cluster, qat=qat)
+        training: dict[str, Any] = dict(epochs=epochs, batch=batch, samples=samples, teacher=teacher, loss=loss)
+        training |= dict(learning_rate=learning_rate, patience=patience, seed=seed)
+        sources = files.data_source(data, "train"), files.data_source(validation, "validation")
+        options = TrainingOptions(variant, recipes, training, *sources)
         loading = ModelOptions(custom_objects=custom_objects, allow_unsafe=allow_unsafe, trust=trust)
         settings = training_settings(path, optional_path(config), options, loading)
         receipt = fine_tuning.run(path, Path(out), settings.recipes, settings.training, **settings.sources)
@@ -162,7 +157,7 @@ def convert_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.convert(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
+        ship.convert_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
     return open_bundle(out)
 
 
@@ -213,5 +208,5 @@ def ship_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.ship(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
+        ship.ship_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
     return open_bundle(out)

@@ -26,11 +26,11 @@ def write_json(data: Any, json_file: str | None) -> None:
 
 
 def show_verdict(
-    bundle: api.Bundle, place: Path, json_file: str | None, *, wide: bool = False, written: bool = True
+    bundle: api.Bundle, place: Path, json_file: str | None, *, wide: bool = False, report: bool = True
 ) -> None:
     """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1.
 
-    `place` is the bundle's path as the user gave it, `written`: whether the bundle there holds figures and report.
+    `place` is the bundle's path as the user gave it, `report`: whether the bundle there holds figures and report.
     """
     from edgeship.benchmarks.report.terminal_table import render_results
     from edgeship.terminal import make_console
@@ -42,7 +42,7 @@ def show_verdict(
         with damage_as_input_error(place):  # some of it is what the bundle's maker wrote
             table = render_results(manifest, out.width, wide=wide)
         out.print(table)
-        if written:
+        if report:
             click.echo(f"report: {printable(place / 'report' / 'index.html')}")
         if api.lacks_times(bundle):
             hint = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"

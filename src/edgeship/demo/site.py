@@ -25,7 +25,7 @@ from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.processes.environment import NETWORK, child_environment, which
+from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tfjs_node
 from edgeship.storage import atomic, digest
 from edgeship.types import to_json
@@ -58,7 +58,7 @@ def built_page() -> Path:
 def _build_page() -> None:
     if reason := tfjs_node.build_problem():
         raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
-    npm = which("npm") or ""
+    npm = find_program("npm") or ""
     steps = [[npm, "run", "build"]]
     if not (CHECKOUT / "node_modules" / "vite").is_dir():
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])

@@ -154,7 +154,7 @@ def _check_data(
     model = data_checks.Interface(described.inputs, described.outputs)
     if converter.steps.data:
         needed = any(needs_data(variant.quantize) for variant in asked)
-        data_checks.check_calibration(converter.steps.data, model, needed=needed)
+        data_checks.check_calibration(converter.steps.data, model, required=needed)
     if evaluation:
         budget = Budget.parse(settings.budget, settings.source)
         data_checks.check_evaluation(evaluation, model, settings, budget)
@@ -162,9 +162,9 @@ def _check_data(
         data_checks.check_training(data, model, limit)
 
 
-def _place_artifact(draft: Path, made: ConvertedArtifact) -> ArtifactEntry:
+def _place_artifact(draft: Path, converted_artifact: ConvertedArtifact) -> ArtifactEntry:
     """Copy an artifact from the cache to its place in the bundle, and describe it for the manifest."""
-    artifact = made.artifact
+    artifact = converted_artifact.artifact
     form = known_formats.find(artifact.format)
     target = draft / form.path_in_bundle(artifact.variant)
     source, place = form.place(artifact.path), form.place(target)
@@ -181,9 +181,9 @@ def _place_artifact(draft: Path, made: ConvertedArtifact) -> ArtifactEntry:
         inputs=artifact.inputs,
         outputs=artifact.outputs,
         steps=artifact.steps,
-        digest=made.digest,
+        digest=converted_artifact.digest,
         content=digest.of_path(place),
-        receipt=made.receipt,
+        receipt=converted_artifact.receipt,
     )
 
 
@@ -215,7 +215,7 @@ def _place_server_model(draft: Path, conversion: ConversionResult, settings: con
 def describe_named_data(settings: config.Config) -> dict[str, DataEntry | None]:
     """What the manifest keeps of further data: by its digest `benchmark` and `debug` know it again."""
     limits = {"evaluation": settings.data.evaluation_samples, "train": settings.training.samples}
-    return {key: describe_data(data, limits.get(key)) for key, data in data_checks.named(settings).items()}
+    return {key: describe_data(data, limits.get(key)) for key, data in data_checks.named_datasets(settings).items()}
 
 
 def describe_data(data: RepresentativeDataset | None, limit: int | None) -> DataEntry | None:

@@ -26,7 +26,9 @@ from edgeship.types import Artifact, to_json
 NO_DATA = "it is fitted on labelled validation or calibration data, which is not the evaluation's: there is none"
 
 
-def repair(work: StepTools, draft: Path, manifest: Manifest, settings: config.Config, reference: Reference) -> Manifest:
+def repair_confidences(
+    work: StepTools, draft: Path, manifest: Manifest, settings: config.Config, reference: Reference
+) -> Manifest:
     """The manifest with a temperature per output of each artifact that needs one, or the reason for none.
 
     Fitted on the validation data (else the calibration data, where it has labels), and kept only where it lowers the ECE
@@ -35,8 +37,8 @@ def repair(work: StepTools, draft: Path, manifest: Manifest, settings: config.Co
     entries = []
     for entry in manifest.artifacts:
         reports = [item.details.accuracy for item in manifest.measurements_of(entry.id) if item.details.accuracy]
-        compared = reports[0].outputs if reports else {}
-        needy = [name for name, figures in compared.items() if temperature_scaling.needs_temperature(figures)]
+        outputs = reports[0].outputs if reports else {}
+        needy = [name for name, figures in outputs.items() if temperature_scaling.needs_temperature(figures)]
         temperatures = {name: _fit_cached(work, draft, entry, settings, reference, name) for name in needy}
         entries.append(replace(entry, temperature=temperatures or None))
     return replace(manifest, artifacts=tuple(entries))
@@ -62,7 +64,7 @@ def _fit_cached(
     }
     with work.progress.step(f"{entry.id}: temperature of '{output}'") as remarks:
         result = work.cache.get(
-            "temperature", key, lambda _: to_json(_fit(artifact, runtime.name, data, reference, output))
+            "temperature", key, lambda _: to_json(_fit_temperature(artifact, runtime.name, data, reference, output))
         )
         remarks.extend(["cached"] if result.hit else [])
     return convert(Temperature, result.result)
@@ -79,7 +81,7 @@ def _find_labelled_data(settings: config.Config, reference: Reference) -> Repres
     return None
 
 
-def _fit(
+def _fit_temperature(
     artifact: Artifact, runtime: str, data: RepresentativeDataset, reference: Reference, output: str
 ) -> Temperature:
     size = batch_size(reference.inputs)
@@ -93,11 +95,11 @@ def _fit(
         return Temperature(None, str(error))
     labels = _class_numbers(reference.labels, judging, output, tuple(reference.outputs))
     before, after = (temperature_scaling.calibration_error(labels, judging, factor) for factor in (1.0, value))
-    repaired = Temperature(value, "", len(truth), data.digest, before, after)
+    temperature = Temperature(value, "", len(truth), data.digest, before, after)
     if after >= before:
         reason = f"a temperature of {value:.3g} does not lower the calibration error"
-        return replace(repaired, value=None, reason=reason)
-    return repaired
+        return replace(temperature, value=None, reason=reason)
+    return temperature
 
 
 def _class_numbers(labels: Mapping[str, Array], scores: Any, output: str, outputs: tuple[str, ...]) -> Any:

@@ -45,26 +45,26 @@ def check_settings(settings: Config) -> Budget:
     return Budget.parse(settings.budget, settings.source)
 
 
-def named(settings: Config) -> dict[str, RepresentativeDataset]:
+def named_datasets(settings: Config) -> dict[str, RepresentativeDataset]:
     """The data that the configuration names beside the calibration's, as far as it is there and can be read."""
-    found = {}
+    datasets = {}
     trained = any(variant.recipes for variant in settings.variants or ())
     for key in ("evaluation", "validation", *(["train"] if trained else [])):
         source = getattr(settings.data, key)
         if source and not untrusted.is_code(source) and os.path.exists(source):
             with contextlib.suppress(InputError):  # whoever needs it says what is wrong
-                found[key] = RepresentativeDataset(source)
-    return found
+                datasets[key] = RepresentativeDataset(source)
+    return datasets
 
 
-def recorded(manifest: Manifest, key: str, source: str) -> bool:
+def is_recorded(manifest: Manifest, key: str, source: str) -> bool:
     """Whether what lies there is the data that a bundle was made with, by the digest in its manifest.
 
     A bundle may be anybody's, and name any file: whoever knows a digest knows the content, too.
     """
-    known = manifest.data.get(key)
+    entry = manifest.data.get(key)
     try:
-        return known is not None and RepresentativeDataset(source).digest == known.digest
+        return entry is not None and RepresentativeDataset(source).digest == entry.digest
     except InputError:  # no data at all
         return False
 
@@ -75,9 +75,9 @@ def check_samples(data: RepresentativeDataset, inputs: Sequence[TensorSpec], lim
         pass
 
 
-def check_calibration(data: RepresentativeDataset, model: Interface, *, needed: bool) -> None:
+def check_calibration(data: RepresentativeDataset, model: Interface, *, required: bool) -> None:
     """Check all samples where a variant needs them, else the few that become goldens."""
-    check_samples(data, model.inputs, None if needed else SAMPLES)
+    check_samples(data, model.inputs, None if required else SAMPLES)
 
 
 def check_training(data: RepresentativeDataset, model: Interface, limit: int | None = None) -> None:

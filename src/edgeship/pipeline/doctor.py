@@ -36,14 +36,14 @@ def diagnose() -> list[Tool]:
             tools.append(Tool(package, f"extra '{extra}'", version if present else None, remedy))
     for runtime in registry.RUNTIMES.values():
         reason = runtime.unavailable_reason()
-        found: str | None = None if reason else runtime.version()
+        found_version: str | None = None if reason else runtime.version()
         remedy = f"{reason}; {runtime.install}" if reason else ""
-        tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found, remedy))
-    tools.append(Tool("cache", f"results, in {cache.root()}", f"{_free(cache.root()):.0f} GB free"))
+        tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found_version, remedy))
+    tools.append(Tool("cache", f"results, in {cache.root()}", f"{_free_gigabytes(cache.root()):.0f} GB free"))
     return tools
 
 
-def _free(path: object) -> float:
+def _free_gigabytes(path: object) -> float:
     from pathlib import Path
 
     folder = Path(str(path))

@@ -13,7 +13,7 @@ from edgeship.errors import InputError
 from edgeship.optimize.receipt import DistillReceipt, OptimizeReceipt, QatReceipt
 from edgeship.pipeline import remote_calls
 from edgeship.processes.child import FunctionProcess, training_env
-from edgeship.processes.progress_events import displayed, following
+from edgeship.processes.progress_events import display_events, follow_events
 from edgeship.recipes.training import Recipes, Training
 from edgeship.types import to_json
 
@@ -42,7 +42,7 @@ def run(
     source = _check_possible(model, out, recipes, data or (str(beside) if beside.is_file() else None))
     with tempfile.TemporaryDirectory(prefix="edgeship-optimize-") as folder:
         progress = Path(folder) / "progress.jsonl"
-        with displayed() as show, following(progress, show), FunctionProcess(env=training_env()) as child:
+        with display_events() as show, follow_events(progress, show), FunctionProcess(env=training_env()) as child:
             receipt = child.call(
                 remote_calls.train_further,
                 model=str(model),

@@ -87,24 +87,24 @@ def answer_golden_inputs(
     """A few inputs, real ones where there is data, and the server model's outputs for them; in the export executor."""
     if data:
         inputs = goldens.pick_samples(data, server.inputs)
-        return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), data)
+        return GoldenInputs(server.inputs, inputs, _answer_inputs(work, server.path, settings, inputs), data)
     failure = EdgeshipError("no inputs to try")
     for inputs in random_feeds(server.inputs, goldens.SAMPLES):
         try:
-            return GoldenInputs(server.inputs, inputs, _answer(work, server.path, settings, inputs), None)
+            return GoldenInputs(server.inputs, inputs, _answer_inputs(work, server.path, settings, inputs), None)
         except EdgeshipError as error:  # a dynamic axis may need another size
             failure = error
     raise failure
 
 
-def _answer(work: StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
+def _answer_inputs(work: StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
     """The server model's outputs for a batch."""
 
     def make(folder: Path) -> Any:
         save(folder / "inputs.npz", inputs)
         source = settings.data.calibration or "made-up inputs"
         with digest.check_unchanged(model, key["model"]):
-            return reference_outputs.predict(work, model, settings, folder / "inputs.npz", folder, None, source)
+            return reference_outputs.predict_outputs(work, model, settings, folder / "inputs.npz", folder, None, source)
 
     key = {**reference_outputs.server_key(model, settings), "inputs": arrays_digest(inputs)}
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
@@ -117,72 +117,74 @@ def _note_refusals(work: StepTools, name: str, runtime: str, spreads: Sequence[g
         work.progress.note(f"{name}: does not run on {runtime}'s {which} kernels ({why})")
 
 
-def _refused(reason: str) -> dict[str, Any]:
-    return {"spread": None, "samples": 0, "reason": failure_reasons.shorten(reason)[:200]}
+def _refusal_result(reason: str) -> dict[str, Any]:
+    return {"spread": None, "samples": 0, "reason": failure_reasons.shorten_message(reason)[:200]}
 
 
 @dataclass(frozen=True)
 class _Run:
     work: StepTools
-    made: ConvertedArtifact
+    converted_artifact: ConvertedArtifact
     runtime: registry.Runtime
     golden: GoldenInputs
     workers: Pool
 
-    def once(self) -> Batch:
+    def default_outputs(self) -> Batch:
         """The outputs for the goldens."""
 
         def make(folder: Path) -> None:
-            with self._open("default") as session:
+            with self._open_session("default") as session:
                 save(folder / "outputs.npz", session.run(self.golden.inputs))
 
-        return load(self.work.cache.get("goldens", self._key(), make).path / "outputs.npz")
+        return load(self.work.cache.get("goldens", self._cache_key(), make).path / "outputs.npz")
 
-    def spread(self, kernels: str) -> goldens.KernelSpread:
+    def kernel_spread(self, kernels: str) -> goldens.KernelSpread:
         """How far another set of kernels lies from the default one."""
 
         def make(_: Path) -> Any:
             try:
-                return {**self._compare(kernels, data), "reason": ""}
+                return {**self._compare_kernels(kernels, data), "reason": ""}
             except ProcessError as error:
                 if error.died:
                     raise
-                return _refused(str(error))  # it will not load tomorrow either
+                return _refusal_result(str(error))  # it will not load tomorrow either
             except ValueError as error:  # outputs whose shapes say nothing of samples
-                return _refused(f"its outputs cannot be compared: {error}")
+                return _refusal_result(f"its outputs cannot be compared: {error}")
 
         data = self._more_samples(kernels)
-        key = {**self._key(), "kernels": kernels, "data": data.digest if data else None}
+        key = {**self._cache_key(), "kernels": kernels, "data": data.digest if data else None}
         try:
             result = self.work.cache.get("kernel-spread", key, make).result
         except ProcessError as error:
-            result = _refused(str(error))
+            result = _refusal_result(str(error))
         return goldens.KernelSpread(kernels, **result)
 
-    def _compare(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
+    def _compare_kernels(self, kernels: str, data: RepresentativeDataset | None) -> dict[str, Any]:
         """The largest differences from the default kernels, by output, on the same samples: `data`, or some of the goldens."""
-        other, own = (self._outputs(chosen, kernels, data) for chosen in (kernels, "default"))
+        other, own = (self._run_kernels(kernel_set, kernels, data) for kernel_set in (kernels, "default"))
         spread = {name: goldens.largest_error(array, own[name]) for name, array in other.items()}
         if not np.isfinite(list(spread.values())).all():
-            return _refused("they disagree on what is NaN or infinite")
+            return _refusal_result("they disagree on what is NaN or infinite")
         return {"spread": spread, "samples": max((len(array) for array in other.values() if array.ndim), default=1)}
 
-    def _outputs(self, chosen: str, kernels: str, data: RepresentativeDataset | None) -> Batch:
-        """What the `chosen` kernels give for the samples on which they and the other `kernels` are compared."""
+    def _run_kernels(self, kernel_set: str, kernels: str, data: RepresentativeDataset | None) -> Batch:
+        """What a `kernel_set` gives for the samples on which they and the other `kernels` are compared."""
         slow = kernels in SLOW_KERNELS
-        if chosen == "default" and not data and not slow:
-            return self.once()
-        with self._open(chosen) as session:
+        if kernel_set == "default" and not data and not slow:
+            return self.default_outputs()
+        with self._open_session(kernel_set) as session:
             if data:
                 size = batch_size(self.golden.specs)
                 most = min(SPREAD_SAMPLES, max(FEWEST_SAMPLES, SPREAD_BATCHES * size))
                 return session.evaluate(data.feeds(self.golden.specs, size, most), size)
             few = SLOW_SAMPLES if slow else goldens.SAMPLES
-            return session.run(next(tensors.split(self.golden.inputs, self.golden.specs, few)))
+            return session.run(next(tensors.split_batch(self.golden.inputs, self.golden.specs, few)))
 
-    def _open(self, kernels: str) -> Session:
+    def _open_session(self, kernels: str) -> Session:
         options = {} if kernels == "default" else {"kernels": kernels}
-        session = open_session(self.runtime.name, self.made.artifact.path, options=options, pool=self.workers)
+        session = open_session(
+            self.runtime.name, self.converted_artifact.artifact.path, options=options, pool=self.workers
+        )
         if hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):  # what died says so when it is asked
                 os.setpriority(os.PRIO_PROCESS, session.pid, BEHIND_CONVERSIONS)
@@ -190,13 +192,13 @@ class _Run:
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
-        rounds = any((self.made.receipt.int8_op_share, self.made.receipt.hybrid_op_share))
+        rounds = any((self.converted_artifact.receipt.int8_op_share, self.converted_artifact.receipt.hybrid_op_share))
         batched = all(array.ndim and len(array) == goldens.SAMPLES for array in self.golden.expected.values())
         return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 
-    def _key(self) -> dict[str, Any]:
+    def _cache_key(self) -> dict[str, Any]:
         identity = self.runtime.identity()
-        return {"artifact": self.made.digest, "runtime": identity, "inputs": self.golden.digest}
+        return {"artifact": self.converted_artifact.digest, "runtime": identity, "inputs": self.golden.digest}
 
 
 @dataclass(frozen=True)
@@ -236,27 +238,27 @@ class GoldenRuns:
         for future in artifacts:
             future.add_done_callback(self._when_made)
 
-    def _when_made(self, made: Future[ConvertedArtifact]) -> None:
-        if not made.cancelled() and not made.exception():
-            self._answered.add_done_callback(lambda answered: self._when_answered(made.result(), answered))
+    def _when_made(self, future: Future[ConvertedArtifact]) -> None:
+        if not future.cancelled() and not future.exception():
+            self._answered.add_done_callback(lambda answered: self._when_answered(future.result(), answered))
 
-    def _when_answered(self, made: ConvertedArtifact, answered: Future[GoldenInputs]) -> None:
-        if not answered.cancelled() and not answered.exception():
-            self._run(made, answered.result())
+    def _when_answered(self, converted_artifact: ConvertedArtifact, golden_future: Future[GoldenInputs]) -> None:
+        if not golden_future.cancelled() and not golden_future.exception():
+            self._begin_run(converted_artifact, golden_future.result())
 
-    def _run(self, made: ConvertedArtifact, golden: GoldenInputs) -> _Running | None:
+    def _begin_run(self, converted_artifact: ConvertedArtifact, golden: GoldenInputs) -> _Running | None:
         """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
-        runtime, name = registry.for_format(made.artifact.format)[0], made.artifact.id
+        runtime, name = registry.for_format(converted_artifact.artifact.format)[0], converted_artifact.artifact.id
         if runtime.unavailable_reason():
             return None
         with self._lock:
             if self._closed:
                 return None
             if name not in self._running:
-                run = _Run(self._work, made, runtime, golden, self._workers)
-                threads = self._threads[made.artifact.format]
-                own = threads.submit(run.once)
-                spreads = (threads.submit(run.spread, kernels) for kernels in runtime.kernels)
+                run = _Run(self._work, converted_artifact, runtime, golden, self._workers)
+                threads = self._threads[converted_artifact.artifact.format]
+                own = threads.submit(run.default_outputs)
+                spreads = (threads.submit(run.kernel_spread, kernels) for kernels in runtime.kernels)
                 self._running[name] = _Running(run, own, tuple(spreads))
             return self._running[name]
 
@@ -267,23 +269,25 @@ class GoldenRuns:
         """
         golden = self._answered.result()
         # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
-        begun = {made.artifact.id: self._run(made, golden) for made in conversion.artifacts}
-        own = {name: running.own.result() for name, running in begun.items() if running}
+        runs = {made.artifact.id: self._begin_run(made, golden) for made in conversion.artifacts}
+        own = {name: running.own.result() for name, running in runs.items() if running}
         for artifact in (made.artifact for made in conversion.artifacts if made.artifact.id in own):
             goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
         goldens.write_goldens(folder, golden.inputs, golden.expected, own)
         return {
-            made.artifact.id: self._describe(made, begun[made.artifact.id], golden) for made in conversion.artifacts
+            made.artifact.id: self._describe_run(made, runs[made.artifact.id], golden) for made in conversion.artifacts
         }
 
-    def _describe(self, made: ConvertedArtifact, running: _Running | None, golden: GoldenInputs) -> GoldenRun:
-        artifact = made.artifact
+    def _describe_run(
+        self, converted_artifact: ConvertedArtifact, running: _Running | None, golden: GoldenInputs
+    ) -> GoldenRun:
+        artifact = converted_artifact.artifact
         if running is None:
             reason = registry.for_format(artifact.format)[0].unavailable_reason()
             self._work.progress.note(f"{artifact.id}: made but not run ({reason})")
             return GoldenRun(None, reason or "")
         own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
         _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
-        allowed = goldens.output_tolerances(artifact, own, spreads)
-        clear = goldens.clear_answers(own, golden.expected, allowed)
-        return GoldenRun(running.run.runtime.name, "", allowed, clear, spreads)
+        tolerances = goldens.output_tolerances(artifact, own, spreads)
+        clear = goldens.clear_answers(own, golden.expected, tolerances)
+        return GoldenRun(running.run.runtime.name, "", tolerances, clear, spreads)

@@ -102,7 +102,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
         description = process.call(server_model.describe, model=str(model), **loading)
     try:
-        content = _fill(model, path.parent, description, loading).encode()
+        content = _fill_template(model, path.parent, description, loading).encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
@@ -117,7 +117,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     return path
 
 
-def _fill(model: Path, folder: Path, description: ServerModelDescription, loading: dict[str, Any]) -> str:
+def _fill_template(model: Path, folder: Path, description: ServerModelDescription, loading: dict[str, Any]) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = toml_value(os.path.relpath(beside, folder))
@@ -145,7 +145,7 @@ def _fill(model: Path, folder: Path, description: ServerModelDescription, loadin
         train=data("train", "train.npz"),
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
-        optional=_optional(),
+        optional=_optional_line(),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,
     )
@@ -160,7 +160,7 @@ def _key_lines() -> dict[str, dict[str, str]]:
     }
 
 
-def _optional() -> str:
+def _optional_line() -> str:
     """Without Node a TF.js artifact is made but cannot be run: the configuration then says so, for all to see."""
     reason = registry.for_format("tfjs")[0].unavailable_reason()
     if not reason:

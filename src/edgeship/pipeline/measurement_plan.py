@@ -21,7 +21,9 @@ from edgeship.storage import digest
 from edgeship.types import Artifact
 
 
-def measure(bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> list[Measurement]:
+def measure_artifacts(
+    bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings: config.Config
+) -> list[Measurement]:
     """Every artifact on every device of the settings."""
     bench.subjects = subjects
     devices = [profiles.find_device(name) for name in settings.benchmark.devices]
@@ -33,7 +35,7 @@ def measure(bench: Benchmark, subjects: Mapping[str, MeasuredArtifact], settings
     return [measurement for measured in driver.measure_all(bench, jobs) for measurement in measured]
 
 
-def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> None:
+def advise_litert_js(progress: Progress, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> None:
     """Where LiteRT.js was asked for and takes none of the artifacts: which lines make some that it takes."""
     artifacts = [item.artifact for item in subjects.values() if item.artifact.format == "tflite"]
     asked = {
@@ -50,14 +52,14 @@ def advise(progress: Progress, subjects: Mapping[str, MeasuredArtifact], setting
         )
 
 
-def subject(root: Path, item: ArtifactEntry) -> MeasuredArtifact:
+def measured_artifact(root: Path, item: ArtifactEntry) -> MeasuredArtifact:
     """An artifact under the digest of what lies there, not of what the manifest says: its figures are cached by it."""
     if item.receipt is None:
         raise InputError(
             f"{untrusted.printable(root)}: its manifest has no receipt of {item.id}; convert the model again"
         )
     artifact = item.within(root)
-    return MeasuredArtifact(artifact, digest.of_path(place(artifact)), item.receipt)
+    return MeasuredArtifact(artifact, digest.of_path(artifact_place(artifact)), item.receipt)
 
 
 def _choose_runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:
@@ -67,6 +69,6 @@ def _choose_runtimes(artifact: Artifact, device: profiles.Device, settings: conf
     return fitting if fitting or device.runtimes else [registry.for_format(artifact.format)[0]]
 
 
-def place(artifact: Artifact) -> Path:
+def artifact_place(artifact: Artifact) -> Path:
     """What an artifact consists of: its file, or the folder around it."""
     return formats.find(artifact.format).place(artifact.path)

@@ -28,7 +28,7 @@ def reference_step(model: Path, settings: config.Config, data: RepresentativeDat
 
     def make(run: StepRun, folder: Path) -> Any:
         with digest.check_unchanged(model, key["model"]):
-            return predict(run, model, settings, data.path, folder, limit, data.source)
+            return predict_outputs(run, model, settings, data.path, folder, limit, data.source)
 
     count = min(len(data), limit or len(data))
     return CachedStep(
@@ -41,7 +41,7 @@ def reference_step(model: Path, settings: config.Config, data: RepresentativeDat
     )
 
 
-def predict(
+def predict_outputs(
     work: StepTools, model: Path, settings: config.Config, data: Path, folder: Path, limit: int | None, source: str
 ) -> PredictedSamples:
     """Have the executor write the server model's outputs for a data source, called `source`, to `folder/outputs.npz`."""
@@ -66,7 +66,7 @@ def server_key(model: Path, settings: config.Config) -> dict[str, Any]:
     }
 
 
-def reference(
+def build_reference(
     inputs: Sequence[TensorSpec], settings: config.Config, evaluation: RepresentativeDataset, entry: cache.Entry
 ) -> Reference:
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""

@@ -44,7 +44,7 @@ from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error
 
 
-def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
+def convert_model(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
     """Write a bundle with the artifacts, their receipts and the goldens; nothing is measured. Returns the manifest."""
     data_checks.check_settings(settings)
     with open_draft(out) as work:
@@ -54,7 +54,7 @@ def convert(model: Path, out: Path, settings: config.Config, formats: Sequence[s
     return manifest
 
 
-def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
+def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
     """Convert, benchmark, gate and report in one go. Returns the manifest with its verdict.
 
     A bundle is written also where the gate says no: it shows why. Only errors leave nothing.
@@ -62,20 +62,20 @@ def ship(model: Path, out: Path, settings: config.Config, formats: Sequence[str]
     budget, evaluation = _read_budget_and_data(settings)
     with open_draft(out) as work:
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
-        manifest, answers = _measure(work, manifest, settings, evaluation, reference)
-        manifest = _report(work, manifest, budget, answers)
+        manifest, answers = _measure_draft(work, manifest, settings, evaluation, reference)
+        manifest = _write_verdict(work, manifest, budget, answers)
         bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
-def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Manifest:
+def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Manifest:
     """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report.
 
     The bundle with its figures is written to `out`, which may be its own place.
     """
     budget, evaluation = _read_budget_and_data(settings)
     if evaluation:
-        data_checks.check_evaluation(evaluation, _interface(bundle.manifest.server), settings, budget)
+        data_checks.check_evaluation(evaluation, _model_interface(bundle.manifest.server), settings, budget)
     with open_draft(out, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
@@ -85,9 +85,9 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
         if answered:
             step = reference_outputs.reference_step(model, settings, answered)
             reference = work.queue.submit([step])[step.name]
-        manifest, answers = _measure(work, bundle.manifest, settings, evaluation, reference)
+        manifest, answers = _measure_draft(work, bundle.manifest, settings, evaluation, reference)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
-            manifest = _report(work, manifest, budget, answers)
+            manifest = _write_verdict(work, manifest, budget, answers)
         manifest = replace(
             manifest, config=permissions.keep_grants(dict(manifest.config or {}), bundle.manifest.config)
         )
@@ -95,23 +95,25 @@ def benchmark(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Man
     return manifest
 
 
-def debug(
+def debug_bundle(
     bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = layer_sensitivity.SAMPLES
 ) -> LayerSensitivity:
     """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); bundle and report keep what was found."""
     model = bundle.root / bundle.manifest.server.path
     check_model(model)
     with open_draft(bundle.root) as work:
-        found = layer_sensitivity.examine(bundle, work.queue, settings, artifact, samples)
+        sensitivity = layer_sensitivity.examine(bundle, work.queue, settings, artifact, samples)
         bundles.link_tree(bundle.root, work.draft)
-        manifest = judge_again(replace(bundle.manifest, debug={**bundle.manifest.debug, found.artifact: found}))
+        manifest = judge_again(
+            replace(bundle.manifest, debug={**bundle.manifest.debug, sensitivity.artifact: sensitivity})
+        )
         report = work.draft / REPORT
         if report.is_file():
             report.unlink()  # it is the old bundle's too
             with damage_as_input_error(bundle.root / bundles.MANIFEST):
                 write_report(work.draft, manifest)
         bundles.seal_bundle(work.draft, manifest)
-    return found
+    return sensitivity
 
 
 def _read_budget_and_data(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:
@@ -120,11 +122,11 @@ def _read_budget_and_data(settings: config.Config) -> tuple[Budget, Representati
     return data_checks.check_settings(settings), RepresentativeDataset(data) if data else None
 
 
-def _interface(model: ServerModelEntry) -> data_checks.Interface:
+def _model_interface(model: ServerModelEntry) -> data_checks.Interface:
     return data_checks.Interface(model.inputs, model.outputs)
 
 
-def _measure(
+def _measure_draft(
     work: PipelineContext,
     manifest: Manifest,
     settings: config.Config,
@@ -134,8 +136,8 @@ def _measure(
     """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some."""
     answers = None
     if evaluation and reference:
-        answers = reference_outputs.reference(manifest.server.inputs, settings, evaluation, reference.result())
-    labelled = answers if answers and answers.labels else None
+        answers = reference_outputs.build_reference(manifest.server.inputs, settings, evaluation, reference.result())
+    labelled_answers = answers if answers and answers.labels else None
     bench = Benchmark(
         work.cache,
         work.progress,
@@ -145,7 +147,7 @@ def _measure(
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
     golden = goldens.read_goldens(work.draft / "goldens", "inputs")
     bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
-    subjects = {item.id: measurement_plan.subject(work.draft, item) for item in manifest.artifacts}
+    subjects = {item.id: measurement_plan.measured_artifact(work.draft, item) for item in manifest.artifacts}
     manifest = replace(
         manifest,
         config=to_json(settings.to_manifest()),
@@ -154,17 +156,19 @@ def _measure(
             **describe_named_data(settings),
             "evaluation": describe_data(evaluation, settings.data.evaluation_samples),
         },
-        server_measurement=quality.server_figures(labelled, settings.benchmark.metric) if labelled else None,
-        measurements=tuple(measurement_plan.measure(bench, subjects, settings)),
+        server_measurement=quality.server_figures(labelled_answers, settings.benchmark.metric)
+        if labelled_answers
+        else None,
+        measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),
         between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
     )
-    measurement_plan.advise(work.progress, subjects, settings)
-    if labelled:
-        manifest = confidence_calibration.repair(work, work.draft, manifest, settings, labelled)
+    measurement_plan.advise_litert_js(work.progress, subjects, settings)
+    if labelled_answers:
+        manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)
     return manifest, answers
 
 
-def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
+def _write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
     """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
     manifest = replace(
         manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.file_digests(work.draft)
@@ -173,6 +177,6 @@ def _report(work: PipelineContext, manifest: Manifest, budget: Budget, answers: 
     if answers:
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}
-    drawn = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw_plots(manifest))
-    write_report(work.draft, manifest, drawn.result)
+    plots = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw_plots(manifest))
+    write_report(work.draft, manifest, plots.result)
     return manifest

@@ -179,7 +179,7 @@ class StepQueue:
             self._waiting |= new
             self._futures |= {name: Future() for name in new}
             futures = {name: self._futures[name] for name in by_name}
-        self._advance()
+        self._begin_ready_steps()
         return futures
 
     @property
@@ -188,16 +188,16 @@ class StepQueue:
         with self._lock:
             return dict(self._outcomes)
 
-    def _advance(self) -> None:
+    def _begin_ready_steps(self) -> None:
         """Begin what can begin, and give up what never can."""
         with self._lock:
             blocked = self._give_up_blocked()
-            starting = [(step, name) for step in list(self._waiting.values()) if (name := self._begin(step))]
+            starting = [(step, name) for step in list(self._waiting.values()) if (name := self._claim_executor(step))]
         for name, outcome in blocked.items():
-            self._tell(name, outcome)
+            self._settle_future(name, outcome)
         for step, name in starting:
             executor: ProcessExecutor = getattr(self.executors, name)
-            executor.submit(partial(self._run, step, name, executor))
+            executor.submit(partial(self._run_step, step, name, executor))
 
     def _give_up_blocked(self) -> dict[str, Outcome]:
         blocked: dict[str, Outcome] = {}
@@ -212,7 +212,7 @@ class StepQueue:
                 del self._waiting[name]
                 blocked[name] = self._outcomes[name] = Outcome(State.BLOCKED, error=self._outcomes[need].error)
 
-    def _begin(self, step: Step) -> str | None:
+    def _claim_executor(self, step: Step) -> str | None:
         """The executor that is taken for a step that can begin; None where it cannot."""
         if not all(need in self._outcomes for need in step.needs):
             return None
@@ -222,7 +222,7 @@ class StepQueue:
             del self._waiting[step.name]
         return name
 
-    def _run(self, step: Step, name: str, executor: ProcessExecutor) -> None:
+    def _run_step(self, step: Step, name: str, executor: ProcessExecutor) -> None:
         """Run a step in its executor's thread."""
         try:
             inputs = {need: self._outcomes[need].value for need in step.needs}
@@ -232,10 +232,10 @@ class StepQueue:
         with self._lock:
             self._outcomes[step.name] = outcome
             self._busy.remove(name)
-        self._advance()
-        self._tell(step.name, outcome)
+        self._begin_ready_steps()
+        self._settle_future(step.name, outcome)
 
-    def _tell(self, name: str, outcome: Outcome) -> None:
+    def _settle_future(self, name: str, outcome: Outcome) -> None:
         future = self._futures[name]
         if outcome.error is not None:
             future.set_exception(outcome.error)

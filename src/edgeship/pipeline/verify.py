@@ -36,7 +36,7 @@ class Replay:
     optional: bool = False
 
 
-def replay(bundle: Bundle) -> list[Replay]:
+def replay_goldens(bundle: Bundle) -> list[Replay]:
     """Replay the goldens of every artifact; an artifact that no runtime could replay is not passed.
 
     An artifact that the bundle's budget lists as optional may be left out, and is marked so. Raises CheckError where there
@@ -76,7 +76,7 @@ def replay(bundle: Bundle) -> list[Replay]:
     return replays
 
 
-def verdict(replays: Sequence[Replay]) -> str:
+def replay_problem(replays: Sequence[Replay]) -> str:
     """Why the replays are no match, or an empty text: all that need not be left out must match, and at least one must."""
     failed = [item.artifact for item in replays if not item.passed and not item.optional]
     if failed:
@@ -88,17 +88,17 @@ def golden_arrays(bundle: Bundle, name: str) -> Batch:
     """Arrays of the goldens. Raises CheckError where there are none."""
     try:
         with untrusted.damage_as_input_error(bundle.root / "goldens" / f"{name.replace('/', '-')}.npz"):
-            found = goldens.read_goldens(bundle.root / "goldens", name)
+            arrays = goldens.read_goldens(bundle.root / "goldens", name)
     except InputError as error:
         raise CheckError(f"nothing was replayed: {error}") from error
-    if not found:
+    if not arrays:
         raise CheckError(f"{untrusted.printable(bundle.root)}: its goldens '{name}' are empty, so nothing was replayed")
-    if strange := [key for key, array in found.items() if array.dtype.kind not in NUMBERS]:
+    if strange := [key for key, array in arrays.items() if array.dtype.kind not in NUMBERS]:
         told = (
             f"its goldens '{name}' hold no numbers under '{untrusted.printable(strange[0])}', so nothing was replayed"
         )
         raise CheckError(f"{untrusted.printable(bundle.root)}: {told}")
-    return found
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: An
             outputs, specs = session.run(inputs), session.outputs
     except EdgeshipError as error:
         return Replay(artifact.id, runtime, False, None, str(error))
-    wanted = {spec.name for spec in artifact.outputs}
-    if not wanted or not wanted == answers.own.keys() == outputs.keys():
-        names = ", ".join(sorted(wanted ^ outputs.keys() | wanted ^ answers.own.keys()))
+    output_names = {spec.name for spec in artifact.outputs}
+    if not output_names or not output_names == answers.own.keys() == outputs.keys():
+        names = ", ".join(sorted(output_names ^ outputs.keys() | output_names ^ answers.own.keys()))
         reason = f"its outputs are not those of its goldens: {names or 'none'}"
         return Replay(artifact.id, runtime, False, None, reason)
     reasons, worst = [], 0.0
@@ -156,7 +156,7 @@ def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: An
             with untrusted.damage_as_input_error(
                 f"output '{spec.name}'"
             ):  # goldens may be text, and a step of quantization anything
-                share, reason = _compare(spec, outputs[spec.name], answers)
+                share, reason = _compare_output(spec, outputs[spec.name], answers)
         except InputError as error:
             share, reason = UNBOUNDED, str(error)
         worst = max(worst, share) if np.isfinite(share) else UNBOUNDED
@@ -164,7 +164,7 @@ def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: An
     return Replay(artifact.id, runtime, not reasons, worst, "; ".join(reasons))
 
 
-def _compare(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str]:
+def _compare_output(spec: TensorSpec, got: Array, answers: Answers) -> tuple[float, str]:
     """An output's error as a share of its tolerance, and why it is no match, or an empty text."""
     name, own = spec.name, answers.own[spec.name]
     if got.shape != own.shape:

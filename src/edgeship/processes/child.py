@@ -61,7 +61,7 @@ class Child:
                     bufsize=BUFFER,
                 )
         except OSError:
-            self._clean()
+            self._remove_files()
             raise
         self._lock = threading.Lock()
 
@@ -97,21 +97,21 @@ class Child:
                 answer, results = wire.receive(self.stdout)
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             timed_out = timer is not None and not timer.is_alive()
-            raise self._death(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error
+            raise self._death_error(f"took longer than {timeout:.0f} s and was stopped" if timed_out else "") from error
         except wire.MessageError as error:
-            raise self._misunderstood(error) from error
+            raise self._message_error(error) from error
         finally:
             if timer:
                 timer.cancel()
         if "error" in answer:
-            raise self._answered(answer["error"])
+            raise self._answered_error(answer["error"])
         return answer, results
 
-    def _misunderstood(self, error: wire.MessageError) -> errors.ProcessError:
+    def _message_error(self, error: wire.MessageError) -> errors.ProcessError:
         self.kill()
-        return self._death(f"answered with {error} and was stopped")
+        return self._death_error(f"answered with {error} and was stopped")
 
-    def _death(self, why: str) -> errors.ProcessError:
+    def _death_error(self, why: str) -> errors.ProcessError:
         self._keep_log = True
         code = self._process.wait()
         how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
@@ -120,7 +120,7 @@ class Child:
         error.died = True
         return error
 
-    def _answered(self, error: dict[str, str]) -> errors.EdgeshipError:
+    def _answered_error(self, error: dict[str, str]) -> errors.EdgeshipError:
         known = getattr(errors, error["type"], None)
         if isinstance(known, type) and issubclass(known, errors.EdgeshipError):
             return known(error["message"])
@@ -148,9 +148,9 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._clean()
+        self._remove_files()
 
-    def _clean(self) -> None:
+    def _remove_files(self) -> None:
         shutil.rmtree(self._temporary, ignore_errors=True)
         if not self._keep_log:
             self.log.unlink(missing_ok=True)
@@ -252,7 +252,7 @@ def claim_stdio() -> tuple[Any, Any]:
     return requests, answers
 
 
-def serve(ahead: Sequence[str]) -> None:
+def serve_calls(ahead: Sequence[str]) -> None:
     """The child's loop: one function call per message, until the parent closes the stream."""
     from edgeship.types import to_json  # see `_convert_result`
 
@@ -290,7 +290,7 @@ def leave_at_once() -> None:
 if __name__ == "__main__":
     atexit.register(leave_at_once)  # the first to be registered is the last to run
     try:
-        serve(sys.argv[1:])
+        serve_calls(sys.argv[1:])
     except BaseException:  # ends as it would have, with its exit code
         atexit.unregister(leave_at_once)
         raise

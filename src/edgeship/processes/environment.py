@@ -42,22 +42,22 @@ ADB = ("ANDROID_*", "ADB_*")
 SEARCHED = ("PATH", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
-def child_environment(given: Mapping[str, str] | None = None, *groups: tuple[str, ...]) -> dict[str, str]:
-    """The environment of a child: the allowed part of this process's own, that of `groups` (patterns of names), and `given`.
+def child_environment(further: Mapping[str, str] | None = None, *groups: tuple[str, ...]) -> dict[str, str]:
+    """The environment of a child: the allowed part of this process's own, that of `groups` (patterns of names), and `further`.
 
     What programs search for code (`SEARCHED`) does not hold the working folder, which an empty entry means as well.
     """
-    found = {name: value for name, value in os.environ.items() if _passes(name.upper())}
+    variables = {name: value for name, value in os.environ.items() if _is_passed_on(name.upper())}
     for group in groups:
-        found |= named(group)
-    for name in set(SEARCHED) & set(found):
-        found[name] = _without_working_folder(found[name])
-        if not found[name] and name != "PATH":
-            del found[name]
-    return found | dict(given or {})
+        variables |= matching_variables(group)
+    for name in set(SEARCHED) & set(variables):
+        variables[name] = _without_working_folder(variables[name])
+        if not variables[name] and name != "PATH":
+            del variables[name]
+    return variables | dict(further or {})
 
 
-def which(name: str, path: str | None = None) -> str | None:
+def find_program(name: str, path: str | None = None) -> str | None:
     """The absolute path of a program, as `shutil.which` finds it in `path` (`PATH`), but never by way of the working folder.
 
     Windows looks there first, and an empty or relative entry means it.
@@ -69,22 +69,22 @@ def which(name: str, path: str | None = None) -> str | None:
     return next(filter(None, map(shutil.which, places)), None)
 
 
-def named(patterns: tuple[str, ...]) -> dict[str, str]:
+def matching_variables(patterns: tuple[str, ...]) -> dict[str, str]:
     """The variables of this process whose names, in upper case, match one of the patterns."""
-    return {name: value for name, value in os.environ.items() if _matches(name.upper(), patterns)}
+    return {name: value for name, value in os.environ.items() if _matches_any(name.upper(), patterns)}
 
 
-def _passes(name: str) -> bool:
+def _is_passed_on(name: str) -> bool:
     further = tuple(part.strip().upper() for part in os.environ.get(FURTHER, "").split(","))
-    return (_matches(name, ALLOWED) and not SECRET.search(name)) or _matches(name, further)
+    return (_matches_any(name, ALLOWED) and not SECRET.search(name)) or _matches_any(name, further)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return bool(_expression(patterns).match(name))
+def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:
+    return bool(_compile_patterns(patterns).match(name))
 
 
 @cache
-def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+def _compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(fnmatch.translate, patterns)))
 
 

@@ -47,9 +47,9 @@ class ProcessExecutor(Caller):
                 self._process = FunctionProcess(self.name, self._env, modules)
             return self._process
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, *, after_failure: bool) -> None:
         """End the executor; after a failure nothing is waited for."""
-        if failed and self._process:
+        if after_failure and self._process:
             self._process.kill()
         self._executor.shutdown(cancel_futures=True)
         if self._process:
@@ -78,6 +78,6 @@ class PipelineExecutors:
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         for executor in (self.train, self.export, self.convert, self.quantize):
-            executor.close(failed=kind is not None)
+            executor.close(after_failure=kind is not None)
         if self._scratch:
             self._scratch.cleanup()

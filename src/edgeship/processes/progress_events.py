@@ -18,14 +18,14 @@ INTERVAL = 0.2  # seconds between two looks at the file
 Event = dict[str, Any]
 
 
-def tell(path: Path, **event: Any) -> None:
+def append_event(path: Path, **event: Any) -> None:
     """Append one event. A whole line at once, so that a reader never sees half of it without its newline."""
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(event) + "\n")
 
 
 @contextlib.contextmanager
-def following(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
+def follow_events(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
     """Call `show`, in a thread of its own, for each event in the file for as long as the context lasts."""
     path.touch()
     done = threading.Event()
@@ -51,13 +51,13 @@ def following(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def displayed() -> Iterator[Callable[[Event], None]]:
+def display_events() -> Iterator[Callable[[Event], None]]:
     """A function that shows events on standard error: a moving bar on a terminal, a line per epoch elsewhere."""
     if not notices.are_visible():
         yield lambda _: None
         return
     if not sys.stderr.isatty():
-        yield lambda event: _print(event, lambda line: print(line, file=sys.stderr, flush=True))
+        yield lambda event: _print_event(event, lambda line: print(line, file=sys.stderr, flush=True))
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -69,12 +69,12 @@ def displayed() -> Iterator[Callable[[Event], None]]:
             if event["event"] == "batch":
                 bar.update(row, description="training", completed=event["done"], total=event["total"])
             else:
-                _print(event, lambda line: bar.console.print(line, highlight=False, markup=False))
+                _print_event(event, lambda line: bar.console.print(line, highlight=False, markup=False))
 
         yield show
 
 
-def _print(event: Event, write: Callable[[str], None]) -> None:
+def _print_event(event: Event, write: Callable[[str], None]) -> None:
     if event["event"] == "stage":
         write(event["text"])
     elif event["event"] == "epoch":

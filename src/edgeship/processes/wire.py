@@ -48,7 +48,7 @@ def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]
         raise EOFError("the other side closed the stream")
     try:
         header = json.loads(line)
-        described = [(str(item["name"]), *_described(item)) for item in header.pop("arrays")]
+        described = [(str(item["name"]), *_describe_array(item)) for item in header.pop("arrays")]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise MessageError(f"no header of a message ({type(error).__name__}: {str(error)[:100]})") from error
     arrays: Arrays = {}
@@ -68,7 +68,7 @@ def receive(stream: IO[bytes] | BufferedIOBase) -> tuple[dict[str, Any], Arrays]
     return header, arrays
 
 
-def _described(item: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _describe_array(item: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     shape, dtype = tuple(item["shape"]), np.dtype(item["dtype"])
     if dtype.hasobject or any(type(size) is not int or size < 0 for size in shape):
         raise ValueError("an array of another kind")

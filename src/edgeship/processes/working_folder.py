@@ -14,7 +14,7 @@ from edgeship.errors import InputError
 
 
 @contextlib.contextmanager
-def importable(module: str) -> Iterator[None]:
+def make_importable(module: str) -> Iterator[None]:
     """Inside, imports find modules of the working folder, too, after all others. `module` is the one that the user names.
 
     Raises InputError where the folder has one of that name that could not be found, as Python's own comes first.

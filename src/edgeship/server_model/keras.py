@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError, MissingDependencyError, brief_message
-from edgeship.processes.working_folder import importable
+from edgeship.processes.working_folder import make_importable
 from edgeship.server_model import known_classes, model_files, operators, safety, tensor_names
 from edgeship.server_model.adapter import Adapter, Slot
 from edgeship.server_model.model_files import ModelFile
@@ -33,7 +33,7 @@ def load_custom_objects(modules: str | None) -> dict[str, Any]:
     for name in (modules or "").replace(",", " ").split():
         path = name.removesuffix(".py").replace("/", ".")
         try:
-            with importable(path):
+            with make_importable(path):
                 module = importlib.import_module(path)
         except Exception as error:  # a user's module can fail in any way
             raise InputError(

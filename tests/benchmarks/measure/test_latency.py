@@ -51,24 +51,24 @@ def test_estimate_agrees_with_loadgen_on_its_own_rank():
 
 
 def test_summary_of_known_values():
-    summary = latency.summarize([float(value) for value in range(1, 102)])
+    summary = latency.summarize_latencies([float(value) for value in range(1, 102)])
     assert (summary.n, summary.min_ms, summary.p50_ms, summary.mean_ms) == (101, 1.0, 51.0, 51.0)
     assert summary.p90_ms == pytest.approx(91.0)
-    assert latency.summarize([1.0] * 63).p90_early_stopping_ms is None
+    assert latency.summarize_latencies([1.0] * 63).p90_early_stopping_ms is None
 
 
 @pytest.mark.parametrize("samples", [[], [1.0, float("nan")]])
 def test_no_summary_of_nothing(samples):
     with pytest.raises(ValueError, match="no latencies"):
-        latency.summarize(samples)
+        latency.summarize_latencies(samples)
 
 
 def test_histogram_counts_all_but_the_slow_tail():
     samples = np.random.default_rng(0).lognormal(0, 0.1, 1000)
-    found = latency.histogram(samples.tolist())
+    found = latency.latency_histogram(samples.tolist())
     assert len(found.edges) == len(found.counts) + 1
     assert sum(found.counts) >= 990
-    assert sum(latency.histogram([2.0] * 10).counts) == 10
+    assert sum(latency.latency_histogram([2.0] * 10).counts) == 10
 
 
 def interval_of(ratio: latency.Ratio) -> tuple[float, float]:
@@ -99,7 +99,7 @@ def timed(rng, factor, pairs, blocks=6, layout=LAYOUT):
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.2, 5), st.integers(5, 12))
 def test_ratio_finds_the_factor_through_shared_drift(seed, factor, pairs):
-    found = latency.ratio(list(timed(np.random.default_rng(seed), factor, pairs)))
+    found = latency.block_ratio(list(timed(np.random.default_rng(seed), factor, pairs)))
     low, high = interval_of(found)
     assert low <= present(found.value) <= high
     assert found.value == pytest.approx(factor, rel=0.05)
@@ -125,7 +125,7 @@ def test_intervals_hold_as_often_as_they_say(name):
 
 def test_ratio_of_a_file_to_its_copy_holds_one_as_often_as_it_says():
     rng = np.random.default_rng(3)
-    found = [latency.ratio(list(timed(rng, 1.0, 8))) for _ in range(400)]
+    found = [latency.block_ratio(list(timed(rng, 1.0, 8))) for _ in range(400)]
     assert 0.94 <= sum(low <= 1 <= high for low, high in map(interval_of, found)) / len(found) <= 0.99
     assert np.median([width(item) for item in found]) < 2 * 2.5 * LAYOUT
 
@@ -142,9 +142,9 @@ def test_trimmed_mean_is_that_of_scipy(values):
 
 def test_one_disturbed_pair_changes_little():
     pairs = list(timed(np.random.default_rng(4), 1.0, 8))
-    calm = latency.ratio(pairs)
+    calm = latency.block_ratio(pairs)
     pairs[2] = ([[3 * sample for sample in block] for block in pairs[2][0]], pairs[2][1])
-    disturbed = latency.ratio(pairs)
+    disturbed = latency.block_ratio(pairs)
     assert disturbed.value == pytest.approx(calm.value, rel=0.01)
     assert width(disturbed) < 3 * width(calm)
 
@@ -152,7 +152,7 @@ def test_one_disturbed_pair_changes_little():
 def test_more_blocks_of_the_same_processes_do_not_make_it_surer():
     """What fooled the interval once: blocks of one pair of processes share their memory layout."""
     widths = [
-        np.median([width(latency.ratio(list(timed(rng, 1.0, 8, blocks)))) for _ in range(60)])
+        np.median([width(latency.block_ratio(list(timed(rng, 1.0, 8, blocks)))) for _ in range(60)])
         for rng, blocks in ((np.random.default_rng(5), 6), (np.random.default_rng(6), 60))
     ]
     assert widths[1] > 0.7 * widths[0]
@@ -160,9 +160,9 @@ def test_more_blocks_of_the_same_processes_do_not_make_it_surer():
 
 def test_one_disturbed_block_changes_little():
     pairs = list(timed(np.random.default_rng(4), 1.0, 8))
-    calm = latency.ratio(pairs)
+    calm = latency.block_ratio(pairs)
     pairs[2][0][3] = [20 * sample for sample in pairs[2][0][3]]
-    disturbed = latency.ratio(pairs)
+    disturbed = latency.block_ratio(pairs)
     assert disturbed.value == pytest.approx(calm.value, rel=0.01)
     low, high = interval_of(disturbed)
     assert low <= 1 <= high
@@ -171,13 +171,13 @@ def test_one_disturbed_block_changes_little():
 def test_a_coarse_clock_leaves_its_tick_unknown():
     """Every query takes one tick of 0.1 ms or two: the medians are all the same, which does not make them exact."""
     pairs = [([[0.2, 0.2, 0.3]] * 3, [[0.2, 0.2, 0.3]] * 3) for _ in range(8)]
-    found = latency.ratio(pairs)
+    found = latency.block_ratio(pairs)
     assert found.value == pytest.approx(1)
     assert width(found) > 0.4
 
 
 def test_queries_that_the_clock_cannot_see_have_no_ratio():
-    found = latency.ratio([([[0.0, 0.0, 0.1]], [[0.1, 0.1]])] * 8)
+    found = latency.block_ratio([([[0.0, 0.0, 0.1]], [[0.1, 0.1]])] * 8)
     assert found.value is None
     assert "clock" in found.reason
 
@@ -203,13 +203,13 @@ def test_a_process_does_not_stay_where_the_other_cannot_start():
 
 
 def test_ratio_needs_pairs_and_queries():
-    found = latency.ratio([([[1.0]], [[1.0]])] * 4)
+    found = latency.block_ratio([([[1.0]], [[1.0]])] * 4)
     assert (found.value, found.low, found.high) == (None, None, None)
     assert "4 pairs" in found.reason
-    assert latency.ratio([([[1.0]], [[1.0]])] * 4 + [([[1.0]], [[]])]).value is None
+    assert latency.block_ratio([([[1.0]], [[1.0]])] * 4 + [([[1.0]], [[]])]).value is None
 
 
 def test_unknown_profile_lists_the_known_ones():
-    assert latency.profile("rapid").queries == 64
+    assert latency.find_profile("rapid").queries == 64
     with pytest.raises(InputError, match="full, normal, quick, rapid"):
-        latency.profile("fast")
+        latency.find_profile("fast")

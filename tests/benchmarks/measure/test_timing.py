@@ -18,11 +18,11 @@ def test_runtimes_and_devices_stand_by_what_timed_them():
         item("onnxruntime", ""),
         Measurement("onnx/int8", "onnxruntime", "host", ()),
     ]
-    assert timing.describe(measured) == (
+    assert timing.describe_timing(measured) == (
         "timed by MLPerf's LoadGen: litert; by edgeship's own loop with LoadGen's stopping rules and the same estimate: "
         "tfjs-node (LoadGen does not run under Node), litert @ rpi5 (LoadGen is not installed); ratios by the own loop."
     )
 
 
 def test_nothing_is_said_where_nothing_was_timed():
-    assert timing.describe([]) == ""
+    assert timing.describe_timing([]) == ""

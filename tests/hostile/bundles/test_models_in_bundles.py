@@ -80,7 +80,7 @@ def reference(work: Any) -> Any:
 
 
 def golden_answers(work: Any) -> Any:
-    return golden_run._answer(work, work.model, Config(), {"x": np.zeros((1, 2))})
+    return golden_run._answer_inputs(work, work.model, Config(), {"x": np.zeros((1, 2))})
 
 
 def _converter(work: Any) -> Converter:

@@ -122,17 +122,17 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
 
 
 def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
-    from edgeship.pipeline.data_checks import named, recorded
+    from edgeship.pipeline.data_checks import is_recorded, named_datasets
     from edgeship.settings.config import Config
     from edgeship.settings.sections import Data
     from edgeship.settings.variants import Variant
 
     there, missing = str(stranger.folder / "data.npz"), str(stranger.folder / "missing.npz")
     data = Data(train=there, validation=there, evaluation=missing)
-    assert set(named(Config(data=data))) == {"validation"}
-    assert set(named(Config(data=data, variants=(Variant("small", prune=0.5),)))) == {"validation", "train"}
-    entry = DataEntry(there, named(Config(data=data))["validation"].digest, 8)
-    assert recorded(Manifest({}, (), (), data={"validation": entry}), "validation", there)
+    assert set(named_datasets(Config(data=data))) == {"validation"}
+    assert set(named_datasets(Config(data=data, variants=(Variant("small", prune=0.5),)))) == {"validation", "train"}
+    entry = DataEntry(there, named_datasets(Config(data=data))["validation"].digest, 8)
+    assert is_recorded(Manifest({}, (), (), data={"validation": entry}), "validation", there)
 
 
 @pytest.mark.parametrize("name", ["data.npz", "private.npz"])

@@ -59,4 +59,4 @@ def benchmark(bundle: Path, wide: bool, json_file: str | None, **settings: Any) 
         click.echo(
             f"TensorFlow is not installed: accuracy was not measured, and {printable(bundle)} is as it was", err=True
         )
-    output.show_verdict(measured, bundle, json_file, wide=wide, written=whole)
+    output.show_verdict(measured, bundle, json_file, wide=wide, report=whole)

@@ -23,16 +23,16 @@ def verify(bundle: Path, json_file: str | None) -> None:
     """
     from edgeship.untrusted import printable, shorten
 
-    verified = api.verify_bundle(bundle)
+    verification = api.verify_bundle(bundle)
     if json_file != "-":
-        print_replays(verified)
-    output.write_json({"bundle": bundle, "replays": verified.replays}, json_file)
-    if not verified.passed:
-        click.echo(shorten(printable(verified.failure)), err=True)
+        print_replays(verification)
+    output.write_json({"bundle": bundle, "replays": verification.replays}, json_file)
+    if not verification.passed:
+        click.echo(shorten(printable(verification.failure)), err=True)
         raise SystemExit(1)
 
 
-def print_replays(verified: api.Verification) -> None:
+def print_replays(verification: api.Verification) -> None:
     """A table on standard output."""
     from rich.text import Text
 
@@ -43,7 +43,7 @@ def print_replays(verified: api.Verification) -> None:
     columns = [Column("artifact", folds=True), Column("runtime", folds=True), Column("goldens")]
     columns += [Column("error / tolerance", right=True), Column("why", folds=True)]
     body: list[list[str | Text]] = []
-    for item in verified.replays:
+    for item in verification.replays:
         words = ("match", "green") if item.passed else ("optional", "yellow") if item.optional else ("FAIL", "red")
         share = "-" if item.worst is None else f"{item.worst:.2g}"
         names = printable_value([item.artifact, item.runtime or "-"])

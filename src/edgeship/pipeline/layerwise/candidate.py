@@ -52,8 +52,8 @@ class CandidateJudge:
         total = len(next(iter(reference.outputs.values())))
         if count >= total:
             return self
-        chosen = sampling.choose(reference.labels, total, count)
-        (feeds,) = sampling.rows(reference.batches(), chosen, len(chosen))
+        chosen = sampling.choose_samples(reference.labels, total, count)
+        (feeds,) = sampling.select_rows(reference.batches(), chosen, len(chosen))
         path = folder / "samples.npz"
         save(path, feeds)
         fewer = replace(
@@ -97,7 +97,7 @@ def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: B
 
 def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> latency.Ratio:
     """The latency of a `.tflite` to another's, run in turn on one thread at batch 1; no value where the machine is busy."""
-    state = host_noise.check()
+    state = host_noise.check_host()
     if not state.stable:
         return latency.no_ratio(state.unstable_reason)
     runtime = registry.for_format("tflite")[0].name

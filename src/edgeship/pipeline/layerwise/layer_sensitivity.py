@@ -166,7 +166,7 @@ def examine(
 
     def function(run: StepRun) -> LayerSensitivity:
         layerwise = LayerwiseModel.read(run, steps, variant)
-        reference = reference_outputs.reference(inputs, settings, source, run.inputs[answers])
+        reference = reference_outputs.build_reference(inputs, settings, source, run.inputs[answers])
         with judging(reference, settings.benchmark.metric, count) as (_, judge):
             return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
 

@@ -109,7 +109,7 @@ def _add_search(steps: ConversionSteps, variant: Variant) -> str:
     def function(run: StepRun) -> SearchedArtifact:
         layerwise = LayerwiseModel.read(run, steps, variant)
         inputs = run.inputs[server].description.inputs
-        reference = reference_outputs.reference(inputs, settings, data, run.inputs[answers])
+        reference = reference_outputs.build_reference(inputs, settings, data, run.inputs[answers])
         return _search(layerwise, variant, settings, reference)
 
     needs = (*layer_sensitivity.steps_of(steps, variant), server, answers)

@@ -29,11 +29,11 @@ class BundleOptions:
     allow_unsafe: bool = False
 
 
-def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, needed: Set[str]) -> Config:
+def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, required: Set[str]) -> Config:
     """The configuration that a bundle was made with, with `file`'s benchmark and budget, and the options.
 
     What lets code run never comes from the bundle: it is taken from that file and the options. Raises InputError where
-    one of the `needed` keys was given when the bundle was made, and is not now.
+    one of the `required` keys was given when the bundle was made, and is not now.
     """
     stored = bundle.manifest.config
     base = Config.restore(stored)
@@ -51,10 +51,10 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, n
             other or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key)
         )
     ]
-    permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in needed))
+    permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in required))
     own_sources = {key for key in permissions.SOURCES if other and getattr(other.data, key)}
     own_sources |= {"evaluation"} if options.evaluation else set()
-    base = _with_recorded_data(bundle, base, own_sources, needed)
+    base = _with_recorded_data(bundle, base, own_sources, required)
     for grant in missing_grants:
         if grant.section == "data":
             left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
@@ -80,19 +80,19 @@ def _with_options(base: Config, options: BundleOptions) -> Config:
     )
 
 
-def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], needed: Set[str]) -> Config:
+def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], required: Set[str]) -> Config:
     """The configuration without data that the bundle alone names and that is not what it was made with.
 
-    Raises InputError where such data is `needed`.
+    Raises InputError where such data is `required`.
     """
     strange = []
     for key in permissions.SOURCES:
         source = getattr(base.data, key)
         if not source or key in own_sources or not os.path.exists(source):  # what is missing is told where it is needed
             continue
-        if not data_checks.recorded(bundle.manifest, key, source):
+        if not data_checks.is_recorded(bundle.manifest, key, source):
             strange.append(key)
-            if key in needed:
+            if key in required:
                 raise _foreign_data_error(bundle, key, source)
     nothing: dict[str, Any] = dict.fromkeys(strange)
     return replace(base, data=replace(base.data, **nothing))

@@ -50,7 +50,7 @@ def training_settings(
 ) -> TrainingSettings:
     """The configuration's settings with the options. Raises InputError where both a variant and recipes are asked for."""
     config = model_settings(model, file, loading)
-    recipes = _recipes(config, options)
+    recipes = _training_recipes(config, options)
     data = options.data or config.data.train
     # The file beside the model belongs to the training data beside it, not to other data.
     validation = options.validation or (config.data.validation if data == config.data.train else None)
@@ -58,7 +58,7 @@ def training_settings(
     return TrainingSettings(recipes, replace(config.training, **changes), data, validation, config.model)
 
 
-def _recipes(config: Config, options: TrainingOptions) -> Recipes:
+def _training_recipes(config: Config, options: TrainingOptions) -> Recipes:
     table = {name: value for name, value in options.recipes.items() if value is not None}
     if options.variant is None:
         return Recipes.read(table)
