@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.bundle.device_figures import CellState
 from edgeship.bundle.manifest import Manifest
-from edgeship.untrusted import shorten
+from edgeship.untrusted import shorten_text
 
 # Place in the page's palette and opacity by state; the words say it too, so that colour is never all there is.
 SHADES = {
@@ -51,9 +51,11 @@ def draw(manifest: Manifest, style: Mapping[str, Any], palette: tuple[str, ...],
                 )
                 shown = "\n".join(textwrap.wrap(words.replace(" (", "\n("), LETTERS)[:3])
                 axes.text(column, row, shown, ha="center", va="center", fontsize=7)
-        heads = [f"{shorten(name, NAME)}\n[{shorten(matrix.kinds.get(name) or '', NAME)}]" for name in devices]
+        heads = [
+            f"{shorten_text(name, NAME)}\n[{shorten_text(matrix.kinds.get(name) or '', NAME)}]" for name in devices
+        ]
         axes.set_xticks(range(len(devices)), ["\n".join(textwrap.wrap(head, LETTERS)) for head in heads], fontsize=7.5)
-        axes.set_yticks(range(len(artifacts)), [shorten(name, NAME) for name in artifacts])
+        axes.set_yticks(range(len(artifacts)), [shorten_text(name, NAME) for name in artifacts])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.set(xlim=(-0.5, len(devices) - 0.5), ylim=(len(artifacts) - 0.5, -0.5))

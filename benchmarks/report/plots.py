@@ -26,7 +26,7 @@ from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.formats.formats import FORMATS
 from edgeship.types import Kind
-from edgeship.untrusted import shorten
+from edgeship.untrusted import shorten_text
 
 INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
 SERIES = tuple(f"#04040{number}" for number in range(1, 7))
@@ -96,7 +96,7 @@ def _part_note(drawn_items: Sequence[Any], all_of_them: Sequence[Any], which: st
 
 
 def _shorten_name(text: str) -> str:
-    return shorten(text, NAME)
+    return shorten_text(text, NAME)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts.weights import Weights
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
-from edgeship.untrusted import count_elements, place_within, printable, read_json, regular_file, shorten
+from edgeship.untrusted import count_elements, place_within, printable, read_json, regular_file, shorten_text
 
 VARIABLE_OPS = ("VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "AssignVariableOp")
 TYPES = {
@@ -110,7 +110,9 @@ def _stored(file: Path, names: list[str], wanted: int) -> bytes:
     for name in names:
         place = place_within(file.parent, name)
         if not place.exists():
-            raise InputError(f"{printable(file)}: its weight file {shorten(name)} is missing; copy the whole folder")
+            raise InputError(
+                f"{printable(file)}: its weight file {shorten_text(name)} is missing; copy the whole folder"
+            )
         size = regular_file(place).stat().st_size
         with place.open("rb") as stream:
             parts.append(stream.read(min(wanted, size)))

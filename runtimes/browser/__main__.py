@@ -55,19 +55,23 @@ class BrowserWorker:
             cores = threads * (2 if self._engine == "tfjs" else 1)
             page.devtools.send("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": cores})
         engine_options = {"engine": self._engine, "backend": self._backend, "threads": threads}
-        started, _ = page.call("start", **engine_options)
+        versions, _ = page.call("start", **engine_options)
         self._memory = RendererMemory(page.system, page.devtools)
         self._memory.start()
         self._throttle = Throttle(page, rate)
         proof = self._throttle.begin()
-        loaded, _ = page.call("load", url=page.open_model(Path(header["path"])), **engine_options)
-        self._software = loaded["engine"].get("software", False)
+        description, _ = page.call("load", url=page.open_model(Path(header["path"])), **engine_options)
+        self._software = description["engine"].get("software", False)
         browser = {
             "browser": f"Chromium {page.browser_version}",
             "engine_gzip_bytes": requirements.download_bytes(self._engine),
         }
-        engine = {**loaded["engine"], **browser, **proof}
-        return {**loaded, "engine": engine, "version": f"{started['version']} (Chromium {page.browser_version})"}, {}
+        engine = {**description["engine"], **browser, **proof}
+        return {
+            **description,
+            "engine": engine,
+            "version": f"{versions['version']} (Chromium {page.browser_version})",
+        }, {}
 
     def _run_model(self, _: dict[str, Any], feeds: wire.Arrays) -> Callable[[], Answer]:
         return self.page.begin("run", feeds)
@@ -105,10 +109,10 @@ class BrowserWorker:
         short = min(0.3, seconds / 10)
         self._throttle.set(1)
         self.page.call("warm", feeds, seconds=seconds)
-        measured = self._throttle.prove(
+        slowdown = self._throttle.prove(
             lambda: float(median(self._time_loop(feeds, short, 3)[1]["samples_ms"])), "the model"
         )
-        return {"throttle": {"asked": self._throttle.rate, "model": measured}}
+        return {"throttle": {"asked": self._throttle.rate, "model": slowdown}}
 
     def _refuse_software(self) -> None:
         if self._software:

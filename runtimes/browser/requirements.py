@@ -73,8 +73,8 @@ def engine_version(engine: str) -> str | None:
 
 def page_digest() -> str | None:
     """The digest of what the page was built from, or None where it is not built."""
-    built = PAGE / "built.json"
-    return hashlib.sha256(built.read_bytes()).hexdigest() if built.exists() else None
+    build_file = PAGE / "built.json"
+    return hashlib.sha256(build_file.read_bytes()).hexdigest() if build_file.exists() else None
 
 
 def unavailable_reason() -> str | None:
@@ -100,8 +100,8 @@ def _is_stale() -> bool:
 
 def _read_build() -> dict[str, Any]:
     """What is known of the built page: digests of its sources, and bytes of its downloads by engine."""
-    built: dict[str, Any] = json.loads((PAGE / "built.json").read_text(encoding="utf-8"))
-    return built
+    build: dict[str, Any] = json.loads((PAGE / "built.json").read_text(encoding="utf-8"))
+    return build
 
 
 def download_bytes(engine: str) -> int:

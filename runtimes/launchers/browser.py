@@ -42,8 +42,8 @@ class BrowserLauncher(Launcher):
 
     def options(self, *, timed: bool) -> Mapping[str, Any]:
         """What the profile says of the browser; where nothing is timed it need not be slowed down."""
-        asked = options.of_profile(self.device.launch, f"device {self.device.name}, [launch]")
-        return {key: value for key, value in asked.items() if timed or key != "throttle"}
+        browser_options = options.of_profile(self.device.launch, f"device {self.device.name}, [launch]")
+        return {key: value for key, value in browser_options.items() if timed or key != "throttle"}
 
     def install(self) -> Path:
         """Build the page; Chromium and Playwright can only be asked for."""

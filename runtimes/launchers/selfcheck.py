@@ -51,18 +51,18 @@ def examine_runtime(place: Launcher, runtime: str, pool: Pool | None = None) -> 
     kind = known_model(runtime)
     if kind is None:
         raise InputError(f"there is no known model for {runtime}")
-    expected = arrays[f"{kind}_outputs"]
-    unit = "steps" if expected.dtype.kind in "iu" else "of full scale"
+    reference = arrays[f"{kind}_outputs"]
+    unit = "steps" if reference.dtype.kind in "iu" else "of full scale"
     limit = STEPS if unit == "steps" else REAL
     try:
         outputs = _run_known_model(place, runtime, kind, arrays, pool)
     except EdgeshipError as error:
         return Finding(name, runtime, None, unit, f"it does not run: {error}")
-    if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+    if outputs.shape != reference.shape or outputs.dtype != reference.dtype:
         return Finding(name, runtime, None, unit, f"it gives {outputs.dtype} {outputs.shape}")
-    largest = float(np.abs(outputs.astype(np.float64) - expected.astype(np.float64)).max())
+    largest = float(np.abs(outputs.astype(np.float64) - reference.astype(np.float64)).max())
     if not largest <= limit:  # NaN is wrong too
-        share = float((outputs != expected).mean())
+        share = float((outputs != reference).mean())
         wrong = f"it computes wrongly: off by up to {largest:g} {unit} ({share:.0%} of the values differ)"
         return Finding(name, runtime, largest, unit, wrong)
     return Finding(name, runtime, largest, unit)

@@ -64,12 +64,12 @@ class VelaCompiler(VenvLauncher):
 
 def _summary_figures(row: dict[str, str]) -> dict[str, Any]:
     """Vela's summary in plain units; the rate of a model of which nothing runs on the NPU is NaN there and None here."""
-    stored = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
+    keys = ("dram_memory_used", "on_chip_flash_memory_used", "off_chip_flash_memory_used")
     rate = float(row["inferences_per_second"])
     return {
         "cycles": int(float(row["cycles_total"])),
         "sram_bytes": int(float(row["sram_memory_used"]) * KIB),
-        "flash_bytes": int(sum(float(row[name]) for name in stored) * KIB),
+        "flash_bytes": int(sum(float(row[name]) for name in keys) * KIB),
         "macs": int(float(row["nn_macs"])),
         "inferences_per_second": rate if math.isfinite(rate) else None,
         "clock_hz": float(row["core_clock"]),

@@ -97,10 +97,10 @@ class VenvLauncher(Launcher):
         """Why its environment cannot be used."""
         if self.python.exists():
             return None
-        gone = self.python.is_symlink()
+        is_dangling = self.python.is_symlink()
         return (
             f"the interpreter that it was made with is gone ({self.python.resolve()})"
-            if gone
+            if is_dangling
             else "it is not installed"
         )
 

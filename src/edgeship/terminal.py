@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.untrusted import printable_lines, shorten
+from edgeship.untrusted import printable_lines, shorten_text
 
 WIDTH = 120
 WIDE = 240  # of a file or a pipe with `--wide`
@@ -131,4 +131,4 @@ def _render_cell(cell: str | Text, width: int) -> Text:
 
 def _plain_text(cell: str | Text) -> str:
     lines = (cell.plain if isinstance(cell, Text) else cell).split("\n")
-    return "\n".join(printable_lines(shorten(line)) for line in lines)
+    return "\n".join(printable_lines(shorten_text(line)) for line in lines)

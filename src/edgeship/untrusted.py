@@ -107,7 +107,7 @@ def _is_hidden(char: str, before: str) -> bool:
     return unicodedata.category(char) in _HIDDEN or _BLANK.match(char) is not None
 
 
-def shorten(text: object, most: int = LONGEST) -> str:
+def shorten_text(text: object, most: int = LONGEST) -> str:
     """The text, or its beginning and end where it is longer than `most` characters."""
     whole = str(text)
     half = (most - 1) // 2
@@ -122,7 +122,7 @@ def printable_lines(text: object) -> str:
 def printable_value(value: Any) -> Any:
     """A JSON value or dataclass for people: each text in it, of keys too, on one line, `printable` and of bearable length."""
     if isinstance(value, str):
-        text = shorten(value)
+        text = shorten_text(value)
         return value if isinstance(value, Enum) else text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))
     if isinstance(value, Mapping):
         return {printable_value(key): printable_value(item) for key, item in value.items()}

@@ -73,8 +73,8 @@ def benchmark_bundle(
             allow_unsafe,
         )
         whole = measures_accuracy()
-        needed = {"evaluation", "devices", *(LOADING if whole else ())}
-        settings = bundle_settings(source, optional_path(config), options, needed)
+        required_keys = {"evaluation", "devices", *(LOADING if whole else ())}
+        settings = bundle_settings(source, optional_path(config), options, required_keys)
         if whole:
             ship.benchmark_bundle(source, settings, source.root)
             return open_bundle(source.root)

@@ -144,17 +144,17 @@ def _check_data(
     converter: Converter, pairs: Sequence[tuple[Variant, str]], evaluation: RepresentativeDataset | None
 ) -> None:
     """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted."""
-    settings, asked = converter.steps.config, [variant for variant, _ in pairs]
-    if evaluation is None and settings.data.evaluation and any(variant.quantize == "auto" for variant in asked):
+    settings, variants = converter.steps.config, [variant for variant, _ in pairs]
+    if evaluation is None and settings.data.evaluation and any(variant.quantize == "auto" for variant in variants):
         evaluation = RepresentativeDataset(settings.data.evaluation)
     further = {settings.data.train: settings.training.samples, settings.data.validation: None}
-    wanted = any(variant.recipes for variant in asked)
-    training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if wanted and source]
+    trains = any(variant.recipes for variant in variants)
+    training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if trains and source]
     described = converter.describe()
     model = data_checks.Interface(described.inputs, described.outputs)
     if converter.steps.data:
-        needed = any(needs_data(variant.quantize) for variant in asked)
-        data_checks.check_calibration(converter.steps.data, model, required=needed)
+        calibrates = any(needs_data(variant.quantize) for variant in variants)
+        data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)
     if evaluation:
         budget = Budget.parse(settings.budget, settings.source)
         data_checks.check_evaluation(evaluation, model, settings, budget)

@@ -48,8 +48,8 @@ def check_settings(settings: Config) -> Budget:
 def named_datasets(settings: Config) -> dict[str, RepresentativeDataset]:
     """The data that the configuration names beside the calibration's, as far as it is there and can be read."""
     datasets = {}
-    trained = any(variant.recipes for variant in settings.variants or ())
-    for key in ("evaluation", "validation", *(["train"] if trained else [])):
+    trains = any(variant.recipes for variant in settings.variants or ())
+    for key in ("evaluation", "validation", *(["train"] if trains else [])):
         source = getattr(settings.data, key)
         if source and not untrusted.is_code(source) and os.path.exists(source):
             with contextlib.suppress(InputError):  # whoever needs it says what is wrong
@@ -75,9 +75,9 @@ def check_samples(data: RepresentativeDataset, inputs: Sequence[TensorSpec], lim
         pass
 
 
-def check_calibration(data: RepresentativeDataset, model: Interface, *, required: bool) -> None:
+def check_calibration(data: RepresentativeDataset, model: Interface, *, all_samples: bool) -> None:
     """Check all samples where a variant needs them, else the few that become goldens."""
-    check_samples(data, model.inputs, None if required else SAMPLES)
+    check_samples(data, model.inputs, None if all_samples else SAMPLES)
 
 
 def check_training(data: RepresentativeDataset, model: Interface, limit: int | None = None) -> None:

@@ -69,13 +69,13 @@ class GoldenInputs:
 
 def golden_inputs_step(steps: ConversionSteps) -> FunctionStep:
     """The step that has the server model of a conversion answer the goldens' inputs; its value is `GoldenInputs`."""
-    exported = steps.export()
+    export_step = steps.export()
 
     def function(run: StepRun) -> GoldenInputs:
-        server = steps.model.exported(run.inputs[exported])
+        server = steps.model.exported(run.inputs[export_step])
         return answer_golden_inputs(run, server, steps.config, steps.data)
 
-    return FunctionStep(name="golden inputs", executors=EXPORT, needs=(exported,), function=function)
+    return FunctionStep(name="golden inputs", executors=EXPORT, needs=(export_step,), function=function)
 
 
 def answer_golden_inputs(

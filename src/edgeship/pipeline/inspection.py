@@ -27,12 +27,10 @@ def read_receipts(path: Path) -> dict[str, Receipt]:
         if not manifest.is_file():
             return {path.name: read_receipt(path, None, child)}
         try:
-            listed = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
+            rows = [(item["id"], item["path"], item["format"]) for item in untrusted.read_json(manifest)["artifacts"]]
         except (KeyError, TypeError) as error:
             raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
-        return {
-            str(name): read_receipt(untrusted.place_within(path, place), kind, child) for name, place, kind in listed
-        }
+        return {str(name): read_receipt(untrusted.place_within(path, place), kind, child) for name, place, kind in rows}
 
 
 def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> Receipt:

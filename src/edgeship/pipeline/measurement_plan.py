@@ -32,19 +32,19 @@ def measure_artifacts(
         for subject in subjects.values()
         for device in devices
     ]
-    return [measurement for measured in driver.measure_all(bench, jobs) for measurement in measured]
+    return [measurement for measurements in driver.measure_all(bench, jobs) for measurement in measurements]
 
 
 def advise_litert_js(progress: Progress, subjects: Mapping[str, MeasuredArtifact], settings: config.Config) -> None:
     """Where LiteRT.js was asked for and takes none of the artifacts: which lines make some that it takes."""
     artifacts = [item.artifact for item in subjects.values() if item.artifact.format == "tflite"]
-    asked = {
+    runtimes = {
         runtime.name: runtime
         for artifact in artifacts
         for device in map(profiles.find_device, settings.benchmark.devices)
         for runtime in _choose_runtimes(artifact, device, settings)
     }
-    runtime = asked.get("litert-web")
+    runtime = runtimes.get("litert-web")
     if runtime and all(map(runtime.refusal, artifacts)):
         progress.note(
             "litert-web takes none of these .tflite files; these lines in the configuration make two that it takes:",
@@ -64,8 +64,8 @@ def measured_artifact(root: Path, item: ArtifactEntry) -> MeasuredArtifact:
 
 def _choose_runtimes(artifact: Artifact, device: profiles.Device, settings: config.Config) -> list[registry.Runtime]:
     """The device's runtimes that take the artifact; without any named, those asked for, or the usual one of its format."""
-    asked = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
-    fitting = [runtime for runtime in asked if artifact.format in runtime.formats]
+    runtimes = [registry.find(name) for name in device.runtimes or settings.benchmark.runtimes]
+    fitting = [runtime for runtime in runtimes if artifact.format in runtime.formats]
     return fitting if fitting or device.runtimes else [registry.for_format(artifact.format)[0]]
 
 

@@ -158,9 +158,9 @@ class StepQueue:
 
     def __exit__(self, *exc: object) -> None:
         with self._lock:
-            dropped = [self._futures[name] for name in self._waiting]
+            futures = [self._futures[name] for name in self._waiting]
             self._waiting.clear()
-        for future in dropped:
+        for future in futures:
             future.cancel()
 
     def submit(self, steps: Iterable[Step]) -> Mapping[str, Future[Any]]:
@@ -202,9 +202,9 @@ class StepQueue:
     def _give_up_blocked(self) -> dict[str, Outcome]:
         blocked: dict[str, Outcome] = {}
         while True:
-            failed = {name for name, outcome in self._outcomes.items() if outcome.error is not None}
+            failures = {name for name, outcome in self._outcomes.items() if outcome.error is not None}
             stopped_by = {
-                name: next(iter(bad)) for name, step in self._waiting.items() if (bad := failed & {*step.needs})
+                name: next(iter(bad)) for name, step in self._waiting.items() if (bad := failures & {*step.needs})
             }
             if not stopped_by:
                 return blocked

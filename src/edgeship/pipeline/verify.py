@@ -78,9 +78,9 @@ def replay_goldens(bundle: Bundle) -> list[Replay]:
 
 def replay_problem(replays: Sequence[Replay]) -> str:
     """Why the replays are no match, or an empty text: all that need not be left out must match, and at least one must."""
-    failed = [item.artifact for item in replays if not item.passed and not item.optional]
-    if failed:
-        return f"no match: {', '.join(dict.fromkeys(failed))}"
+    failures = [item.artifact for item in replays if not item.passed and not item.optional]
+    if failures:
+        return f"no match: {', '.join(dict.fromkeys(failures))}"
     return "" if any(item.passed for item in replays) else "nothing was replayed, so nothing is known to match"
 
 
@@ -94,10 +94,10 @@ def golden_arrays(bundle: Bundle, name: str) -> Batch:
     if not arrays:
         raise CheckError(f"{untrusted.printable(bundle.root)}: its goldens '{name}' are empty, so nothing was replayed")
     if strange := [key for key, array in arrays.items() if array.dtype.kind not in NUMBERS]:
-        told = (
+        problem = (
             f"its goldens '{name}' hold no numbers under '{untrusted.printable(strange[0])}', so nothing was replayed"
         )
-        raise CheckError(f"{untrusted.printable(bundle.root)}: {told}")
+        raise CheckError(f"{untrusted.printable(bundle.root)}: {problem}")
     return arrays
 
 
@@ -118,21 +118,21 @@ class Answers:
         value: Any = (self.golden.tolerance or {}).get(name)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= sys.float_info.max:
-            named = untrusted.shorten(repr(value), untrusted.SHOWN)
-            raise CheckError(f"output '{name}' has no tolerance: {named} is not a number above 0")
+            value_text = untrusted.shorten_text(repr(value), untrusted.SHOWN)
+            raise CheckError(f"output '{name}' has no tolerance: {value_text} is not a number above 0")
         most = goldens.largest_tolerance(self.own[name], step)
         if value > most * (1 + 1e-6):
             raise CheckError(f"output '{name}' has a tolerance of {value:.3g}, at most {most:.3g} says anything here")
         return float(value)
 
-    def clear(self, name: str) -> list[int]:
+    def clear_samples(self, name: str) -> list[int]:
         """The samples whose answer must be the same; earlier bundles name none. Raises CheckError for others."""
-        found = (self.golden.clear or {}).get(name, [])
+        indices = (self.golden.clear or {}).get(name, [])
         count = len(self.own[name]) if self.own[name].ndim else 0
-        whole = isinstance(found, list) and all(isinstance(item, int) and 0 <= item < count for item in found)
-        if not whole or (found and self.own[name].ndim < 2):
+        whole = isinstance(indices, list) and all(isinstance(item, int) and 0 <= item < count for item in indices)
+        if not whole or (indices and self.own[name].ndim < 2):
             raise CheckError(f"output '{name}': its list of clear answers names samples that are not there")
-        return list(found)
+        return list(indices)
 
 
 def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: Answers) -> Replay:
@@ -174,16 +174,16 @@ def _compare_output(spec: TensorSpec, got: Array, answers: Answers) -> tuple[flo
     reasons, distance, share = [], goldens.largest_error(got, own), UNBOUNDED
     try:
         integers = spec.dtype.startswith(("int", "uint"))
-        allowed = answers.tolerance(name, spec.quantization.scale[0] if spec.quantization and integers else 0.0)
-        share = distance / allowed
+        tolerance = answers.tolerance(name, spec.quantization.scale[0] if spec.quantization and integers else 0.0)
+        share = distance / tolerance
         if not share <= 1:
-            reasons.append(f"output '{name}' is off by {distance:.3g}, allowed are {allowed:.3g}")
+            reasons.append(f"output '{name}' is off by {distance:.3g}, allowed are {tolerance:.3g}")
     except CheckError as error:
         reasons.append(str(error))
     try:
-        clear = answers.clear(name)
-        if changed := int((got[clear].argmax(-1) != own[clear].argmax(-1)).sum()) if clear else 0:
-            reasons.append(f"output '{name}' gives another answer for {changed} of {len(clear)} clear samples")
+        clear = answers.clear_samples(name)
+        if flips := int((got[clear].argmax(-1) != own[clear].argmax(-1)).sum()) if clear else 0:
+            reasons.append(f"output '{name}' gives another answer for {flips} of {len(clear)} clear samples")
     except CheckError as error:
         reasons.append(str(error))
     return share, "; ".join(reasons)

@@ -121,9 +121,9 @@ class Child:
         return error
 
     def _answered_error(self, error: dict[str, str]) -> errors.EdgeshipError:
-        known = getattr(errors, error["type"], None)
-        if isinstance(known, type) and issubclass(known, errors.EdgeshipError):
-            return known(error["message"])
+        error_type = getattr(errors, error["type"], None)
+        if isinstance(error_type, type) and issubclass(error_type, errors.EdgeshipError):
+            return error_type(error["message"])
         self._keep_log = True
         return errors.ProcessError(
             f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})"

@@ -63,8 +63,8 @@ def find_program(name: str, path: str | None = None) -> str | None:
     Windows looks there first, and an empty or relative entry means it.
     """
     folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
-    known = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep) if os.name == "nt" else []
-    endings = [*known, ""]
+    suffixes = os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep) if os.name == "nt" else []
+    endings = [*suffixes, ""]
     places = [os.path.join(folder, name + ending) for folder in folders if os.path.isabs(folder) for ending in endings]
     return next(filter(None, map(shutil.which, places)), None)
 

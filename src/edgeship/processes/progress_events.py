@@ -28,13 +28,13 @@ def append_event(path: Path, **event: Any) -> None:
 def follow_events(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
     """Call `show`, in a thread of its own, for each event in the file for as long as the context lasts."""
     path.touch()
-    done = threading.Event()
+    end = threading.Event()
 
     def follow() -> None:
         rest = ""
         with path.open(encoding="utf-8") as stream:
             while True:
-                last = done.wait(INTERVAL)
+                last = end.wait(INTERVAL)
                 *lines, rest = (rest + stream.read()).split("\n")
                 for line in lines:
                     show(json.loads(line))
@@ -46,7 +46,7 @@ def follow_events(path: Path, show: Callable[[Event], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        end.set()
         thread.join()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeship import untrusted
 from edgeship.errors import InputError
-from edgeship.untrusted import printable, shorten
+from edgeship.untrusted import printable, shorten_text
 
 Array = np.ndarray[Any, Any]
 
@@ -43,7 +43,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     untrusted.check_unpacked(path, archive)
     if strange := [item.filename for item in archive.infolist() if not item.filename.endswith(".npy")]:
         raise InputError(
-            f"{printable(path)}: holds '{shorten(printable(strange[0]))}', which is no array; save it with np.savez"
+            f"{printable(path)}: holds '{shorten_text(printable(strange[0]))}', which is no array; save it with np.savez"
         )
     if any(item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in archive.infolist()):
         raise InputError(f"{printable(path)}: compressed in a way that numpy does not write; save it with np.savez")

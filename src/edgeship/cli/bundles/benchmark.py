@@ -54,9 +54,9 @@ def benchmark(bundle: Path, wide: bool, json_file: str | None, **settings: Any) 
     from edgeship.untrusted import printable
 
     whole = api.measures_accuracy()
-    measured = api.benchmark_bundle(bundle, **settings, progress=True)
+    result = api.benchmark_bundle(bundle, **settings, progress=True)
     if not whole:
         click.echo(
             f"TensorFlow is not installed: accuracy was not measured, and {printable(bundle)} is as it was", err=True
         )
-    output.show_verdict(measured, bundle, json_file, wide=wide, report=whole)
+    output.show_verdict(result, bundle, json_file, wide=wide, report=whole)

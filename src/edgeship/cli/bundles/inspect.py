@@ -70,8 +70,8 @@ def describe_receipt(name: str, receipt: api.Receipt) -> list[str]:
 
 
 def _first_of(texts: Iterable[str]) -> list[str]:
-    listed = list(texts)
-    return listed if len(listed) <= SHOWN else [*listed[:SHOWN], f"and {len(listed) - SHOWN:,} more"]
+    items = list(texts)
+    return items if len(items) <= SHOWN else [*items[:SHOWN], f"and {len(items) - SHOWN:,} more"]
 
 
 def _describe_spec(spec: TensorSpec) -> str:

@@ -21,14 +21,14 @@ def verify(bundle: Path, json_file: str | None) -> None:
     \b
     Example: edgeship verify bundle
     """
-    from edgeship.untrusted import printable, shorten
+    from edgeship.untrusted import printable, shorten_text
 
     verification = api.verify_bundle(bundle)
     if json_file != "-":
         print_replays(verification)
     output.write_json({"bundle": bundle, "replays": verification.replays}, json_file)
     if not verification.passed:
-        click.echo(shorten(printable(verification.failure)), err=True)
+        click.echo(shorten_text(printable(verification.failure)), err=True)
         raise SystemExit(1)
 
 

@@ -28,12 +28,12 @@ def train(task: str, out: Path | None, json_file: str | None, **settings: Any) -
     \b
     Example: edgeship train fashion-mnist --out runs/fashion-mnist
     """
-    trained = api.train_model(task, out, **settings, progress=True)
-    card = trained.card
+    result = api.train_model(task, out, **settings, progress=True)
+    card = result.card
     output.write_json(card.record(), json_file)
     share = card.results.accuracy
     click.echo(
-        f"{trained.path}: {share.value:.2%} of {share.samples:,} test samples right "
+        f"{result.path}: {share.value:.2%} of {share.samples:,} test samples right "
         f"(95 % interval {share.low:.2%} to {share.high:.2%}), "
         f"{card.model.parameters:,} parameters, {card.seconds.total:.0f} s",
         err=True,

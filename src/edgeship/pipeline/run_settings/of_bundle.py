@@ -29,14 +29,14 @@ class BundleOptions:
     allow_unsafe: bool = False
 
 
-def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, required: Set[str]) -> Config:
+def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, required_keys: Set[str]) -> Config:
     """The configuration that a bundle was made with, with `file`'s benchmark and budget, and the options.
 
     What lets code run never comes from the bundle: it is taken from that file and the options. Raises InputError where
-    one of the `required` keys was given when the bundle was made, and is not now.
+    one of the `required_keys` was given when the bundle was made, and is not now.
     """
-    stored = bundle.manifest.config
-    base = Config.restore(stored)
+    config_content = bundle.manifest.config
+    base = Config.restore(config_content)
     _check_places(base)
     other = Config.read(file) if file else None
     if other:
@@ -46,15 +46,15 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
     base = _with_options(base, options)
     missing_grants = [
         grant
-        for grant in permissions.find_grants(stored)
+        for grant in permissions.find_grants(config_content)
         if not (
             other or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key)
         )
     ]
-    permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in required))
+    permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in required_keys))
     own_sources = {key for key in permissions.SOURCES if other and getattr(other.data, key)}
     own_sources |= {"evaluation"} if options.evaluation else set()
-    base = _with_recorded_data(bundle, base, own_sources, required)
+    base = _with_recorded_data(bundle, base, own_sources, required_keys)
     for grant in missing_grants:
         if grant.section == "data":
             left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
@@ -80,10 +80,10 @@ def _with_options(base: Config, options: BundleOptions) -> Config:
     )
 
 
-def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], required: Set[str]) -> Config:
+def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], required_keys: Set[str]) -> Config:
     """The configuration without data that the bundle alone names and that is not what it was made with.
 
-    Raises InputError where such data is `required`.
+    Raises InputError where such data is among the `required_keys`.
     """
     strange = []
     for key in permissions.SOURCES:
@@ -92,7 +92,7 @@ def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], req
             continue
         if not data_checks.is_recorded(bundle.manifest, key, source):
             strange.append(key)
-            if key in required:
+            if key in required_keys:
                 raise _foreign_data_error(bundle, key, source)
     nothing: dict[str, Any] = dict.fromkeys(strange)
     return replace(base, data=replace(base.data, **nothing))

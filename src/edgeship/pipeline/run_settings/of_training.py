@@ -64,7 +64,7 @@ def _training_recipes(config: Config, options: TrainingOptions) -> Recipes:
         return Recipes.read(table)
     if table:
         raise InputError("either --variant, or --prune, --cluster, --qat and --distill")
-    known = {variant.name: variant.recipes for variant in config.variants or () if variant.recipes}
-    if options.variant not in known:
-        raise unknown_name_error("variant that is trained further", options.variant, known, config.source)
-    return known[options.variant]
+    recipes_by_variant = {variant.name: variant.recipes for variant in config.variants or () if variant.recipes}
+    if options.variant not in recipes_by_variant:
+        raise unknown_name_error("variant that is trained further", options.variant, recipes_by_variant, config.source)
+    return recipes_by_variant[options.variant]
