@@ -137,7 +137,8 @@ def _read_manifest(root: Path, *, part: bool) -> Manifest:
     recorded, schema = content.pop("digest"), content["schema"]
     if schema not in SCHEMAS or isinstance(schema, bool):
         schema_text = untrusted.printable(repr(schema)[:20])
-        raise InputError(f"{place}: bundle schema {schema_text}, this edgeship reads {SCHEMA}; make the bundle again")
+        known = " and ".join(map(str, SCHEMAS))
+        raise InputError(f"{place}: bundle schema {schema_text}, this edgeship reads {known}; make the bundle again")
     with untrusted.damage_as_input_error(root / MANIFEST):  # numbers beyond all bounds, halves of characters
         differs = digest.of_json(content) != recorded
         json.dumps(content, ensure_ascii=False).encode()

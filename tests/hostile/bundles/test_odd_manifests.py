@@ -421,7 +421,7 @@ def test_what_is_wrong_with_a_manifest_is_named(root, name):
         ('{"digest": "x", "schema": 1, "labels": 1e999}', "cannot be read"),
         ('{"digest": "x", "schema": 1, "labels": NaN}', "cannot be read"),
         ('{"digest": "x", "schema": 1, "labels": "\\ud800"}', "cannot be read"),
-        ('{"digest": "x", "schema": [1]}', "bundle schema [1]"),
+        ('{"digest": "x", "schema": [1]}', "bundle schema [1], this edgeship reads 1 and 2;"),
         ('{"digest": "x", "schema": 1, "labels": ' + "9" * 10_000 + "}", "cannot be read"),
         ("[" * 100_000, "nested deeper than 200 levels"),
         ('{"a":' * 100_000, "nested deeper than 200 levels"),
