@@ -77,6 +77,16 @@ def test_later_versions_may_write_more(old: dict[str, Any]) -> None:
     assert isinstance(parse_manifest(content), Manifest)
 
 
+def test_an_output_that_is_called_as_an_old_key_keeps_its_name(old: dict[str, Any]) -> None:
+    details = old["measurements"][0]["details"]
+    details["parity"] = {"why": next(iter(details["parity"].values()))}
+    details["accuracy"]["outputs"] = {"alone": next(iter(details["accuracy"]["outputs"].values()))}
+    details = parse_manifest(schema_1.upgrade_content(old)).measurements[0].details
+    assert details.parity is not None and list(details.parity) == ["why"]
+    assert details.accuracy is not None and list(details.accuracy.outputs) == ["alone"]
+    assert details.accuracy.outputs["alone"].per_class[0].label == 0
+
+
 def test_whole_figures_stay_whole(old: dict[str, Any]) -> None:
     metrics = [{"name": name, "value": value, "unit": "bytes"} for name, value in (("size", 44949504), ("mean", 2.0))]
     old["measurements"][0]["metrics"] = metrics

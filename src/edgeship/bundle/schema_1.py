@@ -12,6 +12,7 @@ Json = dict[str, Any]
 PREFIXES = {"not run: ": Availability.NOT_RUN, "unstable": Availability.UNSTABLE}
 NO_DATA = ("no evaluation data was given", "the evaluation data has no labels", "the server model needs TensorFlow")
 RENAMED = {"likeness": "bit_exactness", "alone": "only_layer_int8", "spared": "only_layer_float", "why": "explanation"}
+BY_OUTPUT = ("outputs", "parity")  # their keys are names of a model's outputs
 
 
 def upgrade_content(content: Mapping[str, Any]) -> Json:
@@ -54,10 +55,16 @@ def _rename_keys(value: Any) -> Any:
         return [_rename_keys(item) for item in value]
     if not isinstance(value, dict):
         return value
-    newer = {RENAMED.get(key, key): _rename_keys(item) for key, item in value.items()}
+    newer = {RENAMED.get(key, key): _rename_below(key, item) for key, item in value.items()}
     if isinstance(newer.get("per_class"), list):
         newer["per_class"] = [
             {("label" if key == "class" else key): item for key, item in row.items()} if isinstance(row, dict) else row
             for row in newer["per_class"]
         ]
     return newer
+
+
+def _rename_below(key: str, value: Any) -> Any:
+    if key in BY_OUTPUT and isinstance(value, dict):
+        return {name: _rename_keys(item) for name, item in value.items()}
+    return _rename_keys(value)
