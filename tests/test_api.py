@@ -171,6 +171,8 @@ def test_what_is_wrong_is_raised(tmp_path):
         edgeship.open_bundle(tmp_path)
     with pytest.raises(edgeship.InputError, match="unknown format 'tflit'"):
         edgeship.convert_model(tmp_path / "model.keras", tmp_path / "bundle", formats=["tflit"])
+    with pytest.raises(edgeship.InputError, match=r"formats = 'tflite' must be a list, as \['tflite'\]"):
+        edgeship.ship_model(tmp_path / "model.keras", tmp_path / "bundle", formats="tflite")
     with pytest.raises(edgeship.InputError, match="unknown runtime 'litter'"):
         edgeship.open_session(tmp_path / "model.tflite", "litter")
     assert issubclass(edgeship.CheckError, edgeship.EdgeshipError)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgeship.api.files import Data, MemoryFiles, optional_path, write_result
+from edgeship.api.files import Data, MemoryFiles, list_names, optional_path, write_result
 from edgeship.api.results import Verification
 from edgeship.notices import set_visibility
 
@@ -66,8 +66,8 @@ def benchmark_bundle(
     with set_visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(evaluation, "evaluation"),
-            tuple(dict.fromkeys(devices)),
-            tuple(dict.fromkeys(runtimes)),
+            tuple(dict.fromkeys(list_names(devices, "devices"))),
+            tuple(dict.fromkeys(list_names(runtimes, "runtimes"))),
             profile,
             custom_objects,
             allow_unsafe,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+from edgeship.errors import InputError
 
 
 class KerasModel(Protocol):
@@ -49,6 +51,13 @@ class MemoryFiles(contextlib.ExitStack):
 
     def _new_folder(self) -> Path:
         return Path(self.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-memory-")))
+
+
+def list_names(names: Sequence[str], parameter: str) -> tuple[str, ...]:
+    """The names. Raises InputError for a single text: it is a sequence, too, of its letters."""
+    if isinstance(names, str):
+        raise InputError(f"{parameter} = {names!r} must be a list, as [{names!r}]")
+    return tuple(names)
 
 
 def optional_path(path: str | os.PathLike[str] | None) -> Path | None:

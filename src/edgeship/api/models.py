@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeship.api.files import Data, MemoryFiles, Model, optional_path
+from edgeship.api.files import Data, MemoryFiles, Model, list_names, optional_path
 from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
 from edgeship.notices import set_visibility
 
@@ -141,11 +141,11 @@ def convert_model(
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
-    known_formats = check_formats(formats)
+    known_formats = check_formats(None if formats is None else list_names(formats, "formats"))
     with set_visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
             formats=known_formats,
-            variants=None if variants is None else tuple(variants),
+            variants=None if variants is None else list_names(variants, "variants"),
             calibration=files.data_source(calibration, "calibration"),
             calibration_samples=calibration_samples,
             io=io,
@@ -190,11 +190,11 @@ def ship_model(
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
-    known_formats = check_formats(formats)
+    known_formats = check_formats(None if formats is None else list_names(formats, "formats"))
     with set_visibility(progress), MemoryFiles() as files:
         options = ModelOptions(
             formats=known_formats,
-            variants=None if variants is None else tuple(variants),
+            variants=None if variants is None else list_names(variants, "variants"),
             calibration=files.data_source(calibration, "calibration"),
             calibration_samples=calibration_samples,
             evaluation=files.data_source(evaluation, "evaluation"),
