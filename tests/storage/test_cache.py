@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+from edgeship.errors import InputError
+from edgeship.storage import cache
 from edgeship.storage.cache import Cache, Entry
 from edgeship.types import TensorSpec
 
@@ -82,3 +84,10 @@ def test_a_process_killed_while_making_leaves_no_entry(tmp_path):
     assert process.returncode == -9
     entry = Cache(tmp_path).get("step", {}, writer("whole", []))
     assert [path.name for path in entry.path.iterdir()] == ["out.txt"]
+
+
+def test_a_cache_that_cannot_be_made_is_bad_input(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match=r"no folder can be made there .* EDGESHIP_CACHE"):
+            cache.own_folder(place)

@@ -137,10 +137,14 @@ class Cache:
 def own_folder(folder: Path) -> Path:
     """The folder, made for nobody else where it is not there; it may be reached through a link of the user's own.
 
-    One that was made with a umask of 002 is closed to its group: what lies in it is looked at by itself. Raises InputError as
-    `check_own`.
+    One that was made with a umask of 002 is closed to its group: what lies in it is looked at by itself. Raises InputError
+    where it cannot be made, and as `check_own`.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        reason = f"no folder can be made there ({error.strerror})"
+        raise InputError(f"{printable(folder)}: {reason}; name another with EDGESHIP_CACHE") from error
     mode = folder.stat().st_mode
     if os.name != "nt" and mode & 0o022 == 0o020 and folder.stat().st_uid == os.geteuid():
         folder.chmod(stat.S_IMODE(mode) & ~0o022)
