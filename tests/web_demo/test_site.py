@@ -18,6 +18,7 @@ import brotli
 import numpy as np
 import pytest
 
+from edgeship import api
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.manifest import parse_manifest
@@ -69,6 +70,13 @@ def sealed(folder, formats):
     }  # fmt: skip
     bundles.seal_bundle(folder, parse_manifest({"files": {}, **manifest}))
     return bundles.open_bundle(folder)
+
+
+def test_a_site_in_a_bundle_is_refused_as_it_would_not_open_again(tmp_path):
+    bundle = sealed(tmp_path / "bundle", ("tfjs",))
+    with pytest.raises(InputError, match="lies in the bundle"):
+        api.write_demo(bundle, bundle.root / "site")
+    assert bundles.open_bundle(bundle.root).find_damage(bundles.files_of(bundle.root)) == []
 
 
 def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, open_bundle
+from edgeship.api.files import check_outside_of_bundles
 from edgeship.notices import print_notice, set_visibility
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ def write_demo(
     """Write the page into the folder `out`, for any static host, and return that folder.
 
     `data` has samples to choose from (default: the bundle's evaluation data, where it still is what the bundle was made with).
-    Raises InputError for a bundle without a TF.js model, MissingDependencyError where the page is not built and cannot be.
+    Raises InputError for a bundle without a TF.js model and for a place in a bundle, MissingDependencyError where the page is
+    not built and cannot be.
     """
     from edgeship.demo import site
 
     source = open_bundle(bundle)
+    check_outside_of_bundles(Path(out))
     with set_visibility(progress):
         samples = _default_samples(source) if data is None else data
     site.write_site(source, Path(out), site.built_page(), samples)
