@@ -39,7 +39,7 @@ def micro(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "tflite-micro" else version(name))
     monkeypatch.delitem(sys.modules, "edgeship.runtimes.engines.tflite_micro", raising=False)
     module = importlib.import_module("edgeship.runtimes.engines.tflite_micro")
-    monkeypatch.setattr(module, "_names", lambda _: ([], []))
+    monkeypatch.setattr(module, "_tensor_names", lambda _: ([], []))
     monkeypatch.setattr(module, "fake", Interpreter, raising=False)
     monkeypatch.setattr(module, "asked", asked, raising=False)
     yield module

@@ -167,8 +167,6 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
 
     `wrong` is what an app does to the inputs. The tolerances are those that `convert` writes into a bundle.
     """
-    judged("fashion-mnist")
-    good = lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
     description = ServerModelDescription(good.server.inputs, good.server.outputs)
     server = ExportedServerModel(good.model, good.server.digest, description)
     data = RepresentativeDataset(str(good.config.data.calibration))
