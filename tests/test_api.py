@@ -20,7 +20,6 @@ import pytest
 
 import edgeship
 from edgeship import api
-from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import Manifest
 from edgeship.cli import COMMANDS, cli
 from edgeship.data import load
@@ -113,11 +112,11 @@ class Recorded:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
         self.calls: list[Any] = []
         monkeypatch.setattr(ship, "convert_model", self.convert)
-        monkeypatch.setattr("edgeship.bundle.bundle.open_bundle", lambda path: Bundle(Path(path), Manifest({}, (), ())))
 
-    def convert(self, model: Path, out: Path, settings: Any, formats: tuple[str, ...]) -> None:
+    def convert(self, model: Path, out: Path, settings: Any, formats: tuple[str, ...]) -> Manifest:
         source = settings.data.calibration
         self.calls.append((model, model.read_text(), load(Path(source)) if source else None, settings, formats))
+        return Manifest({}, (), ())
 
 
 @pytest.fixture

@@ -75,12 +75,10 @@ def benchmark_bundle(
         whole = measures_accuracy()
         required_keys = {"evaluation", "devices", *(LOADING if whole else ())}
         settings = bundle_settings(source, optional_path(config), options, required_keys)
-        if whole:
-            ship.benchmark_bundle(source, settings, source.root)
-            return open_bundle(source.root)
-        place = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-benchmark-"))) / "bundle"
-        ship.benchmark_bundle(source, settings, place)
-        return replace(open_bundle(place), root=source.root)
+        place = source.root
+        if not whole:
+            place = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-benchmark-"))) / "bundle"
+        return replace(source, manifest=ship.benchmark_bundle(source, settings, place))
 
 
 def lacks_times(bundle: Bundle) -> bool:

@@ -137,7 +137,7 @@ def convert_model(
     is the configuration's. `trust` lets one that was only found allow code to run, this once.
     Raises InputError for what cannot be used, CheckError for an artifact that is not what was asked for.
     """
-    from edgeship.bundle.bundle import open_bundle
+    from edgeship.bundle.bundle import Bundle
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
@@ -157,8 +157,10 @@ def convert_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.convert_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
-    return open_bundle(out)
+        manifest = ship.convert_model(
+            path, Path(out), model_settings(path, optional_path(config), options), known_formats
+        )
+    return Bundle(Path(out), manifest)
 
 
 def ship_model(
@@ -186,7 +188,7 @@ def ship_model(
     As `convert_model`; `evaluation` holds inputs and labels `y`, `profile` is how long latency is measured: rapid, quick,
     normal or full. `bundle.verdict` says whether it may; the bundle is written whatever it is.
     """
-    from edgeship.bundle.bundle import open_bundle
+    from edgeship.bundle.bundle import Bundle
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_model import ModelOptions, check_formats, model_settings
 
@@ -208,5 +210,5 @@ def ship_model(
             trust=trust,
         )
         path = files.model_path(model)
-        ship.ship_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
-    return open_bundle(out)
+        manifest = ship.ship_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
+    return Bundle(Path(out), manifest)

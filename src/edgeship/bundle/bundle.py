@@ -211,20 +211,21 @@ def _is_alive(draft: Path) -> bool:
     return time.time() - draft.stat().st_mtime < STALE_SECONDS
 
 
-def seal_bundle(draft: Path, manifest: Manifest) -> None:
-    """Write the manifest of a finished draft, with the digests of all its files and of itself.
+def seal_bundle(draft: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest of a finished draft, with the digests of all its files and of itself; returns it as it reads.
 
     Raises InputError where a link, a pipe or a device is among them.
     """
-    seal_content(draft, to_json(manifest))
+    return parse_manifest(seal_content(draft, to_json(manifest)), part=True)  # of a page, perhaps
 
 
-def seal_content(draft: Path, content: Mapping[str, Any]) -> None:
+def seal_content(draft: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
     """`seal_bundle` for the JSON content of a manifest."""
     whole = to_json({**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)})
     whole.pop("digest", None)
     sealed = {**whole, "digest": digest.of_json(whole)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return dict(whole)
 
 
 def link_tree(source: Path, target: Path) -> None:

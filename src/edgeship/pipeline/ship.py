@@ -50,7 +50,7 @@ def convert_model(model: Path, out: Path, settings: config.Config, formats: Sequ
     with open_draft(out) as work:
         manifest, _ = assemble_bundle(work, model, settings, formats, None)
         manifest = replace(manifest, data={**manifest.data, **describe_named_data(settings)})
-        bundles.seal_bundle(work.draft, manifest)
+        manifest = bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
@@ -64,7 +64,7 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
         manifest, answers = _measure_draft(work, manifest, settings, evaluation, reference)
         manifest = _write_verdict(work, manifest, budget, answers)
-        bundles.seal_bundle(work.draft, manifest)
+        manifest = bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
@@ -91,7 +91,7 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
         manifest = replace(
             manifest, config=permissions.keep_grants(dict(manifest.config or {}), bundle.manifest.config)
         )
-        bundles.seal_bundle(work.draft, manifest)
+        manifest = bundles.seal_bundle(work.draft, manifest)
     return manifest
 
 
