@@ -221,11 +221,11 @@ def seal_bundle(draft: Path, manifest: Manifest) -> Manifest:
 
 def seal_content(draft: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
     """`seal_bundle` for the JSON content of a manifest."""
-    whole = to_json({**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)})
+    whole = {**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)}
     whole.pop("digest", None)
     sealed = {**whole, "digest": digest.of_json(whole)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return dict(whole)
+    return whole
 
 
 def link_tree(source: Path, target: Path) -> None:
