@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec.inspect import EnumType, UnionType
 
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
@@ -83,7 +82,9 @@ def _expected_words(kinds: str, limits: str, names: Mapping[str, str]) -> str:
 
 def _known_values(kind: object, place: str) -> str:
     """The values of the enumeration that is at a place of a type, as "one of a, b"."""
-    infos = [msgspec.inspect.type_info(kind)]
+    from msgspec.inspect import EnumType, type_info
+
+    infos: list[Any] = [type_info(kind)]
     for name, _ in _STEP_OF_TYPE.findall(place):
         infos = [inner for info in infos for inner in _inner_types(info, name)]
     enums = [
@@ -94,6 +95,8 @@ def _known_values(kind: object, place: str) -> str:
 
 def _inner_types(info: Any, name: str | None) -> Iterator[Any]:
     """What a type has under a field's `name`, or as its items where that is empty; the type itself where it is None."""
+    from msgspec.inspect import UnionType
+
     if isinstance(info, UnionType):
         for inner in info.types:
             yield from _inner_types(inner, name)

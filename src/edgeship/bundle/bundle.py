@@ -212,20 +212,24 @@ def _is_alive(draft: Path) -> bool:
 
 
 def seal_bundle(draft: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest of a finished draft, with the digests of all its files and of itself; returns it as it reads.
+    """Write the manifest of a finished draft, with the digests of all its files and of itself; returns what was written.
 
     Raises InputError where a link, a pipe or a device is among them.
     """
-    return parse_manifest(seal_content(draft, to_json(manifest)), part=True)  # of a page, perhaps
+    sealed = replace(manifest, schema=SCHEMA, edgeship=__version__, files=file_digests(draft))
+    _write_sealed(draft, to_json(sealed))
+    return sealed
 
 
-def seal_content(draft: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+def seal_content(draft: Path, content: Mapping[str, Any]) -> None:
     """`seal_bundle` for the JSON content of a manifest."""
-    whole = {**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)}
-    whole.pop("digest", None)
-    sealed = {**whole, "digest": digest.of_json(whole)}
+    _write_sealed(draft, {**content, "schema": SCHEMA, "edgeship": __version__, "files": file_digests(draft)})
+
+
+def _write_sealed(draft: Path, content: dict[str, Any]) -> None:
+    content.pop("digest", None)
+    sealed = {**content, "digest": digest.of_json(content)}
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return whole
 
 
 def link_tree(source: Path, target: Path) -> None:

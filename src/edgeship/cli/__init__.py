@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import sys
@@ -13,6 +14,8 @@ from edgeship.errors import CANNOT_WRITE, NO_PATH, EdgeshipError
 from edgeship.untrusted import SHOWN, printable_lines
 
 LONGEST = 4000  # characters of an error
+# Objects between collections of garbage: imports make them by the hundred thousand, and none of them is garbage.
+COLLECT_AT = (200_000, 20, 20)
 # Where each command is, and what the list of commands says of it: none of their files is read for that list.
 COMMANDS = {
     "train": ("models", "Train the server model of a built-in task."),
@@ -65,6 +68,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every expected failure is one or two lines and an exit code (0 passed, 1 failed, 2 bad input)."""
+    gc.set_threshold(*COLLECT_AT)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="backslashreplace"

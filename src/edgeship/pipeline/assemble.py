@@ -27,7 +27,7 @@ from edgeship.pipeline import (
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.plan import plan
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
-from edgeship.pipeline.layerwise import mixed_precision
+from edgeship.pipeline.conversion.steps import Search
 from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress
@@ -105,7 +105,7 @@ def assemble_bundle(
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
     check_model(model)
     pairs, skipped = plan(settings, formats)
-    converter = Converter(work.queue, model, settings, pairs, mixed_precision.add_steps)
+    converter = Converter(work.queue, model, settings, pairs, _find_search(pairs))
     _check_data(converter, pairs, evaluation)
     golden_step = golden_run.golden_inputs_step(converter.steps)
     reference_step = reference_outputs.reference_step(model, settings, evaluation) if evaluation else None
@@ -138,6 +138,15 @@ def assemble_bundle(
         ),
     )
     return manifest, reference
+
+
+def _find_search(pairs: Sequence[tuple[Variant, str]]) -> Search | None:
+    """What a variant that leaves its precision open is made by; None where there is none, which spares its imports."""
+    if all(variant.quantize != "auto" for variant, _ in pairs):
+        return None
+    from edgeship.pipeline.layerwise import mixed_precision
+
+    return mixed_precision.add_steps
 
 
 def _check_data(

@@ -37,7 +37,6 @@ from edgeship.pipeline.assemble import (
     open_draft,
     runs_server_models,
 )
-from edgeship.pipeline.layerwise import layer_sensitivity
 from edgeship.settings import config, permissions
 from edgeship.storage import cache
 from edgeship.types import to_json
@@ -96,9 +95,13 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
 
 
 def debug_bundle(
-    bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int = layer_sensitivity.SAMPLES
+    bundle: bundles.Bundle, settings: config.Config, artifact: str | None, samples: int
 ) -> LayerSensitivity:
     """Find which layer of an int8 `.tflite` does it (`layer_sensitivity.examine`); bundle and report keep what was found."""
+    from edgeship.pipeline.layerwise import (
+        layer_sensitivity,  # with the quantizer's modules: `ship` starts without them
+    )
+
     model = bundle.root / bundle.manifest.server.path
     check_model(model)
     with open_draft(bundle.root) as work:
