@@ -19,7 +19,7 @@ def bundle(manifest, tmp_path, write_files):
     root = tmp_path / "bundle"
     root.mkdir()
     write_files(root, manifest)
-    bundles.seal_bundle(root, manifest)
+    bundles.seal_content(root, manifest)
     return root
 
 
