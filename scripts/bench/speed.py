@@ -56,7 +56,7 @@ def conversion(folder: Path, rounds: int) -> list[dict[str, Any]]:
             f"the converters' own calls in one process ({told} s)",
             ours,
             bare,
-            "at most 0.85",
+            "at most 0.55",
         ),
         row("the same `convert` again, nothing changed", "its first run", rerun, ours, "at most 3 s"),
         *shipped(folder, model, data, bare[-1]),
