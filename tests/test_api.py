@@ -191,7 +191,15 @@ def test_a_session_runs_a_file_on_the_usual_runtime(tmp_path):
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("call", re.findall(r"\| `edgeship\.(\w+\(.*?\))` \|", README))
+CALLS = re.findall(r"\| `edgeship\.(\w+\(.*?\))` \|", README)
+
+
+def test_the_readme_has_a_call_for_each_command_of_the_table():
+    """Else the test below would have no case, and be skipped."""
+    assert {call.partition("(")[0] for call in CALLS} >= {function.__name__ for function in FUNCTIONS.values()}
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_calls_of_the_readme_fit(call):
     name, _, arguments = call.removesuffix(")").partition("(")
     eval(f"signature.bind({arguments})", {"signature": inspect.signature(getattr(edgeship, name))})
