@@ -40,6 +40,7 @@ _LINE_ENDS = re.compile(r"[\r\n\t\v\f]+")
 # All that is no bracket, strings whole; a string without an end reaches to the end of the text, so that this is linear.
 _BETWEEN = re.compile(r'[^\[\]{}"]+|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1}
+NUMBERS = frozenset((int, float, bool, type(None)))
 DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -121,6 +122,8 @@ def printable_lines(text: object) -> str:
 
 def printable_value(value: Any) -> Any:
     """A JSON value or dataclass for people: each text in it, of keys too, on one line, `printable` and of bearable length."""
+    if type(value) in NUMBERS:  # most values are, and need no further look
+        return value
     if isinstance(value, str):
         text = shorten_text(value)
         return value if isinstance(value, Enum) else text if _is_plain(text) else printable(_LINE_ENDS.sub(" ", text))

@@ -71,7 +71,7 @@ def versions(*packages: str) -> Mapping[str, str]:
     TensorFlow counts under one name whichever of its distributions is installed.
     """
     return {
-        name: installed_version(name) or (name == "tensorflow" and installed_version("tensorflow-cpu")) or "absent"
+        name: _find_version(name) or (name == "tensorflow" and _find_version("tensorflow-cpu")) or "absent"
         for name in packages
     }
 
@@ -82,6 +82,9 @@ def installed_version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+_find_version = cache(installed_version)  # many steps name the same tools
 
 
 class Cache:

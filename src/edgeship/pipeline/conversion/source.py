@@ -15,6 +15,8 @@ from edgeship.storage import digest
 from edgeship.storage.cache import Entry
 from edgeship.types import Artifact, Step, TensorSpec
 
+TRAINED = "trained.keras"  # what a model that was trained further is called
+
 
 @dataclass(frozen=True)
 class StepOutput:
@@ -63,6 +65,15 @@ class ModelSource:
     def exported(self, output: ExportOutput) -> ExportedServerModel:
         """The model as its export showed it."""
         return ExportedServerModel(self.path, self.digest, output.description)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A float model that was trained further: its file, the digest of it, and the steps to it."""
+
+    path: Path
+    digest: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.receipt import Receipt
 from edgeship.convert.export import export
-from edgeship.convert.receipts import receipt as receipts
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import InputError
 from edgeship.formats import formats
 from edgeship.formats.formats import FILES, FORMATS, QUANTIZERS, TENSORFLOW, TOOLS
-from edgeship.pipeline.conversion import float_artifact, training_step
-from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportOutput, ModelSource, StepOutput
-from edgeship.pipeline.step_queue import CachedStep, FunctionStep, Inputs, Step, StepRun, run_cached
+from edgeship.pipeline.conversion import float_artifact
+from edgeship.pipeline.conversion.artifact_receipt import add_sparsity, check_receipt, read_receipt
+from edgeship.pipeline.conversion.source import (
+    TRAINED,
+    ConvertedArtifact,
+    ExportOutput,
+    ModelSource,
+    StepOutput,
+    TrainedModel,
+)
+from edgeship.pipeline.step_queue import CachedStep, FunctionStep, Inputs, Step, StepRun
 from edgeship.processes.executors import CONVERT, EXPORT, QUANTIZE, PipelineExecutors
 from edgeship.recipes.quantization import DEFAULT_SAMPLES, MIN_MAX, needs_data
 from edgeship.recipes.training import Recipes
@@ -91,12 +97,12 @@ class ConversionSteps:
 
     def export(self, *, static: int = 0, recipes: Recipes | None = None) -> str:
         """The SavedModel of the server model, or of what was trained further from it; an `ExportOutput`."""
-        trained = self.add(training_step.train_step(self.model, self.config, recipes)) if recipes else None
+        trained = self._train_further(recipes) if recipes else None
         recipe = {"static_batch": int(static) or None}
         tools, server = versions(*TENSORFLOW), self.model
 
-        def source(inputs: Inputs) -> training_step.TrainedModel:
-            plain = training_step.TrainedModel(server.path, server.digest, ())
+        def source(inputs: Inputs) -> TrainedModel:
+            plain = TrainedModel(server.path, server.digest, ())
             return inputs[trained] if trained else plain
 
         def key(inputs: Inputs) -> dict[str, Any]:
@@ -116,7 +122,7 @@ class ConversionSteps:
             steps = (*read.steps, RecordedStep("export", read.digest, recipe, tools))
             return ExportOutput(entry, steps, convert(ServerModelDescription, entry.result))
 
-        name = training_step.FILE if recipes else server.path.name
+        name = TRAINED if recipes else server.path.name
         return self.add(
             CachedStep(
                 name=f"export {int(static)} {recipes or None}",
@@ -129,6 +135,11 @@ class ConversionSteps:
                 label=f"export {name}" + (f" with batch {int(static)}" if static else ""),
             )
         )
+
+    def _train_further(self, recipes: Recipes) -> str:
+        from edgeship.pipeline.conversion import training_step  # few variants are trained: the others start without it
+
+        return self.add(training_step.train_step(self.model, self.config, recipes))
 
     def exported(self, variant: Variant) -> str:
         """The SavedModel that a variant is made from."""
@@ -294,10 +305,10 @@ class ConversionSteps:
             output: StepOutput = run.inputs[source]
             path = output.entry.path / FILES[file_format]
             model: ServerModelDescription = run.inputs[exported].description
-            receipt = _read_receipt(run, path, output.entry, file_format, model)
-            _check_receipt(receipt, variant, file_format, model)
+            receipt = read_receipt(run, path, output.entry, file_format, model)
+            check_receipt(receipt, variant, file_format, model)
             artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
-            return ConvertedArtifact(artifact, training_step.add_sparsity(run, artifact, receipt), output.entry.digest)
+            return ConvertedArtifact(artifact, add_sparsity(run, artifact, receipt), output.entry.digest)
 
         name = f"{file_format}/{variant.name}"
         return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=(source, exported), function=function))
@@ -312,30 +323,3 @@ def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
 def _base_of(variant: Variant) -> tuple[object, ...]:
     """What decides a variant's float artifact."""
     return variant.recipes, variant.static_batch, variant.flex, variant.sparse_encoding
-
-
-def _read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
-    """Open the artifact again and write down what it really holds."""
-    place = formats.find(file_format).place(path)
-    key = {"artifact": entry.digest, "kernels": model.kernel_elements}
-
-    def make(_: Path) -> Receipt:
-        return run.executor.call(receipts.read, path=str(place), format=file_format, kernels=model.kernel_elements)
-
-    return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
-
-
-def _check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription) -> None:
-    """Raise CheckError where an artifact is not what was asked for."""
-    full_integer = variant.quantize in ("static_w8a8", "auto")
-    expected = receipts.ExpectedArtifact(
-        model,
-        variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
-        io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
-        allow_flex=variant.flex,
-        sparse_encoding=variant.sparse_encoding,
-    )
-    try:
-        receipts.check(receipt, expected)
-    except CheckError as error:
-        raise CheckError(f"{file_format}/{variant.name}: {error}; nothing was written") from error

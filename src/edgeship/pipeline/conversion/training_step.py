@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.receipt import Receipt
-from edgeship.convert.receipts import sparsity
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import InputError
 from edgeship.optimize.receipt import OptimizeReceipt
 from edgeship.pipeline import remote_calls
-from edgeship.pipeline.conversion.source import ModelSource
+from edgeship.pipeline.conversion.source import TRAINED, ModelSource, TrainedModel
 from edgeship.pipeline.fine_tuning import summary
 from edgeship.pipeline.step_queue import CachedStep, Inputs, StepRun
 from edgeship.processes.executors import TRAIN
@@ -22,10 +20,9 @@ from edgeship.settings.config import Config
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import Artifact, Step, to_json
+from edgeship.types import Step, to_json
 
 TOOLS = ("tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
-FILE = "trained.keras"
 NO_DATA = (
     "training a variant further needs training data with labels: name it as train in [data] of the configuration "
     "(an .npz with one array per model input under its name, labels in y)"
@@ -38,15 +35,6 @@ class TrainingReport:
 
     receipt: OptimizeReceipt
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A float model that was trained further: its file, the digest of it, and the steps to it."""
-
-    path: Path
-    digest: str
-    steps: tuple[Step, ...]
 
 
 def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> CachedStep:
@@ -80,7 +68,7 @@ def train_step(model: ModelSource, settings: Config, recipes: Recipes) -> Cached
             receipt = run.executor.call(
                 remote_calls.train_further,
                 model=str(model.path),
-                out=str(folder / FILE),
+                out=str(folder / TRAINED),
                 data=str(data.path),
                 validation=str(held_out.path) if held_out else None,
                 recipes=asked,
@@ -112,22 +100,7 @@ def _read_trained_model(model: ModelSource, asked: Mapping[str, Any], entry: Ent
         )
         for name, recipe in asked.items()
     )
-    return TrainedModel(entry.path / FILE, entry.digest, tuple(steps))
-
-
-def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
-    """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
-
-    Raises CheckError where it holds fewer zeros than that.
-    """
-    asked = [row for step in artifact.steps if step.name == "optimize.prune" for row in step.recipe["tensors"]]
-    if not asked:
-        return receipt
-    try:
-        rows = run.executor.call(sparsity.check, path=str(artifact.path), format=artifact.format, asked=asked)
-    except CheckError as error:
-        raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
-    return replace(receipt, sparsity=tuple(rows))
+    return TrainedModel(entry.path / TRAINED, entry.digest, tuple(steps))
 
 
 def _by_content(asked: Mapping[str, Any]) -> dict[str, Any]:

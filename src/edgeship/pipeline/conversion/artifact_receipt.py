@@ -1,0 +1,61 @@
+"""What an artifact really holds, read back from its file, and whether that is what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgeship.bundle.receipt import Receipt
+from edgeship.convert.receipts import receipt as receipts
+from edgeship.errors import CheckError
+from edgeship.formats import formats
+from edgeship.pipeline.step_queue import StepRun, run_cached
+from edgeship.server_model.description import ServerModelDescription
+from edgeship.settings.variants import Variant
+from edgeship.storage.cache import Entry
+from edgeship.typed_json import convert
+from edgeship.types import Artifact
+
+
+def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
+    """Open the artifact again and write down what it really holds."""
+    place = formats.find(file_format).place(path)
+    key = {"artifact": entry.digest, "kernels": model.kernel_elements}
+
+    def make(_: Path) -> Receipt:
+        return run.executor.call(receipts.read, path=str(place), format=file_format, kernels=model.kernel_elements)
+
+    return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
+
+
+def check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription) -> None:
+    """Raise CheckError where an artifact is not what was asked for."""
+    full_integer = variant.quantize in ("static_w8a8", "auto")
+    expected = receipts.ExpectedArtifact(
+        model,
+        variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
+        io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
+        allow_flex=variant.flex,
+        sparse_encoding=variant.sparse_encoding,
+    )
+    try:
+        receipts.check(receipt, expected)
+    except CheckError as error:
+        raise CheckError(f"{file_format}/{variant.name}: {error}; nothing was written") from error
+
+
+def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
+    """An artifact's receipt with its sparsity, read from the artifact itself, where pruning was asked for.
+
+    Raises CheckError where it holds fewer zeros than that.
+    """
+    asked = [row for step in artifact.steps if step.name == "optimize.prune" for row in step.recipe["tensors"]]
+    if not asked:
+        return receipt
+    from edgeship.convert.receipts import sparsity
+
+    try:
+        rows = run.executor.call(sparsity.check, path=str(artifact.path), format=artifact.format, asked=asked)
+    except CheckError as error:
+        raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
+    return replace(receipt, sparsity=tuple(rows))
