@@ -138,7 +138,7 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         drop=sign * (figures[0] - figures[1]),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        method="Tango 1998 score interval" if plain else "BCa bootstrap, paired",
+        method="Tango 1998 score interval" if plain else "Bayesian bootstrap, paired",
         disagreement=disagreement,
         reason="" if interval else f"{len(server)} samples give no interval",
     )
@@ -150,9 +150,12 @@ def _bootstrap_drop(task: TaskMetric, server: Array, artifact: Array, sign: floa
     columns = server.shape[1]
     sums = np.zeros((groups.max() + 1, 2 * columns))
     np.add.at(sums, groups, np.concatenate([server, artifact], axis=1))
-    return statistics.bootstrap_interval(
-        sums, lambda total: sign * (task.combine(total[..., :columns]) - task.combine(total[..., columns:]))
-    )
+
+    def drop(weights: Array) -> Array:
+        totals = weights @ sums
+        return sign * (task.combine(totals[:, :columns]) - task.combine(totals[:, columns:]))
+
+    return statistics.bootstrap_interval(len(sums), drop)
 
 
 def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:

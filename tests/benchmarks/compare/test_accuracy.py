@@ -118,7 +118,7 @@ def test_sequences_are_resampled_whole():
     truth = RNG.integers(3, size=(80, 12))
     server = np.eye(3)[truth] + RNG.random((80, 12, 3)) * 0.9
     comparison = accuracy.compare(truth, server, server + RNG.normal(size=server.shape) * 0.3)
-    assert comparison.method.startswith("BCa")
+    assert comparison.method.startswith("Bayesian bootstrap")
     low, drop, high = interval_of(comparison)
     assert low <= drop <= high
     assert comparison.flips == ()
