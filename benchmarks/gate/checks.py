@@ -114,7 +114,7 @@ def check_origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequ
         other = "from another model (stale?)" if sources else "by unknown steps"
         reason = f"made {other}: no step read the server model {model[:12]}"
         return Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)
-    if reason := _why_replaced(artifact, measurements, content_digests(manifest, artifact)):
+    if reason := why_doubted(manifest, artifact, measurements):
         return Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)
     return Check(artifact.id, "", "origin", Verdict.PASS, reason="made from this server model")
 
@@ -132,18 +132,22 @@ def content_digests(manifest: Manifest, artifact: ArtifactEntry) -> tuple[str, .
     return (digest.of_tree(contents), digest.of_json(contents)) if contents else ()
 
 
-def _why_replaced(artifact: ArtifactEntry, measurements: Sequence[Measurement], present: Sequence[str]) -> str:
-    """Why the figures are not those of what is present; empty where they are."""
+def why_doubted(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequence[Measurement]) -> str:
+    """Why what lies in an artifact's place may not be what was made and measured; empty where it is.
+
+    Only the conversion lifts that: whoever replaced the file may have changed what the manifest says of the one or the other.
+    """
+    present = content_digests(manifest, artifact)
+    measured = {item.details.content for item in measurements}
+    if artifact.doubt:
+        return artifact.doubt
     if not present:
         return f"{artifact.path} is not among the bundle's files"
-    contents = {item.details.content for item in measurements}
-    if None in contents:
-        return "what was measured is not recorded: run edgeship benchmark again"
-    if not contents <= {*present}:
-        return "changed or replaced after it was measured: run edgeship benchmark again"
-    if artifact.content not in (None, *present):
-        return "changed or replaced after it was made: convert it again"
-    return ""
+    if artifact.content is None or None in measured:
+        return f"what was {'made' if artifact.content is None else 'measured'} is not recorded: convert it again"
+    if not measured <= {*present}:
+        return "changed or replaced after it was measured: convert it again"
+    return "" if artifact.content in present else "changed or replaced after it was made: convert it again"
 
 
 def check_server_accuracy(manifest: Manifest, budget: Budget) -> Iterator[Check]:

@@ -53,13 +53,28 @@ def judge_again(manifest: Manifest) -> Manifest:
     return replace(manifest, gate=judge(manifest, Budget.parse(settings.budget, settings.source)))
 
 
+def record_doubts(manifest: Manifest) -> Manifest:
+    """The manifest with what speaks against the origin of each artifact, before new figures take the place of the old ones."""
+    artifacts = (
+        replace(item, doubt=checks.why_doubted(manifest, item, _telling_measurements(manifest, item)))
+        for item in manifest.artifacts
+    )
+    return replace(manifest, artifacts=tuple(artifacts))
+
+
+def _telling_measurements(manifest: Manifest, artifact: ArtifactEntry) -> list[Measurement]:
+    """Those that say what was measured: those of what ran, and of others as far as they say it."""
+    mine = manifest.measurements_of(artifact.id)
+    return [item for item in mine if not _is_idle(item) or item.details.content is not None]
+
+
 def _judge_artifact(
     manifest: Manifest, artifact: ArtifactEntry, budget: Budget, recipes: Recipes
 ) -> tuple[list[Check], list[ArtifactReason]]:
     own, mine = budget.for_artifact(artifact.id), manifest.measurements_of(artifact.id)
     idle = [item for item in mine if _is_idle(item)]
     active = [item for item in mine if not _is_idle(item)]
-    telling = [item for item in mine if not _is_idle(item) or item.details.content is not None]
+    telling = _telling_measurements(manifest, artifact)
     decisions = [checks.check_origin(manifest, artifact, telling), *checks.check_sizes(artifact.id, mine, own)]
     if active:
         peers = noise_floor.peer_noise(manifest, artifact, recipes)

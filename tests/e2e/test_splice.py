@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from edgeship.bundle import bundle
+from edgeship.storage import digest
 from edgeship.types import to_json
 from tests.mutants.lab import changes, constants  # they lie with the mutants
 
@@ -29,6 +30,7 @@ def test_what_is_spliced_into_a_bundle_is_measured_and_fails(edgeship, shipped, 
     entries["tflite/float32"].update(to_json(stale.manifest.artifacts[0]))
     change(shipped.bundle / "onnx/float32.onnx", lambda weights: changes.zero(weights.kernels[1]))
     change(shipped.bundle / "tflite/int8.tflite", changes.bits_flipped(1e-3))
+    entries["tflite/int8"]["content"] = digest.of_path(shipped.bundle / "tflite/int8.tflite")
     bundle.seal_content(shipped.bundle, content)
 
     done = edgeship("benchmark", shipped.bundle, "--data", shipped.folder / "evaluation.npz", "--json", "-")
@@ -37,9 +39,17 @@ def test_what_is_spliced_into_a_bundle_is_measured_and_fails(edgeship, shipped, 
     failed = {(item["artifact"], item["check"]): item["reason"] for item in checks if item["verdict"] == "FAIL"}
     assert "another model (stale?)" in failed["tflite/float32", "origin"]
     assert "changed or replaced" in failed["onnx/float32", "origin"]
-    assert "changed or replaced" in failed["tflite/int8", "origin"]
+    assert "changed or replaced after it was measured" in failed["tflite/int8", "origin"]
+    assert "tflite/int8: changed or replaced after it was measured: convert it again; measured as it is" in done.stderr
     assert {("tflite/float32", "parity"), ("onnx/float32", "parity"), ("onnx/float32", "accuracy")} <= set(failed)
     assert not [artifact for artifact, check in failed if artifact.startswith("tfjs") and check != "runs"]
+    after = bundle.open_bundle(shipped.bundle).manifest
+    for name in ("created", "server_model", "tools", "machine", "goldens", "skipped"):
+        assert getattr(after, name) == getattr(opened.manifest, name), f"measuring rewrites {name}"
+    told = json.loads(edgeship("gate", shipped.bundle, "--json", "-", check=1).stdout)["gate"]["checks"]
+    assert {
+        item["artifact"]: item["reason"] for item in told if item["check"] == "origin" and item["verdict"] == "FAIL"
+    } == {artifact: reason for (artifact, check), reason in failed.items() if check == "origin"}
 
 
 def change(path, how):

@@ -53,7 +53,11 @@ class Temperature:
 
 @dataclass(frozen=True)
 class ArtifactEntry:
-    """An artifact of the bundle: `path` is relative, `digest` the conversion's, `content` that of what lies there."""
+    """An artifact of the bundle: `path` is relative, `digest` the conversion's, `content` that of what it wrote there.
+
+    All but `temperature` and `doubt` is written once, by the conversion. `doubt`: why what lies there may be something else, as
+    was found before it was measured again; figures of what lies there do not lift it.
+    """
 
     id: str
     path: str
@@ -66,6 +70,7 @@ class ArtifactEntry:
     content: Digest | None = None
     receipt: Receipt | None = None
     temperature: Mapping[str, Temperature] | None = None
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         _check_names(self.id, self.path, self.variant)

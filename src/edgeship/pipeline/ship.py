@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.gate import judge, judge_again
+from edgeship.benchmarks.gate.gate import judge, judge_again, record_doubts
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
 from edgeship.benchmarks.report import flipped_samples as samples
@@ -70,7 +70,8 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
 def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Manifest:
     """Measure every artifact of a bundle (or read it from the cache), judge it by its budget, write the report.
 
-    The bundle with its figures is written to `out`, which may be its own place.
+    The bundle with its figures is written to `out`, which may be its own place. What speaks against an artifact's origin is
+    told and kept: it stays a failure of the gate.
     """
     budget, evaluation = _read_budget_and_data(settings)
     if evaluation:
@@ -78,13 +79,18 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
     with open_draft(out, retry=True) as work:
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
+        with damage_as_input_error(bundle.root / bundles.MANIFEST):  # its figures may be none
+            doubted = record_doubts(bundle.manifest)
+        for item in doubted.artifacts:
+            if item.doubt:
+                work.progress.note(f"{item.id}: {item.doubt}; measured as it is, and no PASS", "")
         model = work.draft / bundle.manifest.server.path
         answered = evaluation if runs_server_models() else None
         reference = None
         if answered:
             step = reference_outputs.reference_step(model, settings, answered)
             reference = work.queue.submit([step])[step.name]
-        manifest, answers = _measure_draft(work, bundle.manifest, settings, evaluation, reference)
+        manifest, answers = _measure_draft(work, doubted, settings, evaluation, reference)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _write_verdict(work, manifest, budget, answers)
         manifest = replace(

@@ -7,7 +7,7 @@ import pytest
 
 from edgeship.benchmarks.compare import parity
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.gate.gate import judge
+from edgeship.benchmarks.gate.gate import judge, record_doubts
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.verdict import ArtifactReason
 from edgeship.storage import digest
@@ -191,7 +191,59 @@ def test_an_artifact_that_is_not_what_was_measured_fails(good, artifact):
 
 def test_a_measurement_that_does_not_say_of_what_is_no_pass(good):
     del measured(good)["details"]["content"]
-    assert "run edgeship benchmark again" in failures(good)[1][INT8, "origin"].reason
+    assert "what was measured is not recorded" in failures(good)[1][INT8, "origin"].reason
+
+
+def test_an_artifact_whose_content_was_not_recorded_is_no_pass(good):
+    artifact = next(item for item in good["artifacts"] if item["id"] == INT8)
+    del artifact["content"]
+    assert "what was made is not recorded" in failures(good)[1][INT8, "origin"].reason
+
+
+def forget_measured(manifest):
+    del measured(manifest)["details"]["content"]
+
+
+def replace_and_record(manifest):
+    """As whoever puts another file there makes the manifest fit it."""
+    artifact = next(item for item in manifest["artifacts"] if item["id"] == INT8)
+    artifact["content"] = manifest["files"][artifact["path"]] = "bb" * 32
+
+
+def replace_and_forget(manifest):
+    replace_and_record(manifest)
+    forget_measured(manifest)
+
+
+def replace_alone(manifest):
+    artifact = next(item for item in manifest["artifacts"] if item["id"] == INT8)
+    manifest["files"][artifact["path"]] = "bb" * 32
+
+
+def replace_and_unrecord(manifest):
+    replace_alone(manifest)
+    del next(item for item in manifest["artifacts"] if item["id"] == INT8)["content"]
+
+
+@pytest.mark.parametrize(
+    "change", [replace_alone, replace_and_record, replace_and_forget, replace_and_unrecord, forget_measured]
+)
+def test_new_figures_do_not_lift_what_spoke_against_an_origin(good, change):
+    change(good)
+    before = failures(good)[1][INT8, "origin"].reason
+    for _ in range(2):
+        doubted = record_doubts(parse_manifest(good))
+        good = json.loads(json.dumps(to_json(doubted)))
+        artifact = next(item for item in good["artifacts"] if item["id"] == INT8)
+        measured(good)["details"]["content"] = artifact["content"] = good["files"][artifact["path"]]
+        verdict, checks = failures(good)
+        assert verdict is Verdict.FAIL
+        assert checks[INT8, "origin"].reason == before
+    assert [item.id for item in doubted.artifacts if item.doubt] == [INT8]
+
+
+def test_an_untouched_bundle_gets_no_doubt(good):
+    assert record_doubts(parse_manifest(good)) == parse_manifest(good)
 
 
 def test_a_folder_of_an_earlier_version_is_still_known(good):

@@ -300,7 +300,7 @@ def test_the_gate_fails_figures_that_do_not_say_of_what(bundle, edgeship):
             del item["details"]["content"]
 
     change(bundle, forget)
-    edgeship("gate", bundle, code=1, says="what was measured is not recorded: run edgeship benchmark again")
+    edgeship("gate", bundle, code=1, says="what was measured is not recorded: convert it again")
 
 
 def test_the_gate_measures_sizes_itself(bundle, edgeship):

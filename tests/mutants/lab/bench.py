@@ -171,11 +171,15 @@ class Lab:
         """
         measured = self.measured(good, name, made, reference or good.reference)
         others = [self.measured(good, other, None, good.reference) for other in good.made if other != name]
-        measurements = [measured, *others]
+        files = {_place(item.artifact).as_posix(): str(item.details.content) for item in (measured, *others)}
+        measurements = {item.artifact: _with_folder_content(item) for item in (measured, *others)}
         manifest = Manifest(
-            files={_place(item.artifact).as_posix(): str(item.details.content) for item in measurements},
-            artifacts=tuple(_entry(other, item) for other, item in good.made.items()),
-            measurements=tuple(_with_folder_content(item) for item in measurements),
+            files=files,
+            artifacts=tuple(
+                replace(_entry(other, item), content=measurements[other].details.content)
+                for other, item in good.made.items()
+            ),
+            measurements=tuple(measurements.values()),
             server_model=good.server,
             config=to_json(asdict(good.config)),
         )
