@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Reference:
 class Settings:
     """What decides how figures are taken, beside the artifact and the reference.
 
-    `retry` takes times again that the cache says the machine was too busy for.
+    Times that the cache says the machine was too busy for are taken again where it is quiet now; with `retry` that is waited for.
     """
 
     profile: str
@@ -158,7 +159,17 @@ class Benchmark:
 
     def _is_usable(self, result: Any) -> bool:
         """Whether a cached result need not be taken again: times that a busy machine withheld may be."""
-        return not (self.settings.retry and isinstance(result, dict) and result.get("busy"))
+        withheld = isinstance(result, dict) and result.get("busy")
+        return not withheld or not (self.settings.retry or self._host.stable)
+
+    def busy_now(self, entry: Entry, busy: str) -> str:
+        """Why times are withheld: what a cached result says is of an earlier moment, and the machine was looked at again."""
+        return self._host.unstable_reason if entry.hit and busy else busy
+
+    @cached_property
+    def _host(self) -> host_noise.HostState:
+        """How this machine is, by one look for the whole run: it takes a fifth of a second."""
+        return self.host_waiter.look()
 
     def float_base(self, subject: MeasuredArtifact) -> MeasuredArtifact | None:
         """The float32 artifact of a subject's format."""

@@ -44,12 +44,12 @@ class QuietHostWaiter:
     def __init__(
         self, look: Callable[[], HostState] | None = None, pause: Callable[[float], None] = time.sleep
     ) -> None:
-        self._look, self._pause, self._tries = look or check_host, pause, TRIES
+        self.look, self._pause, self._tries = look or check_host, pause, TRIES
 
     def wait(self) -> str:
         """Empty as soon as times can be taken; else why they cannot, in the form that metrics carry."""
         for tries_left in reversed(range(self._tries)):
-            state = self._look()
+            state = self.look()
             if state.stable:
                 self._tries = TRIES
                 return ""

@@ -51,9 +51,12 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     what = f"{subject.artifact.id} on {target.place}: against {base.artifact.id}, in turn"
     key = {**timing_key(bench, target), "base": base.digest}
     try:
-        result = convert(LatencyRatio, bench.cache_result(what, "ratio", key, lambda _: compare()).result)
+        entry = bench.cache_result(what, "ratio", key, lambda _: compare())
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
+    result = convert(LatencyRatio, entry.result)
+    if busy := bench.busy_now(entry, result.busy):
+        result = replace(result, reason=busy, busy=busy)
     if result.value is None:
         availability = Availability.UNSTABLE if result.busy else Availability.FAILED
         metrics = missing_metrics(UNITS, availability, result.reason)

@@ -44,9 +44,9 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
     except EdgeshipError as error:
         return FigureResult(missing_metrics(UNITS, Availability.FAILED, str(error)))
     run = convert(TimedRun, entry.result)
-    unstable = run.busy and not target.subject.latency_exclusion_reason
-    availability = Availability.UNSTABLE if unstable else Availability.UNDEFINED
-    reason = run.busy or "too few queries for an estimate"
+    busy = bench.busy_now(entry, run.busy)
+    availability = Availability.UNSTABLE if busy else Availability.UNDEFINED
+    reason = target.subject.latency_exclusion_reason or busy or "too few queries for an estimate"
     metrics: list[Metric] = []
     for name, unit in TIMES.items():
         value = run.metrics.get(name)
@@ -75,10 +75,11 @@ def busy_reason(bench: Benchmark, target: Target) -> str:
 
 def _time_run(bench: Benchmark, target: Target) -> TimedRun:
     limits, threads = latency.find_profile(bench.settings.profile), target.device.threads
-    busy = target.subject.latency_exclusion_reason or busy_reason(bench, target)
+    excluded = target.subject.latency_exclusion_reason is not None
+    busy = "" if excluded else busy_reason(bench, target)
     with target.open(timed=True, threads=threads, sample=bench.sample) as session:
         start = {"load_ms": session.load_ms, "first_inference_ms": session.first_ms}
-        if busy:
+        if excluded or busy:
             return TimedRun(memory=session.memory(), busy=busy)
         times = session.latency(limits.seconds, limits.queries)
         memory = session.memory()
