@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from edgeship.benchmarks.gate.checks import metric_of
+from edgeship.benchmarks.gate.checks import metric_of, why_not_run
 from edgeship.benchmarks.measure import timing
 from edgeship.bundle.comparisons import AccuracyReport, ServerAccuracy
 from edgeship.bundle.device_figures import NOT_COMPARED, CellState
@@ -168,7 +168,7 @@ def _measurement_row(table: Table, manifest: Manifest, item: Measurement) -> dic
         "drop": cell("accuracy_drop", lambda _: drop_text(report)),
         "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
         "kind": ", ".join(figure_kinds(item)),
-        "verdict": verdict_of(manifest, item.artifact, item.runtime, item.device),
+        "verdict": _verdict_of_row(manifest, item),
     }
 
 
@@ -201,6 +201,12 @@ def _known_decimals(low: float, high: float) -> int:
 def figure_kinds(item: Measurement) -> list[Kind]:
     """How the figures of a measurement were obtained: measured, emulated, ... (sizes are the same everywhere)."""
     return sorted({m.kind for m in item.metrics if m.value is not None and m.name not in EVERYWHERE}) or [Kind.MEASURED]
+
+
+def _verdict_of_row(manifest: Manifest, item: Measurement) -> str:
+    """As `verdict_of`: where the runtime never ran, what holds for the artifact everywhere (its origin) is no pass of it."""
+    verdict = verdict_of(manifest, item.artifact, item.runtime, item.device)
+    return "NOT JUDGED" if verdict == Verdict.PASS and why_not_run(item) else verdict
 
 
 def verdict_of(manifest: Manifest, artifact: str, runtime: str = "", device: str = "") -> str:

@@ -1,3 +1,4 @@
+import copy
 import json
 import re
 from dataclasses import replace
@@ -177,6 +178,19 @@ def test_an_emulated_figure_says_so(judged):
     item["device"] = "pi4"
     row = next(row for row in table_rows.build(parse_manifest(judged)).rows if row.get("runtime", "").endswith("pi4"))
     assert (row["runtime"], row["kind"]) == ("litert @ pi4", "emulated")
+
+
+def test_a_runtime_that_never_ran_is_not_judged_by_the_origin_of_its_artifact(judged):
+    ran = next(item for item in judged["measurements"] if item["artifact"] == "tflite/int8")
+    idle = copy.deepcopy(ran) | {"runtime": "tflite-runtime"}
+    for metric in idle["metrics"]:
+        if not metric["name"].startswith("size"):
+            metric.update(value=None, reason="not run: it is not installed", availability="not_run")
+    idle["details"] = {"content": ran["details"]["content"]}
+    judged["measurements"].append(idle)
+    rows = table_rows.build(parse_manifest(judged)).rows
+    verdicts = {row.get("runtime"): row["verdict"] for row in rows if row["artifact"] == "tflite/int8"}
+    assert verdicts == {"litert": "PASS", "tflite-runtime": "NOT JUDGED"}
 
 
 def test_junit_counts_what_failed(judged):
