@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 def _default_samples(bundle: Bundle) -> str | None:
     """The evaluation data that a bundle names, where it is still there and by its digest what the bundle was made with."""
     from edgeship.pipeline.data_checks import is_recorded
+    from edgeship.pipeline.run_settings.of_bundle import located_config
     from edgeship.settings.config import Config
     from edgeship.settings.permissions import check_place
     from edgeship.untrusted import printable
 
-    source = Config.restore(bundle.manifest.config).data.evaluation
+    source = Config.restore(located_config(bundle)).data.evaluation
     if not source or not os.path.exists(source):
         return None
     check_place(source, "the bundle's evaluation data")

@@ -232,6 +232,15 @@ def _write_sealed(draft: Path, content: dict[str, Any]) -> None:
     (draft / MANIFEST).write_text(json.dumps(sealed, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def place_seen_from(root: Path, place: Path) -> str:
+    """Where a file or folder lies, seen from a folder; its absolute path where there is no way, as to another drive."""
+    place, root = (path.parent.resolve() / path.name for path in (place, root))
+    try:
+        return Path(os.path.relpath(place, root)).as_posix()
+    except ValueError:
+        return place.as_posix()
+
+
 def link_tree(source: Path, target: Path) -> None:
     """Bring the unchanged files of an old bundle into its successor without copying their bytes where possible.
 

@@ -85,7 +85,10 @@ class ArtifactEntry:
 
 @dataclass(frozen=True)
 class ServerModelEntry:
-    """The server model: its relative path and digest, how it is loaded, and what loading it told."""
+    """The server model: its relative path and digest, how it is loaded, and what loading it told.
+
+    `source`: where the file or folder lay that it was copied from, seen from the bundle's folder.
+    """
 
     path: str
     digest: str
@@ -95,6 +98,7 @@ class ServerModelEntry:
     loader: str = ""
     notes: tuple[str, ...] = ()
     loading: Json = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         _check_names(self.path)
@@ -150,9 +154,10 @@ class PageSamples:
 class Manifest:
     """All that a bundle says of itself. `files` has the digest of every other file, by relative name.
 
-    `created` is ISO 8601. `config` is the configuration as `edgeship.settings.config` stores it, `preprocessing` what is known
-    of inputs that are pictures, by name. A page's part of a bundle has no configuration and may have no server model; it has
-    the digest of the bundle that it is from (`source`), and `samples` perhaps.
+    `created` is ISO 8601. `config` is the configuration as `edgeship.settings.config` stores it; relative paths in it start in
+    `folder`, seen from the bundle's own, or in the working folder where that is not told. `preprocessing` is what is known of
+    inputs that are pictures, by name. A page's part of a bundle has no configuration and may have no server model; it has the
+    digest of the bundle that it is from (`source`), and `samples` perhaps.
     """
 
     files: Mapping[str, Digest]
@@ -175,6 +180,7 @@ class Manifest:
     between_formats: tuple[FormatParity, ...] = ()
     server_measurement: ServerAccuracy | None = None
     debug: Mapping[str, LayerSensitivity] = field(default_factory=dict)
+    folder: str | None = None
     source: str | None = None
     samples: PageSamples | None = None
 

@@ -37,6 +37,7 @@ from edgeship.pipeline.assemble import (
     open_draft,
     runs_server_models,
 )
+from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
 from edgeship.storage import cache
 from edgeship.types import to_json
@@ -49,7 +50,7 @@ def convert_model(model: Path, out: Path, settings: config.Config, formats: Sequ
     with open_draft(out) as work:
         manifest, _ = assemble_bundle(work, model, settings, formats, None)
         manifest = replace(manifest, data={**manifest.data, **describe_named_data(settings)})
-        manifest = bundles.seal_bundle(work.draft, manifest)
+        manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))
     return manifest
 
 
@@ -63,8 +64,14 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
         manifest, answers = _measure_draft(work, manifest, settings, evaluation, reference)
         manifest = _write_verdict(work, manifest, budget, answers)
-        manifest = bundles.seal_bundle(work.draft, manifest)
+        manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))
     return manifest
+
+
+def _with_places(manifest: Manifest, root: Path, model: Path) -> Manifest:
+    """The manifest of a bundle in `root` with where its configuration's paths start and its server model lay."""
+    server = replace(manifest.server, source=bundles.place_seen_from(root, model))
+    return replace(manifest, folder=bundles.place_seen_from(root, Path.cwd()), server_model=server)
 
 
 def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path) -> Manifest:
@@ -93,9 +100,8 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
         manifest, answers = _measure_draft(work, doubted, settings, evaluation, reference)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _write_verdict(work, manifest, budget, answers)
-        manifest = replace(
-            manifest, config=permissions.keep_grants(dict(manifest.config or {}), bundle.manifest.config)
-        )
+        config_kept = permissions.keep_grants(dict(manifest.config or {}), located_config(bundle))
+        manifest = replace(manifest, config=config_kept, folder=bundles.place_seen_from(bundle.root, Path.cwd()))
         manifest = bundles.seal_bundle(work.draft, manifest)
     return manifest
 

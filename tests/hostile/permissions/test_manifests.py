@@ -121,6 +121,47 @@ def test_data_that_a_manifest_names_without_its_digest_is_not_read(private):
     assert settings.data.validation is None
 
 
+def settings_from_here(bundle, **options):
+    from edgeship.bundle.bundle import open_bundle
+    from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
+
+    return bundle_settings(open_bundle(bundle), None, BundleOptions(**options), {"evaluation", "calibration"}).data
+
+
+def test_data_is_found_from_any_folder_by_where_the_bundle_was_made(stranger, monkeypatch):
+    """The paths were written in the folder above the bundle's; what lies there is still held to its digest."""
+    bundle = stranger.bundle(lambda _: {"folder": ".."}, data=DATA)
+    (stranger.folder / "elsewhere" / "deep").mkdir(parents=True)
+    (stranger.folder / "linked").symlink_to(bundle)
+    for folder, name in (("elsewhere/deep", "../../bundle"), ("bundle", "."), (".", "linked"), (".", str(bundle))):
+        monkeypatch.chdir(stranger.folder / folder)
+        found = settings_from_here(Path(name))
+        assert Path(found.evaluation).samefile(stranger.folder / "data.npz"), folder
+        assert not os.path.isabs(found.evaluation), "a manifest with it tells nothing of this machine"
+    monkeypatch.chdir(stranger.folder / "elsewhere")
+    np.savez(stranger.folder / "data.npz", x=np.ones((8, 4), np.float32), y=np.zeros(8, np.int64))
+    with pytest.raises(InputError, match="is not what it was made with"):
+        settings_from_here(bundle)
+
+
+def test_a_bundle_that_left_its_data_behind_says_which_key_and_what_to_give(stranger, monkeypatch):
+    bundle = stranger.bundle(lambda _: {"folder": "../gone"}, data={**DATA, "calibration": "../data.npz"})
+    (stranger.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(stranger.folder / "elsewhere")
+    with pytest.raises(InputError) as told:
+        settings_from_here(bundle)
+    assert "bundle: its evaluation data, ../gone/data.npz: no such file\n" in str(told.value)
+    assert "name the data to use: add --data, or [data] evaluation in a file for --config" in str(told.value)
+    given = settings_from_here(bundle, evaluation="../data.npz")
+    assert (given.evaluation, given.calibration) == ("../data.npz", "../data.npz")
+    bundle.rename(bundle.with_name("former"))
+    bundle = stranger.bundle(lambda _: {"folder": ".."}, data={**DATA, "calibration": "none.npz"})
+    with pytest.raises(
+        InputError, match=r"its calibration data, \.\./none.npz: no such file\nname .*: \[data\] calibration in a"
+    ):
+        settings_from_here(bundle)
+
+
 def test_a_bundle_keeps_the_digest_of_all_data_that_its_configuration_names(stranger):
     from edgeship.pipeline.data_checks import is_recorded, named_datasets
     from edgeship.settings.config import Config

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.bundle import Bundle, place_seen_from
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
 from edgeship.settings import permissions
 from edgeship.settings.config import Config
-from edgeship.untrusted import SHOWN, printable
+from edgeship.untrusted import DRIVE, SHOWN, is_code, printable
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
     What lets code run never comes from the bundle: it is taken from that file and the options. Raises InputError where
     one of the `required_keys` was given when the bundle was made, and is not now.
     """
-    config_content = bundle.manifest.config
+    config_content = located_config(bundle)
     base = Config.restore(config_content)
     _check_places(base)
     other = Config.read(file) if file else None
@@ -60,6 +60,39 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
             left_out = f"left out, as a bundle cannot grant it: {grant}; name a file that says so with --config"
             print_notice(f"{printable(bundle.root)}: {left_out}")
     return base
+
+
+def located_config(bundle: Bundle) -> Any:
+    """The configuration in a bundle's manifest, with the paths of data and students as they lead there from here.
+
+    They start where the command ran that wrote them. Where nothing lies there, they are taken from here, as they stand.
+    """
+    table, folder = bundle.manifest.config, bundle.manifest.folder
+    if folder is None or not isinstance(table, Mapping):
+        return table
+    start = bundle.root.resolve() / folder
+
+    def locate(part: Any, keys: Iterable[str]) -> Any:
+        if not isinstance(part, Mapping):
+            return part
+        return {**part, **{key: _locate_path(start, part[key]) for key in keys if isinstance(part.get(key), str)}}
+
+    located = {**table, "data": locate(table.get("data"), permissions.SOURCES)}
+    if isinstance(variants := table.get("variants"), list):
+        located["variants"] = [
+            {**item, "distill": locate(item["distill"], ["student"])}
+            if isinstance(item, Mapping) and "distill" in item
+            else item
+            for item in variants
+        ]
+    return located
+
+
+def _locate_path(start: Path, source: str) -> str:
+    if is_code(source) or os.path.isabs(source) or DRIVE.match(source):
+        return source
+    place = os.path.normpath(start / source)
+    return source if os.path.exists(source) and not os.path.exists(place) else place_seen_from(Path.cwd(), Path(place))
 
 
 def _with_file(base: Config, other: Config) -> Config:
@@ -88,21 +121,27 @@ def _with_recorded_data(bundle: Bundle, base: Config, own_sources: Set[str], req
     strange = []
     for key in permissions.SOURCES:
         source = getattr(base.data, key)
-        if not source or key in own_sources or not os.path.exists(source):  # what is missing is told where it is needed
+        if not source or key in own_sources or is_code(source):
+            continue
+        if not os.path.exists(source):
+            if key in required_keys:
+                raise _data_error(bundle, key, f"its {key} data, {printable(source)[:SHOWN]}: no such file")
             continue
         if not data_checks.is_recorded(bundle.manifest, key, source):
             strange.append(key)
             if key in required_keys:
-                raise _foreign_data_error(bundle, key, source)
+                raise _data_error(
+                    bundle,
+                    key,
+                    f"its {key} data, {printable(source)[:SHOWN]}, is not what it was made with, by the digest in its manifest",
+                )
     nothing: dict[str, Any] = dict.fromkeys(strange)
     return replace(base, data=replace(base.data, **nothing))
 
 
-def _foreign_data_error(bundle: Bundle, key: str, source: str) -> InputError:
+def _data_error(bundle: Bundle, key: str, problem: str) -> InputError:
+    """Of data that a bundle names and that cannot be used, with what to give."""
     ways = ["add --data"] if key == "evaluation" else []
-    problem = (
-        f"its {key} data, {printable(source)[:SHOWN]}, is not what it was made with, by the digest in its manifest"
-    )
     return InputError(
         f"{printable(bundle.root)}: {problem}\n"
         f"name the data to use: {', or '.join([*ways, f'[data] {key} in a file for --config'])}"
