@@ -38,6 +38,10 @@ AGREEMENT_FLOORS = {
     "dynamic_w8": 0.9,
     "weight_only_w8": 0.9,
 }
+NO_LABELS = (
+    "no labels in it, and the budget asks for accuracy: add an array y\n"
+    'without labels: accuracy = "none" and min_agreement = 0.98 (or max_abs_error, min_sqnr_db) in [budget] of edgeship.toml'
+)
 SURE_FLIPS = 1.0  # percent; see `bundle.comparisons.SureFlips`
 
 
@@ -52,7 +56,8 @@ class Budget:
         str | None,
         Meta(
             title='one of mlperf99.9, mlperf99, mlperf98, mlperf95, mlperf93, or "none"',
-            description="Keeps that share of the server model's figure; default: mlperf99, or none with max_drop.",
+            description="Keeps that share of the server model's figure; default: mlperf99, or none with max_drop. "
+            "Without labels: none, and one of min_agreement, max_abs_error and min_sqnr_db.",
             examples=["mlperf99"],
         ),
     ] = None
@@ -212,15 +217,28 @@ class Budget:
 
     @property
     def wants_accuracy(self) -> bool:
-        """Whether labels are needed, for any artifact."""
+        """Whether labels are needed, for any artifact: accuracy is asked for, or is all that outputs are judged by."""
         tables = [self, *(self.for_artifact(pattern) for pattern in self.overrides)]
-        return any(table.accuracy != UNJUDGED or table.max_drop is not None for table in tables)
+        return any(
+            table.judges_accuracy
+            and (table.accuracy is not None or table.max_drop is not None or not table._limits_outputs)
+            for table in tables
+        )
+
+    @property
+    def judges_accuracy(self) -> bool:
+        """Whether accuracy is judged where there are labels."""
+        return self.accuracy != UNJUDGED or self.max_drop is not None
 
     @property
     def judges_anything(self) -> bool:
         """Whether any limit speaks about the outputs."""
-        others = (self.max_drop, self.min_agreement, self.max_abs_error, self.min_sqnr_db)
-        return self.accuracy != UNJUDGED or any(limit is not None for limit in others)
+        return self.judges_accuracy or self._limits_outputs
+
+    @property
+    def _limits_outputs(self) -> bool:
+        """Whether a limit is given that outputs are held to without labels."""
+        return any(limit is not None for limit in (self.min_agreement, self.max_abs_error, self.min_sqnr_db))
 
     def for_artifact(self, artifact: str) -> Budget:
         """The limits for one artifact: every pattern that matches it applies, in the order of the file."""

@@ -11,7 +11,7 @@ from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import OutputAccuracy, OutputParity
 from edgeship.bundle.verdict import Check
-from edgeship.types import Verdict
+from edgeship.types import Availability, Verdict
 
 
 def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
@@ -107,9 +107,10 @@ def _samples_note(enough: int | None, n: int) -> str:
 
 def check_accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
     """The non-inferiority test of every labelled output, of its classes, and of the answers that should not move."""
-    if not subject.budget.wants_accuracy:
+    budget, report = subject.budget, subject.measurement.details.accuracy
+    no_labels = report is None and subject.metric("accuracy").availability is Availability.NO_DATA
+    if not budget.judges_accuracy or (no_labels and not budget.wants_accuracy):
         return
-    report = subject.measurement.details.accuracy
     if report is None:
         yield subject.make_check("accuracy", Verdict.FAIL, f"no accuracy: {subject.metric('accuracy').reason}")
         return

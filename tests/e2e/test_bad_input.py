@@ -142,6 +142,8 @@ def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
     done = edgeship("ship", plain, "--out", "out", "--evaluation", data)
     check_refused(done, message)
     assert not re.search("export|convert|answer", done.stderr.partition("error:")[0]), done.stderr
+    if data == "unlabelled.npz":
+        assert 'without labels: accuracy = "none" and min_agreement = 0.98' in done.stderr
     nothing_written(edgeship.folder)
 
 

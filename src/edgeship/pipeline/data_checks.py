@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics
-from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.budget import NO_LABELS, Budget
 from edgeship.bundle.goldens import SAMPLES
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
@@ -93,7 +93,7 @@ def check_evaluation(data: RepresentativeDataset, model: Interface, settings: Co
     check_samples(data, model.inputs, limit)
     labels = chosen_labels(data, model.inputs, [spec.name for spec in model.outputs], settings)
     if not labels and budget.wants_accuracy:
-        raise InputError(f"{data.source}: no labels in it, and the budget asks for accuracy: add an array y")
+        raise InputError(f"{data.source}: {NO_LABELS}")
     if not labels:
         return
     shapes = {spec.name: spec.shape for spec in model.outputs}

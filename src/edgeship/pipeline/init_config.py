@@ -76,6 +76,7 @@ formats = ["tfjs"]
 # output = {output}
 
 # What the gate demands of every artifact. [budget."tflite/int8"] overrides it for one.
+# Without labels: accuracy = "none", and one of min_agreement, max_abs_error and min_sqnr_db.
 [budget]
 {budget[accuracy]}
 # {budget[max_drop]}
@@ -85,6 +86,8 @@ formats = ["tfjs"]
 # {budget[max_latency_ratio]}
 # {budget[max_peak_memory]}
 # {budget[min_agreement]}
+# {budget[max_abs_error]}
+# {budget[min_sqnr_db]}
 {optional}
 """
 

@@ -91,6 +91,17 @@ def test_one_artifact_that_wants_labels_is_enough():
     assert not budget.for_artifact("onnx/int8").wants_accuracy
 
 
+def test_a_budget_with_other_limits_asks_for_no_labels():
+    for limit in ({"min_agreement": 0.98}, {"max_abs_error": 0.1}, {"min_sqnr_db": 20}):
+        assert not Budget.parse(limit).wants_accuracy
+        assert Budget.parse(limit).judges_accuracy, "where there are labels"
+        assert Budget.parse({**limit, "accuracy": "mlperf98"}).wants_accuracy
+        assert Budget.parse({**limit, "max_drop": 1}).wants_accuracy
+        assert Budget.parse({"tflite/int8": limit}).wants_accuracy, "of the other artifacts nothing else is known"
+    for limit in ({}, {"max_size_disk": 5}, {"min_server_accuracy": 0.5}, {"max_class_drop": 5}):
+        assert Budget.parse(limit).wants_accuracy
+
+
 def test_noise_floors_go_with_recipes_and_not_with_models_trained_again():
     assert Budget().sqnr_floor("float32") == 60
     assert Budget().sqnr_floor("static_w8a8") == 10

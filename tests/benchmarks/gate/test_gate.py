@@ -266,12 +266,22 @@ def test_a_crash_fails_with_its_reason(good):
 def test_missing_labels_fail_unless_accuracy_is_not_asked(good):
     for item in good["measurements"]:
         del item["details"]["accuracy"]
-        unmeasure(item, "the evaluation data has no labels (an array y)", "accuracy", "accuracy_drop")
+        reason = "the evaluation data has no labels (an array y)"
+        unmeasure(item, reason, "accuracy", "accuracy_drop", availability="no_data")
     verdict, checks = failures(good)
     assert verdict is Verdict.FAIL
     assert "no labels" in checks[INT8, "accuracy"].reason
     assert failures(good, accuracy="none", min_agreement=0.95)[0] is Verdict.PASS
     assert failures(good, accuracy="none", min_agreement=0.999)[0] is Verdict.FAIL
+    assert failures(good, min_agreement=0.95)[0] is Verdict.PASS
+
+
+def test_labels_are_judged_by_where_another_limit_is_given(manifest, replace_outputs):
+    """A limit more is never a reason to judge less."""
+    replace_outputs(manifest, INT8, lambda outputs: np.roll(outputs, 1, axis=1))
+    assert (INT8, "accuracy") in failures(manifest, min_agreement=0.01)[1]
+    measured(manifest)["details"]["accuracy"] = None
+    assert (INT8, "accuracy") in failures(manifest, min_agreement=0.01)[1], "there were labels"
 
 
 def test_an_output_that_was_not_compared_fails(good):

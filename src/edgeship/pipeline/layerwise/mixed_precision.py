@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship import types
-from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.budget import NO_LABELS, Budget
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
@@ -124,8 +124,7 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
     """
     budget = Budget.parse(settings.budget, settings.source)
     if not reference.labels and budget.wants_accuracy:
-        source = settings.data.evaluation
-        raise InputError(f"{source}: no labels in it, and the budget asks for accuracy: add an array y")
+        raise InputError(f"{settings.data.evaluation}: {NO_LABELS}")
     with layer_sensitivity.judging(reference, settings.benchmark.metric, layer_sensitivity.SAMPLES) as (every, few):
         key = {
             **layerwise.key,
