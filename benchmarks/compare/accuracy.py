@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from edgeship.benchmarks.compare import statistics
+from edgeship.benchmarks.compare import drop_intervals, statistics
 from edgeship.benchmarks.compare.metrics import (
-    EXACT,
+    Form,
     TaskMetric,
-    are_probabilities,
     choose_metric,
-    predicted_decisions,
-    threshold_of,
+    decisions,
+    predicted_classes,
 )
-from edgeship.bundle.comparisons import AccuracyReport, ClassAccuracy, FlippedSample, OutputAccuracy, SureFlips
+from edgeship.bundle.comparisons import (
+    AccuracyReport,
+    ClassAccuracy,
+    FlippedSample,
+    GroupAccuracy,
+    OutputAccuracy,
+    SureFlips,
+)
 from edgeship.bundle.metric import LARGEST
 from edgeship.errors import CheckError, InputError
+from edgeship.settings.sections import MetricChoice
 
 Array = np.ndarray[Any, Any]
 FLIPS_KEPT = 200
@@ -29,18 +36,34 @@ SURE = 0.5
 
 
 def measure(
-    labels: Mapping[str, Array], server: Mapping[str, Array], artifact: Mapping[str, Array], metric: str | None = None
+    labels: Mapping[str, Array],
+    server: Mapping[str, Array],
+    artifact: Mapping[str, Array],
+    metrics: MetricChoice | None = None,
+    groups: Array | None = None,
 ) -> AccuracyReport:
-    """Compare every labelled output; `labels` are a data file's `y` and `y_<output>` arrays.
+    """Compare every labelled output; `labels` are a data file's `y` and `y_<output>` arrays, `groups` (n,) parts of the samples.
 
     Raises InputError where labels are missing or do not fit, CheckError where outputs differ.
     """
-    truths = match_labels(labels, tuple(server))
+    truths, choice = match_labels(labels, tuple(server)), metrics or MetricChoice()
     missing = [name for name in truths if name not in artifact]
     if missing:
         raise CheckError(f"the artifact has no output '{missing[0]}' (it has: {', '.join(artifact)})")
-    outputs = {name: compare(truth, server[name], artifact[name], metric) for name, truth in truths.items()}
+    outputs = {
+        name: compare(truth, server[name], artifact[name], choice.of_output(name), groups)
+        for name, truth in truths.items()
+    }
     return AccuracyReport.of_outputs(outputs, max(outputs, key=lambda name: _relative_drop(outputs[name])))
+
+
+def settle_metrics(labels: Mapping[str, Array], outputs: Mapping[str, Array], metrics: MetricChoice) -> MetricChoice:
+    """The metric of each labelled output by name, as all samples decide it: a few of them might decide otherwise."""
+    truths = match_labels(labels, tuple(outputs))
+    names = {
+        name: choose_metric(truth, outputs[name], metrics.of_output(name))[0].name for name, truth in truths.items()
+    }
+    return replace(metrics, by_output={**metrics.by_output, **names})
 
 
 def match_labels(labels: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[str, Array]:
@@ -67,7 +90,9 @@ def _relative_drop(comparison: OutputAccuracy) -> float:
     return comparison.drop / (abs(comparison.server or 0) or 1.0)
 
 
-def compare(labels: Array, server: Array, artifact: Array, metric: str | None = None) -> OutputAccuracy:
+def compare(
+    labels: Array, server: Array, artifact: Array, metric: str | None = None, groups: Array | None = None
+) -> OutputAccuracy:
     """One output of both models on the same samples, arrays (n, ...).
 
     Outputs with NaN or infinity have no figures but the reason: they are no pass.
@@ -79,18 +104,15 @@ def compare(labels: Array, server: Array, artifact: Array, metric: str | None = 
     for output in (server, artifact):
         if output.dtype.kind not in "biuf":
             raise CheckError(f"an output is {output.dtype}, and not real numbers")
-    nothing = OutputAccuracy(task.name, task.share, task.higher_is_better, len(truth))
+    nothing = OutputAccuracy(task.name, task.share, task.higher_is_better, len(truth), why=task.why)
     if reason := _not_finite("server model", server) or _not_finite("artifact", artifact):
         return replace(nothing, reason=reason)
-    both = _PairedOutputs(task, truth, server, artifact)
     with np.errstate(over="ignore", invalid="ignore"):
+        both = _PairedOutputs(task, truth, (server, artifact))
         figures = _compare_figures(nothing, both)
-    numbers = (figures.value, figures.server, figures.drop, figures.low, figures.high)
-    if not all(abs(number) <= LARGEST for number in numbers if number is not None):
-        return replace(nothing, reason=f"no {task.name} can be told: no label counts, or the errors are too large")
-    if task.classes or task.name == "binary_accuracy":
-        return _compare_answers(figures, both)
-    return figures
+        if groups is not None:
+            figures = replace(figures, groups=_compare_groups(nothing, both, groups))
+    return _compare_answers(figures, both) if task.answers and figures.value is not None else figures
 
 
 def _not_finite(whose: str, outputs: Array) -> str:
@@ -99,63 +121,67 @@ def _not_finite(whose: str, outputs: Array) -> str:
 
 
 class _PairedOutputs:
-    """Both models' outputs with the truth; decisions of a binary score take the server model's threshold for both."""
+    """Both models' outputs with the truth; whether they are logits, the server model's say for both."""
 
-    def __init__(self, task: TaskMetric, truth: Array, server: Array, artifact: Array) -> None:
-        self.task, self.truth = task, truth
-        self.scores = (server, artifact)
-        self.threshold = threshold_of(server)
-        self.decisions = tuple(predicted_decisions(task, scores, self.threshold) for scores in self.scores)
-        by_decision = task.name in ("binary_accuracy", EXACT)
-        self.parts = tuple(
-            task.parts(truth, decision if by_decision else scores)
-            for decision, scores in zip(self.decisions, self.scores, strict=True)
-        )
+    def __init__(self, task: TaskMetric, truth: Array, scores: tuple[Array, Array], logits: bool | None = None) -> None:
+        self.task, self.truth, self.scores = task, truth, scores
+        self.logits = _are_logits(task, scores[0]) if logits is None else logits
+        self.statistics = tuple(task.statistic(truth, item, logits=self.logits) for item in scores)
+
+    def select(self, rows: Array) -> _PairedOutputs:
+        """The same of some of the samples."""
+        scores = (self.scores[0][rows], self.scores[1][rows])
+        return _PairedOutputs(self.task, self.truth[rows], scores, self.logits)
+
+    @property
+    def decisions(self) -> tuple[Array, Array]:
+        """What both models decide for each sample: class numbers, or 0/1, in the shape of the truth."""
+        if self.task.classes:
+            return predicted_classes(self.scores[0]), predicted_classes(self.scores[1])
+        threshold = 0.0 if self.logits else 0.5
+        return tuple((item > threshold).astype(np.int64) for item in self.scores)  # type: ignore[return-value]
+
+
+def _are_logits(task: TaskMetric, scores: Array) -> bool:
+    if task.classes:
+        return not decisions.are_probabilities(scores.astype(np.float64))
+    return task.form is Form.DECISIONS and decisions.threshold_of(scores) == 0.0
 
 
 def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
-    """`nothing` with the metric of both models, its drop and interval."""
-    task, (server, artifact) = both.task, both.parts
-    figures = [float(task.combine(parts.sum(axis=0))) for parts in (server, artifact)]
+    """`nothing` with the metric of both models, its drop and interval, or why there is none."""
+    task, everything = both.task, np.ones((1, len(both.truth)))
+    server, artifact = (float(item(everything)[0]) for item in both.statistics)
+    if not all(abs(figure) <= LARGEST for figure in (server, artifact)):
+        reason = f"no {task.name} can be told: no label counts, all are of one kind, or the errors are too large"
+        return replace(nothing, reason=reason)
     sign = 1.0 if task.higher_is_better else -1.0
-    plain = task.name in {"top1", "top5", "binary_accuracy", EXACT} and both.truth[0].size == 1
-    if plain:
-        gains = int((artifact[:, 0] > server[:, 0]).sum())
-        losses = int((artifact[:, 0] < server[:, 0]).sum())
-        interval: statistics.Interval | None = statistics.paired_difference(losses, gains, len(server))
-        disagreement = (gains + losses) / len(server)
-    else:
-        disagreement = float((server != artifact).any(axis=1).mean())
-        if task.share and disagreement == 0:
-            # No resample differs from another, which says nothing about how often samples may: Tango's interval does.
-            interval = statistics.paired_difference(0, 0, len(server))
-        else:
-            interval = _bootstrap_drop(task, server, artifact, sign)
+    result = drop_intervals.interval_of_drop(task, both.truth, *both.statistics)
+    interval = result.interval
+    if interval and not all(abs(end) <= LARGEST for end in (interval.low, interval.high)):
+        return replace(nothing, reason=f"no {task.name} can be told: the errors are too large")
     return replace(
         nothing,
-        value=figures[1],
-        server=figures[0],
-        drop=sign * (figures[0] - figures[1]),
+        value=artifact,
+        server=server,
+        drop=sign * (server - artifact),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        method="Tango 1998 score interval" if plain else "Bayesian bootstrap, paired",
-        disagreement=disagreement,
-        reason="" if interval else f"{len(server)} samples give no interval",
+        method=result.method,
+        disagreement=result.disagreement,
+        reason=result.reason,
     )
 
 
-def _bootstrap_drop(task: TaskMetric, server: Array, artifact: Array, sign: float) -> statistics.Interval | None:
-    """The interval of the drop, resampling samples with both models' answers to each together."""
-    groups = statistics.groups_of(len(server))
-    columns = server.shape[1]
-    sums = np.zeros((groups.max() + 1, 2 * columns))
-    np.add.at(sums, groups, np.concatenate([server, artifact], axis=1))
-
-    def drop(weights: Array) -> Array:
-        totals = weights @ sums
-        return sign * (task.combine(totals[:, :columns]) - task.combine(totals[:, columns:]))
-
-    return statistics.bootstrap_interval(len(sums), drop)
+def _compare_groups(nothing: OutputAccuracy, both: _PairedOutputs, groups: Array) -> tuple[GroupAccuracy, ...]:
+    """The figures of each group of samples, by `groups` (n,)."""
+    rows = []
+    for value in np.unique(groups):
+        chosen = np.flatnonzero(groups == value)
+        figures = _compare_figures(replace(nothing, n=len(chosen)), both.select(chosen))
+        kept_fields = {item.name: getattr(figures, item.name) for item in fields(GroupAccuracy) if item.name != "group"}
+        rows.append(GroupAccuracy(group=str(value), **kept_fields))
+    return tuple(rows)
 
 
 def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
@@ -167,7 +193,6 @@ def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         )
         for decision, scores in zip(both.decisions, both.scores, strict=True)
     )
-    logits = to_probabilities(both.scores[0])[1] if both.task.classes else both.threshold == 0.0
     name = "softmax" if both.task.classes else "sigmoid"
     note = f"the outputs are logits: {name} was applied for confidences and calibration error"
     return replace(
@@ -178,7 +203,7 @@ def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         sure_flips=_count_sure_flips(both),
         ece_server=errors[0],
         ece=errors[1],
-        notes=(note,) if logits else (),
+        notes=(note,) if both.logits else (),
     )
 
 
@@ -245,7 +270,7 @@ def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
     model of the same accuracy (a stale one, wrong batch norm) often. None where the server model is never sure.
     """
     if both.task.classes:
-        best = np.partition(to_probabilities(both.scores[0])[0], -2, axis=-1)[..., -2:]
+        best = np.partition(_class_probabilities(both.scores[0], both), -2, axis=-1)[..., -2:]
         lead = best[..., 1] - best[..., 0]
     else:
         lead = 2 * _answer_confidence(both.scores[0], both) - 1
@@ -260,19 +285,21 @@ def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
 def to_probabilities(scores: Array) -> tuple[Array, bool]:
     """Class scores (n, ..., C) as probabilities, and whether softmax had to be applied because they were logits."""
     values = scores.astype(np.float64)
-    if are_probabilities(values):
-        return values, False
-    powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True), True
+    return (values, False) if decisions.are_probabilities(values) else (decisions.softmax(values), True)
+
+
+def _class_probabilities(scores: Array, both: _PairedOutputs) -> Array:
+    values = scores.astype(np.float64)
+    return decisions.softmax(values) if both.logits else np.clip(values, 0, 1)
 
 
 def _answer_confidence(scores: Array, both: _PairedOutputs) -> Array:
     """The probability that each sample's answer is given, (n, ...)."""
     if both.task.classes:
-        return np.asarray(to_probabilities(scores)[0].max(axis=-1))
+        return np.asarray(_class_probabilities(scores, both).max(axis=-1))
     values = scores.astype(np.float64).reshape(both.truth.shape)
-    yes = np.clip(values, 0, 1) if both.threshold == 0.5 else 1 / (1 + np.exp(-values))
-    return np.maximum(yes, 1 - yes)
+    yes = decisions.sigmoid(values) if both.logits else np.clip(values, 0, 1)
+    return np.asarray(np.maximum(yes, 1 - yes))
 
 
 def expected_calibration_error(confidence: Array, right: Array) -> float:

@@ -85,6 +85,14 @@ class Budget:
             examples=[5.0],
         ),
     ] = 10.0
+    groups: Annotated[
+        str | None,
+        Meta(
+            title="the name of an array in the evaluation data",
+            description="It gives each sample's group, and each group is held to its margin.",
+            examples=["site"],
+        ),
+    ] = None
     max_sure_flips: Annotated[
         float | None,
         Meta(
@@ -213,6 +221,10 @@ class Budget:
                     f'{where} {name}: accuracy = "none" leaves nothing to judge; '
                     "set max_drop, min_agreement, max_abs_error or min_sqnr_db"
                 )
+        if budget.groups and not budget.wants_accuracy:
+            raise InputError(
+                f'{where} [budget]: groups are held to a margin, and accuracy = "none" gives none: set max_drop'
+            )
         return budget
 
     @property
@@ -270,7 +282,7 @@ def _parse_override(pattern: str, table: Mapping[str, Any], where: str) -> dict[
     head = pattern.partition("/")[0]
     if head not in FORMATS and not any(mark in head for mark in "*?["):
         raise unknown_name_error("format", head, FORMATS, place)
-    keys = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy"}]
+    keys = [key for key in _PARSERS if key not in {"required", "optional", "min_server_accuracy", "groups"}]
     for key in table:
         if key not in keys:
             raise unknown_name_error("budget key", key, keys, place)
@@ -305,6 +317,12 @@ def _number_parser(low: float, high: float = math.inf) -> Callable[[Any], float]
         return float(value)
 
     return parse_number
+
+
+def _parse_name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError('must be the name of an array in the evaluation data, as "site"')
+    return value
 
 
 def _parse_accuracy(value: Any) -> str:
@@ -342,6 +360,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "max_drop": _number_parser(0),
     "min_server_accuracy": _number_parser(0),
     "max_class_drop": _number_parser(0, 100),
+    "groups": _parse_name,
     "max_sure_flips": _number_parser(0, 100),
     "max_size_disk": parse_bytes,
     "max_size_wire": parse_bytes,

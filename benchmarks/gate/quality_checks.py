@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from edgeship.benchmarks.compare.statistics import non_inferior, samples_needed
-from edgeship.benchmarks.gate import noise_floor
+from edgeship.benchmarks.gate import group_checks, noise_floor
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import OutputAccuracy, OutputParity
@@ -119,6 +119,7 @@ def check_accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
         yield _judge_drop(subject, _check_name("accuracy", name, comparisons), output)
         yield from _check_class_drop(subject, _check_name("class_drop", name, comparisons), output)
         yield from _check_sure_flips(subject, _check_name("sure_flips", name, comparisons), output)
+        yield from group_checks.check_groups(subject, _check_name("groups", name, comparisons), output)
 
 
 def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:

@@ -22,6 +22,7 @@ from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.registry import Runtime
 from edgeship.runtimes.session import Session
 from edgeship.runtimes.worker_pool import Pool
+from edgeship.settings.sections import MetricChoice
 from edgeship.storage.cache import Cache, Entry
 from edgeship.types import Artifact, TensorSpec
 
@@ -48,7 +49,10 @@ class FigureResult:
 
 @dataclass(frozen=True)
 class Reference:
-    """The server model's outputs on the evaluation data, with that data; labels may be empty."""
+    """The server model's outputs on the evaluation data, with that data; labels may be empty.
+
+    `groups` (n,) are the parts of the samples that the budget holds to its margin each.
+    """
 
     data: RepresentativeDataset
     inputs: tuple[TensorSpec, ...]
@@ -56,6 +60,7 @@ class Reference:
     labels: Mapping[str, Array]
     limit: int | None
     digest: str
+    groups: Array | None = None
 
     def batches(self) -> Iterator[Batch]:
         """The evaluation inputs in batches that fill the caches of no one."""
@@ -75,7 +80,7 @@ class Settings:
     """
 
     profile: str
-    metric: str | None = None
+    metric: MetricChoice = field(default_factory=MetricChoice)
     retry: bool = False
 
 

@@ -27,11 +27,12 @@ from edgeship.bundle.comparisons import AccuracyReport, FormatParity, OutputAccu
 from edgeship.bundle.device_figures import BitExactness, SampleSubset
 from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
-from edgeship.data import Array, load, save
+from edgeship.data import Array, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import Session, open_session
+from edgeship.settings.sections import MetricChoice
 from edgeship.typed_json import convert
 from edgeship.types import Availability, to_json
 
@@ -67,6 +68,7 @@ def measure(bench: Benchmark, target: Target) -> FigureResult:
         "data": reference.data.digest,
         "limit": reference.limit,
         "metric": bench.settings.metric,
+        "groups": None if reference.groups is None else arrays_digest({"groups": reference.groups}),
     }
     what = f"{subject.artifact.id} on {target.place}: accuracy and parity"
     try:
@@ -123,7 +125,7 @@ def _evaluate_on_host(bench: Benchmark, target: Target, reference: Reference, fo
     details = MeasurementDetails(parity=parity.compare(reference.outputs, outputs), evaluation_seconds=seconds)
     if not reference.labels:
         return details
-    report = accuracy.measure(reference.labels, reference.outputs, outputs, bench.settings.metric)
+    report = accuracy.measure(reference.labels, reference.outputs, outputs, bench.settings.metric, reference.groups)
     return replace(details, accuracy=report)
 
 
@@ -151,7 +153,9 @@ def _evaluate_on_device(
     if not reference.labels:
         return details
     labels = {name: array[rows] for name, array in reference.labels.items()}
-    report = accuracy.measure(labels, server, outputs, bench.settings.metric)
+    metrics = accuracy.settle_metrics(reference.labels, reference.outputs, bench.settings.metric)
+    groups = None if reference.groups is None else reference.groups[rows]
+    report = accuracy.measure(labels, server, outputs, metrics, groups)
     return replace(details, accuracy=renumber_flips(report, rows))
 
 
@@ -234,10 +238,15 @@ def _metric_or_reason(name: str, value: float | None, unit: str, reason: str) ->
     return Metric(name, value, unit)
 
 
-def server_figures(reference: Reference, metric: str | None) -> ServerAccuracy:
+def server_figures(reference: Reference, metrics: MetricChoice) -> ServerAccuracy:
     """The server model's own accuracy. Raises InputError where the labels do not fit its outputs."""
-    report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metric)
-    return ServerAccuracy(**{item.name: getattr(report, item.name) for item in fields(ServerAccuracy)})
+    report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metrics)
+    names = [item.name for item in fields(ServerAccuracy) if item.name not in ("output", "outputs")]
+
+    def figures(one: OutputAccuracy, output: str, outputs: Mapping[str, ServerAccuracy]) -> ServerAccuracy:
+        return ServerAccuracy(**{name: getattr(one, name) for name in names}, output=output, outputs=outputs)
+
+    return figures(report, report.output, {name: figures(one, name, {}) for name, one in report.outputs.items()})
 
 
 def compare_formats(outputs: Mapping[str, Path], artifacts: Sequence[str]) -> list[FormatParity]:

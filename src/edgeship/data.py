@@ -137,6 +137,10 @@ class RepresentativeDataset:
         indices = self._sample_indices(limit)
         return {name: np.concatenate([part[name] for part in parts])[indices] for name in parts[0]}
 
+    def column(self, name: str, limit: int | None = None) -> Array:
+        """One array of the samples that `batches` gives, such as the part of the data that each belongs to."""
+        return np.concatenate([shard.labels([name])[name] for shard in self._shards])[self._sample_indices(limit)]
+
     def _sample_indices(self, limit: int | None) -> Array:
         """The indices of the samples that a limit leaves: the data may be sorted, so not just the first ones."""
         total = len(self)

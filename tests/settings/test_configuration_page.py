@@ -33,8 +33,12 @@ def test_every_section_and_every_key_is_on_the_page() -> None:
 
 
 def test_every_metric_is_named() -> None:
+    """Where the key's words say that they are listed."""
     (words,) = (key.words for key in describe_keys(Benchmark) if key.name == "metric")
-    assert set(re.findall(r"\w+", words)) - {"or"} == set(METRICS)
+    page = re.search(r"docs/\w+\.md", words)
+    assert page is not None
+    text = (ROOT / page[0]).read_text()
+    assert not [name for name in METRICS if f"`{name}`" not in text]
 
 
 def test_examples_are_taken() -> None:

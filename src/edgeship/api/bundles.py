@@ -22,6 +22,7 @@ AnyPath = str | os.PathLike[str]
 AnyBundle: TypeAlias = "Bundle | AnyPath"
 # What a bundle cannot grant, and a command that loads its model needs.
 LOADING = frozenset({"custom_objects", "allow_unsafe"})
+METRICS = frozenset({"metric", "metrics"})  # of [benchmark]: functions of the configuration
 
 
 def open_bundle(path: AnyBundle) -> Bundle:
@@ -73,7 +74,7 @@ def benchmark_bundle(
             allow_unsafe,
         )
         whole = measures_accuracy()
-        required_keys = {"evaluation", "devices", *(LOADING if whole else ())}
+        required_keys = {"evaluation", "devices", *METRICS, *(LOADING if whole else ())}
         settings = bundle_settings(source, optional_path(config), options, required_keys)
         place = source.root
         if not whole:
@@ -164,7 +165,9 @@ def debug_bundle(
         options = BundleOptions(
             files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe
         )
-        settings = bundle_settings(source, optional_path(config), options, {"evaluation", "calibration", *LOADING})
+        settings = bundle_settings(
+            source, optional_path(config), options, {"evaluation", "calibration", *METRICS, *LOADING}
+        )
         return ship.debug_bundle(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
 
 

@@ -50,6 +50,20 @@ class ClassAccuracy:
 
 
 @dataclass(frozen=True)
+class GroupAccuracy:
+    """The metric of both models on the `n` samples of one `group`, as in `OutputAccuracy`."""
+
+    group: str
+    n: Count = 0
+    value: Number | None = None
+    server: Number | None = None
+    drop: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SureFlips:
     """How many of the `n` answers that the server model is sure of are others, and their share with its 95 % interval."""
 
@@ -78,7 +92,8 @@ class OutputAccuracy:
 
     `value` is the artifact's, `server` the server model's, `drop` is positive where the artifact is worse and has a paired
     95 % interval by `method`; `share`: figures are between 0 and 1. `disagreement`: the share of samples that score
-    differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says why.
+    differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says why. `why`: why that metric was
+    taken, where nobody named it and it is not plain. `groups`: the same of parts of the samples.
     """
 
     metric: str = ""
@@ -100,6 +115,8 @@ class OutputAccuracy:
     notes: tuple[str, ...] = ()
     reason: str = ""
     method: str = ""
+    why: str = ""
+    groups: tuple[GroupAccuracy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ class AccuracyReport(OutputAccuracy):
 
 @dataclass(frozen=True)
 class ServerAccuracy:
-    """The server model's own figure on the evaluation data, of the output that is named."""
+    """The server model's own figure on the evaluation data, of the output that is named; `outputs`: of all labelled ones."""
 
     metric: str = ""
     share: bool = False
@@ -129,6 +146,8 @@ class ServerAccuracy:
     output: str = ""
     reason: str = ""
     notes: tuple[str, ...] = ()
+    why: str = ""
+    outputs: Mapping[str, ServerAccuracy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.settings.config import Config
 from edgeship.types import TensorSpec
+from edgeship.untrusted import printable
 
 BATCH = 256
+MOST_GROUPS = 100
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ def check_settings(settings: Config) -> Budget:
     where = f"{settings.source}, [benchmark]"
     for name in settings.benchmark.runtimes:
         registry.find(name, where)
-    if settings.benchmark.metric not in (None, *metrics.METRICS):
-        raise unknown_name_error("metric", str(settings.benchmark.metric), metrics.METRICS, where)
+    for metric in settings.benchmark.metric_choice.names:
+        metrics.find_metric(metric, where)
     for device in map(profiles.find_device, settings.benchmark.devices):
         find_launcher(device).options(timed=True)
     return Budget.parse(settings.budget, settings.source)
@@ -96,12 +98,41 @@ def check_evaluation(data: RepresentativeDataset, model: Interface, settings: Co
         raise InputError(f"{data.source}: {NO_LABELS}")
     if not labels:
         return
-    shapes = {spec.name: spec.shape for spec in model.outputs}
+    read_groups(data, settings, budget)
+    choice = settings.benchmark.metric_choice
+    specs = {spec.name: spec for spec in model.outputs}
+    for name in choice.by_output:
+        if name not in specs:
+            raise unknown_name_error("output", name, specs, f"{settings.source}, [benchmark.metrics]")
     try:
-        for name, truth in accuracy.match_labels(labels, tuple(shapes)).items():
-            _check_labels(truth, next(spec for spec in model.outputs if spec.name == name), settings.benchmark.metric)
+        for name, truth in accuracy.match_labels(labels, tuple(specs)).items():
+            _check_labels(truth, specs[name], choice.of_output(name))
     except InputError as error:
         raise InputError(f"{data.source}: {error}") from error
+
+
+def read_groups(data: RepresentativeDataset, settings: Config, budget: Budget) -> np.ndarray | None:
+    """The group of each evaluation sample, (n,) text, by `[budget] groups`; None where there are none.
+
+    Raises InputError where the data has no such array, or it does not name groups.
+    """
+    name = budget.groups
+    if name is None:
+        return None
+    where = f"{settings.source} [budget]: groups = '{printable(name)}'"
+    if name not in data.shapes:
+        raise InputError(f"{where}: no such array in {data.source} (it has: {printable(', '.join(data.shapes))})")
+    if np.prod(data.shapes[name]) != 1 or data.dtypes[name].kind not in "biuSU":
+        shape = "x".join(map(str, ("n", *data.shapes[name])))
+        raise InputError(
+            f"{where}: that array has shape {shape} and type {data.dtypes[name]}: give one whole number or text for each sample"
+        )
+    values = data.column(name, settings.data.evaluation_samples).reshape(-1)
+    groups = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values.astype(str)
+    count = len(np.unique(groups))
+    if count > MOST_GROUPS:
+        raise InputError(f"{where}: {count:,} groups of {len(groups):,} samples are too many, at most {MOST_GROUPS}")
+    return groups
 
 
 def _check_labels(labels: np.ndarray, output: TensorSpec, metric: str | None) -> None:

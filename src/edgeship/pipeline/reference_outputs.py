@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.data import RepresentativeDataset, load
 from edgeship.formats.formats import TENSORFLOW
-from edgeship.pipeline.data_checks import chosen_labels
+from edgeship.pipeline.data_checks import chosen_labels, read_groups
 from edgeship.pipeline.step_queue import CachedStep, StepRun, StepTools
 from edgeship.processes.executors import EXPORT
 from edgeship.server_model import server_model
@@ -73,4 +74,5 @@ def build_reference(
     outputs = load(entry.path / "outputs.npz")
     limit = settings.data.evaluation_samples
     labels = chosen_labels(evaluation, inputs, list(outputs), settings)
-    return Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest)
+    groups = read_groups(evaluation, settings, Budget.parse(settings.budget, settings.source))
+    return Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest, groups)

@@ -156,7 +156,7 @@ def _measure_draft(
     bench = Benchmark(
         work.cache,
         work.progress,
-        Settings(settings.benchmark.profile, settings.benchmark.metric, work.retry),
+        Settings(settings.benchmark.profile, settings.benchmark.metric_choice, work.retry),
         answers,
     )
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
@@ -171,7 +171,7 @@ def _measure_draft(
             **describe_named_data(settings),
             "evaluation": describe_data(evaluation, settings.data.evaluation_samples),
         },
-        server_measurement=quality.server_figures(labelled_answers, settings.benchmark.metric)
+        server_measurement=quality.server_figures(labelled_answers, settings.benchmark.metric_choice)
         if labelled_answers
         else None,
         measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),

@@ -26,6 +26,8 @@ KEYS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("model", "custom_objects"): (IMPORTS, "--custom-objects"),
     ("model", "allow_unsafe"): ("runs code that is stored in the model file", "--allow-unsafe"),
     **{("data", key): (IMPORTS, "--data" if key == "evaluation" else "") for key in SOURCES},
+    ("benchmark", "metric"): (IMPORTS, ""),
+    ("benchmark", "metrics"): (IMPORTS, ""),
     ("benchmark", "devices"): ("starts programs, here or elsewhere, as that file says", "--device"),
 }
 
@@ -106,6 +108,8 @@ def _is_inside(folder: Path, name: str) -> bool:
 def _lets_run(section: str, key: str, value: Any) -> bool:
     if section == "data":
         return is_code(value)
+    if section == "benchmark" and key != "devices":
+        return any(map(is_code, value.values())) if isinstance(value, Mapping) else is_code(value)
     if key == "devices":
         return isinstance(value, list) and any(map(in_file, value))
     return bool(value)
@@ -123,6 +127,8 @@ def remove_grants(table: Mapping[str, Any]) -> dict[str, Any]:
         part = dict(remaining[grant.section])
         if grant.key == "devices":
             part["devices"] = [item for item in part["devices"] if not in_file(item)] or ["host"]
+        elif grant.key == "metrics":
+            part["metrics"] = {name: item for name, item in part["metrics"].items() if not is_code(item)}
         else:
             del part[grant.key]
         remaining[grant.section] = part

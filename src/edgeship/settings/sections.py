@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -10,7 +11,9 @@ from msgspec import Meta
 from edgeship.devices import profiles as devices
 from edgeship.errors import unknown_name_error
 from edgeship.recipes.quantization import DEFAULT_SAMPLES
+from edgeship.storage import digest
 from edgeship.toml_tables import Table
+from edgeship.untrusted import is_code
 
 PROFILES = ("rapid", "quick", "normal", "full")
 
@@ -92,6 +95,27 @@ class Data(Table):
 
 
 @dataclass(frozen=True)
+class MetricChoice:
+    """The metric of every output by name (`package.module:function` is one, too), and of some its own; None: by the labels.
+
+    `digests`: of the sources of such functions, which figures depend on as on the data.
+    """
+
+    default: str | None = None
+    by_output: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def of_output(self, output: str) -> str | None:
+        """The metric of an output; None where it follows from the labels."""
+        return self.by_output.get(output, self.default)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All metrics that are named."""
+        return tuple(dict.fromkeys([*([self.default] if self.default else []), *self.by_output.values()]))
+
+
+@dataclass(frozen=True)
 class Benchmark(Table):
     """How it is measured."""
 
@@ -119,11 +143,19 @@ class Benchmark(Table):
     metric: Annotated[
         str | None,
         Meta(
-            title="top1, top5, macro_f1, binary_accuracy, exact_match, mae or rmse",
-            description="Default: chosen from the labels.",
-            examples=["top1"],
+            title="a metric (docs/metrics.md lists them), or `package.module:function`",
+            description="Default: chosen from the labels. A function of your own takes (labels, outputs) and is imported.",
+            examples=["f1"],
         ),
     ] = None
+    metrics: Annotated[
+        Mapping[str, str],
+        Meta(
+            title="a table of metrics by output",
+            description="The metric of an output where several have their own; default: `metric`.",
+            examples=[{"note": "f1"}],
+        ),
+    ] = field(default_factory=dict)
     output: Annotated[
         str | None,
         Meta(description="Which output the labels belong to; default: as their names say.", examples=["scores"]),
@@ -135,3 +167,10 @@ class Benchmark(Table):
             raise unknown_name_error("profile", self.profile, PROFILES)
         for device in self.devices:
             devices.find_device(device)
+
+    @property
+    def metric_choice(self) -> MetricChoice:
+        """The metrics of outputs. Raises InputError where the module of a function is not there."""
+        choice = MetricChoice(self.metric, self.metrics)
+        modules = {name: name.partition(":")[0] for name in choice.names if is_code(name)}
+        return replace(choice, digests={name: digest.of_module(module) for name, module in modules.items()})

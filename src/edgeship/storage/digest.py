@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,6 +40,24 @@ def of_path(path: Path) -> str:
 def of_files(folder: Path) -> dict[str, str]:
     """The digest of every file below a folder, by relative path. Raises InputError as `of_path`."""
     return {name: of_path(file) for name, file in untrusted.tree_files(folder).items()}
+
+
+def of_module(module: str, where: str = "") -> str:
+    """The digest of the sources of a module's top-level package, installed or in the working folder; nothing is imported.
+
+    Raises InputError, which begins with `where`, for a module that is not there.
+    """
+    top = module.removesuffix(".py").replace("/", ".").split(".", maxsplit=1)[0]
+    places = [Path.cwd() / top, Path.cwd() / f"{top}.py"]
+    with contextlib.suppress(ImportError, ValueError):
+        spec = find_spec(top)
+        if spec and spec.origin:  # an installed one comes first, as in the import itself
+            places.insert(0, Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin))
+    place = next((place for place in places if place.exists()), None)
+    if place is None:
+        raise InputError(f"{where}{module}: no module '{top}' in this folder or installed")
+    sources = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    return of_json({path.relative_to(place.parent).as_posix(): of_path(path) for path in sources})
 
 
 @contextlib.contextmanager

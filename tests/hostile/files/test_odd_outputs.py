@@ -17,6 +17,7 @@ from edgeship.benchmarks.compare.metrics import METRICS
 from edgeship.errors import CheckError, InputError
 from edgeship.runtimes.session import open_session
 from edgeship.server_model.adapter import first_samples
+from edgeship.settings.sections import MetricChoice
 from edgeship.types import to_json
 
 
@@ -94,7 +95,7 @@ def test_outputs_beyond_all_numbers_have_figures_or_a_reason(metric):
     for server, artifact in itertools.product(OUTPUTS.values(), OUTPUTS.values()):
         one, two = {"y": server}, {"y": artifact}
         judges: list[Callable[[], object]] = [partial(parity.compare, one, two)]
-        judges += [partial(accuracy.measure, {"y": truth}, one, two, metric) for truth in LABELS.values()]
+        judges += [partial(accuracy.measure, {"y": truth}, one, two, MetricChoice(metric)) for truth in LABELS.values()]
         for judge in judges:
             with contextlib.suppress(CheckError, InputError):
                 json.dumps(to_json(judge()), allow_nan=False)

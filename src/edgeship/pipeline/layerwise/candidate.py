@@ -23,6 +23,7 @@ from edgeship.data import Array, Batch, RepresentativeDataset, save
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
+from edgeship.settings.sections import MetricChoice
 from edgeship.types import Artifact
 
 
@@ -31,7 +32,7 @@ class CandidateJudge:
     """How files are judged: the server model's answers, the metric, and workers that are kept from file to file."""
 
     reference: Reference
-    metric: str | None
+    metric: MetricChoice
     pool: Pool
 
     def judge(self, path: Path, artifact_format: str = "tflite") -> MeasurementDetails:
@@ -43,7 +44,7 @@ class CandidateJudge:
         compared = parity.compare(reference.outputs, outputs)
         if not reference.labels:
             return MeasurementDetails(parity=compared)
-        report = accuracy.measure(reference.labels, reference.outputs, outputs, self.metric)
+        report = accuracy.measure(reference.labels, reference.outputs, outputs, self.metric, reference.groups)
         return MeasurementDetails(parity=compared, accuracy=report)
 
     def narrow(self, count: int, folder: Path) -> CandidateJudge:
@@ -62,8 +63,14 @@ class CandidateJudge:
             outputs=_rows(reference.outputs, chosen),
             labels=_rows(reference.labels, chosen),
             limit=None,
+            groups=None if reference.groups is None else reference.groups[chosen],
         )
-        return replace(self, reference=fewer)
+        metrics = (
+            accuracy.settle_metrics(reference.labels, reference.outputs, self.metric)
+            if reference.labels
+            else self.metric
+        )
+        return replace(self, reference=fewer, metric=metrics)
 
     @property
     def samples(self) -> int:

@@ -33,6 +33,7 @@ from edgeship.processes.executors import QUANTIZE
 from edgeship.runtimes import registry
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
+from edgeship.settings.sections import MetricChoice
 from edgeship.settings.variants import Variant, built_in_variant
 from edgeship.storage import cache, digest
 from edgeship.typed_json import convert
@@ -167,7 +168,7 @@ def examine(
     def function(run: StepRun) -> LayerSensitivity:
         layerwise = LayerwiseModel.read(run, steps, variant)
         reference = reference_outputs.build_reference(inputs, settings, source, run.inputs[answers])
-        with judging(reference, settings.benchmark.metric, count) as (_, judge):
+        with judging(reference, settings.benchmark.metric_choice, count) as (_, judge):
             return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
 
     name = steps.add(
@@ -179,7 +180,7 @@ def examine(
 
 @contextmanager
 def judging(
-    reference: Reference, metric: str | None, count: int
+    reference: Reference, metric: MetricChoice, count: int
 ) -> Iterator[tuple[candidate.CandidateJudge, candidate.CandidateJudge]]:
     """All samples, and at most `count` of them."""
     with tempfile.TemporaryDirectory(prefix="edgeship-samples-") as folder, Pool() as pool:

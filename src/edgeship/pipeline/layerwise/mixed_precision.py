@@ -125,7 +125,10 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
     budget = Budget.parse(settings.budget, settings.source)
     if not reference.labels and budget.wants_accuracy:
         raise InputError(f"{settings.data.evaluation}: {NO_LABELS}")
-    with layer_sensitivity.judging(reference, settings.benchmark.metric, layer_sensitivity.SAMPLES) as (every, few):
+    with layer_sensitivity.judging(reference, settings.benchmark.metric_choice, layer_sensitivity.SAMPLES) as (
+        every,
+        few,
+    ):
         key = {
             **layerwise.key,
             **layer_sensitivity.judged_by(every),

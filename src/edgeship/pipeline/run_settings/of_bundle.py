@@ -48,7 +48,9 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
         grant
         for grant in permissions.find_grants(config_content)
         if not (
-            other or options.devices if grant.key == "devices" else getattr(getattr(base, grant.section), grant.key)
+            (other or (grant.key == "devices" and options.devices))
+            if grant.section == "benchmark"
+            else getattr(getattr(base, grant.section), grant.key)
         )
     ]
     permissions.refuse_grants(bundle.root, (grant for grant in missing_grants if grant.key in required_keys))

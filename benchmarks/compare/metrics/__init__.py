@@ -1,0 +1,25 @@
+"""The metrics of tasks. This is what the rest of the room takes of them."""
+
+from edgeship.benchmarks.compare.metrics.catalogue import METRICS, find_metric
+from edgeship.benchmarks.compare.metrics.choice import choose_metric
+from edgeship.benchmarks.compare.metrics.decisions import (
+    are_probabilities,
+    predicted_classes,
+    threshold_of,
+    within_0_and_1,
+)
+from edgeship.benchmarks.compare.metrics.metric import Form, Statistic, SumStatistic, TaskMetric
+
+__all__ = [
+    "METRICS",
+    "Form",
+    "Statistic",
+    "SumStatistic",
+    "TaskMetric",
+    "are_probabilities",
+    "choose_metric",
+    "find_metric",
+    "predicted_classes",
+    "threshold_of",
+    "within_0_and_1",
+]
