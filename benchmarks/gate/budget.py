@@ -189,7 +189,8 @@ class Budget:
         tuple[str, ...],
         Meta(
             title="a list of artifacts or patterns",
-            description="Artifacts that may stay unjudged where no runtime for them is installed; never counted as passed.",
+            description="Artifacts that may stay unjudged where no runtime for them is installed or they cannot be made; "
+            "never counted as passed.",
             examples=[["tfjs/*"]],
         ),
     ] = ()
@@ -259,6 +260,10 @@ class Budget:
             if fnmatchcase(artifact, pattern):
                 changes.update(values)
         return dataclasses.replace(self, overrides={}, **changes)
+
+    def is_optional(self, artifact: str) -> bool:
+        """Whether an artifact may stay unjudged."""
+        return any(fnmatchcase(artifact, pattern) for pattern in self.optional)
 
     def margin(self, server: float, share: bool) -> float | None:
         """The largest drop allowed, in the metric's unit (shares: 0 to 1), or None where accuracy is not judged."""

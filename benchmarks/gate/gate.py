@@ -26,6 +26,9 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     """
     decisions = list(checks.check_server_accuracy(manifest, budget))
     not_judged = [ArtifactReason(item.artifact, f"not made: {item.reason}") for item in manifest.skipped]
+    failed, excused = _judge_failures(manifest, budget)
+    decisions += failed
+    not_judged += excused
     recipes = {artifact.id: checks.recipe_of(manifest, artifact) for artifact in manifest.artifacts}
     for artifact in manifest.artifacts:
         judged, unjudged = _judge_artifact(manifest, artifact, budget, recipes)
@@ -40,6 +43,24 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
         decisions.append(Check("", "", "artifacts", Verdict.FAIL, reason=reason))
     verdict = combine_verdicts(decisions) or Verdict.FAIL
     return GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget))
+
+
+def _judge_failures(manifest: Manifest, budget: Budget) -> tuple[list[Check], list[ArtifactReason]]:
+    """A failed check for each artifact that was asked for and could not be made, but for those that are optional."""
+    failed, excused = [], []
+    for item in manifest.failures:
+        if budget.is_optional(item.artifact):
+            excused.append(ArtifactReason(item.artifact, f"not made: {item.text}"))
+        else:
+            failed.append(Check(item.artifact, "", "made", Verdict.FAIL, reason=item.text))
+    return failed, excused
+
+
+def missing_artifacts(manifest: Manifest) -> tuple[str, ...]:
+    """The artifacts that could not be made and that the bundle's own budget does not let be missing, by id."""
+    settings = Config.restore(manifest.config)
+    failed, _ = _judge_failures(manifest, Budget.parse(settings.budget, settings.source))
+    return tuple(check.artifact for check in failed)
 
 
 def judge_again(manifest: Manifest) -> Manifest:
@@ -86,7 +107,7 @@ def _judge_artifact(
             decisions += _judge_measurement(subject, decided=decided)
         return [*decisions, *device_checks.limits_of_host(subjects)], device_checks.device_failures(idle)
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
-    if idle and any(fnmatchcase(artifact.id, pattern) for pattern in budget.optional):
+    if idle and budget.is_optional(artifact.id):
         # Size and origin hold without a runtime; a failure there is still one.
         failures = [check for check in decisions if check.verdict is not Verdict.PASS]
         return failures, [ArtifactReason(artifact.id, f"not run: {reason}")]
@@ -107,7 +128,8 @@ def _judge_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator
 def _unmatched_overrides(manifest: Manifest, budget: Budget) -> list[ArtifactReason]:
     """Overrides that no artifact matches: nothing is judged by them, which a misspelt name should not hide."""
     present = [item.id for item in manifest.artifacts]
-    names = [*present, *(item.artifact for item in manifest.skipped)]
+    absent = (*(item.artifact for item in manifest.skipped), *(item.artifact for item in manifest.failures))
+    names = [*present, *absent]
     reason = f"its limits in [budget] hold for no artifact here: {', '.join(present) or 'none'}"
     return [
         ArtifactReason(pattern, reason)
@@ -131,6 +153,7 @@ def _required_artifacts(manifest: Manifest, budget: Budget, not_judged: Sequence
     """A failed check for each required artifact (on its runtime) that is not there or did not run."""
     failures = []
     unjudged = {item.artifact: item.reason for item in not_judged}
+    unjudged.update({item.artifact: f"not made: {item.reason}" for item in manifest.failures})
     for entry in budget.required:
         name, _, runtime = entry.partition("@")
         # Figures may be left of what is there no longer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeship.devices.profiles import Device
+from edgeship.errors import brief_message
 from edgeship.runtimes.launchers.launcher import Launcher
 
 _BUILTIN = re.compile(r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'")
@@ -23,7 +24,7 @@ LONGEST = 400
 def shorten_message(message: str) -> str:
     """A message on one line, without the name of the log file that will be gone when it is read again."""
     text = re.sub(r"\s*\(?(?:its )?log:? ?\(?/[^)\s]*\)?", "", message)
-    return " ".join(text.split())[:LONGEST]
+    return brief_message(text, LONGEST)
 
 
 def describe_failure(message: str, launcher: Launcher) -> str:

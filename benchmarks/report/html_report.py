@@ -135,6 +135,7 @@ def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -
         provenance=_provenance_rows(manifest),
         artifacts=[_describe_artifact(item) for item in manifest.artifacts],
         skipped=manifest.skipped,
+        failures=manifest.failures,
     )
 
 

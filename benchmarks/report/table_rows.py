@@ -109,6 +109,11 @@ def build(manifest: Manifest) -> Table:
         if artifact.id not in artifacts_with_rows:
             verdict = verdict_of(manifest, artifact.id)
             table.rows.append({"artifact": artifact.id, "size": table.missing_cell("not measured"), "verdict": verdict})
+    for item in manifest.failures:
+        verdict = verdict_of(manifest, item.artifact)
+        table.rows.append(
+            {"artifact": item.artifact, "wire": table.missing_cell("it could not be made"), "verdict": verdict}
+        )
     return table
 
 

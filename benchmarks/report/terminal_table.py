@@ -30,6 +30,7 @@ FOLDED = {"artifact", "runtime"}
 WITH_INTERVAL = {"ratio", "drop"}
 CHECKS = {
     "server_accuracy": "server model's accuracy",
+    "made": "made at all",
     "size_disk": "size on disk",
     "size_wire": "download size",
     "parity": "noise of the output",
@@ -171,7 +172,8 @@ def print_artifacts(manifest: Manifest) -> None:
             holds = (weights, f"{receipt.int8_op_share:.0%}")
         sides = ("\n".join(map(_describe_tensor, specs)) for specs in (item.inputs, item.outputs))
         body.append([item.id, item.path, *holds, *sides])
-    out.print(Group(make_table(heads, body, out.width), *_reason_lines("skipped", manifest.skipped)))
+    failed = [Text.assemble(("FAILED", STYLES["FAIL"]), f" {item.artifact}: {item.text}") for item in manifest.failures]
+    out.print(Group(make_table(heads, body, out.width), *_reason_lines("skipped", manifest.skipped), *failed))
 
 
 def _describe_tensor(spec: TensorSpec) -> str:

@@ -30,16 +30,18 @@ def unsupported_ops_error(
     """The error for ops that a format cannot express: each with the layers that use it."""
     names = nodes_by_op(saved_model, ops)
     resolver = LayerNames(layers, (node for nodes in names.values() for node in nodes))
-    places = []
+    places: list[str] = []
+    found: dict[str, None] = {}
     for op in ops:
         paths = {node: next(iter(resolver.layers_of(node)), "") for node in names[op]}
         users = list(dict.fromkeys(path.rpartition("/")[2] or scope(node) or node for node, path in paths.items()))
         users = [user for user in users if user in layers] or users
+        found.update(dict.fromkeys(user for user in users if user in layers))
         word = "layer" if users and users[0] in layers else "at"
         more = ", ..." if len(users) > 3 else ""
         where = f" ({word} {', '.join(map(repr, users[:3]))}{more})" if users else ""
         places.append(f"{op}{where}")
-    return InputError(f"{format_name} cannot express {'; '.join(places[:4])}. {hint}")
+    return InputError(f"{format_name} cannot express {'; '.join(places[:4])}. {hint}").about(found)
 
 
 def summarize_message(error: Any) -> str:

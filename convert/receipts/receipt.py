@@ -16,6 +16,7 @@ from edgeship import untrusted
 from edgeship.bundle.receipt import Receipt
 from edgeship.errors import CheckError, InputError
 from edgeship.formats import formats
+from edgeship.formats.layer_names import LayerNames
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.types import TensorSpec, to_json
 
@@ -167,11 +168,13 @@ def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:
     variant, kinds = expected.variant, receipt.weights.dtypes
     if variant == "int8" and receipt.int8_op_share < LEAST_INT8_SHARE:
         islands = "; ".join(receipt.float_islands[:3])
+        names = [island.partition(": ")[2] for island in receipt.float_islands]
+        known = LayerNames(expected.model.layers, names)
         raise CheckError(
             f"int8 was asked for, but only {receipt.int8_op_share:.0%} of its ops run in int8"
             + (f" (float: {islands})" if islands else "")
             + f": leave {receipt.format} out of the variant's formats, or make dynamic_w8 or float16 of it there"
-        )
+        ).about(dict.fromkeys(layer for name in names for layer in known.layers_of(name)))
     if expected.sparse_encoding and not receipt.sparse_encoding:
         raise CheckError(
             "sparse_encoding was asked for, but no kernel is stored that way: TFLite does it where most values of a 1x1 "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable
+from typing import Self
 
 # What can be wrong with a place to write to; any other error of the operating system is a bug of ours.
 CANNOT_WRITE = (
@@ -19,9 +20,15 @@ NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class EdgeshipError(Exception):
-    """Base of every error that is shown without a traceback."""
+    """Base of every error that is shown without a traceback. `layers`: the Keras layers that it is about, where known."""
 
     exit_code = 2
+    layers: tuple[str, ...] = ()
+
+    def about(self, layers: Iterable[str]) -> Self:
+        """The same error, about these layers."""
+        self.layers = tuple(layers)
+        return self
 
 
 class InputError(EdgeshipError):
@@ -56,5 +63,6 @@ def unknown_name_error(kind: str, name: str, choices: Iterable[str], where: str 
 
 
 def brief_message(error: object, length: int = 300) -> str:
-    """A tool's message on one line, without terminal colours, cut to `length`."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:length]
+    """A tool's message on one line, without terminal colours, cut between words to at most `length` characters."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return text if len(text) <= length else f"{text[: length - 3].rpartition(' ')[0] or text[: length - 3]} ..."

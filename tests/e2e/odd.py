@@ -15,6 +15,32 @@ class Doubled(keras.layers.Layer):
     def call(self, inputs):
         return inputs * 2
 '''
+# Layers that are hard on a format: most operators stay float, divide by what rounds to zero, or are none of TFLite's.
+HARD = '''
+import keras
+from keras import ops
+
+@keras.saving.register_keras_serializable(package="mine")
+class Wave(keras.layers.Layer):
+    """Sine and cosine of its input."""
+
+    def call(self, inputs):
+        return ops.concatenate([ops.sin(inputs), ops.cos(inputs)], axis=-1)
+
+@keras.saving.register_keras_serializable(package="mine")
+class Share(keras.layers.Layer):
+    """Each value's share of their sum."""
+
+    def call(self, inputs):
+        return inputs / (ops.sum(inputs, axis=-1, keepdims=True) + 1e-3)
+
+@keras.saving.register_keras_serializable(package="mine")
+class Tangent(keras.layers.Layer):
+    """The tangent of its input."""
+
+    def call(self, inputs):
+        return ops.tan(inputs)
+'''
 
 
 def small(width: int, name: str) -> Any:
@@ -60,6 +86,12 @@ def build(folder: str) -> None:
     scope: dict[str, Any] = {}
     exec(CUSTOM, scope)
     save("custom", scope["Doubled"]())
+    (root / "hard.py").write_text(HARD)
+    exec(HARD, scope)
+    waves = [scope["Wave"](name=f"wave{number}") for number in range(4)]
+    save("waves", *waves, keras.layers.Dense(3, name="last"))
+    save("tangents", scope["Tangent"](name="tangent"), keras.layers.Dense(3, name="last"))
+    save("shares", keras.layers.ReLU(), scope["Share"](name="share"), keras.layers.Dense(3, name="last"))
 
     class Unsupported(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, 4, 4), tf.float32, name="x")])

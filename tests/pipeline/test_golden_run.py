@@ -130,3 +130,30 @@ def test_what_could_not_be_made_or_answered_is_not_run(work, made, golden, caplo
         runs.follow([done(made)])
     assert not caplog.records
     assert not Path(work.cache.folder / "goldens").exists()
+
+
+def test_an_artifact_that_fails_on_the_goldens_is_told_with_its_layer(work, tmp_path, golden):
+    """Goldens of 16 samples of 4 values cannot be made a matrix of 5 columns."""
+    shape = helper.make_node("Constant", [], ["shape"], value=helper.make_tensor("s", TensorProto.INT64, [2], [-1, 5]))
+    named = helper.make_node("Reshape", ["x", "shape"], ["y"], name="functional_1/fold_1/Reshape")
+    path = graph(tmp_path, [shape, named], ["n", 5])
+    specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None, 5), "float32"),)
+    item = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), Receipt("onnx"), "digest")
+    x = np.zeros((16, 4), np.float32)
+    answered = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": x}, None)
+    server: Any = SimpleNamespace(description=SimpleNamespace(layers=("fold", "other")))
+    with golden_run.GoldenRuns(work, done(answered)) as runs:
+        errors = runs.find_failures(ConversionResult(server, (item,), tmp_path))
+    assert errors["onnx/int8"].layers == ("fold",)
+
+
+def test_nan_is_a_failure_of_the_artifact_that_gives_it(work, tmp_path):
+    path = graph(tmp_path, [helper.make_node("Log", ["x"], ["y"])], ["n", 4])
+    spec = TensorSpec("x", (None, 4), "float32"), TensorSpec("y", (None, 4), "float32")
+    item = ConvertedArtifact(Artifact(path, "onnx", "float16", spec[:1], spec[1:], ()), Receipt("onnx"), "digest")
+    x = np.full((16, 4), -1, np.float32)
+    answered = golden_run.GoldenInputs(spec[:1], {"x": x}, {"y": x}, None)
+    server: Any = SimpleNamespace(description=SimpleNamespace(layers=()))
+    with golden_run.GoldenRuns(work, done(answered)) as runs:
+        errors = runs.find_failures(ConversionResult(server, (item,), tmp_path))
+    assert "NaN or infinite" in str(errors["onnx/float16"])

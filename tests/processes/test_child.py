@@ -8,6 +8,7 @@ import pytest
 
 from edgeship import errors
 from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.processes.executors import ProcessExecutor
 from edgeship.recipes import quantization
 
 
@@ -109,3 +110,15 @@ def test_training_uses_onednn_unless_it_is_turned_off(monkeypatch):
     assert training_env() == {"TF_ENABLE_ONEDNN_OPTS": "1"}
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert training_env() == {"TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+def test_an_executor_whose_process_crashes_goes_on_in_another():
+    executor = ProcessExecutor("test")
+    try:
+        first = executor.call("os:getpid")
+        with pytest.raises(errors.ProcessError, match="was killed by SIGABRT") as caught:
+            executor.call("os:abort")
+        assert executor.call("os:getpid") != first
+        Path(str(caught.value).partition("(")[2].partition(")")[0]).unlink()  # the log that the message names
+    finally:
+        executor.close(after_failure=False)

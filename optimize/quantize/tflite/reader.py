@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.errors import CheckError, InputError
-from edgeship.formats import flatbuffer
+from edgeship.errors import CheckError, InputError, brief_message
+from edgeship.formats import flatbuffer, runtime_errors
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
 from edgeship.types import TensorSpec
@@ -91,10 +91,11 @@ def largest_activation(content: bytes) -> int:
     )
 
 
-def check_runs(path: Path, shapes: Shapes | None = None) -> None:
+def check_runs(path: Path, shapes: Shapes | None = None, layers: Sequence[str] = ()) -> None:
     """Open a written file, allocate it and run every signature once on zeros.
 
-    Raises CheckError where LiteRT cannot: a recipe can be written without complaint and then fail to prepare.
+    Raises CheckError, about the one of the Keras `layers` that fails, where LiteRT cannot: a recipe can be written without
+    complaint and then fail to prepare.
     """
     content = path.read_bytes()
     for key, specs in read_signatures(content, path.name).items():
@@ -109,7 +110,8 @@ def check_runs(path: Path, shapes: Shapes | None = None) -> None:
             except (RuntimeError, ValueError) as error:
                 failure = failure or error
         else:
-            raise CheckError(f"the quantized model cannot run in LiteRT: {str(failure)[:300]}") from failure
+            message = f"the quantized model cannot run in LiteRT: {brief_message(failure)}"
+            raise CheckError(message).about(runtime_errors.failing_layers(str(failure), path, layers)) from failure
 
 
 def has_loops(content: bytes) -> bool:

@@ -5,7 +5,7 @@ mapping of arrays. Nothing is printed unless `progress=True`: then steps and not
 command line do. Nothing exits: what is wrong is raised as
 
 - `InputError`: what was given cannot be used, a file, an option, a key, a model that a format cannot express;
-- `CheckError`: an artifact is not what was asked for;
+- `CheckError`: a result is not what was asked for;
 - `MissingDependencyError`: something optional is not installed, and the message says how it is;
 - `ProcessError`: a process that was started crashed, hung or was killed;
 
@@ -25,6 +25,7 @@ from edgeship.api.bundles import (
     judge_bundle,
     lacks_times,
     measures_accuracy,
+    missing_artifacts,
     open_bundle,
     options_to_repeat,
     report_bundle,
@@ -104,6 +105,7 @@ __all__ = [
     "list_runtimes",
     "list_trusted_configs",
     "measures_accuracy",
+    "missing_artifacts",
     "open_bundle",
     "open_session",
     "optimize_model",

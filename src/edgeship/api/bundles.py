@@ -130,6 +130,17 @@ def judge_bundle(
     return result
 
 
+def missing_artifacts(bundle: AnyBundle) -> tuple[str, ...]:
+    """The artifacts that were asked for, could not be made, and are not optional in the bundle's budget, by id.
+
+    `bundle.manifest.failures` says why, and what to try.
+    """
+    from edgeship.benchmarks.gate import gate
+
+    manifest = open_bundle(bundle).manifest
+    return gate.missing_artifacts(manifest) if manifest.failures else ()
+
+
 def verify_bundle(bundle: AnyBundle) -> Verification:
     """Check that no file was changed, and replay the goldens through every runtime that is present.
 

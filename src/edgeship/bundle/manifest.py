@@ -21,7 +21,7 @@ from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
-from edgeship.bundle.verdict import ArtifactReason, GateResult
+from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
 from edgeship.types import Artifact, Step, TensorSpec
@@ -156,8 +156,9 @@ class Manifest:
 
     `created` is ISO 8601. `config` is the configuration as `edgeship.settings.config` stores it; relative paths in it start in
     `folder`, seen from the bundle's own, or in the working folder where that is not told. `preprocessing` is what is known of
-    inputs that are pictures, by name. A page's part of a bundle has no configuration and may have no server model; it has the
-    digest of the bundle that it is from (`source`), and `samples` perhaps.
+    inputs that are pictures, by name. What is `skipped` has no meaning in its format; `failures` were asked for and failed.
+    A page's part of a bundle has no configuration and may have no server model; it has the digest of the bundle that it is from
+    (`source`), and `samples` perhaps.
     """
 
     files: Mapping[str, Digest]
@@ -183,6 +184,7 @@ class Manifest:
     folder: str | None = None
     source: str | None = None
     samples: PageSamples | None = None
+    failures: tuple[FailedArtifact, ...] = ()
 
     def __post_init__(self) -> None:
         checks = self.gate.checks if self.gate else ()

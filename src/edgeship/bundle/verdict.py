@@ -34,6 +34,28 @@ class ArtifactReason:
 
 
 @dataclass(frozen=True)
+class FailedArtifact:
+    """An artifact that was asked for and could not be made, or not run when it was made.
+
+    `step`: what was being done (`export`, `convert`, `calibrate`, `quantize`, `check`, `run`). `layers`: the Keras layers that
+    it failed at, as far as they are known. `advice`: what to try instead.
+    """
+
+    artifact: str
+    step: str
+    reason: str
+    layers: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def text(self) -> str:
+        """Why there is none, where, and what to try."""
+        unnamed = [layer for layer in self.layers if f"'{layer}'" not in self.reason]
+        where = f" (layer {', '.join(map(repr, unnamed))})" if unnamed else ""
+        return f"{self.reason}{where}" + (f"; {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True)
 class GateResult:
     """The verdict, every check behind it, the artifacts that were not judged, and the budget as JSON."""
 

@@ -47,7 +47,7 @@ def show_verdict(
         if api.lacks_times(bundle):
             hint = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
             click.echo(f"{hint} edgeship benchmark {printable(place)}", err=True)
-    keys = ("server_model", "artifacts", "skipped", "measurements", "matrix", "gate")
+    keys = ("server_model", "artifacts", "skipped", "failures", "measurements", "matrix", "gate")
     write_json({"bundle": place, **{key: getattr(manifest, key) for key in keys}}, json_file)
     if manifest.gate is None or manifest.gate.verdict != "PASS":
         raise SystemExit(1)

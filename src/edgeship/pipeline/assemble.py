@@ -24,6 +24,7 @@ from edgeship.pipeline import (
     golden_run,
     reference_outputs,
 )
+from edgeship.pipeline.conversion import failures
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.plan import plan
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
@@ -115,6 +116,7 @@ def assemble_bundle(
     with golden_run.GoldenRuns(work, golden_inputs) as runs:
         runs.follow(converter.artifacts)
         conversion = converter.finish()
+        conversion = converter.leave_out(conversion, runs.find_failures(conversion), failures.RUN)
         golden_runs = runs.write(work.draft / "goldens", conversion)
     golden = golden_inputs.result()
     manifest = Manifest(
@@ -127,6 +129,7 @@ def assemble_bundle(
         config=to_json(settings.to_manifest()),
         data={"calibration": describe_data(converter.steps.data, settings.data.calibration_samples)},
         skipped=tuple(skipped),
+        failures=conversion.failures,
         tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe_machine(),
         preprocessing=to_json(preprocessing.describe_pictures(conversion.server.inputs, golden.inputs)),

@@ -26,6 +26,7 @@ from edgeship.bundle.manifest import GoldenRun
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, ProcessError
+from edgeship.formats import runtime_errors
 from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
@@ -262,20 +263,32 @@ class GoldenRuns:
                 self._running[name] = _Running(run, own, tuple(spreads))
             return self._running[name]
 
-    def write(self, folder: Path, conversion: ConversionResult) -> dict[str, GoldenRun]:
-        """Write the goldens of all artifacts of a conversion to a new folder; what the manifest says of each, by its id.
+    def find_failures(self, conversion: ConversionResult) -> dict[str, EdgeshipError]:
+        """The errors of artifacts that do not run as they must, by id, once all were run.
 
-        Every artifact must load, give no NaN, and float32 must be the server model: raises CheckError where one does not.
+        Each must load, give no NaN, and float32 must be the server model.
         """
+        golden, errors = self._answered.result(), {}
+        for item in conversion.artifacts:
+            running, artifact = self._begin_run(item, golden), item.artifact
+            try:
+                if running:
+                    own, exact = running.own.result(), artifact.variant == "float32"
+                    goldens.check_alive(artifact, own, golden.expected, exact=exact)
+            except EdgeshipError as error:
+                layers = runtime_errors.failing_layers(str(error), artifact.path, conversion.server.description.layers)
+                errors[artifact.id] = error.about(layers)
+        return errors
+
+    def write(self, folder: Path, conversion: ConversionResult) -> dict[str, GoldenRun]:
+        """Write the goldens of artifacts that run to a new folder; what the manifest says of each, by its id."""
         golden = self._answered.result()
         # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
-        runs = {made.artifact.id: self._begin_run(made, golden) for made in conversion.artifacts}
+        runs = {item.artifact.id: self._begin_run(item, golden) for item in conversion.artifacts}
         own = {name: running.own.result() for name, running in runs.items() if running}
-        for artifact in (made.artifact for made in conversion.artifacts if made.artifact.id in own):
-            goldens.check_alive(artifact, own[artifact.id], golden.expected, exact=artifact.variant == "float32")
         goldens.write_goldens(folder, golden.inputs, golden.expected, own)
         return {
-            made.artifact.id: self._describe_run(made, runs[made.artifact.id], golden) for made in conversion.artifacts
+            item.artifact.id: self._describe_run(item, runs[item.artifact.id], golden) for item in conversion.artifacts
         }
 
     def _describe_run(

@@ -120,10 +120,10 @@ class Child:
         error.died = True
         return error
 
-    def _answered_error(self, error: dict[str, str]) -> errors.EdgeshipError:
+    def _answered_error(self, error: dict[str, Any]) -> errors.EdgeshipError:
         error_type = getattr(errors, error["type"], None)
         if isinstance(error_type, type) and issubclass(error_type, errors.EdgeshipError):
-            return error_type(error["message"])
+            return error_type(error["message"]).about(error.get("layers", ()))
         self._keep_log = True
         return errors.ProcessError(
             f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})"
@@ -276,7 +276,8 @@ def serve_calls(ahead: Sequence[str]) -> None:
             answer = {"error": {"type": "InputError" if ours else type(error).__name__, "message": message}}
         except Exception as error:  # every failure must reach the parent, which shows it
             traceback.print_exc()
-            answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+            layers = list(getattr(error, "layers", ()))
+            answer = {"error": {"type": type(error).__name__, "message": str(error), "layers": layers}}
         wire.send(answers, answer)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self, TypeVar
 
+from edgeship.errors import ProcessError
 from edgeship.processes.child import Caller, FunctionProcess, training_env
 
 T = TypeVar("T")
@@ -37,8 +38,19 @@ class ProcessExecutor(Caller):
         return self._executor.submit(copy_context().run, job)
 
     def call_named(self, function: str, arguments: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """`package.module:function(**arguments)` in the executor's process, which is started here if it is not running."""
-        return self.warm().call_named(function, arguments, timeout)
+        """`package.module:function(**arguments)` in the executor's process, which is started here if it is not running.
+
+        One that dies is replaced for the next call: what crashed it may be a single variant.
+        """
+        process = self.warm()
+        try:
+            return process.call_named(function, arguments, timeout)
+        except ProcessError as error:
+            if error.died:
+                process.close()
+                with self._starting:
+                    self._process = None
+            raise
 
     def warm(self, *modules: str) -> FunctionProcess:
         """The executor's process; where it is not running it is started, and imports the modules ahead of its first call."""

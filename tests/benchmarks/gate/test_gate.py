@@ -347,6 +347,20 @@ def test_running_on_one_runtime_is_enough_unless_another_is_required(good):
     assert checks[INT8, "required"].reason == "required, but did not run on tflite-runtime"
 
 
+def test_what_could_not_be_made_fails_unless_it_may_be_missing(good):
+    failure = {"artifact": "onnx/int8", "step": "quantize", "reason": "it divides by 0", "layers": ["share"]}
+    good["failures"] = [{**failure, "advice": "try auto"}]
+    verdict, checks = failures(good)
+    assert verdict is Verdict.FAIL
+    assert checks["onnx/int8", "made"].reason == "it divides by 0 (layer 'share'); try auto"
+    result = verdict_of(good, optional=["onnx/*"])
+    assert result.verdict is Verdict.PASS
+    assert "it divides by 0" in next(item.reason for item in result.not_judged if item.artifact == "onnx/int8")
+    verdict, checks = failures(good, optional=["onnx/*"], required=["onnx/int8"])
+    assert verdict is Verdict.FAIL
+    assert "it divides by 0" in checks["onnx/int8", "required"].reason
+
+
 def test_a_required_artifact_must_be_there(good):
     assert failures(good, required=[INT8])[0] is Verdict.PASS
     assert "is not in the bundle" in failures(good, required=["tflite/int9"])[1]["tflite/int9", "required"].reason

@@ -145,5 +145,5 @@ def test_training_data_must_be_named(tools: Tools, folder: Path) -> None:
 
 def test_too_few_zeros_in_the_artifact_end_the_run(tools: Tools, folder: Path) -> None:
     tools.miss = "fewer zeros in the artifact than were asked for: dense/kernel 1.0% of 70.0%"
-    with pytest.raises(CheckError, match=r"tflite/pruned: fewer zeros .*; nothing was written"):
+    with pytest.raises(CheckError, match=r"tflite/pruned: fewer zeros "):
         converted(folder, Variant("pruned", prune=0.7))

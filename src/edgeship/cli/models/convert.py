@@ -17,6 +17,8 @@ from edgeship.cli import options, output
 def convert(model: Path, out: Path, json_file: str | None, **settings: Any) -> None:
     """Convert MODEL (.keras, .h5 or a SavedModel folder) into the bundle OUT and check what each artifact really holds.
 
+    Exit code 1 where an artifact could not be made; the others are, and the bundle says why.
+
     \b
     Examples:
       edgeship convert server.keras --out bundle --to tflite,onnx --variant float32,int8 --data calibration.npz
@@ -32,4 +34,7 @@ def convert(model: Path, out: Path, json_file: str | None, **settings: Any) -> N
         place = printable(out)
         command = f"edgeship benchmark {place} --data evaluation.npz {api.options_to_repeat(bundle)}".rstrip()
         click.echo(f"wrote {place}; next: {command}", err=True)
-    output.write_json({"bundle": out, "artifacts": manifest.artifacts, "skipped": manifest.skipped}, json_file)
+    keys = ("artifacts", "skipped", "failures")
+    output.write_json({"bundle": out, **{key: getattr(manifest, key) for key in keys}}, json_file)
+    if api.missing_artifacts(bundle):
+        raise SystemExit(1)

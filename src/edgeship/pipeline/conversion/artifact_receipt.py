@@ -41,7 +41,7 @@ def check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: S
     try:
         receipts.check(receipt, expected)
     except CheckError as error:
-        raise CheckError(f"{file_format}/{variant.name}: {error}; nothing was written") from error
+        raise CheckError(f"{file_format}/{variant.name}: {error}").about(error.layers) from error
 
 
 def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
@@ -57,5 +57,5 @@ def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
     try:
         rows = run.executor.call(sparsity.check, path=str(artifact.path), format=artifact.format, asked=asked)
     except CheckError as error:
-        raise CheckError(f"{artifact.id}: {error}; nothing was written") from error
+        raise CheckError(f"{artifact.id}: {error}") from error
     return replace(receipt, sparsity=tuple(rows))

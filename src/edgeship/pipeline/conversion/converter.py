@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgeship.errors import EdgeshipError
 from edgeship.formats.formats import ALL
+from edgeship.pipeline.conversion import failures
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps, Search
 from edgeship.pipeline.step_queue import Step, StepQueue
@@ -29,7 +32,8 @@ class Converter:
     ) -> None:
         self._queue, self._pairs = queue, pairs
         self.steps = ConversionSteps(ModelSource.read(model, config), config, pairs, search)
-        self._artifacts: dict[tuple[str, str], Future[ConvertedArtifact]] = {}
+        self._ids = {f"{file_format}/{variant.name}": (variant, file_format) for variant, file_format in pairs}
+        self._artifacts: dict[str, Future[ConvertedArtifact]] = {}
 
     def describe(self) -> ServerModelDescription:
         """Load the server model, and return what `ServerModel.describe` says of it; nothing is converted yet."""
@@ -53,11 +57,10 @@ class Converter:
         order = sorted(self._pairs, key=lambda pair: (ALL[pair[1]].queue_rank, pair[0].quantize != "float32"))
         for variant, file_format in order:
             self.steps.convert(variant, file_format)
-        names = {
-            (variant.name, file_format): self.steps.artifact(variant, file_format) for variant, file_format in order
-        }
+        for variant, file_format in order:
+            self.steps.artifact(variant, file_format)
         futures = self._submit()
-        self._artifacts = {pair: futures[name] for pair, name in names.items()}
+        self._artifacts = {name: futures[name] for name in self._ids}
         return futures
 
     def _submit(self) -> Mapping[str, Future[Any]]:
@@ -65,14 +68,49 @@ class Converter:
 
     @property
     def artifacts(self) -> Iterable[Future[ConvertedArtifact]]:
-        """The artifacts that `start` queued, in the order in which they are made."""
+        """The artifacts that `start` queued."""
         return self._artifacts.values()
 
     def finish(self) -> ConversionResult:
-        """Wait for every pair. Raises the first error; nothing of this run is then used."""
+        """Wait for every pair; one that fails for reasons of its own is a failure of the result.
+
+        Raises the error of the server model's export, any that says nothing of an artifact, and the first of all where no
+        artifact can be made.
+        """
         exported = self._submit()[self.exported].result()
-        done, _ = wait(self._artifacts.values(), return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-        artifacts = tuple(self._artifacts[variant.name, file_format].result() for variant, file_format in self._pairs)
-        return ConversionResult(self.steps.model.exported(exported), artifacts, exported.entry.path)
+        pending: set[Future[ConvertedArtifact]] = {*self._artifacts.values()}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_EXCEPTION)
+            for future in done:
+                if not failures.is_of_variant(future.exception()):
+                    future.result()
+        artifacts, errors = {}, {}
+        for name, future in self._artifacts.items():
+            error = future.exception()
+            if isinstance(error, EdgeshipError):
+                errors[name] = error
+            else:
+                artifacts[name] = future.result()
+        result = ConversionResult(self.steps.model.exported(exported), tuple(artifacts.values()), exported.entry.path)
+        return self.leave_out(result, errors)
+
+    def leave_out(
+        self, result: ConversionResult, errors: Mapping[str, EdgeshipError], step: str = ""
+    ) -> ConversionResult:
+        """The result without the artifacts (by id) that failed, and with a record of each; in the order of the pairs.
+
+        `step` is what failed, by default the step of the conversion. Raises the first error where nothing is left.
+        """
+        artifacts = tuple(item for item in result.artifacts if item.artifact.id not in errors)
+        if errors and not artifacts:
+            raise next(iter(errors.values()))
+        asked = dict.fromkeys(file_format for _, file_format in self._pairs)
+        records = {item.artifact: item for item in result.failures}
+        for name, error in errors.items():
+            variant, file_format = self._ids[name]
+            failed = step or failures.find_step(error, self._queue.outcomes, self.steps.steps)
+            others = [item for item in asked if item != file_format]
+            records[name] = failures.describe_failure(error, variant, file_format, failed, others)
+        return replace(
+            result, artifacts=artifacts, failures=tuple(records[name] for name in self._ids if name in records)
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edgeship.bundle.receipt import Receipt
+from edgeship.bundle.verdict import FailedArtifact
 from edgeship.server_model.custom_objects import custom_digest
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
@@ -87,8 +88,9 @@ class ConvertedArtifact:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """What came of a conversion: the server model, the artifacts, and the export's folder (SavedModel and probe)."""
+    """What came of a conversion: the server model, the artifacts, the export's folder (SavedModel and probe), what failed."""
 
     server: ExportedServerModel
     artifacts: tuple[ConvertedArtifact, ...]
     export: Path
+    failures: tuple[FailedArtifact, ...] = ()

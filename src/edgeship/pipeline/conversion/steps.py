@@ -153,10 +153,7 @@ class ConversionSteps:
 
         def make(run: StepRun, folder: Path) -> ToolReport:
             exported: StepOutput = run.inputs[source]
-            try:
-                return float_artifact.convert(run, file_format, exported.entry, folder / FILES[file_format], options)
-            except InputError as error:
-                raise self._with_way_out(error, file_format) from error
+            return float_artifact.convert(run, file_format, exported.entry, folder / FILES[file_format], options)
 
         def value(inputs: Inputs, entry: Entry) -> StepOutput:
             read: StepOutput = inputs[source]
@@ -191,13 +188,6 @@ class ConversionSteps:
         first = next(iter(sorted(alike, key=lambda other: other.quantize != "float32")), variant)
         same = self._convert_name(first, file_format) == self._convert_name(variant, file_format)
         return () if same else (self.convert(first, file_format),)
-
-    def _with_way_out(self, error: InputError, file_format: str) -> InputError:
-        """What a format cannot express, with the way to make the others without it."""
-        others = [item for item in FORMATS if item != file_format and any(item == asked for _, asked in self.pairs)]
-        return (
-            InputError(f"{error}\nto make the other formats without it: --to {','.join(others)}") if others else error
-        )
 
     def calibrate(self, variant: Variant, file_format: str) -> str:
         """The statistics of one pass over the representative dataset, an `Entry`: every recipe of that model reads them.

@@ -261,7 +261,7 @@ class _MixedPrecisionSearch:
         why = self.known.get(("float32", steps[-1].kept, True), (False, ""))[1]
         ends = steps[-1].done == "all" and self.variant.io == "int8" and "would decide" not in why
         hint = '; the model\'s input and output are still int8: try io = "float32"' if ends else ""
-        return f"tflite/{self.variant.name}: {reason}{f' ({why})' if why else ''}{hint}; nothing was written"
+        return f"tflite/{self.variant.name}: {reason}{f' ({why})' if why else ''}{hint}"
 
 
 def _is_within_limit(check: Check) -> bool:

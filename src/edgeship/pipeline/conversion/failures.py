@@ -1,0 +1,57 @@
+"""What becomes of an artifact that cannot be made, or not run when it is made: why, in which layers, and what to try."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from edgeship.benchmarks.measure import failure_reasons
+from edgeship.bundle.verdict import FailedArtifact
+from edgeship.errors import EdgeshipError, MissingDependencyError, brief_message
+from edgeship.formats import formats
+from edgeship.formats.formats import FILES
+from edgeship.pipeline.step_queue import CachedStep, Outcome, State, Step
+from edgeship.recipes.quantization import needs_data
+from edgeship.settings.variants import Variant, recipe_refusal
+
+LONGEST = 1000  # characters of a reason
+# Further recipes by how much they leave of int8: the first that the format has are worth a try.
+OTHER_RECIPES = ("auto", "dynamic_w8", "weight_only_w8", "float16")
+CONVERT, CHECK, RUN = "convert", "check", "run"
+
+
+def is_of_variant(error: BaseException | None) -> bool:
+    """Whether an error says something of one artifact; others are the machine's, the user's wish to stop, or a bug."""
+    return isinstance(error, EdgeshipError) and not isinstance(error, MissingDependencyError)
+
+
+def find_step(error: BaseException, outcomes: Mapping[str, Outcome], steps: Mapping[str, Step]) -> str:
+    """What was being done when an error came up: a kind of step such as `convert` or `quantize`."""
+    failed = [name for name, item in outcomes.items() if item.state is State.FAILED and item.error is error]
+    step = steps.get(failed[0]) if failed else None
+    return step.kind.partition("-")[0] if isinstance(step, CachedStep) else CHECK
+
+
+def describe_failure(
+    error: EdgeshipError, variant: Variant, file_format: str, step: str, others: Sequence[str] = ()
+) -> FailedArtifact:
+    """The record of an artifact that could not be had; `others` are the formats that were asked for beside its own."""
+    artifact = f"{file_format}/{variant.name}"
+    text = brief_message(failure_reasons.shorten_message(str(error)), LONGEST)
+    # A file in the cache is nobody's but ours, and the artifact's name stands beside the reason.
+    reason = re.sub(rf"^(?:{re.escape(artifact)}|\S*{re.escape(FILES[file_format])}): ", "", text)
+    return FailedArtifact(artifact, step, reason, error.layers, _advise(variant, file_format, step, others))
+
+
+def _advise(variant: Variant, file_format: str, step: str, others: Sequence[str]) -> str:
+    """What to try instead."""
+    ways = []
+    if step == CONVERT and others:
+        ways.append(f"--to {','.join(others)}")
+    if step != CONVERT and variant.quantize != "float32":
+        if needs_data(variant.quantize) and formats.find(file_format).integer_io and variant.io == "int8":
+            ways.append('io = "float32"')
+        recipes = [name for name in OTHER_RECIPES if name != variant.quantize and not recipe_refusal(name, file_format)]
+        ways.append(f"another recipe ({', '.join(recipes)})")
+    ways.append(f'optional = ["{file_format}/{variant.name}"] in [budget] to ship without it')
+    return f"try {', or '.join(ways)}"

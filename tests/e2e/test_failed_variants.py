@@ -1,0 +1,89 @@
+"""A variant that cannot be had is a failure of that variant: the others are made, and the bundle says why and what to try."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from edgeship import api
+from edgeship.bundle import bundle
+
+OPTIONS = ("--to", "tflite,onnx", "--variant", "float32,int8", "--data", "calibration.npz", "--custom-objects", "hard")
+FAILED = "tflite/int8"
+
+
+@pytest.fixture(scope="session")
+def hard(odd_models, tmp_path_factory) -> Path:
+    """A folder with models whose layers are hard on a format, and data: some samples are zero, some large."""
+    folder = tmp_path_factory.mktemp("hard")
+    for name in ("waves.keras", "shares.keras", "tangents.keras", "hard.py"):
+        shutil.copy(odd_models / name, folder)
+    x = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    x[::7], x[1::11] = 0, x[1::11] * 30
+    np.savez(folder / "calibration.npz", x=x)
+    return folder
+
+
+def test_one_that_fails_leaves_the_others_and_says_why_everywhere(edgeship, hard):
+    folder = shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
+    done = edgeship("convert", "waves.keras", "--out", "bundle", *OPTIONS, "--json", "result.json", check=1)
+    assert "Traceback" not in done.stderr
+    (failure,) = json.loads((folder / "result.json").read_text())["failures"]
+    assert failure["artifact"] == FAILED and failure["step"] == "check"
+    assert set(failure["layers"]) >= {"wave0", "wave3"}
+    assert failure["reason"].startswith("int8 was asked for, but only")
+    assert 'io = "float32"' in failure["advice"] and "auto" in failure["advice"]
+    assert 'optional = ["tflite/int8"]' in failure["advice"]
+    assert " ".join(failure["reason"].split()) in " ".join(done.stdout.split())
+    assert f"FAILED {FAILED}" in done.stdout
+
+    opened = bundle.open_bundle(folder / "bundle")
+    assert {item.id for item in opened.artifacts} == {"tflite/float32", "onnx/float32", "onnx/int8"}
+    assert api.missing_artifacts(opened) == (FAILED,)
+    edgeship("verify", "bundle", check=0)
+
+    done = edgeship("gate", "bundle", "--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json", check=1)
+    assert "made at all" in done.stdout and "wave0" in done.stdout
+    checks = json.loads((folder / "gate.json").read_text())["gate"]["checks"]
+    assert [check["verdict"] for check in checks if check["artifact"] == FAILED] == ["FAIL"]
+    cases = ElementTree.parse(folder / "gate.xml").getroot().iter("testcase")
+    failing = next(case for case in cases if case.get("classname") == FAILED)
+    assert failing.get("name") == "made" and "wave0" in ElementTree.tostring(failing, encoding="unicode")
+    text = (folder / "gate.md").read_text()
+    assert "made at all" in text and f"| {FAILED.replace('_', '-')} |" in text
+    edgeship("report", "bundle", "--out", "report.html", check=0)
+    page = (folder / "report.html").read_text()
+    assert "failed (check)" in page and "wave0" in page
+
+    # Allowed to be missing it is said, and no failure.
+    (folder / "edgeship.toml").write_text('[budget]\noptional = ["tflite/int8"]\n')
+    done = edgeship("convert", "waves.keras", "--out", "bundle", *OPTIONS, check=0)
+    assert f"FAILED {FAILED}" in done.stdout
+    done = edgeship("gate", "bundle", "--json", "gate.json")
+    result = json.loads((folder / "gate.json").read_text())["gate"]
+    assert not [check for check in result["checks"] if check["artifact"] == FAILED]
+    assert [item["artifact"] for item in result["not_judged"]] == [FAILED]
+
+
+def test_where_nothing_can_be_made_it_is_an_error_and_no_bundle(edgeship, hard):
+    shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
+    only = ("--to", "tflite", "--variant", "int8", "--data", "calibration.npz", "--custom-objects", "hard")
+    done = edgeship("convert", "waves.keras", "--out", "out", *only, check=1)
+    assert "error: tflite/int8: int8 was asked for" in done.stderr
+    assert not (edgeship.folder / "out").exists()
+
+
+def test_what_a_format_cannot_express_is_left_out_of_the_others(edgeship, hard):
+    shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
+    options = ("--to", "tflite,onnx", "--variant", "float32", "--custom-objects", "hard")
+    done = edgeship("convert", "tangents.keras", "--out", "bundle", *options, check=1)
+    assert "FAILED tflite/float32: TFLite cannot express Tan (layer 'tangent')" in " ".join(done.stdout.split())
+    manifest = json.loads((edgeship.folder / "bundle/manifest.json").read_text())
+    assert [item["id"] for item in manifest["artifacts"]] == ["onnx/float32"]
+    (failure,) = manifest["failures"]
+    assert failure["step"] == "convert" and failure["layers"] == ["tangent"] and "--to onnx" in failure["advice"]
