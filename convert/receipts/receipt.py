@@ -101,7 +101,7 @@ def format_of(path: Path) -> str:
 class ExpectedArtifact:
     """What an artifact should be: the server model's inputs and outputs in their order, and what was asked for.
 
-    `io` is int8 or float32.
+    `io` is int8, float32, or auto, which leaves the inputs open; so many `float_operators` stayed float by choice.
     """
 
     model: ServerModelDescription
@@ -110,6 +110,7 @@ class ExpectedArtifact:
     allow_flex: bool = False
     opset: int | None = None
     sparse_encoding: bool = False
+    float_operators: int = 0
 
 
 def check(receipt: Receipt, expected: ExpectedArtifact) -> None:
@@ -119,7 +120,8 @@ def check(receipt: Receipt, expected: ExpectedArtifact) -> None:
         ("input", receipt.inputs, expected.model.inputs),
         ("output", receipt.outputs, expected.model.outputs),
     ):
-        _check_border(receipt.format, side, have, want, expected.io)
+        io = "int8" if expected.io == "auto" and side == "output" else expected.io
+        _check_border(receipt.format, side, have, want, io)
     if receipt.flex_ops and not expected.allow_flex:
         raise CheckError(f"holds Flex ops that nobody asked for: {', '.join(receipt.flex_ops)}")
     if receipt.custom_ops:
@@ -160,13 +162,14 @@ def _check_border(
 def _allowed_dtypes(format: str, dtype: str, io: str | None) -> set[str]:
     found = formats.find(format)
     if dtype == "float32":
-        return {"int8", "uint8"} if io == "int8" and found.quantizer else {"float32"}
+        kinds = {"int8": {"int8", "uint8"}, "auto": {"int8", "uint8", "float32"}} if found.quantizer else {}
+        return kinds.get(io or "", {"float32"})
     return {dtype, found.integers or dtype}
 
 
 def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:
     variant, kinds = expected.variant, receipt.weights.dtypes
-    if variant == "int8" and receipt.int8_op_share < LEAST_INT8_SHARE:
+    if variant == "int8" and _int8_share_but_for(expected.float_operators, receipt) < LEAST_INT8_SHARE:
         islands = "; ".join(receipt.float_islands[:3])
         names = [island.partition(": ")[2] for island in receipt.float_islands]
         known = LayerNames(expected.model.layers, names)
@@ -184,3 +187,12 @@ def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:
         raise CheckError("float16 was asked for, but it holds no float16 weight")
     if variant in ("dynamic_w8", "weight_only_w8") and not any(kinds.get(kind) for kind in ("int8", "uint8")):
         raise CheckError(f"{variant} was asked for, but it holds no 8-bit weight")
+
+
+def _int8_share_but_for(chosen: int, receipt: Receipt) -> float:
+    """The share of int8 among the operators that compute, without so many that stayed float by choice."""
+    share, floats = receipt.int8_op_share, len(receipt.float_islands)
+    if not 0 < share < 1:
+        return share
+    integers = share * floats / (1 - share)
+    return integers / (integers + max(0, floats - chosen))

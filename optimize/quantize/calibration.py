@@ -27,7 +27,7 @@ _BATCH_BYTES = 4 << 20
 ONE = 1 << 60  # bytes a sample, where samples are fed one by one
 _CHUNK_BYTES = 64 << 20
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 # Sizes to try for a dynamic axis of which nothing is known, where a model shall only run once.
 TRIAL_SIZES = (128, 16, 1, 1024)
@@ -139,6 +139,8 @@ def write_statistics(
 ) -> None:
     """Write what was observed of a model: extremes per tensor, and ranges by other `kinds` of calibration, if any, as JSON.
 
+    `facts` are what else `Statistics` holds, and what calibrated.
+
     Raises InputError for a tensor that became infinite or NaN.
     """
     for name, extremes in ranges.items():
@@ -157,16 +159,30 @@ def write_statistics(
 
 
 @dataclass(frozen=True)
+class FloatScaling:
+    """Operators at the inputs that stay float, by the tensors that they make: behind float inputs, and behind int8 ones.
+
+    `inputs`: whether those of a file that leaves their type open must be float.
+    """
+
+    operators: Sequence[str] = ()
+    operators_behind_int8: Sequence[str] = ()
+    inputs: bool = False
+
+
+@dataclass(frozen=True)
 class Statistics:
     """What was observed of a model on representative data: `ranges` are the extremes per tensor, `kinds` those of other methods.
 
-    `shapes` are those of one sample, as the format's calibration writes them.
+    `shapes` are those of one sample, as the format's calibration writes them; `float_scaling` is what must stay float at the
+    inputs.
     """
 
     samples: int
     shapes: Mapping[str, Any]
     ranges: Ranges
     kinds: Mapping[str, Ranges]
+    float_scaling: FloatScaling
 
     def ranges_of(self, kind: str) -> Ranges:
         """The ranges of one calibration method, by tensor. Raises InputError where there are none of that method."""
@@ -193,4 +209,5 @@ def read_statistics(path: str | None, model: str) -> Statistics:
         raise InputError(f"{path}: not calibration statistics of this version; calibrate again")
     if document["model"] != digest.of_path(Path(model)):
         raise InputError(f"{path}: taken from another model than {model}; calibrate this one")
+    document["float_scaling"] = FloatScaling(**document["float_scaling"])
     return Statistics(**{item.name: document[item.name] for item in fields(Statistics)})

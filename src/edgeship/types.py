@@ -129,10 +129,14 @@ class Step:
 
 @dataclass(frozen=True)
 class ToolReport:
-    """What a tool tells that wrote a file: the versions of what did the work, and notes for people."""
+    """What a tool tells that wrote a file: the versions of what did the work, notes for people, and what it left float by choice.
+
+    `float_operators`: the names of operators that int8 would have ruined.
+    """
 
     tools: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    float_operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

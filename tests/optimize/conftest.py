@@ -26,6 +26,8 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "leaky": {"image": (8, 8, 3)},
     "bend": {"features": (12,)},
     "four": {"features": (12,)},
+    "raw": {"features": (6,)},
+    "dim": {"image": (8, 8, 3)},
     "two-ways": {"features": (12,)},
     "branch": {"features": (12,)},
 }
@@ -134,6 +136,11 @@ def _data(name: str) -> Arrays:
     random = np.random.default_rng(5)
     if name == "words":
         return {"ids": random.integers(0, 50, (SAMPLES, 10)).astype(np.int32)}
+    if name == "raw":
+        scales = np.array((0.02, 1.0, 5.0, 40.0, 900.0, 60000.0), np.float32)
+        return {"features": (1 + random.standard_normal((SAMPLES, 6)).astype(np.float32)) * scales}
+    if name == "dim":
+        return {"image": random.integers(0, 256, (SAMPLES, 8, 8, 3)).astype(np.float32)}
     return {key: random.standard_normal((SAMPLES, *shape)).astype(np.float32) for key, shape in SHAPES[name].items()}
 
 

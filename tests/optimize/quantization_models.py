@@ -9,6 +9,8 @@ words     ids (int32) -> logits, positive   embedding of integers; an integer ou
 leaky     image -> score                LeakyReLU and a global maximum, which only edgeship brings to int8
 bend      features -> score             PReLU, which stays float
 four      features -> price             a batch axis fixed at 4
+raw       features -> kind              features of very different scales, into a Normalization
+dim       image -> kind                 values from 0 to 255, into a Rescaling and a Normalization
 two-ways  .tflite with two signatures over the same input
 branch    .tflite that goes one of two ways by what is in its data
 """
@@ -19,7 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four")
+RAW_SCALES = (0.02, 1.0, 5.0, 40.0, 900.0, 60000.0)
+NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim")
 
 
 def build(folder: str) -> None:
@@ -125,6 +128,28 @@ def _bend(keras: Any) -> tuple[Any, Any]:
 def _four(keras: Any) -> tuple[Any, Any]:
     features = keras.Input(batch_shape=(4, 12), name="features")
     return features, {"price": keras.layers.Dense(3)(keras.layers.Dense(16, activation="relu")(features))}
+
+
+def _raw(keras: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    features = keras.Input((6,), name="features")
+    scales = np.array(RAW_SCALES, np.float32)
+    x = keras.layers.Dense(32, activation="relu")(
+        (features - scales) / scales
+    )  # tf2onnx takes a layer's own for inputs
+    return features, {"kind": keras.layers.Dense(3)(keras.layers.Dense(32, activation="relu")(x))}
+
+
+def _dim(keras: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    layers = keras.layers
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    x = (x - np.array([0.4, 0.5, 0.6], np.float32)) / np.array([0.22, 0.24, 0.26], np.float32)
+    x = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(x))
+    return image, {"kind": layers.Dense(3)(x)}
 
 
 def _two_ways(root: Path) -> None:

@@ -40,9 +40,9 @@ def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
     assert config.data.calibration == str(tmp_path / "calibration.npz")
     assert config.data.evaluation == "my.module:data"
     assert [(v.name, v.quantize, v.io) for v in config.variants] == [
-        ("float32", "float32", "int8"),
+        ("float32", "float32", "auto"),
         ("int8", "static_w8a8", "float32"),
-        ("small", "static_w8a8", "int8"),
+        ("small", "static_w8a8", "auto"),
     ]
     restored = Config.restore(to_json(config.to_manifest()))
     assert restored.data.evaluation is None, "code is named by the user, never by a bundle"
@@ -80,7 +80,7 @@ def test_sparse_encoding_is_of_tflite_only():
         ("[data]\nlabels = 'missing.txt'", "cannot read labels"),
         ("[variants.int4]\nquantize = 'w4'", "unknown quantization recipe 'w4'"),
         ("[variants.int8]\nformats = ['coreml']", "unknown format 'coreml'"),
-        ("[variants.int8]\nio = 'uint8'", "known: float32, int8"),
+        ("[variants.int8]\nio = 'uint8'", "known: auto, float32, int8"),
         ("[variants.int8]\ncalibration_method = 'max'", "known: entropy, min-max, moving-average, mse, percentile"),
         ("[variants.float16]\ncalibration_method = 'mse'", "float16 has no ranges to calibrate"),
         ("[variants.int8]\nsparse_encoding = true", "sparse_encoding is for float32 .tflite files"),

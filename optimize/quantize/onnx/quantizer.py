@@ -13,10 +13,12 @@ from pathlib import Path
 
 from edgeship.errors import InputError
 from edgeship.optimize.quantize import calibration as calibrating
+from edgeship.optimize.quantize import input_scaling
 from edgeship.optimize.quantize.onnx import activation_observer, reader
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
+from edgeship.types import to_json
 
 
 def tool_versions() -> dict[str, str]:
@@ -43,6 +45,11 @@ def calibrate(
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError)
     with atomic_file(str(Path(out).with_suffix(".onnx"))) as prepared_file:
         _prepare_model(model, prepared_file)
+        operators = input_scaling.scaling_at([spec.name for spec in inputs], reader.input_operators(prepared_file))
+        scaling = calibrating.FloatScaling()
+        if operators:
+            feeds = input_scaling.read_samples(source, inputs, samples)
+            scaling = input_scaling.find_float_scaling(feeds, operators)
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
             kinds = (
@@ -59,7 +66,9 @@ def calibrate(
                 )
         except failures as error:
             raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
-        calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
+        calibrating.write_statistics(
+            out, model, {**facts, "shapes": shapes, "float_scaling": to_json(scaling)}, ranges, kinds
+        )
     notes = calibrating.note_few_samples(samples)
     return CalibrationReport(tool_versions(), tuple(notes), samples=samples, data=source.digest, tensors=len(ranges))
 
@@ -89,10 +98,14 @@ def quantize(
     reader.check_model(model)
     calibration = calibrating.read_statistics(statistics, model) if how.data else None
     ranges = calibration.ranges_of(calibration_method) if calibration else None
+    scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
+    scaling_nodes: list[str] = []
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared_file = Path(str(statistics)).with_suffix(".onnx")
             nodes_to_exclude = reader.nodes_of(prepared_file, float_layers, layers) if float_layers else []
+            scaling_nodes = reader.nodes_that_make(prepared_file, scaling.operators)
+            nodes_to_exclude += scaling_nodes
             _quantize_static(model, prepared_file, beside, Path(folder), ranges, nodes_to_exclude)
         else:
             _WRITERS[recipe](model, beside, Path(folder))
@@ -100,9 +113,12 @@ def quantize(
         islands = reader.float_islands(beside) if calibration else []
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
+    notes += input_scaling.describe(scaling_nodes, float_inputs=False)
+    others = [island for island in islands if island.partition(" ")[2] not in scaling_nodes]
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(islands, float_sizes)),
+        (*notes, *calibrating.note_float_parts(others, float_sizes)),
+        float_operators=tuple(scaling_nodes),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
+from edgeship.optimize.quantize.input_scaling import Operator
 from edgeship.types import TensorSpec
 from edgeship.untrusted import damage_as_input_error
 
@@ -18,6 +19,11 @@ _NO_ISLANDS = (
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Shape"),
     *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
 )
+
+_KINDS = {
+    **{"Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV", "Cast": "CAST"},
+    **{"Concat": "CONCATENATION", "MatMul": "DENSE"},
+}  # of `input_scaling`
 
 
 def check_model(model: str) -> None:
@@ -117,6 +123,32 @@ def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> 
         if belongs:
             members.add(node.name)
     return [node.name for node in graph.node if node.name in members]
+
+
+def input_operators(path: Path) -> list[Operator]:
+    """The operators of a float model, as far as they are known ones, in the order in which they run."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
+    constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    ranks = {item.name: len(item.type.tensor_type.shape.dim) for item in graph.value_info}
+    operators = []
+    for node in graph.node:
+        across = any(
+            item.name == "axis" and item.i not in (-1, ranks.get(node.output[0], 0) - 1) for item in node.attribute
+        )
+        if node.op_type in _KINDS and not across:
+            inputs = tuple(constants.get(name, name) for name in node.input)
+            operators.append(Operator(_KINDS[node.op_type], node.output[0], inputs))
+    return operators
+
+
+def nodes_that_make(path: Path, tensors: Sequence[str]) -> list[str]:
+    """The names of the operators that make these tensors."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    return [node.name for node in graph.node if {*node.output} & {*tensors}]
 
 
 def float_islands(path: Path) -> list[str]:

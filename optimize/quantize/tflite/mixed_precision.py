@@ -12,7 +12,7 @@ Mixed = Mapping[str, Sequence[str]]
 
 
 def build_recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> list[dict[str, Any]]:
-    """The recipe `base` with those operators in those precisions; the model's ends keep the type `io`."""
+    """The recipe `base` with those operators in those precisions; the model's outputs keep the type `io`."""
     from litert_quantizer import algorithm_manager, qtyping, recipe_manager
 
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
@@ -32,6 +32,14 @@ def build_recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> li
             else:
                 manager.add_static_config(pattern, qtyping.TFLOperationName.OUTPUT, 8, 8)
     return list(manager.get_quantization_recipe())
+
+
+def keep_float(mixed: Mixed | None, outputs: Sequence[str]) -> Mixed | None:
+    """`mixed` with the operators that make the tensors `outputs` float as well; all others are float beside "int8" already."""
+    if not outputs or (mixed and "int8" in mixed):
+        return mixed
+    others = {key: scopes for key, scopes in (mixed or {}).items() if key != "float32"}
+    return {**others, "float32": [*(mixed or {}).get("float32", ()), *(f"{name};" for name in outputs)]}
 
 
 def _scope_patterns(scopes: Iterable[str]) -> Iterable[str]:

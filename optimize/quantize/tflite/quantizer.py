@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data import Batch
+from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize import calibration as calibrating
+from edgeship.optimize.quantize import input_scaling
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.optimize.quantize.tflite import (
     activation_observer,
@@ -27,6 +28,7 @@ from edgeship.optimize.quantize.tflite import (
 )
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
+from edgeship.types import TensorSpec, to_json
 
 
 def tool_versions() -> dict[str, str]:
@@ -79,9 +81,26 @@ def calibrate(
         raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
     samples = min(count, len(source))
     facts = {"tools": tool_versions(), "samples": samples, "data": source.digest}
+    facts["float_scaling"] = to_json(_find_float_scaling(content, source, inputs, samples))
     calibrating.write_statistics(out, model, {**facts, "shapes": shapes}, ranges, kinds)
     notes = calibrating.note_few_samples(samples)
     return CalibrationReport(tool_versions(), tuple(notes), samples=samples, data=source.digest, tensors=len(ranges))
+
+
+def _find_float_scaling(
+    content: bytes, data: RepresentativeDataset, inputs: Mapping[str, Sequence[TensorSpec]], count: int
+) -> calibrating.FloatScaling:
+    """What must stay float at the inputs of any signature."""
+    model, found = flatbuffer.unpack(content), []
+    for signature in model.signatureDefs:
+        graph_inputs, operators = reader.input_operators(model, signature)
+        if scaling := input_scaling.scaling_at(list(graph_inputs.values()), operators):
+            feeds = input_scaling.read_samples(data, inputs[signature.signatureKey.decode()], count)
+            by_tensor = {graph_inputs[name]: array for name, array in feeds.items()}
+            found.append(input_scaling.find_float_scaling(by_tensor, scaling))
+    behind_float = [name for item in found for name in item.operators]
+    behind_int8 = [name for item in found for name in item.operators_behind_int8]
+    return calibrating.FloatScaling(behind_float, behind_int8, any(item.inputs for item in found))
 
 
 def _observe_extremes(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
@@ -111,15 +130,16 @@ def quantize(
     recipe: str,
     *,
     statistics: str | None = None,
-    io: str = "int8",
+    io: str = "auto",
     calibration_method: str = quantization.MIN_MAX,
     mixed: mixed_precision.Mixed | None = None,
 ) -> QuantizationReport:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
 
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
-    element type that static_w8a8 gives to float inputs and outputs: "int8", or "float32" with QUANTIZE and DEQUANTIZE at
-    the ends. Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
+    element type that static_w8a8 gives to float inputs and outputs: "int8", "float32" with QUANTIZE and DEQUANTIZE at the ends,
+    or "auto", int8 but for inputs that it is too coarse for (`input_scaling`; operators there stay float with any `io`).
+    Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
     (see `mixed_precision`). The file is opened and run once before it is moved into place.
 
     Raises InputError for a recipe that cannot be had, CheckError where
@@ -131,7 +151,12 @@ def quantize(
     ranges = calibration.ranges_of(calibration_method) if calibration else None
     if calibration:
         content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
-    result = _run_quantizer(content, model, recipe, io, ranges, mixed)
+    scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
+    float_inputs = scaling.inputs if io == "auto" else io == "float32"
+    io = "int8" if io == "auto" else io
+    float_operators = scaling.operators if float_inputs else scaling.operators_behind_int8
+    mixed = mixed_precision.keep_float(mixed, float_operators)
+    result = _run_quantizer(content, model, recipe, (float_inputs, io), ranges, mixed)
     result_model = flatbuffer.unpack(result)
     reader.check_branches(result_model)
     with atomic_file(out_file) as beside:
@@ -139,10 +164,13 @@ def quantize(
         reader.check_runs(beside, calibration.shapes if calibration else None)
     islands = reader.float_islands(result_model) if calibration else []
     float_sizes = dict(reader.float_weights(result_model))
+    others = [island for island in islands if island.partition(" ")[2] not in float_operators]
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
+    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(islands, float_sizes)),
+        (*notes, *calibrating.note_float_parts(others, float_sizes)),
+        float_operators=tuple(float_operators),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",
@@ -161,8 +189,8 @@ def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:
     return how
 
 
-def _quantizer_recipe(name: str, io: str) -> list[dict[str, Any]]:
-    """The recipe in litert-quantizer's own terms."""
+def _quantizer_recipe(name: str, float_inputs: bool, io: str) -> list[dict[str, Any]]:
+    """The recipe in litert-quantizer's own terms; `io` is the type of the outputs."""
     from litert_quantizer import algorithm_manager, qtyping, recipe, recipe_manager
 
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
@@ -175,9 +203,10 @@ def _quantizer_recipe(name: str, io: str) -> list[dict[str, Any]]:
     if name != "static_w8a8":
         return list(recipe.dynamic_wi8_afp32() if name == "dynamic_w8" else recipe.weight_only_wi8_afp32())
     manager.load_quantization_recipe(recipe.static_wi8_ai8())
-    if io == "float32":
-        for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
-            manager.add_quantization_config(".*", end, None, algorithm_manager.AlgorithmName.NO_QUANTIZE)
+    ends = [qtyping.TFLOperationName.INPUT] if float_inputs else []
+    ends += [qtyping.TFLOperationName.OUTPUT] if io == "float32" else []
+    for end in ends:
+        manager.add_quantization_config(".*", end, None, algorithm_manager.AlgorithmName.NO_QUANTIZE)
     return list(manager.get_quantization_recipe())
 
 
@@ -185,17 +214,18 @@ def _run_quantizer(
     content: bytes,
     model: str,
     recipe: str,
-    io: str,
+    ends: tuple[bool, str],
     ranges: Mapping[str, Sequence[float]] | None,
     mixed: mixed_precision.Mixed | None,
 ) -> bytes:
     from litert_quantizer import quantizer
 
-    extremes = None
+    """`ends`: whether float inputs stay float, and the type of the outputs."""
+    extremes, io = None, ends[1]
     if ranges is not None:
         extremes = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
     try:
-        base_recipe = _quantizer_recipe(recipe, io)
+        base_recipe = _quantizer_recipe(recipe, *ends)
         worker = quantizer.Quantizer(
             content, mixed_precision.build_recipe(base_recipe, mixed, io) if mixed else base_recipe
         )

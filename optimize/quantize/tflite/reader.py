@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from edgeship.data import Array
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.formats import flatbuffer, runtime_errors
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
+from edgeship.optimize.quantize.input_scaling import KINDS, Operator
 from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
 from edgeship.types import TensorSpec
 
@@ -149,6 +151,38 @@ def operator_outputs(content: bytes) -> set[str]:
     """The names of the main graph's tensors that an operator makes; others may lie about without a value."""
     graph = flatbuffer.unpack(content).subgraphs[0]
     return {graph.tensors[index].name.decode() for item in graph.operators for index in item.outputs if index >= 0}
+
+
+def input_operators(model: Any, signature: Any) -> tuple[dict[str, str], list[Operator]]:
+    """A signature's input tensors by the names of its inputs, and its graph's operators, as far as they are known ones."""
+    graph, kinds = model.subgraphs[signature.subgraphIndex], flatbuffer.operator_names(model)
+    operators = [
+        found for item in graph.operators if (found := _as_operator(model, graph, kinds[item.opcodeIndex], item))
+    ]
+    names = {item.name.decode(): graph.tensors[item.tensorIndex].name.decode() for item in signature.inputs}
+    return names, operators
+
+
+def _as_operator(model: Any, graph: Any, kind: str, item: Any) -> Operator | None:
+    tensors = [graph.tensors[index] for index in item.inputs if index >= 0]
+    constants = [_constant(model, tensor) for tensor in tensors]
+    inputs = [t.name.decode() if value is None else value for t, value in zip(tensors, constants, strict=True)]
+    output = graph.tensors[item.outputs[0]]
+    if kind == "FULLY_CONNECTED" and constants[1] is not None:
+        return Operator("DENSE", output.name.decode(), (inputs[0], constants[1].T))
+    across = kind == "CONCATENATION" and item.builtinOptions.axis not in (-1, len(output.shape) - 1)
+    activation = getattr(item.builtinOptions, "fusedActivationFunction", None)
+    if kind not in KINDS or across or activation:
+        return None
+    return Operator(kind, output.name.decode(), tuple(inputs))
+
+
+def _constant(model: Any, tensor: Any) -> Array | None:
+    """The values of a float32 constant; None for every other tensor."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or tensor.type != flatbuffer.FLOAT32:
+        return None
+    return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32).reshape(tensor.shape)
 
 
 def float_islands(model: Any) -> list[str]:

@@ -84,7 +84,10 @@ def conversion_options(command: F) -> F:
         click.option(
             "--samples", "calibration_samples", type=click.IntRange(min=1), help="How many samples of it to calibrate with."
         ),
-        click.option("--io", type=click.Choice(["int8", "float32"]), help="Edges of an int8 .tflite (default: int8)."),
+        click.option(
+            "--io", type=click.Choice(["auto", "int8", "float32"]),
+            help="Edges of an int8 .tflite (default: auto, int8 but for inputs that it is too coarse for).",
+        ),
         click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
         click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite (the app needs the Flex delegate)."),
         CUSTOM_OBJECTS,

@@ -35,8 +35,8 @@ DEFAULT_SAMPLES = 500
 MIN_MAX = "min-max"
 CALIBRATION_METHODS = (MIN_MAX, "moving-average", "percentile", "entropy", "mse")
 
-# The element types that a full-integer artifact can have at its ends.
-IO_TYPES = ("int8", "float32")
+# The element types that a full-integer artifact can have at its ends; auto: int8, float32 at inputs that it is too coarse for.
+IO_TYPES = ("auto", "int8", "float32")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class QuantizeRecipe:
     """
 
     name: str
-    io: str = "int8"
+    io: str = "auto"
     calibration_method: str = MIN_MAX
 
     def __post_init__(self) -> None:

@@ -65,11 +65,11 @@ class Variant(Table):
     io: Annotated[
         str,
         Meta(
-            title="int8 or float32",
-            description="Edges of a full-integer .tflite; float32: int8 inside, float at the edges.",
+            title="auto, int8 or float32",
+            description="Edges of a full-integer .tflite; auto: int8, but float inputs where int8 loses features.",
             examples=["float32"],
         ),
-    ] = "int8"
+    ] = "auto"
     calibration_method: Annotated[
         str,
         Meta(

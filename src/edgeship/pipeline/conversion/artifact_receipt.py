@@ -14,7 +14,7 @@ from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Entry
 from edgeship.typed_json import convert
-from edgeship.types import Artifact
+from edgeship.types import Artifact, Step
 
 
 def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
@@ -28,15 +28,19 @@ def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model
     return convert(Receipt, run_cached(run, "", "receipt", key, make).result)
 
 
-def check_receipt(receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription) -> None:
-    """Raise CheckError where an artifact is not what was asked for."""
+def check_receipt(
+    receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription, last: Step
+) -> None:
+    """Raise CheckError where an artifact is not what was asked for, as far as its `last` step did not have the choice."""
     full_integer = variant.quantize in ("static_w8a8", "auto")
+    io = last.recipe.get("io", variant.io) if variant.io == "auto" else variant.io
     expected = receipts.ExpectedArtifact(
         model,
         variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
-        io=variant.io if full_integer and formats.find(file_format).integer_io else "float32",
+        io=io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
         sparse_encoding=variant.sparse_encoding,
+        float_operators=len(last.recipe.get("float_operators", ())),
     )
     try:
         receipts.check(receipt, expected)

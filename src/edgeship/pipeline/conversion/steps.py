@@ -270,7 +270,9 @@ class ConversionSteps:
             return convert(ToolReport, run.executor.call(form.quantizer, **arguments))
 
         def value(inputs: Inputs, entry: Entry) -> StepOutput:
-            return StepOutput(entry, (*inputs[base].steps, RecordedStep("quantize", source(inputs), recipe, tools)))
+            floats = entry.result.get("float_operators")
+            done = {**recipe, "float_operators": floats} if floats else recipe
+            return StepOutput(entry, (*inputs[base].steps, RecordedStep("quantize", source(inputs), done, tools)))
 
         return self.add(
             CachedStep(
@@ -296,7 +298,7 @@ class ConversionSteps:
             path = output.entry.path / FILES[file_format]
             model: ServerModelDescription = run.inputs[exported].description
             receipt = read_receipt(run, path, output.entry, file_format, model)
-            check_receipt(receipt, variant, file_format, model)
+            check_receipt(receipt, variant, file_format, model, output.steps[-1])
             artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
             return ConvertedArtifact(artifact, add_sparsity(run, artifact, receipt), output.entry.digest)
 
