@@ -48,7 +48,7 @@ def test_every_recipe_has_a_meaning_or_a_reason(form: Format) -> None:
             inspect.signature(formats.import_function(name)).parameters for name in (form.calibrator, form.quantizer)
         )
         assert {"model", "data", "out", "count", "closely"} <= {*calibrate}
-        assert {"model", "out_file", "recipe", "statistics", "calibration_method"} <= {*quantize}
+        assert {"model", "out_file", "recipe", "statistics", "calibration_method", "layers"} <= {*quantize}
         assert ("io" in quantize) == form.integer_io
     else:
         assert possible <= {*form.weight_storage}

@@ -78,6 +78,17 @@ def test_where_nothing_can_be_made_it_is_an_error_and_no_bundle(edgeship, hard):
     assert not (edgeship.folder / "out").exists()
 
 
+def test_a_division_by_what_rounds_to_zero_stays_float(edgeship, hard):
+    """LiteRT's int8 kernel refuses such a divisor while it runs (tflite/kernels/div.cc)."""
+    shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
+    only = ("--to", "tflite", "--variant", "int8", "--data", "calibration.npz", "--custom-objects", "hard")
+    done = edgeship("convert", "shares.keras", "--out", "bundle", *only, check=0)
+    assert "divisor may round to zero in int8: share" in done.stderr
+    (item,) = json.loads((edgeship.folder / "bundle/manifest.json").read_text())["artifacts"]
+    assert len(item["steps"][-1]["recipe"]["float_operators"]) == 1
+    assert any(island.startswith("DIV: ") and "share" in island for island in item["receipt"]["float_islands"])
+
+
 def test_what_a_format_cannot_express_is_left_out_of_the_others(edgeship, hard):
     shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
     options = ("--to", "tflite,onnx", "--variant", "float32", "--custom-objects", "hard")

@@ -28,7 +28,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "four": {"features": (12,)},
     "raw": {"features": (6,)},
     "dim": {"image": (8, 8, 3)},
-    "two-ways": {"features": (12,)},
+    **{name: {"features": (12,)} for name in ("share", "reciprocal", "softsign", "two-ways")},
     "branch": {"features": (12,)},
 }
 

@@ -11,6 +11,9 @@ bend      features -> score             PReLU, which stays float
 four      features -> price             a batch axis fixed at 4
 raw       features -> kind              features of very different scales, into a Normalization
 dim       image -> kind                 values from 0 to 255, into a Rescaling and a Normalization
+share     features -> score             divided by their sum, which may be next to zero
+reciprocal features -> score            one divided by values that may be next to zero
+softsign  features -> score             divided by what lies between 1 and 2
 two-ways  .tflite with two signatures over the same input
 branch    .tflite that goes one of two ways by what is in its data
 """
@@ -18,11 +21,15 @@ branch    .tflite that goes one of two ways by what is in its data
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 RAW_SCALES = (0.02, 1.0, 5.0, 40.0, 900.0, 60000.0)
-NAMES = ("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim")
+NAMES = (
+    *("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim"),
+    *("share", "reciprocal", "softsign"),
+)
 
 
 def build(folder: str) -> None:
@@ -150,6 +157,28 @@ def _dim(keras: Any) -> tuple[Any, Any]:
     x = (x - np.array([0.4, 0.5, 0.6], np.float32)) / np.array([0.22, 0.24, 0.26], np.float32)
     x = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(x))
     return image, {"kind": layers.Dense(3)(x)}
+
+
+def _divided(keras: Any, name: str, divide: Callable[[Any], Any]) -> tuple[Any, Any]:
+    class Divide(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return divide(inputs)
+
+    features = keras.Input((12,), name="features")
+    x = keras.layers.Dense(8, activation="sigmoid", name="hidden")(features)
+    return features, {"score": keras.layers.Dense(2, name="score")(Divide(name=name)(x))}
+
+
+def _share(keras: Any) -> tuple[Any, Any]:
+    return _divided(keras, "share", lambda x: x / (keras.ops.sum(x, -1, keepdims=True) - 1.5))
+
+
+def _reciprocal(keras: Any) -> tuple[Any, Any]:
+    return _divided(keras, "reciprocal", lambda x: 1.0 / (x + 0.01))
+
+
+def _softsign(keras: Any) -> tuple[Any, Any]:
+    return _divided(keras, "softsign", lambda x: x / (1.0 + keras.ops.abs(x)))
 
 
 def _two_ways(root: Path) -> None:

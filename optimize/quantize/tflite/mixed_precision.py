@@ -35,7 +35,7 @@ def build_recipe(base: Sequence[Mapping[str, Any]], mixed: Mixed, io: str) -> li
 
 
 def keep_float(mixed: Mixed | None, outputs: Sequence[str]) -> Mixed | None:
-    """`mixed` with the operators that make the tensors `outputs` float as well; all others are float beside "int8" already."""
+    """`mixed` with the operators that make the tensors `outputs` float as well, unless "int8", which stands alone, has them."""
     if not outputs or (mixed and "int8" in mixed):
         return mixed
     others = {key: scopes for key, scopes in (mixed or {}).items() if key != "float32"}

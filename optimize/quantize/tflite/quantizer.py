@@ -20,6 +20,7 @@ from edgeship.optimize.quantize import input_scaling
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.optimize.quantize.tflite import (
     activation_observer,
+    divisions,
     mixed_precision,
     op_versions,
     reader,
@@ -133,6 +134,7 @@ def quantize(
     io: str = "auto",
     calibration_method: str = quantization.MIN_MAX,
     mixed: mixed_precision.Mixed | None = None,
+    layers: Sequence[str] = (),
 ) -> QuantizationReport:
     """Write the float `.tflite` `model` to `out_file`, quantized by `recipe` (see `edgeship.recipes.quantization`).
 
@@ -140,7 +142,8 @@ def quantize(
     element type that static_w8a8 gives to float inputs and outputs: "int8", "float32" with QUANTIZE and DEQUANTIZE at the ends,
     or "auto", int8 but for inputs that it is too coarse for (`input_scaling`; operators there stay float with any `io`).
     Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
-    (see `mixed_precision`). The file is opened and run once before it is moved into place.
+    (see `mixed_precision`); divisions that could fail stay float. `layers` are the Keras model's, by which notes and errors tell
+    where something is. The file is opened and run once before it is moved into place.
 
     Raises InputError for a recipe that cannot be had, CheckError where
     the result does not run; nothing is written then.
@@ -155,22 +158,23 @@ def quantize(
     float_inputs = scaling.inputs if io == "auto" else io == "float32"
     io = "int8" if io == "auto" else io
     float_operators = scaling.operators if float_inputs else scaling.operators_behind_int8
-    mixed = mixed_precision.keep_float(mixed, float_operators)
+    divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
+    mixed = divisions.keep_float(mixed_precision.keep_float(mixed, float_operators), divided)
     result = _run_quantizer(content, model, recipe, (float_inputs, io), ranges, mixed)
     result_model = flatbuffer.unpack(result)
     reader.check_branches(result_model)
     with atomic_file(out_file) as beside:
         beside.write_bytes(result)
-        reader.check_runs(beside, calibration.shapes if calibration else None)
+        reader.check_runs(beside, calibration.shapes if calibration else None, layers)
     islands = reader.float_islands(result_model) if calibration else []
     float_sizes = dict(reader.float_weights(result_model))
-    others = [island for island in islands if island.partition(" ")[2] not in float_operators]
+    others = [island for island in islands if island.partition(" ")[2] not in (*float_operators, *divided)]
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
+    notes += [*input_scaling.describe(float_operators, float_inputs=float_inputs), *divisions.describe(divided, layers)]
     return QuantizationReport(
         tool_versions(),
         (*notes, *calibrating.note_float_parts(others, float_sizes)),
-        float_operators=tuple(float_operators),
+        float_operators=(*float_operators, *divided),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",

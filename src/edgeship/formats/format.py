@@ -28,7 +28,7 @@ class Format:
     - `converter` is `run(saved_model, out_file, **options)`, with `out_dir` for folders, made of the distributions `tools`, and
       returns a `types.ToolReport`; `options` are those that follow from a variant: its attributes, by the converter's names.
       `converter_setup()` is called before, in the parent process; `converter_modules` are imported ahead in the other one.
-    - `calibrator` and `quantizer` take and return what those of `.tflite` do; made of `quantizer_tools`, with
+    - `calibrator` and `quantizer` take (but for `mixed`) and return what those of `.tflite` do; made of `quantizer_tools`, with
       `quantizer_modules` imported ahead. Without them the converter stores weights, as `weight_storage` says by recipe (option
       `weights`); its option `graph` is a folder where it leaves what artifacts with other weights share.
     - `receipt_reader` is `read(path)`; `reads_apart`: a stranger's file is read in a process of its own.

@@ -246,6 +246,7 @@ class ConversionSteps:
     ) -> str:
         """The artifact of the recipe `asked`; `extra` gives further arguments of the quantizer from what it `needs`."""
         base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
+        exported = self.exported(variant)
         statistics = self.calibrate(variant, file_format) if needs_data(asked) else None
         recipe: dict[str, Any] = {"recipe": asked}
         form = formats.find(file_format)
@@ -262,6 +263,7 @@ class ConversionSteps:
             arguments: dict[str, Any] = {
                 "model": str(run.inputs[base].entry.path / FILES[file_format]),
                 "out_file": str(folder / FILES[file_format]),
+                "layers": list(run.inputs[exported].description.layers),
                 **recipe,
                 **extra(run.inputs),
             }
@@ -278,7 +280,7 @@ class ConversionSteps:
             CachedStep(
                 name=f"quantize {file_format}/{variant.name}",
                 executors=QUANTIZE,
-                needs=(base, *((statistics,) if statistics else ()), *needs),
+                needs=tuple(dict.fromkeys((base, exported, *((statistics,) if statistics else ()), *needs))),
                 kind=f"quantize-{file_format}",
                 key=lambda inputs: {"source": source(inputs), "tools": tools, **recipe, **extra(inputs)},
                 make=make,
