@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from edgeship.benchmarks.gate import checks, device_checks, noise_floor, quality_checks
+from edgeship.benchmarks.gate import checks, device_checks, noise_floor, quality_checks, twin_check
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
@@ -97,6 +97,7 @@ def _judge_artifact(
     active = [item for item in mine if not _is_idle(item)]
     telling = _telling_measurements(manifest, artifact)
     decisions = [checks.check_origin(manifest, artifact, telling), *checks.check_sizes(artifact.id, mine, own)]
+    decisions += twin_check.check_twin(manifest, artifact, active)
     if active:
         peers = noise_floor.peer_noise(manifest, artifact, recipes)
         outputs = tuple(spec.name for spec in manifest.server_model.outputs) if manifest.server_model else ()

@@ -42,6 +42,10 @@ def test_what_is_spliced_into_a_bundle_is_measured_and_fails(edgeship, shipped, 
     assert "changed or replaced after it was measured" in failed["tflite/int8", "origin"]
     assert "tflite/int8: changed or replaced after it was measured: convert it again; measured as it is" in done.stderr
     assert {("tflite/float32", "parity"), ("onnx/float32", "parity"), ("onnx/float32", "accuracy")} <= set(failed)
+    assert "numbers of" in failed["tflite/int8", "twin"], "no figure falls by it"
+    assert {("tflite/float32", "twin"), ("onnx/float32", "twin")} <= set(failed)
+    twins = {item["artifact"]: item for item in checks if item["check"].startswith("twin")}
+    assert twins["onnx/int8"]["verdict"] == "PASS", "it is what the server model gives"
     assert not [artifact for artifact, check in failed if artifact.startswith("tfjs") and check != "runs"]
     after = bundle.open_bundle(shipped.bundle).manifest
     for name in ("created", "server_model", "tools", "machine", "goldens", "skipped"):

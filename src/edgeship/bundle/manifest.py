@@ -21,6 +21,7 @@ from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
+from edgeship.bundle.twin import TwinComparison
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
@@ -182,6 +183,7 @@ class Manifest:
     server_measurement: ServerAccuracy | None = None
     debug: Mapping[str, LayerSensitivity] = field(default_factory=dict)
     folder: str | None = None
+    twins: Mapping[str, TwinComparison] = field(default_factory=dict)
     source: str | None = None
     samples: PageSamples | None = None
     failures: tuple[FailedArtifact, ...] = ()

@@ -97,7 +97,7 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
         if answered:
             step = reference_outputs.reference_step(model, settings, answered)
             reference = work.queue.submit([step])[step.name]
-        manifest, answers = _measure_draft(work, doubted, settings, evaluation, reference)
+        manifest, answers = _measure_draft(work, doubted, settings, evaluation, reference, with_twins=True)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
             manifest = _write_verdict(work, manifest, budget, answers)
         config_kept = permissions.keep_grants(dict(manifest.config or {}), located_config(bundle))
@@ -147,8 +147,13 @@ def _measure_draft(
     settings: config.Config,
     evaluation: RepresentativeDataset | None,
     reference: Future[cache.Entry] | None,
+    *,
+    with_twins: bool = False,
 ) -> tuple[Manifest, Reference | None]:
-    """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some."""
+    """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some.
+
+    `with_twins`: it was not made in this run, so that each artifact is compared with one that is.
+    """
     answers = None
     if evaluation and reference:
         answers = reference_outputs.build_reference(manifest.server.inputs, settings, evaluation, reference.result())
@@ -177,6 +182,10 @@ def _measure_draft(
         measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),
         between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
     )
+    if with_twins:
+        from edgeship.pipeline import twins  # with all that a conversion needs
+
+        manifest = twins.compare_twins(work, manifest, settings, bench)
     measurement_plan.advise_litert_js(work.progress, subjects, settings)
     if labelled_answers:
         manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)

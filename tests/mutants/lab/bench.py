@@ -24,11 +24,13 @@ from edgeship.benchmarks.measure import driver
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Reference, Settings
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
 from edgeship.bundle.measurement import Measurement
+from edgeship.bundle.twin import TwinComparison
 from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.formats import FILES, FORMATS
+from edgeship.pipeline import twins
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact
 from edgeship.pipeline.step_queue import StepQueue
@@ -182,6 +184,7 @@ class Lab:
             measurements=tuple(measurements.values()),
             server_model=good.server,
             config=to_json(asdict(good.config)),
+            twins={name: self.compared(good, name, made)} if made else {},
         )
         blind = judge(manifest, Budget())
         known = (replace(item, content=_content(item.id, good.made[item.id].digest)) for item in manifest.artifacts)
@@ -197,6 +200,13 @@ class Lab:
             "; ".join(check.reason for check in open_checks),
             {metric.name: metric.value for metric in measured.metrics},
         )
+
+    def compared(self, good: Good, name: str, made: ConvertedArtifact) -> TwinComparison:
+        """What `made` is beside its twin: the good artifact in whose place it stands."""
+        subject = MeasuredArtifact(made.artifact, made.digest, made.receipt)
+        bench = Benchmark(self.cache, self.progress, Settings("rapid"), good.reference)
+        found = twins.compare_artifact(self.executors.quantize, subject, good.made[name], bench)
+        return replace(found, content=_content(name, found.content))
 
     def measured(self, good: Good, name: str, made: ConvertedArtifact | None, reference: Reference) -> Measurement:
         """A measurement of the good artifact `name`, or of the one `made` in its place, as a manifest holds it."""

@@ -1,0 +1,147 @@
+"""The twin of each artifact: made anew from the bundle's own server model, by the same steps, and compared with it.
+
+What `ship` has just made is its own twin. A bundle that is measured later may hold other files: of other tool versions, of a
+vendor's tool, or of another model. The steps are those of a conversion, so where the bundle was made on this machine the twin
+lies in the cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgeship.benchmarks.measure import quality
+from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.twin import FileComparison, TwinComparison
+from edgeship.devices import profiles
+from edgeship.errors import EdgeshipError
+from edgeship.formats import formats
+from edgeship.pipeline import measurement_plan
+from edgeship.pipeline.assemble import PipelineContext, runs_server_models
+from edgeship.pipeline.conversion.converter import Converter
+from edgeship.pipeline.conversion.source import ConvertedArtifact
+from edgeship.processes.executors import ProcessExecutor
+from edgeship.recipes.quantization import needs_data
+from edgeship.runtimes import registry
+from edgeship.runtimes.launchers import find_launcher
+from edgeship.settings.config import Config
+from edgeship.settings.variants import Variant, default_variants
+from edgeship.storage import digest
+from edgeship.typed_json import convert
+
+NO_TENSORFLOW = "no twin: the server model needs TensorFlow, which is not installed"
+UNKNOWN = "no twin: the bundle's configuration has no such variant"
+TRAINED = "no twin: it was trained further, which is not done again"
+NO_DATA = "no twin: there is neither its calibration data nor evaluation data here"
+
+
+@dataclass(frozen=True)
+class TwinPlan:
+    """What twins are made of: which variant of which format, by artifact, or the reason for none.
+
+    `config` has data to calibrate with; `calibrated_alike`: it is what the artifacts were calibrated with.
+    """
+
+    config: Config
+    variants: Mapping[str, Variant]
+    reasons: Mapping[str, str]
+    calibrated_alike: bool
+
+
+def compare_twins(work: PipelineContext, manifest: Manifest, settings: Config, bench: Benchmark) -> Manifest:
+    """The manifest with the comparison of every artifact of the draft with its twin (`Manifest.twins`)."""
+    plan = plan_twins(manifest, settings)
+    twins: dict[str, TwinComparison] = {}
+    futures: Mapping[str, Future[Any]] = {}
+    if plan.variants:
+        pairs = [(variant, name.partition("/")[0]) for name, variant in plan.variants.items()]
+        converter = Converter(work.queue, work.draft / manifest.server.path, plan.config, pairs)
+        futures = converter.start()
+    for item in manifest.artifacts:
+        subject = measurement_plan.measured_artifact(work.draft, item)
+        if item.id in plan.reasons:
+            twins[item.id] = TwinComparison(subject.digest, reason=plan.reasons[item.id])
+            continue
+        try:
+            twin: ConvertedArtifact = futures[item.id].result()
+            with_noise = plan.calibrated_alike and plan.variants[item.id].quantize != "auto"
+            twins[item.id] = compare_artifact(
+                work.executors.quantize, subject, twin, bench if with_noise or not _is_calibrated(plan, item) else None
+            )
+        except EdgeshipError as error:
+            twins[item.id] = TwinComparison(subject.digest, reason=f"no twin: {str(error).splitlines()[0]}")
+    return replace(manifest, twins=twins)
+
+
+def _is_calibrated(plan: TwinPlan, item: ArtifactEntry) -> bool:
+    return needs_data(plan.variants[item.id].quantize)
+
+
+def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
+    """Which twins can be made, and how they are calibrated: as the artifacts were, else on the evaluation data.
+
+    The layers that `auto` keeps are not searched for again: its twin has all of them in int8, where weights are the same but
+    for their rounding.
+    """
+    calibration = settings.data.calibration
+    alike = bool(calibration and (":" in calibration or os.path.exists(calibration)))
+    data = replace(settings.data, calibration=calibration if alike else settings.data.evaluation)
+    kinds = [item.format for item in manifest.artifacts]
+    known = settings.variants
+    if known is None:
+        known = tuple(default_variants([name for name in formats.FORMATS if name in kinds], True))
+    variants: dict[str, Variant] = {}
+    reasons: dict[str, str] = {}
+    for item in manifest.artifacts:
+        variant = next((one for one in known if one.name == item.variant and item.format in one.formats), None)
+        reason = _why_no_twin(variant, data.calibration)
+        if variant is None or reason:
+            reasons[item.id] = reason
+        else:
+            plain = "static_w8a8" if variant.quantize == "auto" else variant.quantize
+            variants[item.id] = replace(variant, quantize=plain)
+    return TwinPlan(replace(settings, data=data), variants, reasons, alike)
+
+
+def _why_no_twin(variant: Variant | None, calibration: str | None) -> str:
+    if not runs_server_models():
+        return NO_TENSORFLOW
+    if variant is None:
+        return UNKNOWN
+    if variant.recipes:
+        return TRAINED
+    return NO_DATA if needs_data(variant.quantize) and not calibration else ""
+
+
+def compare_artifact(
+    executor: ProcessExecutor, subject: MeasuredArtifact, twin: ConvertedArtifact, bench: Benchmark | None
+) -> TwinComparison:
+    """An artifact beside its twin. Of equal files nothing more is looked at.
+
+    The files are read in the executor's process. With a `bench` the twin answers the evaluation data on this machine, too.
+    """
+    place = measurement_plan.artifact_place(twin.artifact)
+    content = digest.of_path(place)
+    if content == subject.digest:
+        return TwinComparison(subject.digest, same=True)
+    from edgeship.convert.twins import compare  # with readers of all formats: most often the files are equal
+
+    own = str(measurement_plan.artifact_place(subject.artifact))
+    found = executor.call(compare.compare, artifact=own, twin=str(place), format=twin.artifact.format)
+    files = convert(FileComparison, found)
+    noise = _twin_noise(bench, MeasuredArtifact(twin.artifact, content, twin.receipt)) if bench else {}
+    return TwinComparison(subject.digest, files=files, sqnr_db=noise)
+
+
+def _twin_noise(bench: Benchmark, twin: MeasuredArtifact) -> dict[str, float]:
+    """The twin's SQNR in dB by output; nothing where there is nothing to compare with, or no runtime for it."""
+    runtime = registry.for_format(twin.artifact.format)[0]
+    if bench.reference is None or runtime.unavailable_reason():
+        return {}
+    target = Target(twin, runtime, find_launcher(profiles.find_device("host")))
+    parity = quality.measure(bench, target).details.parity or {}
+    return {name: output.sqnr_db for name, output in parity.items() if output.sqnr_db is not None}
