@@ -15,12 +15,12 @@ from edgeship.bundle.measurement import MemoryUse, Throttling
 from edgeship.bundle.metric import Count, Number
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
-from edgeship.runtimes import registry
+from edgeship.runtimes import bridging, registry
 from edgeship.runtimes import tensors as io
 from edgeship.runtimes.worker_client import Message, WorkerChild
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.typed_json import convert
-from edgeship.types import TensorSpec
+from edgeship.types import Bridge, TensorSpec
 from edgeship.untrusted import damage_as_input_error
 
 # Seconds that a worker may stay silent before it counts as hung.
@@ -47,16 +47,25 @@ class QueryTimes:
 class Session:
     """One model in one worker; a context manager. `run` checks what it is given, `_infer_batch` does it.
 
+    With a `bridge` the tensors have the names and axes of the server model, and not those of the file.
+
     Attributes: `inputs`, `outputs` (as the artifact holds them: quantized ones say so), `load_ms` (opening the model
     until it is ready to run, without importing the runtime), `version` (of the runtime that really runs), `engine`
     (what the runtime says of itself: threads, execution providers, backend), `sample` (what latency is measured on),
     `timeout` (seconds that the worker may stay silent).
     """
 
-    def __init__(self, runtime: str, child: WorkerChild, description: Mapping[str, Any], timeout: float) -> None:
-        self.runtime = runtime
-        self.inputs = tuple(map(TensorSpec.from_json, description["inputs"]))
-        self.outputs = tuple(map(TensorSpec.from_json, description["outputs"]))
+    def __init__(
+        self,
+        runtime: str,
+        child: WorkerChild,
+        description: Mapping[str, Any],
+        timeout: float,
+        bridge: Bridge | None = None,
+    ) -> None:
+        self.runtime, self._bridge = runtime, bridge
+        self.inputs = bridging.describe_tensors(map(TensorSpec.from_json, description["inputs"]), bridge)
+        self.outputs = bridging.describe_tensors(map(TensorSpec.from_json, description["outputs"]), bridge)
         self.load_ms = float(description["load_ms"])
         self.version = str(description["version"])
         self.engine: Mapping[str, Any] = description["engine"]
@@ -80,7 +89,8 @@ class Session:
         return io.restore_outputs(self._infer_batch(ready), self.outputs, raw=raw)
 
     def _infer_batch(self, feeds: Batch) -> Batch:
-        return self._child.request({"do": "run"}, feeds, timeout=self.timeout)[1]
+        answer = self._child.request({"do": "run"}, bridging.to_file(feeds, self._bridge), timeout=self.timeout)[1]
+        return bridging.from_file(answer, self._bridge)
 
     def evaluate(self, batches: Iterator[Mapping[str, Array]], batch: int, *, raw: bool = False) -> Batch:
         """The outputs of a whole stream, at most `batch` samples at a time, concatenated along the first axis.
@@ -97,7 +107,7 @@ class Session:
         parts = self._child.stream(self._request_messages(batches, batch, raw), self.timeout)
         if not parts:
             raise InputError(f"{self.runtime}: no sample to evaluate")
-        return io.join_batches(parts, self.outputs)
+        return io.join_batches([bridging.from_file(part, self._bridge) for part in parts], self.outputs)
 
     def dequantize(self, stored: Mapping[str, Array]) -> Batch:
         """The real numbers that stored outputs stand for."""
@@ -107,7 +117,7 @@ class Session:
         for feeds in batches:
             ready = io.check_feeds(feeds, self.inputs, self.runtime, raw=raw)
             for piece in io.split_batch(ready, self.inputs, batch):
-                yield {"do": "run"}, piece
+                yield {"do": "run"}, bridging.to_file(piece, self._bridge)
 
     @property
     def first_ms(self) -> float:
@@ -150,7 +160,7 @@ class Session:
         return samples
 
     def _checked_sample(self) -> Batch:
-        return io.check_feeds(self.sample, self.inputs, self.runtime, raw=False)
+        return bridging.to_file(io.check_feeds(self.sample, self.inputs, self.runtime, raw=False), self._bridge)
 
     def close(self) -> None:
         """End the worker."""
@@ -179,12 +189,14 @@ def open_session(
     options: Mapping[str, Any] | None = None,
     launch: registry.Launch | None = None,
     pool: Pool | None = None,
+    bridge: Bridge | None = None,
 ) -> Session:
     """Start a worker and load a model in it.
 
     `threads` None means one per core. `sample` (first sample of a batch) is what latency is measured on; made up where
     None. `outputs` sets the order of the outputs (matched by name). `python` is another interpreter to run the worker
-    with, `launch` a device's way to start it, `pool` keeps the worker for later. `options` go to the server model's loader
+    with, `launch` a device's way to start it, `pool` keeps the worker for later. `bridge` is that of
+    a stranger's file. `options` go to the server model's loader
     (`keras` only): custom_objects, signature, allow_unsafe.
 
     Raises InputError for an unknown runtime or a missing file, MissingDependencyError where the runtime is not here,
@@ -200,7 +212,7 @@ def open_session(
         header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
         description, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
         with damage_as_input_error(path):  # what the runtime says of a damaged file may be no tensor at all
-            session = Session(runtime, child, description, timeout)
+            session = Session(runtime, child, description, timeout, bridge)
             session.kept = (pool, launch) if pool else None
             session.outputs = _order_outputs(session.outputs, outputs, runtime)
             session.sample = io.one_sample(sample or io.made_up(session.inputs), session.inputs)

@@ -95,7 +95,7 @@ def recipe_of(manifest: Manifest, artifact: ArtifactEntry) -> str | None:
 
     None where there is none, or where it was trained again.
     """
-    if not is_only_converted(artifact.steps):
+    if artifact.foreign or not is_only_converted(artifact.steps):
         return None
     for item in (manifest.config or {}).get("variants") or []:
         if item["name"] == artifact.variant:
@@ -117,6 +117,12 @@ def check_origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequ
     if reason := why_doubted(manifest, artifact, measurements):
         return Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)
     return Check(artifact.id, "", "origin", Verdict.PASS, reason="made from this server model")
+
+
+def check_foreign(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequence[Measurement]) -> Iterator[Check]:
+    """A failure where a file that somebody else made is not what was measured: no check of an origin that it lacks."""
+    if reason := why_doubted(manifest, artifact, measurements):
+        yield Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)
 
 
 def content_digests(manifest: Manifest, artifact: ArtifactEntry) -> tuple[str, ...]:

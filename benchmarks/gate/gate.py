@@ -42,7 +42,8 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
         reason = "none of the artifacts was judged" if manifest.artifacts else "the bundle holds no artifact"
         decisions.append(Check("", "", "artifacts", Verdict.FAIL, reason=reason))
     verdict = combine_verdicts(decisions) or Verdict.FAIL
-    return GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget))
+    foreign = tuple(artifact.id for artifact in manifest.artifacts if artifact.foreign)
+    return GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget), foreign)
 
 
 def _judge_failures(manifest: Manifest, budget: Budget) -> tuple[list[Check], list[ArtifactReason]]:
@@ -96,7 +97,11 @@ def _judge_artifact(
     idle = [item for item in mine if _is_idle(item)]
     active = [item for item in mine if not _is_idle(item)]
     telling = _telling_measurements(manifest, artifact)
-    decisions = [checks.check_origin(manifest, artifact, telling), *checks.check_sizes(artifact.id, mine, own)]
+    if artifact.foreign:
+        decisions = [*checks.check_foreign(manifest, artifact, telling)]
+    else:
+        decisions = [checks.check_origin(manifest, artifact, telling)]
+    decisions += checks.check_sizes(artifact.id, mine, own)
     decisions += twin_check.check_twin(manifest, artifact, active)
     if active:
         peers = noise_floor.peer_noise(manifest, artifact, recipes)

@@ -77,11 +77,13 @@ class Settings:
     """What decides how figures are taken, beside the artifact and the reference.
 
     Times that the cache says the machine was too busy for are taken again where it is quiet now; with `retry` that is waited for.
+    `figures`: only these of those that a device has; None: all.
     """
 
     profile: str
     metric: MetricChoice = field(default_factory=MetricChoice)
     retry: bool = False
+    figures: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class MeasuredArtifact:
     def latency_exclusion_reason(self) -> str | None:
         """Why nothing is told of what an inference costs: a file made for many samples has no cost of one."""
         made_for = [step.recipe.get("static_batch") or 1 for step in self.artifact.steps if step.name == "export"]
+        if not self.artifact.steps:  # a stranger's file: its inputs tell
+            made_for = [spec.shape[0] or 1 for spec in self.artifact.inputs if spec.shape]
         at_once = max(made_for, default=1)
         return f"{self.artifact.id} takes {at_once} samples at once: no cost of one inference" if at_once > 1 else None
 
@@ -121,14 +125,24 @@ class Target:
     def key(self) -> dict[str, Any]:
         """What every figure depends on, for cache keys."""
         identity = self.launcher.identity(self.runtime.name)
-        return {"artifact": self.subject.digest, "runtime": identity, "device": self.device}
+        bridge = self.subject.artifact.bridge
+        key = {"artifact": self.subject.digest, "runtime": identity, "device": self.device}
+        return {**key, "bridge": bridge} if bridge else key
 
     def open(
         self, *, timed: bool, threads: int | None, sample: Batch | None = None, pool: Pool | None = None
     ) -> Session:
         """The artifact in a worker there; the parameters and errors are those of `Launcher.open`."""
-        path = self.subject.artifact.path
-        return self.launcher.open(self.runtime.name, path, timed=timed, threads=threads, sample=sample, pool=pool)
+        artifact = self.subject.artifact
+        return self.launcher.open(
+            self.runtime.name,
+            artifact.path,
+            timed=timed,
+            threads=threads,
+            sample=sample,
+            pool=pool,
+            bridge=artifact.bridge,
+        )
 
 
 def batch_size(inputs: Sequence[TensorSpec]) -> int:

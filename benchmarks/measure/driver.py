@@ -117,8 +117,9 @@ def _measure_sizes(bench: Benchmark, subject: MeasuredArtifact) -> FigureResult:
 
 def _take_figures(bench: Benchmark, target: Target) -> FigureResult:
     result = FigureResult()
+    wanted = bench.settings.figures
     for figure in target.device.figures:
-        for take in FIGURES[figure]:
+        for take in FIGURES[figure] if wanted is None or figure in wanted else ():
             result = result.join(take(bench, target))
     return result
 

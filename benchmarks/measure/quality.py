@@ -198,7 +198,7 @@ def _compare_with_host(
     if reason := usual.unavailable_reason():
         return BitExactness(reason=f"{usual.name} is not here to compare with: {reason}")
     try:
-        with open_session(usual.name, subject.artifact.path) as session:
+        with open_session(usual.name, subject.artifact.path, bridge=subject.artifact.bridge) as session:
             host_outputs = session.evaluate_stored(sampling.select_rows(reference.batches(), rows, batch), batch)
             comparison = bit_exactness.compare_bit_exactness(
                 host_outputs, device_outputs, (session.dequantize(host_outputs), outputs)

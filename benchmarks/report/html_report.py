@@ -267,7 +267,11 @@ def _describe_artifact(item: ArtifactEntry) -> ArtifactRow:
         if receipt.sparse_encoding:
             holds.append(f"kernels stored without their zeros: {len(receipt.sparse_encoding)}")
     holds += [_describe_temperature(output, fitted) for output, fitted in (item.temperature or {}).items()]
-    return ArtifactRow(item.id, item.path, " → ".join(step.name for step in item.steps), "; ".join(holds))
+    made = " → ".join(step.name for step in item.steps)
+    if item.foreign:
+        made = f"of unknown origin: {item.foreign.file}"
+        holds += item.foreign.notes
+    return ArtifactRow(item.id, item.path, made, "; ".join(holds))
 
 
 def _describe_temperature(output: str, fitted: Temperature) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeship.benchmarks.report import table_rows
-from edgeship.benchmarks.report.terminal_table import check_title
+from edgeship.benchmarks.report.terminal_table import UNKNOWN_ORIGIN, check_title
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import GateResult
 from edgeship.types import Verdict
@@ -34,6 +34,8 @@ def render(manifest: Manifest) -> str:
         f"- {MARKS['NOT JUDGED']} **{_escape_text(item.artifact)}**: {_escape_text(item.reason)}"
         for item in gate.not_judged
     ]
+    if gate.unknown_origin:
+        lines.append(f"- **origin unknown**: {_escape_text(', '.join(gate.unknown_origin))}: {UNKNOWN_ORIGIN}")
     table = table_rows.build(manifest)
     columns = [column for column in table.columns(wide=True) if column.name in SHOWN]
     body = [[row.get(column.name, "") for column in columns] for row in table.rows]

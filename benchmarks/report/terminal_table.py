@@ -28,6 +28,7 @@ STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow
 LEFT = {"artifact", "runtime", "kind", "verdict"}
 FOLDED = {"artifact", "runtime"}
 WITH_INTERVAL = {"ratio", "drop"}
+UNKNOWN_ORIGIN = "not made by edgeship, so judged by figures alone"
 CHECKS = {
     "server_accuracy": "server model's accuracy",
     "made": "made at all",
@@ -113,7 +114,8 @@ def render_verdict(gate: GateResult) -> Group:
         for check in gate.checks
         if check.verdict is not Verdict.PASS
     ]
-    return Group(_verdict_line(gate), *open_checks, *_reason_lines("  NOT JUDGED", gate.not_judged))
+    reasons = _reason_lines("  NOT JUDGED", gate.not_judged)
+    return Group(_verdict_line(gate), *open_checks, *reasons, *_origin_lines(gate))
 
 
 def _verdict_line(gate: GateResult) -> Text:
@@ -124,6 +126,11 @@ def _verdict_line(gate: GateResult) -> Text:
 
 def _reason_lines(word: str, items: Sequence[ArtifactReason]) -> list[Text]:
     return [Text(f"{word} {item.artifact}: {item.reason}", style="dim") for item in items]
+
+
+def _origin_lines(gate: GateResult) -> list[Text]:
+    names = ", ".join(gate.unknown_origin)
+    return [Text(f"  ORIGIN UNKNOWN {names}: {UNKNOWN_ORIGIN}", style="dim")] if names else []
 
 
 def check_title(check: Check) -> str:
@@ -156,7 +163,8 @@ def print_checks(gate: GateResult) -> None:
         for check in gate.checks
     ]
     checks = make_table([*heads, Column("reason", folds=True)], body, out.width)
-    out.print(Group(checks, _verdict_line(gate), *_reason_lines("  NOT JUDGED", gate.not_judged)))
+    reasons = _reason_lines("  NOT JUDGED", gate.not_judged)
+    out.print(Group(checks, _verdict_line(gate), *reasons, *_origin_lines(gate)))
 
 
 def print_artifacts(manifest: Manifest) -> None:

@@ -21,7 +21,7 @@ from edgeship.runtimes.registry import Launch, Runtime
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.storage import cache, digest, installed
-from edgeship.types import Artifact
+from edgeship.types import Artifact, Bridge
 
 # Seconds that one command of an installation may take: downloads over a slow line included.
 PATIENCE = 900.0
@@ -69,6 +69,7 @@ class Launcher(ABC):
         threads: int | None = 1,
         sample: Batch | None = None,
         pool: Pool | None = None,
+        bridge: Bridge | None = None,
     ) -> Session:
         """A model in a worker of that runtime, as the device has it; `timed`: times will be taken in this session.
 
@@ -84,6 +85,7 @@ class Launcher(ABC):
             launch=launch,
             pool=pool,
             timeout=self.timeout,
+            bridge=bridge,
         )
 
     def launch_for(self, runtime: str, *, timed: bool) -> Launch:

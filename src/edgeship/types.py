@@ -140,8 +140,20 @@ class ToolReport:
 
 
 @dataclass(frozen=True)
+class Bridge:
+    """How a file that somebody else made has the server model's tensors.
+
+    `names`: the file's names by the server model's; an output that is not among them is not looked at. `channels_first`: the
+    server model's names of those that lie in the file as (N, C, ...) and in the server model as (N, ..., C).
+    """
+
+    names: Mapping[str, str]
+    channels_first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Artifact:
-    """A model on disk (a file, or the folder of a TF.js model) and how it came to be."""
+    """A model on disk (a file, or the folder of a TF.js model) and how it came to be; `bridge`: where others made it."""
 
     path: Path
     format: str
@@ -149,6 +161,7 @@ class Artifact:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     steps: tuple[Step, ...] = ()
+    bridge: Bridge | None = None
 
     def __post_init__(self) -> None:
         check_type("a variant", self.variant, str)

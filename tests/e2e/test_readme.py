@@ -45,6 +45,13 @@ ELSEWHERE = {
     (README, "edgeship benchmark bundle --device host,cortex-a72,field-tflite-2.14,cortex-m,ethos-u55-128"): (
         f"{LONG}::test_devices_of_the_readme_are_installed_and_run"
     ),
+    (README, "edgeship gate model.tflite vendor.onnx --server server.keras --data evaluation.npz --max-drop 1"): (
+        "tests/e2e/test_foreign_files.py::test_files_are_judged_by_their_figures"
+    ),
+    (
+        README,
+        "edgeship benchmark model.tflite vendor.onnx tfjs --server server.keras --data evaluation.npz --out judged",
+    ): ("tests/e2e/test_foreign_files.py::test_a_bundle_of_them_is_measured_again_and_does_not_launder"),
     ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
         f"{LONG}::test_the_ci_page_runs_from_a_new_environment"

@@ -33,6 +33,7 @@ from edgeship.api.bundles import (
 )
 from edgeship.api.demo import serve_demo, write_demo
 from edgeship.api.files import check_outside_of_bundles, write_result
+from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
     check_devices,
     diagnose,
@@ -89,6 +90,7 @@ __all__ = [
     "TrainedModel",
     "Verification",
     "benchmark_bundle",
+    "benchmark_files",
     "check_devices",
     "check_outside_of_bundles",
     "convert_model",
@@ -99,7 +101,9 @@ __all__ = [
     "inspect_model",
     "install_devices",
     "install_runtime",
+    "is_model_file",
     "judge_bundle",
+    "judge_files",
     "lacks_times",
     "list_devices",
     "list_runtimes",

@@ -16,6 +16,7 @@ from edgeship.notices import set_visibility
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
     from edgeship.bundle.comparisons import LayerSensitivity
+    from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.verdict import GateResult
 
 AnyPath = str | os.PathLike[str]
@@ -112,22 +113,26 @@ def judge_bundle(
     source = open_bundle(bundle)
     with set_visibility(progress):
         settings = Config.read(Path(config)) if config else None
-    texts = {}
     with damage_as_input_error(source.root / MANIFEST):  # its figures may be none
         settings = settings or Config.restore(source.manifest.config)
         result = judge(source.manifest, Budget.parse(settings.budget, settings.source))
-        judged = replace(source.manifest, gate=result)
-        if junit:
-            from edgeship.benchmarks.report.junit import render as render_junit
+        write_checks(replace(source.manifest, gate=result), junit, markdown)
+    return result
 
-            texts[Path(junit)] = render_junit(judged)
-        if markdown:
-            from edgeship.benchmarks.report.markdown import render as render_markdown
 
-            texts[Path(markdown)] = render_markdown(judged)
+def write_checks(judged: Manifest, junit: AnyPath | None, markdown: AnyPath | None) -> None:
+    """Write the checks of a judged manifest as JUnit XML and as Markdown, where these are asked for."""
+    texts = {}
+    if junit:
+        from edgeship.benchmarks.report.junit import render as render_junit
+
+        texts[Path(junit)] = render_junit(judged)
+    if markdown:
+        from edgeship.benchmarks.report.markdown import render as render_markdown
+
+        texts[Path(markdown)] = render_markdown(judged)
     for path, text in texts.items():
         write_result(path, text)
-    return result
 
 
 def missing_artifacts(bundle: AnyBundle) -> tuple[str, ...]:

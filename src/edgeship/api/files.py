@@ -31,7 +31,7 @@ class MemoryFiles(contextlib.ExitStack):
         """Where the model lies."""
         if isinstance(model, (str, os.PathLike)):
             return Path(model)
-        path = self._new_folder() / "model.keras"
+        path = self.new_folder() / "model.keras"
         model.save(str(path))
         return path
 
@@ -45,11 +45,12 @@ class MemoryFiles(contextlib.ExitStack):
 
         from edgeship.data import save
 
-        path = self._new_folder() / f"{name}.npz"
+        path = self.new_folder() / f"{name}.npz"
         save(path, {key: np.ascontiguousarray(array) for key, array in data.items()})
         return str(path)
 
-    def _new_folder(self) -> Path:
+    def new_folder(self) -> Path:
+        """A new empty folder."""
         return Path(self.enter_context(tempfile.TemporaryDirectory(prefix="edgeship-memory-")))
 
 

@@ -25,7 +25,7 @@ from edgeship.bundle.twin import TwinComparison
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
-from edgeship.types import Artifact, Step, TensorSpec
+from edgeship.types import Artifact, Bridge, Step, TensorSpec
 from edgeship.untrusted import LONGEST, printable
 
 SCHEMA = 2
@@ -53,11 +53,21 @@ class Temperature:
 
 
 @dataclass(frozen=True)
+class ForeignFile:
+    """What is known of an artifact that somebody else made: its file's name, what was noticed of it, how it is bridged."""
+
+    file: str
+    notes: tuple[str, ...] = ()
+    bridge: Bridge | None = None
+
+
+@dataclass(frozen=True)
 class ArtifactEntry:
     """An artifact of the bundle: `path` is relative, `digest` the conversion's, `content` that of what it wrote there.
 
     All but `temperature` and `doubt` is written once, by the conversion. `doubt`: why what lies there may be something else, as
-    was found before it was measured again; figures of what lies there do not lift it.
+    was found before it was measured again; figures of what lies there do not lift it. `foreign`: edgeship did not make it, so
+    that nothing is known of its origin.
     """
 
     id: str
@@ -72,6 +82,7 @@ class ArtifactEntry:
     receipt: Receipt | None = None
     temperature: Mapping[str, Temperature] | None = None
     doubt: str = ""
+    foreign: ForeignFile | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.id, self.path, self.variant)
@@ -81,7 +92,8 @@ class ArtifactEntry:
 
     def within(self, root: Path) -> Artifact:
         """The artifact with its path under a bundle's folder."""
-        return Artifact(root / self.path, self.format, self.variant, self.inputs, self.outputs, self.steps)
+        bridge = self.foreign.bridge if self.foreign else None
+        return Artifact(root / self.path, self.format, self.variant, self.inputs, self.outputs, self.steps, bridge)
 
 
 @dataclass(frozen=True)
@@ -204,6 +216,8 @@ class Manifest:
                 if name in names:
                     raise InputError(f"two artifacts have the name or path {name}")
                 names.add(name)
+        if len({item.foreign is None for item in self.artifacts}) > 1:  # none is passed off as one of unknown origin
+            raise InputError("some of its artifacts are of unknown origin and some are not")
 
     @property
     def server(self) -> ServerModelEntry:

@@ -57,12 +57,16 @@ class FailedArtifact:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The verdict, every check behind it, the artifacts that were not judged, and the budget as JSON."""
+    """The verdict, every check behind it, the artifacts that were not judged, and the budget as JSON.
+
+    `unknown_origin`: artifacts that edgeship did not make, judged by their figures alone.
+    """
 
     verdict: Verdict
     checks: tuple[Check, ...] = ()
     not_judged: tuple[ArtifactReason, ...] = ()
     budget: Mapping[str, Any] = field(default_factory=dict)
+    unknown_origin: tuple[str, ...] = ()
 
     def verdict_on(self, artifact: str, runtime: str = "") -> Verdict | None:
         """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""

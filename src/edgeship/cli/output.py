@@ -26,11 +26,18 @@ def write_json(data: Any, json_file: str | None) -> None:
 
 
 def show_verdict(
-    bundle: api.Bundle, place: Path, json_file: str | None, *, wide: bool = False, report: bool = True
+    bundle: api.Bundle,
+    place: Path | None,
+    json_file: str | None,
+    *,
+    wide: bool = False,
+    report: bool = True,
+    again: str = "",
 ) -> None:
     """Print the table and the verdict, or write them as JSON; anything but PASS is exit code 1.
 
-    `place` is the bundle's path as the user gave it, `report`: whether the bundle there holds figures and report.
+    `place` is the bundle's path as the user gave it, None where none is kept; `report`: whether the bundle there
+    holds figures and report. `again`: the command that takes times which are missing.
     """
     from edgeship.benchmarks.report.terminal_table import render_results
     from edgeship.terminal import make_console
@@ -42,11 +49,11 @@ def show_verdict(
         with damage_as_input_error(place):  # some of it is what the bundle's maker wrote
             table = render_results(manifest, out.width, wide=wide)
         out.print(table)
-        if report:
+        if report and place:
             click.echo(f"report: {printable(place / 'report' / 'index.html')}")
         if api.lacks_times(bundle):
             hint = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
-            click.echo(f"{hint} edgeship benchmark {printable(place)}", err=True)
+            click.echo(f"{hint} {again or f'edgeship benchmark {printable(place)}'}", err=True)
     keys = ("server_model", "artifacts", "skipped", "failures", "measurements", "matrix", "gate")
     write_json({"bundle": place, **{key: getattr(manifest, key) for key in keys}}, json_file)
     if manifest.gate is None or manifest.gate.verdict != "PASS":

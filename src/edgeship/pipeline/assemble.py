@@ -27,7 +27,7 @@ from edgeship.pipeline import (
 from edgeship.pipeline.conversion import failures
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.plan import plan
-from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
+from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import Search
 from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
@@ -125,7 +125,7 @@ def assemble_bundle(
         measurements=(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         labels=tuple(settings.data.labels) or None,
-        server_model=_place_server_model(work.draft, conversion, settings),
+        server_model=place_server_model(work.draft, conversion.server, settings),
         config=to_json(settings.to_manifest()),
         data={"calibration": describe_data(converter.steps.data, settings.data.calibration_samples)},
         skipped=tuple(skipped),
@@ -199,9 +199,9 @@ def _place_artifact(draft: Path, converted_artifact: ConvertedArtifact) -> Artif
     )
 
 
-def _place_server_model(draft: Path, conversion: ConversionResult, settings: config.Config) -> ServerModelEntry:
+def place_server_model(draft: Path, server: ExportedServerModel, settings: config.Config) -> ServerModelEntry:
     """The server model travels in the bundle: `benchmark` compares with it wherever the bundle goes."""
-    source = conversion.server.path
+    source = server.path
     name = source.name if is_plain_name(source.name) else f"model{source.suffix if source.suffix in KERAS else ''}"
     target = draft / "server" / name
     target.parent.mkdir()
@@ -209,12 +209,12 @@ def _place_server_model(draft: Path, conversion: ConversionResult, settings: con
         shutil.copytree(source, target)
     else:
         shutil.copyfile(source, target)
-    if digest.of_path(target) != conversion.server.digest:
+    if digest.of_path(target) != server.digest:
         raise digest.changed_error(source)
-    description = conversion.server.description
+    description = server.description
     return ServerModelEntry(
         path=target.relative_to(draft).as_posix(),
-        digest=conversion.server.digest,
+        digest=server.digest,
         inputs=description.inputs,
         outputs=description.outputs,
         parameters=description.parameters,

@@ -37,7 +37,7 @@ def repair_confidences(
     entries = []
     for entry in manifest.artifacts:
         reports = [item.details.accuracy for item in manifest.measurements_of(entry.id) if item.details.accuracy]
-        outputs = reports[0].outputs if reports else {}
+        outputs = reports[0].outputs if reports and entry.foreign is None else {}
         needy = [name for name, figures in outputs.items() if temperature_scaling.needs_temperature(figures)]
         temperatures = {name: _fit_cached(work, draft, entry, settings, reference, name) for name in needy}
         entries.append(replace(entry, temperature=temperatures or None))

@@ -62,8 +62,8 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
     budget, evaluation = _read_budget_and_data(settings)
     with open_draft(out) as work:
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
-        manifest, answers = _measure_draft(work, manifest, settings, evaluation, reference)
-        manifest = _write_verdict(work, manifest, budget, answers)
+        manifest, answers = measure_draft(work, manifest, settings, evaluation, reference)
+        manifest = write_verdict(work, manifest, budget, answers)
         manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))
     return manifest
 
@@ -97,9 +97,9 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
         if answered:
             step = reference_outputs.reference_step(model, settings, answered)
             reference = work.queue.submit([step])[step.name]
-        manifest, answers = _measure_draft(work, doubted, settings, evaluation, reference, with_twins=True)
+        manifest, answers = measure_draft(work, doubted, settings, evaluation, reference, with_twins=True)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # what it says of steps and layers may be anything
-            manifest = _write_verdict(work, manifest, budget, answers)
+            manifest = write_verdict(work, manifest, budget, answers)
         config_kept = permissions.keep_grants(dict(manifest.config or {}), located_config(bundle))
         manifest = replace(manifest, config=config_kept, folder=bundles.place_seen_from(bundle.root, Path.cwd()))
         manifest = bundles.seal_bundle(work.draft, manifest)
@@ -141,18 +141,20 @@ def _model_interface(model: ServerModelEntry) -> data_checks.Interface:
     return data_checks.Interface(model.inputs, model.outputs)
 
 
-def _measure_draft(
+def measure_draft(
     work: PipelineContext,
     manifest: Manifest,
     settings: config.Config,
     evaluation: RepresentativeDataset | None,
     reference: Future[cache.Entry] | None,
+    figures: frozenset[str] | None = None,
     *,
     with_twins: bool = False,
 ) -> tuple[Manifest, Reference | None]:
     """Measure what the draft holds: the manifest with the figures, and the server model's answers where there are some.
 
-    `with_twins`: it was not made in this run, so that each artifact is compared with one that is.
+    `figures`: see `edgeship.benchmarks.measure.benchmark.Settings`. `with_twins`: it was not made in this run, so that each
+    artifact is compared with one that is.
     """
     answers = None
     if evaluation and reference:
@@ -161,7 +163,7 @@ def _measure_draft(
     bench = Benchmark(
         work.cache,
         work.progress,
-        Settings(settings.benchmark.profile, settings.benchmark.metric_choice, work.retry),
+        Settings(settings.benchmark.profile, settings.benchmark.metric_choice, work.retry, figures),
         answers,
     )
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
@@ -192,12 +194,17 @@ def _measure_draft(
     return manifest, answers
 
 
-def _write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
-    """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
+def judge_draft(work: PipelineContext, manifest: Manifest, budget: Budget) -> Manifest:
+    """Judge what was measured of the draft. Returns the manifest with the verdict."""
     manifest = replace(
         manifest, matrix=parity_matrix.build_parity_matrix(manifest), files=bundles.file_digests(work.draft)
     )
-    manifest = replace(manifest, gate=judge(manifest, budget))
+    return replace(manifest, gate=judge(manifest, budget))
+
+
+def write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
+    """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
+    manifest = judge_draft(work, manifest, budget)
     if answers:
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}

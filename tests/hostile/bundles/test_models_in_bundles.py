@@ -103,7 +103,7 @@ def placed(work: Any, draft: Path) -> Any:
     description = ServerModelDescription((), (), loader="keras")
     conversion = ConversionResult(ExportedServerModel(work.model, converter.steps.model.digest, description), (), draft)
     draft.mkdir()
-    return conversion, lambda: assemble._place_server_model(draft, conversion, Config())
+    return conversion, lambda: assemble.place_server_model(draft, conversion.server, Config())
 
 
 def test_what_travels_in_the_bundle_is_the_model_that_was_digested(work, tmp_path):

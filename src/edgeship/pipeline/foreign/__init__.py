@@ -1,0 +1,1 @@
+"""Files that edgeship did not make, measured and judged as artifacts of unknown origin."""

@@ -1,0 +1,138 @@
+"""Files that others made, compared with a server model: a bundle of artifacts of unknown origin, measured and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edgeship.benchmarks.measure import sampling
+from edgeship.benchmarks.measure.benchmark import Reference
+from edgeship.bundle import bundle as bundles
+from edgeship.bundle import goldens
+from edgeship.bundle.manifest import ArtifactEntry, GoldenSet, Manifest
+from edgeship.data import Batch, RepresentativeDataset
+from edgeship.devices import machine
+from edgeship.errors import InputError
+from edgeship.formats import formats
+from edgeship.pipeline import data_checks, reference_outputs
+from edgeship.pipeline.assemble import PipelineContext, check_model, open_draft, place_server_model
+from edgeship.pipeline.conversion.source import ExportedServerModel, ModelSource
+from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.foreign import files as foreign_files
+from edgeship.pipeline.foreign.matching import MatchOptions, Sides
+from edgeship.pipeline.ship import judge_draft, measure_draft, write_verdict
+from edgeship.processes.child import FunctionProcess
+from edgeship.runtimes.worker_pool import Pool
+from edgeship.settings import config
+from edgeship.storage import cache as store
+from edgeship.types import to_json
+
+NO_DATA = "no evaluation data to compare on: give --data evaluation.npz (inputs, and labels y for accuracy)"
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How files are measured: how they are `match`ed, which `figures` are taken (None: all), and whether with a report."""
+
+    match: MatchOptions = field(default_factory=MatchOptions)
+    figures: frozenset[str] | None = None
+    report: bool = True
+
+
+def measure_files(
+    files: Sequence[Path], model: Path, out: Path, settings: config.Config, options: FileOptions
+) -> Manifest:
+    """Measure files against a server model, judge them by the settings' budget, and write a bundle of them to `out`.
+
+    Raises InputError for what is no model, or cannot be compared with this one.
+    """
+    budget = data_checks.check_settings(settings)
+    if not settings.data.evaluation:
+        raise InputError(NO_DATA)
+    check_model(model)
+    evaluation = RepresentativeDataset(settings.data.evaluation)
+    # Without what makes artifacts of one's own.
+    data = replace(settings.data, calibration=None, train=None, validation=None)
+    settings = replace(settings, variants=(), data=data)
+    with open_draft(out, retry=True) as work:
+        entries = foreign_files.copy_files(files, work.draft)
+        with ExitStack() as stack:
+            child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
+            entries = [foreign_files.read_entry(work.draft, entry, child) for entry in entries]
+        server = _describe_server(work, model, settings)
+        interface = data_checks.Interface(server.inputs, server.description.outputs)
+        data_checks.check_evaluation(evaluation, interface, settings, budget)
+        step = reference_outputs.reference_step(model, settings, evaluation)
+        reference: Future[store.Entry] = work.queue.submit([step])[step.name]
+        answers = reference_outputs.build_reference(server.inputs, settings, evaluation, reference.result())
+        samples = _pick_samples(answers)
+        manifest = _write_draft(
+            work, server, settings, _match_entries(work, entries, server, samples, options), samples
+        )
+        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, options.figures)
+        manifest = (
+            write_verdict(work, manifest, budget, answers) if options.report else judge_draft(work, manifest, budget)
+        )
+        return bundles.seal_bundle(work.draft, manifest)
+
+
+def _describe_server(work: PipelineContext, model: Path, settings: config.Config) -> ExportedServerModel:
+    source = ModelSource.read(model, settings)
+    steps = ConversionSteps(source, settings)
+    name = steps.describe()
+    return ExportedServerModel(model, source.digest, work.queue.submit(steps.steps.values())[name].result())
+
+
+def _pick_samples(answers: Reference) -> tuple[Batch, Batch]:
+    """A few samples, spread evenly, and the server model's outputs for them."""
+    rows = np.unique(np.linspace(0, answers.samples - 1, goldens.SAMPLES).round().astype(np.int64))
+    (feeds,) = sampling.select_rows(answers.batches(), rows, len(rows))
+    return feeds, {name: array[rows] for name, array in answers.outputs.items()}
+
+
+def _match_entries(
+    work: PipelineContext,
+    entries: Sequence[ArtifactEntry],
+    server: ExportedServerModel,
+    samples: tuple[Batch, Batch],
+    options: FileOptions,
+) -> tuple[ArtifactEntry, ...]:
+    sides = Sides(server.inputs, server.description.outputs)
+    matches = []
+    with Pool() as pool:
+        for entry in entries:
+            match = foreign_files.match_entry(work.draft, entry, sides, samples, options.match, pool)
+            for note in match.foreign.notes if match.foreign else ():
+                work.progress.note(f"{match.id}: {note}")
+            matches.append(match)
+    return tuple(matches)
+
+
+def _write_draft(
+    work: PipelineContext,
+    server: ExportedServerModel,
+    settings: config.Config,
+    entries: tuple[ArtifactEntry, ...],
+    samples: tuple[Batch, Batch],
+) -> Manifest:
+    """The draft's manifest without figures, its server model, and a few samples with the server model's answers."""
+    goldens.write_goldens(work.draft / "goldens", *samples, {})
+    return Manifest(
+        files={},
+        artifacts=entries,
+        measurements=(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        labels=tuple(settings.data.labels) or None,
+        server_model=place_server_model(work.draft, server, settings),
+        config=to_json(settings.to_manifest()),
+        tools=store.versions(*formats.TENSORFLOW),
+        machine=machine.describe_machine(),
+        goldens=GoldenSet(samples=len(next(iter(samples[0].values()))), source="evaluation data", server=server.digest),
+    )
