@@ -75,7 +75,7 @@ def test_what_stands_as_a_comment_can_be_taken_as_it_is(write, tmp_path):
     assert (read.model.signature, read.data.evaluation_samples, read.benchmark.metric) == (
         "serving_default",
         2000,
-        "top1",
+        "f1",
     )
     assert Budget.parse(read.budget).max_size_disk == 1_500_000
 
