@@ -17,6 +17,7 @@ from edgeship.benchmarks.compare.metrics import (
     decisions,
     predicted_classes,
 )
+from edgeship.benchmarks.compare.unseen import LabelledOutputs
 from edgeship.bundle.comparisons import (
     AccuracyReport,
     ClassAccuracy,
@@ -126,7 +127,8 @@ class _PairedOutputs:
     def __init__(self, task: TaskMetric, truth: Array, scores: tuple[Array, Array], logits: bool | None = None) -> None:
         self.task, self.truth, self.scores = task, truth, scores
         self.logits = _are_logits(task, scores[0]) if logits is None else logits
-        self.statistics = tuple(task.statistic(truth, item, logits=self.logits) for item in scores)
+        server, artifact = (task.statistic(truth, item, logits=self.logits) for item in scores)
+        self.statistics = server, artifact
 
     def select(self, rows: Array) -> _PairedOutputs:
         """The same of some of the samples."""
@@ -156,7 +158,8 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         reason = f"no {task.name} can be told: no label counts, all are of one kind, or the errors are too large"
         return replace(nothing, reason=reason)
     sign = 1.0 if task.higher_is_better else -1.0
-    result = drop_intervals.interval_of_drop(task, both.truth, *both.statistics)
+    samples = LabelledOutputs(both.truth, *both.scores)
+    result = drop_intervals.interval_of_drop(task, samples, both.statistics, logits=both.logits)
     interval = result.interval
     if interval and not all(abs(end) <= LARGEST for end in (interval.low, interval.high)):
         return replace(nothing, reason=f"no {task.name} can be told: the errors are too large")
@@ -167,6 +170,7 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         drop=sign * (server - artifact),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
+        spread=interval.spread if interval else None,
         method=result.method,
         disagreement=result.disagreement,
         reason=result.reason,
@@ -208,7 +212,11 @@ def _compare_answers(figures: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
 
 
 def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
-    """Per true class both models' recall, the drop with its interval, and p (McNemar) with Holm's correction."""
+    """Per true class both models' recall, the drop with its interval, and p (McNemar) with Holm's correction.
+
+    Several answers to one sample are not independent: then samples are counted that gained or lost, and the interval is of as
+    many samples as have the class.
+    """
     truth = both.truth.ravel()
     server, artifact = (decision.ravel() == truth for decision in both.decisions)
     classes = np.unique(truth[truth >= 0])
@@ -217,13 +225,16 @@ def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
         np.bincount(order[(truth >= 0) & counted_rows], minlength=len(classes)).tolist()
         for counted_rows in (truth >= 0, server, artifact, artifact & ~server, server & ~artifact)
     ]
-    gains_and_losses = list(zip(*counts[3:], strict=True))
-    p_values = [statistics.mcnemar_p_value(gains, losses) for gains, losses in gains_and_losses]
+    by_sample = [(n, gains, losses) for n, gains, losses in zip(counts[0], *counts[3:], strict=True)]
+    if len(truth) > len(both.truth):
+        change = (artifact.astype(np.int8) - server).reshape(len(both.truth), -1)
+        by_sample = [_count_samples(change, both.truth.reshape(change.shape) == label) for label in classes]
+    p_values = [statistics.mcnemar_p_value(gains, losses) for _, gains, losses in by_sample]
     adjusted = statistics.holm_p_values(p_values)
     rows = []
-    for number, (label, n, right, still_right) in enumerate(zip(classes.tolist(), *counts[:3], strict=True)):
-        gains, losses = gains_and_losses[number]
-        interval = statistics.paired_difference(losses, gains, n)
+    for number, (label, n, right, still_right, gains, losses) in enumerate(zip(classes.tolist(), *counts, strict=True)):
+        weight = by_sample[number][0] / n
+        interval = statistics.paired_difference(losses * weight, gains * weight, by_sample[number][0])
         rows.append(
             ClassAccuracy(
                 label=int(label),
@@ -239,6 +250,12 @@ def _compare_classes(both: _PairedOutputs) -> tuple[ClassAccuracy, ...]:
             )
         )
     return tuple(rows)
+
+
+def _count_samples(change: Array, of_class: Array) -> tuple[int, int, int]:
+    """Samples (rows) with the class, and those in which it was gained or lost on balance."""
+    balance = np.where(of_class, change, 0).sum(axis=1)
+    return int(of_class.any(axis=1).sum()), int((balance > 0).sum()), int((balance < 0).sum())
 
 
 def _find_flips(both: _PairedOutputs) -> tuple[int, tuple[FlippedSample, ...]]:
@@ -278,7 +295,9 @@ def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
     n, flips = int(sure.sum()), int((both.decisions[0] != both.decisions[1])[sure].sum())
     if not n:
         return None
-    interval = statistics.wilson_interval(flips, n)
+    # Several answers to one sample are not independent: samples are counted, each with its share of answers.
+    independent = int(sure.reshape(len(sure), -1).any(axis=1).sum())
+    interval = statistics.exact_interval(flips / n * independent, independent)
     return SureFlips(n, flips, flips / n, interval.low, interval.high)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from edgeship.benchmarks.compare import statistics
 from edgeship.benchmarks.compare.metrics import Statistic, TaskMetric
 from edgeship.benchmarks.compare.metrics.own import ResampledStatistic
+from edgeship.benchmarks.compare.unseen import LabelledOutputs, imagine_samples
 
 Array = np.ndarray[Any, Any]
 SHARES = (
@@ -22,6 +23,8 @@ SHARES = (
 )  # of samples that are right or wrong, where each has one label
 RESAMPLES = (1000, 500, 200)  # by a function of the user's own: as many as the time allows
 SECONDS = 20.0  # for them
+TRIALS = 5  # to learn how long the function takes
+METHOD = "bootstrap with an unseen sample, paired"
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,29 @@ class DropInterval:
     reason: str = ""
 
 
-def interval_of_drop(task: TaskMetric, truth: Array, server: Statistic, artifact: Statistic) -> DropInterval:
-    """The paired 95 % interval of how much worse the artifact is, positive where it is."""
-    n, disagreement = len(truth), float(_differ(server.scored, artifact.scored).mean())
-    if task.name in SHARES and truth[0].size == 1:
+def interval_of_drop(
+    task: TaskMetric, samples: LabelledOutputs, of_both: tuple[Statistic, Statistic], *, logits: bool
+) -> DropInterval:
+    """The paired 95 % interval of how much worse the artifact is, positive where it is; `of_both` models' statistics."""
+    server, artifact = of_both
+    n, disagreement = len(samples.truth), float(_differ(server.scored, artifact.scored).mean())
+    if task.name in SHARES and samples.truth[0].size == 1:
         gained = artifact.scored[:, 0] - server.scored[:, 0]
         interval = statistics.paired_difference(int((gained < 0).sum()), int((gained > 0).sum()), n)
         return DropInterval(interval, "Tango 1998 score interval", disagreement)
     sign = 1.0 if task.higher_is_better else -1.0
+    extended = samples.with_samples(imagine_samples(task, samples, logits=logits))
+    one, two = (
+        task.statistic(extended.truth, outputs, logits=logits) for outputs in (extended.server, extended.artifact)
+    )
     if isinstance(server, ResampledStatistic):
-        return _resample_drop(n, lambda counts: sign * (server(counts) - artifact(counts)), disagreement)
-    method = "Bayesian bootstrap, paired"
-    if task.share and disagreement == 0:
-        # No resample differs from another, which says nothing about how often samples may: Tango's interval does.
-        return DropInterval(statistics.paired_difference(0, 0, n), method, disagreement)
+        return _resample_drop(n, lambda counts: sign * (one(counts) - two(counts)), disagreement)
     groups = statistics.groups_of(n)
-    one, two = server.group(groups), artifact.group(groups)
-    drops = statistics.bootstrap_interval(int(groups.max()) + 1, lambda weights: sign * (one(weights) - two(weights)))
-    return DropInterval(drops, method, disagreement, "" if drops else f"{n} samples give no interval")
+    number = int(groups.max()) + 1
+    groups = np.append(groups, [number, number + 1])
+    one, two = one.group(groups), two.group(groups)
+    drops = statistics.bootstrap_interval(number, lambda weights: sign * (one(weights) - two(weights)))
+    return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")
 
 
 def _differ(one: Array, two: Array) -> Array:
@@ -60,26 +68,21 @@ def _differ(one: Array, two: Array) -> Array:
 
 
 def _resample_drop(n: int, drop: Callable[[Array], Array], disagreement: float) -> DropInterval:
-    """Percentiles over resamples (Efron 1979, Annals of Statistics 7:1-26), for a function that takes whole samples only."""
-    if n < 2:
-        return DropInterval(None, "", disagreement, f"{n} samples give no interval")
-    rng = np.random.default_rng(statistics.SEED)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES[0])
+    """The interval for a function that takes whole samples only, by as many resamples as the time allows."""
+
+    def drop_of_whole_samples(weights: Array) -> Array:
+        return drop(statistics.round_weights(weights, n))
+
     start = time.perf_counter()
-    drops = [drop(counts[:10])]
-    pace = (time.perf_counter() - start) / 10
-    number = next((number for number in RESAMPLES if number * pace <= SECONDS), 0)
+    drop(np.ones((TRIALS, n + 2)))
+    pace = (time.perf_counter() - start) / TRIALS
+    number = next((number for number in RESAMPLES if 2 * number * pace <= SECONDS), 0)  # each end has its own
     if not number:
         reason = (
             f"the metric takes {pace:.2g} s, too long for {RESAMPLES[-1]} resamples: let it give a number per sample"
         )
         return DropInterval(None, "", disagreement, reason)
-    values = np.concatenate([*drops, drop(counts[10:number])])
-    known = values[np.isfinite(values)]
-    if len(known) < 0.95 * number:
-        reason = f"the metric is NaN or infinite on {number - len(known)} of {number} resamples of the data"
-        return DropInterval(None, "", disagreement, reason)
-    low, high = np.quantile(known, (0.025, 0.975))
-    return DropInterval(
-        statistics.Interval(float(low), float(high)), f"bootstrap of {number} resamples, paired", disagreement
-    )
+    interval = statistics.bootstrap_interval(n, drop_of_whole_samples, resamples=number)
+    if interval is None:
+        return DropInterval(None, "", disagreement, "the metric is NaN or infinite on some resamples of the data")
+    return DropInterval(interval, f"{METHOD}, {number} resamples", disagreement)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.compare.metrics import are_probabilities, predicted_classes, threshold_of, within_0_and_1
-from edgeship.benchmarks.compare.statistics import wilson_interval
+from edgeship.benchmarks.compare.statistics import exact_interval
 from edgeship.bundle.comparisons import OutputParity
 from edgeship.errors import CheckError
 
@@ -59,10 +59,11 @@ def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
     same = _same_answers(server, artifact)
     if same is None:
         return result
-    agreed, n = int(same.sum()), same.size
-    interval = wilson_interval(agreed, n)
+    # Several answers to one sample are not independent: samples are counted, each with its share of answers.
+    agreement = float(same.mean())
+    interval = exact_interval(agreement * len(same), len(same))
     return replace(
-        result, agreement=agreed / n, agreement_low=interval.low, agreement_high=interval.high, agreement_n=n
+        result, agreement=agreement, agreement_low=interval.low, agreement_high=interval.high, agreement_n=same.size
     )
 
 

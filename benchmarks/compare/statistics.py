@@ -13,6 +13,12 @@ from edgeship.types import Verdict
 
 Array = np.ndarray[Any, Any]
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+Z_POWER = 0.8416212335729143  # its 80 % point
+POWER = 0.8  # with which the number of samples that is advised decides
+# The fewest samples that can decide anything: of n that are all worse (or all better) 2 / 2^n is the chance of that where
+# neither way is likelier, and 5 % allow it from n = 6 on. A PASS needs more, which follows from the margin: where no sample
+# differs, the high end of the interval of a share is about 3.7 / n (0.025 = (1 - end)^n).
+LEAST_SAMPLES = 6
 SEED = 20240229
 GROUPS = 2000
 RESAMPLES = 2000
@@ -21,39 +27,54 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval."""
+    """A 95 % confidence interval; `spread`: the standard error that is expected of the figure itself."""
 
     low: float
     high: float
+    spread: float = 0.0
 
 
-def wilson_interval(successes: int, n: int, z: float = Z95) -> Interval:
-    """The score interval of one proportion (Wilson 1927, JASA 22:209). Raises ValueError where n < 1."""
+def exact_interval(successes: float, n: int) -> Interval:
+    """The binomial interval of one proportion (Clopper and Pearson 1934, Biometrika 26:404), which never holds too seldom.
+
+    `successes` may be a fraction, as a sum of shares of n independent samples is. Raises ValueError where n < 1.
+    """
     if n < 1:
         raise ValueError("no interval without samples")
-    share, spread = successes / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    # Rounding must not push the limit off the boundary that it reaches exactly.
-    return Interval(0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+    from scipy.special import betaincinv
+
+    failures = max(n - successes, 0.0)
+    low = float(betaincinv(successes, failures + 1, 0.025)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, failures, 0.975)) if failures > 0 else 1.0
+    share = min(successes / n, 1.0)  # which rounding must not leave outside
+    return Interval(min(low, share), max(high, share), binomial_error(successes, n))
 
 
-def paired_difference(gains: int, losses: int, n: int, z: float = Z95) -> Interval:
+def binomial_error(successes: float, n: int) -> float:
+    """The standard error of a share, as if one sample more of each kind had been seen: none seen is no certainty."""
+    share = (successes + 1) / (n + 2)
+    return math.sqrt(share * (1 - share) / n)
+
+
+def paired_difference(gains: float, losses: float, n: int, z: float = Z95) -> Interval:
     """The score interval of a paired difference of proportions, (gained - lost) / n, in [-1, 1].
 
-    `gains` of `n` samples are right only with the second model, `losses` only with the first. Tango 1998, Statistics in
+    `gains` of `n` samples are right only with the second model, `losses` only with the first; sums of shares of samples may
+    be fractions. Tango 1998, Statistics in
     Medicine 17:891-908: the differences that the score test does not reject, found by bisection. Unlike Wald's interval
     it keeps a width when the models never disagree. Raises ValueError on impossible counts.
     """
-    if n < 1 or gains < 0 or losses < 0 or gains + losses > n:
-        raise ValueError(f"{gains} + {losses} disagreements of {n} samples are impossible")
+    if n < 1 or gains < 0 or losses < 0 or gains + losses > n + 1e-6:
+        raise ValueError(f"{gains:g} + {losses:g} disagreements of {n} samples are impossible")
     estimate = (gains - losses) / n
     high = _find_boundary(lambda delta: -_tango_score(gains, losses, n, delta) - z, estimate, 1.0)
     low = _find_boundary(lambda delta: _tango_score(gains, losses, n, delta) - z, estimate, -1.0)
-    return Interval(low, high)
+    # One disagreement more than was seen, so that none at all is no certainty.
+    disagreement = (gains + losses + 1) / (n + 1)
+    return Interval(low, high, math.sqrt(max(disagreement - estimate**2, 0.0) / n))
 
 
-def _tango_score(gains: int, losses: int, n: int, delta: float) -> float:
+def _tango_score(gains: float, losses: float, n: int, delta: float) -> float:
     """Tango's score statistic at the difference `delta`; infinite where the variance vanishes."""
     linear = -gains - losses + (2 * n - gains + losses) * delta
     constant = -losses * delta * (1 - delta)
@@ -104,23 +125,41 @@ def groups_of(n: int) -> Array:
     return np.random.default_rng(SEED).permutation(n) % min(n, GROUPS)
 
 
-def bootstrap_interval(groups: int, statistic: Callable[[Array], Array]) -> Interval | None:
-    """The interval of a drop by reweighting `groups` of independent samples (Rubin 1981, Annals of Statistics 9:130-134).
+def bootstrap_interval(
+    groups: int, statistic: Callable[[Array], Array], *, resamples: int = RESAMPLES
+) -> Interval | None:
+    """The 95 % interval of a drop, of any metric, from random weights of `groups` of independent samples.
 
-    `statistic` maps weights (b, groups) float64, none negative and *not whole numbers*, to (b,) values of the drop with
-    each sample of a group counted so many times; 1 for every group is the drop itself. The weights are the same for every
-    artifact and the ends are percentiles, so that an artifact that is better in every sample never gets a worse end.
-    None where there is no interval: fewer than two groups, or the statistic is not finite.
+    `statistic` maps weights (b, groups + 2) float64, none negative and *not whole numbers*, to (b,) values of the drop with
+    each sample of a group counted so many times. The two columns more are samples that were not seen (`unseen.py`): one that
+    speaks against the artifact, one in its favour. The first is counted, as one sample, for the high end, the second for the
+    low end: else samples that all agree would leave no doubt, however few they are.
+
+    For right and wrong answers the ends are the exact binomial ones (Clopper and Pearson 1934), for means of bounded values
+    Gaffke's (2005; Learned-Miller and Thomas 2019, arXiv 1905.06208); without the two samples this is the Bayesian bootstrap
+    (Rubin 1981, Annals of Statistics 9:130-134). The weights are the same for all artifacts and the ends are percentiles: so
+    an artifact that is better in every sample never gets a worse end. None where the statistic is not finite.
     """
-    if groups < 2:
-        return None
     rng = np.random.default_rng(SEED)
-    sizes = [BATCH] * (RESAMPLES // BATCH)
-    drops = np.concatenate([statistic(rng.standard_exponential((size, groups))) for size in sizes])
-    if not np.isfinite(drops).all():
+    low, high = [], []
+    for _ in range(resamples // BATCH):
+        weights = rng.standard_exponential((BATCH, groups + 1))
+        nothing = np.zeros((BATCH, 1))
+        against, in_favour = np.hstack([weights, nothing]), np.hstack([weights[:, :-1], nothing, weights[:, -1:]])
+        drops = statistic(np.concatenate([in_favour, against]))
+        low.append(drops[:BATCH])
+        high.append(drops[BATCH:])
+    lows, highs = np.concatenate(low), np.concatenate(high)
+    if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
         return None
-    low, high = np.quantile(drops, (0.025, 0.975))
-    return Interval(float(low), float(high))
+    return Interval(float(np.quantile(lows, 0.025)), float(np.quantile(highs, 0.975)), float(highs.std()))
+
+
+def round_weights(weights: Array, n: int) -> Array:
+    """Weights (b, columns) as whole numbers that add up to `n` in each row, and are off by less than one."""
+    total = np.cumsum(weights, axis=1)
+    steps = np.floor(total * (n / total[:, -1:]) + 0.5)
+    return np.diff(steps, axis=1, prepend=0.0)
 
 
 def non_inferior(low: float, high: float, margin: float) -> Verdict:
@@ -132,14 +171,32 @@ def non_inferior(low: float, high: float, margin: float) -> Verdict:
     return Verdict.FAIL if low > margin else Verdict.INCONCLUSIVE
 
 
-def samples_needed(drop: float, low: float, high: float, margin: float, n: int) -> int | None:
-    """About how many samples would decide the test, if the drop stays what it is; None where no number would.
+def judge_drop(low: float, high: float, margin: float, n: int) -> Verdict:
+    """The non-inferiority test on `n` independent samples; of fewer than `LEAST_SAMPLES` nothing is decided."""
+    verdict = non_inferior(low, high, margin)
+    return verdict if n >= LEAST_SAMPLES else Verdict.INCONCLUSIVE
 
-    The half-width shrinks as 1/sqrt(n) (for proportions it is 1.96 * sqrt(r/n), r being the share of disagreements),
-    and must become smaller than the distance between drop and margin.
+
+def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> int | None:
+    """How many samples would decide the test with a probability of `POWER`; None where no number would.
+
+    An artifact whose true drop is `drop`, or none where that is negative, passes (or fails, where the drop is beyond the
+    margin) with that probability; so does one that in truth is as good as the server model. The interval's half is taken
+    apart: 1.96 standard errors shrink as 1/sqrt(n), what unseen samples may do, the rest, as 1/n. With x = 1/sqrt(n) the
+    distance to the margin is then rest * x^2 + (1.96 + 0.84) * error * x.
     """
-    distance = abs(margin - drop)
-    half = high - drop if drop < margin else drop - low
-    if distance == 0 or half <= 0:
+    if drop == margin or margin <= 0:
         return None
-    return math.ceil(n * max(1.0, half / distance) ** 2) + 1
+    needed = _samples_for(
+        margin - max(drop, 0.0) if drop < margin else margin, interval.high - drop, interval.spread, n
+    )
+    if drop > margin:
+        needed = max(needed, _samples_for(drop - margin, drop - interval.low, interval.spread, n))
+    return max(LEAST_SAMPLES, needed)
+
+
+def _samples_for(distance: float, half: float, spread: float, n: int) -> int:
+    error = (spread or half / Z95) * math.sqrt(n)
+    rest, slope = max(half - Z95 * error / math.sqrt(n), 0.0) * n, (Z95 + Z_POWER) * error
+    root = slope + math.sqrt(slope * slope + 4 * rest * distance)
+    return math.ceil((root / (2 * distance)) ** 2)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from edgeship.benchmarks.compare.statistics import non_inferior, samples_needed
+from edgeship.benchmarks.compare.statistics import (
+    LEAST_SAMPLES,
+    Interval,
+    binomial_error,
+    holm_p_values,
+    judge_drop,
+    samples_needed,
+)
 from edgeship.benchmarks.gate import group_checks, noise_floor
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
-from edgeship.bundle.comparisons import OutputAccuracy, OutputParity
+from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
 from edgeship.bundle.verdict import Check
 from edgeship.types import Availability, Verdict
+
+LEVEL = 0.025  # one-sided, of what a class may lose by chance
+# A mean over classes rests on no more than its classes have: the fewest samples that decide anything are asked of each.
+CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
 
 
 def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
@@ -88,14 +99,18 @@ def _check_agreement(subject: JudgedMeasurement, name: str, output: OutputParity
 
 
 def _judge_agreement(subject: JudgedMeasurement, check: str, output: OutputParity, limit: float) -> Check:
-    """The agreement's Wilson interval against the limit; a limit of 1 allows not a single other answer."""
-    value, low, high, n = output.agreement, output.agreement_low, output.agreement_high, output.agreement_n or 0
+    """The agreement's exact interval against the limit; a limit of 1 allows not a single other answer."""
+    value, low, high = output.agreement, output.agreement_low, output.agreement_high
     if value is None or low is None or high is None:
         return subject.make_check(check, Verdict.FAIL, "its agreement is not known", (None, limit, "share"))
-    verdict = non_inferior(1 - high, 1 - low, 1 - limit) if limit < 1 else Verdict.PASS if value == 1 else Verdict.FAIL
+    if limit < 1:
+        verdict = judge_drop(1 - high, 1 - low, 1 - limit, output.n)
+    else:
+        verdict = Verdict.FAIL if value < 1 else Verdict.PASS if output.n >= LEAST_SAMPLES else Verdict.INCONCLUSIVE
     reason = f"{value:.2%} same answers (95 % interval {low:.2%} to {high:.2%}), {limit:.2%} are wanted"
     if verdict is Verdict.INCONCLUSIVE:
-        reason += _samples_note(samples_needed(1 - value, 1 - high, 1 - low, 1 - limit, n), n)
+        interval = Interval(1 - high, 1 - low, binomial_error(value * output.n, output.n))
+        reason += _samples_note(samples_needed(1 - value, interval, 1 - limit, output.n), output.n)
     return subject.make_check(check, verdict, reason, (value, limit, "share"))
 
 
@@ -134,7 +149,8 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     margin = subject.budget.margin(reference, output.share)
     if margin is None:
         return subject.make_check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
-    verdict = non_inferior(low, high, margin)
+    rows = max(len(output.per_class), 1) if output.metric in CLASS_MEANS else 1
+    verdict = judge_drop(low, high, margin, output.n // rows)
     scale, unit = (100, "points") if output.share else (1, output.metric)
     form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
     texts = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
@@ -143,7 +159,9 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
         f"(95 % interval {texts[3]} to {texts[4]}), margin {texts[5]}"
     )
     if verdict is Verdict.INCONCLUSIVE:
-        reason += _samples_note(samples_needed(drop, low, high, margin, output.n), output.n)
+        interval = Interval(low, high, output.spread or 0.0)
+        needed = samples_needed(drop, interval, margin, output.n)
+        reason += _samples_note(needed and max(needed, LEAST_SAMPLES * rows), output.n)
     return subject.make_check(check, verdict, reason, (drop * scale, margin * scale, unit))
 
 
@@ -152,14 +170,30 @@ def _check_class_drop(subject: JudgedMeasurement, check: str, output: OutputAccu
     rows, limit = output.per_class, subject.budget.max_class_drop
     if not rows:
         return
-    lossy_rows = [row for row in rows if row.significant and row.low * 100 > limit]
+    losses_only = holm_p_values([_p_of_loss(row) for row in rows])
+    lossy_rows = [row for row, p in zip(rows, losses_only, strict=True) if p < LEVEL and row.low * 100 > limit]
     worst = max(rows, key=lambda row: row.drop)
     losses = ", ".join(
         f"{class_name(subject.labels, row.label)} by {row.drop * 100:.3g}" for row in (lossy_rows or [worst])[:3]
     )
     reason = f"{'lost too much' if lossy_rows else 'largest drop'}: {losses} points (limit {limit:g}, Holm-corrected)"
     verdict = Verdict.FAIL if lossy_rows else Verdict.PASS
-    yield subject.make_check(check, verdict, reason, (worst.drop * 100, limit, "points"))
+    verdict, note = _decide(verdict, output.n, output.n)
+    yield subject.make_check(check, verdict, reason + note, (worst.drop * 100, limit, "points"))
+
+
+def _p_of_loss(row: ClassAccuracy) -> float:
+    """The one-sided p-value of a class's loss: gains of one must not make another's loss the surer (Holm's correction)."""
+    if row.drop <= 0:
+        return 1.0
+    return (float(not row.significant) if row.p is None else row.p) / 2
+
+
+def _decide(verdict: Verdict, n: int, samples: int) -> tuple[Verdict, str]:
+    """No FAIL by fewer than `LEAST_SAMPLES` of `n` answers, no verdict at all by fewer samples; with what is told of it."""
+    if samples >= LEAST_SAMPLES and (n >= LEAST_SAMPLES or verdict is Verdict.PASS):
+        return verdict, ""
+    return Verdict.INCONCLUSIVE, f"; {LEAST_SAMPLES} are the fewest that decide anything, there are {min(n, samples)}"
 
 
 def _check_sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:
@@ -167,6 +201,8 @@ def _check_sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccu
     limit, flips = subject.budget.sure_flips(subject.recipe), output.sure_flips
     if limit is None or flips is None:
         return
-    verdict = Verdict.FAIL if flips.low * 100 > limit else Verdict.PASS
-    reason = f"{flips.flips:,} of the {flips.n:,} answers that the server model is sure of are others"
-    yield subject.make_check(check, verdict, f"{reason} (limit {limit:g} %)", (flips.share * 100, limit, "%"))
+    verdict, note = _decide(Verdict.FAIL if flips.low * 100 > limit else Verdict.PASS, flips.n, output.n)
+    reason = (
+        f"{flips.flips:,} of the {flips.n:,} answers that the server model is sure of are others (limit {limit:g} %)"
+    )
+    yield subject.make_check(check, verdict, reason + note, (flips.share * 100, limit, "%"))

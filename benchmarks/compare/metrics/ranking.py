@@ -101,6 +101,8 @@ class RankStatistic:
         return in_chunks(self._figure, counts, max((len(item.owner) for item in self.rankings), default=0))
 
     def _figure(self, counts: Array) -> Array:
+        if not self.rankings:  # all labels are of one kind
+            return np.full(len(counts), np.nan)
         areas, sizes = [], []
         for ranking in self.rankings:
             yes, no = ranking.count(counts)
@@ -112,7 +114,7 @@ class RankStatistic:
 
     def group(self, groups: Array) -> RankStatistic:
         """See `Statistic`."""
-        room = max(64, STEPS // ((int(groups.max()) + 1) * len(self.rankings)))
+        room = max(64, STEPS // ((int(groups.max()) + 1) * max(len(self.rankings), 1)))
         return replace(self, rankings=tuple(item.group(groups, room) for item in self.rankings))
 
 

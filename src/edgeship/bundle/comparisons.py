@@ -91,9 +91,9 @@ class OutputAccuracy:
     """The task metric of one output of both models on the same `n` samples.
 
     `value` is the artifact's, `server` the server model's, `drop` is positive where the artifact is worse and has a paired
-    95 % interval by `method`; `share`: figures are between 0 and 1. `disagreement`: the share of samples that score
-    differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says why. `why`: why that metric was
-    taken, where nobody named it and it is not plain. `groups`: the same of parts of the samples.
+    95 % interval by `method`, and `spread` as its standard error; `share`: figures are between 0 and 1. `disagreement`: the
+    share of samples that score differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says
+    why. `why`: why that metric was taken, where nobody named it and it is not plain. `groups`: the same of parts of the samples.
     """
 
     metric: str = ""
@@ -105,6 +105,7 @@ class OutputAccuracy:
     drop: Number | None = None
     low: Number | None = None
     high: Number | None = None
+    spread: Number | None = None
     disagreement: Number | None = None
     ece: Number | None = None
     ece_server: Number | None = None

@@ -473,7 +473,7 @@ def test_a_ratio_from_a_single_pair_of_processes_decides_nothing(good):
 
 def test_agreement_on_few_samples_is_inconclusive(good):
     parity = measured(good)["details"]["parity"]["scores"]
-    parity.update(agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)
+    parity.update(n=80, agreement=1.0, agreement_low=0.95, agreement_high=1.0, agreement_n=80)
     verdict, checks = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
     assert verdict is Verdict.INCONCLUSIVE
     assert "samples would decide, there are 80" in checks[INT8, "agreement"].reason
