@@ -156,7 +156,7 @@ class RepresentativeDataset:
         Raises InputError where a name is missing, a shape does not fit, or a dtype would lose information.
         """
         names = {spec.name: spec.name for spec in inputs}
-        if len(inputs) == 1 and inputs[0].name not in self.inputs and self.inputs == ("x",):
+        if len(inputs) == 1 and inputs[0].name not in self.inputs and "x" in self.inputs:
             names = {inputs[0].name: "x"}
         missing = [name for name in names if names[name] not in self.shapes]
         if missing:
