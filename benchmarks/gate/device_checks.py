@@ -8,7 +8,7 @@ from edgeship.benchmarks.gate import checks, quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.device_figures import NOT_COMPARED, CellState
-from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import ArtifactReason, Check
 from edgeship.types import Verdict
@@ -135,6 +135,21 @@ def _why_idle(items: Sequence[Measurement]) -> str:
 def _failed_device(artifact: str, device: str, reason: str) -> Check:
     why = f"required, but did not run: {reason}"
     return Check(artifact, "", "device", Verdict.FAIL, reason=why, device=device)
+
+
+def processors_of(artifact: ArtifactEntry) -> tuple[list[Check], list[ArtifactReason]]:
+    """On which processors an int8 `.onnx` computes what it was judged by, as its weights show; or what was not judged."""
+    overflowing = artifact.receipt.overflowing if artifact.receipt else None
+    if overflowing is None:
+        return [], []
+    if not overflowing:
+        reason = "no sum of its int8 weights overflows: x86 processors without VNNI compute what those with it do"
+        return [Check(artifact.id, "", "processors", Verdict.PASS, reason=reason)], []
+    reason = (
+        f"on other processors than it ran on: the 8-bit weights of {len(overflowing)} operator(s) may overflow on x86 without "
+        f'VNNI ({overflowing[0]}), where answers differ; weights of weight_bits = "auto" do not'
+    )
+    return [], [ArtifactReason(artifact.id, reason)]
 
 
 def device_failures(items: Sequence[Measurement]) -> list[ArtifactReason]:

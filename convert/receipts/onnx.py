@@ -11,6 +11,7 @@ from typing import Any
 from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts.weights import Weights, content_of
 from edgeship.errors import InputError, MissingDependencyError
+from edgeship.formats import pair_sums
 from edgeship.types import Quantization, TensorSpec
 from edgeship.untrusted import place_within, printable, regular_file
 
@@ -62,6 +63,7 @@ def read(path: Path) -> Receipt:
         ops=dict(Counter(node.op_type for node in nodes).most_common()),
         custom_ops=tuple(sorted(custom)),
         **_precision(model, nodes),
+        overflowing=_overflowing(model.graph),
         weights=_weights(model.graph, path).summary(),
         opset=opsets.get("", opsets.get("ai.onnx")),
         opsets=opsets,
@@ -196,6 +198,31 @@ def _precision(model: Any, nodes: list[Any]) -> dict[str, Any]:
         "hybrid_op_share": sum(node.op_type in INTEGER_OPS for node in nodes) / total if total else 0.0,
         "float_islands": tuple(floating if integer else ()),
     }
+
+
+def _overflowing(graph: Any) -> tuple[str, ...] | None:
+    """Operators whose int8 weights may overflow (see `pair_sums`); None where none computes with such weights."""
+    from onnx import TensorProto, numpy_helper
+
+    constants = {item.name: item for item in graph.initializer if item.data_type == TensorProto.INT8}
+    sources = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    found, computed = [], False
+    for node in graph.node:
+        place = pair_sums.WEIGHT_INPUTS.get(node.op_type)
+        if place is None or len(node.input) <= place:
+            continue
+        in_floats = node.op_type in ("Conv", "Gemm", "MatMul")
+        if in_floats and node.input[0] not in sources:
+            continue
+        tensor = constants.get(sources.get(node.input[place], "") if in_floats else node.input[place])
+        if tensor is None or len(tensor.dims) < 2:
+            continue
+        computed = True
+        weights = numpy_helper.to_array(tensor)
+        layout = pair_sums.weight_layout(node, weights.shape)
+        if layout and weights.size and pair_sums.may_overflow(weights, layout):
+            found.append(f"{node.op_type}: {node.name or node.output[0]}")
+    return tuple(found) if computed else None
 
 
 def _kinds(model: Any) -> dict[str, str]:

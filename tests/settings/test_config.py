@@ -83,6 +83,11 @@ def test_sparse_encoding_is_of_tflite_only():
         ("[variants.int8]\nio = 'uint8'", "known: auto, float32, int8"),
         ("[variants.int8]\ncalibration_method = 'max'", "known: entropy, min-max, moving-average, mse, percentile"),
         ("[variants.float16]\ncalibration_method = 'mse'", "float16 has no ranges to calibrate"),
+        ("[variants.int8]\nweight_bits = 6", 'weight_bits = 6 must be 7, 8 or "auto", as weight_bits = 8'),
+        (
+            "[variants.float16]\nweight_bits = 7",
+            "weight_bits is for int8 .static_w8a8, auto.: variant 'float16' has float16",
+        ),
         ("[variants.int8]\nsparse_encoding = true", "sparse_encoding is for float32 .tflite files"),
         ("variants = 3", r"\[variants.int8\]"),
         ("[benchmark]\nprofile = 'fast'", "known: full, normal, quick, rapid"),

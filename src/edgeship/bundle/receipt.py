@@ -62,7 +62,8 @@ class Receipt:
     """What an artifact holds.
 
     `int8_op_share`, `hybrid_op_share`: of the operators that compute, those in integers, and those of integer weights and
-    float data; `float_islands`: float operators of an integer model. `flex_ops` need TensorFlow's delegate, `custom_ops`
+    float data; `float_islands`: float operators of an integer model; `overflowing`: operators with int8 weights that may overflow
+    on x86 processors without VNNI, None where there are no int8 products. `flex_ops` need TensorFlow's delegate, `custom_ops`
     kernels of an app's own, `variable_ops` have no weights in the file. What only one format has is None in the others.
     """
 
@@ -85,6 +86,7 @@ class Receipt:
     sparse_encoding: tuple[str, ...] | None = None  # tflite
     opsets: Mapping[str, int] | None = None  # onnx, by domain
     ir_version: int | None = None  # onnx
+    overflowing: tuple[str, ...] | None = None  # onnx
     converter: str | None = None  # tfjs
     control_flow: bool | None = None  # tfjs
     sparsity: tuple[TensorSparsity, ...] | None = None  # where pruning was asked for

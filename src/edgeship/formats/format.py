@@ -33,6 +33,7 @@ class Format:
       `weights`); its option `graph` is a folder where it leaves what artifacts with other weights share.
     - `receipt_reader` is `read(path)`; `reads_apart`: a stranger's file is read in a process of its own.
     - `recipes` are what it can be quantized to; `default_variants` are made of it unasked, beside float32 and int8.
+    - `quantizer_options` are those of calibrated recipes that follow from a variant, as `options`.
     - `integer_io`: full-integer artifacts may have integers at their ends.
     - `integers` is the dtype that holds all whole numbers, where one does.
     - `static_batch_refusal`: why no variant asks for a fixed batch; `sparse_encoding`: weights can be stored without zeros.
@@ -55,6 +56,7 @@ class Format:
     quantizer: str = ""
     quantizer_modules: tuple[str, ...] = ()
     quantizer_tools: tuple[str, ...] = ()
+    quantizer_options: Mapping[str, str] = field(default_factory=dict)
     weight_storage: Mapping[str, str] = field(default_factory=dict)
     reads_apart: bool = False
     default_variants: tuple[str, ...] = ()

@@ -35,6 +35,9 @@ DEFAULT_SAMPLES = 500
 MIN_MAX = "min-max"
 CALIBRATION_METHODS = (MIN_MAX, "moving-average", "percentile", "entropy", "mse")
 
+# Of int8 weights in an .onnx: 8 may overflow on x86 processors without VNNI, "auto" takes as many as cannot.
+AUTO_BITS = "auto"
+
 # The element types that a full-integer artifact can have at its ends; auto: int8, float32 at inputs that it is too coarse for.
 IO_TYPES = ("auto", "int8", "float32")
 

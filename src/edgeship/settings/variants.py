@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -12,12 +12,14 @@ from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats as known_formats
 from edgeship.formats.formats import FORMATS
 from edgeship.recipes.quantization import (
+    AUTO_BITS,
     CALIBRATION_METHODS,
     MIN_MAX,
     RECIPES,
     VARIANTS,
     QuantizeRecipe,
     for_variant,
+    needs_data,
     recipe_support,
 )
 from edgeship.recipes.training import Recipes
@@ -78,6 +80,14 @@ class Variant(Table):
             examples=["percentile"],
         ),
     ] = MIN_MAX
+    weight_bits: Annotated[
+        Literal[7, 8, "auto"],
+        Meta(
+            title='7, 8 or "auto"',
+            description="Of weights in an int8 .onnx; with 8 some overflow on x86 without VNNI; auto: as many as cannot.",
+            examples=[8],
+        ),
+    ] = "auto"
     static_batch: Annotated[
         bool | Annotated[int, Meta(ge=0)],
         Meta(
@@ -133,6 +143,8 @@ class Variant(Table):
         if not self.name or any(not (char.isalnum() or char in "._-") for char in self.name):
             raise InputError(f"variant name '{printable(self.name)}': letters, digits, '.', '_' and '-' only")
         QuantizeRecipe(self.quantize, self.io, self.calibration_method)
+        if self.weight_bits != AUTO_BITS and not needs_data(self.quantize):
+            raise InputError(f"weight_bits is for int8 (static_w8a8, auto): variant '{self.name}' has {self.quantize}")
         if self.sparse_encoding and self.quantize != "float32":
             raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
         if self.recipes and self.name in VARIANTS:

@@ -31,11 +31,12 @@ FORMAT = Format(
     quantizer="edgeship.optimize.quantize.onnx.quantizer:quantize",
     quantizer_modules=("edgeship.optimize.quantize.onnx.quantizer",),
     quantizer_tools=("onnxruntime", "onnx", "numpy"),
+    quantizer_options={"weight_bits": "weight_bits"},
     recipes={
         "float32": RecipeSupport("as converted"),
         "float16": RecipeSupport("weights and activations in float16, inputs and outputs float32"),
         "static_w8a8": RecipeSupport(
-            "QDQ: int8 weights per channel, int8 activations per tensor, calibrated; float I/O", data=True
+            "QDQ: int8 weights per channel, uint8 activations per tensor, calibrated; float I/O", data=True
         ),
         "auto": RecipeSupport(
             "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True

@@ -254,6 +254,7 @@ class ConversionSteps:
             recipe["io"] = variant.io
         if statistics:
             recipe["calibration_method"] = variant.calibration_method
+            recipe |= {name: getattr(variant, attribute) for name, attribute in form.quantizer_options.items()}
 
         def source(inputs: Inputs) -> str:
             read: str = inputs[base].entry.digest
