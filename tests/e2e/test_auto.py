@@ -87,10 +87,11 @@ def test_what_cannot_be_had_is_refused(edgeship, broken):
     assert "needs evaluation data" in done.stderr
     done = edgeship("convert", "broken.keras", "--out", "bundle", "--to", "tfjs", "--variant", "auto", check=2)
     assert "recipe 'auto' is not possible for tfjs" in done.stderr
-    # The input's own int8 scale is too coarse for a budget that allows nothing: no choice of layers helps.
+    # A budget that allows nothing: neither layers in higher precision nor float inputs and outputs help.
     (broken / "edgeship.toml").write_text(CONFIG.format(budget="max_abs_error = 1e-6"))
     done = edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite", check=1)
-    assert "every layer in higher precision" in done.stdout and "made at all" in done.stdout
+    assert "layers in higher precision, with float inputs and outputs too" in " ".join(done.stdout.split())
+    assert "made at all" in done.stdout
     manifest = json.loads((broken / "bundle/manifest.json").read_text())
     assert [item["artifact"] for item in manifest["failures"]] == ["tflite/mended"]
 
@@ -112,3 +113,21 @@ def test_what_no_runtime_loads_in_plain_int8_is_mended_as_well(edgeship):
     manifest = json.loads((edgeship.folder / "bundle/manifest.json").read_text())
     recipe = next(item for item in manifest["artifacts"] if item["id"] == "tflite/mended")["steps"][-1]["recipe"]
     assert recipe["layers"] and recipe["steps"][0]["bytes"] is None
+
+
+def test_float_inputs_and_outputs_are_tried_before_it_gives_up(edgeship):
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+        process.call("raw:build", folder=str(edgeship.folder))
+    variants = '[variants.a]\nquantize = "auto"\n[variants.b]\nquantize = "auto"\nio = "int8"\n'
+    data = '[data]\ncalibration = "calibration.npz"\nevaluation = "evaluation.npz"\n[budget]\naccuracy = "mlperf98"\n'
+    (edgeship.folder / "window/edgeship.toml").write_text(data + variants)
+    refused = edgeship("convert", "window/server.keras", "--out", "bundle", "--to", "tflite", "--variant", "b", check=1)
+    assert 'inputs and outputs are still int8: try io = "float32"' in " ".join(
+        (refused.stdout + refused.stderr).split()
+    )
+    edgeship("convert", "window/server.keras", "--out", "bundle", "--to", "tflite", "--variant", "a", check=0)
+    (item,) = json.loads((edgeship.folder / "bundle/manifest.json").read_text())["artifacts"]
+    recipe = item["steps"][-1]["recipe"]
+    assert (recipe["io"], recipe["layers"]) == ("float32", ["scale"])
+    assert item["inputs"][0]["dtype"] == item["outputs"][0]["dtype"] == "float32"
+    assert "float inputs and outputs" in recipe["steps"][0]["done"]

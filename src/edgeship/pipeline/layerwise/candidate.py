@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings.sections import MetricChoice
 from edgeship.types import Artifact
+
+RESERVE_DB = 3.0  # half the noise
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,33 @@ def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: B
         tuple(details.parity or {}),
     )
     return [*quality_checks.check_outputs(subject), *quality_checks.check_accuracy(subject)]
+
+
+def find_narrow_passes(details: MeasurementDetails, checks: Sequence[Check], budget: Budget) -> list[str]:
+    """Why a PASS might be none on other samples, in words: what is chosen on the samples that judge it looks better than it is.
+
+    A drop has room where it lies two half-widths of its interval from the margin, so that as many other samples decide the
+    same way; noise where it is RESERVE_DB from its floor.
+    """
+    narrow = [
+        f"{check.check}: {check.value:.1f} dB is next to the {check.limit:.3g} dB that are wanted"
+        for check in checks
+        if check.unit == "dB"
+        and None not in (check.value, check.limit)
+        and _is_near(check.value or 0, check.limit or 0)
+    ]
+    report = details.accuracy
+    for output in ((report.outputs or {report.output: report}) if report else {}).values():
+        margin = None if output.server is None else budget.margin(output.server, output.share)
+        if output.drop is None or output.high is None or margin is None:
+            continue
+        if output.high <= margin < output.high + (output.high - output.drop):
+            narrow.append(f"{output.metric}: its drop passes, with too little room for other samples")
+    return narrow
+
+
+def _is_near(sqnr_db: float, floor: float) -> bool:
+    return floor <= sqnr_db < floor + RESERVE_DB
 
 
 def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> latency.Ratio:

@@ -54,10 +54,20 @@ class SearchedArtifact:
 
 @dataclass(frozen=True)
 class SearchReport:
-    """What a search ended with, and the way to it in words."""
+    """What a search ended with, the way to it in words, and the element type of the file's inputs and outputs."""
 
     recipe: MixedPrecisionRecipe
     notes: tuple[str, ...]
+    io: str
+
+
+@dataclass(frozen=True)
+class JudgedTrial:
+    """Whether the gate passes with a trial file, with room to spare (`reserve`), and why not."""
+
+    passed: bool
+    reserve: bool
+    reason: str = ""
 
 
 def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str:
@@ -143,18 +153,24 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
         )
 
         def make(folder: Path) -> SearchReport:
+            # Float inputs and outputs are what an app notices: they come last, and only where it left the choice.
+            *others, last = ("auto", "float32") if variant.io == "auto" else (variant.io,)
             with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
                 mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
-                return mixed.perform(sensitivity, folder / FILES["tflite"])
+                for io in others:
+                    with contextlib.suppress(CheckError):
+                        return replace(mixed, io=io).perform(sensitivity, folder / FILES["tflite"])
+                return replace(mixed, io=last).perform(sensitivity, folder / FILES["tflite"])
 
         label = f"tflite: {variant.name}, layers in higher precision"
         found = run_cached(layerwise.run, label, "auto", to_json(key), make)
-    return SearchedArtifact(found, convert(SearchReport, found.result).recipe, variant.io)
+    report = convert(SearchReport, found.result)
+    return SearchedArtifact(found, report.recipe, report.io)
 
 
 @dataclass
 class _MixedPrecisionSearch:
-    """One search: writes trial files, has them judged, and remembers what each was worth."""
+    """One search: writes trial files with inputs and outputs of type `io`, has them judged, and remembers what each was worth."""
 
     layerwise: LayerwiseModel
     variant: Variant
@@ -162,16 +178,25 @@ class _MixedPrecisionSearch:
     every: candidate.CandidateJudge
     few: candidate.CandidateJudge
     scratch: Path
-    known: dict[tuple[str, HighPrecisionLayers, bool], tuple[bool, str]] = field(default_factory=dict)
+    io: str = "auto"
+    known: dict[tuple[str, str, HighPrecisionLayers, bool], JudgedTrial] = field(default_factory=dict)
 
     def perform(self, sensitivity: Sequence[CandidateFigures], out: Path) -> SearchReport:
-        """Search, write the file to `out`, and tell what was done."""
+        """Search, write the file to `out`, and tell what was done.
+
+        It looks for a file that passes with room to spare, then for one that just passes. Raises CheckError where none does.
+        """
         layers = self.layerwise.layers
         order = sorted(range(len(layers)), key=lambda index: _sort_key(sensitivity[index]))
         costs = [float(layer.weight_bytes) for layer in layers]
-        found = search(
-            order, costs, lambda kept: self.passes(kept, False), lambda kept: self.passes(kept, True), self.most
-        )
+        for reserve in (True, False):
+
+            def confirm(kept: HighPrecisionLayers, reserve: bool = reserve) -> bool:
+                return self.passes(kept, True, reserve=reserve)
+
+            found = search(order, costs, lambda kept: self.passes(kept, False), confirm, self.most)
+            if found.kept is not None:
+                break
         if found.kept is None:
             raise CheckError(self._nothing_helps(found.reason, found.steps))
         steps = [
@@ -179,47 +204,56 @@ class _MixedPrecisionSearch:
         ]
         precision = "float32"
         if found.kept:
-            steps.append(self._try_int16(found.kept))
+            steps.append(self._try_int16(found.kept, reserve))
             precision = "int16" if steps[-1].taken else "float32"
         shutil.copyfile(self._trial_file(precision, found.kept), out)
         names = tuple(layers[index].name for index in found.kept)
         recipe = MixedPrecisionRecipe(precision, names, len(layers), tuple(steps))
-        return SearchReport(recipe, tuple(_describe_search(recipe, self.every.samples)))
+        io = "float32" if self.io == "float32" else self.variant.io
+        return SearchReport(recipe, tuple(_describe_search(recipe, self.every.samples)), io)
 
     @property
     def most(self) -> int:
         """How many layers may be kept in higher precision."""
         return int(len(self.layerwise.layers) * MOST)
 
-    def passes(self, kept: HighPrecisionLayers, confirm: bool, precision: str = "float32") -> bool:
-        """Whether the gate passes on all samples, or (not `confirm`) whether it may, by a look at a few."""
-        key = (precision, kept, confirm)
+    def passes(
+        self, kept: HighPrecisionLayers, confirm: bool, precision: str = "float32", *, reserve: bool = False
+    ) -> bool:
+        """Whether the gate passes on all samples (with `reserve`), or (not `confirm`) whether it may, by a look at a few."""
+        trial = self._judged(kept, precision, confirm)
+        return trial.reserve if reserve else trial.passed
+
+    def _judged(self, kept: HighPrecisionLayers, precision: str, confirm: bool) -> JudgedTrial:
+        key = (self.io, precision, kept, confirm)
         if key not in self.known:
             self.known[key] = self._judge(kept, self.every if confirm else self.few, precision, confirm)
-        return self.known[key][0]
+        return self.known[key]
 
     def _judge(
         self, kept: HighPrecisionLayers, judge: candidate.CandidateJudge, precision: str, confirm: bool
-    ) -> tuple[bool, str]:
+    ) -> JudgedTrial:
         try:
             details = judge.judge(self._trial_file(precision, kept))
         except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
-            return False, str(error)
+            return JudgedTrial(False, False, str(error))
         # What was trained further is another model than the server's: the floors of plain quantization do not hold for it.
         before = (types.Step("optimize", ""),) if self.variant.recipes else ()
         artifact = Artifact(Path("trial"), "tflite", self.variant.name, (), (), before)
         checks = candidate.gate(artifact, "auto", details, self.budget)
         bad = [check for check in checks if check.verdict is not Verdict.PASS]
         if confirm:
-            return not bad, "; ".join(f"{check.check}: {check.reason}" for check in bad)
+            narrow = candidate.find_narrow_passes(details, checks, self.budget.for_artifact(artifact.id))
+            reasons = [*(f"{check.check}: {check.reason}" for check in bad), *narrow]
+            return JudgedTrial(not bad, not reasons, "; ".join(reasons))
         # Few samples leave much undecided: only the figure itself must be within its limit.
         failed = [c for c in bad if c.verdict is Verdict.FAIL or not _is_within_limit(c)]
-        return not failed, ""
+        return JudgedTrial(not failed, not failed)
 
     def _trial_file(self, precision: str, kept: HighPrecisionLayers) -> Path:
-        path = self.scratch / f"{precision}-{digest.of_json(list(kept))[:16]}.tflite"
+        path = self.scratch / f"{self.io}-{precision}-{digest.of_json(list(kept))[:16]}.tflite"
         if not path.exists():
-            self.layerwise.write(path, self.variant.io, **{precision: [self.layerwise.layers[index] for index in kept]})
+            self.layerwise.write(path, self.io, **{precision: [self.layerwise.layers[index] for index in kept]})
         return path
 
     def _price_step(self, step: SearchStep, precision: str) -> MixedPrecisionStep:
@@ -228,10 +262,11 @@ class _MixedPrecisionSearch:
         There is none of a file that no runtime can load, as plain int8 may be.
         """
         layer = None if step.layer is None else self.layerwise.layers[step.layer].name
-        why = self.known.get((precision, step.kept, True), (None, "a look at a few samples was enough to say no"))[1]
-        reason = "" if step.passed else why
+        judged = self.known.get((self.io, precision, step.kept, True))
+        reason = judged.reason if judged else "a look at a few samples was enough to say no"
+        done = f"{step.done}, float inputs and outputs" if step.layer is None and self.io == "float32" else step.done
         priced = MixedPrecisionStep(
-            step.done, layer, len(step.kept), step.passed, reason, latency_reason="it does not run"
+            done, layer, len(step.kept), step.passed, "" if step.passed else reason, latency_reason="it does not run"
         )
         with contextlib.suppress(EdgeshipError):
             path = self._trial_file(precision, step.kept)
@@ -242,9 +277,9 @@ class _MixedPrecisionSearch:
             priced = replace(priced, latency_ratio=timed.value, latency_reason=timed.reason, latency_interval=interval)
         return priced
 
-    def _try_int16(self, kept: HighPrecisionLayers) -> MixedPrecisionStep:
+    def _try_int16(self, kept: HighPrecisionLayers, reserve: bool) -> MixedPrecisionStep:
         """The same layers with int16 activations instead: smaller, and taken where that is not slower."""
-        step = SearchStep("int16 instead", None, kept, self.passes(kept, True, "int16"))
+        step = SearchStep("int16 instead", None, kept, self.passes(kept, True, "int16", reserve=reserve))
         if not step.passed:
             try:
                 self._trial_file("int16", kept)
@@ -258,10 +293,12 @@ class _MixedPrecisionSearch:
         return replace(priced, taken=taken)
 
     def _nothing_helps(self, reason: str, steps: Sequence[SearchStep]) -> str:
-        why = self.known.get(("float32", steps[-1].kept, True), (False, ""))[1]
+        judged = self.known.get((self.io, "float32", steps[-1].kept, True))
+        why = judged.reason if judged else ""
+        edges = ", with float inputs and outputs too" if self.io != self.variant.io else ""
         ends = steps[-1].done == "all" and self.variant.io == "int8" and "would decide" not in why
-        hint = '; the model\'s input and output are still int8: try io = "float32"' if ends else ""
-        return f"tflite/{self.variant.name}: {reason}{f' ({why})' if why else ''}{hint}"
+        hint = '; its inputs and outputs are still int8: try io = "float32"' if ends else ""
+        return f"tflite/{self.variant.name}: {reason}{edges}{f' ({why})' if why else ''}{hint}"
 
 
 def _is_within_limit(check: Check) -> bool:
@@ -285,7 +322,10 @@ def _sort_key(figures: CandidateFigures) -> float:
 def _describe_search(recipe: MixedPrecisionRecipe, samples: int) -> list[str]:
     """The way to the result in words, a line each."""
     if not recipe.layers:
-        return [f"int8 passes the gate's checks on {samples:,} samples as it is: no layer needs higher precision"]
+        edges = (
+            " with float inputs and outputs" if "float inputs" in "".join(step.done for step in recipe.steps) else ""
+        )
+        return [f"int8{edges} passes the gate's checks on {samples:,} samples: no layer needs higher precision"]
     lines = []
     for step in recipe.steps:
         size = table_rows.size_text(step.bytes) if step.bytes is not None else "-"
