@@ -15,6 +15,7 @@ from edgeship.bundle.comparisons import OutputParity
 from edgeship.errors import CheckError
 
 Array = np.ndarray[Any, Any]
+DECISION = 0.5  # the threshold of probabilities
 SQNR_LIMIT = 200.0  # dB, beyond what float32 can tell apart; identical outputs are written down as this
 
 
@@ -56,6 +57,7 @@ def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
         result = _measure_errors(nothing, server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
     if result is None:
         return replace(nothing, reason="its values are too large for their errors to be told")
+    result = _with_margins(result, server, artifact)
     same = _same_answers(server, artifact)
     if same is None:
         return result
@@ -96,14 +98,48 @@ def _measure_errors(nothing: OutputParity, server: Array, artifact: Array) -> Ou
     )
 
 
+def _with_margins(result: OutputParity, server: Array, artifact: Array) -> OutputParity:
+    """`result` with the share of answers whose margin the artifact's error reaches, whichever way the error goes.
+
+    The margin of a class is its score above the next one's, of a decision its score's distance from the threshold. Every answer
+    counts once; of decisions of which few are yes (or no) as often as these: their share is told, and not that of all.
+    """
+    if server.dtype.kind in "biu":
+        return result
+    scores, others = server.astype(np.float64), artifact.astype(np.float64)
+    if _has_classes(server):
+        best = np.argpartition(scores, -2, axis=-1)[..., -2:]
+        margin, error = (np.diff(np.take_along_axis(of, best, -1), axis=-1) for of in (scores, others - scores))
+        answers = margin.size
+    elif threshold_of(server) == DECISION:
+        margin, error = scores - DECISION, others - scores
+        yes = int((margin > 0).sum())
+        answers = 2 * min(yes, margin.size - yes)
+    else:
+        return result
+    if not answers:
+        return result
+    reached = int(((np.abs(error) >= np.abs(margin)) & (error != 0)).sum())
+    share = min(1.0, reached / answers)
+    independent = min(answers, len(server))  # those of one sample resemble each other
+    low = wilson_interval(math.floor(share * independent), independent).low
+    sure = _has_classes(server) and are_probabilities(server)
+    return replace(result, margins_reached=share, margins_reached_low=low, probabilities=sure)
+
+
+def _has_classes(server: Array) -> bool:
+    """Whether the last axis holds the scores of classes, of which one is the answer."""
+    return server.ndim > 1 and server.shape[-1] > 1 and (are_probabilities(server) or not within_0_and_1(server))
+
+
 def _same_answers(server: Array, artifact: Array) -> Array | None:
     """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
     if server.dtype.kind in "biu":
         return np.asarray(server == artifact)
-    if server.ndim > 1 and server.shape[-1] > 1 and (are_probabilities(server) or not within_0_and_1(server)):
+    if _has_classes(server):
         return np.asarray(predicted_classes(server) == predicted_classes(artifact))
-    if threshold_of(server) == 0.5:
-        return np.asarray((server > 0.5) == (artifact > 0.5))
+    if threshold_of(server) == DECISION:
+        return np.asarray((server > DECISION) == (artifact > DECISION))
     return None
 
 

@@ -39,6 +39,7 @@ def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
             yield subject.make_check(_check_name("outputs", name, parity), Verdict.FAIL, reason)
             continue
         yield from _check_noise(subject, name, output, output.sqnr_db)
+        yield from _check_margins(subject, name, output)
         yield from _check_largest_error(subject, name, output.max_abs_error)
         yield from _check_agreement(subject, name, output)
 
@@ -72,6 +73,27 @@ def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None,
         return floor, ""
     raised = peer.sqnr_db - noise_floor.LIMIT
     return (floor, "") if raised <= floor else (raised, f", as {peer.artifact} has {peer.sqnr_db:.1f} dB")
+
+
+def _check_margins(subject: JudgedMeasurement, name: str, output: OutputParity) -> Iterator[Check]:
+    """Of the server model's answers, surely not more than the limit may have a margin that the artifact's error reaches."""
+    share, low, floor = output.margins_reached, output.margins_reached_low, AGREEMENT_FLOORS.get(subject.recipe or "")
+    if share is None or low is None or floor is None or subject.budget.min_sqnr_db is not None:
+        return
+    if not _is_answer(subject, name, output):
+        return
+    limit = noise_floor.margin_limit(floor, subject.budget.margin(1.0, share=True))
+    check = _check_name("margins", name, _parity_of(subject))
+    verdict = Verdict.FAIL if low > limit else Verdict.PASS
+    reason = f"the error is as large as the server model's own margin in {share:.3g} of its answers (limit {limit:.3g})"
+    yield subject.make_check(check, verdict, reason, (share, limit, "share"))
+
+
+def _is_answer(subject: JudgedMeasurement, name: str, output: OutputParity) -> bool:
+    """Whether an output is surely a class or a decision: numbers of any other kind have a largest one, too."""
+    report = subject.measurement.details.accuracy
+    scored = report.outputs.get(name) if report else None
+    return scored.share if scored else output.probabilities or subject.budget.min_agreement is not None
 
 
 def _check_largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:

@@ -14,8 +14,10 @@ class OutputParity:
     """How near one output of an artifact is to the server model's, over `n` samples, after dequantization.
 
     Errors are in the output's unit, `sqnr_db` within +-200. `agreement`: the share of `agreement_n` answers that are the same,
-    with its 95 % interval; None for outputs that are no answers. `bad`, `bad_server`: values that are NaN or infinite; with
-    any, and for errors beyond all numbers, there are no figures and a `reason`. `whole`: the values are whole numbers.
+    with its 95 % interval; None for outputs that are no answers. `margins_reached`: the share of answers whose margin the error
+    reaches, with the low end of its interval. `probabilities`: of classes, which are answers also where no labels say so.
+    `bad`, `bad_server`: values that are NaN or infinite; with any, and for errors beyond all numbers, there are no figures and
+    a `reason`. `whole`: the values are whole numbers.
     """
 
     reason: str
@@ -31,6 +33,9 @@ class OutputParity:
     agreement_low: Number | None = None
     agreement_high: Number | None = None
     agreement_n: Count | None = None
+    margins_reached: Number | None = None
+    margins_reached_low: Number | None = None
+    probabilities: bool = False
 
 
 @dataclass(frozen=True)

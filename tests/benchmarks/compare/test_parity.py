@@ -106,3 +106,30 @@ def test_the_worst_of_several_outputs():
     assert worst["max_abs_error"] == 5
     assert worst["agreement"] == pytest.approx(1 / 3)
     assert worst["sqnr_db"] == b.sqnr_db
+
+
+def test_the_share_of_margins_that_the_error_reaches():
+    """Errors of the difference between the two best classes: 0.1 each way, beside margins of 0.05, 0.2, 0.1 and 0."""
+    server = np.array([[0.50, 0.45, 0.05], [0.55, 0.35, 0.1], [0.5, 0.4, 0.1], [0.5, 0.5, 0.0]])
+    change = np.array([[0.05, -0.05, 0], [-0.05, 0.05, 0], [0.05, -0.05, 0], [0, 0, 0]])
+    found = parity.compare_output("scores", server, server + change)
+    assert found.margins_reached == pytest.approx(2 / 4), "the third is reached, though it does not turn; a tie is none"
+    same = parity.compare_output("scores", server, server)
+    assert (same.margins_reached, same.margins_reached_low) == (0, 0)
+
+
+def test_rare_answers_count_by_their_own_number():
+    server = np.full((200, 50), 0.01)
+    server[:, 0] = 0.6
+    artifact = server.copy()
+    artifact[:50, 0] -= 0.2
+    found = parity.compare_output("tags", server, artifact)
+    assert found.margins_reached == pytest.approx(50 / 400), "of 200 that are yes and as many others, not of 10,000"
+    assert found.agreement == pytest.approx(1 - 50 / 10_000)
+
+
+def test_numbers_that_are_no_answers_have_no_margins():
+    values = np.linspace(-3, 3, 40).reshape(40, 1)
+    assert parity.compare_output("value", values, values + 0.1).margins_reached is None
+    ids = np.arange(40).reshape(40, 1)
+    assert parity.compare_output("ids", ids, ids).margins_reached is None

@@ -50,7 +50,14 @@ def failures(manifest, **table):
 def test_a_good_bundle_passes_and_its_result_is_json(good):
     result = verdict_of(good)
     assert result.verdict is Verdict.PASS
-    assert {check.check for check in result.checks} == {"origin", "parity", "accuracy", "class_drop", "sure_flips"}
+    assert {check.check for check in result.checks} == {
+        "origin",
+        "parity",
+        "margins",
+        "accuracy",
+        "class_drop",
+        "sure_flips",
+    }
     json.dumps(to_json(result), allow_nan=False)
     assert result.verdict_on(INT8) is Verdict.PASS
     assert result.verdict_on("onnx/int8") is None
@@ -575,3 +582,39 @@ def test_an_unknown_server_figure_fails_its_floor(good):
     for item in good["measurements"]:
         item["details"]["accuracy"]["server"] = None
     assert "not known" in failures(good, min_server_accuracy=0.5)[1]["", "server_accuracy"].reason
+
+
+@pytest.fixture
+def undecided(good):
+    """Scores that hardly differ, without labels: noise of 14 dB, which the floor of int8 lets pass, turns every other answer."""
+    rng = np.random.default_rng(0)
+    logits = 0.05 * rng.normal(size=(2000, 10))
+    server = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    item = measured(good)
+    item["details"]["parity"]["scores"] = found = to_json(
+        parity.compare_output("scores", server, server + 0.02 * rng.normal(size=server.shape))
+    )
+    assert found["sqnr_db"] > 10
+    item["details"].pop("accuracy")
+    good["measurements"], good["artifacts"] = [item], [part for part in good["artifacts"] if part["id"] == INT8]
+    return good
+
+
+def test_noise_beyond_the_margins_of_the_answers_fails_without_labels(undecided):
+    verdict, checks = failures(undecided, accuracy="none", max_abs_error=100.0)
+    assert verdict is Verdict.FAIL
+    assert list(checks) == [(INT8, "margins")]
+
+
+def test_numbers_that_nobody_calls_answers_have_no_margins(undecided):
+    measured(undecided)["details"]["parity"]["scores"]["probabilities"] = False
+    assert verdict_of(undecided, accuracy="none", max_abs_error=100.0).verdict is Verdict.PASS
+    checks = failures(undecided, accuracy="none", min_agreement=0.1)[1]
+    assert list(checks) == [(INT8, "margins")], "a share of same answers is asked for"
+
+
+@pytest.mark.parametrize(("table", "limit"), [({}, 0.2), ({"accuracy": "mlperf99.9"}, 0.063), ({"max_drop": 5}, 0.447)])
+def test_the_margins_that_noise_may_reach_follow_from_the_budget(good, table, limit):
+    checks = [check for check in verdict_of(good, **table).checks if (check.artifact, check.check) == (INT8, "margins")]
+    assert [check.verdict for check in checks] == [Verdict.PASS]
+    assert checks[0].limit == pytest.approx(limit, abs=1e-3)
