@@ -1,7 +1,8 @@
 """Noise that a recipe does not explain, and noise that the answers do not bear.
 
-The first is an artifact's against its peers, the bundle's other artifacts of as coarse a recipe. A floor that holds for every network must be low, since some lose much to 8 bits. How much *this* network loses is known
-from the other formats: the same recipe on the same model and samples gives about the same noise in each of them.
+The first is an artifact's against its peers, the bundle's other artifacts of as coarse a recipe. A floor that holds for every
+network must be low, since some lose much to 8 bits. How much *this* network loses is known from the other formats: the same
+recipe on the same model and samples gives about the same noise in each of them.
 """
 
 from __future__ import annotations

@@ -30,23 +30,30 @@ BIAS = 0.25
 LISTED = 4
 
 
-def compare(artifact: str, twin: str, format: str) -> FileComparison:
-    """Compare the artifact of a format (file, or folder of TF.js) with its twin. Raises InputError for what is damaged."""
+def compare(artifact: str, twin: str, format: str, same_tools: bool = True) -> FileComparison:
+    """Compare the artifact of a format (file, or folder of TF.js) with its twin.
+
+    Other tools may build another graph of the same computation: then attributes are no difference, and what has no counterpart
+    is only told. Raises InputError for what is damaged.
+    """
     found, expected = (_contents(Path(path), format) for path in (artifact, twin))
     pairs, missing = _pairs(found.constants, expected.constants)
-    alike = _names(found.operators) == _names(expected.operators)
+    alike = same_tools and _names(found.operators) == _names(expected.operators)
     differences = [text for pair in pairs if (text := _difference(*pair))]
     if alike:
         differences += [f"{untrusted.printable(item.name)[:80]} is missing" for item in missing]
         differences += _other_attributes(found.operators, expected.operators)
     more = len(differences) - LISTED
     shown = differences[:LISTED] + ([f"and {more} more"] if more > 0 else [])
-    remark = (
-        ""
-        if alike
-        else f"another graph, in which {len(missing)} of {len(pairs) + len(missing)} constants are not found"
+    return FileComparison(
+        tuple(shown), sum(one.values.size for one, _ in pairs), "" if alike else _remark(same_tools, missing)
     )
-    return FileComparison(tuple(shown), sum(one.values.size for one, _ in pairs), remark)
+
+
+def _remark(same_tools: bool, missing: Sequence[Constant]) -> str:
+    """Why not everything is compared, and how many constants have no counterpart."""
+    lost = f"; {len(missing)} of its constants are not found" if missing else ""
+    return ("another graph" if same_tools else "made by other tools") + lost
 
 
 def _contents(path: Path, format: str) -> Contents:

@@ -11,11 +11,10 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
-from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.twin import FileComparison, TwinComparison
 from edgeship.devices import profiles
 from edgeship.errors import EdgeshipError
@@ -36,6 +35,7 @@ from edgeship.typed_json import convert
 NO_TENSORFLOW = "no twin: the server model needs TensorFlow, which is not installed"
 UNKNOWN = "no twin: the bundle's configuration has no such variant"
 TRAINED = "no twin: it was trained further, which is not done again"
+NOT_ALIKE = "it has layers in float, or its calibration data is not here"
 NO_DATA = "no twin: there is neither its calibration data nor evaluation data here"
 
 
@@ -43,42 +43,45 @@ NO_DATA = "no twin: there is neither its calibration data nor evaluation data he
 class TwinPlan:
     """What twins are made of: which variant of which format, by artifact, or the reason for none.
 
-    `config` has data to calibrate with; `calibrated_alike`: it is what the artifacts were calibrated with.
+    `config` has data to calibrate with. Of those that are `calibrated_alike`, or not at all, noise can be compared.
     """
 
     config: Config
     variants: Mapping[str, Variant]
     reasons: Mapping[str, str]
-    calibrated_alike: bool
+    calibrated_alike: frozenset[str]
 
 
 def compare_twins(work: PipelineContext, manifest: Manifest, settings: Config, bench: Benchmark) -> Manifest:
     """The manifest with the comparison of every artifact of the draft with its twin (`Manifest.twins`)."""
     plan = plan_twins(manifest, settings)
+    futures = _start(work, manifest, plan)
     twins: dict[str, TwinComparison] = {}
-    futures: Mapping[str, Future[Any]] = {}
-    if plan.variants:
-        pairs = [(variant, name.partition("/")[0]) for name, variant in plan.variants.items()]
-        converter = Converter(work.queue, work.draft / manifest.server.path, plan.config, pairs)
-        futures = converter.start()
     for item in manifest.artifacts:
         subject = measurement_plan.measured_artifact(work.draft, item)
-        if item.id in plan.reasons:
-            twins[item.id] = TwinComparison(subject.digest, reason=plan.reasons[item.id])
-            continue
+        reason = plan.reasons.get(item.id, "")
         try:
-            twin: ConvertedArtifact = futures[item.id].result()
-            with_noise = plan.calibrated_alike and plan.variants[item.id].quantize != "auto"
-            twins[item.id] = compare_artifact(
-                work.executors.quantize, subject, twin, bench if with_noise or not _is_calibrated(plan, item) else None
-            )
+            twin = None if reason else futures[item.id].result()
         except EdgeshipError as error:
-            twins[item.id] = TwinComparison(subject.digest, reason=f"no twin: {str(error).splitlines()[0]}")
+            reason, twin = f"no twin: {str(error).splitlines()[0]}", None
+        if twin is None:
+            twins[item.id] = TwinComparison(subject.digest, reason=reason)
+            work.progress.note(f"{item.id}: {reason}", "")
+            continue
+        comparable = item.id in plan.calibrated_alike
+        found = compare_artifact(work.executors.quantize, subject, twin, bench if comparable else None)
+        if not (found.same or comparable):
+            work.progress.note(f"{item.id}: its noise is not compared with a twin's: {NOT_ALIKE}", "")
+        twins[item.id] = found
     return replace(manifest, twins=twins)
 
 
-def _is_calibrated(plan: TwinPlan, item: ArtifactEntry) -> bool:
-    return needs_data(plan.variants[item.id].quantize)
+def _start(work: PipelineContext, manifest: Manifest, plan: TwinPlan) -> Mapping[str, Future[ConvertedArtifact]]:
+    """Begin to make the twins: their futures, with those of other steps, by name."""
+    if not plan.variants:
+        return {}
+    pairs = [(variant, name.partition("/")[0]) for name, variant in plan.variants.items()]
+    return Converter(work.queue, work.draft / manifest.server.path, plan.config, pairs).start()
 
 
 def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
@@ -96,6 +99,7 @@ def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
         known = tuple(default_variants([name for name in formats.FORMATS if name in kinds], True))
     variants: dict[str, Variant] = {}
     reasons: dict[str, str] = {}
+    comparable: set[str] = set()
     for item in manifest.artifacts:
         variant = next((one for one in known if one.name == item.variant and item.format in one.formats), None)
         reason = _why_no_twin(variant, data.calibration)
@@ -104,7 +108,9 @@ def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
         else:
             plain = "static_w8a8" if variant.quantize == "auto" else variant.quantize
             variants[item.id] = replace(variant, quantize=plain)
-    return TwinPlan(replace(settings, data=data), variants, reasons, alike)
+            if plain == variant.quantize and (alike or not needs_data(plain)):
+                comparable.add(item.id)
+    return TwinPlan(replace(settings, data=data), variants, reasons, frozenset(comparable))
 
 
 def _why_no_twin(variant: Variant | None, calibration: str | None) -> str:
@@ -131,8 +137,14 @@ def compare_artifact(
     from edgeship.convert.twins import compare  # with readers of all formats: most often the files are equal
 
     own = str(measurement_plan.artifact_place(subject.artifact))
-    found = executor.call(compare.compare, artifact=own, twin=str(place), format=twin.artifact.format)
-    files = convert(FileComparison, found)
+    same_tools = [step.tools for step in subject.artifact.steps] == [step.tools for step in twin.artifact.steps]
+    try:
+        found = executor.call(
+            compare.compare, artifact=own, twin=str(place), format=twin.artifact.format, same_tools=same_tools
+        )
+        files = convert(FileComparison, found)
+    except EdgeshipError as error:
+        files = FileComparison((f"it cannot be compared: {str(error).splitlines()[0]}",))
     noise = _twin_noise(bench, MeasuredArtifact(twin.artifact, content, twin.receipt)) if bench else {}
     return TwinComparison(subject.digest, files=files, sqnr_db=noise)
 
