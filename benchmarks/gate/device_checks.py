@@ -137,7 +137,7 @@ def _failed_device(artifact: str, device: str, reason: str) -> Check:
     return Check(artifact, "", "device", Verdict.FAIL, reason=why, device=device)
 
 
-def processors_of(artifact: ArtifactEntry) -> tuple[list[Check], list[ArtifactReason]]:
+def judge_processors(artifact: ArtifactEntry) -> tuple[list[Check], list[ArtifactReason]]:
     """On which processors an int8 `.onnx` computes what it was judged by, as its weights show; or what was not judged."""
     overflowing = artifact.receipt.overflowing if artifact.receipt else None
     if overflowing is None:

@@ -111,7 +111,9 @@ def _judge_artifact(
         decided = not all(map(device_checks.is_partial, active))
         for subject in subjects:
             decisions += _judge_measurement(subject, decided=decided)
-        return [*decisions, *device_checks.limits_of_host(subjects)], device_checks.device_failures(idle)
+        holds, unjudged = device_checks.judge_processors(artifact)
+        decisions += [*holds, *device_checks.limits_of_host(subjects)]
+        return decisions, [*unjudged, *device_checks.device_failures(idle)]
     reason = "; ".join(dict.fromkeys(map(_why_idle, idle))) or "it was never measured"
     if idle and budget.is_optional(artifact.id):
         # Size and origin hold without a runtime; a failure there is still one.

@@ -166,6 +166,24 @@ def test_a_finer_recipe_is_held_to_a_coarser_one_and_not_the_other_way(manifest,
     assert list(failures(manifest)[1]) == [("tfjs/weight_only_w8", "parity")]
 
 
+def test_the_processors_that_an_int8_onnx_holds_on_are_told(manifest):
+    entry = next(item for item in manifest["artifacts"] if item["id"] == "onnx/int8")
+
+    def judged(overflowing):
+        entry["receipt"]["overflowing"] = overflowing
+        result = verdict_of(manifest)
+        told = [item.reason for item in result.not_judged if item.artifact == "onnx/int8"]
+        return [item for item in result.checks if item.check == "processors"], told
+
+    assert judged(None) == ([], [])
+    (check,), told = judged([])
+    assert (check.verdict, told) == (Verdict.PASS, [])
+    assert "without VNNI" in check.reason
+    checks, (reason,) = judged(["Conv: first"])
+    assert checks == []
+    assert "8-bit weights of 1 operator(s) may overflow on x86 without VNNI (Conv: first)" in reason
+
+
 @pytest.mark.parametrize("other", ["00" * 32, ""])
 def test_an_artifact_of_another_server_model_fails(good, other):
     good["server_model"]["digest"] = other

@@ -1,12 +1,12 @@
 """The bits of an int8 `.onnx`'s weights, on processors that add two products in 16 bits and on others."""
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from edgeship.convert.receipts import receipt
 from edgeship.formats import pair_sums
 from edgeship.optimize.quantize.onnx import weight_scales
 
@@ -68,27 +68,18 @@ def test_a_depthwise_convolution_has_all_8_bits():
     assert layout_of("Conv", (16, 1, 3, 3), group=8) is not None  # two filters a channel: a product of matrices
 
 
-def weights_that_may_overflow(path):
-    graph = onnx.load(str(path)).graph
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    producers = {name: node for node in graph.node for name in node.output}
-    found = []
-    for node in graph.node:
-        if node.op_type in ("Conv", "MatMul", "Gemm"):
-            values = constants[producers[node.input[1]].input[0]]
-            layout = pair_sums.weight_layout(node, values.shape)
-            if layout and pair_sums.may_overflow(values, layout):
-                found.append(node.name)
-    return found
-
-
 @pytest.mark.parametrize("name", ["photo", "table", "pair", "motion"])
 def test_files_hold_what_was_asked_for(name, lab):
     files = {bits: lab.onnx(name, file=f"{bits}.onnx", weight_bits=bits)[0] for bits in (7, 8, "auto")}
-    assert weights_that_may_overflow(files[8])
-    assert not weights_that_may_overflow(files[7])
-    assert not weights_that_may_overflow(files["auto"])
+    told = {bits: receipt.read(path).overflowing for bits, path in files.items()}
+    assert told[8]
+    assert told[7] == told["auto"] == ()
     feeds = lab.feeds(name)
     expected = lab.run(lab.model(f"{name}.onnx"), feeds)
     noise = {bits: lab.sqnr(expected, lab.run(path, feeds)) for bits, path in files.items()}
     assert noise["auto"] > noise[7] - 1
+
+
+def test_a_file_without_int8_products_tells_of_none(lab):
+    assert receipt.read(lab.model("photo.onnx")).overflowing is None
+    assert receipt.read(lab.onnx("photo", "dynamic_w8")[0]).overflowing is None
