@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.checks import class_name
-from edgeship.benchmarks.report import engine_comparison, flipped_samples, table_rows
+from edgeship.benchmarks.report import engine_comparison, flipped_samples, group_table, table_rows
 from edgeship.benchmarks.report.terminal_table import check_title
 from edgeship.bundle import mixed_precision
 from edgeship.bundle.comparisons import FlippedSample, OutputParity
@@ -131,6 +131,7 @@ def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -
         engine_columns=engine_comparison.COLUMNS,
         engine_note=engine_comparison.NOTE,
         parity=_parity_rows(manifest),
+        groups=group_table.build_rows(manifest),
         precision=_precision_tables(manifest),
         provenance=_provenance_rows(manifest),
         artifacts=[_describe_artifact(item) for item in manifest.artifacts],

@@ -16,7 +16,9 @@ MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCL
 _MARKS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
 # @name, #12, https://, www.; GitHub links them.
 _LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)|\bmailto(?=:)|\bxmpp(?=:)", re.IGNORECASE)
-SHOWN = ("artifact", "verdict", "runtime", "size", "wire", "p50", "ratio", "accuracy", "drop", "agreement", "kind")
+SHOWN = (
+    "artifact", "verdict", "runtime", "output", "size", "wire", "p50", "ratio", "accuracy", "drop", "group", "agreement", "kind",
+)  # fmt: skip
 
 
 def render(manifest: Manifest) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgeship.benchmarks.gate.checks import metric_of, why_not_run
 from edgeship.benchmarks.measure import timing
-from edgeship.bundle.comparisons import AccuracyReport, ServerAccuracy
+from edgeship.bundle.comparisons import AccuracyReport, GroupAccuracy, OutputAccuracy, ServerAccuracy
 from edgeship.bundle.device_figures import NOT_COMPARED, CellState
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import LatencyRatio, Measurement
@@ -32,6 +32,7 @@ COLUMNS = (
     Column("artifact", "artifact"),
     Column("verdict", "verdict"),
     Column("runtime", "runtime"),
+    Column("output", "output"),
     Column("size", "size on disk", "of the file, or of all files of a TF.js model", wide=True),
     Column("wire", "download size", "compressed with brotli, as a web server sends it"),
     Column("load", "time to load", "from the file to a runtime that is ready", wide=True),
@@ -45,6 +46,7 @@ COLUMNS = (
     Column("memory", "peak memory", "of the process that runs the artifact"),
     Column("accuracy", "accuracy"),
     Column("drop", "accuracy drop", "server model minus artifact on the same samples, with its 95 % interval"),
+    Column("group", "worst group", "of the groups of samples the one that lost most, with its drop"),
     Column("agreement", "same answers", "samples on which it answers as the server model, right or wrong"),
     Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
 )  # fmt: skip
@@ -55,7 +57,9 @@ EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parame
 class Table:
     """Cells by row and column; a missing figure is a dash with the number of the note that says why."""
 
-    metrics: tuple[str, ...] = ()
+    metrics: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by name why it was taken unasked, where that is not plain
     rows: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timing: str = ""
@@ -76,7 +80,8 @@ class Table:
 
     def legend(self, columns: Sequence[Column] = COLUMNS) -> str:
         """What the columns mean."""
-        metrics = [f"accuracy: {', '.join(self.metrics)}"] if self.metrics else []
+        names = [f"{name} ({why})" if why else name for name, why in self.metrics.items()]
+        metrics = [f"accuracy: {', '.join(names)}"] if names else []
         meanings = [*metrics, *(f"{column.heading}: {column.meaning}" for column in columns if column.meaning)]
         return f"{'; '.join(meanings)}. {self.timing}".strip()
 
@@ -96,23 +101,29 @@ class Table:
 
 
 def build(manifest: Manifest) -> Table:
-    """One row for the server model, then one per measurement, and one per artifact that has none."""
+    """One row for the server model, then one per measurement, and one per artifact that has none.
+
+    Of several labelled outputs each has a row of its own, which names it.
+    """
     reports = [item.details.accuracy for item in manifest.measurements]
-    table = Table(tuple(dict.fromkeys(report.metric for report in reports if report)))
+    compared = [output for report in reports if report for output in (*report.outputs.values(), report)]
+    table = Table({output.metric: output.why for output in sorted(compared, key=lambda output: output.why)})
+    table.metrics = {output.metric: table.metrics[output.metric] for output in compared}
     table.timing = timing.describe_timing(manifest.measurements)
     if manifest.server_measurement:
-        table.rows.append(_server_row(table, manifest.server_measurement))
+        table.rows += _server_rows(table, manifest.server_measurement)
     executed = [item for item in manifest.measurements if not was_not_run(item)]
-    table.rows += [_measurement_row(table, manifest, item) for item in executed]
+    for item in executed:
+        table.rows += _rows_by_output(table, item, _measurement_row(table, manifest, item))
     artifacts_with_rows = {item.artifact for item in executed}
     for artifact in manifest.artifacts:
         if artifact.id not in artifacts_with_rows:
             verdict = verdict_of(manifest, artifact.id)
             table.rows.append({"artifact": artifact.id, "size": table.missing_cell("not measured"), "verdict": verdict})
-    for item in manifest.failures:
-        verdict = verdict_of(manifest, item.artifact)
+    for failed in manifest.failures:
+        verdict = verdict_of(manifest, failed.artifact)
         table.rows.append(
-            {"artifact": item.artifact, "wire": table.missing_cell("it could not be made"), "verdict": verdict}
+            {"artifact": failed.artifact, "wire": table.missing_cell("it could not be made"), "verdict": verdict}
         )
     return table
 
@@ -131,10 +142,40 @@ def was_not_run(item: Measurement) -> bool:
     return cell is not None and cell.state in (*NOT_COMPARED, CellState.ESTIMATED)
 
 
-def _server_row(table: Table, server: ServerAccuracy) -> dict[str, str]:
-    if server.server is None:
-        return {"artifact": "server model", "accuracy": table.missing_cell(server.reason)}
-    return {"artifact": "server model", "accuracy": table.figure(server.server, server.metric, server.share)}
+def _server_rows(table: Table, server: ServerAccuracy) -> list[dict[str, str]]:
+    if len(server.outputs) < 2:
+        return [{"artifact": "server model", "accuracy": _figure_cell(table, server, server.server)}]
+    return [
+        {"artifact": "server model", "output": name, "accuracy": _figure_cell(table, output, output.server)}
+        for name, output in server.outputs.items()
+    ]
+
+
+def _figure_cell(table: Table, figures: ServerAccuracy | OutputAccuracy, value: float | None) -> str:
+    return table.missing_cell(figures.reason) if value is None else table.figure(value, figures.metric, figures.share)
+
+
+def _rows_by_output(table: Table, item: Measurement, row: dict[str, str]) -> list[dict[str, str]]:
+    """A measurement's row, or one for each of several labelled outputs: the first has what holds for all of them, too."""
+    report = item.details.accuracy
+    if report is None:
+        return [row]
+    if len(report.outputs) < 2:
+        return [{**row, "group": worst_group_text(report)}]
+    rows: list[dict[str, str]] = []
+    for name, output in report.outputs.items():
+        parity = (item.details.parity or {}).get(name)
+        agreement = parity.agreement if parity else None
+        figures = {
+            "output": name,
+            "accuracy": _figure_cell(table, output, output.value),
+            "drop": drop_text(output),
+            "group": worst_group_text(output),
+            "agreement": "" if agreement is None else f"{agreement * 100:.2f} %",
+        }
+        common = row if not rows else {key: row[key] for key in ("artifact", "runtime", "kind")}
+        rows.append({**common, **figures})
+    return rows
 
 
 def _measurement_row(table: Table, manifest: Manifest, item: Measurement) -> dict[str, str]:
@@ -251,11 +292,19 @@ def milliseconds_text(value: float) -> str:
     return f"{rounded:g} {unit}"
 
 
-def drop_text(report: AccuracyReport) -> str:
-    """The drop with its interval, in percentage points for shares."""
-    if report.drop is None or report.low is None or report.high is None:
+def drop_text(figures: OutputAccuracy | GroupAccuracy, share: bool | None = None) -> str:
+    """The drop with its interval, in percentage points for shares; of a group `share` says whether it is one."""
+    if figures.drop is None or figures.low is None or figures.high is None:
         return "-"
-    if report.share:
-        value, low, high = (f"{figure * 100 + 0.0:+.2f}" for figure in (report.drop, report.low, report.high))
+    if figures.share if isinstance(figures, OutputAccuracy) else share:
+        value, low, high = (f"{figure * 100 + 0.0:+.2f}" for figure in (figures.drop, figures.low, figures.high))
         return f"{value} [{low}, {high}] pt"
-    return f"{report.drop:+.3g} [{report.low:+.3g}, {report.high:+.3g}]"
+    return f"{figures.drop:+.3g} [{figures.low:+.3g}, {figures.high:+.3g}]"
+
+
+def worst_group_text(output: OutputAccuracy) -> str:
+    """The group of samples that lost most, with its drop; empty without groups."""
+    if not output.groups:
+        return ""
+    worst = max(output.groups, key=lambda group: -math.inf if group.drop is None else group.drop)
+    return f"{worst.group} {drop_text(worst, output.share)}"

@@ -25,9 +25,9 @@ from edgeship.types import TensorSpec, Verdict
 from edgeship.untrusted import printable_value
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "NOT JUDGED": "dim"}
-LEFT = {"artifact", "runtime", "kind", "verdict"}
-FOLDED = {"artifact", "runtime"}
-WITH_INTERVAL = {"ratio", "drop"}
+LEFT = {"artifact", "runtime", "output", "kind", "verdict"}
+FOLDED = {"artifact", "runtime", "output"}
+WITH_INTERVAL = {"ratio", "drop", "group"}
 UNKNOWN_ORIGIN = "not made by edgeship, so judged by figures alone"
 CHECKS = {
     "server_accuracy": "server model's accuracy",
@@ -39,6 +39,7 @@ CHECKS = {
     "agreement": "same answers",
     "class_drop": "drop of a class",
     "sure_flips": "sure answers that changed",
+    "groups": "drop of a group",
     "latency_ratio": "time vs float32",
 }
 
@@ -77,7 +78,7 @@ def _fit_tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows
     narrow = narrow_columns(heads, column_widths(heads, body), width)
     if table_width(narrow) <= width:
         return [make_table(heads, body, width)]
-    keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "kind")]
+    keys = [number for number, column in enumerate(columns) if column.name in ("artifact", "runtime", "output", "kind")]
     key_heads = [heads[number] for number in keys]
     room = table_width(
         narrow_columns(
@@ -92,10 +93,11 @@ def _fit_tables(cells: Sequence[Mapping[str, str]], columns: Sequence[table_rows
         if group_width > width and groups[-1]:
             groups.append([])
         groups[-1].append(number)
-    return [
-        make_table([heads[n] for n in (*keys, *group)], [[row[n] for n in (*keys, *group)] for row in body], width)
-        for group in groups
-    ]
+    tables = []
+    for group in groups:
+        rows = [[row[n] for n in (*keys, *group)] for row in body if any(row[n].plain for n in group)]
+        tables.append(make_table([heads[n] for n in (*keys, *group)], rows, width))
+    return tables
 
 
 def _make_cell(row: Mapping[str, str], name: str, *, narrow: bool = False) -> Text:
