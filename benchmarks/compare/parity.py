@@ -122,7 +122,7 @@ def _with_margins(result: OutputParity, server: Array, artifact: Array) -> Outpu
     reached = int(((np.abs(error) >= np.abs(margin)) & (error != 0)).sum())
     share = min(1.0, reached / answers)
     independent = min(answers, len(server))  # those of one sample resemble each other
-    low = wilson_interval(math.floor(share * independent), independent).low
+    low = exact_interval(math.floor(share * independent), independent).low
     sure = _has_classes(server) and are_probabilities(server)
     return replace(result, margins_reached=share, margins_reached_low=low, probabilities=sure)
 
