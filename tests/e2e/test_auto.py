@@ -60,6 +60,11 @@ def test_the_layers_are_found_blamed_and_kept_in_higher_precision(edgeship, brok
     assert set(recipe["layers"]) == CULPRITS
     assert len(recipe["layers"]) <= recipe["of"] / 3
     assert recipe["steps"][0]["done"] == "plain"
+    for artifact in (item, next(other for other in manifest["artifacts"] if other["id"] == "onnx/mended")):
+        kept = artifact["receipt"]["kept_layers"]
+        assert {row["layer"] for row in kept} == CULPRITS
+        assert all(row["kept"] and not row["int8"] for row in kept)
+    assert "no int8 form" not in shipped.stderr
     assert all(step["bytes"] > 0 for step in recipe["steps"] if step["bytes"] is not None)
     assert "Layers in higher precision: tflite/mended" in (broken / "bundle/report/index.html").read_text()
     assert "passes" in shipped.stderr

@@ -100,7 +100,7 @@ def quantize(
     calibration = calibrating.read_statistics(statistics, model) if how.data else None
     ranges = calibration.ranges_of(calibration_method) if calibration else None
     scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
-    scaling_nodes: list[str] = []
+    scaling_nodes, nodes_to_exclude = list[str](), list[str]()
     with atomic_file(out_file) as beside, tempfile.TemporaryDirectory(prefix="edgeship-quantize-") as folder:
         if ranges is not None:
             prepared_file = Path(str(statistics)).with_suffix(".onnx")
@@ -115,10 +115,10 @@ def quantize(
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
     notes += input_scaling.describe(scaling_nodes, float_inputs=False)
-    others = [island for island in islands if island.partition(" ")[2] not in scaling_nodes]
+    unasked = [island for island in islands if island.partition(" ")[2] not in nodes_to_exclude]
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(others, float_sizes)),
+        (*notes, *calibrating.note_float_parts(unasked, float_sizes)),
         float_operators=tuple(scaling_nodes),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),

@@ -106,7 +106,7 @@ def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> 
 
     graph = onnx.load(str(path), load_external_data=False).graph
     constants = {item.name for item in graph.initializer}
-    names = LayerNames(layers, (node.name for node in graph.node))
+    names = LayerNames(layers, (name for node in graph.node for name in (node.name, *node.output)))
     readers: dict[str, set[str]] = {}
     members: set[str] = set()
     for node in reversed(graph.node):

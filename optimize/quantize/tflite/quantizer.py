@@ -168,12 +168,12 @@ def quantize(
         reader.check_runs(beside, calibration.shapes if calibration else None, layers)
     islands = reader.float_islands(result_model) if calibration else []
     float_sizes = dict(reader.float_weights(result_model))
-    others = [island for island in islands if island.partition(" ")[2] not in (*float_operators, *divided)]
+    unasked = [item for item in islands if mixed_precision.is_integer(mixed, f"{item.partition(' ')[2]};")]
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
     notes += [*input_scaling.describe(float_operators, float_inputs=float_inputs), *divisions.describe(divided, layers)]
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(others, float_sizes)),
+        (*notes, *calibrating.note_float_parts(unasked, float_sizes)),
         float_operators=(*float_operators, *divided),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),

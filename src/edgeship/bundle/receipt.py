@@ -58,6 +58,16 @@ class TensorSparsity:
 
 
 @dataclass(frozen=True)
+class LayerPrecision:
+    """A layer that was to be in higher `precision`, and how many of its operators compute in that and in int8."""
+
+    layer: str
+    precision: str
+    kept: Count
+    int8: Count
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What an artifact holds.
 
@@ -90,4 +100,5 @@ class Receipt:
     converter: str | None = None  # tfjs
     control_flow: bool | None = None  # tfjs
     sparsity: tuple[TensorSparsity, ...] | None = None  # where pruning was asked for
+    kept_layers: tuple[LayerPrecision, ...] | None = None  # where a recipe left layers in higher precision
     extra: Mapping[str, Any] | None = None  # of a format that is not built in, in its own words

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 # TensorType of the schema.
-FLOAT32, FLOAT16, INT32, INT64, INT8 = 0, 1, 2, 4, 9
+FLOAT32, FLOAT16, INT32, INT64, INT16, INT8 = 0, 1, 2, 4, 7, 9
 
 # Lists of int32; what is written as an array is stored once where it is equal.
 _INT32 = {"tensors": ("shape", "shapeSignature"), "operators": ("inputs", "outputs")}

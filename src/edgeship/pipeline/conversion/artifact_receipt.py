@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from edgeship.bundle.mixed_precision import MixedPrecisionRecipe
 from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import receipt as receipts
 from edgeship.errors import CheckError
@@ -63,3 +64,30 @@ def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:
     except CheckError as error:
         raise CheckError(f"{artifact.id}: {error}") from error
     return replace(receipt, sparsity=tuple(rows))
+
+
+def add_kept_layers(
+    run: StepRun, artifact: Artifact, receipt: Receipt, float_model: Path, model: ServerModelDescription
+) -> Receipt:
+    """An artifact's receipt with the precision of the layers that its recipe claims to be higher, read from the file itself.
+
+    `float_model`: what it was quantized from. Raises CheckError where a claim does not hold.
+    """
+    from edgeship.optimize.quantize import kept_layers
+
+    recipe = MixedPrecisionRecipe.parse(artifact.steps[-1].recipe)
+    if not recipe.layers:
+        return receipt
+    try:
+        rows = run.executor.call(
+            kept_layers.check,
+            path=str(artifact.path),
+            float_model=str(float_model),
+            format=artifact.format,
+            precision=recipe.precision,
+            claimed=recipe.layers,
+            layers=model.layers,
+        )
+    except CheckError as error:
+        raise CheckError(f"{artifact.id}: {error}").about(error.layers) from error
+    return replace(receipt, kept_layers=tuple(rows))

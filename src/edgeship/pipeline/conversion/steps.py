@@ -15,7 +15,7 @@ from edgeship.errors import InputError
 from edgeship.formats import formats
 from edgeship.formats.formats import FILES, FORMATS, QUANTIZERS, TENSORFLOW, TOOLS
 from edgeship.pipeline.conversion import float_artifact
-from edgeship.pipeline.conversion.artifact_receipt import add_sparsity, check_receipt, read_receipt
+from edgeship.pipeline.conversion.artifact_receipt import add_kept_layers, add_sparsity, check_receipt, read_receipt
 from edgeship.pipeline.conversion.source import (
     TRAINED,
     ConvertedArtifact,
@@ -294,7 +294,9 @@ class ConversionSteps:
         """The finished artifact, opened again and checked against what was asked for; a `ConvertedArtifact`."""
         plain = not formats.find(file_format).quantizer or variant.quantize == "float32"
         source = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
-        exported = self.exported(variant)
+        exported, searched = self.exported(variant), tuple[str, ...]()
+        if variant.quantize == "auto":
+            searched = self.convert(variant, file_format), self.calibrate(variant, file_format)
 
         def function(run: StepRun) -> ConvertedArtifact:
             output: StepOutput = run.inputs[source]
@@ -303,10 +305,22 @@ class ConversionSteps:
             receipt = read_receipt(run, path, output.entry, file_format, model)
             check_receipt(receipt, variant, file_format, model, output.steps[-1])
             artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
-            return ConvertedArtifact(artifact, add_sparsity(run, artifact, receipt), output.entry.digest)
+            receipt = add_sparsity(run, artifact, receipt)
+            if searched:
+                receipt = add_kept_layers(run, artifact, receipt, self._float_file(run, variant, file_format), model)
+            return ConvertedArtifact(artifact, receipt, output.entry.digest)
 
         name = f"{file_format}/{variant.name}"
-        return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=(source, exported), function=function))
+        needs = tuple(dict.fromkeys((source, exported, *searched)))
+        return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=needs, function=function))
+
+    def _float_file(self, run: StepRun, variant: Variant, file_format: str) -> Path:
+        """What a variant is quantized from: for ONNX Runtime the model is prepared while it is calibrated."""
+        if file_format == "onnx":
+            prepared: Entry = run.inputs[self.calibrate(variant, file_format)]
+            return prepared.path / "statistics.onnx"
+        base: StepOutput = run.inputs[self.convert(variant, file_format)]
+        return base.entry.path / FILES[file_format]
 
 
 def _converter_options(variant: Variant, file_format: str) -> dict[str, Any]:
