@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from edgeship.benchmarks.compare.statistics import Z95, holm_p_values, non_inferior
+from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, holm_p_values, judge_drop
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
 from edgeship.bundle.verdict import Check
@@ -50,12 +50,14 @@ class _GroupDrop:
         self.known = all(figure is not None and math.isfinite(figure) for figure in figures)
         self.drop, self.low, self.high = (figure or 0.0 for figure in figures)
         self.excess = self.drop - margin if self.known else -math.inf
-        self.verdict = non_inferior(self.low, self.high, margin) if self.known else Verdict.INCONCLUSIVE
+        self.verdict = judge_drop(self.low, self.high, margin, row.n) if self.known else Verdict.INCONCLUSIVE
 
     @property
     def p_value(self) -> float:
         """The one-sided p-value that the drop is within the margin, from the interval (Altman and Bland 2011, BMJ 343:d2304)."""
         half = self.drop - self.low if self.excess > 0 else self.high - self.drop
+        if self.row.n < LEAST_SAMPLES:  # they decide nothing
+            return 1.0
         if not self.known or half <= 0:
             return 0.0 if self.known and self.excess > 0 else 1.0
         return math.erfc(Z95 * self.excess / half / math.sqrt(2)) / 2

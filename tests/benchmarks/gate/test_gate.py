@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeship.benchmarks.compare import parity
+from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, record_doubts
 from edgeship.bundle.manifest import parse_manifest
@@ -502,6 +502,47 @@ def test_agreement_on_few_samples_is_inconclusive(good):
     verdict, checks = failures(good, **{"tflite/int8": {"min_agreement": 0.99}})
     assert verdict is Verdict.INCONCLUSIVE
     assert "samples would decide, there are 80" in checks[INT8, "agreement"].reason
+
+
+def replace_figures(manifest, truth, server, outputs):
+    """What INT8's outputs of these samples are, and whether they are right."""
+    details = measured(manifest)["details"]
+    compared = to_json(accuracy.compare(truth, server, outputs))
+    details["accuracy"].update(compared, outputs={"scores": compared})
+    details["parity"]["scores"].update(to_json(parity.compare_output("scores", server, outputs)), sqnr_db=50.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_samples_that_are_too_few_decide_nothing_however_wrong_they_are(good, n):
+    truth = np.zeros(n, np.int64)
+    replace_figures(good, truth, np.eye(10)[truth], np.eye(10)[truth + 1])
+    _, checks = failures(good, min_agreement=0.9)
+    undecided = {name: check.verdict for (item, name), check in checks.items() if item == INT8}
+    assert undecided == dict.fromkeys(("agreement", "accuracy", "class_drop", "sure_flips"), Verdict.INCONCLUSIVE)
+    assert f"there are {n}" in checks[INT8, "sure_flips"].reason
+
+
+def test_a_copy_is_not_decided_by_few_samples_and_passes_by_as_many_as_the_message_asks_for(good):
+    truth = np.arange(100) % 10
+    replace_figures(good, truth, np.eye(10)[truth], np.eye(10)[truth])
+    reason = failures(good)[1][INT8, "accuracy"].reason
+    needed = int(reason.split("about ")[1].split(" samples")[0].replace(",", ""))
+    truth = np.arange(needed) % 10
+    replace_figures(good, truth, np.eye(10)[truth], np.eye(10)[truth])
+    assert (INT8, "accuracy") not in failures(good)[1]
+
+
+def test_gains_of_a_class_do_not_make_the_loss_of_another_surer(good):
+    rows = measured(good)["details"]["accuracy"]["outputs"]["scores"]["per_class"]
+    for row in rows:
+        row.update(drop=0.0, low=-0.1, high=0.1, p=1.0, p_holm=1.0, significant=False)
+    rows[4].update(drop=0.2, low=0.12, high=0.3, p=0.0052, p_holm=0.052)
+    assert (INT8, "class_drop") not in failures(good)[1]
+    rows[5].update(drop=-0.5, low=-0.6, high=-0.4, p=1e-9, p_holm=1e-8, significant=True)
+    rows[4].update(p_holm=0.0468, significant=True)
+    assert (INT8, "class_drop") not in failures(good)[1]
+    rows[4].update(p=0.004)
+    assert (INT8, "class_drop") in failures(good)[1]
 
 
 def test_agreement_of_a_regression_cannot_be_asked(good):
