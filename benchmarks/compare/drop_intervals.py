@@ -48,7 +48,8 @@ def interval_of_drop(
         interval = statistics.paired_difference(int((gained < 0).sum()), int((gained > 0).sum()), n)
         return DropInterval(interval, "Tango 1998 score interval", disagreement)
     sign = 1.0 if task.higher_is_better else -1.0
-    extended = samples.with_samples(imagine_samples(task, samples, logits=logits))
+    unseen, against_or_for = imagine_samples(task, samples, logits=logits)
+    extended = samples.with_samples(unseen)
     one, two = (
         task.statistic(extended.truth, outputs, logits=logits) for outputs in (extended.server, extended.artifact)
     )
@@ -56,7 +57,7 @@ def interval_of_drop(
         return _resample_drop(n, lambda counts: sign * (one(counts) - two(counts)), disagreement)
     groups = statistics.groups_of(n)
     number = int(groups.max()) + 1
-    groups = np.append(groups, [number, number + 1])
+    groups = np.append(groups, number + against_or_for)
     one, two = one.group(groups), two.group(groups)
     drops = statistics.bootstrap_interval(number, lambda weights: sign * (one(weights) - two(weights)))
     return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")

@@ -187,16 +187,24 @@ def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> in
     """
     if drop == margin or margin <= 0:
         return None
-    needed = _samples_for(
-        margin - max(drop, 0.0) if drop < margin else margin, interval.high - drop, interval.spread, n
-    )
+    high, low, error = interval.high - drop, drop - interval.low, interval.spread
+    needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, error or high / Z95, n)
     if drop > margin:
-        needed = max(needed, _samples_for(drop - margin, drop - interval.low, interval.spread, n))
+        needed = max(needed, _samples_for(drop - margin, low, error or low / Z95, n))
     return max(LEAST_SAMPLES, needed)
 
 
-def _samples_for(distance: float, half: float, spread: float, n: int) -> int:
-    error = (spread or half / Z95) * math.sqrt(n)
-    rest, slope = max(half - Z95 * error / math.sqrt(n), 0.0) * n, (Z95 + Z_POWER) * error
+def samples_for_margin(margin: float, disagreement: float) -> int:
+    """How many samples let an artifact as good as the server model pass a margin (a share) with a probability of `POWER`.
+
+    `disagreement`: the share of samples that only one of the two answers rightly. As `samples_needed`; the rest is z^2 / n,
+    where Tango's interval ends if no sample differs.
+    """
+    return _samples_for(margin, Z95 * math.sqrt(disagreement) + Z95**2, math.sqrt(disagreement), 1)
+
+
+def _samples_for(distance: float, half: float, error: float, n: int) -> int:
+    """For a half-width that is `half` with `n` samples, of which the standard error `error` shrinks as 1/sqrt(n)."""
+    rest, slope = max(half - Z95 * error, 0.0) * n, (Z95 + Z_POWER) * error * math.sqrt(n)
     root = slope + math.sqrt(slope * slope + 4 * rest * distance)
     return math.ceil((root / (2 * distance)) ** 2)

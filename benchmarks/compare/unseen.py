@@ -8,7 +8,8 @@ order of artifacts round.
 - A metric of answers between 0 and 1: the server model answers the sample rightly, the artifact all of it wrongly. It is a
   sample of the rarest class or one taken for it, whichever costs the server model's figure more.
 - An error, which has no upper limit (no interval without an assumption exists then: Bahadur and Savage 1956, Annals of
-  Mathematical Statistics 27:1115): the server model is right, and the artifact errs as far as either model did anywhere.
+  Mathematical Statistics 27:1115): the server model is right, and the artifact errs as far as both models together did where
+  each was at its worst. Errors beyond that, in less than about one sample of those seen, are not guarded against.
 - A metric of the user's own, of which no right answer is known: the artifact gives the server model's answer to another sample.
 """
 
@@ -40,8 +41,8 @@ class LabelledOutputs:
         return LabelledOutputs(*map(np.concatenate, pairs))
 
 
-def imagine_samples(task: TaskMetric, both: LabelledOutputs, *, logits: bool) -> LabelledOutputs:
-    """Two samples that were not seen: one against the artifact, and one in its favour."""
+def imagine_samples(task: TaskMetric, both: LabelledOutputs, *, logits: bool) -> tuple[LabelledOutputs, Array]:
+    """Samples that were not seen, and of each whether it speaks against the artifact (0) or in its favour (1)."""
     if task.form in _WRONG_ANSWERS and task.share:
         truth, wrong = _WRONG_ANSWERS[task.form](both.truth, both.server)
         return _worst_of(task, both, truth, (_answer_rightly(task.form, truth, both.server), wrong), logits)
@@ -54,7 +55,7 @@ def imagine_samples(task: TaskMetric, both: LabelledOutputs, *, logits: bool) ->
 
 def _worst_of(
     task: TaskMetric, both: LabelledOutputs, truth: Array, answers: tuple[Array, Array], logits: bool
-) -> LabelledOutputs:
+) -> tuple[LabelledOutputs, Array]:
     """Of a few samples with right and wrong answers that where the server model's figure tells them apart most."""
     right, wrong = answers
     labels = np.concatenate([both.truth, truth])
@@ -65,20 +66,21 @@ def _worst_of(
     cost = np.nan_to_num(figures[0] - figures[1])
     worst = int(np.argmax(cost) if task.higher_is_better else np.argmin(cost))
     pair = np.stack([right[worst], wrong[worst]])
-    return LabelledOutputs(truth[[worst, worst]], pair, pair[::-1])
+    return LabelledOutputs(truth[[worst, worst]], pair, pair[::-1]), np.arange(2)
 
 
-def _imagine_errors(task: TaskMetric, both: LabelledOutputs, logits: bool) -> LabelledOutputs:
-    """The largest error of either model against the artifact, that of the server model in its favour."""
-    losses = [_losses(task, both.truth, outputs, logits) for outputs in (both.server, both.artifact)]
-    server, artifact = (int(np.argmax(values)) for values in losses)
-    worse = losses[1][artifact] > losses[0][server]
-    rows, wrong = [artifact if worse else server, server], both.artifact[artifact] if worse else both.server[server]
-    truth = both.truth[rows]
+def _imagine_errors(task: TaskMetric, both: LabelledOutputs, logits: bool) -> tuple[LabelledOutputs, Array]:
+    """The largest errors of both models against the artifact, that of the server model in its favour."""
+    server, artifact = (
+        int(np.argmax(_losses(task, both.truth, outputs, logits))) for outputs in (both.server, both.artifact)
+    )
+    truth = both.truth[[server, artifact, server]]
+    wrong = np.stack([both.server[server], both.artifact[artifact], both.server[server]])
     if task.form is Form.VALUES:  # the error is what counts: that label stays the same for all artifacts
-        wrong, truth = truth[1] + (wrong - truth[0]), truth[[1, 1]]
+        wrong, truth = truth[2] + (wrong - truth), truth[[2, 2, 2]]
     right = _answer_rightly(task.form, truth, both.server)
-    return LabelledOutputs(truth, np.stack([right[0], both.server[server]]), np.stack([wrong, right[1]]))
+    against = np.array([True, True, False]).reshape(3, *[1] * (right.ndim - 1))
+    return LabelledOutputs(truth, np.where(against, right, wrong), np.where(against, wrong, right)), np.array([0, 0, 1])
 
 
 def _losses(task: TaskMetric, truth: Array, outputs: Array, logits: bool) -> Array:

@@ -84,9 +84,9 @@ def _check_margins(subject: JudgedMeasurement, name: str, output: OutputParity) 
         return
     limit = noise_floor.margin_limit(floor, subject.budget.margin(1.0, share=True))
     check = _check_name("margins", name, _parity_of(subject))
-    verdict = Verdict.FAIL if low > limit else Verdict.PASS
+    verdict, note = _decide(Verdict.FAIL if low > limit else Verdict.PASS, output.n, output.n)
     reason = f"the error is as large as the server model's own margin in {share:.3g} of its answers (limit {limit:.3g})"
-    yield subject.make_check(check, verdict, reason, (share, limit, "share"))
+    yield subject.make_check(check, verdict, reason + note, (share, limit, "share"))
 
 
 def _is_answer(subject: JudgedMeasurement, name: str, output: OutputParity) -> bool:

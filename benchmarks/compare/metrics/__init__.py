@@ -1,7 +1,7 @@
 """The metrics of tasks. This is what the rest of the room takes of them."""
 
 from edgeship.benchmarks.compare.metrics.catalogue import METRICS, find_metric
-from edgeship.benchmarks.compare.metrics.choice import choose_metric
+from edgeship.benchmarks.compare.metrics.choice import BINARY, RARE, choose_metric
 from edgeship.benchmarks.compare.metrics.decisions import (
     are_probabilities,
     predicted_classes,
@@ -11,7 +11,9 @@ from edgeship.benchmarks.compare.metrics.decisions import (
 from edgeship.benchmarks.compare.metrics.metric import Form, Statistic, SumStatistic, TaskMetric
 
 __all__ = [
+    "BINARY",
     "METRICS",
+    "RARE",
     "Form",
     "Statistic",
     "SumStatistic",

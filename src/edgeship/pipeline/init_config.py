@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.budget import Budget
+from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.notices import print_notice
+from edgeship.pipeline import data_checks
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
@@ -22,6 +25,7 @@ from edgeship.toml_tables import describe_keys, toml_value
 from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
+EVALUATION = "evaluation.npz"
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands. All keys: docs/configuration.md.
 #   inputs:  {inputs}
@@ -117,7 +121,19 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
             trust.trust_file(path, content)
+    _note_thin_evaluation(model.parent / EVALUATION, description)
     return path
+
+
+def _note_thin_evaluation(path: Path, description: ServerModelDescription) -> None:
+    """Say that the data beside the model is too little for the margin; `ship` says what else is wrong with it."""
+    if not config.is_usable_file(path):
+        return
+    with contextlib.suppress(InputError):
+        data = RepresentativeDataset(path)
+        for labels in data.labels(None, description.inputs).values():
+            for note in data_checks.note_thin_evaluation(labels, None, Budget()):
+                print_notice(f"{printable(path)}: {note}")
 
 
 def _fill_template(model: Path, folder: Path, description: ServerModelDescription, loading: dict[str, Any]) -> str:
@@ -144,7 +160,7 @@ def _fill_template(model: Path, folder: Path, description: ServerModelDescriptio
         signature=loaded("signature"),
         allow_unsafe=loaded("allow_unsafe"),
         calibration=data("calibration", "calibration.npz"),
-        evaluation=data("evaluation", "evaluation.npz"),
+        evaluation=data("evaluation", EVALUATION),
         train=data("train", "train.npz"),
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),

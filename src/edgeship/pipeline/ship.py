@@ -81,9 +81,12 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
     told and kept: it stays a failure of the gate.
     """
     budget, evaluation = _read_budget_and_data(settings)
+    notes: list[str] = []
     if evaluation:
-        data_checks.check_evaluation(evaluation, _model_interface(bundle.manifest.server), settings, budget)
+        notes = data_checks.check_evaluation(evaluation, _model_interface(bundle.manifest.server), settings, budget)
     with open_draft(out, retry=True) as work:
+        for note in notes:
+            work.progress.note(note)
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # its figures may be none

@@ -161,7 +161,7 @@ def test_class_numbers_that_the_model_gives_itself_are_matched():
 def test_one_sample_of_a_regression_has_a_wide_interval():
     comparison = accuracy.compare(np.array([0.5]), np.array([[0.4]]), np.array([[0.3]]))
     low, drop, high = interval_of(comparison)
-    assert low < 0.01 < drop < 0.19 < high
+    assert low < 0 < drop < high
 
 
 @settings(deadline=None, max_examples=25)

@@ -518,7 +518,9 @@ def test_samples_that_are_too_few_decide_nothing_however_wrong_they_are(good, n)
     replace_figures(good, truth, np.eye(10)[truth], np.eye(10)[truth + 1])
     _, checks = failures(good, min_agreement=0.9)
     undecided = {name: check.verdict for (item, name), check in checks.items() if item == INT8}
-    assert undecided == dict.fromkeys(("agreement", "accuracy", "class_drop", "sure_flips"), Verdict.INCONCLUSIVE)
+    assert undecided == dict.fromkeys(
+        ("agreement", "margins", "accuracy", "class_drop", "sure_flips"), Verdict.INCONCLUSIVE
+    )
     assert f"there are {n}" in checks[INT8, "sure_flips"].reason
 
 
