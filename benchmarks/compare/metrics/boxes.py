@@ -111,7 +111,7 @@ def _prepare(labels: Array, outputs: Array, _: bool) -> CountStatistic:
     width = max((len(item.owner) for item in classes), default=0)
 
     def figure(counts: Array) -> Array:
-        values = np.array([item.average_precision(counts) for item in classes])
+        values = np.array([item.average_precision(counts) for item in classes]).reshape(-1, len(counts))
         known = np.isfinite(values)
         return ratio(np.where(known, values, 0).sum(axis=0), known.sum(axis=0))
 

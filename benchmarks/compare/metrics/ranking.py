@@ -108,7 +108,7 @@ class RankStatistic:
             yes, no = ranking.count(counts)
             areas.append(self.area(yes, no))
             sizes.append(yes.sum(axis=1) if self.weighted else np.ones(len(counts)))
-        values, weights = np.array(areas), np.array(sizes)
+        values, weights = (np.array(item).reshape(-1, len(counts)) for item in (areas, sizes))
         known = np.isfinite(values)
         return ratio((np.where(known, values, 0) * weights).sum(axis=0), (weights * known).sum(axis=0))
 

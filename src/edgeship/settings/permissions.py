@@ -127,7 +127,7 @@ def remove_grants(table: Mapping[str, Any]) -> dict[str, Any]:
         part = dict(remaining[grant.section])
         if grant.key == "devices":
             part["devices"] = [item for item in part["devices"] if not in_file(item)] or ["host"]
-        elif grant.key == "metrics":
+        elif grant.key == "metrics" and isinstance(part["metrics"], Mapping):
             part["metrics"] = {name: item for name, item in part["metrics"].items() if not is_code(item)}
         else:
             del part[grant.key]

@@ -3,12 +3,14 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import flipped_samples, html_report, junit, markdown, table_rows, terminal_table
@@ -322,3 +324,51 @@ def test_kept_samples_are_bounded(manifest, tmp_path, monkeypatch):
 
 def test_the_manifest_is_json(judged):
     json.dumps(judged, allow_nan=False)
+
+
+def several_outputs(manifest):
+    """The bundle as if its model had a second output, with groups of samples; every measurement is of both."""
+    rng = np.random.default_rng(0)
+    truth, sizes, groups = rng.integers(3, size=400), rng.normal(size=(400, 1)), np.array(["north", "south"] * 200)
+    server = {"kind": np.eye(3)[truth] * 0.8, "size": sizes + 0.1}
+    labels = {"y_kind": truth, "y_size": sizes}
+    for item in manifest["measurements"]:
+        near = {"kind": server["kind"], "size": server["size"] + 0.01 * rng.normal(size=sizes.shape)}
+        item["details"]["accuracy"] = to_json(accuracy.measure(labels, server, near, groups=groups))
+    whole = accuracy.measure(labels, server, server)
+    manifest["server_measurement"] = {
+        "metric": whole.metric, "share": whole.share, "server": whole.server, "output": whole.output, "n": 400,
+        "outputs": {
+            name: {"metric": one.metric, "share": one.share, "server": one.server, "output": name}
+            for name, one in whole.outputs.items()
+        },
+    }  # fmt: skip
+    return parse_manifest(manifest)
+
+
+def test_each_of_several_outputs_has_a_row_that_names_it(manifest):
+    shown_manifest = several_outputs(manifest)
+    rows = [row for row in table_rows.build(shown_manifest).rows if row["artifact"] == "tflite/int8"]
+    assert [(row["output"], row["accuracy"].split()[0]) for row in rows] == [("kind", "top1"), ("size", "mae")]
+    assert "p50" in rows[0] and "p50" not in rows[1]
+    servers = [row for row in table_rows.build(shown_manifest).rows if row["artifact"] == "server model"]
+    assert [row["output"] for row in servers] == ["kind", "size"]
+    for text in (
+        shown(terminal_table.render_results(shown_manifest, 200), 200),
+        markdown.render(shown_manifest),
+        html_report.render(Path(), shown_manifest, []),
+    ):
+        assert "kind" in text and "size" in text and "worst group" in text
+    assert html_report.render(Path(), shown_manifest, []).count("Groups of samples") == 1
+
+
+def test_a_narrow_table_repeats_only_rows_that_hold_something(manifest):
+    text = shown(terminal_table.render_results(several_outputs(manifest), 80), 80)
+    rows = [line.split() for line in text.splitlines() if line.startswith("tflite/int8")]
+    assert all(len(row) > 3 for row in rows)
+
+
+def test_why_a_metric_was_taken_stands_in_the_legend(manifest):
+    for item in manifest["measurements"]:
+        item["details"]["accuracy"].update(metric="f1", why="1 % of the labels are 1", outputs={})
+    assert table_rows.build(parse_manifest(manifest)).legend().startswith("accuracy: f1 (1 % of the labels are 1); ")

@@ -15,6 +15,8 @@ GRANTS = {
     'custom_objects = "evil"': "[model]\ncustom_objects = 'evil'\n",
     "allow_unsafe = true": "[model]\nallow_unsafe = true\ncustom_objects = 'evil'\n",
     'calibration = "evil:data"': "[data]\ncalibration = 'evil:data'\n",
+    'metric = "evil:data"': "[benchmark]\nmetric = 'evil:data'\n",
+    'metrics = {"a": "f1", "b": "evil:data"}': "[benchmark.metrics]\na = 'f1'\nb = 'evil:data'\n",
     'devices = ["evil.toml"]': "[benchmark]\ndevices = ['evil.toml']\n[model]\ncustom_objects = 'evil'\n",
 }
 

@@ -53,6 +53,28 @@ def test_the_user_can_name_data_that_is_code(stranger):
     stranger.runs("benchmark", bundle, "--config", "own.toml")
 
 
+@pytest.mark.parametrize("benchmark", [{"metric": "evil:data"}, {"metrics": {"a": "f1", "b": "evil:data"}}])
+def test_a_metric_that_is_code_does_not_come_from_a_manifest(stranger, benchmark):
+    bundle = stranger.bundle(benchmark=benchmark, data=DATA)
+    stranger.refuses(
+        "benchmark", bundle, words=('"evil:data"', "cannot grant", "name a file that says so with --config")
+    )
+    (stranger.folder / "own.toml").write_text("[model]\nallow_unsafe = false\n")
+    stranger("benchmark", bundle, "--config", "own.toml")
+    assert not stranger.canary.exists()
+    (stranger.folder / "own.toml").write_text('[benchmark]\nmetric = "evil:data"\n')
+    stranger.runs("benchmark", bundle, "--config", "own.toml")
+
+
+def test_a_table_of_metrics_that_is_none_is_a_sentence(stranger):
+    bundle = stranger.bundle(benchmark={"metrics": "evil:data"}, data=DATA)
+    (stranger.folder / "own.toml").write_text("[model]\nallow_unsafe = false\n")
+    for arguments in ((), ("--config", "own.toml")):
+        done = stranger("benchmark", bundle, *arguments)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert not stranger.canary.exists()
+
+
 def test_calibration_that_is_code_is_refused_where_it_is_needed_and_else_left_out(stranger):
     bundle = stranger.bundle(data={**DATA, "calibration": "evil:data", "validation": "evil:data"})
     stranger.refuses("debug", bundle, words=('calibration = "evil:data"', "with --config"))
