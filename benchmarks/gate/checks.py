@@ -156,24 +156,6 @@ def why_doubted(manifest: Manifest, artifact: ArtifactEntry, measurements: Seque
     return "" if artifact.content in present else "changed or replaced after it was made: convert it again"
 
 
-def check_server_accuracy(manifest: Manifest, budget: Budget) -> Iterator[Check]:
-    """The floor on the server model's own figure (a ceiling where lower is better)."""
-    floor = budget.min_server_accuracy
-    if floor is None:
-        return
-    reports = [item.details.accuracy for item in manifest.measurements]
-    report = next((report for report in reports if report and report.server is not None), None)
-    if report is None or report.server is None:
-        reason = "the server model's accuracy is not known"
-        yield Check("", "", "server_accuracy", Verdict.FAIL, None, floor, "", reason)
-        return
-    good = report.server >= floor if report.higher_is_better else report.server <= floor
-    side = "at least" if report.higher_is_better else "at most"
-    reason = f"the server model's {report.metric} is {report.server:.4g}, {side} {floor:.4g} is wanted"
-    verdict = Verdict.PASS if good else Verdict.FAIL
-    yield Check("", "", "server_accuracy", verdict, report.server, floor, report.metric, reason)
-
-
 def check_sizes(artifact: str, measurements: Sequence[Measurement], budget: Budget) -> Iterator[Check]:
     """Bytes on disk and on the wire, whichever measurement holds them."""
     for check, name, limit in (

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from edgeship.benchmarks.gate import checks, device_checks, noise_floor, quality_checks, twin_check
+from edgeship.benchmarks.gate import (
+    checks,
+    device_checks,
+    noise_floor,
+    quality_checks,
+    server_checks,
+    twin_check,
+)
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
@@ -24,7 +31,8 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     A metric without value counts by its availability: what was not run may be optional, times of a machine that was too
     busy are inconclusive, all else fails. Nothing judged at all is FAIL.
     """
-    decisions = list(checks.check_server_accuracy(manifest, budget))
+    decisions = list(server_checks.check_server_accuracy(manifest, budget))
+    decisions += server_checks.check_constant_answers(manifest, budget)
     not_judged = [ArtifactReason(item.artifact, f"not made: {item.reason}") for item in manifest.skipped]
     failed, excused = _judge_failures(manifest, budget)
     decisions += failed

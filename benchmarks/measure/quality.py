@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare import accuracy, bit_exactness, parity
+from edgeship.benchmarks.compare.constant_answers import compare_with_constants
 from edgeship.benchmarks.measure import failure_reasons, sampling
 from edgeship.benchmarks.measure.benchmark import (
     Benchmark,
@@ -23,7 +25,7 @@ from edgeship.benchmarks.measure.benchmark import (
     Target,
     batch_size,
 )
-from edgeship.bundle.comparisons import AccuracyReport, FormatParity, OutputAccuracy, ServerAccuracy
+from edgeship.bundle.comparisons import AccuracyReport, ConstantAnswer, FormatParity, OutputAccuracy, ServerAccuracy
 from edgeship.bundle.device_figures import BitExactness, SampleSubset
 from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
@@ -247,6 +249,24 @@ def server_figures(reference: Reference, metrics: MetricChoice) -> ServerAccurac
         return ServerAccuracy(**{name: getattr(one, name) for name in names}, output=output, outputs=outputs)
 
     return figures(report, report.output, {name: figures(one, name, {}) for name, one in report.outputs.items()})
+
+
+def server_skill(bench: Benchmark, reference: Reference) -> dict[str, ConstantAnswer]:
+    """The server model beside the best constant answer, by labelled output; kept, as its intervals take a second."""
+
+    def make(_: Path) -> Any:
+        report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, bench.settings.metric)
+        metrics = {name: output.metric for name, output in report.outputs.items()}
+        return to_json(compare_with_constants(reference.labels, reference.outputs, metrics))
+
+    key = {
+        "reference": reference.digest,
+        "data": reference.data.digest,
+        "limit": reference.limit,
+        "metric": bench.settings.metric,
+        "labels": sorted(reference.labels),
+    }
+    return convert(dict[str, ConstantAnswer], bench.cache.get("constant-answers", key, make).result)
 
 
 def compare_formats(outputs: Mapping[str, Path], artifacts: Sequence[str]) -> list[FormatParity]:

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,49 @@ def test_sizes_over_budget_are_told_to_the_byte(bundle, tmp_path):
 def test_json_on_standard_output_is_all_there_is(bundle):
     result = run(gate, bundle, "--json", "-")
     assert json.loads(result.stdout)["schema"] == 1
+
+
+def of_server(manifest_file, source):
+    """The bundle with the place that its server model was copied from."""
+    manifest = json.loads((manifest_file / "manifest.json").read_text())
+    manifest["server_model"].update(source=source)
+    bundles.seal_content(manifest_file, manifest)
+
+
+def test_a_newer_server_model_where_the_bundles_lay_is_noticed(bundle, tmp_path, monkeypatch):
+    """From any folder; of the same size or of another."""
+    of_server(bundle, "../server.keras")
+    assert run(gate, bundle).exit_code == 0, "it is gone"
+    own = (bundle / "server/server.keras").read_bytes()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for content, code in ((own, 0), (own[:-1] + b"x", 1), (own + b"x", 1)):
+        (tmp_path / "server.keras").write_bytes(content)
+        result = run(gate, bundle)
+        assert result.exit_code == code, result.output
+        assert ("server.keras is another model than the one" in " ".join(result.output.split())) == bool(code)
+    assert run(gate, bundle, "--server", bundle / "server/server.keras").exit_code == 0, "what is named counts"
+
+
+def test_a_server_model_can_be_named(bundle, tmp_path):
+    for other in (bundle / "server/server.keras", tmp_path / "newer.keras", tmp_path):
+        if not other.exists():
+            other.write_bytes(b"newer")
+        result = run(gate, bundle, "--server", other, "--json", "-")
+        checks = [item for item in json.loads(result.stdout)["gate"]["checks"] if item["check"] == "server_model"]
+        verdict = "PASS" if bundle in other.parents else "FAIL"
+        assert ([item["verdict"] for item in checks], result.exit_code) == ([verdict], verdict == "FAIL")
+    error = run(gate, bundle, "--server", tmp_path / "missing.keras").exception
+    assert isinstance(error, InputError)
+    assert "missing.keras" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "root"])
+def test_a_strangers_bundle_has_nothing_read_where_it_says_that_its_model_lay(bundle, tmp_path, kind):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "pipe.keras")
+    of_server(bundle, {"pipe": "../pipe.keras", "device": "/dev/zero", "root": "/"}[kind])
+    assert run(gate, bundle).exit_code == (1 if kind == "root" else 0)
 
 
 @pytest.mark.parametrize(("budget", "verdict"), [("max_size_disk = 5", "FAIL"), ("max_drop = 0.3", "INCONCLUSIVE")])

@@ -103,3 +103,16 @@ def build(folder: str) -> None:
     tf.saved_model.save(
         module, str(root / "svd"), signatures={"serving_default": module.__call__.get_concrete_function()}
     )
+
+
+def build_known(folder: str) -> None:
+    """Models of four numbers whose answers are known: the largest of the first three; the same again; always class 1."""
+    import keras
+    import numpy as np
+
+    kernel, bias = np.eye(4, 3), np.array([0, 0.01, 0])
+    weights = {"server": (4 * kernel, bias), "newer": (5 * kernel, bias), "same": (0 * kernel, bias)}
+    for name, values in weights.items():
+        model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, "softmax", name="kind")])
+        model.set_weights(values)
+        model.save(Path(folder) / f"{name}.keras")

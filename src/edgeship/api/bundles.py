@@ -95,17 +95,20 @@ def judge_bundle(
     bundle: AnyBundle,
     *,
     config: AnyPath | None = None,
+    server: AnyPath | None = None,
     junit: AnyPath | None = None,
     markdown: AnyPath | None = None,
     progress: bool = False,
 ) -> GateResult:
     """The verdict on a measured bundle by its own budget, or by that of `config`: PASS, FAIL or INCONCLUSIVE.
 
-    What was not measured is not a pass. The checks are also written as JUnit XML and Markdown where these are asked for; the
+    What was not measured is not a pass, nor is a bundle of another model than `server` (default: the file that the bundle's
+    was copied from, where there is one). The checks are also written as JUnit XML and Markdown where these are asked for; the
     bundle stays as it is.
     """
     from edgeship.benchmarks.gate.budget import Budget
     from edgeship.benchmarks.gate.gate import judge
+    from edgeship.benchmarks.gate.server_checks import check_server_file
     from edgeship.bundle.bundle import MANIFEST
     from edgeship.settings.config import Config
     from edgeship.untrusted import damage_as_input_error
@@ -116,6 +119,8 @@ def judge_bundle(
     with damage_as_input_error(source.root / MANIFEST):  # its figures may be none
         settings = settings or Config.restore(source.manifest.config)
         result = judge(source.manifest, Budget.parse(settings.budget, settings.source))
+        if check := check_server_file(source, optional_path(server)):
+            result = result.with_check(check)
         write_checks(replace(source.manifest, gate=result), junit, markdown)
     return result
 

@@ -157,6 +157,27 @@ class ServerAccuracy:
 
 
 @dataclass(frozen=True)
+class ConstantAnswer:
+    """The best answer to one output that is the same whatever the input, beside the server model's on the same `n` samples.
+
+    `value` is its figure by the `metric`, `server` the server model's; `gain` is positive where the server model is better, with
+    its paired 95 % interval, all in the metric's unit. `answer` says what it is, `label` its class where it is one.
+    """
+
+    metric: str
+    answer: str
+    share: bool = False
+    higher_is_better: bool = True
+    n: Count = 0
+    label: Count | None = None
+    value: Number | None = None
+    server: Number | None = None
+    gain: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+
+
+@dataclass(frozen=True)
 class FormatParity:
     """How near one artifact is to that of another format, by output."""
 

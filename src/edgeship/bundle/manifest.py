@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from edgeship import typed_json
-from edgeship.bundle.comparisons import FormatParity, LayerSensitivity, ServerAccuracy
+from edgeship.bundle.comparisons import ConstantAnswer, FormatParity, LayerSensitivity, ServerAccuracy
 from edgeship.bundle.device_figures import ParityMatrix
 from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.measurement import Measurement
@@ -193,6 +193,7 @@ class Manifest:
     matrix: ParityMatrix = field(default_factory=ParityMatrix)
     between_formats: tuple[FormatParity, ...] = ()
     server_measurement: ServerAccuracy | None = None
+    constant_answers: Mapping[str, ConstantAnswer] = field(default_factory=dict)
     debug: Mapping[str, LayerSensitivity] = field(default_factory=dict)
     folder: str | None = None
     twins: Mapping[str, TwinComparison] = field(default_factory=dict)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from edgeship.bundle.metric import Figure
 from edgeship.types import Verdict
@@ -67,6 +67,11 @@ class GateResult:
     not_judged: tuple[ArtifactReason, ...] = ()
     budget: Mapping[str, Any] = field(default_factory=dict)
     unknown_origin: tuple[str, ...] = ()
+
+    def with_check(self, check: Check) -> Self:
+        """The same with one check more, and the verdict with it."""
+        verdict = combine_verdicts([Check("", "", "", self.verdict), check]) or self.verdict
+        return replace(self, verdict=verdict, checks=(check, *self.checks))
 
     def verdict_on(self, artifact: str, runtime: str = "") -> Verdict | None:
         """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""

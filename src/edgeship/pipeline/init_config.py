@@ -13,6 +13,8 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
+from edgeship.pipeline.run_settings import server_floor
+from edgeship.pipeline.run_settings.server_floor import ServerFloor
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
@@ -84,7 +86,7 @@ formats = ["tfjs"]
 [budget]
 {budget[accuracy]}
 # {budget[max_drop]}
-# {budget[min_server_accuracy]}
+{floor}
 # {budget[max_size_disk]}
 # {budget[max_size_wire]}
 # {budget[max_latency_ratio]}
@@ -108,8 +110,11 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
         description = process.call(server_model.describe, model=str(model), **loading)
+        evaluation = model.parent / "evaluation.npz"
+        data = evaluation if config.is_usable_file(evaluation) else None
+        floor = server_floor.find_floor(process, model, data, description, loading)
     try:
-        content = _fill_template(model, path.parent, description, loading).encode()
+        content = _fill_template(model, path.parent, description, loading, floor).encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
@@ -136,7 +141,13 @@ def _note_thin_evaluation(path: Path, description: ServerModelDescription) -> No
                 print_notice(f"{printable(path)}: {note}")
 
 
-def _fill_template(model: Path, folder: Path, description: ServerModelDescription, loading: dict[str, Any]) -> str:
+def _fill_template(
+    model: Path,
+    folder: Path,
+    description: ServerModelDescription,
+    loading: dict[str, Any],
+    floor: ServerFloor | None = None,
+) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
         value = toml_value(os.path.relpath(beside, folder))
@@ -164,6 +175,7 @@ def _fill_template(model: Path, folder: Path, description: ServerModelDescriptio
         train=data("train", "train.npz"),
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
+        floor=_floor_line(floor, keys["budget"]["min_server_accuracy"]),
         optional=_optional_line(),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,
@@ -177,6 +189,15 @@ def _key_lines() -> dict[str, dict[str, str]]:
         section: {key.name: f"{key.line:36} # {key.description}" for key in describe_keys(kind)}
         for section, kind in kinds.items()
     }
+
+
+def _floor_line(floor: ServerFloor | None, example: str) -> str:
+    """What the server model itself must reach; a comment where that is not known, or it reaches next to nothing."""
+    if floor is None:
+        return f"# {example}"
+    line = f"min_server_accuracy = {floor.value:g}"
+    told = f"{line:36} # What the server model itself must reach: it has {floor.origin}."
+    return told if floor.active else f"# {told}"
 
 
 def _optional_line() -> str:

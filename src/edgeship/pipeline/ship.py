@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, judge_again, record_doubts
+from edgeship.benchmarks.gate.server_checks import suggest_floor
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
 from edgeship.benchmarks.report import flipped_samples as samples
@@ -64,6 +65,8 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
         manifest, answers = measure_draft(work, manifest, settings, evaluation, reference)
         manifest = write_verdict(work, manifest, budget, answers)
+        if budget.min_server_accuracy is None and (floor := suggest_floor(manifest.constant_answers)):
+            work.progress.note(f"min_server_accuracy = {floor:g} in [budget] would guard against a worse server model")
         manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))
     return manifest
 
@@ -184,6 +187,7 @@ def measure_draft(
         server_measurement=quality.server_figures(labelled_answers, settings.benchmark.metric_choice)
         if labelled_answers
         else None,
+        constant_answers=quality.server_skill(bench, labelled_answers) if labelled_answers else {},
         measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),
         between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
     )

@@ -1,6 +1,7 @@
 import copy
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -679,3 +680,44 @@ def test_the_margins_that_noise_may_reach_follow_from_the_budget(good, table, li
     checks = [check for check in verdict_of(good, **table).checks if (check.artifact, check.check) == (INT8, "margins")]
     assert [check.verdict for check in checks] == [Verdict.PASS]
     assert checks[0].limit == pytest.approx(limit, abs=1e-3)
+
+
+def constant_answer(**figures: Any) -> dict[str, Any]:
+    return {"metric": "top1", "answer": "class 3", "share": True, "n": 2000, "label": 3, **figures}
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict", "words"),
+    [
+        ({"value": 0.11, "server": 0.9, "gain": 0.79, "low": 0.77, "high": 0.81}, "PASS", "always answering dress gives 11.00 %"),
+        ({"value": 0.11, "server": 0.1, "gain": -0.01, "low": -0.03, "high": 0.01}, "FAIL", "is it the right file"),
+        ({"value": 0.11, "server": 0.11, "gain": 0, "low": -0.002, "high": 0.002}, "FAIL", "better by 0.00 points"),
+        ({"value": 0.11, "server": 0.14, "gain": 0.03, "low": 0.01, "high": 0.05}, "INCONCLUSIVE", "min_server_accuracy = 0.14"),
+        ({"value": 0.6, "server": 0.7, "gain": 0.1, "low": -0.1, "high": 0.3, "n": 20}, "INCONCLUSIVE", "about 160 samples"),
+        ({"value": 1, "server": 1, "gain": 0, "low": -0.1, "high": 0.1}, "INCONCLUSIVE", "tells no model from none"),
+    ],
+)  # fmt: skip
+def test_a_server_model_is_better_than_always_the_same_answer(good, figures, verdict, words):
+    good["constant_answers"] = {"scores": constant_answer(**figures)}
+    result = verdict_of(good)
+    (check,) = [item for item in result.checks if item.check == "constant_answer"]
+    assert (check.verdict, result.verdict) == (verdict, verdict)
+    assert words in check.reason
+    other = verdict_of(good, accuracy="none", min_agreement=0.95)
+    assert not [item for item in other.checks if item.check == "constant_answer"], "what accuracy is not asked of"
+
+
+def test_little_skill_passes_where_somebody_said_that_it_is_enough(good):
+    good["constant_answers"] = {"scores": constant_answer(value=0.11, server=0.14, gain=0.03, low=0.01, high=0.05)}
+    assert verdict_of(good, min_server_accuracy=0.1).verdict is Verdict.PASS
+    good["constant_answers"]["scores"].update(gain=0.0, low=-0.01, high=0.01)
+    assert verdict_of(good, min_server_accuracy=0.1).verdict is Verdict.FAIL, "no better is never enough"
+
+
+def test_each_output_of_the_server_model_is_looked_at(good):
+    fine = constant_answer(value=0.11, server=0.9, gain=0.79, low=0.77, high=0.81)
+    bad = constant_answer(
+        value=3, server=3, gain=0, low=0, high=0, share=False, higher_is_better=False, metric="mae", label=None
+    )
+    good["constant_answers"] = {"scores": fine, "effort": bad}
+    assert list(failures(good)[1]) == [("", "constant_answer:effort")]

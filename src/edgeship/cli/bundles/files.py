@@ -26,7 +26,10 @@ def _split_tensors(context: click.Context, option: click.Parameter, value: tuple
 def file_options(command: F) -> F:
     """The options for model files that edgeship did not make, under the API's names."""
     options = [
-        click.option("--server", type=click.Path(path_type=Path), help="The server model that files are compared with."),
+        click.option(
+            "--server", type=click.Path(path_type=Path),
+            help="The server model that files are compared with; of gate also what BUNDLE must be made from.",
+        ),
         click.option("--max-drop", type=click.FloatRange(min=0), help="Files: how far accuracy may drop, in points."),
         click.option("--layout", type=click.Choice(["nchw"]), help="Files: move the axes of those with channels first."),
         click.option(

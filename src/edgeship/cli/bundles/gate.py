@@ -39,6 +39,8 @@ def gate(
     Of FILEs that anybody made, .tflite, .onnx or TF.js models, accuracy and parity with the server model are measured now; no
     times are taken (edgeship benchmark takes them). Their origin is unknown, and is neither passed nor failed.
 
+    A bundle of another server model than --server, or than what lies now where its own was copied from, fails.
+
     What was not measured is not a pass. Exit code 0 means PASS, 1 FAIL or INCONCLUSIVE, 2 bad input.
 
     \b
@@ -52,8 +54,8 @@ def gate(
         result = api.judge_files(paths, server, config=config, **reports, **settings, progress=True)
         subject: dict[str, object] = {"files": paths}
     else:
-        files.refuse_options({"server": server, **settings})
-        result = api.judge_bundle(paths[0], config=config, junit=junit, markdown=markdown, progress=True)
+        files.refuse_options(settings)
+        result = api.judge_bundle(paths[0], config=config, server=server, junit=junit, markdown=markdown, progress=True)
         subject = {"bundle": paths[0]}
     if json_file != "-":
         from edgeship.benchmarks.report.terminal_table import print_checks

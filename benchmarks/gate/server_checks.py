@@ -1,0 +1,177 @@
+"""The checks of the server model itself: a floor for its figure, and whether it is better than always the same answer."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from edgeship import untrusted
+from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, Z_POWER
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.checks import class_name
+from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.comparisons import ConstantAnswer
+from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.verdict import Check
+from edgeship.errors import InputError
+from edgeship.storage import digest
+from edgeship.types import Verdict
+from edgeship.untrusted import printable
+
+# A model that surely closes less of the way from the best constant answer to a perfect one has learned next to nothing.
+LEAST_SKILL = 0.05
+
+
+def check_server_accuracy(manifest: Manifest, budget: Budget) -> Iterator[Check]:
+    """The floor on the server model's own figure (a ceiling where lower is better)."""
+    floor = budget.min_server_accuracy
+    if floor is None:
+        return
+    reports = [item.details.accuracy for item in manifest.measurements]
+    report = next((report for report in reports if report and report.server is not None), None)
+    if report is None or report.server is None:
+        reason = "the server model's accuracy is not known"
+        yield Check("", "", "server_accuracy", Verdict.FAIL, None, floor, "", reason)
+        return
+    good = report.server >= floor if report.higher_is_better else report.server <= floor
+    side = "at least" if report.higher_is_better else "at most"
+    reason = f"the server model's {report.metric} is {report.server:.4g}, {side} {floor:.4g} is wanted"
+    verdict = Verdict.PASS if good else Verdict.FAIL
+    yield Check("", "", "server_accuracy", verdict, report.server, floor, report.metric, reason)
+
+
+def check_constant_answers(manifest: Manifest, budget: Budget) -> Iterator[Check]:
+    """Whether the server model is better than the best constant answer, for each labelled output; see `judge_skill`."""
+    answers = manifest.constant_answers if budget.judges_accuracy else {}
+    for output, answer in answers.items():
+        if answer.gain is not None and answer.low is not None and answer.high is not None:
+            name = "constant_answer" if len(answers) == 1 else f"constant_answer:{output}"
+            verdict = judge_skill(answer, stated=budget.min_server_accuracy is not None)
+            unit = "points" if answer.share else answer.metric
+            value = answer.gain * 100 if answer.share else answer.gain
+            reason = describe_skill(answer, verdict, manifest.labels or ())
+            yield Check("", "", name, verdict, value, 0.0, unit, reason)
+
+
+def judge_skill(answer: ConstantAnswer, *, stated: bool) -> Verdict:
+    """PASS where the server model is surely better, by the paired 95 % interval of its gain.
+
+    FAIL where it is not, and surely by less than `LEAST_SKILL` of what a perfect model would gain. Between the two, and where it
+    is surely better but by less than that, INCONCLUSIVE, as with fewer than `LEAST_SAMPLES`; a little gain passes where somebody
+    has `stated` what is enough.
+    """
+    if answer.n < LEAST_SAMPLES:
+        return Verdict.INCONCLUSIVE
+    gain, low, high = (value or 0.0 for value in (answer.gain, answer.low, answer.high))
+    least = LEAST_SKILL * _most_gain(answer)
+    if low > 0:
+        return Verdict.PASS if stated or gain >= least else Verdict.INCONCLUSIVE
+    return Verdict.FAIL if high < least else Verdict.INCONCLUSIVE
+
+
+def _most_gain(answer: ConstantAnswer) -> float:
+    """What a perfect model gains: up to a figure of 1, of errors down to 0."""
+    value = answer.value or 0.0
+    return max(0.0, 1 - value if answer.higher_is_better else value)
+
+
+def describe_skill(answer: ConstantAnswer, verdict: Verdict, labels: Sequence[str] = ()) -> str:
+    """The sentence of a check, with what to do; `labels` are names of classes."""
+    scale, unit, digits = (100, "points", ".2f") if answer.share else (1, answer.metric, ".4g")
+    percent = " %" if answer.share else ""
+    constant = answer.answer if answer.label is None else class_name(labels, answer.label)
+    figures = (answer.server, answer.value, answer.gain, answer.low, answer.high)
+    server, value, gain, low, high = (f"{(item or 0.0) * scale + 0.0:{digits}}" for item in figures)
+    return (
+        f"the server model's {answer.metric} is {server}{percent}, always answering {constant} gives {value}{percent}: "
+        f"better by {gain} {unit} (95 % interval {low} to {high}){_next_step(answer, verdict)}"
+    )
+
+
+def _next_step(answer: ConstantAnswer, verdict: Verdict) -> str:
+    if verdict is Verdict.PASS:
+        return ""
+    if verdict is Verdict.FAIL:
+        return "; it is no better than that: is it the right file, and are the inputs scaled as in training?"
+    if not _most_gain(answer):
+        return "; so this data tells no model from none: add samples with other labels"
+    gain, low = answer.gain or 0.0, answer.low or 0.0
+    if low > 0:
+        return f"; if that little is enough, say so: min_server_accuracy = {answer.server:.2g} in [budget]"
+    return "; that it is better is not shown" + (_samples_note(gain, gain - low, answer.n) if gain > 0 else "")
+
+
+def _samples_note(gain: float, half: float, n: int) -> str:
+    """About how many samples would show such a gain, four times of five: the interval's half shrinks as 1/sqrt(n)."""
+    needed = max(LEAST_SAMPLES, n * (half / gain * (Z95 + Z_POWER) / Z95) ** 2)
+    return f"; about {float(f'{needed:.2g}'):,.0f} samples would decide, there are {n:,}"
+
+
+def suggest_floor(answers: Mapping[str, ConstantAnswer]) -> float | None:
+    """A `min_server_accuracy` that the server model as it is surely reaches: off its figure by what its gain is uncertain by.
+
+    None where several outputs are labelled, whose figures are of several kinds, or none.
+    """
+    answer = next(iter(answers.values())) if len(answers) == 1 else None
+    if answer is None or answer.server is None or answer.gain is None or answer.low is None:
+        return None
+    off = answer.gain - answer.low
+    limit = answer.server - off if answer.higher_is_better else answer.server + off
+    return round_floor(limit, share=answer.share, down=answer.higher_is_better)
+
+
+def round_floor(limit: float, *, share: bool, down: bool = True) -> float | None:
+    """A limit in hundredths (shares) or two digits, rounded to where it is reached; None where none is left."""
+    if limit <= 0:
+        return None
+    step = 0.01 if share else 10.0 ** (math.floor(math.log10(limit)) - 1)
+    whole = math.floor(limit / step + 1e-9) if down else math.ceil(limit / step - 1e-9)
+    return float(f"{whole * step:.6g}") or None
+
+
+def check_server_file(bundle: Bundle, model: Path | None) -> Check | None:
+    """Whether a bundle was made from the server model in a file or folder, by content.
+
+    Without a `model` it is the one that lies where the bundle's was copied from; None where that is gone, or is the same. A
+    bundle may be anybody's: what it names is only read where it is as large as the bundle's own. Raises InputError for a
+    `model` that cannot be read.
+    """
+    entry, own = bundle.manifest.server, bundle.root / bundle.manifest.server.path
+    named = model or _original_place(bundle)
+    if named is None:
+        return None
+    try:
+        same = _have_same_content(named, own)
+    except InputError:
+        if model:
+            raise
+        return None
+    place = printable(named)
+    if same:
+        return Check("", "", "server_model", Verdict.PASS, reason=f"made from {place}") if model else None
+    reason = f"{place} is another model than the one that this bundle was made from ({entry.digest[:12]}): ship it anew"
+    return Check("", "", "server_model", Verdict.FAIL, reason=reason)
+
+
+def _original_place(bundle: Bundle) -> Path | None:
+    source = bundle.manifest.server.source
+    if not source:
+        return None
+    place = Path(os.path.normpath(bundle.root.resolve() / source))
+    return place if os.path.exists(place) else None
+
+
+def _have_same_content(first: Path, second: Path) -> bool:
+    """Of two files, or of the files in two folders; folders that hold none get lost where a bundle is archived."""
+    if first.is_dir() != second.is_dir():
+        return False
+    files = [
+        untrusted.tree_files(place) if place.is_dir() else {"": untrusted.regular_file(place, links=True)}
+        for place in (first, second)
+    ]
+    sizes = [{name: path.stat().st_size for name, path in tree.items()} for tree in files]
+    if sizes[0] != sizes[1]:
+        return False
+    return all(digest.of_path(files[0][name]) == digest.of_path(files[1][name]) for name in files[0])
