@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more test-machines test-seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
+.PHONY: help env demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -18,6 +18,7 @@ help:
 	@echo "make web    build the pages for browsers and serve the demo of the default task"
 	@echo "make wheel  the installable package in dist/, with the built pages in it"
 	@echo "make mutants  break artifacts as deployments do and see that the gate fails them; writes docs/results/mutants.md"
+	@echo "make seeds  untouched and changed artifacts of many seeds: false alarms, and what is found; writes docs/results/seeds.md"
 	@echo "make bench  measure edgeship itself, as ratios, and write docs/results/benchmarks.md"
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/results/optimize.md (an hour)"
 	@echo "make bench-browser  measure the engines in a browser and write docs/results/browser.md; make bench-page: the demo page"
@@ -134,6 +135,10 @@ wheel: env pages
 
 mutants: env
 	$(BIN)/python -m scripts.bench.mutants
+
+# Ten seeds of two small tasks: a quarter of an hour.
+seeds: env
+	$(BIN)/python -m scripts.bench.seeds
 
 bench-devices: env
 	$(BIN)/python -m scripts.bench.devices.run

@@ -45,6 +45,8 @@ MUTANTS = {
             "int8 input: scale of another version",
             "int8 output: zero point off by 128 (uint8 taken for int8)",
             "calibrated on values 20 times too small",
+            "one bit in a thousand flipped",
+            "at 4 bits: layer 3",
         ],
         "tfjs/float32": ["time backwards", "degrees instead of radians", "the last third of the weights lost"],
         "onnx/float32": ["transposed: layer 2"],

@@ -25,6 +25,7 @@ from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, R
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.twin import TwinComparison
+from edgeship.bundle.verdict import Check
 from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
@@ -77,13 +78,17 @@ class Good:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The gate's verdict, the one that rests on measurements alone, the checks behind it with reasons, and figures."""
+    """The gate's verdict, the one that rests on measurements alone, the checks behind it with reasons, and figures.
+
+    `beyond`: the checks whose figure is beyond its limit, surely or not.
+    """
 
     verdict: str
     measured: str
     checks: tuple[str, ...]
     reason: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()
 
 
 def _place(artifact: str) -> Path:
@@ -94,6 +99,14 @@ def _place(artifact: str) -> Path:
 def _content(artifact: str, file: str) -> str:
     """The digest of what lies there: of the file, or of the folder around it."""
     return digest.of_tree({"model.json": file}) if artifact.startswith("tfjs/") else file
+
+
+def _is_beyond(check: Check) -> bool:
+    """Whether a check's figure is on the wrong side of its limit."""
+    if check.value is None or check.limit is None:
+        return False
+    least = check.check.partition(":")[0] in ("parity", "agreement", "twin")
+    return check.value < check.limit if least else check.value > check.limit
 
 
 def _with_folder_content(item: Measurement) -> Measurement:
@@ -140,18 +153,21 @@ class Lab:
         )
         config = Config(data=Data(calibration=places["calibration"], evaluation=places["evaluation"]), variants=wanted)
         made, server = self.convert(trained / "server.keras", config)
-        evaluation = RepresentativeDataset(places["evaluation"])
-        answers = trained / "answers.npz"
+        return Good(
+            name, trained / "server.keras", config, server, made, self.reference(trained, server, "evaluation.npz")
+        )
+
+    def reference(self, trained: Path, server: ServerModelEntry, data: str) -> Reference:
+        """The server model's answers on a file of its training folder."""
+        evaluation, answers = RepresentativeDataset(str(trained / data)), trained / f"answers-{data}"
         self.executors.export.call(
             "edgeship.server_model.server_model:predict_file",
             model=str(trained / "server.keras"),
-            data=places["evaluation"],
+            data=str(trained / data),
             out_npz=str(answers),
         )
-        outputs, labels = files.load(answers), evaluation.labels()
         told = digest.of_path(answers)
-        reference = Reference(evaluation, server.inputs, outputs, labels, None, told)
-        return Good(name, trained / "server.keras", config, server, made, reference)
+        return Reference(evaluation, server.inputs, files.load(answers), evaluation.labels(), None, told)
 
     def convert(self, model: Path, config: Config) -> tuple[dict[str, ConvertedArtifact], ServerModelEntry]:
         """The artifacts of a model by id, receipts checked, and what a manifest says about the server model."""
@@ -199,6 +215,7 @@ class Lab:
             tuple(dict.fromkeys(check.check for check in open_checks)),
             "; ".join(check.reason for check in open_checks),
             {metric.name: metric.value for metric in measured.metrics},
+            tuple(check.check for check in result.checks if check.artifact == name and _is_beyond(check)),
         )
 
     def compared(self, good: Good, name: str, made: ConvertedArtifact) -> TwinComparison:
@@ -255,6 +272,15 @@ class Lab:
         place = target.parent if artifact.format == "tfjs" else target
         held = receipt.read(place, artifact.format)
         return ConvertedArtifact(replace(artifact, path=target), held, digest.of_path(place))
+
+    def resized(self, made: ConvertedArtifact) -> ConvertedArtifact | None:
+        """The artifact with corners aligned where it enlarges pictures; None where it does not."""
+        target = self.folder / "resized" / made.digest[:16] / FILES[made.artifact.format]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not changes.RESIZED[made.artifact.format](made.artifact.path, target):
+            return None
+        held = receipt.read(target, made.artifact.format)
+        return ConvertedArtifact(replace(made.artifact, path=target), held, digest.of_path(target))
 
     def broken(self, good: Good, change: str, variants: tuple[str, ...]) -> dict[str, ConvertedArtifact] | str:
         """All artifacts of the Keras model broken in that way, or why edgeship's own converter refused to make them."""

@@ -7,6 +7,7 @@ new batch. Weights are changed in place; kernel functions change one layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,3 +210,32 @@ INT8_OUTPUT: Mapping[str, Callable[[Sequence[TensorSpec]], Input]] = {
     "int8 output: scale of another version": lambda specs: misread_outputs(specs, factor=2),
     "int8 output: zero point off by 128 (uint8 taken for int8)": lambda specs: misread_outputs(specs, shift=128),
 }
+
+
+def _align_tflite(source: Path, target: Path) -> int:
+    from edgeship.formats import flatbuffer
+
+    model, changed = flatbuffer.unpack(source.read_bytes()), 0
+    names = flatbuffer.operator_names(model)
+    for item in model.subgraphs[0].operators:
+        if names[item.opcodeIndex] == "RESIZE_BILINEAR":
+            item.builtinOptions.alignCorners, item.builtinOptions.halfPixelCenters = True, False
+            changed += 1
+    target.write_bytes(flatbuffer.pack(model))
+    return changed
+
+
+def _align_onnx(source: Path, target: Path) -> int:
+    import onnx
+
+    model, changed = onnx.load(str(source)), 0
+    for node in model.graph.node:
+        for item in node.attribute if node.op_type == "Resize" else ():
+            if item.name == "coordinate_transformation_mode":
+                item.s, changed = b"align_corners", changed + 1
+    onnx.save(model, str(target))
+    return changed
+
+
+# Write the artifact with corners aligned where pictures are enlarged; the number of operators that were changed.
+RESIZED: Mapping[str, Callable[[Path, Path], int]] = {"tflite": _align_tflite, "onnx": _align_onnx}

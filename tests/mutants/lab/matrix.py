@@ -25,6 +25,7 @@ HARDEST = (
     "mean and deviation of other data",
     "a head never trained",
 )
+FLOAT = ("float32", "float16")
 LAYERS = {"motion": 4, "fashion-mnist": 4, "pair": 4}
 INPUTS: Mapping[str, Mapping[str, changes.Input]] = {
     "motion": {**changes.ANY_INPUT, **changes.MOTION_INPUT},
@@ -162,8 +163,10 @@ def file_changes(good: Good, artifact: str) -> Iterator[tuple[str, Callable[[Wei
     variant = artifact.split("/")[1]
     for layer in range(LAYERS[good.name]):
         for change, kernel in changes.KERNEL.items():
-            if change != "one NaN in" or variant in ("float32", "float16"):
+            if change != "one NaN in" or variant in FLOAT:
                 yield f"{change}: layer {layer + 1}", partial(_layer, layer, kernel)
+        if variant not in FLOAT:
+            yield f"at 4 bits: layer {layer + 1}", partial(_layer, layer, changes.four_bits)
     yield from changes.WHOLE.items()
 
 

@@ -18,11 +18,13 @@ with the default budget.
 
 A cell names the checks that failed: `accuracy` (the paired interval against 1 % of the server model's figure), `class` (a
 class lost over 10 points), `sure` (over 1 % of the answers that the server model is sure of are others), `parity` (noise
-above what the recipe may have, or 15 dB above a twin's: a recipe as coarse, in another format), `outputs` (NaN, or not run
-at all). **origin only**: no measurement failed, but the file is not the one that was made, which the gate notices by its
-content; that check fails every file that was changed or replaced, so it is only named where it stands alone. **held**:
-INCONCLUSIVE, not proven bad with so few samples, and not shipped either (exit code 1). **PASS**: a mutant that got
-through. **refused**: a converter would not even make it. Empty: not tried.
+above what the recipe may have, or 15 dB above a peer's: a recipe as coarse, in another format), `margins` (noise as large as
+the margins of the server model's own answers), `twin` (the file holds other numbers or operators than one made anew, by more
+than rounding explains, or has over 8 dB more noise), `outputs` (NaN, or not run at all). **origin only**: no measurement
+failed, but the file is not the one that was made, which the gate notices by its content; that check fails every file that was
+changed or replaced, so it is only named where it stands alone. **held**: INCONCLUSIVE, not proven bad with so few samples,
+and not shipped either (exit code 1). **PASS**: a mutant that got through. **refused**: a converter would not even make it.
+Empty: not tried.
 """
 
 
