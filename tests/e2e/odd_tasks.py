@@ -107,7 +107,7 @@ def _masks(keras: Any) -> tuple[Any, Any, int]:
             keras.Input((16, 16, 1)),
             layers.Conv2D(8, 3, padding="same", activation="relu"),
             layers.Conv2D(8, 3, padding="same", activation="relu"),
-            layers.Conv2D(3, 1, activation="softmax"),
+            layers.Conv2D(3, 1, activation="softmax", name="mask"),
         ]
     )
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")

@@ -162,6 +162,13 @@ def _decisions(labels: Array, outputs: Array) -> Array:
     return same.astype(np.int64)
 
 
+def _ids(labels: Array, outputs: Array) -> Array:
+    same = _same_shape(labels, outputs)
+    if not (_are_whole_numbers(labels) and _are_whole_numbers(outputs)):
+        raise InputError("it takes whole numbers, which the model gives itself")
+    return same.astype(np.int64)
+
+
 def _gains(labels: Array, outputs: Array) -> Array:
     same = _same_shape(labels, outputs)
     if same.ndim != 2 or same.shape[1] < 2 or same.min() < 0:
@@ -195,7 +202,7 @@ _CONVERTERS: Mapping[Form, Callable[[Array, Array], Array]] = {
     Form.CLASSES: _class_numbers,
     Form.TWO_CLASSES: _numbers_of_two,
     Form.DECISIONS: _decisions,
-    Form.IDS: lambda labels, outputs: _same_shape(labels, outputs).astype(np.int64),
+    Form.IDS: _ids,
     Form.VALUES: _same_shape,
     Form.GAINS: _gains,
     Form.BOXES: _boxes,

@@ -19,7 +19,7 @@ class Form(StrEnum):
     CLASSES = "class scores (n, ..., C) and class numbers (n, ...), or one-hot rows"
     TWO_CLASSES = "scores of two classes (n, ..., 2) and class numbers"
     DECISIONS = "a score for each yes or no, and labels 0 or 1 of the same shape"
-    IDS = "numbers that the model gives itself, and labels of the same shape"
+    IDS = "whole numbers that the model gives itself, and labels of the same shape"
     VALUES = "values, and labels of the same shape"
     GAINS = "a score (n, items) and a relevance of at least 0 for each item"
     BOXES = "boxes (n, D, 6) as x1, y1, x2, y2, score, class, and labels (n, G, 5) as x1, y1, x2, y2, class"
