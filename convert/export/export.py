@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.convert.export import probe, saved_model_cache
+from edgeship.convert.export import probe, saved_model_cache, unsupported
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.server_model import server_model
 from edgeship.server_model.description import ServerModelDescription
@@ -21,7 +21,7 @@ from edgeship.storage import atomic
 from edgeship.typed_json import convert
 from edgeship.types import TensorSpec, to_json
 
-SIGNATURE = "serving_default"
+SIGNATURE = unsupported.SIGNATURE
 SIDECAR = "edgeship.json"
 UNROLLED, BATCH1 = "unrolled", "batch1"
 TOLERANCE = 1e-4
@@ -82,21 +82,23 @@ def _write_saved_model(server: ServerModel, concrete: Any, folder: Path) -> None
 
     module = tf.Module()
     module.used = list(concrete.graph.variables)
-    module.kept = (
-        server.adapter.model if server.loader == "saved_model" else _lookup_tables(server.adapter.model, concrete)
-    )
+    module.kept = _lookup_tables(server.adapter.model, concrete)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
 
 
 def _lookup_tables(model: Any, concrete: Any) -> list[Any]:
-    """The lookup tables of a Keras model, which a SavedModel only holds where they are tracked."""
+    """The lookup tables that a function uses, which a SavedModel only holds where they are tracked.
+
+    Others would be in the way: tensorflowjs fails on tables that the signature does not read.
+    """
     import tensorflow as tf
 
-    handles = [inner for outer, inner in concrete.graph.captures if outer.dtype == tf.resource]
+    handles = {id(outer) for outer, _ in concrete.graph.captures if outer.dtype == tf.resource}
     if len(handles) <= len(concrete.graph.variables):
         return []
     kind = tf.saved_model.experimental.TrackableResource
-    return [item for item in tf.train.TrackableView(model).descendants() if isinstance(item, kind)]
+    tables = (item for item in tf.train.TrackableView(model).descendants() if isinstance(item, kind))
+    return [item for item in tables if id(item.resource_handle) in handles]
 
 
 ProbeAnswers = tuple[probe.Arrays, probe.Arrays, probe.Arrays]

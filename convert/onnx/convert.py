@@ -101,7 +101,7 @@ def _explain_failure(source: Path, description: ServerModelDescription, lines: l
     ops = list(dict.fromkeys(re.findall(r"Tensorflow op \[[^\]]*: (\w+)\] is not supported", "\n".join(lines))))
     if ops:
         return unsupported.unsupported_ops_error(source, ops, description.layers, "ONNX", HINT)
-    return InputError(f"tf2onnx refuses the model: {unsupported.summarize_message(lines[-1])}")
+    return unsupported.refused_model_error(source, description.layers, "tf2onnx", "ONNX", HINT, lines[-1])
 
 
 def _order_interface(graph: Any, description: ServerModelDescription) -> None:

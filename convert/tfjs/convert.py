@@ -12,7 +12,7 @@ from typing import Any
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
 from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse, weight_storage
-from edgeship.errors import CheckError, InputError, unknown_name_error
+from edgeship.errors import CheckError, unknown_name_error
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec, ToolReport
@@ -91,10 +91,12 @@ def _run_tensorflowjs(source: Path, out: Path, description: ServerModelDescripti
                 str(source), str(out), signature_def=export.SIGNATURE, strip_debug_ops=True
             )
         return conv_names
-    except ValueError as error:
+    except Exception as error:  # tensorflowjs asserts, and fails in TensorFlow's own code
         match = re.search(r"Unsupported Ops in the model [^\n]*\n(.*)", str(error))
         if not match:
-            raise InputError(f"tensorflowjs refuses the model: {unsupported.summarize_message(error)}") from error
+            raise unsupported.refused_model_error(
+                source, description.layers, "tensorflowjs", "TF.js", HINT, error
+            ) from error
         ops = [op.strip() for op in match.group(1).split(",")]
         raise unsupported.unsupported_ops_error(source, ops, description.layers, "TF.js", HINT) from error
 

@@ -99,7 +99,7 @@ class _Unsupported(Exception):
         ops = [op for op in self.ops if op]
         if ops:
             return unsupported.unsupported_ops_error(source, ops, description.layers, "TFLite", hint)
-        return InputError(f"TFLite's converter refuses the model: {unsupported.summarize_message(self)}")
+        return unsupported.refused_model_error(source, description.layers, "TFLite's converter", "TFLite", hint, self)
 
 
 def _run_converter(source: Path, flex: bool, single_batch: bool = False, sparse: bool = False) -> bytes:
@@ -112,14 +112,14 @@ def _run_converter(source: Path, flex: bool, single_batch: bool = False, sparse:
 
 
 def _convert_saved_model(tf: Any, source: Path, flex: bool, single_batch: bool, sparse: bool) -> bytes:
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
-    converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
-    if sparse:
-        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-    if flex:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
-        converter._experimental_lower_tensor_list_ops = False
     try:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[export.SIGNATURE])
+        converter._experimental_default_to_single_batch_in_tensor_list_ops = single_batch
+        if sparse:
+            converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        if flex:
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+            converter._experimental_lower_tensor_list_ops = False
         content: bytes = converter.convert()
     except Exception as error:  # ConverterError, but also ValueError and RuntimeError from the graph's own checks
         raise _Unsupported(str(error)) from error

@@ -23,7 +23,7 @@ REFUSED = [
     Refused("custom", ("no_such_module", "cannot be imported"), {"custom_objects": "no_such_module"}),
     Refused("unbuilt", ("input shape",)),
     Refused("weights_only", ("weights only", "load_weights")),
-    Refused("text", ("'text'", "string")),
+    Refused("text", ("'text'", "string", "on text work StringLength")),
     Refused("signatures", ("first, second", "--signature")),
     Refused("signatures", ("unknown signature 'third'", "first, second"), {"signature": "third"}),
 ]
@@ -122,6 +122,27 @@ def test_an_op_that_no_format_has_is_named(format, place, tensorflow, zoo, tmp_p
         )
     assert not target.exists()
     assert not [item for item in (tmp_path / "made").rglob("*")] if (tmp_path / "made").exists() else True
+
+
+@pytest.mark.parametrize(("format", "place"), [("tflite", "out_file"), ("onnx", "out_file"), ("tfjs", "out_dir")])
+def test_an_op_on_text_is_named_where_only_numbers_come_in(format, place, tensorflow, zoo, tmp_path):
+    """Also where a tool ends with an assertion; only what the signature computes is told, and its idle table is left out."""
+    export(tensorflow, zoo("words_inside"), tmp_path)
+    arguments = {"saved_model": str(tmp_path / "out"), place: str(tmp_path / "artifact")}
+    op = (
+        r"LookupTableFindV2 \(at 'lookup/" if format == "onnx" else r"AsString \(at 'lookup'"
+    )  # ONNX casts numbers to text
+    with pytest.raises(InputError, match=f"cannot express {op}") as error:
+        tensorflow.call(f"edgeship.convert.{format}.convert:run", **arguments)
+    assert "elsewhere" not in str(error.value) and "StringLength" not in str(error.value)
+
+
+def test_an_op_is_named_by_the_node_that_a_tool_complains_of(tensorflow, zoo, tmp_path):
+    export(tensorflow, zoo("numbered"), tmp_path)
+    arguments = {"saved_model": str(tmp_path / "out"), "out_file": str(tmp_path / "artifact.onnx")}
+    with pytest.raises(InputError, match=r"ONNX cannot express LookupTableFindV2 \(layer 'numbering'\)") as error:
+        tensorflow.call("edgeship.convert.onnx.convert:run", **arguments)
+    assert error.value.layers == ("numbering",)
 
 
 def test_flex_only_where_it_is_allowed(tensorflow, zoo, tmp_path):

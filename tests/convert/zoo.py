@@ -212,6 +212,38 @@ def _text(folder):
     return folder / "text"
 
 
+def _words_inside(folder):
+    """Numbers that are looked up as words, beside a table that nothing reads."""
+
+    class Words(tf.Module):
+        def __init__(self):
+            super().__init__()
+            pairs = tf.lookup.KeyValueTensorInitializer(["0", "1"], [5, 6], value_dtype=tf.int64)
+            self.table, self.idle = tf.lookup.StaticHashTable(pairs, -1), tf.lookup.StaticHashTable(pairs, -2)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.int32, name="ids")])
+        def serve(self, ids):
+            with tf.name_scope("lookup"):
+                return {"found": tf.cast(self.table.lookup(tf.strings.as_string(ids)), tf.float32)}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="word")])
+        def other(self, word):
+            with tf.name_scope("elsewhere"):
+                return {"found": self.idle.lookup(tf.strings.lower(word)), "length": tf.strings.length(word)}
+
+    module = Words()
+    signatures = {"serving_default": module.serve, "other": module.other}
+    tf.saved_model.save(module, str(folder / "words_inside"), signatures)
+    return folder / "words_inside"
+
+
+def _numbered(folder):
+    """Numbers that are looked up as numbers."""
+    ids = keras.Input((3,), dtype="int32", name="ids")
+    x = layers.Embedding(8, 4)(layers.IntegerLookup(vocabulary=[4, 5, 6], name="numbering")(ids))
+    return _save_module(keras.Model(ids, layers.Dense(2)(layers.Flatten()(x))), folder / "numbered.keras")
+
+
 def _lambda(folder):
     x = keras.Input((8,))
     return _save_module(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.errors import InputError
-from edgeship.server_model import tensor_names
+from edgeship.server_model import tensor_names, text_operators
 from edgeship.types import TensorSpec
 
 # Presented as float32 at the border: no device runtime takes them, and the reference is float32 (measuring.md 1).
@@ -44,8 +44,9 @@ class Adapter:
     notes: tuple[str, ...] = ()
 
 
-def input_specs(slots: Sequence[Slot]) -> tuple[tuple[TensorSpec, ...], list[str]]:
+def input_specs(adapter: Adapter) -> tuple[tuple[TensorSpec, ...], list[str]]:
     """The inputs under canonical names and dtypes, and notes on what is called otherwise. Raises InputError on text inputs."""
+    slots = adapter.slots
     if not slots:
         raise InputError("the model has no inputs; there is nothing to feed it with on a device")
     names, notes = tensor_names.make_canonical(slot.name for slot in slots)
@@ -55,12 +56,27 @@ def input_specs(slots: Sequence[Slot]) -> tuple[tuple[TensorSpec, ...], list[str
         if dtype not in TENSORS:
             raise InputError(
                 f"input '{slot.name}' is of type {slot.dtype}, which no device format takes; export the part of the model "
-                "that begins after text or other host-side preprocessing"
+                f"that begins after text or other host-side preprocessing{_name_text_operators(adapter)}"
             )
         if dtype != slot.dtype:
             notes.append(f"input '{name}' is {slot.dtype} in the model and float32 in every format")
         specs.append(TensorSpec(name, slot.shape, dtype))
     return tuple(specs), notes
+
+
+def _name_text_operators(adapter: Adapter) -> str:
+    """Which operators work on text, for a message; empty where the model cannot be traced as it is."""
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(slot.shape, slot.dtype) for slot in adapter.slots]
+    try:
+        function = tf.function(lambda *tensors: adapter.call(tensors), autograph=False).get_concrete_function(*specs)
+    except Exception:  # a model's own code can fail in any way while it is traced
+        return ""
+    ends = [tensor.name for tensor in function.outputs]
+    nodes = text_operators.text_nodes(text_operators.reachable_nodes(function.graph.as_graph_def(), ends))
+    told = text_operators.describe_text_operators(nodes, adapter.layers)
+    return f" (on text work {told})" if told else ""
 
 
 class Outputs:

@@ -36,7 +36,7 @@ class ServerModel:
         self.adapter = adapter
         self.loader, self.layers = adapter.loader, adapter.layers
         self.parameters = count_parameters(adapter.weights)
-        specs, notes = input_specs(adapter.slots)
+        specs, notes = input_specs(adapter)
         self._outputs = Outputs(adapter, specs)
         own = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
         self.fixed_batch: int | None = None
