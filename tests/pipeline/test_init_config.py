@@ -1,5 +1,6 @@
 """What `edgeship init` writes for a model that has been read already; the reading is tested end to end."""
 
+import json
 import re
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from edgeship.benchmarks.gate import server_checks
 from edgeship.benchmarks.gate.budget import Budget
+from edgeship.bundle.comparisons import ConstantAnswer
 from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
@@ -15,6 +18,7 @@ from edgeship.processes.child import FunctionProcess
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import trust
 from edgeship.settings.config import Config
+from edgeship.storage import digest
 from edgeship.types import TensorSpec
 
 SCORES = TensorSpec("scores", (None, 3), "float32")
@@ -107,3 +111,44 @@ def test_evaluation_data_that_is_too_little_is_told(write, tmp_path, capsys):
     np.savez(tmp_path / "evaluation.npz", scores=np.tile(x, (10, 1)), y=np.tile(y, 10))
     write()
     assert "only" not in capsys.readouterr().err
+
+
+CARD: dict[str, Any] = {"results": {"accuracy": {"value": 0.8767, "low": 0.8612, "high": 0.8902, "samples": 1900}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "floor"),
+    [
+        ({}, 0.86),
+        ({"model": {"sha256": "00" * 32}}, None),
+        ({"model": {}}, None),
+        ({"results": {"accuracy": {"value": 0.9, "low": 2, "samples": 9}}}, None),
+        ({"results": {"accuracy": {"value": 0.9, "low": "0.8", "samples": 9}}}, None),
+        ({"results": []}, None),
+    ],
+)
+def test_the_model_card_beside_the_very_model_gives_the_floor(write, tmp_path, change, floor):
+    (tmp_path / "model").write_bytes(b"a model")
+    card = {**CARD, "model": {"sha256": digest.of_path(tmp_path / "model")}, **change}
+    (tmp_path / "model-card.json").write_text(json.dumps(card))
+    path = write()
+    assert Config.read(path).budget.get("min_server_accuracy") == floor
+    assert ("it has accuracy 0.8767 on 1,900 test samples" in path.read_text()) == bool(floor)
+
+
+@pytest.mark.parametrize(
+    ("figures", "floor"),
+    [
+        ({"share": True, "server": 0.912, "gain": 0.8, "low": 0.786}, 0.89),
+        ({"share": True, "server": 0.9, "gain": 0.8, "low": 0.8}, 0.9),
+        ({"share": True, "server": 0.02, "gain": 0.01, "low": -0.01}, None),
+        ({"higher_is_better": False, "server": 3.14, "gain": 1.0, "low": 0.9}, 3.3),
+        ({"higher_is_better": False, "server": 0.000314, "gain": 0.1, "low": 0.1}, 0.00032),
+        ({"server": 0.457, "gain": 0.457, "low": 0.4}, 0.4),
+        ({"server": None, "gain": None, "low": None}, None),
+    ],
+)
+def test_a_floor_lies_where_the_server_model_surely_reaches_it(figures, floor):
+    answer = ConstantAnswer("some", "class 1", n=100, **figures)
+    assert server_checks.suggest_floor({"out": answer}) == floor
+    assert server_checks.suggest_floor({"out": answer, "other": answer}) is None
