@@ -11,7 +11,7 @@ from edgeship import untrusted
 from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, Z_POWER
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import class_name
-from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.bundle import Bundle, place_seen_from
 from edgeship.bundle.comparisons import ConstantAnswer
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import Check
@@ -86,7 +86,7 @@ def describe_skill(answer: ConstantAnswer, verdict: Verdict, labels: Sequence[st
     server, value, gain, low, high = (f"{(item or 0.0) * scale + 0.0:{digits}}" for item in figures)
     return (
         f"the server model's {answer.metric} is {server}{percent}, always answering {constant} gives {value}{percent}: "
-        f"better by {gain} {unit} (95 % interval {low} to {high}){_next_step(answer, verdict)}"
+        f"a gain of {gain} {unit} (95 % interval {low} to {high}){_next_step(answer, verdict)}"
     )
 
 
@@ -148,7 +148,7 @@ def check_server_file(bundle: Bundle, model: Path | None) -> Check | None:
         if model:
             raise
         return None
-    place = printable(named)
+    place = printable(model or place_seen_from(Path.cwd(), named))
     if same:
         return Check("", "", "server_model", Verdict.PASS, reason=f"made from {place}") if model else None
     reason = f"{place} is another model than the one that this bundle was made from ({entry.digest[:12]}): ship it anew"

@@ -691,7 +691,7 @@ def constant_answer(**figures: Any) -> dict[str, Any]:
     [
         ({"value": 0.11, "server": 0.9, "gain": 0.79, "low": 0.77, "high": 0.81}, "PASS", "always answering dress gives 11.00 %"),
         ({"value": 0.11, "server": 0.1, "gain": -0.01, "low": -0.03, "high": 0.01}, "FAIL", "is it the right file"),
-        ({"value": 0.11, "server": 0.11, "gain": 0, "low": -0.002, "high": 0.002}, "FAIL", "better by 0.00 points"),
+        ({"value": 0.11, "server": 0.11, "gain": 0, "low": -0.002, "high": 0.002}, "FAIL", "a gain of 0.00 points"),
         ({"value": 0.11, "server": 0.14, "gain": 0.03, "low": 0.01, "high": 0.05}, "INCONCLUSIVE", "min_server_accuracy = 0.14"),
         ({"value": 0.6, "server": 0.7, "gain": 0.1, "low": -0.1, "high": 0.3, "n": 20}, "INCONCLUSIVE", "about 160 samples"),
         ({"value": 1, "server": 1, "gain": 0, "low": -0.1, "high": 0.1}, "INCONCLUSIVE", "tells no model from none"),
