@@ -146,10 +146,10 @@ def judge_processors(artifact: ArtifactEntry) -> tuple[list[Check], list[Artifac
         reason = "no sum of its int8 weights overflows: x86 processors without VNNI compute what those with it do"
         return [Check(artifact.id, "", "processors", Verdict.PASS, reason=reason)], []
     reason = (
-        f"on other processors than it ran on: the 8-bit weights of {len(overflowing)} operator(s) may overflow on x86 without "
-        f'VNNI ({overflowing[0]}), where answers differ; weights of weight_bits = "auto" do not'
+        f"8-bit weights of {len(overflowing)} operator(s) may overflow there ({overflowing[0]}), and answers differ: "
+        'weights of weight_bits = "auto" do not'
     )
-    return [], [ArtifactReason(artifact.id, reason)]
+    return [], [ArtifactReason(f"{artifact.id} @ x86 without VNNI", reason)]
 
 
 def device_failures(items: Sequence[Measurement]) -> list[ArtifactReason]:

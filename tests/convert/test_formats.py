@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,3 +158,13 @@ def test_tfjs(made, tensorflow):
         )
         assert [spec.name for spec in held.outputs] == list(case.outputs)
         assert held.dynamic_batch
+        assert not stored_small(out) & {"Sub", "Mul", "AddV2"}  # in the units of raw features
+        assert weights == "float32" or stored_small(out) & {"MatMul", "_FusedMatMul", "Conv2D", "_FusedConv2D"}
+
+
+def stored_small(folder):
+    """The kinds of operators that read constants of a TF.js model which are not stored in float32."""
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    small = {item["name"] for group in model["weightsManifest"] for item in group["weights"] if "quantization" in item}
+    nodes = model["modelTopology"]["node"]
+    return {node["op"] for node in nodes if small & {name.split(":")[0] for name in node.get("input", ())}}

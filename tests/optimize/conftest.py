@@ -26,6 +26,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "leaky": {"image": (8, 8, 3)},
     "bend": {"features": (12,)},
     "four": {"features": (12,)},
+    "wide": {"features": (300,)},
     "raw": {"features": (6,)},
     "dim": {"image": (8, 8, 3)},
     **{name: {"features": (12,)} for name in ("share", "reciprocal", "softsign", "two-ways")},
@@ -141,6 +142,12 @@ def _data(name: str) -> Arrays:
         return {"features": (1 + random.standard_normal((SAMPLES, 6)).astype(np.float32)) * scales}
     if name == "dim":
         return {"image": random.integers(0, 256, (SAMPLES, 8, 8, 3)).astype(np.float32)}
+    if name == "wide":
+        return {
+            "features": ((random.standard_normal((SAMPLES, 300)) + 50) * 10 ** np.linspace(-1, 1, 300)).astype(
+                np.float32
+            )
+        }
     return {key: random.standard_normal((SAMPLES, *shape)).astype(np.float32) for key, shape in SHAPES[name].items()}
 
 

@@ -8,6 +8,7 @@ length    window -> act                 a time axis of any length
 words     ids (int32) -> logits, positive   embedding of integers; an integer output
 leaky     image -> score                LeakyReLU and a global maximum, which only edgeship brings to int8
 bend      features -> score             PReLU, which stays float
+wide      features -> score        300 raw features whose means are far above their deviations
 four      features -> price             a batch axis fixed at 4
 raw       features -> kind              features of very different scales, into a Normalization
 dim       image -> kind                 values from 0 to 255, into a Rescaling and a Normalization
@@ -27,7 +28,7 @@ from typing import Any
 
 RAW_SCALES = (0.02, 1.0, 5.0, 40.0, 900.0, 60000.0)
 NAMES = (
-    *("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim"),
+    *("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim", "wide"),
     *("share", "reciprocal", "softsign"),
 )
 
@@ -179,6 +180,15 @@ def _reciprocal(keras: Any) -> tuple[Any, Any]:
 
 def _softsign(keras: Any) -> tuple[Any, Any]:
     return _divided(keras, "softsign", lambda x: x / (1.0 + keras.ops.abs(x)))
+
+
+def _wide(keras: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    units = (10.0 ** np.linspace(-1, 1, 300)).astype(np.float32)
+    features = keras.Input((300,), name="features")
+    x = keras.layers.Dense(16, activation="relu")((features - 50 * units) / units)
+    return features, {"score": keras.layers.Dense(3)(x)}
 
 
 def _two_ways(root: Path) -> None:

@@ -20,6 +20,8 @@ _NO_ISLANDS = (
     *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
 )
 
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow")
+
 _KINDS = {
     **{"Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV", "Cast": "CAST"},
     **{"Concat": "CONCATENATION", "MatMul": "DENSE"},

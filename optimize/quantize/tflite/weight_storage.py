@@ -18,8 +18,8 @@ from edgeship.optimize.quantize.tflite import int8_coverage
 LEAST_BYTES = 1024
 
 # Operators whose kernels do not ask for a constant, so that a DEQUANTIZE may stand before them. Factors and summands
-# are not stored in 8 bits: they are small, and precise for a reason.
-_READERS = {"float16": {"GATHER", "BATCH_MATMUL", "MUL", "ADD", "SUB", "PRELU"}, "int8": {"GATHER"}}
+# stay float32: they are small, and precise for a reason, as the mean of a raw feature that is far above its deviation.
+_READERS = {"float16": {"GATHER", "BATCH_MATMUL", "PRELU"}, "int8": {"GATHER"}}
 _DEQUANTIZE = 6  # BuiltinOperator of the TFLite schema
 _VERSIONS = {"float16": 3, "int8": 2}  # from which DEQUANTIZE takes that type (TFLite's op_version.cc)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -33,6 +35,14 @@ def test_answers_as_float_does(name, recipe, least, lab):
         assert list(answers) == list(expected)
         assert lab.sqnr(expected, answers) > least
     assert result["tools"].keys() == {"onnx", "onnxruntime"}
+
+
+def test_raw_features_survive_float16(lab):
+    feeds = lab.feeds("wide")
+    for quantized, model in ((lab.onnx, "wide.onnx"), (lab.tflite, "wide.tflite")):
+        path, _ = quantized("wide", "float16")
+        assert path.stat().st_size < 0.85 * Path(lab.model(model)).stat().st_size
+        assert lab.sqnr(lab.run(lab.model(model), feeds), lab.run(path, feeds)) > 55
 
 
 @pytest.mark.parametrize("name", [*FLOATING, "words", "four"])

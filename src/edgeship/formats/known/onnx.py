@@ -34,7 +34,7 @@ FORMAT = Format(
     quantizer_options={"weight_bits": "weight_bits"},
     recipes={
         "float32": RecipeSupport("as converted"),
-        "float16": RecipeSupport("weights and activations in float16, inputs and outputs float32"),
+        "float16": RecipeSupport("weights stored as float16, computed in float32"),
         "static_w8a8": RecipeSupport(
             "QDQ: int8 weights per channel, uint8 activations per tensor, calibrated; float I/O", data=True
         ),
