@@ -35,7 +35,9 @@ def _functional(folder):
 
 
 def _sequential(folder):
-    model = keras.Sequential([keras.Input((1000, 1)), layers.Conv1D(8, 9, strides=4), layers.BatchNormalization()])
+    model = keras.Sequential(
+        [keras.Input((1000, 1), name="input_layer"), layers.Conv1D(8, 9, strides=4), layers.BatchNormalization()]
+    )
     model.add(layers.ReLU())
     model.add(layers.GlobalMaxPooling1D())
     model.add(layers.Dense(3, activation="gelu"))
