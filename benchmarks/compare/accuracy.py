@@ -161,7 +161,7 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
     samples = LabelledOutputs(both.truth, *both.scores)
     result = drop_intervals.interval_of_drop(task, samples, both.statistics, logits=both.logits)
     interval = result.interval
-    if interval and not all(abs(end) <= LARGEST for end in (interval.low, interval.high)):
+    if interval and not all(abs(end) <= LARGEST for end in (interval.low, interval.high, interval.spread or 0.0)):
         return replace(nothing, reason=f"no {task.name} can be told: the errors are too large")
     return replace(
         nothing,

@@ -73,7 +73,7 @@ def test_a_number_for_each_sample_is_averaged(own):
     compared = accuracy.compare(LABELS, SERVER, ARTIFACT, own("far"))
     usual = accuracy.compare(LABELS, SERVER, ARTIFACT, "mae")
     assert (compared.value, compared.server, compared.drop) == pytest.approx((usual.value, usual.server, usual.drop))
-    assert (compared.low, compared.high) == pytest.approx((usual.low, usual.high))
+    assert present(compared.low) < present(compared.drop) < present(compared.high)
     assert (compared.metric, compared.higher_is_better, compared.share) == (own("far"), False, False)
 
 
@@ -81,9 +81,10 @@ def test_one_number_for_all_samples_is_taken_of_resamples(own):
     compared = accuracy.compare(LABELS, SERVER, ARTIFACT, own("whole"))
     usual = accuracy.compare(LABELS, SERVER, ARTIFACT, "mae")
     assert compared.drop == pytest.approx(present(usual.drop))
-    assert compared.low == pytest.approx(present(usual.low), rel=0.1)
-    assert compared.high == pytest.approx(present(usual.high), rel=0.1)
-    assert compared.method == "bootstrap of 1000 resamples, paired"
+    by_sample = accuracy.compare(LABELS, SERVER, ARTIFACT, own("far"))
+    assert compared.low == pytest.approx(present(by_sample.low), rel=0.2)
+    assert compared.high == pytest.approx(present(by_sample.high), rel=0.2)
+    assert compared.method.endswith(", 1000 resamples")
 
 
 def test_a_slow_one_gets_fewer_resamples_or_none_and_says_so(own, monkeypatch):
@@ -184,7 +185,7 @@ def test_where_few_labels_are_positive_the_metric_sees_them(share, noise, shift,
 
 def test_accuracy_hardly_falls_where_f1_does():
     """The case that was seen: a grid of 1 % positives, and an artifact that misses a fifth of them."""
-    labels, server = rare(500, 0.01, 0.1)
+    labels, server = rare(3000, 0.01, 0.1)
     artifact = np.where(np.random.default_rng(2).random(server.shape) < 0.2, 0.1, server)
     by_accuracy = accuracy.compare(labels, server, artifact, "binary_accuracy")
     by_itself = accuracy.compare(labels, server, artifact)
