@@ -40,7 +40,7 @@ def _sequential(folder):
     )
     model.add(layers.ReLU())
     model.add(layers.GlobalMaxPooling1D())
-    model.add(layers.Dense(3, activation="gelu"))
+    model.add(layers.Dense(3, activation="gelu", name="dense"))
     return _save_module(model, folder / "audio.keras")
 
 
