@@ -110,9 +110,8 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
         raise InputError(f"{path}: exists already; --force replaces it")
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
         description = process.call(server_model.describe, model=str(model), **loading)
-        evaluation = model.parent / "evaluation.npz"
-        data = evaluation if config.is_usable_file(evaluation) else None
-        floor = server_floor.find_floor(process, model, data, description, loading)
+        evaluation = model.parent / EVALUATION if config.is_usable_file(model.parent / EVALUATION) else None
+        floor = server_floor.find_floor(process, model, evaluation, description, loading)
     try:
         content = _fill_template(model, path.parent, description, loading, floor).encode()
     except UnicodeEncodeError as error:
@@ -126,14 +125,13 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
             trust.trust_file(path, content)
-    _note_thin_evaluation(model.parent / EVALUATION, description)
+    if evaluation:
+        _note_thin_evaluation(evaluation, description)
     return path
 
 
 def _note_thin_evaluation(path: Path, description: ServerModelDescription) -> None:
     """Say that the data beside the model is too little for the margin; `ship` says what else is wrong with it."""
-    if not config.is_usable_file(path):
-        return
     with contextlib.suppress(InputError):
         data = RepresentativeDataset(path)
         for labels in data.labels(None, description.inputs).values():
