@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from edgeship.bundle.measurement import MemoryUse, Throttling
+from edgeship.bundle.measurement import MemoryUse, OperatorTimes, Throttling
 from edgeship.bundle.metric import Count, Number
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
@@ -150,6 +150,11 @@ class Session:
     def count(self, inferences: int) -> None:
         """Run `sample` that often, with marks around each inference for an emulator that counts instructions."""
         self._child.request({"do": "count", "inferences": inferences}, self._checked_sample(), timeout=self.timeout)
+
+    def profile(self) -> OperatorTimes:
+        """Time per operator on `sample`, by the runtime's own profiler. Raises ProcessError where it has none."""
+        answer, _ = self._child.request({"do": "profile"}, self._checked_sample(), timeout=self.timeout)
+        return convert(OperatorTimes, answer)
 
     def block(self, seconds: float) -> list[float]:
         """Milliseconds of each query of `seconds` (at least one query): a block of an interleaved comparison."""

@@ -39,14 +39,14 @@ class TFLiteBackend:
         """
         resolver = getattr(self._resolvers, KERNELS[options.get("kernels", "default")])
         interpreter = self._interpreter(model_path=path, num_threads=threads, experimental_op_resolver_type=resolver)
-        return TFLiteModel(interpreter, threads)
+        return TFLiteModel(interpreter, threads, path, self.VERSION)
 
 
 class TFLiteModel:
     """A `.tflite` model, addressed by the names of its signature, or of its tensors where it has none."""
 
-    def __init__(self, interpreter: Any, threads: int) -> None:
-        self._interpreter = interpreter
+    def __init__(self, interpreter: Any, threads: int, path: str, version: str) -> None:
+        self._interpreter, self._path, self._version = interpreter, path, version
         runner = _serving_runner(interpreter)
         inputs, outputs = _tensor_details(interpreter, runner)
         self.inputs = [_tensor_spec(name, detail) for name, detail in inputs.items()]
@@ -85,6 +85,38 @@ class TFLiteModel:
         self.run(feeds)  # sets the inputs and resizes where that is needed
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke
+
+    def profile(self, feeds: Arrays) -> dict[str, Any]:
+        """Time per operator on the default kernels. Raises RuntimeError where this LiteRT has no profiler that is known here."""
+        from edgeship.runtimes.worker import litert_profile, operator_times
+
+        if reason := litert_profile.missing_reason(self._version):
+            raise RuntimeError(reason)
+        names = list(self._interpreter.get_signature_list())
+        signature = names.index("serving_default") if "serving_default" in names else 0
+        model = litert_profile.ProfiledModel(self._path, self.engine["threads"], signature, feeds)
+        events = [(name, number) for name, number, _ in model.run()]
+        operators = self._operators()
+        places = operator_times.align([item["op_name"] for item in operators], events)
+
+        runs = operator_times.repeat(lambda: [milliseconds for _, _, milliseconds in model.run()])
+        times, total = operator_times.summarize([list(enumerate(run)) for run in runs])
+        rows = []
+        for at, ((kernel, _), place) in enumerate(zip(events, places, strict=True)):
+            kind = operators[place]["op_name"] if place is not None else ""
+            name = self._output_name(operators[place]) if place is not None else ""
+            rows.append(operator_times.describe(name, kind, kernel, times.get(at, 0.0)))
+        return {"operators": rows, "total_ms": total, "runs": len(runs)}
+
+    def _operators(self) -> list[dict[str, Any]]:
+        """Those of the main graph, which is all that the interpreter tells; none where a signature may lie in another."""
+        details = [] if self._runner is not None else self._interpreter._get_ops_details()
+        return [item for item in details if item["op_name"] != "DELEGATE"]
+
+    def _output_name(self, operator: dict[str, Any]) -> str:
+        index = next((int(index) for index in operator["outputs"] if index >= 0), None)
+        details = self._interpreter.get_tensor_details()
+        return next((str(item["name"]) for item in details if item["index"] == index), "")
 
     def _resize_inputs(self, feeds: Arrays) -> None:
         self._shapes = dict.fromkeys(feeds, ())  # a failure half-way must not be taken for a finished resize

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeship.processes import wire
 from edgeship.runtimes.worker import batching, instruction_marks, latency
-from edgeship.runtimes.worker.interface import Backend, Model, prepare_inference
+from edgeship.runtimes.worker.interface import Backend, Model, prepare_inference, profile_operators
 from edgeship.runtimes.worker.memory import Memory
 from edgeship.runtimes.worker.request_loop import Answer, serve_requests
 
@@ -40,6 +40,7 @@ class Worker:
             "latency": self._time_latency,
             "block": self._time_block,
             "count": self._count_inferences,
+            "profile": self._profile_operators,
         }
 
     @property
@@ -86,6 +87,9 @@ class Worker:
     def _count_inferences(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         instruction_marks.mark_each(prepare_inference(self.model, feeds), header["inferences"])
         return {}, {}
+
+    def _profile_operators(self, _: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        return profile_operators(self.model, feeds), {}
 
 
 def _sample_arrays(samples: array[float]) -> wire.Arrays:

@@ -33,6 +33,15 @@ def prepare_inference(model: Model, feeds: Arrays) -> Callable[[], object]:
     return call
 
 
+def profile_operators(model: Model, feeds: Arrays) -> dict[str, Any]:
+    """What `Model.profile(feeds)` gives, of models that have it. Raises RuntimeError for those that do not."""
+    profile = getattr(model, "profile", None)
+    if profile is None:
+        raise RuntimeError("this runtime has no profiler that is known here")
+    answer: dict[str, Any] = profile(feeds)
+    return answer
+
+
 class Backend(Protocol):
     """A runtime, imported: memory can be read between that and `load`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,13 @@ class TensorErrors:
     """How far a quantized tensor is from the float one: SQNR in dB, mean squared error in the tensor's unit, and cosine.
 
     SQNR is 10 log10(sum(float^2) / sum(difference^2)) after dequantization, the cosine that of all values as one vector.
+    `tensor` is what the quantized file calls it.
     """
 
     sqnr_db: float
     mse: float
     cosine: float
+    tensor: str = ""
 
 
 def compare(model: str, quantized_model: str, data: str, tensors: Sequence[str], count: int) -> dict[str, TensorErrors]:
@@ -56,7 +58,7 @@ def compare(model: str, quantized_model: str, data: str, tensors: Sequence[str],
         remaining -= rows
         for name in common:
             sums[name] += _sum_products(real(name), other(name), rows, size)
-    return {name: _error_figures(*sums[name].tolist()) for name in common}
+    return {name: replace(_error_figures(*sums[name].tolist()), tensor=sides[1].local_name(name)) for name in common}
 
 
 class _Side:
@@ -79,14 +81,14 @@ class _Side:
         self._details: Mapping[str, Any] = details
         self.bytes = sum(int(np.prod(item["shape"])) * np.dtype(item["dtype"]).itemsize for item in details.values())
 
-    def _local_name(self, name: str) -> str:
+    def local_name(self, name: str) -> str:
         """The tensor's name in this file: what became integer later carries a suffix."""
         return next(
             (local_name for end in ("", "_integer", "_quantized") if (local_name := name + end) in self._details), ""
         )
 
     def has_tensor(self, name: str) -> bool:
-        return bool(self._local_name(name))
+        return bool(self.local_name(name))
 
     def run(self, feeds: Batch) -> Any:
         """Returns what gives a tensor's real numbers by its name, until the next run."""
@@ -101,7 +103,7 @@ class _Side:
             raise InputError(f"{self.where}: LiteRT cannot run it on this data: {str(error)[:300]}") from error
 
         def read_real(name: str) -> Any:
-            item = self._details[self._local_name(name)]
+            item = self._details[self.local_name(name)]
             return _dequantize_values(self._interpreter.get_tensor(item["index"]), item)
 
         return read_real

@@ -28,6 +28,7 @@ from edgeship.api.bundles import (
     missing_artifacts,
     open_bundle,
     options_to_repeat,
+    profile_bundle,
     report_bundle,
     verify_bundle,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "open_session",
     "optimize_model",
     "options_to_repeat",
+    "profile_bundle",
     "report_bundle",
     "serve_demo",
     "ship_model",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
     from edgeship.bundle.comparisons import LayerSensitivity
     from edgeship.bundle.manifest import Manifest
+    from edgeship.bundle.measurement import OperatorTimes
     from edgeship.bundle.verdict import GateResult
 
 AnyPath = str | os.PathLike[str]
@@ -168,6 +169,7 @@ def debug_bundle(
     artifact: str | None = None,
     data: Data | None = None,
     samples: int | None = None,
+    explorer: AnyPath | None = None,
     config: AnyPath | None = None,
     custom_objects: str | None = None,
     allow_unsafe: bool = False,
@@ -175,7 +177,8 @@ def debug_bundle(
 ) -> LayerSensitivity:
     """Compare an int8 `.tflite` (default: the first) with float32 layer by layer, on real data; kept in bundle and report.
 
-    `data` is by default the bundle's evaluation data, else its calibration data; 256 `samples` of it are used.
+    `data` is by default the bundle's evaluation data, else its calibration data; 256 `samples` of it are used. `explorer` is a
+    file for each layer's SQNR as node data of Model Explorer.
     """
     from edgeship.pipeline import ship
     from edgeship.pipeline.layerwise import layer_sensitivity
@@ -189,7 +192,41 @@ def debug_bundle(
         settings = bundle_settings(
             source, optional_path(config), options, {"evaluation", "calibration", *METRICS, *LOADING}
         )
-        return ship.debug_bundle(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
+        sensitivity = ship.debug_bundle(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
+    if explorer:
+        from edgeship.benchmarks.report.model_explorer import render_errors
+
+        write_result(Path(explorer), render_errors(sensitivity))
+    return sensitivity
+
+
+def profile_bundle(
+    bundle: AnyBundle,
+    *,
+    artifact: str | None = None,
+    explorer: AnyPath | None = None,
+    config: AnyPath | None = None,
+    custom_objects: str | None = None,
+    allow_unsafe: bool = False,
+    progress: bool = False,
+) -> OperatorTimes:
+    """The time of each operator of a `.tflite` or `.onnx` (default: the first), by the runtime's own profiler, with Keras layers.
+
+    One thread, one sample. `explorer` is a file for the shares as node data of Model Explorer. Raises InputError where the
+    artifact's runtime tells no time per operator.
+    """
+    from edgeship.pipeline import ship
+    from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
+
+    source = open_bundle(bundle)
+    with set_visibility(progress):
+        options = BundleOptions(custom_objects=custom_objects, allow_unsafe=allow_unsafe)
+        times = ship.profile_bundle(source, bundle_settings(source, optional_path(config), options, LOADING), artifact)
+    if explorer:
+        from edgeship.benchmarks.report.model_explorer import render_times
+
+        write_result(Path(explorer), render_times(times))
+    return times
 
 
 def report_bundle(bundle: AnyBundle, out: AnyPath | None = None, *, self_tests: Sequence[AnyPath] = ()) -> Path:

@@ -211,6 +211,7 @@ class LayerErrors:
     """What a layer costs: its own output in the quantized file against the float one, and the model's outputs.
 
     `only_layer_int8`: with nothing but this layer quantized; `only_layer_float`: with nothing but this layer left in float.
+    `tensors` are its outputs in the quantized file.
     """
 
     name: str
@@ -221,6 +222,7 @@ class LayerErrors:
     cosine: Number | None = None
     only_layer_int8: CandidateFigures = field(default_factory=CandidateFigures)
     only_layer_float: CandidateFigures = field(default_factory=CandidateFigures)
+    tensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

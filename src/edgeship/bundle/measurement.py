@@ -87,6 +87,39 @@ class MemoryUse:
 
 
 @dataclass(frozen=True)
+class OperatorTime:
+    """An operator as a profiler saw it: the tensor or node that `name`s it in the file, its `kind` there, the runtime's `kernel`.
+
+    `ms` per inference; `layers` are the Keras layers that it came from. Name and kind are empty where a delegate's operator is
+    none of the file's.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    ms: Number
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OperatorTimes:
+    """The operators of an artifact in the order in which they run, and ms of all of them.
+
+    Means of the `runs` without the lowest and highest tenth. `busy`: why the machine was not quiet;
+    then only shares say something.
+    """
+
+    operators: tuple[OperatorTime, ...]
+    total_ms: Number
+    runs: Count
+    artifact: str = ""
+    runtime: str = ""
+    version: str = ""
+    threads: Count = 1
+    busy: str = ""
+
+
+@dataclass(frozen=True)
 class LatencyRatio:
     """How many times as long an artifact takes as `against`, with its 95 % interval over `pairs` of fresh processes.
 

@@ -78,15 +78,17 @@ def runs_server_models() -> bool:
 @contextlib.contextmanager
 def open_draft(out: Path, *, retry: bool = False) -> Iterator[PipelineContext]:
     """What a command needs to write a bundle to `out`; the draft takes that place at the end, unless there was an error."""
+    with bundles.replace_bundle(out) as draft, open_queue() as queue:
+        yield PipelineContext(draft, queue, retry)
+
+
+@contextlib.contextmanager
+def open_queue() -> Iterator[StepQueue]:
+    """A queue of steps with its processes, cache and progress."""
     store = cache.Cache()
     store.prune()
-    with (
-        Progress() as progress,
-        bundles.replace_bundle(out) as draft,
-        PipelineExecutors() as executors,
-        StepQueue(executors, store, progress) as queue,
-    ):
-        yield PipelineContext(draft, queue, retry)
+    with Progress() as progress, PipelineExecutors() as executors, StepQueue(executors, store, progress) as queue:
+        yield queue
 
 
 def check_model(model: Path) -> None:

@@ -21,6 +21,7 @@ from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
 from edgeship.bundle.comparisons import LayerSensitivity
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
+from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
 from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import (
@@ -36,6 +37,7 @@ from edgeship.pipeline.assemble import (
     describe_data,
     describe_named_data,
     open_draft,
+    open_queue,
     runs_server_models,
 )
 from edgeship.pipeline.run_settings.of_bundle import located_config
@@ -135,6 +137,15 @@ def debug_bundle(
                 write_report(work.draft, manifest)
         bundles.seal_bundle(work.draft, manifest)
     return sensitivity
+
+
+def profile_bundle(bundle: bundles.Bundle, settings: config.Config, artifact: str | None) -> OperatorTimes:
+    """The time of each operator of an artifact (`operator_times.profile`); the bundle stays as it is."""
+    from edgeship.pipeline.layerwise import operator_times
+
+    check_model(bundle.root / bundle.manifest.server.path)
+    with open_queue() as queue:
+        return operator_times.profile(bundle, queue, settings, artifact)
 
 
 def _read_budget_and_data(settings: config.Config) -> tuple[Budget, RepresentativeDataset | None]:

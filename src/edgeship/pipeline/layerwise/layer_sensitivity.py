@@ -224,6 +224,7 @@ def _examine_layers(
                 **_find_worst([tensors[output] for output in layer.outputs if output in tensors]),
                 only_layer_int8=with_int8,
                 only_layer_float=with_float,
+                tensors=tuple(tensors[output].tensor for output in layer.outputs if output in tensors),
             )
             for layer, with_int8, with_float in zip(layerwise.layers, int8, float32, strict=True)
         ),
@@ -233,7 +234,7 @@ def _examine_layers(
 def _find_worst(outputs: Sequence[layer_errors.TensorErrors]) -> Mapping[str, Any]:
     """The errors of a layer's output that is furthest off, as `LayerErrors` has them; none without outputs."""
     worst = min(outputs, key=lambda item: item.sqnr_db, default=None)
-    return asdict(worst) if worst else {}
+    return {key: value for key, value in asdict(worst).items() if key != "tensor"} if worst else {}
 
 
 def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:

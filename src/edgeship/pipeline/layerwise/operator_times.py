@@ -1,0 +1,69 @@
+"""`edgeship debug --profile`: the time of each operator by the runtime's own profiler, by Keras layer where that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgeship.benchmarks.measure import host_noise
+from edgeship.bundle import goldens
+from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.manifest import ArtifactEntry
+from edgeship.bundle.measurement import OperatorTimes
+from edgeship.errors import InputError, ProcessError, unknown_name_error
+from edgeship.formats.layer_names import LayerNames
+from edgeship.pipeline.conversion.source import ModelSource
+from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.step_queue import StepQueue
+from edgeship.runtimes import registry
+from edgeship.runtimes.session import open_session
+from edgeship.settings import config
+from edgeship.untrusted import limits, printable
+
+PROFILED = ("tflite", "onnx")
+
+
+def profile(bundle: Bundle, queue: StepQueue, settings: config.Config, name: str | None) -> OperatorTimes:
+    """Time per operator of an artifact, the first one that has a profiler where `name` is None, on a golden, on one thread.
+
+    Raises InputError where the bundle has no such artifact, or its runtime no profiler.
+    """
+    item = _choose_artifact(bundle, name)
+    runtime = registry.for_format(item.format)[0]
+    layers = _layer_names(bundle, queue, settings)
+    sample = goldens.read_goldens(bundle.root / "goldens", "inputs")
+    busy = host_noise.QuietHostWaiter().wait()
+    bridge = item.foreign.bridge if item.foreign else None
+    with queue.progress.step(f"{item.id} on {runtime.name}: time per operator"):
+        try:
+            with open_session(
+                runtime.name, bundle.root / item.path, sample=sample, timeout=limits().replay_seconds, bridge=bridge
+            ) as session:
+                times, version = session.profile(), session.version
+        except ProcessError as error:
+            raise InputError(f"{printable(item.id)}: no time per operator: {error}") from error
+    names = LayerNames(layers, [operator.name for operator in times.operators])
+    operators = tuple(replace(operator, layers=names.layers_of(operator.name)) for operator in times.operators)
+    return replace(times, operators=operators, artifact=item.id, runtime=runtime.name, version=version, busy=busy)
+
+
+def _choose_artifact(bundle: Bundle, name: str | None) -> ArtifactEntry:
+    items = {item.id: item for item in bundle.manifest.artifacts}
+    fitting = [key for key, item in items.items() if item.format in PROFILED]
+    if name is not None and name not in items:
+        raise unknown_name_error("artifact", name, items, str(bundle.root))
+    if not fitting or (name is not None and name not in fitting):
+        runtimes = ", ".join(registry.for_format(kind)[0].title for kind in PROFILED)
+        raise InputError(
+            f"{printable(name or bundle.root)}: its runtime tells no time per operator; {runtimes} do: "
+            f"{', '.join(fitting) or 'none here'}"
+        )
+    return items[name or fitting[0]]
+
+
+def _layer_names(bundle: Bundle, queue: StepQueue, settings: config.Config) -> tuple[str, ...]:
+    """The Keras layers of the server model."""
+    settings = replace(settings, data=replace(settings.data, calibration=None))
+    steps = ConversionSteps(ModelSource.read(bundle.root / bundle.manifest.server.path, settings), settings)
+    name = steps.describe()
+    layers: tuple[str, ...] = queue.submit(steps.steps.values())[name].result().layers
+    return layers
