@@ -44,7 +44,7 @@ def check_twin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequen
         yield Check(artifact.id, "", check, verdict, value, floor, "dB", reason)
     if not noises:
         remark = f" ({twin.files.remark})" if twin.files.remark else ""
-        reason = f"another rounding of its twin's {twin.files.numbers:,} numbers{remark}"
+        reason = f"the {twin.files.numbers:,} numbers of its twin, but for rounding{remark}"
         yield Check(artifact.id, "", "twin", Verdict.PASS, reason=reason)
 
 

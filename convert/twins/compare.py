@@ -37,7 +37,7 @@ def compare(artifact: str, twin: str, format: str, same_tools: bool = True) -> F
     is only told. Raises InputError for what is damaged.
     """
     found, expected = (_contents(Path(path), format) for path in (artifact, twin))
-    pairs, missing = _pairs(found.constants, expected.constants)
+    pairs, missing = pair_constants(found.constants, expected.constants)
     alike = same_tools and _names(found.operators) == _names(expected.operators)
     differences = [text for pair in pairs if (text := _difference(*pair))]
     if alike:
@@ -64,33 +64,47 @@ def _contents(path: Path, format: str) -> Contents:
     return Contents(kept, contents.operators)
 
 
-def _pairs(
+def pair_constants(
     found: Sequence[Constant], expected: Sequence[Constant]
 ) -> tuple[list[tuple[Constant, Constant]], list[Constant]]:
     """Constants of the artifact with those of the twin that they stand for, and those of the twin that are not found.
 
-    By name and shape; what is called otherwise by the nearest of the same shape.
+    One of the same name, if it is the same but for rounding; else any other that is, since converters number what they make
+    anew in each run; else the one of that name, or the nearest. All of the same shape, and none of them twice.
     """
-    named = {(item.name, item.values.shape): item for item in found}
-    used = {(item.name, item.values.shape) for item in expected}
-    others = [item for item in found if (item.name, item.values.shape) not in used]
-    pairs, missing = [], []
-    for item in expected:
-        fitting = [other for other in others if other.values.shape == item.values.shape and other.bias == item.bias]
-        match = named.get((item.name, item.values.shape)) or min(
-            fitting, key=lambda other: float(np.square(other.values - item.values).sum()), default=None
-        )
-        if match:
+    free = list(found)
+    pairs: list[tuple[Constant, Constant]] = []
+    left = list(expected)
+    for choose in (_same_name, _same_numbers, _nearest):
+        waiting, left = left, []
+        for item in waiting:
+            fitting = [one for one in free if one.values.shape == item.values.shape]
+            match = choose(item, fitting)
+            if match is None:
+                left.append(item)
+                continue
             pairs.append((match, item))
-        else:
-            missing.append(item)
-    return pairs, missing
+            free = [one for one in free if one is not match]
+    return pairs, left
+
+
+def _same_name(item: Constant, fitting: Sequence[Constant]) -> Constant | None:
+    return next((one for one in fitting if one.name == item.name and not _difference(one, item)), None)
+
+
+def _same_numbers(item: Constant, fitting: Sequence[Constant]) -> Constant | None:
+    return next((one for one in fitting if not _difference(one, item)), None)
+
+
+def _nearest(item: Constant, fitting: Sequence[Constant]) -> Constant | None:
+    named = [one for one in fitting if one.name == item.name]
+    return min(named or fitting, key=lambda one: float(np.square(one.values - item.values).sum()), default=None)
 
 
 def _difference(found: Constant, expected: Constant) -> str:
     """How two constants differ by more than rounding explains; empty where they do not."""
     name = f"'{untrusted.printable(expected.name)[:80]}'"
-    if found.bias:
+    if found.bias or expected.bias:
         error = float(np.sqrt(np.square(found.values - expected.values).sum()))
         size = float(np.sqrt(np.square(expected.values).sum()))
         return f"the biases {name} differ by {error / size:.0%} of their size" if size and error > BIAS * size else ""

@@ -51,7 +51,7 @@ def test_what_float32_itself_rounds_is_not_compared(manifest):
 
 def test_a_remark_is_told_and_no_twin_is_no_check(manifest):
     ((verdict, reason),) = checks(manifest, files={"numbers": 1200, "remark": "another graph"})
-    assert (verdict, reason) == (Verdict.PASS, "another rounding of its twin's 1,200 numbers (another graph)")
+    assert (verdict, reason) == (Verdict.PASS, "the 1,200 numbers of its twin, but for rounding (another graph)")
     assert not checks(manifest, reason="no twin: it was trained further")
 
 
