@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.compare import statistics
-from edgeship.benchmarks.compare.metrics import Statistic, TaskMetric
+from edgeship.benchmarks.compare.metrics import Statistic, SumStatistic, TaskMetric
 from edgeship.benchmarks.compare.metrics.own import ResampledStatistic
-from edgeship.benchmarks.compare.unseen import LabelledOutputs, imagine_samples
+from edgeship.benchmarks.compare.unseen import LabelledOutputs, add_unseen
 
 Array = np.ndarray[Any, Any]
 SHARES = (
@@ -23,6 +23,7 @@ SHARES = (
 )  # of samples that are right or wrong, where each has one label
 RESAMPLES = (1000, 500, 200)  # by a function of the user's own: as many as the time allows
 SECONDS = 20.0  # for them
+COLUMNS = 256  # of sums: more take seconds, as do rankings, and get fewer resamples
 TRIALS = 5  # to learn how long the function takes
 METHOD = "bootstrap with an unseen sample, paired"
 
@@ -48,18 +49,18 @@ def interval_of_drop(
         interval = statistics.paired_difference(int((gained < 0).sum()), int((gained > 0).sum()), n)
         return DropInterval(interval, "Tango 1998 score interval", disagreement)
     sign = 1.0 if task.higher_is_better else -1.0
-    unseen, against_or_for = imagine_samples(task, samples, logits=logits)
-    extended = samples.with_samples(unseen)
-    one, two = (
-        task.statistic(extended.truth, outputs, logits=logits) for outputs in (extended.server, extended.artifact)
-    )
+    one, two = add_unseen(task, samples, of_both, logits=logits)
     if isinstance(server, ResampledStatistic):
         return _resample_drop(n, lambda counts: sign * (one(counts) - two(counts)), disagreement)
     groups = statistics.groups_of(n)
     number = int(groups.max()) + 1
-    groups = np.append(groups, number + against_or_for)
+    groups = np.append(groups, [number, number + 1])
     one, two = one.group(groups), two.group(groups)
-    drops = statistics.bootstrap_interval(number, lambda weights: sign * (one(weights) - two(weights)))
+    cheap = isinstance(one, SumStatistic) and one.parts.shape[1] <= COLUMNS
+    resamples = statistics.RESAMPLES if cheap else RESAMPLES[0]
+    drops = statistics.bootstrap_interval(
+        number, lambda weights: sign * (one(weights) - two(weights)), resamples=resamples
+    )
     return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")
 
 

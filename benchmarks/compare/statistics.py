@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -140,19 +141,25 @@ def bootstrap_interval(
     (Rubin 1981, Annals of Statistics 9:130-134). The weights are the same for all artifacts and the ends are percentiles: so
     an artifact that is better in every sample never gets a worse end. None where the statistic is not finite.
     """
-    rng = np.random.default_rng(SEED)
-    low, high = [], []
-    for _ in range(resamples // BATCH):
-        weights = rng.standard_exponential((BATCH, groups + 1))
-        nothing = np.zeros((BATCH, 1))
-        against, in_favour = np.hstack([weights, nothing]), np.hstack([weights[:, :-1], nothing, weights[:, -1:]])
-        drops = statistic(np.concatenate([in_favour, against]))
-        low.append(drops[:BATCH])
-        high.append(drops[BATCH:])
-    lows, highs = np.concatenate(low), np.concatenate(high)
-    if not (np.isfinite(lows).all() and np.isfinite(highs).all()):
+    drops = np.empty((2, resamples))
+    weights = np.zeros((2, BATCH, groups + 2))
+    for start in range(0, resamples, BATCH):
+        drawn = _draw_weights(groups + 1, resamples)[start : start + BATCH]
+        weights[:, :, :groups] = drawn[:, :-1]
+        weights[0, :, groups + 1] = weights[1, :, groups] = drawn[:, -1]
+        drops[:, start : start + BATCH] = statistic(weights.reshape(2 * BATCH, -1)).reshape(2, BATCH)
+    if not np.isfinite(drops).all():
         return None
-    return Interval(float(np.quantile(lows, 0.025)), float(np.quantile(highs, 0.975)), float(highs.std()))
+    (low, _), (_, high) = np.quantile(drops, (0.025, 0.975), axis=1).T
+    return Interval(float(low), float(high), float(drops[1].std()))
+
+
+@lru_cache(maxsize=1)
+def _draw_weights(columns: int, resamples: int) -> Array:
+    """The weights (resamples, columns) of every interval over so many groups: artifacts of one run have the same number."""
+    weights = np.random.default_rng(SEED).standard_exponential((resamples, columns))
+    weights.flags.writeable = False
+    return weights
 
 
 def round_weights(weights: Array, n: int) -> Array:
