@@ -25,9 +25,12 @@ DEFAULT_PRESET = "mlperf99"
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 # What every plain conversion keeps: an artifact below it is another model, however well it scores. Rounding Gaussian
 # weights to 8 bits over 9 deviations leaves 40 dB per layer (12 * (254 / 9)^2), and independent noise of 300 layers still
-# 15 dB; calibrated activations are clipped as well and get more room.
+# 15 dB; calibrated activations are clipped as well and get more room. Of 32 Gaussian weights the largest is 2.4 deviations
+# (root mean square), which as the eighth step of 4 bits leaves 21 dB per layer (12 * (8 / 2.4)^2) and, as the seventh, 20: of
+# 30 layers 5 dB.
 SQNR_FLOORS = {
     "float32": 60.0, "float16": 30.0, "static_w8a8": 10.0, "auto": 10.0, "dynamic_w8": 15.0, "weight_only_w8": 15.0,
+    "dynamic_w4": 5.0, "weight_only_w4": 5.0,
 }  # fmt: skip
 # Of ids (class numbers, say) there is no noise to measure: the share that has to stay the same. Rounding turns near ties.
 AGREEMENT_FLOORS = {
@@ -37,6 +40,8 @@ AGREEMENT_FLOORS = {
     "auto": 0.9,
     "dynamic_w8": 0.9,
     "weight_only_w8": 0.9,
+    "dynamic_w4": 0.8,
+    "weight_only_w4": 0.8,
 }
 NO_LABELS = (
     "no labels in it, and the budget asks for accuracy: add an array y\n"

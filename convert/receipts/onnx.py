@@ -21,6 +21,8 @@ INTEGER_OPS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "
 MOVING_OPS = ("Shape", "Constant", "Identity", "ConstantOfShape", "Range", "Size", "Cast")
 # Where the inputs of an op hold a constant and its zero point.
 ZERO_POINTS = {"DequantizeLinear": (0, 2), "ConvInteger": (1, 3), "MatMulInteger": (1, 3)}
+# Where operators hold two numbers a byte.
+FOUR_BITS = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 # Terms of letters with at most one ellipsis, as "...ij,jk->...ik".
 TERM = rb"[A-Za-z ]*(?:\.\.\. *)?[A-Za-z ]*"
 EQUATION = re.compile(TERM + rb"(?:," + TERM + rb")*(?:->" + TERM + rb")?")
@@ -256,8 +258,12 @@ def _weights(graph: Any, path: Path) -> Weights:
     ]
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors if tensor.name}
     zeros = _zeros([node for part in [graph, *inner] for node in part.node], arrays)
+    packed = {node.input[FOUR_BITS[node.op_type]] for node in graph.node if node.op_type in FOUR_BITS}
     for tensor in tensors:
         values = numpy_helper.to_array(tensor)
+        if tensor.name in packed and values.dtype == "uint8" and values.ndim:
+            weights.add(tensor.name, [*values.shape[:-1], 2 * values.shape[-1]], "uint4", values.nbytes)
+            continue
         numeric = values if values.dtype.kind in "fiub" else None
         zero = zeros.get(tensor.name, 0)
         weights.add(tensor.name, list(values.shape), _dtype(tensor.data_type), values.nbytes, numeric, zero)

@@ -187,6 +187,8 @@ def _check_variant(receipt: Receipt, expected: ExpectedArtifact) -> None:
         raise CheckError("float16 was asked for, but it holds no float16 weight")
     if variant in ("dynamic_w8", "weight_only_w8") and not any(kinds.get(kind) for kind in ("int8", "uint8")):
         raise CheckError(f"{variant} was asked for, but it holds no 8-bit weight")
+    if variant in ("dynamic_w4", "weight_only_w4") and not any(kinds.get(kind) for kind in ("int4", "uint4")):
+        raise CheckError(f"{variant} was asked for, but it holds no 4-bit weight")
 
 
 def _int8_share_but_for(chosen: int, receipt: Receipt) -> float:

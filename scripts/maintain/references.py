@@ -35,8 +35,9 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
     (
         "[variants.NAME]",
         "One table for each variant. Without any, variants are chosen by the formats and the data. The names `float32`, "
-        "`float16`, `int8`, `auto`, `dynamic_w8` and `weight_only_w8` stand for a recipe; any other name is yours. "
-        "`distill`, `prune`, `cluster` and `qat` train the variant's own model further, in this order, and may be tables, below.",
+        "`float16`, `int8`, `auto`, `dynamic_w8`, `weight_only_w8`, `dynamic_w4` and `weight_only_w4` stand for a recipe; any "
+        "other name is yours. `distill`, `prune`, `cluster` and `qat` train the variant's own model further, in this order, and "
+        "may be tables, below.",
         Variant,
     ),
     ("prune, a table", "Magnitude pruning. `prune = 0.7` is `prune = { sparsity = 0.7 }`.", PruneRecipe),

@@ -15,7 +15,7 @@ from edgeship.recipes.quantization import (
 
 REFUSED = {
     *(("static_w8a8", "tfjs"), ("dynamic_w8", "tfjs"), ("weight_only_w8", "onnx")),
-    ("auto", "tfjs"),
+    *(("auto", "tfjs"), ("dynamic_w4", "tfjs"), ("weight_only_w4", "tfjs"), ("weight_only_w4", "tflite")),
 }
 
 
@@ -66,6 +66,8 @@ def test_variants_stand_for_recipes():
         "auto": "auto",
         "dynamic_w8": "dynamic_w8",
         "weight_only_w8": "weight_only_w8",
+        "dynamic_w4": "dynamic_w4",
+        "weight_only_w4": "weight_only_w4",
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgeship.errors import InputError
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize import input_scaling
-from edgeship.optimize.quantize.onnx import activation_observer, reader, weight_scales
+from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, weight_scales
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
@@ -196,7 +196,23 @@ def _store_float16(model: str, out: Path, folder: Path) -> None:
     onnx.save(proto, str(out))
 
 
-_WRITERS: dict[str, Callable[[str, Path, Path], None]] = {"dynamic_w8": _quantize_dynamic, "float16": _store_float16}
+def _store_four_bits(model: str, out: Path, folder: Path) -> None:
+    """Dense kernels and tables in 4 bits, computed in float32; all else as it is."""
+    four_bits.store_four_bits(model, out, "weight_only_w4")
+
+
+def _quantize_four_bits(model: str, out: Path, folder: Path) -> None:
+    """Dense kernels in 4 bits with activations rounded to int8 at run time, tables in 4 bits; all else as `dynamic_w8`."""
+    four_bits.store_four_bits(model, folder / "four_bits.onnx", "dynamic_w4")
+    _quantize_dynamic(str(folder / "four_bits.onnx"), out, folder)
+
+
+_WRITERS: dict[str, Callable[[str, Path, Path], None]] = {
+    "dynamic_w8": _quantize_dynamic,
+    "dynamic_w4": _quantize_four_bits,
+    "float16": _store_float16,
+    "weight_only_w4": _store_four_bits,
+}
 
 
 def _prepare_model(model: str, out: Path) -> None:

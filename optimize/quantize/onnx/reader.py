@@ -20,6 +20,7 @@ _NO_ISLANDS = (
     *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
 )
 
+BLOCK_OPERATORS = ("MatMulNBits", "GatherBlockQuantized")
 ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow")
 
 _KINDS = {
@@ -172,13 +173,17 @@ def float_islands(path: Path) -> list[str]:
 
 
 def float_weights(path: Path, least: int = 1024) -> dict[str, int]:
-    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes."""
+    """Constants that are still float32, at least `least` bytes large and no vectors (biases), as name and bytes.
+
+    Scales of blocks are none.
+    """
     import onnx
 
     graph = onnx.load(str(path)).graph
+    scales = {name for node in graph.node if node.op_type in BLOCK_OPERATORS for name in node.input[1:]}
     sizes = {
         item.name: prod(item.dims) * 4
         for item in graph.initializer
-        if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) > 1
+        if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) > 1 and item.name not in scales
     }
     return {name: size for name, size in sizes.items() if size >= least}

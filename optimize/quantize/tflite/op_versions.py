@@ -9,23 +9,26 @@ from edgeship.formats import flatbuffer
 # What takes float activations and int8 weights with a scale per channel, and from which version on (TFLite's
 # op_version.cc). The runtimes of 2023 take one scale for all channels of a FULLY_CONNECTED and answer wrongly.
 _PER_CHANNEL_HYBRID = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 12}
+# op_version.cc has none for blocks of 4 bits: the next one, of the runtimes that know of them.
+_BLOCKS = 13
 
 
 def mark_op_versions(content: bytes) -> bytes:
     """The `.tflite` with the versions that its dynamically quantized operators need, so that an older runtime refuses it."""
     model = flatbuffer.unpack(content)
     names = flatbuffer.operator_names(model)
-    hybrid = {
-        operator.opcodeIndex
-        for graph in model.subgraphs
-        for operator in graph.operators
-        if names[operator.opcodeIndex] in _PER_CHANNEL_HYBRID
-        and _per_channel_hybrid(*(graph.tensors[index] for index in operator.inputs[:2]))
-    }
-    for index in hybrid:
-        code = model.operatorCodes[index]
-        code.version = max(code.version, _PER_CHANNEL_HYBRID[names[index]])
-    return flatbuffer.pack(model) if hybrid else content
+    changed = False
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            name, code = names[operator.opcodeIndex], model.operatorCodes[operator.opcodeIndex]
+            if name not in _PER_CHANNEL_HYBRID:
+                continue
+            activation, weights = (graph.tensors[index] for index in operator.inputs[:2])
+            in_blocks = hasattr(weights.quantization and weights.quantization.details, "blockSize")
+            if in_blocks or _per_channel_hybrid(activation, weights):
+                code.version = max(code.version, _BLOCKS if in_blocks else _PER_CHANNEL_HYBRID[name])
+                changed = True
+    return flatbuffer.pack(model) if changed else content
 
 
 def _per_channel_hybrid(activation: Any, weights: Any) -> bool:

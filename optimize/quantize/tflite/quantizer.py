@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -205,12 +206,30 @@ def _quantizer_recipe(name: str, float_inputs: bool, io: str) -> list[dict[str, 
         )
         return list(manager.get_quantization_recipe())
     if name != "static_w8a8":
-        return list(recipe.dynamic_wi8_afp32() if name == "dynamic_w8" else recipe.weight_only_wi8_afp32())
+        return list(recipe.weight_only_wi8_afp32() if name == "weight_only_w8" else recipe.dynamic_wi8_afp32())
     manager.load_quantization_recipe(recipe.static_wi8_ai8())
     ends = [qtyping.TFLOperationName.INPUT] if float_inputs else []
     ends += [qtyping.TFLOperationName.OUTPUT] if io == "float32" else []
     for end in ends:
         manager.add_quantization_config(".*", end, None, algorithm_manager.AlgorithmName.NO_QUANTIZE)
+    return list(manager.get_quantization_recipe())
+
+
+def _with_four_bits(base: list[dict[str, Any]], content: bytes, model: str) -> list[dict[str, Any]]:
+    """The recipe `base` with the kernels of dense layers in 4 bits, 32 along the features to a scale.
+
+    Raises InputError where no layer's features are a multiple of 32, as LiteRT's kernels want them.
+    """
+    from litert_quantizer import qtyping, recipe_manager
+
+    outputs = reader.dense_outputs(content, multiple=32)
+    if not outputs:
+        raise InputError(f"{model}: no dense layer has a multiple of 32 features: ask for dynamic_w8")
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(base)
+    pattern = "|".join(re.escape(name) for name in outputs)
+    dense, blocks = qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.QuantGranularity.BLOCKWISE_32
+    manager.add_dynamic_config(f"^(?:{pattern});$", dense, num_bits=4, granularity=blocks)
     return list(manager.get_quantization_recipe())
 
 
@@ -222,14 +241,16 @@ def _run_quantizer(
     ranges: Mapping[str, Sequence[float]] | None,
     mixed: mixed_precision.Mixed | None,
 ) -> bytes:
+    """`ends`: whether float inputs stay float, and the type of the outputs."""
     from litert_quantizer import quantizer
 
-    """`ends`: whether float inputs stay float, and the type of the outputs."""
     extremes, io = None, ends[1]
     if ranges is not None:
         extremes = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
     try:
         base_recipe = _quantizer_recipe(recipe, *ends)
+        if recipe == "dynamic_w4":
+            base_recipe = _with_four_bits(base_recipe, content, model)
         worker = quantizer.Quantizer(
             content, mixed_precision.build_recipe(base_recipe, mixed, io) if mixed else base_recipe
         )

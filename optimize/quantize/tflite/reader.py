@@ -205,3 +205,18 @@ def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
             data = model.buffers[tensor.buffer].data
             if tensor.type == flatbuffer.FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
                 yield tensor.name.decode(), len(data)
+
+
+def dense_outputs(content: bytes, multiple: int) -> list[str]:
+    """The outputs of the FULLY_CONNECTED whose constant kernels have a multiple of so many features."""
+    model = flatbuffer.unpack(content)
+    names = flatbuffer.operator_names(model)
+    found = []
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if names[operator.opcodeIndex] != "FULLY_CONNECTED":
+                continue
+            kernel = graph.tensors[operator.inputs[1]]
+            if model.buffers[kernel.buffer].data is not None and kernel.shape[1] % multiple == 0:
+                found.append(graph.tensors[operator.outputs[0]].name.decode())
+    return found

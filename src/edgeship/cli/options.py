@@ -78,7 +78,8 @@ def conversion_options(command: F) -> F:
         ),
         click.option(
             "--variant", "variants", callback=split_names, metavar="NAMES",
-            help="Comma-separated: float32,float16,int8,auto,dynamic_w8,weight_only_w8, or names from the configuration.",
+            help="Comma-separated: float32,float16,int8,auto,dynamic_w8,weight_only_w8,dynamic_w4,weight_only_w4, or names "
+            "from the configuration.",
         ),
         click.option("--data", "calibration", metavar="DATA", help=f"Representative data to calibrate int8 with: {SOURCES}."),
         click.option(

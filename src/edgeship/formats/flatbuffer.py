@@ -95,6 +95,10 @@ def _drop_tensors(graph: Any, signatures: list[Any]) -> None:
     operators = graph.operators or []
     lists = [graph.inputs, graph.outputs]
     lists += [side for item in operators for side in (item.inputs, item.outputs, _list(item.intermediates))]
+    # Weights in blocks have their scales in tensors of their own.
+    blocks = [tensor.quantization.details for tensor in graph.tensors if tensor.quantization is not None]
+    blocks = [details for details in blocks if hasattr(details, "blockSize")]
+    lists.append([index for details in blocks for index in (details.scales, details.zeroPoints)])
     used = sorted({int(index) for places in lists for index in _list(places) if index >= 0})
     place = {old: new for new, old in enumerate(used)}
     graph.tensors = [graph.tensors[index] for index in used]
@@ -102,6 +106,8 @@ def _drop_tensors(graph: Any, signatures: list[Any]) -> None:
         for side in ("inputs", "outputs", "intermediates"):
             if (places := getattr(owner, side, None)) is not None:
                 setattr(owner, side, [place.get(int(index), -1) for index in places])
+    for details in blocks:
+        details.scales, details.zeroPoints = (place.get(index, -1) for index in (details.scales, details.zeroPoints))
     for signature in signatures:
         for item in (*signature.inputs, *signature.outputs):
             item.tensorIndex = place[int(item.tensorIndex)]

@@ -12,7 +12,7 @@ from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats
 from edgeship.formats.format import RecipeSupport as RecipeSupport  # noqa: PLC0414  # quantizers take it from here
 
-RECIPES = ("float32", "float16", "static_w8a8", "auto", "dynamic_w8", "weight_only_w8")
+RECIPES = ("float32", "float16", "static_w8a8", "auto", "dynamic_w8", "weight_only_w8", "dynamic_w4", "weight_only_w4")
 
 # What a variant's name stands for where no recipe is written out.
 _VARIANTS = {
@@ -22,6 +22,8 @@ _VARIANTS = {
     "auto": "auto",
     "dynamic_w8": "dynamic_w8",
     "weight_only_w8": "weight_only_w8",
+    "dynamic_w4": "dynamic_w4",
+    "weight_only_w4": "weight_only_w4",
 }
 
 VARIANTS = tuple(_VARIANTS)

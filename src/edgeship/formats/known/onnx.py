@@ -42,6 +42,10 @@ FORMAT = Format(
             "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
         ),
         "dynamic_w8": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
+        "dynamic_w4": RecipeSupport(
+            "dense kernels and tables in blocks of 4 bits, activations quantized at run time; other weights in 8 bits"
+        ),
+        "weight_only_w4": RecipeSupport("dense kernels and tables in blocks of 4 bits, computed in float32"),
         "weight_only_w8": RecipeSupport(
             refusal="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
         ),

@@ -8,6 +8,8 @@ from edgeship.formats.format import TENSORFLOW, Format, RecipeSupport
 
 _NO_INT8 = "TF.js has no int8 inference, only weight storage: ask for weight_only_w8"
 
+_NO_4_BITS = "TF.js stores no weights in 4 bits: ask for weight_only_w8"
+
 
 def _is_tfjs(path: Path) -> bool:
     return (path / "model.json").is_file() or path.name == "model.json"
@@ -35,6 +37,8 @@ FORMAT = Format(
         "dynamic_w8": RecipeSupport(
             refusal="TF.js has no integer kernels, only weight storage: ask for weight_only_w8"
         ),
+        "dynamic_w4": RecipeSupport(refusal=_NO_4_BITS),
+        "weight_only_w4": RecipeSupport(refusal=_NO_4_BITS),
         "weight_only_w8": RecipeSupport("weights stored as uint8, computed in float32"),
     },
     default_variants=("weight_only_w8",),

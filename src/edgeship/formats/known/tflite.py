@@ -37,6 +37,12 @@ FORMAT = Format(
         "static_w8a8": RecipeSupport("int8 weights per channel, int8 activations per tensor, calibrated", data=True),
         "auto": RecipeSupport("static_w8a8 with the layers that the gate asks for in float32 or int16", data=True),
         "dynamic_w8": RecipeSupport("int8 weights per channel, activations quantized at run time"),
+        "dynamic_w4": RecipeSupport(
+            "dense kernels in blocks of 4 bits, activations quantized at run time; other weights in 8 bits"
+        ),
+        "weight_only_w4": RecipeSupport(
+            refusal="LiteRT reads blocks of 4 bits with activations in int8 alone: ask for dynamic_w4"
+        ),
         "weight_only_w8": RecipeSupport("int8 weights per channel, computed in float32"),
     },
     integer_io=True,
