@@ -7,10 +7,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from edgeship.benchmarks.gate import (
+    advice,
     checks,
     device_checks,
     noise_floor,
     quality_checks,
+    recommendation,
     server_checks,
     twin_check,
 )
@@ -51,7 +53,10 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
         decisions.append(Check("", "", "artifacts", Verdict.FAIL, reason=reason))
     verdict = combine_verdicts(decisions) or Verdict.FAIL
     foreign = tuple(artifact.id for artifact in manifest.artifacts if artifact.foreign)
-    return GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget), foreign)
+    result = GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget), foreign)
+    recommended = recommendation.recommend(manifest, result)
+    result = replace(result, recommended=recommended, remarks=tuple(recommendation.remark(manifest)))
+    return replace(result, next_steps=advice.next_steps(manifest, result))
 
 
 def _judge_failures(manifest: Manifest, budget: Budget) -> tuple[list[Check], list[ArtifactReason]]:

@@ -38,6 +38,12 @@ def render(manifest: Manifest) -> str:
     ]
     if gate.unknown_origin:
         lines.append(f"- **origin unknown**: {_escape_text(', '.join(gate.unknown_origin))}: {UNKNOWN_ORIGIN}")
+    lines += [f"- \\* **{_escape_text(item.artifact)}**: {_escape_text(item.reason)}" for item in gate.remarks]
+    lines += [f"- 👉 {_escape_text(step)}" for step in gate.next_steps]
+    lines += [
+        f"- recommended for {_escape_text(item.target)}: **{_escape_text(item.artifact)}** ({_escape_text(item.reason)})"
+        for item in gate.recommended
+    ]
     table = table_rows.build(manifest)
     columns = [column for column in table.columns(wide=True) if column.name in SHOWN]
     body = [[row.get(column.name, "") for column in columns] for row in table.rows]

@@ -120,12 +120,21 @@ def build(manifest: Manifest) -> Table:
         if artifact.id not in artifacts_with_rows:
             verdict = verdict_of(manifest, artifact.id)
             table.rows.append({"artifact": artifact.id, "size": table.missing_cell("not measured"), "verdict": verdict})
+    _mark_remarks(table, manifest)
     for failed in manifest.failures:
         verdict = verdict_of(manifest, failed.artifact)
         table.rows.append(
             {"artifact": failed.artifact, "wire": table.missing_cell("it could not be made"), "verdict": verdict}
         )
     return table
+
+
+def _mark_remarks(table: Table, manifest: Manifest) -> None:
+    """A star at the size of what does not pay; why stands beside the verdict."""
+    remarks = {item.artifact for item in manifest.gate.remarks} if manifest.gate else set()
+    for row in table.rows:
+        if row["artifact"] in remarks and row.get("wire"):
+            row["wire"] += " *"
 
 
 def host_measurements(manifest: Manifest) -> tuple[Measurement, ...]:

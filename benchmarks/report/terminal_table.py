@@ -117,7 +117,18 @@ def render_verdict(gate: GateResult) -> Group:
         if check.verdict is not Verdict.PASS
     ]
     reasons = _reason_lines("  NOT JUDGED", gate.not_judged)
-    return Group(_verdict_line(gate), *open_checks, *reasons, *_origin_lines(gate))
+    return Group(_verdict_line(gate), *open_checks, *reasons, *_origin_lines(gate), *_closing_lines(gate))
+
+
+def _closing_lines(gate: GateResult) -> list[Text]:
+    """What does not pay, what to do next about what did not pass, and what to ship."""
+    lines = [Text(f"  * {item.artifact}: {item.reason}", style="yellow") for item in gate.remarks]
+    lines += [Text.assemble(("  next: ", "bold"), step) for step in gate.next_steps]
+    recommended = [
+        Text.assemble(("recommended ", "bold"), f"for {item.target}: ", (item.artifact, "bold"), f" ({item.reason})")
+        for item in gate.recommended
+    ]
+    return [*lines, *recommended]
 
 
 def _verdict_line(gate: GateResult) -> Text:
@@ -166,7 +177,7 @@ def print_checks(gate: GateResult) -> None:
     ]
     checks = make_table([*heads, Column("reason", folds=True)], body, out.width)
     reasons = _reason_lines("  NOT JUDGED", gate.not_judged)
-    out.print(Group(checks, _verdict_line(gate), *reasons, *_origin_lines(gate)))
+    out.print(Group(checks, _verdict_line(gate), *reasons, *_origin_lines(gate), *_closing_lines(gate)))
 
 
 def print_artifacts(manifest: Manifest) -> None:

@@ -120,9 +120,38 @@ def test_what_no_runtime_loads_in_plain_int8_is_mended_as_well(edgeship):
     assert recipe["layers"] and recipe["steps"][0]["bytes"] is None
 
 
-def test_float_inputs_and_outputs_are_tried_before_it_gives_up(edgeship):
+@pytest.fixture(scope="module")
+def raw_models(tmp_path_factory):
+    """Models on raw features, and their data."""
+    folder = tmp_path_factory.mktemp("raw")
     with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
-        process.call("raw:build", folder=str(edgeship.folder))
+        process.call("raw:build", folder=str(folder))
+    return folder
+
+
+def test_raw_features_pass_in_int8_and_a_fail_ends_with_the_next_step(edgeship, raw_models):
+    shutil.copytree(raw_models, edgeship.folder, dirs_exist_ok=True)
+    edgeship("init", "table/server.keras", check=0)
+    config = edgeship.folder / "table/edgeship.toml"
+    forced = '[variants.forced]\nquantize = "static_w8a8"\nio = "int8"\n[benchmark]'
+    config.write_text(config.read_text().replace("[benchmark]", forced).replace("mlperf99", "mlperf98"))
+    done = edgeship("ship", "table/server.keras", "--out", "bundle", "--to", "tflite", "--json", "found.json", check=1)
+    manifest = json.loads((edgeship.folder / "bundle/manifest.json").read_text())
+    assert verdicts(manifest, "tflite/int8") == {"PASS"}
+    assert "FAIL" in verdicts(manifest, "tflite/forced")
+    kinds = {item["id"]: (item["inputs"][0]["dtype"], item["outputs"][0]["dtype"]) for item in manifest["artifacts"]}
+    assert kinds["tflite/int8"] == ("float32", "int8") and kinds["tflite/forced"] == ("int8", "int8")
+    text = " ".join(done.stdout.split())
+    assert "next: tflite/forced: int8 inputs are too coarse for some features; with --io auto" in text
+    assert "recommended for apps: tflite/int8" in text
+    (found,) = json.loads((edgeship.folder / "found.json").read_text())["recommended"]
+    assert (found["target"], found["artifact"]) == ("apps", "tflite/int8")
+    report = (edgeship.folder / "bundle/report/index.html").read_text()
+    assert "with --io auto" in report and "<h2>Recommended</h2>" in report
+
+
+def test_float_inputs_and_outputs_are_tried_before_it_gives_up(edgeship, raw_models):
+    shutil.copytree(raw_models, edgeship.folder, dirs_exist_ok=True)
     variants = '[variants.a]\nquantize = "auto"\n[variants.b]\nquantize = "auto"\nio = "int8"\n'
     data = '[data]\ncalibration = "calibration.npz"\nevaluation = "evaluation.npz"\n[budget]\naccuracy = "mlperf98"\n'
     (edgeship.folder / "window/edgeship.toml").write_text(data + variants)

@@ -56,10 +56,21 @@ class FailedArtifact:
 
 
 @dataclass(frozen=True)
+class Recommendation:
+    """The artifact to ship to a `target` (apps, servers, pages), and why it rather than the others of its format."""
+
+    target: str
+    artifact: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class GateResult:
     """The verdict, every check behind it, the artifacts that were not judged, and the budget as JSON.
 
-    `unknown_origin`: artifacts that edgeship did not make, judged by their figures alone.
+    `unknown_origin`: artifacts that edgeship did not make, judged by their figures alone. `recommended`: one per target, of
+    those that pass. `remarks`: what an artifact costs more than float32 without gaining. `next_steps`: what to do about what
+    did not pass, the most telling first.
     """
 
     verdict: Verdict
@@ -67,6 +78,9 @@ class GateResult:
     not_judged: tuple[ArtifactReason, ...] = ()
     budget: Mapping[str, Any] = field(default_factory=dict)
     unknown_origin: tuple[str, ...] = ()
+    recommended: tuple[Recommendation, ...] = ()
+    remarks: tuple[ArtifactReason, ...] = ()
+    next_steps: tuple[str, ...] = ()
 
     def with_check(self, check: Check) -> Self:
         """The same with one check more, and the verdict with it."""

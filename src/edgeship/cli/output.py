@@ -55,6 +55,8 @@ def show_verdict(
             hint = "times are missing, as the machine was too busy; on a quiet one this takes those alone:"
             click.echo(f"{hint} {again or f'edgeship benchmark {printable(place)}'}", err=True)
     keys = ("server_model", "artifacts", "skipped", "failures", "measurements", "matrix", "gate")
-    write_json({"bundle": place, **{key: getattr(manifest, key) for key in keys}}, json_file)
+    recommended = manifest.gate.recommended if manifest.gate else ()
+    shown = {key: getattr(manifest, key) for key in keys}
+    write_json({"bundle": place, **shown, "recommended": recommended}, json_file)
     if manifest.gate is None or manifest.gate.verdict != "PASS":
         raise SystemExit(1)

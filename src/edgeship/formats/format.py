@@ -36,6 +36,7 @@ class Format:
     - `quantizer_options` are those of calibrated recipes that follow from a variant, as `options`.
     - `integer_io`: full-integer artifacts may have integers at their ends.
     - `integers` is the dtype that holds all whole numbers, where one does.
+    - `target`: what runs it, as "servers", for a recommendation; its title where that is not told.
     - `static_batch_refusal`: why no variant asks for a fixed batch; `sparse_encoding`: weights can be stored without zeros.
     """
 
@@ -65,6 +66,7 @@ class Format:
     static_batch_refusal: str = ""
     sparse_encoding: bool = False
     queue_rank: int = 1
+    target: str = ""
 
     @property
     def is_folder(self) -> bool:

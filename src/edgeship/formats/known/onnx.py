@@ -19,6 +19,7 @@ FORMAT = Format(
     title=".onnx",
     rank=1,
     queue_rank=0,
+    target="servers and desktops",
     file="model.onnx",
     runtime="onnxruntime",
     matches=_is_onnx,

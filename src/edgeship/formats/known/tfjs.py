@@ -20,6 +20,7 @@ FORMAT = Format(
     title="TF.js",
     rank=2,
     queue_rank=2,
+    target="pages",
     file="model/model.json",
     runtime="tfjs-node",
     matches=_is_tfjs,

@@ -18,6 +18,7 @@ FORMAT = Format(
     name="tflite",
     title=".tflite",
     rank=0,
+    target="apps",
     file="model.tflite",
     runtime="litert",
     matches=_is_tflite,

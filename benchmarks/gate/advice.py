@@ -1,0 +1,124 @@
+"""What to do about what did not pass: few steps, each with a line to paste and what it is expected to give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from edgeship.benchmarks.gate import checks
+from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.verdict import Check, GateResult
+from edgeship.types import Verdict
+
+# Checks of what outputs are worth: more precision is what helps.
+QUALITY = {"parity", "accuracy", "class_drop", "sure_flips", "agreement", "max_abs_error"}
+MOST = 4
+# As `quality_checks` says how many samples would decide.
+_SAMPLES = re.compile(r"about ([\d,]+) samples would decide, there are ([\d,]+)")
+
+
+def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
+    """The steps, the most telling first; none for a PASS. `BUNDLE` and `DATA` stand for the user's own paths."""
+    if gate.verdict is Verdict.PASS:
+        return ()
+    steps = [*_about_precision(manifest, gate), *_about_samples(gate), *_about_times(gate)]
+    return tuple(dict.fromkeys(steps))[:MOST]
+
+
+def _is_about_quality(check: Check) -> bool:
+    return check.check.partition(":")[0] in QUALITY
+
+
+def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
+    """What to try for quantized artifacts whose outputs fail; float32 that fails as well is no matter of precision."""
+    bad = [check for check in gate.checks if check.verdict is Verdict.FAIL and _is_about_quality(check)]
+    broken = [item for item in manifest.artifacts if any(check.artifact == item.id for check in bad)]
+    floats = [item for item in broken if item.variant == "float32"]
+    if floats:
+        names = ", ".join(item.id for item in floats)
+        yield f"{names}: it is the conversion that changes the answers, which no other precision mends: please report it"
+    broken = [item for item in broken if f"{item.format}/float32" not in {found.id for found in floats}]
+    insisting = [item for item in broken if _insists_on_int8(item)]
+    if insisting:
+        names = ", ".join(item.id for item in insisting)
+        yield (
+            f'{names}: int8 inputs are too coarse for some features; with --io auto (in the variant: io = "auto") they become '
+            f"float32{_expected_of_float(manifest, insisting)}"
+        )
+    static = [item for item in broken if checks.recipe_of(manifest, item) == "static_w8a8" and item not in insisting]
+    if static:
+        yield from _about_static(manifest, static)
+
+
+def _insists_on_int8(item: ArtifactEntry) -> bool:
+    """Whether int8 inputs were asked for where int8 loses features: then operators behind them stayed float."""
+    recipe = item.steps[-1].recipe if item.steps else {}
+    integers = any(spec.dtype in ("int8", "uint8") for spec in item.inputs)
+    return recipe.get("io") == "int8" and bool(recipe.get("float_operators")) and integers
+
+
+def _about_static(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> Iterator[str]:
+    names = ", ".join(item.id for item in broken)
+    found = next((manifest.debug[item.id] for item in broken if item.id in manifest.debug), None)
+    worst = _worst_layer(found) if found else None
+    if found and worst:
+        yield f"{found.artifact}: layer '{worst.name}' costs most{_gain_of_layer(found, worst)}"
+    if all(checks.recipe_of(manifest, item) != "auto" for item in manifest.artifacts):
+        yield (
+            f'{names}: ship with --variant float32,auto (a variant with quantize = "auto"), which keeps the layers that cost '
+            f"most in float32, as few as the checks ask for{_expected_of_float(manifest, broken)}"
+        )
+    tflite = next((item for item in broken if item.format == "tflite"), None)
+    if tflite and not worst:
+        yield f"edgeship debug BUNDLE --artifact {tflite.id} names the layer that costs most"
+    calibration = manifest.data.get("calibration")
+    if calibration and min(calibration.samples, calibration.limit or calibration.samples) < 100:
+        yield f"calibrate with more samples than {calibration.samples}: some hundred give ranges that hold"
+
+
+def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:
+    layers = [layer for layer in found.layers if layer.only_layer_int8.sqnr_db is not None]
+    return min(layers, key=lambda layer: layer.only_layer_int8.sqnr_db or 0.0, default=None)
+
+
+def _gain_of_layer(found: LayerSensitivity, worst: LayerErrors) -> str:
+    """What the model is worth with that layer alone in float32, in words."""
+    better, now = worst.only_layer_float, found.quantized
+    if better.value is not None and now.value is not None:
+        scale, unit = (100, " %") if better.share else (1, "")
+        figures = f"{now.value * scale:.4g}{unit} becomes {better.value * scale:.4g}{unit}"
+        return f": with it alone in float32, {better.metric} {figures} ({found.samples} samples)"
+    if better.sqnr_db is not None and now.sqnr_db is not None:
+        return (
+            f": with it alone in float32, {now.sqnr_db:.0f} dB become {better.sqnr_db:.0f} dB ({found.samples} samples)"
+        )
+    return ""
+
+
+def _expected_of_float(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> str:
+    """What float32 of the format reaches, which more precision comes near to."""
+    for item in broken:
+        for measurement in manifest.measurements_of(f"{item.format}/float32"):
+            report = measurement.details.accuracy
+            if report and report.value is not None:
+                figure = f"{report.value * 100:.2f} %" if report.share else f"{report.value:.4g}"
+                return f"; expected: next to the {figure} of {measurement.artifact}"
+    return ""
+
+
+def _about_samples(gate: GateResult) -> Iterator[str]:
+    """How many samples are missing for what could not be decided."""
+    found = [
+        match
+        for check in gate.checks
+        if check.verdict is Verdict.INCONCLUSIVE and (match := _SAMPLES.search(check.reason))
+    ]
+    if found:
+        needed = max((match[1] for match in found), key=lambda text: int(text.replace(",", "")))
+        yield f"give more evaluation data (--evaluation DATA): about {needed} samples decide all of it, there are {found[0][2]}"
+
+
+def _about_times(gate: GateResult) -> Iterator[str]:
+    if any(check.check == "latency_ratio" and check.verdict is Verdict.INCONCLUSIVE for check in gate.checks):
+        yield "edgeship benchmark BUNDLE, on a quieter machine, takes the times again"

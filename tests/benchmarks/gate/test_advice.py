@@ -1,0 +1,152 @@
+"""What the verdict ends with: what does not pay, what to do next, and what to ship."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.gate import judge
+from edgeship.benchmarks.report import markdown, table_rows, terminal_table
+from edgeship.bundle.manifest import parse_manifest
+from edgeship.types import Verdict
+
+
+def judged(manifest, **budget):
+    return judge(parse_manifest(manifest), Budget.parse(budget or {"max_drop": 5, "accuracy": "none"}))
+
+
+def set_figures(manifest, artifact, wire=None, ratio=None):
+    (item,) = (item for item in manifest["measurements"] if item["artifact"] == artifact)
+    for metric in item["metrics"]:
+        if wire and metric["name"] in ("size_brotli_bytes", "size_disk_bytes"):
+            metric["value"] = wire
+    if ratio:
+        item["details"]["latency_ratio"] |= {"value": ratio, "low": ratio - 0.1, "high": ratio + 0.1}
+
+
+def recommended(result):
+    return {item.target: item.artifact for item in result.recommended}
+
+
+def spoil(outputs):
+    return np.roll(outputs, 1, axis=1)
+
+
+def test_the_least_download_that_passes_is_recommended_for_each_target(manifest):
+    assert recommended(judged(manifest)) == {
+        "apps": "tflite/int8",
+        "servers and desktops": "onnx/int8",
+        "pages": "tfjs/weight_only_w8",
+    }
+
+
+def test_what_fails_is_never_recommended(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    assert recommended(judged(manifest))["apps"] == "tflite/float32"
+    replace_outputs(manifest, "tflite/float32", spoil)
+    assert "apps" not in recommended(judged(manifest))
+
+
+def test_size_and_time_are_weighed_and_only_by_what_is_sure(manifest):
+    set_figures(manifest, "tflite/int8", wire=400_000, ratio=1.6)
+    assert recommended(judged(manifest))["apps"] == "tflite/float32"
+    set_figures(manifest, "tflite/int8", ratio=1.05)  # its interval holds 1
+    assert recommended(judged(manifest))["apps"] == "tflite/int8"
+
+
+@pytest.mark.parametrize(
+    ("wire", "ratio", "text"),
+    [
+        (
+            600_000,
+            1.4,
+            "larger to download (600,000 bytes against 456,800) and slower (1.40x, 95 % interval 1.30 to 1.50)",
+        ),
+        (600_000, 1.05, "larger to download (600,000 bytes against 456,800) than float32: ship that"),
+        (600_000, 0.5, "larger to download (600,000 bytes against 456,800) than float32"),
+        (100_000, 1.4, "slower (1.40x, 95 % interval 1.30 to 1.50) than float32"),
+        (100_000, 1.05, ""),
+    ],
+)
+def test_what_does_not_pay_is_said_in_the_table_and_under_the_verdict(manifest, wire, ratio, text):
+    set_figures(manifest, "tflite/int8", wire, ratio)
+    result = judged(manifest)
+    remarks = {item.artifact: item.reason for item in result.remarks}
+    assert result.verdict is Verdict.PASS
+    assert remarks.get("tflite/int8", "").startswith(text) and bool(text) == ("tflite/int8" in remarks)
+    assert ("ship that" in remarks.get("tflite/int8", "")) == (wire > 456_800 and ratio > 1)
+    shown = replace(parse_manifest(manifest), gate=result)
+    (row,) = (row for row in table_rows.build(shown).rows if row["artifact"] == "tflite/int8")
+    assert row["wire"].endswith(" *") == bool(text)
+    assert (text in markdown.render(shown).replace("\\", "")) or not text
+
+
+def test_a_larger_file_says_which_nodes_made_it_so(manifest):
+    set_figures(manifest, "onnx/int8", 600_000)
+    for item in manifest["artifacts"]:
+        if item["format"] == "onnx":
+            int8 = item["variant"] == "int8"
+            item["receipt"]["ops"] = {"Gemm": 3} | ({"QuantizeLinear": 4, "DequantizeLinear": 10} if int8 else {})
+            item["receipt"]["weights"] = {"bytes": 100, "count": 28 if int8 else 6}
+    (found,) = (item for item in judged(manifest).remarks if item.artifact == "onnx/int8")
+    assert "14 operators that only convert (10 DequantizeLinear, 4 QuantizeLinear), 22 more constants" in found.reason
+
+
+def test_a_pass_needs_no_next_step(manifest):
+    assert judged(manifest).next_steps == ()
+
+
+def test_int8_that_fails_is_pointed_at_auto_with_what_float32_has(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    replace_outputs(manifest, "onnx/int8", spoil)
+    first, second, *_ = judged(manifest).next_steps
+    assert first.startswith("tflite/int8, onnx/int8: ship with --variant float32,auto")
+    assert "% of tflite/float32" in first
+    assert second == "edgeship debug BUNDLE --artifact tflite/int8 names the layer that costs most"
+
+
+def test_the_layer_that_debug_has_blamed_is_named(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    figures = {"sqnr_db": 3.0, "agreement": None, "value": 0.8, "drop": 0.1, "metric": "top1", "share": True}
+    layers = [
+        {"name": "first", "only_layer_int8": {**figures, "sqnr_db": 30.0}, "only_layer_float": figures},
+        {"name": "second", "only_layer_int8": figures, "only_layer_float": {**figures, "value": 0.9}},
+    ]
+    entry = {"artifact": "tflite/int8", "content": "ab" * 32, "samples": 256, "float32": figures, "quantized": figures}
+    manifest["debug"] = {"tflite/int8": {**entry, "layers": layers}}
+    first, second = judged(manifest).next_steps
+    assert first == (
+        "tflite/int8: layer 'second' costs most: with it alone in float32, top1 80 % becomes 90 % (256 samples)"
+    )
+    assert "--variant float32,auto" in second
+
+
+def test_int8_inputs_that_lose_features_are_pointed_at_io(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    (item,) = (item for item in manifest["artifacts"] if item["id"] == "tflite/int8")
+    item["inputs"][0] |= {"dtype": "int8", "quantization": {"scale": [1.0], "zero_point": [0], "axis": None}}
+    item["steps"][-1]["recipe"] = {"recipe": "static_w8a8", "io": "int8", "float_operators": ["scale"]}
+    (step,) = judged(manifest).next_steps
+    assert "with --io auto" in step and "of tflite/float32" in step
+
+
+def test_float32_that_fails_is_no_matter_of_precision(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    replace_outputs(manifest, "tflite/float32", spoil)
+    (step,) = judged(manifest).next_steps
+    assert step.startswith("tflite/float32: it is the conversion")
+
+
+def test_missing_samples_are_counted(manifest):
+    result = judged(manifest, accuracy="none", max_drop=0.2)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    (step,) = result.next_steps
+    assert step.startswith("give more evaluation data (--evaluation DATA): about ") and "there are 2,000" in step
+
+
+def test_the_terminal_ends_with_the_recommendation(manifest, replace_outputs, capsys):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    terminal_table.print_checks(judged(manifest))
+    text = capsys.readouterr().out
+    assert text.index("gate: FAIL") < text.index("next: ") < text.index("recommended for apps: tflite/float32")
