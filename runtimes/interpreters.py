@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeship.errors import MissingDependencyError
+from edgeship.errors import MissingDependencyError, brief_message
 from edgeship.processes.environment import child_environment, find_program
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def find_python311(why: str) -> str:
         lines = [line.strip() for line in process.stderr.splitlines() if line.strip()] or [
             f"exit code {process.returncode}"
         ]
-        problem = f"{place} does not work ({lines[0][:200]})"
+        problem = f"{place} does not work ({brief_message(lines[0], 200)})"
     raise MissingDependencyError(f"{why}, and {problem}; install Python 3.11 beside this one")
 
 

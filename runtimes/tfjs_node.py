@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tflite_runtime
 from edgeship.storage import installed
@@ -156,7 +156,7 @@ def install() -> Path:
             )
             if process.returncode:
                 lines = [line for line in process.stderr.splitlines() if line.strip()] or ["no message"]
-                raise ProcessError(f"npm ci failed; nothing was installed. It says: {lines[0].strip()[:300]}")
+                raise ProcessError(f"npm ci failed; nothing was installed. It says: {brief_message(lines[0])}")
             installed.record(draft)
             shutil.rmtree(final, ignore_errors=True)
             draft.rename(final)

@@ -12,7 +12,7 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-from edgeship.errors import ProcessError
+from edgeship.errors import ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment
 from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip_command
 from edgeship.storage import cache, installed
@@ -82,4 +82,4 @@ def _run_installer(command: list[str], what: str) -> None:
     process = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
     if process.returncode:
         lines = [line for line in (process.stderr + process.stdout).splitlines() if line.strip()] or ["no message"]
-        raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {lines[-1].strip()[:300]}")
+        raise ProcessError(f"{what} failed; nothing was installed. {command[0]} says: {brief_message(lines[-1])}")

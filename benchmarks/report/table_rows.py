@@ -15,6 +15,7 @@ from edgeship.bundle.measurement import LatencyRatio, Measurement
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts
+from edgeship.errors import brief_message
 from edgeship.types import Availability, Kind, Verdict
 
 
@@ -229,7 +230,7 @@ def _measurement_row(table: Table, manifest: Manifest, item: Measurement) -> dic
 
 def _short_reason(metric: Metric) -> str:
     whole = metric.availability in (Availability.NOT_RUN, Availability.UNSTABLE)
-    return metric.reason if whole else metric.reason[:160]
+    return metric.reason if whole else brief_message(metric.reason, 160)
 
 
 def _ratio_text(value: float, interval: LatencyRatio | None) -> str:

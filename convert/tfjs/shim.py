@@ -13,7 +13,7 @@ import sys
 import types
 from pathlib import Path
 
-from edgeship.errors import MissingDependencyError
+from edgeship.errors import MissingDependencyError, brief_message
 from edgeship.notices import print_notice
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.storage import cache, installed
@@ -88,7 +88,7 @@ def _run_installer(requirements: Path, target: Path) -> None:
     result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
     if result.returncode or not (target / "tensorflowjs").is_dir():
         lines = (result.stderr or result.stdout).strip().splitlines() or ["no message"]
-        raise MissingDependencyError(_install_advice(lines[-1][:200]))
+        raise MissingDependencyError(_install_advice(brief_message(lines[-1], 200)))
 
 
 def _install_advice(why: str) -> str:

@@ -130,4 +130,4 @@ def _can_sandbox() -> bool:
 
 
 def _first_lines(error: Error) -> str:
-    return " ".join(line.strip() for line in error.message.splitlines()[:4])[:500]
+    return errors.brief_message("\n".join(error.message.splitlines()[:4]), 500)

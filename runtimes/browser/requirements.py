@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tfjs_node
 
@@ -148,4 +148,4 @@ def _build_page() -> None:
         )
         if process.returncode:
             lines = [line for line in (process.stderr + process.stdout).splitlines() if line.strip()] or ["no message"]
-            raise ProcessError(f"{' '.join(command[1:])} in {WEB} failed: {lines[-1].strip()[:300]}")
+            raise ProcessError(f"{' '.join(command[1:])} in {WEB} failed: {brief_message(lines[-1])}")

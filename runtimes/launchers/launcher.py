@@ -15,7 +15,7 @@ import filelock
 
 from edgeship.data import Batch
 from edgeship.devices.profiles import Device
-from edgeship.errors import MissingDependencyError, ProcessError
+from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes.registry import Launch, Runtime
 from edgeship.runtimes.session import Session, open_session
@@ -193,7 +193,7 @@ def run_command(
         raise ProcessError(f"{what} took longer than {PATIENCE:.0f} s{after}") from error
     if process.returncode:
         problem = _error_line(process.stderr + "\n" + process.stdout)
-        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {problem[:300]}")
+        raise ProcessError(f"{what} failed{after}. {Path(command[0]).name} says: {brief_message(problem)}")
     return process.stdout
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.devices.profiles import HOST
-from edgeship.errors import InputError, MissingDependencyError, ProcessError
+from edgeship.errors import InputError, MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import SSH, child_environment, find_program, matching_variables
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import PATIENCE, Launcher, install_folder, install_place
@@ -158,7 +158,7 @@ class SshLauncher(Launcher):
             lines = [line for line in process.stderr.decode(errors="replace").splitlines() if line.strip()] or [
                 "nothing"
             ]
-            raise ProcessError(f"{what} failed; ssh says: {lines[-1].strip()[:300]}")
+            raise ProcessError(f"{what} failed; ssh says: {brief_message(lines[-1])}")
         return process.stdout.decode()
 
 

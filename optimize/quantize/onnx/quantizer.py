@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from edgeship.errors import InputError
+from edgeship.errors import InputError, brief_message
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize import input_scaling
 from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, weight_scales
@@ -65,7 +65,7 @@ def calibrate(
                     prepared_file, calibrating.spread_batches(source, inputs, size, count)
                 )
         except failures as error:
-            raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {str(error)[:300]}") from error
+            raise InputError(f"{model}: ONNX Runtime cannot calibrate it on {data}: {brief_message(error)}") from error
         calibrating.write_statistics(
             out, model, {**facts, "shapes": shapes, "float_scaling": to_json(scaling)}, ranges, kinds
         )
@@ -160,7 +160,7 @@ def _quantize_static(
             extra_options={"TensorQuantOverrides": weight_scales.build_overrides(prepared_file, weight_bits)},
         )
     except failures as error:
-        raise InputError(f"{model}: ONNX Runtime cannot quantize it: {str(error)[:300]}") from error
+        raise InputError(f"{model}: ONNX Runtime cannot quantize it: {brief_message(error)}") from error
 
 
 def _quantize_dynamic(model: str, out: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.input_scaling import Operator
@@ -96,7 +96,7 @@ def check_runs(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) ->
             return
         except runtime_errors() as error:
             failure = failure or error
-    raise CheckError(f"the quantized model cannot run in ONNX Runtime: {str(failure)[:300]}") from failure
+    raise CheckError(f"the quantized model cannot run in ONNX Runtime: {brief_message(failure)}") from failure
 
 
 def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Batch, RepresentativeDataset
-from edgeship.errors import InputError
+from edgeship.errors import InputError, brief_message
 from edgeship.optimize.quantize import calibration
 from edgeship.optimize.quantize.tflite import reader
 
@@ -100,7 +100,7 @@ class _Side:
                 self._interpreter.set_tensor(item["index"], _quantize_values(feeds[name], item))
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{self.where}: LiteRT cannot run it on this data: {str(error)[:300]}") from error
+            raise InputError(f"{self.where}: LiteRT cannot run it on this data: {brief_message(error)}") from error
 
         def read_real(name: str) -> Any:
             item = self._details[self.local_name(name)]

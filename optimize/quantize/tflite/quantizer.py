@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Batch, RepresentativeDataset
-from edgeship.errors import InputError, unknown_name_error
+from edgeship.errors import InputError, brief_message, unknown_name_error
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize import input_scaling
@@ -80,7 +80,7 @@ def calibrate(
         if ranges is None or reader.has_loops(content):  # the insides of a loop are not watched
             ranges = _observe_extremes(content, calibration_batches(reader.largest_activation(content)))
     except RuntimeError as error:  # LiteRT's own, for whatever it cannot do
-        raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {str(error)[:300]}") from error
+        raise InputError(f"{model}: LiteRT cannot run it on {source.source}: {brief_message(error)}") from error
     samples = min(count, len(source))
     facts = {"tools": tool_versions(), "samples": samples, "data": source.digest}
     facts["float_scaling"] = to_json(_find_float_scaling(content, source, inputs, samples))

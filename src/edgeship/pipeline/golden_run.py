@@ -25,7 +25,7 @@ from edgeship.bundle import goldens
 from edgeship.bundle.manifest import GoldenRun
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
-from edgeship.errors import EdgeshipError, ProcessError
+from edgeship.errors import EdgeshipError, ProcessError, brief_message
 from edgeship.formats import runtime_errors
 from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import reference_outputs
@@ -119,7 +119,7 @@ def _note_refusals(work: StepTools, name: str, runtime: str, spreads: Sequence[g
 
 
 def _refusal_result(reason: str) -> dict[str, Any]:
-    return {"spread": None, "samples": 0, "reason": failure_reasons.shorten_message(reason)[:200]}
+    return {"spread": None, "samples": 0, "reason": brief_message(failure_reasons.shorten_message(reason), 200)}
 
 
 @dataclass(frozen=True)

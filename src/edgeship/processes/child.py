@@ -116,7 +116,9 @@ class Child:
         code = self._process.wait()
         how = why or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
         last = next((line for line in reversed(self.log_text().splitlines()) if line.strip()), "nothing")
-        error = errors.ProcessError(f"the {self.name} process {how}; its log ({self.log}) ends with: {last[:300]}")
+        error = errors.ProcessError(
+            f"the {self.name} process {how}; its log ({self.log}) ends with: {errors.brief_message(last)}"
+        )
         error.died = True
         return error
 
@@ -126,7 +128,7 @@ class Child:
             return error_type(error["message"]).about(error.get("layers", ()))
         self._keep_log = True
         return errors.ProcessError(
-            f"{error['type']} in the {self.name} process: {error['message'][:500]} (log: {self.log})"
+            f"{error['type']} in the {self.name} process: {errors.brief_message(error['message'], 500)} (log: {self.log})"
         )
 
     def log_text(self) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeship.errors import EdgeshipError, InputError, ProcessError
+from edgeship.errors import EdgeshipError, InputError, ProcessError, brief_message
 from edgeship.server_model import keras_archive
 from edgeship.untrusted import LIMITS, limits, parse_json, place_within, printable, regular_file, tree_files
 
@@ -178,7 +178,7 @@ def _is_whole(archive: zipfile.ZipFile, name: str) -> bool:
 
 
 def _error_text(error: Exception) -> str:
-    return printable(str(error) or type(error).__name__)[:120]
+    return printable(brief_message(str(error) or type(error).__name__, 160))
 
 
 def _read_hdf5(path: Path) -> ModelFile:

@@ -80,7 +80,8 @@ def _explain_failure(path: Path, error: Exception) -> InputError:
             f"{path}: needs the custom op '{match.group(1)}', which plain TensorFlow does not have; export it without that op"
         )
     return InputError(
-        f"{path}: TensorFlow cannot load this SavedModel ({type(error).__name__}: {text[:200]}); is the folder complete?"
+        f"{path}: TensorFlow cannot load this SavedModel ({type(error).__name__}: {brief_message(text, 200)}); "
+        "is the folder complete?"
     )
 
 

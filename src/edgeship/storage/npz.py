@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from edgeship import untrusted
-from edgeship.errors import InputError
+from edgeship.errors import InputError, brief_message
 from edgeship.untrusted import printable, shorten_text
 
 Array = np.ndarray[Any, Any]
@@ -58,9 +58,7 @@ class Member:
             self._stream: IO[bytes] = archive.open(f"{name}.npy")
             self.shape, self._fortran, self.dtype = _read_header(self._stream)
         except Exception as error:  # numpy's header is Python source; what its parser raises is not documented
-            raise InputError(
-                f"{label} cannot be read ({printable(' '.join(str(error).split()))[:160]}); {HINT}"
-            ) from error
+            raise InputError(f"{label} cannot be read ({printable(brief_message(error, 160))}); {HINT}") from error
         if self.dtype.hasobject:
             raise InputError(f"{label} holds Python objects, not numbers")
         if self.dtype.subdtype:

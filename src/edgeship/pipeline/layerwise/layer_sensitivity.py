@@ -18,7 +18,7 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import EdgeshipError, InputError, unknown_name_error
+from edgeship.errors import EdgeshipError, InputError, brief_message, unknown_name_error
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
@@ -117,7 +117,7 @@ def measure_sensitivity(
                 layerwise.write(path, io, float32=[layer])
             yield candidate.figures(judge.judge(path))
         except EdgeshipError as error:
-            yield CandidateFigures(reason=str(error)[:200], runs=isinstance(error, InputError))
+            yield CandidateFigures(reason=brief_message(error, 200), runs=isinstance(error, InputError))
 
 
 def cached_sensitivity(

@@ -19,7 +19,7 @@ from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import Check
 from edgeship.data import RepresentativeDataset
-from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.errors import CheckError, EdgeshipError, InputError, brief_message
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, SearchStep, search
 from edgeship.pipeline import reference_outputs
@@ -284,7 +284,7 @@ class _MixedPrecisionSearch:
             try:
                 self._trial_file("int16", kept)
             except EdgeshipError as error:
-                return MixedPrecisionStep(step.done, None, len(kept), False, str(error)[:200], taken=False)
+                return MixedPrecisionStep(step.done, None, len(kept), False, brief_message(error, 200), taken=False)
         priced = self._price_step(step, "int16")
         int16, float32 = (self._trial_file(precision, kept) for precision in ("int16", "float32"))
         against = candidate.latency_ratio(int16, float32) if step.passed else None
