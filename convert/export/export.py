@@ -15,6 +15,7 @@ import numpy as np
 from edgeship.convert.export import probe, saved_model_cache, unsupported
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.server_model import server_model
+from edgeship.server_model.adapter import root_cause
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.server_model.server_model import ServerModel
 from edgeship.storage import atomic
@@ -141,7 +142,8 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
             raise
         except Exception as error:  # a model's own code can fail in any way on a size it does not take
             failure = error
-    raise InputError(f"the model cannot be run on a random input ({type(failure).__name__}: {brief_message(failure)})")
+    told = f"{type(failure).__name__}: {brief_message(root_cause(failure))}" if failure else "no size fits"
+    raise InputError(f"the model cannot be run on a random input ({told})")
 
 
 def _write_variant(

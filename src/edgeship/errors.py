@@ -65,4 +65,7 @@ def unknown_name_error(kind: str, name: str, choices: Iterable[str], where: str 
 def brief_message(error: object, length: int = 300) -> str:
     """A tool's message on one line, without terminal colours, cut between words to at most `length` characters."""
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    return text if len(text) <= length else f"{text[: length - 3].rpartition(' ')[0] or text[: length - 3]} ..."
+    if len(text) <= length:
+        return text
+    head = text[: length - 3]
+    return f"{head.rpartition(' ')[0] or head[:-1]} ..."

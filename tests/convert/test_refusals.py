@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edgeship.errors import CheckError, InputError
+from edgeship.server_model.adapter import root_cause
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,6 @@ def zoo_copy(zoo, name, tmp_path):
     path = Path(zoo(name))
     if name != "custom":
         return path
-    import zipfile
-
     copy = tmp_path / "custom.keras"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
         for item in source.namelist():
@@ -95,6 +96,52 @@ def test_files_of_another_kind(name, content, says, tensorflow, tmp_path):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=says):
         export(tensorflow, tmp_path / name, tmp_path)
+
+
+def with_changed_layer(source: Path, target: Path, change) -> Path:
+    """A `.keras` file whose first layer has another configuration."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "config.json":
+                content = json.loads(data)
+                change(next(item for item in content["config"]["layers"] if item["class_name"] != "InputLayer"))
+                data = json.dumps(content).encode()
+            new.writestr(name, data)
+    return target
+
+
+def test_what_a_layer_itself_says_is_told_and_not_what_stands_around_it(tensorflow, zoo, tmp_path):
+    """Keras puts the cause behind the whole configuration of the model."""
+    path = with_changed_layer(
+        Path(zoo("functional")), tmp_path / "newer.keras", lambda layer: layer["config"].update(shiny=1)
+    )
+    with pytest.raises(InputError, match=r"layer '\w+' \(\w+\): .*[Kk]eyword argument.*shiny") as error:
+        export(tensorflow, path, tmp_path)
+    assert len(str(error.value)) < 500
+
+
+CALL = "Exception encountered when calling {}.\n\n{}\n\nArguments received by {}:\n  * args=('x',)"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("plain", "plain"),
+        (CALL.format("Bad.call()", "\x1b[1mhelper() got an unexpected keyword argument 'scale'\x1b[0m", "Bad.call()"),
+         "Bad.call(): \x1b[1mhelper() got an unexpected keyword argument 'scale'\x1b[0m"),
+        (CALL.format("Functional.call()", CALL.format("Inner.call()", "no such axis", "Inner.call()"), "Functional"),
+         "Inner.call(): no such axis"),
+        ("Exception encountered: " + CALL.format("layer 'a' (type A)", "It failed. Error encountered:\n\nb() lacks c", "A"),
+         "'a' (type A): b() lacks c"),
+        ("<class 'M'> could not be deserialized properly.\n\nconfig={}.\n\nException encountered: Error when deserializing class "
+         "'Dense' using config={'name': 'first', 'units': 3}.\n\nException encountered: unexpected keyword argument 'shiny'",
+         "layer 'first' (Dense): unexpected keyword argument 'shiny'"),
+    ],
+    ids=["another", "call", "nested", "wrapped", "config"],
+)  # fmt: skip
+def test_the_cause_of_an_error_of_keras(message, told):
+    assert root_cause(ValueError(message)) == told
 
 
 def test_folders_of_another_kind(tensorflow, tmp_path):

@@ -46,6 +46,7 @@ def test_one_that_fails_leaves_the_others_and_says_why_everywhere(edgeship, hard
     assert {item.id for item in opened.artifacts} == {"tflite/float32", "onnx/float32", "onnx/int8"}
     assert api.missing_artifacts(opened) == (FAILED,)
     edgeship("verify", "bundle", check=0)
+    assert json.loads(edgeship("inspect", "bundle", "--json", "-", check=0).stdout)["damage"] == ""
 
     done = edgeship("gate", "bundle", "--junit", "gate.xml", "--markdown", "gate.md", "--json", "gate.json", check=1)
     assert "made at all" in done.stdout and "wave0" in done.stdout
@@ -59,6 +60,13 @@ def test_one_that_fails_leaves_the_others_and_says_why_everywhere(edgeship, hard
     edgeship("report", "bundle", "--out", "report.html", check=0)
     page = (folder / "report.html").read_text()
     assert "failed (check)" in page and "wave0" in page
+
+    # Its artifacts are shown even where it was changed, and so is that.
+    with (folder / "bundle/tflite/float32.tflite").open("ab") as file:
+        file.write(b"more")
+    done = edgeship("inspect", "bundle", check=1)
+    assert "tflite/float32" in done.stdout and "Traceback" not in done.stderr
+    assert "does not match its manifest (tflite/float32.tflite: changed)" in done.stderr
 
     # Allowed to be missing it is said, and no failure.
     (folder / "edgeship.toml").write_text('[budget]\noptional = ["tflite/int8"]\n')

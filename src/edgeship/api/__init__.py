@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgeship.api.artifacts import inspect_model, open_session
+from edgeship.api.artifacts import find_damage, inspect_model, open_session
 from edgeship.api.bundles import (
     benchmark_bundle,
     debug_bundle,
@@ -98,6 +98,7 @@ __all__ = [
     "debug_bundle",
     "diagnose",
     "distrust_config",
+    "find_damage",
     "init_model",
     "inspect_model",
     "install_devices",

@@ -22,6 +22,13 @@ def inspect_model(path: str | os.PathLike[str]) -> dict[str, Receipt]:
     return read_receipts(Path(path))
 
 
+def find_damage(path: str | os.PathLike[str]) -> str:
+    """Why a bundle is not as its manifest says (a file was changed, is missing, or was added); empty where it is, or is none."""
+    from edgeship.pipeline import inspection
+
+    return inspection.find_damage(Path(path))
+
+
 def open_session(
     model: Artifact | str | os.PathLike[str], runtime: str | None = None, *, threads: int | None = 1
 ) -> Session:

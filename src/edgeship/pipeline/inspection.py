@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from edgeship import untrusted
+from edgeship.bundle import bundle as bundles
 from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import receipt
 from edgeship.errors import InputError, ProcessError
@@ -23,7 +24,7 @@ def read_receipts(path: Path) -> dict[str, Receipt]:
     """The receipt of an artifact, or of every artifact of a bundle, by name. Raises InputError where it is neither."""
     with contextlib.ExitStack() as stack:
         child = cache(lambda: stack.enter_context(FunctionProcess("inspect")))
-        manifest = path / "manifest.json"
+        manifest = path / bundles.MANIFEST
         if not manifest.is_file():
             return {path.name: read_receipt(path, None, child)}
         try:
@@ -31,6 +32,21 @@ def read_receipts(path: Path) -> dict[str, Receipt]:
         except (KeyError, TypeError) as error:
             raise InputError(f"{untrusted.printable(manifest)}: not the manifest of a bundle ({error})") from error
         return {str(name): read_receipt(untrusted.place_within(path, place), kind, child) for name, place, kind in rows}
+
+
+def find_damage(path: Path) -> str:
+    """Why a bundle, or a page's part of one, cannot be opened; empty where it can, or is no bundle."""
+    if not (path / bundles.MANIFEST).is_file():
+        return ""
+    reasons = []
+    for part in (False, True):
+        try:
+            bundles.open_bundle(path, part=part)
+        except InputError as error:
+            reasons.append(str(error))
+        else:
+            return ""
+    return reasons[0]
 
 
 def read_receipt(path: Path, format: str | None, child: Callable[[], FunctionProcess]) -> Receipt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,3 +130,23 @@ def first_samples(name: str, output: np.ndarray[Any, Any], samples: int) -> np.n
 def count_parameters(weights: Sequence[Any]) -> int:
     """How many numbers the weights hold."""
     return sum(int(np.prod([int(size) for size in weight.shape])) for weight in weights)
+
+
+# Keras wraps what a layer raises in what surrounds it, in `from_config` and in `call`; the cause stands last.
+_WRAPPED = "Exception encountered: "
+_CALLED = re.compile(
+    r"Exception encountered when calling (?!.*Exception encountered when calling )"
+    r"(?:layer )?(.+?)\.\n\n(.*?)\n\n(?:Arguments|Call arguments) received by",
+    re.DOTALL,
+)
+_MADE_OF = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
+
+
+def root_cause(error: Exception) -> str:
+    """What a layer itself raised, of an error of Keras, with the layer; the whole message where it is not of that kind."""
+    text = str(error)
+    if call := _CALLED.search(text):
+        place, cause = call.groups()
+        return f"{place}: {cause.rpartition('Error encountered:')[2].strip()}"
+    cause, layers = text.rpartition(_WRAPPED)[2], _MADE_OF.findall(text)
+    return f"layer '{layers[-1][1]}' ({layers[-1][0]}): {cause}" if layers and cause != text else cause

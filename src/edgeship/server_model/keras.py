@@ -15,7 +15,7 @@ from typing import Any
 from edgeship.errors import InputError, MissingDependencyError, brief_message
 from edgeship.processes.working_folder import make_importable
 from edgeship.server_model import known_classes, model_files, operators, safety, tensor_names
-from edgeship.server_model.adapter import Adapter, Slot
+from edgeship.server_model.adapter import Adapter, Slot, root_cause
 from edgeship.server_model.model_files import ModelFile
 
 # How Keras says that its own safe mode refuses a file.
@@ -115,7 +115,7 @@ def _load_model(keras: Any, path: Path, objects: dict[str, Any], allow_unsafe: b
 
 
 def _short_message(error: Exception) -> str:
-    return f"{type(error).__name__}: {brief_message(error, 160)}"
+    return f"{type(error).__name__}: {brief_message(root_cause(error))}"
 
 
 def _explain_failure(file: ModelFile, error: Exception, engine: str) -> Exception:

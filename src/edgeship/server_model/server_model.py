@@ -15,7 +15,7 @@ import numpy as np
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError, brief_message
 from edgeship.server_model import model_files
-from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs
+from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs, root_cause
 from edgeship.server_model.description import PredictedSamples, ServerModelDescription
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
@@ -48,7 +48,7 @@ class ServerModel:
             self.fixed_batch = own or 1
             self.function = self._trace_fixed(specs, error)
             notes.append(
-                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief_message(error, 120)})"
+                f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief_message(root_cause(error))})"
             )
         self.inputs = tuple(_with_batch_size(spec, self.fixed_batch) for spec in specs)
         self.outputs = self._output_specs(self.function)
@@ -59,7 +59,7 @@ class ServerModel:
             return self.trace([_with_batch_size(spec, self.fixed_batch) for spec in specs])
         except Exception as error:  # see above; this one is the user's to solve
             raise InputError(
-                f"the model cannot be run as a graph ({type(cause).__name__}: {brief_message(cause)})"
+                f"the model cannot be run as a graph ({type(cause).__name__}: {brief_message(root_cause(cause))})"
             ) from error
 
     def trace(self, specs: Sequence[TensorSpec]) -> Any:

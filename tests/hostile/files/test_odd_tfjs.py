@@ -97,7 +97,8 @@ def test_a_bundle_that_lists_artifacts_elsewhere(tmp_path):
         return edgeship("inspect", tmp_path / "bundle")
 
     done = listed("m/model.json")
-    assert done.returncode == 0 and "[/red]" in done.stdout, done.stderr
+    assert done.returncode == 1 and "[/red]" in done.stdout, done.stderr
+    assert "not one of a bundle" in done.stderr
     for path in ("../secret/model.json", str(tmp_path / "secret")):
         check_refused(listed(path), "does not stay inside")
     for text in ("[]", '{"artifacts": [[]]}', '{"artifacts": 3}', DEEP):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import click
 
 from edgeship import api
 from edgeship.cli import options, output
+from edgeship.errors import CheckError
 
 if TYPE_CHECKING:
     from edgeship.types import TensorSpec
@@ -25,11 +26,18 @@ def inspect(artifact: Path, json_file: str | None) -> None:
 
     \b
     Example: edgeship inspect bundle/tflite/int8.tflite
+
+    Exit code 1 where a bundle was changed after it was written.
     """
-    receipts = api.inspect_model(artifact)
-    output.write_json({"artifacts": receipts}, json_file)
-    if json_file == "-":
-        return
+    receipts, damage = api.inspect_model(artifact), api.find_damage(artifact)
+    output.write_json({"artifacts": receipts, "damage": damage}, json_file)
+    if json_file != "-":
+        _show_receipts(receipts)
+    if damage:
+        raise CheckError(damage)
+
+
+def _show_receipts(receipts: Mapping[str, api.Receipt]) -> None:
     from edgeship.terminal import wrap_text
     from edgeship.untrusted import printable_value
 
