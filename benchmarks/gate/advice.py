@@ -30,24 +30,38 @@ def _is_about_quality(check: Check) -> bool:
     return check.check.partition(":")[0] in QUALITY
 
 
+def find_static_failures(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
+    """Full-integer artifacts whose outputs fail though float32 of their format does not, and not for their inputs alone."""
+    broken = _with_bad_outputs(manifest, gate)
+    floats = {item.format for item in broken if item.variant == "float32"}
+    return [
+        item
+        for item in broken
+        if item.format not in floats
+        and checks.recipe_of(manifest, item) == "static_w8a8"
+        and not _insists_on_int8(item)
+    ]
+
+
+def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
+    bad = {check.artifact for check in gate.checks if check.verdict is Verdict.FAIL and _is_about_quality(check)}
+    return [item for item in manifest.artifacts if item.id in bad]
+
+
 def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
     """What to try for quantized artifacts whose outputs fail; float32 that fails as well is no matter of precision."""
-    bad = [check for check in gate.checks if check.verdict is Verdict.FAIL and _is_about_quality(check)]
-    broken = [item for item in manifest.artifacts if any(check.artifact == item.id for check in bad)]
-    floats = [item for item in broken if item.variant == "float32"]
-    if floats:
+    broken = _with_bad_outputs(manifest, gate)
+    if floats := [item for item in broken if item.variant == "float32"]:
         names = ", ".join(item.id for item in floats)
         yield f"{names}: it is the conversion that changes the answers, which no other precision mends: please report it"
-    broken = [item for item in broken if f"{item.format}/float32" not in {found.id for found in floats}]
-    insisting = [item for item in broken if _insists_on_int8(item)]
-    if insisting:
+    kinds = {item.format for item in floats}
+    if insisting := [item for item in broken if item.format not in kinds and _insists_on_int8(item)]:
         names = ", ".join(item.id for item in insisting)
         yield (
             f'{names}: int8 inputs are too coarse for some features; with --io auto (in the variant: io = "auto") they become '
             f"float32{_expected_of_float(manifest, insisting)}"
         )
-    static = [item for item in broken if checks.recipe_of(manifest, item) == "static_w8a8" and item not in insisting]
-    if static:
+    if static := find_static_failures(manifest, gate):
         yield from _about_static(manifest, static)
 
 

@@ -68,6 +68,11 @@ def test_the_layers_are_found_blamed_and_kept_in_higher_precision(edgeship, brok
     assert all(step["bytes"] > 0 for step in recipe["steps"] if step["bytes"] is not None)
     assert "Layers in higher precision: tflite/mended" in (broken / "bundle/report/index.html").read_text()
     assert "passes" in shipped.stderr
+    advised = " ".join(shipped.stdout.split())
+    assert any(
+        f"next: tflite/int8: layer '{name}' costs most: with it alone in float32, top1" in advised for name in CULPRITS
+    )
+    assert "recommended for apps: tflite/mended" in advised or "recommended for apps: tflite/float32" in advised
 
     done = edgeship("debug", "bundle", "--artifact", "tflite/int8", "--samples", "200", "--json", "found.json", check=0)
     found = json.loads((broken / "found.json").read_text())

@@ -40,6 +40,7 @@ from edgeship.pipeline.assemble import (
     open_queue,
     runs_server_models,
 )
+from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
 from edgeship.storage import cache
@@ -66,6 +67,7 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
     with open_draft(out) as work:
         manifest, reference = assemble_bundle(work, model, settings, formats, evaluation)
         manifest, answers = measure_draft(work, manifest, settings, evaluation, reference)
+        manifest = look_at_layers(work.draft, work.queue, manifest, settings, budget)
         manifest = write_verdict(work, manifest, budget, answers)
         if budget.min_server_accuracy is None and (floor := suggest_floor(manifest.constant_answers)):
             work.progress.note(f"min_server_accuracy = {floor:g} in [budget] would guard against a worse server model")

@@ -54,6 +54,23 @@ def test_limits_for_this_artifact_apply() -> None:
     assert "parity FAIL" in verdict({"tflite/mended": {"min_sqnr_db": 90}}, details(0.05))
 
 
+@pytest.mark.parametrize(("wrong", "narrow"), [(3, False), (24, True)])
+def test_a_pass_next_to_its_margin_is_told_from_one_with_room(wrong: int, narrow: bool) -> None:
+    found, budget = details(0.05, wrong=wrong), Budget.parse({"accuracy": "none", "max_drop": 1.2})
+    checks = candidate.gate(Artifact(Path("a"), "tflite", "mended", (), (), ()), "auto", found, budget)
+    assert "FAIL" not in {check.verdict for check in checks}
+    assert bool(candidate.find_narrow_passes(found, checks, budget)) == narrow
+
+
+def test_noise_next_to_its_floor_leaves_no_room() -> None:
+    found = details(0.05)
+    value = next(iter((found.parity or {}).values())).sqnr_db or 0.0
+    for floor, narrow in ((value - 10, False), (value - 1, True)):
+        budget = Budget.parse({"min_sqnr_db": floor})
+        checks = candidate.gate(Artifact(Path("a"), "tflite", "mended", (), (), ()), "auto", found, budget)
+        assert bool(candidate.find_narrow_passes(found, checks, budget)) == narrow
+
+
 def test_figures_of_a_trial() -> None:
     found = candidate.figures(details(0.05, wrong=30))
     assert found.drop == pytest.approx(0.01)
