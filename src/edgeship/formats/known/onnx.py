@@ -46,7 +46,9 @@ FORMAT = Format(
         "dynamic_w4": RecipeSupport(
             "dense kernels and tables in blocks of 4 bits, activations quantized at run time; other weights in 8 bits"
         ),
-        "weight_only_w4": RecipeSupport("dense kernels and tables in blocks of 4 bits, computed in float32"),
+        "weight_only_w4": RecipeSupport(
+            "dense kernels and tables in blocks of 4 bits, computed in float32; tables need a later ONNX Runtime than 1.20"
+        ),
         "weight_only_w8": RecipeSupport(
             refusal="ONNX Runtime unpacks 8-bit weights to float when it loads them: ask for dynamic_w8 or static_w8a8"
         ),
