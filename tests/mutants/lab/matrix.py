@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from edgeship.pipeline.conversion.source import ConvertedArtifact
-from edgeship.recipes.quantization import VARIANTS
 from tests.mutants.lab import changes
-from tests.mutants.lab.bench import Good, Lab, Outcome
+from tests.mutants.lab.bench import VARIANTS, Good, Lab, Outcome
 from tests.mutants.lab.constants import Weights
 
 # What `edgeship ship` makes where nothing else is asked for. The other variants have the mutants that are hardest to see.
