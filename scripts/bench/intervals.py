@@ -1,0 +1,170 @@
+"""How often the gate is wrong, by simulation, for every metric and number of samples; writes docs/results/intervals.md.
+
+`python -m scripts.bench.intervals` takes about ten minutes of one core, `--quick` two (fewer repetitions, up to 300 samples) and
+prints the table only; names of metrics restrict it to them.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgeship.benchmarks.compare import drop_intervals, statistics
+from edgeship.benchmarks.compare.metrics import METRICS, SumStatistic, TaskMetric
+from edgeship.benchmarks.compare.unseen import LabelledOutputs
+from edgeship.benchmarks.gate.quality_checks import CLASS_MEANS
+from edgeship.types import Verdict
+from scripts import ROOT
+from scripts.bench.interval_samples import KINDS, Evaluation
+
+PAGE = ROOT / "docs" / "results" / "intervals.md"
+# Repetitions by number of samples. Metrics that are no function of sums (rankings, boxes) take seconds with many samples.
+REPETITIONS = {10: 100, 30: 100, 100: 100, 300: 100, 1000: 60, 3000: 30, 10_000: 20}
+SLOW_REPETITIONS = {10: 60, 30: 60, 100: 50, 300: 20}
+QUICK = {10: 50, 30: 50, 100: 50, 300: 40}
+SLOW_QUICK = {10: 20, 30: 20, 100: 10}
+TRUTH_SAMPLES = 20_000
+TRUTHS, SLOW_TRUTHS = 30, 3  # so many draws of them, whose mean drop is taken for the true one
+DAMAGES = ("noise", "rare")
+FALSE_PASS = 0.03  # at the margin, at most
+
+
+@dataclass(frozen=True)
+class Row:
+    """The share of verdicts with `n` samples: false PASS where the true drop is the margin, and the verdicts at equality."""
+
+    metric: str
+    kind: str
+    n: int
+    repetitions: int
+    margin: float
+    false_pass: tuple[float, float]
+    false_fail: float
+    passed: float
+
+    @property
+    def open(self) -> float:
+        """The share of INCONCLUSIVE at equality."""
+        return 1 - self.false_fail - self.passed
+
+
+def find_cases(names: Sequence[str] = ()) -> Iterator[tuple[TaskMetric, str]]:
+    """Each metric with each kind of evaluation that has its form. Accuracy is not asked where few are a yes."""
+    for metric in METRICS.values():
+        for name, kind in KINDS.items():
+            blind = name == "rare" and metric.name == "binary_accuracy"
+            if kind.form in metric.forms and not blind and (not names or metric.name in names):
+                yield replace(metric, form=kind.form), name
+
+
+def judge(task: TaskMetric, evaluation: Evaluation, margin: float) -> Verdict:
+    """The verdict of the gate's accuracy check. Without a figure it is none, as where there is no yes among the labels."""
+    truth, server, artifact = evaluation
+    of_both = (task.statistic(truth, server, logits=True), task.statistic(truth, artifact, logits=True))
+    if not np.isfinite([float(item(np.ones((1, len(truth))))[0]) for item in of_both]).all():
+        return Verdict.INCONCLUSIVE
+    samples = LabelledOutputs(truth, server, artifact)
+    interval = drop_intervals.interval_of_drop(task, samples, of_both, logits=True).interval
+    rows = len(np.unique(truth)) if task.name in CLASS_MEANS else 1
+    return statistics.judge_drop(interval.low, interval.high, margin, len(truth) // rows) if interval else Verdict.FAIL
+
+
+def true_drop(task: TaskMetric, kind: str, damage: str, draws: int) -> float:
+    """What the artifact loses in many samples."""
+    sign, drops = (1 if task.higher_is_better else -1), []
+    for seed in range(draws):
+        truth, server, artifact = KINDS[kind].draw(np.random.default_rng(1000 + seed), TRUTH_SAMPLES, damage)
+        one, two = (
+            float(task.statistic(truth, item, logits=True)(np.ones((1, len(truth))))[0]) for item in (server, artifact)
+        )
+        drops.append(sign * (one - two))
+    return float(np.mean(drops))
+
+
+def simulate(task: TaskMetric, kind: str, *, quick: bool = False) -> Iterator[Row]:
+    """The rows of a metric, from few samples to many; at equality the margin is the drop that a few spoilt samples make."""
+    truth, server, _ = KINDS[kind].draw(np.random.default_rng(0), 100, "none")
+    fast = isinstance(task.statistic(truth, server, logits=True), SumStatistic)
+    margins = {damage: true_drop(task, kind, damage, TRUTHS if fast else SLOW_TRUTHS) for damage in DAMAGES}
+    for n, repetitions in (
+        (QUICK if fast else SLOW_QUICK) if quick else REPETITIONS if fast else SLOW_REPETITIONS
+    ).items():
+
+        def share_of(damage: str, wanted: Verdict, n: int = n, repetitions: int = repetitions) -> float:
+            rng = np.random.default_rng(zlib.crc32(f"{task.name} {kind} {n} {damage}".encode()))
+            margin = margins.get(damage, margins["rare"])
+            verdicts = [judge(task, KINDS[kind].draw(rng, n, damage), margin) for _ in range(repetitions)]
+            return verdicts.count(wanted) / repetitions
+
+        yield Row(
+            task.name,
+            kind,
+            n,
+            repetitions,
+            margins["rare"],
+            (share_of("noise", Verdict.PASS), share_of("rare", Verdict.PASS)),
+            share_of("none", Verdict.FAIL),
+            share_of("none", Verdict.PASS),
+        )
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The table in Markdown."""
+    lines = [
+        "| metric | data | margin | samples | repetitions | false PASS, noise / rare | false FAIL | PASS | INCONCLUSIVE |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        noise, rare = (f"{share:.1%}" for share in row.false_pass)
+        lines.append(
+            f"| `{row.metric}` | {KINDS[row.kind].text} | {row.margin:.3f} | {row.n:,} | {row.repetitions} | {noise} / {rare} "
+            f"| {row.false_fail:.1%} | {row.passed:.1%} | {row.open:.1%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def summarize(rows: Sequence[Row]) -> str:
+    """All false PASS together, and how many cells are above the bar by more than chance (three standard errors)."""
+    trials = sum(2 * row.repetitions for row in rows)
+    wrong = sum(share * row.repetitions for row in rows for share in row.false_pass)
+    above = [
+        f"{row.metric} ({KINDS[row.kind].text}, {row.n:,})"
+        for row in rows
+        if max(row.false_pass) > FALSE_PASS + 3 * (FALSE_PASS * (1 - FALSE_PASS) / row.repetitions) ** 0.5
+    ]
+    failed = sum(row.false_fail * row.repetitions for row in rows) / (trials / 2)
+    return (
+        f"Of {trials:,} evaluations at the margin {wrong / trials:.2%} passed; of {trials // 2:,} at equality {failed:.2%} "
+        f"failed. Cells whose false PASS is above {FALSE_PASS:.0%} by more than chance: {', '.join(above) or 'none'}.\n"
+    )
+
+
+HEAD = """# How often the gate is wrong
+
+By `python -m scripts.bench.intervals`, on made-up evaluations (`scripts/bench/interval_samples.py`), by the gate's own code.
+*False PASS*: the artifact loses in truth exactly the margin, by noise in all samples or by a few (3 %, of values 1 %) that are
+spoilt; the bar is 3 %. *False FAIL*, *PASS*, *INCONCLUSIVE*: the artifact is as good as the server model, and the margin is what
+the few spoilt samples cost. Where the data have no figure (no yes among the labels) nothing is decided.
+
+"""
+
+
+def main() -> None:
+    """Print the table as it comes; write the page, unless it is a part only."""
+    quick, names = "--quick" in sys.argv[1:], [name for name in sys.argv[1:] if not name.startswith("-")]
+    rows = []
+    for task, kind in find_cases(names):
+        for row in simulate(task, kind, quick=quick):
+            rows.append(row)
+            print(describe([row]).splitlines()[-1], flush=True)
+    print(summarize(rows))
+    if not (quick or names):
+        PAGE.write_text(HEAD + summarize(rows) + "\n" + describe(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
