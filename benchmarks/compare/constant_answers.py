@@ -13,7 +13,7 @@ from edgeship.benchmarks.compare.metrics import are_probabilities, threshold_of
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
 
 Array = np.ndarray[Any, Any]
-RANKED = ("roc_auc", "average_precision", "log_loss")  # of scores, not of decisions
+OF_RANKS = ("roc_auc", "average_precision")  # of scores in their order, whatever their scale; also averages of them
 OF_YES = ("f1", "precision")  # of one answer of two: it may be best to give it always
 VALUES: Mapping[str, Callable[..., Array]] = {"mae": np.median, "rmse": np.mean, "r2": np.mean}
 EXACT = "exact_match"
@@ -88,11 +88,15 @@ def _find_constants(labels: Array, outputs: Array, metric: str) -> tuple[Array, 
         return outputs, [_Constant("the most frequent", _most_frequent(labels.reshape(outputs.shape)))]
     numbers = _class_numbers(labels, outputs)
     if numbers is not None:
-        scores = outputs if are_probabilities(outputs) else _softmax(outputs)
+        scores = outputs if are_probabilities(outputs) or metric.endswith(OF_RANKS) else _softmax(outputs)
         return scores, _class_constants(numbers, outputs.shape[-1], metric)
     truth = labels.reshape(outputs.shape)
     scores = outputs if threshold_of(outputs) else 1 / (1 + np.exp(-np.clip(outputs.astype(np.float64), -700, 700)))
     return scores, _decision_constants(truth, metric)
+
+
+def _takes_scores(metric: str) -> bool:
+    return metric.endswith(OF_RANKS) or metric == "log_loss"
 
 
 def _class_constants(numbers: Array, classes: int, metric: str) -> list[_Constant]:
@@ -100,7 +104,7 @@ def _class_constants(numbers: Array, classes: int, metric: str) -> list[_Constan
     counts = _count_classes(numbers, classes)
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     one = numbers.ndim == 1
-    if metric in RANKED:
+    if _takes_scores(metric):
         constants = [_Constant("the same scores", shares)]
     elif one:
         constants = [_Constant(f"class {shares.argmax()}", shares, int(shares.argmax()))]
@@ -126,7 +130,7 @@ def _count_classes(numbers: Array, classes: int) -> Array:
 def _decision_constants(truth: Array, metric: str) -> list[_Constant]:
     counted = truth >= 0
     share = np.where(counted, truth, 0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
-    if metric in RANKED:
+    if _takes_scores(metric):
         return [_Constant("the same score", share)]
     answer = "the more frequent decision of each place" if share.size > 1 else "yes" if share > 0.5 else "no"
     always = [_Constant("yes", np.ones_like(share))] if metric.rpartition("_")[2] in OF_YES else []

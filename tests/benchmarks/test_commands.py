@@ -10,6 +10,7 @@ from edgeship.bundle import bundle as bundles
 from edgeship.cli.bundles.gate import gate
 from edgeship.cli.bundles.report import report
 from edgeship.errors import InputError
+from edgeship.storage import digest
 
 
 @pytest.fixture
@@ -119,6 +120,25 @@ def test_a_server_model_can_be_named(bundle, tmp_path):
     error = run(gate, bundle, "--server", tmp_path / "missing.keras").exception
     assert isinstance(error, InputError)
     assert "missing.keras" in str(error)
+
+
+def test_a_saved_model_is_the_same_without_its_empty_folders(bundle, tmp_path):
+    """As one that a repository brought, which holds no folder without files."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "server/server.keras").unlink()
+    for folder in (bundle / "server/model", tmp_path / "model"):
+        (folder / "variables").mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(b"graph")
+        (folder / "variables/variables.index").write_bytes(b"weights")
+    (bundle / "server/model/assets").mkdir()
+    described = digest.of_path(bundle / "server/model")
+    manifest = json.loads(json.dumps(manifest).replace(manifest["server_model"]["digest"], described))
+    manifest["server_model"]["path"] = "server/model"
+    bundles.seal_content(bundle, manifest)
+    assert run(gate, bundle, "--server", tmp_path / "model").exit_code == 0
+    (tmp_path / "model/variables/variables.index").write_bytes(b"WEIGHTS")
+    assert run(gate, bundle, "--server", tmp_path / "model").exit_code == 1
+    assert run(gate, bundle, "--server", tmp_path / "model/saved_model.pb").exit_code == 1
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "root"])

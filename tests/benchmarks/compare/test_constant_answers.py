@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.constant_answers import compare_with_constants
-from edgeship.benchmarks.compare.metrics import METRICS
 from edgeship.types import Verdict
 from scripts.maintain.constant_answers import GUESS, TASKS, simulate
 
@@ -74,9 +74,21 @@ def test_outputs_that_are_ids(rng):
 def test_a_score_for_all_is_what_rankings_are_compared_with(rng):
     labels = (rng.random(N) < 0.2).astype(int)
     scores = rng.normal(size=(N, 1)) + 3 * labels[:, None]
-    for metric, value in (("roc_auc", 0.5), ("average_precision", labels.mean())):
-        if metric in METRICS:
-            assert compare(labels, scores, metric).value == pytest.approx(value)
+    for metric, value in (("roc_auc", 0.5), ("average_precision", labels.mean()), ("weighted_roc_auc", 0.5)):
+        assert compare(labels, scores, metric).value == pytest.approx(value)
+
+
+@pytest.mark.parametrize("logits", [False, True])
+@pytest.mark.parametrize("metric", ["top1", "f1", "average_precision", "macro_roc_auc", "log_loss"])
+def test_the_server_model_has_the_figure_that_is_told_elsewhere(rng, metric, logits):
+    labels = (rng.random(N) < 0.2).astype(int)
+    scores = rng.normal(size=(N, 2))
+    scores[np.arange(N), labels] += 2
+    if not logits:
+        scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert compare(labels, scores, metric).server == pytest.approx(
+        accuracy.compare(labels, scores, scores, metric).server
+    )
 
 
 def test_what_has_no_such_answer_is_left_out(rng):
