@@ -215,7 +215,7 @@ Int8 of the same float model from the same {samples} calibration samples, measur
 compare with the server model's outputs on the evaluation data (MobileNetV2 has random weights and no labels: its calibration
 samples). Latency is to the float32 file of the same format, in turn. Seconds are those of calibrating and quantizing, without
 imports; TFLite's converter converts as well in that time. `edgeship` is what `edgeship convert` makes by default: LiteRT's
-quantizer on min-max ranges for `.tflite`, ONNX Runtime's with 7-bit weights for `.onnx`.
+quantizer on min-max ranges for `.tflite`, ONNX Runtime's for `.onnx`, with weights that overflow on no processor.
 """
 NAMES = {
     "edgeship.tflite": "edgeship, `.tflite`",
