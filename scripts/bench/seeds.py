@@ -116,7 +116,7 @@ def markdown(tally: Tally, seeds: int) -> str:
         "| task | artifact | PASS | INCONCLUSIVE | FAIL |",
         "|---|---|---|---|---|",
     ]
-    for task, name in dict.fromkeys(key[:2] for key in tally.verdicts):
+    for task, name in sorted(dict.fromkeys(key[:2] for key in tally.verdicts), key=lambda key: key[0]):
         counts = " | ".join(str(tally.verdicts[task, name, verdict]) for verdict in VERDICTS)
         lines.append(f"| {task} | {name} | {counts} |")
     lines += ["", *(["Failed:", ""] if tally.failures else []), *(f"- {item}" for item in tally.failures), ""]
@@ -149,8 +149,8 @@ def main() -> None:
     options = parser.parse_args()
     tally = Tally()
     with Lab(options.folder / "lab") as lab:
-        for task in small.TASKS:
-            for seed in range(options.seeds):
+        for seed in range(options.seeds):
+            for task in small.TASKS:
                 trained = options.folder / f"{task}-{seed}"
                 trained.mkdir(parents=True, exist_ok=True)
                 if not (trained / "server.keras").exists():
@@ -159,7 +159,7 @@ def main() -> None:
                 judge_untouched(lab, good, task, seed, tally)
                 compare_others(lab, good, task, tally)
                 print(f"{task} {seed}: {sum(tally.verdicts.values())} judged, {len(tally.failures)} failed", flush=True)
-    (RESULTS / "seeds.md").write_text(markdown(tally, options.seeds), encoding="utf-8")
+            (RESULTS / "seeds.md").write_text(markdown(tally, seed + 1), encoding="utf-8")
     print(markdown(tally, options.seeds).split("**")[1])
 
 
