@@ -55,12 +55,12 @@ def read(path: Path) -> Receipt:
     return Receipt(
         format="onnx",
         inputs=tuple(
-            _spec(value, _affine(dequantizing.get(value.name), scales))
+            _spec(value, _affine(dequantizing.get(value.name), scales), path)
             for value in model.graph.input
             if value.name not in constants
         ),
         outputs=tuple(
-            _spec(value, _producer_quantization(value.name, producers, scales)) for value in model.graph.output
+            _spec(value, _producer_quantization(value.name, producers, scales), path) for value in model.graph.output
         ),
         ops=dict(Counter(node.op_type for node in nodes).most_common()),
         custom_ops=tuple(sorted(custom)),
@@ -129,7 +129,12 @@ def _dtype(number: int) -> str:
     return str(onnx.helper.tensor_dtype_to_np_dtype(number).name)
 
 
-def _spec(value: Any, quantization: Quantization | None) -> TensorSpec:
+def _spec(value: Any, quantization: Quantization | None, path: Path) -> TensorSpec:
+    if (kind := value.type.WhichOneof("value")) not in ("tensor_type", None):
+        what = f"'{printable(value.name)}' is a {str(kind).removesuffix('_type')} and no tensor"
+        raise InputError(
+            f"{printable(path)}: {what}: make it again with tensors only (from scikit-learn: zipmap=False)"
+        )
     tensor = value.type.tensor_type
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
     return TensorSpec(value.name, shape, _dtype(tensor.elem_type), quantization)

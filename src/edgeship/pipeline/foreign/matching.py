@@ -83,10 +83,9 @@ def _pair_names(
     missing = [name for name in names.values() if name not in found]
     spare = [name for name in found if name not in names.values()]
     if missing or (spare and side == "input"):
-        count = "has other" if len(own) == len(other) else f"has {len(other)}"
         raise InputError(
-            f"{where}: {count} {side}s than the server model: {_list_tensors(other)}; the server model's: "
-            f"{_list_tensors(own)}\n{_way_out(side, own, other)}"
+            f"{where}: its {side}s are {_list_tensors(other)}; those of the server model {_list_tensors(own)}\n"
+            f"{_way_out(side, own, other)}"
         )
     return [(spec, found[names[spec.name]]) for spec in own]
 
@@ -94,7 +93,8 @@ def _pair_names(
 def _way_out(side: str, own: Sequence[TensorSpec], other: Sequence[TensorSpec]) -> str:
     if len(other) < len(own) or (side == "input" and len(other) > len(own)):
         return f"name a server model with the same {side}s, or make the file again with all of them"
-    return f"say which is which with --tensor SERVER=FILE, as --tensor '{own[0].name}={printable(other[0].name)}'"
+    likely = next((item for item in other if _fits(own[0].shape[1:], item.shape[1:])), other[0])
+    return f"say which is which with --tensor SERVER=FILE, as --tensor '{own[0].name}={printable(likely.name)}'"
 
 
 def _list_names(names: Sequence[str]) -> str:
