@@ -89,7 +89,7 @@ def judge_files(
     markdown: AnyPath | None = None,
     **options: Any,
 ) -> GateResult:
-    """The verdict on models that anybody made, as `benchmark_files` has it, by accuracy and parity alone: no times are taken.
+    """The verdict on models that anybody made, as `benchmark_files` has it; times are taken only where the budget limits them.
 
     The checks are also written as JUnit XML and Markdown where these are asked for. `options` are those of `benchmark_files`.
     """

@@ -81,6 +81,8 @@ def write_site(bundle: Bundle, out: Path, page_folder: Path, samples: str | None
     artifacts = [item for item in bundle.manifest.artifacts if item.format == "tfjs"]
     if not artifacts:
         raise InputError(f"{bundle.root}: no TF.js artifact in it; `edgeship convert MODEL --to tfjs` makes one")
+    if any(item.foreign for item in artifacts):  # the page knows nothing of other names and axes
+        raise InputError(f"{bundle.root}: its TF.js model is of unknown origin; the page runs those that edgeship made")
     if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
     with atomic.atomic_folder(out.absolute()) as draft:

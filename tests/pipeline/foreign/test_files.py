@@ -7,8 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.manifest import ArtifactEntry, ForeignFile, Manifest
+from edgeship.demo.site import write_site
 from edgeship.errors import InputError
 from edgeship.pipeline.foreign.files import copy_files, read_entry
+from edgeship.pipeline.foreign.measure import _choose_figures
 from edgeship.processes.child import FunctionProcess
 
 
@@ -76,3 +81,17 @@ def test_weights_of_tfjs_stay_in_their_folder(tmp_path, child, name):
     (folder / "model.json").write_text(json.dumps({"weightsManifest": [{"paths": [name], "weights": []}]}))
     with pytest.raises(InputError, match=r"stay inside|goes through a link"):
         read(folder, tmp_path / "draft", child)
+
+
+def test_times_are_taken_where_the_budget_limits_them():
+    quality = frozenset({"quality"})
+    assert _choose_figures(quality, Budget.parse({})) == quality
+    assert _choose_figures(None, Budget.parse({"max_peak_memory": "1 MB"})) is None
+    for table in ({"max_latency_ratio": 1}, {"tflite/*": {"max_peak_memory": "1 MB"}}):
+        assert _choose_figures(quality, Budget.parse(table)) == frozenset({"quality", "speed"})
+
+
+def test_the_page_runs_what_edgeship_made(tmp_path):
+    entry = ArtifactEntry("tfjs/x", "tfjs/x/model.json", "tfjs", "x", foreign=ForeignFile("x"))
+    with pytest.raises(InputError, match="of unknown origin; the page runs"):
+        write_site(Bundle(tmp_path, Manifest({}, (entry,), ())), tmp_path / "out", tmp_path)

@@ -36,8 +36,8 @@ def gate(
 ) -> None:  # fmt: skip
     """Say whether the artifacts of BUNDLE may ship: PASS, FAIL or INCONCLUSIVE for each check, with the reason.
 
-    Of FILEs that anybody made, .tflite, .onnx or TF.js models, accuracy and parity with the server model are measured now; no
-    times are taken (edgeship benchmark takes them). Their origin is unknown, and is neither passed nor failed.
+    Of FILEs that anybody made, .tflite, .onnx or TF.js models, accuracy and parity with the server model are measured now,
+    times and memory only where the budget limits them. Their origin is unknown, and is neither passed nor failed.
 
     A bundle of another server model than --server, or than what lies now where its own was copied from, fails.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.measure import sampling
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle import bundle as bundles
@@ -39,7 +40,10 @@ NO_DATA = "no evaluation data to compare on: give --data evaluation.npz (inputs,
 
 @dataclass(frozen=True)
 class FileOptions:
-    """How files are measured: how they are `match`ed, which `figures` are taken (None: all), and whether with a report."""
+    """How files are measured: how they are `match`ed, and whether with a report.
+
+    `figures` are those that are taken, beside those that the budget limits; None: all.
+    """
 
     match: MatchOptions = field(default_factory=MatchOptions)
     figures: frozenset[str] | None = None
@@ -77,11 +81,19 @@ def measure_files(
         manifest = _write_draft(
             work, server, settings, _match_entries(work, entries, server, samples, options), samples
         )
-        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, options.figures)
+        figures = _choose_figures(options.figures, budget)
+        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, figures)
         manifest = (
             write_verdict(work, manifest, budget, answers) if options.report else judge_draft(work, manifest, budget)
         )
         return bundles.seal_bundle(work.draft, manifest)
+
+
+def _choose_figures(wanted: frozenset[str] | None, budget: Budget) -> frozenset[str] | None:
+    """The figures that were asked for, and those that the budget limits: what it limits and nobody takes would fail."""
+    tables = [budget, *(budget.for_artifact(pattern) for pattern in budget.overrides)]
+    limited = any(limit is not None for table in tables for limit in (table.max_latency_ratio, table.max_peak_memory))
+    return wanted | {"speed"} if wanted is not None and limited else wanted
 
 
 def _describe_server(work: PipelineContext, model: Path, settings: config.Config) -> ExportedServerModel:
