@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 from edgeship.runtimes.runtime import python_runtime
@@ -97,26 +97,33 @@ class TFLiteModel:
         model = litert_profile.ProfiledModel(self._path, self.engine["threads"], signature, feeds)
         events = [(name, number) for name, number, _ in model.run()]
         operators = self._operators()
-        places = operator_times.align([item["op_name"] for item in operators], events)
+        places = operator_times.align([kind for kind, _, _ in operators], events)
 
         runs = operator_times.repeat(lambda: [milliseconds for _, _, milliseconds in model.run()])
         times, total = operator_times.summarize([list(enumerate(run)) for run in runs])
         rows = []
         for at, ((kernel, _), place) in enumerate(zip(events, places, strict=True)):
-            kind = operators[place]["op_name"] if place is not None else ""
-            name = self._output_name(operators[place]) if place is not None else ""
-            rows.append(operator_times.describe(name, kind, kernel, times.get(at, 0.0)))
+            kind, name, reads = operators[place] if place is not None else ("", "", "")
+            rows.append(operator_times.describe(name, kind, kernel, times.get(at, 0.0), reads))
         return {"operators": rows, "total_ms": total, "runs": len(runs)}
 
-    def _operators(self) -> list[dict[str, Any]]:
-        """Those of the main graph, which is all that the interpreter tells; none where a signature may lie in another."""
-        details = [] if self._runner is not None else self._interpreter._get_ops_details()
-        return [item for item in details if item["op_name"] != "DELEGATE"]
+    def _operators(self) -> list[tuple[str, str, str]]:
+        """Kind, first output and first input that another makes, of the operators of the main graph; others are not told.
 
-    def _output_name(self, operator: dict[str, Any]) -> str:
-        index = next((int(index) for index in operator["outputs"] if index >= 0), None)
-        details = self._interpreter.get_tensor_details()
-        return next((str(item["name"]) for item in details if item["index"] == index), "")
+        None where a signature may lie in another graph.
+        """
+        details = [] if self._runner is not None else self._interpreter._get_ops_details()
+        operators = [item for item in details if item["op_name"] != "DELEGATE"]
+        tensors = {item["index"]: str(item["name"]) for item in self._interpreter.get_tensor_details()}
+        makes = {int(index) for item in operators for index in item["outputs"]}
+
+        def first_name(indices: Any, among: Container[int]) -> str:
+            return next((tensors.get(int(index), "") for index in indices if int(index) in among), "")
+
+        return [
+            (item["op_name"], first_name(item["outputs"], tensors), first_name(item["inputs"], makes))
+            for item in operators
+        ]
 
     def _resize_inputs(self, feeds: Arrays) -> None:
         self._shapes = dict.fromkeys(feeds, ())  # a failure half-way must not be taken for a finished resize

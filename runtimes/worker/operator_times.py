@@ -72,9 +72,12 @@ def _trimmed_mean(values: list[float]) -> float:
     return sum(middle) / len(middle)
 
 
-def describe(name: str, kind: str, kernel: str, milliseconds: float) -> dict[str, Any]:
-    """An operator for the parent: the tensor or node that names it, what it is, what the runtime calls it, its ms."""
-    return {"name": name, "kind": kind, "kernel": kernel, "ms": milliseconds}
+def describe(name: str, kind: str, kernel: str, milliseconds: float, reads: str = "") -> dict[str, Any]:
+    """An operator for the parent: the tensor or node that names it, what it is, what the runtime calls it, its ms.
+
+    `reads` is the tensor that it works on, by the name of the operator that made it.
+    """
+    return {"name": name, "kind": kind, "kernel": kernel, "ms": milliseconds, "reads": reads}
 
 
 def align(kinds: Sequence[str], events: Sequence[tuple[str, int | None]]) -> list[int | None]:

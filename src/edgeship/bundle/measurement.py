@@ -90,8 +90,8 @@ class MemoryUse:
 class OperatorTime:
     """An operator as a profiler saw it: the tensor or node that `name`s it in the file, its `kind` there, the runtime's `kernel`.
 
-    `ms` per inference; `layers` are the Keras layers that it came from. Name and kind are empty where a delegate's operator is
-    none of the file's.
+    `ms` per inference; `layers` are the Keras layers that it came from, `reads` the tensor that it works on. Name and kind are
+    empty where a delegate's operator is none of the file's.
     """
 
     name: str
@@ -99,6 +99,7 @@ class OperatorTime:
     kernel: str
     ms: Number
     layers: tuple[str, ...] = ()
+    reads: str = ""
 
 
 @dataclass(frozen=True)

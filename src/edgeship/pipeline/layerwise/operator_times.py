@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgeship.benchmarks.measure import host_noise
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import ArtifactEntry
-from edgeship.bundle.measurement import OperatorTimes
+from edgeship.bundle.measurement import OperatorTime, OperatorTimes
 from edgeship.errors import InputError, ProcessError, unknown_name_error
-from edgeship.formats.layer_names import LayerNames
+from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.step_queue import StepQueue
@@ -41,9 +42,22 @@ def profile(bundle: Bundle, queue: StepQueue, settings: config.Config, name: str
                 times, version = session.profile(), session.version
         except ProcessError as error:
             raise InputError(f"{printable(item.id)}: no time per operator: {error}") from error
-    names = LayerNames(layers, [operator.name for operator in times.operators])
-    operators = tuple(replace(operator, layers=names.layers_of(operator.name)) for operator in times.operators)
+    operators = tuple(_with_layers(times.operators, layers))
     return replace(times, operators=operators, artifact=item.id, runtime=runtime.name, version=version, busy=busy)
+
+
+def _with_layers(operators: Sequence[OperatorTime], layers: Sequence[str]) -> Iterator[OperatorTime]:
+    """The operators with their Keras layers: by their name, else those of what they work on.
+
+    A model's output has a name of its own: what makes it is what the converter made of the layer before.
+    """
+    names = LayerNames(layers, [operator.name for operator in operators])
+    found: dict[str, tuple[str, ...]] = {}
+    for operator in operators:
+        own = names.layers_of(operator.name) or (() if scope(operator.name) else found.get(operator.reads, ()))
+        if operator.name:
+            found[operator.name] = own
+        yield replace(operator, layers=own)
 
 
 def _choose_artifact(bundle: Bundle, name: str | None) -> ArtifactEntry:
