@@ -215,7 +215,10 @@ def open_session(
     try:
         where = launch.upload(path) if launch.upload else os.fspath(path.resolve())
         header = {"do": "load", "path": where, "threads": threads or os.cpu_count() or 1}
-        description, _ = child.request({**header, "options": dict(options or {})}, timeout=timeout)
+        wanted = (
+            {"tensors": list(bridge.names.values())} if bridge else {}
+        )  # other outputs may be text, which none carries
+        description, _ = child.request({**header, "options": {**(options or {}), **wanted}}, timeout=timeout)
         with damage_as_input_error(path):  # what the runtime says of a damaged file may be no tensor at all
             session = Session(runtime, child, description, timeout, bridge)
             session.kept = (pool, launch) if pool else None

@@ -39,11 +39,15 @@ class OnnxRuntimeBackend:
         self.VERSION = str(self._runtime.__version__)
 
     def load(self, path: str, threads: int, options: dict[str, Any]) -> OnnxRuntimeModel:
-        """Open an `.onnx` file (and the weights beside it) and optimize its graph for this CPU."""
-        settings = self._settings(threads, options)
-        return OnnxRuntimeModel(
-            self._open(path, settings), threads, lambda: self._open(path, self._profiled(threads, options))
-        )
+        """Open an `.onnx` file (and the weights beside it) and optimize its graph for this CPU.
+
+        `options["tensors"]`: outputs that are not among them are not asked for.
+        """
+        session = self._open(path, self._settings(threads, options))
+        model = OnnxRuntimeModel(session, threads, lambda: self._open(path, self._profiled(threads, options)))
+        if tensors := options.get("tensors"):
+            model.outputs = [item for item in model.outputs if item["name"] in tensors]
+        return model
 
     def _open(self, path: str, settings: Any) -> Any:
         return self._runtime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
@@ -71,19 +75,22 @@ class OnnxRuntimeModel:
         self._session, self._open_profiled = session, open_profiled
         self.inputs = [_tensor_spec(item) for item in session.get_inputs()]
         self.outputs = [_tensor_spec(item) for item in session.get_outputs()]
-        self._names = [item["name"] for item in self.outputs]
         self.engine = {"threads": threads, "providers": session.get_providers()}
 
     def run(self, feeds: Arrays) -> Arrays:
         """One inference."""
         import numpy as np
 
-        return dict(zip(self._names, map(np.asarray, self._session.run(self._names, feeds)), strict=True))
+        names = self._names()
+        return dict(zip(names, map(np.asarray, self._session.run(names, feeds)), strict=True))
+
+    def _names(self) -> list[str]:
+        return [item["name"] for item in self.outputs]
 
     def profile(self, feeds: Arrays) -> dict[str, Any]:
         """Time per node of the optimized graph, by ONNX Runtime's own profiler."""
         session = self._open_profiled()
-        count = len(operator_times.repeat(lambda: session.run(self._names, feeds)))
+        count = len(operator_times.repeat(lambda: session.run(self._names(), feeds)))
         path = Path(session.end_profiling())
         runs = list(_split_runs(json.loads(path.read_text(encoding="utf-8"))))
         shutil.rmtree(path.parent, ignore_errors=True)

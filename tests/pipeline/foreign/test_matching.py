@@ -92,6 +92,14 @@ def test_integers_at_the_edges_are_quantized_by_the_files_own_scale_or_refused()
         match(SERVER, SERVER.inputs, [spec("label", 10, dtype="int64")])
 
 
+def test_text_is_not_compared_and_may_stand_beside():
+    text = spec("label", dtype="string")
+    _, notes = match(PAIR, PAIR.inputs, [*PAIR.outputs, text])
+    assert notes == ("not looked at, as the server model has no such output: 'label'",)
+    with pytest.raises(InputError, match="output 'label' is string: only numbers are compared"):
+        match(Sides(SERVER.inputs, (spec("probs"),)), SERVER.inputs, [text])
+
+
 def test_a_last_activation_that_one_side_lacks_is_named():
     logits = np.random.default_rng(0).normal(size=(16, 10)).astype(np.float32) * 4
     powers = np.exp(logits)

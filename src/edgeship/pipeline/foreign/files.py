@@ -136,4 +136,5 @@ def match_entry(
         raise InputError(f"{where}: {runtime.title} cannot run it ({error})") from error
     answers.check_answers(samples[1], got, where)
     foreign = ForeignFile(entry.foreign.file if entry.foreign else "", (*notes, *seen), bridge)
-    return replace(entry, inputs=file.inputs, outputs=file.outputs, foreign=foreign)
+    outputs = tuple(spec for spec in file.outputs if spec.name in bridge.names.values())
+    return replace(entry, inputs=file.inputs, outputs=outputs, foreign=foreign)

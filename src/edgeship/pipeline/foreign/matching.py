@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgeship.bundle.manifest import DTYPES
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.types import Bridge, TensorSpec
 from edgeship.untrusted import printable
@@ -152,6 +153,8 @@ def _count(shape: Shape) -> int:
 def _describe_dtypes(side: str, own: TensorSpec, other: TensorSpec, where: str) -> Iterator[str]:
     """What is done to the numbers at a file's edge. Raises InputError where nobody can know it."""
     label = where.rpartition(": ")[2]
+    if other.dtype not in DTYPES:
+        raise InputError(f"{where} is {printable(other.dtype)}: only numbers are compared")
     mine, theirs, affine = np.dtype(own.dtype).kind, np.dtype(other.dtype).kind, other.quantization
     if affine is not None and theirs in "iu":
         scale, zero = affine.scale[0], affine.zero_point[0]
