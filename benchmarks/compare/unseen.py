@@ -9,7 +9,8 @@ order of artifacts round.
   sample of the rarest class or one taken for it, whichever costs the server model's figure more.
 - An error, which has no upper limit (no interval without an assumption exists then: Bahadur and Savage 1956, Annals of
   Mathematical Statistics 27:1115): the server model is right, and the artifact is off by five times the root mean square of
-  the server model's errors, or by twice what it lost in any sample. Rare errors beyond that are not guarded against.
+  the server model's errors, or by twice what it lost in any sample, or, for log loss, as the server model's answers would be
+  on average if all of them were wrong, and for words by all of them. Rare errors beyond that are not guarded against.
 - A metric of the user's own, of which no right answer is known: the artifact gives the server model's answer to another sample.
 """
 
@@ -50,7 +51,7 @@ def add_unseen(
         truth, wrong = _WRONG_ANSWERS[task.form](both.truth, both.server)
         return _add_answers(task, both, truth, (_answer_rightly(task.form, truth, both.server), wrong), logits)
     if isinstance(server, SumStatistic) and isinstance(artifact, SumStatistic) and task.form is not Form.OWN:
-        return _add_errors(task, server, artifact)
+        return _add_errors(task, (server, artifact), _loss_of_failure(task, both, server, logits))
     rows = np.unique(np.linspace(0, len(both.truth) - 1, OWN_TRIALS).astype(np.int64))
     others = (rows + max(1, len(both.truth) // 2)) % len(both.truth)
     return _add_answers(task, both, both.truth[rows], (both.server[rows], both.server[others]), logits)
@@ -76,12 +77,26 @@ def _add_answers(
     return extend(labels, both.server, pair), extend(labels, both.artifact, pair[::-1])
 
 
-def _add_errors(task: TaskMetric, server: SumStatistic, artifact: SumStatistic) -> tuple[Statistic, Statistic]:
+def _loss_of_failure(task: TaskMetric, both: LabelledOutputs, server: SumStatistic, logits: bool) -> float:
+    """What a sample costs on average that is all wrong, where that is known: of log loss and of words."""
+    if task.form is Form.WORDS:
+        return float(server.parts[:, -1].mean())
+    if task.form is Form.VALUES:
+        return 0.0
+    wrong = np.argmin(both.server, axis=-1) if task.classes else 1 - both.truth
+    failed = task.statistic(np.where(both.truth < 0, both.truth, wrong), both.server, logits=logits)
+    return float(failed.scored[:, 0].mean())
+
+
+def _add_errors(
+    task: TaskMetric, of_both: tuple[SumStatistic, SumStatistic], failure: float
+) -> tuple[Statistic, Statistic]:
     """The first columns of the parts are what is lost, the last one what it is divided by."""
+    server, artifact = of_both
     columns = (server.parts.shape[1] - 1) // 3 if task.name == "r2" else 1
     losses, others = (item.parts[:, :columns].mean(axis=1) for item in (server, artifact))
     typical = DEVIATIONS**2 * losses.mean() if task.name in SQUARES else DEVIATIONS * math.sqrt((losses**2).mean())
-    lost, gained = (max(typical, CHANGES * float((sign * (others - losses)).max())) for sign in (1, -1))
+    lost, gained = (max(typical, failure, CHANGES * float((sign * (others - losses)).max())) for sign in (1, -1))
 
     def extend(statistic: SumStatistic, extra: tuple[float, float]) -> SumStatistic:
         rows = np.zeros((2, statistic.parts.shape[1]))

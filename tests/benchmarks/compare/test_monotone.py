@@ -37,6 +37,12 @@ def decisions_case(rng, n, *, shape=(1,), rate=0.4):
     return truth, server, artifact, artifact + (truth - artifact) * rng.random(truth.shape) * rng.integers(2)
 
 
+def ranking_case(rng, n):
+    """Among the positives the order stays: average precision weighs them by it, and no order is better than another."""
+    truth, server, artifact, _ = decisions_case(rng, n)
+    return truth, server, artifact, artifact + (truth - artifact) * rng.random()
+
+
 def values_case(rng, n):
     """Values with heavy tails; errors of the better artifact are shares of the other's."""
     truth = rng.normal(size=(n, 1))
@@ -53,7 +59,7 @@ CASES = {
     "f1": decisions_case,
     "recall": decisions_case,
     "roc_auc": decisions_case,
-    "average_precision": decisions_case,
+    "average_precision": ranking_case,
     "mae": values_case,
     "rmse": values_case,
     "r2": values_case,
