@@ -28,7 +28,8 @@ Area = Callable[[Array, Array], Array]
 FEW = (
     20_000  # scores of which each resample is counted one by one; of more, sums by group and step of the order are kept
 )
-STEPS = 1 << 24  # such sums of all labels, at most; where they are too many neighbouring steps count as ties
+STEPS = 1000  # of one order; where there are more, neighbouring ones count as ties
+SUMS = 1 << 24  # of all labels, at most
 
 
 def _roc_area(yes: Array, no: Array) -> Array:
@@ -52,6 +53,11 @@ class _Ranking:
     yes: Array
     starts: Array
     sums: tuple[Array, Array] | None = None
+
+    @property
+    def width(self) -> int:
+        """How many values a resample takes."""
+        return self.sums[0].shape[1] if self.sums else len(self.owner)
 
     @classmethod
     def of_scores(cls, scores: Array, yes: Array, owner: Array) -> _Ranking:
@@ -98,7 +104,7 @@ class RankStatistic:
 
     def __call__(self, counts: Array) -> Array:
         """See `Statistic`."""
-        return in_chunks(self._figure, counts, max((len(item.owner) for item in self.rankings), default=0))
+        return in_chunks(self._figure, counts, max((item.width for item in self.rankings), default=0))
 
     def _figure(self, counts: Array) -> Array:
         if not self.rankings:  # all labels are of one kind
@@ -114,7 +120,7 @@ class RankStatistic:
 
     def group(self, groups: Array) -> RankStatistic:
         """See `Statistic`."""
-        room = max(64, STEPS // ((int(groups.max()) + 1) * max(len(self.rankings), 1)))
+        room = min(STEPS, max(64, SUMS // ((int(groups.max()) + 1) * max(len(self.rankings), 1))))
         return replace(self, rankings=tuple(item.group(groups, room) for item in self.rankings))
 
 
