@@ -172,6 +172,7 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         high=interval.high if interval else None,
         spread=interval.spread if interval else None,
         method=result.method,
+        why=f"interval by {result.method}" if task.form is Form.OWN and "resamples" in result.method else nothing.why,
         disagreement=result.disagreement,
         reason=result.reason,
     )

@@ -85,6 +85,8 @@ def test_one_number_for_all_samples_is_taken_of_resamples(own):
     assert compared.low == pytest.approx(present(by_sample.low), rel=0.2)
     assert compared.high == pytest.approx(present(by_sample.high), rel=0.2)
     assert compared.method.endswith(", 1000 resamples")
+    assert "1000 resamples" in compared.why  # which the table's legend has
+    assert by_sample.why == ""
 
 
 def test_a_slow_one_gets_fewer_resamples_or_none_and_says_so(own, monkeypatch):
