@@ -23,10 +23,10 @@ IDS = ("int32", "int64", "bool")  # of whole numbers those that stand for someth
 def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> tuple[TaskMetric, Array, Array]:
     """The metric that fits labels and outputs (or the named one) in its form, with both in the shapes that it takes.
 
-    Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy, or where
-    few are 1 what sees them (`_metric_of_decisions`). Whole numbers where the model gives class numbers or other ids itself:
-    exact_match. Labels of the outputs' shape otherwise: mae. Raises InputError where they do not fit each other, with the
-    metrics that do.
+    Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy. Of these
+    and of two classes, where few labels are 1, a metric that sees them (`_metric_of_decisions`). Whole numbers where the model
+    gives class numbers or other ids itself: exact_match. Labels of the outputs' shape otherwise: mae. Raises InputError where
+    they do not fit each other, with the metrics that do.
     """
     task = find_metric(metric) if metric is not None else None
     own = task is not None and Form.OWN in task.forms
@@ -37,7 +37,7 @@ def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> t
         task = METRICS[_default_metric(labels, outputs)]
     form, truth = _fit_labels(task, labels, outputs)
     task = replace(task, form=form)
-    if metric is None and task.name == BINARY:
+    if metric is None and (task.name == BINARY or (task.classes and outputs.shape[-1] == 2)):
         task = _metric_of_decisions(task, truth, outputs)
     return task, truth, outputs
 
@@ -52,12 +52,13 @@ def _metric_of_decisions(usual: TaskMetric, truth: Array, outputs: Array) -> Tas
     share = float((truth > 0).sum() / (truth >= 0).sum())
     if not 0 < share < RARE:
         return usual
-    f1 = replace(METRICS["f1"], form=Form.DECISIONS)
+    form = Form.TWO_CLASSES if usual.classes else Form.DECISIONS
+    f1 = replace(METRICS["f1"], form=form)
     figure = f1.statistic(truth, outputs, logits=threshold_of(outputs) == 0.0)(np.ones((1, len(truth))))[0]
     few = f"{100 * share:.2g} % of the labels are 1: accuracy would hardly fall with them"
     if figure >= LEAST_F1 or outputs.dtype.kind != "f":
         return replace(f1, why=few)
-    ranked = replace(METRICS["average_precision"], form=Form.DECISIONS)
+    ranked = replace(METRICS["average_precision"], form=form)
     return replace(ranked, why=f"{few}, and f1 at the threshold is {figure:.2f}")
 
 

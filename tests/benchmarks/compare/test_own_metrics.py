@@ -185,6 +185,17 @@ def test_where_few_labels_are_positive_the_metric_sees_them(share, noise, shift,
     assert ("of the labels are 1: accuracy would hardly fall with them" in task.why) == (metric != "binary_accuracy")
 
 
+def test_rare_positives_of_two_classes_are_seen_as_well():
+    labels, scores = rare(300, 0.02, 0.1)
+    of_two = np.stack([1 - scores, scores], axis=-1)
+    task, *_ = choose_metric(labels, of_two)
+    assert (task.name, task.classes) == ("f1", True)
+    alone = accuracy.compare(labels, scores, scores)
+    both = accuracy.compare(labels, of_two, of_two)
+    assert both.value == pytest.approx(present(alone.value))
+    assert choose_metric(1 - labels, of_two[..., ::-1])[0].name == "top1"
+
+
 def test_accuracy_hardly_falls_where_f1_does():
     """The case that was seen: a grid of 1 % positives, and an artifact that misses a fifth of them."""
     labels, server = rare(3000, 0.01, 0.1)
