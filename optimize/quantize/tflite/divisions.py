@@ -7,7 +7,7 @@ LOG), or none that litert-quantizer knows (FLOOR_DIV, FLOOR_MOD), and stay float
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -19,24 +19,55 @@ from edgeship.optimize.quantize.tflite import mixed_precision
 # The largest magnitude of a divisor over its least: its rounding then costs the quotient no more than a step of its own (half
 # a step of 255 at the largest magnitude is one such step at half of it, relative to the value).
 LARGEST_SPAN = 2.0
+# Without weights, so that they are cheap in float.
+_PLAIN = (
+    *("ADD", "SUB", "MUL", "DIV", "NEG", "ABS", "SQUARE", "SQRT", "RSQRT", "POW", "EXP", "LOG", "MAXIMUM", "MINIMUM"),
+    *("SUM", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SQUARED_DIFFERENCE", "RELU", "RESHAPE", "EXPAND_DIMS", "SQUEEZE"),
+)
 
 
-def find_float_divisions(content: bytes, ranges: Mapping[str, Sequence[float]]) -> list[str]:
-    """The tensors that divisions of a float `.tflite` make that must stay float; `ranges`: minimum and maximum by tensor."""
+def find_float_divisions(content: bytes, ranges: Mapping[str, Sequence[float]]) -> list[list[str]]:
+    """The divisions of a float `.tflite` that must stay float, by the tensors that they and what makes their divisors make.
+
+    `ranges`: minimum and maximum by tensor. What makes a divisor out of what is divided is float as well: rounded to int8, a
+    small sum with a tiny number added to it would be zero all the same, or tiny.
+    """
     model = flatbuffer.unpack(content)
     names = flatbuffer.operator_names(model)
-    return [
-        graph.tensors[operator.outputs[0]].name.decode()
-        for graph in model.subgraphs
-        for operator in graph.operators or []
-        if names[operator.opcodeIndex] == "DIV"
-        and graph.tensors[operator.outputs[0]].type == flatbuffer.FLOAT32
-        and _may_round_to_zero(model, graph.tensors[operator.inputs[1]], ranges)
-    ]
+    found = []
+    for graph in model.subgraphs:
+        makers = {int(index): item for item in graph.operators or [] for index in item.outputs}
+        for operator in graph.operators or []:
+            if names[operator.opcodeIndex] != "DIV" or graph.tensors[operator.outputs[0]].type != flatbuffer.FLOAT32:
+                continue
+            numerator, divisor = map(int, operator.inputs)
+            if _may_round_to_zero(model, graph.tensors[divisor], ranges):
+                before = _upstream(numerator, makers)
+                made = _upstream(divisor, makers, lambda item: names[item.opcodeIndex] in _PLAIN, before)
+                tensors = [int(operator.outputs[0]), *sorted(index for index in made if index in makers)]
+                found.append([graph.tensors[index].name.decode() for index in tensors])
+    return found
+
+
+def _upstream(
+    tensor: int,
+    makers: Mapping[int, Any],
+    passes: Callable[[Any], bool] = lambda _: True,
+    stop: Set[int] = frozenset(),
+) -> set[int]:
+    """The tensor and all that it is made of, through operators that it `passes`; neither those of `stop`, nor what is before."""
+    found, pending = set[int](), [tensor]
+    while pending:
+        index = pending.pop()
+        if index in found or index in stop or (index in makers and not passes(makers[index])):
+            continue
+        found.add(index)
+        pending += [int(item) for item in makers[index].inputs if item >= 0] if index in makers else []
+    return found
 
 
 def keep_float(mixed: mixed_precision.Mixed | None, divisions: Sequence[str]) -> mixed_precision.Mixed | None:
-    """`mixed` with those divisions float, in a file with few layers in "int8", too."""
+    """`mixed` with the operators that make those tensors float, in a file with few layers in "int8", too."""
     if mixed and "int8" in mixed:
         return {"int8": [scope for scope in mixed["int8"] if scope.removesuffix(";") not in divisions]}
     return mixed_precision.keep_float(mixed, divisions)

@@ -160,7 +160,8 @@ def quantize(
     io = "int8" if io == "auto" else io
     float_operators = scaling.operators if float_inputs else scaling.operators_behind_int8
     divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
-    mixed = divisions.keep_float(mixed_precision.keep_float(mixed, float_operators), divided)
+    in_division = list(dict.fromkeys(name for names in divided for name in names))
+    mixed = divisions.keep_float(mixed_precision.keep_float(mixed, float_operators), in_division)
     result = _run_quantizer(content, model, recipe, (float_inputs, io), ranges, mixed)
     result_model = flatbuffer.unpack(result)
     reader.check_branches(result_model)
@@ -171,11 +172,14 @@ def quantize(
     float_sizes = dict(reader.float_weights(result_model))
     unasked = [item for item in islands if mixed_precision.is_integer(mixed, f"{item.partition(' ')[2]};")]
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += [*input_scaling.describe(float_operators, float_inputs=float_inputs), *divisions.describe(divided, layers)]
+    notes += [
+        *input_scaling.describe(float_operators, float_inputs=float_inputs),
+        *divisions.describe([names[0] for names in divided], layers),
+    ]
     return QuantizationReport(
         tool_versions(),
         (*notes, *calibrating.note_float_parts(unasked, float_sizes)),
-        float_operators=(*float_operators, *divided),
+        float_operators=tuple(dict.fromkeys((*float_operators, *in_division))),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",

@@ -24,10 +24,15 @@ def test_a_division_that_could_fail_stays_float_and_is_told(name, io, lab):
     assert kinds(path) == [flatbuffer.FLOAT32]
     assert any(f"divisor may round to zero in int8: {name}" in note for note in result["notes"])
     assert not any("no int8 form" in note for note in result["notes"])
-    assert len(result["float_operators"]) == 1
+    assert len(result["float_operators"]) == {"share": 3, "reciprocal": 2}[name]  # SUM, SUB and DIV; ADD and DIV
     feeds = lab.feeds(name)
     expected = lab.run(lab.model(f"{name}.tflite"), feeds)
     assert lab.sqnr(expected, lab.run(path, feeds)) > 25
+
+
+def test_what_makes_the_divisor_ends_at_weights_and_at_what_is_divided(lab):
+    (names,) = divisions.find_float_divisions(Path(lab.model("share.tflite")).read_bytes(), {})
+    assert len(names) == 3 and all("share" in name for name in names)
 
 
 def test_a_division_far_from_zero_is_quantized(lab):
