@@ -146,8 +146,7 @@ def quantize(
     (see `mixed_precision`); divisions that could fail stay float. `layers` are the Keras model's, by which notes and errors tell
     where something is. The file is opened and run once before it is moved into place.
 
-    Raises InputError for a recipe that cannot be had, CheckError where
-    the result does not run; nothing is written then.
+    Raises InputError for a recipe that cannot be had, CheckError where the result does not run; nothing is written then.
     """
     how = _check_recipe(recipe, io)
     content = reader.read(model)
@@ -168,22 +167,26 @@ def quantize(
     with atomic_file(out_file) as beside:
         beside.write_bytes(result)
         reader.check_runs(beside, calibration.shapes if calibration else None, layers)
-    islands = reader.float_islands(result_model) if calibration else []
-    float_sizes = dict(reader.float_weights(result_model))
-    unasked = [item for item in islands if mixed_precision.is_integer(mixed, f"{item.partition(' ')[2]};")]
-    notes = calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += [
-        *input_scaling.describe(float_operators, float_inputs=float_inputs),
-        *divisions.describe([names[0] for names in divided], layers),
-    ]
+    islands, float_sizes, notes = _read_float_parts(result_model, mixed, calibrated=calibration is not None)
+    notes += calibrating.note_few_samples(calibration.samples) if calibration else []
+    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(unasked, float_sizes)),
+        (*notes, *divisions.describe([names[0] for names in divided], layers)),
         float_operators=tuple(dict.fromkeys((*float_operators, *in_division))),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",
     )
+
+
+def _read_float_parts(
+    model: Any, mixed: mixed_precision.Mixed | None, *, calibrated: bool
+) -> tuple[list[str], dict[str, int], list[str]]:
+    """The operators and constants of a quantized `ModelT` that are float, and notes on those that nobody asked to be."""
+    islands, sizes = reader.float_islands(model) if calibrated else [], dict(reader.float_weights(model))
+    unasked = [item for item in islands if mixed_precision.is_integer(mixed, f"{item.partition(' ')[2]};")]
+    return islands, sizes, calibrating.note_float_parts(unasked, sizes)
 
 
 def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:

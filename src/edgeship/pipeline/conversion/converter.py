@@ -110,7 +110,8 @@ class Converter:
             variant, file_format = self._ids[name]
             failed = step or failures.find_step(error, self._queue.outcomes, self.steps.steps)
             others = [item for item in asked if item != file_format]
-            records[name] = failures.describe_failure(error, variant, file_format, failed, others)
+            layers = result.server.description.layers
+            records[name] = failures.describe_failure(error, variant, file_format, failed, others, layers)
         return replace(
             result, artifacts=artifacts, failures=tuple(records[name] for name in self._ids if name in records)
         )

@@ -10,6 +10,7 @@ from edgeship.bundle.verdict import FailedArtifact
 from edgeship.errors import EdgeshipError, MissingDependencyError, brief_message
 from edgeship.formats import formats
 from edgeship.formats.formats import FILES
+from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.pipeline.step_queue import CachedStep, Outcome, State, Step
 from edgeship.recipes.quantization import needs_data
 from edgeship.settings.variants import Variant, recipe_refusal
@@ -33,14 +34,30 @@ def find_step(error: BaseException, outcomes: Mapping[str, Outcome], steps: Mapp
 
 
 def describe_failure(
-    error: EdgeshipError, variant: Variant, file_format: str, step: str, others: Sequence[str] = ()
+    error: EdgeshipError,
+    variant: Variant,
+    file_format: str,
+    step: str,
+    others: Sequence[str] = (),
+    layers: Sequence[str] = (),
 ) -> FailedArtifact:
-    """The record of an artifact that could not be had; `others` are the formats that were asked for beside its own."""
+    """The record of an artifact that could not be had.
+
+    `others` are the formats that were asked for beside its own, `layers` the Keras model's.
+    """
     artifact = f"{file_format}/{variant.name}"
     text = brief_message(failure_reasons.shorten_message(str(error)), LONGEST)
     # A file in the cache is nobody's but ours, and the artifact's name stands beside the reason.
     reason = re.sub(rf"^(?:{re.escape(artifact)}|\S*{re.escape(FILES[file_format])}): ", "", text)
-    return FailedArtifact(artifact, step, reason, error.layers, _advise(variant, file_format, step, others))
+    at = error.layers or _layers_of_names(reason, layers)
+    return FailedArtifact(artifact, step, reason, at, _advise(variant, file_format, step, others))
+
+
+def _layers_of_names(text: str, layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers of the operators and tensors that a message names."""
+    names = [name for name in re.findall(r"[\w.:;-]+(?:/[\w.:;-]+)+", text) if scope(name)]
+    known = LayerNames(layers, names)
+    return tuple(dict.fromkeys(layer for name in names for layer in known.layers_of(name)))
 
 
 def _advise(variant: Variant, file_format: str, step: str, others: Sequence[str]) -> str:

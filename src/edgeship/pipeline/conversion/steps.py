@@ -248,10 +248,8 @@ class ConversionSteps:
         base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
         exported = self.exported(variant)
         statistics = self.calibrate(variant, file_format) if needs_data(asked) else None
-        recipe: dict[str, Any] = {"recipe": asked}
         form = formats.find(file_format)
-        if form.integer_io:
-            recipe["io"] = variant.io
+        recipe: dict[str, Any] = {"recipe": asked, **({"io": variant.io} if form.integer_io else {})}
         if statistics:
             recipe["calibration_method"] = variant.calibration_method
             recipe |= {name: getattr(variant, attribute) for name, attribute in form.quantizer_options.items()}
