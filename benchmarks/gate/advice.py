@@ -26,6 +26,14 @@ def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(steps))[:MOST]
 
 
+def is_within_limit(check: Check) -> bool:
+    """Whether a figure that may not be decided is on the good side of its limit."""
+    if check.value is None or check.limit is None:
+        return False
+    higher_is_better = check.check.startswith(("agreement", "parity"))
+    return check.value >= check.limit if higher_is_better else check.value <= check.limit
+
+
 def _is_about_quality(check: Check) -> bool:
     return check.check.partition(":")[0] in QUALITY
 
@@ -44,7 +52,12 @@ def find_static_failures(manifest: Manifest, gate: GateResult) -> list[ArtifactE
 
 
 def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
-    bad = {check.artifact for check in gate.checks if check.verdict is Verdict.FAIL and _is_about_quality(check)}
+    bad = {
+        check.artifact
+        for check in gate.checks
+        if _is_about_quality(check)
+        and (check.verdict is Verdict.FAIL or (check.verdict is Verdict.INCONCLUSIVE and not is_within_limit(check)))
+    }
     return [item for item in manifest.artifacts if item.id in bad]
 
 
@@ -122,12 +135,9 @@ def _expected_of_float(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> s
 
 
 def _about_samples(gate: GateResult) -> Iterator[str]:
-    """How many samples are missing for what could not be decided."""
-    found = [
-        match
-        for check in gate.checks
-        if check.verdict is Verdict.INCONCLUSIVE and (match := _SAMPLES.search(check.reason))
-    ]
+    """How many samples are missing for what keeps to its limit on those there are."""
+    open_checks = [c for c in gate.checks if c.verdict is Verdict.INCONCLUSIVE and is_within_limit(c)]
+    found = [match for check in open_checks if (match := _SAMPLES.search(check.reason))]
     if found:
         needed = max((match[1] for match in found), key=lambda text: int(text.replace(",", "")))
         yield f"give more evaluation data (--evaluation DATA): about {needed} samples decide all of it, there are {found[0][2]}"

@@ -32,6 +32,25 @@ def build(kind: str, folder: str) -> None:
     np.savez(place / "evaluation.npz", x=inputs, y=labels, site=np.arange(len(labels)) % 3)
 
 
+def stretch(folder: str, samples: int = 20_000) -> None:
+    """Let some channels of the rare task's network span 60 times the others, which changes no answer in float; more data."""
+    import keras
+
+    place = Path(folder)
+    model = keras.models.load_model(place / "server.keras")
+    first, _, second, _ = model.layers
+    factors = np.array([1, 1, 30, 1, 60, 1, 12, 1], np.float32)
+    first.set_weights([array * factors for array in first.get_weights()])
+    kernel, bias = second.get_weights()
+    second.set_weights([kernel / factors[:, None], bias])
+    model.save(place / "server.keras")
+    _, draw, _ = _rare(keras)
+    inputs, labels = draw(np.random.default_rng(5), samples)
+    with np.load(place / "calibration.npz") as arrays:
+        (name,) = (key for key in arrays.files if key not in ("y", "site"))
+    np.savez(place / "evaluation.npz", **{name: inputs}, y=labels)
+
+
 def _rare(keras: Any) -> tuple[Any, Any, int]:
     def draw(rng: Any, count: int, training: bool = False) -> tuple[Array, Array]:
         inputs = rng.normal(size=(count, 32, 1)).astype(np.float32)

@@ -101,6 +101,24 @@ def test_rare_positives(trained, run):
 
 
 @pytest.mark.more
+def test_auto_keeps_the_metric_that_sees_rare_positives(trained, run, tmp_path):
+    """int8 answers 997 of 1,000 samples as the server model does, and loses 5 points of F1."""
+    place = tmp_path / "stretched"
+    shutil.copytree(trained("rare"), place)
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+        process.call("odd_tasks:stretch", folder=str(place))
+    data = "[data]\ncalibration = 'calibration.npz'\nevaluation = 'evaluation.npz'\n"
+    (place / "edgeship.toml").write_text(
+        f"{data}[variants.int8]\n[variants.auto]\nquantize = 'auto'\n[budget]\nmax_drop = 4\n"
+    )
+    run(place, "ship", "server.keras", "--out", "bundle", "--to", "tflite", "--variant", "int8,auto", check=1)
+    reports = {item.artifact: present(item.details.accuracy) for item in read(place).measurements}
+    assert {report.metric for report in reports.values()} == {"f1"}
+    assert present(reports["tflite/int8"].drop) > 0.02
+    assert present(reports["tflite/auto"].high) < 0.04
+
+
+@pytest.mark.more
 @pytest.mark.parametrize(
     ("kind", "metric", "server", "verdict"),
     [

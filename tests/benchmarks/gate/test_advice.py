@@ -139,10 +139,18 @@ def test_float32_that_fails_is_no_matter_of_precision(manifest, replace_outputs)
 
 
 def test_missing_samples_are_counted(manifest):
-    result = judged(manifest, accuracy="none", max_drop=0.2)
+    result = judged(manifest, accuracy="none", max_drop=0.5)
     assert result.verdict is Verdict.INCONCLUSIVE
     (step,) = result.next_steps
     assert step.startswith("give more evaluation data (--evaluation DATA): about ") and "there are 2,000" in step
+
+
+def test_more_samples_are_no_way_for_what_is_beyond_its_limit(manifest):
+    result = judged(manifest, accuracy="none", max_drop=0.3)
+    beyond = {item.artifact for item in result.checks if item.verdict is not Verdict.PASS and item.value > item.limit}
+    assert (result.verdict, beyond) == (Verdict.INCONCLUSIVE, {"onnx/int8"})
+    assert result.next_steps[0].startswith("onnx/int8: ship with --variant float32,auto")
+    assert "there are 2,000" in result.next_steps[-1], "for tflite/int8, which keeps to its limit"
 
 
 def test_the_terminal_ends_with_the_recommendation(manifest, replace_outputs, capsys):

@@ -7,17 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from edgeship import types
+from edgeship.benchmarks.gate.advice import is_within_limit
 from edgeship.benchmarks.gate.budget import NO_LABELS, Budget
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
-from edgeship.bundle.verdict import Check
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError, brief_message
 from edgeship.formats.formats import FILES, QUANTIZERS
@@ -61,12 +62,20 @@ class SearchReport:
     io: str
 
 
+class Standing(IntEnum):
+    """What a trial file is worth to the gate, from least to most; UNDECIDED: nothing fails, with too few samples for a PASS."""
+
+    FAILS = 0
+    UNDECIDED = 1
+    PASSES = 2
+    HAS_ROOM = 3
+
+
 @dataclass(frozen=True)
 class JudgedTrial:
-    """Whether the gate passes with a trial file, with room to spare (`reserve`), and why not."""
+    """What a trial file is worth, and why it is not worth more."""
 
-    passed: bool
-    reserve: bool
+    standing: Standing
     reason: str = ""
 
 
@@ -153,14 +162,9 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
         )
 
         def make(folder: Path) -> SearchReport:
-            # Float inputs and outputs are what an app notices: they come last, and only where it left the choice.
-            *others, last = ("auto", "float32") if variant.io == "auto" else (variant.io,)
             with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
                 mixed = _MixedPrecisionSearch(layerwise, variant, budget, every, few, Path(scratch))
-                for io in others:
-                    with contextlib.suppress(CheckError):
-                        return replace(mixed, io=io).perform(sensitivity, folder / FILES["tflite"])
-                return replace(mixed, io=last).perform(sensitivity, folder / FILES["tflite"])
+                return mixed.perform(sensitivity, folder / FILES["tflite"])
 
         label = f"tflite: {variant.name}, layers in higher precision"
         found = run_cached(layerwise.run, label, "auto", to_json(key), make)
@@ -184,71 +188,74 @@ class _MixedPrecisionSearch:
     def perform(self, sensitivity: Sequence[CandidateFigures], out: Path) -> SearchReport:
         """Search, write the file to `out`, and tell what was done.
 
-        It looks for a file that passes with room to spare, then for one that just passes. Raises CheckError where none does.
+        It looks for a file that passes with room to spare, then for one that just passes, then for the same with float inputs
+        and outputs (which an app notices) where the variant left them open, and at last for one that so few samples do not
+        decide. Raises CheckError where there is none.
         """
         layers = self.layerwise.layers
         order = sorted(range(len(layers)), key=lambda index: _sort_key(sensitivity[index]))
         costs = [float(layer.weight_bytes) for layer in layers]
-        for reserve in (True, False):
+        edges = ("auto", "float32") if self.variant.io == "auto" else (self.variant.io,)
+        attempts = [(io, wanted) for io in edges for wanted in (Standing.HAS_ROOM, Standing.PASSES)]
+        for self.io, wanted in (*attempts, *((io, Standing.UNDECIDED) for io in edges)):
 
-            def confirm(kept: HighPrecisionLayers, reserve: bool = reserve) -> bool:
-                return self.passes(kept, True, reserve=reserve)
+            def confirm(kept: HighPrecisionLayers, wanted: Standing = wanted) -> bool:
+                return self.passes(kept, True, wanted)
 
-            found = search(order, costs, lambda kept: self.passes(kept, False), confirm, self.most)
+            found = search(order, costs, lambda kept: self.passes(kept, False, Standing.UNDECIDED), confirm, self.most)
             if found.kept is not None:
-                break
-        if found.kept is None:
-            raise CheckError(self._nothing_helps(found.reason, found.steps))
-        steps = [
-            self._price_step(step, "float32") for step in found.steps if step.passed or step.done in ("plain", "keep")
-        ]
+                return self._finish(found.kept, found.steps, wanted, out)
+        raise CheckError(self._nothing_helps(found.reason, found.steps))
+
+    def _finish(
+        self, kept: HighPrecisionLayers, tried: Sequence[SearchStep], wanted: Standing, out: Path
+    ) -> SearchReport:
+        steps = [self._price_step(step, "float32") for step in tried if step.passed or step.done in ("plain", "keep")]
         precision = "float32"
-        if found.kept:
-            steps.append(self._try_int16(found.kept, reserve))
+        if kept:
+            steps.append(self._try_int16(kept, wanted))
             precision = "int16" if steps[-1].taken else "float32"
-        shutil.copyfile(self._trial_file(precision, found.kept), out)
-        names = tuple(layers[index].name for index in found.kept)
-        recipe = MixedPrecisionRecipe(precision, names, len(layers), tuple(steps))
-        io = "float32" if self.io == "float32" else self.variant.io
-        return SearchReport(recipe, tuple(_describe_search(recipe, self.every.samples)), io)
+        shutil.copyfile(self._trial_file(precision, kept), out)
+        layers = self.layerwise.layers
+        recipe = MixedPrecisionRecipe(precision, tuple(layers[index].name for index in kept), len(layers), tuple(steps))
+        notes = _describe_search(recipe, self.every.samples)
+        if wanted is Standing.UNDECIDED:
+            notes.append(f"{self.every.samples:,} samples are too few for a PASS: the verdict stays open")
+        return SearchReport(recipe, tuple(notes), "float32" if self.io == "float32" else self.variant.io)
 
     @property
     def most(self) -> int:
         """How many layers may be kept in higher precision."""
         return int(len(self.layerwise.layers) * MOST)
 
-    def passes(
-        self, kept: HighPrecisionLayers, confirm: bool, precision: str = "float32", *, reserve: bool = False
-    ) -> bool:
-        """Whether the gate passes on all samples (with `reserve`), or (not `confirm`) whether it may, by a look at a few."""
-        trial = self._judged(kept, precision, confirm)
-        return trial.reserve if reserve else trial.passed
+    def passes(self, kept: HighPrecisionLayers, confirm: bool, wanted: Standing, precision: str = "float32") -> bool:
+        """Whether a file is worth as much on all samples, or (not `confirm`) may be, by a look at a few."""
+        return self._judged(kept, precision, confirm).standing >= wanted
 
     def _judged(self, kept: HighPrecisionLayers, precision: str, confirm: bool) -> JudgedTrial:
         key = (self.io, precision, kept, confirm)
         if key not in self.known:
-            self.known[key] = self._judge(kept, self.every if confirm else self.few, precision, confirm)
+            self.known[key] = self._judge(kept, self.every if confirm else self.few, precision)
         return self.known[key]
 
-    def _judge(
-        self, kept: HighPrecisionLayers, judge: candidate.CandidateJudge, precision: str, confirm: bool
-    ) -> JudgedTrial:
+    def _judge(self, kept: HighPrecisionLayers, judge: candidate.CandidateJudge, precision: str) -> JudgedTrial:
         try:
             details = judge.judge(self._trial_file(precision, kept))
         except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
-            return JudgedTrial(False, False, str(error))
+            return JudgedTrial(Standing.FAILS, str(error))
         # What was trained further is another model than the server's: the floors of plain quantization do not hold for it.
         before = (types.Step("optimize", ""),) if self.variant.recipes else ()
         artifact = Artifact(Path("trial"), "tflite", self.variant.name, (), (), before)
         checks = candidate.gate(artifact, "auto", details, self.budget)
         bad = [check for check in checks if check.verdict is not Verdict.PASS]
-        if confirm:
-            narrow = candidate.find_narrow_passes(details, checks, self.budget.for_artifact(artifact.id))
-            reasons = [*(f"{check.check}: {check.reason}" for check in bad), *narrow]
-            return JudgedTrial(not bad, not reasons, "; ".join(reasons))
         # Few samples leave much undecided: only the figure itself must be within its limit.
-        failed = [c for c in bad if c.verdict is Verdict.FAIL or not _is_within_limit(c)]
-        return JudgedTrial(not failed, not failed)
+        failed = [c for c in bad if c.verdict is Verdict.FAIL or not is_within_limit(c)]
+        narrow = candidate.find_narrow_passes(details, checks, self.budget.for_artifact(artifact.id))
+        reason = "; ".join([*(f"{check.check}: {check.reason}" for check in bad), *narrow])
+        standing = Standing.HAS_ROOM
+        for found, at_most in ((narrow, Standing.PASSES), (bad, Standing.UNDECIDED), (failed, Standing.FAILS)):
+            standing = min(standing, at_most) if found else standing
+        return JudgedTrial(standing, reason)
 
     def _trial_file(self, precision: str, kept: HighPrecisionLayers) -> Path:
         path = self.scratch / f"{self.io}-{precision}-{digest.of_json(list(kept))[:16]}.tflite"
@@ -277,9 +284,9 @@ class _MixedPrecisionSearch:
             priced = replace(priced, latency_ratio=timed.value, latency_reason=timed.reason, latency_interval=interval)
         return priced
 
-    def _try_int16(self, kept: HighPrecisionLayers, reserve: bool) -> MixedPrecisionStep:
+    def _try_int16(self, kept: HighPrecisionLayers, wanted: Standing) -> MixedPrecisionStep:
         """The same layers with int16 activations instead: smaller, and taken where that is not slower."""
-        step = SearchStep("int16 instead", None, kept, self.passes(kept, True, "int16", reserve=reserve))
+        step = SearchStep("int16 instead", None, kept, self.passes(kept, True, wanted, "int16"))
         if not step.passed:
             try:
                 self._trial_file("int16", kept)
@@ -301,14 +308,6 @@ class _MixedPrecisionSearch:
         return f"tflite/{self.variant.name}: {reason}{edges}{f' ({why})' if why else ''}{hint}"
 
 
-def _is_within_limit(check: Check) -> bool:
-    """Whether a figure that was not decided is on the good side of its limit."""
-    higher_is_better = check.check.startswith(("agreement", "parity"))
-    if check.value is None or check.limit is None:
-        return False
-    return check.value >= check.limit if higher_is_better else check.value <= check.limit
-
-
 def _sort_key(figures: CandidateFigures) -> float:
     """What the model's output is worth with only this layer quantized: the lowest first.
 
@@ -322,10 +321,8 @@ def _sort_key(figures: CandidateFigures) -> float:
 def _describe_search(recipe: MixedPrecisionRecipe, samples: int) -> list[str]:
     """The way to the result in words, a line each."""
     if not recipe.layers:
-        edges = (
-            " with float inputs and outputs" if "float inputs" in "".join(step.done for step in recipe.steps) else ""
-        )
-        return [f"int8{edges} passes the gate's checks on {samples:,} samples: no layer needs higher precision"]
+        edges = " with float inputs and outputs" if any("float inputs" in step.done for step in recipe.steps) else ""
+        return [f"int8{edges} keeps to the budget on {samples:,} samples: no layer needs higher precision"]
     lines = []
     for step in recipe.steps:
         size = table_rows.size_text(step.bytes) if step.bytes is not None else "-"
