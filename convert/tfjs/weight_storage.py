@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeship.formats.float16 import fits_float16
+
 # Factors and summands are in the units of what they meet: the mean of a raw feature in float16 is off by more than its
 # deviation. They are small, and stay as they are, as what has one axis does (biases).
 ARITHMETIC = (
@@ -38,7 +40,11 @@ def store_weights(folder: Path, weights: str) -> None:
     precise = _factors_and_summands(model["modelTopology"]["node"])
     entries = [entry for group in groups for entry in group]
     kernels = (item for item in entries if item["data"].ndim > 1 and item["data"].dtype == "float32")
-    small = [glob.escape(item["name"]) for item in kernels if item["name"] not in precise]
+    small = [
+        glob.escape(item["name"])
+        for item in kernels
+        if item["name"] not in precise and (weights != "float16" or fits_float16(item["data"]))
+    ]
     manifest = write_weights(groups, str(folder), write_manifest=False, quantization_dtype_map={weights: small})
     file.write_text(json.dumps({**model, "weightsManifest": manifest}), encoding="utf-8")
 

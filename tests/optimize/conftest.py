@@ -144,7 +144,7 @@ def _data(name: str) -> Arrays:
         return {"image": random.integers(0, 256, (SAMPLES, 8, 8, 3)).astype(np.float32)}
     if name == "wide":
         return {
-            "features": ((random.standard_normal((SAMPLES, 300)) + 50) * 10 ** np.linspace(-1, 1, 300)).astype(
+            "features": ((random.standard_normal((SAMPLES, 300)) + 50) * 10 ** np.linspace(-6, 1, 300)).astype(
                 np.float32
             )
         }

@@ -8,7 +8,7 @@ length    window -> act                 a time axis of any length
 words     ids (int32) -> logits, positive   embedding of integers; an integer output
 leaky     image -> score                LeakyReLU and a global maximum, which only edgeship brings to int8
 bend      features -> score             PReLU, which stays float
-wide      features -> score        300 raw features whose means are far above their deviations
+wide      features -> score        300 raw features, means far above deviations, units that no float16 can divide by
 four      features -> price             a batch axis fixed at 4
 raw       features -> kind              features of very different scales, into a Normalization
 dim       image -> kind                 values from 0 to 255, into a Rescaling and a Normalization
@@ -185,7 +185,7 @@ def _softsign(keras: Any) -> tuple[Any, Any]:
 def _wide(keras: Any) -> tuple[Any, Any]:
     import numpy as np
 
-    units = (10.0 ** np.linspace(-1, 1, 300)).astype(np.float32)
+    units = (10.0 ** np.linspace(-6, 1, 300)).astype(np.float32)
     features = keras.Input((300,), name="features")
     x = keras.layers.Dense(16, activation="relu")((features - 50 * units) / units)
     return features, {"score": keras.layers.Dense(3)(x)}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgeship.errors import InputError, brief_message
+from edgeship.formats.float16 import fits_float16
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize import input_scaling
 from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, weight_scales
@@ -188,8 +189,10 @@ def _store_float16(model: str, out: Path, folder: Path) -> None:
     readers = [node for node in proto.graph.node if node.op_type in reader.ARITHMETIC]
     precise = {name for node in readers for name in node.input}
     for tensor in proto.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 and tensor.name not in precise:
-            name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2 or tensor.name in precise:
+            continue
+        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        if fits_float16(values):
             tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype("float16"), f"{name}_float16"))
             cast = onnx.helper.make_node("Cast", [tensor.name], [name], name=f"{name}_cast", to=onnx.TensorProto.FLOAT)
             proto.graph.node.insert(0, cast)

@@ -258,6 +258,9 @@ def _run_quantizer(
         base_recipe = _quantizer_recipe(recipe, *ends)
         if recipe == "dynamic_w4":
             base_recipe = _with_four_bits(base_recipe, content, model)
+        if recipe == "float16" and (floats := reader.beyond_float16(content)):
+            scopes = [f"{name};" for name in floats]
+            base_recipe = mixed_precision.build_recipe(base_recipe, {"float32": scopes}, "float32")
         worker = quantizer.Quantizer(
             content, mixed_precision.build_recipe(base_recipe, mixed, io) if mixed else base_recipe
         )

@@ -38,11 +38,12 @@ def test_answers_as_float_does(name, recipe, least, lab):
 
 
 def test_raw_features_survive_float16(lab):
-    feeds = lab.feeds("wide")
+    feeds, paths = lab.feeds("wide"), {}
     for quantized, model in ((lab.onnx, "wide.onnx"), (lab.tflite, "wide.tflite")):
-        path, _ = quantized("wide", "float16")
-        assert path.stat().st_size < 0.85 * Path(lab.model(model)).stat().st_size
-        assert lab.sqnr(lab.run(lab.model(model), feeds), lab.run(path, feeds)) > 55
+        paths[model], _ = quantized("wide", "float16")
+        assert lab.sqnr(lab.run(lab.model(model), feeds), lab.run(paths[model], feeds)) > 55
+    # The kernel of the .tflite is divided by the units, up to 1e6, and stays float32.
+    assert paths["wide.onnx"].stat().st_size < 0.7 * Path(lab.model("wide.onnx")).stat().st_size
 
 
 @pytest.mark.parametrize("name", [*FLOATING, "words", "four"])
