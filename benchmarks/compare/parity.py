@@ -102,7 +102,8 @@ def _with_margins(result: OutputParity, server: Array, artifact: Array) -> Outpu
     """`result` with the share of answers whose margin the artifact's error reaches, whichever way the error goes.
 
     The margin of a class is its score above the next one's, of a decision its score's distance from the threshold. Every answer
-    counts once; of decisions of which few are yes (or no) as often as these: their share is told, and not that of all.
+    counts once. Of decisions the share is that of the rarer answer, yes or no: where it is rare, each that turns costs precision
+    or recall, and the many others hide it. In between the two counts go over into each other.
     """
     if server.dtype.kind in "biu":
         return result
@@ -114,7 +115,8 @@ def _with_margins(result: OutputParity, server: Array, artifact: Array) -> Outpu
     elif threshold_of(server) == DECISION:
         margin, error = scores - DECISION, others - scores
         yes = int((margin > 0).sum())
-        answers = 2 * min(yes, margin.size - yes)
+        rarer = min(yes, margin.size - yes)
+        answers = round(rarer * (1 + 2 * rarer / margin.size))  # all where both are as frequent
     else:
         return result
     if not answers:

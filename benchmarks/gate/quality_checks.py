@@ -24,6 +24,9 @@ LEVEL = 0.025  # one-sided, of what a class may lose by chance
 # A mean over classes rests on no more than its classes have: the fewest samples that decide anything are asked of each.
 CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
 
+# Metrics that are shares, though no value of the output is a class or a decision of its own.
+OTHER_SHARES = ("map", "wer", "cer", "ndcg")
+
 
 def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
     """Parity with the server model: all values finite, noise below the variant's floor, agreement, largest error."""
@@ -93,7 +96,9 @@ def _is_answer(subject: JudgedMeasurement, name: str, output: OutputParity) -> b
     """Whether an output is surely a class or a decision: numbers of any other kind have a largest one, too."""
     report = subject.measurement.details.accuracy
     scored = report.outputs.get(name) if report else None
-    return scored.share if scored else output.probabilities or subject.budget.min_agreement is not None
+    if scored:
+        return scored.share and not scored.metric.startswith(OTHER_SHARES)
+    return output.probabilities or subject.budget.min_agreement is not None
 
 
 def _check_largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:

@@ -35,6 +35,8 @@ CHECKS = {
     "size_disk": "size on disk",
     "size_wire": "download size",
     "parity": "noise of the output",
+    "margins": "noise beside the margins of answers",
+    "twin": "the same artifact made anew",
     "max_abs_error": "largest error",
     "agreement": "same answers",
     "class_drop": "drop of a class",

@@ -124,7 +124,7 @@ def test_rare_answers_count_by_their_own_number():
     artifact = server.copy()
     artifact[:50, 0] -= 0.2
     found = parity.compare_output("tags", server, artifact)
-    assert found.margins_reached == pytest.approx(50 / 400), "of 200 that are yes and as many others, not of 10,000"
+    assert found.margins_reached == pytest.approx(50 / 208), "of 200 that are yes, not of 10,000"
     assert found.agreement == pytest.approx(1 - 50 / 10_000)
 
 
@@ -133,3 +133,9 @@ def test_numbers_that_are_no_answers_have_no_margins():
     assert parity.compare_output("value", values, values + 0.1).margins_reached is None
     ids = np.arange(40).reshape(40, 1)
     assert parity.compare_output("ids", ids, ids).margins_reached is None
+
+
+def test_where_yes_and_no_are_as_frequent_all_answers_count():
+    server = np.tile([0.4, 0.6], 100).reshape(200, 1)
+    found = parity.compare_output("yes", server, np.where(np.arange(200)[:, None] < 30, 1 - server, server))
+    assert found.margins_reached == pytest.approx(30 / 200)

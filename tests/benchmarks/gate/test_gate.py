@@ -675,6 +675,15 @@ def test_numbers_that_nobody_calls_answers_have_no_margins(undecided):
     assert list(checks) == [(INT8, "margins")], "a share of same answers is asked for"
 
 
+@pytest.mark.parametrize(("metric", "judged"), [("top1", True), ("map", False), ("wer", False), ("ndcg@5", False)])
+def test_boxes_words_and_rankings_are_no_answers_of_their_own(good, metric, judged):
+    report = measured(good)["details"]["accuracy"]
+    for part in (report, *report["outputs"].values()):
+        part["metric"] = metric
+    checks = [check.check for check in verdict_of(good).checks if check.artifact == INT8]
+    assert ("margins" in checks) is judged
+
+
 @pytest.mark.parametrize(("table", "limit"), [({}, 0.2), ({"accuracy": "mlperf99.9"}, 0.063), ({"max_drop": 5}, 0.447)])
 def test_the_margins_that_noise_may_reach_follow_from_the_budget(good, table, limit):
     checks = [check for check in verdict_of(good, **table).checks if (check.artifact, check.check) == (INT8, "margins")]
