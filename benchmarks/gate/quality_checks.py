@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from edgeship.benchmarks.compare.statistics import (
     LEAST_SAMPLES,
@@ -21,8 +21,8 @@ from edgeship.bundle.verdict import Check
 from edgeship.types import Availability, Verdict
 
 LEVEL = 0.025  # one-sided, of what a class may lose by chance
-# A mean over classes rests on no more than its classes have: the fewest samples that decide anything are asked of each.
 CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
+OF_YES = {"f1", "precision", "recall", "average_precision", "roc_auc"}
 
 # Metrics that are shares, though no value of the output is a class or a decision of its own.
 OTHER_SHARES = ("map", "wer", "cer", "ndcg")
@@ -176,8 +176,8 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     margin = subject.budget.margin(reference, output.share)
     if margin is None:
         return subject.make_check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
-    rows = max(len(output.per_class), 1) if output.metric in CLASS_MEANS else 1
-    verdict = judge_drop(low, high, margin, output.n // rows)
+    counted = count_samples(output.metric, output.n, [row.n for row in output.per_class])
+    verdict = judge_drop(low, high, margin, counted)
     scale, unit = (100, "points") if output.share else (1, output.metric)
     form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
     texts = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
@@ -188,8 +188,18 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     if verdict is Verdict.INCONCLUSIVE:
         interval = Interval(low, high, output.spread or 0.0)
         needed = samples_needed(drop, interval, margin, output.n)
-        reason += _samples_note(needed and max(needed, LEAST_SAMPLES * rows), output.n)
+        reason += _samples_note(needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(counted, 1))), output.n)
     return subject.make_check(check, verdict, reason, (drop * scale, margin * scale, unit))
+
+
+def count_samples(metric: str, n: int, classes: Sequence[int]) -> int:
+    """How many of `n` samples a metric rests on, of which `LEAST_SAMPLES` are asked; `classes`: how often each is a label.
+
+    A mean over classes: as many as they have on average. A metric of yes among yes and no: as many as the rarer of them has.
+    """
+    if metric in CLASS_MEANS and classes:
+        return n // len(classes)
+    return min(n, *classes) if metric in OF_YES and len(classes) == 2 else n
 
 
 def _check_class_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:

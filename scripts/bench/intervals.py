@@ -16,7 +16,7 @@ import numpy as np
 from edgeship.benchmarks.compare import drop_intervals, statistics
 from edgeship.benchmarks.compare.metrics import METRICS, SumStatistic, TaskMetric
 from edgeship.benchmarks.compare.unseen import LabelledOutputs
-from edgeship.benchmarks.gate.quality_checks import CLASS_MEANS
+from edgeship.benchmarks.gate.quality_checks import count_samples
 from edgeship.types import Verdict
 from scripts import ROOT
 from scripts.bench.interval_samples import KINDS, Evaluation
@@ -69,8 +69,9 @@ def judge(task: TaskMetric, evaluation: Evaluation, margin: float) -> Verdict:
         return Verdict.INCONCLUSIVE
     samples = LabelledOutputs(truth, server, artifact)
     interval = drop_intervals.interval_of_drop(task, samples, of_both, logits=True).interval
-    rows = len(np.unique(truth)) if task.name in CLASS_MEANS else 1
-    return statistics.judge_drop(interval.low, interval.high, margin, len(truth) // rows) if interval else Verdict.FAIL
+    classes = np.unique(truth, return_counts=True)[1].tolist() if task.answers else []
+    n = count_samples(task.name, len(truth), classes)
+    return statistics.judge_drop(interval.low, interval.high, margin, n) if interval else Verdict.FAIL
 
 
 def true_drop(task: TaskMetric, kind: str, damage: str, draws: int) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.compare import accuracy, parity
+from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, record_doubts
 from edgeship.bundle.manifest import parse_manifest
@@ -533,6 +534,20 @@ def test_a_copy_is_not_decided_by_few_samples_and_passes_by_as_many_as_the_messa
     truth = np.arange(needed) % 10
     replace_figures(good, truth, np.eye(10)[truth], np.eye(10)[truth])
     assert (INT8, "accuracy") not in failures(good)[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "n", "classes", "counted"),
+    [
+        ("top1", 100, [50, 50], 100),
+        ("macro_f1", 100, [10] * 10, 10),
+        ("average_precision", 100, [97, 3], 3),
+        ("f1", 100, [], 100),
+        ("mae", 100, [], 100),
+    ],
+)
+def test_a_metric_rests_on_as_many_samples_as_its_classes_have(metric, n, classes, counted):
+    assert quality_checks.count_samples(metric, n, classes) == counted
 
 
 def test_gains_of_a_class_do_not_make_the_loss_of_another_surer(good):
