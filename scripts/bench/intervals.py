@@ -1,7 +1,7 @@
 """How often the gate is wrong, by simulation, for every metric and number of samples; writes docs/results/intervals.md.
 
-`python -m scripts.bench.intervals` takes about ten minutes of one core, `--quick` two (fewer repetitions, up to 300 samples) and
-prints the table only; names of metrics restrict it to them.
+`python -m scripts.bench.intervals` takes about half an hour of one core. `--quick` takes some minutes (fewer repetitions, up to
+300 samples) and prints the table only, as do names of metrics, which restrict it to them.
 """
 
 from __future__ import annotations
