@@ -176,6 +176,12 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     margin = subject.budget.margin(reference, output.share)
     if margin is None:
         return subject.make_check(check, Verdict.FAIL, "the budget gives no margin to judge it by")
+    if output.higher_is_better and not output.share and margin >= reference > 0:
+        reason = (
+            f"a drop of {margin:g} may be all of {output.metric} {reference:.4g}, so that nothing would fail: "
+            "max_drop is in the metric's own unit here"
+        )
+        return subject.make_check(check, Verdict.FAIL, reason, (drop, margin, output.metric))
     counted = count_samples(output.metric, output.n, [row.n for row in output.per_class])
     verdict = judge_drop(low, high, margin, counted)
     scale, unit = (100, "points") if output.share else (1, output.metric)

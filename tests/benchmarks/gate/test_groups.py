@@ -5,6 +5,7 @@ import pytest
 
 from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.statistics import paired_difference
+from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.benchmarks.gate.group_checks import check_groups
@@ -14,6 +15,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.pipeline import data_checks
 from edgeship.settings.config import Config
+from edgeship.settings.sections import MetricChoice
 from edgeship.types import Verdict
 
 BUDGET = Budget.parse({"groups": "site", "max_drop": 2})
@@ -124,3 +126,17 @@ def test_groups_need_a_margin():
         Budget.parse({"groups": "site", "accuracy": "none", "min_agreement": 0.9})
     with pytest.raises(InputError, match='must be the name of an array in the evaluation data, as "site"'):
         Budget.parse({"groups": 3})
+
+
+def test_points_are_no_margin_for_a_figure_that_is_told_in_its_own_unit():
+    """`max_drop = 2` is 2 points of f1, but 2.0 of r2, by which nothing would ever fail."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(500, 1))
+    compared = accuracy.measure({"y": truth}, {"out": truth + 0.1}, {"out": truth * 0.0}, MetricChoice("r2"))
+    details = MeasurementDetails(accuracy=compared)
+    for limit, words in ((2, "max_drop is in the metric's own unit here"), (0.02, "r2 ")):
+        budget = Budget.parse({"max_drop": limit})
+        subject = JudgedMeasurement(Measurement("tflite/int8", "litert", "host", (), details), budget)
+        check = next(quality_checks.check_accuracy(subject))
+        assert check.verdict is Verdict.FAIL
+        assert words in check.reason
