@@ -24,14 +24,15 @@ def affordable_samples(total: int, seconds: float | None, per_sample: float) -> 
 def choose_samples(labels: Mapping[str, Array], total: int, count: int) -> Array:
     """The sorted indices of `count` of `total` samples, (count,) int64.
 
-    With class labels `y` (n,) of integers each class keeps its share (largest remainders; Hamilton's method) and its samples
-    are spread evenly over the data; without them the samples are spread evenly.
+    With class labels `y` of integers, (n,) or (n, 1), each class keeps its share (largest remainders; Hamilton's method) and its
+    samples are spread evenly over the data; without them the samples are spread evenly.
     """
     if count >= total:
         return np.arange(total)
     classes = labels.get("y")
-    if classes is None or classes.ndim != 1 or classes.dtype.kind not in "iu":
+    if classes is None or classes.size != len(classes) or classes.dtype.kind not in "iu":
         return _spread_evenly(np.arange(total), count)
+    classes = classes.reshape(-1)
     values, sizes = np.unique(classes, return_counts=True)
     shares = sizes * count / total
     counts = np.floor(shares).astype(np.int64)

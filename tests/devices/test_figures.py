@@ -31,6 +31,7 @@ def test_a_subset_keeps_the_shares_of_the_classes(total, count, classes):
     assert len(chosen) == min(count, total)
     assert len(np.unique(chosen)) == len(chosen)
     assert (np.diff(chosen) > 0).all()
+    assert (chosen == sampling.choose_samples({"y": labels[:, None]}, total, count)).all()
     for value in range(classes):
         share = (labels == value).mean() * len(chosen)
         assert abs((labels[chosen] == value).sum() - share) < 1
