@@ -12,8 +12,8 @@ from edgeship.types import Verdict
 from edgeship.untrusted import printable_value
 
 MARKS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "⚠️ INCONCLUSIVE", "NOT JUDGED": "⏭️ not judged"}
-# What begins or ends mark-up; an underscore within a word does not.
-_MARKS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
+# What begins or ends mark-up; an underscore between letters or digits does not.
+_MARKS = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 # @name, #12, https://, www.; GitHub links them.
 _LINKED = re.compile(r"@(?=\w)|#(?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)|\bmailto(?=:)|\bxmpp(?=:)", re.IGNORECASE)
 SHOWN = (

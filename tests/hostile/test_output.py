@@ -33,7 +33,7 @@ from edgeship.bundle.device_figures import Cell, CellState, ParityMatrix
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric
-from edgeship.bundle.verdict import ArtifactReason
+from edgeship.bundle.verdict import ArtifactReason, FailedArtifact
 from edgeship.cli.bundles.verify import print_replays
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
@@ -59,6 +59,7 @@ ATTACKS = (
     ']]> <script>alert(1)</script> "><img src=x onerror=alert(1)> &lt; -->',
     "</svg><style>*{display:none}</style>",
     "$\\frac{$ $_^ \\1 \\g<0>",
+    "__0_ a__b_c__",
 )
 TEXTS = (
     st.text(min_size=1, max_size=60)
@@ -107,6 +108,7 @@ def spoil(whole, text):
             not_judged=(ArtifactReason(first, text),),
         ),
         skipped=(ArtifactReason(first, text),),
+        failures=(FailedArtifact(first, text, text, (text,), text),),
         labels=(text,) * 10,
         server_model=replace(whole.server_model, path=name, notes=(text,)),
         machine={text: text},

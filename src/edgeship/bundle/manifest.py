@@ -206,6 +206,7 @@ class Manifest:
         for name, count, most in (
             ("measurements", len(self.measurements), MEASUREMENTS),
             ("checks", len(checks), CHECKS),
+            ("failures", len(self.failures), MEASUREMENTS),
         ):
             if count > most:
                 raise InputError(f"it has {count:,} {name}, at most {most:,} are taken")
