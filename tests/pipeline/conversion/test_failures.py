@@ -31,6 +31,8 @@ def test_what_the_error_itself_knows_comes_first() -> None:
     [
         (INT8, "tflite", "quantize", ['io = "float32"', "auto"], ["--to", "static_w8a8"]),
         (INT8, "onnx", "quantize", ["auto"], ["io ="]),
+        (Variant("mine", "auto", io="int8"), "tflite", "quantize", ['io = "float32"'], []),
+        (Variant("mine", "auto"), "tflite", "quantize", ["dynamic_w8"], ["io ="]),  # the search has tried it
         (FLOAT16, "tfjs", "run", ["weight_only_w8"], ["auto", "io ="]),
         (INT8, "tflite", "convert", ["--to onnx,tfjs"], ["auto", "io ="]),
         (Variant("float32"), "tflite", "run", ["optional"], ["recipe", "--to"]),

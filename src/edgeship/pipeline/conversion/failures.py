@@ -66,7 +66,8 @@ def _advise(variant: Variant, file_format: str, step: str, others: Sequence[str]
     if step == CONVERT and others:
         ways.append(f"--to {','.join(others)}")
     if step != CONVERT and variant.quantize != "float32":
-        if needs_data(variant.quantize) and formats.find(file_format).integer_io and variant.io != "float32":
+        tried = variant.io == "float32" or (variant.quantize == "auto" and variant.io == "auto")
+        if needs_data(variant.quantize) and formats.find(file_format).integer_io and not tried:
             ways.append('io = "float32"')
         recipes = [name for name in OTHER_RECIPES if name != variant.quantize and not recipe_refusal(name, file_format)]
         ways.append(f"another recipe ({', '.join(recipes)})")
