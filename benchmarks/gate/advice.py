@@ -34,6 +34,12 @@ def is_within_limit(check: Check) -> bool:
     return check.value >= check.limit if higher_is_better else check.value <= check.limit
 
 
+def _takes_up_its_limit(check: Check) -> bool:
+    """Whether an undecided figure is beyond its limit, or a drop beyond half of it: it would take four times the samples."""
+    drop = check.unit in ("points", "%") and check.value is not None and check.limit is not None
+    return not is_within_limit(check) or (drop and 2 * (check.value or 0) > (check.limit or 0))
+
+
 def _is_about_quality(check: Check) -> bool:
     return check.check.partition(":")[0] in QUALITY
 
@@ -56,7 +62,7 @@ def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntr
         check.artifact
         for check in gate.checks
         if _is_about_quality(check)
-        and (check.verdict is Verdict.FAIL or (check.verdict is Verdict.INCONCLUSIVE and not is_within_limit(check)))
+        and (check.verdict is Verdict.FAIL or (check.verdict is Verdict.INCONCLUSIVE and _takes_up_its_limit(check)))
     }
     return [item for item in manifest.artifacts if item.id in bad]
 
