@@ -29,6 +29,7 @@ LEAST_INPUT_SNR_DB = 20.0
 GAIN_DB = 6.0
 LEVELS = 255
 BYTES = 32 << 20  # of samples that are looked at
+MOST_WEIGHTS = 1 << 20  # of a dense layer that may stay float: a larger one would be most of the file
 
 _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "ADD": np.add,
@@ -68,7 +69,7 @@ def scaling_at(inputs: Sequence[str], operators: Sequence[Operator]) -> list[Ope
     for item in operators:
         constants = [value for value in item.inputs if not isinstance(value, str)]
         per_feature = all(value.size == (value.shape[-1] if value.ndim else 1) for value in constants)
-        dense = item.kind == "DENSE" and len(constants) == 1
+        dense = item.kind == "DENSE" and [value.size <= MOST_WEIGHTS for value in constants] == [True]
         if item.kind in _FUNCTIONS and item.tensors and {*item.tensors} <= known and (dense or per_feature):
             found.append(item)
             known.update(() if dense else (item.output,))

@@ -71,6 +71,8 @@ def test_only_operators_that_keep_features_apart_are_looked_at():
     bias = Operator("ADD", "b", ("a", np.ones((1, 3), np.float32)))
     per_place = Operator("SUB", "a", ("x", np.ones((8, 3), np.float32)))
     assert scaling_at(["x"], [per_place, bias]) == []
+    large = Operator("DENSE", "a", ("x", np.zeros((1 << 11, 1 << 10), np.float32)))
+    assert scaling_at(["x"], [large, bias]) == []
     joined = Operator("CONCATENATION", "a", ("x", "z"))
     assert scaling_at(["x", "z"], [joined, bias]) == [joined, bias]
     assert scaling_at(["x"], [joined, bias]) == []
