@@ -150,7 +150,7 @@ def test_the_lines_that_are_proposed_make_what_litert_js_takes(tmp_path):
     (tmp_path / "edgeship.toml").write_text(FOR_LITERT_JS)
     variants = config.Config.read(tmp_path / "edgeship.toml").variants
     assert [(item.name, item.quantize, item.formats, item.io, item.static_batch) for item in variants or ()] == [
-        ("float32-web", "float32", ("tflite",), "int8", True),
+        ("float32-web", "float32", ("tflite",), "auto", True),
         ("int8-web", "static_w8a8", ("tflite",), "float32", True),
     ]
 
