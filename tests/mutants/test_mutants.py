@@ -31,7 +31,16 @@ VARIANTS = {
 MUTANTS = {
     "pair": {
         "onnx/float32": ["arrays of the two inputs swapped", "samples out of step by one", "outputs swapped"],
-        "tflite/int8": ["columns reversed", "outputs swapped", "a head never trained", "zeroed: layer 3"],
+        "tflite/int8": [
+            "columns reversed",
+            "outputs swapped",
+            "a head never trained",
+            "zeroed: layer 3",
+            "all biases lost",
+            "one bit in a hundred flipped",
+        ],
+        "onnx/int8": ["all biases lost"],
+        "tflite/weight_only_w8": ["one bit in a thousand flipped"],
         # In the last layer: ReLU makes 0 of NaN in TF.js, which changes nothing where that unit was never above 0.
         "tfjs/float32": ["a decision inverted", "one NaN in: layer 3"],
         "tflite/dynamic_w8": ["a head never trained"],
@@ -59,12 +68,23 @@ MUTANTS = {
             "classes permuted",
             "a class dropped",
             "batch norm: all statistics reset",
+            "batch norm: gamma and beta reset",
             "sign flipped: layer 2",
             "int8 output: scale of another version",
             "calibrated on zeros",
         ],
-        "onnx/int8": ["not divided by 255", "classes permuted", "a class dropped", "transposed: layer 4"],
-        "tfjs/weight_only_w8": ["batch norm: all statistics reset", "all biases lost"],
+        "onnx/int8": [
+            "batch norm: gamma and beta reset",
+            "not divided by 255",
+            "classes permuted",
+            "a class dropped",
+            "transposed: layer 4",
+        ],
+        "tfjs/weight_only_w8": [
+            "batch norm: all statistics reset",
+            "batch norm: gamma and beta reset",
+            "all biases lost",
+        ],
     },
 }
 FLOAT = ("float32", "float16")
