@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from edgeship.benchmarks.gate.budget import PRESETS, Budget, parse_bytes
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.budget_values import PRESETS, parse_bytes
 from edgeship.errors import InputError
 
 
