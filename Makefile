@@ -81,7 +81,7 @@ audit: env
 
 # These ask the package index about other platforms, download devices or a second Python's packages, need an SSH server, take
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
-MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/test_auto.py tests/packaging/test_platforms.py tests/e2e/test_pages_long.py tests/machines
+MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/gate/test_auto.py tests/packaging/test_platforms.py tests/e2e/test_pages_long.py tests/machines
 INSTALLED := tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
 LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
@@ -92,7 +92,7 @@ test: lint pages
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
-	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/test_odd_tasks.py
+	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env
@@ -100,7 +100,7 @@ test-machines: env
 
 # No test may hang on what training happens to give: the tests that train, with other seeds and with the kernels of other CPUs
 # (oneDNN's of an older one, Eigen's without oneDNN; numpy's of an older one). Half an hour.
-TRAINED := tests/mutants/test_mutants.py tests/train/test_command.py tests/optimize/test_apply.py $(addprefix tests/e2e/test_,main_job.py splice.py workflow.py) $(addprefix --deselect=,$(LONG))
+TRAINED := tests/mutants/test_mutants.py tests/train/test_command.py tests/optimize/test_apply.py $(addprefix tests/e2e/,test_main_job.py gate/test_splice.py test_workflow.py) $(addprefix --deselect=,$(LONG))
 test-seeds: env
 	for seed in 1 2 3; do EDGESHIP_TEST_SEED=$$seed $(BIN)/pytest $(TRAINED) || exit 1; done
 	ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem $(BIN)/pytest $(TRAINED)

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgeship.benchmarks.gate.checks import class_name, metric_of
-from edgeship.benchmarks.report import layer_plot, parity_matrix_plot, table_rows
+from edgeship.benchmarks.report import parity_matrix_plot, table_rows
+from edgeship.benchmarks.report.layers import layer_plot
 from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import Measurement

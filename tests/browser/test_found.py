@@ -18,7 +18,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.cli.machine.runtimes import runtimes
 from edgeship.devices.profiles import find_device
 from edgeship.errors import MissingDependencyError
-from edgeship.pipeline import measurement_plan
+from edgeship.pipeline.evaluation import measurement_plan
 from edgeship.progress import Progress
 from edgeship.runtimes import tfjs_node
 from edgeship.runtimes.browser import requirements

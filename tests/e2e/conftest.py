@@ -110,7 +110,7 @@ def odd_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with filelock.FileLock(folder.with_suffix(".lock")):
         if not (folder / "done").exists():
             folder.mkdir(exist_ok=True)
-            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent / "lab")}) as process:
                 process.call("odd:build", folder=str(folder))
             (folder / "done").touch()
     return folder

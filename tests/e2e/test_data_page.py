@@ -15,7 +15,7 @@ from edgeship.bundle import bundle
 from edgeship.processes.child import FunctionProcess
 from edgeship.settings import config
 from scripts.maintain import evaluation_samples
-from tests.e2e.page_blocks import ROOT, commands_below, read_blocks
+from tests.e2e.lab.page_blocks import ROOT, commands_below, read_blocks
 from tests.present import present
 
 PAGE = "docs/data.md"
@@ -36,7 +36,7 @@ def newcomer_once(tmp_path_factory) -> Path:
     folder = shared(tmp_path_factory) / "newcomer"
     with filelock.FileLock(folder.with_suffix(".lock")):
         if not (folder / "done").exists():
-            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as python:
+            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent / "lab")}) as python:
                 python.call("newcomer:prepare", folder=str(folder))
                 for block in python_blocks():
                     python.call("newcomer:run", code=block.text, folder=str(folder / FOLDERS[block.heading]))
@@ -82,7 +82,7 @@ def test_the_data_and_a_fitting_model_are_shipped(newcomer_once, tmp_path, edges
 
 def test_the_model_without_its_text_layer_answers_alike(newcomer_once):
     """The page says that the weights stay the same and what the numbers of words are."""
-    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as python:
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent / "lab")}) as python:
         largest = python.call("newcomer:compare_text", folder=str(newcomer_once / "text"))
     assert largest < 1e-6
 

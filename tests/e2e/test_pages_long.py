@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgeship.bundle import bundle
-from tests.e2e.page_blocks import ROOT, commands_below, read_steps
+from tests.e2e.lab.page_blocks import ROOT, commands_below, read_steps
 from tests.present import present
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -23,7 +23,7 @@ from edgeship.bundle import bundle
 from edgeship.devices import profiles
 from edgeship.settings import config
 from edgeship.train import fashion_mnist
-from tests.e2e.page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
+from tests.e2e.lab.page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
 from tests.present import present
 
 README = "README.md"
@@ -46,12 +46,12 @@ ELSEWHERE = {
         f"{LONG}::test_devices_of_the_readme_are_installed_and_run"
     ),
     (README, "edgeship gate model.tflite vendor.onnx --server server.keras --data evaluation.npz --max-drop 1"): (
-        "tests/e2e/test_foreign_files.py::test_files_are_judged_by_their_figures"
+        "tests/e2e/gate/test_foreign_files.py::test_files_are_judged_by_their_figures"
     ),
     (
         README,
         "edgeship benchmark model.tflite vendor.onnx tfjs --server server.keras --data evaluation.npz --out judged",
-    ): ("tests/e2e/test_foreign_files.py::test_a_bundle_of_them_is_measured_again_and_does_not_launder"),
+    ): ("tests/e2e/gate/test_foreign_files.py::test_a_bundle_of_them_is_measured_again_and_does_not_launder"),
     ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
         f"{LONG}::test_the_ci_page_runs_from_a_new_environment"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.page_blocks import read_steps
+from tests.e2e.lab.page_blocks import read_steps
 
 
 def test_the_steps_of_the_workflow_run(shipped, edgeship):

@@ -27,7 +27,8 @@ from rich.console import Console
 from edgeship import api, cli, progress, terminal, untrusted
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
-from edgeship.benchmarks.report import html_report, junit, layer_table, markdown, plots, terminal_table
+from edgeship.benchmarks.report import html_report, junit, markdown, plots, terminal_table
+from edgeship.benchmarks.report.layers import layer_table
 from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.device_figures import Cell, CellState, ParityMatrix
 from edgeship.bundle.manifest import parse_manifest

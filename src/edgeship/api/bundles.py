@@ -39,7 +39,7 @@ def open_bundle(path: AnyBundle) -> Bundle:
 
 def measures_accuracy() -> bool:
     """Whether server models can be run here, which needs TensorFlow; without it no accuracy is measured."""
-    from edgeship.pipeline.assemble import runs_server_models
+    from edgeship.pipeline.context import runs_server_models
 
     return runs_server_models()
 
@@ -194,7 +194,7 @@ def debug_bundle(
         )
         sensitivity = ship.debug_bundle(source, settings, artifact, samples or layer_sensitivity.SAMPLES)
     if explorer:
-        from edgeship.benchmarks.report.model_explorer import render_errors
+        from edgeship.benchmarks.report.layers.model_explorer import render_errors
 
         write_result(Path(explorer), render_errors(sensitivity))
     return sensitivity
@@ -223,7 +223,7 @@ def profile_bundle(
         options = BundleOptions(custom_objects=custom_objects, allow_unsafe=allow_unsafe)
         times = ship.profile_bundle(source, bundle_settings(source, optional_path(config), options, LOADING), artifact)
     if explorer:
-        from edgeship.benchmarks.report.model_explorer import render_times
+        from edgeship.benchmarks.report.layers.model_explorer import render_times
 
         write_result(Path(explorer), render_times(times))
     return times

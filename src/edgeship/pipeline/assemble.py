@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.devices import machine
-from edgeship.errors import MissingDependencyError
 from edgeship.formats import formats as known_formats
-from edgeship.pipeline import (
-    data_checks,
-    golden_run,
-    reference_outputs,
-)
+from edgeship.pipeline import data_checks, golden_run
+from edgeship.pipeline.context import PipelineContext, check_model
 from edgeship.pipeline.conversion import failures
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.plan import plan
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import Search
-from edgeship.pipeline.step_queue import StepQueue
-from edgeship.processes.executors import PipelineExecutors
-from edgeship.progress import Progress
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.recipes.quantization import needs_data
-from edgeship.server_model import model_files
 from edgeship.settings import config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
@@ -41,61 +31,6 @@ from edgeship.types import to_json
 from edgeship.untrusted import is_plain_name
 
 KERAS = (".keras", ".h5")
-
-
-@dataclass(frozen=True)
-class PipelineContext:
-    """What the steps of one command share.
-
-    `draft` is the bundle being written; with `retry`, times that the machine was too busy for are taken again.
-    """
-
-    draft: Path
-    queue: StepQueue
-    retry: bool = False
-
-    @property
-    def executors(self) -> PipelineExecutors:
-        """The processes of this command."""
-        return self.queue.executors
-
-    @property
-    def progress(self) -> Progress:
-        """Where to say what is going on."""
-        return self.queue.progress
-
-    @property
-    def cache(self) -> cache.Cache:
-        """Where results are kept."""
-        return self.queue.cache
-
-
-def runs_server_models() -> bool:
-    """Whether this installation holds what runs a server model; without it no artifact can be compared with one."""
-    return find_spec("tensorflow") is not None
-
-
-@contextlib.contextmanager
-def open_draft(out: Path, *, retry: bool = False) -> Iterator[PipelineContext]:
-    """What a command needs to write a bundle to `out`; the draft takes that place at the end, unless there was an error."""
-    with bundles.replace_bundle(out) as draft, open_queue() as queue:
-        yield PipelineContext(draft, queue, retry)
-
-
-@contextlib.contextmanager
-def open_queue() -> Iterator[StepQueue]:
-    """A queue of steps with its processes, cache and progress."""
-    store = cache.Cache()
-    store.prune()
-    with Progress() as progress, PipelineExecutors() as executors, StepQueue(executors, store, progress) as queue:
-        yield queue
-
-
-def check_model(model: Path) -> None:
-    """Refuse at once what is no model, before TensorFlow is started to read it."""
-    if not runs_server_models():
-        raise MissingDependencyError("reading a model needs TensorFlow: pip install 'edgeship[all]'")
-    model_files.check_kind(model)
 
 
 def assemble_bundle(

@@ -28,9 +28,9 @@ from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, sav
 from edgeship.errors import EdgeshipError, ProcessError, brief_message
 from edgeship.formats import runtime_errors
 from edgeship.formats.formats import FORMATS
-from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.step_queue import FunctionStep, StepRun, StepTools
 from edgeship.processes.executors import EXPORT
 from edgeship.runtimes import registry, tensors

@@ -24,22 +24,10 @@ from edgeship.bundle.manifest import Manifest, ServerModelEntry
 from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
 from edgeship.formats.formats import FORMATS
-from edgeship.pipeline import (
-    confidence_calibration,
-    data_checks,
-    measurement_plan,
-    reference_outputs,
-)
-from edgeship.pipeline.assemble import (
-    PipelineContext,
-    assemble_bundle,
-    check_model,
-    describe_data,
-    describe_named_data,
-    open_draft,
-    open_queue,
-    runs_server_models,
-)
+from edgeship.pipeline import data_checks
+from edgeship.pipeline.assemble import assemble_bundle, describe_data, describe_named_data
+from edgeship.pipeline.context import PipelineContext, check_model, open_draft, open_queue, runs_server_models
+from edgeship.pipeline.evaluation import confidence_calibration, measurement_plan, reference_outputs
 from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
@@ -205,7 +193,7 @@ def measure_draft(
         between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
     )
     if with_twins:
-        from edgeship.pipeline import twins  # with all that a conversion needs
+        from edgeship.pipeline.evaluation import twins  # with all that a conversion needs
 
         manifest = twins.compare_twins(work, manifest, settings, bench)
     measurement_plan.advise_litert_js(work.progress, subjects, settings)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from edgeship.benchmarks.report import model_explorer, operator_table
+from edgeship.benchmarks.report.layers import model_explorer, operator_table
 from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.measurement import OperatorTime, OperatorTimes
 

@@ -14,9 +14,10 @@ import pytest
 from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
-from edgeship.pipeline import assemble, golden_run, reference_outputs
+from edgeship.pipeline import assemble, golden_run
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConversionResult, ExportedServerModel
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.step_queue import Step, StepQueue
 from edgeship.progress import Progress
 from edgeship.server_model import model_files

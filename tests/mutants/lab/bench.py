@@ -31,9 +31,9 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.formats import FILES, FORMATS
-from edgeship.pipeline import twins
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact
+from edgeship.pipeline.evaluation import twins
 from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress

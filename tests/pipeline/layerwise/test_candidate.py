@@ -11,7 +11,8 @@ from rich.console import Console
 
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.benchmarks.report import layer_plot, layer_table, plots
+from edgeship.benchmarks.report import plots
+from edgeship.benchmarks.report.layers import layer_plot, layer_table
 from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import MeasurementDetails

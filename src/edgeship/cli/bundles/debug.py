@@ -65,14 +65,14 @@ def debug(
             )
         times = api.profile_bundle(bundle, **settings, progress=True)
         if json_file != "-":
-            from edgeship.benchmarks.report.operator_table import print_times
+            from edgeship.benchmarks.report.layers.operator_table import print_times
 
             print_times(times)
         output.write_json({"bundle": bundle, **to_json(times)}, json_file)
         return
     layers = api.debug_bundle(bundle, data=data, samples=samples, **settings, progress=True)
     if json_file != "-":
-        from edgeship.benchmarks.report.layer_table import print_layers
+        from edgeship.benchmarks.report.layers.layer_table import print_layers
 
         print_layers(layers, wide=wide)
     output.write_json({"bundle": bundle, **to_json(layers)}, json_file)

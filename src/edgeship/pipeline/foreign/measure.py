@@ -22,10 +22,12 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import InputError
 from edgeship.formats import formats
-from edgeship.pipeline import data_checks, reference_outputs
-from edgeship.pipeline.assemble import PipelineContext, check_model, open_draft, place_server_model
+from edgeship.pipeline import data_checks
+from edgeship.pipeline.assemble import place_server_model
+from edgeship.pipeline.context import PipelineContext, check_model, open_draft
 from edgeship.pipeline.conversion.source import ExportedServerModel, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.foreign import files as foreign_files
 from edgeship.pipeline.foreign.matching import MatchOptions, Sides
 from edgeship.pipeline.ship import judge_draft, measure_draft, write_verdict

@@ -23,10 +23,10 @@ from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
 from edgeship.optimize.quantize.tflite.layers import TfliteLayer
-from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.data_checks import check_samples
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.layerwise import candidate
 from edgeship.pipeline.step_queue import FunctionStep, StepQueue, StepRun, run_cached
 from edgeship.processes.executors import QUANTIZE

@@ -23,10 +23,10 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, EdgeshipError, InputError, brief_message
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, SearchStep, search
-from edgeship.pipeline import reference_outputs
 from edgeship.pipeline.conversion import plan
 from edgeship.pipeline.conversion.source import StepOutput
 from edgeship.pipeline.conversion.steps import ConversionSteps
+from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.layerwise import candidate, layer_sensitivity
 from edgeship.pipeline.layerwise.layer_sensitivity import LayerwiseModel
 from edgeship.pipeline.step_queue import FunctionStep, Inputs, StepRun, run_cached

@@ -15,7 +15,7 @@ from edgeship.data import RepresentativeDataset, load
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
-from edgeship.pipeline.reference_outputs import server_key
+from edgeship.pipeline.evaluation.reference_outputs import server_key
 from edgeship.processes.child import FunctionProcess
 from edgeship.server_model import server_model
 from edgeship.server_model.description import ServerModelDescription

@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/ci.md", "docs/data.md")
 SHELL = ("", "sh", "bash")  # a block without a language is a shell's
 

@@ -19,10 +19,10 @@ from edgeship.bundle.twin import FileComparison, TwinComparison
 from edgeship.devices import profiles
 from edgeship.errors import EdgeshipError
 from edgeship.formats import formats
-from edgeship.pipeline import measurement_plan
-from edgeship.pipeline.assemble import PipelineContext, runs_server_models
+from edgeship.pipeline.context import PipelineContext, runs_server_models
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact
+from edgeship.pipeline.evaluation import measurement_plan
 from edgeship.processes.executors import ProcessExecutor
 from edgeship.recipes.quantization import needs_data
 from edgeship.runtimes import registry

@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
         folder = (base.parent if base.name.startswith("popen-") else base) / f"odd-task-{kind}"
         with filelock.FileLock(folder.with_suffix(".lock")):
             if not (folder / "edgeship.toml").exists():
-                with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+                with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
                     process.call("odd_tasks:build", kind=kind, folder=str(folder))
                 benchmark, budget = BUDGETS[kind]
                 data = "[data]\ncalibration = 'calibration.npz'\nevaluation = 'evaluation.npz'\n"
@@ -105,7 +105,7 @@ def test_auto_keeps_the_metric_that_sees_rare_positives(trained, run, tmp_path):
     """int8 answers 997 of 1,000 samples as the server model does, and loses 5 points of F1."""
     place = tmp_path / "stretched"
     shutil.copytree(trained("rare"), place)
-    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
         process.call("odd_tasks:stretch", folder=str(place))
     data = "[data]\ncalibration = 'calibration.npz'\nevaluation = 'evaluation.npz'\n"
     (place / "edgeship.toml").write_text(

@@ -17,7 +17,7 @@ import numpy as np
 from edgeship.train import fashion_mnist, motion
 from edgeship.train.dataset import Split
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PER_CLASS = {"train": 150, "test": 60}
 COLUMNS = ("ax", "ay", "az", "gx", "gy", "gz")
 WORDS = 40

@@ -26,7 +26,7 @@ def known_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not folder.exists():
             draft = root / "known.draft"
             (draft / "project").mkdir(parents=True)
-            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+            with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
                 process.call("odd:build_known", folder=str(draft / "project"))
             rng = np.random.default_rng(0)
             x = rng.normal(size=(600, 4)).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from edgeship.benchmarks.report.layer_table import worst_first
+from edgeship.benchmarks.report.layers.layer_table import worst_first
 from edgeship.bundle.comparisons import LayerSensitivity
 
 WIDTH, ROW = 4.6, 0.22  # inches

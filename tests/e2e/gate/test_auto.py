@@ -32,7 +32,7 @@ CULPRITS = {"depthwise1", "pointwise1"}
 def built(tmp_path_factory):
     """The model and its data."""
     folder = tmp_path_factory.mktemp("broken")
-    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
         process.call("broken:build", folder=str(folder))
     return folder
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_had_is_refused(edgeship, broken):
 
 def test_what_no_runtime_loads_in_plain_int8_is_mended_as_well(edgeship):
     """XNNPACK refuses scales that lie so far apart."""
-    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
         process.call("broken:build", folder=str(edgeship.folder), smaller=1e-6)
     (edgeship.folder / "edgeship.toml").write_text(CONFIG.format(budget="max_drop = 2"))
     plain = edgeship("ship", "broken.keras", "--out", "bundle", "--to", "tflite", "--variant", "int8", check=1)
@@ -129,7 +129,7 @@ def test_what_no_runtime_loads_in_plain_int8_is_mended_as_well(edgeship):
 def raw_models(tmp_path_factory):
     """Models on raw features, and their data."""
     folder = tmp_path_factory.mktemp("raw")
-    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parents[1] / "lab")}) as process:
         process.call("raw:build", folder=str(folder))
     return folder
 

@@ -1,0 +1,1 @@
+"""What artifacts are measured with and against: the server model's answers, a plan of figures, twins, repaired confidences."""

@@ -1,0 +1,1 @@
+"""Models, data and pages that the tests of whole commands work with."""
