@@ -148,15 +148,14 @@ def quantize(
 
     Raises InputError for a recipe that cannot be had, CheckError where the result does not run; nothing is written then.
     """
-    how = _check_recipe(recipe, io)
+    needs_statistics = _check_recipe(recipe, io).data
     content = reader.read(model)
-    calibration = calibrating.read_statistics(statistics, model) if how.data else None
+    calibration = calibrating.read_statistics(statistics, model) if needs_statistics else None
     ranges = calibration.ranges_of(calibration_method) if calibration else None
     if calibration:
         content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
     scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
-    float_inputs = scaling.inputs if io == "auto" else io == "float32"
-    io = "int8" if io == "auto" else io
+    float_inputs, io = (scaling.inputs, "int8") if io == "auto" else (io == "float32", io)
     float_operators = scaling.operators if float_inputs else scaling.operators_behind_int8
     divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
     in_division = list(dict.fromkeys(name for names in divided for name in names))
@@ -168,8 +167,8 @@ def quantize(
         beside.write_bytes(result)
         reader.check_runs(beside, calibration.shapes if calibration else None, layers)
     islands, float_sizes, notes = _read_float_parts(result_model, mixed, calibrated=calibration is not None)
-    notes += calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
+    few = calibrating.note_few_samples(calibration.samples) if calibration else []
+    notes += [*few, *input_scaling.describe(float_operators, float_inputs=float_inputs)]
     return QuantizationReport(
         tool_versions(),
         (*notes, *divisions.describe([names[0] for names in divided], layers)),

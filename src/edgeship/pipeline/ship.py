@@ -167,15 +167,8 @@ def measure_draft(
     if evaluation and reference:
         answers = reference_outputs.build_reference(manifest.server.inputs, settings, evaluation, reference.result())
     labelled_answers = answers if answers and answers.labels else None
-    bench = Benchmark(
-        work.cache,
-        work.progress,
-        Settings(settings.benchmark.profile, settings.benchmark.metric_choice, work.retry, figures),
-        answers,
-    )
+    bench = _open_benchmark(work, settings, answers, figures)
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
-    golden = goldens.read_goldens(work.draft / "goldens", "inputs")
-    bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
     subjects = {item.id: measurement_plan.measured_artifact(work.draft, item) for item in manifest.artifacts}
     manifest = replace(
         manifest,
@@ -200,6 +193,16 @@ def measure_draft(
     if labelled_answers:
         manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)
     return manifest, answers
+
+
+def _open_benchmark(
+    work: PipelineContext, settings: config.Config, answers: Reference | None, figures: frozenset[str] | None
+) -> Benchmark:
+    how = Settings(settings.benchmark.profile, settings.benchmark.metric_choice, work.retry, figures)
+    bench = Benchmark(work.cache, work.progress, how, answers)
+    golden = goldens.read_goldens(work.draft / "goldens", "inputs")
+    bench.sample = {name: array[:1] if array.ndim else array for name, array in golden.items()}
+    return bench
 
 
 def judge_draft(work: PipelineContext, manifest: Manifest, budget: Budget) -> Manifest:

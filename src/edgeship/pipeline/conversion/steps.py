@@ -245,10 +245,9 @@ class ConversionSteps:
         extra: Callable[[Inputs], Mapping[str, Any]] = lambda _: {},
     ) -> str:
         """The artifact of the recipe `asked`; `extra` gives further arguments of the quantizer from what it `needs`."""
-        base, tools = self.convert(variant, file_format), versions(*QUANTIZERS[file_format])
-        exported = self.exported(variant)
+        base, exported = self.convert(variant, file_format), self.exported(variant)
         statistics = self.calibrate(variant, file_format) if needs_data(asked) else None
-        form = formats.find(file_format)
+        form, tools = formats.find(file_format), versions(*QUANTIZERS[file_format])
         recipe: dict[str, Any] = {"recipe": asked, **({"io": variant.io} if form.integer_io else {})}
         if statistics:
             recipe["calibration_method"] = variant.calibration_method
