@@ -142,9 +142,9 @@ def quantize(
     `statistics` is what `calibrate` wrote, needed by static_w8a8 only, and `calibration_method` which ranges of it. `io` is the
     element type that static_w8a8 gives to float inputs and outputs: "int8", "float32" with QUANTIZE and DEQUANTIZE at the ends,
     or "auto", int8 but for inputs that it is too coarse for (`input_scaling`; operators there stay float with any `io`).
-    Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision
-    (see `mixed_precision`); divisions that could fail stay float. `layers` are the Keras model's, by which notes and errors tell
-    where something is. The file is opened and run once before it is moved into place.
+    Integer inputs, as embedding ids, stay what they are. `mixed` gives operators of static_w8a8 another precision (see
+    `mixed_precision`); divisions that could fail stay float. Notes and errors name the Keras model's `layers`. The file is run
+    once before it is moved into place.
 
     Raises InputError for a recipe that cannot be had, CheckError where the result does not run; nothing is written then.
     """
@@ -155,8 +155,7 @@ def quantize(
     if calibration:
         content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
     scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
-    float_inputs, io = (scaling.inputs, "int8") if io == "auto" else (io == "float32", io)
-    float_operators = scaling.operators if float_inputs else scaling.operators_behind_int8
+    float_inputs, io, float_operators = _choose_float_inputs(scaling, io)
     divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
     in_division = list(dict.fromkeys(name for names in divided for name in names))
     mixed = divisions.keep_float(mixed_precision.keep_float(mixed, float_operators), in_division)
@@ -167,8 +166,8 @@ def quantize(
         beside.write_bytes(result)
         reader.check_runs(beside, calibration.shapes if calibration else None, layers)
     islands, float_sizes, notes = _read_float_parts(result_model, mixed, calibrated=calibration is not None)
-    few = calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += [*few, *input_scaling.describe(float_operators, float_inputs=float_inputs)]
+    notes += calibrating.note_few_samples(calibration.samples) if calibration else []
+    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
     return QuantizationReport(
         tool_versions(),
         (*notes, *divisions.describe([names[0] for names in divided], layers)),
@@ -177,6 +176,12 @@ def quantize(
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",
     )
+
+
+def _choose_float_inputs(scaling: calibrating.FloatScaling, io: str) -> tuple[bool, str, list[str]]:
+    """Whether inputs are float, the type of the other edges, and the operators behind the inputs that stay float."""
+    float_inputs, edges = (scaling.inputs, "int8") if io == "auto" else (io == "float32", io)
+    return float_inputs, edges, scaling.operators if float_inputs else scaling.operators_behind_int8
 
 
 def _read_float_parts(
