@@ -178,7 +178,7 @@ def quantize(
     )
 
 
-def _choose_float_inputs(scaling: calibrating.FloatScaling, io: str) -> tuple[bool, str, list[str]]:
+def _choose_float_inputs(scaling: calibrating.FloatScaling, io: str) -> tuple[bool, str, Sequence[str]]:
     """Whether inputs are float, the type of the other edges, and the operators behind the inputs that stay float."""
     float_inputs, edges = (scaling.inputs, "int8") if io == "auto" else (io == "float32", io)
     return float_inputs, edges, scaling.operators if float_inputs else scaling.operators_behind_int8
