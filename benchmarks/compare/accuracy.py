@@ -161,7 +161,8 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
     samples = LabelledOutputs(both.truth, *both.scores)
     result = drop_intervals.interval_of_drop(task, samples, both.statistics, logits=both.logits)
     interval = result.interval
-    if interval and not all(abs(end) <= LARGEST for end in (interval.low, interval.high, interval.spread or 0.0)):
+    ends = (interval.low, interval.high, interval.at_least, interval.spread or 0.0) if interval else ()
+    if not all(abs(end) <= LARGEST for end in ends):
         return replace(nothing, reason=f"no {task.name} can be told: the errors are too large")
     return replace(
         nothing,
@@ -171,6 +172,7 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         spread=interval.spread if interval else None,
+        at_least=interval.at_least if interval else None,
         method=result.method,
         why=f"interval by {result.method}" if task.form is Form.OWN and "resamples" in result.method else nothing.why,
         disagreement=result.disagreement,
@@ -299,7 +301,7 @@ def _count_sure_flips(both: _PairedOutputs) -> SureFlips | None:
     # Several answers to one sample are not independent: samples are counted, each with its share of answers.
     independent = int(sure.reshape(len(sure), -1).any(axis=1).sum())
     interval = statistics.exact_interval(flips / n * independent, independent)
-    return SureFlips(n, flips, flips / n, interval.low, interval.high)
+    return SureFlips(n, flips, flips / n, interval.low, interval.high, interval.at_least)
 
 
 def to_probabilities(scores: Array) -> tuple[Array, bool]:

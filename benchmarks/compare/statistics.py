@@ -15,6 +15,10 @@ from edgeship.types import Verdict
 Array = np.ndarray[Any, Any]
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 Z_POWER = 0.8416212335729143  # its 80 % point
+# A FAIL is said where the drop is beyond the margin at this point, of 99.87 %: of the forty such checks that a bundle holds, all
+# together are then wrong in 5 % at most (Bonferroni). Nothing passes by it, as what is not decided does not pass either.
+Z_FAIL = 3.0
+TAIL_FAIL = 0.0013498980316300933  # the share of the normal distribution beyond it
 POWER = 0.8  # with which the number of samples that is advised decides
 # The fewest samples that can decide anything: of n that are all worse (or all better) 2 / 2^n is the chance of that where
 # neither way is likelier, and 5 % allow it from n = 6 on. A PASS needs more, which follows from the margin: where no sample
@@ -28,11 +32,15 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval; `spread`: the standard error that is expected of the figure itself."""
+    """A 95 % confidence interval; `spread`: the standard error that is expected of the figure itself.
+
+    `at_least`: the low end of 99.87 %, which a FAIL takes (`Z_FAIL`).
+    """
 
     low: float
     high: float
     spread: float = 0.0
+    at_least: float = -math.inf
 
 
 def exact_interval(successes: float, n: int) -> Interval:
@@ -45,10 +53,10 @@ def exact_interval(successes: float, n: int) -> Interval:
     from scipy.special import betaincinv
 
     failures = max(n - successes, 0.0)
-    low = float(betaincinv(successes, failures + 1, 0.025)) if successes > 0 else 0.0
+    low, at_least = betaincinv(successes, failures + 1, (0.025, TAIL_FAIL)) if successes > 0 else (0.0, 0.0)
     high = float(betaincinv(successes + 1, failures, 0.975)) if failures > 0 else 1.0
     share = min(successes / n, 1.0)  # which rounding must not leave outside
-    return Interval(min(low, share), max(high, share), binomial_error(successes, n))
+    return Interval(min(float(low), share), max(high, share), binomial_error(successes, n), float(at_least))
 
 
 def binomial_error(successes: float, n: int) -> float:
@@ -70,9 +78,10 @@ def paired_difference(gains: float, losses: float, n: int, z: float = Z95) -> In
     estimate = (gains - losses) / n
     high = _find_boundary(lambda delta: -_tango_score(gains, losses, n, delta) - z, estimate, 1.0)
     low = _find_boundary(lambda delta: _tango_score(gains, losses, n, delta) - z, estimate, -1.0)
+    at_least = _find_boundary(lambda delta: _tango_score(gains, losses, n, delta) - Z_FAIL, estimate, -1.0)
     # One disagreement more than was seen, so that none at all is no certainty.
     disagreement = (gains + losses + 1) / (n + 1)
-    return Interval(low, high, math.sqrt(max(disagreement - estimate**2, 0.0) / n))
+    return Interval(low, high, math.sqrt(max(disagreement - estimate**2, 0.0) / n), at_least)
 
 
 def _tango_score(gains: float, losses: float, n: int, delta: float) -> float:
@@ -150,8 +159,9 @@ def bootstrap_interval(
         drops[:, start : start + BATCH] = statistic(weights.reshape(2 * BATCH, -1)).reshape(2, BATCH)
     if not np.isfinite(drops).all():
         return None
-    (low, _), (_, high) = np.quantile(drops, (0.025, 0.975), axis=1).T
-    return Interval(float(low), float(high), float(drops[1].std()))
+    at_least, low = np.quantile(drops[0], (TAIL_FAIL, 0.025))
+    high = np.quantile(drops[1], 0.975)
+    return Interval(float(low), float(high), float(drops[1].std()), float(at_least))
 
 
 @lru_cache(maxsize=1)
@@ -178,10 +188,14 @@ def non_inferior(low: float, high: float, margin: float) -> Verdict:
     return Verdict.FAIL if low > margin else Verdict.INCONCLUSIVE
 
 
-def judge_drop(low: float, high: float, margin: float, n: int) -> Verdict:
-    """The non-inferiority test on `n` independent samples; of fewer than `LEAST_SAMPLES` nothing is decided."""
+def judge_drop(low: float, high: float, margin: float, n: int, at_least: float | None = None) -> Verdict:
+    """The non-inferiority test on `n` independent samples; of fewer than `LEAST_SAMPLES` nothing is decided.
+
+    `at_least`: the low end that a FAIL takes (see `Interval`); None: `low`.
+    """
     verdict = non_inferior(low, high, margin)
-    return verdict if n >= LEAST_SAMPLES else Verdict.INCONCLUSIVE
+    unsure = verdict is Verdict.FAIL and at_least is not None and low <= high and at_least <= margin
+    return Verdict.INCONCLUSIVE if unsure or n < LEAST_SAMPLES else verdict
 
 
 def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> int | None:
@@ -190,14 +204,14 @@ def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> in
     An artifact whose true drop is `drop`, or none where that is negative, passes (or fails, where the drop is beyond the
     margin) with that probability; so does one that in truth is as good as the server model. The interval's half is taken
     apart: 1.96 standard errors shrink as 1/sqrt(n), what unseen samples may do, the rest, as 1/n. With x = 1/sqrt(n) the
-    distance to the margin is then rest * x^2 + (1.96 + 0.84) * error * x.
+    distance to the margin is then rest * x^2 + (1.96 + 0.84) * error * x (3 in the place of 1.96 for a FAIL).
     """
     if drop == margin or margin <= 0:
         return None
     high, low, error = interval.high - drop, drop - interval.low, interval.spread
     needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, error or high / Z95, n)
     if drop > margin:
-        needed = max(needed, _samples_for(drop - margin, low, error or low / Z95, n))
+        needed = max(needed, _samples_for(drop - margin, low, error or low / Z95, n, Z_FAIL))
     return max(LEAST_SAMPLES, needed)
 
 
@@ -210,8 +224,11 @@ def samples_for_margin(margin: float, disagreement: float) -> int:
     return _samples_for(margin, Z95 * math.sqrt(disagreement) + Z95**2, math.sqrt(disagreement), 1)
 
 
-def _samples_for(distance: float, half: float, error: float, n: int) -> int:
-    """For a half-width that is `half` with `n` samples, of which the standard error `error` shrinks as 1/sqrt(n)."""
-    rest, slope = max(half - Z95 * error, 0.0) * n, (Z95 + Z_POWER) * error * math.sqrt(n)
+def _samples_for(distance: float, half: float, error: float, n: int, z: float = Z95) -> int:
+    """For a half-width that is `half` with `n` samples, of which the standard error `error` shrinks as 1/sqrt(n).
+
+    `z`: how many standard errors the interval that decides has on that side.
+    """
+    rest, slope = max(half - Z95 * error, 0.0) * n, (z + Z_POWER) * error * math.sqrt(n)
     root = slope + math.sqrt(slope * slope + 4 * rest * distance)
     return math.ceil((root / (2 * distance)) ** 2)

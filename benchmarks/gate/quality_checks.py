@@ -183,7 +183,7 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
         )
         return subject.make_check(check, Verdict.FAIL, reason, (drop, margin, output.metric))
     counted = count_samples(output.metric, output.n, [row.n for row in output.per_class])
-    verdict = judge_drop(low, high, margin, counted)
+    verdict = judge_drop(low, high, margin, counted, output.at_least)
     scale, unit = (100, "points") if output.share else (1, output.metric)
     form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
     texts = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
@@ -192,6 +192,7 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
         f"(95 % interval {texts[3]} to {texts[4]}), margin {texts[5]}"
     )
     if verdict is Verdict.INCONCLUSIVE:
+        reason += "; worse than the margin, but not by the 99.9 % that a FAIL takes" if low > margin else ""
         interval = Interval(low, high, output.spread or 0.0)
         needed = samples_needed(drop, interval, margin, output.n)
         reason += _samples_note(needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(counted, 1))), output.n)
@@ -244,7 +245,8 @@ def _check_sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccu
     limit, flips = subject.budget.sure_flips(subject.recipe), output.sure_flips
     if limit is None or flips is None:
         return
-    verdict, note = _decide(Verdict.FAIL if flips.low * 100 > limit else Verdict.PASS, flips.n, output.n)
+    surely = flips.low if flips.at_least is None else flips.at_least
+    verdict, note = _decide(Verdict.FAIL if surely * 100 > limit else Verdict.PASS, flips.n, output.n)
     reason = (
         f"{flips.flips:,} of the {flips.n:,} answers that the server model is sure of are others (limit {limit:g} %)"
     )

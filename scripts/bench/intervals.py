@@ -71,7 +71,9 @@ def judge(task: TaskMetric, evaluation: Evaluation, margin: float) -> Verdict:
     interval = drop_intervals.interval_of_drop(task, samples, of_both, logits=True).interval
     classes = np.unique(truth, return_counts=True)[1].tolist() if task.answers else []
     n = count_samples(task.name, len(truth), classes)
-    return statistics.judge_drop(interval.low, interval.high, margin, n) if interval else Verdict.FAIL
+    if interval is None:
+        return Verdict.FAIL
+    return statistics.judge_drop(interval.low, interval.high, margin, n, interval.at_least)
 
 
 def true_drop(task: TaskMetric, kind: str, damage: str, draws: int) -> float:

@@ -70,13 +70,17 @@ class GroupAccuracy:
 
 @dataclass(frozen=True)
 class SureFlips:
-    """How many of the `n` answers that the server model is sure of are others, and their share with its 95 % interval."""
+    """How many of the `n` answers that the server model is sure of are others, and their share with its 95 % interval.
+
+    `at_least`: the share's low end of 99.87 %, which a FAIL takes.
+    """
 
     n: Count
     flips: Count
     share: Number
     low: Number
     high: Number
+    at_least: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,10 @@ class OutputAccuracy:
     """The task metric of one output of both models on the same `n` samples.
 
     `value` is the artifact's, `server` the server model's, `drop` is positive where the artifact is worse and has a paired
-    95 % interval by `method`, and `spread` as its standard error; `share`: figures are between 0 and 1. `disagreement`: the
-    share of samples that score differently. `flips` are the first 200 of `flips_total`. Without figures the `reason` says
-    why. `why`: why that metric was taken, where nobody named it and it is not plain. `groups`: the same of parts of the samples.
+    95 % interval by `method`, `spread` as its standard error, and `at_least`, the low end of 99.87 % that a FAIL takes;
+    `share`: figures are between 0 and 1. `disagreement`: the share of samples that score differently. `flips` are the first 200
+    of `flips_total`. Without figures the `reason` says why. `why`: why that metric was taken, where nobody named it and it is
+    not plain. `groups`: the same of parts of the samples.
     """
 
     metric: str = ""
@@ -111,6 +116,7 @@ class OutputAccuracy:
     low: Number | None = None
     high: Number | None = None
     spread: Number | None = None
+    at_least: Number | None = None
     disagreement: Number | None = None
     ece: Number | None = None
     ece_server: Number | None = None

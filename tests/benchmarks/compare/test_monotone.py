@@ -73,7 +73,7 @@ CASES = {
 def judge(compared, margin):
     if compared.low is None:
         return None  # the labels give no figure
-    return statistics.judge_drop(compared.low, present(compared.high), margin, compared.n)
+    return statistics.judge_drop(compared.low, present(compared.high), margin, compared.n, compared.at_least)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -87,6 +87,7 @@ def test_what_is_better_in_every_sample_is_judged_no_worse(name, seed, n):
         return
     assert present(results[1].high) <= present(results[0].high) + 1e-12
     assert present(results[1].low) <= results[0].low + 1e-12
+    assert present(results[1].at_least) <= present(results[0].at_least) + 1e-12
     for margin in (0.003, 0.01, 0.05, 0.2):
         worse, other = (judge(result, margin) for result in results)
         assert ORDER.index(worse) <= ORDER.index(other)

@@ -203,6 +203,27 @@ def test_few_samples_decide_nothing(one, other, margin, n):
     )
 
 
+@given(st.integers(1, 2000), st.floats(0, 0.2), st.floats(0, 1))
+def test_a_fail_takes_the_end_of_three_deviations(n, disagree, worse):
+    lost, gained = round(n * disagree * worse), round(n * disagree * (1 - worse))
+    interval = statistics.paired_difference(lost, gained, n)
+    assert interval.at_least == statistics.paired_difference(lost, gained, n, statistics.Z_FAIL).low <= interval.low
+    shares = statistics.exact_interval(lost, n)
+    assert 0 <= shares.at_least <= shares.low
+
+
+def test_an_artifact_at_the_margin_is_next_to_never_a_fail():
+    """A FAIL by the interval of 95 % would be wrong in one of forty."""
+    rng, drop, n = np.random.default_rng(5), 0.01, 1000
+    losses = rng.multinomial(n, (0.03, 0.02, 0.95), size=2000)
+    verdicts = []
+    for lost, gained, _ in losses.tolist():
+        interval = statistics.paired_difference(lost, gained, n)
+        verdicts.append(statistics.judge_drop(interval.low, interval.high, drop, n, interval.at_least))
+    assert verdicts.count(Verdict.FAIL) <= 8  # 2.7 are expected
+    assert verdicts.count(Verdict.PASS) <= 75  # 50 are
+
+
 def test_the_fewest_samples_are_those_whose_signs_can_be_significant():
     n = statistics.LEAST_SAMPLES
     assert statistics.mcnemar_p_value(0, n) < 0.05 < statistics.mcnemar_p_value(0, n - 1)
