@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from edgeship.benchmarks.gate import checks
@@ -14,8 +13,6 @@ from edgeship.types import Verdict
 # Checks of what outputs are worth: more precision is what helps.
 QUALITY = {"parity", "accuracy", "class_drop", "sure_flips", "agreement", "max_abs_error"}
 MOST = 4
-# As `quality_checks` says how many samples would decide.
-_SAMPLES = re.compile(r"about ([\d,]+) samples would decide, there are ([\d,]+)")
 
 
 def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
@@ -142,11 +139,15 @@ def _expected_of_float(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> s
 
 def _about_samples(gate: GateResult) -> Iterator[str]:
     """How many samples are missing for what keeps to its limit on those there are."""
-    open_checks = [c for c in gate.checks if c.verdict is Verdict.INCONCLUSIVE and is_within_limit(c)]
-    found = [match for check in open_checks if (match := _SAMPLES.search(check.reason))]
-    if found:
-        needed = max((match[1] for match in found), key=lambda text: int(text.replace(",", "")))
-        yield f"give more evaluation data (--evaluation DATA): about {needed} samples decide all of it, there are {found[0][2]}"
+    open_checks = [
+        c for c in gate.checks if c.verdict is Verdict.INCONCLUSIVE and is_within_limit(c) and c.samples_needed
+    ]
+    if open_checks:
+        most = max(open_checks, key=lambda check: check.samples_needed or 0)
+        yield (
+            f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples decide all of it, "
+            f"there are {most.samples:,}"
+        )
 
 
 def _about_times(gate: GateResult) -> Iterator[str]:

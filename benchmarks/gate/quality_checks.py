@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from edgeship.benchmarks.compare.statistics import (
     LEAST_SAMPLES,
@@ -137,14 +138,18 @@ def _judge_agreement(subject: JudgedMeasurement, check: str, output: OutputParit
     reason = f"{value:.2%} same answers (95 % interval {low:.2%} to {high:.2%}), {limit:.2%} are wanted"
     if verdict is Verdict.INCONCLUSIVE:
         interval = Interval(1 - high, 1 - low, binomial_error(value * output.n, output.n))
-        reason += _samples_note(samples_needed(1 - value, interval, 1 - limit, output.n), output.n)
+        needed = samples_needed(1 - value, interval, 1 - limit, output.n)
+        return _ask_for_samples(subject.make_check(check, verdict, reason, (value, limit, "share")), needed, output.n)
     return subject.make_check(check, verdict, reason, (value, limit, "share"))
 
 
-def _samples_note(enough: int | None, n: int) -> str:
-    if enough is None:
-        return "; no number of samples would decide"
-    return f"; about {int(float(f'{enough:.2g}')):,} samples would decide, there are {n:,}"
+def _ask_for_samples(check: Check, needed: int | None, n: int) -> Check:
+    """An undecided check with what would decide it, as two digits of a number of samples; None: no number would."""
+    if needed is None:
+        return replace(check, reason=f"{check.reason}; no number of samples would decide", samples=n)
+    about = int(float(f"{needed:.2g}"))
+    reason = f"{check.reason}; about {about:,} samples would decide, there are {n:,}"
+    return replace(check, reason=reason, samples=n, samples_needed=about)
 
 
 def check_accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
@@ -191,12 +196,13 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
         f"{output.metric} {texts[0]}{percent}, server model {texts[1]}{percent}: drop {texts[2]} {unit} "
         f"(95 % interval {texts[3]} to {texts[4]}), margin {texts[5]}"
     )
-    if verdict is Verdict.INCONCLUSIVE:
-        reason += "; worse than the margin, but not by the 99.9 % that a FAIL takes" if low > margin else ""
-        interval = Interval(low, high, output.spread or 0.0)
-        needed = samples_needed(drop, interval, margin, output.n)
-        reason += _samples_note(needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(counted, 1))), output.n)
-    return subject.make_check(check, verdict, reason, (drop * scale, margin * scale, unit))
+    decisive = (drop * scale, margin * scale, unit)
+    if verdict is not Verdict.INCONCLUSIVE:
+        return subject.make_check(check, verdict, reason, decisive)
+    reason += "; worse than the margin, but not by the 99.9 % that a FAIL takes" if low > margin else ""
+    needed = samples_needed(drop, Interval(low, high, output.spread or 0.0), margin, output.n)
+    needed = needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(counted, 1)))
+    return _ask_for_samples(subject.make_check(check, verdict, reason, decisive), needed, output.n)
 
 
 def count_samples(metric: str, n: int, classes: Sequence[int]) -> int:

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from edgeship.bundle.metric import Figure
+from edgeship.bundle.metric import Count, Figure
 from edgeship.types import Verdict
 
 
 @dataclass(frozen=True)
 class Check:
-    """One decision. `value` and `limit` are in `unit`; both None where the reason says it all."""
+    """One decision. `value` and `limit` are in `unit`; both None where the reason says it all.
+
+    `samples_needed`: about how many samples would decide what `samples` do not.
+    """
 
     artifact: str
     runtime: str
@@ -23,6 +26,8 @@ class Check:
     unit: str = ""
     reason: str = ""
     device: str = ""
+    samples: Count | None = None
+    samples_needed: Count | None = None
 
 
 @dataclass(frozen=True)
