@@ -64,7 +64,7 @@ REFUSED = {"state": "refused", "text": "-", "reason": "it takes .onnx files only
 def manifest():
     artifact = {
         "id": "tflite/int8", "path": PATH, "format": "tflite", "variant": "int8",
-        "steps": [{"name": "x", "source": "5e"}],
+        "steps": [{"name": "x", "source": "5e"}], "content": CONTENT,
     }  # fmt: skip
     return {
         "files": {PATH: CONTENT},

@@ -103,7 +103,7 @@ def test_an_op_that_a_format_cannot_express_is_named_and_leaves_no_stub(edgeship
     for name in ("tflite", "onnx", "tfjs"):
         check_refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", name), "Svd")
         nothing_written(edgeship.folder)
-    check_refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", "tfjs,onnx"), "Svd", "--to ")
+    check_refused(edgeship("convert", odd_models / "svd", "--out", "out", "--to", "tfjs,onnx"), "Svd", "out with --to")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_representative_data_that_does_not_fit(edgeship, plain, data, message):
         ("empty.npz", "empty"),
         ("nan.npz", "NaN"),
         ("unlabelled.npz", "unlabelled.npz: no labels in it"),
-        ("labels.npz", "labels.npz: labels run from 7 to 7, but the model tells 3 classes apart"),
+        ("labels.npz", "labels.npz: top1: labels run from 7 to 7, but the model tells 3 classes apart"),
     ],
 )
 def test_evaluation_data_that_does_not_fit(edgeship, plain, data, message):
@@ -195,7 +195,10 @@ def test_int8_without_data_says_how_to_give_some(edgeship, plain):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--variant", "int4"), "known: auto, dynamic_w8, float16, float32, int8, weight_only_w8"),
+        (
+            ("--variant", "int4"),
+            "known: auto, dynamic_w4, dynamic_w8, float16, float32, int8, weight_only_w4, weight_only_w8",
+        ),
         (("--to", "coreml"), "known: onnx, tfjs, tflite"),
         (("--io", "uint8"), "int8"),
         (("--config", "missing.toml"), "edgeship init"),
@@ -274,8 +277,11 @@ def test_a_bundle_edited_by_hand(edgeship, shipped):
 
 
 def test_a_file_is_no_bundle(edgeship, plain):
-    for command in ("gate", "verify", "report"):
+    for command in ("verify", "report"):
         check_refused(edgeship(command, plain), "plain.keras: not a bundle, which is a folder")
+    done = edgeship("gate", plain)
+    assert done.returncode == 2
+    assert "plain.keras is no bundle: to judge a model file, name what it is compared with: --server" in done.stderr
 
 
 def test_a_bundle_of_an_earlier_version_is_read(edgeship, shipped):

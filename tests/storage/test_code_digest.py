@@ -34,6 +34,7 @@ ENTRIES = {
         WORKER,
     ),
     "size": ("edgeship.benchmarks.measure.size",),
+    "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),
     "plots": ("edgeship.benchmarks.report.html_report",),
     **dict.fromkeys(
         ("quality", "speed", "ratio"),

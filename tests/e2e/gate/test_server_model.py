@@ -69,10 +69,12 @@ def test_a_bundle_is_measured_from_another_folder(known, edgeship):
     again = json.loads((known / "out/bundle/manifest.json").read_text())
     assert again["config"]["data"]["evaluation"] == "known/project/evaluation.npz"
     assert edgeship("benchmark", "known/out/bundle", check=0)
-    shutil.move(known / "out/bundle", edgeship.folder / "elsewhere")
+    elsewhere = edgeship.folder / "some/other/place/elsewhere"
+    elsewhere.parent.mkdir(parents=True)
+    shutil.move(known / "out/bundle", elsewhere)
     (known / "project/evaluation.npz").rename(known / "kept.npz")
     for command in ("benchmark", "debug"):
-        done = edgeship(command, "elsewhere", check=2)
+        done = edgeship(command, elsewhere, check=2)
         assert "elsewhere: its evaluation data," in done.stderr
         assert "evaluation.npz: no such file\nname the data to use: add --data, or [data] evaluation" in done.stderr
 

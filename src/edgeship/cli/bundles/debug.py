@@ -45,6 +45,8 @@ def debug(
     For each layer: SQNR, MSE and cosine of its output; what the model loses when only this layer is quantized, and what is
     left of the loss when only this layer stays float. The bundle's report shows it too.
 
+    --explorer writes node data: model-explorer bundle/tflite/int8.tflite --node_data_paths errors.json colours the graph by it.
+
     With --profile: the time of each operator by LiteRT's or ONNX Runtime's own profiler, on one sample and one thread.
 
     What lets code run is never taken from BUNDLE: where its model needs --custom-objects or --allow-unsafe, say so again.
@@ -54,7 +56,7 @@ def debug(
       edgeship debug bundle
       edgeship debug bundle --artifact tflite/pruned-int8 --data evaluation.npz --samples 1000 --json layers.json
       edgeship debug bundle --profile --artifact onnx/int8
-      edgeship debug bundle --explorer errors.json && model-explorer bundle/tflite/int8.tflite --node_data_paths errors.json
+      edgeship debug bundle --explorer errors.json
     """
     from edgeship.types import to_json
 

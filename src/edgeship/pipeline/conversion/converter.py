@@ -82,8 +82,11 @@ class Converter:
         while pending:
             done, pending = wait(pending, return_when=FIRST_EXCEPTION)
             for future in done:
-                if not failures.is_of_variant(future.exception()):
-                    future.result()
+                error = future.exception()
+                if error and (
+                    not failures.is_of_variant(error) or failures.is_misconfigured(error, self._step_of(error))
+                ):
+                    raise error
         artifacts, errors = {}, {}
         for name, future in self._artifacts.items():
             error = future.exception()
@@ -93,6 +96,9 @@ class Converter:
                 artifacts[name] = future.result()
         result = ConversionResult(self.steps.model.exported(exported), tuple(artifacts.values()), exported.entry.path)
         return self.leave_out(result, errors)
+
+    def _step_of(self, error: BaseException) -> str:
+        return failures.find_step(error, self._queue.outcomes, self.steps.steps)
 
     def leave_out(
         self, result: ConversionResult, errors: Mapping[str, EdgeshipError], step: str = ""
@@ -108,7 +114,7 @@ class Converter:
         records = {item.artifact: item for item in result.failures}
         for name, error in errors.items():
             variant, file_format = self._ids[name]
-            failed = step or failures.find_step(error, self._queue.outcomes, self.steps.steps)
+            failed = step or self._step_of(error)
             others = [item for item in asked if item != file_format]
             layers = result.server.description.layers
             records[name] = failures.describe_failure(error, variant, file_format, failed, others, layers)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.bundle.verdict import FailedArtifact
-from edgeship.errors import EdgeshipError, MissingDependencyError, brief_message
+from edgeship.errors import EdgeshipError, InputError, MissingDependencyError, brief_message
 from edgeship.formats import formats
 from edgeship.formats.formats import FILES
 from edgeship.formats.layer_names import LayerNames, scope
@@ -18,12 +18,17 @@ from edgeship.settings.variants import Variant, recipe_refusal
 LONGEST = 1000  # characters of a reason
 # Further recipes by how much they leave of int8: the first that the format has are worth a try.
 OTHER_RECIPES = ("auto", "dynamic_w8", "weight_only_w8", "float16")
-CONVERT, CHECK, RUN = "convert", "check", "run"
+CONVERT, CHECK, RUN, TRAIN = "convert", "check", "run", "optimize"
 
 
 def is_of_variant(error: BaseException | None) -> bool:
     """Whether an error says something of one artifact; others are the machine's, the user's wish to stop, or a bug."""
     return isinstance(error, EdgeshipError) and not isinstance(error, MissingDependencyError)
+
+
+def is_misconfigured(error: BaseException | None, step: str) -> bool:
+    """Whether an error says that a training was asked for wrongly: the configuration's mistake, and no artifact's failure."""
+    return isinstance(error, InputError) and step == TRAIN
 
 
 def find_step(error: BaseException, outcomes: Mapping[str, Outcome], steps: Mapping[str, Step]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.bundle import Bundle, place_seen_from
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
@@ -40,6 +41,7 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
     _check_places(base)
     other = Config.read(file) if file else None
     if other:
+        Budget.parse(other.budget, other.source)  # what the file itself says wrong comes before what it leaves out
         base = _with_file(base, other)
     if options.evaluation:
         base = replace(base, data=replace(base.data, evaluation=options.evaluation))
