@@ -15,6 +15,7 @@ dim       image -> kind                 values from 0 to 255, into a Rescaling a
 share     features -> score             divided by their sum, which may be next to zero
 reciprocal features -> score            one divided by values that may be next to zero
 softsign  features -> score             divided by what lies between 1 and 2
+dead      image -> score                channels without weights, which have biases all the same
 two-ways  .tflite with two signatures over the same input
 branch    .tflite that goes one of two ways by what is in its data
 """
@@ -29,7 +30,7 @@ from typing import Any
 RAW_SCALES = (0.02, 1.0, 5.0, 40.0, 900.0, 60000.0)
 NAMES = (
     *("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim", "wide"),
-    *("share", "reciprocal", "softsign"),
+    *("share", "reciprocal", "softsign", "dead"),
 )
 
 
@@ -180,6 +181,19 @@ def _reciprocal(keras: Any) -> tuple[Any, Any]:
 
 def _softsign(keras: Any) -> tuple[Any, Any]:
     return _divided(keras, "softsign", lambda x: x / (1.0 + keras.ops.abs(x)))
+
+
+def _dead(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    image = keras.Input((8, 8, 3), name="image")
+    weighted = [layers.Conv2D(6, 3, activation="relu"), layers.DepthwiseConv2D(3), layers.Dense(4), layers.Dense(2)]
+    x = layers.GlobalAveragePooling2D()(weighted[1](weighted[0](image)))
+    outputs = weighted[3](weighted[2](x))
+    for layer in weighted:
+        kernel, bias = layer.get_weights()
+        kernel.reshape(-1, bias.size)[:, ::2] = 0
+        layer.set_weights([kernel, bias + (1.0, -0.5, 0.25, 2.0, 0.7, 1.5)[: bias.size]])
+    return image, {"score": outputs}
 
 
 def _wide(keras: Any) -> tuple[Any, Any]:

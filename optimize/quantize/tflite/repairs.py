@@ -1,4 +1,4 @@
-"""What litert-quantizer 0.11 gets wrong at the ends of a model, put right: found by running what it wrote."""
+"""What litert-quantizer 0.11 gets wrong, above all at the ends of a model, put right: found by running what it wrote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgeship.formats import flatbuffer
-from edgeship.optimize.quantize.tflite import int8_coverage
+from edgeship.optimize.quantize.tflite import bias_overflow, int8_coverage
 
 
 def repair_ends(
@@ -16,9 +16,10 @@ def repair_ends(
     ranges: int8_coverage.Ranges,
     integer: Callable[[str], bool] = lambda _: True,
 ) -> bytes:
-    """The quantized file `content` made of the float file `before`, with `int8_coverage` applied and its ends repaired."""
+    """The quantized file `content` made of the float file `before`, with biases, coverage by int8 and ends put right."""
     model, original = map(flatbuffer.unpack, (content, before))
     _repair_outputs(model, original, io)
+    bias_overflow.fit_biases(model, original)
     int8_coverage.extend_int8_coverage(model, ranges, integer)
     flatbuffer.drop_unused(model)
     _restore_dynamic_axes(model, original)
