@@ -142,6 +142,7 @@ def _judge_measurement(subject: JudgedMeasurement, *, decided: bool) -> Iterator
         return
     yield from quality_checks.check_outputs(subject)
     yield from quality_checks.check_accuracy(subject)
+    yield from quality_checks.check_unjudged_outputs(subject)
     yield from checks.check_latency(subject)
     yield from checks.check_memory(subject)
 

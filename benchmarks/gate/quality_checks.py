@@ -22,6 +22,7 @@ from edgeship.bundle.verdict import Check
 from edgeship.types import Availability, Verdict
 
 LEVEL = 0.025  # one-sided, of what a class may lose by chance
+TELLING_FLOOR = 30.0  # dB, as of float16: what lies above is the same computation, labels or not
 CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
 OF_YES = {"f1", "precision", "recall", "average_precision", "roc_auc"}
 
@@ -167,6 +168,32 @@ def check_accuracy(subject: JudgedMeasurement) -> Iterator[Check]:
         yield from _check_class_drop(subject, _check_name("class_drop", name, comparisons), output)
         yield from _check_sure_flips(subject, _check_name("sure_flips", name, comparisons), output)
         yield from group_checks.check_groups(subject, _check_name("groups", name, comparisons), output)
+
+
+def check_unjudged_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
+    """What no limit speaks of, but a floor that is too low to judge by: outputs without labels beside others that have some."""
+    report, budget = subject.measurement.details.accuracy, subject.budget
+    if budget.judges_accuracy and report is None and budget.wants_accuracy:
+        return  # which fails already
+    labelled = (set(report.outputs) or {report.output}) if report and budget.judges_accuracy else set()
+    for name, output in sorted(_parity_of(subject).items()):
+        if name in labelled or output.reason or _is_limited(subject, output):
+            continue
+        reason = f"nothing judges it: add labels y_{name}, or set max_abs_error or min_sqnr_db in [budget]"
+        yield subject.make_check(f"accuracy:{name}", Verdict.INCONCLUSIVE, reason)
+
+
+def _is_limited(subject: JudgedMeasurement, output: OutputParity) -> bool:
+    """Whether a limit that needs no labels speaks of the output."""
+    budget, recipe = subject.budget, subject.recipe
+    if budget.max_abs_error is not None or budget.min_sqnr_db is not None:
+        return True
+    if output.agreement is not None and (
+        budget.min_agreement is not None or (output.whole and recipe in AGREEMENT_FLOORS)
+    ):
+        return True
+    floor = budget.sqnr_floor(recipe)
+    return floor is not None and floor >= TELLING_FLOOR
 
 
 def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:

@@ -33,7 +33,12 @@ class _Cost:
 
 
 def recommend(manifest: Manifest, gate: GateResult) -> tuple[Recommendation, ...]:
-    """Per format the artifact of least bytes on the wire times latency, among those that pass; none where none does."""
+    """Per format the artifact of least bytes on the wire times latency, among those that pass; none where none does.
+
+    What fails the bundle as a whole, such as its server model, leaves nothing to recommend.
+    """
+    if any(not check.artifact and check.verdict is not Verdict.PASS for check in gate.checks):
+        return ()
     unjudged = {item.artifact for item in gate.not_judged}
     found = []
     for name, form in formats.ALL.items():
