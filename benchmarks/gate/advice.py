@@ -12,12 +12,19 @@ from edgeship.types import Verdict
 
 # Checks of what outputs are worth: more precision is what helps.
 QUALITY = {"parity", "accuracy", "class_drop", "sure_flips", "agreement", "max_abs_error"}
+# Checks of whether a file is the one that was made: one that is not has to be made again.
+OTHER_FILE = {"origin", "twin"}
 MOST = 4
 
 
 def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
-    """The steps, the most telling first; none for a PASS. `BUNDLE` and `DATA` stand for the user's own paths."""
-    if gate.verdict is Verdict.PASS:
+    """The steps, the most telling first. `BUNDLE` and `DATA` stand for the user's own paths.
+
+    None for a PASS, and where the bundle fails as a whole, as for its server model: no artifact can mend that, and the check
+    says what to do.
+    """
+    whole = any(not check.artifact and check.verdict is Verdict.FAIL for check in gate.checks)
+    if gate.verdict is Verdict.PASS or whole:
         return ()
     steps = [*_about_precision(manifest, gate), *_about_samples(gate), *_about_times(gate)]
     return tuple(dict.fromkeys(steps))[:MOST]
@@ -44,30 +51,32 @@ def _is_about_quality(check: Check) -> bool:
 def find_static_failures(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
     """Full-integer artifacts whose outputs fail though float32 of their format does not, and not for their inputs alone."""
     broken = _with_bad_outputs(manifest, gate)
-    floats = {item.format for item in broken if item.variant == "float32"}
     return [
         item
         for item in broken
-        if item.format not in floats
+        if gate.verdict_on(f"{item.format}/float32") in (None, Verdict.PASS)
         and checks.recipe_of(manifest, item) == "static_w8a8"
         and not _insists_on_int8(item)
     ]
 
 
 def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
+    replaced = {check.artifact for check in gate.checks if check.check in OTHER_FILE and check.verdict is Verdict.FAIL}
     bad = {
         check.artifact
         for check in gate.checks
         if _is_about_quality(check)
+        and check.value is not None  # what was not taken says nothing of precision
         and (check.verdict is Verdict.FAIL or (check.verdict is Verdict.INCONCLUSIVE and _takes_up_its_limit(check)))
     }
+    bad -= replaced
     return [item for item in manifest.artifacts if item.id in bad]
 
 
 def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
     """What to try for quantized artifacts whose outputs fail; float32 that fails as well is no matter of precision."""
     broken = _with_bad_outputs(manifest, gate)
-    if floats := [item for item in broken if item.variant == "float32"]:
+    if floats := [item for item in broken if item.variant == "float32" and not item.foreign]:
         names = ", ".join(item.id for item in floats)
         yield f"{names}: it is the conversion that changes the answers, which no other precision mends: please report it"
     kinds = {item.format for item in floats}
@@ -75,10 +84,10 @@ def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
         names = ", ".join(item.id for item in insisting)
         yield (
             f'{names}: int8 inputs are too coarse for some features; with --io auto (in the variant: io = "auto") they become '
-            f"float32{_expected_of_float(manifest, insisting)}"
+            f"float32{_expected_of_float(manifest, gate, insisting)}"
         )
     if static := find_static_failures(manifest, gate):
-        yield from _about_static(manifest, static)
+        yield from _about_static(manifest, gate, static)
 
 
 def _insists_on_int8(item: ArtifactEntry) -> bool:
@@ -88,19 +97,20 @@ def _insists_on_int8(item: ArtifactEntry) -> bool:
     return recipe.get("io") == "int8" and bool(recipe.get("float_operators")) and integers
 
 
-def _about_static(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> Iterator[str]:
+def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[ArtifactEntry]) -> Iterator[str]:
     names = ", ".join(item.id for item in broken)
     found = next((manifest.debug[item.id] for item in broken if item.id in manifest.debug), None)
     worst = _worst_layer(found) if found else None
     if found and worst:
         yield f"{found.artifact}: layer '{worst.name}' costs most{_gain_of_layer(found, worst)}"
-    if all(checks.recipe_of(manifest, item) != "auto" for item in manifest.artifacts):
+    searched = any(failure.artifact.endswith("/auto") for failure in manifest.failures)
+    if not searched and all(checks.recipe_of(manifest, item) != "auto" for item in manifest.artifacts):
         yield (
             f'{names}: ship with --variant float32,auto (a variant with quantize = "auto"), which keeps the layers that cost '
-            f"most in float32, as few as the checks ask for{_expected_of_float(manifest, broken)}"
+            f"most in float32, as few as the checks ask for{_expected_of_float(manifest, gate, broken)}"
         )
     tflite = next((item for item in broken if item.format == "tflite"), None)
-    if tflite and not worst:
+    if tflite and not found:
         yield f"edgeship debug BUNDLE --artifact {tflite.id} names the layer that costs most"
     calibration = manifest.data.get("calibration")
     if calibration and min(calibration.samples, calibration.limit or calibration.samples) < 100:
@@ -108,8 +118,20 @@ def _about_static(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> Iterat
 
 
 def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:
-    layers = [layer for layer in found.layers if layer.only_layer_int8.sqnr_db is not None]
-    return min(layers, key=lambda layer: layer.only_layer_int8.sqnr_db or 0.0, default=None)
+    """The layer that is worth most in float32; None where none is worth anything."""
+    gains = [(_gain(found, layer), layer) for layer in found.layers]
+    best, worst = max(gains, key=lambda item: item[0], default=(0.0, None))
+    return worst if best > 0 else None
+
+
+def _gain(found: LayerSensitivity, layer: LayerErrors) -> float:
+    """How much less the model loses with the layer alone in float32: of the metric, without labels of the noise in dB."""
+    better, now = layer.only_layer_float, found.quantized
+    if better.drop is not None and now.drop is not None:
+        return now.drop - better.drop
+    if better.sqnr_db is not None and now.sqnr_db is not None:
+        return better.sqnr_db - now.sqnr_db
+    return 0.0
 
 
 def _gain_of_layer(found: LayerSensitivity, worst: LayerErrors) -> str:
@@ -126,13 +148,19 @@ def _gain_of_layer(found: LayerSensitivity, worst: LayerErrors) -> str:
     return ""
 
 
-def _expected_of_float(manifest: Manifest, broken: Sequence[ArtifactEntry]) -> str:
-    """What float32 of the format reaches, which more precision comes near to."""
+def _expected_of_float(manifest: Manifest, gate: GateResult, broken: Sequence[ArtifactEntry]) -> str:
+    """What float32 of the format reaches in the output that did not pass, which more precision comes near to."""
     for item in broken:
+        outputs = [
+            check.check.partition(":")[2]
+            for check in gate.checks
+            if check.artifact == item.id and check.verdict is not Verdict.PASS and check.check.startswith("accuracy")
+        ]
         for measurement in manifest.measurements_of(f"{item.format}/float32"):
             report = measurement.details.accuracy
-            if report and report.value is not None:
-                figure = f"{report.value * 100:.2f} %" if report.share else f"{report.value:.4g}"
+            scored = report.outputs.get(next(iter(outputs), ""), report) if report else None
+            if scored and scored.value is not None:
+                figure = f"{scored.value * 100:.2f} %" if scored.share else f"{scored.value:.4g}"
                 return f"; expected: next to the {figure} of {measurement.artifact}"
     return ""
 

@@ -111,7 +111,7 @@ def test_the_layer_that_debug_has_blamed_is_named(manifest, replace_outputs):
     figures = {"sqnr_db": 3.0, "agreement": None, "value": 0.8, "drop": 0.1, "metric": "top1", "share": True}
     layers = [
         {"name": "first", "only_layer_int8": {**figures, "sqnr_db": 30.0}, "only_layer_float": figures},
-        {"name": "second", "only_layer_int8": figures, "only_layer_float": {**figures, "value": 0.9}},
+        {"name": "second", "only_layer_int8": figures, "only_layer_float": {**figures, "value": 0.9, "drop": 0.0}},
     ]
     entry = {"artifact": "tflite/int8", "content": "ab" * 32, "samples": 256, "float32": figures, "quantized": figures}
     manifest["debug"] = {"tflite/int8": {**entry, "layers": layers}}
@@ -136,6 +136,34 @@ def test_float32_that_fails_is_no_matter_of_precision(manifest, replace_outputs)
     replace_outputs(manifest, "tflite/float32", spoil)
     (step,) = judged(manifest).next_steps
     assert step.startswith("tflite/float32: it is the conversion")
+
+
+def test_a_layer_that_gains_nothing_is_not_named(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    figures = {"sqnr_db": 3.0, "agreement": None, "value": 0.8, "drop": 0.1, "metric": "top1", "share": True}
+    layers = [{"name": "first", "only_layer_int8": figures, "only_layer_float": figures}]
+    entry = {"artifact": "tflite/int8", "content": "ab" * 32, "samples": 256, "float32": figures, "quantized": figures}
+    manifest["debug"] = {"tflite/int8": {**entry, "layers": layers}}
+    (step,) = judged(manifest).next_steps
+    assert "--variant float32,auto" in step
+
+
+@pytest.mark.parametrize("check", ["origin", "server"])
+def test_what_no_precision_mends_is_not_pointed_at_it(manifest, replace_outputs, check):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    if check == "origin":
+        (item,) = (item for item in manifest["artifacts"] if item["id"] == "tflite/int8")
+        item["content"] = "ab" * 32
+        assert not judged(manifest).next_steps
+    else:
+        assert not judged(manifest, min_server_accuracy=0.999).next_steps
+        assert not judged(manifest, min_server_accuracy=0.999).recommended
+
+
+def test_what_a_search_has_failed_at_is_not_advised_again(manifest, replace_outputs):
+    replace_outputs(manifest, "tflite/int8", spoil)
+    manifest["failures"] = [{"artifact": "tflite/auto", "step": "quantize", "reason": "none passes"}]
+    assert not any("auto" in step for step in judged(manifest).next_steps)
 
 
 def test_missing_samples_are_counted(manifest):
