@@ -44,33 +44,40 @@ def fit_biases(model: Any, original: Any) -> None:
     """Give channels of the quantized `model` whose float bias, in `original`, is beyond int32 a weight scale that it fits."""
     names = flatbuffer.operator_names(model)
     for graph, original_graph in zip(model.subgraphs, original.subgraphs, strict=True):
-        floats = {
-            tensor.name: np.frombuffer(bytes(original.buffers[tensor.buffer].data), np.float32)
-            for tensor in original_graph.tensors
-            if tensor.type == flatbuffer.FLOAT32 and original.buffers[tensor.buffer].data is not None
-        }
+        floats: dict[bytes, list[Array]] = {}  # a converter may give several constants one name
+        for tensor in original_graph.tensors:
+            data = original.buffers[tensor.buffer].data
+            if tensor.type == flatbuffer.FLOAT32 and data is not None:
+                floats.setdefault(tensor.name, []).append(np.frombuffer(bytes(data), np.float32).astype(np.float64))
         biases: dict[int, list[_Bias]] = {}
         for operator in graph.operators:
-            if bias := _find_bias(graph, operator, names[operator.opcodeIndex], floats):
+            if bias := _find_bias(model, graph, operator, names[operator.opcodeIndex], floats):
                 biases.setdefault(bias.weights, []).append(bias)
         for weights, added in biases.items():
             _fit_channels(model, graph.tensors[weights], added)
 
 
-def _find_bias(graph: Any, operator: Any, kind: str, floats: dict[bytes, Array]) -> _Bias | None:
+def _find_bias(model: Any, graph: Any, operator: Any, kind: str, floats: dict[bytes, list[Array]]) -> _Bias | None:
     places = _PLACES.get(kind)
     if places is None or len(operator.inputs) <= places[2] or operator.inputs[places[2]] < 0:
         return None
     source, weights, bias = (graph.tensors[operator.inputs[place]] for place in places)
-    values = floats.get(bias.name, floats.get(_COPY.sub(b"", bias.name)))
-    if (
-        weights.type != flatbuffer.INT8
-        or bias.type != flatbuffer.INT32
-        or values is None
-        or source.quantization is None
-    ):
+    data = model.buffers[bias.buffer].data
+    if weights.type != flatbuffer.INT8 or bias.type != flatbuffer.INT32 or data is None or source.quantization is None:
         return None
-    return _Bias(operator.inputs[places[1]], float(source.quantization.scale[0]), bias, values.astype(np.float64))
+    stored = np.frombuffer(bytes(data), np.int32).astype(np.float64)
+    steps = np.asarray(bias.quantization.scale, np.float64)
+    for values in floats.get(bias.name, floats.get(_COPY.sub(b"", bias.name), [])):
+        if values.shape == stored.shape and _is_stored(values, stored, steps):
+            return _Bias(operator.inputs[places[1]], float(source.quantization.scale[0]), bias, values)
+    return None
+
+
+def _is_stored(values: Array, stored: Array, steps: Array) -> bool:
+    """Whether the int32 numbers are these values in those steps, but for what int32 cuts off."""
+    cut_off = np.abs(stored) >= 2**31 - 1
+    near = np.abs(stored * steps - values) <= steps + 1e-5 * np.abs(values)
+    return bool((near | (cut_off & (stored * values > 0))).all())
 
 
 def _fit_channels(model: Any, weights: Any, biases: list[_Bias]) -> None:
@@ -78,7 +85,7 @@ def _fit_channels(model: Any, weights: Any, biases: list[_Bias]) -> None:
     scales = np.array(weights.quantization.scale, np.float64)
     per_channel = len(scales) > 1
     least = [np.abs(bias.values) / (bias.input_scale * _MOST) for bias in biases]
-    least = [item if per_channel else item.max() for item in least]
+    least = [item if per_channel else item.max(keepdims=True) for item in least]
     needed = np.max([np.maximum(scales, scales.max() * _LEAST), *least], axis=0)
     if (needed <= scales).all():
         return

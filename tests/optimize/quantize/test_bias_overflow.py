@@ -66,3 +66,16 @@ def test_any_bias_is_stored_as_what_it_is(weights, biases, shrink, input_scale):
     assert (np.abs(held * step[:, None] - kernel).max(axis=1) <= 0.51 * step + 0.51 * scales).all()
     most = np.maximum.reduce([scales, np.abs(biases) / (input_scale * 2**30), np.full(2, scales.max() * 2.0**-20)])
     assert (step <= most * 1.001).all()
+
+
+def test_one_scale_for_all_channels_fits_the_largest_bias():
+    tensor = SimpleNamespace(
+        shape=[2, 2], buffer=1, quantization=SimpleNamespace(scale=np.array([1e-11], np.float32), quantizedDimension=0)
+    )
+    bias = SimpleNamespace(buffer=2, quantization=SimpleNamespace(scale=np.array([1e-12], np.float32)))
+    codes, cut = np.zeros((2, 2), np.int8), np.array([MOST, -MOST], np.int32)
+    model = SimpleNamespace(buffers=[SimpleNamespace(data=item) for item in (None, codes.tobytes(), cut.tobytes())])
+    values = np.array([1.0, -0.25])
+    bias_overflow._fit_channels(model, tensor, [bias_overflow._Bias(0, 0.1, bias, values)])
+    stored = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int32)
+    assert np.allclose(stored * np.float64(bias.quantization.scale[0]), values, rtol=1e-6)
