@@ -25,7 +25,14 @@ from edgeship.benchmarks.measure.benchmark import (
     Target,
     batch_size,
 )
-from edgeship.bundle.comparisons import AccuracyReport, ConstantAnswer, FormatParity, OutputAccuracy, ServerAccuracy
+from edgeship.bundle.comparisons import (
+    AccuracyReport,
+    ConstantAnswer,
+    FormatParity,
+    OutputAccuracy,
+    OutputParity,
+    ServerAccuracy,
+)
 from edgeship.bundle.device_figures import BitExactness, SampleSubset
 from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
@@ -34,7 +41,7 @@ from edgeship.errors import EdgeshipError, InputError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.local import LocalLauncher
 from edgeship.runtimes.session import Session, open_session
-from edgeship.settings.sections import MetricChoice
+from edgeship.storage import digest
 from edgeship.typed_json import convert
 from edgeship.types import Availability, to_json
 
@@ -240,15 +247,19 @@ def _metric_or_reason(name: str, value: float | None, unit: str, reason: str) ->
     return Metric(name, value, unit)
 
 
-def server_figures(reference: Reference, metrics: MetricChoice) -> ServerAccuracy:
-    """The server model's own accuracy. Raises InputError where the labels do not fit its outputs."""
-    report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, metrics)
+def server_figures(bench: Benchmark, reference: Reference) -> ServerAccuracy:
+    """The server model's own accuracy; kept, as intervals load SciPy. Raises InputError where labels do not fit its outputs."""
     names = [item.name for item in fields(ServerAccuracy) if item.name not in ("output", "outputs")]
 
     def figures(one: OutputAccuracy, output: str, outputs: Mapping[str, ServerAccuracy]) -> ServerAccuracy:
         return ServerAccuracy(**{name: getattr(one, name) for name in names}, output=output, outputs=outputs)
 
-    return figures(report, report.output, {name: figures(one, name, {}) for name, one in report.outputs.items()})
+    def make(_: Path) -> Any:
+        report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, bench.settings.metric)
+        outputs = {name: figures(one, name, {}) for name, one in report.outputs.items()}
+        return to_json(figures(report, report.output, outputs))
+
+    return convert(ServerAccuracy, bench.cache.get("server-figures", _server_key(bench, reference), make).result)
 
 
 def server_skill(bench: Benchmark, reference: Reference) -> dict[str, ConstantAnswer]:
@@ -259,17 +270,22 @@ def server_skill(bench: Benchmark, reference: Reference) -> dict[str, ConstantAn
         metrics = {name: output.metric for name, output in report.outputs.items()}
         return to_json(compare_with_constants(reference.labels, reference.outputs, metrics))
 
-    key = {
+    entry = bench.cache.get("constant-answers", _server_key(bench, reference), make)
+    return convert(dict[str, ConstantAnswer], entry.result)
+
+
+def _server_key(bench: Benchmark, reference: Reference) -> dict[str, Any]:
+    """What figures of the server model alone depend on."""
+    return {
         "reference": reference.digest,
         "data": reference.data.digest,
         "limit": reference.limit,
         "metric": bench.settings.metric,
         "labels": sorted(reference.labels),
     }
-    return convert(dict[str, ConstantAnswer], bench.cache.get("constant-answers", key, make).result)
 
 
-def compare_formats(outputs: Mapping[str, Path], artifacts: Sequence[str]) -> list[FormatParity]:
+def compare_formats(bench: Benchmark, artifacts: Sequence[str]) -> list[FormatParity]:
     """How near the `.onnx` of each variant is to its `.tflite`: their parity per output, on the evaluation data.
 
     Of artifacts that were run on this machine and whose outputs are small enough to be stored (`Benchmark.outputs`).
@@ -277,7 +293,14 @@ def compare_formats(outputs: Mapping[str, Path], artifacts: Sequence[str]) -> li
     variants = dict.fromkeys(name.partition("/")[2] for name in artifacts)
     pairs = [(f"onnx/{variant}", f"tflite/{variant}") for variant in variants]
     return [
-        FormatParity(onnx, tflite, parity.compare(*(load(outputs[name]) for name in (tflite, onnx))))
+        FormatParity(onnx, tflite, _compare_stored(bench, bench.outputs[tflite], bench.outputs[onnx]))
         for onnx, tflite in pairs
-        if onnx in outputs and tflite in outputs
+        if onnx in bench.outputs and tflite in bench.outputs
     ]
+
+
+def _compare_stored(bench: Benchmark, one: Path, other: Path) -> dict[str, OutputParity]:
+    """The parity of the second file's outputs with the first's; kept, as its intervals load SciPy."""
+    key = {"one": digest.of_path(one), "other": digest.of_path(other)}
+    entry = bench.cache.get("between-formats", key, lambda _: to_json(parity.compare(load(one), load(other))))
+    return convert(dict[str, OutputParity], entry.result)

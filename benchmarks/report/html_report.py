@@ -99,24 +99,32 @@ class PrecisionTable:
     steps: tuple[PrecisionStep, ...]
 
 
-def write_report(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -> Path:
-    """Write `report/index.html` of a bundle (a draft of one), and return its path; `plots`: see `render`."""
+def write_report(
+    root: Path, manifest: Manifest, plots: Sequence[str] | None = None, compiled: Path | None = None
+) -> Path:
+    """Write `report/index.html` of a bundle (a draft of one), and return its path; `plots`, `compiled`: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(root, manifest, plots), encoding="utf-8")
+    target.write_text(render(root, manifest, plots, compiled), encoding="utf-8")
     return target
 
 
-def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None) -> str:
+def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None, compiled: Path | None = None) -> str:
     """The HTML. `root` is the bundle's folder, where the samples that flipped lie.
 
-    `plots` are the plots where they are at hand (`draw_plots` makes them; it takes a second or two).
+    `plots` are the plots where they are at hand (`draw_plots` makes them; it takes a second or two). `compiled`: a folder of
+    the user's own where the compiled template is kept.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     folder, manifest = Path(__file__).parent, printable_value(manifest)
-    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        bytecode_cache=None if compiled is None else FileSystemBytecodeCache(str(compiled)),
+    )
     return environment.get_template(TEMPLATE).render(
         model=Path(manifest.server.path).name,
         gate=manifest.gate or GateResult(Verdict.INCONCLUSIVE),

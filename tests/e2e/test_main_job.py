@@ -51,7 +51,7 @@ def test_every_receipt_says_what_the_artifact_holds(shipped):
 
 def test_a_second_ship_does_nothing_again(edgeship, shipped):
     first = bundle.open_bundle(shipped.bundle).manifest
-    done = edgeship("ship", shipped.model, "--out", "again")
+    done = edgeship("ship", shipped.model, "--out", "again", PYTHONPROFILEIMPORTTIME="1")
     steps = [line for line in done.stderr.splitlines() if line.strip().startswith("done")]
     assert steps
     # What a busy machine withheld is taken again where it is quiet now.
@@ -62,6 +62,10 @@ def test_a_second_ship_does_nothing_again(edgeship, shipped):
     }
     again = [step for step in steps if "cached" not in step]
     assert all(any(name in step for name in withheld) and TIMES.search(step) for step in again), done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "edgeship.pipeline.ship" in imported
+    slow = {name for name in imported if name.partition(".")[0] in ("scipy", "tensorflow", "onnx")}
+    assert not slow or again  # each takes longer than all that a cached run does
     assert bundle.open_bundle(edgeship.folder / "again").manifest.artifacts == first.artifacts
 
 

@@ -34,6 +34,8 @@ ENTRIES = {
         WORKER,
     ),
     "size": ("edgeship.benchmarks.measure.size",),
+    "server-figures": ("edgeship.benchmarks.compare.accuracy",),
+    "between-formats": ("edgeship.benchmarks.compare.parity",),
     "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),
     "plots": ("edgeship.benchmarks.report.html_report",),
     **dict.fromkeys(

@@ -178,12 +178,10 @@ def measure_draft(
             **describe_named_data(settings),
             "evaluation": describe_data(evaluation, settings.data.evaluation_samples),
         },
-        server_measurement=quality.server_figures(labelled_answers, settings.benchmark.metric_choice)
-        if labelled_answers
-        else None,
+        server_measurement=quality.server_figures(bench, labelled_answers) if labelled_answers else None,
         constant_answers=quality.server_skill(bench, labelled_answers) if labelled_answers else {},
         measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),
-        between_formats=tuple(quality.compare_formats(bench.outputs, list(subjects))),
+        between_formats=tuple(quality.compare_formats(bench, list(subjects))),
     )
     if with_twins:
         from edgeship.pipeline.evaluation import twins  # with all that a conversion needs
@@ -220,5 +218,5 @@ def write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, ans
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}
     plots = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw_plots(manifest))
-    write_report(work.draft, manifest, plots.result)
+    write_report(work.draft, manifest, plots.result, cache.own_folder(work.cache.folder / "templates"))
     return manifest

@@ -38,7 +38,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     "optimize": ("optimize",),
     "goldens": ("runtimes",),
-    **dict.fromkeys(("size", "plots", "constant-answers"), ("benchmarks",)),
+    **dict.fromkeys(("size", "plots", "constant-answers", "server-figures", "between-formats"), ("benchmarks",)),
     **dict.fromkeys(("quality", "speed", "ratio", "kernel-spread"), ("benchmarks", "runtimes")),
     **dict.fromkeys(("doctor", "instructions", "compiler", "memory"), ("benchmarks", "runtimes")),
 }
