@@ -10,10 +10,10 @@ import numpy as np
 
 from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.metrics import are_probabilities, threshold_of
+from edgeship.benchmarks.compare.metrics.metric import OF_RANKS
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
 
 Array = np.ndarray[Any, Any]
-OF_RANKS = ("roc_auc", "average_precision")  # of scores in their order, whatever their scale; also averages of them
 OF_YES = ("f1", "precision")  # of one answer of two: it may be best to give it always
 VALUES: Mapping[str, Callable[..., Array]] = {"mae": np.median, "rmse": np.mean, "r2": np.mean}
 EXACT = "exact_match"

@@ -136,27 +136,23 @@ def groups_of(n: int) -> Array:
 
 
 def bootstrap_interval(
-    groups: int, statistic: Callable[[Array], Array], *, resamples: int = RESAMPLES
+    groups: int, ends: Callable[[Array], tuple[Array, Array]], *, resamples: int = RESAMPLES
 ) -> Interval | None:
     """The 95 % interval of a drop, of any metric, from random weights of `groups` of independent samples.
 
-    `statistic` maps weights (b, groups + 2) float64, none negative and *not whole numbers*, to (b,) values of the drop with
-    each sample of a group counted so many times. The two columns more are samples that were not seen (`unseen.py`): one that
-    speaks against the artifact, one in its favour. The first is counted, as one sample, for the high end, the second for the
-    low end: else samples that all agree would leave no doubt, however few they are.
+    `ends` maps weights (b, groups + 1) float64, none negative and *not whole numbers*, to two drops (b,) with each sample of a
+    group counted so many times. The last column is that of a sample that was not seen (`unseen.py`): in the first drop it
+    speaks in the artifact's favour, which the low end takes, in the second against it, for the high end. Else samples that all
+    agree would leave no doubt, however few they are.
 
     For right and wrong answers the ends are the exact binomial ones (Clopper and Pearson 1934), for means of bounded values
-    Gaffke's (2005; Learned-Miller and Thomas 2019, arXiv 1905.06208); without the two samples this is the Bayesian bootstrap
+    Gaffke's (2005; Learned-Miller and Thomas 2019, arXiv 1905.06208); without that sample this is the Bayesian bootstrap
     (Rubin 1981, Annals of Statistics 9:130-134). The weights are the same for all artifacts and the ends are percentiles: so
-    an artifact that is better in every sample never gets a worse end. None where the statistic is not finite.
+    an artifact that is better in every sample never gets a worse end. None where a drop is not finite.
     """
-    drops = np.empty((2, resamples))
-    weights = np.zeros((2, BATCH, groups + 2))
-    for start in range(0, resamples, BATCH):
-        drawn = _draw_weights(groups + 1, resamples)[start : start + BATCH]
-        weights[:, :, :groups] = drawn[:, :-1]
-        weights[0, :, groups + 1] = weights[1, :, groups] = drawn[:, -1]
-        drops[:, start : start + BATCH] = statistic(weights.reshape(2 * BATCH, -1)).reshape(2, BATCH)
+    drawn = _draw_weights(groups + 1, resamples)
+    parts = [np.stack(ends(drawn[start : start + BATCH])) for start in range(0, resamples, BATCH)]
+    drops = np.concatenate(parts, axis=1)
     if not np.isfinite(drops).all():
         return None
     at_least, low = np.quantile(drops[0], (TAIL_FAIL, 0.025))

@@ -1,4 +1,4 @@
-"""What a sample that was not seen might do to a drop: the samples that `statistics.bootstrap_interval` adds to those seen.
+"""What a sample that was not seen might do to a drop: the sample that `statistics.bootstrap_interval` adds to those seen.
 
 Samples that show no difference do not say that there is none (the rule of three: in n samples without a failure up to 3 / n
 may fail), and nothing of what was seen tells what an unseen failure costs. So that is said here, from the server model and
@@ -7,17 +7,22 @@ order of artifacts round.
 
 - A metric of answers between 0 and 1: the server model answers the sample rightly, the artifact all of it wrongly. It is a
   sample of the rarest class or one taken for it, whichever costs the server model's figure more.
+- The same where a sample holds many answers (a grid, several labels) and the metric is no plain share of them: there "all of it
+  wrongly" would be more wrong answers in one sample than right ones in hundreds. The artifact answers as another sample should
+  be answered, or with the commonest answer everywhere; of some pairs of samples it is the one that costs the server model's
+  figure most. Rare samples that are answered worse than that (a yes everywhere, in a grid of few) are not guarded against.
 - An error, which has no upper limit (no interval without an assumption exists then: Bahadur and Savage 1956, Annals of
   Mathematical Statistics 27:1115): the server model is right, and the artifact is off by five times the root mean square of
   the server model's errors, or by twice what it lost in any sample, or, for log loss, as the server model's answers would be
-  on average if all of them were wrong, and for words by all of them. Rare errors beyond that are not guarded against.
+  on average if all of them were wrong (of many answers: if they were another sample's), and for words by all of them. Rare
+  errors beyond that are not guarded against.
 - A metric of the user's own, of which no right answer is known: the artifact gives the server model's answer to another sample.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +31,9 @@ import numpy as np
 from edgeship.benchmarks.compare.metrics import Form, Statistic, SumStatistic, TaskMetric
 
 Array = np.ndarray[Any, Any]
+Ends = Callable[[Array], tuple[Array, Array]]
+# Of samples with many answers, by how many of them are not the commonest: some of those with few and with many.
+RANKS = (0.1, 0.3, 0.5, 0.7, 0.85, 0.9)
 OWN_TRIALS = 8  # samples with another's answer, of which the worst is taken
 # In units of the server model's root mean square, and of the largest change seen: such that false PASS at the margin stayed
 # below 3 % for errors with normal and heavy tails (`scripts/bench/intervals.py`); the largest error itself grows with n.
@@ -42,39 +50,92 @@ class LabelledOutputs:
     artifact: Array
 
 
-def add_unseen(
-    task: TaskMetric, both: LabelledOutputs, of_both: tuple[Statistic, Statistic], *, logits: bool
+def drop_ends(
+    task: TaskMetric, both: LabelledOutputs, of_both: tuple[Statistic, Statistic], groups: Array | None, *, logits: bool
+) -> Ends:
+    """What maps weights of the groups, and of an unseen sample, to drops: with that in the artifact's favour, and against it.
+
+    A statistic that is no function of sums has the sample's cost added, which is the server model's and thus the same for all
+    artifacts: a figure that is higher under all weights then never has the larger drop, whatever ties there are.
+    """
+    server, artifact = of_both
+    sign = 1.0 if task.higher_is_better else -1.0
+    if isinstance(server, SumStatistic) and isinstance(artifact, SumStatistic):
+        one, two = _add_to_sums(task, both, (server, artifact), logits)
+        if groups is not None:
+            number = int(groups.max()) + 1
+            extended = np.append(groups, [number, number + 1])
+            one, two = one.group(extended), two.group(extended)
+
+        def ends_of_sums(weights: Array) -> tuple[Array, Array]:
+            seen, unseen, none = weights[:, :-1], weights[:, -1:], np.zeros((len(weights), 1))
+            favour, against = (np.hstack([seen, *pair]) for pair in ((none, unseen), (unseen, none)))
+            return sign * (one(favour) - two(favour)), sign * (one(against) - two(against))
+
+        return ends_of_sums
+    label, right, wrong = _choose_failure(task, both, logits)
+    best, worst = (_extend(task, both.truth, both.server, label, answer, logits) for answer in (right, wrong))
+    if groups is not None:
+        extended = np.append(groups, int(groups.max()) + 1)
+        server, artifact = server.group(groups), artifact.group(groups)
+        best, worst = best.group(extended), worst.group(extended)
+
+    def ends(weights: Array) -> tuple[Array, Array]:
+        drop = sign * (server(weights[:, :-1]) - artifact(weights[:, :-1]))
+        cost = sign * (best(weights) - worst(weights))
+        return drop - cost, drop + cost
+
+    return ends
+
+
+def _add_to_sums(
+    task: TaskMetric, both: LabelledOutputs, of_both: tuple[SumStatistic, SumStatistic], logits: bool
 ) -> tuple[Statistic, Statistic]:
     """Both models' statistics of n + 2 samples: those seen, one against the artifact and one in its favour."""
-    server, artifact = of_both
+    if task.form is not Form.OWN and not (task.form in _WRONG_ANSWERS and task.share):
+        return _add_errors(task, of_both, _loss_of_failure(task, both, of_both[0], logits))
+    label, *pair = _choose_failure(task, both, logits)
+    labels, answers = np.concatenate([label, label]), np.concatenate(pair)
+    return (
+        _extend(task, both.truth, both.server, labels, answers, logits),
+        _extend(task, both.truth, both.artifact, labels, answers[::-1], logits),
+    )
+
+
+def _extend(task: TaskMetric, truth: Array, outputs: Array, labels: Array, answers: Array, logits: bool) -> Statistic:
+    """The statistic of the samples with some more of them."""
+    kind = outputs.dtype if outputs.dtype.kind == "f" else answers.dtype
+    return task.statistic(
+        np.concatenate([truth, labels]), np.concatenate([outputs, answers.astype(kind)]), logits=logits
+    )
+
+
+def _choose_failure(task: TaskMetric, both: LabelledOutputs, logits: bool) -> tuple[Array, Array, Array]:
+    """The label, right answer and wrong answer, (1, ...) each, that the server model's figure tells apart most of some."""
+    sign = 1 if task.higher_is_better else -1
+    for samples in _failures(task, both):
+        labels, *answers = samples
+        counts = np.hstack([np.ones((len(labels), len(both.truth))), np.eye(len(labels))])
+        best, worst = (_extend(task, both.truth, both.server, labels, item, logits)(counts) for item in answers)
+        cost = np.nan_to_num(sign * (best - worst))
+        most = int(np.argmax(cost))
+        if cost[most] > 0:
+            break
+    label, right, wrong = (array[[most]] for array in samples)
+    return label, right, wrong
+
+
+def _failures(task: TaskMetric, both: LabelledOutputs) -> Iterator[tuple[Array, Array, Array]]:
+    """Labels, right and wrong answers of some samples; further ones for where the first cost nothing."""
     if task.form in _WRONG_ANSWERS and task.share:
-        truth, wrong = _WRONG_ANSWERS[task.form](both.truth, both.server)
-        return _add_answers(task, both, truth, (_answer_rightly(task.form, truth, both.server), wrong), logits)
-    if isinstance(server, SumStatistic) and isinstance(artifact, SumStatistic) and task.form is not Form.OWN:
-        return _add_errors(task, (server, artifact), _loss_of_failure(task, both, server, logits))
+        if task.answers and not task.is_plain_share and both.truth[0].size > 1:
+            yield _answer_as_others(task, both)
+        labels, wrong = _WRONG_ANSWERS[task.form](both.truth, both.server)
+        yield labels, _answer_rightly(task.form, labels, both.server), wrong
+        return
     rows = np.unique(np.linspace(0, len(both.truth) - 1, OWN_TRIALS).astype(np.int64))
     others = (rows + max(1, len(both.truth) // 2)) % len(both.truth)
-    return _add_answers(task, both, both.truth[rows], (both.server[rows], both.server[others]), logits)
-
-
-def _add_answers(
-    task: TaskMetric, both: LabelledOutputs, truth: Array, answers: tuple[Array, Array], logits: bool
-) -> tuple[Statistic, Statistic]:
-    """Of a few samples with right and wrong answers take that where the server model's figure tells them apart most."""
-
-    def extend(labels: Array, outputs: Array, others: Array) -> Statistic:
-        kind = outputs.dtype if outputs.dtype.kind == "f" else others.dtype
-        return task.statistic(
-            np.concatenate([both.truth, labels]), np.concatenate([outputs, others.astype(kind)]), logits=logits
-        )
-
-    counts = np.hstack([np.ones((len(truth), len(both.truth))), np.eye(len(truth))])
-    right, wrong = (extend(truth, both.server, outputs)(counts) for outputs in answers)
-    cost = np.nan_to_num(right - wrong)
-    worst = int(np.argmax(cost) if task.higher_is_better else np.argmin(cost))
-    pair = np.stack([outputs[worst] for outputs in answers])
-    labels = truth[[worst, worst]]
-    return extend(labels, both.server, pair), extend(labels, both.artifact, pair[::-1])
+    yield both.truth[rows], both.server[rows], both.server[others]
 
 
 def _loss_of_failure(task: TaskMetric, both: LabelledOutputs, server: SumStatistic, logits: bool) -> float:
@@ -84,6 +145,9 @@ def _loss_of_failure(task: TaskMetric, both: LabelledOutputs, server: SumStatist
     if task.form is Form.VALUES:
         return 0.0
     wrong = np.argmin(both.server, axis=-1) if task.classes else 1 - both.truth
+    if both.truth[0].size > 1:
+        wrong = np.roll(both.truth, len(both.truth) // 2, axis=0)
+        wrong = np.where(wrong < 0, both.truth, wrong)
     failed = task.statistic(np.where(both.truth < 0, both.truth, wrong), both.server, logits=logits)
     return float(failed.scored[:, 0].mean())
 
@@ -140,6 +204,40 @@ def _boxes_of_labels(truth: Array, outputs: Array) -> Array:
     boxes[:, :count, :4], boxes[:, :count, 5] = truth[:, :count, :4], truth[:, :count, 4]
     boxes[:, :count, 4] = _limits(outputs[..., 4])[1]
     return boxes
+
+
+def _answer_as_others(task: TaskMetric, both: LabelledOutputs) -> tuple[Array, Array, Array]:
+    """Some samples with many answers, answered rightly, and as others of them or with the commonest answer everywhere.
+
+    Of scores whose order counts they are the server model's own, which do not all stand at an end of it.
+    """
+    truth, outputs = both.truth, both.server
+    numbers = truth if task.classes else np.sign(truth).astype(np.int64)
+    counts = np.bincount(numbers[numbers >= 0])
+    common = int(np.argmax(counts))
+    rows = _pick_samples(numbers, counts, common)
+    pairs = [(row, other) for row in rows for other in rows if row != other]
+    labels = truth[[row for row, _ in pairs] + rows]
+    others = [numbers[other] for _, other in pairs] + [np.full_like(numbers[0], common) for _ in rows]
+    answers = np.stack([np.where(answer < 0, common, answer) for answer in others])
+    sure = np.where(answers > 0, *_limits(outputs)[::-1])
+    wrong = _class_scores(answers, outputs, avoided=labels) if task.classes else sure
+    right = _answer_rightly(task.form, labels, outputs)
+    if task.ranks and pairs:
+        right[: len(pairs)], wrong[: len(pairs)] = (outputs[list(items)] for items in zip(*pairs, strict=True))
+    return labels, right, wrong
+
+
+def _pick_samples(numbers: Array, counts: Array, common: int) -> list[int]:
+    """Samples with few and with many answers that are not the commonest, and those with what is rarest."""
+    told = ((numbers >= 0) & (numbers != common)).reshape(len(numbers), -1)
+    order = np.argsort(told.sum(axis=1), kind="stable")
+    rows = [*order[(np.array(RANKS) * (len(order) - 1)).round().astype(np.int64)]]
+    rare = int(np.argmin(np.where(counts > 0, counts, counts.max() + 1)))
+    rows.append(np.argmax((numbers == rare).reshape(len(numbers), -1).sum(axis=1)))
+    places = told.sum(axis=0)
+    rows.append(np.argmax(told[:, np.argmin(np.where(places > 0, places, len(numbers) + 1))]))
+    return list(dict.fromkeys(int(row) for row in rows))
 
 
 def _sample_with_most(truth: Array, number: float) -> Array:

@@ -73,6 +73,38 @@ def draw_grid(rng: np.random.Generator, n: int, damage: str) -> Evaluation:
     return labels, server, _damage_scores(rng, artifact, damage, 0.8)
 
 
+def draw_sparse(rng: np.random.Generator, n: int, damage: str) -> Evaluation:
+    """A grid of 12 x 12 decisions with few yes, in some samples none; spoilt ones are all no, or what another sample has."""
+    centre = rng.integers(0, 9, (n, 2))
+    size = rng.choice([0, 1, 2, 3], size=n, p=[0.2, 0.4, 0.3, 0.1])
+    rows, columns = (np.abs(np.arange(12) - centre[:, [axis]] - 1) for axis in (0, 1))
+    labels = ((rows[:, :, None] < size[:, None, None]) & (columns[:, None] < size[:, None, None])).astype(np.int64)
+    shared = 6.0 * labels - 4 + rng.normal(size=labels.shape)
+    server, artifact = (shared + 0.3 * rng.normal(size=labels.shape) for _ in range(2))
+    if damage == "noise":
+        artifact = artifact + 0.8 * rng.normal(size=labels.shape)
+    if damage == "rare":
+        wrong = np.where(rng.random((n, 1, 1)) < 0.5, -6.0, artifact[rng.permutation(n)])
+        artifact = np.where(_spoilt_rows(rng, artifact.shape), wrong, artifact)
+    return labels, server, artifact
+
+
+def draw_masks(rng: np.random.Generator, n: int, damage: str) -> Evaluation:
+    """Pictures of 6 x 6, an object of one of three classes on background; spoilt ones are all background, or another's."""
+    centre, size = rng.integers(0, 6, (n, 2)), rng.integers(1, 4, n)
+    rows, columns = (np.abs(np.arange(6) - centre[:, [axis]]) for axis in (0, 1))
+    inside = (rows[:, :, None] < size[:, None, None]) & (columns[:, None] < size[:, None, None])
+    labels = np.where(inside, rng.choice([1, 2, 3], size=(n, 1, 1), p=[0.6, 0.3, 0.1]), 0)
+    shared = rng.normal(size=(*labels.shape, 4)) + 4.0 * np.eye(4)[labels]
+    server, artifact = (shared + 0.3 * rng.normal(size=shared.shape) for _ in range(2))
+    if damage == "noise":
+        artifact = artifact + 0.7 * rng.normal(size=shared.shape)
+    if damage == "rare":
+        wrong = np.where(rng.random((n, 1, 1, 1)) < 0.5, np.eye(4)[0] * 5, artifact[rng.permutation(n)])
+        artifact = np.where(_spoilt_rows(rng, artifact.shape), wrong, artifact)
+    return labels, server, artifact
+
+
 def draw_classes(rng: np.random.Generator, n: int, damage: str) -> Evaluation:
     """Ten classes, of which one is five times rarer than the others."""
     labels = rng.choice(10, size=n, p=np.array([1.0] * 9 + [0.2]) / 9.2)
@@ -148,6 +180,8 @@ KINDS: Mapping[str, Kind] = {
     "even": Kind(Form.DECISIONS, "yes or no, as often", draw_even),
     "rare": Kind(Form.DECISIONS, "1 % yes", draw_rare),
     "grid": Kind(Form.DECISIONS, "6 x 6 yes or no", draw_grid),
+    "sparse": Kind(Form.DECISIONS, "12 x 12, few yes", draw_sparse),
+    "masks": Kind(Form.CLASSES, "6 x 6, 4 classes", draw_masks),
     "classes": Kind(Form.CLASSES, "10 classes", draw_classes),
     "ids": Kind(Form.IDS, "class numbers", draw_ids),
     "values": Kind(Form.VALUES, "heavy tails", draw_values),

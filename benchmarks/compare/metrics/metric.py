@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+PLAIN_SHARES = ("top1", "top5", "binary_accuracy", "exact_match")
+OF_RANKS = ("roc_auc", "average_precision")  # of scores in their order, whatever their scale; also averages of them
 CHUNK = 1 << 22  # values that are held at once where a resample needs one for each answer
 
 
@@ -109,6 +111,16 @@ class TaskMetric:
     def answers(self) -> bool:
         """Whether each label is met by an answer that is right or wrong, a class or a yes or no."""
         return self.classes or self.form is Form.DECISIONS
+
+    @property
+    def is_plain_share(self) -> bool:
+        """Whether the figure is the share of answers that are right, each of which counts alike."""
+        return self.name in PLAIN_SHARES
+
+    @property
+    def ranks(self) -> bool:
+        """Whether only the order of the scores counts."""
+        return self.name.endswith(OF_RANKS)
 
     def statistic(self, labels: Array, outputs: Array, *, logits: bool) -> Statistic:
         """What the figures of a model are made by; labels in the shape that `form` says."""

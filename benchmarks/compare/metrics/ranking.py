@@ -25,72 +25,86 @@ from edgeship.benchmarks.compare.metrics.metric import (
 
 Array = np.ndarray[Any, Any]
 Area = Callable[[Array, Array], Array]
-FEW = (
-    20_000  # scores of which each resample is counted one by one; of more, sums by group and step of the order are kept
-)
+FEW = 100_000  # scores of which each resample is counted one by one; of more, sums by group and step of the order are kept
 STEPS = 1000  # of one order; where there are more, neighbouring ones count as ties
 SUMS = 1 << 24  # of all labels, at most
 
 
+def _steps(sums: Array) -> Array:
+    """What each step adds to running sums (k, b)."""
+    return np.diff(sums, axis=0, prepend=0)
+
+
 def _roc_area(yes: Array, no: Array) -> Array:
-    """The share of pairs of a yes and a no in right order, ties as half, of counts per step of falling score (b, k)."""
-    above = np.cumsum(yes, axis=1) - yes / 2
-    return ratio((no * above).sum(axis=1), yes.sum(axis=1) * no.sum(axis=1))
+    """The share of pairs of a yes and a no in right order, ties as half, of counts down to each step of falling score (k, b)."""
+    above = yes - _steps(yes) / 2
+    return ratio(np.einsum("kb,kb->b", _steps(no), above), yes[-1] * no[-1])
 
 
 def _precision_area(yes: Array, no: Array) -> Array:
     """The sum over steps of precision times gain of recall (scikit-learn's average_precision_score)."""
-    hits = np.cumsum(yes, axis=1)
-    precision = np.nan_to_num(ratio(hits, hits + np.cumsum(no, axis=1)))
-    return ratio((yes * precision).sum(axis=1), yes.sum(axis=1))
+    return ratio(np.einsum("kb,kb->b", _steps(yes), np.nan_to_num(ratio(yes, yes + no))), yes[-1])
 
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Scores in falling order: whose sample each is, whether it should be a yes, and where steps of equal score begin."""
+    """Scores in falling order, those of a yes and those of a no: whose sample each is, and how many there are after each step.
 
-    owner: Array
-    yes: Array
-    starts: Array
+    A step is of equal scores. `sums` (samples, k): of each sample, how many yes and no it has down to each step.
+    """
+
+    owners: tuple[Array, Array]
+    ends: tuple[Array, Array]
     sums: tuple[Array, Array] | None = None
 
     @property
     def width(self) -> int:
         """How many values a resample takes."""
-        return self.sums[0].shape[1] if self.sums else len(self.owner)
+        return self.sums[0].shape[1] if self.sums else sum(map(len, self.owners))
 
     @classmethod
     def of_scores(cls, scores: Array, yes: Array, owner: Array) -> _Ranking:
         order = np.argsort(-scores.astype(np.float64), kind="stable")
         scores, yes, owner = scores[order], yes[order], owner[order]
-        starts = (
-            np.flatnonzero(np.concatenate([[True], scores[1:] != scores[:-1]])) if len(scores) else np.zeros(0, int)
-        )
-        hits = np.add.reduceat(yes.astype(np.int64), starts) if len(starts) else starts
+        starts = np.flatnonzero(np.concatenate([[True], scores[1:] != scores[:-1]]))
+        hits = np.add.reduceat(yes.astype(np.int64), starts)
         # Steps without a yes between two that have one are one step: neither area tells them apart.
-        keep = np.concatenate([[True], (hits[1:] > 0) | (hits[:-1] > 0)]) if len(starts) else np.zeros(0, bool)
-        return cls(owner, yes, starts[keep])
+        starts = starts[np.concatenate([[True], (hits[1:] > 0) | (hits[:-1] > 0)])]
+        ends = np.append(starts[1:], len(yes))
+        positive = np.cumsum(yes, dtype=np.int64)[ends - 1]
+        return cls((owner[yes], owner[~yes]), (positive, ends - positive))
 
     def group(self, groups: Array, room: int) -> _Ranking:
         """The same of groups of samples, in at most `room` steps where there are many scores."""
-        owner, number = groups[self.owner], int(groups.max()) + 1
-        if len(owner) <= FEW:
-            return replace(self, owner=owner)
-        steps = len(self.starts)
-        block = np.searchsorted(self.starts, np.arange(len(owner)), side="right") - 1
-        if steps > room:
-            block, steps = block * room // steps, room
-        size, place = number * steps, owner * steps + block
-        sums = (np.bincount(place, self.yes == kind, size).reshape(number, steps) for kind in (1, 0))
-        return _Ranking(owner, self.yes, self.starts, tuple(sums))  # type: ignore[arg-type]
+        owners = groups[self.owners[0]], groups[self.owners[1]]
+        if sum(map(len, owners)) <= FEW:
+            return replace(self, owners=owners)
+        number, steps = int(groups.max()) + 1, len(self.ends[0])
+        fewer = min(room, steps)
+        last = (np.arange(fewer) + 1) * steps // fewer - 1
+        ends = self.ends[0][last], self.ends[1][last]
+        blocks = (
+            np.searchsorted(end, np.arange(len(owner)), side="right") for end, owner in zip(ends, owners, strict=True)
+        )
+        counts = (
+            np.bincount(owner * fewer + block, minlength=number * fewer).reshape(number, fewer)
+            for owner, block in zip(owners, blocks, strict=True)
+        )
+        sums = tuple(np.cumsum(item, axis=1, dtype=np.float64) for item in counts)
+        return _Ranking(owners, ends, sums)  # type: ignore[arg-type]
 
     def count(self, counts: Array) -> tuple[Array, Array]:
-        """How many yes and no each step has in each resample, (b, k) each."""
+        """How many yes and no there are down to each step, (k, b) each, in resamples (samples, b): whole rows add up fast."""
         if self.sums:
-            return counts @ self.sums[0], counts @ self.sums[1]
-        weights = counts[:, self.owner]
-        positive = np.add.reduceat(weights * self.yes, self.starts, axis=1)
-        return positive, np.add.reduceat(weights, self.starts, axis=1) - positive
+            return self.sums[0].T @ counts, self.sums[1].T @ counts
+        yes, no = (_running_sums(counts[owner], end) for owner, end in zip(self.owners, self.ends, strict=True))
+        return yes, no
+
+
+def _running_sums(values: Array, ends: Array) -> Array:
+    """Sums of the first `ends` (k,) rows of values (m, b), which are overwritten."""
+    np.cumsum(values, axis=0, out=values)
+    return np.where(ends[:, None] > 0, values[ends - 1], 0.0)
 
 
 @dataclass(frozen=True)
@@ -109,11 +123,11 @@ class RankStatistic:
     def _figure(self, counts: Array) -> Array:
         if not self.rankings:  # all labels are of one kind
             return np.full(len(counts), np.nan)
-        areas, sizes = [], []
+        areas, sizes, columns = [], [], np.ascontiguousarray(counts.T)
         for ranking in self.rankings:
-            yes, no = ranking.count(counts)
+            yes, no = ranking.count(columns)
             areas.append(self.area(yes, no))
-            sizes.append(yes.sum(axis=1) if self.weighted else np.ones(len(counts)))
+            sizes.append(yes[-1] if self.weighted else np.ones(len(counts)))
         values, weights = (np.array(item).reshape(-1, len(counts)) for item in (areas, sizes))
         known = np.isfinite(values)
         return ratio((np.where(known, values, 0) * weights).sum(axis=0), (weights * known).sum(axis=0))
@@ -129,7 +143,7 @@ def _rankings(labels: Array, scores: Array) -> Iterator[_Ranking]:
     owner = np.broadcast_to(np.arange(len(labels))[:, None], labels.shape[:2])
     for column in range(labels.shape[2]):
         counted = labels[..., column] >= 0
-        yes = (labels[..., column][counted] > 0).astype(np.float64)
+        yes = labels[..., column][counted] > 0
         if 0 < yes.sum() < len(yes):
             yield _Ranking.of_scores(scores[..., column][counted], yes, owner[counted])
 

@@ -1,6 +1,7 @@
 """An artifact that is better in every sample, or as good, never gets a worse verdict; and few samples decide nothing."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def decisions_case(rng, n, *, shape=(1,), rate=0.4):
     return truth, server, artifact, artifact + (truth - artifact) * rng.random(truth.shape) * rng.integers(2)
 
 
-def ranking_case(rng, n):
+def ranking_case(rng, n, **shape):
     """Among the positives the order stays: average precision weighs them by it, and no order is better than another."""
-    truth, server, artifact, _ = decisions_case(rng, n)
+    truth, server, artifact, _ = decisions_case(rng, n, **shape)
     return truth, server, artifact, artifact + (truth - artifact) * rng.random()
 
 
@@ -66,8 +67,87 @@ CASES = {
     "top1 of sequences": lambda rng, n: classes_case(rng, n, shape=(5,)),
     "binary_accuracy of grids": lambda rng, n: decisions_case(rng, n, shape=(3, 3)),
     "f1 of grids": lambda rng, n: decisions_case(rng, n, shape=(3, 3), rate=0.1),
+    "macro_f1 of grids": lambda rng, n: decisions_case(rng, n, shape=(3, 3), rate=0.1),
+    "mean_iou of masks": lambda rng, n: classes_case(rng, n, shape=(3, 3)),
+    "average_precision of grids": lambda rng, n: ranking_case(rng, n, shape=(3, 3)),
     "mean_iou of grids": lambda rng, n: decisions_case(rng, n, shape=(3, 3)),
 }
+
+
+def demote_some(rng, truth, scores, steps=12):
+    """Scores (n, L) where some yes have fallen to the no below them, and then beneath it: worse whatever the samples weigh."""
+    tied, fallen = scores.copy(), scores.copy()
+    for _ in range(steps):
+        column = rng.integers(scores.shape[1])
+        order = np.argsort(-fallen[:, column], kind="stable")
+        above, below = order[:-1], order[1:]
+        pairs = np.flatnonzero((truth[above, column] == 1) & (truth[below, column] == 0))
+        if not len(pairs):
+            continue
+        pair = rng.choice(pairs)
+        yes, no = order[pair], order[pair + 1]
+        tied = fallen.copy()
+        tied[yes, column] = tied[no, column]
+        fallen[[yes, no], column] = fallen[[no, yes], column]
+    return tied, fallen
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "macro_roc_auc", "weighted_average_precision"])
+@settings(deadline=None, max_examples=10)
+@given(seed=SEEDS, n=st.integers(6, 80), labels=st.integers(1, 3))
+def test_a_copy_is_judged_no_worse_than_a_worse_order_with_or_without_ties(name, seed, n, labels):
+    """An exact copy had a wider interval than one whose scores were tied: the unseen sample cost it less."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((n, labels)) < 0.3).astype(int)
+    server = rng.permutation(n * labels).reshape(n, labels) / (n * labels)
+    tied, fallen = demote_some(rng, truth, server)
+    results = [accuracy.compare(truth, server, outputs, name) for outputs in (server.copy(), tied, fallen)]
+    if results[0].low is None:
+        return
+    for better, worse in pairwise(results):
+        assert present(better.high) <= present(worse.high) + 1e-12
+        assert present(better.low) <= present(worse.low) + 1e-12
+        assert present(better.at_least) <= present(worse.at_least) + 1e-12
+
+
+def test_a_copy_has_no_wider_interval_than_coarse_scores():
+    """400 samples with a tenth of yes: a copy had 19.7 points of average precision, the same in 13 steps 17.3."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(400) < 0.1).astype(int)
+    server = 1 / (1 + np.exp(-(rng.normal(size=400) + 3 * truth - 1.5)))
+    copy, coarse = (
+        accuracy.compare(truth, server, item, "average_precision") for item in (server, np.round(server * 12))
+    )
+    assert present(coarse.drop) > 0.005
+    assert present(copy.high) < present(coarse.high)
+
+
+def sparse_case(rng, n):
+    """Grids of 256 places with up to four yes, which the server model finds."""
+    truth = np.zeros((n, 256), int)
+    for _ in range(4):
+        truth[np.arange(n), rng.integers(256, size=n)] = rng.random(n) < 0.8
+    return truth, np.clip(truth * 0.9 + rng.random(truth.shape) * 0.08, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["f1", "average_precision", "mean_iou"])
+def test_a_copy_on_sparse_grids_has_an_interval_that_can_be_used(name):
+    """An unseen picture was answered with a yes at 252 places: f1 of 800 pictures was told to 16 points."""
+    truth, server = sparse_case(np.random.default_rng(0), 800)
+    compared = accuracy.compare(truth, server, server.copy(), name)
+    assert compared.drop == 0
+    assert 0.002 < present(compared.high) < 0.015
+
+
+def test_pictures_of_which_some_are_answered_with_no_everywhere_are_judged_no_better_than_without_them():
+    truth, server = sparse_case(np.random.default_rng(0), 300)
+    worse = server.copy()
+    worse[:6] = 0.0
+    copy, few, more = (
+        accuracy.compare(truth, server, item, "f1")
+        for item in (server, np.where(np.arange(300)[:, None] < 3, worse, server), worse)
+    )
+    assert present(copy.high) < present(few.high) < present(more.high)
 
 
 def judge(compared, margin):

@@ -125,9 +125,13 @@ def test_mcnemar_of_a_published_table():
 def _interval(values, against=0.0, in_favour=0.0):
     """Of a mean drop, with what a sample that was not seen may cost or gain."""
     groups = statistics.groups_of(len(values))
-    sums = np.append(np.bincount(groups, values), [against, in_favour])
-    sizes = np.append(np.bincount(groups), [1, 1])
-    return statistics.bootstrap_interval(int(groups.max()) + 1, lambda weights: weights @ sums / (weights @ sizes))
+    sums, sizes = np.bincount(groups, values), np.append(np.bincount(groups), 1)
+
+    def ends(weights):
+        low, high = ((weights @ np.append(sums, unseen)) / (weights @ sizes) for unseen in (in_favour, against))
+        return low, high
+
+    return statistics.bootstrap_interval(int(groups.max()) + 1, ends)
 
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():
