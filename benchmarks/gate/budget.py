@@ -68,11 +68,11 @@ class Budget:
         ),
     ] = None
     min_server_accuracy: Annotated[
-        float | None,
+        float | Mapping[str, float] | None,
         Meta(
-            title="a number of at least 0",
+            title="numbers of at least 0 by metric, or one number",
             description="What the server model itself must reach, in the metric's unit; where lower is better, not exceed.",
-            examples=[0.89],
+            examples=[{"top1": 0.89}],
         ),
     ] = None
     max_class_drop: Annotated[
@@ -270,6 +270,16 @@ class Budget:
         if self.max_drop is not None:
             margins.append(self.max_drop / 100 if share else self.max_drop)
         return min(margins, default=None)
+
+    @property
+    def floor_metrics(self) -> tuple[str, ...]:
+        """The metrics that `min_server_accuracy` names."""
+        return tuple(self.min_server_accuracy) if isinstance(self.min_server_accuracy, Mapping) else ()
+
+    def server_floor(self, metric: str) -> float | None:
+        """What the server model's figure of a metric must reach, None where nothing is said of it."""
+        floor = self.min_server_accuracy
+        return floor.get(metric) if isinstance(floor, Mapping) else floor
 
     def sqnr_floor(self, recipe: str | None) -> float | None:
         """The least SQNR in dB, by default that of a quantization recipe; None for models that were trained again."""

@@ -49,6 +49,19 @@ def _number_parser(low: float, high: float = math.inf) -> Callable[[Any], float]
     return parse_number
 
 
+_parse_floor = _number_parser(0)
+
+
+def _parse_server_floor(value: Any) -> float | Mapping[str, float]:
+    """A floor of whatever metric is in force, or floors by the name of their metric."""
+    if isinstance(value, Mapping) and value:
+        return {str(metric): _parse_floor(limit) for metric, limit in value.items()}
+    try:
+        return _parse_floor(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or such numbers by metric as {{ top1 = 0.89 }}") from error
+
+
 def _parse_name(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError('must be the name of an array in the evaluation data, as "site"')
@@ -88,7 +101,7 @@ def _whole_names(value: Any) -> tuple[str, ...]:
 PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "accuracy": _parse_accuracy,
     "max_drop": _number_parser(0),
-    "min_server_accuracy": _number_parser(0),
+    "min_server_accuracy": _parse_server_floor,
     "max_class_drop": _number_parser(0, 100),
     "groups": _parse_name,
     "max_sure_flips": _number_parser(0, 100),

@@ -12,34 +12,85 @@ from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, Z_POWER
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import class_name
 from edgeship.bundle.bundle import Bundle, place_seen_from
-from edgeship.bundle.comparisons import ConstantAnswer
+from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy, ServerAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.verdict import Check
 from edgeship.errors import InputError
 from edgeship.storage import digest
+from edgeship.toml_tables import toml_value
 from edgeship.types import Verdict
-from edgeship.untrusted import printable
+from edgeship.untrusted import is_code, printable
 
 # A model that surely closes less of the way from the best constant answer to a perfect one has learned next to nothing.
 LEAST_SKILL = 0.05
 
 
 def check_server_accuracy(manifest: Manifest, budget: Budget) -> Iterator[Check]:
-    """The floor on the server model's own figure (a ceiling where lower is better)."""
+    """The floor on the server model's own figure of each output that has one (a ceiling where lower is better).
+
+    A floor is only held against the metric that it was written for. INCONCLUSIVE where no output has that metric, and where a
+    floor that names none meets a metric that was chosen by what the labels hold: other data may choose another.
+    """
     floor = budget.min_server_accuracy
     if floor is None:
         return
+    figures = _server_figures(manifest)
+    if not any(item.server is not None for item in figures.values()):
+        told = "; ".join(dict.fromkeys(item.reason for item in figures.values() if item.reason))
+        reason = f"the server model's accuracy is not known{told and f': {told}'}"
+        limit = None if isinstance(floor, Mapping) else floor
+        yield Check("", "", "server_accuracy", Verdict.FAIL, None, limit, "", reason)
+        return
+    if reason := _why_not_comparable(budget, figures):
+        yield Check("", "", "server_accuracy", Verdict.INCONCLUSIVE, reason=reason)
+        return
+    for output, figure in figures.items():
+        limit = budget.server_floor(figure.metric)
+        if limit is not None:
+            name = "server_accuracy" if len(figures) == 1 else f"server_accuracy:{output}"
+            yield _judge_figure(name, figure, limit)
+
+
+def _server_figures(manifest: Manifest) -> Mapping[str, ServerAccuracy | OutputAccuracy]:
+    """The server model's figures by labelled output; of earlier versions' bundles those beside the artifacts'."""
+    if manifest.server_measurement:
+        return manifest.server_measurement.outputs or {manifest.server_measurement.output: manifest.server_measurement}
     reports = [item.details.accuracy for item in manifest.measurements]
     report = next((report for report in reports if report and report.server is not None), None)
-    if report is None or report.server is None:
-        reason = "the server model's accuracy is not known"
-        yield Check("", "", "server_accuracy", Verdict.FAIL, None, floor, "", reason)
-        return
-    good = report.server >= floor if report.higher_is_better else report.server <= floor
-    side = "at least" if report.higher_is_better else "at most"
-    reason = f"the server model's {report.metric} is {report.server:.4g}, {side} {floor:.4g} is wanted"
+    return (report.outputs or {report.output: report}) if report else {}
+
+
+def _why_not_comparable(budget: Budget, figures: Mapping[str, ServerAccuracy | OutputAccuracy]) -> str:
+    """Why the floor is not one of these figures; empty where it is."""
+    metrics = list(dict.fromkeys(figure.metric for figure in figures.values()))
+    if absent := [metric for metric in budget.floor_metrics if metric not in metrics]:
+        return (
+            f"min_server_accuracy is for {' and '.join(absent)}, and the metric here is {' and '.join(metrics)}: name in "
+            "[benchmark] the metric that it is for, or give a floor for the one that is here (edgeship init measures it)"
+        )
+    if budget.floor_metrics:
+        return ""
+    chosen = any(figure.why and not is_code(figure.metric) for figure in figures.values())
+    if len(metrics) == 1 and not chosen:
+        return ""
+    names = " and ".join(metrics)
+    why = "which the labels here led to" if len(metrics) == 1 else "of several outputs"
+    example = toml_value({metrics[0]: budget.min_server_accuracy})
+    return (
+        f"min_server_accuracy does not say for which metric it is, and here it is {names}, {why}: "
+        f"write min_server_accuracy = {example} if it is for {metrics[0]}"
+    )
+
+
+def _judge_figure(name: str, figure: ServerAccuracy | OutputAccuracy, floor: float) -> Check:
+    if figure.server is None:
+        reason = f"the server model's {figure.metric} is not known{figure.reason and f': {figure.reason}'}"
+        return Check("", "", name, Verdict.FAIL, None, floor, figure.metric, reason)
+    good = figure.server >= floor if figure.higher_is_better else figure.server <= floor
+    side = "at least" if figure.higher_is_better else "at most"
+    reason = f"the server model's {figure.metric} is {figure.server:.4g}, {side} {floor:.4g} is wanted"
     verdict = Verdict.PASS if good else Verdict.FAIL
-    yield Check("", "", "server_accuracy", verdict, report.server, floor, report.metric, reason)
+    return Check("", "", name, verdict, figure.server, floor, figure.metric, reason)
 
 
 def check_constant_answers(manifest: Manifest, budget: Budget) -> Iterator[Check]:
@@ -48,7 +99,7 @@ def check_constant_answers(manifest: Manifest, budget: Budget) -> Iterator[Check
     for output, answer in answers.items():
         if answer.gain is not None and answer.low is not None and answer.high is not None:
             name = "constant_answer" if len(answers) == 1 else f"constant_answer:{output}"
-            verdict = judge_skill(answer, stated=budget.min_server_accuracy is not None)
+            verdict = judge_skill(answer, stated=budget.server_floor(answer.metric) is not None)
             unit = "points" if answer.share else answer.metric
             value = answer.gain * 100 if answer.share else answer.gain
             reason = describe_skill(answer, verdict, manifest.labels or ())
@@ -99,7 +150,8 @@ def _next_step(answer: ConstantAnswer, verdict: Verdict) -> str:
         return "; so this data tells no model from none: add samples with other labels"
     gain, low = answer.gain or 0.0, answer.low or 0.0
     if low > 0:
-        return f"; if that little is enough, say so: min_server_accuracy = {answer.server:.2g} in [budget]"
+        floor = toml_value({answer.metric: float(f"{answer.server or 0.0:.2g}")})
+        return f"; if that little is enough, say so: min_server_accuracy = {floor} in [budget]"
     return "; that it is better is not shown" + (_samples_note(gain, gain - low, answer.n) if gain > 0 else "")
 
 
@@ -109,17 +161,22 @@ def _samples_note(gain: float, half: float, n: int) -> str:
     return f"; about {float(f'{needed:.2g}'):,.0f} samples would decide, there are {n:,}"
 
 
-def suggest_floor(answers: Mapping[str, ConstantAnswer]) -> float | None:
-    """A `min_server_accuracy` that the server model as it is surely reaches: off its figure by what its gain is uncertain by.
+def suggest_floors(answers: Mapping[str, ConstantAnswer]) -> Mapping[str, float]:
+    """A `min_server_accuracy` by metric that the server model as it is surely reaches; of outputs with one metric the worst's.
 
-    None where several outputs are labelled, whose figures are of several kinds, or none.
+    It lies off the server model's figure by what its gain is uncertain by.
     """
-    answer = next(iter(answers.values())) if len(answers) == 1 else None
-    if answer is None or answer.server is None or answer.gain is None or answer.low is None:
-        return None
-    off = answer.gain - answer.low
-    limit = answer.server - off if answer.higher_is_better else answer.server + off
-    return round_floor(limit, share=answer.share, down=answer.higher_is_better)
+    floors: dict[str, float] = {}
+    for answer in answers.values():
+        if answer.server is None or answer.gain is None or answer.low is None:
+            continue
+        off = answer.gain - answer.low
+        limit = answer.server - off if answer.higher_is_better else answer.server + off
+        floor = round_floor(limit, share=answer.share, down=answer.higher_is_better)
+        if floor is not None:
+            worst = min if answer.higher_is_better else max
+            floors[answer.metric] = worst(floor, floors.get(answer.metric, floor))
+    return floors
 
 
 def round_floor(limit: float, *, share: bool, down: bool = True) -> float | None:

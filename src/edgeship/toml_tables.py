@@ -7,6 +7,7 @@ The `msgspec.Meta` of an annotation holds all that is known of a key: its bounds
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -118,11 +119,16 @@ def describe_keys(kind: type) -> tuple[Key, ...]:
 def toml_value(value: Any) -> str:
     """A value as TOML writes it: a text, number, truth value, a list or an inline table of such."""
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {toml_value(item)}' for key, item in value.items())} }}"
+        return f"{{ {', '.join(f'{toml_key(key)} = {toml_value(item)}' for key, item in value.items())} }}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
     # TOML takes neither JSON's pairs of surrogates nor a bare DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(name: str) -> str:
+    """A key as TOML writes it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else str(toml_value(name))
 
 
 def _read_hints(kind: type) -> Mapping[str, Any]:

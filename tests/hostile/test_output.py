@@ -38,6 +38,7 @@ from edgeship.bundle.verdict import ArtifactReason, FailedArtifact
 from edgeship.cli.bundles.verify import print_replays
 from edgeship.errors import EdgeshipError
 from edgeship.pipeline import init_config, verify
+from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.types import Availability, Kind, TensorSpec, Verdict, to_json
@@ -317,7 +318,7 @@ def test_a_configuration_names_data_in_any_folder(name, tmp_path):
     (tmp_path / name).mkdir()
     (tmp_path / name / "train.npz").touch()
     written = init_config._fill_template(
-        tmp_path / name / "m.keras", tmp_path, ServerModelDescription((spec,), (spec,)), {}
+        tmp_path / name / "m.keras", tmp_path, ServerModelDescription((spec,), (spec,)), {}, FirstMeasurement()
     )
     config = tomllib.loads(written.encode().decode())
     assert config["data"] == {"train": f"{name}/train.npz"} and config["model"] == {}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgeship.bundle.comparisons import ConstantAnswer
 from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
+from edgeship.pipeline.run_settings import first_measurement
 from edgeship.processes.child import FunctionProcess
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import trust
@@ -132,7 +134,7 @@ def test_the_model_card_beside_the_very_model_gives_the_floor(write, tmp_path, c
     card = {**CARD, "model": {"sha256": digest.of_path(tmp_path / "model")}, **change}
     (tmp_path / "model-card.json").write_text(json.dumps(card))
     path = write()
-    assert Config.read(path).budget.get("min_server_accuracy") == floor
+    assert Config.read(path).budget.get("min_server_accuracy") == (floor and {"top1": floor})
     assert ("it has accuracy 0.8767 on 1,900 test samples" in path.read_text()) == bool(floor)
 
 
@@ -150,5 +152,58 @@ def test_the_model_card_beside_the_very_model_gives_the_floor(write, tmp_path, c
 )
 def test_a_floor_lies_where_the_server_model_surely_reaches_it(figures, floor):
     answer = ConstantAnswer("some", "class 1", n=100, **figures)
-    assert server_checks.suggest_floor({"out": answer}) == floor
-    assert server_checks.suggest_floor({"out": answer, "other": answer}) is None
+    other = replace(answer, metric="other")
+    assert server_checks.suggest_floors({"out": answer}) == ({"some": floor} if floor else {})
+    assert set(server_checks.suggest_floors({"out": answer, "next": other})) == ({"some", "other"} if floor else set())
+
+
+def test_outputs_of_one_metric_share_the_floor_of_the_worst():
+    answers = {
+        name: ConstantAnswer("f1", "yes", n=100, share=True, server=server, gain=0.5, low=0.5)
+        for name, server in (("one", 0.8), ("two", 0.6))
+    }
+    assert server_checks.suggest_floors(answers) == {"f1": 0.6}
+
+
+def write_with_data(write, monkeypatch, tmp_path, outputs, arrays):
+    """What `init` writes beside such evaluation data, of a model that answers `outputs`."""
+    monkeypatch.setattr(first_measurement, "_answer_samples", lambda *_: outputs)
+    n = len(next(iter(outputs.values())))
+    np.savez(tmp_path / "evaluation.npz", scores=np.zeros((n, 3), np.float32), **arrays)
+    path = write()
+    return Config.read(path), path.read_text()
+
+
+def test_the_metric_that_was_chosen_stands_with_the_floor_that_is_of_it(write, monkeypatch, tmp_path):
+    """Chosen by the very labels, it could be another one with other data."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(1500) < 0.04).astype(np.int64)
+    scores = np.clip(0.8 * truth + 0.35 * rng.random(1500), 0, 1)
+    rows = np.stack([1 - scores, scores], axis=1).astype(np.float32)
+    read, text = write_with_data(write, monkeypatch, tmp_path, {"scores": rows}, {"y": truth})
+    assert read.benchmark.metric == "f1"
+    assert "% of the labels are 1: accuracy would hardly fall" in text
+    assert list(read.budget["min_server_accuracy"]) == ["f1"]
+    assert Budget.parse(read.budget).server_floor("average_precision") is None
+
+
+def test_each_labelled_output_has_its_metric_in_a_table(write, monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    digit, size = rng.integers(0, 3, 600), rng.normal(size=(600, 1)).astype(np.float32)
+    outputs = {"digit": np.eye(3, dtype=np.float32)[digit], "a b": size + 0.01}
+    described = ServerModelDescription((SCORES,), (replace(SCORES, name="digit"), replace(SCORES, name="a b")))
+    monkeypatch.setattr(FunctionProcess, "call", lambda *_, **__: described)
+    read, _ = write_with_data(write, monkeypatch, tmp_path, outputs, {"y_digit": digit, "y_a b": size})
+    assert (read.benchmark.metric, read.benchmark.metrics) == (None, {"digit": "top1", "a b": "mae"})
+    assert set(read.budget["min_server_accuracy"]) == {"top1", "mae"}
+
+
+@pytest.mark.parametrize(("probabilities", "limit"), [(True, "min_agreement"), (False, "min_sqnr_db")])
+def test_without_labels_the_own_answers_are_the_measure(write, monkeypatch, tmp_path, capsys, probabilities, limit):
+    """Scores that are no probabilities may be values as well, of which the largest is no answer."""
+    scores = np.random.default_rng(0).normal(size=(200, 3))
+    rows = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True) if probabilities else scores
+    read, _ = write_with_data(write, monkeypatch, tmp_path, {"scores": rows.astype(np.float32)}, {})
+    assert read.budget["accuracy"] == "none"
+    assert limit in read.budget and not Budget.parse(read.budget).wants_accuracy
+    assert "no labels in it" in capsys.readouterr().err

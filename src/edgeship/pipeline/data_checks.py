@@ -45,7 +45,21 @@ def check_settings(settings: Config) -> Budget:
         metrics.find_metric(metric, where)
     for device in map(profiles.find_device, settings.benchmark.devices):
         find_launcher(device).options(timed=True)
-    return Budget.parse(settings.budget, settings.source)
+    budget = Budget.parse(settings.budget, settings.source)
+    _check_floor(settings, budget)
+    return budget
+
+
+def _check_floor(settings: Config, budget: Budget) -> None:
+    """A floor of the server model's figure is for a metric that there is, and that outputs are scored by."""
+    choice = settings.benchmark.metric_choice
+    for metric in budget.floor_metrics:
+        metrics.find_metric(metric, f"{settings.source} [budget]: min_server_accuracy")
+        if choice.default and metric not in choice.names:
+            raise InputError(
+                f"{settings.source}: min_server_accuracy is for {metric}, and the metric in [benchmark] is "
+                f"{' and '.join(choice.names)}: a floor of one says nothing of the other; give a floor for the metric that counts"
+            )
 
 
 def named_datasets(settings: Config) -> dict[str, RepresentativeDataset]:

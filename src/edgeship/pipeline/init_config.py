@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
-from edgeship.pipeline.run_settings import server_floor
-from edgeship.pipeline.run_settings.server_floor import ServerFloor
+from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement, measure_server_model
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
@@ -23,7 +22,7 @@ from edgeship.settings import config, permissions, trust
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import FOR_LITERT_JS, Variant
 from edgeship.storage import atomic
-from edgeship.toml_tables import describe_keys, toml_value
+from edgeship.toml_tables import describe_keys, toml_key, toml_value
 from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
@@ -78,22 +77,22 @@ formats = ["tfjs"]
 
 [benchmark]
 {benchmark[profile]}
-# {benchmark[metric]}
 # output = {output}
+{metric}
 
 # What the gate demands of every artifact. [budget."tflite/int8"] overrides it for one.
 # Without labels: accuracy = "none", and one of min_agreement, max_abs_error and min_sqnr_db.
 [budget]
-{budget[accuracy]}
+{accuracy}
 # {budget[max_drop]}
 {floor}
 # {budget[max_size_disk]}
 # {budget[max_size_wire]}
 # {budget[max_latency_ratio]}
 # {budget[max_peak_memory]}
-# {budget[min_agreement]}
+{min_agreement}
 # {budget[max_abs_error]}
-# {budget[min_sqnr_db]}
+{min_sqnr_db}
 {optional}
 """
 
@@ -111,9 +110,9 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     with FunctionProcess() as process, model_files.crash_as_input_error(model):
         description = process.call(server_model.describe, model=str(model), **loading)
         evaluation = model.parent / EVALUATION if config.is_usable_file(model.parent / EVALUATION) else None
-        floor = server_floor.find_floor(process, model, evaluation, description, loading)
+        found = measure_server_model(process, model, evaluation, description, loading)
     try:
-        content = _fill_template(model, path.parent, description, loading, floor).encode()
+        content = _fill_template(model, path.parent, description, loading, found).encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"{printable(path)}: cannot name a file whose own name is no text; call it otherwise"
@@ -125,7 +124,9 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
     if grants and all(grant.value == loading.get(grant.key) for grant in grants):
         with contextlib.suppress(InputError):  # no place for the list: whoever uses the file is asked
             trust.trust_file(path, content)
-    if evaluation:
+    if found.unlabelled:
+        print_notice(f"{printable(evaluation)}: no labels in it: the server model's own answers are the measure")
+    elif evaluation:
         _note_thin_evaluation(evaluation, description)
     return path
 
@@ -134,9 +135,10 @@ def _note_thin_evaluation(path: Path, description: ServerModelDescription) -> No
     """Say that the data beside the model is too little for the margin; `ship` says what else is wrong with it."""
     with contextlib.suppress(InputError):
         data = RepresentativeDataset(path)
-        for labels in data.labels(None, description.inputs).values():
-            for note in data_checks.note_thin_evaluation(labels, None, Budget()):
-                print_notice(f"{printable(path)}: {note}")
+        labels = data.labels(None, description.inputs).values()
+        notes = [note for truth in labels for note in data_checks.note_thin_evaluation(truth, None, Budget())]
+        for note in dict.fromkeys(notes):
+            print_notice(f"{printable(path)}: {note}")
 
 
 def _fill_template(
@@ -144,7 +146,7 @@ def _fill_template(
     folder: Path,
     description: ServerModelDescription,
     loading: dict[str, Any],
-    floor: ServerFloor | None = None,
+    found: FirstMeasurement,
 ) -> str:
     def data(key: str, name: str) -> str:
         beside = model.parent / name
@@ -173,7 +175,9 @@ def _fill_template(
         train=data("train", "train.npz"),
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
-        floor=_floor_line(floor, keys["budget"]["min_server_accuracy"]),
+        metric=_metric_lines(found, keys["benchmark"]["metric"], single=single),
+        floor=_floor_line(found, keys["budget"]["min_server_accuracy"]),
+        **_limit_lines(found, keys["budget"]),
         optional=_optional_line(),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,
@@ -189,13 +193,45 @@ def _key_lines() -> dict[str, dict[str, str]]:
     }
 
 
-def _floor_line(floor: ServerFloor | None, example: str) -> str:
-    """What the server model itself must reach; a comment where that is not known, or it reaches next to nothing."""
-    if floor is None:
+def _metric_lines(found: FirstMeasurement, example: str, *, single: bool) -> str:
+    """The metric of each labelled output: other data could lead to another one, which floor and figures are not of."""
+    if not found.outputs:
         return f"# {example}"
-    line = f"min_server_accuracy = {floor.value:g}"
-    told = f"{line:36} # What the server model itself must reach: it has {floor.origin}."
-    return told if floor.active else f"# {told}"
+    reasons = {
+        name: figures.why or "By what the labels are; docs/metrics.md lists the others."
+        for name, figures in found.outputs.items()
+    }
+    if single:
+        ((name, figures),) = found.outputs.items()
+        return _with_comment("metric", figures.metric, reasons[name])
+    lines = [_with_comment(name, figures.metric, reasons[name]) for name, figures in found.outputs.items()]
+    return "\n".join(["", "[benchmark.metrics]", *lines])
+
+
+def _limit_lines(found: FirstMeasurement, examples: Mapping[str, str]) -> dict[str, str]:
+    """What outputs are held to: labels, or where the evaluation data has none the server model's own answers."""
+    keys = ("accuracy", "min_agreement", "min_sqnr_db")
+    lines = {key: examples[key] if key == "accuracy" else f"# {examples[key]}" for key in keys}
+    if not found.unlabelled:
+        return lines
+    lines["accuracy"] = _with_comment("accuracy", "none", "There are no labels in the evaluation data.")
+    limit = "min_agreement" if found.answers else "min_sqnr_db"
+    return {**lines, limit: examples[limit]}
+
+
+def _with_comment(key: str, value: Any, comment: str) -> str:
+    """A line with a key that was measured; `comment` may hold what the data's maker wrote."""
+    line = f"{toml_key(key)} = {toml_value(value)}"
+    return f"{line:36} # {printable(comment)}"
+
+
+def _floor_line(found: FirstMeasurement, example: str) -> str:
+    """What the server model itself must reach; a comment where that is not known, or it reaches next to nothing."""
+    if not found.floors:
+        return f"# {example}"
+    comment = f"What the server model itself must reach, by metric: it has {found.origin}."
+    line = _with_comment("min_server_accuracy", found.floors, comment)
+    return line if found.active else f"# {line}"
 
 
 def _optional_line() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, judge_again, record_doubts
-from edgeship.benchmarks.gate.server_checks import suggest_floor
+from edgeship.benchmarks.gate.server_checks import suggest_floors
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
 from edgeship.benchmarks.report import flipped_samples as samples
@@ -32,6 +32,7 @@ from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
 from edgeship.storage import cache
+from edgeship.toml_tables import toml_value
 from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error
 
@@ -57,8 +58,9 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
         manifest, answers = measure_draft(work, manifest, settings, evaluation, reference)
         manifest = look_at_layers(work.draft, work.queue, manifest, settings, budget)
         manifest = write_verdict(work, manifest, budget, answers)
-        if budget.min_server_accuracy is None and (floor := suggest_floor(manifest.constant_answers)):
-            work.progress.note(f"min_server_accuracy = {floor:g} in [budget] would guard against a worse server model")
+        if budget.min_server_accuracy is None and (floors := suggest_floors(manifest.constant_answers)):
+            line = f"min_server_accuracy = {toml_value(floors)} in [budget]"
+            work.progress.note(f"{line} would guard against a worse server model")
         manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))
     return manifest
 

@@ -11,7 +11,7 @@ from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, record_doubts
 from edgeship.bundle.manifest import parse_manifest
-from edgeship.bundle.verdict import ArtifactReason
+from edgeship.bundle.verdict import ArtifactReason, Check
 from edgeship.storage import digest
 from edgeship.types import Verdict, to_json
 
@@ -649,16 +649,62 @@ def test_parity_without_figures_or_reason_is_no_pass(good):
 
 
 def test_a_lower_is_better_server_figure_has_a_ceiling(good):
-    for item in good["measurements"]:
-        item["details"]["accuracy"].update(server=4.0, higher_is_better=False, metric="mae")
+    good["server_measurement"].update(server=4.0, higher_is_better=False, metric="mae")
     assert ("", "server_accuracy") not in failures(good, min_server_accuracy=5)[1]
     assert ("", "server_accuracy") in failures(good, min_server_accuracy=3)[1]
 
 
 def test_an_unknown_server_figure_fails_its_floor(good):
+    good["server_measurement"].update(server=None, reason="3 of 9 output values are NaN")
+    assert "not known: 3 of 9" in failures(good, min_server_accuracy=0.5)[1]["", "server_accuracy"].reason
+    good["server_measurement"] = None
+    assert ("", "server_accuracy") not in failures(good, min_server_accuracy=0.5)[1], "those of earlier versions"
     for item in good["measurements"]:
         item["details"]["accuracy"]["server"] = None
     assert "not known" in failures(good, min_server_accuracy=0.5)[1]["", "server_accuracy"].reason
+
+
+def test_broken_outputs_of_an_artifact_say_nothing_of_the_server_model(good):
+    broken = {"reason": "9 of 9 output values of the artifact are NaN or infinite", "value": None, "server": None}
+    for item in good["measurements"]:
+        report = item["details"]["accuracy"]
+        for part in (report, *report["outputs"].values()):
+            part.update(broken)
+    checks = failures(good, min_server_accuracy=0.5)[1]
+    assert ("", "server_accuracy") not in checks
+    assert "of the artifact are NaN" in checks[INT8, "accuracy"].reason
+
+
+def floor_check(manifest: dict[str, Any], floor: Any) -> Check:
+    checks = verdict_of(manifest, min_server_accuracy=floor).checks
+    (found,) = [check for check in checks if check.check.startswith("server_accuracy")]
+    return found
+
+
+def test_a_floor_is_only_held_against_its_own_metric(good):
+    assert floor_check(good, {"top1": 0.5}).verdict is Verdict.PASS
+    assert floor_check(good, {"top1": 0.99}).verdict is Verdict.FAIL
+    other = floor_check(good, {"f1": 0.5})
+    assert other.verdict is Verdict.INCONCLUSIVE
+    assert "is for f1, and the metric here is top1" in other.reason
+    good["server_measurement"].update(metric="average_precision", why="2 % of the labels are 1")
+    unnamed = floor_check(good, 0.5)
+    assert unnamed.verdict is Verdict.INCONCLUSIVE, "with other labels it would be another metric"
+    assert "write min_server_accuracy = { average_precision = 0.5 }" in unnamed.reason
+    assert floor_check(good, {"average_precision": 0.5}).verdict is Verdict.PASS
+    good["server_measurement"].update(why="")
+    assert floor_check(good, 0.5).verdict is Verdict.PASS, "the configuration names it"
+
+
+def test_each_output_is_held_to_the_floor_of_its_metric(good):
+    one = {**good["server_measurement"], "outputs": {}}
+    error = {**one, "metric": "mae", "share": False, "higher_is_better": False, "server": 4.0}
+    good["server_measurement"]["outputs"] = {"scores": one, "effort": error}
+    checks = verdict_of(good, min_server_accuracy={"top1": 0.5, "mae": 3}).checks
+    found = {item.check: item.verdict for item in checks if item.check.startswith("server_accuracy")}
+    assert found == {"server_accuracy:scores": Verdict.PASS, "server_accuracy:effort": Verdict.FAIL}
+    assert floor_check(good, {"mae": 5}).check == "server_accuracy:effort", "what is said of one alone"
+    assert floor_check(good, 0.5).verdict is Verdict.INCONCLUSIVE, "one number for two metrics"
 
 
 @pytest.fixture
@@ -716,7 +762,7 @@ def constant_answer(**figures: Any) -> dict[str, Any]:
         ({"value": 0.11, "server": 0.9, "gain": 0.79, "low": 0.77, "high": 0.81}, "PASS", "always answering dress gives 11.00 %"),
         ({"value": 0.11, "server": 0.1, "gain": -0.01, "low": -0.03, "high": 0.01}, "FAIL", "is it the right file"),
         ({"value": 0.11, "server": 0.11, "gain": 0, "low": -0.002, "high": 0.002}, "FAIL", "a gain of 0.00 points"),
-        ({"value": 0.11, "server": 0.14, "gain": 0.03, "low": 0.01, "high": 0.05}, "INCONCLUSIVE", "min_server_accuracy = 0.14"),
+        ({"value": 0.11, "server": 0.14, "gain": 0.03, "low": 0.01, "high": 0.05}, "INCONCLUSIVE", "= { top1 = 0.14 } in"),
         ({"value": 0.6, "server": 0.7, "gain": 0.1, "low": -0.1, "high": 0.3, "n": 20}, "INCONCLUSIVE", "about 160 samples"),
         ({"value": 1, "server": 1, "gain": 0, "low": -0.1, "high": 0.1}, "INCONCLUSIVE", "tells no model from none"),
     ],

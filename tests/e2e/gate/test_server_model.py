@@ -53,7 +53,9 @@ def checks_of(done) -> dict[str, dict[str, str]]:
 
 def test_init_demands_what_the_server_model_reaches(known):
     text = (known / "project/edgeship.toml").read_text()
-    floor = Config.read(known / "project/edgeship.toml").budget["min_server_accuracy"]
+    settings = Config.read(known / "project/edgeship.toml")
+    (metric, floor), *others = settings.budget["min_server_accuracy"].items()
+    assert (metric, others, settings.benchmark.metric) == ("top1", [], "top1")
     assert 0.8 < floor < 0.9
     assert "on 600 evaluation samples" in text
     code, log = (known / "ship.log").read_text().split("\n", 1)
