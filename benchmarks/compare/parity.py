@@ -134,6 +134,11 @@ def _has_classes(server: Array) -> bool:
     return server.ndim > 1 and server.shape[-1] > 1 and (are_probabilities(server) or not within_0_and_1(server))
 
 
+def has_answers(output: Array) -> bool:
+    """Whether an output (n, ...) of the server model holds answers, which may be the same: classes, decisions, whole numbers."""
+    return _same_answers(output, output) is not None
+
+
 def _same_answers(server: Array, artifact: Array) -> Array | None:
     """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
     if server.dtype.kind in "biu":

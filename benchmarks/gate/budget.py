@@ -40,6 +40,9 @@ NO_LABELS = (
     "no labels in it, and the budget asks for accuracy: add an array y\n"
     'without labels: accuracy = "none" and min_agreement = 0.98 (or max_abs_error, min_sqnr_db) in [budget] of edgeship.toml'
 )
+NO_ANSWERS = (
+    "min_agreement is set, but no output is a class or a decision: use max_abs_error or min_sqnr_db in its place"
+)
 SURE_FLIPS = 1.0  # percent; see `bundle.comparisons.SureFlips`
 
 
@@ -245,6 +248,11 @@ class Budget:
     def judges_anything(self) -> bool:
         """Whether any limit speaks about the outputs."""
         return self.judges_accuracy or self._limits_outputs
+
+    @property
+    def limits_agreement(self) -> bool:
+        """Whether same answers are asked for, of any artifact."""
+        return any(table.get("min_agreement") is not None for table in (vars(self), *self.overrides.values()))
 
     @property
     def _limits_outputs(self) -> bool:

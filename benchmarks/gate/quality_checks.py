@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from edgeship.benchmarks.compare.metrics import OF_VALUES
 from edgeship.benchmarks.compare.statistics import (
     LEAST_SAMPLES,
     Interval,
@@ -15,7 +16,7 @@ from edgeship.benchmarks.compare.statistics import (
     samples_needed,
 )
 from edgeship.benchmarks.gate import group_checks, noise_floor
-from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS
+from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
 from edgeship.bundle.verdict import Check
@@ -118,13 +119,13 @@ def _check_agreement(subject: JudgedMeasurement, name: str, output: OutputParity
     limit, parity, report = subject.budget.min_agreement, _parity_of(subject), subject.measurement.details.accuracy
     if limit is None:
         return
-    scored = report.outputs.get(name) if report else None
-    regression = scored is not None and not scored.share
-    if output.agreement is not None and not regression:
+    scored = report.outputs if report else {}
+    values = {other for other, figures in scored.items() if figures.metric in OF_VALUES}
+    answers = [other for other, found in parity.items() if found.agreement is not None and other not in values]
+    if name in answers:
         yield _judge_agreement(subject, _check_name("agreement", name, parity), output, limit)
-    elif all(other.agreement is None for other in parity.values()):
-        reason = "min_agreement is set, but no output is a class or a decision; use max_abs_error"
-        yield subject.make_check("agreement", Verdict.FAIL, reason, (None, limit, "share"))
+    elif not answers and name == next(iter(parity)):
+        yield subject.make_check("agreement", Verdict.FAIL, NO_ANSWERS, (None, limit, "share"))
 
 
 def _judge_agreement(subject: JudgedMeasurement, check: str, output: OutputParity, limit: float) -> Check:

@@ -8,11 +8,13 @@ from edgeship.benchmarks.compare.metrics.decisions import (
     threshold_of,
     within_0_and_1,
 )
+from edgeship.benchmarks.compare.metrics.errors import OF_VALUES
 from edgeship.benchmarks.compare.metrics.metric import Form, Statistic, SumStatistic, TaskMetric
 
 __all__ = [
     "BINARY",
     "METRICS",
+    "OF_VALUES",
     "RARE",
     "Form",
     "Statistic",

@@ -84,3 +84,4 @@ METRICS = (
     TaskMetric("r2", True, False, {Form.VALUES: _r2}),
     TaskMetric("log_loss", False, False, {Form.CLASSES: _class_loss, Form.DECISIONS: _decision_loss}),
 )
+OF_VALUES = tuple(metric.name for metric in METRICS if Form.VALUES in metric.forms)

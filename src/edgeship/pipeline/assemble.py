@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle import preprocessing
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
-from edgeship.data import RepresentativeDataset
+from edgeship.data import RepresentativeDataset, load
 from edgeship.devices import machine
 from edgeship.formats import formats as known_formats
 from edgeship.pipeline import data_checks, golden_run
@@ -53,6 +53,7 @@ def assemble_bundle(
     reference = futures[reference_step.name] if reference_step else None
     with golden_run.GoldenRuns(work, golden_inputs) as runs:
         runs.follow(converter.artifacts)
+        _check_answers(settings, reference)
         conversion = converter.finish()
         conversion = converter.leave_out(conversion, runs.find_failures(conversion), failures.RUN)
         golden_runs = runs.write(work.draft / "goldens", conversion)
@@ -115,6 +116,14 @@ def _check_data(
     for data, limit in training:
         data_checks.check_training(data, model, limit)
     return notes
+
+
+def _check_answers(settings: config.Config, reference: Future[cache.Entry] | None) -> None:
+    """Refuse a limit on same answers of a model that gives none, as soon as its outputs are known."""
+    budget = Budget.parse(settings.budget, settings.source)
+    if reference and budget.limits_agreement:
+        outputs = load(reference.result().path / "outputs.npz")
+        reference_outputs.check_agreement_limit(outputs, budget, settings)
 
 
 def _place_artifact(draft: Path, converted_artifact: ConvertedArtifact) -> ArtifactEntry:

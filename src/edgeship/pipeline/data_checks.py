@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics, statistics
-from edgeship.benchmarks.gate.budget import NO_LABELS, Budget
+from edgeship.benchmarks.gate.budget import NO_ANSWERS, NO_LABELS, Budget
 from edgeship.bundle.goldens import SAMPLES
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
@@ -123,12 +123,15 @@ def check_evaluation(data: RepresentativeDataset, model: Interface, settings: Co
         if name not in specs:
             raise unknown_name_error("output", name, specs, f"{settings.source}, [benchmark.metrics]")
     notes = []
+    chosen: dict[str, str | None] = {}
     try:
         for name, truth in accuracy.match_labels(labels, tuple(specs)).items():
-            _check_labels(truth, specs[name], choice.of_output(name))
+            chosen[name] = _check_labels(truth, specs[name], choice.of_output(name))
             notes += note_thin_evaluation(truth, choice.of_output(name), budget)
     except InputError as error:
         raise InputError(f"{data.source}: {error}") from error
+    if budget.limits_agreement and all(chosen.get(name) in metrics.OF_VALUES for name in specs):
+        raise InputError(f"{settings.source} [budget]: {NO_ANSWERS}")
     return [f"{data.source}: {note}" for note in dict.fromkeys(notes)]
 
 
@@ -179,12 +182,13 @@ def read_groups(data: RepresentativeDataset, settings: Config, budget: Budget) -
     return groups
 
 
-def _check_labels(labels: np.ndarray, output: TensorSpec, metric: str | None) -> None:
-    """Whether some metric fits the labels and an output of such a shape; what only real outputs tell is told later."""
+def _check_labels(labels: np.ndarray, output: TensorSpec, metric: str | None) -> str | None:
+    """Whether some metric fits the labels and an output of such a shape, and which; what only real outputs tell is told later."""
     sizes = output.shape[1:]
-    if output.shape and None not in sizes:
-        blank = np.broadcast_to(np.zeros((), output.dtype), (len(labels), *(size or 0 for size in sizes)))
-        metrics.choose_metric(labels, blank, metric)
+    if not output.shape or None in sizes:
+        return metric
+    blank = np.broadcast_to(np.zeros((), output.dtype), (len(labels), *(size or 0 for size in sizes)))
+    return metrics.choose_metric(labels, blank, metric)[0].name
 
 
 def chosen_labels(

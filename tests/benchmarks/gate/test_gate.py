@@ -580,6 +580,14 @@ def test_agreement_is_not_asked_of_outputs_that_labels_call_a_regression(good):
         **item["details"]["accuracy"]["outputs"]["scores"], "share": False, "metric": "mae"
     }  # fmt: skip
     assert (INT8, "agreement:size") not in failures(good, min_agreement=0.9)[1]
+    item["details"]["accuracy"]["outputs"]["scores"].update(share=False, metric="mae")
+    assert "no output is a class" in failures(good, min_agreement=0.9)[1][INT8, "agreement"].reason
+
+
+def test_agreement_of_classes_is_judged_whatever_their_metric(good):
+    report = measured(good)["details"]["accuracy"]
+    report["outputs"]["scores"].update(share=False, metric="log_loss")
+    assert (INT8, "agreement") in failures(good, min_agreement=0.9999)[1]
 
 
 def of_the_same_accuracy(outputs):

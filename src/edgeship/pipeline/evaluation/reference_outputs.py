@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.compare.parity import has_answers
+from edgeship.benchmarks.gate.budget import NO_ANSWERS, Budget
 from edgeship.benchmarks.measure.benchmark import Reference
-from edgeship.data import RepresentativeDataset, load
+from edgeship.data import Batch, RepresentativeDataset, load
+from edgeship.errors import InputError
 from edgeship.formats.formats import TENSORFLOW
 from edgeship.pipeline.data_checks import chosen_labels, read_groups
 from edgeship.pipeline.step_queue import CachedStep, StepRun, StepTools
@@ -72,7 +74,15 @@ def build_reference(
 ) -> Reference:
     """The server model's outputs with the labels that belong to them; `[benchmark] output` picks one output's."""
     outputs = load(entry.path / "outputs.npz")
+    budget = Budget.parse(settings.budget, settings.source)
+    check_agreement_limit(outputs, budget, settings)
     limit = settings.data.evaluation_samples
     labels = chosen_labels(evaluation, inputs, list(outputs), settings)
-    groups = read_groups(evaluation, settings, Budget.parse(settings.budget, settings.source))
+    groups = read_groups(evaluation, settings, budget)
     return Reference(evaluation, tuple(inputs), outputs, labels, limit, entry.digest, groups)
+
+
+def check_agreement_limit(outputs: Batch, budget: Budget, settings: config.Config) -> None:
+    """Raise InputError where same answers are asked for and none of the server model's outputs holds answers."""
+    if budget.limits_agreement and not any(map(has_answers, outputs.values())):
+        raise InputError(f"{settings.source} [budget]: {NO_ANSWERS}")
