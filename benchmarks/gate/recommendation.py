@@ -13,6 +13,7 @@ from edgeship.types import Verdict
 
 # Operators that only convert: what 8 bits bring with them.
 CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "QUANTIZE", "DEQUANTIZE", "CAST"}
+AS_FAST = 1.05  # times this near to each other are one: what is left of them goes with the machine
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,39 @@ class _Cost:
     ratio: LatencyRatio | None
 
     @property
+    def installed(self) -> bool:
+        """Whether it is brought to its place once, so that time counts and not the download."""
+        return formats.find(self.artifact.format).installed
+
+    @property
+    def bytes(self) -> float:
+        """The bytes that matter there: on disk where it is installed, else to download."""
+        return self.disk if self.installed else self.wire
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of its time over float32's; None where that is not known."""
+        ratio = self.ratio
+        if ratio is None or ratio.value is None or ratio.low is None or ratio.high is None or not ratio.pairs:
+            return None
+        return ratio.low, ratio.high
+
+    @property
     def sure_ratio(self) -> float:
         """The end of the latency ratio's interval that is nearer to 1; 1 where the interval holds it, or is not known."""
-        if self.ratio is None or self.ratio.low is None or self.ratio.high is None or not self.ratio.pairs:
-            return 1.0
-        return max(1.0, self.ratio.low) if self.ratio.low > 1 else min(1.0, self.ratio.high)
+        low, high = self.interval or (1.0, 1.0)
+        return max(1.0, low) if low > 1 else min(1.0, high)
 
 
 def recommend(manifest: Manifest, gate: GateResult) -> tuple[Recommendation, ...]:
-    """Per format the artifact of least bytes on the wire times latency, among those that pass; none where none does.
+    """The artifact for each format's target among those that pass (`_find_best`); none where none does.
 
-    What fails the bundle as a whole, such as its server model, leaves nothing to recommend.
+    What fails the bundle as a whole, such as its server model, leaves nothing to recommend. Processors and devices that it was
+    not judged on are named with it.
     """
     if any(not check.artifact and check.verdict is not Verdict.PASS for check in gate.checks):
         return ()
-    unjudged = {item.artifact for item in gate.not_judged}
+    unjudged = [item.artifact for item in gate.not_judged]
     found = []
     for name, form in formats.ALL.items():
         costs = [
@@ -51,9 +70,24 @@ def recommend(manifest: Manifest, gate: GateResult) -> tuple[Recommendation, ...
             and (cost := _cost_of(manifest, artifact))
         ]
         if costs:
-            best = min(costs, key=lambda cost: (cost.wire * cost.sure_ratio, cost.wire))
-            found.append(Recommendation(form.target or form.title, best.artifact.id, _why_best(best, costs)))
+            best = _find_best(costs)
+            places = [name.partition(" @ ")[2] for name in unjudged if name.startswith(f"{best.artifact.id} @ ")]
+            doubt = f"; not judged on {', '.join(places)}" if places else ""
+            found.append(Recommendation(form.target or form.title, best.artifact.id, _why_best(best, costs) + doubt))
     return tuple(found)
+
+
+def _find_best(costs: list[_Cost]) -> _Cost:
+    """What is installed once: the fastest, and of those within `AS_FAST` of it the one with the fewest bytes on disk.
+
+    A time that is not known recommends nothing there, if float32's or another's is. Else: the least bytes to download times
+    latency.
+    """
+    if not costs[0].installed:
+        return min(costs, key=lambda cost: (cost.wire * cost.sure_ratio, cost.wire))
+    timed = [cost for cost in costs if cost.interval or cost.artifact.variant == "float32"] or costs
+    fastest = min(cost.sure_ratio for cost in timed)
+    return min((cost for cost in timed if cost.sure_ratio <= fastest * AS_FAST), key=lambda cost: cost.disk)
 
 
 def remark(manifest: Manifest) -> Iterator[ArtifactReason]:
@@ -86,17 +120,23 @@ def _why_best(best: _Cost, costs: list[_Cost]) -> str:
     if len(costs) == 1:
         return "the only one that passes"
     base = next((cost for cost in costs if cost.artifact.variant == "float32"), None)
-    if base is None or base is best:
-        return "the least to download for its speed"
-    time = f", {best.ratio.value:.2g}x its time" if best.sure_ratio != 1 and best.ratio and best.ratio.value else ""
-    return f"{best.wire / base.wire:.0%} of the download of float32{time}"
+    time = f"{best.ratio.value:.2g}x" if best.sure_ratio != 1 and best.ratio and best.ratio.value else ""
+    if not best.installed:
+        if base is None or base is best:
+            return "the least to download for its speed"
+        return f"{best.wire / base.wire:.0%} of the download of float32{time and f', {time} its time'}"
+    if not all(cost.interval for cost in costs if cost is not base):
+        return "the times of the others are not known" if base else "the least on disk; times are not known"
+    if base is best:
+        return "none is faster"
+    of_disk = f", {best.disk / base.disk:.0%} of its bytes on disk" if base else ""
+    return f"{f'{time} the time of' if time else 'as fast as'} float32{of_disk}"
 
 
 def _why_not(cost: _Cost, plain: _Cost) -> str:
     """Why an artifact does not pay, in words; empty where it does."""
-    where, value, base = "to download", cost.wire, plain.wire
-    if value <= base:
-        where, value, base = "on disk", cost.disk, plain.disk
+    kinds = [("to download", cost.wire, plain.wire), ("on disk", cost.disk, plain.disk)]
+    where, value, base = next((kind for kind in kinds if kind[1] > kind[2]), kinds[-1])
     larger = f"larger {where} ({value:,.0f} bytes against {base:,.0f})" if value > base else ""
     slower = ""
     if cost.ratio and cost.ratio.value and cost.sure_ratio > 1:
@@ -104,7 +144,7 @@ def _why_not(cost: _Cost, plain: _Cost) -> str:
     if not larger and not slower:
         return ""
     text = f"{' and '.join(filter(None, (larger, slower)))} than float32"
-    if cost.wire >= plain.wire and cost.sure_ratio >= 1:
+    if cost.bytes >= plain.bytes and cost.sure_ratio >= 1 and (cost.interval or not cost.installed):
         text += ": ship that"
     cause = _describe_growth(cost.artifact, plain.artifact) if larger else ""
     return f"{text}; {cause}" if cause else text

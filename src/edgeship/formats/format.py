@@ -36,7 +36,8 @@ class Format:
     - `quantizer_options` are those of calibrated recipes that follow from a variant, as `options`.
     - `integer_io`: full-integer artifacts may have integers at their ends.
     - `integers` is the dtype that holds all whole numbers, where one does.
-    - `target`: what runs it, as "servers", for a recommendation; its title where that is not told.
+    - `target`: what runs it, as "servers", for a recommendation; its title where that is not told. `installed`: it is brought
+      there once, so that its time counts and not its download.
     - `static_batch_refusal`: why no variant asks for a fixed batch; `sparse_encoding`: weights can be stored without zeros.
     """
 
@@ -67,6 +68,7 @@ class Format:
     sparse_encoding: bool = False
     queue_rank: int = 1
     target: str = ""
+    installed: bool = False
 
     @property
     def is_folder(self) -> bool:

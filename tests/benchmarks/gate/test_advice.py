@@ -16,11 +16,13 @@ def judged(manifest, **budget):
     return judge(parse_manifest(manifest), Budget.parse(budget or {"max_drop": 5, "accuracy": "none"}))
 
 
-def set_figures(manifest, artifact, wire=None, ratio=None):
+def set_figures(manifest, artifact, wire=None, ratio=None, disk=None):
     (item,) = (item for item in manifest["measurements"] if item["artifact"] == artifact)
     for metric in item["metrics"]:
         if wire and metric["name"] in ("size_brotli_bytes", "size_disk_bytes"):
             metric["value"] = wire
+        if disk and metric["name"] == "size_disk_bytes":
+            metric["value"] = disk
     if ratio:
         item["details"]["latency_ratio"] |= {"value": ratio, "low": ratio - 0.1, "high": ratio + 0.1}
 
@@ -53,6 +55,34 @@ def test_size_and_time_are_weighed_and_only_by_what_is_sure(manifest):
     assert recommended(judged(manifest))["apps"] == "tflite/float32"
     set_figures(manifest, "tflite/int8", ratio=1.05)  # its interval holds 1
     assert recommended(judged(manifest))["apps"] == "tflite/int8"
+
+
+@pytest.mark.parametrize(
+    ("disk", "ratio", "best", "reason"),
+    [
+        (100_000, 1.4, "float32", "none is faster"),
+        (100_000, 1.02, "int8", "as fast as float32, "),
+        (9_000_000, 1.02, "float32", "none is faster"),
+        (9_000_000, 0.5, "int8", "0.5x the time of float32, "),
+        (100_000, None, "float32", "the times of the others are not known"),
+    ],
+)
+def test_for_servers_time_counts_and_bytes_on_disk_only_where_times_are_alike(manifest, disk, ratio, best, reason):
+    """A download that is small says nothing there."""
+    set_figures(manifest, "onnx/int8", wire=1_000, ratio=ratio, disk=disk)
+    if ratio is None:
+        (item,) = (item for item in manifest["measurements"] if item["artifact"] == "onnx/int8")
+        item["details"]["latency_ratio"] |= {"value": None, "busy": "other processes"}
+    (found,) = (item for item in judged(manifest).recommended if item.artifact.startswith("onnx/"))
+    assert (found.artifact, found.reason.startswith(reason)) == (f"onnx/{best}", True), found.reason
+
+
+def test_processors_that_were_not_judged_are_named_with_the_recommendation(manifest):
+    for item in manifest["artifacts"]:
+        if item["id"] == "onnx/int8":
+            item["receipt"]["overflowing"] = ["dense"]
+    (found,) = (item for item in judged(manifest).recommended if item.artifact.startswith("onnx/"))
+    assert found.artifact == "onnx/int8" and found.reason.endswith("; not judged on x86 without VNNI")
 
 
 @pytest.mark.parametrize(

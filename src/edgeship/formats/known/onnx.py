@@ -20,6 +20,7 @@ FORMAT = Format(
     rank=1,
     queue_rank=0,
     target="servers and desktops",
+    installed=True,
     file="model.onnx",
     runtime="onnxruntime",
     matches=_is_onnx,
