@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edgeship.benchmarks.gate import checks
 from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity
@@ -11,10 +11,12 @@ from edgeship.bundle.verdict import Check, GateResult
 from edgeship.types import Verdict
 
 # Checks of what outputs are worth: more precision is what helps.
-QUALITY = {"parity", "accuracy", "class_drop", "sure_flips", "agreement", "max_abs_error"}
+DROPS = {"accuracy", "class_drop", "sure_flips", "groups"}
+QUALITY = {"parity", "margins", "agreement", "max_abs_error", *DROPS}
 # Checks of whether a file is the one that was made: one that is not has to be made again.
 OTHER_FILE = {"origin", "twin"}
 MOST = 4
+SHOWN = 3  # names in a line
 
 
 def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
@@ -39,13 +41,17 @@ def is_within_limit(check: Check) -> bool:
 
 
 def _takes_up_its_limit(check: Check) -> bool:
-    """Whether an undecided figure is beyond its limit, or a drop beyond half of it: it would take four times the samples."""
-    drop = check.unit in ("points", "%") and check.value is not None and check.limit is not None
-    return not is_within_limit(check) or (drop and 2 * (check.value or 0) > (check.limit or 0))
+    """Whether an undecided figure is beyond its limit, or lost beyond half of what it may: that takes four times the samples."""
+    if not is_within_limit(check) or check.value is None or check.limit is None:
+        return True
+    lost = {"agreement": (1 - check.value, 1 - check.limit), **dict.fromkeys(DROPS, (check.value, check.limit))}
+    value, limit = lost.get(_kind_of(check), (0.0, 1.0))
+    return 2 * value > limit
 
 
-def _is_about_quality(check: Check) -> bool:
-    return check.check.partition(":")[0] in QUALITY
+def _kind_of(check: Check) -> str:
+    """What a check looks at, whichever the output."""
+    return check.check.partition(":")[0]
 
 
 def find_static_failures(manifest: Manifest, gate: GateResult) -> list[ArtifactEntry]:
@@ -65,7 +71,7 @@ def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntr
     bad = {
         check.artifact
         for check in gate.checks
-        if _is_about_quality(check)
+        if _kind_of(check) in QUALITY
         and check.value is not None  # what was not taken says nothing of precision
         and (check.verdict is Verdict.FAIL or (check.verdict is Verdict.INCONCLUSIVE and _takes_up_its_limit(check)))
     }
@@ -166,16 +172,38 @@ def _expected_of_float(manifest: Manifest, gate: GateResult, broken: Sequence[Ar
 
 
 def _about_samples(gate: GateResult) -> Iterator[str]:
-    """How many samples are missing for what keeps to its limit on those there are."""
-    open_checks = [
-        c for c in gate.checks if c.verdict is Verdict.INCONCLUSIVE and is_within_limit(c) and c.samples_needed
-    ]
-    if open_checks:
-        most = max(open_checks, key=lambda check: check.samples_needed or 0)
+    """How many samples are missing for what keeps to its limit on those there are: first for what loses little of it."""
+    told = _decidable(gate, lambda item: not _takes_up_its_limit(item)) or _decidable(gate, is_within_limit)
+    if told:
+        most = max(told, key=lambda item: item.samples_needed or 0)
+        of_group = " of a group" if _kind_of(most) == "groups" else ""
+        costly = ", which has lost most of what it may" if _takes_up_its_limit(most) else ""
         yield (
-            f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples decide all of it, "
-            f"there are {most.samples:,}"
+            f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples{of_group} decide "
+            f"{_name_decided(gate, told)}{costly}; there are {most.samples:,}"
         )
+    if any(_kind_of(item) == "groups" and not item.samples_needed for item in gate.checks if _is_open(item)):
+        yield "groups that have no figure or too few samples: give more of them, or join them with others in the data"
+
+
+def _decidable(gate: GateResult, is_near: Callable[[Check], bool]) -> list[Check]:
+    """The undecided checks that more samples would decide, of artifacts of which everything that is open is such a check."""
+    rest = [item for item in gate.checks if item.verdict is not Verdict.PASS]
+    near = [item for item in rest if _is_open(item) and item.samples_needed and is_near(item)]
+    lost = {item.artifact for item in rest if item not in near}
+    return [item for item in near if item.artifact not in lost]
+
+
+def _is_open(item: Check) -> bool:
+    return item.verdict is Verdict.INCONCLUSIVE
+
+
+def _name_decided(gate: GateResult, told: Sequence[Check]) -> str:
+    """The artifacts of these checks, or all where nothing else is open."""
+    if all(item in told for item in gate.checks if item.verdict is not Verdict.PASS):
+        return "all of it"
+    names = list(dict.fromkeys(item.artifact for item in told))
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _about_times(gate: GateResult) -> Iterator[str]:

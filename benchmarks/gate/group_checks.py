@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, holm_p_values, judge_drop
+from edgeship.benchmarks.compare.statistics import (
+    LEAST_SAMPLES,
+    Z95,
+    Interval,
+    holm_p_values,
+    judge_drop,
+    samples_needed,
+)
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
 from edgeship.bundle.verdict import Check
@@ -32,13 +40,27 @@ def check_groups(subject: JudgedMeasurement, check: str, output: OutputAccuracy)
     rows = [_GroupDrop(row, subject.budget.margin(row.server or 0.0, output.share) or 0.0) for row in output.groups]
     failed = _find_failures(rows)
     open_rows = [row for row in rows if row.verdict is not Verdict.PASS and row not in failed]
-    told = failed or open_rows or [max(rows, key=lambda row: row.excess)]
+    told = sorted(failed or open_rows or [max(rows, key=lambda row: row.excess)], key=lambda row: -row.excess)
     verdict = Verdict.FAIL if failed else Verdict.INCONCLUSIVE if open_rows else Verdict.PASS
     word = {Verdict.FAIL: "lost too much", Verdict.INCONCLUSIVE: "not decided"}.get(verdict, "nearest to its margin")
-    texts = "; ".join(row.describe(output) for row in sorted(told, key=lambda row: -row.excess)[:SHOWN_GROUPS])
+    texts = "; ".join(row.describe(output) for row in told[:SHOWN_GROUPS])
     more = f" and {len(told) - SHOWN_GROUPS} more" if len(told) > SHOWN_GROUPS else ""
     reason = f"{word}, of {len(rows)} groups by '{name}': {texts}{more} (Holm-corrected)"
-    yield subject.make_check(check, verdict, reason)
+    worst, scale = told[0], 100 if output.share else 1
+    figures = (worst.drop * scale, worst.margin * scale, "points" if output.share else output.metric)
+    found = subject.make_check(check, verdict, reason, figures if worst.known else (None, None, ""))
+    yield found if failed else _ask_for_samples(found, open_rows)
+
+
+def _ask_for_samples(check: Check, rows: Sequence[_GroupDrop]) -> Check:
+    """An undecided check with the most samples that any group would take, where each could be decided by more."""
+    needed = [(row.needed, row.row.n) for row in rows]
+    most, n = max(((count, n) for count, n in needed if count is not None), default=(None, 0))
+    if most is None or len(needed) > sum(count is not None for count, _ in needed):
+        return check
+    about = int(float(f"{most:.2g}"))
+    reason = f"{check.reason}; about {about:,} samples of a group would decide, there are {n:,}"
+    return replace(check, reason=reason, samples=n, samples_needed=about)
 
 
 class _GroupDrop:
@@ -61,6 +83,13 @@ class _GroupDrop:
         if not self.known or half <= 0:
             return 0.0 if self.known and self.excess > 0 else 1.0
         return math.erfc(Z95 * self.excess / half / math.sqrt(2)) / 2
+
+    @property
+    def needed(self) -> int | None:
+        """How many samples of the group would decide it; None where no number would."""
+        if not self.known:
+            return None
+        return samples_needed(self.drop, Interval(self.low, self.high, self.row.spread or 0.0), self.margin, self.row.n)
 
     def describe(self, output: OutputAccuracy) -> str:
         """The group's name and drop in words."""

@@ -65,6 +65,7 @@ class GroupAccuracy:
     drop: Number | None = None
     low: Number | None = None
     high: Number | None = None
+    spread: Number | None = None
     reason: str = ""
 
 

@@ -1,14 +1,17 @@
 """What the verdict ends with: what does not pay, what to do next, and what to ship."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edgeship.benchmarks.gate import advice
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import markdown, table_rows, terminal_table
 from edgeship.bundle.manifest import parse_manifest
+from edgeship.bundle.verdict import Check, GateResult, combine_verdicts
 from edgeship.types import Verdict
 
 
@@ -210,6 +213,53 @@ def test_more_samples_are_no_way_for_what_is_beyond_its_limit(manifest):
     assert (result.verdict, beyond) == (Verdict.INCONCLUSIVE, {"onnx/int8"})
     assert result.next_steps[0].startswith("tflite/int8, onnx/int8: ship with --variant float32,auto")
     assert "there are 2,000" in result.next_steps[-1], "for tflite/int8, which keeps to its limit"
+
+
+def open_check(artifact, value, limit, needed, **overrides):
+    figures: dict[str, Any] = {
+        "check": "accuracy",
+        "unit": "points",
+        "samples": 100,
+        "verdict": Verdict.INCONCLUSIVE,
+    } | overrides
+    return Check(artifact, "litert", value=value, limit=limit, samples_needed=needed, **figures)
+
+
+def next_steps(manifest, *checks):
+    verdict = combine_verdicts(checks) or Verdict.PASS
+    return advice.next_steps(parse_manifest(manifest), GateResult(verdict, checks))
+
+
+@pytest.mark.parametrize(("unit", "check"), [("points", "accuracy"), ("mae", "accuracy:size"), ("%", "sure_flips")])
+def test_what_has_lost_most_of_its_margin_does_not_set_the_number_of_samples(manifest, unit, check):
+    """Whatever the unit: it takes four times as many, and more precision is the way."""
+    kind = {"unit": unit, "check": check}
+    near, far = open_check("onnx/float16", 0.01, 1, 3_000, **kind), open_check("tflite/int8", 0.7, 1, 90_000, **kind)
+    steps = next_steps(manifest, near, far)
+    assert steps[0].startswith("tflite/int8: ship with --variant float32,auto")
+    assert steps[-1] == (
+        "give more evaluation data (--evaluation DATA): about 3,000 samples decide onnx/float16; there are 100"
+    )
+    (*_, step) = next_steps(manifest, far)
+    assert step.endswith("about 90,000 samples decide all of it, which has lost most of what it may; there are 100")
+
+
+def test_samples_are_not_asked_for_what_fails_whatever_they_say(manifest):
+    failed = open_check("tflite/int8", 20, 10, None, check="class_drop", verdict=Verdict.FAIL)
+    steps = next_steps(manifest, failed, open_check("tflite/int8", 0.01, 1, 5_000))
+    assert steps and not any("evaluation data" in step for step in steps)
+    steps = next_steps(manifest, failed, open_check("onnx/int8", 0.01, 1, 5_000))
+    assert "about 5,000 samples decide onnx/int8; there are 100" in steps[-1]
+
+
+def test_groups_have_a_next_step(manifest):
+    kind = {"check": "groups"}
+    lost = next_steps(manifest, open_check("tflite/int8", 9, 1, None, verdict=Verdict.FAIL, **kind))
+    assert lost[0].startswith("tflite/int8: ship with --variant float32,auto")
+    (few,) = next_steps(manifest, open_check("tflite/float16", 0.1, 1, 800, **kind))
+    assert "about 800 samples of a group decide all of it; there are 100" in few
+    (none,) = next_steps(manifest, open_check("tflite/float16", None, None, None, **kind))
+    assert "join them with others" in none
 
 
 def test_the_terminal_ends_with_the_recommendation(manifest, replace_outputs, capsys):

@@ -66,6 +66,16 @@ def test_groups_of_other_metrics_have_figures_of_their_own():
     assert "2: no roc_auc can be told" in check.reason
 
 
+def test_groups_that_are_too_small_say_how_many_samples_decide():
+    truth = np.arange(400) % 3
+    few = judge(accuracy.compare(truth, outputs(truth), outputs(truth), groups=np.arange(400) % 4))
+    assert few.verdict is Verdict.INCONCLUSIVE and few.samples == 100 and few.samples_needed is not None
+    assert f"about {few.samples_needed:,} samples of a group would decide, there are 100" in few.reason
+    truth = np.arange(4 * few.samples_needed) % 3
+    more = judge(accuracy.compare(truth, outputs(truth), outputs(truth), groups=np.arange(len(truth)) % 4))
+    assert (more.verdict, more.value, more.limit, more.unit) == (Verdict.PASS, 0, 2, "points")
+
+
 def test_what_was_not_measured_by_groups_fails():
     check = judge(OutputAccuracy("top1", True, value=0.9, server=0.9, drop=0.0, low=0.0, high=0.0))
     assert check.verdict is Verdict.FAIL
