@@ -72,6 +72,22 @@ def test_noise_next_to_its_floor_leaves_no_room() -> None:
         assert bool(candidate.find_narrow_passes(found, checks, budget)) == narrow
 
 
+@pytest.mark.parametrize(("wrong", "expected"), [(0, set()), (300, {"agreement FAIL"})])
+def test_without_labels_a_trial_is_judged_by_its_agreement(wrong: int, expected: set[str]) -> None:
+    unlabelled = MeasurementDetails(parity=details(0.05, wrong).parity)
+    found = verdict({"accuracy": "none", "min_agreement": 0.98}, unlabelled)
+    assert {name for name in found if "accuracy" in name or "agreement" in name} == expected
+    assert "accuracy FAIL" in verdict({}, unlabelled)
+
+
+@pytest.mark.parametrize(("wrong", "narrow"), [(3, False), (42, True)])
+def test_an_agreement_next_to_its_limit_leaves_no_room(wrong: int, narrow: bool) -> None:
+    found, budget = details(0.05, wrong), Budget.parse({"accuracy": "none", "min_agreement": 0.98})
+    unlabelled = MeasurementDetails(parity=found.parity)
+    checks = candidate.gate(Artifact(Path("a"), "tflite", "mended", (), (), ()), "auto", unlabelled, budget)
+    assert any("agreement" in text for text in candidate.find_narrow_passes(unlabelled, checks, budget)) == narrow
+
+
 def test_figures_of_a_trial() -> None:
     found = candidate.figures(details(0.05, wrong=30))
     assert found.drop == pytest.approx(0.01)

@@ -11,8 +11,9 @@ from edgeship.settings.config import Config
 from edgeship.settings.variants import Variant, default_variants, unsupported_reason
 
 NO_DATA = (
-    'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data with labels: '
-    "give --evaluation evaluation.npz, or name it as evaluation in [data] of the configuration"
+    'quantize = "auto" leaves layers in higher precision until the gate passes, so it needs evaluation data, with labels '
+    "where the budget asks for accuracy: give --evaluation evaluation.npz, or name it as evaluation in [data] of the "
+    "configuration"
 )
 
 

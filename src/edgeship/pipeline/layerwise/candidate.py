@@ -16,15 +16,17 @@ from edgeship.benchmarks.gate.checks import JudgedMeasurement, is_only_converted
 from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
+from edgeship.benchmarks.measure.quality import NO_LABELS
 from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.measurement import Measurement, MeasurementDetails
+from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
 from edgeship.data import Array, Batch, RepresentativeDataset, save
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings.sections import MetricChoice
-from edgeship.types import Artifact
+from edgeship.types import Artifact, Availability
 
 RESERVE_DB = 3.0  # half the noise
 
@@ -95,8 +97,11 @@ def figures(details: MeasurementDetails) -> CandidateFigures:
 
 def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: Budget) -> list[Check]:
     """The gate's own checks of what the outputs are worth, as it will make them of the finished artifact."""
+    missing = (
+        () if details.accuracy else (Metric("accuracy", None, "", availability=Availability.NO_DATA, reason=NO_LABELS),)
+    )
     subject = JudgedMeasurement(
-        Measurement(artifact.id, "", "", (), details),
+        Measurement(artifact.id, "", "", missing, details),
         budget.for_artifact(artifact.id),
         recipe if is_only_converted(artifact.steps) else None,
         tuple(details.parity or {}),
@@ -107,8 +112,8 @@ def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: B
 def find_narrow_passes(details: MeasurementDetails, checks: Sequence[Check], budget: Budget) -> list[str]:
     """Why a PASS might be none on other samples, in words: what is chosen on the samples that judge it looks better than it is.
 
-    A drop has room where it lies two half-widths of its interval from the margin, so that as many other samples decide the
-    same way; noise where it is RESERVE_DB from its floor.
+    A drop, or an agreement, has room where it lies two half-widths of its interval from its limit, so that as many other
+    samples decide the same way; noise where it is RESERVE_DB from its floor.
     """
     narrow = [
         f"{check.check}: {check.value:.1f} dB is next to the {check.limit:.3g} dB that are wanted"
@@ -117,6 +122,13 @@ def find_narrow_passes(details: MeasurementDetails, checks: Sequence[Check], bud
         and None not in (check.value, check.limit)
         and _is_near(check.value or 0, check.limit or 0)
     ]
+    agreements = {check.check for check in checks if check.check.startswith("agreement")}
+    for name, compared in (details.parity or {}).items():
+        value, low, least = compared.agreement, compared.agreement_low, budget.min_agreement
+        if not agreements & {"agreement", f"agreement:{name}"} or value is None or low is None or least is None:
+            continue
+        if low - (value - low) < least <= low:
+            narrow.append(f"agreement: {value:.2%} passes, with too little room for other samples")
     report = details.accuracy
     for output in ((report.outputs or {report.output: report}) if report else {}).values():
         margin = None if output.server is None else budget.margin(output.server, output.share)
