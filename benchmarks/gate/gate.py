@@ -39,7 +39,8 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     failed, excused = _judge_failures(manifest, budget)
     decisions += failed
     not_judged += excused
-    recipes = {artifact.id: checks.recipe_of(manifest, artifact) for artifact in manifest.artifacts}
+    asked = {artifact.id: checks.recipe_of(manifest, artifact) for artifact in manifest.artifacts}
+    recipes = noise_floor.recipes_of_files(manifest, asked)
     for artifact in manifest.artifacts:
         judged, unjudged = _judge_artifact(manifest, artifact, budget, recipes)
         decisions += judged

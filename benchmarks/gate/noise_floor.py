@@ -2,7 +2,8 @@
 
 The first is an artifact's against its peers, the bundle's other artifacts of as coarse a recipe. A floor that holds for every
 network must be low, since some lose much to 8 bits. How much *this* network loses is known from the other formats: the same
-recipe on the same model and samples gives about the same noise in each of them.
+recipe on the same model and samples gives about the same noise in each of them. `auto` with layers in higher precision has no
+more than the same network all in int8.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.mixed_precision import kept_layers
 
-# From the recipe that keeps most to the one that keeps least.
-COARSER = ("weight_only_w8", "dynamic_w8", "static_w8a8")
+# From the recipe that keeps most to the one that keeps least; `auto` that keeps no layer higher is static_w8a8.
+COARSER = ("weight_only_w8", "dynamic_w8", "auto", "static_w8a8")
+ORDER = ("float32", "float16", *COARSER, "weight_only_w4", "dynamic_w4")
 # dB: 30 times the noise power. Good artifacts of three networks lay within 8 dB of their peers.
 LIMIT = 15.0
 # dB: 8 bits stay well below, float32 lies above. An output nearer than that (an input that is handed through) saw no 8 bits.
@@ -33,14 +36,32 @@ class PeerNoise:
     sqnr_db: float
 
 
+def recipes_of_files(manifest: Manifest, asked: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Each artifact's recipe by id as its file tells it, so that equal files are judged alike: of several the coarsest.
+
+    `asked`: the recipe that each was made by, None where it is not one of plain quantization.
+    """
+    found = dict(asked)
+    for artifact in manifest.artifacts:
+        if asked[artifact.id] == "auto" and not kept_layers(artifact.steps):
+            found[artifact.id] = "static_w8a8"
+    for names in _equal_files(manifest):
+        recipes = [found[name] for name in names]
+        coarsest = max(recipes, key=lambda recipe: ORDER.index(recipe) if recipe in ORDER else -1)
+        found |= dict.fromkeys(names, coarsest)
+    return found
+
+
 def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str, str | None]) -> dict[str, PeerNoise]:
     """By output the peer that is nearest to the server model; outputs without peers are left out.
 
-    `recipes`: each artifact's recipe by id, None where it is not one of plain quantization.
+    `recipes`: each artifact's recipe by id, as `recipes_of_files` has it.
     """
+    equal = next((names for names in _equal_files(manifest) if artifact.id in names), (artifact.id,))
+    kept = frozenset.intersection(*(kept_layers(item.steps) for item in manifest.artifacts if item.id in equal))
     nearest: dict[str, PeerNoise] = {}
     for peer in manifest.artifacts:
-        if peer.id == artifact.id or not _is_comparable(artifact, peer, recipes):
+        if peer.id in equal or not kept_layers(peer.steps) <= kept or not _is_comparable(artifact, peer, recipes):
             continue
         for item in manifest.measurements_of(peer.id):
             for name, output in (item.details.parity or {}).items():
@@ -51,11 +72,21 @@ def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str
     return nearest
 
 
+def _equal_files(manifest: Manifest) -> list[tuple[str, ...]]:
+    """The ids of artifacts of equal content, of which there are at least two."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for item in manifest.artifacts:
+        if item.content:
+            groups.setdefault((item.format, item.content), []).append(item.id)
+    return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
 def _is_comparable(artifact: ArtifactEntry, peer: ArtifactEntry, recipes: Mapping[str, str | None]) -> bool:
     mine, other = recipes[artifact.id], recipes[peer.id]
     if mine not in COARSER or other not in COARSER or COARSER.index(other) < COARSER.index(mine):
         return False
-    least_coverage = 1.0 if mine != other else _int8_coverage(artifact)
+    full_integer = {"auto", "static_w8a8"}
+    least_coverage = _int8_coverage(artifact) if mine == other or {mine, other} == full_integer else 1.0
     return _int8_coverage(peer) >= least_coverage - COVERAGE
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
 
 from edgeship.bundle.metric import Count, Number
-from edgeship.types import to_json
+from edgeship.types import Step, to_json
 
 NAME = "auto"
 
@@ -61,3 +61,9 @@ class MixedPrecisionRecipe:
             for step in self.steps
         ]
         return {"recipe": NAME, "io": io, **to_json(self), "steps": steps}
+
+
+def kept_layers(steps: Sequence[Step]) -> frozenset[str]:
+    """The layers that the last of an artifact's steps left in higher precision, by its own account: none but with `auto`."""
+    layers = steps[-1].recipe.get("layers") if steps and steps[-1].recipe.get("recipe") == NAME else None
+    return frozenset(map(str, layers)) if isinstance(layers, (list, tuple)) else frozenset()

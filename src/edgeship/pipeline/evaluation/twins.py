@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.mixed_precision import kept_layers
 from edgeship.bundle.twin import FileComparison, TwinComparison
 from edgeship.devices import profiles
 from edgeship.errors import EdgeshipError
@@ -108,7 +109,7 @@ def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
         else:
             plain = "static_w8a8" if variant.quantize == "auto" else variant.quantize
             variants[item.id] = replace(variant, quantize=plain)
-            if plain == variant.quantize and (alike or not needs_data(plain)):
+            if not kept_layers(item.steps) and (alike or not needs_data(plain)):
                 comparable.add(item.id)
     return TwinPlan(replace(settings, data=data), variants, reasons, frozenset(comparable))
 
