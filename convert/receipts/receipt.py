@@ -196,5 +196,5 @@ def _int8_share_but_for(chosen: int, receipt: Receipt) -> float:
     share, floats = receipt.int8_op_share, len(receipt.float_islands)
     if not 0 < share < 1:
         return share
-    integers = share * floats / (1 - share)
+    integers = round(share * floats / (1 - share))
     return integers / (integers + max(0, floats - chosen))

@@ -31,6 +31,7 @@ def test_what_the_error_itself_knows_comes_first() -> None:
     [
         (INT8, "tflite", "quantize", ['io = "float32"', "auto"], ["--to", "static_w8a8"]),
         (INT8, "onnx", "quantize", ["auto"], ["io ="]),
+        (INT8, "tflite", "check", ["dynamic_w8", "float16"], ["auto", "io ="]),  # too little of it is int8
         (Variant("mine", "auto", io="int8"), "tflite", "quantize", ['io = "float32"'], []),
         (Variant("mine", "auto"), "tflite", "quantize", ["dynamic_w8"], ["io ="]),  # the search has tried it
         (FLOAT16, "tfjs", "run", ["weight_only_w8"], ["auto", "io ="]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.convert.receipts import receipt as receipts
 from edgeship.errors import CheckError
 from edgeship.formats import formats
+from edgeship.formats.layer_names import LayerNames
 from edgeship.pipeline.step_queue import StepRun, run_cached
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.variants import Variant
@@ -32,21 +34,33 @@ def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model
 def check_receipt(
     receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription, last: Step
 ) -> None:
-    """Raise CheckError where an artifact is not what was asked for, as far as its `last` step did not have the choice."""
+    """Raise CheckError where an artifact is not what was asked for, as far as its `last` step did not have the choice.
+
+    The receipt has the layers that `auto` kept (`add_kept_layers`), which are no less int8 than was asked for.
+    """
     full_integer = variant.quantize in ("static_w8a8", "auto")
     io = last.recipe.get("io", variant.io) if variant.io == "auto" else variant.io
     expected = receipts.ExpectedArtifact(
         model,
-        variant="int8" if variant.quantize == "static_w8a8" else variant.quantize,
+        variant="int8" if full_integer else variant.quantize,
         io=io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
         sparse_encoding=variant.sparse_encoding,
-        float_operators=len(last.recipe.get("float_operators", ())),
+        float_operators=_count_float_by_choice(receipt, last.recipe.get("float_operators", ()), model.layers),
     )
     try:
         receipts.check(receipt, expected)
     except CheckError as error:
         raise CheckError(f"{file_format}/{variant.name}: {error}").about(error.layers) from error
+
+
+def _count_float_by_choice(receipt: Receipt, operators: Sequence[str], layers: Sequence[str]) -> int:
+    """How many operators stayed float since int8 would have ruined them, or in layers that were kept in float32."""
+    kept = [row for row in receipt.kept_layers or () if row.precision == "float32"]
+    parts = {part for row in kept for part in row.layer.split(" + ")}
+    names = LayerNames(layers, operators)
+    others = [name for name in operators if not parts & {*names.layers_of(name)}]
+    return len(others) + sum(row.kept for row in kept)
 
 
 def add_sparsity(run: StepRun, artifact: Artifact, receipt: Receipt) -> Receipt:

@@ -71,10 +71,13 @@ def _advise(variant: Variant, file_format: str, step: str, others: Sequence[str]
     if step == CONVERT and others:
         ways.append(f"--to {','.join(others)}")
     if step != CONVERT and variant.quantize != "float32":
-        tried = variant.io == "float32" or (variant.quantize == "auto" and variant.io == "auto")
+        auto, not_int8 = variant.quantize == "auto", step == CHECK and variant.quantize == "static_w8a8"
+        tried = variant.io == "float32" or (auto and variant.io == "auto") or not_int8
         if needs_data(variant.quantize) and formats.find(file_format).integer_io and not tried:
             ways.append('io = "float32"')
-        recipes = [name for name in OTHER_RECIPES if name != variant.quantize and not recipe_refusal(name, file_format)]
+        # A file with too little int8 in it has no more of it with further layers in float.
+        without = {variant.quantize, *(("auto",) if not_int8 else ())}
+        recipes = [name for name in OTHER_RECIPES if name not in without and not recipe_refusal(name, file_format)]
         ways.append(f"another recipe ({', '.join(recipes)})")
     ways.append(f'optional = ["{file_format}/{variant.name}"] in [budget] to ship without it')
     return f"try {', or '.join(ways)}"

@@ -300,11 +300,11 @@ class ConversionSteps:
             path = output.entry.path / FILES[file_format]
             model: ServerModelDescription = run.inputs[exported].description
             receipt = read_receipt(run, path, output.entry, file_format, model)
-            check_receipt(receipt, variant, file_format, model, output.steps[-1])
             artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
             receipt = add_sparsity(run, artifact, receipt)
             if searched:
                 receipt = add_kept_layers(run, artifact, receipt, self._float_file(run, variant, file_format), model)
+            check_receipt(receipt, variant, file_format, model, output.steps[-1])
             return ConvertedArtifact(artifact, receipt, output.entry.digest)
 
         name = f"{file_format}/{variant.name}"

@@ -78,13 +78,14 @@ class LayerwiseModel:
             "tools": cache.versions(*QUANTIZERS["tflite"]),
         }
 
-    def write(self, path: Path, io: str, **mixed: Sequence[TfliteLayer]) -> None:
+    def write(self, path: Path, io: str, **mixed: Sequence[TfliteLayer]) -> tuple[str, ...]:
         """A quantized file with layers in other precisions: `float32=`, `int16=` or, alone, `int8=`.
 
-        It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
+        It is opened and run once. Returns the operators that stay float since int8 would have ruined them. Raises CheckError
+        where no runtime can, InputError where the quantizer cannot.
         """
         scopes = {name: [scope for layer in layers for scope in layer.scopes] for name, layers in mixed.items()}
-        self.run.executors.quantize.call(
+        report = self.run.executors.quantize.call(
             quantizer.quantize,
             model=str(self.base.path / FILES["tflite"]),
             out_file=str(path),
@@ -94,6 +95,7 @@ class LayerwiseModel:
             io=io,
             mixed=scopes or None,
         )
+        return report.float_operators
 
 
 def steps_of(steps: ConversionSteps, variant: Variant) -> tuple[str, str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -51,15 +50,20 @@ class SearchedArtifact:
     entry: cache.Entry
     recipe: MixedPrecisionRecipe
     io: str
+    float_operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SearchReport:
-    """What a search ended with, the way to it in words, and the element type of the file's inputs and outputs."""
+    """What a search ended with, the way to it in words, and the element type of the file's inputs and outputs.
+
+    `float_operators`: those that int8 would have ruined, in whatever layer.
+    """
 
     recipe: MixedPrecisionRecipe
     notes: tuple[str, ...]
     io: str
+    float_operators: tuple[str, ...] = ()
 
 
 class Standing(IntEnum):
@@ -92,7 +96,9 @@ def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str
         def take(run: StepRun) -> StepOutput:
             read, found = run.inputs[base], run.inputs[searched]
             tools = cache.versions(*QUANTIZERS["tflite"])
-            recorded = types.Step("quantize", read.entry.digest, found.recipe.record(found.io), tools)
+            recipe = found.recipe.record(found.io)
+            recipe |= {"float_operators": list(found.float_operators)} if found.float_operators else {}
+            recorded = types.Step("quantize", read.entry.digest, recipe, tools)
             return StepOutput(found.entry, (*read.steps, recorded))
 
         name = f"take {file_format}/{variant.name}"
@@ -169,7 +175,7 @@ def _search(layerwise: LayerwiseModel, variant: Variant, settings: Config, refer
         label = f"tflite: {variant.name}, layers in higher precision"
         found = run_cached(layerwise.run, label, "auto", to_json(key), make)
     report = convert(SearchReport, found.result)
-    return SearchedArtifact(found, report.recipe, report.io)
+    return SearchedArtifact(found, report.recipe, report.io, report.float_operators)
 
 
 @dataclass
@@ -215,13 +221,14 @@ class _MixedPrecisionSearch:
         if kept:
             steps.append(self._try_int16(kept, wanted))
             precision = "int16" if steps[-1].taken else "float32"
-        shutil.copyfile(self._trial_file(precision, kept), out)
         layers = self.layerwise.layers
+        float_operators = self.layerwise.write(out, self.io, **{precision: [layers[index] for index in kept]})
         recipe = MixedPrecisionRecipe(precision, tuple(layers[index].name for index in kept), len(layers), tuple(steps))
         notes = _describe_search(recipe, self.every.samples)
         if wanted is Standing.UNDECIDED:
             notes.append(f"{self.every.samples:,} samples are too few for a PASS: the verdict stays open")
-        return SearchReport(recipe, tuple(notes), "float32" if self.io == "float32" else self.variant.io)
+        io = "float32" if self.io == "float32" else self.variant.io
+        return SearchReport(recipe, tuple(notes), io, float_operators)
 
     @property
     def most(self) -> int:
