@@ -25,7 +25,7 @@ ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow")
 
 _KINDS = {
     **{"Add": "ADD", "Sub": "SUB", "Mul": "MUL", "Div": "DIV", "Cast": "CAST"},
-    **{"Concat": "CONCATENATION", "MatMul": "DENSE"},
+    **{"Concat": "CONCATENATION", "MatMul": "DENSE", "Gemm": "DENSE"},
 }  # of `input_scaling`
 
 
@@ -140,10 +140,20 @@ def input_operators(path: Path) -> list[Operator]:
         across = any(
             item.name == "axis" and item.i not in (-1, ranks.get(node.output[0], 0) - 1) for item in node.attribute
         )
+        inputs = [constants.get(name, name) for name in node.input]
+        if node.op_type == "Gemm":  # what a MatMul and the Add of its bias were fused to
+            inputs = [
+                inputs[0],
+                inputs[1] if isinstance(inputs[1], str) or not _is_set(node, "transB") else inputs[1].T,
+            ]
+            across = _is_set(node, "transA")
         if node.op_type in _KINDS and not across:
-            inputs = tuple(constants.get(name, name) for name in node.input)
-            operators.append(Operator(_KINDS[node.op_type], node.output[0], inputs))
+            operators.append(Operator(_KINDS[node.op_type], node.output[0], tuple(inputs)))
     return operators
+
+
+def _is_set(node: Any, attribute: str) -> bool:
+    return any(item.name == attribute and item.i for item in node.attribute)
 
 
 def nodes_that_make(path: Path, tensors: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize.calibration import FloatScaling
 from edgeship.optimize.quantize.input_scaling import Operator, find_float_scaling, scaling_at
+from edgeship.optimize.quantize.onnx import reader
 
 ONE = np.ones(1, np.float32)
 
@@ -130,3 +131,71 @@ def test_nodes_of_the_scaling_read_no_int8(lab):
     assert [node.op_type for node in first] == ["Sub", "Mul"]
     assert first[0].input[0] == "features"
     assert first[1].input[0] == first[0].output[0]
+
+
+SCALES = np.array([1, 1000, 1e6, 1e-3, 50, 2e5], np.float32)
+
+
+@pytest.fixture
+def faint(tmp_path):
+    """Raw features into a scaling that leaves one of them faint, which the kernel behind makes up for (as `BatchNormalization`).
+
+    The variance of the faint one is below the layer's epsilon. A file, and data for it.
+    """
+    random = np.random.default_rng(4)
+    deviations = np.array([1, 1, 1, 0.08, 1, 1], np.float32)
+    first = (random.standard_normal((6, 64)) * 0.2 / deviations[:, None]).astype(np.float32)
+    constants = {
+        "factors": deviations / SCALES,
+        "offsets": np.full(6, -0.5, np.float32) * deviations,
+        "first": first,
+        "bias": np.zeros(64, np.float32),
+        "second": random.standard_normal((64, 3)).astype(np.float32),
+    }
+    nodes = [
+        ("Mul", ["x", "factors"], "scaled"),
+        ("Add", ["scaled", "offsets"], "centred"),
+        ("MatMul", ["centred", "first"], "product"),
+        ("Add", ["product", "bias"], "sum"),
+        ("Relu", ["sum"], "hidden"),
+        ("MatMul", ["hidden", "second"], "y"),
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", size])
+        for name, size in (("x", 6), ("y", 3))
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, inputs, [output], name=output) for kind, inputs, output in nodes],
+        "faint", ends[:1], ends[1:], [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "faint.onnx")
+    values = (random.standard_normal((128, 6)).astype(np.float32) + np.float32(0.5)) * SCALES
+    np.savez(tmp_path / "faint.npz", x=values)
+    return tmp_path / "faint.onnx", {"x": values}
+
+
+def test_a_dense_layer_of_an_onnx_stays_float_where_it_makes_up_for_a_faint_feature(faint, lab):
+    """ONNX Runtime fuses it with its bias to a Gemm before it is quantized."""
+    path, feeds = faint
+    options = {"data": str(path.with_suffix(".npz")), "model": str(path)}
+    lab.calibrate_onnx("faint", **options)
+    quantized, result = lab.onnx("faint", model=str(path))
+    assert lab.sqnr(lab.run(path, feeds), lab.run(quantized, feeds)) > 30
+    assert len(result["float_operators"]) == 3
+    (gemm,) = (node for node in onnx.load(str(quantized)).graph.node if node.op_type == "Gemm")
+    assert gemm.input[0] == "centred"
+
+
+def test_a_transposed_kernel_is_read_as_the_dense_layer_that_it_is(tmp_path):
+    kernel = np.arange(12, dtype=np.float32).reshape(4, 3)
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 3]) for name in ("x", "y")]
+    nodes = [onnx.helper.make_node("Gemm", ["x", "kernel", "bias"], ["y"], transB=1)]
+    constants = [
+        onnx.numpy_helper.from_array(value, name) for name, value in (("kernel", kernel), ("bias", kernel[:, 0]))
+    ]
+    graph = onnx.helper.make_graph(nodes, "dense", ends[:1], ends[1:], constants)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "dense.onnx")
+    (dense,) = reader.input_operators(tmp_path / "dense.onnx")
+    assert (dense.kind, dense.output, dense.inputs[0], len(dense.inputs)) == ("DENSE", "y", "x", 2)
+    np.testing.assert_array_equal(dense.inputs[1], kernel.T)
