@@ -38,7 +38,7 @@ from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
 from edgeship.storage import digest
-from edgeship.types import TensorSpec
+from edgeship.types import TensorSpec, to_json
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
 # Large inputs are fewer: at least 32, else two batches of what a session takes at once.
@@ -183,8 +183,9 @@ class _Run:
 
     def _open_session(self, kernels: str) -> Session:
         options = {} if kernels == "default" else {"kernels": kernels}
+        artifact = self.converted_artifact.artifact
         session = open_session(
-            self.runtime.name, self.converted_artifact.artifact.path, options=options, pool=self.workers
+            self.runtime.name, artifact.path, options=options, pool=self.workers, bridge=artifact.bridge
         )
         if hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):  # what died says so when it is asked
@@ -198,8 +199,13 @@ class _Run:
         return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 
     def _cache_key(self) -> dict[str, Any]:
-        identity = self.runtime.identity()
-        return {"artifact": self.converted_artifact.digest, "runtime": identity, "inputs": self.golden.digest}
+        bridge = self.converted_artifact.artifact.bridge
+        return {
+            "artifact": self.converted_artifact.digest,
+            "runtime": self.runtime.identity(),
+            "inputs": self.golden.digest,
+            **({"bridge": to_json(bridge)} if bridge else {}),
+        }
 
 
 @dataclass(frozen=True)

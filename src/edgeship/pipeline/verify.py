@@ -16,11 +16,12 @@ from edgeship.bundle.bundle import MANIFEST, Bundle
 from edgeship.bundle.manifest import GoldenRun, GoldenSet
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, EdgeshipError, InputError
-from edgeship.runtimes import registry
+from edgeship.runtimes import bridging, registry
 from edgeship.runtimes.session import open_session
 from edgeship.types import Artifact, TensorSpec
 
 UNBOUNDED = 1e9  # the share of a tolerance where there is no number for it
+MAKE_GOLDENS = "; edgeship benchmark FILE --server MODEL --out BUNDLE writes them"  # earlier versions did not
 NUMBERS = "biufc"  # kinds of numpy's dtypes that can be compared
 
 
@@ -63,7 +64,8 @@ def replay_goldens(bundle: Bundle) -> list[Replay]:
         fitting = [item for item in registry.for_format(artifact.format) if not item.refusal(artifact)]
         present = [runtime for runtime in fitting if not runtime.unavailable_reason()]
         if golden is None:
-            replays.append(Replay(artifact.id, "", False, None, "not replayed: the bundle has no goldens of it"))
+            reason = f"not replayed: the bundle has no goldens of it{MAKE_GOLDENS if artifact.bridge else ''}"
+            replays.append(Replay(artifact.id, "", False, None, reason))
         elif not present or golden.runtime is None:
             reason = (
                 registry.for_format(artifact.format)[0].unavailable_reason()
@@ -140,12 +142,14 @@ def replay_artifact(artifact: Artifact, runtime: str, inputs: Batch, answers: An
 
     A model that takes longer than `untrusted.limits().replay_seconds` has failed.
     """
+    limit = untrusted.limits().replay_seconds
     try:
-        with open_session(runtime, artifact.path, timeout=untrusted.limits().replay_seconds) as session:
-            outputs, specs = session.run(inputs), session.outputs
+        with untrusted.damage_as_input_error("its bridge"):  # of a stranger's file: tensors' names and axes
+            output_names = {spec.name for spec in bridging.describe_tensors(artifact.outputs, artifact.bridge)}
+            with open_session(runtime, artifact.path, timeout=limit, bridge=artifact.bridge) as session:
+                outputs, specs = session.run(inputs), session.outputs
     except EdgeshipError as error:
         return Replay(artifact.id, runtime, False, None, str(error))
-    output_names = {spec.name for spec in artifact.outputs}
     if not output_names or not output_names == answers.own.keys() == outputs.keys():
         names = ", ".join(sorted(output_names ^ outputs.keys() | output_names ^ answers.own.keys()))
         reason = f"its outputs are not those of its goldens: {names or 'none'}"

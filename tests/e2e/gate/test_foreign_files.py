@@ -83,12 +83,21 @@ def test_a_bundle_of_them_is_measured_again_and_does_not_launder(edgeship, given
     assert edgeship("gate", "foreign", check=0).stdout.count("ORIGIN UNKNOWN tflite/vendor") == 1
     assert "ORIGIN UNKNOWN" in edgeship("benchmark", "foreign", check=0).stdout
 
+    assert "match" in edgeship("verify", "foreign", check=0).stdout
+    done = edgeship("debug", "foreign", check=2)
+    assert "tflite/vendor: edgeship did not make it, so the float file" in done.stderr and "--profile" in done.stderr
+    assert "unknown artifact 'tflite/x'" in edgeship("debug", "foreign", "--artifact", "tflite/x", check=2).stderr
+
     opened = bundles.open_bundle(edgeship.folder / "foreign")
     content = to_json(opened.manifest)
     shutil.copyfile(shipped.bundle / "tflite/float32.tflite", opened.root / "tflite/vendor.tflite")
     bundles.seal_content(opened.root, content)
     done = edgeship("gate", "foreign", check=1)
     assert "changed or replaced after it was measured" in done.stdout.replace("\n", " ")
+    assert "FAIL" in edgeship("verify", "foreign", check=1).stdout
+    content["goldens"]["artifacts"] = {}  # as earlier versions wrote it
+    bundles.seal_content(opened.root, content)
+    assert "--out BUNDLE writes them" in " ".join(edgeship("verify", "foreign", check=1).stdout.split())
 
     content = to_json(bundles.open_bundle(shipped.bundle).manifest)
     content["artifacts"][0]["foreign"] = {"file": "x.tflite"}

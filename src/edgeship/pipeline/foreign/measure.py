@@ -17,7 +17,8 @@ from edgeship.benchmarks.measure import sampling
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
-from edgeship.bundle.manifest import ArtifactEntry, GoldenSet, Manifest
+from edgeship.bundle.manifest import ArtifactEntry, GoldenRun, GoldenSet, Manifest
+from edgeship.bundle.receipt import Receipt
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import InputError
@@ -25,13 +26,15 @@ from edgeship.formats import formats
 from edgeship.pipeline import data_checks
 from edgeship.pipeline.assemble import place_server_model
 from edgeship.pipeline.context import PipelineContext, check_model, open_draft
-from edgeship.pipeline.conversion.source import ExportedServerModel, ModelSource
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel, ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.foreign import files as foreign_files
 from edgeship.pipeline.foreign.matching import MatchOptions, Sides
+from edgeship.pipeline.golden_run import GoldenInputs, GoldenRuns
 from edgeship.pipeline.ship import judge_draft, measure_draft, write_verdict
 from edgeship.processes.child import FunctionProcess
+from edgeship.runtimes import bridging
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings import config
 from edgeship.storage import cache as store
@@ -80,9 +83,10 @@ def measure_files(
         reference: Future[store.Entry] = work.queue.submit([step])[step.name]
         answers = reference_outputs.build_reference(server.inputs, settings, evaluation, reference.result())
         samples = _pick_samples(answers)
-        manifest = _write_draft(
-            work, server, settings, _match_entries(work, entries, server, samples, options), samples
-        )
+        matches = _match_entries(work, entries, server, samples, options)
+        golden = GoldenInputs(server.inputs, *samples, evaluation)
+        runs = _run_goldens(work, server, matches, golden, replayed=options.report)
+        manifest = _write_draft(work, server, settings, matches, runs)
         figures = _choose_figures(options.figures, budget)
         manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, figures)
         manifest = (
@@ -130,15 +134,43 @@ def _match_entries(
     return tuple(matches)
 
 
+def _run_goldens(
+    work: PipelineContext,
+    server: ExportedServerModel,
+    entries: Sequence[ArtifactEntry],
+    golden: GoldenInputs,
+    *,
+    replayed: bool,
+) -> GoldenSet:
+    """Write the goldens into the draft; where `verify` is to replay them, with what each file gives on all sets of kernels."""
+    folder, found = work.draft / "goldens", dict[str, GoldenRun]()
+    if replayed:
+        answered: Future[GoldenInputs] = Future()
+        answered.set_result(golden)
+        artifacts = tuple(_bridged_artifact(work.draft, entry) for entry in entries)
+        with GoldenRuns(work, answered) as runs:
+            found = runs.write(folder, ConversionResult(server, artifacts, work.draft))
+    else:
+        goldens.write_goldens(folder, golden.inputs, golden.expected, {})
+    count = len(next(iter(golden.inputs.values())))
+    return GoldenSet(count, "evaluation data", server.digest, found)
+
+
+def _bridged_artifact(draft: Path, entry: ArtifactEntry) -> ConvertedArtifact:
+    """A file as an artifact that has the server model's tensors, as its sessions have them."""
+    artifact = entry.within(draft)
+    outputs = bridging.describe_tensors(artifact.outputs, artifact.bridge)
+    return ConvertedArtifact(replace(artifact, outputs=outputs), entry.receipt or Receipt(entry.format), entry.digest)
+
+
 def _write_draft(
     work: PipelineContext,
     server: ExportedServerModel,
     settings: config.Config,
     entries: tuple[ArtifactEntry, ...],
-    samples: tuple[Batch, Batch],
+    golden: GoldenSet,
 ) -> Manifest:
-    """The draft's manifest without figures, its server model, and a few samples with the server model's answers."""
-    goldens.write_goldens(work.draft / "goldens", *samples, {})
+    """The draft's manifest without figures, and its server model."""
     return Manifest(
         files={},
         artifacts=entries,
@@ -149,5 +181,5 @@ def _write_draft(
         config=to_json(settings.to_manifest()),
         tools=store.versions(*formats.TENSORFLOW),
         machine=machine.describe_machine(),
-        goldens=GoldenSet(samples=len(next(iter(samples[0].values()))), source="evaluation data", server=server.digest),
+        goldens=golden,
     )

@@ -38,6 +38,7 @@ from edgeship.settings.variants import Variant, built_in_variant
 from edgeship.storage import cache, digest
 from edgeship.typed_json import convert
 from edgeship.types import to_json
+from edgeship.untrusted import printable
 
 SAMPLES = 256
 # Recipes whose layers can be taken apart.
@@ -241,13 +242,19 @@ def _find_worst(outputs: Sequence[layer_errors.TensorErrors]) -> Mapping[str, An
 
 def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:
     items = {item.id: item for item in bundle.manifest.artifacts}
+    if name is not None and name not in items:
+        raise unknown_name_error("artifact", name, items, str(bundle.root))
+    if foreign := next((item for item in items.values() if item.foreign and name in (None, item.id)), None):
+        raise InputError(
+            f"{printable(foreign.id)}: edgeship did not make it, so the float file and calibration behind it are not known, "
+            "without which no layer can be blamed\n--profile tells the time of its operators; of an int8 .tflite that edgeship "
+            "ship makes from the same model debug tells the layers"
+        )
     fitting = [
         item.id
         for item in items.values()
         if item.format == "tflite" and _find_variant(settings, item.variant).quantize in RECIPES
     ]
-    if name is not None and name not in items:
-        raise unknown_name_error("artifact", name, items, str(bundle.root))
     if name is not None and name not in fitting:
         raise InputError(
             f"{name}: only full-integer .tflite files have layers to blame: {', '.join(fitting) or 'none here'}"
