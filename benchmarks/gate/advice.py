@@ -125,7 +125,7 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
 
 def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:
     """The layer that is worth most in float32; None where none is worth anything."""
-    gains = [(_gain(found, layer), layer) for layer in found.layers]
+    gains = [(_gain(found, layer), layer) for layer in found.layers if not layer.in_float]
     best, worst = max(gains, key=lambda item: item[0], default=(0.0, None))
     return worst if best > 0 else None
 

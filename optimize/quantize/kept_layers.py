@@ -6,9 +6,10 @@ Operators are found by the float file that the quantized one was made of, whose 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgeship.bundle.receipt import LayerPrecision
 from edgeship.errors import CheckError
@@ -57,26 +58,47 @@ def check(
 
 
 def _read_tflite(path: Path, float_model: Path, layer: str, precision: str, layers: Sequence[str]) -> list[_Operator]:
-    from litert_quantizer.utils import tfl_flatbuffer_utils
-
     from edgeship.optimize.quantize.tflite import layers as tflite_layers
 
     scopes = {
         scope for item in tflite_layers.read(str(float_model), layers) if item.name == layer for scope in item.scopes
     }
     model, found = flatbuffer.unpack(path.read_bytes()), []
+    for scope, outputs, inputs in _computing_operators(model):
+        kinds = {tensor.type for tensor in outputs}
+        if scope in scopes and kinds & {_TYPES[precision], flatbuffer.INT8}:
+            weighted = any(model.buffers[tensor.buffer].data is not None for tensor in inputs)
+            found.append(_Operator(flatbuffer.INT8 in kinds, weighted))
+    return found
+
+
+def find_float_layers(path: str, scopes: Mapping[str, Sequence[str]]) -> list[str]:
+    """The layers of a quantized `.tflite` none of whose operators takes or gives 8 or 16 bits; `scopes`: a layer's, by its name.
+
+    A layer that is not to be found is none of them.
+    """
+    quantized: dict[str, bool] = {}
+    integers = {flatbuffer.INT8, flatbuffer.INT16}
+    for scope, *sides in _computing_operators(flatbuffer.unpack(Path(path).read_bytes())):
+        holds = any(tensor.type in integers for side in sides for tensor in side)
+        quantized[scope] = quantized.get(scope, False) or holds
+    known = {name: [quantized[scope] for scope in names if scope in quantized] for name, names in scopes.items()}
+    return [name for name, states in known.items() if states and not any(states)]
+
+
+def _computing_operators(model: Any) -> Iterator[tuple[str, list[Any], list[Any]]]:
+    """The scope that an operator has in the float file, its outputs and its inputs; without those that only convert."""
+    from litert_quantizer.utils import tfl_flatbuffer_utils
+
     names = flatbuffer.operator_names(model)
     for graph in model.subgraphs:
         for item in graph.operators or []:
-            scope = _SUFFIX.sub("", str(tfl_flatbuffer_utils.get_op_scope(item, graph.tensors)))
-            kinds = {graph.tensors[index].type for index in item.outputs}
-            if scope not in scopes or names[item.opcodeIndex] in ("QUANTIZE", "DEQUANTIZE"):
-                continue
-            if kinds & {_TYPES[precision], flatbuffer.INT8}:
-                inputs = [graph.tensors[index] for index in item.inputs if index >= 0]
-                weighted = any(model.buffers[tensor.buffer].data is not None for tensor in inputs)
-                found.append(_Operator(flatbuffer.INT8 in kinds, weighted))
-    return found
+            if names[item.opcodeIndex] not in ("QUANTIZE", "DEQUANTIZE"):
+                scope = _SUFFIX.sub("", str(tfl_flatbuffer_utils.get_op_scope(item, graph.tensors)))
+                outputs, inputs = (
+                    [graph.tensors[index] for index in side if index >= 0] for side in (item.outputs, item.inputs)
+                )
+                yield scope, outputs, inputs
 
 
 def _read_onnx(path: Path, float_model: Path, layer: str, precision: str, layers: Sequence[str]) -> list[_Operator]:

@@ -18,9 +18,10 @@ CEILING = 100.0  # dB: what is beyond it is equal
 
 
 def draw(sensitivity: LayerSensitivity, style: Mapping[str, Any], series: Sequence[str]) -> Figure | None:
-    """The layers in the order in which they run, the worst ones where there are many; None where there are none."""
-    worst = [layer.name for layer in worst_first(sensitivity.layers)[:SHOWN]]
-    layers = [layer for layer in sensitivity.layers if layer.name in worst][:SHOWN]
+    """The quantized layers in the order in which they run, the worst ones where there are many; None where there are none."""
+    quantized = [layer for layer in sensitivity.layers if not layer.in_float]
+    worst = [layer.name for layer in worst_first(quantized)[:SHOWN]]
+    layers = [layer for layer in quantized if layer.name in worst][:SHOWN]
     if not layers:
         return None
     marks = (
@@ -38,9 +39,7 @@ def draw(sensitivity: LayerSensitivity, style: Mapping[str, Any], series: Sequen
                 axes.plot(x, y, marker, color=colour, markersize=5, fillstyle="none", markeredgewidth=1.4, label=label)
         axes.set_yticks(range(len(layers)), [_shorten_name(layer.name) for layer in layers], fontsize=7)
         axes.set_ylim(len(layers) - 0.5, -0.5)
-        more = (
-            f", the {len(layers)} worst of {len(sensitivity.layers)}" if len(layers) < len(sensitivity.layers) else ""
-        )
+        more = f", the {len(layers)} worst of {len(quantized)}" if len(layers) < len(quantized) else ""
         axes.set(xlabel=f"SQNR in dB, {sensitivity.samples:,} samples (less is worse)")
         axes.set_title(f"layers of {_shorten_name(sensitivity.artifact)}{more}")
         figure.legend(loc="outside lower center", ncols=1, fontsize=8)

@@ -12,6 +12,7 @@ from edgeship.terminal import WIDTH, Column, make_console, make_table, wrap_text
 from edgeship.untrusted import printable_value
 
 SHOWN = 40
+IN_FLOAT = "(float)"
 EQUAL = 200.0  # dB, what parity writes down for identical values
 LEGEND = (
     "SQNR: signal to quantization noise in dB, more is better (20 dB: the noise is a tenth of the signal). layer's SQNR: its "
@@ -23,11 +24,14 @@ WIDE_LEGEND = "; cosine, mean squared error: of the layer's output, as its SQNR"
 
 
 def worst_first(layers: Sequence[LayerErrors]) -> list[LayerErrors]:
-    """By what a layer does to the model's output when it alone is quantized; what could not be tried comes last."""
+    """By what a layer does to the model's output when it alone is quantized.
 
-    def order(layer: LayerErrors) -> tuple[float, float]:
+    What could not be tried comes behind these, and last what is float in the file: it costs nothing there.
+    """
+
+    def order(layer: LayerErrors) -> tuple[bool, float, float]:
         alone, own = layer.only_layer_int8.sqnr_db, layer.sqnr_db
-        return (EQUAL + 1 if alone is None else alone, EQUAL if own is None else own)
+        return (layer.in_float, EQUAL + 1 if alone is None else alone, EQUAL if own is None else own)
 
     return sorted(layers, key=order)
 
@@ -53,6 +57,8 @@ def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = Fa
         LEGEND + (DROPS if with_labels else "") + (WIDE_LEGEND if wide else "; --wide: cosine and mean squared error")
     )
     parts: list[RenderableType] = [make_table(columns, body, width), Text(wrap_text(legend, width), style="dim")]
+    if any(layer.in_float for layer in layers):
+        parts.append(Text(f"{IN_FLOAT}: not quantized in the file, so it costs nothing there", style="dim"))
     if len(layers) > SHOWN:
         parts.append(Text(f"and {len(layers) - SHOWN} more layers that cost less: --json has all", style="dim"))
     reasons = {figures.reason for layer in layers for figures in (layer.only_layer_int8, layer.only_layer_float)} - {""}
@@ -63,7 +69,8 @@ def render(sensitivity: LayerSensitivity, width: int = WIDTH, *, wide: bool = Fa
 def _layer_cells(sensitivity: LayerSensitivity, layer: LayerErrors, with_labels: bool, wide: bool) -> list[str]:
     kinds = list(dict.fromkeys(layer.operators))
     operators = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
-    cells = [layer.name, operators, _decibel_text(layer.sqnr_db)]
+    name = f"{layer.name} {IN_FLOAT}" if layer.in_float else layer.name
+    cells = [name, operators, _decibel_text(layer.sqnr_db)]
     cells += [_number_text(layer.cosine, ".5f"), _number_text(layer.mse, ".3g")] if wide else []
     for figures in (layer.only_layer_int8, layer.only_layer_float):
         cells.append(_decibel_text(figures.sqnr_db))
@@ -95,8 +102,10 @@ def summary_lines(sensitivity: LayerSensitivity) -> list[str]:
     worst = [
         (layer.name, noise)
         for layer in worst_first(sensitivity.layers)
-        if (noise := layer.only_layer_int8.sqnr_db) is not None
+        if not layer.in_float and (noise := layer.only_layer_int8.sqnr_db) is not None
     ]
+    if sensitivity.layers and all(layer.in_float for layer in sensitivity.layers):
+        return [sentence, "none of its layers is quantized: all compute in float"]
     if not worst or worst[0][1] >= EQUAL:
         return [sentence, "no layer changes the model's output when it alone is quantized"]
     worst_text = "; ".join(f"{name} ({_decibel_text(noise)} dB when it alone is int8)" for name, noise in worst[:3])

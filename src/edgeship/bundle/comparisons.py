@@ -218,7 +218,7 @@ class LayerErrors:
     """What a layer costs: its own output in the quantized file against the float one, and the model's outputs.
 
     `only_layer_int8`: with nothing but this layer quantized; `only_layer_float`: with nothing but this layer left in float.
-    `tensors` are its outputs in the quantized file.
+    `tensors` are its outputs in the quantized file. `in_float`: it is not quantized there, so that it costs nothing.
     """
 
     name: str
@@ -230,6 +230,7 @@ class LayerErrors:
     only_layer_int8: CandidateFigures = field(default_factory=CandidateFigures)
     only_layer_float: CandidateFigures = field(default_factory=CandidateFigures)
     tensors: tuple[str, ...] = ()
+    in_float: bool = False
 
 
 @dataclass(frozen=True)

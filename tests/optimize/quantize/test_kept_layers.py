@@ -39,11 +39,14 @@ def test_what_a_tflite_keeps_is_read_from_it(precision: str, io: str, lab: Any) 
     rows = check(path, model, kept, precision)
     assert [(row.layer, row.int8) for row in rows] == [(name, 0) for name in kept]
     assert {row.layer: row.kept for row in rows}["dense"] == 2  # FULLY_CONNECTED and SOFTMAX
+    every = {name: layer["scopes"] for name, layer in found.items()}
+    assert kept_layers.find_float_layers(str(path), every) == (kept if precision == "float32" else [])
     with pytest.raises(CheckError, match="'conv2d_1' computes in int8") as caught:
         check(path, model, [*kept, "conv2d_1"], precision)
     assert caught.value.layers == ("conv2d_1",)
     with pytest.raises(CheckError, match=r"1 of 1 .* 'dense' computes in int8"):
         check(lab.tflite("photo", io=io, file="plain.tflite")[0], model, ["dense"])
+    assert kept_layers.find_float_layers(str(lab.out / "plain.tflite"), {**every, "gone": ["x"]}) == []
 
 
 def test_what_an_onnx_keeps_is_read_from_it(lab: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,17 @@ def test_layers_with_long_names_fit_and_wide_shows_the_rest() -> None:
     assert "0.50000" in shown(whole, wide=True)
     for jargon in ("alone dB", "spared", "MSE"):
         assert jargon not in shown(whole)
+
+
+def test_a_layer_that_is_float_in_the_file_is_never_blamed() -> None:
+    floats = replace(layer("norm", 2.0), in_float=True)
+    text = shown(found(floats, layer("dense", 30.0)))
+    assert [line.split()[0] for line in text.splitlines()][2:4] == ["dense", "norm"]
+    assert "norm (float)" in text and "most of it: dense (30.0 dB when it alone is int8)" in text
+    assert "none of its layers is quantized" in shown(found(floats))
+    figure = layer_plot.draw(found(floats, layer("dense", 30.0)), {}, ["b", "r", "g"])
+    assert figure and [item.get_text() for item in figure.axes[0].get_yticklabels()] == ["dense"]
+    assert layer_plot.draw(found(floats), {}, ["b", "r", "g"]) is None
 
 
 def test_a_model_that_no_layer_changes() -> None:

@@ -20,6 +20,7 @@ from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, brief_message, unknown_name_error
 from edgeship.formats.formats import FILES, QUANTIZERS
+from edgeship.optimize.quantize import kept_layers
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
 from edgeship.optimize.quantize.tflite.layers import TfliteLayer
@@ -212,6 +213,8 @@ def _examine_layers(
         ),
     ).result
     tensors = convert(dict[str, layer_errors.TensorErrors], found)
+    scopes = {layer.name: list(layer.scopes) for layer in layerwise.layers}
+    in_float = layerwise.run.executors.quantize.call(kept_layers.find_float_layers, path=place, scopes=scopes)
     int8, float32 = (cached_sensitivity(layerwise, judge, kind, io) for kind in (ONLY_LAYER_INT8, ONLY_LAYER_FLOAT))
     return LayerSensitivity(
         artifact=name,
@@ -228,6 +231,7 @@ def _examine_layers(
                 only_layer_int8=with_int8,
                 only_layer_float=with_float,
                 tensors=tuple(tensors[output].tensor for output in layer.outputs if output in tensors),
+                in_float=layer.name in in_float,
             )
             for layer, with_int8, with_float in zip(layerwise.layers, int8, float32, strict=True)
         ),
