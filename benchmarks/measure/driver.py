@@ -85,7 +85,7 @@ def measure(bench: Benchmark, job: Job) -> list[Measurement]:
 def _measure_or_refuse(bench: Benchmark, target: Target) -> Measurement:
     """All figures of an artifact on one runtime, or why none of them is taken."""
     subject, launcher, device = target.subject, target.launcher, target.device
-    if reason := launcher.refusal(target.runtime, subject.artifact):
+    if reason := subject.receipt.refusal or launcher.refusal(target.runtime, subject.artifact):
         if launcher.compared_with_host:
             return _not_run(bench, subject, device, parity_matrix.not_run_cell(CellState.ABSENT, reason))
         units = {**quality.UNITS, **speed.UNITS, **latency_ratio.UNITS}

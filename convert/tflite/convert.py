@@ -16,7 +16,10 @@ from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
 from edgeship.types import TensorSpec, ToolReport
 
-HINT = "Replace it by ops that TFLite has, or allow TensorFlow's own kernels with --allow-flex (needs a larger runtime)"
+HINT = (
+    "Replace it by ops that TFLite has; with --allow-flex the file holds TensorFlow's own: then only apps that link the Flex "
+    "delegate run it, and nothing here can judge it"
+)
 NO_FLEX = "Flex has no kernel for it either: replace it by ops that TFLite has, or leave tflite out with --to"
 LISTS = "TensorList"
 
@@ -78,7 +81,7 @@ def _convert_with_fallbacks(
     if allow_flex:
         try:
             return run_once(source, True), [
-                "holds Flex ops (TensorFlow kernels): needs a runtime with the Flex delegate"
+                "holds Flex ops (TensorFlow's kernels): only an app that links the Flex delegate runs it"
             ]
         except _Unsupported as error:
             failure = error

@@ -102,3 +102,14 @@ class Receipt:
     sparsity: tuple[TensorSparsity, ...] | None = None  # where pruning was asked for
     kept_layers: tuple[LayerPrecision, ...] | None = None  # where a recipe left layers in higher precision
     extra: Mapping[str, Any] | None = None  # of a format that is not built in, in its own words
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no runtime of edgeship runs the file, which an app can; None where one may."""
+        if not self.flex_ops:
+            return None
+        names = ", ".join(self.flex_ops[:5]) + (" ..." if len(self.flex_ops) > 5 else "")
+        return (
+            f"it needs the Flex delegate for {names}, which an app can link and no runtime here has; where [budget] names it "
+            "as optional, it ships unjudged"
+        )

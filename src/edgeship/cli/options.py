@@ -90,7 +90,7 @@ def conversion_options(command: F) -> F:
             help="Edges of an int8 .tflite (default: auto, int8 but for inputs that it is too coarse for).",
         ),
         click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
-        click.option("--allow-flex", is_flag=True, help="Allow TensorFlow ops in .tflite (the app needs the Flex delegate)."),
+        click.option("--allow-flex", is_flag=True, help="TensorFlow ops in .tflite, for apps with Flex delegate; unjudged."),
         CUSTOM_OBJECTS,
         SIGNATURE,
         ALLOW_UNSAFE,

@@ -111,6 +111,11 @@ def _answer_inputs(work: StepTools, model: Path, settings: config.Config, inputs
     return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
+def _why_not_run(item: ConvertedArtifact) -> str | None:
+    """Why the usual runtime of an artifact cannot run it here: it is not here, or the file needs more than it has."""
+    return item.receipt.refusal or registry.for_format(item.artifact.format)[0].unavailable_reason()
+
+
 def _note_refusals(work: StepTools, name: str, runtime: str, spreads: Sequence[goldens.KernelSpread]) -> None:
     """Say which kernels do not run an artifact: an app may have no others."""
     for why in dict.fromkeys(item.reason for item in spreads if item.reason):
@@ -256,7 +261,7 @@ class GoldenRuns:
     def _begin_run(self, converted_artifact: ConvertedArtifact, golden: GoldenInputs) -> _Running | None:
         """Begin with an artifact, or find what was begun; None where its runtime is not here or all is over."""
         runtime, name = registry.for_format(converted_artifact.artifact.format)[0], converted_artifact.artifact.id
-        if runtime.unavailable_reason():
+        if _why_not_run(converted_artifact):
             return None
         with self._lock:
             if self._closed:
@@ -302,7 +307,7 @@ class GoldenRuns:
     ) -> GoldenRun:
         artifact = converted_artifact.artifact
         if running is None:
-            reason = registry.for_format(artifact.format)[0].unavailable_reason()
+            reason = _why_not_run(converted_artifact)
             self._work.progress.note(f"{artifact.id}: made but not run ({reason})")
             return GoldenRun(None, reason or "")
         own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)

@@ -98,7 +98,10 @@ class Variant(Table):
     ] = False
     flex: Annotated[
         bool,
-        Meta(description="A .tflite may hold TensorFlow's own ops, which most runtimes lack.", examples=[True]),
+        Meta(
+            description="A .tflite may hold TensorFlow's own ops, which need the Flex delegate of an app: nothing here runs it.",
+            examples=[True],
+        ),
     ] = False
     sparse_encoding: Annotated[
         bool,

@@ -106,3 +106,23 @@ def test_what_a_format_cannot_express_is_left_out_of_the_others(edgeship, hard):
     assert [item["id"] for item in manifest["artifacts"]] == ["onnx/float32"]
     (failure,) = manifest["failures"]
     assert failure["step"] == "convert" and failure["layers"] == ["tangent"] and "--to onnx" in failure["advice"]
+
+
+def test_what_needs_the_flex_delegate_is_made_and_not_judged(edgeship, hard):
+    """No runtime here has the delegate: before, running the file ended the command, and a bundle could never hold it."""
+    folder = shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
+    budget = '[budget]\naccuracy = "none"\nmin_sqnr_db = 40\noptional = ["tflite/*"]\n'
+    (folder / "edgeship.toml").write_text(f'[model]\ncustom_objects = "hard"\n{budget}')
+    options = ("--to", "tflite,onnx", "--variant", "float32", "--evaluation", "calibration.npz", "--allow-flex")
+    done = edgeship(
+        "ship", "tangents.keras", "--out", "b", "--config", "edgeship.toml", *options, "--json", "-", check=0
+    )
+    gate = json.loads(done.stdout)["gate"]
+    (left_out,) = gate["not_judged"]
+    assert left_out["artifact"] == "tflite/float32"
+    assert "needs the Flex delegate for FlexTan" in left_out["reason"]
+    assert (folder / "b/tflite/float32.tflite").is_file()
+    edgeship("verify", "b", check=0)
+    (folder / "strict.toml").write_text('[budget]\naccuracy = "none"\nmin_sqnr_db = 40\n')
+    done = edgeship("gate", "b", "--config", "strict.toml", check=1)
+    assert "FAIL" in done.stdout and "as optional" in " ".join(done.stdout.split())

@@ -65,3 +65,16 @@ def test_the_step_is_that_which_failed_and_not_the_one_that_it_blocked() -> None
         "tflite/int8": Outcome(State.FAILED, error=error),
     }
     assert failures.find_step(error, outcomes, {"tflite/int8": step}) == "check"
+
+
+def test_where_nothing_can_be_had_every_format_says_why() -> None:
+    errors = {
+        "tflite/float32": InputError("TFLite cannot express AsString").about(["hashing"]),
+        "tflite/float16": InputError("TFLite cannot express AsString").about(["hashing"]),
+        "onnx/float32": InputError("ONNX cannot express Lookup").about(["lookup"]),
+    }
+    joined = failures.join_errors(errors)
+    assert str(joined) == "TFLite cannot express AsString\nONNX cannot express Lookup"
+    assert isinstance(joined, InputError) and joined.layers == ("hashing", "lookup")
+    alone = failures.join_errors({"tflite/int8": ProcessError("RuntimeError in the litert process: no delegate")})
+    assert str(alone).startswith("tflite/int8: RuntimeError") and isinstance(alone, ProcessError)

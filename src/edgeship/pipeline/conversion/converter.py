@@ -74,8 +74,8 @@ class Converter:
     def finish(self) -> ConversionResult:
         """Wait for every pair; one that fails for reasons of its own is a failure of the result.
 
-        Raises the error of the server model's export, any that says nothing of an artifact, and the first of all where no
-        artifact can be made.
+        Raises the error of the server model's export, any that says nothing of an artifact, and what all
+        say where no artifact can be made.
         """
         exported = self._submit()[self.exported].result()
         pending: set[Future[ConvertedArtifact]] = {*self._artifacts.values()}
@@ -105,11 +105,11 @@ class Converter:
     ) -> ConversionResult:
         """The result without the artifacts (by id) that failed, and with a record of each; in the order of the pairs.
 
-        `step` is what failed, by default the step of the conversion. Raises the first error where nothing is left.
+        `step` is what failed, by default the step of the conversion. Raises what all say where nothing is left.
         """
         artifacts = tuple(item for item in result.artifacts if item.artifact.id not in errors)
         if errors and not artifacts:
-            raise next(iter(errors.values()))
+            raise failures.join_errors(errors)
         asked = dict.fromkeys(file_format for _, file_format in self._pairs)
         records = {item.artifact: item for item in result.failures}
         for name, error in errors.items():

@@ -38,6 +38,20 @@ def find_step(error: BaseException, outcomes: Mapping[str, Outcome], steps: Mapp
     return step.kind.partition("-")[0] if isinstance(step, CachedStep) else CHECK
 
 
+def join_errors(errors: Mapping[str, EdgeshipError]) -> EdgeshipError:
+    """One error for artifacts (by id) of which none can be had: what each says, once, as the first one's kind."""
+    texts = dict.fromkeys(_name_artifact(name, error) for name, error in errors.items())
+    layers = dict.fromkeys(layer for error in errors.values() for layer in error.layers)
+    first = next(iter(errors.values()))
+    return first if len(texts) == 1 and str(first) in texts else type(first)("\n".join(texts)).about(layers)
+
+
+def _name_artifact(name: str, error: EdgeshipError) -> str:
+    """What an error says, with the artifact where it does not follow from that; input errors name what was given."""
+    text = str(error)
+    return text if isinstance(error, InputError) or text.startswith(name) else f"{name}: {text}"
+
+
 def describe_failure(
     error: EdgeshipError,
     variant: Variant,
