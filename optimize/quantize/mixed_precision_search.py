@@ -15,7 +15,7 @@ HighPrecisionLayers = tuple[int, ...]
 class SearchStep:
     """One set that was tried: what was done to get there, and whether the gate passed with it."""
 
-    done: str  # "plain", "all", "keep" or "take back"
+    done: str  # "plain", "all", "guess", "keep" or "take back"
     layer: int | None
     kept: HighPrecisionLayers
     passed: bool
@@ -31,17 +31,19 @@ class SearchResult:
 
 
 def search(
-    order: Sequence[int],
+    layers: Sequence[int],
+    order: Callable[[], Sequence[int]],
     costs: Sequence[float],
     quick: Callable[[HighPrecisionLayers], bool],
     confirm: Callable[[HighPrecisionLayers], bool],
-    most: int,
+    guesses: Sequence[HighPrecisionLayers] = (),
 ) -> SearchResult:
     """The fewest layers that must be kept in higher precision, as far as a greedy search finds them.
 
-    `order` holds the layers, the most sensitive first; at most `most` of them are kept, one after the other, until the gate
-    passes. One may help only together with its neighbour, with which it shares a tensor: so they are added by what each does
-    alone. Then each is taken back if the gate passes without it, the dearest by `costs` first. `quick` only saves `confirm`.
+    `layers` are those that are int8 in the plain model, `order` ranks them, the most sensitive first (asked only where it is
+    needed). At most `most_layers` are kept, one after the other, until the gate passes; before that, `guesses`. One may help
+    only together with its neighbour, with which it shares a tensor: so they are added by what each does alone. Then each is
+    taken back if the gate passes without it, the dearest by `costs` first. `quick` only saves `confirm`.
     """
     result = SearchResult()
 
@@ -54,18 +56,29 @@ def search(
     if try_layers("plain", None, ()):
         result.kept = ()
         return result
-    if not try_layers("all", None, tuple(sorted(order))):
+    if not try_layers("all", None, tuple(sorted(layers))):
         result.reason = "the gate does not pass with every layer in higher precision either"
         return result
-    candidates = (list(order[: count + 1]) for count in range(min(most, len(order))))
-    fewest = next((layers for layers in candidates if try_layers("keep", layers[-1], tuple(sorted(layers)))), None)
+    most = most_layers(len(layers))
+    fewest = next((guess for guess in guesses if 0 < len(guess) <= most and try_layers("guess", None, guess)), None)
+    needed = set[int]()
+    if fewest is None:
+        ranked = order()
+        candidates = (tuple(sorted(ranked[: count + 1])) for count in range(most))
+        fewest = next((kept for kept in candidates if try_layers("keep", ranked[len(kept) - 1], kept)), None)
+        # Without the last one it did not pass, and would still less with fewer.
+        needed = set() if fewest is None else {ranked[len(fewest) - 1]}
     if fewest is None:
         result.reason = f"the gate does not pass with the {most} most sensitive layers in higher precision"
         return result
-    # Without the last one it did not pass, and would still less with fewer.
-    for layer in sorted(fewest[:-1], key=lambda item: -costs[item]):
-        fewer = [item for item in fewest if item != layer]
-        if try_layers("take back", layer, tuple(sorted(fewer))):
+    for layer in sorted({*fewest} - needed, key=lambda item: -costs[item]):
+        fewer = tuple(item for item in fewest if item != layer)
+        if fewer and try_layers("take back", layer, fewer):
             fewest = fewer
-    result.kept = tuple(sorted(fewest))
+    result.kept = fewest
     return result
+
+
+def most_layers(count: int) -> int:
+    """How many of so many layers may be kept: with more than half (rounded up), or all, a model is no int8 model any more."""
+    return max(0, min((count + 1) // 2, count - 1))

@@ -15,7 +15,7 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import damage_as_input_error
 
 # They convert between the types, or only move values or read none.
-_NO_ISLANDS = (
+NO_ISLANDS = (
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Shape"),
     *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity"),
 )
@@ -107,7 +107,11 @@ def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> 
     """
     import onnx
 
-    graph = onnx.load(str(path), load_external_data=False).graph
+    return members_of(onnx.load(str(path), load_external_data=False).graph, float_layers, layers)
+
+
+def members_of(graph: Any, float_layers: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """`nodes_of` a `GraphProto`."""
     constants = {item.name for item in graph.initializer}
     names = LayerNames(layers, (name for node in graph.node for name in (node.name, *node.output)))
     readers: dict[str, set[str]] = {}
@@ -117,9 +121,11 @@ def nodes_of(path: Path, float_layers: Sequence[str], layers: Sequence[str]) -> 
             readers.setdefault(name, set()).add(node.name)
         node_and_tensors = (node.name, *node.output, *(name for name in node.input if name in constants))
         if name := next(filter(scope, node_and_tensors), ""):
-            belongs = bool({*names.layers_of(name)} & {*float_layers}) or any(
-                scope(name).endswith(f"/{layer}") for layer in float_layers
+            # What belongs to no layer is found by its scope; a layer's own may end as another layer is called.
+            own = names.layers_of(name) or tuple(
+                layer for layer in float_layers if f"/{scope(name)}".endswith(f"/{layer}")
             )
+            belongs = bool({*own} & {*float_layers})
         else:
             read_by = set[str]().union(*(readers.get(name, ()) for name in node.output))
             belongs = bool(read_by) and read_by <= members
@@ -177,7 +183,7 @@ def float_islands(path: Path) -> list[str]:
     islands = []
     for node in graph.node:
         floats = [name for name in node.input if name in types and types[name] == onnx.TensorProto.FLOAT]
-        if node.op_type not in _NO_ISLANDS and any(producers.get(name) != "DequantizeLinear" for name in floats):
+        if node.op_type not in NO_ISLANDS and any(producers.get(name) != "DequantizeLinear" for name in floats):
             islands.append(f"{node.op_type} {node.name or node.output[0]}")
     return islands
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,14 @@ class TfliteLayer:
     scopes: tuple[str, ...]
     outputs: tuple[str, ...]
     weight_bytes: int
+
+    def is_float(self, islands: Collection[str]) -> bool:
+        """Whether a quantized file with these operators in float (`reader.float_islands`) leaves all of the layer in float."""
+        floats = [island.partition(" ")[::2] for island in islands]
+        return all(
+            kind in reader.NO_ISLANDS or any(kind == other and scope.startswith(f"{name};") for other, name in floats)
+            for kind, scope in zip(self.operators, self.scopes, strict=True)
+        )
 
 
 def read(model: str, layers: Sequence[str]) -> list[TfliteLayer]:

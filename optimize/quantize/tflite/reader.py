@@ -22,7 +22,7 @@ from edgeship.types import TensorSpec
 Shapes = Mapping[str, Mapping[str, Sequence[int]]]
 
 # They convert between the types, or compute nothing.
-_NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
+NO_ISLANDS = ("QUANTIZE", "DEQUANTIZE", "SHAPE", "RESHAPE", *MOVES)
 
 
 def _open_interpreter(content: bytes, where: str) -> Any:
@@ -194,7 +194,7 @@ def float_islands(model: Any) -> list[str]:
         for operator in subgraph.operators:
             name = names[operator.opcodeIndex]
             tensors = [subgraph.tensors[i] for i in (*operator.inputs, *operator.outputs) if i >= 0]
-            if name not in _NO_ISLANDS and any(tensor.type == flatbuffer.FLOAT32 for tensor in tensors):
+            if name not in NO_ISLANDS and any(tensor.type == flatbuffer.FLOAT32 for tensor in tensors):
                 islands.append(f"{name} {subgraph.tensors[operator.outputs[0]].name.decode()}")
     return islands
 

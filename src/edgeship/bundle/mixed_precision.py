@@ -20,7 +20,8 @@ class MixedPrecisionStep:
 
     `layer` is the one that was kept higher or taken back, `kept` how many were higher. `bytes` and `latency_ratio` (to plain
     int8, with its 95 % interval) are the file's; None where it does not run, or for `latency_reason`. `taken`: int16 was taken
-    instead of float32; None of a step that was not about that.
+    instead of float32; None of a step that was not about that. `reason`: why it was not good enough, also of one that just
+    passes; `undecided`: there are too few samples for a PASS, and nothing fails.
     """
 
     done: str
@@ -33,6 +34,14 @@ class MixedPrecisionStep:
     latency_reason: str = ""
     latency_interval: tuple[Number, Number] | None = None
     taken: bool | None = None
+    undecided: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """What the gate made of it, in words."""
+        if self.passed:
+            return "passes, with too little room for other samples" if self.reason else "passes"
+        return "is undecided" if self.undecided else "does not pass"
 
     @property
     def action(self) -> str:

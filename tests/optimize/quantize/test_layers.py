@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgeship.convert.receipts import receipt
+from edgeship.optimize.quantize.onnx import layers as onnx_layers
 from edgeship.optimize.quantize.onnx import reader
 
 LAYERS = {
@@ -160,3 +161,45 @@ def test_an_operator_that_tf2onnx_has_renamed_belongs_to_its_layer(tmp_path: Pat
     assert reader.nodes_of(path, ["second"], layers) == ["Conv__2", "call/net/second_1/Relu"]
     assert reader.nodes_of(path, ["third"], layers) == ["call/net/third_1/MatMul"]
     assert "Transpose__3" in reader.nodes_of(path, ["third", "fourth"], layers)
+
+
+def dense_net(path: Path) -> Path:
+    """Two dense layers of a trace in which Keras numbered both, so that the first is called as the second layer is."""
+    from onnx import TensorProto, helper, save
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in "xy"]
+    kernels = [helper.make_tensor(name, TensorProto.FLOAT, [2, 2], [1.0] * 4) for name in ("const_1", "const_2")]
+    nodes = [
+        helper.make_node("MatMul", ["x", "const_1"], ["a"], "call/net/dense_1/MatMul"),
+        helper.make_node("Neg", ["a"], ["b"], "call/net/dense_1/Neg"),
+        helper.make_node("MatMul", ["b", "const_2"], ["c"], "call/net/dense_1_1/MatMul"),
+        helper.make_node("Relu", ["c"], ["y"], "call/net/other/Relu"),
+    ]
+    save(helper.make_model(helper.make_graph(nodes, "net", ends[:1], ends[1:], kernels)), path)
+    return path
+
+
+def test_a_layer_s_operators_are_not_those_of_one_that_the_trace_calls_like_it(tmp_path: Path) -> None:
+    path, layers = dense_net(tmp_path / "net.onnx"), ["dense", "dense_1"]
+    assert reader.nodes_of(path, ["dense"], layers) == ["call/net/dense_1/MatMul", "call/net/dense_1/Neg"]
+    assert reader.nodes_of(path, ["dense_1"], layers) == ["call/net/dense_1_1/MatMul"]
+    assert reader.nodes_of(path, ["other"], layers) == ["call/net/other/Relu"]
+
+
+def test_layers_of_an_onnx_and_which_of_them_a_file_leaves_in_float(tmp_path: Path) -> None:
+    path = dense_net(tmp_path / "net.onnx")
+    found = {layer.name: layer for layer in onnx_layers.read(str(path), ["dense", "dense_1"])}
+    assert list(found) == ["dense", "dense_1", "call/net/other"]
+    assert found["dense"].weight_bytes == 16
+    both = ["MatMul call/net/dense_1/MatMul", "Neg call/net/dense_1/Neg"]
+    assert found["dense"].islands == tuple(both)
+    assert found["dense"].is_float(both)
+    assert not found["dense"].is_float(both[:1])
+
+
+def test_which_layers_of_a_tflite_a_file_leaves_in_float(lab: Any) -> None:
+    from edgeship.optimize.quantize.tflite import layers as tflite_layers
+
+    found = {layer.name: layer for layer in tflite_layers.read(lab.model("photo.tflite"), list(LAYERS["photo"]))}
+    _, kept = lab.tflite("photo", io="float32", mixed={"float32": found["dense"].scopes})
+    assert [name for name, layer in found.items() if layer.is_float(kept["float_islands"])] == ["dense"]

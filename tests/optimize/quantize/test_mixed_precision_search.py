@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, search
+from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers, most_layers, search
 
 Gate = Callable[[HighPrecisionLayers], bool]
 
@@ -15,12 +15,16 @@ def needs(*layers: int) -> Gate:
     return lambda kept: set(layers) <= set(kept)
 
 
-def run(order: list[int], gate: Gate, *, most: int = 8, costs: list[float] | None = None, quick: Gate | None = None):
-    return search(order, costs or [1.0] * len(order), quick or gate, gate, most)
+def run(order: list[int], gate: Gate, *, costs: list[float] | None = None, guesses: list[HighPrecisionLayers] = []):  # noqa: B006
+    return search(sorted(order), lambda: order, costs or [1.0] * len(order), gate, gate, guesses)
+
+
+def refuse() -> list[int]:
+    raise AssertionError("no ranks are needed")
 
 
 def test_a_plain_model_that_passes_keeps_nothing() -> None:
-    result = run([2, 0, 1], lambda _: True)
+    result = search([0, 1, 2], refuse, [1.0] * 3, lambda _: True, lambda _: True)
     assert result.kept == ()
     assert [step.done for step in result.steps] == ["plain"]
 
@@ -30,7 +34,7 @@ def test_neighbours_of_which_neither_helps_alone_are_both_found() -> None:
 
 
 def test_what_was_added_in_vain_is_taken_back() -> None:
-    result = run([0, 1, 2, 3, 4], needs(1, 3))
+    result = run([0, 1, 2, 3, 4, 5, 6], needs(1, 3))
     assert result.kept == (1, 3)
     assert [step.layer for step in result.steps if step.done == "take back" and step.passed] == [0, 2]
 
@@ -50,10 +54,21 @@ def test_nothing_helps() -> None:
     assert [step.done for step in result.steps] == ["plain", "all"]
 
 
-def test_no_more_layers_than_allowed() -> None:
-    result = run([0, 1, 2, 3], needs(0, 1, 2), most=2)
+def test_no_more_layers_than_half() -> None:
+    result = run([0, 1, 2, 3], needs(0, 1, 2))
     assert result.kept is None
     assert "2 most sensitive" in result.reason
+    assert [most_layers(count) for count in range(8)] == [0, 0, 1, 2, 2, 3, 3, 4]
+
+
+def test_a_guess_that_passes_needs_no_ranks_and_what_it_has_too_much_is_taken_back() -> None:
+    result = search([0, 1, 2, 3, 4, 5], refuse, [1.0] * 6, needs(1), needs(1), [(), (0, 3), (1, 2)])
+    assert result.kept == (1,)
+    assert [step.done for step in result.steps] == ["plain", "all", "guess", "guess", "take back", "take back"]
+
+
+def test_where_no_guess_passes_the_search_is_as_without() -> None:
+    assert run([3, 2, 1, 0], needs(3), guesses=[(0,), (0, 1, 2)]).kept == (3,)
 
 
 @pytest.mark.parametrize("optimist", [True, False])
@@ -64,6 +79,7 @@ def test_the_quick_look_saves_confirmations_and_decides_nothing(optimist: bool) 
         questions.append(layers)
         return needs(0, 1)(layers)
 
-    result = search([0, 1, 2], [1.0] * 3, lambda kept: optimist or needs(0, 1)(kept), confirm, 3)
+    ranks = [0, 1, 2]
+    result = search(ranks, lambda: ranks, [1.0] * 3, lambda kept: optimist or needs(0, 1)(kept), confirm)
     assert result.kept == (0, 1)
     assert ((0,) in questions) == optimist

@@ -13,6 +13,7 @@ from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, is_only_converted
+from edgeship.benchmarks.gate.noise_floor import PeerNoise
 from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
@@ -95,8 +96,17 @@ def figures(details: MeasurementDetails) -> CandidateFigures:
     return replace(result, value=report.value, drop=report.drop, metric=report.metric, share=report.share)
 
 
-def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: Budget) -> list[Check]:
-    """The gate's own checks of what the outputs are worth, as it will make them of the finished artifact."""
+def gate(
+    artifact: Artifact,
+    recipe: str,
+    details: MeasurementDetails,
+    budget: Budget,
+    peers: Mapping[str, PeerNoise] | None = None,
+) -> list[Check]:
+    """The gate's own checks of what the outputs are worth, as it will make them of the finished artifact.
+
+    `peers`: see `JudgedMeasurement`.
+    """
     missing = (
         () if details.accuracy else (Metric("accuracy", None, "", availability=Availability.NO_DATA, reason=NO_LABELS),)
     )
@@ -105,6 +115,7 @@ def gate(artifact: Artifact, recipe: str, details: MeasurementDetails, budget: B
         budget.for_artifact(artifact.id),
         recipe if is_only_converted(artifact.steps) else None,
         tuple(details.parity or {}),
+        peers=peers or {},
     )
     return [*quality_checks.check_outputs(subject), *quality_checks.check_accuracy(subject)]
 
@@ -143,10 +154,10 @@ def _is_near(sqnr_db: float, floor: float) -> bool:
     return floor <= sqnr_db < floor + RESERVE_DB
 
 
-def latency_ratio(path: Path, base: Path, seconds: float = 1.0) -> latency.Ratio:
-    """The latency of a `.tflite` to another's, run in turn on one thread at batch 1; no value where the machine is busy."""
+def latency_ratio(path: Path, base: Path, seconds: float = 1.0, file_format: str = "tflite") -> latency.Ratio:
+    """The latency of a file to another's, run in turn on one thread at batch 1; no value where the machine is busy."""
     state = host_noise.check_host()
     if not state.stable:
         return latency.no_ratio(state.unstable_reason)
-    runtime = registry.for_format("tflite")[0].name
+    runtime = registry.for_format(file_format)[0].name
     return compare_latency(lambda: open_session(runtime, path), lambda: open_session(runtime, base), seconds)

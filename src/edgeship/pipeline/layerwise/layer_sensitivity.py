@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
@@ -21,9 +21,9 @@ from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, brief_message, unknown_name_error
 from edgeship.formats.formats import FILES, QUANTIZERS
 from edgeship.optimize.quantize import kept_layers
+from edgeship.optimize.quantize.reports import QuantizationReport
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
-from edgeship.optimize.quantize.tflite.layers import TfliteLayer
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.data_checks import check_samples
@@ -50,13 +50,15 @@ ONLY_LAYER_INT8, ONLY_LAYER_FLOAT = "only_layer_int8", "only_layer_float"
 
 @dataclass(frozen=True)
 class LayerwiseModel:
-    """What trial files are made of: a float `.tflite`, its calibration, and its layers."""
+    """What trial files are made of: a float `.tflite`, its calibration, and its layers (`OnnxLayerwiseModel`: an `.onnx`)."""
 
     run: StepRun
     base: cache.Entry
     statistics: cache.Entry
     calibration_method: str
-    layers: Sequence[TfliteLayer]
+    layers: Sequence[Any]  # `TfliteLayer`, or of another format
+
+    format: ClassVar[str] = "tflite"
 
     @classmethod
     def read(cls, run: StepRun, steps: ConversionSteps, variant: Variant) -> LayerwiseModel:
@@ -80,14 +82,13 @@ class LayerwiseModel:
             "tools": cache.versions(*QUANTIZERS["tflite"]),
         }
 
-    def write(self, path: Path, io: str, **mixed: Sequence[TfliteLayer]) -> tuple[str, ...]:
-        """A quantized file with layers in other precisions: `float32=`, `int16=` or, alone, `int8=`.
+    def write(self, path: Path, io: str, **mixed: Sequence[Any]) -> QuantizationReport:
+        """A quantized file with some of the layers in other precisions: `float32=`, `int16=` or, alone, `int8=`.
 
-        It is opened and run once. Returns the operators that stay float since int8 would have ruined them. Raises CheckError
-        where no runtime can, InputError where the quantizer cannot.
+        It is opened and run once. Raises CheckError where no runtime can, InputError where the quantizer cannot.
         """
         scopes = {name: [scope for layer in layers for scope in layer.scopes] for name, layers in mixed.items()}
-        report = self.run.executors.quantize.call(
+        return self.run.executors.quantize.call(
             quantizer.quantize,
             model=str(self.base.path / FILES["tflite"]),
             out_file=str(path),
@@ -97,12 +98,11 @@ class LayerwiseModel:
             io=io,
             mixed=scopes or None,
         )
-        return report.float_operators
 
 
-def steps_of(steps: ConversionSteps, variant: Variant) -> tuple[str, str, str]:
-    """The names of the steps that a `LayerwiseModel` is read from: the export, the float `.tflite`, its calibration."""
-    return steps.exported(variant), steps.convert(variant, "tflite"), steps.calibrate(variant, "tflite")
+def steps_of(steps: ConversionSteps, variant: Variant, file_format: str = "tflite") -> tuple[str, str, str]:
+    """The names of the steps that a `LayerwiseModel` is read from: the export, the float file, its calibration."""
+    return steps.exported(variant), steps.convert(variant, file_format), steps.calibrate(variant, file_format)
 
 
 def measure_sensitivity(
@@ -112,14 +112,14 @@ def measure_sensitivity(
 
     Where a file cannot be made or run, `reason` says why and there are no figures; `runs` tells which of the two it is.
     """
-    path = folder / "trial.tflite"
+    path = folder / FILES[layerwise.format]
     for layer in layerwise.layers:
         try:
             if kind == ONLY_LAYER_INT8:
                 layerwise.write(path, "float32", int8=[layer])
             else:
                 layerwise.write(path, io, float32=[layer])
-            yield candidate.figures(judge.judge(path))
+            yield candidate.figures(judge.judge(path, layerwise.format))
         except EdgeshipError as error:
             yield CandidateFigures(reason=brief_message(error, 200), runs=isinstance(error, InputError))
 
@@ -128,7 +128,8 @@ def cached_sensitivity(
     layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str
 ) -> list[CandidateFigures]:
     """`measure_sensitivity` of every layer by content."""
-    key = {**layerwise.key, "kind": kind, "io": io if kind == ONLY_LAYER_FLOAT else "", **judged_by(judge)}
+    key = {**layerwise.key, "kind": kind, "io": io if kind == ONLY_LAYER_FLOAT else ""}
+    key |= judged_by(judge, layerwise.format)
     words = {ONLY_LAYER_INT8: "quantized alone", ONLY_LAYER_FLOAT: "left in float alone"}[kind]
     what = f"{len(layerwise.layers)} layers, each {words}: {judge.samples} samples"
 
@@ -140,9 +141,9 @@ def cached_sensitivity(
     return convert(list[CandidateFigures], figures)
 
 
-def judged_by(judge: candidate.CandidateJudge) -> dict[str, Any]:
+def judged_by(judge: candidate.CandidateJudge, file_format: str) -> dict[str, Any]:
     """What a trial's figures depend on, beside the file."""
-    reference, runtime = judge.reference, registry.for_format("tflite")[0]
+    reference, runtime = judge.reference, registry.for_format(file_format)[0]
     return {
         "reference": reference.digest,
         "data": reference.data.digest,
