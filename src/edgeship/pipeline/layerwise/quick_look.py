@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeship.benchmarks.gate import advice
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
+from edgeship.bundle import bundle as bundles
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.errors import EdgeshipError
@@ -21,9 +22,10 @@ SAMPLES = 128
 
 def look_at_layers(draft: Path, queue: StepQueue, manifest: Manifest, settings: Config, budget: Budget) -> Manifest:
     """The manifest of a draft with what each layer costs of the first small int8 `.tflite` that fails; as it is without one."""
-    item = next(
-        (item for item in advice.find_static_failures(manifest, judge(manifest, budget)) if _is_small(item)), None
-    )
+    if not any(map(_is_small, manifest.artifacts)):
+        return manifest
+    gate = judge(replace(manifest, files=bundles.file_digests(draft)), budget)  # without them no file is what was made
+    item = next((item for item in advice.find_static_failures(manifest, gate) if _is_small(item)), None)
     if item is None:
         return manifest
     from edgeship.pipeline.layerwise import layer_sensitivity  # with the quantizer's modules
