@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeship.data import Array
 from edgeship.errors import InputError
+from edgeship.recipes.quantization import LEAST_IN_FOUR_BITS
 
 BLOCK = 32
 _DOMAIN = "com.microsoft"
@@ -36,7 +37,7 @@ def quantize_blocks(rows: Array) -> tuple[Array, Array]:
 
 
 def store_four_bits(model: str, out: Path, recipe: str) -> None:
-    """Write `model` with its dense kernels and tables of at least a block of features in 4 bits.
+    """Write `model` with its dense kernels and tables of at least a block of features in 4 bits, but for small ones.
 
     Raises InputError where there are none.
     """
@@ -52,12 +53,14 @@ def store_four_bits(model: str, out: Path, recipe: str) -> None:
         if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 2:
             continue
         features = tensor.dims[0 if node.op_type == "MatMul" else 1]
-        if features < BLOCK or (node.op_type == "Gather" and (features % BLOCK or _axis(node))):
+        small_one = tensor.dims[0] * tensor.dims[1] < LEAST_IN_FOUR_BITS
+        if features < BLOCK or small_one or (node.op_type == "Gather" and (features % BLOCK or _axis(node))):
             continue
         _replace_node(node, tensor, small, recipe)
         found = True
     if not found:
-        raise InputError(f"{model}: no dense layer or table has {BLOCK} features or more: ask for dynamic_w8")
+        least = f"{BLOCK} features and {LEAST_IN_FOUR_BITS:,} weights"
+        raise InputError(f"{model}: no dense layer or table has {least} or more: ask for dynamic_w8")
     readers = {name for node in proto.graph.node for name in node.input}
     kept = [item for item in proto.graph.initializer if item.name in readers]
     del proto.graph.initializer[:]

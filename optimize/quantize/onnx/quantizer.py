@@ -170,11 +170,13 @@ def _quantize_dynamic(model: str, out: Path, folder: Path) -> None:
     uint8 and not int8 for two reasons: ConvInteger takes int8 weights only in recent ONNX Runtimes, and no processor
     saturates with it (`edgeship.formats.pair_sums`).
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     _prepare_model(model, folder / "prepared.onnx")
     prepared_file = str(folder / "prepared.onnx")
-    quantize_dynamic(prepared_file, str(out), per_channel=True, weight_type=QuantType.QUInt8)
+    types = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of what MatMulNBits makes, which no shape inference knows
+    quantize_dynamic(prepared_file, str(out), per_channel=True, weight_type=QuantType.QUInt8, extra_options=types)
 
 
 def _store_float16(model: str, out: Path, folder: Path) -> None:

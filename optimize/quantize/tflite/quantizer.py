@@ -227,15 +227,18 @@ def _quantizer_recipe(name: str, float_inputs: bool, io: str) -> list[dict[str, 
 
 
 def _with_four_bits(base: list[dict[str, Any]], content: bytes, model: str) -> list[dict[str, Any]]:
-    """The recipe `base` with the kernels of dense layers in 4 bits, 32 along the features to a scale.
+    """The recipe `base` with the kernels of dense layers in 4 bits, 32 along the features to a scale, but for small ones.
 
-    Raises InputError where no layer's features are a multiple of 32, as LiteRT's kernels want them.
+    Raises InputError where no other layer's features are a multiple of 32, as LiteRT's kernels want them.
     """
     from litert_quantizer import qtyping, recipe_manager
 
-    outputs = reader.dense_outputs(content, multiple=32)
+    least = quantization.LEAST_IN_FOUR_BITS
+    outputs = reader.dense_outputs(content, 32, least)
     if not outputs:
-        raise InputError(f"{model}: no dense layer has a multiple of 32 features: ask for dynamic_w8")
+        raise InputError(
+            f"{model}: no dense layer has a multiple of 32 features and {least:,} weights or more: ask for dynamic_w8"
+        )
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(base)
     pattern = "|".join(re.escape(name) for name in outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +209,8 @@ def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
                 yield tensor.name.decode(), len(data)
 
 
-def dense_outputs(content: bytes, multiple: int) -> list[str]:
-    """The outputs of the FULLY_CONNECTED whose constant kernels have a multiple of so many features."""
+def dense_outputs(content: bytes, multiple: int, least: int) -> list[str]:
+    """The outputs of the FULLY_CONNECTED whose constant kernels have a multiple of so many features, and `least` numbers."""
     model = flatbuffer.unpack(content)
     names = flatbuffer.operator_names(model)
     found = []
@@ -218,7 +219,8 @@ def dense_outputs(content: bytes, multiple: int) -> list[str]:
             if names[operator.opcodeIndex] != "FULLY_CONNECTED":
                 continue
             kernel = graph.tensors[operator.inputs[1]]
-            if model.buffers[kernel.buffer].data is not None and kernel.shape[1] % multiple == 0:
+            large = prod(kernel.shape) >= least and kernel.shape[1] % multiple == 0
+            if large and model.buffers[kernel.buffer].data is not None:
                 found.append(graph.tensors[operator.outputs[0]].name.decode())
     return found
 

@@ -32,14 +32,14 @@ def test_every_value_is_within_half_a_step_but_at_the_far_end(shape):
 @pytest.mark.parametrize("recipe", ["weight_only_w4", "dynamic_w4"])
 def test_onnx_runtime_reads_the_codes_as_they_are_meant(recipe, tmp_path):
     random = np.random.default_rng(2)
-    table, kernel = (random.standard_normal(shape).astype(np.float32) for shape in ((20, 64), (64, 8)))
+    table, kernel = (random.standard_normal(shape).astype(np.float32) for shape in ((20, 64), (64, 24)))
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
         helper.make_node("MatMul", ["rows", "kernel"], ["y"]),
     ]
     ends = [
         helper.make_tensor_value_info("ids", TensorProto.INT32, ["n"]),
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 8]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 24]),
     ]
     constants = [numpy_helper.from_array(value, name) for name, value in (("table", table), ("kernel", kernel))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
@@ -51,30 +51,56 @@ def test_onnx_runtime_reads_the_codes_as_they_are_meant(recipe, tmp_path):
     meant = rows @ from_codes(*four_bits.quantize_blocks(kernel.T), 64).T
     np.testing.assert_allclose(found, meant, atol=1e-4 if recipe == "weight_only_w4" else 0.05 * np.abs(meant).max())
     kinds = receipt.read(tmp_path / "q.onnx").weights.dtypes
-    assert kinds["uint4"] == 20 * 64 + 64 * 8
+    assert kinds["uint4"] == 20 * 64 + 64 * 24
 
 
 @pytest.mark.parametrize("recipe", ["weight_only_w4", "dynamic_w4"])
 def test_dense_layers_of_an_onnx_answer_in_4_bits(recipe, lab):
     path, report = lab.onnx("table", recipe)
     feeds = lab.feeds("table")
-    assert 12 < lab.sqnr(lab.run(lab.model("table.onnx"), feeds), lab.run(path, feeds)) < 35
+    assert 17 < lab.sqnr(lab.run(lab.model("table.onnx"), feeds), lab.run(path, feeds)) < 35
     held = receipt.read(path)
-    assert held.ops["MatMulNBits"] == 2  # of 64 features; the first layer has 12
-    assert held.weights.dtypes["uint4"] == 64 * 64 + 64 * 3
+    assert held.ops["MatMulNBits"] == 1  # of 64 features; the first layer has 12, the last one 64 * 3 weights
+    assert held.weights.dtypes["uint4"] == 64 * 64
     assert not any("scales" in note for note in report["notes"])
 
 
 def test_dense_layers_of_a_tflite_answer_in_4_bits(lab):
     feeds, path = lab.feeds("table"), lab.tflite("table", "dynamic_w4")[0]
-    assert 12 < lab.sqnr(lab.run(lab.model("table.tflite"), feeds), lab.run(path, feeds)) < 35
+    assert 17 < lab.sqnr(lab.run(lab.model("table.tflite"), feeds), lab.run(path, feeds)) < 35
     held = receipt.read(path)
-    assert held.weights.dtypes["int4"] == 64 * 64 + 64 * 3
+    assert held.weights.dtypes["int4"] == 64 * 64
     assert held.op_versions["FULLY_CONNECTED"] >= 14  # LiteRT 1.4 refuses it, and would answer wrongly
     assert held.hybrid_op_share == 1
 
 
 def test_what_has_no_layer_of_a_block_is_refused(lab):
     for quantize in (lab.onnx, lab.tflite):
-        with pytest.raises(InputError, match=r"no dense layer .*32 features.*: ask for dynamic_w8"):
+        with pytest.raises(InputError, match=r"no dense layer .*32 features .*1,024 weights .*: ask for dynamic_w8"):
             quantize("four", "dynamic_w4")
+
+
+@pytest.mark.parametrize("recipe", ["weight_only_w4", "dynamic_w4"])
+def test_a_small_layer_behind_one_of_4_bits_has_more(recipe, lab):
+    """It gains next to nothing, and is most often the last one, whose errors nothing evens out."""
+    random = np.random.default_rng(2)
+    kernels = [random.standard_normal(shape).astype(np.float32) for shape in ((64, 32), (32, 1), (1,))]
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["sums"]),
+        helper.make_node("Relu", ["sums"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "second"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 64), ("y", 1))]
+    constants = [
+        numpy_helper.from_array(value, name) for name, value in zip(("first", "second", "bias"), kernels, strict=True)
+    ]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    path = lab.out / "price.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    quantized, _ = lab.onnx("price", recipe, model=str(path))
+    held = receipt.read(quantized)
+    assert held.weights.dtypes["uint4"] == 64 * 32
+    assert held.ops.get("MatMulInteger", 0) == (recipe == "dynamic_w4")
+    feeds = {"x": random.standard_normal((128, 64)).astype(np.float32)}
+    assert lab.sqnr(lab.run(path, feeds), lab.run(quantized, feeds)) > 17
