@@ -7,11 +7,13 @@ import pytest
 from rich.console import Console
 
 from edgeship import data
+from edgeship.benchmarks.compare import parity
 from edgeship.benchmarks.measure import benchmark, driver, latency, latency_ratio, quality, speed
 from edgeship.benchmarks.measure.host_noise import HostState, QuietHostWaiter
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.receipt import Receipt
+from edgeship.convert.receipts import receipt
 from edgeship.devices import profiles
 from edgeship.progress import Progress
 from edgeship.runtimes import registry
@@ -183,3 +185,22 @@ def test_a_system_that_does_not_tell_memory_gives_the_reason(bench, tiny_models,
     assert not [
         metric.name for metric in measurement.metrics if metric.value is None and metric.name != "peak_memory_bytes"
     ]
+
+
+def test_samples_of_a_batch_that_share_their_ranges_are_answered_one_at_a_time(bench, tiny_models, tmp_path):
+    """ONNX Runtime's dynamic quantization: a bright image in the batch would leave a dark one few steps."""
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path = tmp_path / "dynamic.onnx"
+    quantize_dynamic(tiny_models / "cnn.onnx", path, per_channel=True, weight_type=QuantType.QUInt8)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = next(bench.reference.batches())["image"]
+    (together,) = session.run(None, {"image": images})
+    alone = np.concatenate([session.run(None, {"image": image[None]})[0] for image in images])
+    assert np.abs(together - alone).max() > 1e-4
+    held = receipt.read(path)
+    artifact = Artifact(path, "onnx", "dynamic_w8", INPUTS, OUTPUTS)
+    found = measured(bench, benchmark.MeasuredArtifact(artifact, digest.of_path(path), held), runtime="onnxruntime")
+    expected = parity.compare(bench.reference.outputs, {"probs": alone})["probs"]
+    assert present(found.details.parity)["probs"].max_abs_error == pytest.approx(expected.max_abs_error, rel=1e-3)
