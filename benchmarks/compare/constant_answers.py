@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.compare import accuracy
-from edgeship.benchmarks.compare.metrics import are_probabilities, threshold_of
+from edgeship.benchmarks.compare.metrics import are_probabilities, sigmoid, softmax, threshold_of
 from edgeship.benchmarks.compare.metrics.metric import OF_RANKS
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
 
@@ -88,10 +88,10 @@ def _find_constants(labels: Array, outputs: Array, metric: str) -> tuple[Array, 
         return outputs, [_Constant("the most frequent", _most_frequent(labels.reshape(outputs.shape)))]
     numbers = _class_numbers(labels, outputs)
     if numbers is not None:
-        scores = outputs if are_probabilities(outputs) or metric.endswith(OF_RANKS) else _softmax(outputs)
+        scores = outputs if are_probabilities(outputs) or metric.endswith(OF_RANKS) else softmax(outputs)
         return scores, _class_constants(numbers, outputs.shape[-1], metric)
     truth = labels.reshape(outputs.shape)
-    scores = outputs if threshold_of(outputs) else 1 / (1 + np.exp(-np.clip(outputs.astype(np.float64), -700, 700)))
+    scores = outputs if threshold_of(outputs) else sigmoid(outputs)
     return scores, _decision_constants(truth, metric)
 
 
@@ -155,8 +155,3 @@ def _most_frequent(values: Array) -> Array:
         max(zip(*np.unique(column, return_counts=True), strict=True), key=lambda pair: pair[1])[0] for column in flat.T
     ]
     return np.array(best, values.dtype).reshape(values.shape[1:])
-
-
-def _softmax(scores: Array) -> Array:
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

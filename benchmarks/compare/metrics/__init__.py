@@ -5,6 +5,8 @@ from edgeship.benchmarks.compare.metrics.choice import BINARY, RARE, choose_metr
 from edgeship.benchmarks.compare.metrics.decisions import (
     are_probabilities,
     predicted_classes,
+    sigmoid,
+    softmax,
     threshold_of,
     within_0_and_1,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "choose_metric",
     "find_metric",
     "predicted_classes",
+    "sigmoid",
+    "softmax",
     "threshold_of",
     "within_0_and_1",
 ]

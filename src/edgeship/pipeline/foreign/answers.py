@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from edgeship.benchmarks.compare import parity
+from edgeship.benchmarks.compare.metrics import sigmoid, softmax
 from edgeship.data import Array
 from edgeship.errors import InputError
 from edgeship.types import TensorSpec
@@ -36,8 +37,8 @@ def _find_activation(server: Array, file: Array) -> str:
     """In words how a file's output differs from the server model's by a last activation; empty where it does not."""
     plain = _nearness(server, file)
     for kind, is_behind, activation in (
-        ("softmax", _are_probabilities, _softmax),
-        ("sigmoid", _are_shares, _sigmoid),
+        ("softmax", _are_probabilities, softmax),
+        ("sigmoid", _are_shares, sigmoid),
     ):
         if is_behind(server) == is_behind(file):
             continue
@@ -68,17 +69,6 @@ def _are_shares(values: Array) -> bool:
 def _are_probabilities(values: Array) -> bool:
     several = values.ndim > 1 and values.shape[-1] > 1
     return several and _are_shares(values) and bool((np.abs(values.sum(axis=-1) - 1) <= SUM_ERROR).all())
-
-
-def _softmax(values: Array) -> Array:
-    if values.ndim < 2:
-        return values
-    powers = np.exp(values.astype(np.float64) - values.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
-
-
-def _sigmoid(values: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(values.astype(np.float64), -500, 500))), np.float32)
 
 
 def describe_clipping(feeds: Mapping[str, Array], inputs: tuple[TensorSpec, ...]) -> Iterator[str]:
