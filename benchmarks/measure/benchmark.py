@@ -94,14 +94,6 @@ class MeasuredArtifact:
     digest: str
     receipt: Receipt
 
-    def evaluation_batch(self, inputs: Sequence[TensorSpec]) -> int:
-        """How many samples it answers at once, of which its answers do not depend (`batch_size`, most often).
-
-        One, as times are taken, where a batch has one range for the activations of all samples: ONNX Runtime's dynamic
-        quantization. Tables with heavy tails lost 3 points in batches of 256, and 0.1 alone.
-        """
-        return 1 if "DynamicQuantizeLinear" in self.receipt.ops else batch_size(inputs)
-
     @property
     def latency_exclusion_reason(self) -> str | None:
         """Why nothing is told of what an inference costs: a file made for many samples has no cost of one."""
@@ -157,6 +149,15 @@ def batch_size(inputs: Sequence[TensorSpec]) -> int:
     """How many samples go through an artifact at once: at most 256, and at most 8 MB of inputs."""
     sample = sum(int(np.prod([s or 1 for s in spec.shape[1:]])) * np.dtype(spec.dtype).itemsize for spec in inputs)
     return max(1, min(BATCH_LIMIT, BATCH_BYTES // max(sample, 1)))
+
+
+def evaluation_batch(receipt: Receipt | None, inputs: Sequence[TensorSpec]) -> int:
+    """How many samples an artifact is asked at once, of which its answers do not depend (`batch_size`, most often).
+
+    One, as times are taken, where a batch has one range for the activations of all samples: ONNX Runtime's dynamic
+    quantization. Tables with heavy tails lost 3 points in batches of 256, and 0.1 alone.
+    """
+    return 1 if receipt and "DynamicQuantizeLinear" in receipt.ops else batch_size(inputs)
 
 
 class Benchmark:

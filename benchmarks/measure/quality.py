@@ -23,6 +23,7 @@ from edgeship.benchmarks.measure.benchmark import (
     MeasuredArtifact,
     Reference,
     Target,
+    evaluation_batch,
 )
 from edgeship.bundle.comparisons import (
     AccuracyReport,
@@ -125,7 +126,7 @@ def _evaluate_on_host(bench: Benchmark, target: Target, reference: Reference, fo
     """All of the evaluation data on all cores; the outputs of this machine's own runtimes are stored where they are small."""
     start = time.perf_counter()
     with target.open(timed=False, threads=None) as session:
-        outputs = session.evaluate(reference.batches(), target.subject.evaluation_batch(reference.inputs))
+        outputs = session.evaluate(reference.batches(), evaluation_batch(target.subject.receipt, reference.inputs))
     seconds = time.perf_counter() - start
     small = sum(array.nbytes for array in outputs.values()) <= MAX_STORED_BYTES
     if small and isinstance(target.launcher, LocalLauncher):
@@ -147,7 +148,7 @@ def _evaluate_on_device(
         rows = sampling.choose_samples(
             reference.labels, total, sampling.affordable_samples(total, target.device.seconds, pace)
         )
-        most = target.subject.evaluation_batch(reference.inputs)
+        most = evaluation_batch(target.subject.receipt, reference.inputs)
         batch = max(1, min(most, int(BATCH_SECONDS / max(pace, 1e-6)), len(rows)))
         device_outputs = session.evaluate_stored(sampling.select_rows(reference.batches(), rows, batch), batch)
         outputs, engine = session.dequantize(device_outputs), {**session.engine, "version": session.version}

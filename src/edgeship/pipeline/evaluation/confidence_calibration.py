@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics, temperature_scaling
-from edgeship.benchmarks.measure.benchmark import Reference, batch_size
+from edgeship.benchmarks.measure.benchmark import Reference, evaluation_batch
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError
@@ -50,7 +50,7 @@ def _fit_cached(
     data = _find_labelled_data(settings, reference)
     if data is None:
         return Temperature(None, NO_DATA)
-    artifact = entry.within(draft)
+    artifact, size = entry.within(draft), evaluation_batch(entry.receipt, reference.inputs)
     runtime = registry.for_format(artifact.format)[0]
     place = formats.find(artifact.format).place(artifact.path)
     key = {
@@ -64,7 +64,9 @@ def _fit_cached(
     }
     with work.progress.step(f"{entry.id}: temperature of '{output}'") as remarks:
         result = work.cache.get(
-            "temperature", key, lambda _: to_json(_fit_temperature(artifact, runtime.name, data, reference, output))
+            "temperature",
+            key,
+            lambda _: to_json(_fit_temperature(artifact, runtime.name, size, data, reference, output)),
         )
         remarks.extend(["cached"] if result.hit else [])
     return convert(Temperature, result.result)
@@ -82,9 +84,8 @@ def _find_labelled_data(settings: config.Config, reference: Reference) -> Repres
 
 
 def _fit_temperature(
-    artifact: Artifact, runtime: str, data: RepresentativeDataset, reference: Reference, output: str
+    artifact: Artifact, runtime: str, size: int, data: RepresentativeDataset, reference: Reference, output: str
 ) -> Temperature:
-    size = batch_size(reference.inputs)
     try:
         with open_session(runtime, artifact.path, threads=os.cpu_count()) as session:
             fitting = session.evaluate(data.feeds(reference.inputs, size), size)[output]
