@@ -94,17 +94,17 @@ class TFLiteModel:
             raise RuntimeError(reason)
         names = list(self._interpreter.get_signature_list())
         signature = names.index("serving_default") if "serving_default" in names else 0
-        model = litert_profile.ProfiledModel(self._path, self.engine["threads"], signature, feeds)
+        model = litert_profile.ProfiledModel(self._path, self.engine["threads"], signature, feeds, self.run(feeds))
         events = [(name, number) for name, number, _ in model.run()]
         operators = self._operators()
         places = operator_times.align([kind for kind, _, _ in operators], events)
 
         runs = operator_times.repeat(lambda: [milliseconds for _, _, milliseconds in model.run()])
         times, total = operator_times.summarize([list(enumerate(run)) for run in runs])
-        rows = []
+        rows, none = [], operator_times.Figures(0.0, 0.0, 0.0)
         for at, ((kernel, _), place) in enumerate(zip(events, places, strict=True)):
             kind, name, reads = operators[place] if place is not None else ("", "", "")
-            rows.append(operator_times.describe(name, kind, kernel, times.get(at, 0.0), reads))
+            rows.append(operator_times.describe(name, kind, kernel, times.get(at, none), reads))
         return {"operators": rows, "total_ms": total, "runs": len(runs)}
 
     def _operators(self) -> list[tuple[str, str, str]]:

@@ -95,7 +95,7 @@ class OnnxRuntimeModel:
         runs = list(_split_runs(json.loads(path.read_text(encoding="utf-8"))))
         shutil.rmtree(path.parent, ignore_errors=True)
         times, total = operator_times.summarize(runs[-count:])
-        rows = [operator_times.describe(name, kind, kind, ms) for (name, kind), ms in times.items()]
+        rows = [operator_times.describe(name, kind, kind, figures) for (name, kind), figures in times.items()]
         return {"operators": rows, "total_ms": total, "runs": count}
 
 

@@ -22,6 +22,7 @@ WRITE = 1  # LiteRtTensorBufferLockMode
 # litert_profiler_event.h: an operator of the file (`metadata` is its index), and one of a delegate's own.
 OPERATOR, DELEGATED = 2, 8
 RANK_BITS = 0x7F
+HOST_MEMORY = 1  # LiteRtTensorBufferType
 # Options are text, as the library's own C++ classes write it (litert/c/options).
 OPTIONS = {"runtime_options_string": "enable_profiling = true\n", "xnnpack": "num_threads = {threads}\n"}
 
@@ -57,10 +58,10 @@ def _library_path() -> Path | None:
 class ProfiledModel:
     """A `.tflite` compiled for the CPU with its profiler on; `inputs` and `outputs` are its buffers.
 
-    What it holds lives as long as the process, which is a worker's.
+    `outputs`: what it gives for `feeds`. What it holds lives as long as the process, which is a worker's.
     """
 
-    def __init__(self, path: str, threads: int, signature: int, feeds: Arrays) -> None:
+    def __init__(self, path: str, threads: int, signature: int, feeds: Arrays, outputs: Arrays) -> None:
         self._library = ctypes.CDLL(str(_library_path()))
         self._environment = self._make("LiteRtCreateEnvironment", ctypes.c_int(0), None)
         self._model = self._make("LiteRtCreateModelFromFile", self._environment, ctypes.c_char_p(path.encode()))
@@ -69,8 +70,7 @@ class ProfiledModel:
         self._index = ctypes.c_size_t(signature)
         self._signature = self._make("LiteRtGetModelSignature", self._model, self._index)
         self.inputs = self._input_buffers(feeds)
-        types = [self._tensor_type("Output", number) for number in range(self._count("Outputs"))]
-        self.outputs = [self._buffer("Output", number, item) for number, item in enumerate(types)]
+        self.outputs = [self._output_buffer(outputs, number) for number in range(self._count("Outputs"))]
 
     def _call(self, name: str, *arguments: Any) -> None:
         function = getattr(self._library, name)
@@ -111,13 +111,26 @@ class ProfiledModel:
             words[place] = max(words[place], 1)
         return words
 
-    def _buffer(self, side: str, number: int, words: Any) -> ctypes.c_void_p:
+    def _output_buffer(self, outputs: Arrays, number: int) -> ctypes.c_void_p:
+        """A buffer of the output's size; the library's own are of one sample where the file leaves its shape open."""
+        array, words = self._named("Output", outputs, number), self._tensor_type("Output", number)
+        words[2 : 2 + array.ndim] = array.shape
+        size = ctypes.c_size_t(array.nbytes)
+        kind = ctypes.c_int(HOST_MEMORY)
+        return self._make("LiteRtCreateManagedTensorBuffer", self._environment, kind, words, size)
+
+    def _input_buffer(self, number: int, words: Any) -> ctypes.c_void_p:
         at = ctypes.c_size_t(number)
-        needs = self._make(f"LiteRtGetCompiledModel{side}BufferRequirements", self._compiled, self._index, at)
+        needs = self._make("LiteRtGetCompiledModelInputBufferRequirements", self._compiled, self._index, at)
         return self._make("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, words, needs)
 
+    def _size(self, buffer: ctypes.c_void_p) -> int:
+        size = ctypes.c_size_t()
+        self._call("LiteRtGetTensorBufferSize", buffer, ctypes.byref(size))
+        return size.value
+
     def _input_buffers(self, feeds: Arrays) -> list[ctypes.c_void_p]:
-        arrays = [self._feed(feeds, number) for number in range(self._count("Inputs"))]
+        arrays = [self._named("Input", feeds, number) for number in range(self._count("Inputs"))]
         types = [self._tensor_type("Input", number) for number in range(len(arrays))]
         for number, (array, words) in enumerate(zip(arrays, types, strict=True)):
             words[2 : 2 + array.ndim] = array.shape
@@ -126,10 +139,9 @@ class ProfiledModel:
             self._call("LiteRtCompiledModelResizeInputTensor", self._compiled, self._index, at, sizes, rank)
         buffers = []
         for number, (array, words) in enumerate(zip(arrays, types, strict=True)):
-            buffer, size = self._buffer("Input", number, words), ctypes.c_size_t()
-            self._call("LiteRtGetTensorBufferSize", buffer, ctypes.byref(size))
-            if size.value < array.nbytes:
-                raise RuntimeError(f"LiteRT's profiler: an input holds {size.value} bytes, {array.nbytes} are given")
+            buffer = self._input_buffer(number, words)
+            if (size := self._size(buffer)) < array.nbytes:
+                raise RuntimeError(f"LiteRT's profiler: an input holds {size} bytes, {array.nbytes} are given")
             address = ctypes.c_void_p()
             self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(address), ctypes.c_int(WRITE))
             ctypes.memmove(address, array.tobytes(), array.nbytes)
@@ -137,11 +149,12 @@ class ProfiledModel:
             buffers.append(buffer)
         return buffers
 
-    def _feed(self, feeds: Arrays, number: int) -> Any:
+    def _named(self, side: str, arrays: Arrays, number: int) -> Any:
         name = ctypes.c_char_p()
-        self._call("LiteRtGetSignatureInputName", self._signature, ctypes.c_size_t(number), ctypes.byref(name))
+        at = ctypes.c_size_t(number)
+        self._call(f"LiteRtGetSignature{side}Name", self._signature, at, ctypes.byref(name))
         text = (name.value or b"").decode(errors="replace")
-        return feeds[text] if text in feeds else list(feeds.values())[number]
+        return arrays[text] if text in arrays else list(arrays.values())[number]
 
     def run(self) -> list[tuple[str, int | None, float]]:
         """One inference: what was executed in order, as the runtime calls it, the file's operator where known, and ms."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 Key = TypeVar("Key", bound=Hashable)
@@ -38,6 +38,14 @@ XNNPACK = {
 }
 
 
+class Figures(NamedTuple):
+    """The mean of an operator's times in ms, and the lowest and the highest of those that are in it."""
+
+    ms: float
+    low_ms: float
+    high_ms: float
+
+
 def repeat(run: Callable[[], T]) -> list[T]:
     """What `run` gives in up to `RUNS` inferences behind a few that warm up; fewer where they take longer than `SECONDS`."""
     for _ in range(WARM_UP):
@@ -49,7 +57,7 @@ def repeat(run: Callable[[], T]) -> list[T]:
     return results
 
 
-def summarize(runs: Sequence[Sequence[tuple[Key, float]]]) -> tuple[dict[Key, float], float]:
+def summarize(runs: Sequence[Sequence[tuple[Key, float]]]) -> tuple[dict[Key, Figures], float]:
     """Ms per operator, and of all together, as means of the runs without the lowest and the highest tenth.
 
     Each run is what was executed, with its ms; what is executed several times in a run counts as their sum. Runtimes tell whole
@@ -62,22 +70,24 @@ def summarize(runs: Sequence[Sequence[tuple[Key, float]]]) -> tuple[dict[Key, fl
             total[key] = total.get(key, 0.0) + milliseconds
         sums.append(total)
     names = dict.fromkeys(key for total in sums for key in total)
-    times = {key: _trimmed_mean([total.get(key, 0.0) for total in sums]) for key in names}
-    return times, _trimmed_mean([sum(total.values()) for total in sums])
+    times = {key: _describe_middle([total.get(key, 0.0) for total in sums]) for key in names}
+    return times, _describe_middle([sum(total.values()) for total in sums]).ms
 
 
-def _trimmed_mean(values: list[float]) -> float:
+def _describe_middle(values: list[float]) -> Figures:
     tenth = len(values) // 10
     middle = sorted(values)[tenth : len(values) - tenth]
-    return sum(middle) / len(middle)
+    mean = sum(middle) / len(middle)
+    return Figures(min(max(mean, middle[0]), middle[-1]), middle[0], middle[-1])  # but for rounding it lies between
 
 
-def describe(name: str, kind: str, kernel: str, milliseconds: float, reads: str = "") -> dict[str, Any]:
+def describe(name: str, kind: str, kernel: str, figures: Figures, reads: str = "") -> dict[str, Any]:
     """An operator for the parent: the tensor or node that names it, what it is, what the runtime calls it, its ms.
 
     `reads` is the tensor that it works on, by the name of the operator that made it.
     """
-    return {"name": name, "kind": kind, "kernel": kernel, "ms": milliseconds, "reads": reads}
+    times = {"ms": figures.ms, "low_ms": figures.low_ms, "high_ms": figures.high_ms}
+    return {"name": name, "kind": kind, "kernel": kernel, "reads": reads, **times}
 
 
 def align(kinds: Sequence[str], events: Sequence[tuple[str, int | None]]) -> list[int | None]:

@@ -11,24 +11,39 @@ from collections.abc import Mapping
 
 from edgeship.bundle.comparisons import LayerSensitivity
 from edgeship.bundle.measurement import OperatorTimes
+from edgeship.errors import InputError
 
 GOOD, BAD = "#ffffff", "#d62728"
 
 
 def render_errors(sensitivity: LayerSensitivity) -> str:
-    """The SQNR in dB of each layer's output in the quantized file, as JSON; the lower, the redder."""
+    """The SQNR in dB of each layer's output in the quantized file, as JSON; the lower, the redder.
+
+    Raises InputError where there is none.
+    """
     values = {
         name: layer.sqnr_db for layer in sensitivity.layers for name in layer.tensors if layer.sqnr_db is not None
     }
+    if not values:
+        raise InputError(
+            f"{sensitivity.artifact}: none of its layers could be compared, so --explorer has nothing to show"
+        )
     return _render(f"{sensitivity.artifact}: SQNR of the layer's output, dB", values, (BAD, GOOD))
 
 
 def render_times(times: OperatorTimes) -> str:
-    """The share of each operator in the time of all, in percent, as JSON; the more, the redder."""
+    """The share of each operator in the time of all, in percent, as JSON; the more, the redder.
+
+    Raises InputError where there is none.
+    """
     values: dict[str, float] = {}
     for item in times.operators:
-        if item.name and times.total_ms:
-            values[item.name] = values.get(item.name, 0.0) + 100 * item.ms / times.total_ms
+        if item.name and item.share is not None:
+            values[item.name] = values.get(item.name, 0.0) + 100 * item.share
+    if not values:
+        raise InputError(
+            f"{times.artifact}: no operator of the file has a time above the clock, so --explorer has nothing to show"
+        )
     return _render(f"{times.artifact}: time on {times.runtime}, %", values, (GOOD, BAD))
 
 

@@ -15,14 +15,17 @@ from edgeship.untrusted import printable_value
 
 SHOWN = 40
 LEGEND = (
-    "time: of one inference on one sample and one thread; kernel: what the runtime calls it; -: a step of the runtime's own, or "
-    "of no layer that is known. Profilers tell whole microseconds, and looking costs some time itself"
+    "time: of one sample on one thread; range: of the runs that count, and what the clock cuts off; share: of the time of all "
+    "operators, - where it is below the clock; kernel: what the runtime calls it; layer -: a step of the runtime's own, or of no "
+    "layer that is known. Looking costs some time itself"
 )
+BELOW = "below the clock"
+CAREFUL = 0.1  # of the time that the clock may have cut off
 
 
 def slowest_first(operators: Sequence[OperatorTime]) -> list[OperatorTime]:
-    """By time."""
-    return sorted(operators, key=lambda item: -item.ms)
+    """By time, or by share where times are withheld; what is below the clock comes last."""
+    return sorted(operators, key=lambda item: (-(item.share or 0), -(item.ms or 0)))
 
 
 def layer_text(operator: OperatorTime) -> str:
@@ -40,7 +43,7 @@ def render(times: OperatorTimes, width: int = WIDTH) -> RenderableType:
     """The table, its legend, and the layers that take most together."""
     times = printable_value(times)
     heads = [Column("layer", folds=True), Column("operator", folds=True), Column("kernel", folds=True)]
-    heads += [Column("time", right=True)] * (not times.busy) + [Column("share", right=True)]
+    heads += [Column(name, right=True) for name in (("share",) if times.busy else ("time", "range", "share"))]
     operators = slowest_first(times.operators)
     body = [_cells(times, item) for item in operators[:SHOWN]]
     parts: list[RenderableType] = [make_table(heads, body, width), Text(wrap_text(LEGEND, width), style="dim")]
@@ -52,25 +55,40 @@ def render(times: OperatorTimes, width: int = WIDTH) -> RenderableType:
 
 def _cells(times: OperatorTimes, item: OperatorTime) -> list[str]:
     kernel = "" if item.kernel == item.kind else item.kernel
-    time = [] if times.busy else [milliseconds_text(item.ms)]
-    return [layer_text(item), item.kind or "-", kernel, *time, _share_text(times, item.ms)]
+    names = [layer_text(item), item.kind or "-", kernel]
+    share = "-" if item.share is None else f"{item.share:.1%}"
+    return [*names, share] if times.busy else [*names, *_time_cells(item), share]
 
 
-def _share_text(times: OperatorTimes, milliseconds: float) -> str:
-    return f"{milliseconds / times.total_ms:.1%}" if times.total_ms else "-"
+def _time_cells(item: OperatorTime) -> list[str]:
+    if item.ms is None:
+        return [f"< {milliseconds_text(item.high_ms)}" if item.high_ms else "-", BELOW]
+    if item.low_ms is None or item.high_ms is None:
+        return [milliseconds_text(item.ms), "-"]
+    return [milliseconds_text(item.ms), f"{milliseconds_text(item.low_ms)} to {milliseconds_text(item.high_ms)}"]
 
 
 def summary_lines(times: OperatorTimes) -> list[str]:
     """How long all of them take, and the layers that take most."""
     sums: dict[str, float] = {}
     for item in times.operators:
-        sums[layer_text(item)] = sums.get(layer_text(item), 0.0) + item.ms
+        if item.share is not None:
+            sums[layer_text(item)] = sums.get(layer_text(item), 0.0) + item.share
     most = sorted((value, name) for name, value in sums.items() if name != "-")[::-1][:3]
-    whole = "shares only" if times.busy else f"{milliseconds_text(times.total_ms)} in all operators"
+    whole = "shares only" if times.busy else _whole_text(times)
     runs = f"mean of {times.runs} inferences without the lowest and highest tenth"
+    if times.samples > 1:
+        runs += f", of {times.samples:,} copies of a sample at once, as one alone is below the clock"
     lines = [f"{times.artifact} on {times.runtime} {times.version}: {whole}, {runs}"]
-    if not times.total_ms:
-        lines.append("every operator takes less than a microsecond, which is the least that the profiler tells")
-    elif most:
-        lines.append(f"most of it: {'; '.join(f'{name} ({_share_text(times, value)})' for value, name in most)}")
+    if not sums:
+        lines.append(f"{BELOW}: profilers tell whole microseconds, in which no share can be seen here")
+    elif times.clock_error > CAREFUL:
+        lines.append(f"the clock may have cut off {times.clock_error:.0%} of the time, so that shares are rough")
+    if most:
+        lines.append(f"most of it: {'; '.join(f'{name} ({value:.1%})' for value, name in most)}")
     return [*lines, f"no times, as the machine was too busy: {times.busy}"] if times.busy else lines
+
+
+def _whole_text(times: OperatorTimes) -> str:
+    total = "less than a microsecond" if times.total_ms is None else milliseconds_text(times.total_ms)
+    return f"{total} in all operators"

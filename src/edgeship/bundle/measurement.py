@@ -90,34 +90,40 @@ class MemoryUse:
 class OperatorTime:
     """An operator as a profiler saw it: the tensor or node that `name`s it in the file, its `kind` there, the runtime's `kernel`.
 
-    `ms` per inference; `layers` are the Keras layers that it came from, `reads` the tensor that it works on. Name and kind are
-    empty where a delegate's operator is none of the file's.
+    `ms` per sample, `low_ms` to `high_ms` its range over the runs and what the clock cuts off; `share` of all operators' time.
+    None where it is below the clock, or (not `share`) on a busy machine. `layers` are the Keras layers that it came from,
+    `reads` the tensor that it works on. Name and kind are empty where a delegate's operator is none of the file's.
     """
 
     name: str
     kind: str
     kernel: str
-    ms: Number
+    ms: Number | None
     layers: tuple[str, ...] = ()
     reads: str = ""
+    low_ms: Number | None = None
+    high_ms: Number | None = None
+    share: Number | None = None
 
 
 @dataclass(frozen=True)
 class OperatorTimes:
     """The operators of an artifact in the order in which they run, and ms of all of them.
 
-    Means of the `runs` without the lowest and highest tenth. `busy`: why the machine was not quiet;
-    then only shares say something.
+    Means of the `runs` without the lowest and highest tenth, of so many `samples` at once. The clock may have cut off
+    `clock_error` of the time of all. `busy`: why the machine was not quiet; then only shares say something.
     """
 
     operators: tuple[OperatorTime, ...]
-    total_ms: Number
+    total_ms: Number | None
     runs: Count
     artifact: str = ""
     runtime: str = ""
     version: str = ""
     threads: Count = 1
     busy: str = ""
+    samples: Count = 1
+    clock_error: Number = 0.0
 
 
 @dataclass(frozen=True)
