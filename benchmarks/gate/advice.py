@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from edgeship.benchmarks.gate import checks
+from edgeship.benchmarks.gate.budget import SQNR_FLOORS
 from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
+from edgeship.bundle.metric import number_text
 from edgeship.bundle.verdict import Check, GateResult
 from edgeship.types import Verdict
 
@@ -82,9 +85,15 @@ def _with_bad_outputs(manifest: Manifest, gate: GateResult) -> list[ArtifactEntr
 def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
     """What to try for quantized artifacts whose outputs fail; float32 that fails as well is no matter of precision."""
     broken = _with_bad_outputs(manifest, gate)
-    if floats := [item for item in broken if item.variant == "float32" and not item.foreign]:
-        names = ", ".join(item.id for item in floats)
+    floats = [item for item in broken if item.variant == "float32" and not item.foreign]
+    if changed := [item.id for item in floats if _noise_of(manifest, item) < SQNR_FLOORS["float32"]]:
+        names = ", ".join(changed)
         yield f"{names}: it is the conversion that changes the answers, which no other precision mends: please report it"
+    if strict := [item.id for item in floats if item.id not in changed]:
+        yield (
+            f"{', '.join(strict)}: its answers are the server model's but for the rounding of float32, which no file does "
+            "without: a limit that this fails asks for too much"
+        )
     kinds = {item.format for item in floats}
     if insisting := [item for item in broken if item.format not in kinds and _insists_on_int8(item)]:
         names = ", ".join(item.id for item in insisting)
@@ -94,6 +103,12 @@ def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
         )
     if static := find_static_failures(manifest, gate):
         yield from _about_static(manifest, gate, static)
+
+
+def _noise_of(manifest: Manifest, item: ArtifactEntry) -> float:
+    """The least SQNR of any output of an artifact in dB; -inf where it is not known."""
+    outputs = [found for part in manifest.measurements_of(item.id) for found in (part.details.parity or {}).values()]
+    return min((-math.inf if found.sqnr_db is None else found.sqnr_db for found in outputs), default=-math.inf)
 
 
 def _insists_on_int8(item: ArtifactEntry) -> bool:
@@ -109,6 +124,8 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
     worst = _worst_layer(found) if found else None
     if found and worst:
         yield f"{found.artifact}: layer '{worst.name}' costs most{_gain_of_layer(found, worst)}"
+    elif found and any(not layer.in_float for layer in found.layers):
+        yield f"{found.artifact}: no single layer in float32 gives much of it back ({found.samples} samples): it takes several"
     searched = any(failure.artifact.endswith("/auto") for failure in manifest.failures)
     if not searched and all(checks.recipe_of(manifest, item) != "auto" for item in manifest.artifacts):
         yield (
@@ -124,10 +141,11 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
 
 
 def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:
-    """The layer that is worth most in float32; None where none is worth anything."""
+    """The layer that is worth most in float32; None where none gives back a tenth of what is lost, or 1 dB."""
     gains = [(_gain(found, layer), layer) for layer in found.layers if not layer.in_float]
     best, worst = max(gains, key=lambda item: item[0], default=(0.0, None))
-    return worst if best > 0 else None
+    lost = found.quantized.drop
+    return worst if best >= (1.0 if lost is None else max(lost / 10, 1e-9)) else None
 
 
 def _gain(found: LayerSensitivity, layer: LayerErrors) -> float:
@@ -144,8 +162,10 @@ def _gain_of_layer(found: LayerSensitivity, worst: LayerErrors) -> str:
     """What the model is worth with that layer alone in float32, in words."""
     better, now = worst.only_layer_float, found.quantized
     if better.value is not None and now.value is not None:
-        scale, unit = (100, " %") if better.share else (1, "")
-        figures = f"{now.value * scale:.4g}{unit} becomes {better.value * scale:.4g}{unit}"
+        first, then = (
+            f"{value * 100:.1f} %" if better.share else number_text(value) for value in (now.value, better.value)
+        )
+        figures = f"{first} becomes {then}"
         return f": with it alone in float32, {better.metric} {figures} ({found.samples} samples)"
     if better.sqnr_db is not None and now.sqnr_db is not None:
         return (
@@ -166,7 +186,7 @@ def _expected_of_float(manifest: Manifest, gate: GateResult, broken: Sequence[Ar
             report = measurement.details.accuracy
             scored = report.outputs.get(next(iter(outputs), ""), report) if report else None
             if scored and scored.value is not None:
-                figure = f"{scored.value * 100:.2f} %" if scored.share else f"{scored.value:.4g}"
+                figure = f"{scored.value * 100:.2f} %" if scored.share else number_text(scored.value)
                 return f"; expected: next to the {figure} of {measurement.artifact}"
     return ""
 

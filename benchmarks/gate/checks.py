@@ -112,7 +112,7 @@ def check_origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequ
     sources = [step.source for step in artifact.steps]
     if not model or model not in sources:
         other = "from another model (stale?)" if sources else "by unknown steps"
-        reason = f"made {other}: no step read the server model {model[:12]}"
+        reason = f"made {other}: no step read the server model {model[:12]}; convert it again"
         return Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)
     if reason := why_doubted(manifest, artifact, measurements):
         return Check(artifact.id, "", "origin", Verdict.FAIL, reason=reason)

@@ -16,6 +16,7 @@ from edgeship.benchmarks.compare.statistics import (
 )
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
+from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
 from edgeship.types import Verdict
 
@@ -95,10 +96,11 @@ class _GroupDrop:
         """The group's name and drop in words."""
         if not self.known:
             return f"{self.row.group}: {self.row.reason or 'no figure'} ({self.row.n:,} samples)"
-        scale, form, unit = (100, "{:.2f}", "points") if output.share else (1, "{:.4g}", output.metric)
-        drop, low, high, margin = (
-            form.format(figure * scale + 0.0) for figure in (self.drop, self.low, self.high, self.margin)
+        unit, figures = "points" if output.share else output.metric, (self.drop, self.low, self.high)
+        drop, low, high = (
+            [f"{figure * 100 + 0.0:.2f}" for figure in figures] if output.share else number_texts(*figures)
         )
+        margin = f"{self.margin * 100:.2f}" if output.share else number_text(self.margin)
         return f"{self.row.group} drop {drop} {unit} ({low} to {high}, margin {margin}, {self.row.n:,} samples)"
 
 

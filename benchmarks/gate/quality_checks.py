@@ -19,6 +19,7 @@ from edgeship.benchmarks.gate import group_checks, noise_floor
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
+from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
 from edgeship.types import Availability, Verdict
 
@@ -91,7 +92,10 @@ def _check_margins(subject: JudgedMeasurement, name: str, output: OutputParity) 
     limit = noise_floor.margin_limit(floor, subject.budget.margin(1.0, share=True))
     check = _check_name("margins", name, _parity_of(subject))
     verdict, note = _decide(Verdict.FAIL if low > limit else Verdict.PASS, output.n, output.n)
-    reason = f"the error is as large as the server model's own margin in {share:.3g} of its answers (limit {limit:.3g})"
+    reason = (
+        f"the error is as large as the server model's own margin in {share:.2%} of its answers "
+        f"(at most {100 * limit:.3g} % are allowed)"
+    )
     yield subject.make_check(check, verdict, reason + note, (share, limit, "share"))
 
 
@@ -218,8 +222,11 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     counted = count_samples(output.metric, output.n, [row.n for row in output.per_class])
     verdict = judge_drop(low, high, margin, counted, output.at_least)
     scale, unit = (100, "points") if output.share else (1, output.metric)
-    form, percent = ("{:.2f}", " %") if output.share else ("{:.4g}", "")
-    texts = [form.format(figure * scale + 0.0) for figure in (value, reference, drop, low, high, margin)]
+    percent = " %" if output.share else ""
+    if output.share:
+        texts = [f"{figure * scale + 0.0:.2f}" for figure in (value, reference, drop, low, high, margin)]
+    else:
+        texts = [number_text(value), number_text(reference), *number_texts(drop, low, high), number_text(margin)]
     reason = (
         f"{output.metric} {texts[0]}{percent}, server model {texts[1]}{percent}: drop {texts[2]} {unit} "
         f"(95 % interval {texts[3]} to {texts[4]}), margin {texts[5]}"
@@ -271,7 +278,7 @@ def _decide(verdict: Verdict, n: int, samples: int) -> tuple[Verdict, str]:
     """No FAIL by fewer than `LEAST_SAMPLES` of `n` answers, no verdict at all by fewer samples; with what is told of it."""
     if samples >= LEAST_SAMPLES and (n >= LEAST_SAMPLES or verdict is Verdict.PASS):
         return verdict, ""
-    return Verdict.INCONCLUSIVE, f"; {LEAST_SAMPLES} are the fewest that decide anything, there are {min(n, samples)}"
+    return Verdict.INCONCLUSIVE, f"; fewer than {LEAST_SAMPLES} samples decide nothing, there are {min(n, samples)}"
 
 
 def _check_sure_flips(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:

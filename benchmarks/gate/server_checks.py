@@ -14,6 +14,7 @@ from edgeship.benchmarks.gate.checks import class_name
 from edgeship.bundle.bundle import Bundle, place_seen_from
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy, ServerAccuracy
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
 from edgeship.errors import InputError
 from edgeship.storage import digest
@@ -88,7 +89,9 @@ def _judge_figure(name: str, figure: ServerAccuracy | OutputAccuracy, floor: flo
         return Check("", "", name, Verdict.FAIL, None, floor, figure.metric, reason)
     good = figure.server >= floor if figure.higher_is_better else figure.server <= floor
     side = "at least" if figure.higher_is_better else "at most"
-    reason = f"the server model's {figure.metric} is {figure.server:.4g}, {side} {floor:.4g} is wanted"
+    reason = (
+        f"the server model's {figure.metric} is {number_text(figure.server)}, {side} {number_text(floor)} is wanted"
+    )
     verdict = Verdict.PASS if good else Verdict.FAIL
     return Check("", "", name, verdict, figure.server, floor, figure.metric, reason)
 
@@ -130,11 +133,14 @@ def _most_gain(answer: ConstantAnswer) -> float:
 
 def describe_skill(answer: ConstantAnswer, verdict: Verdict, labels: Sequence[str] = ()) -> str:
     """The sentence of a check, with what to do; `labels` are names of classes."""
-    scale, unit, digits = (100, "points", ".2f") if answer.share else (1, answer.metric, ".4g")
+    unit = "points" if answer.share else answer.metric
     percent = " %" if answer.share else ""
     constant = answer.answer if answer.label is None else class_name(labels, answer.label)
-    figures = (answer.server, answer.value, answer.gain, answer.low, answer.high)
-    server, value, gain, low, high = (f"{(item or 0.0) * scale + 0.0:{digits}}" for item in figures)
+    figures = [item or 0.0 for item in (answer.server, answer.value, answer.gain, answer.low, answer.high)]
+    if answer.share:
+        server, value, gain, low, high = (f"{item * 100 + 0.0:.2f}" for item in figures)
+    else:
+        server, value, gain, low, high = [*map(number_text, figures[:2]), *number_texts(*figures[2:])]
     return (
         f"the server model's {answer.metric} is {server}{percent}, always answering {constant} gives {value}{percent}: "
         f"a gain of {gain} {unit} (95 % interval {low} to {high}){_next_step(answer, verdict)}"

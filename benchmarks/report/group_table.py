@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgeship.benchmarks.report.table_rows import drop_text
 from edgeship.bundle.comparisons import OutputAccuracy
 from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.metric import number_text
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,4 @@ def build_rows(manifest: Manifest) -> list[GroupRow]:
 def _figure_text(value: float | None, output: OutputAccuracy) -> str:
     if value is None:
         return "-"
-    return f"{output.metric} {value * 100:.2f} %" if output.share else f"{output.metric} {value:.4g}"
+    return f"{output.metric} {value * 100:.2f} %" if output.share else f"{output.metric} {number_text(value)}"

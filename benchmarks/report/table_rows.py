@@ -12,7 +12,7 @@ from edgeship.bundle.comparisons import AccuracyReport, GroupAccuracy, OutputAcc
 from edgeship.bundle.device_figures import NOT_COMPARED, CellState
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import LatencyRatio, Measurement
-from edgeship.bundle.metric import Metric
+from edgeship.bundle.metric import Metric, number_text, number_texts
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts
 from edgeship.errors import brief_message
@@ -89,7 +89,7 @@ class Table:
     def figure(self, value: float, metric: str, share: bool) -> str:
         """An accuracy: shares in percent, others in their own unit; with the metric's name where there are several."""
         name = f"{metric} " if len(self.metrics) > 1 else ""
-        return name + (f"{value * 100:.2f} %" if share else f"{value:.4g}")
+        return name + (f"{value * 100:.2f} %" if share else number_text(value))
 
     def missing_cell(self, reason: str, availability: Availability = Availability.UNDEFINED) -> str:
         """The cell of a figure that is missing for that reason."""
@@ -309,7 +309,8 @@ def drop_text(figures: OutputAccuracy | GroupAccuracy, share: bool | None = None
     if figures.share if isinstance(figures, OutputAccuracy) else share:
         value, low, high = (f"{figure * 100 + 0.0:+.2f}" for figure in (figures.drop, figures.low, figures.high))
         return f"{value} [{low}, {high}] pt"
-    return f"{figures.drop:+.3g} [{figures.low:+.3g}, {figures.high:+.3g}]"
+    value, low, high = number_texts(figures.drop, figures.low, figures.high, digits=3, sign="+")
+    return f"{value} [{low}, {high}]"
 
 
 def worst_group_text(output: OutputAccuracy) -> str:

@@ -5,6 +5,7 @@ A manifest may be a stranger's. A value that could not be had has an availabilit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -46,3 +47,23 @@ class Metric:
 def missing_metrics(units: Mapping[str, str], availability: Availability, reason: str) -> list[Metric]:
     """The metrics of a figure that could not be taken, by name with their units."""
     return [Metric(name, None, unit, availability=availability, reason=reason) for name, unit in units.items()]
+
+
+def number_text(value: float) -> str:
+    """A figure in its own unit to four digits; what is large as people write it, 17,620 and not 1.762e+04."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 1e4 <= abs(rounded) < 1e12 else f"{rounded:.4g}"
+
+
+def number_texts(*values: float, digits: int = 4, sign: str = "") -> list[str]:
+    """Figures of one unit with as many decimals as the largest of them needs to have `digits`: 0.0006 beside 367 is 0.
+
+    `sign`: "+" shows it for positive ones, too.
+    """
+    largest = max(map(abs, values), default=0.0)
+    if not 1e-4 <= largest < 1e12:
+        return [f"{value + 0.0:{sign}.{digits}g}" for value in values]
+    exponent = math.floor(math.log10(largest))
+    decimals = max(0, digits - 1 - exponent)
+    steps = min(digits - 1 - exponent, decimals)
+    return [f"{round(value, steps) + 0.0:{sign},.{decimals}f}" for value in values]

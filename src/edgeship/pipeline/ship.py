@@ -58,7 +58,9 @@ def ship_model(model: Path, out: Path, settings: config.Config, formats: Sequenc
         manifest, answers = measure_draft(work, manifest, settings, evaluation, reference)
         manifest = look_at_layers(work.draft, work.queue, manifest, settings, budget)
         manifest = write_verdict(work, manifest, budget, answers)
-        if budget.min_server_accuracy is None and (floors := suggest_floors(manifest.constant_answers)):
+        gate = manifest.gate
+        whole = gate and any(not check.artifact and check.verdict != "PASS" for check in gate.checks)
+        if budget.min_server_accuracy is None and not whole and (floors := suggest_floors(manifest.constant_answers)):
             line = f"min_server_accuracy = {toml_value(floors)} in [budget]"
             work.progress.note(f"{line} would guard against a worse server model")
         manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))

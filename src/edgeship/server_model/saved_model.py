@@ -99,7 +99,7 @@ def _load_tf2(path: Path, tags: list[str], signature: str | None) -> Adapter:
     function = module.signatures[name]
     specs: dict[str, Any] = function.structured_input_signature[1]
     keys = list(specs)
-    notes = (f"signature '{name}' of {', '.join(sorted(names))}",) if len(names) > 1 else ()
+    notes = (f"signature '{name}' is taken of those that it has: {', '.join(sorted(names))}",) if len(names) > 1 else ()
     return Adapter(
         "saved_model",
         module,

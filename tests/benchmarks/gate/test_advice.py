@@ -150,7 +150,7 @@ def test_the_layer_that_debug_has_blamed_is_named(manifest, replace_outputs):
     manifest["debug"] = {"tflite/int8": {**entry, "layers": layers}}
     first, second = judged(manifest).next_steps
     assert first == (
-        "tflite/int8: layer 'second' costs most: with it alone in float32, top1 80 % becomes 90 % (256 samples)"
+        "tflite/int8: layer 'second' costs most: with it alone in float32, top1 80.0 % becomes 90.0 % (256 samples)"
     )
     assert "--variant float32,auto" in second
 
@@ -171,14 +171,24 @@ def test_float32_that_fails_is_no_matter_of_precision(manifest, replace_outputs)
     assert step.startswith("tflite/float32: it is the conversion")
 
 
+def test_a_limit_that_float32_itself_cannot_keep_is_no_fault_of_the_conversion(manifest):
+    first, *_ = judged(manifest, accuracy="none", max_abs_error=1e-9).next_steps
+    assert first.startswith("tflite/float32, onnx/float32")
+    assert "a limit that this fails asks for too much" in first
+
+
 def test_a_layer_that_gains_nothing_is_not_named(manifest, replace_outputs):
     replace_outputs(manifest, "tflite/int8", spoil)
     figures = {"sqnr_db": 3.0, "agreement": None, "value": 0.8, "drop": 0.1, "metric": "top1", "share": True}
     layers = [{"name": "first", "only_layer_int8": figures, "only_layer_float": figures}]
     entry = {"artifact": "tflite/int8", "content": "ab" * 32, "samples": 256, "float32": figures, "quantized": figures}
     manifest["debug"] = {"tflite/int8": {**entry, "layers": layers}}
-    (step,) = judged(manifest).next_steps
-    assert "--variant float32,auto" in step
+    first, second = judged(manifest).next_steps
+    assert first.startswith("tflite/int8: no single layer in float32 gives much of it back (256 samples)")
+    assert "--variant float32,auto" in second
+    little = {**figures, "value": 0.801, "drop": 0.099}
+    manifest["debug"]["tflite/int8"]["layers"][0]["only_layer_float"] = little
+    assert judged(manifest).next_steps[0] == first, "a hundredth of what is lost"
 
 
 @pytest.mark.parametrize("check", ["origin", "server"])
