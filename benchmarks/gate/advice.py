@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from edgeship.benchmarks.gate import checks
 from edgeship.benchmarks.gate.budget import SQNR_FLOORS
+from edgeship.benchmarks.gate.budget_values import PRESETS
 from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.metric import number_text
@@ -31,7 +32,7 @@ def next_steps(manifest: Manifest, gate: GateResult) -> tuple[str, ...]:
     whole = any(not check.artifact and check.verdict is Verdict.FAIL for check in gate.checks)
     if gate.verdict is Verdict.PASS or whole:
         return ()
-    steps = [*_about_precision(manifest, gate), *_about_samples(gate), *_about_times(gate)]
+    steps = [*_about_precision(manifest, gate), *_about_samples(manifest, gate), *_about_times(gate)]
     return tuple(dict.fromkeys(steps))[:MOST]
 
 
@@ -191,7 +192,7 @@ def _expected_of_float(manifest: Manifest, gate: GateResult, broken: Sequence[Ar
     return ""
 
 
-def _about_samples(gate: GateResult) -> Iterator[str]:
+def _about_samples(manifest: Manifest, gate: GateResult) -> Iterator[str]:
     """How many samples are missing for what keeps to its limit on those there are: first for what loses little of it."""
     told = _decidable(gate, lambda item: not _takes_up_its_limit(item)) or _decidable(gate, is_within_limit)
     if told:
@@ -202,8 +203,30 @@ def _about_samples(gate: GateResult) -> Iterator[str]:
             f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples{of_group} decide "
             f"{_name_decided(gate, told)}{costly}; there are {most.samples:,}"
         )
+        if preset := _wider_preset(manifest, gate, told):
+            yield f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide'
     if any(_kind_of(item) == "groups" and not item.samples_needed for item in gate.checks if _is_open(item)):
         yield "groups that have no figure or too few samples: give more of them, or join them with others in the data"
+
+
+def _wider_preset(manifest: Manifest, gate: GateResult, told: Sequence[Check]) -> str:
+    """The strictest of the presets that lies beyond the intervals of these drops; empty where none does, or points are given."""
+    if gate.budget.get("max_drop") is not None or {_kind_of(item) for item in told} != {"accuracy"}:
+        return ""
+    shares = [_relative_end(manifest, item) for item in told]
+    wider = [name for name, share in PRESETS.items() if share > max(shares)]
+    return min(wider, key=lambda name: PRESETS[name], default="")
+
+
+def _relative_end(manifest: Manifest, check: Check) -> float:
+    """The bad end of a drop's interval over the server model's figure; inf where it is not known."""
+    for item in manifest.measurements_of(check.artifact):
+        report = item.details.accuracy
+        if report and (item.runtime, item.device) == (check.runtime, check.device):
+            figures = report.outputs.get(check.check.partition(":")[2], report)
+            if figures.high is not None and figures.server:
+                return figures.high / abs(figures.server)
+    return math.inf
 
 
 def _decidable(gate: GateResult, is_near: Callable[[Check], bool]) -> list[Check]:

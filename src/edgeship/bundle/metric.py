@@ -66,4 +66,5 @@ def number_texts(*values: float, digits: int = 4, sign: str = "") -> list[str]:
     exponent = math.floor(math.log10(largest))
     decimals = max(0, digits - 1 - exponent)
     steps = min(digits - 1 - exponent, decimals)
-    return [f"{round(value, steps) + 0.0:{sign},.{decimals}f}" for value in values]
+    rounded = [round(value, steps) + 0.0 for value in values]
+    return [f"{value:{sign},.{decimals if value else 0}f}" for value in rounded]

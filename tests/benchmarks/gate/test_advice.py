@@ -217,6 +217,17 @@ def test_missing_samples_are_counted(manifest):
     assert step.startswith("give more evaluation data (--evaluation DATA): about ") and "there are 2,000" in step
 
 
+def test_the_margin_that_is_offered_is_decided_by_the_same_samples(manifest):
+    """Where more samples cannot be had; not where points are given, which say another margin."""
+    result = judged(manifest, accuracy="mlperf99.9")
+    (step,) = (step for step in result.next_steps if "no more can be had" in step)
+    assert result.verdict_on("tflite/float32") is Verdict.INCONCLUSIVE
+    again = judged(manifest, accuracy=step.split('"')[1])
+    assert again.verdict_on("tflite/float32") is Verdict.PASS
+    result = judged(manifest, accuracy="none", max_drop=0.1)
+    assert result.verdict is Verdict.INCONCLUSIVE and not any("no more" in step for step in result.next_steps)
+
+
 def test_more_samples_are_no_way_for_what_is_beyond_its_limit(manifest):
     result = judged(manifest, accuracy="none", max_drop=0.3)
     beyond = {item.artifact for item in result.checks if item.verdict is not Verdict.PASS and item.value > item.limit}
