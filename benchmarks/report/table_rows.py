@@ -49,6 +49,7 @@ COLUMNS = (
     Column("drop", "accuracy drop", "server model minus artifact on the same samples, with its 95 % interval"),
     Column("group", "worst group", "of the groups of samples the one that lost most, with its drop"),
     Column("agreement", "same answers", "samples on which it answers as the server model, right or wrong"),
+    Column("noise", "signal over noise", "of the worst output beside the server model's: at 20 dB noise is a tenth", wide=True),
     Column("kind", "figures are", "measured here, emulated, simulated or estimated", wide=True),
 )  # fmt: skip
 EVERYWHERE = ("size_disk_bytes", "size_gzip_bytes", "size_brotli_bytes", "parameters")
@@ -69,14 +70,14 @@ class Table:
     def columns(self, *, wide: bool) -> list[Column]:
         """The columns that hold anything: all with `wide`, else those that every reader needs.
 
-        Figures of other kinds than measured ones never stand without their label.
+        Figures of other kinds than measured ones never stand without their label; without labels the noise is what there is.
         """
         with_kind = any(row.get("kind", Kind.MEASURED) != Kind.MEASURED for row in self.rows)
         return [
             column
             for column in COLUMNS
             if any(row.get(column.name) for row in self.rows)
-            and (wide or not column.wide or (column.name == "kind" and with_kind))
+            and (wide or not column.wide or {"kind": with_kind, "noise": not self.metrics}.get(column.name, False))
         ]
 
     def legend(self, columns: Sequence[Column] = COLUMNS) -> str:
@@ -223,6 +224,7 @@ def _measurement_row(table: Table, manifest: Manifest, item: Measurement) -> dic
         "accuracy": cell("accuracy", lambda value: table.figure(value, report.metric, report.share)),
         "drop": cell("accuracy_drop", lambda _: drop_text(report)),
         "agreement": cell("agreement", lambda value: f"{value * 100:.2f} %"),
+        "noise": cell("sqnr_db", lambda value: f"{value:.1f} dB"),
         "kind": ", ".join(figure_kinds(item)),
         "verdict": _verdict_of_row(manifest, item),
     }

@@ -44,7 +44,8 @@ def test_table_shows_figures_reasons_and_verdict(judged):
     text = shown(terminal_table.render_results(parse_manifest(judged), 200, wide=True))
     line = next(line for line in text.splitlines() if line.startswith("tflite/int8"))
     assert re.search(
-        r"PASS +litert +152 KB +122 KB .* 91\.60 % .*\+0\.20 \[-0\.41, \+0\.83\] pt +98\.00 % +measured", line
+        r"PASS +litert +152 KB +122 KB .* 91\.60 % .*\+0\.20 \[-0\.41, \+0\.83\] pt +98\.00 % +[0-9.]+ dB +measured",
+        line,
     )
     assert "server model" in text
     assert "- [1]" in text
