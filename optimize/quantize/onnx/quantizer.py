@@ -114,12 +114,14 @@ def quantize(
         reader.check_runs(beside, calibration.shapes if calibration else None)
         islands = reader.float_islands(beside) if calibration else []
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
+        by_choice = reader.names_around(beside, nodes_to_exclude)
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
     notes += input_scaling.describe(scaling_nodes, float_inputs=False)
-    unasked = [island for island in islands if island.partition(" ")[2] not in nodes_to_exclude]
+    unasked = [island for island in islands if island.partition(" ")[2] not in by_choice]
+    unasked_sizes = {name: size for name, size in float_sizes.items() if name not in by_choice}
     return QuantizationReport(
         tool_versions(),
-        (*notes, *calibrating.note_float_parts(unasked, float_sizes)),
+        (*notes, *calibrating.note_float_parts(unasked, unasked_sizes)),
         float_operators=tuple(scaling_nodes),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),

@@ -170,6 +170,18 @@ def nodes_that_make(path: Path, tensors: Sequence[str]) -> list[str]:
     return [node.name for node in graph.node if {*node.output} & {*tensors}]
 
 
+def names_around(path: Path, nodes: Sequence[str]) -> set[str]:
+    """The names of these operators and of those that only read from them (as the Relu behind), and of what they read and make."""
+    import onnx
+
+    made, names = set[str](), set[str]()
+    for node in onnx.load(str(path), load_external_data=False).graph.node:
+        if node.name in nodes or (node.input and {*node.input} <= made):
+            made.update(node.output)
+            names.update((node.name, *node.input, *node.output))
+    return names
+
+
 def float_islands(path: Path) -> list[str]:
     """Operators of a QDQ model that compute in float32, as `Operator node name`.
 

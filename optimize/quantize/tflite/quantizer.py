@@ -190,7 +190,9 @@ def _read_float_parts(
     """The operators and constants of a quantized `ModelT` that are float, and notes on those that nobody asked to be."""
     islands, sizes = reader.float_islands(model) if calibrated else [], dict(reader.float_weights(model))
     unasked = [item for item in islands if mixed_precision.is_integer(mixed, f"{item.partition(' ')[2]};")]
-    return islands, sizes, calibrating.note_float_parts(unasked, sizes)
+    by_choice = reader.constants_of(model, lambda output: not mixed_precision.is_integer(mixed, f"{output};"))
+    unasked_sizes = {name: size for name, size in sizes.items() if name not in by_choice}
+    return islands, sizes, calibrating.note_float_parts(unasked, unasked_sizes)
 
 
 def _check_recipe(recipe: str, io: str) -> quantization.RecipeSupport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,18 @@ def float_weights(model: Any, least: int = 1024) -> Iterator[tuple[str, int]]:
             data = model.buffers[tensor.buffer].data
             if tensor.type == flatbuffer.FLOAT32 and data is not None and len(data) >= least and len(tensor.shape) > 1:
                 yield tensor.name.decode(), len(data)
+
+
+def constants_of(model: Any, outputs: Callable[[str], bool]) -> set[str]:
+    """The names of the constants of a `ModelT` that operators read of whose results the first is one of the `outputs`."""
+    return {
+        graph.tensors[index].name.decode()
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if outputs(graph.tensors[operator.outputs[0]].name.decode())
+        for index in operator.inputs
+        if index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None
+    }
 
 
 def dense_outputs(content: bytes, multiple: int, least: int) -> list[str]:

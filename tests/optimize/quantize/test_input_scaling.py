@@ -183,6 +183,8 @@ def test_a_dense_layer_of_an_onnx_stays_float_where_it_makes_up_for_a_faint_feat
     quantized, result = lab.onnx("faint", model=str(path))
     assert lab.sqnr(lab.run(path, feeds), lab.run(quantized, feeds)) > 30
     assert len(result["float_operators"]) == 3
+    (note,) = result["notes"]  # and none of the Relu behind, or of its weights
+    assert "scaling of the inputs" in note
     (gemm,) = (node for node in onnx.load(str(quantized)).graph.node if node.op_type == "Gemm")
     assert gemm.input[0] == "centred"
 
