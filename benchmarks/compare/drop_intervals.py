@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,13 @@ from edgeship.benchmarks.compare import statistics
 from edgeship.benchmarks.compare.metrics import Form, Statistic, SumStatistic, TaskMetric
 from edgeship.benchmarks.compare.metrics.own import ResampledStatistic
 from edgeship.benchmarks.compare.unseen import Ends, LabelledOutputs, drop_ends
+from edgeship.errors import InputError
 
 Array = np.ndarray[Any, Any]
 RESAMPLES = (1000, 500, 200)  # by a function of the user's own: as many as the time allows
 SECONDS = 20.0  # for them
 COLUMNS = 256  # of sums: more take seconds, as do rankings, and get fewer resamples
+SHUFFLES = 5  # of the answers: a few might by chance give the same figure of few samples
 TRIALS = 5  # to learn how long the function takes
 METHOD = "bootstrap with an unseen sample, paired"
 
@@ -41,6 +44,9 @@ def interval_of_drop(
         gained = artifact.scored[:, 0] - server.scored[:, 0]
         interval = statistics.paired_difference(int((gained < 0).sum()), int((gained > 0).sum()), n)
         return DropInterval(interval, "Tango 1998 score interval", disagreement)
+    if task.form is Form.OWN and n > 1 and not _tells_answers_apart(task, samples, server):
+        reason = "it is the same where the server model's answers are shuffled, so that it says nothing about a model"
+        return DropInterval(None, "", disagreement, reason)
     if isinstance(server, ResampledStatistic):
         ends = drop_ends(task, samples, of_both, None, logits=logits)
         return _resample_drop(n, ends, disagreement)
@@ -51,6 +57,21 @@ def interval_of_drop(
     resamples = statistics.RESAMPLES if cheap else RESAMPLES[1 if task.form is Form.BOXES else 0]
     drops = statistics.bootstrap_interval(int(groups.max()) + 1, ends, resamples=resamples)
     return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")
+
+
+def _tells_answers_apart(task: TaskMetric, samples: LabelledOutputs, server: Statistic) -> bool:
+    """Whether a function of the user's own gives another figure where the server model's answers belong to other samples."""
+    everything, rng = np.ones((1, len(samples.truth))), np.random.default_rng(statistics.SEED)
+    figure = float(server(everything)[0])
+    for _ in range(SHUFFLES):
+        order = rng.permutation(len(samples.truth))
+        try:
+            shuffled = task.statistic(samples.truth, samples.server[order], logits=False)(everything)[0]
+        except InputError:  # it has no figure for those, but one for the model
+            return True
+        if not math.isclose(figure, shuffled, rel_tol=1e-9, abs_tol=1e-12):
+            return True
+    return False
 
 
 def _differ(one: Array, two: Array) -> Array:

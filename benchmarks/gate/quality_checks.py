@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from edgeship.benchmarks.compare.metrics import OF_VALUES
@@ -15,7 +15,7 @@ from edgeship.benchmarks.compare.statistics import (
     judge_drop,
     samples_needed,
 )
-from edgeship.benchmarks.gate import group_checks, noise_floor
+from edgeship.benchmarks.gate import group_checks, noise_floor, sample_sizes
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
@@ -25,8 +25,6 @@ from edgeship.types import Availability, Verdict
 
 LEVEL = 0.025  # one-sided, of what a class may lose by chance
 TELLING_FLOOR = 30.0  # dB, as of float16: what lies above is the same computation, labels or not
-CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
-OF_YES = {"f1", "precision", "recall", "average_precision", "roc_auc"}
 
 # Metrics that are shares, though no value of the output is a class or a decision of its own.
 OTHER_SHARES = ("map", "wer", "cer", "ndcg")
@@ -202,6 +200,8 @@ def _is_limited(subject: JudgedMeasurement, output: OutputParity) -> bool:
 
 
 def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:
+    if output.drop is not None and output.low is None and output.reason:
+        return subject.make_check(check, Verdict.INCONCLUSIVE, f"no interval of {output.metric}: {output.reason}")
     figures = [
         figure
         for figure in (output.value, output.server, output.drop, output.low, output.high)
@@ -219,8 +219,7 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
             "max_drop is in the metric's own unit here"
         )
         return subject.make_check(check, Verdict.FAIL, reason, (drop, margin, output.metric))
-    counted = count_samples(output.metric, output.n, [row.n for row in output.per_class])
-    verdict = judge_drop(low, high, margin, counted, output.at_least)
+    verdict = judge_drop(low, high, margin, sample_sizes.count_output_samples(output), output.at_least)
     scale, unit = (100, "points") if output.share else (1, output.metric)
     percent = " %" if output.share else ""
     if output.share:
@@ -235,19 +234,9 @@ def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) 
     if verdict is not Verdict.INCONCLUSIVE:
         return subject.make_check(check, verdict, reason, decisive)
     reason += "; worse than the margin, but not by the 99.9 % that a FAIL takes" if low > margin else ""
-    needed = samples_needed(drop, Interval(low, high, output.spread or 0.0), margin, output.n)
-    needed = needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(counted, 1)))
-    return _ask_for_samples(subject.make_check(check, verdict, reason, decisive), needed, output.n)
-
-
-def count_samples(metric: str, n: int, classes: Sequence[int]) -> int:
-    """How many of `n` samples a metric rests on, of which `LEAST_SAMPLES` are asked; `classes`: how often each is a label.
-
-    A mean over classes: as many as they have on average. A metric of yes among yes and no: as many as the rarer of them has.
-    """
-    if metric in CLASS_MEANS and classes:
-        return n // len(classes)
-    return min(n, *classes) if metric in OF_YES and len(classes) == 2 else n
+    about, what = sample_sizes.ask_for_samples(output, margin)
+    check_open = subject.make_check(check, verdict, f"{reason}; {what}", decisive)
+    return replace(check_open, samples=output.n, samples_needed=about)
 
 
 def _check_class_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Iterator[Check]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -248,42 +247,56 @@ def _metric_or_reason(name: str, value: float | None, unit: str, reason: str) ->
     return Metric(name, value, unit)
 
 
-def server_figures(bench: Benchmark, reference: Reference) -> ServerAccuracy:
-    """The server model's own accuracy; kept, as intervals load SciPy. Raises InputError where labels do not fit its outputs."""
-    names = [item.name for item in fields(ServerAccuracy) if item.name not in ("output", "outputs")]
+def compare_with_itself(bench: Benchmark, reference: Reference) -> AccuracyReport:
+    """The server model in an artifact's place; kept, as its intervals load SciPy.
 
-    def figures(one: OutputAccuracy, output: str, outputs: Mapping[str, ServerAccuracy]) -> ServerAccuracy:
-        return ServerAccuracy(**{name: getattr(one, name) for name in names}, output=output, outputs=outputs)
-
-    def make(_: Path) -> Any:
-        report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, bench.settings.metric)
-        outputs = {name: figures(one, name, {}) for name, one in report.outputs.items()}
-        return to_json(figures(report, report.output, outputs))
-
-    return convert(ServerAccuracy, bench.cache.get("server-figures", _server_key(bench, reference), make).result)
-
-
-def server_skill(bench: Benchmark, reference: Reference) -> dict[str, ConstantAnswer]:
-    """The server model beside the best constant answer, by labelled output; kept, as its intervals take a second."""
-
-    def make(_: Path) -> Any:
-        report = accuracy.measure(reference.labels, reference.outputs, reference.outputs, bench.settings.metric)
-        metrics = {name: output.metric for name, output in report.outputs.items()}
-        return to_json(compare_with_constants(reference.labels, reference.outputs, metrics))
-
-    entry = bench.cache.get("constant-answers", _server_key(bench, reference), make)
-    return convert(dict[str, ConstantAnswer], entry.result)
-
-
-def _server_key(bench: Benchmark, reference: Reference) -> dict[str, Any]:
-    """What figures of the server model alone depend on."""
-    return {
+    Raises InputError where the labels do not fit its outputs.
+    """
+    outputs = reference.outputs
+    key = {
         "reference": reference.digest,
         "data": reference.data.digest,
         "limit": reference.limit,
         "metric": bench.settings.metric,
         "labels": sorted(reference.labels),
     }
+    entry = bench.cache.get(
+        "server-figures",
+        key,
+        lambda _: to_json(accuracy.measure(reference.labels, outputs, outputs, bench.settings.metric)),
+    )
+    return convert(AccuracyReport, entry.result)
+
+
+def server_figures(report: AccuracyReport) -> ServerAccuracy:
+    """The server model's own accuracy, of `compare_with_itself`."""
+    names = [item.name for item in fields(ServerAccuracy) if item.name not in ("output", "outputs")]
+
+    def figures(one: OutputAccuracy, output: str, outputs: Mapping[str, ServerAccuracy]) -> ServerAccuracy:
+        return ServerAccuracy(**{name: getattr(one, name) for name in names}, output=output, outputs=outputs)
+
+    return figures(report, report.output, {name: figures(one, name, {}) for name, one in report.outputs.items()})
+
+
+def server_skill(bench: Benchmark, reference: Reference, report: AccuracyReport) -> dict[str, ConstantAnswer]:
+    """The server model beside the best constant answer, by labelled output; kept, as its intervals take a second.
+
+    `report`: of `compare_with_itself`.
+    """
+    metrics = {name: output.metric for name, output in report.outputs.items()}
+    key = {
+        "reference": reference.digest,
+        "data": reference.data.digest,
+        "limit": reference.limit,
+        "metrics": metrics,
+        "functions": bench.settings.metric.digests,
+    }
+    entry = bench.cache.get(
+        "constant-answers",
+        key,
+        lambda _: to_json(compare_with_constants(reference.labels, reference.outputs, metrics)),
+    )
+    return convert(dict[str, ConstantAnswer], entry.result)
 
 
 def compare_formats(bench: Benchmark, artifacts: Sequence[str]) -> list[FormatParity]:

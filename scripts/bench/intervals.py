@@ -16,7 +16,7 @@ import numpy as np
 from edgeship.benchmarks.compare import drop_intervals, statistics
 from edgeship.benchmarks.compare.metrics import METRICS, SumStatistic, TaskMetric
 from edgeship.benchmarks.compare.unseen import LabelledOutputs
-from edgeship.benchmarks.gate.quality_checks import count_samples
+from edgeship.benchmarks.gate.sample_sizes import count_samples
 from edgeship.types import Verdict
 from scripts import ROOT
 from scripts.bench.interval_samples import KINDS, Evaluation

@@ -44,8 +44,7 @@ def assemble_bundle(
     check_model(model)
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.queue, model, settings, pairs, _find_search(pairs))
-    for note in _check_data(converter, pairs, evaluation):
-        work.progress.note(note)
+    _check_data(converter, pairs, evaluation)
     golden_step = golden_run.golden_inputs_step(converter.steps)
     reference_step = reference_outputs.reference_step(model, settings, evaluation) if evaluation else None
     futures = converter.start([golden_step, *([reference_step] if reference_step else [])])
@@ -93,11 +92,8 @@ def _find_search(pairs: Sequence[tuple[Variant, str]]) -> Search | None:
 
 def _check_data(
     converter: Converter, pairs: Sequence[tuple[Variant, str]], evaluation: RepresentativeDataset | None
-) -> list[str]:
-    """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted.
-
-    Returns notes on data that is too little.
-    """
+) -> None:
+    """Refuse data that does not fit the model as soon as its inputs are known, before anything is converted."""
     settings, variants = converter.steps.config, [variant for variant, _ in pairs]
     if evaluation is None and settings.data.evaluation and any(variant.quantize == "auto" for variant in variants):
         evaluation = RepresentativeDataset(settings.data.evaluation)
@@ -109,13 +105,11 @@ def _check_data(
     if converter.steps.data:
         calibrates = any(needs_data(variant.quantize) for variant in variants)
         data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)
-    notes = []
     if evaluation:
         budget = Budget.parse(settings.budget, settings.source)
-        notes = data_checks.check_evaluation(evaluation, model, settings, budget)
+        data_checks.check_evaluation(evaluation, model, settings, budget)
     for data, limit in training:
         data_checks.check_training(data, model, limit)
-    return notes
 
 
 def _check_answers(settings: config.Config, reference: Future[cache.Entry] | None) -> None:

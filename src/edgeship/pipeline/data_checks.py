@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeship import untrusted
-from edgeship.benchmarks.compare import accuracy, metrics, statistics
+from edgeship.benchmarks.compare import accuracy, metrics
 from edgeship.benchmarks.gate.budget import NO_ANSWERS, NO_LABELS, Budget
 from edgeship.bundle.goldens import SAMPLES
 from edgeship.bundle.manifest import Manifest
@@ -24,7 +24,6 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import printable
 
 BATCH = 256
-ASSUMED_CHANGE = 0.01  # the share of answers that a good int8 artifact gives otherwise, of which half may be losses
 MOST_GROUPS = 100
 
 
@@ -104,58 +103,29 @@ def check_training(data: RepresentativeDataset, model: Interface, limit: int | N
         raise InputError(f"{data.source}: training needs labels, and there is no array y in it; {HINT}")
 
 
-def check_evaluation(data: RepresentativeDataset, model: Interface, settings: Config, budget: Budget) -> list[str]:
-    """Check samples and labels; the latter may be missing only where the budget asks for no accuracy.
-
-    Returns notes where the samples are too few for the margin.
-    """
+def check_evaluation(data: RepresentativeDataset, model: Interface, settings: Config, budget: Budget) -> None:
+    """Check samples and labels; the latter may be missing only where the budget asks for no accuracy."""
     limit = settings.data.evaluation_samples
     check_samples(data, model.inputs, limit)
     labels = chosen_labels(data, model.inputs, [spec.name for spec in model.outputs], settings)
     if not labels and budget.wants_accuracy:
         raise InputError(f"{data.source}: {NO_LABELS}")
     if not labels:
-        return []
+        return
     read_groups(data, settings, budget)
     choice = settings.benchmark.metric_choice
     specs = {spec.name: spec for spec in model.outputs}
     for name in choice.by_output:
         if name not in specs:
             raise unknown_name_error("output", name, specs, f"{settings.source}, [benchmark.metrics]")
-    notes = []
     chosen: dict[str, str | None] = {}
     try:
         for name, truth in accuracy.match_labels(labels, tuple(specs)).items():
             chosen[name] = _check_labels(truth, specs[name], choice.of_output(name))
-            notes += note_thin_evaluation(truth, choice.of_output(name), budget)
     except InputError as error:
         raise InputError(f"{data.source}: {error}") from error
     if budget.limits_agreement and all(chosen.get(name) in metrics.OF_VALUES for name in specs):
         raise InputError(f"{settings.source} [budget]: {NO_ANSWERS}")
-    return [f"{data.source}: {note}" for note in dict.fromkeys(notes)]
-
-
-def note_thin_evaluation(labels: np.ndarray, metric: str | None, budget: Budget) -> list[str]:
-    """A note where even an artifact that changes hardly an answer is not likely to pass with so few samples.
-
-    The margin is that of a server model without faults, the largest that may come; of errors, which have no such scale, it is
-    the least that has to be expected.
-    """
-    margin = budget.margin(1.0, share=True) if budget.wants_accuracy else None
-    if not margin:
-        return []
-    count, needed = len(labels), statistics.samples_for_margin(margin, ASSUMED_CHANGE)
-    what, positives = "evaluation samples", (labels.reshape(len(labels), -1) == 1).any(axis=1).sum()
-    binary = labels.dtype.kind in "biu" and labels.max(initial=0) == 1 and (labels >= 0).all()
-    if binary and (labels == 1).mean() < metrics.RARE and metric != metrics.BINARY:
-        # A yes lost of P takes 1 / 2P of F1.
-        count, needed, what = int(positives), needed // 2, "evaluation samples with a yes in them"
-    if count >= needed:
-        return []
-    return [
-        f"only {count:,} {what}: a margin of {margin:.2%} takes about {int(float(f'{needed:.2g}')):,} where "
-        f"{ASSUMED_CHANGE:.0%} of the answers change; expect INCONCLUSIVE with fewer"
-    ]
 
 
 def read_groups(data: RepresentativeDataset, settings: Config, budget: Budget) -> np.ndarray | None:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
-from edgeship.pipeline import data_checks
 from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement, measure_server_model
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
@@ -126,19 +124,7 @@ def write_config(model: Path, target: Path | None, loading: dict[str, Any], *, f
             trust.trust_file(path, content)
     if found.unlabelled:
         print_notice(f"{printable(evaluation)}: no labels in it: the server model's own answers are the measure")
-    elif evaluation:
-        _note_thin_evaluation(evaluation, description)
     return path
-
-
-def _note_thin_evaluation(path: Path, description: ServerModelDescription) -> None:
-    """Say that the data beside the model is too little for the margin; `ship` says what else is wrong with it."""
-    with contextlib.suppress(InputError):
-        data = RepresentativeDataset(path)
-        labels = data.labels(None, description.inputs).values()
-        notes = [note for truth in labels for note in data_checks.note_thin_evaluation(truth, None, Budget())]
-        for note in dict.fromkeys(notes):
-            print_notice(f"{printable(path)}: {note}")
 
 
 def _fill_template(

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, judge_again, record_doubts
+from edgeship.benchmarks.gate.sample_sizes import note_thin_evaluation
 from edgeship.benchmarks.gate.server_checks import suggest_floors
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import NO_DATA, NO_SERVER_MODEL, Benchmark, Reference, Settings
@@ -19,7 +20,7 @@ from edgeship.benchmarks.report.html_report import FILE as REPORT
 from edgeship.benchmarks.report.html_report import draw_plots, write_report
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
-from edgeship.bundle.comparisons import LayerSensitivity
+from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
 from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
@@ -80,12 +81,9 @@ def benchmark_bundle(bundle: bundles.Bundle, settings: config.Config, out: Path)
     told and kept: it stays a failure of the gate.
     """
     budget, evaluation = _read_budget_and_data(settings)
-    notes: list[str] = []
     if evaluation:
-        notes = data_checks.check_evaluation(evaluation, _model_interface(bundle.manifest.server), settings, budget)
+        data_checks.check_evaluation(evaluation, _model_interface(bundle.manifest.server), settings, budget)
     with open_draft(out, retry=True) as work:
-        for note in notes:
-            work.progress.note(note)
         bundles.link_tree(bundle.root, work.draft)
         shutil.rmtree(work.draft / "report", ignore_errors=True)
         with damage_as_input_error(bundle.root / bundles.MANIFEST):  # its figures may be none
@@ -172,6 +170,7 @@ def measure_draft(
         answers = reference_outputs.build_reference(manifest.server.inputs, settings, evaluation, reference.result())
     labelled_answers = answers if answers and answers.labels else None
     bench = _open_benchmark(work, settings, answers, figures)
+    itself = _compare_server(work, bench, labelled_answers, settings) if labelled_answers else None
     bench.no_reference_reason = NO_SERVER_MODEL if evaluation and not reference else NO_DATA
     subjects = {item.id: measurement_plan.measured_artifact(work.draft, item) for item in manifest.artifacts}
     manifest = replace(
@@ -182,8 +181,8 @@ def measure_draft(
             **describe_named_data(settings),
             "evaluation": describe_data(evaluation, settings.data.evaluation_samples),
         },
-        server_measurement=quality.server_figures(bench, labelled_answers) if labelled_answers else None,
-        constant_answers=quality.server_skill(bench, labelled_answers) if labelled_answers else {},
+        server_measurement=quality.server_figures(itself) if itself else None,
+        constant_answers=quality.server_skill(bench, labelled_answers, itself) if labelled_answers and itself else {},
         measurements=tuple(measurement_plan.measure_artifacts(bench, subjects, settings)),
         between_formats=tuple(quality.compare_formats(bench, list(subjects))),
     )
@@ -195,6 +194,17 @@ def measure_draft(
     if labelled_answers:
         manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)
     return manifest, answers
+
+
+def _compare_server(
+    work: PipelineContext, bench: Benchmark, answers: Reference, settings: config.Config
+) -> AccuracyReport:
+    """The server model in an artifact's place; says where even that has too little data to pass."""
+    itself = quality.compare_with_itself(bench, answers)
+    budget = Budget.parse(settings.budget, settings.source)
+    for note in note_thin_evaluation(itself, budget, answers.samples):
+        work.progress.note(f"{answers.data.source}: {note}")
+    return itself
 
 
 def _open_benchmark(

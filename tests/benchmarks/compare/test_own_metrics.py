@@ -53,7 +53,13 @@ def undirected(labels, outputs):
 def spelled(labels, outputs):
     return float(np.mean([len(set(label) & set("ab")) for label in labels]))
 
-for function in (far, whole, raises, nan, nothing, short, text, changes, seldom, spelled):
+def constant(labels, outputs):
+    return np.ones(len(labels))
+
+def mean_output(labels, outputs):
+    return float(outputs.mean())
+
+for function in (constant, mean_output, far, whole, raises, nan, nothing, short, text, changes, seldom, spelled):
     function.higher_is_better = False
 answer = 42
 """
@@ -94,6 +100,14 @@ def test_a_slow_one_gets_fewer_resamples_or_none_and_says_so(own, monkeypatch):
     compared = accuracy.compare(LABELS, SERVER, ARTIFACT, own("whole"))
     assert compared.low is None and compared.value is not None
     assert "too long for 200 resamples: let it give a number per sample" in compared.reason
+
+
+@pytest.mark.parametrize("function", ["constant", "mean_output"])
+def test_one_that_does_not_care_whose_the_answers_are_has_no_interval(own, function):
+    """A constant passed with an interval of [0, 0]."""
+    compared = accuracy.compare(LABELS, SERVER, ARTIFACT, own(function))
+    assert compared.low is None and compared.high is None
+    assert "where the server model's answers are shuffled, so that it says nothing about a model" in compared.reason
 
 
 def test_labels_may_be_what_it_likes(own):

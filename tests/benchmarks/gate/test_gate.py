@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.compare import accuracy, parity
-from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge, record_doubts
 from edgeship.bundle.manifest import parse_manifest
@@ -536,18 +535,13 @@ def test_a_copy_is_not_decided_by_few_samples_and_passes_by_as_many_as_the_messa
     assert (INT8, "accuracy") not in failures(good)[1]
 
 
-@pytest.mark.parametrize(
-    ("metric", "n", "classes", "counted"),
-    [
-        ("top1", 100, [50, 50], 100),
-        ("macro_f1", 100, [10] * 10, 10),
-        ("average_precision", 100, [97, 3], 3),
-        ("f1", 100, [], 100),
-        ("mae", 100, [], 100),
-    ],
-)
-def test_a_metric_rests_on_as_many_samples_as_its_classes_have(metric, n, classes, counted):
-    assert quality_checks.count_samples(metric, n, classes) == counted
+def test_a_figure_without_an_interval_is_not_decided(good):
+    """An own metric that was the same for any answers passed with [0, 0]."""
+    output = measured(good)["details"]["accuracy"]["outputs"]["scores"]
+    output.update(low=None, high=None, at_least=None, reason="it is the same where the answers are shuffled")
+    check = failures(good)[1][INT8, "accuracy"]
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "no interval of top1: it is the same" in check.reason
 
 
 def test_gains_of_a_class_do_not_make_the_loss_of_another_surer(good):

@@ -77,8 +77,7 @@ def measure_files(
             entries = [foreign_files.read_entry(work.draft, entry, child) for entry in entries]
         server = _describe_server(work, model, settings)
         interface = data_checks.Interface(server.inputs, server.description.outputs)
-        for note in data_checks.check_evaluation(evaluation, interface, settings, budget):
-            work.progress.note(note)
+        data_checks.check_evaluation(evaluation, interface, settings, budget)
         step = reference_outputs.reference_step(model, settings, evaluation)
         reference: Future[store.Entry] = work.queue.submit([step])[step.name]
         answers = reference_outputs.build_reference(server.inputs, settings, evaluation, reference.result())

@@ -10,6 +10,8 @@ from typing import Any
 from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.compare.constant_answers import compare_with_constants
 from edgeship.benchmarks.gate import server_checks
+from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.sample_sizes import note_thin_evaluation
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
 from edgeship.data import Batch, RepresentativeDataset, load
 from edgeship.errors import EdgeshipError, InputError
@@ -81,6 +83,8 @@ def _measure_outputs(
             unlabelled=True, answers=all(item.probabilities or item.whole for item in compared.values())
         )
     report = accuracy.measure(truths, outputs, outputs)
+    for note in note_thin_evaluation(report, Budget(), len(data)):
+        print_notice(f"{printable(evaluation)}: {note}")
     metrics = {name: output.metric for name, output in report.outputs.items()}
     return _judge_answers(report.outputs, compare_with_constants(truths, outputs, metrics))
 
