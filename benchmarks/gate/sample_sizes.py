@@ -84,5 +84,5 @@ def _describe_thin(outputs: Mapping[str, OutputAccuracy], budget: Budget, sample
             if about <= MOST_SAMPLES
             else f"takes more than any sensible number: {widen_margin(output)}"
         )
-        figure = f"{margin:.2%} of {output.metric}" if output.share else f"{margin:.3g} in {output.metric}"
+        figure = f"{margin * 100:.2f} points of {output.metric}" if output.share else f"{margin:.3g} in {output.metric}"
         yield f"only {samples:,} evaluation samples: a margin of {figure} {takes}"

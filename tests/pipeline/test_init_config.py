@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -101,18 +100,6 @@ def test_what_is_to_be_done_next_is_said(write, tmp_path):
     (tmp_path / "evaluation.npz").touch()
     told = CliRunner().invoke(init, [str(tmp_path / "model"), "--force"], catch_exceptions=False).stderr
     assert "; next: edgeship ship " in told
-
-
-def test_evaluation_data_that_is_too_little_is_told(write, tmp_path, capsys):
-    x, y = np.zeros((200, 3), np.float32), np.zeros(200, np.int64)
-    np.savez(tmp_path / "evaluation.npz", scores=x, y=y)
-    write()
-    told = capsys.readouterr().err
-    assert "evaluation.npz: only 200 evaluation samples: a margin of 1.00% takes about 1,500 where 1% of the" in told
-    (tmp_path / "edgeship.toml").unlink()
-    np.savez(tmp_path / "evaluation.npz", scores=np.tile(x, (10, 1)), y=np.tile(y, 10))
-    write()
-    assert "only" not in capsys.readouterr().err
 
 
 CARD: dict[str, Any] = {"results": {"accuracy": {"value": 0.8767, "low": 0.8612, "high": 0.8902, "samples": 1900}}}

@@ -38,14 +38,14 @@ def test_the_samples_for_a_margin_let_an_equal_artifact_pass_as_often_as_promise
 @pytest.mark.parametrize(
     ("labels", "outputs", "budget", "told"),
     [
-        (LABELS, SCORES, Budget(), "only 500 evaluation samples: a margin of 1.00% of top1 takes about 1,"),
-        (LABELS, SCORES, Budget(max_drop=0.5), "a margin of 0.50% of top1 takes about 4,"),
+        (LABELS, SCORES, Budget(), "only 500 evaluation samples: a margin of 1.00 points of top1 takes about 1,"),
+        (LABELS, SCORES, Budget(max_drop=0.5), "a margin of 0.50 points of top1 takes about 4,"),
         (LABELS, SCORES, Budget(accuracy="mlperf95"), ""),
         (LABELS, SCORES, Budget(accuracy="none", min_agreement=0.9), ""),
         (np.tile(LABELS, 4), np.tile(SCORES, (4, 1)), Budget(), ""),
         (VALUES, PREDICTED, Budget(), "only 400 evaluation samples: a margin of 0.4"),
         (VALUES, PREDICTED, Budget(max_drop=20.0), ""),
-        (RARE, RARE * 0.9, Budget(), "only 5,000 evaluation samples: a margin of 1.00% of f1 takes about "),
+        (RARE, RARE * 0.9, Budget(), "only 5,000 evaluation samples: a margin of 1.00 points of f1 takes about "),
     ],
 )
 def test_data_that_is_too_little_for_the_margin_is_told(labels, outputs, budget, told):

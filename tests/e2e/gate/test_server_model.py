@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def known_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
             np.savez(draft / "project/evaluation.npz", x=x, y=y)
             np.savez(draft / "unlabelled.npz", x=x)
             run = Command(draft, root / "cache")
-            run("init", "project/server.keras", check=0)
+            (draft / "init.log").write_text(run("init", "project/server.keras", check=0).stderr)
             done = run("ship", "project/server.keras", "--out", "out/bundle", *ONE)
             (draft / "ship.log").write_text(f"{done.returncode}\n{done.stderr}")
             draft.rename(folder)
@@ -62,6 +63,18 @@ def test_init_demands_what_the_server_model_reaches(known):
     assert code == "0", log
     (answered,) = [line for line in log.splitlines() if "server model: answer 600 evaluation samples" in line]
     assert "cached" in answered, "what init measured is not measured again"
+
+
+def test_data_that_is_too_little_is_told_by_init_and_ship_alike(known):
+    notes = [
+        re.findall(
+            r"only 600 evaluation samples: a margin of 0\.\d+ points of top1 takes about 1,\d00 where .*",
+            log.read_text(),
+        )
+        for log in (known / "init.log", known / "ship.log")
+    ]
+    assert len(notes[0]) == 1
+    assert notes[0] == notes[1]
 
 
 def test_a_bundle_is_measured_from_another_folder(known, edgeship):
