@@ -102,8 +102,10 @@ def _about_precision(manifest: Manifest, gate: GateResult) -> Iterator[str]:
             f'{names}: int8 inputs are too coarse for some features; with --io auto (in the variant: io = "auto") they become '
             f"float32{_expected_of_float(manifest, gate, insisting)}"
         )
-    if static := find_static_failures(manifest, gate):
+    static = find_static_failures(manifest, gate)
+    if static:
         yield from _about_static(manifest, gate, static)
+    yield from _about_passing(manifest, gate, [item.id for item in static])
 
 
 def _noise_of(manifest: Manifest, item: ArtifactEntry) -> float:
@@ -127,7 +129,8 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
         yield f"{found.artifact}: layer '{worst.name}' costs most{_gain_of_layer(found, worst)}"
     elif found and any(not layer.in_float for layer in found.layers):
         yield f"{found.artifact}: no single layer in float32 gives much of it back ({found.samples} samples): it takes several"
-    searched = any(failure.artifact.endswith("/auto") for failure in manifest.failures)
+    failed = (failure.artifact.rpartition("/")[2] for failure in manifest.failures)
+    searched = any(checks.recipe_of_variant(manifest, variant) == "auto" for variant in failed)
     if not searched and all(checks.recipe_of(manifest, item) != "auto" for item in manifest.artifacts):
         yield (
             f'{names}: ship with --variant float32,auto (a variant with quantize = "auto"), which keeps the layers that cost '
@@ -139,6 +142,30 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
     calibration = manifest.data.get("calibration")
     if calibration and min(calibration.samples, calibration.limit or calibration.samples) < 100:
         yield f"calibrate with more samples than {calibration.samples}: some hundred give ranges that hold"
+
+
+def _about_passing(manifest: Manifest, gate: GateResult, failing: Sequence[str]) -> Iterator[str]:
+    """Per format the quantized artifacts that pass, where full-integer ones fail or could not be made."""
+    recipes = {
+        item.artifact: checks.recipe_of_variant(manifest, item.artifact.rpartition("/")[2])
+        for item in manifest.failures
+    }
+    unmade = [name for name, recipe in recipes.items() if recipe in ("static_w8a8", "auto")]
+    by_format = dict[str, list[str]]()
+    for name in (*failing, *unmade):
+        by_format.setdefault(name.partition("/")[0], []).append(name)
+    for file_format, names in by_format.items():
+        passing = [
+            item.id
+            for item in manifest.artifacts
+            if item.format == file_format
+            and not item.foreign
+            and checks.recipe_of(manifest, item) in ("float16", "dynamic_w8", "weight_only_w8", "auto")
+            and gate.verdict_on(item.id) is Verdict.PASS
+        ]
+        if passing:
+            verb = "passes" if len(passing) == 1 else "pass"
+            yield f"{' and '.join(passing)} {verb}: ship {'that' if len(passing) == 1 else 'one'} in place of {', '.join(names)}"
 
 
 def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:

@@ -97,10 +97,15 @@ def recipe_of(manifest: Manifest, artifact: ArtifactEntry) -> str | None:
     """
     if artifact.foreign or not is_only_converted(artifact.steps):
         return None
+    return recipe_of_variant(manifest, artifact.variant)
+
+
+def recipe_of_variant(manifest: Manifest, variant: str) -> str | None:
+    """The quantization recipe that a variant asks for, by the bundle's configuration or its name; None where there is none."""
     for item in (manifest.config or {}).get("variants") or []:
-        if item["name"] == artifact.variant:
+        if item["name"] == variant:
             return str(item["quantize"])
-    return for_variant(artifact.variant).name if artifact.variant in VARIANTS else None
+    return for_variant(variant).name if variant in VARIANTS else None
 
 
 def check_origin(manifest: Manifest, artifact: ArtifactEntry, measurements: Sequence[Measurement] = ()) -> Check:

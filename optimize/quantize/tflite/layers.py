@@ -29,9 +29,14 @@ class TfliteLayer:
     def is_float(self, islands: Collection[str]) -> bool:
         """Whether a quantized file with these operators in float (`reader.float_islands`) leaves all of the layer in float."""
         floats = [island.partition(" ")[::2] for island in islands]
-        return all(
-            kind in reader.NO_ISLANDS or any(kind == other and scope.startswith(f"{name};") for other, name in floats)
+        computing = [
+            (kind, scope)
             for kind, scope in zip(self.operators, self.scopes, strict=True)
+            if kind not in reader.NO_ISLANDS
+        ]
+        # What only moves values is quantized between float neighbours, too, unless it is kept.
+        return bool(computing) and all(
+            any(kind == other and scope.startswith(f"{name};") for other, name in floats) for kind, scope in computing
         )
 
 

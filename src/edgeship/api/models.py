@@ -135,8 +135,8 @@ def convert_model(
     `formats` are some of tflite, onnx, tfjs; `variants` names of the built-in table (float32, float16, int8, auto, dynamic_w8,
     weight_only_w8) or of the configuration, which is `config` or the `edgeship.toml` beside the model. What is not given
     is the configuration's. `trust` lets one that was only found allow code to run, this once.
-    An artifact that cannot be made, or is not what was asked for, is one of `bundle.manifest.failures`; where none can be made
-    its error is raised. Raises InputError for what cannot be used.
+    An artifact that cannot be made, or is not what was asked for, is one of `bundle.manifest.failures`; where none can be
+    made float32 is, and else its error raised. Raises InputError for what cannot be used.
     """
     from edgeship.bundle.bundle import Bundle
     from edgeship.pipeline import ship

@@ -288,3 +288,13 @@ def test_the_terminal_ends_with_the_recommendation(manifest, replace_outputs, ca
     terminal_table.print_checks(judged(manifest))
     text = capsys.readouterr().out
     assert text.index("gate: FAIL") < text.index("next: ") < text.index("recommended for apps: tflite/float32")
+
+
+@pytest.mark.parametrize("variant", ["auto", "int8", "small"])
+def test_where_int8_cannot_be_had_what_passes_is_named(manifest, variant):
+    manifest["config"]["variants"] = [{"name": "small", "quantize": "auto", "formats": ["tfjs"]}]
+    manifest["failures"] = [{"artifact": f"tfjs/{variant}", "step": "check", "reason": "none passes"}]
+    expected = f"tfjs/weight_only_w8 passes: ship that in place of tfjs/{variant}"
+    assert expected in judged(manifest).next_steps
+    manifest["failures"][0]["artifact"] = f"onnx/{variant}"
+    assert not any("in place of" in step for step in judged(manifest).next_steps)

@@ -78,12 +78,15 @@ def test_one_that_fails_leaves_the_others_and_says_why_everywhere(edgeship, hard
     assert [item["artifact"] for item in result["not_judged"]] == [FAILED]
 
 
-def test_where_nothing_can_be_made_it_is_an_error_and_no_bundle(edgeship, hard):
+def test_where_nothing_that_was_asked_for_can_be_made_float32_is_or_it_is_an_error(edgeship, hard):
     shutil.copytree(hard, edgeship.folder, dirs_exist_ok=True)
     only = ("--to", "tflite", "--variant", "int8", "--data", "calibration.npz", "--custom-objects", "hard")
     done = edgeship("convert", "waves.keras", "--out", "out", *only, check=1)
-    assert "error: tflite/int8: int8 was asked for" in done.stderr
-    assert not (edgeship.folder / "out").exists()
+    assert "FAILED tflite/int8: int8 was asked for" in done.stdout
+    assert [item.id for item in bundle.open_bundle(edgeship.folder / "out").artifacts] == ["tflite/float32"]
+    done = edgeship("convert", "tangents.keras", "--out", "none", *only, check=2)
+    assert "error: TFLite cannot express Tan" in done.stderr
+    assert not (edgeship.folder / "none").exists()
 
 
 def test_a_division_by_what_rounds_to_zero_stays_float(edgeship, hard):

@@ -40,9 +40,7 @@ FORMAT = Format(
         "static_w8a8": RecipeSupport(
             "QDQ: int8 weights per channel, uint8 activations per tensor, calibrated; float I/O", data=True
         ),
-        "auto": RecipeSupport(
-            "static_w8a8 with the layers that the .tflite needs in higher precision in float32", data=True
-        ),
+        "auto": RecipeSupport("static_w8a8 with the layers that the gate asks for in float32", data=True),
         "dynamic_w8": RecipeSupport("8-bit weights per channel, activations quantized at run time"),
         "dynamic_w4": RecipeSupport(
             "dense kernels and tables in blocks of 4 bits, activations quantized at run time; other weights in 8 bits"

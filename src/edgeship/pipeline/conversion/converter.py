@@ -16,7 +16,7 @@ from edgeship.pipeline.conversion.steps import ConversionSteps, Search
 from edgeship.pipeline.step_queue import Step, StepQueue
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant
+from edgeship.settings.variants import Variant, built_in_variant
 
 
 class Converter:
@@ -75,7 +75,7 @@ class Converter:
         """Wait for every pair; one that fails for reasons of its own is a failure of the result.
 
         Raises the error of the server model's export, any that says nothing of an artifact, and what all
-        say where no artifact can be made.
+        say where not even float32 can be made.
         """
         exported = self._submit()[self.exported].result()
         pending: set[Future[ConvertedArtifact]] = {*self._artifacts.values()}
@@ -105,9 +105,12 @@ class Converter:
     ) -> ConversionResult:
         """The result without the artifacts (by id) that failed, and with a record of each; in the order of the pairs.
 
-        `step` is what failed, by default the step of the conversion. Raises what all say where nothing is left.
+        `step` is what failed, by default the step of the conversion. Where nothing is left float32 is made, so that a bundle
+        shows what failed and what does not; raises what all say where that cannot be had either.
         """
         artifacts = tuple(item for item in result.artifacts if item.artifact.id not in errors)
+        if errors and not artifacts:
+            artifacts = self._make_floats(errors)
         if errors and not artifacts:
             raise failures.join_errors(errors)
         asked = dict.fromkeys(file_format for _, file_format in self._pairs)
@@ -121,3 +124,21 @@ class Converter:
         return replace(
             result, artifacts=artifacts, failures=tuple(records[name] for name in self._ids if name in records)
         )
+
+    def _make_floats(self, names: Iterable[str]) -> tuple[ConvertedArtifact, ...]:
+        """The float32 artifacts behind others, as far as they can be made and were not tried."""
+        behind: dict[str, str] = {}
+        for variant, file_format in [self._ids[name] for name in names]:
+            plain = replace(built_in_variant("float32", [file_format]), flex=variant.flex)
+            name = f"{file_format}/{plain.name}"
+            if name not in self._ids:
+                self._ids[name] = plain, file_format
+                behind[name] = self.steps.artifact(plain, file_format)
+        futures = self._submit()
+        made = [futures[step].result() for step in behind.values() if not futures[step].exception()]
+        if made:
+            names = ", ".join(item.artifact.id for item in made)
+            self._queue.progress.note(
+                f"nothing that was asked for could be made; in the bundle is {names}, to compare with"
+            )
+        return tuple(made)
