@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.errors import CheckError, EdgeshipError, brief_message
 from edgeship.optimize.quantize.mixed_precision_search import (
@@ -127,9 +128,7 @@ class MixedPrecisionSearch:
         """What the model's output is worth with only that layer quantized, in dB of SQNR."""
         trials, kind = self.trials, layer_sensitivity.ONLY_LAYER_INT8
         figures = layer_sensitivity.cached_sensitivity(trials.layerwise, trials.few, kind, trials.variant.io)
-        # Nothing is worth less than what does not run; what the quantizer leaves alone costs nothing.
-        without = {True: float("inf"), False: float("-inf")}
-        return [without[item.runs] if item.sqnr_db is None else item.sqnr_db for item in figures]
+        return list(map(_worth, figures))
 
     def _find_undecided(self) -> Iterator[_Choice]:
         """Per type of inputs and outputs what fails nothing and needs about as few samples for a PASS as any."""
@@ -225,11 +224,18 @@ class MixedPrecisionSearch:
         keys = [(Trial(io, last.kept), all_samples) for all_samples in (True, False)]
         why = next((self.trials.known[key].reason for key in keys if key in self.trials.known), "")
         edges = ", with float inputs and outputs too" if len(self.edges) > 1 else ""
-        ends = self.is_tflite and last.done == "all" and variant.io == "int8" and "would decide" not in why
-        hint = '; its inputs and outputs are still int8: try io = "float32"' if ends else ""
         artifact = f"{self.trials.layerwise.format}/{variant.name}"
-        error = CheckError(f"{artifact}: {found.reason}{edges}{f' ({why})' if why else ''}{hint}")
+        error = CheckError(f"{artifact}: {found.reason}{edges}{f' ({brief_message(why)})' if why else ''}")
         return error.about(self.trials.names(last.kept) if last.done == "keep" else ())
+
+
+def _worth(figures: CandidateFigures) -> float:
+    """The dB of a file with one layer quantized. None is worth less than one that does not run, or gives no numbers.
+
+    What the quantizer leaves alone costs nothing.
+    """
+    left_alone = figures.runs and figures.reason
+    return figures.sqnr_db if figures.sqnr_db is not None else float("inf" if left_alone else "-inf")
 
 
 def _describe_search(recipe: MixedPrecisionRecipe, samples: int, file_format: str) -> list[str]:
