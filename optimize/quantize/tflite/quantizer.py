@@ -26,6 +26,7 @@ from edgeship.optimize.quantize.tflite import (
     op_versions,
     reader,
     repairs,
+    unfit_kernels,
     weight_storage,
 )
 from edgeship.recipes import quantization
@@ -156,9 +157,10 @@ def quantize(
         content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
     scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
     float_inputs, io, float_operators = _choose_float_inputs(scaling, io)
+    unfit = [] if calibration else unfit_kernels.find_unfit_kernels(content, recipe)
     divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
     in_division = list(dict.fromkeys(name for names in divided for name in names))
-    mixed = divisions.keep_float(mixed_precision.keep_float(mixed, float_operators), in_division)
+    mixed = divisions.keep_float(mixed_precision.keep_float(mixed, [*float_operators, *unfit]), in_division)
     result = _run_quantizer(content, model, recipe, (float_inputs, io), ranges, mixed)
     result_model = flatbuffer.unpack(result)
     reader.check_branches(result_model)
@@ -170,8 +172,8 @@ def quantize(
     notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
     return QuantizationReport(
         tool_versions(),
-        (*notes, *divisions.describe([names[0] for names in divided], layers)),
-        float_operators=tuple(dict.fromkeys((*float_operators, *in_division))),
+        (*notes, *unfit_kernels.describe(unfit), *divisions.describe([names[0] for names in divided], layers)),
+        float_operators=tuple(dict.fromkeys((*float_operators, *unfit, *in_division))),
         float_islands=tuple(islands),
         float_weights=tuple(sorted(float_sizes)),
         io=io if calibration else "float32",
@@ -260,16 +262,13 @@ def _run_quantizer(
     """`ends`: whether float inputs stay float, and the type of the outputs."""
     from litert_quantizer import quantizer
 
-    extremes, io = None, ends[1]
+    extremes, io = None, ends[1] if ranges is not None else "float32"
     if ranges is not None:
         extremes = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
     try:
         base_recipe = _quantizer_recipe(recipe, *ends)
         if recipe == "dynamic_w4":
             base_recipe = _with_four_bits(base_recipe, content, model)
-        if recipe == "float16" and (floats := reader.beyond_float16(content)):
-            scopes = [f"{name};" for name in floats]
-            base_recipe = mixed_precision.build_recipe(base_recipe, {"float32": scopes}, "float32")
         worker = quantizer.Quantizer(
             content, mixed_precision.build_recipe(base_recipe, mixed, io) if mixed else base_recipe
         )

@@ -13,7 +13,6 @@ import numpy as np
 from edgeship.data import Array
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.formats import flatbuffer, runtime_errors
-from edgeship.formats.float16 import fits_float16
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.input_scaling import KINDS, Operator
 from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
@@ -233,24 +232,5 @@ def dense_outputs(content: bytes, multiple: int, least: int) -> list[str]:
             kernel = graph.tensors[operator.inputs[1]]
             large = prod(kernel.shape) >= least and kernel.shape[1] % multiple == 0
             if large and model.buffers[kernel.buffer].data is not None:
-                found.append(graph.tensors[operator.outputs[0]].name.decode())
-    return found
-
-
-def beyond_float16(content: bytes) -> list[str]:
-    """The outputs of operators with constants that float16 cannot hold, such as kernels that a scaling was folded into."""
-    model = flatbuffer.unpack(content)
-    found = []
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
-            kernels = [
-                item
-                for item in tensors
-                if item.type == flatbuffer.FLOAT32 and item.shape is not None and len(item.shape) > 1
-            ]
-            stored = [model.buffers[item.buffer].data for item in kernels]
-            values = (np.frombuffer(bytes(data), np.float32) for data in stored if data is not None)
-            if not all(map(fits_float16, values)):
                 found.append(graph.tensors[operator.outputs[0]].name.decode())
     return found

@@ -8,6 +8,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize.quantize.tflite import reader
+from edgeship.optimize.quantize.tflite.unfit_kernels import loses_a_feature
 
 FLOATING = ("photo", "table", "pair", "motion", "length", "leaky", "bend")
 
@@ -266,3 +267,30 @@ def test_dynamic_quantization_has_the_versions_by_which_older_runtimes_refuse_it
         "DEPTHWISE_CONV_2D": 6,
         "FULLY_CONNECTED": 12,
     }
+
+
+@pytest.mark.parametrize(("recipe", "least"), [("dynamic_w8", 35), ("weight_only_w8", 40), ("dynamic_w4", 17)])
+def test_a_kernel_that_holds_the_scaling_of_raw_features_stays_float(recipe, least, lab):
+    """Its weights of one feature are a million times those of another."""
+    path, result = lab.tflite("raw", recipe)
+    assert lab.sqnr(lab.run(lab.model("raw.tflite"), lab.feeds("raw")), lab.run(path, lab.feeds("raw"))) > least
+    assert len(result["float_operators"]) == 1
+    assert any("too far apart" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize("recipe", ["dynamic_w8", "float16"])
+@pytest.mark.parametrize("name", ["table", "pair", "bend"])
+def test_ordinary_kernels_do_not(recipe, name, lab):
+    assert not lab.tflite(name, recipe)[1]["float_operators"]
+
+
+@pytest.mark.parametrize(
+    ("smallest", "kind", "lost"),
+    [(1, "int8", False), (0.1, "int8", False), (1e-3, "int8", True), (1e-3, "float16", False), (1e-7, "float16", True)],
+)
+def test_what_a_small_feature_loses(smallest, kind, lost):
+    kernel = np.random.default_rng(1).standard_normal((8, 32)).astype(np.float32)
+    kernel[3] *= smallest
+    assert loses_a_feature(kernel, kind) == lost
+    kernel[3] = 0  # as a feature that was pruned
+    assert not loses_a_feature(kernel, kind)
