@@ -58,10 +58,10 @@ def peer_noise(manifest: Manifest, artifact: ArtifactEntry, recipes: Mapping[str
     `recipes`: each artifact's recipe by id, as `recipes_of_files` has it.
     """
     equal = next((names for names in _equal_files(manifest) if artifact.id in names), (artifact.id,))
-    kept = frozenset.intersection(*(kept_layers(item.steps) for item in manifest.artifacts if item.id in equal))
+    kept = frozenset.intersection(*(_left_in_float(item) for item in manifest.artifacts if item.id in equal))
     nearest: dict[str, PeerNoise] = {}
     for peer in manifest.artifacts:
-        if peer.id in equal or not kept_layers(peer.steps) <= kept or not _is_comparable(artifact, peer, recipes):
+        if peer.id in equal or not _left_in_float(peer) <= kept or not _is_comparable(artifact, peer, recipes):
             continue
         for item in manifest.measurements_of(peer.id):
             for name, output in (item.details.parity or {}).items():
@@ -79,6 +79,12 @@ def _equal_files(manifest: Manifest) -> list[tuple[str, ...]]:
         if item.content:
             groups.setdefault((item.format, item.content), []).append(item.id)
     return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
+def _left_in_float(artifact: ArtifactEntry) -> frozenset[str]:
+    """What was left in float on purpose: layers, and operators (of other names in each format): peers without it are noisier."""
+    operators = artifact.steps[-1].recipe.get("float_operators") if artifact.steps else None
+    return kept_layers(artifact.steps) | (frozenset({"/operators"}) if operators else frozenset())
 
 
 def _is_comparable(artifact: ArtifactEntry, peer: ArtifactEntry, recipes: Mapping[str, str | None]) -> bool:

@@ -106,3 +106,13 @@ def test_auto_of_the_other_format_says_nothing_where_it_keeps_layers_that_this_o
     change(manifest, "onnx/other", lambda outputs: outputs * 1.001, replace_outputs)
     manifest["artifacts"][-1]["content"] = "dd" * 32
     assert verdicts(manifest)["onnx/auto", "parity"] is verdict
+
+
+@pytest.mark.parametrize(("mine", "verdict"), [([], Verdict.PASS), (["scale"], Verdict.FAIL)])
+def test_a_peer_with_operators_in_float_says_nothing_of_one_without(manifest, replace_outputs, mine, verdict):
+    replace_outputs(manifest, INT8, noisy)
+    replace_outputs(manifest, "tflite/int8", lambda outputs: outputs * 1.001)
+    for name, operators in ((INT8, mine), ("tflite/int8", ["dense"])):
+        entry = next(item for item in manifest["artifacts"] if item["id"] == name)
+        entry["steps"][-1]["recipe"] = {"recipe": "static_w8a8", "float_operators": operators}
+    assert verdicts(manifest)[INT8, "parity"] is verdict
