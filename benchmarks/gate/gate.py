@@ -56,7 +56,9 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     foreign = tuple(artifact.id for artifact in manifest.artifacts if artifact.foreign)
     result = GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget), foreign)
     recommended = recommendation.recommend(manifest, result)
-    result = replace(result, recommended=recommended, remarks=tuple(recommendation.remark(manifest)))
+    result = replace(
+        result, recommended=recommended, remarks=(*recommendation.remark(manifest), *twin_check.remark_twins(manifest))
+    )
     return replace(result, next_steps=advice.next_steps(manifest, result))
 
 

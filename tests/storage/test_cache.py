@@ -29,6 +29,15 @@ def test_the_same_key_is_made_once_and_another_key_again(tmp_path):
     assert (entry.path / "out.txt").read_text() == "text"
 
 
+def test_what_is_looked_for_is_never_made(tmp_path):
+    assert Cache(tmp_path).find("step", {"a": 1}) is None
+    stored = Cache(tmp_path).get("step", {"a": 1}, writer("text", []))
+    found = Cache(tmp_path).find("step", {"a": 1})
+    assert found == dataclasses.replace(stored, hit=True)
+    (stored.path / "out.txt").write_text("changed")
+    assert Cache(tmp_path).find("step", {"a": 1}) is None
+
+
 def test_keys_may_hold_dataclasses(tmp_path):
     spec = TensorSpec("x", (None, 3), "float32")
     first = Cache(tmp_path).get("step", {"spec": spec}, writer("text", []))

@@ -105,8 +105,7 @@ class Cache:
         An entry whose result is not `usable` is made again. `make` writes into a folder beside the final one; an
         interrupted or failed make leaves nothing behind that counts.
         """
-        name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
-        final = own_folder(own_folder(self.folder) / step) / name
+        final = self._place(step, key)
         with filelock.FileLock(final.with_suffix(".lock")):
             stored_entry = _read_entry(final)
             if stored_entry and usable(stored_entry.result):
@@ -122,12 +121,20 @@ class Cache:
             try:
                 result = to_json(make(draft / "files"))
                 files = digest.of_files(draft / "files")
-                entry = {"name": name, "key": to_json(key), "result": result, "files": files}
+                entry = {"name": final.name, "key": to_json(key), "result": result, "files": files}
                 (draft / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
                 draft.rename(final)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
             return Entry(final / "files", entry["result"], entry["files"], hit=False)
+
+    def find(self, step: str, key: Mapping[str, Any]) -> Entry | None:
+        """The entry of `step` under `key`, None where there is none; nothing is made."""
+        return _read_entry(self._place(step, key))
+
+    def _place(self, step: str, key: Mapping[str, Any]) -> Path:
+        name = digest.of_json({"step": step, "key": key, "code": digest.of_code(STAGES.get(step, digest.STAGES))})
+        return own_folder(own_folder(self.folder) / step) / name
 
     def prune(self) -> None:
         """Drop what has not been used for `KEEP_DAYS`."""

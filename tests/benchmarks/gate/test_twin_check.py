@@ -57,3 +57,20 @@ def test_a_remark_is_told_and_no_twin_is_no_check(manifest):
 
 def test_a_comparison_of_other_content_says_nothing(manifest):
     assert not checks(manifest, content="0" * 64, same=True)
+
+
+def remarks(manifest, **twin):
+    """What is remarked of a file that others made, with that comparison in the manifest; it has no check of a twin."""
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["id"] == INT8]
+    manifest["artifacts"][0]["foreign"] = {"file": "int8.tflite"}
+    assert not checks(manifest, **twin)
+    return [item.reason for item in judge(parse_manifest(manifest), Budget()).remarks]
+
+
+def test_of_others_files_a_difference_is_remarked_and_never_fails(manifest):
+    twin = {name: value + 9 for name, value in noise(manifest).items()}
+    (reason,) = remarks(manifest, files={"differences": ["3 of 9 numbers of 'conv' differ"]}, sqnr_db=twin)
+    assert "edgeship's own file of its kind has" in reason and "3 of 9 numbers of 'conv' differ" in reason
+    assert not remarks(manifest, files={"numbers": 9}, sqnr_db=noise(manifest))
+    assert not remarks(manifest, same=True)
+    assert not remarks(manifest, reason="no twin: it cannot be made")

@@ -35,7 +35,7 @@ def test_a_single_tensor_of_another_name_is_taken_and_said():
 
 def test_several_tensors_of_other_names_are_not_guessed():
     other = [spec("a", 4), spec("b", 3, dtype="int32")]
-    with pytest.raises(InputError, match=r"'a' \(float32 \?x4\), 'b'.*\n.*--tensor SERVER=FILE"):
+    with pytest.raises(InputError, match=r"'a' \(float32 \?x4\), 'b'.*\n.*, as --tensor 'values=a' --tensor 'ids=b'"):
         match(PAIR, other, PAIR.outputs)
     bridge, _ = match(PAIR, other, PAIR.outputs, {"values": "a", "ids": "b"})
     assert bridge.names == {"values": "a", "ids": "b", "wide": "wide", "narrow": "narrow"}

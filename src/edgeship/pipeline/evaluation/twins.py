@@ -8,21 +8,22 @@ lies in the cache.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
-from edgeship.bundle.manifest import Manifest
+from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.mixed_precision import kept_layers
+from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.twin import FileComparison, TwinComparison
 from edgeship.devices import profiles
-from edgeship.errors import EdgeshipError
+from edgeship.errors import EdgeshipError, InputError
 from edgeship.formats import formats
 from edgeship.pipeline.context import PipelineContext, runs_server_models
 from edgeship.pipeline.conversion.converter import Converter
-from edgeship.pipeline.conversion.source import ConvertedArtifact
+from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource
 from edgeship.pipeline.evaluation import measurement_plan
 from edgeship.processes.executors import ProcessExecutor
 from edgeship.recipes.quantization import needs_data
@@ -35,7 +36,7 @@ from edgeship.typed_json import convert
 
 NO_TENSORFLOW = "no twin: the server model needs TensorFlow, which is not installed"
 UNKNOWN = "no twin: the bundle's configuration has no such variant"
-TRAINED = "no twin: it was trained further, which is not done again"
+TRAINED = "no twin: it was trained further, which is not done again, and what came of that is not in the cache"
 NOT_ALIKE = "it has layers in float, or its calibration data is not here"
 NO_DATA = "no twin: there is neither its calibration data nor evaluation data here"
 
@@ -55,7 +56,7 @@ class TwinPlan:
 
 def compare_twins(work: PipelineContext, manifest: Manifest, settings: Config, bench: Benchmark) -> Manifest:
     """The manifest with the comparison of every artifact of the draft with its twin (`Manifest.twins`)."""
-    plan = plan_twins(manifest, settings)
+    plan = plan_twins(manifest, settings, lambda variant: _is_trained_already(work, manifest, settings, variant))
     futures = _start(work, manifest, plan)
     twins: dict[str, TwinComparison] = {}
     for item in manifest.artifacts:
@@ -85,11 +86,23 @@ def _start(work: PipelineContext, manifest: Manifest, plan: TwinPlan) -> Mapping
     return Converter(work.queue, work.draft / manifest.server.path, plan.config, pairs).start()
 
 
-def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
+def _is_trained_already(work: PipelineContext, manifest: Manifest, settings: Config, variant: Variant) -> bool:
+    """Whether the cache holds the model that a variant's training gave."""
+    from edgeship.pipeline.conversion import training_step
+
+    source = ModelSource.read(work.draft / manifest.server.path, settings)
+    try:
+        step = training_step.train_step(source, settings, variant.recipes)
+        return work.cache.find(step.kind, step.key({})) is not None
+    except InputError:  # the training data is not here
+        return False
+
+
+def plan_twins(manifest: Manifest, settings: Config, is_trained: Callable[[Variant], bool]) -> TwinPlan:
     """Which twins can be made, and how they are calibrated: as the artifacts were, else on the evaluation data.
 
     The layers that `auto` keeps are not searched for again: its twin has all of them in int8, where weights are the same but
-    for their rounding.
+    for their rounding. Nothing is trained again: `is_trained` tells of which variants the trained model is at hand.
     """
     calibration = settings.data.calibration
     alike = bool(calibration and (":" in calibration or os.path.exists(calibration)))
@@ -103,7 +116,9 @@ def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
     comparable: set[str] = set()
     for item in manifest.artifacts:
         variant = next((one for one in known if one.name == item.variant and item.format in one.formats), None)
-        reason = _why_no_twin(variant, data.calibration)
+        if item.foreign:
+            variant = _guess_variant(item)
+        reason = _why_no_twin(variant, data.calibration, is_trained)
         if variant is None or reason:
             reasons[item.id] = reason
         else:
@@ -114,12 +129,32 @@ def plan_twins(manifest: Manifest, settings: Config) -> TwinPlan:
     return TwinPlan(replace(settings, data=data), variants, reasons, frozenset(comparable))
 
 
-def _why_no_twin(variant: Variant | None, calibration: str | None) -> str:
+def _guess_variant(item: ArtifactEntry) -> Variant:
+    """The variant that is nearest to a file of unknown recipe, by what it holds; its edges are the file's own."""
+    receipt, types = item.receipt or Receipt(item.format), {spec.dtype for spec in item.inputs}
+    stored = receipt.weights.dtypes
+    eight, sixteen = stored.get("int8", 0) + stored.get("uint8", 0), stored.get("float16", 0)
+    if receipt.int8_op_share > 0:
+        recipe = "static_w8a8"
+    elif max(eight, sixteen) < stored.get("float32", 0):
+        recipe = "float32"
+    elif sixteen > eight:
+        recipe = "float16"
+    else:
+        recipe = "dynamic_w8" if receipt.hybrid_op_share > 0 else "weight_only_w8"
+    form = formats.find(item.format)
+    if recipe == "weight_only_w8" and recipe not in form.recipes:
+        recipe = "dynamic_w8"  # its weights are the same
+    integers = form.integer_io and recipe == "static_w8a8" and types & {"int8", "uint8"}
+    return Variant(item.variant, recipe, (item.format,), io="int8" if integers else "float32")
+
+
+def _why_no_twin(variant: Variant | None, calibration: str | None, is_trained: Callable[[Variant], bool]) -> str:
     if not runs_server_models():
         return NO_TENSORFLOW
     if variant is None:
         return UNKNOWN
-    if variant.recipes:
+    if variant.recipes and not is_trained(variant):
         return TRAINED
     return NO_DATA if needs_data(variant.quantize) and not calibration else ""
 

@@ -94,8 +94,12 @@ def _pair_names(
 def _way_out(side: str, own: Sequence[TensorSpec], other: Sequence[TensorSpec]) -> str:
     if len(other) < len(own) or (side == "input" and len(other) > len(own)):
         return f"name a server model with the same {side}s, or make the file again with all of them"
-    likely = next((item for item in other if _fits(own[0].shape[1:], item.shape[1:])), other[0])
-    return f"say which is which with --tensor SERVER=FILE, as --tensor '{own[0].name}={printable(likely.name)}'"
+    free, pairs = list(other), list[str]()
+    for spec in own:
+        likely = next((item for item in free if _fits(spec.shape[1:], item.shape[1:])), free[0])
+        free.remove(likely)
+        pairs.append(f"--tensor '{spec.name}={printable(likely.name)}'")
+    return f"say which is which with --tensor SERVER=FILE, as {' '.join(pairs)}"
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ NO_DATA = "no evaluation data to compare on: give --data evaluation.npz (inputs,
 class FileOptions:
     """How files are measured: how they are `match`ed, and whether with a report.
 
-    `figures` are those that are taken, beside those that the budget limits; None: all.
+    `figures` are those that are taken, beside those that the budget limits; None: all, and the comparison with twins.
     """
 
     match: MatchOptions = field(default_factory=MatchOptions)
@@ -67,8 +67,8 @@ def measure_files(
         raise InputError(NO_DATA)
     check_model(model)
     evaluation = RepresentativeDataset(settings.data.evaluation)
-    # Without what makes artifacts of one's own.
-    data = replace(settings.data, calibration=None, train=None, validation=None)
+    # Without what makes artifacts of one's own, but for what calibrates their twins.
+    data = replace(settings.data, train=None, validation=None)
     settings = replace(settings, variants=(), data=data)
     with open_draft(out, retry=True) as work:
         entries = foreign_files.copy_files(files, work.draft)
@@ -87,7 +87,8 @@ def measure_files(
         runs = _run_goldens(work, server, matches, golden, replayed=options.report)
         manifest = _write_draft(work, server, settings, matches, runs)
         figures = _choose_figures(options.figures, budget)
-        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, figures)
+        twinned = options.figures is None
+        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, figures, with_twins=twinned)
         manifest = (
             write_verdict(work, manifest, budget, answers) if options.report else judge_draft(work, manifest, budget)
         )
@@ -102,6 +103,7 @@ def _choose_figures(wanted: frozenset[str] | None, budget: Budget) -> frozenset[
 
 
 def _describe_server(work: PipelineContext, model: Path, settings: config.Config) -> ExportedServerModel:
+    settings = replace(settings, data=replace(settings.data, calibration=None))  # it is looked at when it is needed
     source = ModelSource.read(model, settings)
     steps = ConversionSteps(source, settings)
     name = steps.describe()
