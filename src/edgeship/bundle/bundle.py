@@ -90,7 +90,8 @@ def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
         root = root.parent
     place = untrusted.printable(root)
     if root.exists() and not root.is_dir():
-        raise InputError(f"{place}: not a bundle, which is a folder; `edgeship convert` and `edgeship ship` write one")
+        ways = "`edgeship ship MODEL` writes one, of a .tflite or .onnx `edgeship benchmark FILE --server MODEL --out BUNDLE`"
+        raise InputError(f"{place}: not a bundle, which is a folder; {ways}")
     if not os.path.lexists(root / MANIFEST):
         raise InputError(f"{place}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
     bundle = Bundle(root, _read_manifest(root, part=part))

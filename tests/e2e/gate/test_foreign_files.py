@@ -114,7 +114,8 @@ def test_a_bundle_of_them_is_measured_again_and_does_not_launder(edgeship, given
         (["none.tflite", "--server", "given.keras", "--data", "given.npz"], "none.tflite: no such file"),
         (["cut.tflite", "--server", "given.keras", "--data", "given.npz"], "tflite/cut: cannot be read"),
         (["vendor.tflite", "--server", "given.keras"], "no evaluation data to compare on"),
-        (["bundle", "--max-drop", "1"], "--max-drop is for model files"),
+        (["bundle", "--max-drop", "1"], "--max-drop is for model files, and bundle is none"),
+        (["bundle", "--data", "given.npz"], "--data is for model files, and bundle is none"),
     ],
 )
 def test_bad_input_is_named(edgeship, given, arguments, why):

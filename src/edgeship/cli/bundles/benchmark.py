@@ -72,7 +72,7 @@ def benchmark(
         return
     bundle = paths[0]
     for_files = {name: settings.pop(name) for name in ("server", "max_drop", "layout", "tensors")}
-    files.refuse_options({**for_files, "out": out, "trust": trust})
+    files.refuse_options(bundle, {**for_files, "out": out, "trust": trust})
     whole = api.measures_accuracy()
     result = api.benchmark_bundle(bundle, **settings, progress=True)
     if not whole:

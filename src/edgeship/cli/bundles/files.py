@@ -10,6 +10,8 @@ import click
 
 from edgeship import api
 
+# What options are called where it is not as the API calls them.
+OPTIONS = {"evaluation": "data", "tensors": "tensor"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -59,8 +61,10 @@ def require_server(paths: tuple[Path, ...], server: Path | None) -> Path:
     return server
 
 
-def refuse_options(options: dict[str, Any]) -> None:
-    """Raises UsageError for the first of these options that was given: they are for model files, and this is a bundle."""
+def refuse_options(path: Path, options: dict[str, Any]) -> None:
+    """Raises UsageError for the first of these options that was given: they are for model files, and `path` is none."""
     for name, value in options.items():
         if value:
-            raise click.UsageError(f"--{name.replace('_', '-')} is for model files, and this is a bundle")
+            raise click.UsageError(
+                f"--{OPTIONS.get(name, name).replace('_', '-')} is for model files, and {path} is none"
+            )

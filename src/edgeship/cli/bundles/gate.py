@@ -54,7 +54,7 @@ def gate(
         result = api.judge_files(paths, server, config=config, **reports, **settings, progress=True)
         subject: dict[str, object] = {"files": paths}
     else:
-        files.refuse_options(settings)
+        files.refuse_options(paths[0], settings)
         result = api.judge_bundle(paths[0], config=config, server=server, junit=junit, markdown=markdown, progress=True)
         subject = {"bundle": paths[0]}
     if json_file != "-":
