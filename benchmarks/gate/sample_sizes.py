@@ -77,10 +77,10 @@ def _describe_thin(outputs: Mapping[str, OutputAccuracy], budget: Budget, sample
             continue
         about = int(float(f"{needed:.2g}"))
         changes = (
-            f"where {ASSUMED_CHANGE:.0%} of the answers change" if single else "for an exact copy of the server model"
+            f"where {ASSUMED_CHANGE:.0%} of the answers change" if single else "even for what changes hardly an answer"
         )
         takes = (
-            f"takes about {about:,} {changes}; expect INCONCLUSIVE with fewer"
+            f"takes about {about:,} {changes}; fewer may stay INCONCLUSIVE"
             if about <= MOST_SAMPLES
             else f"takes more than any sensible number: {widen_margin(output)}"
         )
