@@ -201,3 +201,18 @@ def test_without_labels_layers_are_found_by_agreement_and_failure_is_a_verdict(e
     assert {item["id"] for item in manifest["artifacts"]} == {"tflite/float32", "onnx/float32"}
     assert all(item["layers"] for item in manifest["failures"])
     edgeship("verify", "none", check=0)
+
+
+def test_each_format_keeps_the_layers_that_it_needs(edgeship, raw_models):
+    shutil.copytree(raw_models, edgeship.folder, dirs_exist_ok=True)
+    data = '[data]\ncalibration = "calibration.npz"\nevaluation = "evaluation.npz"\n[budget]\naccuracy = "mlperf98"\n'
+    (edgeship.folder / "roots/edgeship.toml").write_text(data)
+    edgeship("ship", "roots/server.keras", "--out", "bundle", "--to", "tflite,onnx", "--variant", "auto", check=0)
+    manifest = json.loads((edgeship.folder / "bundle/manifest.json").read_text())
+    recipes = {item["id"]: item["steps"][-1]["recipe"] for item in manifest["artifacts"]}
+    found = {name: set(recipe["layers"]) for name, recipe in recipes.items()}
+    assert "first" in found["tflite/auto"] - found["onnx/auto"]
+    assert any("functional" in layer for layer in found["onnx/auto"] - found["tflite/auto"]), (
+        "the square is of no layer"
+    )
+    assert [recipe["steps"][0]["passed"] for recipe in recipes.values()] == [False, False]
