@@ -37,6 +37,8 @@ def foreign(kind: str, stored: Mapping[str, int], edge: str = "float32", **share
         (foreign("tflite", {"int8": 90}, "uint8", int8_op_share=1.0), "static_w8a8", "int8"),
         (foreign("onnx", {"uint8": 90}, int8_op_share=0.9), "static_w8a8", "float32"),
         (foreign("tflite", {"int8": 90, "float32": 9}, hybrid_op_share=0.5), "dynamic_w8", "float32"),
+        (foreign("onnx", {"uint8": 90}), "dynamic_w8", "float32"),
+        (foreign("onnx", {"uint4": 90, "float32": 20}, int8_op_share=0.5), "dynamic_w4", "float32"),
         (foreign("tfjs", {"uint8": 90}), "weight_only_w8", "float32"),
     ],
 )

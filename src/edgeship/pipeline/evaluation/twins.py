@@ -37,6 +37,14 @@ from edgeship.typed_json import convert
 NO_TENSORFLOW = "no twin: the server model needs TensorFlow, which is not installed"
 UNKNOWN = "no twin: the bundle's configuration has no such variant"
 TRAINED = "no twin: it was trained further, which is not done again, and what came of that is not in the cache"
+FOUR_BITS = ("int4", "uint4")
+# What a file may be whose weights are of these types for the most part; the first that its format has.
+RECIPES_OF = {
+    ("float32",): ("float32",),
+    ("float16",): ("float16",),
+    ("int8", "uint8"): ("dynamic_w8", "weight_only_w8"),
+    FOUR_BITS: ("dynamic_w4", "weight_only_w4"),
+}
 NOT_ALIKE = "it has layers in float, or its calibration data is not here"
 NO_DATA = "no twin: there is neither its calibration data nor evaluation data here"
 
@@ -131,22 +139,15 @@ def plan_twins(manifest: Manifest, settings: Config, is_trained: Callable[[Varia
 
 def _guess_variant(item: ArtifactEntry) -> Variant:
     """The variant that is nearest to a file of unknown recipe, by what it holds; its edges are the file's own."""
-    receipt, types = item.receipt or Receipt(item.format), {spec.dtype for spec in item.inputs}
-    stored = receipt.weights.dtypes
-    eight, sixteen = stored.get("int8", 0) + stored.get("uint8", 0), stored.get("float16", 0)
-    if receipt.int8_op_share > 0:
-        recipe = "static_w8a8"
-    elif max(eight, sixteen) < stored.get("float32", 0):
-        recipe = "float32"
-    elif sixteen > eight:
-        recipe = "float16"
-    else:
-        recipe = "dynamic_w8" if receipt.hybrid_op_share > 0 else "weight_only_w8"
-    form = formats.find(item.format)
-    if recipe == "weight_only_w8" and recipe not in form.recipes:
-        recipe = "dynamic_w8"  # its weights are the same
-    integers = form.integer_io and recipe == "static_w8a8" and types & {"int8", "uint8"}
-    return Variant(item.variant, recipe, (item.format,), io="int8" if integers else "float32")
+    receipt, form = item.receipt or Receipt(item.format), formats.find(item.format)
+    stored = {types: sum(receipt.weights.dtypes.get(name, 0) for name in types) for types in RECIPES_OF}
+    most = max(stored, key=lambda types: stored[types])
+    recipes = RECIPES_OF[most]
+    if receipt.int8_op_share > 0 and most != FOUR_BITS:
+        recipes = ("static_w8a8",)
+    possible = [name for name in recipes if name in form.recipes and not form.recipes[name].refusal]
+    integers = form.integer_io and any(spec.dtype in ("int8", "uint8") for spec in item.inputs)
+    return Variant(item.variant, (*possible, "float32")[0], (item.format,), io="int8" if integers else "float32")
 
 
 def _why_no_twin(variant: Variant | None, calibration: str | None, is_trained: Callable[[Variant], bool]) -> str:
