@@ -175,6 +175,16 @@ def test_the_metric_that_was_chosen_stands_with_the_floor_that_is_of_it(write, m
     assert Budget.parse(read.budget).server_floor("average_precision") is None
 
 
+def test_evaluation_data_that_is_too_little_is_told(write, monkeypatch, tmp_path, capsys):
+    labels = np.arange(400) % 3
+    write_with_data(write, monkeypatch, tmp_path, {"scores": np.eye(3, dtype=np.float32)[labels]}, {"y": labels})
+    told = capsys.readouterr().err
+    assert (
+        "evaluation.npz: only 400 evaluation samples: a margin of 1.00 points of top1 takes about 1,500 where 1% of"
+        in told
+    )
+
+
 def test_each_labelled_output_has_its_metric_in_a_table(write, monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     digit, size = rng.integers(0, 3, 600), rng.normal(size=(600, 1)).astype(np.float32)
