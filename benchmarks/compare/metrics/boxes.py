@@ -36,11 +36,22 @@ class _ClassBoxes:
         for column in self.right.T:
             hits = np.flatnonzero(column)
             found = np.cumsum(weights[:, hits], axis=1)
-            precision = np.nan_to_num(ratio(found, answered[:, hits]))
-            best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-            reached = np.searchsorted(RECALLS, ratio(found, wanted[:, None]), side="right")
-            total += (best_from_here * np.diff(reached, axis=1, prepend=0)).sum(axis=1)
+            below = answered[:, hits]
+            precision = np.divide(found, below, out=np.zeros_like(found), where=below > 0)
+            recall = ratio(found, wanted[:, None])
+            total += [_sum_at_recalls(*rows) for rows in zip(recall, precision, strict=True)] if len(hits) else 0.0
         return np.where(wanted > 0, total / len(RECALLS) / len(OVERLAPS), np.nan)
+
+
+def _sum_at_recalls(recall: Array, precision: Array) -> float:
+    """The best precision (h,) from each of `RECALLS` on, where it is reached at all, added up; recall (h,) only rises."""
+    first = np.searchsorted(recall, RECALLS)  # NaN is above all of them
+    first = first[first < len(recall)]
+    if not len(first):
+        return 0.0
+    # Of recalls that are reached at once the last takes the maximum, and the others from there.
+    best = np.maximum.reduceat(precision, first)
+    return float(np.maximum.accumulate(best[::-1]).sum())
 
 
 def _overlaps(boxes: Array, truth: Array) -> Array:
