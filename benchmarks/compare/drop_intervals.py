@@ -55,7 +55,7 @@ def interval_of_drop(
     cheap = isinstance(server, SumStatistic) and server.parts.shape[1] <= COLUMNS
     # Boxes of 1,000 pictures, 30 each, take 2 ms a resample.
     resamples = statistics.RESAMPLES if cheap else RESAMPLES[1 if task.form is Form.BOXES else 0]
-    drops = statistics.bootstrap_interval(int(groups.max()) + 1, ends, resamples=resamples)
+    drops = statistics.bootstrap_interval(int(groups.max()) + 1, ends, resamples=resamples, of_answers=task.share)
     return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")
 
 
@@ -94,7 +94,7 @@ def _resample_drop(n: int, ends: Ends, disagreement: float) -> DropInterval:
             f"the metric takes {pace:.2g} s, too long for {RESAMPLES[-1]} resamples: let it give a number per sample"
         )
         return DropInterval(None, "", disagreement, reason)
-    interval = statistics.bootstrap_interval(n, ends_of_whole_samples, resamples=number)
+    interval = statistics.bootstrap_interval(n, ends_of_whole_samples, resamples=number, of_answers=False)
     if interval is None:
         return DropInterval(None, "", disagreement, "the metric is NaN or infinite on some resamples of the data")
     return DropInterval(interval, f"{METHOD}, {number} resamples", disagreement)

@@ -32,14 +32,14 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval; `spread`: the standard error that is expected of the figure itself.
+    """A 95 % confidence interval; `spread`: the standard error that is expected of the figure itself, None if it is not known.
 
     `at_least`: the low end of 99.87 %, which a FAIL takes (`Z_FAIL`).
     """
 
     low: float
     high: float
-    spread: float = 0.0
+    spread: float | None = None
     at_least: float = -math.inf
 
 
@@ -136,7 +136,7 @@ def groups_of(n: int) -> Array:
 
 
 def bootstrap_interval(
-    groups: int, ends: Callable[[Array], tuple[Array, Array]], *, resamples: int = RESAMPLES
+    groups: int, ends: Callable[[Array], tuple[Array, Array]], *, resamples: int = RESAMPLES, of_answers: bool = True
 ) -> Interval | None:
     """The 95 % interval of a drop, of any metric, from random weights of `groups` of independent samples.
 
@@ -149,6 +149,9 @@ def bootstrap_interval(
     Gaffke's (2005; Learned-Miller and Thomas 2019, arXiv 1905.06208); without that sample this is the Bayesian bootstrap
     (Rubin 1981, Annals of Statistics 9:130-134). The weights are the same for all artifacts and the ends are percentiles: so
     an artifact that is better in every sample never gets a worse end. None where a drop is not finite.
+
+    `of_answers`: the spread counts the unseen sample, too: answers that did not change may do so in other samples. A value does
+    not change all at once, and is expected to differ as it did.
     """
     drawn = _draw_weights(groups + 1, resamples)
     parts = [np.stack(ends(drawn[start : start + BATCH])) for start in range(0, resamples, BATCH)]
@@ -157,7 +160,8 @@ def bootstrap_interval(
         return None
     at_least, low = np.quantile(drops[0], (TAIL_FAIL, 0.025))
     high = np.quantile(drops[1], 0.975)
-    return Interval(float(low), float(high), float(drops[1].std()), float(at_least))
+    spread = float((drops[1] if of_answers else drops.mean(axis=0)).std())
+    return Interval(float(low), float(high), spread, float(at_least))
 
 
 @lru_cache(maxsize=1)
@@ -200,14 +204,16 @@ def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> in
     An artifact whose true drop is `drop`, or none where that is negative, passes (or fails, where the drop is beyond the
     margin) with that probability; so does one that in truth is as good as the server model. The interval's half is taken
     apart: 1.96 standard errors shrink as 1/sqrt(n), what unseen samples may do, the rest, as 1/n. With x = 1/sqrt(n) the
-    distance to the margin is then rest * x^2 + (1.96 + 0.84) * error * x (3 in the place of 1.96 for a FAIL).
+    distance to the margin is then rest * x^2 + (1.96 + 0.84) * error * x (3 in the place of 1.96 for a FAIL). Where the error is
+    not known all of the half is taken for it.
     """
     if drop == margin or margin <= 0:
         return None
-    high, low, error = interval.high - drop, drop - interval.low, interval.spread
-    needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, error or high / Z95, n)
+    high, low = interval.high - drop, drop - interval.low
+    of_high, of_low = (half / Z95 if interval.spread is None else interval.spread for half in (high, low))
+    needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, of_high, n)
     if drop > margin:
-        needed = max(needed, _samples_for(drop - margin, low, error or low / Z95, n, Z_FAIL))
+        needed = max(needed, _samples_for(drop - margin, low, of_low, n, Z_FAIL))
     return max(LEAST_SAMPLES, needed)
 
 

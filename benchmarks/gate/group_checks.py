@@ -90,7 +90,7 @@ class _GroupDrop:
         """How many samples of the group would decide it; None where no number would."""
         if not self.known:
             return None
-        return samples_needed(self.drop, Interval(self.low, self.high, self.row.spread or 0.0), self.margin, self.row.n)
+        return samples_needed(self.drop, Interval(self.low, self.high, self.row.spread), self.margin, self.row.n)
 
     def describe(self, output: OutputAccuracy) -> str:
         """The group's name and drop in words."""

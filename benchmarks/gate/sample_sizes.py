@@ -34,7 +34,7 @@ def samples_to_decide(output: OutputAccuracy, margin: float) -> int | None:
     """About how many samples would decide a comparison (`statistics.samples_needed`); None where no number would."""
     if output.drop is None or output.low is None or output.high is None:
         return None
-    interval = Interval(output.low, output.high, output.spread or 0.0)
+    interval = Interval(output.low, output.high, output.spread)
     needed = samples_needed(output.drop, interval, margin, output.n)
     return needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(count_output_samples(output), 1)))
 

@@ -99,7 +99,7 @@ def test_exact_interval_stays_in_range_and_holds_its_estimate(case):
     successes, n = case
     interval = statistics.exact_interval(successes, n)
     assert 0 <= interval.low <= successes / n <= interval.high <= 1
-    assert interval.spread > 0
+    assert present(interval.spread) > 0
 
 
 def test_holm_of_a_worked_example():
