@@ -230,8 +230,11 @@ def _about_samples(manifest: Manifest, gate: GateResult) -> Iterator[str]:
             f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples{of_group} decide "
             f"{_name_decided(gate, told)}{costly}; there are {most.samples:,}"
         )
-        if preset := _wider_preset(manifest, gate, told):
-            yield f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide'
+    hopeless = [
+        item for item in gate.checks if _is_open(item) and is_within_limit(item) and item.samples_needed is None
+    ]
+    if preset := _wider_preset(manifest, gate, told or hopeless):
+        yield f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide'
     if any(_kind_of(item) == "groups" and not item.samples_needed for item in gate.checks if _is_open(item)):
         yield "groups that have no figure or too few samples: give more of them, or join them with others in the data"
 

@@ -90,7 +90,9 @@ class _GroupDrop:
         """How many samples of the group would decide it; None where no number would."""
         if not self.known:
             return None
-        return samples_needed(self.drop, Interval(self.low, self.high, self.row.spread), self.margin, self.row.n)
+        # Of an old bundle the spread is not known: then all of the interval is taken for it.
+        spread = (self.high - self.drop) / Z95 if self.row.spread is None else self.row.spread
+        return samples_needed(self.drop, Interval(self.low, self.high, spread), self.margin, self.row.n)
 
     def describe(self, output: OutputAccuracy) -> str:
         """The group's name and drop in words."""

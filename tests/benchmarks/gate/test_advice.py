@@ -226,6 +226,9 @@ def test_the_margin_that_is_offered_is_decided_by_the_same_samples(manifest):
     assert again.verdict_on("tflite/float32") is Verdict.PASS
     result = judged(manifest, accuracy="none", max_drop=0.1)
     assert result.verdict is Verdict.INCONCLUSIVE and not any("no more" in step for step in result.next_steps)
+    hopeless = open_check("tflite/float32", 0.0, 0.01, None, check="accuracy:scores", device="host")
+    (step,) = next_steps(manifest, hopeless)
+    assert step.startswith("if no more can be had: accuracy = ")
 
 
 def test_more_samples_are_no_way_for_what_is_beyond_its_limit(manifest):
