@@ -7,11 +7,11 @@ file and the very calibration that the artifact was made of.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
@@ -24,6 +24,7 @@ from edgeship.optimize.quantize import kept_layers
 from edgeship.optimize.quantize.reports import QuantizationReport
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer
 from edgeship.optimize.quantize.tflite import layers as tflite_layers
+from edgeship.optimize.quantize.tflite.layers import TfliteLayer
 from edgeship.pipeline.conversion.source import ModelSource
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.data_checks import check_samples
@@ -41,6 +42,7 @@ from edgeship.typed_json import convert
 from edgeship.types import to_json
 from edgeship.untrusted import printable
 
+L = TypeVar("L")
 SAMPLES = 256
 # Recipes whose layers can be taken apart.
 RECIPES = ("static_w8a8", "auto")
@@ -64,11 +66,8 @@ class LayerwiseModel:
     def read(cls, run: StepRun, steps: ConversionSteps, variant: Variant) -> LayerwiseModel:
         """The float model behind a variant's `.tflite`, read by its layers, in a step that needs `steps_of` it."""
         exported, base, statistics = (run.inputs[name] for name in steps_of(steps, variant))
-        layers = run.executors.quantize.call(
-            tflite_layers.read,
-            model=str(base.entry.path / FILES["tflite"]),
-            layers=list(exported.description.layers),
-        )
+        path, keras_layers = base.entry.path / FILES["tflite"], list(exported.description.layers)
+        layers = read_layers(run, tflite_layers.read, TfliteLayer, base.entry.digest, path, keras_layers)
         return cls(run, base.entry, statistics, variant.calibration_method, layers)
 
     @property
@@ -98,6 +97,20 @@ class LayerwiseModel:
             io=io,
             mixed=scopes or None,
         )
+
+
+def read_layers(
+    run: StepRun, read: Callable[..., Sequence[L]], kind: type[L], content: str, path: Path, keras_layers: Sequence[str]
+) -> list[L]:
+    """What a format's function `read` tells of the layers of a float file, once per `content` (its digest)."""
+
+    def make(_: Path) -> Any:
+        return {"layers": to_json(run.executors.quantize.call(read, model=str(path), layers=keras_layers))}
+
+    tools = cache.versions(*(tool for tools in QUANTIZERS.values() for tool in tools))
+    key = {"kind": kind.__name__, "content": content, "layers": keras_layers, "tools": tools}
+    found = run_cached(run, "", "layers", key, make).result["layers"]
+    return [convert(kind, layer) for layer in found]
 
 
 def steps_of(steps: ConversionSteps, variant: Variant, file_format: str = "tflite") -> tuple[str, str, str]:

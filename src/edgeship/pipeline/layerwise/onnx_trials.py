@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgeship.formats.formats import FILES, QUANTIZERS
+from edgeship.formats.formats import FILES, QUANTIZERS, find
 from edgeship.optimize.quantize.onnx import layers as onnx_layers
-from edgeship.optimize.quantize.onnx import quantizer
+from edgeship.optimize.quantize.onnx.layers import OnnxLayer
 from edgeship.optimize.quantize.reports import QuantizationReport
 from edgeship.pipeline.conversion.steps import ConversionSteps
-from edgeship.pipeline.layerwise.layer_sensitivity import LayerwiseModel, steps_of
+from edgeship.pipeline.layerwise.layer_sensitivity import LayerwiseModel, read_layers, steps_of
 from edgeship.pipeline.step_queue import StepRun
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache
+from edgeship.typed_json import convert
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class OnnxLayerwiseModel(LayerwiseModel):
         """The float model behind a variant's `.onnx`, read by its layers, in a step that needs `steps_of` it."""
         exported, base, statistics = (run.inputs[name] for name in steps_of(steps, variant, "onnx"))
         keras_layers = list(exported.description.layers)
-        prepared = str(statistics.path / "statistics.onnx")
-        layers = run.executors.quantize.call(onnx_layers.read, model=prepared, layers=keras_layers)
+        prepared = statistics.path / "statistics.onnx"
+        layers = read_layers(run, onnx_layers.read, OnnxLayer, statistics.digest, prepared, keras_layers)
         method, bits = variant.calibration_method, variant.weight_bits
         return cls(run, base.entry, statistics, method, layers, keras_layers, bits)
 
@@ -47,8 +48,9 @@ class OnnxLayerwiseModel(LayerwiseModel):
         floats = mixed.get("float32", ())
         if "int8" in mixed:
             floats = [layer for layer in self.layers if layer not in mixed["int8"]]
-        return self.run.executors.quantize.call(
-            quantizer.quantize,
+        # Called by its name: ONNX Runtime's quantizer takes a second to import, which a result from the cache does not need.
+        report = self.run.executors.quantize.call(
+            find("onnx").quantizer,
             model=str(self.base.path / FILES["onnx"]),
             out_file=str(path),
             recipe="static_w8a8",
@@ -58,3 +60,4 @@ class OnnxLayerwiseModel(LayerwiseModel):
             layers=self.keras_layers,
             weight_bits=self.weight_bits,
         )
+        return convert(QuantizationReport, report)
