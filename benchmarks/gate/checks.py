@@ -27,7 +27,8 @@ class JudgedMeasurement:
     """One measurement with what is needed to judge it.
 
     `recipe`: the artifact's quantization recipe, None where it was trained again. `outputs`: the server model's.
-    `labels`: names of classes. `peers`: by output the least noise of an artifact that is made alike.
+    `labels`: names of classes. `peers`: by output the least noise of an artifact that is made alike. `is_baseline`: latency is
+    compared with this file, whatever its variant is called.
     """
 
     measurement: Measurement
@@ -36,6 +37,7 @@ class JudgedMeasurement:
     outputs: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     peers: Mapping[str, PeerNoise] = field(default_factory=dict)
+    is_baseline: bool = False
 
     @property
     def variant(self) -> str:
@@ -187,7 +189,7 @@ def _judge_bytes(check: Check, value: float, limit: float) -> Check:
 def check_latency(subject: JudgedMeasurement) -> Iterator[Check]:
     """The latency ratio's interval against the limit; float32 is what the others are compared with."""
     limit = subject.budget.max_latency_ratio
-    if limit is None or subject.variant == "float32":
+    if limit is None or subject.variant == "float32" or subject.is_baseline:
         return
     metric, ratio = subject.metric("latency_ratio"), subject.measurement.details.latency_ratio
     figures = (metric.value, limit, "x")

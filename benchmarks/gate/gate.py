@@ -123,7 +123,9 @@ def _judge_artifact(
         peers = noise_floor.peer_noise(manifest, artifact, recipes)
         outputs = tuple(spec.name for spec in manifest.server_model.outputs) if manifest.server_model else ()
         labels, recipe = manifest.labels or (), recipes[artifact.id]
-        subjects = [JudgedMeasurement(item, own, recipe, outputs, labels, peers) for item in active]
+        base = manifest.artifact(f"{artifact.format}/float32")
+        is_baseline = base is not None and base.content is not None and base.content == artifact.content
+        subjects = [JudgedMeasurement(item, own, recipe, outputs, labels, peers, is_baseline) for item in active]
         decided = not all(map(device_checks.is_partial, active))
         for subject in subjects:
             decisions += _judge_measurement(subject, decided=decided)

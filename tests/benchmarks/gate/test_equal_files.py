@@ -26,7 +26,7 @@ def add_copy(manifest, name, recipe, layers=(), source=INT8):
     """The same file and figures under another name, made by another recipe."""
     entry = copy.deepcopy(next(item for item in manifest["artifacts"] if item["id"] == source))
     variant = name.partition("/")[2]
-    path = entry["path"].replace("int8", variant)
+    path = entry["path"].replace(source.partition("/")[2], variant)
     entry.update(id=name, variant=variant, path=path)
     entry["steps"][-1]["recipe"] = {"recipe": recipe, **({"layers": list(layers)} if recipe == "auto" else {})}
     manifest["files"][path] = manifest["files"][f"onnx/{source.partition('/')[2]}.onnx"]
@@ -65,6 +65,15 @@ def test_equal_files_get_equal_verdicts_by_whatever_recipes_they_were_made(manif
         add_copy(manifest, f"onnx/copy{number}", recipe, LAYERS[number + 1])
     found = verdicts(manifest, **budget)
     assert of(found, "onnx/copy0") == of(found, "onnx/copy1") == of(found, INT8)
+
+
+def test_the_float_file_under_another_name_is_compared_with_no_latency(manifest):
+    """Nothing times it against itself."""
+    add_copy(manifest, "onnx/plain", "float32", source="onnx/float32")
+    measured = manifest["measurements"][-1]
+    assert not [item for item in measured["metrics"] if item["name"] == "latency_ratio"]
+    found = verdicts(manifest, max_latency_ratio=1.0)
+    assert of(found, "onnx/plain") == of(found, "onnx/float32")
 
 
 def test_auto_with_layers_in_higher_precision_is_held_to_int8_and_not_the_other_way(manifest, replace_outputs):
