@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Interval, samples_for_margin, samples_needed
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.comparisons import AccuracyReport, OutputAccuracy
+from edgeship.bundle.metric import number_text
 
 CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}
 OF_YES = {"f1", "precision", "recall", "average_precision", "roc_auc"}
@@ -53,7 +54,8 @@ def ask_for_samples(output: OutputAccuracy, margin: float) -> tuple[int | None, 
 def widen_margin(output: OutputAccuracy) -> str:
     """Which margin the samples at hand decide, in the unit of `max_drop`."""
     scale, unit = (100, "percentage points") if output.share else (1, f"the unit of {output.metric}")
-    return f"set max_drop in [budget] in place of accuracy, in {unit}: above {(output.high or 0.0) * scale:.2g} they do now"
+    enough = number_text((output.high or 0.0) * scale)
+    return f"set max_drop in [budget] in place of accuracy, in {unit}: above {enough} they do now"
 
 
 def note_thin_evaluation(itself: AccuracyReport, budget: Budget, samples: int) -> list[str]:
