@@ -41,27 +41,27 @@ def search(
     """The fewest layers that must be kept in higher precision, as far as a greedy search finds them.
 
     `layers` are those that are int8 in the plain model, `order` ranks them, the most sensitive first (asked only where it is
-    needed). At most `most_layers` are kept, one after the other, until the gate passes; before that, `guesses`. One may help
-    only together with its neighbour, with which it shares a tensor: so they are added by what each does alone. Then each is
+    needed). `guesses` are tried first; else at most `most_layers` are kept, one after the other, until the gate passes. One may
+    help only together with its neighbour, with which it shares a tensor: so they are added by what each does alone. Then each is
     taken back if the gate passes without it, the dearest by `costs` first. `quick` only saves `confirm`.
     """
     result = SearchResult()
 
     def try_layers(action: str, layer: int | None, high_precision: HighPrecisionLayers) -> bool:
         # A first look at the plain model and at the best that can be had costs little and tells the user most.
-        gate_passes = (action in ("plain", "all") or quick(high_precision)) and confirm(high_precision)
+        gate_passes = (action in ("plain", "all", "guess") or quick(high_precision)) and confirm(high_precision)
         result.steps.append(SearchStep(action, layer, high_precision, gate_passes))
         return gate_passes
 
     if try_layers("plain", None, ()):
         result.kept = ()
         return result
-    if not try_layers("all", None, tuple(sorted(layers))):
-        result.reason = "the gate does not pass with every layer in higher precision either"
-        return result
     most = most_layers(len(layers))
     fewest = next((guess for guess in guesses if 0 < len(guess) <= most and try_layers("guess", None, guess)), None)
     needed = set[int]()
+    if fewest is None and not try_layers("all", None, tuple(sorted(layers))):
+        result.reason = "the gate does not pass with every layer in higher precision either"
+        return result
     if fewest is None:
         ranked = order()
         candidates = (tuple(sorted(ranked[: count + 1])) for count in range(most))

@@ -64,7 +64,7 @@ def test_no_more_layers_than_half() -> None:
 def test_a_guess_that_passes_needs_no_ranks_and_what_it_has_too_much_is_taken_back() -> None:
     result = search([0, 1, 2, 3, 4, 5], refuse, [1.0] * 6, needs(1), needs(1), [(), (0, 3), (1, 2)])
     assert result.kept == (1,)
-    assert [step.done for step in result.steps] == ["plain", "all", "guess", "guess", "take back", "take back"]
+    assert [step.done for step in result.steps] == ["plain", "guess", "guess", "take back", "take back"]
 
 
 def test_where_no_guess_passes_the_search_is_as_without() -> None:

@@ -168,7 +168,7 @@ class MixedPrecisionSearch:
         return SearchReport(recipe, tuple(notes), io if io == "float32" else self.trials.variant.io, floats, noise)
 
     def _price_step(self, io: str, step: SearchStep, precision: str = "float32") -> MixedPrecisionStep:
-        """A step with its price: bytes on disk and, where it is good enough, latency against the plain int8 file run in turn.
+        """A step with its price: bytes on disk and, where it may be shipped, latency against the plain int8 file run in turn.
 
         There is none of a file that no runtime can load, as plain int8 may be.
         """
@@ -196,7 +196,7 @@ class MixedPrecisionSearch:
     def _time_step(self, step: SearchStep, path: Path, plain: Path) -> Ratio:
         if not step.kept:
             return Ratio(1.0, None, None, 0, 0)
-        if not step.passed:
+        if not step.passed or step.done == "all":  # what is not going to be shipped is not worth seconds
             return Ratio(None, None, None, 0, 0, "not timed")
         return candidate.latency_ratio(path, plain, file_format=self.trials.layerwise.format)
 
