@@ -81,7 +81,7 @@ def summary_lines(times: OperatorTimes) -> list[str]:
         runs += f", of {times.samples:,} copies of a sample at once, as one alone is below the clock"
     lines = [f"{times.artifact} on {times.runtime} {times.version}: {whole}, {runs}"]
     if not sums:
-        lines.append(f"{BELOW}: profilers tell whole microseconds, in which no share can be seen here")
+        lines.append("profilers tell whole microseconds, in which no share can be seen here")
     elif times.clock_error > CAREFUL:
         lines.append(f"the clock may have cut off {times.clock_error:.0%} of the time, so that shares are rough")
     if most:
@@ -90,5 +90,6 @@ def summary_lines(times: OperatorTimes) -> list[str]:
 
 
 def _whole_text(times: OperatorTimes) -> str:
-    total = "less than a microsecond" if times.total_ms is None else milliseconds_text(times.total_ms)
-    return f"{total} in all operators"
+    return (
+        f"all operators {BELOW}" if times.total_ms is None else f"{milliseconds_text(times.total_ms)} in all operators"
+    )
