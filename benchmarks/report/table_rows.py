@@ -132,8 +132,9 @@ def build(manifest: Manifest) -> Table:
 
 
 def _mark_remarks(table: Table, manifest: Manifest) -> None:
-    """A star at the size of what does not pay; why stands beside the verdict."""
+    """A star at the size of what does not pay; why stands beside the verdict. What is remarked of others' files is not that."""
     remarks = {item.artifact for item in manifest.gate.remarks} if manifest.gate else set()
+    remarks -= {item.id for item in manifest.artifacts if item.foreign}
     for row in table.rows:
         if row["artifact"] in remarks and row.get("wire"):
             row["wire"] += " *"

@@ -46,7 +46,8 @@ def benchmark(
     """Measure every artifact of BUNDLE, judge it by the bundle's budget (or CONFIG's), and write the report into it.
 
     Or measure FILEs that anybody made, .tflite, .onnx or TF.js models, against a server model: their origin is unknown, so
-    they are judged by their figures alone, by the budget of the edgeship.toml beside the server model (or CONFIG's).
+    they are judged by their figures alone, by the budget of the edgeship.toml beside the server model (or CONFIG's). Each is
+    compared with what edgeship makes of the model by the nearest recipe; what differs is a remark, and no failure.
 
     Figures that stand in the cache are not taken again, but for times that the machine was too busy for.
 

@@ -47,7 +47,8 @@ def debug(
 
     --explorer writes node data: model-explorer bundle/tflite/int8.tflite --node_data_paths errors.json colours the graph by it.
 
-    With --profile: the time of each operator by LiteRT's or ONNX Runtime's own profiler, on one sample and one thread.
+    With --profile: the time of each operator by LiteRT's or ONNX Runtime's own profiler, on one thread, of one sample; of many
+    copies of it at once where one is below the profiler's clock.
 
     What lets code run is never taken from BUNDLE: where its model needs --custom-objects or --allow-unsafe, say so again.
 
