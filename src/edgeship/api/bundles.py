@@ -212,8 +212,9 @@ def profile_bundle(
 ) -> OperatorTimes:
     """The time of each operator of a `.tflite` or `.onnx` (default: the first), by the runtime's own profiler, with Keras layers.
 
-    One thread, one sample. `explorer` is a file for the shares as node data of Model Explorer. Raises InputError where the
-    artifact's runtime tells no time per operator.
+    One thread; of one sample, or of many copies at once (`samples`) where one is below the profiler's clock. `explorer` is a file
+    for the shares as node data of Model Explorer. Raises InputError where the artifact's runtime tells no time per operator, or
+    `explorer` has nothing to show.
     """
     from edgeship.pipeline import ship
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
