@@ -64,7 +64,7 @@ def _server_figures(manifest: Manifest) -> Mapping[str, ServerAccuracy | OutputA
 def _why_not_comparable(budget: Budget, figures: Mapping[str, ServerAccuracy | OutputAccuracy]) -> str:
     """Why the floor is not one of these figures; empty where it is."""
     metrics = list(dict.fromkeys(figure.metric for figure in figures.values()))
-    if absent := [metric for metric in budget.floor_metrics if metric not in metrics]:
+    if absent := [printable(metric)[: untrusted.SHOWN] for metric in budget.floor_metrics if metric not in metrics]:
         return (
             f"min_server_accuracy is for {' and '.join(absent)}, and the metric here is {' and '.join(metrics)}: name in "
             "[benchmark] the metric that it is for, or give a floor for the one that is here (edgeship init measures it)"
