@@ -1,6 +1,7 @@
 """The recipe of `auto` in a manifest: the keys that bundles have, and those of earlier versions."""
 
 import json
+from dataclasses import replace
 
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 
@@ -32,3 +33,10 @@ def test_steps_without_interval_are_read():
     }
     step |= {"latency_ratio": None, "latency_reason": "it does not run"}
     assert MixedPrecisionRecipe.parse({**recipe, "steps": [step]}).steps[0].latency_interval is None
+
+
+def test_a_step_that_just_passes_is_not_called_failing() -> None:
+    assert replace(TRIED, reason="too little room").verdict == "passes, with too little room for other samples"
+    assert TRIED.verdict == "passes"
+    assert replace(TRIED, passed=False, undecided=True).verdict == "is undecided"
+    assert INT16.verdict == "does not pass"

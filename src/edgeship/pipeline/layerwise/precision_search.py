@@ -77,11 +77,8 @@ class MixedPrecisionSearch:
                 found = self._search(io, wanted)
                 if found.kept is not None:
                     return self._finish(_Choice(io, found.kept, wanted, found.steps), out)
-        undecided = [(choice, self.trials.judge(Trial(choice.io, choice.kept))) for choice in self._find_undecided()]
-        least = min((trial.samples_needed for _, trial in undecided), default=0.0)
-        for choice, trial in undecided:
-            if trial.samples_needed <= MORE_SAMPLES * least:
-                return self._finish(choice, out)
+        if choice := self._choose_undecided():
+            return self._finish(choice, out)
         raise self._nothing_helps(self.edges[-1], found)
 
     def _search(self, io: str, wanted: Standing) -> SearchResult:
@@ -129,6 +126,12 @@ class MixedPrecisionSearch:
         trials, kind = self.trials, layer_sensitivity.ONLY_LAYER_INT8
         figures = layer_sensitivity.cached_sensitivity(trials.layerwise, trials.few, kind, trials.variant.io)
         return list(map(_worth, figures))
+
+    def _choose_undecided(self) -> _Choice | None:
+        """Of what fails nothing the first type of inputs and outputs that needs about as few samples as any; None without one."""
+        found = [(choice, self.trials.judge(Trial(choice.io, choice.kept))) for choice in self._find_undecided()]
+        least = min((trial.samples_needed for _, trial in found), default=0.0)
+        return next((choice for choice, trial in found if trial.samples_needed <= MORE_SAMPLES * least), None)
 
     def _find_undecided(self) -> Iterator[_Choice]:
         """Per type of inputs and outputs what fails nothing and needs about as few samples for a PASS as any."""
