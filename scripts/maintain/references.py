@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import manifest_schema
+from edgeship.deploy.contract.contract import contract_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
@@ -90,9 +91,15 @@ def manifest() -> str:
     return json.dumps(manifest_schema(), indent=1) + "\n"
 
 
+def contract() -> str:
+    """docs/contract.schema.json: what a bundle's contract.json holds."""
+    return json.dumps(contract_schema(), indent=1) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line,
     "configuration.md": configuration,
+    "contract.schema.json": contract,
     "manifest.schema.json": manifest,
 }
 

@@ -81,16 +81,18 @@ def _expected_words(kinds: str, limits: str, names: Mapping[str, str]) -> str:
 
 
 def _known_values(kind: object, place: str) -> str:
-    """The values of the enumeration that is at a place of a type, as "one of a, b"."""
-    from msgspec.inspect import EnumType, type_info
+    """The values of the enumeration or literal that is at a place of a type, as "one of a, b"."""
+    from msgspec.inspect import EnumType, LiteralType, type_info
 
     infos: list[Any] = [type_info(kind)]
     for name, _ in _STEP_OF_TYPE.findall(place):
         infos = [inner for info in infos for inner in _inner_types(info, name)]
-    enums = [
-        info for info in (item for info in infos for item in _inner_types(info, None)) if isinstance(info, EnumType)
-    ]
-    return f"one of {', '.join(str(item.value) for item in enums[0].cls)}" if enums else "one of the known values"
+    for item in (inner for info in infos for inner in _inner_types(info, None)):
+        if isinstance(item, EnumType):
+            return f"one of {', '.join(str(member.value) for member in item.cls)}"
+        if isinstance(item, LiteralType):
+            return f"one of {', '.join(map(str, item.values))}"
+    return "one of the known values"
 
 
 def _inner_types(info: Any, name: str | None) -> Iterator[Any]:
