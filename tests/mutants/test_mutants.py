@@ -15,7 +15,7 @@ import pytest
 
 from edgeship.bundle import goldens
 from edgeship.data import RepresentativeDataset
-from edgeship.pipeline import golden_run, verify
+from edgeship.pipeline import golden_inputs, golden_run, verify
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
 from edgeship.runtimes import registry
 from edgeship.server_model.description import ServerModelDescription
@@ -192,8 +192,8 @@ def replay(lab, good) -> Callable[[str, ConvertedArtifact | None, changes.Input 
     description = ServerModelDescription(good.server.inputs, good.server.outputs)
     server = ExportedServerModel(good.model, good.server.digest, description)
     data = RepresentativeDataset(str(good.config.data.calibration))
-    answered: Future[golden_run.GoldenInputs] = Future()
-    answered.set_result(golden := golden_run.answer_golden_inputs(lab, server, good.config, data))
+    answered: Future[golden_inputs.GoldenInputs] = Future()
+    answered.set_result(golden := golden_inputs.answer_golden_inputs(lab, server, good.config, data))
     folder = lab.folder / "replayed"
     with golden_run.GoldenRuns(lab, answered) as running:
         ran = running.write(folder, ConversionResult(server, tuple(good.made.values()), folder))

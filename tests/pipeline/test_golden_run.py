@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from edgeship.bundle.receipt import Receipt
 from edgeship.pipeline import golden_run
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
+from edgeship.pipeline.golden_inputs import GoldenInputs
 from edgeship.storage.cache import Cache
 from edgeship.types import Artifact, TensorSpec
 
@@ -36,7 +37,7 @@ def made(tiny_models):
 def golden(tiny_models):
     with np.load(tiny_models / "expected.npz") as stored:
         inputs, outputs = stored["cnn/inputs/image"], stored["cnn/outputs/probs"]
-    return golden_run.GoldenInputs((SPEC,), {"image": inputs}, {"probs": outputs}, None)
+    return GoldenInputs((SPEC,), {"image": inputs}, {"probs": outputs}, None)
 
 
 def futures(count: int) -> list[Future[Any]]:
@@ -113,7 +114,7 @@ def test_outputs_without_a_sample_per_row_are_compared_on_the_same_inputs(
     specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None,), "float32"),)
     made = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), Receipt("onnx", int8_op_share=1.0), kernels)
     x = np.random.default_rng(0).random((16, 4), np.float32)
-    golden = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
+    golden = GoldenInputs(specs[0], {"x": x}, {"y": np.asarray(expected(x))}, None)
     with golden_run.GoldenRuns(work, done(golden)) as runs:
         (found,) = runs.write(tmp_path / "goldens", conversion(made, tmp_path))["onnx/int8"].kernels
     assert found.spread is not None
@@ -140,7 +141,7 @@ def test_an_artifact_that_fails_on_the_goldens_is_told_with_its_layer(work, tmp_
     specs = (TensorSpec("x", (None, 4), "float32"),), (TensorSpec("y", (None, 5), "float32"),)
     item = ConvertedArtifact(Artifact(path, "onnx", "int8", *specs, ()), Receipt("onnx"), "digest")
     x = np.zeros((16, 4), np.float32)
-    answered = golden_run.GoldenInputs(specs[0], {"x": x}, {"y": x}, None)
+    answered = GoldenInputs(specs[0], {"x": x}, {"y": x}, None)
     server: Any = SimpleNamespace(description=SimpleNamespace(layers=("fold", "other")))
     with golden_run.GoldenRuns(work, done(answered)) as runs:
         errors = runs.find_failures(ConversionResult(server, (item,), tmp_path))
@@ -152,7 +153,7 @@ def test_nan_is_a_failure_of_the_artifact_that_gives_it(work, tmp_path):
     spec = TensorSpec("x", (None, 4), "float32"), TensorSpec("y", (None, 4), "float32")
     item = ConvertedArtifact(Artifact(path, "onnx", "float16", spec[:1], spec[1:], ()), Receipt("onnx"), "digest")
     x = np.full((16, 4), -1, np.float32)
-    answered = golden_run.GoldenInputs(spec[:1], {"x": x}, {"y": x}, None)
+    answered = GoldenInputs(spec[:1], {"x": x}, {"y": x}, None)
     server: Any = SimpleNamespace(description=SimpleNamespace(layers=()))
     with golden_run.GoldenRuns(work, done(answered)) as runs:
         errors = runs.find_failures(ConversionResult(server, (item,), tmp_path))

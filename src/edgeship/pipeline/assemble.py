@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.bundle import preprocessing
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
 from edgeship.data import RepresentativeDataset, load
+from edgeship.deploy.contract import build
+from edgeship.deploy.contract.contract import Contract, RawGoldens
 from edgeship.devices import machine
 from edgeship.formats import formats as known_formats
 from edgeship.pipeline import data_checks, golden_run
@@ -23,7 +24,9 @@ from edgeship.pipeline.conversion.plan import plan
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import Search
 from edgeship.pipeline.evaluation import reference_outputs
+from edgeship.pipeline.golden_inputs import GoldenInputs, golden_inputs_step
 from edgeship.recipes.quantization import needs_data
+from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
@@ -45,7 +48,7 @@ def assemble_bundle(
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.queue, model, settings, pairs, _find_search(pairs))
     _check_data(converter, pairs, evaluation)
-    golden_step = golden_run.golden_inputs_step(converter.steps)
+    golden_step = golden_inputs_step(converter.steps)
     reference_step = reference_outputs.reference_step(model, settings, evaluation) if evaluation else None
     futures = converter.start([golden_step, *([reference_step] if reference_step else [])])
     golden_inputs = futures[golden_step.name]
@@ -56,6 +59,7 @@ def assemble_bundle(
         conversion = converter.finish()
         conversion = converter.leave_out(conversion, runs.find_failures(conversion), failures.RUN)
         golden_runs = runs.write(work.draft / "goldens", conversion)
+        clear = runs.find_clear(golden_runs)
     golden = golden_inputs.result()
     manifest = Manifest(
         files={},
@@ -70,7 +74,7 @@ def assemble_bundle(
         failures=conversion.failures,
         tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe_machine(),
-        preprocessing=to_json(preprocessing.describe_pictures(conversion.server.inputs, golden.inputs)),
+        preprocessing=golden.raw.pictures if golden.raw else {},
         goldens=GoldenSet(
             samples=len(next(iter(golden.inputs.values()))),
             source="representative dataset" if golden.data else "random (no --data was given)",
@@ -78,7 +82,28 @@ def assemble_bundle(
             artifacts=golden_runs,
         ),
     )
+    contract = describe_contract(model, manifest, conversion.server.description, golden, clear, settings)
+    build.write_contract(work.draft, contract)
     return manifest, reference
+
+
+def describe_contract(
+    model: Path,
+    manifest: Manifest,
+    server: ServerModelDescription,
+    golden: GoldenInputs,
+    clear: Mapping[str, Mapping[str, Sequence[int]]],
+    settings: config.Config,
+) -> Contract:
+    """The contract of a bundle with an app; `clear`: `GoldenRuns.find_clear`."""
+    raw = golden.raw
+    if raw is None:
+        raise ValueError("a contract needs the inputs that the goldens' step described")
+    labels, chosen = settings.data.labels, settings.benchmark.output
+    outputs = build.describe_outputs(server.outputs, server.activations, labels, chosen, golden.expected)
+    cases = build.label_cases(raw.cases, raw.rows, outputs, golden.expected, clear)
+    goldens = RawGoldens(samples=len(cases), cases=cases, reason=raw.reason)
+    return build.build_contract(build.name_contract(model), manifest, raw.inputs, outputs, goldens)
 
 
 def _find_search(pairs: Sequence[tuple[Variant, str]]) -> Search | None:
@@ -102,6 +127,9 @@ def _check_data(
     training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if trains and source]
     described = converter.describe()
     model = data_checks.Interface(described.inputs, described.outputs)
+    build.check_labels(settings.data.labels, model.outputs, settings.benchmark.output, settings.source)
+    if settings.input:
+        data_checks.check_stated_inputs(converter.steps.data, model, settings)
     if converter.steps.data:
         calibrates = any(needs_data(variant.quantize) for variant in variants)
         data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)

@@ -12,7 +12,7 @@ import numpy as np
 from edgeship import untrusted
 from edgeship.benchmarks.compare import accuracy, metrics
 from edgeship.benchmarks.gate.budget import NO_ANSWERS, NO_LABELS, Budget
-from edgeship.bundle.goldens import SAMPLES
+from edgeship.bundle.goldens import SAMPLES, pick_samples
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.devices import profiles
@@ -94,6 +94,19 @@ def check_samples(data: RepresentativeDataset, inputs: Sequence[TensorSpec], lim
 def check_calibration(data: RepresentativeDataset, model: Interface, *, all_samples: bool) -> None:
     """Check all samples where a variant needs them, else the few that become goldens."""
     check_samples(data, model.inputs, None if all_samples else SAMPLES)
+
+
+def check_stated_inputs(data: RepresentativeDataset | None, model: Interface, settings: Config) -> None:
+    """Raise InputError where a table of the configuration's inputs does not fit the model or the data."""
+    from edgeship.deploy.contract.describe import describe_inputs
+
+    if data:
+        samples = pick_samples(data, model.inputs)
+    else:
+        samples = {
+            spec.name: np.zeros([size or 1 for size in (1, *spec.shape[1:])], spec.dtype) for spec in model.inputs
+        }
+    describe_inputs(model.inputs, samples, settings.input, source=settings.source, real=data is not None)
 
 
 def check_training(data: RepresentativeDataset, model: Interface, limit: int | None = None) -> None:

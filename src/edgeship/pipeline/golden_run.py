@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,22 +22,17 @@ from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.benchmark import batch_size
 from edgeship.bundle import goldens
 from edgeship.bundle.manifest import GoldenRun
-from edgeship.convert.export.probe import random_feeds
-from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
+from edgeship.data import Batch, RepresentativeDataset, load, save
 from edgeship.errors import EdgeshipError, ProcessError, brief_message
 from edgeship.formats import runtime_errors
 from edgeship.formats.formats import FORMATS
-from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact, ExportedServerModel
-from edgeship.pipeline.conversion.steps import ConversionSteps
-from edgeship.pipeline.evaluation import reference_outputs
-from edgeship.pipeline.step_queue import FunctionStep, StepRun, StepTools
-from edgeship.processes.executors import EXPORT
+from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
+from edgeship.pipeline.golden_inputs import GoldenInputs
+from edgeship.pipeline.step_queue import StepTools
 from edgeship.runtimes import registry, tensors
 from edgeship.runtimes.session import Session, open_session
 from edgeship.runtimes.worker_pool import Pool
-from edgeship.settings import config
-from edgeship.storage import digest
-from edgeship.types import TensorSpec, to_json
+from edgeship.types import to_json
 
 # Of 16 goldens of an int8 classifier one in five sets failed on other kernels; 256 samples with a margin of 2: 1 in 800.
 # Large inputs are fewer: at least 32, else two batches of what a session takes at once.
@@ -48,67 +42,6 @@ SLOW_KERNELS, SLOW_SAMPLES = ("reference",), 2
 
 # The niceness of runs beside conversions, which are what one waits for.
 BEHIND_CONVERSIONS = 15
-
-
-@dataclass(frozen=True)
-class GoldenInputs:
-    """The goldens' inputs (as `specs` has them) with the server model's outputs, and where more samples are.
-
-    Arrays have `goldens.SAMPLES` along the first axis.
-    """
-
-    specs: tuple[TensorSpec, ...]
-    inputs: Batch
-    expected: Batch
-    data: RepresentativeDataset | None
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of `inputs`, which the key of every run holds."""
-        return arrays_digest(self.inputs)
-
-
-def golden_inputs_step(steps: ConversionSteps) -> FunctionStep:
-    """The step that has the server model of a conversion answer the goldens' inputs; its value is `GoldenInputs`."""
-    export_step = steps.export()
-
-    def function(run: StepRun) -> GoldenInputs:
-        server = steps.model.exported(run.inputs[export_step])
-        return answer_golden_inputs(run, server, steps.config, steps.data)
-
-    return FunctionStep(name="golden inputs", executors=EXPORT, needs=(export_step,), function=function)
-
-
-def answer_golden_inputs(
-    work: StepTools,
-    server: ExportedServerModel,
-    settings: config.Config,
-    data: RepresentativeDataset | None,
-) -> GoldenInputs:
-    """A few inputs, real ones where there is data, and the server model's outputs for them; in the export executor."""
-    if data:
-        inputs = goldens.pick_samples(data, server.inputs)
-        return GoldenInputs(server.inputs, inputs, _answer_inputs(work, server.path, settings, inputs), data)
-    failure = EdgeshipError("no inputs to try")
-    for inputs in random_feeds(server.inputs, goldens.SAMPLES):
-        try:
-            return GoldenInputs(server.inputs, inputs, _answer_inputs(work, server.path, settings, inputs), None)
-        except EdgeshipError as error:  # a dynamic axis may need another size
-            failure = error
-    raise failure
-
-
-def _answer_inputs(work: StepTools, model: Path, settings: config.Config, inputs: Batch) -> Batch:
-    """The server model's outputs for a batch."""
-
-    def make(folder: Path) -> Any:
-        save(folder / "inputs.npz", inputs)
-        source = settings.data.calibration or "made-up inputs"
-        with digest.check_unchanged(model, key["model"]):
-            return reference_outputs.predict_outputs(work, model, settings, folder / "inputs.npz", folder, None, source)
-
-    key = {**reference_outputs.server_key(model, settings), "inputs": arrays_digest(inputs)}
-    return load(work.cache.get("golden-answers", key, make).path / "outputs.npz")
 
 
 def _why_not_run(item: ConvertedArtifact) -> str | None:
@@ -140,7 +73,7 @@ class _Run:
 
         def make(folder: Path) -> None:
             with self._open_session("default") as session:
-                save(folder / "outputs.npz", session.run(self.golden.inputs))
+                save(folder / "outputs.npz", session.run(self.golden.feeds))
 
         return load(self.work.cache.get("goldens", self._cache_key(), make).path / "outputs.npz")
 
@@ -183,8 +116,9 @@ class _Run:
                 size = batch_size(self.golden.specs)
                 most = min(SPREAD_SAMPLES, max(FEWEST_SAMPLES, SPREAD_BATCHES * size))
                 return session.evaluate(data.feeds(self.golden.specs, size, most), size)
-            few = SLOW_SAMPLES if slow else goldens.SAMPLES
-            return session.run(next(tensors.split_batch(self.golden.inputs, self.golden.specs, few)))
+            feeds = self.golden.feeds
+            few = SLOW_SAMPLES if slow else max(len(array) if array.ndim else 1 for array in feeds.values())
+            return session.run(next(tensors.split_batch(feeds, self.golden.specs, few)))
 
     def _open_session(self, kernels: str) -> Session:
         options = {} if kernels == "default" else {"kernels": kernels}
@@ -192,15 +126,15 @@ class _Run:
         session = open_session(
             self.runtime.name, artifact.path, options=options, pool=self.workers, bridge=artifact.bridge
         )
-        if hasattr(os, "setpriority"):
-            with contextlib.suppress(OSError):  # what died says so when it is asked
-                os.setpriority(os.PRIO_PROCESS, session.pid, BEHIND_CONVERSIONS)
+        with contextlib.suppress(AttributeError, OSError):  # not on Windows; what died says so when it is asked
+            os.setpriority(os.PRIO_PROCESS, session.pid, BEHIND_CONVERSIONS)
         return session
 
     def _more_samples(self, kernels: str) -> RepresentativeDataset | None:
         """Where more samples than the goldens are worth their time: sums of floats differ by the same in all of them."""
         rounds = any((self.converted_artifact.receipt.int8_op_share, self.converted_artifact.receipt.hybrid_op_share))
-        batched = all(array.ndim and len(array) == goldens.SAMPLES for array in self.golden.expected.values())
+        own = self.golden.without_extra(self.golden.expected)
+        batched = all(array.ndim and len(array) == goldens.SAMPLES for array in own.values())
         return self.golden.data if rounds and batched and kernels not in SLOW_KERNELS else None
 
     def _cache_key(self) -> dict[str, Any]:
@@ -292,14 +226,26 @@ class GoldenRuns:
         return errors
 
     def write(self, folder: Path, conversion: ConversionResult) -> dict[str, GoldenRun]:
-        """Write the goldens of artifacts that run to a new folder; what the manifest says of each, by its id."""
+        """Write the goldens of artifacts that run to a new folder, raw ones to `raw` in it; what the manifest says of each."""
         golden = self._answered.result()
         # A future's callbacks may still be on their way when those who wait for it go on: what they begin is found here.
         runs = {item.artifact.id: self._begin_run(item, golden) for item in conversion.artifacts}
         own = {name: running.own.result() for name, running in runs.items() if running}
-        goldens.write_goldens(folder, golden.inputs, golden.expected, own)
+        plain = {name: golden.without_extra(outputs) for name, outputs in own.items()}
+        goldens.write_goldens(folder, golden.inputs, golden.without_extra(golden.expected), plain)
+        if golden.raw and golden.raw.cases:
+            golden.raw.write(folder / "raw", golden.expected, own)
         return {
             item.artifact.id: self._describe_run(item, runs[item.artifact.id], golden) for item in conversion.artifacts
+        }
+
+    def find_clear(self, runs: Mapping[str, GoldenRun]) -> dict[str, dict[str, list[int]]]:
+        """By artifact and output which of all samples that were run have a clear answer; `runs`: as `write` returned them."""
+        expected = self._answered.result().expected
+        return {
+            name: goldens.clear_answers(self._running[name].own.result(), expected, run.tolerance or {})
+            for name, run in runs.items()
+            if name in self._running
         }
 
     def _describe_run(
@@ -312,6 +258,7 @@ class GoldenRuns:
             return GoldenRun(None, reason or "")
         own, spreads = running.own.result(), tuple(future.result() for future in running.spreads)
         _note_refusals(self._work, artifact.id, running.run.runtime.title, spreads)
-        tolerances = goldens.output_tolerances(artifact, own, spreads)
-        clear = goldens.clear_answers(own, golden.expected, tolerances)
+        plain = golden.without_extra(own)
+        tolerances = goldens.output_tolerances(artifact, plain, spreads)
+        clear = goldens.clear_answers(plain, golden.without_extra(golden.expected), tolerances)
         return GoldenRun(running.run.runtime.name, "", tolerances, clear, spreads)

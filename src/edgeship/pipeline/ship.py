@@ -24,6 +24,7 @@ from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
 from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
+from edgeship.deploy.contract.build import record_temperatures
 from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import data_checks
 from edgeship.pipeline.assemble import assemble_bundle, describe_data, describe_named_data
@@ -193,6 +194,7 @@ def measure_draft(
     measurement_plan.advise_litert_js(work.progress, subjects, settings)
     if labelled_answers:
         manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)
+        record_temperatures(work.draft, manifest.artifacts)
     return manifest, answers
 
 

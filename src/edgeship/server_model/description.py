@@ -13,7 +13,8 @@ class ServerModelDescription:
 
     `parameters` counts the numbers in its weights, `weight_elements` those that its answers depend on, `kernel_elements` those of
     them in weights of two or more axes. `loader` is 'keras', 'tf_keras' or 'saved_model', `notes` are what loading and exporting
-    it noted, `layers` the names of its layers.
+    it noted, `layers` the names of its layers. `activations`: what each output went through last: softmax, sigmoid, none
+    or unknown.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -24,6 +25,7 @@ class ServerModelDescription:
     layers: tuple[str, ...] = ()
     weight_elements: int = 0
     kernel_elements: int = 0
+    activations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

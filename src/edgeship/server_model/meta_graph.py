@@ -117,3 +117,44 @@ def node_name(reference: str) -> str:
 def tensor_name(reference: str) -> str:
     """The tensor that an input refers to: a node's first where it names none."""
     return reference if ":" in reference else f"{reference}:0"
+
+
+# What a last operator says of the numbers; those that only pass them on, or change their shape or type, are skipped.
+ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_LINEAR = {
+    *(
+        "MatMul",
+        "BatchMatMulV2",
+        "BiasAdd",
+        "Conv2D",
+        "Conv1D",
+        "DepthwiseConv2dNative",
+        "Add",
+        "AddV2",
+        "Sub",
+        "Mul",
+        "Mean",
+    ),
+    *("FusedBatchNormV3", "Einsum", "AvgPool"),
+}
+_RESHAPING = PASSING | {"Cast", "Reshape", "Squeeze", "ExpandDims", "EnsureShape"}
+
+
+def find_activation(graph: Any, reference: str) -> str:
+    """What a tensor of a GraphDef went through last: softmax, sigmoid, none (a linear operator), or unknown."""
+    functions = {item.signature.name: item for item in graph.library.function}
+    nodes = {node.name: node for node in graph.node}
+    for _ in range(10_000):  # functions that call each other in a circle
+        node = nodes.get(node_name(reference))
+        if node is None:
+            return "unknown"
+        called = functions.get(node.attr["f"].func.name) if node.op.endswith("PartitionedCall") else None
+        if called is not None:
+            place = int(reference.rpartition(":")[2]) if reference.rpartition(":")[2].isdecimal() else 0
+            nodes = {item.name: item for item in called.node_def}
+            reference = called.ret[called.signature.output_arg[place].name]
+        elif node.op in _RESHAPING and node.input:
+            reference = node.input[0]
+        else:
+            return "none" if node.op in _LINEAR else ACTIVATIONS.get(node.op, "unknown")
+    return "unknown"

@@ -17,6 +17,7 @@ from edgeship.errors import InputError, brief_message
 from edgeship.server_model import model_files
 from edgeship.server_model.adapter import Adapter, Outputs, count_parameters, first_samples, input_specs, root_cause
 from edgeship.server_model.description import PredictedSamples, ServerModelDescription
+from edgeship.server_model.meta_graph import find_activation
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec
@@ -102,6 +103,10 @@ class ServerModel:
         tensors = self.function(**{spec.name: tf.constant(full_feeds[spec.name], spec.dtype) for spec in self.inputs})
         return {name: first_samples(name, np.asarray(tensors[name]), samples) for name in self._outputs.names}
 
+    def _find_activations(self, function: Any) -> tuple[str, ...]:
+        graph, tensors = function.graph.as_graph_def(), function.structured_outputs
+        return tuple(find_activation(graph, tensors[name].name) for name in self._outputs.names)
+
     def _output_specs(self, function: Any) -> tuple[TensorSpec, ...]:
         tensors = function.structured_outputs
         return tuple(_output_spec(name, tensors[name]) for name in self._outputs.names)
@@ -119,6 +124,7 @@ class ServerModel:
             layers=tuple(self.layers),
             weight_elements=count_parameters(weights),
             kernel_elements=count_parameters([weight for weight in weights if len(weight.shape) >= 2]),
+            activations=self._find_activations(concrete),
         )
 
 

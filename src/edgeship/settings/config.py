@@ -12,6 +12,7 @@ from edgeship.notices import print_notice
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions
+from edgeship.settings.inputs import InputForm
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Table, check_keys
@@ -39,6 +40,7 @@ class Config:
     benchmark: Benchmark = field(default_factory=Benchmark)
     budget: Mapping[str, Any] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
+    input: Mapping[str, InputForm] = field(default_factory=dict)
     source: str = field(default="the configuration", compare=False)
 
     @classmethod
@@ -61,6 +63,7 @@ class Config:
             Benchmark.read(table.get("benchmark", {}), f"{path}, [benchmark]"),
             table.get("budget", {}),
             Training.read(table.get("training", {}), f"{path}, [training]"),
+            _read_inputs(table.get("input", {}), str(path)),
             str(path),
         )
 
@@ -91,6 +94,7 @@ class Config:
             section(Benchmark, "benchmark"),
             _check_table(table["budget"], f"{STORED}, [budget]"),
             section(Training, "training"),
+            _read_inputs(table.get("input", {}), STORED),
             STORED,
         )
 
@@ -138,6 +142,14 @@ def is_usable_file(path: Path) -> bool:
         print_notice(f"{text} in an {NAME}")
         return False
     return path.is_file()
+
+
+def _read_inputs(table: Any, source: str) -> dict[str, InputForm]:
+    """The tables of inputs by their names, of a file or as a manifest holds them."""
+    if not isinstance(table, Mapping):
+        raise InputError(f"{source}: inputs are tables, as [input.image]")
+    named = ((name, item, f"{source}, [input.{printable(name)}]") for name, item in table.items())
+    return {name: InputForm.read(_without_null(item, where), where) for name, item, where in named}
 
 
 def _check_table(value: Any, where: str) -> Mapping[str, Any]:

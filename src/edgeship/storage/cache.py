@@ -34,6 +34,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "describe": (),
     "reference": (),
     "golden-answers": (),
+    "raw-goldens": (),
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     "optimize": ("optimize",),

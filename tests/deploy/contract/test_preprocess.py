@@ -19,8 +19,9 @@ from edgeship.deploy.contract.preprocess import (
     quantize_values,
 )
 from edgeship.deploy.contract.resample import resize_picture
-from edgeship.deploy.contract.steps import FITS, RESAMPLERS, Resize
+from edgeship.deploy.contract.steps import Resize
 from edgeship.errors import InputError
+from edgeship.settings.inputs import FITS, RESAMPLERS
 from edgeship.typed_json import convert
 from tests.deploy.contract import slow_definition
 

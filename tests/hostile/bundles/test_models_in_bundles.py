@@ -14,7 +14,7 @@ import pytest
 from edgeship import untrusted
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
-from edgeship.pipeline import assemble, golden_run
+from edgeship.pipeline import assemble, golden_inputs
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConversionResult, ExportedServerModel
 from edgeship.pipeline.evaluation import reference_outputs
@@ -81,7 +81,7 @@ def reference(work: Any) -> Any:
 
 
 def golden_answers(work: Any) -> Any:
-    return golden_run._answer_inputs(work, work.model, Config(), {"x": np.zeros((1, 2))})
+    return golden_inputs._answer_inputs(work, work.model, Config(), {"x": np.zeros((1, 2))}, "digest")
 
 
 def _converter(work: Any) -> Converter:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edgeship import untrusted
 
-MOST_AXES, MOST_COLUMNS, MOST_VALUES = 16, 4096, 100_000
+MOST_AXES = 16
 LONGEST_NAME = 200  # characters of what is a part of a file's name
 Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Shape = Annotated[tuple[Index | None, ...], Meta(max_length=MOST_AXES)]

@@ -19,6 +19,7 @@ from edgeship.deploy.contract.bounds import Index, Shape, Text, check_different,
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Side
 from edgeship.errors import InputError
+from edgeship.types import drop_missing
 
 FILE, SCHEMA, KIND = "contract.json", 1, "edgeship-contract"
 FOLDER = "goldens/raw"
@@ -119,13 +120,14 @@ class ContractArtifact:
 
 @dataclass(frozen=True)
 class RawSize:
-    """The size of one raw golden: of a picture, with its EXIF orientation; of PCM and windows, how many `frames`."""
+    """The size of one raw golden: of a picture, with its EXIF orientation; of PCM, how many `frames`; of others the `shape`."""
 
     height: Side | None = None
     width: Side | None = None
     channels: Side | None = None
     orientation: Annotated[int, Meta(ge=ORIENTATIONS.start, lt=ORIENTATIONS.stop)] = 1
     frames: Index | None = None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,8 @@ def read_contract(root: Path) -> Contract | None:
 
 
 def contract_json(contract: Contract) -> bytes:
-    """The contract as `contract.json` has it: the same bytes for the same contract."""
-    content = {"schema": SCHEMA, "kind": KIND, **msgspec.to_builtins(contract)}
+    """The contract as `contract.json` has it, without keys of nothing: the same bytes for the same contract."""
+    content = drop_missing({"schema": SCHEMA, "kind": KIND, **msgspec.to_builtins(contract)})
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 

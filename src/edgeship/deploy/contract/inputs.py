@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta
 
 from edgeship import untrusted
 from edgeship.deploy.contract.bounds import (
-    MOST_COLUMNS,
-    MOST_VALUES,
-    Index,
     Shape,
     Text,
     check_different,
@@ -32,33 +29,12 @@ from edgeship.deploy.contract.steps import (
     Step,
     check_steps,
 )
+from edgeship.settings.inputs import MOST_COLUMNS, Column, InputKind
 
 T = TypeVar("T")
-InputKind = Literal["image", "audio", "window", "table", "tensor"]
 Known = Literal["stated", "inferred", "unknown"]
-KINDS: tuple[str, ...] = get_args(InputKind)
 RAW_DTYPES = {"image": "uint8", "audio": "int16", "window": "float32", "table": "text", "tensor": "float32"}
 LAYOUTS = {"image": "HWC", "audio": "TC", "window": "TC", "table": "row", "tensor": "tensor"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: a number, or a category that becomes its place in `values`.
-
-    `unknown`: the number for every other text; without one such a row is refused.
-    """
-
-    name: Text
-    kind: Literal["number", "category"]
-    values: Annotated[tuple[Text, ...], Meta(max_length=MOST_VALUES)] = ()
-    unknown: Index | None = None
-
-    def __post_init__(self) -> None:
-        check_printable(self.name, *self.values)
-        if (self.kind == "category") != bool(self.values):
-            raise ValueError(f"column {self.name}: a category has values, and a number has none")
-        if len(set(self.values)) < len(self.values):
-            raise ValueError(f"column {self.name}: a value stands there twice")
 
 
 @dataclass(frozen=True)

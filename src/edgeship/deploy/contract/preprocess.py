@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeship.data import Array
 from edgeship.deploy.contract.contract import ORIENTATIONS, EdgeQuantization
-from edgeship.deploy.contract.inputs import Column, ContractInput, RawForm
+from edgeship.deploy.contract.inputs import ContractInput, RawForm
 from edgeship.deploy.contract.resample import resize_picture, round_div, round_ratio
 from edgeship.deploy.contract.steps import (
     LONGEST_SIDE,
@@ -30,6 +30,7 @@ from edgeship.deploy.contract.steps import (
     SwapRedBlue,
 )
 from edgeship.errors import InputError
+from edgeship.settings.inputs import Column
 
 
 def preprocess_input(item: ContractInput, raw: Array | Sequence[str | float], orientation: int = 1) -> Array:

@@ -5,21 +5,17 @@ Structs of msgspec and no dataclasses, since it tells the members of a union apa
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from edgeship.settings.inputs import Byte, Fit, Float32, Resampler
+
 LONGEST_SIDE = 65_535  # of a picture, as of a JPEG's
 MOST_CHANNELS = 4096  # of what a step has numbers for, one each
-FLOAT32 = 3.4e38
-Byte = Annotated[int, Meta(ge=0, le=255)]
 Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
-Factors = Annotated[
-    tuple[Annotated[float, Meta(ge=-FLOAT32, le=FLOAT32)], ...], Meta(min_length=1, max_length=MOST_CHANNELS)
-]
-Fit = Literal["contain", "cover", "stretch"]
-Resampler = Literal["area", "pil-bilinear", "tf-bilinear"]
+Factors = Annotated[tuple[Float32, ...], Meta(min_length=1, max_length=MOST_CHANNELS)]
 WEIGHTS = (299, 587, 114)  # red, green and blue of grey, in thousandths (ITU-R BT.601)
 
 
@@ -104,8 +100,6 @@ NEEDED: dict[str, tuple[type, ...]] = {
     "table": (Lookup, Affine),
     "tensor": (),
 }
-FITS: tuple[str, ...] = get_args(Fit)
-RESAMPLERS: tuple[str, ...] = get_args(Resampler)
 
 
 def check_steps(kind: str, steps: tuple[Step, ...]) -> None:

@@ -31,7 +31,8 @@ from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.foreign import files as foreign_files
 from edgeship.pipeline.foreign.matching import MatchOptions, Sides
-from edgeship.pipeline.golden_run import GoldenInputs, GoldenRuns
+from edgeship.pipeline.golden_inputs import GoldenInputs
+from edgeship.pipeline.golden_run import GoldenRuns
 from edgeship.pipeline.ship import judge_draft, measure_draft, write_verdict
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import bridging

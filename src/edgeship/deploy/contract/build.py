@@ -1,0 +1,176 @@
+"""The contract of a bundle, of its manifest, its goldens and what the server model is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgeship.bundle.manifest import ArtifactEntry, GoldenRun, Manifest
+from edgeship.data import Array, Batch
+from edgeship.deploy.contract.contract import (
+    FILE,
+    ArtifactInput,
+    ArtifactOutput,
+    Contract,
+    ContractArtifact,
+    ContractOutput,
+    EdgeQuantization,
+    GoldenCase,
+    RawGoldens,
+    class_counts,
+    contract_json,
+    read_contract,
+)
+from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.errors import InputError
+from edgeship.storage.atomic import atomic_file
+from edgeship.types import Quantization, TensorSpec
+
+PLAIN_NAMES = ("model", "server")  # of a model's file, which say nothing of it
+LONGEST_SLUG = 64
+SUM_ERROR = 1e-3  # of a softmax's outputs in float32
+
+
+def name_contract(model: Path) -> str:
+    """What the contract of a model at that path is called: the name of its file, or its folder's where that says nothing."""
+    path = model.absolute()
+    stem = path.parent.name if path.stem.lower() in PLAIN_NAMES else path.stem
+    slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
+    return slug[:LONGEST_SLUG].strip("-") or "model"
+
+
+def check_labels(labels: Sequence[str], outputs: Sequence[TensorSpec], chosen: str | None, source: str) -> None:
+    """Raise InputError where the names of classes fit no output, or not the `chosen` one. `source` is the configuration."""
+    asked = [spec for spec in outputs if chosen in (None, spec.name)]
+    known = [spec for spec in asked if class_counts(spec.shape)]  # else nobody knows how many classes there are
+    if not labels or len(known) < len(asked) or any(len(labels) in class_counts(spec.shape) for spec in asked):
+        return
+    counts = ", ".join(f"'{spec.name}' gives {max(class_counts(spec.shape))}" for spec in asked)
+    raise InputError(f"{source}, [data] labels: {len(labels)} names, and {counts}; give one name for each")
+
+
+def describe_outputs(
+    specs: Sequence[TensorSpec],
+    activations: Sequence[str],
+    labels: Sequence[str],
+    chosen: str | None,
+    samples: Mapping[str, Array],
+) -> tuple[ContractOutput, ...]:
+    """The contract's outputs. `samples` are the server model's answers, (n, ...), which tell a softmax that no operator does."""
+    outputs = []
+    for spec, found in zip(specs, activations or ["unknown"] * len(specs), strict=True):
+        fits = chosen in (None, spec.name) and len(labels) in class_counts(spec.shape)
+        activation = "softmax" if found == "unknown" and _sums_to_one(samples[spec.name]) else found
+        outputs.append(
+            ContractOutput(spec.name, (1, *spec.shape[1:]), activation, tuple(labels) if labels and fits else None)  # type: ignore[arg-type]
+        )
+    return tuple(outputs)
+
+
+def _sums_to_one(values: Array) -> bool:
+    if values.ndim < 2 or values.shape[-1] < 2 or values.dtype.kind != "f" or not np.isfinite(values).all():
+        return False
+    return bool((values >= 0).all() and (np.abs(values.astype(np.float64).sum(-1) - 1) < SUM_ERROR).all())
+
+
+def build_contract(
+    name: str,
+    manifest: Manifest,
+    inputs: tuple[ContractInput, ...],
+    outputs: tuple[ContractOutput, ...],
+    goldens: RawGoldens,
+) -> Contract:
+    """The contract of the artifacts in a manifest."""
+    runs = manifest.goldens.artifacts if manifest.goldens else {}
+    artifacts = tuple(_describe_artifact(item, runs.get(item.id)) for item in manifest.artifacts)
+    return Contract(name, manifest.server.digest, inputs, outputs, artifacts, goldens)
+
+
+def _describe_artifact(entry: ArtifactEntry, run: GoldenRun | None) -> ContractArtifact:
+    signature = next(iter(entry.receipt.signatures or ()), None) if entry.receipt else None
+    tolerances = (run.tolerance or {}) if run else {}
+    temperatures = _temperatures(entry)
+    return ContractArtifact(
+        entry.id,
+        entry.path,
+        entry.content,
+        signature,
+        tuple(
+            ArtifactInput(spec.name, spec.name, index, spec.shape, spec.dtype, _edge(spec.quantization, spec.dtype))
+            for index, spec in enumerate(entry.inputs)
+        ),
+        tuple(
+            ArtifactOutput(
+                spec.name, spec.name, index, spec.shape, spec.dtype, _edge(spec.quantization, spec.dtype),
+                tolerances.get(spec.name), temperatures.get(spec.name),
+            )
+            for index, spec in enumerate(entry.outputs)
+        ),
+    )  # fmt: skip
+
+
+def _edge(quantization: Quantization | None, dtype: str) -> EdgeQuantization | None:
+    """How the numbers at a file's edge are read; a float edge has steps inside only."""
+    if quantization is None or not dtype.startswith(("int", "uint")):
+        return None
+    return EdgeQuantization(float(np.float32(quantization.scale[0])), quantization.zero_point[0])
+
+
+def _temperatures(entry: ArtifactEntry) -> dict[str, float]:
+    fitted = entry.temperature or {}
+    return {name: item.value for name, item in fitted.items() if item.value is not None and 0 < item.value <= 1e6}
+
+
+def label_cases(
+    cases: Sequence[GoldenCase],
+    rows: Sequence[int],
+    outputs: Sequence[ContractOutput],
+    answers: Batch,
+    clear: Mapping[str, Mapping[str, Sequence[int]]],
+) -> tuple[GoldenCase, ...]:
+    """The cases with the server model's label, by the first output that is scores of classes.
+
+    `answers`: the server model's, (n, ...) by output; `rows`: which row is each case's; `clear`: by artifact and output the
+    rows whose answer is the same on any right kernel.
+    """
+    scored = [item for item in outputs if answers[item.name].ndim == 2 and answers[item.name].shape[1] > 1]
+    if not scored:
+        return tuple(cases)
+    first = next((item for item in scored if item.labels), scored[0])
+    best = answers[first.name].argmax(1)
+    return tuple(
+        replace(
+            case,
+            label=first.labels[best[row]] if first.labels else None,
+            clear=tuple(name for name, found in clear.items() if row in found.get(first.name, ())),
+        )
+        for case, row in zip(cases, rows, strict=True)
+    )
+
+
+def write_contract(root: Path, contract: Contract) -> None:
+    """Write the contract into a bundle's draft; an old file may be another bundle's, too, and stays as it is."""
+    with atomic_file(root / FILE) as draft:
+        draft.write_bytes(contract_json(contract))
+
+
+def record_temperatures(root: Path, artifacts: Iterable[ArtifactEntry]) -> None:
+    """Write the temperatures of artifacts into the contract in a bundle's draft, where it has one and they are others."""
+    contract = read_contract(root)
+    if contract is None:
+        return
+    fitted = {entry.id: _temperatures(entry) for entry in artifacts}
+    changed = replace(contract, artifacts=tuple(_with_temperatures(item, fitted) for item in contract.artifacts))
+    if changed != contract:
+        write_contract(root, changed)
+
+
+def _with_temperatures(artifact: ContractArtifact, fitted: Mapping[str, Mapping[str, float]]) -> ContractArtifact:
+    found = fitted.get(artifact.id, {})
+    return replace(
+        artifact, outputs=tuple(replace(item, temperature=found.get(item.output)) for item in artifact.outputs)
+    )

@@ -1,0 +1,215 @@
+"""Goldens as an app has them in hand: pixels, PCM, windows, rows; each with the tensor that it becomes, and what comes out.
+
+The goldens of a bundle are brought back to raw form. Of pictures there are more cases, made of them: of another size, turned,
+mirrored, with colours and opacity, so that a client that does none of that right is found out.
+
+Files in `goldens/raw/`, little endian in C order: `<case>.<input>.raw`, `<case>.<input>.tensor` (float32),
+`<case>.<output>.<artifact>` and `<case>.<output>.server` (float32, dequantized).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.data import Array, Batch
+from edgeship.deploy.contract.contract import Contract, GoldenCase, RawSize
+from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
+from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
+from edgeship.errors import CheckError
+from edgeship.untrusted import damage_as_input_error, limits, place_within, regular_file
+
+FOLDER = Path("goldens") / "raw"
+SERVER = "server"
+DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}
+TINTS = ((4, 4), (3, 4), (2, 4))  # of red, green and blue where a grey picture is given colours
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """One input's raw value: an array, or the texts of a row; `orientation` is EXIF's."""
+
+    value: Array | tuple[str, ...]
+    orientation: int = 1
+
+    @property
+    def size(self) -> RawSize:
+        """Its size as a contract has it."""
+        if not isinstance(self.value, np.ndarray):
+            return RawSize()
+        shape = self.value.shape
+        if self.value.dtype == np.uint8:
+            return RawSize(shape[0], shape[1], shape[2], self.orientation)
+        if self.value.dtype == np.int16:
+            return RawSize(channels=shape[1], frames=shape[0])
+        return RawSize(shape=shape)
+
+    def to_bytes(self) -> bytes:
+        """What its file holds."""
+        if not isinstance(self.value, np.ndarray):
+            return "".join(f"{text}\n" for text in self.value).encode()
+        return np.ascontiguousarray(self.value, DTYPES[self.value.dtype.name]).tobytes()
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One case: each input's raw value, and the tensor (1, ...) that the reference makes of it."""
+
+    name: str
+    raw: Mapping[str, RawSample]
+    tensors: Mapping[str, Array]
+
+    @property
+    def sizes(self) -> dict[str, RawSize]:
+        """The sizes of its raw values by input."""
+        return {name: sample.size for name, sample in self.raw.items()}
+
+
+def make_cases(inputs: Sequence[ContractInput], samples: Mapping[str, Array]) -> list[RawCase]:
+    """The cases of the goldens `samples` (n, ...): one of each sample, then, where there are pictures, others made of them."""
+    count = len(next(iter(samples.values())))
+    whole = [{item.name: _bring_back(item, samples[item.name][index]) for item in inputs} for index in range(count)]
+    cases = [_make_case(str(index), inputs, raw) for index, raw in enumerate(whole)]
+    pictures = [item for item in inputs if item.kind == "image"]
+    for number, (name, change) in enumerate(CHANGES.items() if pictures else ()):
+        raw = dict(whole[number % count])
+        for item in pictures:
+            raw[item.name] = change(raw[item.name].value, item)
+        cases.append(_make_case(name, inputs, raw))
+    return cases
+
+
+def _make_case(name: str, inputs: Sequence[ContractInput], raw: Mapping[str, RawSample]) -> RawCase:
+    tensors = {item.name: preprocess_input(item, raw[item.name].value, raw[item.name].orientation) for item in inputs}
+    return RawCase(name, raw, tensors)
+
+
+def _bring_back(item: ContractInput, sample: Array) -> RawSample:
+    """The raw value of a golden's sample (...): the nearest that there is."""
+    affine = item.step(Affine)
+    values = invert_scale(affine, sample) if affine else sample
+    if item.kind == "image":
+        pixels = np.clip(values.round(), 0, 255).astype(np.uint8).reshape(*sample.shape[:2], -1)
+        return RawSample(pixels[:, :, ::-1] if item.step(SwapRedBlue) else pixels)
+    if item.kind == "audio":
+        pcm = np.clip(values.round(), -(2**15), 2**15 - 1).astype(np.int16).reshape(len(sample), -1)
+        return RawSample(np.repeat(pcm, item.raw.channels or 1, axis=1) if item.step(Mono) else pcm)
+    if item.kind == "table":
+        return RawSample(tuple(_row_texts(item, values)))
+    return RawSample(values.astype(np.float32))
+
+
+def _row_texts(item: ContractInput, values: Array) -> Iterator[str]:
+    for column, value in zip(item.raw.columns, values.reshape(-1), strict=True):
+        place = round(float(value))
+        if column.kind == "number":
+            yield repr(float(np.float32(value)))
+        elif 0 <= place < len(column.values):
+            yield column.values[place]
+        else:
+            yield next(f"?{'?' * i}" for i in range(len(column.values) + 1) if f"?{'?' * i}" not in column.values)
+
+
+def _enlarge(pixels: Array, height: int, width: int) -> Array:
+    """The picture (h, w, c) with other sides, each pixel the nearest one."""
+    rows, columns = (np.arange(new) * old // new for new, old in ((height, len(pixels)), (width, pixels.shape[1])))
+    return np.ascontiguousarray(pixels[rows][:, columns])
+
+
+def _colour(pixels: Array, item: ContractInput) -> Array:
+    """A grey picture with colours, so that it shows which channel is which; others as they are."""
+    if not item.step(Grey):
+        return pixels
+    return np.concatenate([(pixels.astype(np.int64) * part // whole).astype(np.uint8) for part, whole in TINTS], axis=2)
+
+
+def _make_larger(pixels: Any, item: ContractInput) -> RawSample:
+    return RawSample(_colour(_enlarge(pixels, 3 * len(pixels) + 1, 2 * pixels.shape[1] + 3), item))
+
+
+def _make_smaller(pixels: Any, item: ContractInput) -> RawSample:
+    return RawSample(_enlarge(pixels, 2 * len(pixels) // 3 + 1, pixels.shape[1] // 2 + 1))
+
+
+def _turn(pixels: Any, item: ContractInput) -> RawSample:
+    larger = _enlarge(pixels, 2 * len(pixels) + 1, pixels.shape[1] + 2)
+    return RawSample(np.ascontiguousarray(larger[:, ::-1].swapaxes(0, 1)), 6)
+
+
+def _mirror(pixels: Any, item: ContractInput) -> RawSample:
+    larger = _enlarge(pixels, len(pixels) + 3, 2 * pixels.shape[1] + 1)
+    return RawSample(np.ascontiguousarray(larger.swapaxes(0, 1)), 5)
+
+
+def _make_opaque(pixels: Any, item: ContractInput) -> RawSample:
+    colours = _colour(pixels, item)
+    rows, columns = np.mgrid[: len(pixels), : pixels.shape[1]]
+    opacity = 255 - (37 * rows + 59 * columns) % 128  # nowhere less than half: the subject stays to be seen
+    return RawSample(np.concatenate([colours, opacity.astype(np.uint8)[:, :, None]], axis=2))
+
+
+CHANGES = {
+    "larger": _make_larger, "smaller": _make_smaller, "turned": _turn, "mirrored": _mirror, "opaque": _make_opaque,
+}  # fmt: skip
+
+
+def write_inputs(folder: Path, cases: Sequence[RawCase]) -> None:
+    """Write the raw values and tensors of cases."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in cases:
+        for name, sample in case.raw.items():
+            (folder / f"{case.name}.{name}.raw").write_bytes(sample.to_bytes())
+        for name, tensor in case.tensors.items():
+            (folder / f"{case.name}.{name}.tensor").write_bytes(_float_bytes(tensor))
+
+
+def write_outputs(folder: Path, cases: Sequence[str], source: str, outputs: Batch) -> None:
+    """Write what an artifact of that id, or `SERVER`, gave for the cases: `outputs` have one row a case."""
+    for name, array in outputs.items():
+        for case, row in zip(cases, array, strict=True):
+            (folder / f"{case}.{name}.{source.replace('/', '-')}").write_bytes(_float_bytes(row))
+
+
+def _float_bytes(values: Array) -> bytes:
+    return np.ascontiguousarray(values, "<f4").tobytes()
+
+
+def read_raw(root: Path, item: ContractInput, case: GoldenCase) -> RawSample:
+    """The raw value of a case in a bundle. Raises InputError where the file is not there or not as the contract says."""
+    size = case.input[item.name]
+    path = _raw_path(root, f"{case.name}.{item.name}.raw")
+    with damage_as_input_error(path):
+        content = path.read_bytes()
+        if item.kind == "table":
+            return RawSample(tuple(content.decode().removesuffix("\n").split("\n")))
+        values = np.frombuffer(content, DTYPES[item.raw.dtype])
+        shape: tuple[Any, ...] = tuple(size.shape or ())
+        if item.kind == "image":
+            shape = (size.height, size.width, size.channels)
+        elif item.kind == "audio":
+            shape = (size.frames, size.channels)
+        return RawSample(values.reshape(shape).astype(item.raw.dtype), size.orientation)
+
+
+def _raw_path(root: Path, name: str) -> Path:
+    path = regular_file(place_within(root, (FOLDER / name).as_posix()))
+    if path.stat().st_size > limits().tensor_bytes:
+        raise CheckError(f"{path}: larger than a tensor may be")
+    return path
+
+
+def check_tensors(root: Path, contract: Contract) -> list[str]:
+    """What of the raw goldens does not become its tensor to the byte, one sentence each."""
+    problems = []
+    for case in contract.goldens.cases:
+        for item in contract.inputs:
+            sample = read_raw(root, item, case)
+            tensor = _float_bytes(preprocess_input(item, sample.value, sample.orientation))
+            if tensor != _raw_path(root, f"{case.name}.{item.name}.tensor").read_bytes():
+                problems.append(f"raw golden '{case.name}' does not give the tensor of '{item.name}'")
+    return problems
