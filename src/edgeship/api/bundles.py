@@ -153,14 +153,17 @@ def missing_artifacts(bundle: AnyBundle) -> tuple[str, ...]:
 
 
 def verify_bundle(bundle: AnyBundle) -> Verification:
-    """Check that no file was changed, and replay the goldens through every runtime that is present.
+    """Check that no file was changed, that raw goldens give their tensors, and replay goldens through every runtime present.
 
     Raises InputError for a changed bundle, CheckError where there is nothing to replay.
     """
+    from edgeship.deploy.contract.check import check_contract
     from edgeship.pipeline.verify import replay_goldens, replay_problem
 
-    replays = replay_goldens(open_bundle(bundle))
-    return Verification(tuple(replays), replay_problem(replays))
+    source = open_bundle(bundle)
+    contract, replays = check_contract(source), replay_goldens(source)
+    failures = [replay_problem(replays), *contract.problems[:1]]
+    return Verification(tuple(replays), "; ".join(filter(None, failures)), contract)
 
 
 def debug_bundle(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgeship.deploy.contract.check import ContractCheck
     from edgeship.optimize.receipt import OptimizeReceipt
     from edgeship.pipeline.verify import Replay
     from edgeship.train.card import ModelCard
@@ -40,10 +41,11 @@ class InitializedConfig:
 
 @dataclass(frozen=True)
 class Verification:
-    """Goldens replayed: `failure` says why they are no match, empty where they are one."""
+    """Goldens replayed, and the contract checked: `failure` says why something is no match, empty where all is one."""
 
     replays: tuple[Replay, ...]
     failure: str
+    contract: ContractCheck | None = None
 
     @property
     def passed(self) -> bool:

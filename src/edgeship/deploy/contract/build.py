@@ -86,11 +86,12 @@ def build_contract(
 ) -> Contract:
     """The contract of the artifacts in a manifest."""
     runs = manifest.goldens.artifacts if manifest.goldens else {}
-    artifacts = tuple(_describe_artifact(item, runs.get(item.id)) for item in manifest.artifacts)
+    artifacts = tuple(describe_artifact(item, runs.get(item.id)) for item in manifest.artifacts)
     return Contract(name, manifest.server.digest, inputs, outputs, artifacts, goldens)
 
 
-def _describe_artifact(entry: ArtifactEntry, run: GoldenRun | None) -> ContractArtifact:
+def describe_artifact(entry: ArtifactEntry, run: GoldenRun | None) -> ContractArtifact:
+    """What a contract says of an artifact that gave this on the goldens."""
     signature = next(iter(entry.receipt.signatures or ()), None) if entry.receipt else None
     tolerances = (run.tolerance or {}) if run else {}
     temperatures = _temperatures(entry)

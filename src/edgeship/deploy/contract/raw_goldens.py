@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Array, Batch
-from edgeship.deploy.contract.contract import Contract, GoldenCase, RawSize
+from edgeship.deploy.contract.contract import GoldenCase, RawSize
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
 from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
-from edgeship.errors import CheckError
-from edgeship.untrusted import damage_as_input_error, limits, place_within, regular_file
+from edgeship.untrusted import damage_as_input_error, place_within, regular_file
 
 FOLDER = Path("goldens") / "raw"
 SERVER = "server"
@@ -165,24 +164,25 @@ def write_inputs(folder: Path, cases: Sequence[RawCase]) -> None:
         for name, sample in case.raw.items():
             (folder / f"{case.name}.{name}.raw").write_bytes(sample.to_bytes())
         for name, tensor in case.tensors.items():
-            (folder / f"{case.name}.{name}.tensor").write_bytes(_float_bytes(tensor))
+            (folder / f"{case.name}.{name}.tensor").write_bytes(float_bytes(tensor))
 
 
 def write_outputs(folder: Path, cases: Sequence[str], source: str, outputs: Batch) -> None:
     """Write what an artifact of that id, or `SERVER`, gave for the cases: `outputs` have one row a case."""
     for name, array in outputs.items():
         for case, row in zip(cases, array, strict=True):
-            (folder / f"{case}.{name}.{source.replace('/', '-')}").write_bytes(_float_bytes(row))
+            (folder / f"{case}.{name}.{source.replace('/', '-')}").write_bytes(float_bytes(row))
 
 
-def _float_bytes(values: Array) -> bytes:
+def float_bytes(values: Array) -> bytes:
+    """What the file of a tensor or an output holds."""
     return np.ascontiguousarray(values, "<f4").tobytes()
 
 
 def read_raw(root: Path, item: ContractInput, case: GoldenCase) -> RawSample:
     """The raw value of a case in a bundle. Raises InputError where the file is not there or not as the contract says."""
     size = case.input[item.name]
-    path = _raw_path(root, f"{case.name}.{item.name}.raw")
+    path = regular_file(place_within(root, (FOLDER / f"{case.name}.{item.name}.raw").as_posix()))
     with damage_as_input_error(path):
         content = path.read_bytes()
         if item.kind == "table":
@@ -194,22 +194,3 @@ def read_raw(root: Path, item: ContractInput, case: GoldenCase) -> RawSample:
         elif item.kind == "audio":
             shape = (size.frames, size.channels)
         return RawSample(values.reshape(shape).astype(item.raw.dtype), size.orientation)
-
-
-def _raw_path(root: Path, name: str) -> Path:
-    path = regular_file(place_within(root, (FOLDER / name).as_posix()))
-    if path.stat().st_size > limits().tensor_bytes:
-        raise CheckError(f"{path}: larger than a tensor may be")
-    return path
-
-
-def check_tensors(root: Path, contract: Contract) -> list[str]:
-    """What of the raw goldens does not become its tensor to the byte, one sentence each."""
-    problems = []
-    for case in contract.goldens.cases:
-        for item in contract.inputs:
-            sample = read_raw(root, item, case)
-            tensor = _float_bytes(preprocess_input(item, sample.value, sample.orientation))
-            if tensor != _raw_path(root, f"{case.name}.{item.name}.tensor").read_bytes():
-                problems.append(f"raw golden '{case.name}' does not give the tensor of '{item.name}'")
-    return problems
