@@ -15,11 +15,12 @@ from edgeship.bundle.comparisons import ConstantAnswer
 from edgeship.cli.models.init import init
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
-from edgeship.pipeline.run_settings import first_measurement
+from edgeship.pipeline.run_settings import first_measurement, input_tables
 from edgeship.processes.child import FunctionProcess
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import trust
 from edgeship.settings.config import Config
+from edgeship.settings.inputs import InputForm
 from edgeship.storage import digest
 from edgeship.types import TensorSpec
 
@@ -205,3 +206,26 @@ def test_without_labels_the_own_answers_are_the_measure(write, monkeypatch, tmp_
     assert read.budget["accuracy"] == "none"
     assert limit in read.budget and not Budget.parse(read.budget).wants_accuracy
     assert "no labels in it" in capsys.readouterr().err
+
+
+PICTURE = TensorSpec("photo", (None, 8, 9, 3), "float32")
+
+
+def test_what_the_data_tells_of_a_picture_is_written_and_the_rest_is_asked(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 9, 3)) / 255
+    np.savez(tmp_path / "calibration.npz", photo=pixels.astype(np.float32))
+    lines = input_tables.input_lines(tmp_path / "calibration.npz", (PICTURE,)).splitlines()[2:]
+    table = Config.parse("\n".join(lines).encode(), tmp_path / "edgeship.toml").input["photo"]
+    assert table == InputForm(kind="image", multiply=float(np.float32(1 / 255)), add=0.0)
+    asked = [line.split(" = ")[0] for line in lines if line.startswith("# ")]
+    assert asked == ["# colour", "# fit", "# resampler", "# border", "# ground"]
+    whole = "\n".join(line.removeprefix("# ") for line in lines).encode()
+    assert Config.parse(whole, tmp_path / "edgeship.toml").input["photo"].fit == "cover"
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((8, 9, 3), "image"), ((50, 3), "window"), ((4,), "table")])
+def test_an_input_of_which_nothing_is_known_is_asked_for(tmp_path, shape, kind):
+    text = input_tables.input_lines(tmp_path / "calibration.npz", (TensorSpec("x", (None, *shape), "float32"),))
+    assert not Config.parse(text.encode(), tmp_path / "edgeship.toml").input
+    whole = "\n".join(line.removeprefix("# ") for line in text.splitlines()[2:]).encode()
+    assert Config.parse(whole, tmp_path / "edgeship.toml").input["x"].kind == kind

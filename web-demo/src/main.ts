@@ -5,7 +5,7 @@ import type {NumpyArray} from './bundle/npz';
 import {type Group, readSamples, type Sample} from './bundle/samples';
 import {Closed, Engine} from './engine';
 import {keepOffline} from './offline';
-import {type Picture, type Preprocessing, toPicture, toTensor} from './preprocess';
+import {type Picture, type PictureInput, toPicture, toTensor} from './preprocess';
 import {type Backend, BACKENDS} from './protocol';
 import {type Goldens, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
@@ -117,14 +117,14 @@ async function predict(sample: Sample): Promise<void> {
 
 /** What the model gets to see, where that is a picture. */
 function showSeen(sample: Sample): void {
-  const [name, how] = Object.entries(bundle.manifest.preprocessing ?? {})[0] ?? [];
+  const [name, how] = Object.entries(bundle.manifest.pictures)[0] ?? [];
   const array = name === undefined ? undefined : sample.inputs[name];
   element('seen', HTMLElement).hidden = !array;
   if (array && how) paint(element('seen-picture', HTMLCanvasElement), toPicture(array.data, how));
 }
 
 /** Drawing, files and camera, for models whose one input is a picture. */
-function pictureInputs(name: string, how: Preprocessing): Tab[] {
+function pictureInputs(name: string, how: PictureInput): Tab[] {
   const take = (picture: Picture) => {
     const data = toTensor(picture, how);
     const input: NumpyArray = {dtype: '<f4', shape: [1, how.height, how.width, how.channels], data};
@@ -142,7 +142,7 @@ let stopCamera = () => {};
 function showInputs(groups: Group[]): void {
   const {manifest} = bundle;
   gallery(element('samples', HTMLElement), manifest, groups, (sample) => void predict(sample));
-  const [picture] = Object.entries(manifest.preprocessing ?? {});
+  const [picture] = Object.entries(manifest.pictures);
   const single = manifest.server_model.inputs.length === 1;
   const more = picture && single ? pictureInputs(...picture) : [];
   tabs(element('tabs', HTMLElement), [{id: 'samples', title: 'Samples'}, ...more], (id) => id !== 'camera' && stopCamera());

@@ -1,7 +1,7 @@
 /** The self-test: this very browser must give the goldens' answers, within the tolerance that the bundle states. */
 import {type Artifact, figure, type Manifest} from './bundle/manifest';
 import type {NumpyArray} from './bundle/npz';
-import {enlarge, type Preprocessing, toPicture, toTensor} from './preprocess';
+import {enlarge, type PictureInput, toPicture, toTensor} from './preprocess';
 import type {Opened, Tensors} from './protocol';
 import {argmax, percentile} from './stats';
 
@@ -80,13 +80,15 @@ export function difference(found: ArrayLike<number>, wanted: ArrayLike<number>):
   return worst;
 }
 
-/** Whether a picture of each golden, five times as large, becomes that golden again. */
-export function checkPreprocessing(goldens: NumpyArray, how: Preprocessing): boolean {
+/** Whether a picture of each golden becomes that golden again; five times as large where an area's mean is that of its parts. */
+export function checkPreprocessing(goldens: NumpyArray, input: PictureInput): boolean {
   const size = goldens.data.length / (goldens.shape[0] ?? 1);
-  const step = Math.abs(how.range[1] - how.range[0]) / 255;
+  // Inverting is decided by the rim, which may be bright in a sample too: it is the training data's own, so it stays.
+  const how = {...input, steps: input.steps.filter(({step}) => step !== 'invert')};
+  const times = input.steps.some((step) => step.step === 'resize' && step.resampler === 'area') ? 5 : 1;
+  const step = Math.max(...input.steps.flatMap((item) => (item.step === 'affine' ? item.multiply.map(Math.abs) : [])));
   return Array.from({length: goldens.shape[0] ?? 0}, (_, index) => goldens.data.slice(index * size, (index + 1) * size)).every(
-    // Inverting is decided by the rim, which may be bright in a sample too: it is the training data's own, so it stays.
-    (sample) => difference(toTensor(enlarge(toPicture(sample, how), 5), {...how, background: 'any'}), sample) <= step / 2 + 1e-6,
+    (sample) => difference(toTensor(enlarge(toPicture(sample, how), times), how), sample) <= step / 2 + 1e-6,
   );
 }
 
@@ -101,7 +103,7 @@ export function result(
       name, compare(run.outputs[name]?.data ?? [], own?.[name]?.data, server, golden?.tolerance?.[name], golden?.clear?.[name]),
     ]),
   );
-  const described = Object.entries(manifest.preprocessing ?? {}).filter(([name]) => goldens.inputs[name]);
+  const described = Object.entries(manifest.pictures).filter(([name]) => goldens.inputs[name]);
   const preprocessing = described.length ? described.every(([name, how]) => checkPreprocessing(goldens.inputs[name]!, how)) : null;
   return {
     schema: 1,

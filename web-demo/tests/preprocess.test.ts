@@ -1,8 +1,10 @@
 import {describe, expect, it} from 'vitest';
-import {enlarge, type Preprocessing, toPicture, toTensor} from '../src/preprocess';
+import {enlarge, fromPreprocessing, type Picture, type Preprocessing, toPicture as show, toTensor as prepare} from '../src/preprocess';
 import {fixturePicture, fixtures, gray} from './fixtures';
 
 const how: Preprocessing = {kind: 'image', height: 6, width: 4, channels: 1, fit: 'contain', background: 'any', range: [0, 255]};
+const toTensor = (picture: Picture, of: Preprocessing) => prepare(picture, fromPreprocessing(of));
+const toPicture = (tensor: Float32Array, of: Preprocessing) => show(tensor, fromPreprocessing(of));
 
 describe('pictures become inputs', () => {
   it('as Pillow reduces them, in colour', () => {

@@ -1,4 +1,5 @@
 import {describe, expect, it} from 'vitest';
+import {fromPreprocessing} from '../src/preprocess';
 import {checkPreprocessing, compare, difference} from '../src/selftest';
 import type {NumpyArray} from '../src/bundle/npz';
 import {argmax, bytes, milliseconds, percentile} from '../src/stats';
@@ -45,8 +46,8 @@ describe('the self-test', () => {
   it('finds preprocessing that changes a golden', () => {
     const how = {kind: 'image', height: 2, width: 2, channels: 1, fit: 'contain', background: 'dark', range: [0, 255]} as const;
     const goldens: NumpyArray = {dtype: '<f4', shape: [2, 2, 2, 1], data: Float32Array.of(0, 10, 200, 255, 3, 4, 5, 6)};
-    expect(checkPreprocessing(goldens, {...how, range: [0, 255]})).toBe(true);
-    expect(checkPreprocessing(goldens, {...how, range: [0, 128]})).toBe(false);
+    expect(checkPreprocessing(goldens, fromPreprocessing({...how, range: [0, 255]}))).toBe(true);
+    expect(checkPreprocessing(goldens, fromPreprocessing({...how, range: [0, 128]}))).toBe(false);
   });
 });
 

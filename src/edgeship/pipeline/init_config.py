@@ -12,6 +12,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement, measure_server_model
+from edgeship.pipeline.run_settings.input_tables import input_lines
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
@@ -72,6 +73,8 @@ formats = ["tfjs"]
 # {variant[qat]}
 # {variant[distill]}
 # {variant[sparse_encoding]}
+
+{input_tables}
 
 [benchmark]
 {benchmark[profile]}
@@ -165,6 +168,7 @@ def _fill_template(
         floor=_floor_line(found, keys["budget"]["min_server_accuracy"]),
         **_limit_lines(found, keys["budget"]),
         optional=_optional_line(),
+        input_tables=input_lines(model.parent / "calibration.npz", description.inputs),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,
     )

@@ -111,7 +111,7 @@ class InputForm(Table):
         Numbers | None,
         Meta(
             title=NUMBERS,
-            description="The tensor is value * multiply + add, of bytes 0 to 255.",
+            description="The tensor is value * multiply + add; a picture's values are 0 to 255.",
             examples=[0.00784313725],
         ),
     ] = None
@@ -122,7 +122,7 @@ class InputForm(Table):
         Numbers | None,
         Meta(
             title=NUMBERS,
-            description="In place of `multiply` and `add`: (value - mean) / std, of bytes 0 to 255.",
+            description="In place of `multiply` and `add`: (value - mean) / std.",
             examples=[[123.675, 116.28, 103.53]],
         ),
     ] = None

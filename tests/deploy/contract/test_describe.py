@@ -169,7 +169,10 @@ def test_labels_belong_to_the_outputs_that_they_fit() -> None:
 def test_labels_that_fit_no_output_are_refused(chosen: str | None, counts: str) -> None:
     with pytest.raises(InputError) as caught:
         check_labels(["a"] * 4, (spec("p", 2), spec("q", 3)), chosen, "edgeship.toml")
-    assert str(caught.value) == f"edgeship.toml, [data] labels: 4 names, and {counts}; give one name for each"
+    assert (
+        str(caught.value)
+        == f"edgeship.toml: 4 labels ([data] labels, or labels.txt), and {counts}; give one name for each class"
+    )
 
 
 def test_labels_of_an_output_of_any_size_are_not_judged() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from typing import Any
 
@@ -23,7 +24,7 @@ from edgeship.deploy.contract.steps import Resize
 from edgeship.errors import InputError
 from edgeship.settings.inputs import FITS, RESAMPLERS
 from edgeship.typed_json import convert
-from tests.deploy.contract import slow_definition
+from tests.deploy.contract import cases, slow_definition
 
 WEIGHTS = [299, 587, 114]
 
@@ -254,3 +255,11 @@ def test_quantization_rounds_half_to_even_and_clamps() -> None:
     steps = quantize_values(values, edge, "int8")
     assert steps.tolist() == [-3, -1, -3, 127, -128, -1] and steps.dtype == np.int8
     np.testing.assert_array_equal(dequantize_values(steps, edge), f32([0, 1, 0, 65, -62.5, 1]))
+
+
+def test_the_cases_of_other_languages_are_those_of_the_reference() -> None:
+    """web-demo/tests/contract.test.ts gives them to the page's code."""
+    stored = json.loads(cases.FILE.read_text())
+    assert stored == cases.build_cases(), "run python -m tests.deploy.contract.cases"
+    assert {case["orientation"] for case in stored} == set(range(1, 9))
+    assert {case["channels"] for case in stored} == {1, 3, 4}

@@ -1,4 +1,5 @@
 /** Files of a bundle, each checked against the manifest before anything uses it. */
+import {FILE, pictureInputs} from './contract';
 import {check} from './digest';
 import {type Artifact, type Manifest, parse} from './manifest';
 import {type NumpyArray, readNpz} from './npz';
@@ -12,7 +13,9 @@ export class Bundle {
     if (!answer.ok) {
       throw new Error(`There is no bundle here (${root}manifest.json: ${answer.status}); \`edgeship demo BUNDLE\` puts one beside the page.`);
     }
-    return new Bundle(parse(await answer.text()), root);
+    const bundle = new Bundle(parse(await answer.text()), root);
+    if (bundle.has(FILE)) bundle.manifest.pictures = pictureInputs(new TextDecoder().decode(await bundle.file(FILE)));
+    return bundle;
   }
 
   /** The bytes of a file. Throws an IntegrityError where they are not those that the manifest promises. */

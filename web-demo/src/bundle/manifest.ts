@@ -1,5 +1,5 @@
 /** The parts of a bundle's `manifest.json` that a page needs. */
-import type {Preprocessing} from '../preprocess';
+import {fromPreprocessing, type PictureInput, type Preprocessing} from '../preprocess';
 
 export interface TensorSpec {
   name: string;
@@ -46,8 +46,10 @@ export interface Manifest {
   goldens: {samples: number; source: string; artifacts: Record<string, GoldenRun>};
   measurements: {artifact: string; runtime: string; device: string; metrics: Figure[]}[];
   gate?: {verdict: string} | null;
-  /** How a picture becomes a model's input, by input name. */
+  /** How a picture becomes a model's input, by input name, where the bundle has no contract. */
   preprocessing?: Record<string, Preprocessing>;
+  /** The inputs that are pictures, by name: as the contract describes them, or `preprocessing`. */
+  pictures: Record<string, PictureInput>;
   /** Further samples, with labels where there are some. */
   samples?: {path: string; source: string; count: number} | null;
   data?: Record<string, {source: string; samples: number} | null>;
@@ -60,6 +62,9 @@ const SCHEMA = 2;
 /** The manifest in a JSON text. Throws where it is none that this page can use. */
 export function parse(text: string): Manifest {
   const manifest = JSON.parse(text) as Manifest;
+  manifest.pictures = Object.fromEntries(
+    Object.entries(manifest.preprocessing ?? {}).map(([name, how]) => [name, fromPreprocessing(how)]),
+  );
   if (manifest.schema !== SCHEMA) throw new Error(`The bundle has schema ${manifest.schema}; this page reads ${SCHEMA}.`);
   if (!browserArtifacts(manifest).length) {
     throw new Error('The bundle holds no TF.js artifact: make it with `edgeship convert MODEL --to tfjs`.');

@@ -1,4 +1,5 @@
 /** The model card, the device's figures and the self-test's numbers as lists of facts. */
+import type {PictureInput} from '../preprocess';
 import {type Artifact, figure, type Manifest} from '../bundle/manifest';
 import type {SelfTest} from '../selftest';
 import {bytes, milliseconds} from '../stats';
@@ -20,14 +21,26 @@ export function modelCard(manifest: Manifest, artifact: Artifact): Facts {
   }
   const agreement = figure(manifest, artifact.id, 'agreement');
   if (agreement !== null) facts.push(['Same answer as the server model', share(agreement, true)]);
-  for (const [name, how] of Object.entries(manifest.preprocessing ?? {})) {
-    const colour = how.channels === 1 ? 'grey' : 'colour';
-    facts.push([`Pictures for ${name}`, `${how.width} × ${how.height}, ${colour}, ${how.fit}, ${how.background} background, values ${how.range.join(' to ')}`]);
-  }
+  for (const [name, how] of Object.entries(manifest.pictures)) facts.push([`Pictures for ${name}`, picture(how)]);
   if (manifest.gate) facts.push(['Verdict of the gate', manifest.gate.verdict]);
   facts.push(['Made', `${manifest.created.slice(0, 10)} with edgeship ${manifest.edgeship}`]);
   facts.push(['Bundle', (manifest.source ?? manifest.digest).slice(0, 16)], ['Artifact', `${artifact.id}, ${artifact.digest.slice(0, 16)}`]);
   return facts;
+}
+
+/** A picture's way to the model in words; of numbers that differ by channel, the first. */
+function picture({width, height, channels, steps}: PictureInput): string {
+  const parts = [`${width} × ${height}`, channels === 1 ? 'grey' : 'colour'];
+  for (const step of steps) {
+    if (step.step === 'invert') parts.push(`${step.ground} background`);
+    if (step.step === 'resize') parts.push(step.fit, `resampled by ${step.resampler}`);
+    if (step.step === 'swap_red_blue') parts.push('blue first');
+    if (step.step === 'affine') {
+      const [factor, term] = [step.multiply[0]!, step.add[0]!];
+      parts.push(`values ${[0, 255].map((value) => Number((value * factor + term).toPrecision(3))).join(' to ')}`);
+    }
+  }
+  return parts.join(', ');
 }
 
 function accuracy(manifest: Manifest, artifact: Artifact): string {

@@ -6,7 +6,7 @@ import {thumbnail} from './plot';
 
 /** Show the groups, with the first sample marked as the chosen one. */
 export function gallery(place: HTMLElement, manifest: Manifest, groups: Group[], chosen: (sample: Sample) => void): void {
-  const pictures = Object.keys(manifest.preprocessing ?? {});
+  const pictures = Object.keys(manifest.pictures);
   const rows = groups.map(({title, samples}) => {
     const heading = make('h3', {text: title});
     const row = make('div', {className: pictures.length ? 'samples' : 'samples curves'}, samples.map((sample) => button(sample)));
@@ -16,7 +16,7 @@ export function gallery(place: HTMLElement, manifest: Manifest, groups: Group[],
   });
   function button(sample: Sample): HTMLButtonElement {
     const shown = pictures.find((name) => sample.inputs[name]) ?? Object.keys(sample.inputs)[0];
-    const picture = shown === undefined ? null : thumbnail(sample.inputs[shown]!, manifest.preprocessing?.[shown]);
+    const picture = shown === undefined ? null : thumbnail(sample.inputs[shown]!, manifest.pictures[shown]);
     const made = make('button', {}, [...(picture ? [picture] : []), make('span', {text: sample.name})]);
     made.type = 'button';
     made.setAttribute('aria-pressed', String(sample === groups[0]?.samples[0]));

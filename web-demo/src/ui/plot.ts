@@ -1,6 +1,6 @@
 /** Pictures of samples: as they are where they are pictures, as curves or columns where they are not. */
 import type {NumpyArray} from '../bundle/npz';
-import {type Picture, type Preprocessing, toPicture} from '../preprocess';
+import {type Picture, type PictureInput, toPicture} from '../preprocess';
 import {svg} from './dom';
 
 const [WIDTH, HEIGHT] = [120, 60];
@@ -14,7 +14,7 @@ export function paint(canvas: HTMLCanvasElement, picture: Picture): void {
 }
 
 /** One sample (its batch axis is 1) as something to look at; null where there are no numbers in it. */
-export function thumbnail(sample: NumpyArray, how: Preprocessing | undefined): HTMLElement | SVGElement | null {
+export function thumbnail(sample: NumpyArray, how: PictureInput | undefined): HTMLElement | SVGElement | null {
   if (how) {
     const canvas = document.createElement('canvas');
     paint(canvas, toPicture(sample.data, how));

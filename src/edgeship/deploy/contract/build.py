@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +50,9 @@ def check_labels(labels: Sequence[str], outputs: Sequence[TensorSpec], chosen: s
     if not labels or len(known) < len(asked) or any(len(labels) in class_counts(spec.shape) for spec in asked):
         return
     counts = ", ".join(f"'{spec.name}' gives {max(class_counts(spec.shape))}" for spec in asked)
-    raise InputError(f"{source}, [data] labels: {len(labels)} names, and {counts}; give one name for each")
+    raise InputError(
+        f"{source}: {len(labels)} labels ([data] labels, or labels.txt), and {counts}; give one name for each class"
+    )
 
 
 def describe_outputs(
@@ -157,6 +159,13 @@ def write_contract(root: Path, contract: Contract) -> None:
     """Write the contract into a bundle's draft; an old file may be another bundle's, too, and stays as it is."""
     with atomic_file(root / FILE) as draft:
         draft.write_bytes(contract_json(contract))
+
+
+def part_of_contract(contract: Contract, artifacts: Container[str]) -> Contract:
+    """The contract of some artifacts, without raw goldens: what goes where these stay behind."""
+    reason = "raw goldens stay behind in the whole bundle"
+    kept = tuple(item for item in contract.artifacts if item.id in artifacts)
+    return replace(contract, artifacts=kept, goldens=RawGoldens(reason=reason))
 
 
 def record_temperatures(root: Path, artifacts: Iterable[ArtifactEntry]) -> None:

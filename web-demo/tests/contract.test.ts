@@ -1,0 +1,49 @@
+import {readFileSync} from 'node:fs';
+import {describe, expect, it} from 'vitest';
+import {pictureInputs} from '../src/bundle/contract';
+import {type Step, toPicture, toTensor} from '../src/preprocess';
+import {decode} from './fixtures';
+
+interface Case {
+  height: number;
+  width: number;
+  channels: number;
+  orientation: number;
+  pixels: string;
+  steps: Step[];
+  grey: boolean;
+  shape: number[];
+  tensor: string;
+}
+
+/** Written by tests/deploy/contract/cases.py, whose test says whether they are still what Python gives. */
+const cases = JSON.parse(readFileSync(new URL('./contract-cases.json', import.meta.url), 'utf8')) as Case[];
+
+function contract({grey, steps}: Case): string {
+  return JSON.stringify({schema: 1, inputs: [{name: 'image', kind: 'image', raw: {colour: grey ? 'grey' : 'rgb'}, steps}, {name: 'x', kind: 'tensor'}]});
+}
+
+describe('a contract', () => {
+  it.each(cases.map((item, index) => [index, item] as const))('gives the bytes of the reference: case %d', (_, item) => {
+    const input = pictureInputs(contract(item)).image!;
+    expect([input.height, input.width, input.channels]).toEqual(item.shape);
+    const tensor = toTensor({...item, data: decode(item.pixels)}, input, item.orientation);
+    expect(Buffer.from(tensor.buffer).equals(decode(item.tensor))).toBe(true);
+  });
+
+  it('is read back into a picture, whose channels may change places', () => {
+    const steps: Step[] = [
+      {step: 'resize', height: 1, width: 1, fit: 'stretch', resampler: 'pil-bilinear', border: 0},
+      {step: 'swap_red_blue'},
+      {step: 'affine', multiply: [0.5, 1, 2], add: [1, 2, 3]},
+    ];
+    const input = {height: 1, width: 1, channels: 3, steps} as const;
+    const tensor = toTensor({width: 1, height: 1, channels: 3, data: Uint8Array.of(10, 20, 30)}, input);
+    expect(Array.from(tensor)).toEqual([16, 22, 23]);
+    expect(Array.from(toPicture(tensor, input).data)).toEqual([10, 20, 30, 255]);
+  });
+
+  it('of a later version is refused', () => {
+    expect(() => pictureInputs('{"schema": 2, "inputs": []}')).toThrow('schema 2');
+  });
+});
