@@ -68,7 +68,8 @@ export function fromPreprocessing(how: Preprocessing): PictureInput {
 
 /** The model's input for one picture: height x width x channels. `orientation` is EXIF's, 1 to 8. */
 export function toTensor(picture: Picture | Pixels, input: PictureInput, orientation = 1): Float32Array {
-  let pixels: Pixels = {channels: 4, ...picture};
+  // A canvas' picture has its parts from its prototype, so that copying it would leave them behind.
+  let pixels = 'channels' in picture ? picture : {width: picture.width, height: picture.height, channels: 4, data: picture.data};
   for (const step of input.steps) {
     if (step.step === 'affine') return affine(pixels, step.multiply, step.add);
     pixels = apply(step, pixels, input.channels, orientation);

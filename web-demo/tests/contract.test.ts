@@ -43,6 +43,16 @@ describe('a contract', () => {
     expect(Array.from(toPicture(tensor, input).data)).toEqual([10, 20, 30, 255]);
   });
 
+  it("takes a canvas' picture, whose parts are its prototype's", () => {
+    class ImageData {
+      get width() { return 1; }
+      get height() { return 1; }
+      get data() { return Uint8ClampedArray.of(10, 20, 30, 255); }
+    }
+    const steps: Step[] = [{step: 'flatten_alpha', ground: 0}, {step: 'affine', multiply: [1], add: [0]}];
+    expect(Array.from(toTensor(new ImageData(), {height: 1, width: 1, channels: 3, steps}))).toEqual([10, 20, 30]);
+  });
+
   it('of a later version is refused', () => {
     expect(() => pictureInputs('{"schema": 2, "inputs": []}')).toThrow('schema 2');
   });
