@@ -16,6 +16,7 @@ from edgeship.bundle.comparisons import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
+from edgeship.deploy.contract.summary import read_summary
 from edgeship.types import Verdict, to_json
 from edgeship.untrusted import printable_value
 
@@ -141,6 +142,7 @@ def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None, c
         parity=_parity_rows(manifest),
         groups=group_table.build_rows(manifest),
         precision=_precision_tables(manifest),
+        contract=read_summary(root),
         provenance=_provenance_rows(manifest),
         artifacts=[_describe_artifact(item) for item in manifest.artifacts],
         skipped=manifest.skipped,

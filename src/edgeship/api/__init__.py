@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgeship.api.artifacts import find_damage, inspect_model, open_session
+from edgeship.api.artifacts import find_damage, inspect_model, open_session, summarize_contract
 from edgeship.api.bundles import (
     benchmark_bundle,
     debug_bundle,
@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
+    from edgeship.deploy.contract.summary import ContractLine
     from edgeship.runtimes.session import Session
 
 # Classes of what functions return, found when they are asked for: their modules import numpy.
 RESULTS = {
     "Bundle": "edgeship.bundle.bundle",
+    "ContractLine": "edgeship.deploy.contract.summary",
     "GateResult": "edgeship.bundle.verdict",
     "LayerSensitivity": "edgeship.bundle.comparisons",
     "Manifest": "edgeship.bundle.manifest",
@@ -75,6 +77,7 @@ RESULTS = {
 __all__ = [
     "Bundle",
     "CheckError",
+    "ContractLine",
     "DeviceStatus",
     "EdgeshipError",
     "GateResult",
@@ -120,6 +123,7 @@ __all__ = [
     "report_bundle",
     "serve_demo",
     "ship_model",
+    "summarize_contract",
     "train_model",
     "trust_config",
     "verify_bundle",

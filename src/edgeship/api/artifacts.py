@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeship.bundle.receipt import Receipt
+    from edgeship.deploy.contract.summary import ContractLine
     from edgeship.runtimes.session import Session
     from edgeship.types import Artifact
 
@@ -20,6 +21,13 @@ def inspect_model(path: str | os.PathLike[str]) -> dict[str, Receipt]:
     from edgeship.pipeline.inspection import read_receipts
 
     return read_receipts(Path(path))
+
+
+def summarize_contract(path: str | os.PathLike[str]) -> tuple[ContractLine, ...]:
+    """What a bundle's contract says to an app, in lines; none for a single artifact, or a bundle of an earlier version."""
+    from edgeship.deploy.contract.summary import read_summary
+
+    return read_summary(Path(path))
 
 
 def find_damage(path: str | os.PathLike[str]) -> str:

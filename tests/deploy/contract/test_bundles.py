@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from edgeship.benchmarks.report.html_report import render
 from edgeship.bundle.bundle import open_bundle, seal_content
+from edgeship.cli.bundles.inspect import inspect
 from edgeship.cli.bundles.verify import verify
 from edgeship.cli.models.convert import convert
 from edgeship.deploy.contract.check import check_contract
@@ -203,3 +205,23 @@ def test_a_bundle_of_an_earlier_version_has_none(bundle: Path) -> None:
     seal_content(bundle, json.loads((bundle / "manifest.json").read_text()))
     done = run(verify, bundle)
     assert done.exit_code == 0 and "contract: none" in done.output
+
+
+def test_inspect_and_the_report_show_the_contract(made: Path, tmp_path: Path) -> None:
+    text = run(inspect, made).output
+    for part in (
+        "image",
+        "uint8",
+        "grey",
+        "contain, 8 x 8",
+        "dark: others are inverted",
+        "unknown",
+        "softmax",
+        "shirt, shoe",
+    ):
+        assert part in text, part
+    assert "21 cases in goldens/raw" in text and "[input.image] in edgeship.toml" in text
+    lines = json.loads(run(inspect, made, "--json", "-").stdout)["contract"]
+    assert {"tensor": "image", "fact": "resampler", "value": "area", "known": "unknown"} in lines
+    page = render(made, open_bundle(made).manifest, plots=[])
+    assert "Contract with the app" in page and "dark: others are inverted" in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,12 @@ def inspect(artifact: Path, json_file: str | None) -> None:
     Exit code 1 where a bundle was changed after it was written.
     """
     receipts, damage = api.inspect_model(artifact), api.find_damage(artifact)
-    output.write_json({"artifacts": receipts, "damage": damage}, json_file)
+    contract = api.summarize_contract(artifact)
+    output.write_json({"artifacts": receipts, "damage": damage, "contract": contract}, json_file)
     if json_file != "-":
         _show_receipts(receipts)
+        if contract:
+            _show_contract(contract)
     if damage:
         raise CheckError(damage)
 
@@ -47,6 +50,19 @@ def _show_receipts(receipts: Mapping[str, api.Receipt]) -> None:
                 wrap_text(line, indent=11) for line in describe_receipt(printable_value(name), printable_value(receipt))
             )
         )
+
+
+def _show_contract(lines: Sequence[api.ContractLine]) -> None:
+    """What an app must know, as a table; what is `unknown` was stated by nobody."""
+    from edgeship.terminal import Column, make_console, make_table
+
+    out = make_console()
+    columns = [Column("contract", folds=True), Column("fact"), Column("value", folds=True), Column("known")]
+    rows = [[line.tensor, line.fact, line.value, line.known] for line in lines]
+    out.print("", make_table(columns, rows, out.width), sep="\n")
+    if unknown := sorted({line.tensor for line in lines if line.known == "unknown"}):
+        text = f"unknown: nobody stated it; [input.{unknown[0]}] in edgeship.toml does (docs/configuration.md)"
+        out.print(text, soft_wrap=True, markup=False)
 
 
 def describe_receipt(name: str, receipt: api.Receipt) -> list[str]:
