@@ -11,6 +11,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import manifest_schema
 from edgeship.deploy.contract.contract import contract_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
+from edgeship.settings.inputs import InputForm
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Key, describe_keys, toml_value
@@ -50,6 +51,12 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
     ("qat, a table", "Quantization-aware training, for full-integer 8-bit.", QatRecipe),
     ("distill, a table", "A smaller model learns from the server model. `distill = 0.5` is `{ width = 0.5 }`.", DistillRecipe),
     ("[training]", "How models are trained further, for `prune`, `cluster`, `qat` and `distill`.", Training),
+    (
+        "[input.NAME]",
+        "What an app has in hand for an input of the model, and what training did to it. The bundle's `contract.json` says it "
+        "to apps; what is neither stated nor certain from the data is unknown there. A kind has the keys that mean something.",
+        InputForm,
+    ),
     ("[benchmark]", "How artifacts are measured.", Benchmark),
     (
         "[budget]",

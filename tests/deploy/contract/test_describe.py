@@ -138,11 +138,17 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         sample = case.raw["x"]
         np.testing.assert_array_equal(preprocess_input(item, sample.value, sample.orientation), case.tensors["x"])
         np.testing.assert_allclose(case.tensors["x"][0], values[index], atol=1e-6)
-    assert [case.name for case in cases[len(values) :]] == (
-        ["larger", "smaller", "turned", "mirrored", "opaque"] if item.kind == "image" else []
-    )
+    more = {
+        "image": ["larger", "smaller", "turned", "mirrored", "opaque"], "audio": ["shorter", "longer"], "table": ["unknown"],
+    }  # fmt: skip
+    assert [case.name for case in cases[len(values) :]] == more.get(item.kind, [])
     if item.kind == "audio":
         assert item.step(Mono) and item.step(Frame) == Frame(50) and item.known["affine"] == "inferred"
+        pcm: Any = cases[0].raw["x"].value
+        assert (pcm[:, 0] != pcm[:, 1]).any(), "who takes one channel only is to be found out"
+        assert not cases[-2].tensors["x"][0, 34:].any() and cases[-1].tensors["x"].shape == (1, 50)
+    if item.kind == "table":
+        assert cases[-1].tensors["x"][0, 1] == 2
 
 
 def spec(name: str, *shape: int | None) -> TensorSpec:

@@ -250,4 +250,4 @@ def _stated_affine(item: InputSamples, channels: int) -> Affine | None:
 
 def _float32(value: float) -> float:
     """The nearest float32, which every language reads from its decimal digits."""
-    return float(np.float32(value))
+    return float(np.float32(value)) + 0.0  # no negative zero

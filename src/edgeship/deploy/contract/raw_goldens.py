@@ -1,7 +1,8 @@
 """Goldens as an app has them in hand: pixels, PCM, windows, rows; each with the tensor that it becomes, and what comes out.
 
-The goldens of a bundle are brought back to raw form. Of pictures there are more cases, made of them: of another size, turned,
-mirrored, with colours and opacity, so that a client that does none of that right is found out.
+The goldens of a bundle are brought back to raw form, and more cases are made of them: pictures of another size, turned, mirrored,
+with colours and opacity, PCM that is too short or too long, rows of unknown categories: a client that does none of that right
+is found out.
 
 Files in `goldens/raw/`, little endian in C order: `<case>.<input>.raw`, `<case>.<input>.tensor` (float32),
 `<case>.<output>.<artifact>` and `<case>.<output>.server` (float32, dequantized).
@@ -9,7 +10,7 @@ Files in `goldens/raw/`, little endian in C order: `<case>.<input>.raw`, `<case>
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from edgeship.deploy.contract.contract import GoldenCase, RawSize
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
 from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
+from edgeship.settings.inputs import Column
 from edgeship.untrusted import damage_as_input_error, place_within, regular_file
 
 FOLDER = Path("goldens") / "raw"
@@ -74,12 +76,13 @@ def make_cases(inputs: Sequence[ContractInput], samples: Mapping[str, Array]) ->
     count = len(next(iter(samples.values())))
     whole = [{item.name: _bring_back(item, samples[item.name][index]) for item in inputs} for index in range(count)]
     cases = [_make_case(str(index), inputs, raw) for index, raw in enumerate(whole)]
-    pictures = [item for item in inputs if item.kind == "image"]
-    for number, (name, change) in enumerate(CHANGES.items() if pictures else ()):
-        raw = dict(whole[number % count])
-        for item in pictures:
-            raw[item.name] = change(raw[item.name].value, item)
-        cases.append(_make_case(name, inputs, raw))
+    for kind, changes in CHANGES.items():
+        for number, (name, change) in enumerate(changes.items()):
+            raw = dict(whole[number % count])
+            changed = {item.name: change(raw[item.name].value, item) for item in inputs if item.kind == kind}
+            if any(changed.values()):
+                found = {key: sample for key, sample in changed.items() if sample}
+                cases.append(_make_case(name, inputs, {**raw, **found}))
     return cases
 
 
@@ -97,10 +100,21 @@ def _bring_back(item: ContractInput, sample: Array) -> RawSample:
         return RawSample(pixels[:, :, ::-1] if item.step(SwapRedBlue) else pixels)
     if item.kind == "audio":
         pcm = np.clip(values.round(), -(2**15), 2**15 - 1).astype(np.int16).reshape(len(sample), -1)
-        return RawSample(np.repeat(pcm, item.raw.channels or 1, axis=1) if item.step(Mono) else pcm)
+        return RawSample(_part_channels(pcm, item.raw.channels or 1) if item.step(Mono) else pcm)
     if item.kind == "table":
         return RawSample(tuple(_row_texts(item, values)))
     return RawSample(values.astype(np.float32))
+
+
+def _part_channels(pcm: Array, channels: int) -> Array:
+    """Several channels (n, c) whose mean is the one of `pcm`, (n, 1), and which are not all the same."""
+    parts = np.repeat(pcm.astype(np.int64), channels, axis=1)
+    room = np.minimum(37 * np.arange(len(pcm)) % 64, 2**15 - 1 - np.abs(parts[:, 0]))
+    room = np.maximum(room, 0)
+    for first in range(0, channels - 1, 2):
+        parts[:, first] -= room
+        parts[:, first + 1] += room
+    return parts.astype(np.int16)
 
 
 def _row_texts(item: ContractInput, values: Array) -> Iterator[str]:
@@ -111,7 +125,14 @@ def _row_texts(item: ContractInput, values: Array) -> Iterator[str]:
         elif 0 <= place < len(column.values):
             yield column.values[place]
         else:
-            yield next(f"?{'?' * i}" for i in range(len(column.values) + 1) if f"?{'?' * i}" not in column.values)
+            yield _strange_text(column)
+
+
+def _strange_text(column: Column) -> str:
+    """A text that is none of a category's values."""
+    return next(
+        text for text in ("?" * length for length in range(1, len(column.values) + 2)) if text not in column.values
+    )
 
 
 def _enlarge(pixels: Array, height: int, width: int) -> Array:
@@ -152,8 +173,33 @@ def _make_opaque(pixels: Any, item: ContractInput) -> RawSample:
     return RawSample(np.concatenate([colours, opacity.astype(np.uint8)[:, :, None]], axis=2))
 
 
-CHANGES = {
-    "larger": _make_larger, "smaller": _make_smaller, "turned": _turn, "mirrored": _mirror, "opaque": _make_opaque,
+def _shorten(pcm: Any, item: ContractInput) -> RawSample:
+    return RawSample(pcm[: 2 * len(pcm) // 3 + 1])
+
+
+def _lengthen(pcm: Any, item: ContractInput) -> RawSample:
+    return RawSample(np.concatenate([pcm, pcm[::-1]]))
+
+
+def _make_unknown(row: Any, item: ContractInput) -> RawSample | None:
+    """A row with categories that are none of the known ones; None where it would be refused."""
+    columns = item.raw.columns
+    if not any(column.unknown is not None for column in columns):
+        return None
+    texts = (
+        text if column.unknown is None else _strange_text(column) for column, text in zip(columns, row, strict=True)
+    )
+    return RawSample(tuple(texts))
+
+
+Change = Callable[[Any, ContractInput], RawSample | None]
+# By kind of input: what further cases are made of the goldens, by their names.
+CHANGES: Mapping[str, Mapping[str, Change]] = {
+    "image": {
+        "larger": _make_larger, "smaller": _make_smaller, "turned": _turn, "mirrored": _mirror, "opaque": _make_opaque,
+    },
+    "audio": {"shorter": _shorten, "longer": _lengthen},
+    "table": {"unknown": _make_unknown},
 }  # fmt: skip
 
 
