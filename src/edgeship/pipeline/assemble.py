@@ -128,11 +128,11 @@ def _check_data(
     described = converter.describe()
     model = data_checks.Interface(described.inputs, described.outputs)
     build.check_labels(settings.data.labels, model.outputs, settings.benchmark.output, settings.source)
-    if settings.input:
-        data_checks.check_stated_inputs(converter.steps.data, model, settings)
     if converter.steps.data:
         calibrates = any(needs_data(variant.quantize) for variant in variants)
         data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)
+    if settings.input:
+        data_checks.check_stated_inputs(converter.steps.data, model, settings)
     if evaluation:
         budget = Budget.parse(settings.budget, settings.source)
         data_checks.check_evaluation(evaluation, model, settings, budget)
