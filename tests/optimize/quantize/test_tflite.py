@@ -9,6 +9,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from edgeship.errors import CheckError, InputError
 from edgeship.optimize.quantize.tflite import reader
 from edgeship.optimize.quantize.tflite.unfit_kernels import loses_a_feature
+from tests.formats import buffers
 
 FLOATING = ("photo", "table", "pair", "motion", "length", "leaky", "bend")
 
@@ -294,3 +295,13 @@ def test_what_a_small_feature_loses(smallest, kind, lost):
     assert loses_a_feature(kernel, kind) == lost
     kernel[3] = 0  # as a feature that was pruned
     assert not loses_a_feature(kernel, kind)
+
+
+@pytest.mark.parametrize("recipe", ["static_w8a8", "float16", "dynamic_w8", "weight_only_w8"])
+def test_weights_stay_as_aligned_as_the_schema_asks(recipe, lab):
+    """`force_align: 16` of Buffer.data, which the generated Python code does not know: microcontrollers read weights in place."""
+    path, _ = lab.tflite("photo", recipe)
+    before = buffers.alignments(Path(lab.model("photo.tflite")).read_bytes())
+    after = buffers.alignments(path.read_bytes())
+    assert before and after
+    assert min(after) >= 16
