@@ -1,4 +1,7 @@
-"""What a stranger's file calls the server model's tensors, and how it lays them out: translated at the edge of its worker."""
+"""What a file calls the server model's tensors, and how it lays them out: translated at the edge of its worker.
+
+A stranger's file may have other names and axes, one of ours three channels for a grey picture.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ def describe_tensors(specs: Iterable[TensorSpec], bridge: Bridge | None) -> tupl
 
 
 def _describe_tensor(spec: TensorSpec, name: str, bridge: Bridge) -> TensorSpec:
+    if name in bridge.three_channels:
+        return replace(spec, name=name, shape=(*spec.shape[:-1], 1))
     if name not in bridge.channels_first:
         return replace(spec, name=name)
     return replace(spec, name=name, shape=(spec.shape[0], *spec.shape[2:], spec.shape[1]))
@@ -29,11 +34,13 @@ def to_file(feeds: Batch, bridge: Bridge | None) -> Batch:
     """The server model's arrays as the file takes them."""
     if bridge is None:
         return feeds
-    first = bridge.channels_first
-    return {
-        bridge.names[name]: np.ascontiguousarray(np.moveaxis(array, -1, 1)) if name in first else array
-        for name, array in feeds.items()
-    }
+    return {bridge.names[name]: _lay_out(name, array, bridge) for name, array in feeds.items()}
+
+
+def _lay_out(name: str, array: Array, bridge: Bridge) -> Array:
+    if name in bridge.three_channels:
+        return np.repeat(array, 3, axis=-1)
+    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if name in bridge.channels_first else array
 
 
 def from_file(outputs: Mapping[str, Array], bridge: Bridge | None) -> Batch:

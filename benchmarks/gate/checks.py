@@ -19,7 +19,7 @@ from edgeship.storage import digest
 from edgeship.types import Availability, Step, Verdict
 
 NOT_RUN = "not run: "  # what the reasons of metrics begin with that are NOT_RUN; checks say it in their own place
-PLAIN_STEPS = ("export", "convert", "quantize")
+PLAIN_STEPS = ("export", "convert", "quantize", "metadata")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
 from edgeship.deploy.contract.summary import read_summary
-from edgeship.types import Verdict, to_json
+from edgeship.types import Verdict, last_computing_step, to_json
 from edgeship.untrusted import printable_value
 
 FILE = "report/index.html"
@@ -298,7 +298,7 @@ def _precision_tables(manifest: Manifest) -> list[PrecisionTable]:
     """Per artifact of `quantize = "auto"` the layers in higher precision, and the price of each step to them."""
     tables = []
     for item in manifest.artifacts:
-        recipe = item.steps[-1].recipe if item.steps else {}
+        recipe = last_computing_step(item.steps).recipe if item.steps else {}
         if recipe.get("recipe") == mixed_precision.NAME:
             mixed = MixedPrecisionRecipe.parse(recipe)
             steps = tuple(map(_precision_step, mixed.steps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from numbers import Integral, Real
@@ -127,6 +127,14 @@ class Step:
             check_type(f"a step's {name}", value, kind)
 
 
+METADATA = "metadata"  # the name of the step that writes what an app must know into a file, and computes nothing
+
+
+def last_computing_step(steps: Sequence[Step]) -> Step:
+    """The last of some steps that made another computation of it: its recipe is the artifact's."""
+    return [step for step in steps if step.name != METADATA][-1]
+
+
 @dataclass(frozen=True)
 class ToolReport:
     """What a tool tells that wrote a file: the versions of what did the work, notes for people, and what it left float by choice.
@@ -144,16 +152,18 @@ class Bridge:
     """How a file that somebody else made has the server model's tensors.
 
     `names`: the file's names by the server model's; an output that is not among them is not looked at. `channels_first`: the
-    server model's names of those that lie in the file as (N, C, ...) and in the server model as (N, ..., C).
+    server model's names of those that lie in the file as (N, C, ...) and in the server model as (N, ..., C). `three_channels`:
+    the inputs whose one channel the file takes three times.
     """
 
     names: Mapping[str, str]
     channels_first: tuple[str, ...] = ()
+    three_channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model on disk (a file, or the folder of a TF.js model) and how it came to be; `bridge`: where others made it."""
+    """A model on disk (a file, or the folder of a TF.js model) and how it came to be; `bridge`: where its tensors are others."""
 
     path: Path
     format: str

@@ -63,6 +63,7 @@ def test_variants_stand_for_recipes():
         "float32": "float32",
         "float16": "float16",
         "int8": "static_w8a8",
+        "mobile": "static_w8a8",
         "auto": "auto",
         "dynamic_w8": "dynamic_w8",
         "weight_only_w8": "weight_only_w8",

@@ -34,3 +34,16 @@ def test_channels_are_moved_and_further_outputs_left_out(tmp_path):
         answers = session.run({"image": values})
     assert set(answers) == {"out"}
     np.testing.assert_array_equal(answers["out"], -values)
+
+
+def test_one_channel_is_given_three_times(tmp_path):
+    shapes = {"x": ["n", 2, 4, 3], "y": ["n", 2, 4, 3]}
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", tensors[:1], tensors[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "m.onnx")
+    values = np.random.default_rng(0).normal(size=(5, 2, 4, 1)).astype(np.float32)
+    bridge = Bridge({"x": "x", "y": "y"}, three_channels=("x",))
+    with open_session("onnxruntime", tmp_path / "m.onnx", bridge=bridge) as session:
+        assert session.inputs[0].shape == (None, 2, 4, 1)
+        np.testing.assert_array_equal(session.run({"x": values})["y"], np.repeat(-values, 3, axis=-1))

@@ -6,7 +6,7 @@ import pytest
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant, default_variants, unsupported_reason
+from edgeship.settings.variants import Variant, built_in_variant, default_variants, unsupported_reason
 from edgeship.types import to_json
 
 GOOD = """
@@ -183,3 +183,27 @@ def test_recipes_that_make_no_sense(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         Config.read(path)
+
+
+def test_mobile_stands_for_what_phones_take(tmp_path):
+    config = read(tmp_path, "[variants.mobile]\n[variants.tiny]\nquantize = 'float16'\nmobile = 'rgb'")
+    told = [(v.name, v.quantize, v.io, v.static_batch, v.formats, v.mobile) for v in config.variants]
+    assert told == [
+        ("mobile", "static_w8a8", "float32", True, ("tflite",), True),
+        ("tiny", "float16", "float32", True, ("tflite",), "rgb"),
+    ]
+    assert Config.restore(to_json(config.to_manifest())).variants == config.variants
+    assert built_in_variant("mobile", FORMATS) == config.variants[0]
+
+
+@pytest.mark.parametrize("key", ["io = 'int8'", "static_batch = 4", "static_batch = false", "formats = ['onnx']"])
+def test_mobile_is_no_other_form(key, tmp_path):
+    with pytest.raises(
+        InputError, match=r"variant 'mobile' is mobile.*batch 1 and float edges: leave out formats, io, stat"
+    ):
+        read(tmp_path, f"[variants.mobile]\n{key}")
+
+
+def test_mobile_is_true_false_or_rgb(tmp_path):
+    with pytest.raises(InputError, match="mobile = 'bgr' must be true, false or \"rgb\""):
+        read(tmp_path, "[variants.mobile]\nmobile = 'bgr'")

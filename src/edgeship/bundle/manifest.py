@@ -67,7 +67,7 @@ class ArtifactEntry:
 
     All but `temperature` and `doubt` is written once, by the conversion. `doubt`: why what lies there may be something else, as
     was found before it was measured again; figures of what lies there do not lift it. `foreign`: edgeship did not make it, so
-    that nothing is known of its origin.
+    that nothing is known of its origin. `bridge`: of one that edgeship made with other tensors than the server model's.
     """
 
     id: str
@@ -83,6 +83,7 @@ class ArtifactEntry:
     temperature: Mapping[str, Temperature] | None = None
     doubt: str = ""
     foreign: ForeignFile | None = None
+    bridge: Bridge | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.id, self.path, self.variant)
@@ -92,7 +93,7 @@ class ArtifactEntry:
 
     def within(self, root: Path) -> Artifact:
         """The artifact with its path under a bundle's folder."""
-        bridge = self.foreign.bridge if self.foreign else None
+        bridge = self.foreign.bridge if self.foreign else self.bridge
         return Artifact(root / self.path, self.format, self.variant, self.inputs, self.outputs, self.steps, bridge)
 
 

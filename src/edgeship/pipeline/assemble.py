@@ -170,6 +170,7 @@ def _place_artifact(draft: Path, converted_artifact: ConvertedArtifact) -> Artif
         digest=converted_artifact.digest,
         content=digest.of_path(place),
         receipt=converted_artifact.receipt,
+        bridge=artifact.bridge,
     )
 
 

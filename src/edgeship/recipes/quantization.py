@@ -19,6 +19,7 @@ _VARIANTS = {
     "float32": "float32",
     "float16": "float16",
     "int8": "static_w8a8",
+    "mobile": "static_w8a8",
     "auto": "auto",
     "dynamic_w8": "dynamic_w8",
     "weight_only_w8": "weight_only_w8",

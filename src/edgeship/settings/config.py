@@ -9,12 +9,11 @@ from typing import Any, Self, TypeVar
 
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
-from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions
 from edgeship.settings.inputs import InputForm
 from edgeship.settings.sections import Benchmark, Data, Model
-from edgeship.settings.variants import Variant
+from edgeship.settings.variants import Variant, preset_keys
 from edgeship.toml_tables import Table, check_keys
 from edgeship.untrusted import parse_toml, printable, regular_file
 
@@ -187,8 +186,8 @@ def _rename_keys(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 def _read_variant(name: str, value: Any, path: Path) -> Variant:
     """A variant of a file: built-in names stand for a recipe, a student's path is relative to the file."""
     where = f"{path}, [variants.{printable(name)}]"
-    preset = {"quantize": for_variant(name).name} if name in VARIANTS else {}
-    table = {**preset, **_rename_keys(_check_table(value, where), where)}
+    given = _rename_keys(_check_table(value, where), where)
+    table = {**preset_keys(name, given), **given}
     distill = table.get("distill")
     if isinstance(distill, Mapping) and isinstance(distill.get("student"), str):
         table["distill"] = {**distill, "student": str(path.parent / distill["student"])}

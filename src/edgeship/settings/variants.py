@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -25,6 +26,9 @@ from edgeship.recipes.quantization import (
 from edgeship.recipes.training import Recipes
 from edgeship.toml_tables import Table
 from edgeship.untrusted import printable
+
+# What a variant with `mobile` is where nothing else is said: what all readers of a .tflite on phones and in pages take.
+MOBILE: Mapping[str, Any] = {"formats": ("tflite",), "io": "float32", "static_batch": True}
 
 # What LiteRT.js can run in a browser: a batch fixed for ever, float at the edges.
 FOR_LITERT_JS = """\
@@ -96,6 +100,15 @@ class Variant(Table):
             examples=[True],
         ),
     ] = False
+    mobile: Annotated[
+        bool | Literal["rgb"],
+        Meta(
+            title='true, false or "rgb"',
+            description="A .tflite for apps: batch 1, float edges, labels and scaling written inside; rgb: with three "
+            "channels for a grey model, as MediaPipe asks.",
+            examples=["rgb"],
+        ),
+    ] = False
     flex: Annotated[
         bool,
         Meta(
@@ -148,6 +161,10 @@ class Variant(Table):
         QuantizeRecipe(self.quantize, self.io, self.calibration_method)
         if self.weight_bits != AUTO_BITS and not needs_data(self.quantize):
             raise InputError(f"weight_bits is for int8 (static_w8a8, auto): variant '{self.name}' has {self.quantize}")
+        if self.mobile and {name: getattr(self, name) for name in MOBILE} != MOBILE:
+            raise InputError(
+                f"variant '{self.name}' is mobile, which is a .tflite with batch 1 and float edges: leave out {', '.join(MOBILE)}"
+            )
         if self.sparse_encoding and self.quantize != "float32":
             raise InputError(f"sparse_encoding is for float32 .tflite files: variant '{self.name}' has {self.quantize}")
         if self.recipes and self.name in VARIANTS:
@@ -175,7 +192,15 @@ def built_in_variant(name: str, formats: Sequence[str], further_names: Iterable[
     """The built-in variant of that name. Raises InputError listing those and the `further_names` of a configuration."""
     if name not in VARIANTS:
         raise unknown_name_error("variant", name, {*VARIANTS, *further_names})
-    return Variant(name, for_variant(name).name, tuple(formats))
+    preset = preset_keys(name)
+    return Variant.read({**preset, "formats": preset.get("formats", formats)}, f"variant '{name}'", name=name)
+
+
+def preset_keys(name: str, table: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The keys of a variant's table that say nothing new: those that its built-in name stands for, or that `mobile` brings."""
+    keys: dict[str, Any] = {"quantize": for_variant(name).name} if name in VARIANTS else {}
+    keys |= {"mobile": True} if name == "mobile" else {}
+    return {**(MOBILE if {**keys, **table}.get("mobile") else {}), **keys}
 
 
 def unsupported_reason(variant: Variant, format_name: str) -> str | None:

@@ -53,8 +53,9 @@ from tests.mutants.lab import changes, constants
 ROOT = Path(__file__).resolve().parents[3]
 QUALITY_ONLY = replace(profiles.find_device("host"), figures=("quality",))
 
-# Those whose numbers can be changed one by one (blocks of 4 bits have two a byte), and that no search has to find.
-VARIANTS = tuple(name for name in quantization.VARIANTS if name != "auto" and not name.endswith("_w4"))
+# Those whose numbers can be changed one by one (blocks of 4 bits have two a byte), and that no search has to find. `mobile` holds
+# the numbers of int8.
+VARIANTS = tuple(name for name in quantization.VARIANTS if name not in ("auto", "mobile") and not name.endswith("_w4"))
 
 
 @dataclass(frozen=True)

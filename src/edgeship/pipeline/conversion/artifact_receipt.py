@@ -17,7 +17,7 @@ from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.variants import Variant
 from edgeship.storage.cache import Entry
 from edgeship.typed_json import convert
-from edgeship.types import Artifact, Step
+from edgeship.types import Artifact, Bridge, Step, last_computing_step
 
 
 def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model: ServerModelDescription) -> Receipt:
@@ -32,9 +32,14 @@ def read_receipt(run: StepRun, path: Path, entry: Entry, file_format: str, model
 
 
 def check_receipt(
-    receipt: Receipt, variant: Variant, file_format: str, model: ServerModelDescription, last: Step
+    receipt: Receipt,
+    variant: Variant,
+    file_format: str,
+    model: ServerModelDescription,
+    last: Step,
+    bridge: Bridge | None = None,
 ) -> None:
-    """Raise CheckError where an artifact is not what was asked for, as far as its `last` step did not have the choice.
+    """Raise CheckError where an artifact is not what was asked for, as far as the `last` step of its making had no choice.
 
     The receipt has the layers that `auto` kept (`add_kept_layers`), which are no less int8 than was asked for.
     """
@@ -46,7 +51,8 @@ def check_receipt(
         io=io if full_integer and formats.find(file_format).integer_io else "float32",
         allow_flex=variant.flex,
         sparse_encoding=variant.sparse_encoding,
-        float_operators=_count_float_by_choice(receipt, last.recipe.get("float_operators", ()), model.layers),
+        float_operators=_count_float_by_choice(receipt, last.recipe.get("float_operators", ()), model.layers)
+        + (1 if bridge else 0),  # what makes one channel of three
     )
     try:
         receipts.check(receipt, expected)
@@ -89,7 +95,7 @@ def add_kept_layers(
     """
     from edgeship.optimize.quantize import kept_layers
 
-    recipe = MixedPrecisionRecipe.parse(artifact.steps[-1].recipe)
+    recipe = MixedPrecisionRecipe.parse(last_computing_step(artifact.steps).recipe)
     if not recipe.layers:
         return receipt
     try:

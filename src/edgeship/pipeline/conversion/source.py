@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,17 +14,18 @@ from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry
-from edgeship.types import Artifact, Step, TensorSpec
+from edgeship.types import Artifact, Bridge, Step, TensorSpec
 
 TRAINED = "trained.keras"  # what a model that was trained further is called
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What a step of a conversion left in the cache, and the steps to it as an artifact records them."""
+    """What a step of a conversion left in the cache, how it came to be, and the bridge of an artifact that needs one."""
 
     entry: Entry
     steps: tuple[Step, ...]
+    bridge: Bridge | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

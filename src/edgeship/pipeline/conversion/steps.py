@@ -35,7 +35,7 @@ from edgeship.settings.variants import Variant
 from edgeship.storage import digest
 from edgeship.storage.cache import Entry, versions
 from edgeship.typed_json import convert
-from edgeship.types import Artifact, ToolReport
+from edgeship.types import Artifact, ToolReport, last_computing_step
 from edgeship.types import Step as RecordedStep
 
 Search = Callable[["ConversionSteps", Variant, str], str]
@@ -291,6 +291,8 @@ class ConversionSteps:
         """The finished artifact, opened again and checked against what was asked for; a `ConvertedArtifact`."""
         plain = not formats.find(file_format).quantizer or variant.quantize == "float32"
         source = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
+        if variant.mobile:
+            source = self._write_metadata(variant, file_format, source)
         exported, searched = self.exported(variant), tuple[str, ...]()
         if variant.quantize == "auto":
             searched = self.convert(variant, file_format), self.calibrate(variant, file_format)
@@ -300,16 +302,25 @@ class ConversionSteps:
             path = output.entry.path / FILES[file_format]
             model: ServerModelDescription = run.inputs[exported].description
             receipt = read_receipt(run, path, output.entry, file_format, model)
-            artifact = Artifact(path, file_format, variant.name, receipt.inputs, receipt.outputs, output.steps)
+            tensors = receipt.inputs, receipt.outputs
+            artifact = Artifact(path, file_format, variant.name, *tensors, output.steps, output.bridge)
             receipt = add_sparsity(run, artifact, receipt)
             if searched:
                 receipt = add_kept_layers(run, artifact, receipt, self._float_file(run, variant, file_format), model)
-            check_receipt(receipt, variant, file_format, model, output.steps[-1])
+            last = last_computing_step(output.steps)
+            check_receipt(receipt, variant, file_format, model, last, output.bridge)
             return ConvertedArtifact(artifact, receipt, output.entry.digest)
 
         name = f"{file_format}/{variant.name}"
         needs = tuple(dict.fromkeys((source, exported, *searched)))
         return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=needs, function=function))
+
+    def _write_metadata(self, variant: Variant, file_format: str, source: str) -> str:
+        from edgeship.pipeline.conversion import mobile_form  # few variants are for apps
+
+        needs = source, self.exported(variant), self.add(mobile_form.pictures_step(self.export(), self.data))
+        name, labels = f"{file_format}/{variant.name}", self.config.data.labels
+        return self.add(mobile_form.metadata_step(variant, name, self.model.path.stem, labels, needs))
 
     def _float_file(self, run: StepRun, variant: Variant, file_format: str) -> Path:
         """What a variant is quantized from: for ONNX Runtime the model is prepared while it is calibrated."""

@@ -87,7 +87,7 @@ def _fit_temperature(
     artifact: Artifact, runtime: str, size: int, data: RepresentativeDataset, reference: Reference, output: str
 ) -> Temperature:
     try:
-        with open_session(runtime, artifact.path, threads=os.cpu_count()) as session:
+        with open_session(runtime, artifact.path, threads=os.cpu_count(), bridge=artifact.bridge) as session:
             fitting = session.evaluate(data.feeds(reference.inputs, size), size)[output]
             judging = session.evaluate(reference.batches(), size)[output]
         truth = _class_numbers(data.labels(None, reference.inputs), fitting, output, tuple(reference.outputs))

@@ -41,11 +41,11 @@ def profile(bundle: Bundle, queue: StepQueue, settings: config.Config, name: str
     layers = _layer_names(bundle, queue, settings)
     sample = goldens.read_goldens(bundle.root / "goldens", "inputs")
     busy = host_noise.QuietHostWaiter().wait()
-    bridge = item.foreign.bridge if item.foreign else None
+    artifact = item.within(bundle.root)
     with queue.progress.step(f"{item.id} on {runtime.name}: time per operator"):
         try:
             with open_session(
-                runtime.name, bundle.root / item.path, sample=sample, timeout=limits().replay_seconds, bridge=bridge
+                runtime.name, artifact.path, sample=sample, timeout=limits().replay_seconds, bridge=artifact.bridge
             ) as session:
                 times, version = _profile_session(session), session.version
         except ProcessError as error:
