@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgeship import errors
 
 if TYPE_CHECKING:
+    from edgeship.runtimes.own_environment import OwnEnvironment
     from edgeship.types import Artifact
 
 # OpenBLAS would start a thread per core on importing numpy, which is neither used nor part of the runtime.
@@ -133,6 +134,36 @@ def python_runtime(
         find_reason=lambda: None if installed_version(*distributions) else f"{distributions[0]} is not installed",
         kernels=kernels,
         distribution=distributions[0] if on_boards else "",
+    )
+
+
+def own_runtime(
+    name: str,
+    artifact_format: str,
+    title: str,
+    *,
+    python311: str = "",
+    find_refusal: Callable[[Artifact], str | None] = _take_all,
+    distribution: str = "",
+) -> Runtime:
+    """A runtime in an environment of its own, of the Python distribution `name`; `python311`: why it takes a Python 3.11."""
+
+    def environment() -> OwnEnvironment:
+        from edgeship.runtimes.own_environment import OwnEnvironment
+
+        return OwnEnvironment(name, python311)
+
+    return Runtime(
+        name,
+        (artifact_format,),
+        title,
+        f"install it with: edgeship runtimes install {name}",
+        find_version=lambda: environment().version(),
+        find_launch=lambda: python_launch(name, os.fspath(environment().python())),
+        find_reason=lambda: environment().unavailable_reason(),
+        prepare=lambda: environment().install(),
+        find_refusal=find_refusal,
+        distribution=distribution,
     )
 
 

@@ -17,7 +17,7 @@ import filelock
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment, find_program
-from edgeship.runtimes import tflite_runtime
+from edgeship.runtimes import own_environment
 from edgeship.storage import installed
 from edgeship.storage.cache import own_folder
 
@@ -30,7 +30,7 @@ OLDEST_TO_BUILD = (20, 19)  # of Vite, which builds the pages
 
 def _user_folder() -> Path:
     """The packages of those who installed edgeship by pip, named after the lock file."""
-    return tflite_runtime.home() / f"tfjs-node-{hashlib.sha256((SOURCE / MANIFESTS[1]).read_bytes()).hexdigest()[:12]}"
+    return own_environment.home() / f"tfjs-node-{hashlib.sha256((SOURCE / MANIFESTS[1]).read_bytes()).hexdigest()[:12]}"
 
 
 def _pinned_packages() -> dict[str, str]:

@@ -24,7 +24,7 @@ from edgeship.runtimes.session import Session
 from edgeship.runtimes.worker_pool import Pool
 from edgeship.settings.sections import MetricChoice
 from edgeship.storage.cache import Cache, Entry
-from edgeship.types import Artifact, TensorSpec
+from edgeship.types import METADATA, Artifact, TensorSpec
 
 BATCH_BYTES = 8 << 20
 BATCH_LIMIT = 256
@@ -213,7 +213,7 @@ class Benchmark:
         fitting = (
             item
             for item in self.subjects.values()
-            if item.artifact.format == name and {step.name for step in item.artifact.steps} == plain
+            if item.artifact.format == name and {step.name for step in item.artifact.steps} - {METADATA} == plain
         )
         return next(
             (item for item in fitting if not runtime.refusal(item.artifact) and item.latency_exclusion_reason is None),

@@ -22,8 +22,8 @@ from edgeship.types import Artifact, TensorSpec
 
 WIDE, NARROW = TensorSpec("wide", (None, 7), "float32"), TensorSpec("narrow", (None, 2), "float32")
 FREE = Artifact(Path(), "", "", (WIDE,), (NARROW,))
-# Other backends of tfjs-web: tests/browser/test_engines.py.
-OTHER_BACKENDS = ("tfjs-cpu", "tfjs-webgl", "tfjs-webgpu")
+# Other backends of tfjs-web: tests/browser/test_engines.py. MediaPipe takes pictures alone: tests/runtimes/test_mediapipe.py.
+OTHERS = ("tfjs-cpu", "tfjs-webgl", "tfjs-webgpu", "mediapipe", "mediapipe-web")
 DOWNLOADED = "tflite-runtime"
 
 
@@ -39,7 +39,7 @@ class Case:
 def _cases() -> Iterator[Any]:
     """Every runtime that edgeship finds."""
     for runtime in RUNTIMES.values():
-        if runtime.name not in OTHER_BACKENDS:
+        if runtime.name not in OTHERS:
             case = Case(runtime.name, batch=1 if runtime.refusal(FREE) else None)
             yield pytest.param(case, marks=pytest.mark.slow) if runtime.name == DOWNLOADED else case
 

@@ -16,19 +16,22 @@ from edgeship.cli import cli
 from edgeship.cli.machine.runtimes import runtimes
 from edgeship.demo import site
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
-from edgeship.runtimes import registry, tfjs_node, tflite_runtime
+from edgeship.runtimes import own_environment, registry, tfjs_node
 from edgeship.runtimes.browser import requirements
+from edgeship.runtimes.own_environment import OwnEnvironment
+
+OLD = OwnEnvironment("tflite-runtime", "tflite-runtime 2.14 has no wheels for Python after 3.11")
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(platformdirs, "user_data_dir", lambda name: str(tmp_path / name))
-    return tflite_runtime.home()
+    return own_environment.home()
 
 
 def test_requirements_are_pinned_with_hashes_and_name_no_host():
-    text = tflite_runtime.REQUIREMENTS.read_text()
+    text = OLD.requirements.read_text()
     names = re.findall(r"^([a-z-]+)==", text, re.MULTILINE)
     assert names == ["mlcommons-loadgen", "numpy", "tflite-runtime"]
     assert "tflite-runtime==2.14.0" in text
@@ -46,30 +49,30 @@ def test_the_npm_lock_pins_by_digest_and_names_no_host():
 
 
 def test_a_failed_installation_leaves_nothing(home, monkeypatch):
-    monkeypatch.setattr(tflite_runtime, "find_python311", lambda _: sys.executable)
+    monkeypatch.setattr(own_environment, "find_python311", lambda _: sys.executable)
     monkeypatch.setattr(
-        tflite_runtime, "pip_command", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"]
+        own_environment, "pip_command", lambda *_, **__: [sys.executable, "-c", "raise SystemExit('no such version')"]
     )
     with pytest.raises(ProcessError, match=r"installing tflite-runtime failed; nothing was installed.*no such version"):
-        tflite_runtime.install()
+        OLD.install()
     assert [path.suffix for path in home.iterdir()] == [".lock"]
-    assert tflite_runtime.unavailable_reason() == "its environment has not been made"
+    assert OLD.unavailable_reason() == "its environment has not been made"
 
 
 def test_a_python_without_wheels_is_told(home, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(MissingDependencyError, match=r"no wheels for Python after 3.11.*install Python 3.11 beside"):
-        tflite_runtime.install()
+        OLD.install()
     assert not [path for path in home.iterdir() if path.is_dir()]
 
 
 def test_an_environment_whose_python_went_away_is_not_available(home):
-    environment = tflite_runtime._environment_folder()
+    environment = OLD.folder
     (environment / "lib/python3.11/site-packages/tflite_runtime-2.14.0.dist-info").mkdir(parents=True)
     (environment / "bin").mkdir()
     (environment / "bin" / "python").symlink_to(home / "gone")
-    assert "is gone" in (tflite_runtime.unavailable_reason() or "")
+    assert "is gone" in (OLD.unavailable_reason() or "")
 
 
 def test_npm_packages_of_another_version_do_not_count(tmp_path):

@@ -50,8 +50,13 @@ def metadata_step(
         read: StepOutput = inputs[source]
         server: ServerModelDescription = inputs[exported].description
         grey = describe(inputs)["as_rgb"]
+        scaling = {
+            item["name"]: list(zip(item["picture"]["mean"], item["picture"]["std"], strict=True))
+            for item in describe(inputs)["description"]["inputs"]
+            if item["picture"]
+        }
         names = {spec.name: spec.name for spec in (*server.inputs, *server.outputs)}
-        recorded = Step(METADATA, read.entry.digest, {"as_rgb": grey}, versions(*TOOLS))
+        recorded = Step(METADATA, read.entry.digest, {"as_rgb": grey, "pictures": scaling}, versions(*TOOLS))
         bridge = Bridge(names, three_channels=(grey,)) if grey else None
         return StepOutput(entry, (*read.steps, recorded), bridge=bridge)
 
