@@ -45,9 +45,10 @@ def run(
     where the export answers differently.
     """
     server = server_model.load(model, custom_objects=custom_objects, signature=signature, allow_unsafe=allow_unsafe)
-    inputs = tuple(_fix_batch(spec, static_batch or server.fixed_batch) for spec in server.inputs)
+    batch = static_batch or server.fixed_batch
+    inputs = tuple(_fix_batch(spec, batch) for spec in server.inputs)
     with atomic.atomic_folder(Path(out)) as draft:
-        concrete = server.function if inputs == server.inputs else server.trace(inputs)
+        concrete = server.function if inputs == server.inputs else _trace_batch(server, inputs, batch)
         _write_saved_model(server, concrete, draft)
         answers = _answer_probe(server, inputs)
         description = server.describe(inputs, concrete)
@@ -71,6 +72,14 @@ def read_description(saved_model: Path) -> ServerModelDescription:
 
 def _fix_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:
     return TensorSpec(spec.name, (batch, *spec.shape[1:]), spec.dtype) if spec.shape else spec
+
+
+def _trace_batch(server: ServerModel, inputs: tuple[TensorSpec, ...], batch: int | None) -> Any:
+    """The function with a fixed batch. Raises InputError where the model has no such form."""
+    try:
+        return server.trace(inputs)
+    except Exception as error:  # a model's own code can fail in any way on a batch that it does not take
+        raise InputError(f"the model has no form with batch {batch} ({brief_message(root_cause(error))})") from error
 
 
 def _write_saved_model(server: ServerModel, concrete: Any, folder: Path) -> None:

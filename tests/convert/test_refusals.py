@@ -153,6 +153,12 @@ def test_folders_of_another_kind(tensorflow, tmp_path):
         export(tensorflow, tmp_path / "plain", tmp_path)
 
 
+def test_a_model_that_takes_no_single_sample(tensorflow, zoo, tmp_path):
+    with pytest.raises(InputError, match=r"the model has no form with batch 1 \(.*evenly divisible"):
+        export(tensorflow, zoo("pairs"), tmp_path, static_batch=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_whose_weights_are_nan(tensorflow, zoo, tmp_path):
     with pytest.raises(InputError, match="NaN"):
         export(tensorflow, zoo("nan"), tmp_path)

@@ -282,6 +282,13 @@ def _weights_only(folder):
     return folder / "weights.h5"
 
 
+def _pairs(folder):
+    """Each answer is made of two samples."""
+    x = keras.Input((8,), name="x")
+    y = layers.Flatten()(keras.ops.reshape(x, (-1, 2, 8)))
+    return _save_module(keras.Model(x, layers.Dense(3)(y)), folder / "pairs.keras")
+
+
 def _nan(folder):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     model.layers[0].set_weights([np.full((4, 3), np.nan), np.zeros(3)])

@@ -19,7 +19,15 @@ from tests.present import metric_value, present
 
 TIMES = re.compile(r"load, latency, memory|in turn")  # steps of which a busy machine withholds times
 
-ARTIFACTS = {"tflite/float32", "tflite/int8", "onnx/float32", "onnx/int8", "tfjs/float32", "tfjs/weight_only_w8"}
+ARTIFACTS = {
+    "tflite/float32",
+    "tflite/int8",
+    "tflite/mobile",
+    "onnx/float32",
+    "onnx/int8",
+    "tfjs/float32",
+    "tfjs/weight_only_w8",
+}
 
 
 def test_ship_makes_measures_and_judges_every_artifact(shipped):
@@ -46,7 +54,8 @@ def test_every_receipt_says_what_the_artifact_holds(shipped):
     assert int8.inputs[0].dtype == "int8"
     assert present(int8.inputs[0].quantization).scale[0] > 0
     assert receipts["onnx/float32"].opset == 17
-    assert all(receipt.inputs[0].shape[0] is None for receipt in receipts.values())
+    batches = {name: receipt.inputs[0].shape[0] for name, receipt in receipts.items()}
+    assert batches == {name: 1 if name == "tflite/mobile" else None for name in ARTIFACTS}
 
 
 def test_a_second_ship_does_nothing_again(edgeship, shipped):

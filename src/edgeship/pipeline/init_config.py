@@ -48,7 +48,7 @@ TEMPLATE = """\
 {validation}
 {labels}
 
-# One table per variant; float32, float16, int8, auto, dynamic_w8 and weight_only_w8 are known by name.
+# One table per variant; float32, float16, int8, mobile, auto, dynamic_w8 and weight_only_w8 are known by name.
 [variants.float32]
 
 [variants.int8]
@@ -57,6 +57,10 @@ TEMPLATE = """\
 # {variant[io]}
 # {variant[calibration_method]}
 # {variant[static_batch]}
+
+# What apps take as it is, by Kotlin, Swift, C, MediaPipe and LiteRT.js: batch 1, float edges, labels and scaling in the file.
+{mobile}
+# {variant[mobile]}
 
 [variants.weight_only_w8]
 formats = ["tfjs"]
@@ -169,6 +173,7 @@ def _fill_template(
         **_limit_lines(found, keys["budget"]),
         optional=_optional_line(),
         input_tables=input_lines(model.parent / "calibration.npz", description.inputs),
+        mobile=_mobile_line(description.inputs),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,
     )
@@ -222,6 +227,12 @@ def _floor_line(found: FirstMeasurement, example: str) -> str:
     comment = f"What the server model itself must reach, by metric: it has {found.origin}."
     line = _with_comment("min_server_accuracy", found.floors, comment)
     return line if found.active else f"# {line}"
+
+
+def _mobile_line(inputs: Sequence[TensorSpec]) -> str:
+    """The variant for apps; a comment where the model takes another number of samples at once, or some without a number."""
+    line = "[variants.mobile]"
+    return line if all(spec.shape and spec.shape[0] in (None, 1) for spec in inputs) else f"# {line}"
 
 
 def _optional_line() -> str:

@@ -36,6 +36,7 @@ def test_what_the_error_itself_knows_comes_first() -> None:
         (Variant("mine", "auto"), "tflite", "quantize", ["dynamic_w8"], ["io ="]),  # the search has tried it
         (FLOAT16, "tfjs", "run", ["weight_only_w8"], ["auto", "io ="]),
         (INT8, "tflite", "convert", ["--to onnx,tfjs"], ["auto", "io ="]),
+        (INT8, "tflite", "export", ["--to onnx,tfjs"], ["auto", "io ="]),
         (Variant("float32"), "tflite", "run", ["optional"], ["recipe", "--to"]),
     ],
 )

@@ -18,7 +18,7 @@ from edgeship.settings.variants import Variant, recipe_refusal
 LONGEST = 1000  # characters of a reason
 # Further recipes by how much they leave of int8: the first that the format has are worth a try.
 OTHER_RECIPES = ("auto", "dynamic_w8", "weight_only_w8", "float16")
-CONVERT, CHECK, RUN, TRAIN = "convert", "check", "run", "optimize"
+EXPORT, CONVERT, CHECK, RUN, TRAIN = "export", "convert", "check", "run", "optimize"
 
 
 def is_of_variant(error: BaseException | None) -> bool:
@@ -82,9 +82,9 @@ def _layers_of_names(text: str, layers: Sequence[str]) -> tuple[str, ...]:
 def _advise(variant: Variant, file_format: str, step: str, others: Sequence[str]) -> str:
     """What to try instead."""
     ways = []
-    if step == CONVERT and others:
+    if step in (EXPORT, CONVERT) and others:
         ways.append(f"--to {','.join(others)}")
-    if step != CONVERT and variant.quantize != "float32":
+    if step not in (EXPORT, CONVERT) and variant.quantize != "float32":
         auto, not_int8 = variant.quantize == "auto", step == CHECK and variant.quantize == "static_w8a8"
         tried = variant.io == "float32" or (auto and variant.io == "auto") or not_int8
         if needs_data(variant.quantize) and formats.find(file_format).integer_io and not tried:

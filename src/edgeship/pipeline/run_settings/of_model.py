@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from edgeship.formats.formats import FORMATS
 from edgeship.notices import print_notice
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.config import Config
-from edgeship.settings.variants import Variant, built_in_variant, default_variants
+from edgeship.settings.variants import MOBILE, Variant, built_in_variant, default_variants
 from edgeship.untrusted import parse_toml, printable
 
 # Keys of a configuration that count no longer where the caller says something else.
@@ -113,4 +113,9 @@ def _choose_variants(base: Config, options: ModelOptions) -> tuple[Variant, ...]
         return variants
     if variants is None:
         variants = default_variants(formats, base.data.calibration is not None)
-    return tuple(replace(variant, **changes) for variant in variants)
+    return tuple(replace(variant, **_fitting(changes, variant)) for variant in variants)
+
+
+def _fitting(changes: Mapping[str, Any], variant: Variant) -> Mapping[str, Any]:
+    """The changes that a variant takes: one for apps has its form."""
+    return {key: value for key, value in changes.items() if not (variant.mobile and key in MOBILE)}
