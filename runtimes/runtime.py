@@ -145,8 +145,12 @@ def own_runtime(
     python311: str = "",
     find_refusal: Callable[[Artifact], str | None] = _take_all,
     distribution: str = "",
+    env: Mapping[str, str] | None = None,
 ) -> Runtime:
-    """A runtime in an environment of its own, of the Python distribution `name`; `python311`: why it takes a Python 3.11."""
+    """A runtime in an environment of its own, of the Python distribution `name`; `python311`: why it takes a Python 3.11.
+
+    `env` are variables of its worker.
+    """
 
     def environment() -> OwnEnvironment:
         from edgeship.runtimes.own_environment import OwnEnvironment
@@ -159,7 +163,7 @@ def own_runtime(
         title,
         f"install it with: edgeship runtimes install {name}",
         find_version=lambda: environment().version(),
-        find_launch=lambda: python_launch(name, os.fspath(environment().python())),
+        find_launch=lambda: python_launch(name, os.fspath(environment().python()), env),
         find_reason=lambda: environment().unavailable_reason(),
         prepare=lambda: environment().install(),
         find_refusal=find_refusal,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What its package imports for drawing results alone; 350 MB of packages that its environment does without.
 FOR_DRAWING = ("cv2", "matplotlib", "matplotlib.pyplot")
+# It sends usage statistics to its maker (its privacy notice): to a proxy that nothing listens at.
+NOWHERE = "http://127.0.0.1:9"
 DTYPES = {0: "float32", 3: "uint8"}  # TensorType of the TFLite schema, those that it takes
 NORMALIZATION, THRESHOLDING = 1, 3  # ProcessUnitOptions
 LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
@@ -220,4 +222,12 @@ class _File:
         return []
 
 
-RUNTIMES = (own_runtime("mediapipe", "tflite", "MediaPipe Tasks, ImageClassifier", find_refusal=_refusal),)
+RUNTIMES = (
+    own_runtime(
+        "mediapipe",
+        "tflite",
+        "MediaPipe Tasks, ImageClassifier, kept from the network",
+        find_refusal=_refusal,
+        env=dict.fromkeys(("https_proxy", "http_proxy", "all_proxy"), NOWHERE),
+    ),
+)

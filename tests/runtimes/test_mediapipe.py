@@ -88,3 +88,11 @@ def test_it_answers_what_the_artifact_answers(tiny_models, tmp_path):
     path.write_bytes(grey)
     with pytest.raises(ProcessError, match="depth = 3"), open_session("mediapipe", path):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("installed")
+def test_its_worker_reaches_nobody():
+    """MediaPipe 1.2 sends statistics of use; libcurl in it goes by these variables."""
+    env = find("mediapipe").launch().env
+    assert {env[name] for name in ("https_proxy", "http_proxy", "all_proxy")} == {"http://127.0.0.1:9"}
