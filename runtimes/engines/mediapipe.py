@@ -60,10 +60,10 @@ def _metadata_refusal(artifact: Artifact, mobile: str) -> str | None:
     written = [step.recipe.get("pictures", {}) for step in artifact.steps if step.name == "metadata"]
     if not written:
         return f"MediaPipe reads from metadata in the file how a picture is scaled, and it has none: {mobile}"
-    scaling = written[-1].get(artifact.inputs[0].name)
-    if scaling is None:
-        return "MediaPipe must know how bytes are scaled, which the calibration data do not show: they are no bytes"
-    if len(scaling) > 1:
+    picture = written[-1].get(artifact.inputs[0].name)
+    if picture is None:
+        return "MediaPipe must know how bytes are scaled, and metadata do not say it: state it under [input.NAME]"
+    if len(picture["std"]) > 1:
         return "MediaPipe takes one mean and std for all channels: put those of each channel into the model"
     return None
 

@@ -15,7 +15,7 @@ from edgeship.runtimes.session import open_session
 from edgeship.types import METADATA, Artifact, Bridge, Step, TensorSpec
 
 IMAGE, SCORES = TensorSpec("image", (1, 8, 8, 3), "float32"), TensorSpec("probs", (1, 5), "float32")
-STEP = Step(METADATA, "", {"pictures": {"image": [[0.0, 255.0]]}})
+STEP = Step(METADATA, "", {"pictures": {"image": {"std": [255.0]}}})
 FITTING = Artifact(Path(), "tflite", "mobile", (IMAGE,), (SCORES,), (STEP,))
 LABELS = ("a", "b", "c", "d", "e")
 
@@ -40,9 +40,9 @@ def test_what_fits_is_not_refused():
             {"steps": (Step("export", ""),)},
             "how a picture is scaled, and it has none: make a variant with mobile = true",
         ),
-        ({"steps": (Step(METADATA, "", {"pictures": {}}),)}, "they are no bytes"),
+        ({"steps": (Step(METADATA, "", {"pictures": {}}),)}, "metadata do not say it"),
         (
-            {"steps": (Step(METADATA, "", {"pictures": {"image": [[0, 1], [0, 2], [0, 3]]}}),)},
+            {"steps": (Step(METADATA, "", {"pictures": {"image": {"std": [1, 2, 3]}}}),)},
             "one mean and std for all",
         ),
     ],

@@ -86,9 +86,10 @@ def build_contract(
     outputs: tuple[ContractOutput, ...],
     goldens: RawGoldens,
 ) -> Contract:
-    """The contract of the artifacts in a manifest."""
+    """The contract of the artifacts in a manifest, but for those that take other tensors, and say themselves how they are fed."""
     runs = manifest.goldens.artifacts if manifest.goldens else {}
-    artifacts = tuple(describe_artifact(item, runs.get(item.id)) for item in manifest.artifacts)
+    own = [item for item in manifest.artifacts if item.bridge is None]
+    artifacts = tuple(describe_artifact(item, runs.get(item.id)) for item in own)
     return Contract(name, manifest.server.digest, inputs, outputs, artifacts, goldens)
 
 

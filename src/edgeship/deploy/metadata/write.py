@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,17 @@ UNIX = 3  # the system that ZIP names as the one that wrote it
 
 
 def run(
-    model: str, out_file: str, description: Mapping[str, Any], contract: str = "", as_rgb: str | None = None
+    model: str,
+    out_file: str,
+    description: Mapping[str, Any],
+    contract: str = "",
+    as_rgb: str | None = None,
+    notes: Sequence[str] = (),
 ) -> ToolReport:
     """Write the `.tflite` `model` to `out_file` with what a `ModelDescription` says, whole or not at all.
 
-    `contract` is the text of its own entry and file, `as_rgb` the grey input that takes three channels from now on. Raises
-    InputError where that is no grey picture, or labels cannot be written.
+    `contract` is the text of its own entry and file, `as_rgb` the grey input that takes three channels from now on, `notes` are
+    told beside. Raises InputError where that input is no grey picture, or labels cannot be written.
     """
     from pathlib import Path
 
@@ -40,7 +45,7 @@ def run(
         content = three_channels.take_three_channels(content, as_rgb)
     with atomic_file(out_file) as beside:
         beside.write_bytes(add_metadata(content, told, contract.encode()))
-    return ToolReport()
+    return ToolReport(notes=tuple(notes))
 
 
 def add_metadata(content: bytes, description: ModelDescription, contract: bytes = b"") -> bytes:

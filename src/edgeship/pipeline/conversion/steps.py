@@ -292,7 +292,7 @@ class ConversionSteps:
         plain = not formats.find(file_format).quantizer or variant.quantize == "float32"
         source = self.convert(variant, file_format) if plain else self.quantize(variant, file_format)
         if variant.mobile:
-            source = self._write_metadata(variant, file_format, source)
+            source = self._write_metadata(variant, source)
         exported, searched = self.exported(variant), tuple[str, ...]()
         if variant.quantize == "auto":
             searched = self.convert(variant, file_format), self.calibrate(variant, file_format)
@@ -315,12 +315,12 @@ class ConversionSteps:
         needs = tuple(dict.fromkeys((source, exported, *searched)))
         return self.add(FunctionStep(name=name, executors=QUANTIZE, needs=needs, function=function))
 
-    def _write_metadata(self, variant: Variant, file_format: str, source: str) -> str:
+    def _write_metadata(self, variant: Variant, source: str) -> str:
         from edgeship.pipeline.conversion import mobile_form  # few variants are for apps
 
-        needs = source, self.exported(variant), self.add(mobile_form.pictures_step(self.export(), self.data))
-        name, labels = f"{file_format}/{variant.name}", self.config.data.labels
-        return self.add(mobile_form.metadata_step(variant, name, self.model.path.stem, labels, needs))
+        described = self.add(mobile_form.inputs_step(self.export(), self.data, self.config))
+        needs = source, self.exported(variant), described
+        return self.add(mobile_form.metadata_step(variant, self.model, self.config, needs))
 
     def _float_file(self, run: StepRun, variant: Variant, file_format: str) -> Path:
         """What a variant is quantized from: for ONNX Runtime the model is prepared while it is calibrated."""
