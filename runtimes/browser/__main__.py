@@ -135,7 +135,7 @@ def _screen_options(options: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Answer each request until the parent closes the stream, then end the browser."""
     parser = argparse.ArgumentParser(prog="python -m edgeship.runtimes.browser")
-    parser.add_argument("--engine", required=True, choices=("tfjs", "litert", "ort"))
+    parser.add_argument("--engine", required=True, choices=requirements.PINNED)
     parser.add_argument("--backend", default="wasm", choices=("wasm", "webgl", "webgpu", "cpu"))
     arguments = parser.parse_args()
     worker = BrowserWorker(arguments.engine, arguments.backend)

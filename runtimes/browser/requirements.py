@@ -24,7 +24,7 @@ SHARED = ("../tfjs/batching.mjs", "../tfjs/graph.mjs")
 # Where distributions put it; EDGESHIP_CHROMIUM names another one.
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 # As runtimes/web/package.json pins them; an installed edgeship has the built page without it.
-PINNED = {"tfjs": "4.22.0", "litert": "2.5.3", "ort": "1.30.0"}
+PINNED = {"tfjs": "4.22.0", "litert": "2.5.3", "ort": "1.30.0", "mediapipe": "1.1.0"}
 
 
 def find_chromium() -> str | None:

@@ -31,7 +31,7 @@ EXACT = 1e-3  # how far a byte that float32 brought back may be from a whole num
 NO_THRESHOLD = -3e38  # no score is below it
 
 
-def _refusal(artifact: Artifact) -> str | None:
+def find_refusal(artifact: Artifact) -> str | None:
     """Why its ImageClassifier does not take an artifact."""
     mobile = "make a variant with mobile = true for it"
     inputs = artifact.inputs
@@ -227,7 +227,7 @@ RUNTIMES = (
         "mediapipe",
         "tflite",
         "MediaPipe Tasks, ImageClassifier, kept from the network",
-        find_refusal=_refusal,
+        find_refusal=find_refusal,
         env=dict.fromkeys(("https_proxy", "http_proxy", "all_proxy"), NOWHERE),
     ),
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from edgeship.runtimes.browser import requirements
+from edgeship.runtimes.engines import mediapipe
 from edgeship.runtimes.runtime import LEAN, Launch, Runtime
 
 if TYPE_CHECKING:
@@ -23,6 +25,18 @@ def _litert_refusal(artifact: Artifact) -> str | None:
     return f"{wrong[0]}: {need}" if wrong else None
 
 
+def _mediapipe_refusal(artifact: Artifact) -> str | None:
+    """Why MediaPipe does not take an artifact: in the page it reads the contract, which edgeship alone writes into a file."""
+    if not artifact.steps:
+        return (
+            "the page reads how a picture is scaled from a contract of edgeship, which a stranger's file does not hold"
+        )
+    return mediapipe.find_refusal(artifact)
+
+
+REFUSALS: Mapping[str, Callable[[Artifact], str | None]] = {"litert": _litert_refusal, "mediapipe": _mediapipe_refusal}
+
+
 def _page_runtime(name: str, artifact_format: str, title: str, engine: str, backend: str = "wasm") -> Runtime:
     command = (sys.executable, "-P", "-m", "edgeship.runtimes.browser", "--engine", engine, "--backend", backend)
     return Runtime(
@@ -35,7 +49,7 @@ def _page_runtime(name: str, artifact_format: str, title: str, engine: str, back
         find_reason=requirements.unavailable_reason,
         prepare=requirements.install_page,
         in_browser=True,
-        find_refusal=_litert_refusal if engine == "litert" else lambda _: None,
+        find_refusal=REFUSALS.get(engine, lambda _: None),
     )
 
 
@@ -46,4 +60,5 @@ RUNTIMES = (
     _page_runtime("tfjs-cpu", "tfjs", "TF.js, plain JavaScript backend in Chromium", "tfjs", "cpu"),
     _page_runtime("litert-web", "tflite", "LiteRT.js in Chromium (batch fixed, float in and out)", "litert"),
     _page_runtime("ort-web", "onnx", "ONNX Runtime Web in Chromium", "ort"),
+    _page_runtime("mediapipe-web", "tflite", "MediaPipe Tasks in Chromium, ImageClassifier", "mediapipe"),
 )

@@ -11,6 +11,7 @@ const VERBATIM: Record<string, string[]> = {
   litert: ['litert_wasm_internal', 'litert_wasm_threaded_internal'].flatMap((name) =>
     ['.js', '.wasm'].map((ending) => `@litertjs/core/wasm/${name}${ending}`)),
   ort: ['.mjs', '.wasm'].map((ending) => `onnxruntime-web/dist/ort-wasm-simd-threaded${ending}`),
+  mediapipe: ['.js', '.wasm'].map((ending) => `@mediapipe/tasks-vision/wasm/vision_wasm_internal${ending}`),
 };
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {dependencies: Record<string, string>};
 
@@ -29,6 +30,7 @@ const PARTS: Record<string, {modules: string[]; files: RegExp}> = {
   tfjs: {modules: ['/engines/tfjs.ts', '/tfjs-backend-wasm/'], files: /^tfjs\/tfjs-backend-wasm-simd\.wasm$/},
   litert: {modules: ['/engines/litert.ts'], files: /^litert\/litert_wasm_internal\./},
   ort: {modules: ['/engines/ort.ts'], files: /^ort\//},
+  mediapipe: {modules: ['/engines/mediapipe.ts'], files: /^mediapipe\//},
 };
 
 /** What each engine costs a page to download: bytes with gzip -9, JavaScript as it is here (not minified). */

@@ -58,7 +58,7 @@ def test_a_machine_without_chromium_lists_the_rest_and_says_what_is_missing():
     told = json.loads(CliRunner().invoke(runtimes, ["--json", "-"]).stdout)
     rows = {row["name"]: row for row in told["runtimes"]}
     assert rows["litert"]["available"]
-    for name in ("tfjs-web", "tfjs-webgl", "tfjs-webgpu", "tfjs-cpu", "litert-web", "ort-web"):
+    for name in ("tfjs-web", "tfjs-webgl", "tfjs-webgpu", "tfjs-cpu", "litert-web", "ort-web", "mediapipe-web"):
         assert not rows[name]["available"]
         assert "Chromium is not installed" in rows[name]["reason"]
         assert rows[name]["install"] == "see: edgeship runtimes install browser"
@@ -68,6 +68,7 @@ def test_a_machine_without_chromium_lists_the_rest_and_says_what_is_missing():
 def test_the_versions_told_are_those_that_the_page_is_built_with():
     pinned = json.loads((requirements.WEB / "package.json").read_text())["dependencies"]
     packages = {"tfjs": "@tensorflow/tfjs-core", "litert": "@litertjs/core", "ort": "onnxruntime-web"}
+    packages["mediapipe"] = "@mediapipe/tasks-vision"
     assert {name: pinned[package] for name, package in packages.items()} == requirements.PINNED
 
 

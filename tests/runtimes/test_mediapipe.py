@@ -1,5 +1,6 @@
 """MediaPipe Tasks: what it is not given, and that it answers what the artifact answers, by name."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,18 @@ IMAGE, SCORES = TensorSpec("image", (1, 8, 8, 3), "float32"), TensorSpec("probs"
 STEP = Step(METADATA, "", {"pictures": {"image": {"std": [255.0]}}})
 FITTING = Artifact(Path(), "tflite", "mobile", (IMAGE,), (SCORES,), (STEP,))
 LABELS = ("a", "b", "c", "d", "e")
+AFFINE = {"step": "affine", "multiply": [1 / 255], "add": [0.0]}
+CONTRACT = {
+    "inputs": [{"name": "image", "kind": "image", "steps": [AFFINE], "tensor": {"shape": [1, 8, 8, 3]}}],
+    "outputs": [{"name": "probs", "shape": [1, 5], "labels": LABELS}],
+}
+IMAGES = (np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)) / 255).astype(np.float32)
+BRIDGE = Bridge({"image": "image", "probs": "probs"}, three_channels=("image",))
 
 
 def test_what_fits_is_not_refused():
-    assert find("mediapipe").refusal(FITTING) is None
+    assert find("mediapipe").refusal(FITTING) is find("mediapipe-web").refusal(FITTING) is None
+    assert "a stranger's file" in (find("mediapipe-web").refusal(replace(FITTING, steps=())) or "")
     assert find("mediapipe").refusal(replace(FITTING, steps=())) is None, "a stranger's file is opened to see"
 
 
@@ -67,26 +76,50 @@ def installed(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def mobile(tiny_models, tmp_path):
+    """A grey int8 model that takes three channels of bytes, and tells so; `threshold` of its scores."""
+
+    def write_file(threshold=None):
+        picture = Picture(8, 8, "rgb", (0.0,), (255.0,))
+        outputs = (OutputDescription("probs", LABELS, threshold),)
+        grey = (tiny_models / "cnn-one-int8.tflite").read_bytes()
+        rgb = three_channels.take_three_channels(grey, "image")
+        told = ModelDescription("m", (InputDescription("image", picture),), outputs)
+        path = tmp_path / "mobile.tflite"
+        path.write_bytes(write.add_metadata(rgb, told, json.dumps(CONTRACT).encode()))
+        return path
+
+    return write_file
+
+
+def check_answers(runtime, path):
+    """It answers bytes as LiteRT does, and refuses what is none."""
+    answers = {}
+    for name in ("litert", runtime):
+        with open_session(name, path, bridge=BRIDGE, sample={"image": IMAGES[:1]}) as session:
+            answers[name] = session.run({"image": IMAGES})["probs"]
+            if name == runtime:
+                assert session.infer_once() > 0 and session.block(0.001)
+                with pytest.raises(ProcessError, match="takes bytes, and these data are none"):
+                    session.run({"image": IMAGES + np.float32(0.001)})
+    np.testing.assert_allclose(answers[runtime], answers["litert"], atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("installed")
-def test_it_answers_what_the_artifact_answers(tiny_models, tmp_path):
-    picture, path = Picture(8, 8, "rgb", (0.0,), (255.0,)), tmp_path / "mobile.tflite"
-    told = ModelDescription("m", (InputDescription("image", picture),), (OutputDescription("probs", LABELS, 0.9),))
-    grey = (tiny_models / "cnn-one-int8.tflite").read_bytes()
-    path.write_bytes(write.add_metadata(three_channels.take_three_channels(grey, "image"), told, b"{}"))
-    images = (np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)) / 255).astype(np.float32)
-    bridge = Bridge({"image": "image", "probs": "probs"}, three_channels=("image",))
-    answers = {}
-    for runtime in ("litert", "mediapipe"):
-        with open_session(runtime, path, bridge=bridge) as session:
-            answers[runtime] = session.run({"image": images})["probs"]
-    np.testing.assert_allclose(answers["mediapipe"], answers["litert"], atol=1e-6)
-    with open_session("mediapipe", path, bridge=bridge, sample={"image": images[:1]}) as session:
-        with pytest.raises(ProcessError, match="takes bytes, and these data are none"):
-            session.run({"image": images + 0.001})
-        assert session.infer_once() > 0 and session.block(0.001)
-    path.write_bytes(grey)
-    with pytest.raises(ProcessError, match="depth = 3"), open_session("mediapipe", path):
+def test_it_answers_what_the_artifact_answers(mobile, tiny_models):
+    check_answers("mediapipe", mobile(threshold=0.9))
+    with pytest.raises(ProcessError, match="depth = 3"), open_session("mediapipe", tiny_models / "cnn-one-int8.tflite"):
+        pass
+
+
+def test_in_a_page_it_answers_the_same(mobile, missing, tiny_models):
+    if reason := find("mediapipe-web").unavailable_reason():
+        missing(reason)
+    check_answers("mediapipe-web", mobile())
+    plain = tiny_models / "cnn-one-int8.tflite"
+    with pytest.raises(ProcessError, match="holds no contract of edgeship"), open_session("mediapipe-web", plain):
         pass
 
 

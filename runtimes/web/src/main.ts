@@ -12,6 +12,7 @@ const ENGINES: Record<string, () => Promise<{start(wanted: Wanted): Promise<Engi
   tfjs: () => import('./engines/tfjs'),
   litert: () => import('./engines/litert'),
   ort: () => import('./engines/ort'),
+  mediapipe: () => import('./engines/mediapipe'),
 };
 let engine: Engine | null = null;
 let model: Model | null = null;
