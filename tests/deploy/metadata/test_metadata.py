@@ -126,7 +126,7 @@ def test_a_model_of_which_nothing_is_known_has_its_names(plain):
     assert not [unit for item in graph.children(2) for unit in item.children(4)]
 
 
-@pytest.mark.parametrize("label", ["", " ", "two\nlines", "two\u2028lines"])
+@pytest.mark.parametrize("label", ["", " ", "an end\r", "two\nlines", "two\u2028lines"])
 def test_labels_that_are_no_lines_are_refused(label):
     with pytest.raises(InputError, match=r"label 1 of output 'probs' is .*give each a name of one line"):
         description(("a", label))

@@ -55,7 +55,7 @@ class OutputDescription:
 
     def __post_init__(self) -> None:
         for number, label in enumerate(self.labels):
-            if not label.strip() or len(label.splitlines()) > 1:
+            if not label.strip() or label.splitlines() != [label]:
                 told = f"label {number} of output '{self.name}' is {printable(label)!r}"
                 raise InputError(f"{told}: a .tflite holds its labels one a line; give each a name of one line")
 
