@@ -33,6 +33,7 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
+from edgeship.api.deploy import write_clients
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -127,6 +128,7 @@ __all__ = [
     "train_model",
     "trust_config",
     "verify_bundle",
+    "write_clients",
     "write_demo",
     "write_result",
 ]

@@ -30,6 +30,7 @@ COMMANDS = {
     "debug": ("bundles", "Show which layers cost an int8 model its accuracy."),
     "report": ("bundles", "Write the HTML report of a bundle again."),
     "demo": ("bundles", "Open a bundle's TF.js model in the browser."),
+    "deploy": ("bundles", "Bring a bundle into an app: client code that tests itself."),
     "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
     "runtimes": ("machine", "Which runtimes are here, and how to get the others."),
     "devices": ("machine", "Where artifacts can be run, and how to set a device up."),

@@ -1,0 +1,265 @@
+"""What the templates are filled with: one artifact of a bundle as a client sees it. Plain values, in the contract's order."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeship.bundle.bundle import Bundle
+from edgeship.deploy.contract.contract import (
+    ArtifactInput,
+    ArtifactOutput,
+    Contract,
+    ContractArtifact,
+    GoldenCase,
+    read_contract,
+)
+from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
+from edgeship.errors import InputError, unknown_name_error
+from edgeship.untrusted import place_within, printable
+
+DTYPES = ("float32", "int8", "uint8", "int16", "int32")
+PREFERRED = "tflite/mobile"
+FORMAT = "tflite"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A tensor of the model's file: its place among inputs or outputs, its form, its quantization (`scale` 0: none)."""
+
+    index: int
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def size(self) -> int:
+        """Its number of values."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ClientInput:
+    """An input with its steps; those that it does not have are what changes nothing.
+
+    `flatten` and `border` are -1 for no opacity and for the rim's mean; `invert` is empty or a ground; `channels` those of an
+    image's tensor, else of the raw data; `length` samples of audio.
+    """
+
+    name: str
+    kind: str
+    edge: Edge
+    channels: int
+    multiply: tuple[float, ...] = ()
+    add: tuple[float, ...] = ()
+    height: int = 0
+    width: int = 0
+    orient: bool = False
+    flatten: int = -1
+    grey: tuple[int, int, int] = (0, 0, 0)
+    invert: str = ""
+    resampler: str = "area"
+    fit: str = "stretch"
+    border: int = 0
+    swap: bool = False
+    mono: bool = False
+    rate: int = 0
+
+
+@dataclass(frozen=True)
+class ClientOutput:
+    """An output; `tolerance` is absolute, after dequantization."""
+
+    name: str
+    edge: Edge
+    tolerance: float
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RawForm:
+    """The form of a golden's raw data: that of a picture; 0 for other kinds."""
+
+    height: int
+    width: int
+    channels: int
+    orientation: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """A golden: the forms of its raw data by input, its label or an empty text, whether every right device gives that."""
+
+    name: str
+    raws: tuple[RawForm, ...]
+    label: str
+    clear: bool
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of one artifact: `checksum` is the CRC-32 of the model's file, `files` its goldens."""
+
+    name: str
+    bundle: str
+    artifact: str
+    digest: str
+    model: Path
+    model_size: int
+    checksum: int
+    inputs: tuple[ClientInput, ...]
+    outputs: tuple[ClientOutput, ...]
+    cases: tuple[Case, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def golden_suffix(self) -> str:
+        """What the files of the artifact's own outputs end in."""
+        return self.artifact.replace("/", "-")
+
+    @property
+    def identifier(self) -> str:
+        """The name in letters, digits and '_', not beginning with a digit."""
+        name = self.name.replace("-", "_")
+        return f"model_{name}" if name[0].isdigit() else name
+
+
+def describe_client(bundle: Bundle, artifact: str | None = None) -> Client:
+    """The client of an artifact of a bundle (default: `tflite/mobile`, else a recommended `.tflite`, else the first).
+
+    Raises InputError for a bundle without contract or raw goldens, and for a model that clients cannot feed.
+    """
+    root = bundle.root
+    contract = read_contract(root)
+    if contract is None:
+        raise InputError(
+            f"{printable(root)}: has no contract.json, as a bundle of an earlier edgeship; make it again: edgeship ship"
+        )
+    chosen = _choose_artifact(bundle, contract, artifact)
+    if not contract.goldens.cases:
+        raise InputError(f"{printable(root)}: has no raw goldens: {contract.goldens.reason}")
+    model = place_within(root, chosen.path)
+    content = model.read_bytes()
+    ids = {item.input: item for item in chosen.inputs}
+    places = {item.output: item for item in chosen.outputs}
+    return Client(
+        name=contract.name,
+        bundle=contract.server_model,
+        artifact=chosen.id,
+        digest=chosen.digest or "",
+        model=model,
+        model_size=len(content),
+        checksum=zlib.crc32(content),
+        inputs=tuple(_describe_input(item, _edge(ids[item.name], chosen.id)) for item in contract.inputs),
+        outputs=tuple(
+            ClientOutput(
+                item.name,
+                _edge(places[item.name], chosen.id),
+                _tolerance(places[item.name], chosen.id),
+                item.labels or (),
+            )
+            for item in contract.outputs
+            if item.name in places
+        ),
+        cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
+        files=tuple(_golden_files(root, contract, chosen)),
+    )
+
+
+def _choose_artifact(bundle: Bundle, contract: Contract, name: str | None) -> ContractArtifact:
+    usable = [item for item in contract.artifacts if item.path.endswith(f".{FORMAT}")]
+    if not usable:
+        raise InputError(f"{printable(bundle.root)}: has no .tflite, which clients run; ship it with: --to tflite")
+    ids = [item.id for item in usable]
+    if name is not None and name not in ids:
+        raise unknown_name_error("artifact", name, ids, printable(bundle.root))
+    gate = bundle.manifest.gate
+    recommended = [item.artifact for item in gate.recommended] if gate else []
+    wanted = [name] if name else [PREFERRED, *recommended, *ids]
+    return next(item for choice in wanted for item in usable if item.id == choice)
+
+
+def _edge(tensor: ArtifactInput | ArtifactOutput, artifact: str) -> Edge:
+    """Raises InputError for a form that clients do not feed."""
+    shape = tuple(1 if axis is None and place == 0 else axis for place, axis in enumerate(tensor.shape))
+    sizes = tuple(axis for axis in shape if axis is not None)
+    if len(sizes) < len(shape):
+        raise InputError(
+            f"{artifact}: '{tensor.tensor}' has a dynamic axis beside the batch; clients feed fixed shapes: fix it in the model"
+        )
+    if tensor.dtype not in DTYPES:
+        raise InputError(f"{artifact}: '{tensor.tensor}' is {tensor.dtype}; clients know {', '.join(DTYPES)}")
+    quantization = tensor.quantization
+    return Edge(
+        tensor.index,
+        tensor.dtype,
+        sizes,
+        quantization.scale if quantization else 0.0,
+        quantization.zero_point if quantization else 0,
+    )
+
+
+def _tolerance(output: ArtifactOutput, artifact: str) -> float:
+    if output.tolerance is None:
+        raise InputError(
+            f"{artifact}: has no measured tolerance, as no runtime ran it when it was shipped; see: edgeship runtimes"
+        )
+    return output.tolerance
+
+
+def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
+    if item.kind == "table":
+        raise InputError(f"'{item.name}' is a table; clients of tables are not generated yet")
+    affine = item.step(Affine)
+    described = ClientInput(
+        item.name,
+        item.kind,
+        edge,
+        channels=item.raw.channels or (edge.shape[-1] if item.kind == "window" else 1),
+        multiply=affine.multiply if affine else (),
+        add=affine.add if affine else (),
+        rate=round(item.raw.rate or 0) if item.kind == "audio" else 0,
+        mono=item.step(Mono) is not None,
+    )
+    return _with_picture(described, item) if item.kind == "image" else described
+
+
+def _with_picture(described: ClientInput, item: ContractInput) -> ClientInput:
+    resize, flatten, grey, invert = item.step(Resize), item.step(FlattenAlpha), item.step(Grey), item.step(Invert)
+    assert resize is not None  # noqa: S101  # the contract's own check
+    return replace(
+        described,
+        channels=1 if grey else 3,
+        height=resize.height,
+        width=resize.width,
+        orient=item.step(Orient) is not None,
+        flatten=flatten.ground if flatten else -1,
+        grey=grey.weights if grey else (0, 0, 0),
+        invert=invert.ground if invert else "",
+        resampler=resize.resampler,
+        fit=resize.fit,
+        border=-1 if resize.border == "rim" else resize.border,
+        swap=item.step(SwapRedBlue) is not None,
+    )
+
+
+def _describe_case(case: GoldenCase, contract: Contract, artifact: str) -> Case:
+    sizes = [case.input[item.name] for item in contract.inputs]
+    raws = [RawForm(size.height or 0, size.width or 0, size.channels or 0, size.orientation) for size in sizes]
+    return Case(case.name, tuple(raws), case.label or "", artifact in case.clear)
+
+
+def _golden_files(root: Path, contract: Contract, artifact: ContractArtifact) -> Sequence[Path]:
+    """The files of the raw goldens that a client of the artifact reads. Raises InputError where one is missing."""
+    inputs = [f"{item.name}.{kind}" for item in contract.inputs for kind in ("raw", "tensor")]
+    outputs = [f"{item.output}.{artifact.file_id}" for item in artifact.outputs]
+    names = [f"{case.name}.{part}" for case in contract.goldens.cases for part in (*inputs, *outputs)]
+    files = [place_within(root, f"{contract.goldens.folder}/{name}") for name in names]
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError(f"{printable(missing[0])}: is missing; make the bundle again: edgeship ship")
+    return files

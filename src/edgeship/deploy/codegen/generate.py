@@ -1,0 +1,126 @@
+"""Client code from templates, one folder a language: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeship.bundle.bundle import Bundle, is_bundle
+from edgeship.deploy.codegen.client import Client, describe_client
+from edgeship.deploy.contract.contract import FILE as CONTRACT
+from edgeship.errors import InputError, unknown_name_error
+from edgeship.storage import atomic
+from edgeship.untrusted import printable
+
+TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = ".jinja"
+LANGUAGES = ("c", "python")
+MARK = "contract.json"  # what every folder of generated code has
+
+
+def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact: str | None = None) -> list[Path]:
+    """Write a client for each language into `out`/<language> and return these folders.
+
+    Raises InputError for an unknown language, a model that clients cannot feed, and a folder that holds anything else.
+    """
+    for language in languages:
+        if language not in LANGUAGES:
+            raise unknown_name_error("language", language, LANGUAGES)
+    if not languages:
+        raise InputError(f"no language is named; known: {', '.join(LANGUAGES)}")
+    client = describe_client(bundle, artifact)
+    folders = [out / language for language in languages]
+    for folder in folders:
+        _check_replaceable(folder)
+    for language, folder in zip(languages, folders, strict=True):
+        with atomic.atomic_folder(folder) as draft:
+            _write_client(client, bundle.root, language, draft)
+    return folders
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise InputError where a folder is there that no earlier run of ours wrote."""
+    if folder.is_dir() and not is_bundle(folder) and (not any(folder.iterdir()) or (folder / MARK).is_file()):
+        return
+    if os.path.lexists(folder):
+        raise InputError(
+            f"{printable(folder)}: holds something else than generated code; choose another folder with --out"
+        )
+
+
+def _write_client(client: Client, root: Path, language: str, draft: Path) -> None:
+    environment = _make_environment()
+    places = [(TEMPLATES / language, draft)]
+    for source, target in places:
+        for path in sorted(item for item in source.rglob("*") if item.is_file() and "__pycache__" not in item.parts):
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == TEMPLATE:
+                template = environment.get_template(path.relative_to(TEMPLATES).as_posix())
+                place.with_suffix("").write_text(template.render(client=client), encoding="utf-8", newline="\n")
+            else:
+                shutil.copyfile(path, place)
+    _copy_data(client, root, draft)
+
+
+def _copy_data(client: Client, root: Path, draft: Path) -> None:
+    shutil.copyfile(client.model, draft / "model.tflite")
+    shutil.copyfile(root / CONTRACT, draft / CONTRACT)
+    shutil.copyfile(TEMPLATES / "LICENSE.txt", draft / "LICENSE.txt")
+    (draft / "goldens").mkdir()
+    for file in client.files:
+        shutil.copyfile(file, draft / "goldens" / file.name)
+    labels = next((output.labels for output in client.outputs if output.labels), ())
+    if labels:
+        (draft / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")
+
+
+def _make_environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=False,  # noqa: S701  # what is written is code, and every text goes through a filter of its language
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def quote_text(text: str) -> str:
+    """A text as a literal of Python, TypeScript and Swift, which share JSON's escapes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def quote_c(text: str) -> str:
+    """A text as a literal of C: UTF-8, all but plain ASCII as octal escapes, and no trigraph."""
+    plain = [chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in text.encode()]
+    return f'"{"".join(plain)}"'
+
+
+def quote_kotlin(text: str) -> str:
+    """A text as a literal of Kotlin, in which $ begins a template."""
+    return quote_text(text).replace("$", "\\$")
+
+
+def format_float32(value: float) -> str:
+    """The shortest decimal that becomes the same float32, with a point or an exponent."""
+    import numpy as np
+
+    return repr(float(str(np.float32(value))))
+
+
+FILTERS: Mapping[str, Any] = {
+    "c_text": quote_c,
+    "kotlin_text": quote_kotlin,
+    "python": repr,
+    "text": quote_text,
+    "float32": format_float32,
+}
