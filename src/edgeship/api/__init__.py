@@ -33,7 +33,7 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
-from edgeship.api.deploy import write_clients
+from edgeship.api.deploy import selftest_clients, write_clients
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -63,12 +63,14 @@ if TYPE_CHECKING:
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
     from edgeship.deploy.contract.summary import ContractLine
+    from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
 
 # Classes of what functions return, found when they are asked for: their modules import numpy.
 RESULTS = {
     "Bundle": "edgeship.bundle.bundle",
     "ContractLine": "edgeship.deploy.contract.summary",
+    "ClientRun": "edgeship.runtimes.clients.selftests",
     "GateResult": "edgeship.bundle.verdict",
     "LayerSensitivity": "edgeship.bundle.comparisons",
     "Manifest": "edgeship.bundle.manifest",
@@ -78,6 +80,7 @@ RESULTS = {
 __all__ = [
     "Bundle",
     "CheckError",
+    "ClientRun",
     "ContractLine",
     "DeviceStatus",
     "EdgeshipError",
@@ -122,6 +125,7 @@ __all__ = [
     "options_to_repeat",
     "profile_bundle",
     "report_bundle",
+    "selftest_clients",
     "serve_demo",
     "ship_model",
     "summarize_contract",

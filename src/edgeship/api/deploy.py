@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, AnyPath, open_bundle
-from edgeship.api.files import check_outside_of_bundles, list_names
+from edgeship.api.files import check_outside_of_bundles, list_names, write_result
+from edgeship.notices import set_visibility
+
+if TYPE_CHECKING:
+    from edgeship.runtimes.clients.selftests import ClientRun
 
 
 def write_clients(
@@ -24,3 +29,30 @@ def write_clients(
     source = open_bundle(bundle)
     check_outside_of_bundles(Path(out) / "client")
     return tuple(write(source, names, Path(out), artifact))
+
+
+def selftest_clients(
+    bundle: AnyBundle,
+    *,
+    languages: Sequence[str] = (),
+    artifact: str | None = None,
+    out: AnyPath | None = None,
+    progress: bool = False,
+) -> tuple[ClientRun, ...]:
+    """Generate clients, compile them with warnings as errors, and run their self-tests on this machine.
+
+    `languages`: those whose lanes run (default: all that are installed here). `out`: a folder for the results, one file a lane,
+    which `report_bundle` takes. Raises MissingDependencyError where the lane of a named language is not installed, and as
+    `write_clients`.
+    """
+    import json
+
+    from edgeship.runtimes.clients.selftests import run_selftests
+
+    names, source = list_names(languages, "languages"), open_bundle(bundle)
+    with set_visibility(progress):
+        runs = tuple(run_selftests(source, names, artifact))
+    for run in runs:
+        if out is not None and run.result is not None:
+            write_result(Path(out) / f"{run.lane}.json", json.dumps(run.result, indent=1) + "\n")
+    return runs
