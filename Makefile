@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
+.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -85,8 +85,12 @@ MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py te
 INSTALLED := tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
 LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
+# What compiles and runs generated clients: TensorFlow Lite's C library and packages of npm, pinned. Tests name what is missing.
+clients: env
+	@for lane in client-c client-ts; do $(BIN)/edgeship runtimes install $$lane || echo "clients of $$lane are not tested"; done
+
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
-test: lint pages
+test: lint pages clients
 	$(BIN)/pytest -n 2 --dist worksteal -m "not more" $(addprefix --ignore=,$(MORE)) $(addprefix --deselect=,$(LONG))
 
 # The first steps on other machines; all of it by test-machines.

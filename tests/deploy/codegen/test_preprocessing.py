@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from edgeship.runtimes.clients.lanes import LANES
+from edgeship.runtimes.clients.tools import TYPESCRIPT
 from tests.deploy.codegen.conftest import DRIVERS, run
 from tests.deploy.codegen.pictures import Picture
 
+CORES = {"c": "edgeship.c", "python": "edgeship_client/core.py", "typescript": "src/core.ts"}
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
@@ -56,7 +59,31 @@ def test_python(clients, pictures, pictures_file):
     assert_same(done.stdout, pictures)
 
 
-@pytest.mark.parametrize("language", ["c", "python"])
+def test_typescript(clients, pictures, pictures_file, tmp_path, missing):
+    if reason := LANES["client-ts"].unavailable_reason():
+        missing(f"client-ts: {reason} (make clients)")
+    tsc = TYPESCRIPT.folder / "node_modules" / "typescript" / "bin" / "tsc"
+    source = clients / "typescript" / "src" / "core.ts"
+    run(
+        "node",
+        tsc,
+        "--strict",
+        "--target",
+        "es2022",
+        "--module",
+        "commonjs",
+        "--outDir",
+        tmp_path,
+        "--types",
+        "",
+        source,
+    )
+    command = ["node", DRIVERS / "cases.mjs", tmp_path / "core.js", pictures_file]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert not done.returncode, done.stderr
+    assert_same(done.stdout, pictures)
+
+
+@pytest.mark.parametrize("language", CORES)
 def test_the_core_is_small(language, clients):
-    cores = {"c": "edgeship.c", "python": "edgeship_client/core.py"}
-    assert len(Path(clients / language / cores[language]).read_text().splitlines()) < 400
+    assert len(Path(clients / language / CORES[language]).read_text().splitlines()) < 400

@@ -1,0 +1,80 @@
+"""What is generated, and what is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from edgeship.deploy.codegen.generate import LANGUAGES, quote_c, quote_kotlin
+from tests.deploy.codegen.conftest import edgeship, run
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_folder_needs_nothing_else(language, clients):
+    folder = clients / language
+    assert {"README.md", "LICENSE.txt", "contract.json", "goldens", "labels.txt", "model.tflite"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert len(list((folder / "goldens").iterdir())) == 21 * 3
+    readme = (folder / "README.md").read_text()
+    assert "in three steps" in readme and "edgeship report" in readme
+
+
+def test_the_same_bundle_gives_the_same_files(bundle, clients, tmp_path):
+    edgeship("deploy", "codegen", bundle, "--for", "c", "--out", tmp_path, "--artifact", "tflite/int8")
+    for path in sorted(item for item in (tmp_path / "c").rglob("*") if item.is_file()):
+        assert path.read_bytes() == (clients / "c" / path.relative_to(tmp_path / "c")).read_bytes()
+    edgeship(
+        "deploy", "codegen", bundle, "--for", "c", "--out", tmp_path, "--artifact", "tflite/float32"
+    )  # takes its place
+    assert "ES_FLOAT32" in (tmp_path / "c" / "contract.c").read_text()
+
+
+def test_python_clients_are_strictly_typed(clients, tmp_path):
+    client = shutil.copytree(clients / "python", tmp_path / "python")
+    run(sys.executable, "-m", "mypy", "--strict", "--no-incremental", "-p", "edgeship_client", cwd=client)
+    run(sys.executable, "-m", "ruff", "check", "--isolated", client)
+
+
+def test_bad_input_is_a_sentence(bundle, tmp_path):
+    def refused(*arguments: object) -> str:
+        done = edgeship("deploy", "codegen", *arguments, check=2)
+        assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) <= 2
+        return done.stderr
+
+    known = ", ".join(sorted(LANGUAGES))
+    assert f"unknown language 'cobol'; known: {known}" in refused(bundle, "--for", "c,cobol", "--out", tmp_path)
+    assert "unknown artifact 'tflite/int4'" in refused(
+        bundle, "--for", "c", "--artifact", "tflite/int4", "--out", tmp_path
+    )
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "mine.txt").write_text("")
+    assert "holds something else than generated code" in refused(bundle, "--for", "c,python", "--out", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c"]
+    assert "lies in the bundle" in refused(bundle, "--for", "c", "--out", bundle)
+
+
+def test_a_bundle_without_raw_goldens_says_which_key_gives_them(bundle, tmp_path):
+    from edgeship.bundle import bundle as bundles
+
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    contract = json.loads((copy / "contract.json").read_text())
+    contract["goldens"] = {"samples": 0, "cases": [], "reason": "'image' is of unknown kind; state it in [input.image]"}
+    (copy / "contract.json").write_text(json.dumps(contract))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    bundles.seal_content(copy, manifest)
+    done = edgeship("deploy", "codegen", copy, "--for", "c", "--out", tmp_path / "out", check=2)
+    assert "has no raw goldens: 'image' is of unknown kind; state it in [input.image]" in done.stderr
+    (copy / "contract.json").unlink()
+    bundles.seal_content(copy, manifest)
+    assert (
+        "has no contract.json" in edgeship("deploy", "codegen", copy, "--for", "c", "--out", tmp_path, check=2).stderr
+    )
+
+
+def test_texts_are_quoted_as_each_language_wants():
+    assert quote_c('a"b\\ü??=7') == '"a\\042b\\134\\303\\274\\077\\077=7"'
+    assert quote_kotlin("$x\n") == '"\\$x\\n"'
