@@ -97,6 +97,8 @@ test: lint pages clients
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
 	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py
+	$(BIN)/edgeship runtimes install client-kotlin-jvm
+	$(BIN)/pytest -m more tests/deploy
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env

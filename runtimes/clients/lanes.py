@@ -15,7 +15,8 @@ from typing import Any
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import child_environment, find_program
-from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, TYPESCRIPT, Tool, run_command
+from edgeship.runtimes.clients import kotlin_jvm
+from edgeship.runtimes.clients.tools import TFLITE_C, TYPESCRIPT, Tool, find_compiler, run_command, tflite_library
 
 SECONDS = 600  # that a self-test may take
 OLDEST_NODE = 20
@@ -74,11 +75,6 @@ def _missing_program(*names: str) -> str | None:
     return f"{', '.join(missing)} not on the path" if missing else None
 
 
-def find_compiler() -> str | None:
-    """The C compiler."""
-    return find_program("cc") or find_program("gcc")
-
-
 @cache
 def _node_problem() -> str | None:
     node = find_program("node")
@@ -86,11 +82,6 @@ def _node_problem() -> str | None:
         return f"node not on the path (Node {OLDEST_NODE} or later is needed)"
     found = re.match(r"v(\d+)", run_command([node, "--version"], "asking node"))
     return None if found and int(found[1]) >= OLDEST_NODE else f"Node {OLDEST_NODE} or later is needed"
-
-
-def tflite_library() -> Path:
-    """TensorFlow Lite's C library."""
-    return TFLITE_C.folder / LIBRARY
 
 
 def _build_c(client: Path, work: Path) -> list[str]:
@@ -137,6 +128,14 @@ LANES: Mapping[str, Lane] = {
             (TFLITE_C,),
             lambda: None if find_compiler() else "no C compiler (cc, gcc) on the path",
             _build_c,
+        ),
+        Lane(
+            "client-kotlin-jvm",
+            "kotlin",
+            "generated Kotlin client on a JVM, on TensorFlow Lite's C library",
+            kotlin_jvm.TOOLS,
+            kotlin_jvm.find_problem,
+            kotlin_jvm.build,
         ),
         Lane("client-python", "python", "generated Python client on LiteRT", (), lambda: None, _build_python),
         Lane(

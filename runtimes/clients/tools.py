@@ -108,3 +108,14 @@ def _install_packages(source: Path) -> Callable[[Path], None]:
 
 TFLITE_C = Tool("tflite-c", WHEELS, _install_wheels)
 TYPESCRIPT = Tool("client-ts", HERE / "typescript" / MANIFESTS[1], _install_packages(HERE / "typescript"))
+KOTLIN = Tool("client-kotlin", HERE / "kotlin" / MANIFESTS[1], _install_packages(HERE / "kotlin"))
+
+
+def find_compiler() -> str | None:
+    """The C compiler."""
+    return find_program("cc") or find_program("gcc")
+
+
+def tflite_library() -> Path:
+    """TensorFlow Lite's C library."""
+    return TFLITE_C.folder / LIBRARY

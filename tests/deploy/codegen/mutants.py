@@ -39,6 +39,19 @@ NEAREST_TYPESCRIPT = (
   }
 """
 )
+AREA_KOTLIN = "private fun resizeArea(steps: PictureSteps, plane: Plane, border: Int): IntArray {\n"
+NEAREST_KOTLIN = (
+    AREA_KOTLIN
+    + """    if (plane.values.isNotEmpty()) {
+        val row = steps.width * plane.channels
+        return IntArray(steps.height * row) {
+            val y = it / row * plane.height / steps.height
+            val x = it % row / plane.channels * plane.width / steps.width
+            plane.values[(y * plane.width + x) * plane.channels + it % plane.channels]
+        }
+    }
+"""
+)
 
 
 @dataclass(frozen=True)
@@ -149,5 +162,34 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         "zero point of the output forgotten": (
             Change("src/core.ts", "Math.fround(value - edge.zeroPoint)", "Math.fround(value)"),
         ),
+    },
+    "kotlin": {
+        "channels swapped": (Change("src/Contract.kt", "swap = false", "swap = true"),),
+        "range 0 to 1": (
+            Change("src/Contract.kt", "multiply = floatArrayOf(1.0f)", "multiply = floatArrayOf(1f / 255f)"),
+        ),
+        "mean and std of another model": (
+            Change("src/Contract.kt", "multiply = floatArrayOf(1.0f)", "multiply = floatArrayOf(0.017f)"),
+            Change("src/Contract.kt", "add = floatArrayOf(0.0f)", "add = floatArrayOf(-2.1f)"),
+        ),
+        "transposed": (
+            Change(
+                "src/Core.kt", "u * raw.width + v else v * raw.width + u", "v * raw.height + u else u * raw.height + v"
+            ),
+        ),
+        "EXIF ignored": (Change("src/Contract.kt", "orient = true", "orient = false"),),
+        "nearest in place of area": (Change("src/Core.kt", AREA_KOTLIN, NEAREST_KOTLIN),),
+        "halves rounded up": (
+            Change("src/Core.kt", "Math.rint(steps.toDouble())", "Math.floor(steps.toDouble() + 0.5)"),
+        ),
+        "labels off by one": (
+            Change(
+                "src/Contract.kt",
+                '                        "red",\n                        "green",\n                        "blue",\n',
+                '                        "green",\n                        "blue",\n                        "red",\n',
+            ),
+        ),
+        "zero point forgotten": (Change("src/Core.kt", "toDouble()) + edge.zeroPoint", "toDouble())"),),
+        "zero point of the output forgotten": (Change("src/Core.kt", "(quantized - edge.zeroPoint)", "quantized"),),
     },
 }

@@ -15,8 +15,9 @@ from edgeship.runtimes.clients.lanes import LANES, Lane
 from tests.deploy.codegen.conftest import edgeship
 from tests.deploy.codegen.mutants import MUTANTS
 
+HERE = [language for language in MUTANTS if language != "kotlin"]  # test_kotlin.py compiles all of those at once
 LANE_OF = {"c": "client-c", "python": "client-python", "typescript": "client-ts"}
-FAULTS = [(language, fault) for language, faults in MUTANTS.items() for fault in faults]
+FAULTS = [(language, fault) for language in HERE for fault in MUTANTS[language]]
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def run_client(lane: Lane, client: Path, tmp_path: Path) -> dict[str, Any]:
     return lane.run_selftest(client, work, 'a "device"')
 
 
-@pytest.mark.parametrize("language", MUTANTS)
+@pytest.mark.parametrize("language", HERE)
 def test_a_right_client_passes(language, clients, tmp_path, lane_of):
     result = run_client(lane_of(language), shutil.copytree(clients / language, tmp_path / language), tmp_path)
     assert result["passed"] is True and result["failures"] == [] and result["preprocessing"] is True
@@ -56,7 +57,7 @@ def test_a_mutated_client_fails(language, fault, clients, tmp_path, lane_of):
 
 
 @pytest.mark.parametrize("known_checksum", [False, True], ids=["by its checksum", "by its answers"])
-@pytest.mark.parametrize("language", MUTANTS)
+@pytest.mark.parametrize("language", HERE)
 def test_a_stale_model_fails(language, known_checksum, clients, tmp_path, lane_of):
     """The weights of a layer in another order: as a model that was trained again, of the same form."""
     lane = lane_of(language)

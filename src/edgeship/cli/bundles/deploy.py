@@ -33,7 +33,7 @@ ARTIFACT = click.option(
     required=True,
     callback=split_names,
     metavar="LANGUAGES",
-    help="Comma-separated: c,python,typescript.",
+    help="Comma-separated: c,kotlin,python,typescript.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where a folder per language is written.")
 @ARTIFACT
@@ -45,7 +45,7 @@ def codegen(bundle: Path, languages: tuple[str, ...], out: Path, artifact: str |
     \b
     Examples:
       edgeship deploy codegen bundle --for c --out client
-      edgeship deploy codegen bundle --for python --artifact tflite/int8 --out client
+      edgeship deploy codegen bundle --for kotlin,typescript --artifact tflite/int8 --out client
     """
     from edgeship.untrusted import printable
 
@@ -60,7 +60,7 @@ def codegen(bundle: Path, languages: tuple[str, ...], out: Path, artifact: str |
     "languages",
     callback=split_names,
     metavar="LANGUAGES",
-    help="Comma-separated: c,python,typescript (default: those whose lanes are installed; see edgeship runtimes).",
+    help="Comma-separated: c,kotlin,python,typescript (default: those whose lanes are installed; see edgeship runtimes).",
 )
 @ARTIFACT
 @click.option(

@@ -1,0 +1,93 @@
+"""Kotlin clients on a JVM: to the byte, right ones pass, mutated ones fail. One compilation for all; half a minute of a core."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeship.runtimes.clients import kotlin_jvm
+from edgeship.runtimes.clients.lanes import LANES
+from tests.deploy.codegen.conftest import DRIVERS
+from tests.deploy.codegen.mutants import MUTANTS
+from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.test_preprocessing import assert_same
+from tests.deploy.codegen.test_selftest import shuffle_weights
+
+FAULTS = list(MUTANTS["kotlin"])
+PACKAGE = "edgeship.colour_squares"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The client, its mutants in packages `mutant0` and so on, and the driver of the pictures."""
+
+    client: Path
+    classes: Path
+    stand_in: tuple[Path, Path]
+
+    def run(self, main: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [*kotlin_jvm.java_command(self.classes, *self.stand_in, main), *map(str, arguments)]
+        return subprocess.run(command, cwd=self.client, capture_output=True, text=True, check=False)
+
+    def run_selftest(self, package: str, model: str = "model.tflite") -> dict[str, Any]:
+        done = self.run(f"{package}.MainKt", model, "goldens", 'a "device"')
+        assert done.returncode in (0, 1), done.stderr
+        result: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode == 0) is result["passed"]
+        return result
+
+
+@pytest.fixture(scope="session")
+def compiled(clients, tmp_path_factory, missing) -> Compiled:
+    if reason := LANES["client-kotlin-jvm"].unavailable_reason():
+        missing(f"client-kotlin-jvm: {reason} (make clients)")
+    work = tmp_path_factory.mktemp("kotlin")
+    client = shutil.copytree(clients / "kotlin", work / "client")
+    shutil.copy(DRIVERS / "Cases.kt", client / "src")
+    folders = [client / "src"]
+    for number, fault in enumerate(FAULTS):
+        mutant = shutil.copytree(clients / "kotlin", work / f"mutant{number}")
+        for change in MUTANTS["kotlin"][fault]:
+            change.apply(mutant)
+        for path in (mutant / "src").iterdir():
+            path.write_text(path.read_text().replace(f"package {PACKAGE}", f"package mutant{number}"))
+        folders.append(mutant / "src")
+    stand_in = kotlin_jvm.build_stand_in(work)
+    kotlin_jvm.compile_sources(folders, stand_in[0], work / "classes")
+    return Compiled(client, work / "classes", stand_in)
+
+
+@pytest.mark.more
+def test_pictures(compiled, pictures: list[Picture], pictures_file: Path, tmp_path):
+    done = compiled.run(f"{PACKAGE}.CasesKt", pictures_file, tmp_path / "tensors")
+    assert not done.returncode, done.stderr
+    assert_same((tmp_path / "tensors").read_bytes(), pictures)
+
+
+@pytest.mark.more
+def test_a_right_client_passes(compiled):
+    result = compiled.run_selftest(PACKAGE)
+    assert result["passed"] is True and result["preprocessing"] is True and result["device"] == 'a "device"'
+    assert result["outputs"]["probs"]["passed"] is True and result["outputs"]["probs"]["maxAbsError"] == 0
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
+def test_a_mutated_client_fails(number, compiled):
+    result = compiled.run_selftest(f"mutant{number}")
+    assert result["passed"] is False and result["failures"]
+
+
+@pytest.mark.more
+def test_a_stale_model_fails(compiled, tmp_path):
+    stale = tmp_path / "stale.tflite"
+    stale.write_bytes((compiled.client / "model.tflite").read_bytes())
+    shuffle_weights(stale)
+    failures = compiled.run_selftest(PACKAGE, str(stale))["failures"]
+    assert {"model", "output"} <= {failure["what"] for failure in failures}
