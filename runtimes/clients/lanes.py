@@ -86,7 +86,8 @@ def _node_problem() -> str | None:
 
 def _build_c(client: Path, work: Path) -> list[str]:
     sources = [
-        os.fspath(client / f"{name}.c") for name in ("main", "selftest", "edgeship", "contract", "engine_tflite")
+        os.fspath(client / f"{name}.c")
+        for name in ("main", "selftest", "edgeship", "table", "contract", "engine_tflite")
     ]
     folder = tflite_library().parent
     link = [f"-L{folder}", f"-Wl,-rpath,{folder}", "-ltensorflowlite_c", "-lm"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import filelock
 import pytest
 
+from edgeship.deploy.codegen.generate import LANGUAGES
 from edgeship.processes.child import FunctionProcess
 from tests.deploy.codegen.pictures import Picture, draw_pictures
-from tests.deploy.codegen.raw_goldens import add_contract
 
 HERE = Path(__file__).parent
 DRIVERS = HERE / "drivers"
@@ -34,27 +34,32 @@ def edgeship(*arguments: object, check: int | None = 0) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders `colour-squares` and `mixed`, each with its `bundle`."""
     base = tmp_path_factory.getbasetemp()
-    root = (base.parent if base.name.startswith("popen-") else base) / "colour-squares"
+    root = (base.parent if base.name.startswith("popen-") else base) / "client-models"
     with filelock.FileLock(root.with_suffix(".lock")):
         if not (root / "done").exists():
             root.mkdir()
             with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
-                process.call("colour_model:build", folder=str(root))
-            edgeship("convert", root / "server.keras", "--out", root / "bundle", "--to", "tflite", "--variant", "float32,int8",
-                     "--data", root / "calibration.npz")  # fmt: skip
-            add_contract(root / "bundle")
+                process.call("client_models:build", folder=str(root))
+            for name in ("colour-squares", "mixed"):
+                folder = root / name
+                options = ["--to", "tflite", "--variant", "float32,int8" if name == "colour-squares" else "float32"]
+                edgeship("convert", folder / "server.keras", "--out", folder / "bundle", *options)
             (root / "done").touch()
-    return root / "bundle"
+    return root
+
+
+@pytest.fixture(scope="session")
+def bundle(bundles: Path) -> Path:
+    return bundles / "colour-squares" / "bundle"
 
 
 @pytest.fixture(scope="session")
 def clients(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The int8 model's client in every language."""
     out = tmp_path_factory.mktemp("clients")
-    from edgeship.deploy.codegen.generate import LANGUAGES
-
     edgeship("deploy", "codegen", bundle, "--for", ",".join(LANGUAGES), "--out", out, "--artifact", "tflite/int8")
     return out
 

@@ -46,7 +46,18 @@ def test_c(flags, clients, pictures, pictures_file, tmp_path, missing):
     if not (compiler := shutil.which("gcc") or shutil.which("cc")):
         missing("a C compiler is not installed")
     program, folder = tmp_path / "cases", clients / "c"
-    run(compiler, *STRICT, *flags, f"-I{folder}", folder / "edgeship.c", DRIVERS / "cases.c", "-o", program, "-lm")
+    run(
+        compiler,
+        *STRICT,
+        *flags,
+        f"-I{folder}",
+        folder / "edgeship.c",
+        folder / "table.c",
+        DRIVERS / "cases.c",
+        "-o",
+        program,
+        "-lm",
+    )
     done = subprocess.run([program, pictures_file], capture_output=True, check=False)
     assert not done.returncode, done.stderr
     assert_same(done.stdout, pictures)

@@ -70,6 +70,20 @@ def test_a_stale_model_fails(language, known_checksum, clients, tmp_path, lane_o
     assert {"output"} <= {failure["what"] for failure in failures}
 
 
+@pytest.mark.parametrize("language", HERE)
+def test_inputs_of_every_other_kind(language, bundles, tmp_path, lane_of):
+    """PCM of two channels, a window, a row with a category, a plain tensor; two outputs."""
+    edgeship("deploy", "codegen", bundles / "mixed" / "bundle", "--for", language, "--out", tmp_path)
+    result = run_client(lane_of(language), tmp_path / language, tmp_path)
+    assert result["passed"] is True and result["samples"] == 16
+    assert {name for name, output in result["outputs"].items() if output["passed"]} == {"wide", "narrow"}
+    with (tmp_path / language / "goldens" / "3.row.raw").open("ab") as golden:
+        golden.write(b"1\n")
+    shutil.rmtree(tmp_path / "work")
+    failures = run_client(lane_of(language), tmp_path / language, tmp_path)["failures"]
+    assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor")]
+
+
 def shuffle_weights(model: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 

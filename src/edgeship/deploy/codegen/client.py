@@ -20,6 +20,7 @@ from edgeship.deploy.contract.contract import (
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.settings.inputs import Column as ContractColumn
 from edgeship.untrusted import place_within, printable
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32")
@@ -41,6 +42,14 @@ class Edge:
     def size(self) -> int:
         """Its number of values."""
         return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number."""
+
+    values: tuple[str, ...]
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class ClientInput:
     swap: bool = False
     mono: bool = False
     rate: int = 0
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,20 +223,23 @@ def _tolerance(output: ArtifactOutput, artifact: str) -> float:
 
 
 def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
-    if item.kind == "table":
-        raise InputError(f"'{item.name}' is a table; clients of tables are not generated yet")
     affine = item.step(Affine)
     described = ClientInput(
         item.name,
         item.kind,
         edge,
-        channels=item.raw.channels or (edge.shape[-1] if item.kind == "window" else 1),
+        channels=item.raw.channels or (1 if item.kind == "tensor" else edge.shape[-1]),
         multiply=affine.multiply if affine else (),
         add=affine.add if affine else (),
         rate=round(item.raw.rate or 0) if item.kind == "audio" else 0,
         mono=item.step(Mono) is not None,
+        columns=tuple(_describe_column(column) for column in item.raw.columns),
     )
     return _with_picture(described, item) if item.kind == "image" else described
+
+
+def _describe_column(column: ContractColumn) -> Column:
+    return Column(column.values, -1 if column.unknown is None else column.unknown)
 
 
 def _with_picture(described: ClientInput, item: ContractInput) -> ClientInput:

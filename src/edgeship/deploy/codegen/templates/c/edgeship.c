@@ -89,9 +89,8 @@ static es_status open_picture(const es_input *in, const es_raw *raw, picture *p)
 
 /* Memory that the caller lends. */
 typedef struct {
-  uint64_t *sums;    /* width x channels */
-  uint32_t *across;  /* width x channels: a source row, summed along x */
-  uint64_t *covered; /* width: how much of the picture a target column covers */
+  uint64_t *sums, *covered; /* width x channels; width: how much of the picture a target column covers */
+  uint32_t *across;         /* width x channels: a source row, summed along x */
   uint32_t *taps_x, *taps_y;
   float *levels;   /* 256 x channels */
   uint8_t *row[2]; /* source rows */
@@ -310,9 +309,10 @@ static void resize_tf(const es_input *in, const picture *p, workspace *w, float 
 }
 
 static es_status read_numbers(const es_input *in, const es_raw *raw, float *tensor) {
-  const float *values = raw->data;
+  const float *values = in->kind == ES_TABLE ? tensor : raw->data;
   const size_t channels = (size_t)in->channels;
   if (raw->count != in->edge.size) return ES_BAD_SIZE;
+  if (in->kind == ES_TABLE && es_read_table(in, raw, tensor)) return ES_BAD_VALUE;
   for (size_t i = 0; i < raw->count; i++) tensor[i] = shift(in, i % channels, values[i]);
   return ES_OK;
 }

@@ -11,7 +11,7 @@ typedef enum { ES_STRETCH, ES_CONTAIN, ES_COVER } es_fit;
 typedef enum { ES_AREA, ES_PIL_BILINEAR, ES_TF_BILINEAR } es_resampler;
 typedef enum { ES_NEVER, ES_DARK, ES_LIGHT } es_ground;
 typedef enum { ES_FLOAT32, ES_INT8, ES_UINT8, ES_INT16, ES_INT32 } es_dtype;
-typedef enum { ES_OK, ES_BAD_SIZE, ES_BAD_CHANNELS, ES_BAD_ORIENTATION, ES_BAD_RATE } es_status;
+typedef enum { ES_OK, ES_BAD_SIZE, ES_BAD_CHANNELS, ES_BAD_ORIENTATION, ES_BAD_RATE, ES_BAD_VALUE } es_status;
 
 /* How a tensor lies in the model's file: its position among the inputs or outputs, and its quantization. */
 typedef struct {
@@ -21,6 +21,14 @@ typedef struct {
   float scale; /* 0: not quantized */
   int32_t zero_point;
 } es_edge;
+
+/* A column of a table: a number, or a category that becomes its place in `values`; `unknown`: of any other, -1:
+ * refused. */
+typedef struct {
+  const char *const *values; /* NULL: a number */
+  size_t value_count;
+  int unknown;
+} es_column;
 
 /* An input: the steps from raw data to its tensor, in this order. */
 typedef struct {
@@ -39,6 +47,7 @@ typedef struct {
   int rate;                    /* audio: samples per second; 0: not stated */
   size_t affine;               /* how many channels `multiply` and `add` have */
   const float *multiply, *add;
+  const es_column *columns; /* table: as many as `channels` */
   es_edge edge;
 } es_input;
 
@@ -51,8 +60,8 @@ typedef struct {
 } es_output;
 
 /* What an app has in hand. Image: uint8, row by row, 1, 3 (red, green, blue) or 4 (with opacity) channels. Audio:
- * int16, interleaved. Others: float32. `count`: values, of all kinds but images. `orientation`: EXIF, 1 to 8. `rate` 0:
- * unknown. */
+ * int16, interleaved. Table: `const char *const *`, the text of each column. Others: float32. `count`: values, of all
+ * kinds but images. `orientation`: EXIF, 1 to 8. `rate` 0: unknown. */
 typedef struct {
   const void *data;
   int height, width, channels, orientation;
@@ -85,6 +94,9 @@ size_t es_scratch_size(const es_input *input, const es_raw *raw);
 
 /* Fill `tensor` (input->edge.size values). `scratch` is aligned as by malloc. */
 es_status es_preprocess(const es_input *input, const es_raw *raw, void *scratch, float *tensor);
+
+/* The numbers of a row of texts, before the affine step (table.c). */
+es_status es_read_table(const es_input *input, const es_raw *raw, float *numbers);
 
 /* The bytes that the model takes, es_edge_bytes of them, from a tensor; and an output's numbers from its bytes. */
 void es_quantize(const es_edge *edge, const float *values, void *bytes);

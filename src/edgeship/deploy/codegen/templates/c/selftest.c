@@ -73,9 +73,27 @@ static uint32_t sum_crc32(const uint8_t *bytes, size_t count) {
 }
 
 static const char *describe(es_status status) {
-  static const char *const texts[] = {"", "a size that this input does not take", "channels that this input does not take",
-                                      "an orientation that is not 1 to 8", "a sample rate that this input does not take"};
+  static const char *const texts[] = {"",
+                                      "a size that this input does not take",
+                                      "channels that this input does not take",
+                                      "an orientation that is not 1 to 8",
+                                      "a sample rate that this input does not take",
+                                      "a text that is neither a number nor a value of its column"};
   return texts[status];
+}
+
+/* The lines of a table's golden as texts, to be freed; they lie in `content`, whose line ends are overwritten. */
+static const char **split_lines(char *content, size_t bytes, size_t *count) {
+  const char **lines = calloc(bytes + 1, sizeof *lines);
+  char *start = content;
+  *count = 0;
+  for (size_t i = 0; lines && i < bytes; i++) {
+    if (content[i] != '\n') continue;
+    content[i] = 0;
+    lines[(*count)++] = start;
+    start = content + i + 1;
+  }
+  return lines;
 }
 
 static void replay_input(run *r, const es_case *golden, size_t index) {
@@ -87,9 +105,11 @@ static void replay_input(run *r, const es_case *golden, size_t index) {
   void *data = read_golden(r, golden->name, input->name, "raw", &bytes);
   float *wanted = read_golden(r, golden->name, input->name, "tensor", &tensor_bytes);
   float *tensor = calloc(input->edge.size, sizeof *tensor);
+  const char **lines = NULL;
   if (data && wanted && tensor) {
     raw.data = data;
     raw.count = bytes / (input->kind == ES_AUDIO ? sizeof(int16_t) : sizeof(float));
+    if (input->kind == ES_TABLE) raw.data = lines = split_lines(data, bytes, &raw.count);
     void *scratch = malloc(es_scratch_size(input, &raw) + 1);
     const es_status status = scratch ? es_preprocess(input, &raw, scratch, tensor) : ES_BAD_SIZE;
     size_t at = 0;
@@ -102,6 +122,7 @@ static void replay_input(run *r, const es_case *golden, size_t index) {
     es_quantize(&input->edge, tensor, r->bytes_in[index]);
     free(scratch);
   }
+  free(lines);
   free(tensor);
   free(wanted);
   free(data);

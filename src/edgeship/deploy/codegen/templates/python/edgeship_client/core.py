@@ -29,6 +29,14 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number."""
+
+    values: tuple[str, ...] = ()
+    unknown: int = -1
+
+
+@dataclass(frozen=True)
 class Input:
     """An input: the steps from raw data to its tensor, in this order.
 
@@ -56,6 +64,7 @@ class Input:
     rate: int = 0
     multiply: tuple[float, ...] = ()
     add: tuple[float, ...] = ()
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,13 +97,17 @@ class Case:
     clear: bool
 
 
-def preprocess(given: Input, raw: Array, *, orientation: int = 1, rate: int = 0) -> Array:
+def preprocess(given: Input, raw: Array | Sequence[str | float], *, orientation: int = 1, rate: int = 0) -> Array:
     """The float32 tensor of one sample, in the shape that the model takes.
 
-    `raw`: an image is uint8 (H, W, 1, 3 or 4) with its EXIF orientation, audio int16 (samples, channels) with its rate, all
-    others float32. Raises ValueError for what this input does not take.
+    `raw`: an image is uint8 (H, W, 1, 3 or 4) with its EXIF orientation, audio int16 (samples, channels) with its rate, a table a
+    text or number per column, all others float32. Raises ValueError for what this input does not take.
     """
-    if given.kind == "image":
+    if given.kind == "table":
+        values = _read_table(given, raw)
+    elif not isinstance(raw, np.ndarray):
+        raise ValueError(f"'{given.name}' takes an array")
+    elif given.kind == "image":
         values = _read_picture(given, raw, orientation)
     elif given.kind == "audio":
         values = _read_audio(given, raw, rate)
@@ -142,6 +155,19 @@ def _require(holds: bool, otherwise: str) -> None:
 def _round_div(total: Array | int, divisor: Any) -> Any:
     """The nearest integer, halves upwards."""
     return (2 * total + divisor) // (2 * divisor)
+
+
+def _read_table(given: Input, row: Array | Sequence[str | float]) -> Array:
+    _require(len(row) == len(given.columns), f"{len(row)} values, and '{given.name}' has {len(given.columns)} columns")
+    numbers = []
+    for column, value in zip(given.columns, row, strict=True):
+        if not column.values:
+            numbers.append(float(value))
+            continue
+        number = column.values.index(str(value)) if value in column.values else column.unknown
+        _require(number >= 0, f"{value!r} is none of a column's values")
+        numbers.append(number)
+    return np.array(numbers, np.float32)
 
 
 def _read_audio(given: Input, raw: Array, rate: int) -> Array:

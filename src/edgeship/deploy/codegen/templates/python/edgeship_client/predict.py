@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .contract import INPUTS, OUTPUTS
@@ -17,7 +18,7 @@ class Predictor:
     def __init__(self, model: Path = MODEL) -> None:
         self.engine = LiteRtEngine(model, [item.edge for item in INPUTS], [item.edge for item in OUTPUTS])
 
-    def predict(self, *raws: Array, orientation: int = 1) -> list[Array]:
+    def predict(self, *raws: Array | Sequence[str | float], orientation: int = 1) -> list[Array]:
         """The outputs, float32, for the raw data of each input (`core.preprocess`)."""
         tensors = [preprocess(item, raw, orientation=orientation) for item, raw in zip(INPUTS, raws, strict=True)]
         return self.answer(tensors)
@@ -27,6 +28,8 @@ class Predictor:
         given = [quantize(item.edge, tensor) for item, tensor in zip(INPUTS, tensors, strict=True)]
         return [dequantize(item.edge, value) for item, value in zip(OUTPUTS, self.engine.run(given), strict=True)]
 
-    def classify(self, raw: Array, count: int = 3, orientation: int = 1) -> list[tuple[int, str, float]]:
+    def classify(
+        self, raw: Array | Sequence[str | float], count: int = 3, orientation: int = 1
+    ) -> list[tuple[int, str, float]]:
         """The best answers of the first output as index, label and score."""
         return top(self.predict(raw, orientation=orientation)[0], count, OUTPUTS[0].labels)

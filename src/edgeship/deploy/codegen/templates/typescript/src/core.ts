@@ -45,6 +45,8 @@ export interface Input {
   /** Audio: the mean of the channels is taken; samples per second, 0 where it is not stated. */
   mono?: boolean;
   rate?: number;
+  /** Of a table: a category has values, and `unknown` for any other (-1: refused); a number has none. */
+  columns?: readonly {values: readonly string[]; unknown: number}[];
   multiply?: readonly number[];
   add?: readonly number[];
 }
@@ -66,8 +68,8 @@ export interface Picture {
   orientation?: number;
 }
 
-/** What an app has in hand: a picture, PCM (interleaved), or numbers. */
-export type Raw = Picture | {data: Int16Array; rate?: number} | {data: Float32Array};
+/** What an app has in hand: a picture, PCM (interleaved), the texts of a table's row, or numbers. */
+export type Raw = Picture | {data: Int16Array; rate?: number} | {data: readonly string[]} | {data: Float32Array};
 
 /** What runs the model: bytes of each input and output in the contract's order. */
 export interface Engine {
@@ -81,22 +83,18 @@ export function preprocess(input: Input, raw: Raw): Float32Array {
   if (input.kind === 'image') return readPicture(input, raw as Picture);
   if (input.kind === 'audio') return readAudio(input, raw as {data: Int16Array; rate?: number});
   ensure(raw.data.length === input.edge.size, `${raw.data.length} values, which '${input.name}' does not take`);
-  return Float32Array.from(raw.data, (value, at) => shift(input, at % input.channels, value));
+  const numbers = input.kind === 'table' ? readTable(input, raw.data as string[]) : (raw.data as Float32Array);
+  return numbers.map((value, at) => shift(input, at % input.channels, value));
 }
 
 const ARRAYS = {float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array};
-const LIMITS = {
-  float32: [0, 0],
-  int8: [-128, 127],
-  uint8: [0, 255],
-  int16: [-32768, 32767],
-  int32: [-(2 ** 31), 2 ** 31 - 1],
-} as const;
+const LOWEST = {float32: 0, int8: -128, uint8: 0, int16: -32768, int32: -(2 ** 31)};
+const HIGHEST = {float32: 0, int8: 127, uint8: 255, int16: 32767, int32: 2 ** 31 - 1};
 
 /** The bytes that the model takes for a tensor: halves are rounded to the even neighbour. */
 export function quantize(edge: Edge, values: Float32Array): ArrayBuffer {
   if (edge.dtype === 'float32') return Float32Array.from(values).buffer;
-  const [low, high] = LIMITS[edge.dtype];
+  const [low, high] = [LOWEST[edge.dtype], HIGHEST[edge.dtype]];
   const quantized = Array.from(values, (value) => {
     const steps = edge.scale ? Math.fround(value / Math.fround(edge.scale)) : value;
     return Math.min(high, Math.max(low, roundHalfEven(steps) + edge.zeroPoint));
@@ -139,11 +137,21 @@ function shift(input: Input, channel: number, value: number): number {
   return Math.fround(value * Math.fround(input.multiply[at]!)) + Math.fround(input.add[at]!);
 }
 
+function readTable(input: Input, row: readonly string[]): Float32Array {
+  return Float32Array.from(input.columns!, ({values, unknown}, at) => {
+    const place = values.length ? values.indexOf(row[at]!) : Number(row[at]);
+    const value = values.length && place < 0 ? unknown : place;
+    ensure(Number.isFinite(value) && !(values.length && value < 0), `'${row[at]}' is no value of column ${at}`);
+    return value;
+  });
+}
+
 function readAudio(input: Input, raw: {data: Int16Array; rate?: number}): Float32Array {
   const [channels, kept] = [input.channels, input.mono ? 1 : input.channels];
-  ensure(!raw.rate ||
-    !input.rate ||
-    raw.rate === input.rate, `${raw.rate} Hz, and '${input.name}' takes ${input.rate}`);
+  ensure(
+    !raw.rate || !input.rate || raw.rate === input.rate,
+    `${raw.rate} Hz, and '${input.name}' takes ${input.rate}`,
+  );
   ensure(raw.data.length % channels === 0, `'${input.name}' takes ${channels} channels`);
   const tensor = new Float32Array(input.edge.size); // zeros behind the end
   for (let at = 0; at < tensor.length; at++) {
@@ -169,13 +177,15 @@ interface Plane {
 function readPicture(input: Input, raw: Picture): Float32Array {
   const steps = input.picture!;
   const orientation = raw.orientation ?? 1;
-  ensure(Number.isInteger(orientation) &&
-    orientation >= 1 &&
-    orientation <= 8, `orientation ${orientation} is not 1 to 8`);
+  ensure(
+    Number.isInteger(orientation) && orientation >= 1 && orientation <= 8,
+    `orientation ${orientation} is not 1 to 8`,
+  );
   ensure([1, 3].includes(raw.channels) || (raw.channels === 4 && steps.flatten >= 0), `${raw.channels} channels`);
-  ensure(raw.height > 0 &&
-    raw.width > 0 &&
-    raw.data.length === raw.height * raw.width * raw.channels, "a size that is not its data's");
+  ensure(
+    raw.height > 0 && raw.width > 0 && raw.data.length === raw.height * raw.width * raw.channels,
+    "a size that is not its data's",
+  );
   const plane = convertColours(input, steps, raw, steps.orient ? orientation : 1);
   const {sum, count} = sumRim(plane);
   const inverted = steps.invert === 'dark' ? 2 * sum > 255 * count : steps.invert === 'light' && 2 * sum < 255 * count;

@@ -153,7 +153,13 @@ async function readOrFail(read: ReadGolden, name: string, fail: (what: 'raw', de
 
 function rawOf(input: Input, golden: Case, at: number, content: ArrayBuffer): Raw {
   if (input.kind === 'image') return {data: new Uint8Array(content), ...golden.raws[at]!};
+  if (input.kind === 'table') return {data: decodeUtf8(new Uint8Array(content)).split('\n').slice(0, -1)};
   return input.kind === 'audio' ? {data: new Int16Array(content)} : {data: new Float32Array(content)};
+}
+
+/** Without TextDecoder, which not every engine of React Native has. */
+function decodeUtf8(bytes: Uint8Array): string {
+  return decodeURIComponent(Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''));
 }
 
 /** Infinite where the lengths differ or only one side is NaN. */
