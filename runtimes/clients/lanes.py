@@ -63,10 +63,13 @@ class Lane:
             )
         except subprocess.TimeoutExpired as error:
             raise ProcessError(f"{self.name}: the self-test took longer than {SECONDS} s") from error
-        if done.returncode not in (0, 1):
+        try:
+            result: dict[str, Any] = json.loads(done.stdout)
+        except ValueError as error:
             lines = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
-            raise ProcessError(f"{self.name}: exit code {done.returncode}; it says: {brief_message(lines[-1])}")
-        result: dict[str, Any] = json.loads(done.stdout)
+            raise ProcessError(
+                f"{self.name}: exit code {done.returncode}, without a result; it says: {brief_message(lines[-1])}"
+            ) from error
         return result
 
 

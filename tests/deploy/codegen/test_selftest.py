@@ -84,6 +84,15 @@ def test_inputs_of_every_other_kind(language, bundles, tmp_path, lane_of):
     assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor")]
 
 
+@pytest.mark.parametrize("language", HERE)
+def test_a_file_that_the_runtime_does_not_open_is_a_result(language, clients, tmp_path, lane_of):
+    client = shutil.copytree(clients / language, tmp_path / language)
+    (client / "model.tflite").write_bytes((client / "model.tflite").read_bytes()[:400])
+    result = run_client(lane_of(language), client, tmp_path)
+    assert result["passed"] is False and result["preprocessing"] is True
+    assert result["failures"][0]["what"] == "model" and result["outputs"]["probs"]["passed"] is False
+
+
 def shuffle_weights(model: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 

@@ -40,7 +40,7 @@ def run_selftest(model: Path = MODEL, goldens: Path = GOLDENS, device: str = "th
         if contract.MODEL_DIGEST and hashlib.sha256(model.read_bytes()).hexdigest() != contract.MODEL_DIGEST:
             run.fail("model", "model", "another file than this client was generated for")
         run.predictor = Predictor(model)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         run.fail("model", "model", error)
     if not np.array_equal(quantize(ROUNDED, np.array(list(HALVES), np.float32)), list(HALVES.values())):
         run.fail(
