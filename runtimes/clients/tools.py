@@ -15,8 +15,8 @@ import filelock
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import NETWORK, child_environment, find_program
-from edgeship.runtimes import tflite_runtime
 from edgeship.runtimes.interpreters import pip_command
+from edgeship.runtimes.own_environment import home
 from edgeship.storage import cache, installed
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ class Tool:
     @property
     def folder(self) -> Path:
         """Where it lies: other pins make another folder."""
-        return tflite_runtime.home() / f"{self.name}-{hashlib.sha256(self.pins.read_bytes()).hexdigest()[:12]}"
+        return home() / f"{self.name}-{hashlib.sha256(self.pins.read_bytes()).hexdigest()[:12]}"
 
     def install(self) -> Path:
         """Make the folder where it is not there, and return it."""
