@@ -16,7 +16,6 @@ from edgeship.bundle.comparisons import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
-from edgeship.deploy.contract.summary import read_summary
 from edgeship.types import Verdict, last_computing_step, to_json
 from edgeship.untrusted import printable_value
 
@@ -101,20 +100,30 @@ class PrecisionTable:
 
 
 def write_report(
-    root: Path, manifest: Manifest, plots: Sequence[str] | None = None, compiled: Path | None = None
+    root: Path,
+    manifest: Manifest,
+    plots: Sequence[str] | None = None,
+    compiled: Path | None = None,
+    contract: Sequence[Any] | None = None,
 ) -> Path:
-    """Write `report/index.html` of a bundle (a draft of one), and return its path; `plots`, `compiled`: see `render`."""
+    """Write `report/index.html` of a bundle (a draft of one), and return its path; `plots` and so on: see `render`."""
     target = root / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(root, manifest, plots, compiled), encoding="utf-8")
+    target.write_text(render(root, manifest, plots, compiled, contract), encoding="utf-8")
     return target
 
 
-def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None, compiled: Path | None = None) -> str:
+def render(
+    root: Path,
+    manifest: Manifest,
+    plots: Sequence[str] | None = None,
+    compiled: Path | None = None,
+    contract: Sequence[Any] | None = None,
+) -> str:
     """The HTML. `root` is the bundle's folder, where the samples that flipped lie.
 
     `plots` are the plots where they are at hand (`draw_plots` makes them; it takes a second or two). `compiled`: a folder of
-    the user's own where the compiled template is kept.
+    the user's own where the compiled template is kept. `contract`: its lines (`ContractLine`) where they are at hand.
     """
     from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -142,12 +151,18 @@ def render(root: Path, manifest: Manifest, plots: Sequence[str] | None = None, c
         parity=_parity_rows(manifest),
         groups=group_table.build_rows(manifest),
         precision=_precision_tables(manifest),
-        contract=read_summary(root),
+        contract=_read_contract(root) if contract is None else contract,
         provenance=_provenance_rows(manifest),
         artifacts=[_describe_artifact(item) for item in manifest.artifacts],
         skipped=manifest.skipped,
         failures=manifest.failures,
     )
+
+
+def _read_contract(root: Path) -> Sequence[Any]:
+    from edgeship.deploy.contract.summary import read_summary  # with the contract's types: `ship` has the lines at hand
+
+    return read_summary(root)
 
 
 def draw_plots(manifest: Manifest) -> list[str]:

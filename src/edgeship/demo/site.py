@@ -24,8 +24,9 @@ from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, Serve
 from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
-from edgeship.deploy.contract.build import part_of_contract, write_contract
-from edgeship.deploy.contract.contract import read_contract
+from edgeship.deploy.contract.build import part_of_contract
+from edgeship.deploy.contract.contract import contract_json, read_contract
+from edgeship.deploy.contract.file import write_contract
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes import tfjs_node
@@ -106,7 +107,7 @@ def _write_bundle(bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntr
         manifest = _select_part(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
     manifest = replace(manifest, source=digest.of_json(to_json(bundle.manifest)))
     if contract := read_contract(bundle.root):
-        write_contract(target, part_of_contract(contract, {item.id for item in artifacts}))
+        write_contract(target, contract_json(part_of_contract(contract, {item.id for item in artifacts})))
     if source:
         manifest = replace(manifest, samples=_write_samples(bundle, target, source))
     bundles.seal_bundle(target, manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,11 +12,12 @@ from pathlib import Path
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
 from edgeship.data import RepresentativeDataset, load
-from edgeship.deploy.contract import build
-from edgeship.deploy.contract.contract import Contract, RawGoldens
+from edgeship.deploy.contract.file import write_contract
+from edgeship.deploy.contract.names import check_labels
 from edgeship.devices import machine
 from edgeship.formats import formats as known_formats
 from edgeship.pipeline import data_checks, golden_run
+from edgeship.pipeline.app_contract import find_contract
 from edgeship.pipeline.context import PipelineContext, check_model
 from edgeship.pipeline.conversion import failures
 from edgeship.pipeline.conversion.converter import Converter
@@ -24,9 +25,8 @@ from edgeship.pipeline.conversion.plan import plan
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ExportedServerModel
 from edgeship.pipeline.conversion.steps import Search
 from edgeship.pipeline.evaluation import reference_outputs
-from edgeship.pipeline.golden_inputs import GoldenInputs, golden_inputs_step
+from edgeship.pipeline.golden_inputs import golden_inputs_step
 from edgeship.recipes.quantization import needs_data
-from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config
 from edgeship.settings.variants import Variant
 from edgeship.storage import cache, digest
@@ -74,7 +74,7 @@ def assemble_bundle(
         failures=conversion.failures,
         tools=cache.versions(*known_formats.all_tools()),
         machine=machine.describe_machine(),
-        preprocessing=golden.raw.pictures if golden.raw else {},
+        preprocessing=golden.raw.pictures,
         goldens=GoldenSet(
             samples=len(next(iter(golden.inputs.values()))),
             source="representative dataset" if golden.data else "random (no --data was given)",
@@ -82,28 +82,10 @@ def assemble_bundle(
             artifacts=golden_runs,
         ),
     )
-    contract = describe_contract(model, manifest, conversion.server.description, golden, clear, settings)
-    build.write_contract(work.draft, contract)
+    answered = (golden.raw, golden.expected)
+    description = conversion.server.description
+    write_contract(work.draft, find_contract(work, model, manifest, description, answered, clear, settings))
     return manifest, reference
-
-
-def describe_contract(
-    model: Path,
-    manifest: Manifest,
-    server: ServerModelDescription,
-    golden: GoldenInputs,
-    clear: Mapping[str, Mapping[str, Sequence[int]]],
-    settings: config.Config,
-) -> Contract:
-    """The contract of a bundle with an app; `clear`: `GoldenRuns.find_clear`."""
-    raw = golden.raw
-    if raw is None:
-        raise ValueError("a contract needs the inputs that the goldens' step described")
-    labels, chosen = settings.data.labels, settings.benchmark.output
-    outputs = build.describe_outputs(server.outputs, server.activations, labels, chosen, golden.expected)
-    cases = build.label_cases(raw.cases, raw.rows, outputs, golden.expected, clear)
-    goldens = RawGoldens(samples=len(cases), cases=cases, reason=raw.reason)
-    return build.build_contract(build.name_contract(model), manifest, raw.inputs, outputs, goldens)
 
 
 def _find_search(pairs: Sequence[tuple[Variant, str]]) -> Search | None:
@@ -127,7 +109,7 @@ def _check_data(
     training = [(RepresentativeDataset(source), limit) for source, limit in further.items() if trains and source]
     described = converter.describe()
     model = data_checks.Interface(described.inputs, described.outputs)
-    build.check_labels(settings.data.labels, model.outputs, settings.benchmark.output, settings.source)
+    check_labels(settings.data.labels, model.outputs, settings.benchmark.output, settings.source)
     if converter.steps.data:
         calibrates = any(needs_data(variant.quantize) for variant in variants)
         data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)

@@ -11,10 +11,10 @@ from edgeship.bundle import goldens
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError
+from edgeship.pipeline.app_contract import NO_ROWS, RawGoldens, find_raw_goldens
 from edgeship.pipeline.conversion.source import ExportedServerModel
 from edgeship.pipeline.conversion.steps import ConversionSteps
 from edgeship.pipeline.evaluation import reference_outputs
-from edgeship.pipeline.raw_goldens import NO_ROWS, RawGoldens, find_raw_goldens
 from edgeship.pipeline.step_queue import FunctionStep, StepRun, StepTools
 from edgeship.processes.executors import EXPORT
 from edgeship.settings import config

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
@@ -24,7 +25,8 @@ from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
 from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
-from edgeship.deploy.contract.build import record_temperatures
+from edgeship.deploy.contract.file import FILE as CONTRACT
+from edgeship.deploy.contract.file import record_temperatures
 from edgeship.formats.formats import FORMATS
 from edgeship.pipeline import data_checks
 from edgeship.pipeline.assemble import assemble_bundle, describe_data, describe_named_data
@@ -33,7 +35,7 @@ from edgeship.pipeline.evaluation import confidence_calibration, measurement_pla
 from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
-from edgeship.storage import cache
+from edgeship.storage import cache, digest
 from edgeship.toml_tables import toml_value
 from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error
@@ -234,5 +236,21 @@ def write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, ans
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}
     plots = work.cache.get("plots", {**plotted, "tools": cache.versions("matplotlib")}, lambda _: draw_plots(manifest))
-    write_report(work.draft, manifest, plots.result, cache.own_folder(work.cache.folder / "templates"))
+    templates = cache.own_folder(work.cache.folder / "templates")
+    write_report(work.draft, manifest, plots.result, templates, _summarize_contract(work))
     return manifest
+
+
+def _summarize_contract(work: PipelineContext) -> Sequence[Any]:
+    """The lines of a draft's contract, as JSON."""
+    path = work.draft / CONTRACT
+    if not path.exists():
+        return ()
+
+    def make(_: Path) -> Any:
+        from edgeship.deploy.contract.summary import read_summary
+
+        return read_summary(work.draft)
+
+    lines: list[Any] = work.cache.get("contract-lines", {"contract": digest.of_path(path)}, make).result
+    return lines

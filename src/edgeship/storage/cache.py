@@ -35,6 +35,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "reference": (),
     "golden-answers": (),
     "raw-goldens": (),
+    "contract": (),
+    "contract-lines": (),
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     "optimize": ("optimize",),

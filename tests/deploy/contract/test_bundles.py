@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from edgeship.cli.bundles.verify import verify
 from edgeship.cli.models.convert import convert
 from edgeship.deploy.contract.check import check_contract
 from edgeship.deploy.contract.contract import Contract, read_contract
+from edgeship.deploy.contract.file import record_temperatures
 from edgeship.deploy.contract.preprocess import dequantize_values, preprocess_input, quantize_values
 from edgeship.deploy.contract.raw_goldens import float_bytes, read_raw
 from edgeship.errors import EdgeshipError
@@ -225,3 +227,20 @@ def test_inspect_and_the_report_show_the_contract(made: Path, tmp_path: Path) ->
     assert {"tensor": "image", "fact": "resampler", "value": "area", "known": "unknown"} in lines
     page = render(made, open_bundle(made).manifest, plots=[])
     assert "Contract with the app" in page and "dark: others are inverted" in page
+
+
+def test_temperatures_are_recorded_and_an_old_bundle_stays_as_it_is(bundle: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.hardlink_to(bundle / "contract.json")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["artifacts"][1]["temperature"] = {"probs": {"value": 1.25, "reason": ""}}
+    seal_content(bundle, manifest)
+    entries = open_bundle(bundle).manifest.artifacts
+    record_temperatures(bundle, entries)
+    seal_content(bundle, manifest)
+    contract = contract_of(bundle)
+    assert [item.outputs[0].temperature for item in contract.artifacts] == [None, 1.25]
+    assert not check_contract(open_bundle(bundle)).problems
+    assert "temperature" not in old.read_text() and old.read_bytes() != (bundle / "contract.json").read_bytes()
+    record_temperatures(bundle, [replace(item, temperature=None) for item in entries])
+    assert (bundle / "contract.json").read_bytes() == old.read_bytes()

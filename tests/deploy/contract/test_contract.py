@@ -10,13 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgeship.deploy.contract.contract import (
-    FILE,
     Contract,
     contract_json,
     contract_schema,
     parse_contract,
     read_contract,
 )
+from edgeship.deploy.contract.file import FILE
 from edgeship.deploy.contract.steps import Affine, Resize
 from edgeship.errors import InputError
 from tests.deploy.contract.examples import example_contract
@@ -34,9 +34,11 @@ def test_a_contract_is_read_and_written_as_the_published_schema_says(tmp_path: P
     contract = parse_contract(example_contract())
     assert contract.inputs[0].step(Resize) == Resize(8, 8, "contain", "area", 0)
     assert contract.inputs[0].step(Affine) == Affine((1.0,), (0.0,))
-    (tmp_path / FILE).write_bytes(contract_json(contract))
+    (tmp_path / FILE).write_text(contract_json(contract))
     Draft202012Validator(contract_schema()).validate(json.loads(contract_json(contract)))
     assert read_contract(tmp_path) == contract
+    assert json.loads(contract_json(contract))["artifacts"][0]["inputs"][0]["shape"] == [None, 8, 8, 1]
+    assert "threshold" not in json.loads(contract_json(contract))["outputs"][0]
     assert contract_json(contract) == contract_json(parse_contract(json.loads(contract_json(contract))))
 
 

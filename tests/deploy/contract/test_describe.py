@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship.deploy.contract.build import check_labels, describe_outputs, name_contract
+from edgeship.deploy.contract.build import describe_outputs
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.names import check_labels, name_contract
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.deploy.contract.raw_goldens import make_cases
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Invert, Mono, Resize, SwapRedBlue

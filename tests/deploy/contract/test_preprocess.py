@@ -161,6 +161,12 @@ def test_each_pixel_of_a_frame_is_looked_at_a_few_times(resampler: str) -> None:
     assert fastest(lambda: preprocess_input(item, pixels, 6)) < 200 * copied
 
 
+def test_a_line_does_not_become_a_plane_on_its_way_to_another_line() -> None:
+    item = image_input(image_steps(1, 60_000, grey=True, fit="stretch"))
+    with pytest.raises(InputError, match="is not resized to 1 x 60000"):
+        preprocess_input(item, np.zeros((60_000, 1, 1), np.uint8))
+
+
 def test_affine_rounds_twice() -> None:
     steps = image_steps(2, 2, grey=False, multiply=[1 / 58.395, 1 / 57.12, 1 / 57.375], add=[-2.1179, -2.0357, -1.8044])
     pixels = random_picture(2, 2, 3)

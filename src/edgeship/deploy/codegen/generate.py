@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeship.bundle.bundle import Bundle, is_bundle
 from edgeship.deploy.codegen.client import Client, describe_client
-from edgeship.deploy.contract.contract import FILE as CONTRACT
+from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.storage import atomic
 from edgeship.untrusted import printable

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from edgeship.bundle.manifest import ArtifactEntry, GoldenRun, Manifest
 from edgeship.data import Array, Batch
 from edgeship.deploy.contract.contract import (
-    FILE,
     ArtifactInput,
     ArtifactOutput,
     Contract,
@@ -21,38 +18,13 @@ from edgeship.deploy.contract.contract import (
     EdgeQuantization,
     GoldenCase,
     RawGoldens,
-    class_counts,
-    contract_json,
-    read_contract,
 )
+from edgeship.deploy.contract.file import fitted_temperatures
 from edgeship.deploy.contract.inputs import ContractInput
-from edgeship.errors import InputError
-from edgeship.storage.atomic import atomic_file
+from edgeship.deploy.contract.names import class_counts
 from edgeship.types import Quantization, TensorSpec
 
-PLAIN_NAMES = ("model", "server")  # of a model's file, which say nothing of it
-LONGEST_SLUG = 64
 SUM_ERROR = 1e-3  # of a softmax's outputs in float32
-
-
-def name_contract(model: Path) -> str:
-    """What the contract of a model at that path is called: the name of its file, or its folder's where that says nothing."""
-    path = model.absolute()
-    stem = path.parent.name if path.stem.lower() in PLAIN_NAMES else path.stem
-    slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
-    return slug[:LONGEST_SLUG].strip("-") or "model"
-
-
-def check_labels(labels: Sequence[str], outputs: Sequence[TensorSpec], chosen: str | None, source: str) -> None:
-    """Raise InputError where the names of classes fit no output, or not the `chosen` one. `source` is the configuration."""
-    asked = [spec for spec in outputs if chosen in (None, spec.name)]
-    known = [spec for spec in asked if class_counts(spec.shape)]  # else nobody knows how many classes there are
-    if not labels or len(known) < len(asked) or any(len(labels) in class_counts(spec.shape) for spec in asked):
-        return
-    counts = ", ".join(f"'{spec.name}' gives {max(class_counts(spec.shape))}" for spec in asked)
-    raise InputError(
-        f"{source}: {len(labels)} labels ([data] labels, or labels.txt), and {counts}; give one name for each class"
-    )
 
 
 def describe_outputs(
@@ -97,7 +69,7 @@ def describe_artifact(entry: ArtifactEntry, run: GoldenRun | None) -> ContractAr
     """What a contract says of an artifact that gave this on the goldens."""
     signature = next(iter(entry.receipt.signatures or ()), None) if entry.receipt else None
     tolerances = (run.tolerance or {}) if run else {}
-    temperatures = _temperatures(entry)
+    temperatures = fitted_temperatures(entry)
     return ContractArtifact(
         entry.id,
         entry.path,
@@ -122,11 +94,6 @@ def _edge(quantization: Quantization | None, dtype: str) -> EdgeQuantization | N
     if quantization is None or not dtype.startswith(("int", "uint")):
         return None
     return EdgeQuantization(float(np.float32(quantization.scale[0])), quantization.zero_point[0])
-
-
-def _temperatures(entry: ArtifactEntry) -> dict[str, float]:
-    fitted = entry.temperature or {}
-    return {name: item.value for name, item in fitted.items() if item.value is not None and 0 < item.value <= 1e6}
 
 
 def label_cases(
@@ -156,32 +123,8 @@ def label_cases(
     )
 
 
-def write_contract(root: Path, contract: Contract) -> None:
-    """Write the contract into a bundle's draft; an old file may be another bundle's, too, and stays as it is."""
-    with atomic_file(root / FILE) as draft:
-        draft.write_bytes(contract_json(contract))
-
-
 def part_of_contract(contract: Contract, artifacts: Container[str]) -> Contract:
     """The contract of some artifacts, without raw goldens: what goes where these stay behind."""
     reason = "raw goldens stay behind in the whole bundle"
     kept = tuple(item for item in contract.artifacts if item.id in artifacts)
     return replace(contract, artifacts=kept, goldens=RawGoldens(reason=reason))
-
-
-def record_temperatures(root: Path, artifacts: Iterable[ArtifactEntry]) -> None:
-    """Write the temperatures of artifacts into the contract in a bundle's draft, where it has one and they are others."""
-    contract = read_contract(root)
-    if contract is None:
-        return
-    fitted = {entry.id: _temperatures(entry) for entry in artifacts}
-    changed = replace(contract, artifacts=tuple(_with_temperatures(item, fitted) for item in contract.artifacts))
-    if changed != contract:
-        write_contract(root, changed)
-
-
-def _with_temperatures(artifact: ContractArtifact, fitted: Mapping[str, Mapping[str, float]]) -> ContractArtifact:
-    found = fitted.get(artifact.id, {})
-    return replace(
-        artifact, outputs=tuple(replace(item, temperature=found.get(item.output)) for item in artifact.outputs)
-    )

@@ -11,8 +11,9 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.deploy.contract.build import describe_artifact
 from edgeship.deploy.contract.contract import Contract, GoldenCase, read_contract
 from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.names import SERVER
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.raw_goldens import FOLDER, SERVER, float_bytes, read_raw
+from edgeship.deploy.contract.raw_goldens import FOLDER, float_bytes, read_raw
 from edgeship.errors import InputError
 from edgeship.untrusted import place_within, printable, regular_file
 

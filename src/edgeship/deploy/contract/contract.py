@@ -16,12 +16,14 @@ from msgspec import Meta
 from edgeship import typed_json, untrusted
 from edgeship.bundle.metric import DIGEST, Digest, Number
 from edgeship.deploy.contract.bounds import Index, Shape, Text, check_different, check_file_names, check_printable
+from edgeship.deploy.contract.file import FILE, contract_text
 from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.names import class_counts
 from edgeship.deploy.contract.steps import Side
 from edgeship.errors import InputError
 from edgeship.types import drop_missing
 
-FILE, SCHEMA, KIND = "contract.json", 1, "edgeship-contract"
+SCHEMA, KIND = 1, "edgeship-contract"
 FOLDER = "goldens/raw"
 SLUG = r"^[a-z0-9][a-z0-9-]{0,63}$"
 MOST_INPUTS, MOST_LABELS, MOST_CASES, MOST_ARTIFACTS = 64, 100_000, 1000, 200
@@ -46,12 +48,6 @@ class ContractOutput:
         check_printable(*(self.labels or ()))
         if self.labels is not None and len(self.labels) not in class_counts(self.shape):
             raise ValueError(f"{self.name}: {len(self.labels)} labels do not fit the shape {list(self.shape)}")
-
-
-def class_counts(shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """How many labels an output of that shape (batch first) may have: one a class, and two for a single score."""
-    last = shape[-1] if len(shape) > 1 else 1
-    return () if last is None else (1, 2) if last == 1 else (last,)
 
 
 @dataclass(frozen=True)
@@ -226,10 +222,10 @@ def read_contract(root: Path) -> Contract | None:
         raise InputError(text if text.startswith(place) else f"{place}: {text}; make the bundle again") from error
 
 
-def contract_json(contract: Contract) -> bytes:
-    """The contract as `contract.json` has it, without keys of nothing: the same bytes for the same contract."""
-    content = drop_missing({"schema": SCHEMA, "kind": KIND, **msgspec.to_builtins(contract)})
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+def contract_json(contract: Contract) -> str:
+    """The contract as `contract.json` has it, without keys of nothing: the same text for the same contract."""
+    content = msgspec.json.decode(msgspec.json.encode(contract))
+    return contract_text(drop_missing({"schema": SCHEMA, "kind": KIND, **content}))
 
 
 def contract_schema() -> dict[str, Any]:

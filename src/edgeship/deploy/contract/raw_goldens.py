@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data import Array, Batch
+from edgeship.data import Array
 from edgeship.deploy.contract.contract import GoldenCase, RawSize
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
@@ -26,7 +26,6 @@ from edgeship.settings.inputs import Column
 from edgeship.untrusted import damage_as_input_error, place_within, regular_file
 
 FOLDER = Path("goldens") / "raw"
-SERVER = "server"
 DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}
 TINTS = ((4, 4), (3, 4), (2, 4))  # of red, green and blue where a grey picture is given colours
 
@@ -203,21 +202,13 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
 }  # fmt: skip
 
 
-def write_inputs(folder: Path, cases: Sequence[RawCase]) -> None:
-    """Write the raw values and tensors of cases."""
-    folder.mkdir(parents=True, exist_ok=True)
+def input_files(cases: Sequence[RawCase]) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of the files with raw values and tensors."""
     for case in cases:
         for name, sample in case.raw.items():
-            (folder / f"{case.name}.{name}.raw").write_bytes(sample.to_bytes())
+            yield f"{case.name}.{name}.raw", sample.to_bytes()
         for name, tensor in case.tensors.items():
-            (folder / f"{case.name}.{name}.tensor").write_bytes(float_bytes(tensor))
-
-
-def write_outputs(folder: Path, cases: Sequence[str], source: str, outputs: Batch) -> None:
-    """Write what an artifact of that id, or `SERVER`, gave for the cases: `outputs` have one row a case."""
-    for name, array in outputs.items():
-        for case, row in zip(cases, array, strict=True):
-            (folder / f"{case}.{name}.{source.replace('/', '-')}").write_bytes(float_bytes(row))
+            yield f"{case.name}.{name}.tensor", float_bytes(tensor)
 
 
 def float_bytes(values: Array) -> bytes:

@@ -13,7 +13,9 @@ import numpy as np
 
 from edgeship.data import Array
 from edgeship.deploy.contract.steps import Resize
+from edgeship.errors import InputError
 
+MOST_SUMS = 1 << 26  # between the axes: a picture that is one pixel wide may become one that is one pixel high
 PIL_BITS = 22  # of Pillow's weights: 32 less 8 of a byte and 2 for overshoot (libImaging/Resample.c, PRECISION_BITS)
 
 
@@ -48,9 +50,14 @@ class _Axis:
 def resize_picture(pixels: Array, step: Resize, border: int) -> Array:
     """The picture, (h, w, c), at the size of the step; beside it lies `border` (0 to 255).
 
-    `contain` shows all of it, `cover` fills the new size, `stretch` does both.
+    `contain` shows all of it, `cover` fills the new size, `stretch` does both. Raises InputError where the sums on the way
+    would take far more memory than either picture.
     """
     height, width = pixels.shape[:2]
+    if max(height * step.width, step.height * width) > MOST_SUMS:
+        raise InputError(
+            f"a picture of {height} x {width} is not resized to {step.height} x {step.width}: it takes too much"
+        )
     scales = _fit_scales(height, width, step)
     rows, columns = _Axis(height, step.height, *scales[0]), _Axis(width, step.width, *scales[1])
     if step.resampler == "area":

@@ -13,6 +13,7 @@ from edgeship.data import RepresentativeDataset
 from edgeship.deploy.contract import build, describe
 from edgeship.deploy.contract.contract import Contract, ContractOutput, RawGoldens, contract_json
 from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.names import name_contract
 from edgeship.deploy.metadata import of_contract, write
 from edgeship.formats import formats
 from edgeship.pipeline.conversion.source import ModelSource, StepOutput
@@ -72,13 +73,13 @@ def _describe(
     grey = of_contract.find_grey(described) if variant.mobile == "rgb" else None
     known = [of_contract.with_three_channels(item) if item.name == grey else item for item in described]
     outputs = _describe_outputs(server, config)
-    name = build.name_contract(Path("/", model.path.name))  # wherever it lies: the same file of the same model
+    name = name_contract(Path("/", model.path.name))  # wherever it lies: the same file of the same model
     names = [spec.name for spec in server.inputs]
     description, notes = of_contract.describe_model(name, names, known, outputs)
     contract = ""
     if known:
         whole = Contract(name, model.digest, tuple(known), outputs, (), RawGoldens(reason=IN_BUNDLE))
-        contract = contract_json(whole).decode()
+        contract = contract_json(whole)
     return {"description": to_json(description), "contract": contract, "as_rgb": grey, "notes": list(notes)}
 
 

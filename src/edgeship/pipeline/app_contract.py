@@ -1,12 +1,11 @@
-"""The goldens as an app has them in hand, beside those that artifacts are run on: what the contract's inputs are, and the cases.
+"""The contract with the app: `contract.json`, and the goldens as an app has them in hand beside those that artifacts are run on.
 
 What no golden is yet (a larger picture, a turned one) is run with them: `extra` samples behind the goldens' own.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import typed_json
+from edgeship.bundle.manifest import Manifest
 from edgeship.data import Batch, arrays_digest, load, save
-from edgeship.deploy.contract.contract import GoldenCase
-from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.names import SERVER, name_contract
 from edgeship.pipeline.step_queue import StepTools
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config
@@ -25,26 +23,28 @@ from edgeship.storage import digest
 from edgeship.types import to_json
 
 EXTRA = "extra.npz"
-FILES = "raw"
+FILES = "raw.bin"  # the contents of all files one after the other: to look after one file is quicker
 NO_ROWS = "the outputs have no row for each sample, so that no sample can be replayed by itself"
 NO_FLOATS = "the data's numbers are larger than float32 tells apart"
 
 
 @dataclass(frozen=True)
 class RawGoldens:
-    """The contract's `inputs`, and the raw cases with the row of what was run that belongs to each.
+    """The contract's `inputs` and raw `cases`, as JSON, and the row of what was run that belongs to each case.
 
-    `samples` are the goldens' inputs, (n, ...) by name; `extra` those that cases need beside. `files`: the folder of the raw
-    values and tensors. `pictures` is what a manifest says of inputs that are pictures. `reason`: why there are no cases.
+    `samples` are the goldens' inputs, (n, ...) by name; `extra` those that cases need beside. `packed`: where the contents of
+    `files` are, the raw values and tensors by name and size. `pictures` is what a manifest says of inputs that are pictures.
+    `reason`: why there are no cases.
     """
 
-    inputs: tuple[ContractInput, ...]
+    inputs: Sequence[Any]
     samples: Batch
     samples_digest: str
-    cases: tuple[GoldenCase, ...] = ()
+    cases: Sequence[Any] = ()
     rows: tuple[int, ...] = ()
     extra: Batch = field(default_factory=dict)
-    files: Path | None = None
+    packed: Path | None = None
+    files: Sequence[tuple[str, int]] = ()
     pictures: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
 
@@ -62,17 +62,30 @@ class RawGoldens:
 
     def without_cases(self, reason: str) -> RawGoldens:
         """The same without raw goldens."""
-        return replace(self, cases=(), rows=(), extra={}, files=None, reason=reason)
+        return replace(self, cases=(), rows=(), extra={}, packed=None, files=(), reason=reason)
 
     def write(self, folder: Path, server: Batch, own: Mapping[str, Batch]) -> None:
         """Write the raw goldens to a new folder, with the outputs for `feeds` of the server model and of artifacts by id."""
-        from edgeship.deploy.contract.raw_goldens import SERVER, write_outputs
+        folder.mkdir(parents=True)
+        for name, content in (*self._input_files(), *self._output_files({SERVER: server, **own})):
+            with open(
+                f"{folder}/{name}", "xb", buffering=0
+            ) as stream:  # hundreds of them: a Path takes as long as the file
+                stream.write(content)
 
-        if self.files:
-            shutil.copytree(self.files, folder)
-        names = [case.name for case in self.cases]
-        for source, outputs in {SERVER: server, **own}.items():
-            write_outputs(folder, names, source, {name: array[list(self.rows)] for name, array in outputs.items()})
+    def _input_files(self) -> Iterator[tuple[str, bytes]]:
+        content, start = self.packed.read_bytes() if self.packed else b"", 0
+        for name, size in self.files:
+            yield name, content[start : start + size]
+            start += size
+
+    def _output_files(self, outputs: Mapping[str, Batch]) -> Iterator[tuple[str, bytes]]:
+        """float32 in C order, little endian."""
+        for source, arrays in outputs.items():
+            for output, array in arrays.items():
+                rows = np.ascontiguousarray(array[list(self.rows)], "<f4")
+                for case, row in zip(self.cases, rows, strict=True):
+                    yield f"{case['name']}.{output}.{source.replace('/', '-')}", row.tobytes()
 
 
 def find_raw_goldens(
@@ -93,13 +106,14 @@ def find_raw_goldens(
     entry = work.cache.get("raw-goldens", key, lambda folder: _make(folder, server, samples, settings, real))
     found: dict[str, Any] = entry.result
     return RawGoldens(
-        inputs=typed_json.convert(tuple[ContractInput, ...], found["inputs"]),
+        inputs=found["inputs"],
         samples=samples,
         samples_digest=samples_digest,
-        cases=typed_json.convert(tuple[GoldenCase, ...], found["cases"]),
+        cases=found["cases"],
         rows=tuple(found["rows"]),
         extra=load(entry.path / EXTRA) if EXTRA in entry.files else {},
-        files=entry.path / FILES if found["cases"] else None,
+        packed=entry.path / FILES if found["cases"] else None,
+        files=found["files"],
         pictures=found["pictures"],
         reason=found["reason"],
     )
@@ -110,23 +124,26 @@ def _make(folder: Path, server: ServerModelDescription, samples: Batch, settings
 
     from edgeship.bundle import preprocessing
     from edgeship.deploy.contract import raw_goldens
+    from edgeship.deploy.contract.contract import GoldenCase
     from edgeship.deploy.contract.describe import describe_inputs
 
     inputs = describe_inputs(server.inputs, samples, settings.input, source=settings.source, real=real)
     pictures = preprocessing.describe_pictures(server.inputs, samples) if real else {}
     result: dict[str, Any] = {"inputs": msgspec.to_builtins(inputs), "pictures": to_json(pictures)}
     if reason := _refusal(samples):
-        return {**result, "cases": [], "rows": [], "reason": reason}
+        return {**result, "cases": [], "rows": [], "files": [], "reason": reason}
     cases = raw_goldens.make_cases(inputs, samples)
     if any(None in spec.shape[1:] for spec in server.outputs):  # other samples beside them may change their answers
         cases = [case for index, case in enumerate(cases) if _find_row(case, samples, index) is not None]
     rows, extra = _place_rows(cases, samples)
-    raw_goldens.write_inputs(folder / FILES, cases)
+    contents = dict(raw_goldens.input_files(cases))
+    (folder / FILES).write_bytes(b"".join(contents.values()))
     if extra:
         save(folder / EXTRA, {name: np.concatenate([tensors[name] for tensors in extra]) for name in samples})
     listed = [GoldenCase(case.name, case.sizes) for case in cases]
     reason = "" if cases else NO_ROWS
-    return {**result, "cases": to_json(listed), "rows": rows, "reason": reason}
+    files = [[name, len(content)] for name, content in contents.items()]
+    return {**result, "cases": to_json(listed), "rows": rows, "files": files, "reason": reason}
 
 
 def _refusal(samples: Batch) -> str:
@@ -158,3 +175,43 @@ def _find_row(case: Any, samples: Batch, index: int) -> int | None:
         for name, array in samples.items()
     )
     return index if same else None
+
+
+def find_contract(
+    work: StepTools,
+    model: Path,
+    manifest: Manifest,
+    server: ServerModelDescription,
+    golden: tuple[RawGoldens, Batch],
+    clear: Mapping[str, Mapping[str, Sequence[int]]],
+    settings: Config,
+) -> str:
+    """The text of `contract.json` for a manifest; `golden`: with the server model's answers, `clear`: `GoldenRuns.find_clear`."""
+    (raw, expected), name = golden, name_contract(model)
+    runs = manifest.goldens.artifacts if manifest.goldens else {}
+    key = {
+        "name": name,
+        "server": [manifest.server.digest, to_json(server.outputs), server.activations],
+        "artifacts": [[item.path, item.digest, item.content, runs[item.id].tolerance] for item in manifest.artifacts],
+        "labels": [settings.data.labels, settings.benchmark.output],
+        "raw": [raw.digest, raw.inputs, raw.cases, raw.rows, raw.reason],
+        "answers": [arrays_digest(expected), clear],
+    }
+
+    def make(_: Path) -> str:
+        from edgeship import typed_json
+        from edgeship.deploy.contract import build
+        from edgeship.deploy.contract.contract import GoldenCase, contract_json
+        from edgeship.deploy.contract.contract import RawGoldens as ListedGoldens
+        from edgeship.deploy.contract.inputs import ContractInput
+
+        inputs = typed_json.convert(tuple[ContractInput, ...], raw.inputs)
+        labels, chosen = settings.data.labels, settings.benchmark.output
+        outputs = build.describe_outputs(server.outputs, server.activations, labels, chosen, expected)
+        listed = typed_json.convert(tuple[GoldenCase, ...], list(raw.cases))
+        cases = build.label_cases(listed, raw.rows, outputs, expected, clear)
+        goldens = ListedGoldens(samples=len(cases), cases=cases, reason=raw.reason)
+        return contract_json(build.build_contract(name, manifest, inputs, outputs, goldens))
+
+    text: str = work.cache.get("contract", key, make).result
+    return text
