@@ -59,6 +59,37 @@ def bundle(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "bundle"))
 
 
+WRONG: list[tuple[str, str]] = [
+    ("[input.image]\nmultiply = 0.5", "its numbers make 0 to 127.5 of bytes, and the data's values are 0 to 255"),
+    ("[input.image]\nkind = 'audio'", "[input.image]: PCM has the shape (n) or (n, channels)"),
+    ("[input.image]\nresampler = 'lanczos'", "must be area, pil-bilinear or tf-bilinear"),
+    ("[input.photo]\nkind = 'image'", "unknown input 'photo'"),
+    ("[data]\nlabels = ['a', 'b']", "2 labels ([data] labels, or labels.txt), and 'probs' gives 5"),
+]
+
+
+@pytest.mark.parametrize(("table", "why"), WRONG)
+def test_what_contradicts_model_or_data_is_refused_before_any_work(
+    made: Path, tmp_path: Path, table: str, why: str
+) -> None:
+    config = tmp_path / "edgeship.toml"
+    config.write_text(table)
+    options = [
+        "--config",
+        config,
+        "--data",
+        made.parent / "calibration.npz",
+        "--out",
+        tmp_path / "out",
+        "--to",
+        "tflite",
+    ]
+    done = run(convert, made.parent / "small.keras", *options)
+    assert isinstance(done.exception, EdgeshipError) and done.exception.exit_code == 2
+    assert why in str(done.exception) and str(config) in str(done.exception)
+    assert not list(tmp_path.glob("**/manifest.json"))
+
+
 def contract_of(bundle: Path) -> Contract:
     contract = read_contract(bundle)
     assert contract

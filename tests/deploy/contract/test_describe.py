@@ -152,6 +152,12 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         assert cases[-1].tensors["x"][0, 1] == 2
 
 
+def test_of_large_samples_there_are_fewer_cases() -> None:
+    values = np.zeros((16, 1, 3 << 20), np.float32)
+    item = describe(values)
+    assert [case.name for case in make_cases([item], {"x": values})] == ["0", "1"]
+
+
 def spec(name: str, *shape: int | None) -> TensorSpec:
     return TensorSpec(name, (None, *shape), "float32")
 

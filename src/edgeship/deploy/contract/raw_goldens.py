@@ -26,6 +26,7 @@ from edgeship.settings.inputs import Column
 from edgeship.untrusted import damage_as_input_error, place_within, regular_file
 
 FOLDER = Path("goldens") / "raw"
+MOST_BYTES, FEWEST = 32 << 20, 2  # of the tensors of goldens in a bundle; of goldens, however large they are
 DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}
 TINTS = ((4, 4), (3, 4), (2, 4))  # of red, green and blue where a grey picture is given colours
 
@@ -71,8 +72,9 @@ class RawCase:
 
 
 def make_cases(inputs: Sequence[ContractInput], samples: Mapping[str, Array]) -> list[RawCase]:
-    """The cases of the goldens `samples` (n, ...): one of each sample, then, where there are pictures, others made of them."""
-    count = len(next(iter(samples.values())))
+    """The cases of the goldens `samples` (n, ...): one of each sample (of large ones fewer), then others made of them."""
+    sample_bytes = sum(4 * array[0].size for array in samples.values())
+    count = min(len(next(iter(samples.values()))), max(FEWEST, MOST_BYTES // max(sample_bytes, 1)))
     whole = [{item.name: _bring_back(item, samples[item.name][index]) for item in inputs} for index in range(count)]
     cases = [_make_case(str(index), inputs, raw) for index, raw in enumerate(whole)]
     for kind, changes in CHANGES.items():
