@@ -25,10 +25,12 @@ from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.demo import site
 from edgeship.demo.web_server import Server
+from edgeship.deploy.contract.contract import parse_contract, read_contract
 from edgeship.errors import InputError
 from edgeship.settings.config import Config
 from edgeship.settings.sections import Data
 from edgeship.types import TensorSpec, to_json
+from tests.deploy.contract.examples import example_contract
 
 
 @pytest.fixture
@@ -93,6 +95,21 @@ def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):
     assert "/home/somebody" not in (tmp_path / "site" / "bundle" / "manifest.json").read_text()
     assert to_json(manifest.preprocessing)["image"]["range"] == [0, 255]
     assert bundles.open_bundle(tmp_path / "site" / "bundle", part=True).manifest == manifest
+
+
+def test_a_site_has_the_contract_of_what_it_runs(page, tmp_path):
+    bundle, content = sealed(tmp_path / "bundle", ("tfjs", "onnx")), example_contract()
+    one = content["artifacts"][0]
+    content["artifacts"] = [
+        {**one, "id": item.id, "path": item.path} for item in bundle.manifest.artifacts
+    ]  # fmt: skip
+    (bundle.root / "contract.json").write_text(json.dumps(content))
+    bundles.seal_content(bundle.root, json.loads((bundle.root / "manifest.json").read_text()))
+    site.write_site(bundles.open_bundle(bundle.root), tmp_path / "site", page)
+    contract = read_contract(tmp_path / "site" / "bundle")
+    assert contract and [item.id for item in contract.artifacts] == ["tfjs/float32"]
+    assert contract.inputs == parse_contract(content).inputs
+    assert not contract.goldens.cases and "stay behind" in contract.goldens.reason
 
 
 def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):
