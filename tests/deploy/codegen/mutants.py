@@ -52,6 +52,20 @@ NEAREST_KOTLIN = (
     }
 """
 )
+SWIFT = "Sources/Client"
+AREA_SWIFT = "private func resizeArea(_ steps: PictureSteps, _ plane: Plane, _ border: Int) -> [Int] {\n"
+NEAREST_SWIFT = (
+    AREA_SWIFT
+    + """  if !plane.values.isEmpty {
+    let row = steps.width * plane.channels
+    return (0..<steps.height * row).map { at -> Int in
+      let y = at / row * plane.height / steps.height
+      let x = at % row / plane.channels * plane.width / steps.width
+      return plane.values[(y * plane.width + x) * plane.channels + at % plane.channels]
+    }
+  }
+"""
+)
 
 
 @dataclass(frozen=True)
@@ -191,5 +205,36 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         ),
         "zero point forgotten": (Change("src/Core.kt", "toDouble()) + edge.zeroPoint", "toDouble())"),),
         "zero point of the output forgotten": (Change("src/Core.kt", "(quantized - edge.zeroPoint)", "quantized"),),
+    },
+    "swift": {
+        "channels swapped": (Change(f"{SWIFT}/Contract.swift", "swap: false", "swap: true"),),
+        "range 0 to 1": (Change(f"{SWIFT}/Contract.swift", "multiply: [1.0]", "multiply: [1 / 255]"),),
+        "mean and std of another model": (
+            Change(f"{SWIFT}/Contract.swift", "multiply: [1.0]", "multiply: [0.017]"),
+            Change(f"{SWIFT}/Contract.swift", "add: [0.0]", "add: [-2.1]"),
+        ),
+        "transposed": (
+            Change(
+                f"{SWIFT}/Core.swift",
+                "u * raw.width + v : v * raw.width + u",
+                "v * raw.height + u : u * raw.height + v",
+            ),
+        ),
+        "EXIF ignored": (Change(f"{SWIFT}/Contract.swift", "orient: true", "orient: false"),),
+        "nearest in place of area": (Change(f"{SWIFT}/Core.swift", AREA_SWIFT, NEAREST_SWIFT),),
+        "halves rounded up": (
+            Change(f"{SWIFT}/Core.swift", ".rounded(.toNearestOrEven)", ".advanced(by: 0.5).rounded(.down)"),
+        ),
+        "labels off by one": (
+            Change(
+                f"{SWIFT}/Contract.swift",
+                '        "red",\n        "green",\n        "blue",\n',
+                '        "green",\n        "blue",\n        "red",\n',
+            ),
+        ),
+        "zero point forgotten": (Change(f"{SWIFT}/Core.swift", " + Double(edge.zeroPoint)", ""),),
+        "zero point of the output forgotten": (
+            Change(f"{SWIFT}/Core.swift", "quantized - edge.zeroPoint", "quantized"),
+        ),
     },
 }

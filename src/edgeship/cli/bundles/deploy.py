@@ -33,7 +33,7 @@ ARTIFACT = click.option(
     required=True,
     callback=split_names,
     metavar="LANGUAGES",
-    help="Comma-separated: c,kotlin,python,typescript.",
+    help="Comma-separated: c,kotlin,python,swift,typescript.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where a folder per language is written.")
 @ARTIFACT
@@ -45,7 +45,7 @@ def codegen(bundle: Path, languages: tuple[str, ...], out: Path, artifact: str |
     \b
     Examples:
       edgeship deploy codegen bundle --for c --out client
-      edgeship deploy codegen bundle --for kotlin,typescript --artifact tflite/int8 --out client
+      edgeship deploy codegen bundle --for kotlin,swift --artifact tflite/int8 --out client
     """
     from edgeship.untrusted import printable
 

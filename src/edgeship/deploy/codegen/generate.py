@@ -18,7 +18,7 @@ from edgeship.untrusted import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = ".jinja"
-LANGUAGES = ("c", "kotlin", "python", "typescript")
+LANGUAGES = ("c", "kotlin", "python", "swift", "typescript")
 MARK = "contract.json"  # what every folder of generated code has
 
 
