@@ -1,0 +1,115 @@
+"""Swift clients and C clients for arm64, in a Debian 13 tree with their compilers (half a gigabyte, root): make test-more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, WHEELS, run_command
+from edgeship.runtimes.interpreters import pip_command
+from tests.deploy.codegen.conftest import DRIVERS
+from tests.deploy.codegen.mutants import MUTANTS
+from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
+from tests.machines.trees import Tree, obstacle
+
+SWIFT = ("swiftlang", "libc6-dev", "libstdc++-14-dev", "gcc")
+ARM64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "libstdc++6-arm64-cross", "qemu-user")
+SWIFTC = (
+    "swiftc -warnings-as-errors -I ../modules -L ../x86 -Xlinker -rpath -Xlinker /root/x86 "
+    "Sources/Client/*.swift Sources/SelfTest/main.swift -o selftest"
+)
+GCC = f"aarch64-linux-gnu-gcc {' '.join(STRICT)}"
+QEMU = "qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=/root/arm64"
+MODULE = 'module TensorFlowLiteC { header "tflite_c_api.h" link "tensorflowlite_c" export * }\n'
+
+
+@dataclass(frozen=True)
+class Toolchains:
+    """A tree whose home holds the clients, the C library for both processors, and the pictures."""
+
+    tree: Tree
+
+    @property
+    def home(self) -> Path:
+        return self.tree.folder / "root"
+
+    def run(self, folder: str, command: str) -> str:
+        return self.tree.run(f"cd {folder} && {command}").expect(0, 1).output
+
+    def run_selftest(self, folder: str, command: str) -> dict[str, Any]:
+        text = self.run(folder, f"{{ {command}; }} > result.json 2> log || true; cat log")
+        assert (self.home / folder / "result.json").stat().st_size, text
+        result: dict[str, Any] = json.loads((self.home / folder / "result.json").read_text())
+        return result
+
+
+@pytest.fixture(scope="module")
+def toolchains(clients, pictures_file, tmp_path_factory) -> Iterator[Toolchains]:
+    if problem := obstacle():
+        pytest.skip(problem)
+    if not TFLITE_C.folder.exists():
+        pytest.skip("TensorFlow Lite's C library is not installed (make clients)")
+    tree = Tree(tmp_path_factory.mktemp("trees") / "tree")
+    try:
+        tree.bootstrap("trixie", ["ca-certificates"])
+        tree.install(*SWIFT, *ARM64)
+        home = tree.folder / "root"
+        shutil.copytree(TFLITE_C.folder / Path(LIBRARY).parent, home / "x86")
+        platform = ["--python-platform", "aarch64-manylinux_2_35", "--python-version", "3.11"]
+        pins = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(WHEELS)]
+        wheel = tmp_path_factory.mktemp("wheel")
+        run_command([*pip_command("--target", str(wheel)), *platform, *pins], "installing the library", network=True)
+        shutil.copytree(wheel / Path(LIBRARY).parent, home / "arm64")
+        (home / "modules").mkdir()
+        shutil.copy(clients / "c" / "tflite_c_api.h", home / "modules")
+        (home / "modules" / "module.modulemap").write_text(MODULE)
+        shutil.copytree(DRIVERS, home / "drivers")
+        shutil.copy(pictures_file, home / "pictures.bin")
+        yield Toolchains(tree)
+    finally:
+        tree.remove()
+
+
+@pytest.mark.more
+def test_swift(toolchains, clients, pictures: list[Picture]):
+    shutil.copytree(clients / "swift", toolchains.home / "swift")
+    result = toolchains.run_selftest("swift", f"{SWIFTC} -O >&2 && ./selftest model.tflite goldens 'a \"device\"'")
+    assert result["passed"] is True and result["failures"] == [] and result["device"] == 'a "device"'
+    assert result["outputs"]["probs"]["passed"] is True and result["client"] == "swift"
+    (toolchains.home / "cases").mkdir()
+    shutil.copy(DRIVERS / "cases.swift", toolchains.home / "cases" / "main.swift")
+    command = "swiftc -O -warnings-as-errors ../swift/Sources/Client/Core.swift main.swift -o cases"
+    print(toolchains.run("cases", f"{command} && ./cases ../pictures.bin tensors"))
+    assert_same((toolchains.home / "cases" / "tensors").read_bytes(), pictures)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("fault", MUTANTS["swift"])
+def test_a_mutated_swift_client_fails(fault, toolchains, clients):
+    folder = f"swift-{fault.replace(' ', '-')}"
+    client = shutil.copytree(clients / "swift", toolchains.home / folder)
+    for change in MUTANTS["swift"][fault]:
+        change.apply(client)
+    result = toolchains.run_selftest(folder, f"{SWIFTC} -Onone >&2 && ./selftest model.tflite goldens")
+    assert result["passed"] is False and result["failures"]
+
+
+# Contraction into fused multiply-adds is what gcc does on arm64 unless it is told ISO C.
+@pytest.mark.more
+@pytest.mark.parametrize("flags", ["-O2", "-O3 -ffp-contract=fast"])
+def test_c_on_arm64(flags, toolchains, clients, pictures: list[Picture]):
+    shutil.copytree(clients / "c", toolchains.home / "c", dirs_exist_ok=True)
+    sources = "main.c selftest.c edgeship.c table.c contract.c engine_tflite.c"
+    compiled = f"{GCC} {flags} {sources} -o selftest -L ../arm64 -ltensorflowlite_c -lm"
+    result = toolchains.run_selftest("c", f"{compiled} >&2 && {QEMU} ./selftest model.tflite goldens")
+    assert result["passed"] is True and result["outputs"]["probs"]["passed"] is True
+    command = f"{GCC} {flags} -I. edgeship.c table.c ../drivers/cases.c -o cases -lm"
+    print(toolchains.run("c", f"{command} && {QEMU} ./cases ../pictures.bin > tensors"))
+    assert_same((toolchains.home / "c" / "tensors").read_bytes(), pictures)
