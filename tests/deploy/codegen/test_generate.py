@@ -75,6 +75,21 @@ def test_a_bundle_without_raw_goldens_says_which_key_gives_them(bundle, tmp_path
     )
 
 
+def test_a_file_that_takes_another_size_than_the_tensor_is_not_fed(bundle, tmp_path):
+    """A client in C would read behind its end."""
+    from edgeship.bundle import bundle as bundles
+
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    contract = json.loads((copy / "contract.json").read_text())
+    contract["artifacts"][1]["inputs"][0]["shape"] = [1, 20, 16, 4]
+    (copy / "contract.json").write_text(json.dumps(contract))
+    bundles.seal_content(copy, json.loads((copy / "manifest.json").read_text()))
+    edgeship("deploy", "codegen", copy, "--for", "c", "--out", tmp_path / "out")
+    assert "(tflite/float32)" in (tmp_path / "out" / "c" / "contract.c").read_text()
+    done = edgeship("deploy", "codegen", copy, "--for", "c", "--out", tmp_path, "--artifact", "tflite/int8", check=2)
+    assert "takes 'image' as 1 x 20 x 16 x 4, and the tensor is 1 x 20 x 16 x 3; choose another of" in done.stderr
+
+
 def test_texts_are_quoted_as_each_language_wants():
     assert quote_c('a"b\\ü??=7') == '"a\\042b\\134\\303\\274\\077\\077=7"'
     assert quote_kotlin("$x\n") == '"\\$x\\n"'

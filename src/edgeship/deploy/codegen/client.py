@@ -191,7 +191,26 @@ def _choose_artifact(bundle: Bundle, contract: Contract, name: str | None) -> Co
     gate = bundle.manifest.gate
     recommended = [item.artifact for item in gate.recommended] if gate else []
     wanted = [name] if name else [PREFERRED, *recommended, *ids]
-    return next(item for choice in wanted for item in usable if item.id == choice)
+    ordered = [item for choice in wanted for item in usable if item.id == choice]
+    chosen = next((item for item in ordered if not _find_misfit(contract, item)), ordered[0])
+    if misfit := _find_misfit(contract, chosen):
+        raise InputError(f"{chosen.id}: {misfit}; choose another of {', '.join(ids)} with --artifact")
+    return chosen
+
+
+def _find_misfit(contract: Contract, artifact: ContractArtifact) -> str:
+    """What the file takes in another size than the contract's tensor, as a grey model with three channels for MediaPipe."""
+    for item in contract.inputs:
+        place = next(tensor for tensor in artifact.inputs if tensor.input == item.name)
+        if math.prod(axis or 1 for axis in place.shape) != math.prod(axis or 1 for axis in item.tensor.shape):
+            return (
+                f"takes '{item.name}' as {_show_shape(place.shape)}, and the tensor is {_show_shape(item.tensor.shape)}"
+            )
+    return ""
+
+
+def _show_shape(shape: Sequence[int | None]) -> str:
+    return " x ".join("?" if axis is None else str(axis) for axis in shape)
 
 
 def _edge(tensor: ArtifactInput | ArtifactOutput, artifact: str) -> Edge:

@@ -29,7 +29,8 @@ static int fits_contract(const es_engine *engine) {
   int fitting = TfLiteInterpreterGetInputTensorCount(engine->interpreter) == (int32_t)contract->input_count;
   for (size_t i = 0; fitting && i < contract->input_count; i++) {
     const es_edge *edge = &contract->inputs[i].edge;
-    fitting = fits(edge, TfLiteInterpreterGetInputTensor(engine->interpreter, edge->index));
+    fitting = edge->index < TfLiteInterpreterGetInputTensorCount(engine->interpreter) &&
+              fits(edge, TfLiteInterpreterGetInputTensor(engine->interpreter, edge->index));
   }
   for (size_t i = 0; fitting && i < contract->output_count; i++) {
     const es_edge *edge = &contract->outputs[i].edge;
