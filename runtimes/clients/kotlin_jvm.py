@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from edgeship.deploy.codegen.generate import TEMPLATES
 from edgeship.processes.environment import find_program
 from edgeship.runtimes.clients.tools import HERE, KOTLIN, TFLITE_C, find_compiler, run_command, tflite_library
 
@@ -55,6 +54,8 @@ def java_command(client: Path, classes: Path, library: Path, main: str) -> list[
 
 def build_stand_in(work: Path) -> tuple[Path, Path]:
     """The folder of its classes, and its native half. The header is that of C clients."""
+    from edgeship.deploy.codegen.generate import TEMPLATES  # the list of runtimes, which has the lanes, stays light
+
     javac, classes, library = find_program("javac") or "javac", work / "stand_in", work / "libstandin.so"
     sources = [os.fspath(path) for path in sorted(STAND_IN.rglob("*.java"))]
     run_command([javac, "-Xlint:all", "-Werror", "-d", os.fspath(classes), *sources], "compiling the stand-in")
