@@ -15,6 +15,7 @@ help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
 	@echo "make test   lint, type checks, import contract and all tests"
 	@echo "make test-machines  both commands in bare Debian trees, and an emulated arm64 board (root, an hour and a half)"
+	@echo "make clients  what compiles and runs generated client code in tests"
 	@echo "make web    build the pages for browsers and serve the demo of the default task"
 	@echo "make wheel  the installable package in dist/, with the built pages in it"
 	@echo "make mutants  break artifacts as deployments do and see that the gate fails them; writes docs/results/mutants.md"

@@ -19,6 +19,7 @@ from tests.deploy.codegen.pictures import Picture
 from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
 from tests.machines.trees import Tree, obstacle
 
+SAMPLE = Path(__file__).parents[3] / "examples" / "ios" / "Sample"
 SWIFT = ("swiftlang", "libc6-dev", "libstdc++-14-dev", "gcc")
 ARM64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "libstdc++6-arm64-cross", "qemu-user")
 SWIFTC = (
@@ -88,6 +89,16 @@ def test_swift(toolchains, clients, pictures: list[Picture]):
     command = "swiftc -O -warnings-as-errors ../swift/Sources/Client/Core.swift main.swift -o cases"
     print(toolchains.run("cases", f"{command} && ./cases ../pictures.bin tensors"))
     assert_same((toolchains.home / "cases" / "tensors").read_bytes(), pictures)
+
+
+@pytest.mark.more
+def test_the_sample_app_says_the_label_and_that_the_self_test_passed(toolchains, clients):
+    folder = shutil.copytree(clients / "swift", toolchains.home / "sample")
+    shutil.copy(DRIVERS / "presented.swift", folder / "Sources" / "SelfTest" / "main.swift")
+    shutil.copy(SAMPLE / "Presenter.swift", folder / "Sources" / "Client")
+    label = json.loads((folder / "contract.json").read_text())["goldens"]["cases"][0]["label"]
+    said = toolchains.run("sample", f"{SWIFTC} -Onone && ./selftest model.tflite goldens 20 16")
+    assert f"{label}  " in said and said.endswith(" %\nself-test passed\n"), said
 
 
 @pytest.mark.more

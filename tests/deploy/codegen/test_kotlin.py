@@ -21,6 +21,7 @@ from tests.deploy.codegen.test_selftest import shuffle_weights
 
 FAULTS = list(MUTANTS["kotlin"])
 PACKAGE = "edgeship.colour_squares"
+SAMPLE = Path(__file__).parents[3] / "examples" / "android" / "app" / "src" / "main" / "kotlin" / "sample"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ def compiled(clients, tmp_path_factory, missing) -> Compiled:
     work = tmp_path_factory.mktemp("kotlin")
     client = shutil.copytree(clients / "kotlin", work / "client")
     shutil.copy(DRIVERS / "Cases.kt", client / "src")
-    folders = [client / "src"]
+    folders = [client / "src", work / "sample"]
+    folders[1].mkdir()
+    shutil.copy(DRIVERS / "Presented.kt", folders[1])
+    presenter = (SAMPLE / "Presenter.kt").read_text()
+    (folders[1] / "Presenter.kt").write_text(presenter.replace("edgeship.fashion_mnist", PACKAGE))
     for number, fault in enumerate(FAULTS):
         mutant = shutil.copytree(clients / "kotlin", work / f"mutant{number}")
         for change in MUTANTS["kotlin"][fault]:
@@ -91,3 +96,10 @@ def test_a_stale_model_fails(compiled, tmp_path):
     shuffle_weights(stale)
     failures = compiled.run_selftest(PACKAGE, str(stale))["failures"]
     assert {"model", "output"} <= {failure["what"] for failure in failures}
+
+
+@pytest.mark.more
+def test_the_sample_app_says_the_label_and_that_the_self_test_passed(compiled):
+    label = json.loads((compiled.client / "contract.json").read_text())["goldens"]["cases"][0]["label"]
+    done = compiled.run("sample.PresentedKt", "model.tflite", "goldens", 20, 16)
+    assert done.stdout.startswith(f"{label}  ") and done.stdout.endswith(" %\nself-test passed\n"), done.stderr
