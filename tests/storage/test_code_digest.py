@@ -34,6 +34,8 @@ ENTRIES = {
         WORKER,
     ),
     "size": ("edgeship.benchmarks.measure.size",),
+    **dict.fromkeys(("contract", "contract-lines"), ("edgeship.deploy.contract.build",)),
+    "raw-goldens": ("edgeship.deploy.contract.describe", "edgeship.deploy.contract.raw_goldens"),
     "server-figures": ("edgeship.benchmarks.compare.accuracy",),
     "between-formats": ("edgeship.benchmarks.compare.parity",),
     "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),
