@@ -46,14 +46,14 @@ async function fetched(name: string, sha256: string): Promise<Response> {
   return answer;
 }
 
-/** What the first view needs: the goldens, the samples, and the smallest variant of the model. */
+/** What the first view needs: the contract, the goldens, the samples, and the smallest variant of the model. */
 function needed(manifest: Manifest): string[] {
   const smallest = ['weight_only_w8', 'float16', 'float32'];
   const variants = manifest.artifacts.filter(({format}) => format === 'tfjs');
   variants.sort((a, b) => smallest.indexOf(a.variant) - smallest.indexOf(b.variant));
   const folder = variants[0]?.path.replace(/[^/]+$/, '');
   const own = variants.map(({variant}) => `goldens/tfjs-${variant}.npz`);
-  const wanted = ['goldens/inputs.npz', 'goldens/outputs.npz', ...own, manifest.samples?.path];
+  const wanted = ['contract.json', 'goldens/inputs.npz', 'goldens/outputs.npz', ...own, manifest.samples?.path];
   return Object.keys(manifest.files).filter((name) => wanted.includes(name) || (folder && name.startsWith(folder)));
 }
 

@@ -42,6 +42,17 @@ def test_a_contract_is_read_and_written_as_the_published_schema_says(tmp_path: P
     assert contract_json(contract) == contract_json(parse_contract(json.loads(contract_json(contract))))
 
 
+def test_what_is_nothing_is_left_out_and_read_as_nothing() -> None:
+    """As the artifacts of formats without signatures."""
+    content = example_contract()
+    content["artifacts"][0] |= {"signature": None, "digest": None}
+    content["artifacts"][0]["inputs"][0]["quantization"] = None
+    contract = parse_contract(content)
+    stored = json.loads(contract_json(contract))
+    assert "signature" not in stored["artifacts"][0] and "quantization" not in stored["artifacts"][0]["inputs"][0]
+    assert parse_contract(stored) == contract
+
+
 def test_keys_of_later_versions_are_left_alone() -> None:
     assert isinstance(parse_contract({**example_contract(), "later": 1}), Contract)
 
@@ -128,7 +139,8 @@ def test_a_contract_of_any_structure_is_read_or_refused_in_a_sentence(change: Ca
 def _read_mutant(content: Any, seed: int) -> str:
     """Why it is refused, or an empty text."""
     try:
-        contract_json(parse_contract(content))
+        contract = parse_contract(content)
+        assert parse_contract(json.loads(contract_json(contract))) == contract, seed
     except InputError as error:
         return str(error)
     except Exception:

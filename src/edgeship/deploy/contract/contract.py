@@ -94,10 +94,10 @@ class ContractArtifact:
 
     id: Text
     path: Text
-    digest: Digest | None
-    signature: Text | None
-    inputs: Annotated[tuple[ArtifactInput, ...], Meta(max_length=MOST_INPUTS)]
-    outputs: Annotated[tuple[ArtifactOutput, ...], Meta(max_length=MOST_INPUTS)]
+    digest: Digest | None = None
+    signature: Text | None = None
+    inputs: Annotated[tuple[ArtifactInput, ...], Meta(max_length=MOST_INPUTS)] = ()
+    outputs: Annotated[tuple[ArtifactOutput, ...], Meta(max_length=MOST_INPUTS)] = ()
 
     def __post_init__(self) -> None:
         check_file_names(self.id.replace("/", "-", 1))
