@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
+from edgeship.bundle.bundle import open_bundle
+from edgeship.deploy.codegen.client import describe_client
 from edgeship.deploy.codegen.generate import LANGUAGES, quote_c, quote_kotlin
+from edgeship.errors import InputError
+from edgeship.types import Bridge
 from tests.deploy.codegen.conftest import edgeship, run
 
 
@@ -93,3 +98,12 @@ def test_a_file_that_takes_another_size_than_the_tensor_is_not_fed(bundle, tmp_p
 def test_texts_are_quoted_as_each_language_wants():
     assert quote_c('a"b\\ü??=7') == '"a\\042b\\134\\303\\274\\077\\077=7"'
     assert quote_kotlin("$x\n") == '"\\$x\\n"'
+
+
+def test_an_artifact_with_other_tensors_is_none_that_clients_feed(bundle):
+    opened = open_bundle(bundle)
+    bridge = Bridge({}, three_channels=("image",))
+    rgb = replace(opened.manifest.artifacts[0], id="tflite/rgb", variant="rgb", path="tflite/rgb.tflite", bridge=bridge)
+    changed = replace(opened, manifest=replace(opened.manifest, artifacts=(*opened.manifest.artifacts, rgb)))
+    with pytest.raises(InputError, match=r"tflite/rgb: takes three channels for one, .* mobile = true"):
+        describe_client(changed, "tflite/rgb")

@@ -187,6 +187,10 @@ def _choose_artifact(bundle: Bundle, contract: Contract, name: str | None) -> Co
         raise InputError(f"{printable(bundle.root)}: has no .tflite, which clients run; ship it with: --to tflite")
     ids = [item.id for item in usable]
     if name is not None and name not in ids:
+        if any(item.id == name and item.bridge for item in bundle.manifest.artifacts):
+            raise InputError(
+                f"{name}: takes three channels for one, for readers of its metadata; clients take a variant with mobile = true"
+            )
         raise unknown_name_error("artifact", name, ids, printable(bundle.root))
     gate = bundle.manifest.gate
     recommended = [item.artifact for item in gate.recommended] if gate else []
