@@ -58,8 +58,11 @@ def test_bad_input_is_a_sentence(bundle, tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").write_text("")
     assert "holds something else than generated code" in refused(bundle, "--for", "c,python", "--out", tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c"]  # nothing of python
     assert "lies in the bundle" in refused(bundle, "--for", "c", "--out", bundle)
+    (tmp_path / "file").touch()
+    assert "no folder can be written there" in refused(bundle, "--for", "c", "--out", tmp_path / "file")
+    assert "no language is named" in refused(bundle, "--for", ",", "--out", tmp_path)
 
 
 def test_a_bundle_without_raw_goldens_says_which_key_gives_them(bundle, tmp_path):

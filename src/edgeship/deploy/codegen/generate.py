@@ -25,7 +25,8 @@ MARK = "contract.json"  # what every folder of generated code has
 def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact: str | None = None) -> list[Path]:
     """Write a client for each language into `out`/<language> and return these folders.
 
-    Raises InputError for an unknown language, a model that clients cannot feed, and a folder that holds anything else.
+    Raises InputError for an unknown language, a model that clients cannot feed, a folder that holds anything else, and a
+    place that cannot be written to.
     """
     for language in languages:
         if language not in LANGUAGES:
@@ -36,9 +37,12 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     folders = [out / language for language in languages]
     for folder in folders:
         _check_replaceable(folder)
-    for language, folder in zip(languages, folders, strict=True):
-        with atomic.atomic_folder(folder) as draft:
-            _write_client(client, bundle.root, language, draft)
+    try:
+        for language, folder in zip(languages, folders, strict=True):
+            with atomic.atomic_folder(folder) as draft:
+                _write_client(client, bundle.root, language, draft)
+    except OSError as error:
+        raise InputError(f"{printable(out)}: no folder can be written there ({error.strerror})") from error
     return folders
 
 
