@@ -68,9 +68,7 @@ class RawGoldens:
         """Write the raw goldens to a new folder, with the outputs for `feeds` of the server model and of artifacts by id."""
         folder.mkdir(parents=True)
         for name, content in (*self._input_files(), *self._output_files({SERVER: server, **own})):
-            with open(
-                f"{folder}/{name}", "xb", buffering=0
-            ) as stream:  # hundreds of them: a Path takes as long as the file
+            with open(f"{folder}/{name}", "xb") as stream:  # hundreds of them: a Path takes as long as the file
                 stream.write(content)
 
     def _input_files(self) -> Iterator[tuple[str, bytes]]:
