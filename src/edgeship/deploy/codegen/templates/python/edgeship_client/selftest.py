@@ -95,7 +95,7 @@ def _replay(run: _Run, goldens: Path, case: Case) -> None:
 
 def _read_raw(goldens: Path, case: Case, position: int, given: Input) -> Array | list[str | float]:
     if given.kind == "table":
-        return list((goldens / f"{case.name}.{given.name}.raw").read_text("utf-8").split("\n")[:-1])
+        return list((goldens / f"{case.name}.{given.name}.raw").read_text(encoding="utf-8").split("\n")[:-1])
     raw = np.fromfile(goldens / f"{case.name}.{given.name}.raw", RAW_DTYPES.get(given.kind, "<f4"))
     form = case.raws[position]
     return raw.reshape(form.height, form.width, form.channels) if given.kind == "image" else raw
