@@ -17,15 +17,17 @@ from edgeship.errors import InputError
 Array = np.ndarray[Any, Any]
 BINARY = "binary_accuracy"
 RARE, LEAST_F1 = 0.1, 0.5
+MOST_CLASSES = 256  # what a byte of a mask can tell apart; more are rather words, each of which is rare
 IDS = ("int32", "int64", "bool")  # of whole numbers those that stand for something; bytes are rather pixels
 
 
 def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> tuple[TaskMetric, Array, Array]:
     """The metric that fits labels and outputs (or the named one) in its form, with both in the shapes that it takes.
 
-    Class numbers or one-hot rows with class scores (n, ..., C): top1. 0/1 labels with single scores: binary_accuracy. Of these
-    and of two classes, where few labels are 1, a metric that sees them (`_metric_of_decisions`). Whole numbers where the model
-    gives class numbers or other ids itself: exact_match. Labels of the outputs' shape otherwise: mae. Raises InputError where
+    Class numbers or one-hot rows with class scores (n, ..., C): top1; mean_iou of several answers a sample, as masks, with a rare
+    class (`_metric_of_places`). 0/1 labels with single scores: binary_accuracy. Of these and of two classes, where few labels
+    are 1, a metric that sees them (`_metric_of_decisions`). Whole numbers where the model gives class numbers or other ids
+    itself: exact_match. Labels of the outputs' shape otherwise: mae. Raises InputError where
     they do not fit each other, with the metrics that do.
     """
     task = find_metric(metric) if metric is not None else None
@@ -39,6 +41,8 @@ def choose_metric(labels: Array, outputs: Array, metric: str | None = None) -> t
     task = replace(task, form=form)
     if metric is None and (task.name == BINARY or (task.classes and outputs.shape[-1] == 2)):
         task = _metric_of_decisions(task, truth, outputs)
+    elif metric is None and task.name == "top1":
+        task = _metric_of_places(task, truth, outputs)
     return task, truth, outputs
 
 
@@ -60,6 +64,22 @@ def _metric_of_decisions(usual: TaskMetric, truth: Array, outputs: Array) -> Tas
         return replace(f1, why=few)
     ranked = replace(METRICS["average_precision"], form=form)
     return replace(ranked, why=f"{few}, and f1 at the threshold is {figure:.2f}")
+
+
+def _metric_of_places(usual: TaskMetric, truth: Array, outputs: Array) -> TaskMetric:
+    """mean_iou for class numbers (n, ...) of several places a sample of which a class that occurs is rare, else the usual one.
+
+    With a share p of the places, top1 falls by p / 10 where a tenth of the class is lost: see `_metric_of_decisions`.
+    """
+    if truth[0].size < 2 or not 3 <= outputs.shape[-1] <= MOST_CLASSES:
+        return usual
+    counts = np.bincount(truth[truth >= 0])
+    shares = np.where(counts > 0, counts, np.inf) / counts.sum()
+    rarest = int(shares.argmin())
+    if shares[rarest] >= RARE:
+        return usual
+    share = f"{100 * shares[rarest]:.2g} % of the labels are class {rarest}"
+    return replace(METRICS["mean_iou"], form=Form.CLASSES, why=f"{share}: top1 would hardly fall with it")
 
 
 def _check_arrays(labels: Array, outputs: Array, *, any_type: bool) -> None:

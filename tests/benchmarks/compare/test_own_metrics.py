@@ -210,6 +210,49 @@ def test_rare_positives_of_two_classes_are_seen_as_well():
     assert choose_metric(1 - labels, of_two[..., ::-1])[0].name == "top1"
 
 
+def masks(n=150, share=0.02, classes=3):
+    """Labels (n, 8, 8) of which `share` are the last class, and scores that are right in nearly all."""
+    rng = np.random.default_rng(5)
+    others = [(1 - share) / (classes - 1)] * (classes - 1)
+    labels = rng.choice(classes, (n, 8, 8), p=[*others, share])
+    answers = np.where(rng.random(labels.shape) < 0.02, rng.integers(0, classes, labels.shape), labels)
+    return labels, np.eye(classes)[answers] * 0.9 + 0.1 / classes
+
+
+@pytest.mark.parametrize(
+    ("share", "classes", "metric"),
+    [(0.02, 3, "mean_iou"), (0.2, 3, "top1"), (0.02, 2, "f1"), (0.02, 8, "mean_iou"), (0.0, 3, "top1")],
+)
+def test_a_rare_class_of_several_places_a_sample_is_seen(share, classes, metric):
+    labels, scores = masks(share=share, classes=classes)
+    for truth in (labels, np.eye(classes, dtype=np.int64)[labels]):
+        assert choose_metric(truth, scores)[0].name == metric
+    padded = np.where(np.arange(8) < 4, labels, -1)
+    assert choose_metric(padded, scores)[0].name == metric
+    one_place = choose_metric(labels[:, :1, 0], scores[:, 0, 0])[0]
+    assert (one_place.name == "f1") == (classes == 2) and one_place.name != "mean_iou"
+
+
+def test_words_have_rare_ones_by_nature():
+    labels = np.random.default_rng(0).integers(0, 300, (50, 8))
+    assert choose_metric(labels, np.random.default_rng(1).random((50, 8, 300)))[0].name == "top1"
+
+
+def test_top1_hardly_falls_where_mean_iou_does():
+    """The case that was seen: a mask whose rare class loses a fifth of its places."""
+    labels, server = masks(n=1500)
+    lost = (labels == 2) & (np.random.default_rng(2).random(labels.shape) < 0.2)
+    artifact = np.where(lost[..., None], np.roll(server, 1, axis=-1), server)
+    by_top1, by_itself = (accuracy.compare(labels, server, artifact, metric) for metric in ("top1", None))
+    assert present(by_top1.high) < 0.01 * present(by_top1.server)  # within the usual margin
+    assert present(by_itself.low) > 0.01 * present(by_itself.server)
+    assert (by_itself.metric, by_itself.why) == (
+        "mean_iou",
+        f"{100 * (labels == 2).mean():.2g} % of the labels are class 2: top1 would hardly fall with it",
+    )
+    assert by_itself.per_class and by_itself.sure_flips
+
+
 def test_accuracy_hardly_falls_where_f1_does():
     """The case that was seen: a grid of 1 % positives, and an artifact that misses a fifth of them."""
     labels, server = rare(3000, 0.01, 0.1)
