@@ -124,10 +124,11 @@ def _insists_on_int8(item: ArtifactEntry) -> bool:
 def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[ArtifactEntry]) -> Iterator[str]:
     names = ", ".join(item.id for item in broken)
     found = next((manifest.debug[item.id] for item in broken if item.id in manifest.debug), None)
-    worst = _worst_layer(found) if found else None
+    told = found is not None and _is_of_open_output(manifest, gate, found)
+    worst = _worst_layer(found) if found and told else None
     if found and worst:
         yield f"{found.artifact}: layer '{worst.name}' costs most{_gain_of_layer(found, worst)}"
-    elif found and any(not layer.in_float for layer in found.layers):
+    elif found and told and any(not layer.in_float for layer in found.layers):
         yield f"{found.artifact}: no single layer in float32 gives much of it back ({found.samples} samples): it takes several"
     failed = (failure.artifact.rpartition("/")[2] for failure in manifest.failures)
     searched = any(checks.recipe_of_variant(manifest, variant) == "auto" for variant in failed)
@@ -144,8 +145,30 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
         yield f"calibrate with more samples than {calibration.samples}: some hundred give ranges that hold"
 
 
+def _is_of_open_output(manifest: Manifest, gate: GateResult, found: LayerSensitivity) -> bool:
+    """Whether all figures of the layers are of one output, and of one that does not pass.
+
+    Figures are of the output that is worst, which may be another one than what the gate asks about.
+    """
+    details = [item.details for item in manifest.measurements_of(found.artifact)]
+    outputs = {name for part in details for name in part.parity or {}}
+    if len(outputs) <= 1:
+        return True
+    scored = {part.accuracy.output for part in details if part.accuracy}
+    failing = {
+        check.check.partition(":")[2]
+        for check in gate.checks
+        if check.artifact == found.artifact and check.verdict is not Verdict.PASS and _kind_of(check) in QUALITY
+    }
+    if "" in failing:  # a check names no output where only one has labels
+        failing |= scored
+    tried = [layer.only_layer_float for layer in found.layers if not layer.in_float]
+    compared = {found.quantized.output, *(item.output for item in tried if not item.reason)}
+    return len(compared) == 1 and compared <= failing - {""}
+
+
 def _about_passing(manifest: Manifest, gate: GateResult, failing: Sequence[str]) -> Iterator[str]:
-    """Per format the quantized artifacts that pass, where full-integer ones fail or could not be made."""
+    """Per format what is recommended, where full-integer artifacts fail or could not be made and other quantized ones pass."""
     recipes = {
         item.artifact: checks.recipe_of_variant(manifest, item.artifact.rpartition("/")[2])
         for item in manifest.failures
@@ -155,17 +178,16 @@ def _about_passing(manifest: Manifest, gate: GateResult, failing: Sequence[str])
     for name in (*failing, *unmade):
         by_format.setdefault(name.partition("/")[0], []).append(name)
     for file_format, names in by_format.items():
-        passing = [
-            item.id
-            for item in manifest.artifacts
-            if item.format == file_format
+        passes = any(
+            item.format == file_format
             and not item.foreign
             and checks.recipe_of(manifest, item) in ("float16", "dynamic_w8", "weight_only_w8", "auto")
             and gate.verdict_on(item.id) is Verdict.PASS
-        ]
-        if passing:
-            verb = "passes" if len(passing) == 1 else "pass"
-            yield f"{' and '.join(passing)} {verb}: ship {'that' if len(passing) == 1 else 'one'} in place of {', '.join(names)}"
+            for item in manifest.artifacts
+        )
+        best = next((item.artifact for item in gate.recommended if item.artifact.startswith(f"{file_format}/")), "")
+        if passes and best:
+            yield f"{best} passes: ship that in place of {', '.join(names)}"
 
 
 def _worst_layer(found: LayerSensitivity) -> LayerErrors | None:
@@ -230,21 +252,30 @@ def _about_samples(manifest: Manifest, gate: GateResult) -> Iterator[str]:
             f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples{of_group} decide "
             f"{_name_decided(gate, told)}{costly}; there are {most.samples:,}"
         )
-    hopeless = [
-        item for item in gate.checks if _is_open(item) and is_within_limit(item) and item.samples_needed is None
-    ]
-    if preset := _wider_preset(manifest, gate, told or hopeless):
-        yield f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide'
+    if preset := _wider_preset(manifest, gate):
+        undecided = [item for item in gate.checks if _is_open(item) and _kind_of(item) in QUALITY]
+        yield (
+            f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide for '
+            f"{_name_artifacts(undecided)}"
+        )
     if any(_kind_of(item) == "groups" and not item.samples_needed for item in gate.checks if _is_open(item)):
         yield "groups that have no figure or too few samples: give more of them, or join them with others in the data"
 
 
-def _wider_preset(manifest: Manifest, gate: GateResult, told: Sequence[Check]) -> str:
-    """The strictest of the presets that lies beyond the intervals of these drops; empty where none does, or points are given."""
-    if gate.budget.get("max_drop") is not None or {_kind_of(item) for item in told} != {"accuracy"}:
+def _wider_preset(manifest: Manifest, gate: GateResult) -> str:
+    """The strictest of the presets that lies beyond the intervals of all drops that are open.
+
+    Empty where none does, where points are given, where something else is open that no margin decides, and where a drop fails:
+    a wider margin would let that through, or not help.
+    """
+    rest = [item for item in gate.checks if item.verdict is not Verdict.PASS and _kind_of(item) in QUALITY]
+    if gate.budget.get("max_drop") is not None or any(_kind_of(item) != "accuracy" for item in rest if _is_open(item)):
         return ""
-    shares = [_relative_end(manifest, item) for item in told]
-    wider = [name for name, share in PRESETS.items() if share > max(shares)]
+    drops = [item for item in rest if _kind_of(item) == "accuracy"]
+    if not drops or not all(map(_is_open, drops)):
+        return ""
+    furthest = max(_relative_end(manifest, item) for item in drops)
+    wider = [name for name, share in PRESETS.items() if share > furthest]
     return min(wider, key=lambda name: PRESETS[name], default="")
 
 
@@ -275,7 +306,11 @@ def _name_decided(gate: GateResult, told: Sequence[Check]) -> str:
     """The artifacts of these checks, or all where nothing else is open."""
     if all(item in told for item in gate.checks if item.verdict is not Verdict.PASS):
         return "all of it"
-    names = list(dict.fromkeys(item.artifact for item in told))
+    return _name_artifacts(told)
+
+
+def _name_artifacts(found: Sequence[Check]) -> str:
+    names = list(dict.fromkeys(item.artifact for item in found))
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 

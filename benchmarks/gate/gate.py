@@ -55,10 +55,9 @@ def judge(manifest: Manifest, budget: Budget) -> GateResult:
     verdict = combine_verdicts(decisions) or Verdict.FAIL
     foreign = tuple(artifact.id for artifact in manifest.artifacts if artifact.foreign)
     result = GateResult(verdict, tuple(decisions), tuple(not_judged), to_json(budget), foreign)
-    recommended = recommendation.recommend(manifest, result)
-    result = replace(
-        result, recommended=recommended, remarks=(*recommendation.remark(manifest), *twin_check.remark_twins(manifest))
-    )
+    doubts = tuple(twin_check.remark_twins(manifest))
+    recommended = recommendation.recommend(manifest, result, [item.artifact for item in doubts])
+    result = replace(result, recommended=recommended, remarks=(*recommendation.remark(manifest, result), *doubts))
     return replace(result, next_steps=advice.next_steps(manifest, result))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
@@ -50,11 +50,11 @@ class _Cost:
         return max(1.0, low) if low > 1 else min(1.0, high)
 
 
-def recommend(manifest: Manifest, gate: GateResult) -> tuple[Recommendation, ...]:
+def recommend(manifest: Manifest, gate: GateResult, doubted: Collection[str] = ()) -> tuple[Recommendation, ...]:
     """The artifact for each format's target among those that pass (`_find_best`); none where none does.
 
-    What fails the bundle as a whole, such as its server model, leaves nothing to recommend. Processors and devices that it was
-    not judged on are named with it.
+    What fails the bundle as a whole, such as its server model, leaves nothing to recommend; nor are those that are `doubted`.
+    Processors and devices that it was not judged on are named with it.
     """
     if any(not check.artifact and check.verdict is not Verdict.PASS for check in gate.checks):
         return ()
@@ -65,7 +65,7 @@ def recommend(manifest: Manifest, gate: GateResult) -> tuple[Recommendation, ...
             cost
             for artifact in manifest.artifacts
             if artifact.format == name
-            and artifact.id not in unjudged
+            and artifact.id not in (*unjudged, *doubted)
             and gate.verdict_on(artifact.id) is Verdict.PASS
             and (cost := _cost_of(manifest, artifact))
         ]
@@ -90,14 +90,15 @@ def _find_best(costs: list[_Cost]) -> _Cost:
     return min((cost for cost in timed if cost.sure_ratio <= fastest * AS_FAST), key=lambda cost: cost.disk)
 
 
-def remark(manifest: Manifest) -> Iterator[ArtifactReason]:
-    """What is larger or surely slower than float32 of its format, and why it is larger."""
+def remark(manifest: Manifest, gate: GateResult) -> Iterator[ArtifactReason]:
+    """What is larger or surely slower than float32 of its format, and why it is larger; a float32 that passes is to ship."""
     for artifact in manifest.artifacts:
         base = manifest.artifact(f"{artifact.format}/float32")
         if base is None or base.id == artifact.id:
             continue
         cost, plain = _cost_of(manifest, artifact), _cost_of(manifest, base)
-        if cost and plain and (text := _why_not(cost, plain)):
+        passes = gate.verdict_on(base.id) is Verdict.PASS
+        if cost and plain and (text := _why_not(cost, plain, plain_passes=passes)):
             yield ArtifactReason(artifact.id, text)
 
 
@@ -133,7 +134,7 @@ def _why_best(best: _Cost, costs: list[_Cost]) -> str:
     return f"{f'{time} the time of' if time else 'as fast as'} float32{of_disk}"
 
 
-def _why_not(cost: _Cost, plain: _Cost) -> str:
+def _why_not(cost: _Cost, plain: _Cost, *, plain_passes: bool) -> str:
     """Why an artifact does not pay, in words; empty where it does."""
     kinds = [("to download", cost.wire, plain.wire), ("on disk", cost.disk, plain.disk)]
     where, value, base = next((kind for kind in kinds if kind[1] > kind[2]), kinds[-1])
@@ -144,7 +145,8 @@ def _why_not(cost: _Cost, plain: _Cost) -> str:
     if not larger and not slower:
         return ""
     text = f"{' and '.join(filter(None, (larger, slower)))} than float32"
-    if cost.bytes >= plain.bytes and cost.sure_ratio >= 1 and (cost.interval or not cost.installed):
+    worse = cost.bytes >= plain.bytes and cost.sure_ratio >= 1 and (cost.interval or not cost.installed)
+    if worse and plain_passes:
         text += ": ship that"
     cause = _describe_growth(cost.artifact, plain.artifact) if larger else ""
     return f"{text}; {cause}" if cause else text

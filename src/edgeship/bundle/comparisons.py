@@ -199,7 +199,8 @@ class CandidateFigures:
 
     `drop` is positive where the file is worse, in the metric's unit (`share`: 0 to 1); None without labels.
 
-    `metric` and `share` as in `OutputAccuracy`, None without labels. Where a file could not be made or run there is a
+    `metric` and `share` as in `OutputAccuracy`, None without labels. `output`: the one that the metric, without labels the SQNR,
+    is of; empty where it is not known. Where a file could not be made or run there is a
     `reason` and no figure; `runs`: it was made.
     """
 
@@ -211,6 +212,7 @@ class CandidateFigures:
     share: bool | None = None
     reason: str = ""
     runs: bool = True
+    output: str = ""
 
 
 @dataclass(frozen=True)

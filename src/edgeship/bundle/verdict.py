@@ -88,9 +88,16 @@ class GateResult:
     next_steps: tuple[str, ...] = ()
 
     def with_check(self, check: Check) -> Self:
-        """The same with one check more, and the verdict with it."""
+        """The same with one check of the whole bundle more, and the verdict with it.
+
+        Where it does not pass nothing is recommended, and where it fails no other step mends that.
+        """
         verdict = combine_verdicts([Check("", "", "", self.verdict), check]) or self.verdict
-        return replace(self, verdict=verdict, checks=(check, *self.checks))
+        result = replace(self, verdict=verdict, checks=(check, *self.checks))
+        if check.verdict is Verdict.PASS:
+            return result
+        steps = () if check.verdict is Verdict.FAIL else self.next_steps
+        return replace(result, recommended=(), next_steps=steps)
 
     def verdict_on(self, artifact: str, runtime: str = "") -> Verdict | None:
         """The verdict on an artifact (on one runtime, with what holds for it everywhere); None: not judged."""

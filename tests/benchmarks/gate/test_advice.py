@@ -115,6 +115,36 @@ def test_what_does_not_pay_is_said_in_the_table_and_under_the_verdict(manifest, 
     assert (text in markdown.render(shown).replace("\\", "")) or not text
 
 
+def test_float32_that_does_not_pass_is_not_to_be_shipped(manifest, replace_outputs):
+    set_figures(manifest, "tflite/int8", 600_000, 1.05)
+    assert "ship that" in next(item.reason for item in judged(manifest).remarks if item.artifact == "tflite/int8")
+    replace_outputs(manifest, "tflite/float32", spoil)
+    (reason,) = (item.reason for item in judged(manifest).remarks if item.artifact == "tflite/int8")
+    assert "than float32" in reason and "ship that" not in reason
+
+
+def test_a_file_that_is_another_computation_is_not_recommended(manifest):
+    (measured,) = (item for item in manifest["measurements"] if item["artifact"] == "tflite/int8")
+    for entry in manifest["artifacts"]:
+        entry["foreign"] = {"file": entry["path"]}
+    assert recommended(judged(manifest))["apps"] == "tflite/int8"
+    differences = ["'dense/MatMul' has fewer than 8 bits"]
+    twin = {"content": measured["details"]["content"], "files": {"differences": differences, "numbers": 9}}
+    manifest["twins"] = {"tflite/int8": twin}
+    result = judged(manifest)
+    assert any("fewer than 8 bits" in item.reason for item in result.remarks)
+    assert recommended(result)["apps"] == "tflite/float32"
+
+
+def test_another_server_model_leaves_no_step_and_nothing_to_recommend(manifest):
+    result = judged(manifest, accuracy="none", max_drop=0.5)
+    assert result.next_steps and result.recommended
+    other = result.with_check(Check("", "", "server_model", Verdict.FAIL, reason="another model"))
+    assert (other.verdict, other.next_steps, other.recommended) == (Verdict.FAIL, (), ())
+    same = result.with_check(Check("", "", "server_model", Verdict.PASS, reason="made from it"))
+    assert (same.next_steps, same.recommended) == (result.next_steps, result.recommended)
+
+
 def test_a_larger_file_says_which_nodes_made_it_so(manifest):
     set_figures(manifest, "onnx/int8", 600_000)
     for item in manifest["artifacts"]:
@@ -191,6 +221,35 @@ def test_a_layer_that_gains_nothing_is_not_named(manifest, replace_outputs):
     assert judged(manifest).next_steps[0] == first, "a hundredth of what is lost"
 
 
+@pytest.mark.parametrize(
+    ("quantized", "layer", "open_output", "told"),
+    [
+        ("price", "price", "price", True),
+        ("kind", "kind", "price", False),
+        ("price", "kind", "price", False),  # cured, so that another output is the worst: drops of two outputs
+        ("", "", "price", False),  # of an earlier version, which did not say
+    ],
+)
+def test_a_layer_is_named_by_figures_of_an_output_that_is_open(manifest, quantized, layer, open_output, told):
+    (item,) = (item for item in manifest["measurements"] if item["artifact"] == "tflite/int8")
+    (parity,) = item["details"]["parity"].values()
+    item["details"]["parity"] = {"kind": parity, "price": parity}
+    figures = {"sqnr_db": 3.0, "value": 0.8, "drop": 0.1, "metric": "top1", "share": True}
+    better = {**figures, "value": 0.9, "drop": 0.0, "output": layer}
+    broken = {"reason": "no runtime loads it", "runs": False}
+    layers = [{"name": "head", "only_layer_float": better}, {"name": "other", "only_layer_float": broken}]
+    entry = {"artifact": "tflite/int8", "content": "ab" * 32, "samples": 9, "float32": figures}
+    manifest["debug"] = {"tflite/int8": {**entry, "quantized": {**figures, "output": quantized}, "layers": layers}}
+    steps = next_steps(
+        manifest,
+        open_check("tflite/int8", 3, 1, None, check=f"accuracy:{open_output}", verdict=Verdict.FAIL),
+        open_check("tflite/int8", 0, 1, None, check="accuracy:kind", verdict=Verdict.PASS),
+    )
+    assert any("layer 'head' costs most" in step for step in steps) == told
+    assert not any("no single layer" in step for step in steps)
+    assert any("--variant float32,auto" in step for step in steps)
+
+
 @pytest.mark.parametrize("check", ["origin", "server"])
 def test_what_no_precision_mends_is_not_pointed_at_it(manifest, replace_outputs, check):
     replace_outputs(manifest, "tflite/int8", spoil)
@@ -229,6 +288,31 @@ def test_the_margin_that_is_offered_is_decided_by_the_same_samples(manifest):
     hopeless = open_check("tflite/float32", 0.0, 0.01, None, check="accuracy:scores", device="host")
     (step,) = next_steps(manifest, hopeless)
     assert step.startswith("if no more can be had: accuracy = ")
+
+
+def test_the_margin_that_is_offered_names_its_artifacts_and_leaves_nothing_open(manifest):
+    def offers(*checks):
+        return [step for step in next_steps(manifest, *checks) if "no more can be had" in step]
+
+    near = open_check("tflite/float32", 0.0, 0.01, 9_000, device="host")
+    (step,) = offers(near)
+    assert step.endswith("is a margin that these samples decide for tflite/float32")
+    far = replace(near, artifact="onnx/int8", runtime="onnxruntime", value=1.0)
+    set_interval(manifest, "onnx/int8", high=0.01)
+    (step,) = offers(near, far)
+    assert '"mlperf98"' in step and step.endswith("decide for tflite/float32, onnx/int8")
+    set_interval(manifest, "onnx/int8", high=0.2)
+    assert not offers(near, far), "it stays open at the widest of them"
+    set_interval(manifest, "onnx/int8", high=0.01)
+    assert not offers(near, replace(far, verdict=Verdict.FAIL))
+    assert not offers(near, replace(far, check="groups")), "which no margin of the whole decides"
+
+
+def set_interval(manifest, artifact, high):
+    (item,) = (item for item in manifest["measurements"] if item["artifact"] == artifact)
+    item["details"]["accuracy"]["high"] = high
+    for figures in item["details"]["accuracy"].get("outputs", {}).values():
+        figures["high"] = high
 
 
 def test_more_samples_are_no_way_for_what_is_beyond_its_limit(manifest):
@@ -299,5 +383,9 @@ def test_where_int8_cannot_be_had_what_passes_is_named(manifest, variant):
     manifest["failures"] = [{"artifact": f"tfjs/{variant}", "step": "check", "reason": "none passes"}]
     expected = f"tfjs/weight_only_w8 passes: ship that in place of tfjs/{variant}"
     assert expected in judged(manifest).next_steps
+    set_figures(manifest, "tfjs/weight_only_w8", wire=9_000_000)
+    result = judged(manifest)
+    assert recommended(result)["pages"] == "tfjs/float32", "the other is larger"
+    assert f"tfjs/float32 passes: ship that in place of tfjs/{variant}" in result.next_steps
     manifest["failures"][0]["artifact"] = f"onnx/{variant}"
     assert not any("in place of" in step for step in judged(manifest).next_steps)

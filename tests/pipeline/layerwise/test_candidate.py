@@ -93,6 +93,10 @@ def test_figures_of_a_trial() -> None:
     found = candidate.figures(details(0.05, wrong=30))
     assert found.drop == pytest.approx(0.01)
     assert (found.metric, found.share) == ("top1", True)
+    parity = details(0.05).parity or {}
+    (name,) = parity
+    worse = {"worse": details(0.5).parity[name], **parity}  # type: ignore[index]
+    assert candidate.figures(MeasurementDetails(parity=worse)).output == "worse"
     assert candidate.figures(MeasurementDetails(parity=details(0.05).parity)).drop is None
 
 

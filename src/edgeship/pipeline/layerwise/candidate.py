@@ -90,10 +90,14 @@ def _rows(arrays: Mapping[str, Array], chosen: Array) -> Batch:
 def figures(details: MeasurementDetails) -> CandidateFigures:
     """What a search looks at: SQNR in dB and agreement of the worst output, the metric's value and its drop."""
     worst, report = parity.worst_figures(details.parity or {}), details.accuracy
-    result = CandidateFigures(worst["sqnr_db"], worst["agreement"])
+    noises = {name: item.sqnr_db for name, item in (details.parity or {}).items() if item.sqnr_db is not None}
+    noisiest = min(noises, key=lambda name: noises[name], default="")
+    result = CandidateFigures(worst["sqnr_db"], worst["agreement"], output=noisiest)
     if report is None:
         return result
-    return replace(result, value=report.value, drop=report.drop, metric=report.metric, share=report.share)
+    return replace(
+        result, value=report.value, drop=report.drop, metric=report.metric, share=report.share, output=report.output
+    )
 
 
 def gate(
