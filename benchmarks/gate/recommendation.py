@@ -65,15 +65,18 @@ def recommend(manifest: Manifest, gate: GateResult, doubted: Collection[str] = (
             cost
             for artifact in manifest.artifacts
             if artifact.format == name
-            and artifact.id not in (*unjudged, *doubted)
+            and artifact.id not in unjudged
             and gate.verdict_on(artifact.id) is Verdict.PASS
             and (cost := _cost_of(manifest, artifact))
         ]
-        if costs:
-            best = _find_best(costs)
+        known = [cost for cost in costs if cost.artifact.id not in doubted]
+        if known:
+            best = _find_best(known)
             places = [name.partition(" @ ")[2] for name in unjudged if name.startswith(f"{best.artifact.id} @ ")]
             doubt = f"; not judged on {', '.join(places)}" if places else ""
-            found.append(Recommendation(form.target or form.title, best.artifact.id, _why_best(best, costs) + doubt))
+            found.append(
+                Recommendation(form.target or form.title, best.artifact.id, _why_best(best, known, costs) + doubt)
+            )
     return tuple(found)
 
 
@@ -117,9 +120,9 @@ def _cost_of(manifest: Manifest, artifact: ArtifactEntry) -> _Cost | None:
     return None if disk is None or wire is None else _Cost(artifact, disk, wire, ratio)
 
 
-def _why_best(best: _Cost, costs: list[_Cost]) -> str:
+def _why_best(best: _Cost, costs: list[_Cost], passing: list[_Cost]) -> str:
     if len(costs) == 1:
-        return "the only one that passes"
+        return f"the only one that passes{'' if len(passing) == 1 else ' and is not in doubt'}"
     base = next((cost for cost in costs if cost.artifact.variant == "float32"), None)
     time = f"{best.ratio.value:.2g}x" if best.sure_ratio != 1 and best.ratio and best.ratio.value else ""
     if not best.installed:

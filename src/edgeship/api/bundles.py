@@ -188,6 +188,7 @@ def debug_bundle(
     from edgeship.pipeline.run_settings.of_bundle import BundleOptions, bundle_settings
 
     source = open_bundle(bundle)
+    layer_sensitivity.refuse_foreign(source, artifact)  # before its data is looked for, which cannot help
     with set_visibility(progress), MemoryFiles() as files:
         options = BundleOptions(
             files.data_source(data, "evaluation"), custom_objects=custom_objects, allow_unsafe=allow_unsafe

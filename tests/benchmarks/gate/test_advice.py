@@ -134,6 +134,7 @@ def test_a_file_that_is_another_computation_is_not_recommended(manifest):
     result = judged(manifest)
     assert any("fewer than 8 bits" in item.reason for item in result.remarks)
     assert recommended(result)["apps"] == "tflite/float32"
+    assert result.recommended[0].reason == "the only one that passes and is not in doubt"
 
 
 def test_another_server_model_leaves_no_step_and_nothing_to_recommend(manifest):

@@ -98,6 +98,9 @@ def test_a_bundle_of_them_is_measured_again_and_does_not_launder(edgeship, given
     content["goldens"]["artifacts"] = {}  # as earlier versions wrote it
     bundles.seal_content(opened.root, content)
     assert "--out BUNDLE writes them" in " ".join(edgeship("verify", "foreign", check=1).stdout.split())
+    content["config"]["data"]["calibration"] = "given.npz"  # not what it was made with, which other data would not mend
+    bundles.seal_content(opened.root, content)
+    assert "edgeship did not make it" in edgeship("debug", "foreign", check=2).stderr
 
     content = to_json(bundles.open_bundle(shipped.bundle).manifest)
     content["artifacts"][0]["foreign"] = {"file": "x.tflite"}

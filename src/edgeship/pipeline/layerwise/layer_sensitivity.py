@@ -258,16 +258,21 @@ def _find_worst(outputs: Sequence[layer_errors.TensorErrors]) -> Mapping[str, An
     return {key: value for key, value in asdict(worst).items() if key != "tensor"} if worst else {}
 
 
-def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:
-    items = {item.id: item for item in bundle.manifest.artifacts}
-    if name is not None and name not in items:
-        raise unknown_name_error("artifact", name, items, str(bundle.root))
-    if foreign := next((item for item in items.values() if item.foreign and name in (None, item.id)), None):
+def refuse_foreign(bundle: Bundle, name: str | None) -> None:
+    """Raise InputError where edgeship did not make the artifact `name`, or where none is named any."""
+    foreign = next((item for item in bundle.manifest.artifacts if item.foreign and name in (None, item.id)), None)
+    if foreign:
         raise InputError(
             f"{printable(foreign.id)}: edgeship did not make it, so the float file and calibration behind it are not known, "
             "without which no layer can be blamed\n--profile tells the time of its operators; of an int8 .tflite that edgeship "
             "ship makes from the same model debug tells the layers"
         )
+
+
+def _choose_artifact(bundle: Bundle, settings: config.Config, name: str | None) -> ArtifactEntry:
+    items = {item.id: item for item in bundle.manifest.artifacts}
+    if name is not None and name not in items:
+        raise unknown_name_error("artifact", name, items, str(bundle.root))
     fitting = [
         item.id
         for item in items.values()
