@@ -95,6 +95,7 @@ def _measure_errors(nothing: OutputParity, server: Array, artifact: Array) -> Ou
         mean_abs_error=float(np.abs(error).mean()),
         cosine=min(1.0, max(-1.0, cosine)),
         sqnr_db=min(SQNR_LIMIT, max(-SQNR_LIMIT, sqnr)),
+        server_span=float(server.max() - server.min()),
     )
 
 

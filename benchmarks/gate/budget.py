@@ -50,7 +50,8 @@ SURE_FLIPS = 1.0  # percent; see `bundle.comparisons.SureFlips`
 class Budget:
     """The limits of a gate, read by `Budget.parse`; None is no limit. What each means stands beside it.
 
-    overrides: the same keys for artifacts that match a pattern (`[budget."tflite/int8"]`), in the order of the file.
+    overrides: the same keys for artifacts that match a pattern (`[budget."tflite/int8"]`), in the order of the file; of
+    `for_artifact` those that hold for the artifact.
     """
 
     accuracy: Annotated[
@@ -166,7 +167,8 @@ class Budget:
         float | None,
         Meta(
             title="a number between -200 and 200",
-            description="Signal over noise of every output in dB; default: the recipe's floor, and what its peers show.",
+            description="Signal over noise of every output in dB, where that is above the recipe's floor (int8: 10); "
+            'in [budget."tflite/int8"] it is in place of the floor and of what peers show.',
             examples=[20.0],
         ),
     ] = None
@@ -261,11 +263,9 @@ class Budget:
 
     def for_artifact(self, artifact: str) -> Budget:
         """The limits for one artifact: every pattern that matches it applies, in the order of the file."""
-        changes: dict[str, Any] = {}
-        for pattern, values in self.overrides.items():
-            if fnmatchcase(artifact, pattern):
-                changes.update(values)
-        return dataclasses.replace(self, overrides={}, **changes)
+        matching = {pattern: values for pattern, values in self.overrides.items() if fnmatchcase(artifact, pattern)}
+        changes = {key: value for values in matching.values() for key, value in values.items()}
+        return dataclasses.replace(self, overrides=matching, **changes)
 
     def is_optional(self, artifact: str) -> bool:
         """Whether an artifact may stay unjudged."""
@@ -290,8 +290,19 @@ class Budget:
         return floor.get(metric) if isinstance(floor, Mapping) else floor
 
     def sqnr_floor(self, recipe: str | None) -> float | None:
-        """The least SQNR in dB, by default that of a quantization recipe; None for models that were trained again."""
-        return self.min_sqnr_db if self.min_sqnr_db is not None else SQNR_FLOORS.get(recipe or "")
+        """The least SQNR of one artifact in dB: its recipe's, or a higher one of the budget; an override replaces it.
+
+        None for models that were trained again, where the budget has none.
+        """
+        if self.replaces_sqnr_floor:
+            return self.min_sqnr_db
+        floors = [floor for floor in (self.min_sqnr_db, SQNR_FLOORS.get(recipe or "")) if floor is not None]
+        return max(floors, default=None)
+
+    @property
+    def replaces_sqnr_floor(self) -> bool:
+        """Whether `min_sqnr_db` is of an override for one artifact: one for all of them must not lower what each keeps."""
+        return any("min_sqnr_db" in values for values in self.overrides.values())
 
     def sure_flips(self, recipe: str | None) -> float | None:
         """The most sure answers in percent that may flip, by default 1; None for models that were trained again."""

@@ -25,6 +25,7 @@ from edgeship.types import Availability, Verdict
 
 LEVEL = 0.025  # one-sided, of what a class may lose by chance
 TELLING_FLOOR = 30.0  # dB, as of float16: what lies above is the same computation, labels or not
+LEAST_FLOOR = 5.0  # dB, as of 4 bits, where a budget asks for it: an output of nothing but zeros has 0
 
 # Metrics that are shares, though no value of the output is a class or a decision of its own.
 OTHER_SHARES = ("map", "wer", "cer", "ndcg")
@@ -45,7 +46,7 @@ def check_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
             continue
         yield from _check_noise(subject, name, output, output.sqnr_db)
         yield from _check_margins(subject, name, output)
-        yield from _check_largest_error(subject, name, output.max_abs_error)
+        yield from _check_largest_error(subject, name, output, output.max_abs_error)
         yield from _check_agreement(subject, name, output)
 
 
@@ -63,8 +64,10 @@ def _check_noise(subject: JudgedMeasurement, name: str, output: OutputParity, sq
     if floor is None:
         return
     check = _check_name("parity", name, _parity_of(subject))
-    if output.whole and subject.budget.min_sqnr_db is None:
-        yield _judge_agreement(subject, check, output, AGREEMENT_FLOORS[subject.recipe or ""])
+    same = None if subject.budget.replaces_sqnr_floor else AGREEMENT_FLOORS.get(subject.recipe or "")
+    stated = subject.budget.min_sqnr_db
+    if output.whole and same is not None and (stated is None or sqnr_db >= stated):
+        yield _judge_agreement(subject, check, output, same)
         return
     verdict = Verdict.PASS if sqnr_db >= floor else Verdict.FAIL
     reason = f"signal to quantization noise {sqnr_db:.1f} dB, at least {floor:.3g} dB is wanted{because}"
@@ -74,7 +77,7 @@ def _check_noise(subject: JudgedMeasurement, name: str, output: OutputParity, sq
 def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None, str]:
     """The least SQNR of an output in dB, and in words why, where a peer of the artifact raises it above the recipe's."""
     floor, peer = subject.budget.sqnr_floor(subject.recipe), subject.peers.get(output)
-    if subject.budget.min_sqnr_db is not None or floor is None or peer is None:
+    if subject.budget.replaces_sqnr_floor or floor is None or peer is None:
         return floor, ""
     raised = peer.sqnr_db - noise_floor.LIMIT
     return (floor, "") if raised <= floor else (raised, f", as {peer.artifact} has {peer.sqnr_db:.1f} dB")
@@ -83,7 +86,7 @@ def _noise_floor(subject: JudgedMeasurement, output: str) -> tuple[float | None,
 def _check_margins(subject: JudgedMeasurement, name: str, output: OutputParity) -> Iterator[Check]:
     """Of the server model's answers, surely not more than the limit may have a margin that the artifact's error reaches."""
     share, low, floor = output.margins_reached, output.margins_reached_low, AGREEMENT_FLOORS.get(subject.recipe or "")
-    if share is None or low is None or floor is None or subject.budget.min_sqnr_db is not None:
+    if share is None or low is None or floor is None or subject.budget.replaces_sqnr_floor:
         return
     if not _is_answer(subject, name, output):
         return
@@ -106,12 +109,12 @@ def _is_answer(subject: JudgedMeasurement, name: str, output: OutputParity) -> b
     return output.probabilities or subject.budget.min_agreement is not None
 
 
-def _check_largest_error(subject: JudgedMeasurement, name: str, value: float) -> Iterator[Check]:
+def _check_largest_error(subject: JudgedMeasurement, name: str, output: OutputParity, value: float) -> Iterator[Check]:
     limit = subject.budget.max_abs_error
     if limit is None:
         return
     verdict = Verdict.PASS if value <= limit else Verdict.FAIL
-    reason = f"largest error {value:.4g}, at most {limit:g} is wanted"
+    reason = f"largest error {value:.4g}, at most {limit:g} is wanted{_why_too_wide(limit, output)}"
     yield subject.make_check(
         _check_name("max_abs_error", name, _parity_of(subject)), verdict, reason, (value, limit, "")
     )
@@ -182,21 +185,46 @@ def check_unjudged_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
     for name, output in sorted(_parity_of(subject).items()):
         if name in labelled or output.reason or _is_limited(subject, output):
             continue
-        reason = f"nothing judges it: add labels y_{name}, or set max_abs_error or min_sqnr_db in [budget]"
-        yield subject.make_check(f"accuracy:{name}", Verdict.INCONCLUSIVE, reason)
+        wide, limits = _why_too_wide(budget.max_abs_error, output), _name_limits(subject, name, output)
+        yield subject.make_check(
+            f"accuracy:{name}", Verdict.INCONCLUSIVE, f"nothing judges it{wide}: {limits} in [budget]"
+        )
+
+
+def _name_limits(subject: JudgedMeasurement, name: str, output: OutputParity) -> str:
+    """What would judge an output, in words: labels, or without them of answers how many stay the same, of values the error."""
+    report, single = subject.measurement.details.accuracy, len(_parity_of(subject)) == 1
+    if report and name in (report.outputs or {report.output: report}):
+        return "it has labels, so set max_drop or accuracy"
+    limits = "max_abs_error or min_sqnr_db"
+    if output.agreement is not None:
+        limits = "min_agreement" if output.probabilities or output.whole else f"min_agreement, or of values {limits}"
+    return f"add labels {'y' if single else f'y_{name}'}, or set {limits}"
+
+
+def _can_tell(limit: float, output: OutputParity) -> bool:
+    """Whether a largest error says anything: always the middle of the server model's values errs by half of their span."""
+    return output.server_span is not None and limit < output.server_span / 2
+
+
+def _why_too_wide(limit: float | None, output: OutputParity) -> str:
+    """Why a largest error says nothing of an output, in brackets; empty where it does, and where there is none."""
+    if limit is None or _can_tell(limit, output):
+        return ""
+    if output.server_span is None:
+        return " (what its values span was not recorded: measure it again)"
+    return f" (max_abs_error = {limit:g} tells nothing: its values span {output.server_span:.3g}, and a constant errs by half)"
 
 
 def _is_limited(subject: JudgedMeasurement, output: OutputParity) -> bool:
     """Whether a limit that needs no labels speaks of the output."""
     budget, recipe = subject.budget, subject.recipe
-    if budget.max_abs_error is not None or budget.min_sqnr_db is not None:
+    if budget.max_abs_error is not None and _can_tell(budget.max_abs_error, output):
         return True
-    if output.agreement is not None and (
-        budget.min_agreement is not None or (output.whole and recipe in AGREEMENT_FLOORS)
-    ):
+    if output.agreement is not None and (budget.min_agreement or (output.whole and recipe in AGREEMENT_FLOORS)):
         return True
     floor = budget.sqnr_floor(recipe)
-    return floor is not None and floor >= TELLING_FLOOR
+    return floor is not None and floor >= (TELLING_FLOOR if budget.min_sqnr_db is None else LEAST_FLOOR)
 
 
 def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:

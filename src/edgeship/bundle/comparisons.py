@@ -17,7 +17,7 @@ class OutputParity:
     with its 95 % interval; None for outputs that are no answers. `margins_reached`: the share of answers whose margin the error
     reaches, with the low end of its interval. `probabilities`: of classes, which are answers also where no labels say so.
     `bad`, `bad_server`: values that are NaN or infinite; with any, and for errors beyond all numbers, there are no figures and
-    a `reason`. `whole`: the values are whole numbers.
+    a `reason`. `whole`: the values are whole numbers. `server_span`: the server model's largest value less its smallest.
     """
 
     reason: str
@@ -36,6 +36,7 @@ class OutputParity:
     margins_reached: Number | None = None
     margins_reached_low: Number | None = None
     probabilities: bool = False
+    server_span: Number | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def test_known_noise():
     comparison = parity.compare_output("y", server, server + 0.1)
     assert comparison.sqnr_db == pytest.approx(40.0)
     assert comparison.max_abs_error == pytest.approx(0.1)
+    assert (comparison.server_span, parity.compare_output("y", server * [1, 2, 3, -4], server).server_span) == (0, 70)
 
 
 def test_class_scores_agree_by_argmax():

@@ -108,5 +108,10 @@ def test_noise_floors_go_with_recipes_and_not_with_models_trained_again():
     assert Budget().sqnr_floor("static_w8a8") == 10
     assert Budget().sqnr_floor(None) is None
     assert Budget.parse({"min_sqnr_db": 25}).sqnr_floor(None) == 25
+    assert Budget.parse({"min_sqnr_db": 25}).sqnr_floor("static_w8a8") == 25
+    assert Budget.parse({"min_sqnr_db": 25}).sqnr_floor("float32") == 60, "one for all artifacts lowers none"
+    own = Budget.parse({"min_sqnr_db": 25, "tflite/int8": {"min_sqnr_db": 4}})
+    assert own.for_artifact("tflite/int8").sqnr_floor("static_w8a8") == 4
+    assert own.for_artifact("onnx/int8").sqnr_floor("static_w8a8") == 25
     assert (Budget().sure_flips("static_w8a8"), Budget().sure_flips(None)) == (1, None)
     assert Budget.parse({"max_sure_flips": 3}).sure_flips(None) == 3

@@ -138,7 +138,8 @@ def test_noise_that_a_twin_does_not_have_fails(manifest, replace_outputs):
     assert verdict is Verdict.FAIL
     assert list(checks) == [(INT8, "parity")]
     assert "as onnx/int8 has 60.0 dB" in checks[INT8, "parity"].reason
-    assert failures(manifest, min_sqnr_db=10)[0] is Verdict.PASS
+    assert list(failures(manifest, min_sqnr_db=10)[1]) == [(INT8, "parity")], "one limit for all lowers none"
+    assert failures(manifest, **{INT8: {"min_sqnr_db": 10}})[0] is Verdict.PASS
 
 
 def test_an_output_that_a_twin_leaves_in_float_says_nothing(manifest, replace_outputs):
@@ -639,6 +640,9 @@ def test_class_numbers_are_judged_by_how_many_stay_the_same(good):
     assert "85.00% same answers" in checks[INT8, "parity:classes"].reason
     classes(good, INT8, 0)
     assert list(failures(good, min_sqnr_db=199)[1])
+    classes(good, INT8, 300)
+    for limit, verdict in (({"min_sqnr_db": 1}, Verdict.FAIL), ({INT8: {"min_sqnr_db": 1}}, Verdict.PASS)):
+        assert failures(good, **limit)[0] is verdict
 
 
 def test_parity_without_figures_or_reason_is_no_pass(good):
@@ -726,14 +730,15 @@ def undecided(good):
 
 
 def test_noise_beyond_the_margins_of_the_answers_fails_without_labels(undecided):
-    verdict, checks = failures(undecided, accuracy="none", max_abs_error=100.0)
+    verdict, checks = failures(undecided, accuracy="none", min_sqnr_db=10)
     assert verdict is Verdict.FAIL
     assert list(checks) == [(INT8, "margins")]
+    assert failures(undecided, accuracy="none", min_sqnr_db=10, **{INT8: {"min_sqnr_db": 10}})[0] is Verdict.PASS
 
 
 def test_numbers_that_nobody_calls_answers_have_no_margins(undecided):
     measured(undecided)["details"]["parity"]["scores"]["probabilities"] = False
-    assert verdict_of(undecided, accuracy="none", max_abs_error=100.0).verdict is Verdict.PASS
+    assert verdict_of(undecided, accuracy="none", min_sqnr_db=10).verdict is Verdict.PASS
     checks = failures(undecided, accuracy="none", min_agreement=0.1)[1]
     assert list(checks) == [(INT8, "margins")], "a share of same answers is asked for"
 

@@ -15,11 +15,12 @@ from edgeship.types import Verdict
 N = 400
 
 
-def judge(recipe, *, labelled=("kind",), **budget):
-    """The verdicts on outputs `kind` (classes) and `price` (values, all of them lost) of an artifact."""
+def find_unjudged(recipe, *, labelled=("kind",), **budget):
+    """Checks of outputs `kind` (classes, unless labelled all other ones) and `price` (values, all lost) of an artifact."""
     rng = np.random.default_rng(0)
     server = {"kind": np.eye(3)[rng.integers(0, 3, N)], "price": rng.normal(2000, 500, (N, 1))}
-    artifact = {"kind": server["kind"], "price": server["price"] * 0}
+    kinds = server["kind"] if "kind" in labelled else np.roll(server["kind"], 1, axis=1)
+    artifact = {"kind": kinds, "price": server["price"] * 0}
     truths = {"y_kind": server["kind"].argmax(axis=1), "y_price": server["price"]}
     labels = {f"y_{name}": truths[f"y_{name}"] for name in labelled}
     details = MeasurementDetails(
@@ -27,7 +28,11 @@ def judge(recipe, *, labelled=("kind",), **budget):
     )
     item = Measurement("tflite/x", "litert", "host", (), details)
     subject = JudgedMeasurement(item, Budget.parse(budget), recipe, ("kind", "price"))
-    return {check.check: check.verdict for check in quality_checks.check_unjudged_outputs(subject)}
+    return [*quality_checks.check_unjudged_outputs(subject)]
+
+
+def judge(recipe, **options):
+    return {check.check: check.verdict for check in find_unjudged(recipe, **options)}
 
 
 @pytest.mark.parametrize("recipe", [None, "static_w8a8", "dynamic_w8"])
@@ -46,6 +51,30 @@ def test_a_limit_that_speaks_of_it_or_a_floor_that_tells_is_enough(limit):
     assert not judge(None, **limit)
     assert not judge("float32")
     assert not judge("float16")
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0, 500])
+def test_a_largest_error_in_the_unit_of_another_output_judges_no_classes(limit):
+    """Before, `max_abs_error = 500` of a price let all classes be permuted; always 0.5 errs by 0.5 of a probability."""
+    (found,) = find_unjudged("static_w8a8", labelled=("price",), max_abs_error=limit)
+    assert (found.check, found.verdict) == ("accuracy:kind", Verdict.INCONCLUSIVE)
+    assert f"max_abs_error = {limit:g} tells nothing: its values span 1" in found.reason
+    assert found.reason.endswith("add labels y_kind, or set min_agreement in [budget]")
+    assert not judge("static_w8a8", labelled=("price",), max_abs_error=0.4)
+    assert not judge("static_w8a8", labelled=("price",), max_abs_error=limit, min_agreement=0.9)
+    (found,) = find_unjudged(None, labelled=(), accuracy="none", max_abs_error=limit)
+    assert found.check == "accuracy:kind", "of a price it says something"
+
+
+def test_labels_that_are_there_are_not_asked_for():
+    found = find_unjudged("static_w8a8", labelled=("kind", "price"), accuracy="none", max_abs_error=1e9)
+    assert {check.check for check in found} == {"accuracy:kind", "accuracy:price"}
+    assert all("it has labels, so set max_drop or accuracy in [budget]" in check.reason for check in found)
+
+
+def test_a_limit_that_everything_keeps_to_is_none():
+    for limit in ({"min_sqnr_db": 0.0}, {"min_agreement": 0.0}):
+        assert judge(None, labelled=(), accuracy="none", **limit).keys() == {"accuracy:kind", "accuracy:price"}
 
 
 def test_without_any_labels_the_missing_accuracy_fails_already():
