@@ -16,6 +16,7 @@ from edgeship.errors import CheckError
 
 Array = np.ndarray[Any, Any]
 DECISION = 0.5  # the threshold of probabilities
+ROUNDING = 1e-12  # of float64 sums: a smaller share of them is none
 SQNR_LIMIT = 200.0  # dB, beyond what float32 can tell apart; identical outputs are written down as this
 
 
@@ -57,7 +58,7 @@ def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
         result = _measure_errors(nothing, server.astype(np.float64).ravel(), artifact.astype(np.float64).ravel())
     if result is None:
         return replace(nothing, reason="its values are too large for their errors to be told")
-    result = _with_margins(result, server, artifact)
+    result = replace(_with_margins(result, server, artifact), constant_sqnr_db=_constant_sqnr(server))
     same = _same_answers(server, artifact)
     if same is None:
         return result
@@ -97,6 +98,14 @@ def _measure_errors(nothing: OutputParity, server: Array, artifact: Array) -> Ou
         sqnr_db=min(SQNR_LIMIT, max(-SQNR_LIMIT, sqnr)),
         server_span=float(server.max() - server.min()),
     )
+
+
+def _constant_sqnr(server: Array) -> float | None:
+    """The SQNR in dB of the mean over all samples as the only answer; None where each sample has the same values."""
+    values, mean = server.astype(np.float64).ravel(), server.mean(axis=0, dtype=np.float64).ravel()
+    signal = float(values @ values)
+    noise = signal - len(server) * float(mean @ mean)
+    return 10 * math.log10(signal / noise) if noise > ROUNDING * signal else None
 
 
 def _with_margins(result: OutputParity, server: Array, artifact: Array) -> OutputParity:

@@ -16,7 +16,7 @@ from edgeship.benchmarks.compare.statistics import (
     samples_needed,
 )
 from edgeship.benchmarks.gate import group_checks, noise_floor, sample_sizes
-from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS
+from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS, SQNR_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
 from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
 from edgeship.bundle.metric import number_text, number_texts
@@ -25,7 +25,6 @@ from edgeship.types import Availability, Verdict
 
 LEVEL = 0.025  # one-sided, of what a class may lose by chance
 TELLING_FLOOR = 30.0  # dB, as of float16: what lies above is the same computation, labels or not
-LEAST_FLOOR = 5.0  # dB, as of 4 bits, where a budget asks for it: an output of nothing but zeros has 0
 
 # Metrics that are shares, though no value of the output is a class or a decision of its own.
 OTHER_SHARES = ("map", "wer", "cer", "ndcg")
@@ -186,6 +185,9 @@ def check_unjudged_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
         if name in labelled or output.reason or _is_limited(subject, output):
             continue
         wide, limits = _why_too_wide(budget.max_abs_error, output), _name_limits(subject, name, output)
+        if budget.min_sqnr_db is not None:
+            floor = budget.sqnr_floor(subject.recipe)
+            wide += f" ({floor:.3g} dB tell nothing: always its mean has {output.constant_sqnr_db or 0.0:.1f} dB)"
         yield subject.make_check(
             f"accuracy:{name}", Verdict.INCONCLUSIVE, f"nothing judges it{wide}: {limits} in [budget]"
         )
@@ -223,8 +225,9 @@ def _is_limited(subject: JudgedMeasurement, output: OutputParity) -> bool:
         return True
     if output.agreement is not None and (budget.min_agreement or (output.whole and recipe in AGREEMENT_FLOORS)):
         return True
-    floor = budget.sqnr_floor(recipe)
-    return floor is not None and floor >= (TELLING_FLOOR if budget.min_sqnr_db is None else LEAST_FLOOR)
+    if not budget.replaces_sqnr_floor and SQNR_FLOORS.get(recipe or "", 0.0) >= TELLING_FLOOR:
+        return True
+    return budget.min_sqnr_db is not None and (budget.sqnr_floor(recipe) or 0.0) > (output.constant_sqnr_db or 0.0)
 
 
 def _judge_drop(subject: JudgedMeasurement, check: str, output: OutputAccuracy) -> Check:

@@ -197,6 +197,14 @@ def test_each_labelled_output_has_its_metric_in_a_table(write, monkeypatch, tmp_
     assert set(read.budget["min_server_accuracy"]) == {"top1", "mae"}
 
 
+@pytest.mark.parametrize(("mean", "floor"), [(0.0, 10.0), (29.0, 35.0)])
+def test_values_without_labels_are_held_to_more_than_their_mean(write, monkeypatch, tmp_path, mean, floor):
+    values = np.random.default_rng(0).normal(mean, 1, (200, 3)).astype(np.float32)
+    read, text = write_with_data(write, monkeypatch, tmp_path, {"scores": values}, {})
+    assert read.budget["min_sqnr_db"] == floor
+    assert ("what int8 is held to anyway" in text) == (mean == 0)
+
+
 @pytest.mark.parametrize(("probabilities", "limit"), [(True, "min_agreement"), (False, "min_sqnr_db")])
 def test_without_labels_the_own_answers_are_the_measure(write, monkeypatch, tmp_path, capsys, probabilities, limit):
     """Scores that are no probabilities may be values as well, of which the largest is no answer."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.benchmarks.gate.budget import Budget
+from edgeship.benchmarks.gate.budget import SQNR_FLOORS, Budget
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement, measure_server_model
@@ -26,6 +27,7 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
 EVALUATION = "evaluation.npz"
+ABOVE_MEAN = 5.0  # dB: a third of the noise that always the mean of an output has
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands. All keys: docs/configuration.md.
 #   inputs:  {inputs}
@@ -210,8 +212,19 @@ def _limit_lines(found: FirstMeasurement, examples: Mapping[str, str]) -> dict[s
     if not found.unlabelled:
         return lines
     lines["accuracy"] = _with_comment("accuracy", "none", "There are no labels in the evaluation data.")
-    limit = "min_agreement" if found.answers else "min_sqnr_db"
-    return {**lines, limit: examples[limit]}
+    if found.answers:
+        return {**lines, "min_agreement": examples["min_agreement"]}
+    return {**lines, "min_sqnr_db": _noise_line(found.constant_sqnr_db)}
+
+
+def _noise_line(constant_sqnr_db: float) -> str:
+    """What outputs that are no answers are held to: the floor of int8, or more where the mean alone comes near to it."""
+    usual, above_mean = SQNR_FLOORS["static_w8a8"], math.ceil(constant_sqnr_db + ABOVE_MEAN)
+    if above_mean <= usual:
+        comment = "Signal over noise of every output in dB: what int8 is held to anyway. More for stricter, it lowers nothing."
+        return _with_comment("min_sqnr_db", usual, comment)
+    comment = f"Signal over noise of every output in dB: always the mean has {constant_sqnr_db:.1f}. More for stricter."
+    return _with_comment("min_sqnr_db", float(above_mean), comment)
 
 
 def _with_comment(key: str, value: Any, comment: str) -> str:

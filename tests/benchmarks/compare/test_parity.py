@@ -37,6 +37,15 @@ def test_known_noise():
     assert (comparison.server_span, parity.compare_output("y", server * [1, 2, 3, -4], server).server_span) == (0, 70)
 
 
+def test_what_always_the_mean_of_the_server_model_has():
+    kelvin = np.random.default_rng(0).normal([290, 290], 10, (500, 2))
+    mean = parity.compare_output("y", kelvin, np.broadcast_to(kelvin.mean(axis=0), kelvin.shape))
+    assert mean.constant_sqnr_db == pytest.approx(mean.sqnr_db)
+    assert 29 < present(mean.constant_sqnr_db) < 30
+    same = np.broadcast_to(np.array([0.1, 7.3], np.float32), (500, 2))
+    assert parity.compare_output("y", same, same).constant_sqnr_db is None
+
+
 def test_class_scores_agree_by_argmax():
     server = np.eye(4)
     artifact = server.copy()

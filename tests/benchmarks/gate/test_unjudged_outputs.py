@@ -27,7 +27,7 @@ def find_unjudged(recipe, *, labelled=("kind",), **budget):
         accuracy=accuracy.measure(labels, server, artifact) if labels else None, parity=parity.compare(server, artifact)
     )
     item = Measurement("tflite/x", "litert", "host", (), details)
-    subject = JudgedMeasurement(item, Budget.parse(budget), recipe, ("kind", "price"))
+    subject = JudgedMeasurement(item, Budget.parse(budget).for_artifact(item.artifact), recipe, ("kind", "price"))
     return [*quality_checks.check_unjudged_outputs(subject)]
 
 
@@ -66,6 +66,17 @@ def test_a_largest_error_in_the_unit_of_another_output_judges_no_classes(limit):
     assert found.check == "accuracy:kind", "of a price it says something"
 
 
+def test_noise_that_always_the_mean_has_judges_nothing():
+    """The prices are 2000, give or take 500: a file that knows only that has 12 dB, which 10 dB let pass."""
+    (found,) = find_unjudged(None, labelled=(), accuracy="none", min_sqnr_db=10)
+    assert (found.check, found.verdict) == ("accuracy:price", Verdict.INCONCLUSIVE)
+    assert "10 dB tell nothing: always its mean has 12." in found.reason
+    assert not judge(None, labelled=(), accuracy="none", min_sqnr_db=13)
+    for recipe in ("float32", "float16"):
+        assert not judge(recipe, min_sqnr_db=5), "where the recipe alone is enough"
+    assert judge("float32", **{"tflite/x": {"min_sqnr_db": 5}}) == {"accuracy:price": Verdict.INCONCLUSIVE}
+
+
 def test_labels_that_are_there_are_not_asked_for():
     found = find_unjudged("static_w8a8", labelled=("kind", "price"), accuracy="none", max_abs_error=1e9)
     assert {check.check for check in found} == {"accuracy:kind", "accuracy:price"}
@@ -73,7 +84,7 @@ def test_labels_that_are_there_are_not_asked_for():
 
 
 def test_a_limit_that_everything_keeps_to_is_none():
-    for limit in ({"min_sqnr_db": 0.0}, {"min_agreement": 0.0}):
+    for limit in ({"min_sqnr_db": 1.0}, {"min_agreement": 0.0}):
         assert judge(None, labelled=(), accuracy="none", **limit).keys() == {"accuracy:kind", "accuracy:price"}
 
 

@@ -38,7 +38,8 @@ class FirstMeasurement:
 
     `outputs`: the figures of the labelled outputs by name. `floors`: a `min_server_accuracy` by metric with its `origin`, and
     `active` where the server model has shown to be worth one. `unlabelled`: the data has no labels; then `answers` says whether
-    every output surely is one: probabilities of classes, or whole numbers.
+    every output surely is one: probabilities of classes, or whole numbers, and `constant_sqnr_db` is the most that always the
+    mean of an output has.
     """
 
     outputs: Mapping[str, OutputAccuracy] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class FirstMeasurement:
     active: bool = True
     unlabelled: bool = False
     answers: bool = False
+    constant_sqnr_db: float = 0.0
 
 
 def measure_server_model(
@@ -80,7 +82,9 @@ def _measure_outputs(
     if not truths:
         compared = parity.compare(outputs, outputs)
         return FirstMeasurement(
-            unlabelled=True, answers=all(item.probabilities or item.whole for item in compared.values())
+            unlabelled=True,
+            answers=all(item.probabilities or item.whole for item in compared.values()),
+            constant_sqnr_db=max(item.constant_sqnr_db or 0.0 for item in compared.values()),
         )
     report = accuracy.measure(truths, outputs, outputs)
     for note in note_thin_evaluation(report, Budget(), len(data)):
