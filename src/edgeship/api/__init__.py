@@ -33,7 +33,7 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
-from edgeship.api.deploy import selftest_clients, write_clients
+from edgeship.api.deploy import render_bom, selftest_clients, write_bom, write_clients
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -124,6 +124,7 @@ __all__ = [
     "optimize_model",
     "options_to_repeat",
     "profile_bundle",
+    "render_bom",
     "report_bundle",
     "selftest_clients",
     "serve_demo",
@@ -132,6 +133,7 @@ __all__ = [
     "train_model",
     "trust_config",
     "verify_bundle",
+    "write_bom",
     "write_clients",
     "write_demo",
     "write_result",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,30 @@ def selftest_clients(
         if out is not None and run.result is not None:
             write_result(Path(out) / f"{run.lane}.json", json.dumps(run.result, indent=1) + "\n")
     return runs
+
+
+def render_bom(bundle: AnyBundle) -> str:
+    """The bill of materials of a bundle as the text of a CycloneDX 1.7 ML-BOM in JSON, the same for the same bundle.
+
+    Server model and artifacts have model cards with their tensors, figures, intervals and limitations; licences are not known to
+    a bundle, and are not guessed. The verdict is the one that its figures give, whatever it claims. Raises InputError where it
+    is no bundle, or one that was changed.
+    """
+    from edgeship.benchmarks.gate.gate import judge_again
+    from edgeship.bundle.bundle import MANIFEST
+    from edgeship.deploy.bom.build import render_bom as render
+    from edgeship.untrusted import damage_as_input_error
+
+    source = open_bundle(bundle)
+    with damage_as_input_error(source.root / MANIFEST):  # its figures may be none
+        return render(replace(source, manifest=judge_again(source.manifest)))
+
+
+def write_bom(bundle: AnyBundle, out: AnyPath) -> Path:
+    """Write what `render_bom` gives into the file `out`, and return its path.
+
+    Raises InputError as `render_bom`, and where `out` cannot be written or lies in a bundle.
+    """
+    target = Path(out)
+    write_result(target, render_bom(bundle))
+    return target

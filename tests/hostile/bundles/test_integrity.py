@@ -36,6 +36,7 @@ COMMANDS = {
     "demo": ("--out", "site"),
     "benchmark": (),
     "debug": (),
+    "bom": (),
 }
 
 

@@ -22,6 +22,7 @@ from edgeship.bundle.bundle import Bundle, open_bundle
 from edgeship.bundle.comparisons import CandidateFigures, LayerSensitivity
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.cli.bundles.benchmark import benchmark
+from edgeship.cli.bundles.bom import bom
 from edgeship.cli.bundles.debug import debug
 from edgeship.cli.bundles.demo import demo
 from edgeship.cli.bundles.gate import gate
@@ -46,6 +47,7 @@ JUDGING: list[tuple[Any, ...]] = [
     (report, "--out", "report.html"),
     (gate,),
     (verify,),
+    (bom,),
 ]
 
 
@@ -145,6 +147,7 @@ def test_the_manifest_that_is_changed_is_right(root):
     assert "gate: PASS" in run(gate, root) or "gate: INCONCLUSIVE" in run(gate, root)
     assert "report:" in run(report, root, "--out", "report.html")
     assert "it is off" in run(verify, root)
+    assert "CycloneDX" in run(bom, root)
 
 
 def test_manifests_of_any_structure_give_a_sentence(root):
