@@ -33,7 +33,7 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
-from edgeship.api.deploy import render_bom, selftest_clients, write_bom, write_clients
+from edgeship.api.deploy import export_ai_pack, render_bom, selftest_clients, write_bom, write_clients
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -105,6 +105,7 @@ __all__ = [
     "debug_bundle",
     "diagnose",
     "distrust_config",
+    "export_ai_pack",
     "find_damage",
     "init_model",
     "inspect_model",

@@ -59,6 +59,20 @@ def selftest_clients(
     return runs
 
 
+def export_ai_pack(bundle: AnyBundle, out: AnyPath, *, artifact: str | None = None) -> Path:
+    """Write the folder `out`, a module of an Android project that Google Play delivers with one `.tflite`, and return it.
+
+    `artifact`: as in `write_clients`. Raises InputError for a bundle without `.tflite`, an unknown artifact, a folder whose name
+    is none for a pack or that holds something else.
+    """
+    from edgeship.deploy.ai_pack.export import export_ai_pack as export
+
+    source, target = open_bundle(bundle), Path(out)
+    check_outside_of_bundles(target / "pack")
+    export(source, target, artifact)
+    return target
+
+
 def render_bom(bundle: AnyBundle) -> str:
     """The bill of materials of a bundle as the text of a CycloneDX 1.7 ML-BOM in JSON, the same for the same bundle.
 
