@@ -18,10 +18,6 @@ from tests.benchmarks import conftest as made_up
 from tests.hostile.bundles import sealed_bundle
 from tests.hostile.bundles.mutate import mutate
 
-# What the lock does not have yet; without it nothing here can be told.
-schema = pytest.importorskip("cyclonedx.schema")
-validation = pytest.importorskip("cyclonedx.validation.json")
-
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory) -> Path:
@@ -53,6 +49,8 @@ def bom(once) -> Any:
 
 def fault_of(bom: Any) -> Any:
     """What CycloneDX's strict schema says against it; None: nothing."""
+    schema = pytest.importorskip("cyclonedx.schema")  # what the lock may not have yet: the other tests run without it
+    validation = pytest.importorskip("cyclonedx.validation.json")
     return validation.JsonStrictValidator(schema.SchemaVersion.V1_7).validate_str(json.dumps(bom))
 
 
