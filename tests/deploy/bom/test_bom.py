@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from edgeship import api
 from edgeship.cli import cli
@@ -49,9 +51,7 @@ def bom(once) -> Any:
 
 def fault_of(bom: Any) -> Any:
     """What CycloneDX's strict schema says against it; None: nothing."""
-    schema = pytest.importorskip("cyclonedx.schema")  # what the lock may not have yet: the other tests run without it
-    validation = pytest.importorskip("cyclonedx.validation.json")
-    return validation.JsonStrictValidator(schema.SchemaVersion.V1_7).validate_str(json.dumps(bom))
+    return JsonStrictValidator(SchemaVersion.V1_7).validate_str(json.dumps(bom))
 
 
 def component(bom: Any, name: str) -> Any:
