@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,6 @@ def _missing_program(*names: str) -> str | None:
     return f"{', '.join(missing)} not on the path" if missing else None
 
 
-@cache
 def _node_problem() -> str | None:
     node = find_program("node")
     if node is None:

@@ -197,7 +197,7 @@ def test_int8_without_data_says_how_to_give_some(edgeship, plain):
     [
         (
             ("--variant", "int4"),
-            "known: auto, dynamic_w4, dynamic_w8, float16, float32, int8, weight_only_w4, weight_only_w8",
+            "known: auto, dynamic_w4, dynamic_w8, float16, float32, int8, mobile, weight_only_w4, weight_only_w8",
         ),
         (("--to", "coreml"), "known: onnx, tfjs, tflite"),
         (("--io", "uint8"), "int8"),
@@ -216,8 +216,9 @@ def test_unknown_names_list_the_known_ones(edgeship, plain, arguments, message):
     [
         ("[budget]\nacuracy = 'mlperf99'", "unknown budget key 'acuracy'"),
         ("[budget]\nmax_size_disk = 'small'", "max_size_disk"),
-        ("[benchmark]\nruntimes = ['tensorrt']", "known: keras, litert"),
-        ("[variant.int8]", "known: benchmark, budget, data, model, training, variants"),
+        ("[benchmark]\nruntimes = ['tensorrt']", "known: client-c"),
+        ("[benchmark]\nruntimes = ['client-c']", "client-c runs its own self-test and no artifacts"),
+        ("[variant.int8]", "known: benchmark, budget, data, input, model, training, variants"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(edgeship, plain, toml, message):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeship.bundle import bundle
+
 TOML = """
 [data]
 calibration = "train.npz"
@@ -122,5 +124,6 @@ def test_sparse_encoding_that_the_artifact_does_not_show_is_an_error(edgeship, p
     path.write_text(path.read_text().replace("sparsity = 0.8", "sparsity = 0.1"))
     done = edgeship("convert", "project/small.keras", "--out", "out", "--to", "tflite", "--variant", "sparse")
     assert done.returncode == 1, done.stderr
-    assert "tflite/sparse: sparse_encoding was asked for, but no kernel is stored that way" in done.stderr
-    assert not (project.parent / "out").exists()
+    (failure,) = bundle.open_bundle(project.parent / "out").manifest.failures
+    assert failure.artifact == "tflite/sparse"
+    assert "sparse_encoding was asked for, but no kernel is stored that way" in failure.reason

@@ -52,6 +52,10 @@ ELSEWHERE = {
         README,
         "edgeship benchmark model.tflite vendor.onnx tfjs --server server.keras --data evaluation.npz --out judged",
     ): ("tests/e2e/gate/test_foreign_files.py::test_a_bundle_of_them_is_measured_again_and_does_not_launder"),
+    (README, "edgeship runtimes install mediapipe"): "tests/runtimes/test_mediapipe.py::installed",
+    (README, "edgeship benchmark bundle --runtime litert,mediapipe,mediapipe-web"): (
+        "tests/runtimes/test_mediapipe.py::test_it_answers_what_the_artifact_answers"
+    ),
     ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
         f"{LONG}::test_the_ci_page_runs_from_a_new_environment"
@@ -107,6 +111,11 @@ def begin_own_model(shell: Shell, request: pytest.FixtureRequest) -> None:
         shutil.copy(trained / f"{name}.npz", shell.folder)
 
 
+def begin_app(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """A bundle with a contract and raw goldens."""
+    shutil.copytree(request.getfixturevalue("shipped_once") / "bundle", shell.folder / "bundle")
+
+
 def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
     """A bundle of one TF.js artifact, and figures of it from a phone."""
     request.getfixturevalue("missing_browser")
@@ -141,6 +150,7 @@ def begin_smaller(shell: Shell, request: pytest.FixtureRequest) -> None:
 BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
     "Your own model": begin_own_model,
     "In the browser": begin_browser,
+    "Into an app": begin_app,
     "Smaller: prune, cluster, quantization-aware training, distillation": begin_smaller,
 }
 

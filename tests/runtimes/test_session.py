@@ -163,7 +163,7 @@ def test_threads_reach_the_runtime(tiny_models):
 
 
 def test_unknown_runtimes_and_missing_files_are_told(tmp_path):
-    with pytest.raises(InputError, match="unknown runtime 'tensorrt'; known: keras, litert, "):
+    with pytest.raises(InputError, match="unknown runtime 'tensorrt'; known: client-c, "):
         open_session("tensorrt", tmp_path / "x")
     with pytest.raises(InputError, match=r"x.tflite: no such file"):
         open_session("litert", tmp_path / "x.tflite")

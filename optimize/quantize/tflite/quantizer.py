@@ -32,6 +32,7 @@ from edgeship.optimize.quantize.tflite import (
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
 from edgeship.types import TensorSpec, to_json
+from edgeship.untrusted import damage_as_input_error
 
 
 def tool_versions() -> dict[str, str]:
@@ -157,7 +158,8 @@ def quantize(
         content = reader.with_shapes(content, reader.read_signatures(content, model), calibration.shapes)
     scaling = calibration.float_scaling if calibration else calibrating.FloatScaling()
     float_inputs, io, float_operators = _choose_float_inputs(scaling, io)
-    unfit = [] if calibration else unfit_kernels.find_unfit_kernels(content, recipe)
+    with damage_as_input_error(model):
+        unfit = [] if calibration else unfit_kernels.find_unfit_kernels(content, recipe)
     divided = divisions.find_float_divisions(content, ranges) if ranges is not None else []
     in_division = list(dict.fromkeys(name for names in divided for name in names))
     mixed = divisions.keep_float(mixed_precision.keep_float(mixed, [*float_operators, *unfit]), in_division)

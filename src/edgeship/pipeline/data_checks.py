@@ -39,7 +39,10 @@ def check_settings(settings: Config) -> Budget:
     """The budget, read. Raises InputError for what can be told from the configuration alone, naming its file."""
     where = f"{settings.source}, [benchmark]"
     for name in settings.benchmark.runtimes:
-        registry.find(name, where)
+        if not registry.find(name, where).formats:
+            raise InputError(
+                f"{where}: {name} runs its own self-test and no artifacts: edgeship deploy selftest BUNDLE"
+            )
     for metric in settings.benchmark.metric_choice.names:
         metrics.find_metric(metric, where)
     for device in map(profiles.find_device, settings.benchmark.devices):
