@@ -99,14 +99,14 @@ def manifest() -> str:
 
 
 def contract() -> str:
-    """docs/contract.schema.json: what a bundle's contract.json holds."""
+    """docs/apps/contract.schema.json: what a bundle's contract.json holds."""
     return json.dumps(contract_schema(), indent=1) + "\n"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line,
     "configuration.md": configuration,
-    "contract.schema.json": contract,
+    "apps/contract.schema.json": contract,
     "manifest.schema.json": manifest,
 }
 

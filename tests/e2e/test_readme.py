@@ -27,7 +27,10 @@ from tests.e2e.lab.page_blocks import PAGES, ROOT, SHELL, commands_below, headin
 from tests.present import present
 
 README = "README.md"
-ALL = [README, *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md"))]
+ALL = [
+    README,
+    *sorted(str(path.relative_to(ROOT)) for pages in ("*.md", "apps/*.md") for path in (ROOT / "docs").glob(pages)),
+]
 HERE = "tests/e2e/test_readme.py"
 LONG = "tests/e2e/test_pages_long.py"
 # Commands that run for ever, for minutes or with downloads: who runs them instead.

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_published_schema_is_that_of_the_types() -> None:
-    published = json.loads((ROOT / "docs" / "contract.schema.json").read_text())
+    published = json.loads((ROOT / "docs" / "apps" / "contract.schema.json").read_text())
     assert published == contract_schema(), "run make references"
 
 

@@ -1,6 +1,6 @@
 """The contract of a bundle with an app, `contract.json`: its types, and how it is read, written and checked.
 
-These types are the published schema (docs/contract.schema.json). The file may be a stranger's: bounds stand in the types.
+These types are the published schema (docs/apps/contract.schema.json). The file may be a stranger's: bounds stand in the types.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def contract_json(contract: Contract) -> str:
 
 
 def contract_schema() -> dict[str, Any]:
-    """The JSON schema of a contract, published as docs/contract.schema.json."""
+    """The JSON schema of a contract, published as docs/apps/contract.schema.json."""
     schema = msgspec.json.schema(Contract)
     described = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
