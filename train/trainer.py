@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -24,6 +25,7 @@ from edgeship.train.card import ModelCard, ModelFacts, TrainingMachine, Training
 from edgeship.train.dataset import Array, Split, TaskData
 
 WATCH_EVERY = 0.5  # seconds
+REMOVAL_TRIES = 100
 FILES = {"test": "evaluation"}  # a split's file where it has another name
 TOOLS = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
@@ -37,6 +39,7 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     """
     start, folder = time.perf_counter(), Path(staging)
     tell = functools.partial(progress_events.append_event, folder / progress_events.FILE)
+    atexit.register(remove_folder, folder)  # whoever asked has moved the files by then, or was killed and takes none
     threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)
@@ -113,8 +116,16 @@ def end_with_parent(folder: Path, parent: int) -> None:
     """Watch the process that asked for the training; once it has been killed, remove the unfinished files and stop."""
     while os.getppid() == parent:
         time.sleep(WATCH_EVERY)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_folder(folder)
     os._exit(1)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, also one that the training's own thread still writes to."""
+    for _ in range(REMOVAL_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def predict_probabilities(model: Any, split: Split) -> Array:

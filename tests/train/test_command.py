@@ -208,6 +208,19 @@ def test_a_killed_run_keeps_the_old_results_and_leaves_nothing(old_results: Path
     assert_nothing_left(old_results, before)
 
 
+def test_a_training_that_ends_before_it_sees_its_parent_gone_leaves_nothing(tmp_path: Path) -> None:
+    """What it still has to do may take less time than is between two looks at the parent."""
+    (staging := tmp_path / "staging").mkdir()
+    code = (
+        "from edgeship.train import trainer\n"
+        "trainer.WATCH_EVERY = 60\n"
+        f"trainer.run(task='absent', staging={str(staging)!r}, data_dir=None, seed=0, epochs=None)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert "known: fashion-mnist" in process.stderr
+    assert not staging.exists()
+
+
 def test_an_interrupted_run_keeps_the_old_results_and_leaves_nothing(old_results: Path) -> None:
     before = digest.of_path(old_results)
     with start_training(old_results, "epoch  1") as process:
