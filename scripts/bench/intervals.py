@@ -1,8 +1,8 @@
 """How often the gate is wrong, by simulation, for every metric and number of samples; writes docs/results/intervals.md.
 
-`OPENBLAS_NUM_THREADS=1 python -m scripts.bench.intervals` takes about half an hour of one core (threads of a busy machine wait
-for each other, and it takes ten times as long). `--quick` takes some minutes (up to 300 samples) and prints the table only, as
-do names of metrics, which restrict it to them.
+`OPENBLAS_NUM_THREADS=1 python -m scripts.bench.intervals` takes about half an hour of two cores, with a case in each (threads of
+a busy machine wait for each other, and it takes ten times as long). `--quick` takes some minutes (up to 300 samples) and prints
+the table only, as do names of metrics, which restrict it to them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from scripts.bench.interval_samples import KINDS, Evaluation
 
 PAGE = ROOT / "docs" / "results" / "intervals.md"
 # Repetitions by number of samples. An order of many scores takes seconds with many samples, and so do boxes.
-REPETITIONS = {10: 50, 30: 50, 100: 50, 300: 40, 1000: 24, 3000: 12, 10_000: 8}
+REPETITIONS = {10: 50, 30: 50, 100: 50, 300: 40, 1000: 32, 3000: 24, 10_000: 24}
 BOX_REPETITIONS = {10: 30, 30: 30, 100: 20, 300: 10, 1000: 6, 3000: 4, 10_000: 2}
 SLOW_REPETITIONS = {10: 24, 30: 16, 100: 8, 300: 6}
 QUICK = {10: 50, 30: 50, 100: 50, 300: 40}
@@ -171,22 +172,27 @@ grid of few yes and of the masks, half answered with the commonest answer everyw
 *PASS*, *INCONCLUSIVE*: the artifact is as good as the server model, and the margin is what the few spoilt samples cost. Where the
 data have no figure (no yes among the labels) nothing is decided.
 
-A single cell is as precise as its repetitions allow: where 3 % pass in truth, 5 of 50, 3 of 12 or 2 of 8 are seen by chance in
-some of so many cells. All cells of one number of samples together tell more, and so do those of a metric. The true margin is
+A single cell is as precise as its repetitions allow: where 3 % pass in truth, 5 of 50 or 4 of 24 are seen by chance in some
+of so many cells. All cells of one number of samples together tell more, and so do those of a metric. The true margin is
 itself known to about 1 % only, which adds a point to false PASS with 10,000 samples. Orders of all scores of a grid end at 300
 samples, as more take seconds each.
 
 """
 
 
+def _simulate_case(place: int, names: Sequence[str], quick: bool) -> list[Row]:
+    """The rows of one of the cases, by its place: metrics hold functions, which do not go to another process."""
+    return list(simulate(*list(find_cases(names))[place], quick=quick))
+
+
 def main() -> None:
     """Print the table as it comes; write the page, unless it is a part only."""
     quick, names = "--quick" in sys.argv[1:], [name for name in sys.argv[1:] if not name.startswith("-")]
-    rows = []
-    for task, kind in find_cases(names):
-        for row in simulate(task, kind, quick=quick):
-            rows.append(row)
-            print(describe([row]).splitlines()[-1], flush=True)
+    rows, cases = [], list(find_cases(names))
+    with ProcessPoolExecutor() as pool:
+        for part in pool.map(_simulate_case, range(len(cases)), [names] * len(cases), [quick] * len(cases)):
+            rows += part
+            print("\n".join(describe(part).splitlines()[2:]), flush=True)
     print(summarize(rows))
     if not (quick or names):
         PAGE.write_text("\n".join([HEAD + summarize(rows), summarize_sizes(rows), describe(rows)]), encoding="utf-8")
