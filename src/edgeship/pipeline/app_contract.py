@@ -68,8 +68,7 @@ class RawGoldens:
         """Write the raw goldens to a new folder, with the outputs for `feeds` of the server model and of artifacts by id."""
         folder.mkdir(parents=True)
         for name, content in (*self._input_files(), *self._output_files({SERVER: server, **own})):
-            with open(f"{folder}/{name}", "xb") as stream:  # hundreds of them: a Path takes as long as the file
-                stream.write(content)
+            (folder / name).write_bytes(content)
 
     def _input_files(self) -> Iterator[tuple[str, bytes]]:
         content, start = self.packed.read_bytes() if self.packed else b"", 0
@@ -79,11 +78,10 @@ class RawGoldens:
 
     def _output_files(self, outputs: Mapping[str, Batch]) -> Iterator[tuple[str, bytes]]:
         """float32 in C order, little endian."""
+        rows = list(self.rows)
         for source, arrays in outputs.items():
             for output, array in arrays.items():
-                rows = np.ascontiguousarray(array[list(self.rows)], "<f4")
-                for case, row in zip(self.cases, rows, strict=True):
-                    yield f"{case['name']}.{output}.{source.replace('/', '-')}", row.tobytes()
+                yield f"{output}.{source.replace('/', '-')}", np.ascontiguousarray(array[rows], "<f4").tobytes()
 
 
 def find_raw_goldens(
@@ -134,7 +132,7 @@ def _make(folder: Path, server: ServerModelDescription, samples: Batch, settings
     if any(None in spec.shape[1:] for spec in server.outputs):  # other samples beside them may change their answers
         cases = [case for index, case in enumerate(cases) if _find_row(case, samples, index) is not None]
     rows, extra = _place_rows(cases, samples)
-    contents = dict(raw_goldens.input_files(cases))
+    contents = dict(raw_goldens.input_files(inputs, cases))
     (folder / FILES).write_bytes(b"".join(contents.values()))
     if extra:
         save(folder / EXTRA, {name: np.concatenate([tensors[name] for tensors in extra]) for name in samples})

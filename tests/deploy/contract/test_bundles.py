@@ -21,8 +21,8 @@ from edgeship.cli.models.convert import convert
 from edgeship.deploy.contract.check import check_contract
 from edgeship.deploy.contract.contract import Contract, read_contract
 from edgeship.deploy.contract.file import record_temperatures
+from edgeship.deploy.contract.golden_files import decode_raw, float_bytes, read_raw, read_rows
 from edgeship.deploy.contract.preprocess import dequantize_values, preprocess_input, quantize_values
-from edgeship.deploy.contract.raw_goldens import float_bytes, read_raw
 from edgeship.errors import EdgeshipError
 from edgeship.runtimes.session import open_session
 
@@ -126,19 +126,21 @@ def test_tensors_are_found_in_the_file_by_name_index_and_scale(made: Path) -> No
 def test_every_case_is_replayed_from_its_raw_form_alone(made: Path) -> None:
     """As a client does it: raw value, steps, quantize, run, dequantize; and its label, where that is clear."""
     contract = contract_of(made)
-    (item,), (output,) = contract.inputs, contract.outputs
+    (item,), (output,), cases = contract.inputs, contract.outputs, contract.goldens.cases
+    raws, tensors = read_raw(made, item, cases), read_rows(made, "image.tensor", item.tensor.shape, len(cases))
     for artifact in contract.artifacts:
         (source,), (target,) = artifact.inputs, artifact.outputs
+        answers = read_rows(made, f"probs.{artifact.file_id}", output.shape, len(cases))
         with open_session("litert", made / artifact.path) as session:
-            for case in contract.goldens.cases:
-                sample = read_raw(made, item, case)
+            for case, raw, golden, expected in zip(cases, raws, tensors, answers, strict=True):
+                sample = decode_raw(raw, item, case.input["image"])
                 tensor = preprocess_input(item, sample.value, sample.orientation)
-                assert float_bytes(tensor) == (made / RAW / f"{case.name}.image.tensor").read_bytes()
+                assert float_bytes(tensor) == golden
                 if source.quantization:  # what the file takes stands for the same numbers
                     steps = quantize_values(tensor, source.quantization, source.dtype)
                     np.testing.assert_allclose(dequantize_values(steps, source.quantization), tensor, atol=1.0)
                 answer = session.run({"image": tensor})["probs"][0]
-                stored = np.fromfile(made / RAW / f"{case.name}.probs.{artifact.file_id}", "<f4")
+                stored = np.frombuffer(expected, "<f4")
                 assert target.tolerance and np.abs(answer - stored).max() <= target.tolerance
                 if artifact.id in case.clear and output.labels:
                     assert output.labels[int(answer.argmax())] == case.label
@@ -160,10 +162,12 @@ def edit_contract(change: Callable[[Any], None]) -> Callable[[Path], None]:
     return edit
 
 
-def flip(name: str) -> Callable[[Path], None]:
+def flip(name: str, place: float) -> Callable[[Path], None]:
+    """Change a byte of a file of raw goldens: that after such a share of it."""
+
     def edit(root: Path) -> None:
         content = bytearray((root / RAW / name).read_bytes())
-        content[len(content) // 2] ^= 64
+        content[int(len(content) * place)] ^= 64
         (root / RAW / name).write_bytes(content)
 
     return edit
@@ -179,27 +183,24 @@ def put(*path: Any) -> Callable[[Path], None]:
 
 
 SPOILED: list[tuple[Callable[[Path], Any], str]] = [
-    (flip("larger.image.raw"), "raw golden 'larger' does not give the tensor of 'image'"),
-    (flip("3.image.tensor"), "raw golden '3' does not give the tensor of 'image'"),
+    (flip("image.raw", 0), "raw golden '0' does not give the tensor of 'image'"),
+    (flip("image.tensor", 3.5 / 21), "raw golden '3' does not give the tensor of 'image'"),
     (put("inputs", 0, "steps", 4, "resampler", "pil-bilinear"), "raw golden 'larger' does not give the tensor"),
     (put("inputs", 0, "steps", 2, "weights", [333, 333, 334]), "raw golden 'larger' does not give the tensor"),
     (put("inputs", 0, "steps", 5, "add", [1.0]), "raw golden '0' does not give the tensor"),
     (put("inputs", 0, "steps", 1, "ground", 255), "raw golden 'opaque' does not give the tensor"),
     (put("goldens", "cases", 18, "input", "image", "orientation", 1), "raw golden 'turned' does not give the tensor"),
-    (put("goldens", "cases", 0, "input", "image", "height", 9), "cannot be read, is the file damaged?"),
+    (put("goldens", "cases", 0, "input", "image", "height", 9), "image.raw: does not have the size"),
     (put("server_model", "0" * 64), "the contract is of another server model"),
     (put("artifacts", 1, "inputs", 0, "quantization", "scale", 0.5), "tflite/int8 is not what the manifest says"),
     (put("artifacts", 0, "digest", "0" * 64), "tflite/float32 is not what the manifest says"),
     (put("artifacts", []), "is not what the manifest says"),
     (put("outputs", 0, "labels", LABELS[::-1]), "labels of 'probs' are not those of the manifest"),
     (put("outputs", 0, "name", "other"), ""),
-    (lambda root: (root / RAW / "0.probs.tflite-int8").unlink(), "0.probs.tflite-int8 is missing"),
-    (
-        lambda root: (root / RAW / "0.probs.server").write_bytes(b"1234"),
-        "0.probs.server does not have the output's shape",
-    ),
-    (lambda root: (root / RAW / "0.image.tensor").write_bytes(b"1234"), "does not have the contract's shape"),
-    (lambda root: (root / RAW / "0.image.raw").unlink(), "0.image.raw: no such file"),
+    (lambda root: (root / RAW / "probs.tflite-int8").unlink(), "probs.tflite-int8: no such file"),
+    (lambda root: (root / RAW / "probs.server").write_bytes(b"1234"), "probs.server: does not have the size"),
+    (lambda root: (root / RAW / "image.tensor").write_bytes(b"1234"), "image.tensor: does not have the size"),
+    (lambda root: (root / RAW / "image.raw").unlink(), "image.raw: no such file"),
 ]
 
 
@@ -219,11 +220,11 @@ def test_what_a_stranger_changed_and_sealed_again_is_found(
 
 
 def test_verify_fails_a_bundle_that_breaks_its_contract(bundle: Path) -> None:
-    flip("larger.image.raw")(bundle)
+    flip("image.raw", 0)(bundle)
     seal_content(bundle, json.loads((bundle / "manifest.json").read_text()))
     done = run(verify, bundle)
     assert done.exit_code == 1
-    assert "contract: raw golden 'larger' does not give the tensor of 'image'" in done.output
+    assert "contract: raw golden '0' does not give the tensor of 'image'" in done.output
 
 
 def test_a_contract_that_was_changed_is_a_changed_bundle(bundle: Path) -> None:

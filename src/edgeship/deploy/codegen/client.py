@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from edgeship.deploy.contract.contract import (
     GoldenCase,
     read_contract,
 )
+from edgeship.deploy.contract.golden_files import read_raw, read_rows
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
 from edgeship.errors import InputError, unknown_name_error
@@ -113,7 +114,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Client:
-    """A client of one artifact: `checksum` is the CRC-32 of the model's file, `files` its goldens."""
+    """A client of one artifact: `checksum` is the CRC-32 of the model's file, `goldens` what its files of goldens hold."""
 
     name: str
     bundle: str
@@ -125,7 +126,7 @@ class Client:
     inputs: tuple[ClientInput, ...]
     outputs: tuple[ClientOutput, ...]
     cases: tuple[Case, ...]
-    files: tuple[Path, ...]
+    goldens: Mapping[str, bytes]
 
     @property
     def golden_suffix(self) -> str:
@@ -177,7 +178,7 @@ def describe_client(bundle: Bundle, artifact: str | None = None) -> Client:
             if item.name in places
         ),
         cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
-        files=tuple(_golden_files(root, contract, chosen)),
+        goldens=dict(_golden_files(root, contract, chosen)),
     )
 
 
@@ -290,12 +291,16 @@ def _describe_case(case: GoldenCase, contract: Contract, artifact: str) -> Case:
     return Case(case.name, tuple(raws), case.label or "", artifact in case.clear)
 
 
-def _golden_files(root: Path, contract: Contract, artifact: ContractArtifact) -> Sequence[Path]:
-    """The files of the raw goldens that a client of the artifact reads. Raises InputError where one is missing."""
-    inputs = [f"{item.name}.{kind}" for item in contract.inputs for kind in ("raw", "tensor")]
-    outputs = [f"{item.output}.{artifact.file_id}" for item in artifact.outputs]
-    names = [f"{case.name}.{part}" for case in contract.goldens.cases for part in (*inputs, *outputs)]
-    files = [place_within(root, f"{contract.goldens.folder}/{name}") for name in names]
-    if missing := [file for file in files if not file.is_file()]:
-        raise InputError(f"{printable(missing[0])}: is missing; make the bundle again: edgeship ship")
-    return files
+def _golden_files(root: Path, contract: Contract, artifact: ContractArtifact) -> Iterator[tuple[str, bytes]]:
+    """The raw goldens that a client of the artifact reads, a file for each case. Raises InputError where one is missing."""
+    cases = contract.goldens.cases
+    for item in contract.inputs:
+        tensors = read_rows(root, f"{item.name}.tensor", item.tensor.shape, len(cases))
+        for case, raw, tensor in zip(cases, read_raw(root, item, cases), tensors, strict=True):
+            yield f"{case.name}.{item.name}.raw", raw
+            yield f"{case.name}.{item.name}.tensor", tensor
+    shapes = {item.name: item.shape for item in contract.outputs}
+    for output in artifact.outputs:
+        name = f"{output.output}.{artifact.file_id}"
+        for case, row in zip(cases, read_rows(root, name, shapes[output.output], len(cases)), strict=True):
+            yield f"{case.name}.{name}", row

@@ -76,8 +76,8 @@ def _copy_data(client: Client, root: Path, draft: Path) -> None:
     shutil.copyfile(root / CONTRACT, draft / CONTRACT)
     shutil.copyfile(TEMPLATES / "LICENSE.txt", draft / "LICENSE.txt")
     (draft / "goldens").mkdir()
-    for file in client.files:
-        shutil.copyfile(file, draft / "goldens" / file.name)
+    for name, content in client.goldens.items():
+        (draft / "goldens" / name).write_bytes(content)
     labels = next((output.labels for output in client.outputs if output.labels), ())
     if labels:
         (draft / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
 from edgeship.deploy.contract.build import describe_artifact
 from edgeship.deploy.contract.contract import Contract, GoldenCase, read_contract
+from edgeship.deploy.contract.golden_files import decode_raw, float_bytes, read_raw, read_rows
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.names import SERVER
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.raw_goldens import FOLDER, float_bytes, read_raw
 from edgeship.errors import InputError
-from edgeship.untrusted import place_within, printable, regular_file
+from edgeship.untrusted import printable
 
 SHOWN = 20  # problems
 
@@ -66,40 +65,34 @@ def _compare_manifest(bundle: Bundle, contract: Contract) -> Iterator[str]:
 
 
 def _check_cases(root: Path, contract: Contract) -> Iterator[str]:
-    for case in contract.goldens.cases:
-        for item in contract.inputs:
-            try:
-                if problem := _check_tensor(root, item, case):
-                    yield problem
-            except InputError as error:
-                yield str(error)
-        yield from _check_outputs(root, contract, case)
+    if not contract.goldens.cases:
+        return
+    for item in contract.inputs:
+        try:
+            yield from _check_tensors(root, item, contract.goldens.cases)
+        except InputError as error:
+            yield str(error)
+    yield from _check_outputs(root, contract)
 
 
-def _check_tensor(root: Path, item: ContractInput, case: GoldenCase) -> str:
-    """Why a raw golden does not give its tensor; empty where it does. What is not on disk is not asked for in memory."""
-    path = regular_file(place_within(root, (FOLDER / f"{case.name}.{item.name}.tensor").as_posix()))
-    size, shape = path.stat().st_size, item.tensor.shape
-    if size < 4 * prod(axis or 1 for axis in shape) or (None not in shape and size != 4 * prod(map(int, shape))):  # type: ignore[arg-type]
-        return f"raw golden '{case.name}': the tensor of '{item.name}' does not have the contract's shape"
-    sample = read_raw(root, item, case)
-    if float_bytes(preprocess_input(item, sample.value, sample.orientation)) == path.read_bytes():
-        return ""
-    return f"raw golden '{case.name}' does not give the tensor of '{item.name}'"
+def _check_tensors(root: Path, item: ContractInput, cases: Sequence[GoldenCase]) -> Iterator[str]:
+    """The raw goldens that do not give their tensors. What is not on disk is not asked for in memory."""
+    tensors = read_rows(root, f"{item.name}.tensor", item.tensor.shape, len(cases))
+    for case, raw, tensor in zip(cases, read_raw(root, item, cases), tensors, strict=True):
+        sample = decode_raw(raw, item, case.input[item.name])
+        if float_bytes(preprocess_input(item, sample.value, sample.orientation)) != tensor:
+            yield f"raw golden '{case.name}' does not give the tensor of '{item.name}'"
 
 
-def _check_outputs(root: Path, contract: Contract, case: GoldenCase) -> Iterator[str]:
-    """What is missing of a case's outputs, or has another size; an artifact that was not run has none."""
+def _check_outputs(root: Path, contract: Contract) -> Iterator[str]:
+    """What is missing of the outputs, or has another size; an artifact that was not run has none."""
     sources = {SERVER: {item.name for item in contract.outputs}}
     for artifact in contract.artifacts:
         sources[artifact.file_id] = {item.output for item in artifact.outputs if item.tolerance is not None}
     for source, names in sources.items():
         for output in contract.outputs:
-            if output.name not in names:
-                continue
-            name = f"{case.name}.{output.name}.{source}"
-            path = place_within(root, (FOLDER / name).as_posix())
-            if not path.is_file():
-                yield f"raw golden '{case.name}': {name} is missing"
-            elif None not in output.shape and path.stat().st_size != 4 * prod(map(int, output.shape)):  # type: ignore[arg-type]
-                yield f"raw golden '{case.name}': {name} does not have the output's shape"
+            if output.name in names:
+                try:
+                    read_rows(root, f"{output.name}.{source}", output.shape, len(contract.goldens.cases))
+                except InputError as error:
+                    yield str(error)

@@ -3,58 +3,26 @@
 The goldens of a bundle are brought back to raw form, and more cases are made of them: pictures of another size, turned, mirrored,
 with colours and opacity, PCM that is too short or too long, rows of unknown categories: a client that does none of that right
 is found out.
-
-Files in `goldens/raw/`, little endian in C order: `<case>.<input>.raw`, `<case>.<input>.tensor` (float32),
-`<case>.<output>.<artifact>` and `<case>.<output>.server` (float32, dequantized).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeship.data import Array
-from edgeship.deploy.contract.contract import GoldenCase, RawSize
+from edgeship.deploy.contract.contract import RawSize
+from edgeship.deploy.contract.golden_files import RawSample, float_bytes
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
 from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
 from edgeship.settings.inputs import Column
-from edgeship.untrusted import damage_as_input_error, place_within, regular_file
 
-FOLDER = Path("goldens") / "raw"
 MOST_BYTES, FEWEST = 32 << 20, 2  # of the tensors of goldens in a bundle; of goldens, however large they are
-DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}
 TINTS = ((4, 4), (3, 4), (2, 4))  # of red, green and blue where a grey picture is given colours
-
-
-@dataclass(frozen=True)
-class RawSample:
-    """One input's raw value: an array, or the texts of a row; `orientation` is EXIF's."""
-
-    value: Array | tuple[str, ...]
-    orientation: int = 1
-
-    @property
-    def size(self) -> RawSize:
-        """Its size as a contract has it."""
-        if not isinstance(self.value, np.ndarray):
-            return RawSize()
-        shape = self.value.shape
-        if self.value.dtype == np.uint8:
-            return RawSize(shape[0], shape[1], shape[2], self.orientation)
-        if self.value.dtype == np.int16:
-            return RawSize(channels=shape[1], frames=shape[0])
-        return RawSize(shape=shape)
-
-    def to_bytes(self) -> bytes:
-        """What its file holds."""
-        if not isinstance(self.value, np.ndarray):
-            return "".join(f"{text}\n" for text in self.value).encode()
-        return np.ascontiguousarray(self.value, DTYPES[self.value.dtype.name]).tobytes()
 
 
 @dataclass(frozen=True)
@@ -204,32 +172,8 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
 }  # fmt: skip
 
 
-def input_files(cases: Sequence[RawCase]) -> Iterator[tuple[str, bytes]]:
+def input_files(inputs: Sequence[ContractInput], cases: Sequence[RawCase]) -> Iterator[tuple[str, bytes]]:
     """The names and contents of the files with raw values and tensors."""
-    for case in cases:
-        for name, sample in case.raw.items():
-            yield f"{case.name}.{name}.raw", sample.to_bytes()
-        for name, tensor in case.tensors.items():
-            yield f"{case.name}.{name}.tensor", float_bytes(tensor)
-
-
-def float_bytes(values: Array) -> bytes:
-    """What the file of a tensor or an output holds."""
-    return np.ascontiguousarray(values, "<f4").tobytes()
-
-
-def read_raw(root: Path, item: ContractInput, case: GoldenCase) -> RawSample:
-    """The raw value of a case in a bundle. Raises InputError where the file is not there or not as the contract says."""
-    size = case.input[item.name]
-    path = regular_file(place_within(root, (FOLDER / f"{case.name}.{item.name}.raw").as_posix()))
-    with damage_as_input_error(path):
-        content = path.read_bytes()
-        if item.kind == "table":
-            return RawSample(tuple(content.decode().removesuffix("\n").split("\n")))
-        values = np.frombuffer(content, DTYPES[item.raw.dtype])
-        shape: tuple[Any, ...] = tuple(size.shape or ())
-        if item.kind == "image":
-            shape = (size.height, size.width, size.channels)
-        elif item.kind == "audio":
-            shape = (size.frames, size.channels)
-        return RawSample(values.reshape(shape).astype(item.raw.dtype), size.orientation)
+    for item in inputs:
+        yield f"{item.name}.raw", b"".join(case.raw[item.name].to_bytes() for case in cases)
+        yield f"{item.name}.tensor", b"".join(float_bytes(case.tensors[item.name]) for case in cases)
