@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from edgeship.cli import COMMANDS, cli
+from edgeship.cli import cli
 from edgeship.terminal import LEAST, WIDTH, Column, fold_text, make_console, make_table, wrap_text
 
 
@@ -67,13 +67,15 @@ def test_long_lines_go_on_indented():
 
 
 def every_command(group, path=()):
-    for name, command in sorted(group.items()):
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
         yield (*path, name), command
         if isinstance(command, click.Group):
-            yield from every_command(command.commands, (*path, name))
+            yield from every_command(command, (*path, name))
 
 
-ALL = list(every_command({name: cli.get_command(click.Context(cli), name) for name in COMMANDS}))
+ALL = list(every_command(cli))
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])

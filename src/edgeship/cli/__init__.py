@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import sys
 
 import click
 
 from edgeship import __version__
+from edgeship.cli.command_group import CommandGroup
 from edgeship.errors import CANNOT_WRITE, NO_PATH, EdgeshipError
 from edgeship.untrusted import SHOWN, printable_lines
 
@@ -30,7 +30,7 @@ COMMANDS = {
     "debug": ("bundles", "Show which layers cost an int8 model its accuracy."),
     "report": ("bundles", "Write the HTML report of a bundle again."),
     "demo": ("bundles", "Open a bundle's TF.js model in the browser."),
-    "deploy": ("bundles", "Bring a bundle into an app: client code that tests itself."),
+    "deploy": ("deploy", "Bring a bundle into an app: client code that tests itself."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),
     "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
     "runtimes": ("machine", "Which runtimes are here, and how to get the others."),
@@ -39,25 +39,11 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """Loads a command's file when that command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"edgeship.cli.{COMMANDS[cmd_name][0]}.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=CommandGroup,
+    files={name: (f"edgeship.cli.{room}", summary) for name, (room, summary) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Take a Keras model to the device, and prove on the way that it is still the same model.

@@ -1,0 +1,1 @@
+"""Commands that bring a bundle into an app."""
