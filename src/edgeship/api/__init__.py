@@ -33,7 +33,7 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
-from edgeship.api.deploy import export_ai_pack, render_bom, selftest_clients, write_bom, write_clients
+from edgeship.api.deploy import export_ai_pack, generate_keys, render_bom, selftest_clients, write_bom, write_clients
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -107,6 +107,7 @@ __all__ = [
     "distrust_config",
     "export_ai_pack",
     "find_damage",
+    "generate_keys",
     "init_model",
     "inspect_model",
     "install_devices",

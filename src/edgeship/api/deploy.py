@@ -73,6 +73,18 @@ def export_ai_pack(bundle: AnyBundle, out: AnyPath, *, artifact: str | None = No
     return target
 
 
+def generate_keys(out: AnyPath, *, kind: str = "ed25519") -> dict[str, str]:
+    """Write a key pair for bundles, and for each role of an update channel, into the new folder `out`; returns their key ids.
+
+    `kind`: `ed25519`, or `ecdsa` on P-256. Private keys are encrypted with the environment's `EDGESHIP_KEY_PASSWORD`, if set.
+    Raises InputError where `out` is there already, cannot be written, or lies in a bundle.
+    """
+    from edgeship.deploy.signing.keys import generate_keys as generate
+
+    check_outside_of_bundles(Path(out) / "root.pem")
+    return generate(Path(out), kind)
+
+
 def render_bom(bundle: AnyBundle) -> str:
     """The bill of materials of a bundle as the text of a CycloneDX 1.7 ML-BOM in JSON, the same for the same bundle.
 

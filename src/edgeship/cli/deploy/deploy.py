@@ -10,6 +10,7 @@ from edgeship.cli.command_group import CommandGroup
 SUMMARIES = {
     "codegen": "Write client code that tests itself.",
     "export": "Write a model in the layout of a store.",
+    "keygen": "Make the keys that bundles and channels are signed with.",
     "selftest": "Compile clients and run their self-tests here.",
 }
 
