@@ -31,7 +31,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "dim": {"image": (8, 8, 3)},
     **{name: {"features": (12,)} for name in ("share", "reciprocal", "softsign", "two-ways")},
     "branch": {"features": (12,)},
-    "dead": {"image": (8, 8, 3)},
+    **{name: {"image": (8, 8, 3)} for name in ("dead", "faint")},
 }
 
 

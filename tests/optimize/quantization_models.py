@@ -16,6 +16,7 @@ share     features -> score             divided by their sum, which may be next 
 reciprocal features -> score            one divided by values that may be next to zero
 softsign  features -> score             divided by what lies between 1 and 2
 dead      image -> score                channels without weights, which have biases all the same
+faint     image -> score                values of a billionth behind ReLU6
 two-ways  .tflite with two signatures over the same input
 branch    .tflite that goes one of two ways by what is in its data
 """
@@ -30,7 +31,7 @@ from typing import Any
 RAW_SCALES = (0.02, 1.0, 5.0, 40.0, 900.0, 60000.0)
 NAMES = (
     *("photo", "table", "pair", "motion", "length", "words", "leaky", "bend", "four", "raw", "dim", "wide"),
-    *("share", "reciprocal", "softsign", "dead"),
+    *("share", "reciprocal", "softsign", "dead", "faint"),
 )
 
 
@@ -194,6 +195,14 @@ def _dead(keras: Any) -> tuple[Any, Any]:
         kernel.reshape(-1, bias.size)[:, ::2] = 0
         layer.set_weights([kernel, bias + (1.0, -0.5, 0.25, 2.0, 0.7, 1.5)[: bias.size]])
     return image, {"score": outputs}
+
+
+def _faint(keras: Any) -> tuple[Any, Any]:
+    layers = keras.layers
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.ReLU(6.0)(layers.Conv2D(4, 3, kernel_initializer=keras.initializers.RandomNormal(stddev=1e-10))(image))
+    x = layers.GlobalAveragePooling2D()(layers.ReLU(6.0)(layers.DepthwiseConv2D(3)(x)))
+    return image, {"score": layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(stddev=1e10))(x)}
 
 
 def _wide(keras: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgeship.formats import flatbuffer
-from edgeship.optimize.quantize.tflite import bias_overflow, int8_coverage
+from edgeship.optimize.quantize.tflite import bias_overflow, int8_coverage, unreachable_bounds
 
 
 def repair_ends(
@@ -21,6 +21,7 @@ def repair_ends(
     _repair_outputs(model, original, io)
     bias_overflow.fit_biases(model, original)
     int8_coverage.extend_int8_coverage(model, ranges, integer)
+    unreachable_bounds.drop_unreachable_bounds(model)
     flatbuffer.drop_unused(model)
     _restore_dynamic_axes(model, original)
     _restore_names(model, original)
