@@ -51,7 +51,8 @@ class FigureResult:
 class Reference:
     """The server model's outputs on the evaluation data, with that data; labels may be empty.
 
-    `groups` (n,) are the parts of the samples that the budget holds to its margin each.
+    `groups` (n,) are the parts of the samples that the budget holds to its margin each. `answers`: the files of artifacts' own
+    outputs by their id, once these were measured.
     """
 
     data: RepresentativeDataset
@@ -61,6 +62,7 @@ class Reference:
     limit: int | None
     digest: str
     groups: Array | None = None
+    answers: Mapping[str, Path] = field(default_factory=dict)
 
     def batches(self) -> Iterator[Batch]:
         """The evaluation inputs in batches that fill the caches of no one."""

@@ -32,6 +32,7 @@ from edgeship.pipeline import data_checks
 from edgeship.pipeline.assemble import assemble_bundle, describe_data, describe_named_data
 from edgeship.pipeline.context import PipelineContext, check_model, open_draft, open_queue, runs_server_models
 from edgeship.pipeline.evaluation import confidence_calibration, measurement_plan, reference_outputs
+from edgeship.pipeline.evaluation.answers import write_answers
 from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
@@ -197,7 +198,7 @@ def measure_draft(
     if labelled_answers:
         manifest = confidence_calibration.repair_confidences(work, work.draft, manifest, settings, labelled_answers)
         record_temperatures(work.draft, manifest.artifacts)
-    return manifest, answers
+    return manifest, replace(answers, answers=bench.outputs) if answers else None
 
 
 def _compare_server(
@@ -232,6 +233,7 @@ def judge_draft(work: PipelineContext, manifest: Manifest, budget: Budget) -> Ma
 def write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, answers: Reference | None) -> Manifest:
     """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
     manifest = judge_draft(work, manifest, budget)
+    write_answers(work.draft, manifest, answers)
     if answers:
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}

@@ -89,9 +89,9 @@ def measure_files(
         manifest = _write_draft(work, server, settings, matches, runs)
         figures = _choose_figures(options.figures, budget)
         twinned = options.figures is None
-        manifest, _ = measure_draft(work, manifest, settings, evaluation, reference, figures, with_twins=twinned)
+        manifest, answered = measure_draft(work, manifest, settings, evaluation, reference, figures, with_twins=twinned)
         manifest = (
-            write_verdict(work, manifest, budget, answers) if options.report else judge_draft(work, manifest, budget)
+            write_verdict(work, manifest, budget, answered) if options.report else judge_draft(work, manifest, budget)
         )
         return bundles.seal_bundle(work.draft, manifest)
 
