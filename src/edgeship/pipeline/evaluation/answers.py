@@ -11,7 +11,7 @@ from edgeship.bundle.answers import FOLDER, LABELS, SERVER, answers_file
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import save
 
-ROOM = 4 << 20  # bytes of the answers of artifacts that nobody is advised to ship
+ROOM = 1 << 20  # bytes of the answers of artifacts that nobody is advised to ship
 
 
 def write_answers(draft: Path, manifest: Manifest, reference: Reference | None) -> None:
