@@ -13,6 +13,7 @@ from edgeship.benchmarks.gate import server_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.comparisons import ConstantAnswer
 from edgeship.cli.models.init import init
+from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.errors import InputError
 from edgeship.pipeline import init_config
 from edgeship.pipeline.run_settings import first_measurement, input_tables
@@ -231,9 +232,27 @@ def test_what_the_data_tells_of_a_picture_is_written_and_the_rest_is_asked(tmp_p
     assert Config.parse(whole, tmp_path / "edgeship.toml").input["photo"].fit == "cover"
 
 
-@pytest.mark.parametrize(("shape", "kind"), [((8, 9, 3), "image"), ((50, 3), "window"), ((4,), "table")])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        *(((8, 9, 3), "image"), ((8, 9, 1), "image"), ((50, 3), "window"), ((None, 3), "window"), ((), "table")),
+        *(((4,), "table"), ((40,), "table"), ((4000,), "audio"), ((4000, 2), "audio"), ((3, 32, 32), "tensor")),
+        *(((8, 9, 5), "tensor"), ((4, 8, 9, 3), "tensor")),
+    ],
+)
 def test_an_input_of_which_nothing_is_known_is_asked_for(tmp_path, shape, kind):
-    text = input_tables.input_lines(tmp_path / "calibration.npz", (TensorSpec("x", (None, *shape), "float32"),))
+    """By what fits its shape: were it all true, the contract would take it."""
+    spec = TensorSpec("x", (None, *shape), "float32")
+    text = input_tables.input_lines(tmp_path / "calibration.npz", (spec,))
     assert not Config.parse(text.encode(), tmp_path / "edgeship.toml").input
-    whole = "\n".join(line.removeprefix("# ") for line in text.splitlines()[2:]).encode()
-    assert Config.parse(whole, tmp_path / "edgeship.toml").input["x"].kind == kind
+    asked = [line for line in text.splitlines()[2:] if line != input_tables.WITHOUT_FORM]
+    whole = "\n".join(line.removeprefix("# ") for line in asked).encode()
+    form = Config.parse(whole, tmp_path / "edgeship.toml").input["x"]
+    assert form.kind == kind
+    assert ("no picture" in text.lower()) == (kind == "tensor")
+    if kind == "table" and shape == (40,):
+        return  # more columns than an example has
+    samples = np.random.default_rng(0).integers(0, 256, (4, *(size or 7 for size in shape)))
+    scaled = ((samples - np.asarray(form.mean or 0)) / np.asarray(form.std or 1)).astype(np.float32)
+    (item,) = describe_inputs((spec,), {"x": scaled}, {"x": form})
+    assert item.kind == kind

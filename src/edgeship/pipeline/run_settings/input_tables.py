@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from edgeship.settings.inputs import KEYS, InputForm
 from edgeship.toml_tables import describe_keys, toml_value
 from edgeship.types import TensorSpec
 
-LIKELY = {3: "image", 2: "window"}  # by the axes of a sample
 HEAD = """\
 # What an app has in hand for each input, and what training did to it: contract.json in the bundle says it to apps, and says
 # `unknown` of what is not stated. docs/configuration.md has all keys."""
+WITHOUT_FORM = "# No picture, PCM, window or row has this shape: an app hands over the tensor itself."
+CHOICES = ("kind", "colour", "fit", "resampler", "border", "ground")  # whose line says what else they may be
+LONGEST_ROW = 256  # a row of more numbers is rather PCM
+MOST_SHOWN = 8  # columns that are written out
 
 
 def input_lines(calibration: Path, inputs: tuple[TensorSpec, ...]) -> str:
@@ -35,10 +38,14 @@ def input_lines(calibration: Path, inputs: tuple[TensorSpec, ...]) -> str:
 
 def _table_lines(spec: TensorSpec, item: ContractInput | None) -> Iterator[str]:
     if item is None or item.kind != "image":
-        likely = LIKELY.get(len(spec.shape) - 1, "table")
+        likely = _likely_kind(spec.shape[1:])
+        if likely == "tensor":
+            yield WITHOUT_FORM
         yield f"# [input.{spec.name}]"
-        yield _line("kind", likely, asked=True)
-        yield from (_line(key, None, asked=True) for key in KEYS[likely] if key not in ("multiply", "add"))
+        examples = {"kind": likely, **_fitting_examples(likely, spec.shape[1:])}
+        for key in ("kind", *KEYS[likely]):
+            if key not in ("multiply", "add"):
+                yield _line(key, examples.get(key), asked=True)
         return
     yield f"[input.{spec.name}]"
     values = _image_values(item)
@@ -46,6 +53,36 @@ def _table_lines(spec: TensorSpec, item: ContractInput | None) -> Iterator[str]:
         yield _line(key, values[key], asked=item.known.get(key) == "unknown")
     for key in ("multiply", "add"):
         yield _line(key, values[key], asked=False)
+
+
+def _likely_kind(shape: Sequence[int | None]) -> str:
+    """The kind to ask for, by the axes of a sample."""
+    if len(shape) == 3:
+        return "image" if shape[2] in (1, 3) else "tensor"
+    if len(shape) == 2:
+        return "audio" if shape[1] in (1, 2) and _is_long(shape[0]) else "window"
+    if len(shape) == 1:
+        return "audio" if _is_long(shape[0]) else "table"
+    return "table" if not shape else "tensor"
+
+
+def _is_long(size: int | None) -> bool:
+    return size is None or size > LONGEST_ROW
+
+
+def _fitting_examples(kind: str, shape: Sequence[int | None]) -> Mapping[str, Any]:
+    """Examples of keys that fit an input of that shape, where others would be refused or mislead."""
+    if kind == "image":
+        return {"colour": "grey", "mean": 127.5, "std": 127.5} if shape[2] == 1 else {}
+    count = (shape[-1] if shape else 1) or 1
+    if kind == "audio":
+        return {"channels": count if len(shape) > 1 else 1, "mean": 0.0, "std": 32768.0}
+    own: dict[str, Any] = {}
+    if kind == "window":
+        own = {"rate": 50, "units": ["m/s2"] * (count if len(shape) > 1 else 1)}
+    elif kind == "table" and count <= MOST_SHOWN:
+        own = {"columns": [{"name": f"column {place}", "kind": "number"} for place in range(count)]}
+    return {"mean": 0.0, "std": 1.0, **own}
 
 
 def _image_values(item: ContractInput) -> dict[str, Any]:
@@ -68,4 +105,5 @@ def _line(key: str, value: Any, *, asked: bool) -> str:
     """A key with its value, or an example; a comment where it is `asked`."""
     known = next(item for item in describe_keys(InputForm) if item.name == key)
     line = f"{key} = {toml_value(known.example if value is None else value)}"
-    return f"{'# ' if asked else ''}{line:36} # {known.description}"
+    words = f"{known.words}. " if asked and key in CHOICES else ""
+    return f"{'# ' if asked else ''}{line:36} # {words}{known.description}"
