@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices sizes lock clean
+.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices bench-mediapipe sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-optimize  what pruning, clustering, QAT, distillation and calibration reach; writes docs/results/optimize.md (an hour)"
 	@echo "make bench-browser  measure the engines in a browser and write docs/results/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/results/devices.md"
+	@echo "make bench-mediapipe  MediaPipe Tasks beside LiteRT on raw pictures; writes docs/results/mediapipe.md"
 	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
 	@echo "make references  write the pages in docs/ that are made from the code, docs/configuration.md and docs/cli.md"
 	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
@@ -146,6 +147,11 @@ mutants: env
 # Ten seeds of two small tasks: a quarter of an hour.
 seeds: env
 	$(BIN)/python -m scripts.bench.seeds
+
+bench-mediapipe: env
+	$(BIN)/edgeship runtimes install mediapipe
+	$(BIN)/edgeship runtimes install mediapipe-web
+	$(BIN)/python -m scripts.bench.mediapipe
 
 bench-devices: env
 	$(BIN)/python -m scripts.bench.devices.run
