@@ -33,7 +33,15 @@ from edgeship.api.bundles import (
     verify_bundle,
 )
 from edgeship.api.demo import serve_demo, write_demo
-from edgeship.api.deploy import export_ai_pack, generate_keys, render_bom, selftest_clients, write_bom, write_clients
+from edgeship.api.deploy import (
+    export_ai_pack,
+    generate_keys,
+    render_bom,
+    selftest_clients,
+    sign_bundle,
+    write_bom,
+    write_clients,
+)
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
 from edgeship.api.machine import (
@@ -63,6 +71,7 @@ if TYPE_CHECKING:
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
     from edgeship.deploy.contract.summary import ContractLine
+    from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
 
@@ -76,6 +85,7 @@ RESULTS = {
     "Manifest": "edgeship.bundle.manifest",
     "Receipt": "edgeship.bundle.receipt",
     "Session": "edgeship.runtimes.session",
+    "SignatureCheck": "edgeship.deploy.signing.claims",
 }
 __all__ = [
     "Bundle",
@@ -95,6 +105,7 @@ __all__ = [
     "Receipt",
     "RuntimeStatus",
     "Session",
+    "SignatureCheck",
     "TrainedModel",
     "Verification",
     "benchmark_bundle",
@@ -131,6 +142,7 @@ __all__ = [
     "selftest_clients",
     "serve_demo",
     "ship_model",
+    "sign_bundle",
     "summarize_contract",
     "train_model",
     "trust_config",

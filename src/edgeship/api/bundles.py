@@ -152,18 +152,30 @@ def missing_artifacts(bundle: AnyBundle) -> tuple[str, ...]:
     return gate.missing_artifacts(manifest) if manifest.failures else ()
 
 
-def verify_bundle(bundle: AnyBundle) -> Verification:
+def verify_bundle(bundle: AnyBundle, *, keys: Sequence[AnyPath] = (), threshold: int = 1) -> Verification:
     """Check that no file was changed, that raw goldens give their tensors, and replay goldens through every runtime present.
 
-    Raises InputError for a changed bundle, CheckError where there is nothing to replay.
+    `keys`: files with public keys (PEM), at least `threshold` of which must have signed all files as they are; without any, the
+    bundle's own digests tell damage, but no forgery. Raises InputError for a changed bundle, CheckError where there is nothing
+    to replay, and for one that is not signed by these keys, of which then nothing is opened.
     """
+    from edgeship.bundle.bundle import Bundle, find_root
     from edgeship.deploy.contract.check import check_contract
+    from edgeship.deploy.signing.claims import read_claims
     from edgeship.pipeline.verify import replay_goldens, replay_problem
 
+    root = bundle.root if isinstance(bundle, Bundle) else find_root(bundle)
+    if files := [Path(key) for key in keys]:
+        from edgeship.deploy.signing import keys as key_files
+        from edgeship.deploy.signing.signature import check_signature
+
+        signature = check_signature(root, [key_files.load_public_key(file) for file in files], threshold)
+    else:
+        signature = read_claims(root)
     source = open_bundle(bundle)
     contract, replays = check_contract(source), replay_goldens(source)
     failures = [replay_problem(replays), *contract.problems[:1]]
-    return Verification(tuple(replays), "; ".join(filter(None, failures)), contract)
+    return Verification(tuple(replays), "; ".join(filter(None, failures)), contract, signature)
 
 
 def debug_bundle(

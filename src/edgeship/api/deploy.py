@@ -12,6 +12,7 @@ from edgeship.api.files import check_outside_of_bundles, list_names, write_resul
 from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
+    from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.runtimes.clients.selftests import ClientRun
 
 
@@ -83,6 +84,19 @@ def generate_keys(out: AnyPath, *, kind: str = "ed25519") -> dict[str, str]:
 
     check_outside_of_bundles(Path(out) / "root.pem")
     return generate(Path(out), kind)
+
+
+def sign_bundle(bundle: AnyBundle, keys: AnyPath) -> SignatureCheck:
+    """Sign manifest and files of a bundle into its `signature.json`, beside other keys' signatures of the same state.
+
+    `keys`: a folder of `generate_keys`, of which its key for bundles is taken, or the file of one private key. Raises InputError
+    for a changed bundle, for one whose signature is of another state, and where there is no such key.
+    """
+    from edgeship.deploy.signing.keys import BUNDLE, load_signer
+    from edgeship.deploy.signing.signature import sign_bundle as sign
+
+    signer = load_signer(Path(keys), BUNDLE)
+    return sign(open_bundle(bundle).root, signer)
 
 
 def render_bom(bundle: AnyBundle) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeship.deploy.contract.check import ContractCheck
+    from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.optimize.receipt import OptimizeReceipt
     from edgeship.pipeline.verify import Replay
     from edgeship.train.card import ModelCard
@@ -41,11 +42,12 @@ class InitializedConfig:
 
 @dataclass(frozen=True)
 class Verification:
-    """Goldens replayed, and the contract checked: `failure` says why something is no match, empty where all is one."""
+    """Goldens replayed, contract and signature checked: `failure` says why something is no match, empty where all is one."""
 
     replays: tuple[Replay, ...]
     failure: str
     contract: ContractCheck | None = None
+    signature: SignatureCheck | None = None
 
     @property
     def passed(self) -> bool:

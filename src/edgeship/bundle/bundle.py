@@ -23,10 +23,13 @@ from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.errors import InputError
 from edgeship.formats import formats
+from edgeship.notices import print_notice
 from edgeship.storage import digest
 from edgeship.types import Artifact, Verdict, to_json
 
 MANIFEST = "manifest.json"
+SIGNATURE = "signature.json"  # of manifest and files: deploy/signing
+OUTSIDE = (MANIFEST, SIGNATURE)  # of the manifest's digests
 SCHEMAS = (1, SCHEMA)  # that are read
 DISK = "size_disk_bytes"  # the one figure that takes no time to be measured again
 STALE_SECONDS = 86400
@@ -66,17 +69,13 @@ class Bundle:
 
 
 def files_of(root: Path) -> dict[str, Path]:
-    """Every file of a bundle but the manifest, by relative path. Raises InputError for links, pipes and devices."""
-    files = untrusted.tree_files(root)
-    files.pop(MANIFEST, None)
-    return files
+    """Every file of a bundle but manifest and signature, by relative path. Raises InputError for links, pipes and devices."""
+    return {name: path for name, path in untrusted.tree_files(root).items() if name not in OUTSIDE}
 
 
 def file_digests(root: Path) -> dict[str, str]:
-    """The `files` of a bundle's manifest: the digest of each file but the manifest, by relative path."""
-    digests_by_name = digest.of_files(root)
-    digests_by_name.pop(MANIFEST, None)
-    return digests_by_name
+    """The `files` of a bundle's manifest: the digest of each file but manifest and signature, by relative path."""
+    return {name: value for name, value in digest.of_files(root).items() if name not in OUTSIDE}
 
 
 def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
@@ -85,15 +84,8 @@ def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
     Nothing of it is opened before it is known to be a regular file inside. `part`: what a page carries of a bundle, without
     server model and configuration.
     """
-    root = Path(path)
-    if root.name == MANIFEST:
-        root = root.parent
+    root = find_root(path)
     place = untrusted.printable(root)
-    if root.exists() and not root.is_dir():
-        ways = "`edgeship ship MODEL` writes one, of a .tflite or .onnx `edgeship benchmark FILE --server MODEL --out BUNDLE`"
-        raise InputError(f"{place}: not a bundle, which is a folder; {ways}")
-    if not os.path.lexists(root / MANIFEST):
-        raise InputError(f"{place}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
     bundle = Bundle(root, _read_manifest(root, part=part))
     files = files_of(root)
     damaged = bundle.find_damage(files)
@@ -103,6 +95,20 @@ def open_bundle(path: str | os.PathLike[str], *, part: bool = False) -> Bundle:
         raise InputError(f"{place}: does not match its manifest ({problems}{more}); make the bundle again")
     named_files.check_named_files(root, bundle.manifest, files, part=part)
     return Bundle(root, _with_real_sizes(bundle.manifest, files))
+
+
+def find_root(path: str | os.PathLike[str]) -> Path:
+    """The folder of the bundle that a user named, by itself or by its manifest. Raises InputError where no bundle is there."""
+    root = Path(path)
+    if root.name == MANIFEST:
+        root = root.parent
+    place = untrusted.printable(root)
+    if root.exists() and not root.is_dir():
+        ways = "`edgeship ship MODEL` writes one, of a .tflite or .onnx `edgeship benchmark FILE --server MODEL --out BUNDLE`"
+        raise InputError(f"{place}: not a bundle, which is a folder; {ways}")
+    if not os.path.lexists(root / MANIFEST):
+        raise InputError(f"{place}: not a bundle (no {MANIFEST}); `edgeship convert` and `edgeship ship` write one")
+    return root
 
 
 def _with_real_sizes(manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
@@ -187,12 +193,14 @@ def replace_bundle(out: Path) -> Iterator[Path]:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     try:
         yield draft
-        old = draft.with_suffix(".old.draft")
+        old, signed = draft.with_suffix(".old.draft"), os.path.lexists(out / SIGNATURE)
         if out.is_symlink():  # what it points to stays as it is
             out.unlink()
         elif out.exists():
             out.rename(old)
         draft.rename(out)
+        if signed:
+            print_notice(f"{out}: the new bundle is not signed, as the old one was; `edgeship deploy sign` signs it")
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -11,6 +11,7 @@ SUMMARIES = {
     "codegen": "Write client code that tests itself.",
     "export": "Write a model in the layout of a store.",
     "keygen": "Make the keys that bundles and channels are signed with.",
+    "sign": "Sign a bundle, so that nobody else can change it.",
     "selftest": "Compile clients and run their self-tests here.",
 }
 
