@@ -32,6 +32,17 @@ from edgeship.api.bundles import (
     report_bundle,
     verify_bundle,
 )
+from edgeship.api.channel import (
+    change_rollout,
+    describe_conditions,
+    describe_experiment,
+    pause_rollout,
+    publish_bundle,
+    read_channel,
+    refresh_channel,
+    roll_back,
+    rotate_keys,
+)
 from edgeship.api.demo import serve_demo, write_demo
 from edgeship.api.deploy import (
     export_ai_pack,
@@ -70,6 +81,9 @@ if TYPE_CHECKING:
     from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
+    from edgeship.client.rules import Channel
+    from edgeship.deploy.channel.rollout import ChannelChange
+    from edgeship.deploy.channel.upkeep import FolderStatus
     from edgeship.deploy.contract.summary import ContractLine
     from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.runtimes.clients.selftests import ClientRun
@@ -78,8 +92,11 @@ if TYPE_CHECKING:
 # Classes of what functions return, found when they are asked for: their modules import numpy.
 RESULTS = {
     "Bundle": "edgeship.bundle.bundle",
+    "Channel": "edgeship.client.rules",
+    "ChannelChange": "edgeship.deploy.channel.rollout",
     "ContractLine": "edgeship.deploy.contract.summary",
     "ClientRun": "edgeship.runtimes.clients.selftests",
+    "FolderStatus": "edgeship.deploy.channel.upkeep",
     "GateResult": "edgeship.bundle.verdict",
     "LayerSensitivity": "edgeship.bundle.comparisons",
     "Manifest": "edgeship.bundle.manifest",
@@ -89,11 +106,14 @@ RESULTS = {
 }
 __all__ = [
     "Bundle",
+    "Channel",
+    "ChannelChange",
     "CheckError",
     "ClientRun",
     "ContractLine",
     "DeviceStatus",
     "EdgeshipError",
+    "FolderStatus",
     "GateResult",
     "InitializedConfig",
     "InputError",
@@ -110,10 +130,13 @@ __all__ = [
     "Verification",
     "benchmark_bundle",
     "benchmark_files",
+    "change_rollout",
     "check_devices",
     "check_outside_of_bundles",
     "convert_model",
     "debug_bundle",
+    "describe_conditions",
+    "describe_experiment",
     "diagnose",
     "distrust_config",
     "export_ai_pack",
@@ -136,9 +159,15 @@ __all__ = [
     "open_session",
     "optimize_model",
     "options_to_repeat",
+    "pause_rollout",
     "profile_bundle",
+    "publish_bundle",
+    "read_channel",
+    "refresh_channel",
     "render_bom",
     "report_bundle",
+    "roll_back",
+    "rotate_keys",
     "selftest_clients",
     "serve_demo",
     "ship_model",
