@@ -1,0 +1,10 @@
+"""The client of a channel: keeps a device on the version that the channel has for it. `from edgeship.client import Client`.
+
+Of a device's packages it needs `tuf`, and a runtime for the self-test: LiteRT or ONNX Runtime. With `bsdiff4` it downloads
+differences where the channel has some. docs/deploy/client.md
+"""
+
+from edgeship.client.client import Client
+from edgeship.client.outcome import ClientError, UpdateResult
+
+__all__ = ["Client", "ClientError", "UpdateResult"]

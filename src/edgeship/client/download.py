@@ -1,0 +1,191 @@
+"""Downloads for TUF: each within a deadline of all of them, however slowly a server trickles.
+
+urllib3's time-outs count from one packet to the next: a byte every few seconds holds a client for days. Here what is left of the
+deadline is the time-out of each read of the socket, of headers too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
+from tuf.ngclient.fetcher import FetcherInterface
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+CHUNK_BYTES, MEMORY_BYTES, ERROR_PAGE_BYTES = 1 << 16, 1 << 20, 1 << 16
+RETRIES = urllib3.Retry(total=4, connect=1, read=1, redirect=3, status=0, other=0)
+
+
+class Timer:
+    """How long a read may take: `idle` seconds, and never longer than until the `deadline`, in seconds of time.monotonic."""
+
+    def __init__(self, deadline: float, idle: float) -> None:
+        self._deadline, self._idle = deadline, idle
+
+    def remaining(self) -> float:
+        """Seconds for the next read. Raises TimeoutError where the deadline is over."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline of the update is over")
+        return min(left, self._idle)
+
+
+class _TimedFile(io.RawIOBase):
+    """What a socket's file is to http.client, each read with the time that is left."""
+
+    def __init__(self, connection: Any, timer: Timer) -> None:
+        self._connection, self._timer = connection, timer
+        self._file = connection.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._connection.settimeout(self._timer.remaining())
+        count: int | None = self._file.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _TimedSocket:
+    """A socket whose files are timed."""
+
+    def __init__(self, connection: Any, timer: Timer) -> None:
+        self._connection, self._timer = connection, timer
+
+    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        return io.BufferedReader(_TimedFile(self._connection, self._timer))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def _timed(base: Any, timer: Timer) -> Any:
+    class Timed(base):  # type: ignore[misc]
+        def connect(self) -> None:
+            super().connect()
+            self.sock = _TimedSocket(self.sock, timer)  # type: ignore[has-type]
+
+    return Timed
+
+
+def _make_pools(proxy: str | None, timer: Timer) -> urllib3.PoolManager:
+    manager = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+
+    class Plain(urllib3.HTTPConnectionPool):
+        ConnectionCls = _timed(HTTPConnection, timer)
+
+    class Secure(urllib3.HTTPSConnectionPool):
+        ConnectionCls = _timed(HTTPSConnection, timer)
+
+    manager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
+    return manager
+
+
+class DeadlineFetcher(FetcherInterface):
+    """Fetches for a TUF updater. `received_bytes` counts bodies.
+
+    `folder`: where a download lies while its digest is not known; `seconds` for all downloads together, `idle` for one that
+    stands still.
+    """
+
+    def __init__(self, folder: Path, seconds: float, idle: float) -> None:
+        self.received_bytes = 0
+        self._folder, self._timer = folder, Timer(time.monotonic() + seconds, idle)
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        """The body in pieces. Raises DownloadHTTPError for any answer but 200, and DownloadError where there is none."""
+        with _as_download_error(url):
+            response = self._pools_for(url).request(
+                "GET",
+                url,
+                preload_content=False,
+                decode_content=False,
+                retries=RETRIES,
+                timeout=urllib3.Timeout(self._timer.remaining()),
+            )
+            if response.status != 200:
+                _drop(response)
+                raise DownloadHTTPError(f"{_shown(url)}: the server answered {response.status}", response.status)
+        return self._read(url, response)
+
+    def _read(self, url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        try:
+            while True:
+                with _as_download_error(url):
+                    chunk = response.read1(CHUNK_BYTES, decode_content=False)  # type: ignore[attr-defined]
+                if not chunk:
+                    break
+                self.received_bytes += len(chunk)
+                yield chunk
+            response.release_conn()
+        finally:
+            response.close()  # what was not read to its end is no connection to use again
+
+    def _pools_for(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        proxies = getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all")
+        if proxy and proxy_bypass(parts.hostname or ""):
+            proxy = None
+        if proxy not in self._pools:
+            self._pools[proxy] = _make_pools(proxy, self._timer)
+        return self._pools[proxy]
+
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
+        """A file with the body, in `folder` where it is large: /tmp may be small. Raises as `_fetch`, and for more bytes."""
+        with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=str(self._folder)) as file:
+            for chunk in self.fetch(url):
+                if file.tell() + len(chunk) > max_length:
+                    raise DownloadLengthMismatchError(
+                        f"{_shown(url)}: more than the {max_length:,} bytes that it may have"
+                    )
+                file.write(chunk)
+            file.seek(0)
+            yield file  # type: ignore[misc]
+
+
+@contextmanager
+def _as_download_error(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
+        raise SlowRetrievalError(f"{_shown(url)}: the server is too slow") from error
+    except urllib3.exceptions.MaxRetryError as error:
+        if isinstance(error.reason, (TimeoutError, urllib3.exceptions.TimeoutError)):
+            raise SlowRetrievalError(f"{_shown(url)}: the server is too slow") from error
+        raise DownloadError(f"{_shown(url)}: no connection ({type(error.reason).__name__})") from error
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise DownloadError(f"{_shown(url)}: no connection ({type(error).__name__})") from error
+
+
+def _drop(response: urllib3.BaseHTTPResponse) -> None:
+    """Read the page of an error, so that the connection can be used again; a long one is not read."""
+    left = ERROR_PAGE_BYTES
+    while left > 0 and (chunk := response.read1(left, decode_content=False)):  # type: ignore[attr-defined]
+        left -= len(chunk)
+    if left > 0:
+        response.release_conn()
+    else:
+        response.close()
+
+
+def _shown(url: str) -> str:
+    """Host and last part of an address, without what may be secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}: {os.path.basename(parts.path)[-40:]}"
