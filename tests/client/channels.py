@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import functools
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +49,15 @@ class Repository:
             "timestamp": Metadata(Timestamp(expires=self.days(1))),
         }
         self.write_root()
-        self.bases: dict[str, bytes] = {}
+
+    def copy(self, folder: Path) -> Repository:
+        """The same channel with the same keys in another folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other.folder, other.targets = folder, folder / "targets"
+        other.signers = {role: list(signers) for role, signers in self.signers.items()}
+        other.root, other.roles = copy.deepcopy(self.root), copy.deepcopy(self.roles)
+        return other
 
     @staticmethod
     def days(count: float) -> datetime.datetime:
@@ -74,6 +84,7 @@ class Repository:
 
     def write(self, *, bump: bool = True) -> None:
         targets, snapshot, timestamp = (self.roles[role].signed for role in ROLES[1:])
+        bump = bump and (self.folder / "metadata/timestamp.json").exists()
         for signed in (targets, snapshot, timestamp) if bump else ():
             signed.version += 1
         snapshot.meta["targets.json"] = MetaFile(targets.version)
@@ -126,18 +137,17 @@ class Repository:
 
     def publish(self, number: int, model: bytes, shared: Mapping[str, bytes], **others: Any) -> None:
         """A version for everybody, with the one before it as the previous one."""
-        bases = others.pop("bases", ())
-        self.add_version(number, model, shared, bases)
-        self.set_channel(number, number - 1 or None, **others)
+        self.add_version(number, model, shared, others.pop("bases", ()))
+        self.set_channel(number, others.pop("previous", number - 1 or None), **others)
         self.write()
 
 
-def shared_files(folder: Path, model: Path) -> dict[str, bytes]:
-    """Contract and goldens of the tiny model `cnn`, whose answers are those of LiteRT here."""
+def shared_files(folder: Path, model: Path, count: int) -> dict[str, bytes]:
+    """Contract and goldens, so many, of the tiny model `cnn`, whose answers are those of LiteRT here."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(model))
-    images = np.load(folder / "expected.npz")["cnn/inputs/image"].astype(np.float32)
+    images = np.load(folder / "expected.npz")["cnn/inputs/image"][:count].astype(np.float32)
     place = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(place, [1, *images.shape[1:]])
     interpreter.allocate_tensors()

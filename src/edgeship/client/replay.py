@@ -94,7 +94,8 @@ class Goldens:
 
     def answer(self, number: int, output: str) -> Array:
         """What the artifact gave on a case when it was made, float32, flat."""
-        return self._answers[output][number]
+        answer: Array = self._answers[output][number]
+        return answer
 
     def _read_tensors(self, item: dict[str, Any]) -> Array:
         shape = [-1 if size is None else size for size in item["tensor"]["shape"][1:]]

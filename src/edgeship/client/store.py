@@ -22,7 +22,8 @@ from edgeship.client.rule_files import parse_version
 from edgeship.client.rules import ChannelArtifact, ChannelFile, Version
 from edgeship.client.strict_json import RulesError
 
-DESCRIPTION = "version.json"
+DESCRIPTION, PATCH = "version.json", ".patch"
+OWN_NAMES = (DESCRIPTION, PATCH)  # in a version's folder
 MOST_FAILED = 50
 FOLDERS = ("metadata", "metadata/root_history", "versions", "incoming")
 FILES = ("state.json", "lock", "channel.json")
@@ -223,13 +224,19 @@ class Store:
 
 
 def open_version(folder: Path, content: bytes, artifact: str) -> StoredVersion:
-    """The version that a `version.json` describes. Raises RulesError, and ClientError where it has no such artifact."""
+    """The version that a `version.json` describes. Raises RulesError, or ClientError where it has no such artifact."""
     description = parse_version(content)
     chosen = description.artifacts.get(artifact)
     if chosen is None:
         known = ", ".join(sorted(description.artifacts))
         raise ClientError(f"version {description.version} has no artifact '{artifact}'; known: {known}")
-    return StoredVersion(folder, description, chosen, (*description.shared, *chosen.files))
+    files = (*description.shared, *chosen.files)
+    for file in files:
+        if file.path.partition("/")[0].casefold() in OWN_NAMES:
+            raise RulesError(
+                f"version {description.version}: a file is called {file.path!a}, which is the client's own"
+            )
+    return StoredVersion(folder, description, chosen, files)
 
 
 def remember_failure(state: State, number: int) -> State:

@@ -21,7 +21,16 @@ from edgeship.client.rule_files import CHANNEL_BYTES, VERSION_BYTES, parse_chann
 from edgeship.client.rules import Channel, ChannelFile, bucket, channel_path, choose_version, file_path, version_path
 from edgeship.client.runtimes import describe_device, find_runtime, missing_reason
 from edgeship.client.selftest import run_selftest
-from edgeship.client.store import DESCRIPTION, State, Store, StoredVersion, has_content, open_version, remember_failure
+from edgeship.client.store import (
+    DESCRIPTION,
+    PATCH,
+    State,
+    Store,
+    StoredVersion,
+    has_content,
+    open_version,
+    remember_failure,
+)
 from edgeship.client.strict_json import RulesError
 
 IDLE_SECONDS = 20.0  # that a server may say nothing
@@ -140,7 +149,7 @@ class Update:
             base = self._store.find_base(patch.base, MOST_BYTES)
             if base is None:
                 continue
-            place = self._store.place(".patch")
+            place = self._store.place(PATCH)
             try:
                 repository.download(file_path(self._settings.model, patch.sha256), patch.size, patch.sha256, place)
             except (RepositoryError, DownloadHTTPError, DownloadLengthMismatchError):
