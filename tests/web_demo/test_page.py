@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
+from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle, seal_bundle
 from edgeship.demo import site as demo
-from edgeship.demo.selftest import with_field_results
+from edgeship.demo.selftest import read_selftest, with_field_results
 from edgeship.storage import digest
 from edgeship.types import to_json
 
@@ -85,6 +85,7 @@ def test_goldens_are_predicted_as_in_python_on_every_backend(site, browser):
             assert 0 <= result["maxAbsError"] <= min(1e-4, result["tolerance"]), "float arithmetic on the same weights"
             assert result["maxAbsErrorServer"] == pytest.approx(np.abs(expected - server).max(), abs=1e-4)
             assert found["preprocessing"] is True
+            assert (found["rawSamples"], found["failures"]) == (21, []), "16 goldens, and 5 pictures made of them"
             assert found["latency"]["runs"] >= 10 and 0 < found["latency"]["p50Ms"] <= found["latency"]["p90Ms"]
             page.get_by_role("button", name="Golden 5", exact=True).click()
             page.wait_for_selector("text=The server model gives the same answer.")
@@ -190,6 +191,26 @@ def test_a_new_bundle_replaces_the_old_one_and_a_failed_download_keeps_it(site, 
         page.wait_for_selector("#card:has-text('2032-02-02')")
         page.wait_for_selector(TESTED)
         assert page.get_attribute("#badge", "data-state") == "pass"
+
+
+def test_a_browser_that_makes_other_tensors_of_pixels_fails_its_self_test(site, browser, tmp_path):
+    served = site("pictures")
+    folder = served.folder / "bundle"
+    manifest = open_bundle(folder, part=True).manifest
+    tensors = np.fromfile(folder / "goldens" / "raw" / "image.tensor", "<f4")
+    tensors.reshape(21, -1)[18, 40] += 1  # stands for a browser that is off there
+    tensors.tofile(folder / "goldens" / "raw" / "image.tensor")
+    seal_bundle(folder, manifest)
+    with browser() as chromium:
+        page = opened(chromium.new_context(), served)
+        assert page.get_attribute("#badge", "data-state") == "fail"
+        assert "1 of 21 fail: turned, number 40 of its tensor" in page.inner_text("#test")
+        found = self_test(page)
+    path = tmp_path / "phone.json"
+    path.write_text(json.dumps(found))
+    gate = with_field_results(served.bundle, [path]).gate
+    check = read_selftest(path, served.bundle).check
+    assert gate is None and check.verdict == "FAIL" and "turned, tensor: number 40" in check.reason
 
 
 def test_a_page_in_use_is_not_reloaded_but_told(site, browser):

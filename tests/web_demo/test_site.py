@@ -97,19 +97,26 @@ def test_a_site_holds_what_a_page_needs_and_nothing_else(page, tmp_path):
     assert bundles.open_bundle(tmp_path / "site" / "bundle", part=True).manifest == manifest
 
 
-def test_a_site_has_the_contract_of_what_it_runs(page, tmp_path):
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_site_has_the_contract_of_what_it_runs_and_raw_pictures(page, tmp_path, raw):
     bundle, content = sealed(tmp_path / "bundle", ("tfjs", "onnx")), example_contract()
     one = content["artifacts"][0]
     content["artifacts"] = [
         {**one, "id": item.id, "path": item.path} for item in bundle.manifest.artifacts
     ]  # fmt: skip
     (bundle.root / "contract.json").write_text(json.dumps(content))
+    if raw:
+        (bundle.root / "goldens" / "raw").mkdir()
+        for kind in ("raw", "tensor"):
+            (bundle.root / "goldens" / "raw" / f"image.{kind}").write_bytes(kind.encode())
     bundles.seal_content(bundle.root, json.loads((bundle.root / "manifest.json").read_text()))
     site.write_site(bundles.open_bundle(bundle.root), tmp_path / "site", page)
     contract = read_contract(tmp_path / "site" / "bundle")
     assert contract and [item.id for item in contract.artifacts] == ["tfjs/float32"]
     assert contract.inputs == parse_contract(content).inputs
-    assert not contract.goldens.cases and "stay behind" in contract.goldens.reason
+    held = {path.name for path in (tmp_path / "site" / "bundle" / "goldens").glob("raw/*")}
+    assert held == ({"image.raw", "image.tensor"} if raw else set())
+    assert bool(contract.goldens.cases) is raw and ("stay behind" in contract.goldens.reason) is not raw
 
 
 def test_samples_are_spread_over_the_data_and_travel_as_bytes(page, tmp_path):

@@ -195,11 +195,12 @@ function offline(): void {
 }
 
 async function readGoldens(): Promise<Goldens> {
+  const raw = bundle.rawGoldens();
   const own = artifacts.filter(({variant}) => bundle.has(`goldens/tfjs-${variant}.npz`));
   const [inputs, server, ...answers] = await Promise.all(
     ['inputs', 'outputs', ...own.map(({variant}) => `tfjs-${variant}`)].map((name) => bundle.arrays(`goldens/${name}.npz`)),
   );
-  return {inputs: inputs!, server: server!, own: Object.fromEntries(own.map(({id}, index) => [id, answers[index]!]))};
+  return {inputs: inputs!, server: server!, own: Object.fromEntries(own.map(({id}, index) => [id, answers[index]!])), raw: await raw};
 }
 
 async function start(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The self-test: this very browser must give the goldens' answers, within the tolerance that the bundle states. */
+import type {RawPicture} from './bundle/contract';
 import {type Artifact, figure, type Manifest} from './bundle/manifest';
 import type {NumpyArray} from './bundle/npz';
 import {enlarge, type PictureInput, toPicture, toTensor} from './preprocess';
@@ -29,13 +30,23 @@ export interface SelfTest {
   samples: number;
   passed: boolean;
   outputs: Record<string, OutputResult>;
-  /** Whether every golden survived the way to a picture and back; null where the inputs are no pictures. */
+  /** Whether every golden survived the way to a picture and back, and raw ones gave their tensors; null where the inputs are no pictures. */
   preprocessing: boolean | null;
+  /** How many raw goldens were replayed; of pictures only. */
+  rawSamples: number;
+  /** The raw goldens that did not become their tensors. */
+  failures: Failure[];
   latency: {runs: number; p50Ms: number; p90Ms: number; meanMs: number; minMs: number; isolated: boolean} | null;
   loadMs: number;
   firstMs: number;
   /** The artifact's accuracy as the bundle has it, for reference. */
   accuracy: number | null;
+}
+
+export interface Failure {
+  case: string;
+  what: 'tensor';
+  detail: string;
 }
 
 export interface Goldens {
@@ -44,6 +55,8 @@ export interface Goldens {
   server: Record<string, NumpyArray>;
   /** What each artifact gave when the bundle was made, by artifact. */
   own: Record<string, Record<string, NumpyArray>>;
+  /** Pictures as an app has them, by input. */
+  raw: Record<string, RawPicture[]>;
 }
 
 /**
@@ -92,6 +105,15 @@ export function checkPreprocessing(goldens: NumpyArray, input: PictureInput): bo
   );
 }
 
+/** The raw goldens that do not become their tensors to the byte. */
+export function checkRaw(pictures: readonly RawPicture[], input: PictureInput): Failure[] {
+  return pictures.flatMap(({name, orientation, tensor, ...pixels}) => {
+    const found = new Uint8Array(toTensor(pixels, input, orientation).buffer);
+    const first = found.length === tensor.length ? found.findIndex((byte, index) => byte !== tensor[index]) : 0;
+    return first < 0 ? [] : [{case: name, what: 'tensor', detail: `number ${Math.floor(first / 4)} of its tensor is another one`}];
+  });
+}
+
 /** The result that is shown, and that `edgeship report --add` takes in. */
 export function result(
   manifest: Manifest, artifact: Artifact, opened: Opened, goldens: Goldens, run: {outputs: Tensors; firstMs: number},
@@ -104,7 +126,8 @@ export function result(
     ]),
   );
   const described = Object.entries(manifest.pictures).filter(([name]) => goldens.inputs[name]);
-  const preprocessing = described.length ? described.every(([name, how]) => checkPreprocessing(goldens.inputs[name]!, how)) : null;
+  const failures = described.flatMap(([name, how]) => checkRaw(goldens.raw[name] ?? [], how));
+  const back = described.every(([name, how]) => checkPreprocessing(goldens.inputs[name]!, how));
   return {
     schema: 1,
     kind: 'edgeship-selftest',
@@ -116,9 +139,11 @@ export function result(
     userAgent: navigator.userAgent,
     when: new Date().toISOString(),
     samples: manifest.goldens.samples,
-    passed: Object.values(outputs).every(({passed}) => passed) && preprocessing !== false,
+    passed: Object.values(outputs).every(({passed}) => passed) && back && !failures.length,
     outputs,
-    preprocessing,
+    preprocessing: described.length ? back && !failures.length : null,
+    rawSamples: Math.max(0, ...Object.values(goldens.raw).map(({length}) => length)),
+    failures,
     latency: null,
     loadMs: opened.loadMs,
     firstMs: run.firstMs,

@@ -54,7 +54,7 @@ function needed(manifest: Manifest): string[] {
   const folder = variants[0]?.path.replace(/[^/]+$/, '');
   const own = variants.map(({variant}) => `goldens/tfjs-${variant}.npz`);
   const wanted = ['contract.json', 'goldens/inputs.npz', 'goldens/outputs.npz', ...own, manifest.samples?.path];
-  return Object.keys(manifest.files).filter((name) => wanted.includes(name) || (folder && name.startsWith(folder)));
+  return Object.keys(manifest.files).filter((name) => wanted.includes(name) || name.startsWith('goldens/raw/') || (folder && name.startsWith(folder)));
 }
 
 /** Bring the version that the server has now; tells whether it is a new one. */

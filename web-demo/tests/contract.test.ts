@@ -1,7 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {describe, expect, it} from 'vitest';
-import {pictureInputs} from '../src/bundle/contract';
+import {type Contract, parseContract, pictureInputs, rawPictures} from '../src/bundle/contract';
 import {type Step, toPicture, toTensor} from '../src/preprocess';
+import {checkRaw} from '../src/selftest';
 import {decode} from './fixtures';
 
 interface Case {
@@ -19,8 +20,8 @@ interface Case {
 /** Written by tests/deploy/contract/cases.py, whose test says whether they are still what Python gives. */
 const cases = JSON.parse(readFileSync(new URL('./contract-cases.json', import.meta.url), 'utf8')) as Case[];
 
-function contract({grey, steps}: Case): string {
-  return JSON.stringify({schema: 1, inputs: [{name: 'image', kind: 'image', raw: {colour: grey ? 'grey' : 'rgb'}, steps}, {name: 'x', kind: 'tensor'}]});
+function contract({grey, steps}: Case): Contract {
+  return parseContract(JSON.stringify({schema: 1, inputs: [{name: 'image', kind: 'image', raw: {colour: grey ? 'grey' : 'rgb'}, steps}, {name: 'x', kind: 'tensor'}]}));
 }
 
 describe('a contract', () => {
@@ -54,6 +55,27 @@ describe('a contract', () => {
   });
 
   it('of a later version is refused', () => {
-    expect(() => pictureInputs('{"schema": 2, "inputs": []}')).toThrow('schema 2');
+    expect(() => parseContract('{"schema": 2, "inputs": []}')).toThrow('schema 2');
+  });
+});
+
+describe('raw goldens', () => {
+  const chosen = cases.filter(({shape, steps}) => String(shape) === String(cases[0]!.shape) && JSON.stringify(steps) === JSON.stringify(cases[0]!.steps));
+  const whole = {...contract(chosen[0]!), goldens: {samples: chosen.length, cases: chosen.map((item, index) => ({name: `${index}`, input: {image: item}}))}};
+  const raw = new Uint8Array(Buffer.concat(chosen.map(({pixels}) => decode(pixels))));
+  const tensors = new Uint8Array(Buffer.concat(chosen.map(({tensor}) => decode(tensor))));
+
+  it('are replayed to the byte, and one that differs is named', () => {
+    const input = pictureInputs(whole).image!;
+    expect(checkRaw(rawPictures(whole, 'image', raw, tensors), input)).toEqual([]);
+    const changed = tensors.slice();
+    changed[5]! ^= 1;
+    expect(checkRaw(rawPictures(whole, 'image', raw, changed), input)).toEqual([{case: '0', what: 'tensor', detail: 'number 1 of its tensor is another one'}]);
+    const another = {...input, steps: input.steps.filter(({step}) => step !== 'affine')};
+    expect(checkRaw(rawPictures(whole, 'image', raw, tensors.subarray(4 * chosen.length)), another)).toHaveLength(chosen.length);
+  });
+
+  it('of another size are refused', () => {
+    expect(() => rawPictures(whole, 'image', raw.subarray(1), tensors)).toThrow('sizes');
   });
 });

@@ -25,7 +25,7 @@ from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.deploy.contract.build import part_of_contract
-from edgeship.deploy.contract.contract import contract_json, read_contract
+from edgeship.deploy.contract.contract import FOLDER, Contract, contract_json, read_contract
 from edgeship.deploy.contract.file import write_contract
 from edgeship.errors import InputError, MissingDependencyError, ProcessError
 from edgeship.processes.environment import NETWORK, child_environment, find_program
@@ -107,11 +107,25 @@ def _write_bundle(bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntr
         manifest = _select_part(judged, artifacts, data.load(bundle.root / "goldens" / "inputs.npz"))
     manifest = replace(manifest, source=digest.of_json(to_json(bundle.manifest)))
     if contract := read_contract(bundle.root):
-        write_contract(target, contract_json(part_of_contract(contract, {item.id for item in artifacts})))
+        raw = _copy_raw_goldens(bundle, contract, target)
+        ids = {item.id for item in artifacts}
+        write_contract(target, contract_json(part_of_contract(contract, ids, goldens=raw)))
     if source:
         manifest = replace(manifest, samples=_write_samples(bundle, target, source))
     bundles.seal_bundle(target, manifest)
     return bundles.open_bundle(target, part=True).manifest
+
+
+def _copy_raw_goldens(bundle: Bundle, contract: Contract, target: Path) -> bool:
+    """Take along the raw goldens with their tensors where some are pictures, which a page replays; tells whether it did."""
+    names = [f"{FOLDER}/{item.name}.{kind}" for item in contract.inputs for kind in ("raw", "tensor")]
+    pictures = any(item.kind == "image" for item in contract.inputs)
+    if not pictures or not all(name in bundle.manifest.files for name in names):
+        return False
+    (target / FOLDER).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(bundle.root / name, target / name)
+    return True
 
 
 def _select_part(full: Manifest, artifacts: Sequence[ArtifactEntry], inputs: Mapping[str, Array]) -> Manifest:

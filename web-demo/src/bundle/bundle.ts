@@ -1,10 +1,13 @@
 /** Files of a bundle, each checked against the manifest before anything uses it. */
-import {FILE, pictureInputs} from './contract';
+import {type Contract, FILE, parseContract, pictureInputs, RAW, type RawPicture, rawPictures} from './contract';
 import {check} from './digest';
 import {type Artifact, type Manifest, parse} from './manifest';
 import {type NumpyArray, readNpz} from './npz';
 
 export class Bundle {
+  /** Null in bundles of earlier versions. */
+  contract: Contract | null = null;
+
   private constructor(readonly manifest: Manifest, private readonly root: string) {}
 
   /** Read the manifest of the bundle in a folder of this site. */
@@ -14,7 +17,10 @@ export class Bundle {
       throw new Error(`There is no bundle here (${root}manifest.json: ${answer.status}); \`edgeship demo BUNDLE\` puts one beside the page.`);
     }
     const bundle = new Bundle(parse(await answer.text()), root);
-    if (bundle.has(FILE)) bundle.manifest.pictures = pictureInputs(new TextDecoder().decode(await bundle.file(FILE)));
+    if (bundle.has(FILE)) {
+      bundle.contract = parseContract(new TextDecoder().decode(await bundle.file(FILE)));
+      bundle.manifest.pictures = pictureInputs(bundle.contract);
+    }
     return bundle;
   }
 
@@ -29,6 +35,15 @@ export class Bundle {
 
   async arrays(name: string): Promise<Record<string, NumpyArray>> {
     return readNpz(await this.file(name));
+  }
+
+  /** The raw goldens of the inputs that are pictures, by name; none where the bundle has none. */
+  async rawGoldens(): Promise<Record<string, RawPicture[]>> {
+    const {contract} = this;
+    const names = Object.keys(this.manifest.pictures).filter((name) => this.has(`${RAW}${name}.raw`));
+    if (!contract?.goldens.cases.length) return {};
+    const read = async (name: string) => rawPictures(contract, name, await this.file(`${RAW}${name}.raw`), await this.file(`${RAW}${name}.tensor`));
+    return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await read(name)])));
   }
 
   /** Whether the manifest lists a file. */

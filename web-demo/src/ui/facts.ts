@@ -59,6 +59,9 @@ export function testFacts(test: SelfTest): Facts {
     return facts;
   });
   const pictures: Facts = test.preprocessing === null ? [] : [['Preprocessing', test.preprocessing ? 'goldens come back unchanged' : 'changes the goldens']];
+  const [first] = test.failures;
+  const raw = first ? `${test.failures.length} of ${test.rawSamples} fail: ${first.case}, ${first.detail}` : `${test.rawSamples} become their tensors to the byte`;
+  if (test.rawSamples) pictures.push(['Raw goldens', raw]);
   return [['Goldens replayed', String(test.samples)], ...outputs, ...pictures];
 }
 

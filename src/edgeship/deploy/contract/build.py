@@ -123,8 +123,8 @@ def label_cases(
     )
 
 
-def part_of_contract(contract: Contract, artifacts: Container[str]) -> Contract:
-    """The contract of some artifacts, without raw goldens: what goes where these stay behind."""
-    reason = "raw goldens stay behind in the whole bundle"
+def part_of_contract(contract: Contract, artifacts: Container[str], *, goldens: bool) -> Contract:
+    """The contract of some artifacts; without `goldens` for a place where the raw ones do not go along."""
     kept = tuple(item for item in contract.artifacts if item.id in artifacts)
-    return replace(contract, artifacts=kept, goldens=RawGoldens(reason=reason))
+    reason = "raw goldens stay behind in the whole bundle"
+    return replace(contract, artifacts=kept, goldens=contract.goldens if goldens else RawGoldens(reason=reason))
