@@ -64,6 +64,22 @@ from edgeship.api.machine import (
     list_runtimes,
 )
 from edgeship.api.models import convert_model, init_model, optimize_model, ship_model, train_model
+from edgeship.api.registry import (
+    VersionDetails,
+    add_version,
+    compare_versions,
+    export_version,
+    find_registry_server,
+    list_versions,
+    paired_figure_texts,
+    promote_version,
+    render_difference,
+    roll_back,
+    search_versions,
+    show_version,
+    trace_lineage,
+    write_registry_page,
+)
 from edgeship.api.results import (
     DeviceStatus,
     InitializedConfig,
@@ -86,11 +102,24 @@ if TYPE_CHECKING:
     from edgeship.deploy.channel.upkeep import FolderStatus
     from edgeship.deploy.contract.summary import ContractLine
     from edgeship.deploy.signing.claims import SignatureCheck
+    from edgeship.model_registry.adding import Addition
+    from edgeship.model_registry.difference import Difference
+    from edgeship.model_registry.lineage import Lineage
+    from edgeship.model_registry.luck import Luck
+    from edgeship.model_registry.paired import PairedFigure
+    from edgeship.model_registry.version import Promotion, Version
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
 
 # Classes of what functions return, found when they are asked for: their modules import numpy.
 RESULTS = {
+    "Addition": "edgeship.model_registry.adding",
+    "Difference": "edgeship.model_registry.difference",
+    "Lineage": "edgeship.model_registry.lineage",
+    "Luck": "edgeship.model_registry.luck",
+    "PairedFigure": "edgeship.model_registry.paired",
+    "Promotion": "edgeship.model_registry.version",
+    "Version": "edgeship.model_registry.version",
     "Bundle": "edgeship.bundle.bundle",
     "Channel": "edgeship.client.rules",
     "ChannelChange": "edgeship.deploy.channel.rollout",
@@ -105,6 +134,7 @@ RESULTS = {
     "SignatureCheck": "edgeship.deploy.signing.claims",
 }
 __all__ = [
+    "Addition",
     "Bundle",
     "Channel",
     "ChannelChange",
@@ -112,27 +142,36 @@ __all__ = [
     "ClientRun",
     "ContractLine",
     "DeviceStatus",
+    "Difference",
     "EdgeshipError",
     "FolderStatus",
     "GateResult",
     "InitializedConfig",
     "InputError",
     "LayerSensitivity",
+    "Lineage",
+    "Luck",
     "Manifest",
     "MissingDependencyError",
     "OptimizedModel",
+    "PairedFigure",
     "ProcessError",
+    "Promotion",
     "Receipt",
     "RuntimeStatus",
     "Session",
     "SignatureCheck",
     "TrainedModel",
     "Verification",
+    "Version",
+    "VersionDetails",
+    "add_version",
     "benchmark_bundle",
     "benchmark_files",
     "change_rollout",
     "check_devices",
     "check_outside_of_bundles",
+    "compare_versions",
     "convert_model",
     "debug_bundle",
     "describe_conditions",
@@ -140,7 +179,9 @@ __all__ = [
     "diagnose",
     "distrust_config",
     "export_ai_pack",
+    "export_version",
     "find_damage",
+    "find_registry_server",
     "generate_keys",
     "init_model",
     "inspect_model",
@@ -153,32 +194,40 @@ __all__ = [
     "list_devices",
     "list_runtimes",
     "list_trusted_configs",
+    "list_versions",
     "measures_accuracy",
     "missing_artifacts",
     "open_bundle",
     "open_session",
     "optimize_model",
     "options_to_repeat",
+    "paired_figure_texts",
     "pause_rollout",
     "profile_bundle",
+    "promote_version",
     "publish_bundle",
     "read_channel",
     "refresh_channel",
     "render_bom",
+    "render_difference",
     "report_bundle",
     "roll_back",
     "rotate_keys",
+    "search_versions",
     "selftest_clients",
     "serve_demo",
     "ship_model",
+    "show_version",
     "sign_bundle",
     "summarize_contract",
+    "trace_lineage",
     "train_model",
     "trust_config",
     "verify_bundle",
     "write_bom",
     "write_clients",
     "write_demo",
+    "write_registry_page",
     "write_result",
 ]
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "report": ("bundles", "Write the HTML report of a bundle again."),
     "demo": ("bundles", "Open a bundle's TF.js model in the browser."),
     "deploy": ("deploy", "Bring a bundle into an app: client code that tests itself."),
+    "registry": ("registry", "Keep versions of bundles: compare, promote and roll back."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),
     "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
     "runtimes": ("machine", "Which runtimes are here, and how to get the others."),

@@ -20,8 +20,8 @@ from edgeship.types import to_json
 SOURCES = (".py", ".mjs", ".c", ".npz")
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
 SMALL = 1 << 14  # bytes of what is digested in one go
-# What no step of a run executes: API and command line, and pages, which steps in a browser name in their keys as they were built.
-NOT_RUN = ("api", "cli", "page", "runtimes/web")
+# What no step of a run executes: API, command line, registry, and pages, which steps in a browser name in their keys as built.
+NOT_RUN = ("api", "cli", "page", "runtimes/web", "model_registry")
 
 
 def of_path(path: Path) -> str:

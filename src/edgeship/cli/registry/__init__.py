@@ -1,0 +1,1 @@
+"""`edgeship registry`: versions of bundles."""

@@ -1,0 +1,1 @@
+"""The registry: versions of bundles under a name, what their manifests know of them, and which of them is out there."""
