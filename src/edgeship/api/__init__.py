@@ -40,7 +40,7 @@ from edgeship.api.channel import (
     publish_bundle,
     read_channel,
     refresh_channel,
-    roll_back,
+    roll_back_channel,
     rotate_keys,
 )
 from edgeship.api.demo import serve_demo, write_demo
@@ -74,7 +74,7 @@ from edgeship.api.registry import (
     paired_figure_texts,
     promote_version,
     render_difference,
-    roll_back,
+    roll_back_version,
     search_versions,
     show_version,
     trace_lineage,
@@ -211,7 +211,8 @@ __all__ = [
     "render_bom",
     "render_difference",
     "report_bundle",
-    "roll_back",
+    "roll_back_channel",
+    "roll_back_version",
     "rotate_keys",
     "search_versions",
     "selftest_clients",

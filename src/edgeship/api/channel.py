@@ -114,7 +114,7 @@ def pause_rollout(
         return rollout.change_rules(Path(channel), _signers(keys), name, change, dry_run=dry_run)
 
 
-def roll_back(
+def roll_back_channel(
     channel: AnyPath, name: str, *, keys: Keys, to: int | None = None, dry_run: bool = False
 ) -> ChannelChange:
     """Send all devices of a channel to its previous version, or to version `to`; the present one is withdrawn.

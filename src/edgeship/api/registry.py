@@ -131,7 +131,7 @@ def promote_version(
         return promotion.promote_version(opened, row, to, why, claim)
 
 
-def roll_back(name: str | None = None, *, alias: str = "champion", why: str, store: str = STORE) -> Promotion:
+def roll_back_version(name: str | None = None, *, alias: str = "champion", why: str, store: str = STORE) -> Promotion:
     """Point an alias to the version that it pointed to before."""
     from edgeship.errors import unknown_name_error
     from edgeship.model_registry.promotion import roll_back as roll

@@ -198,7 +198,7 @@ def rollback(alias: str, why: str, name: str | None, store: str, json_file: str 
     \b
     Example: edgeship registry rollback --why "complaints about sandals"
     """
-    _show_change(api.roll_back(name, alias=alias, why=why, store=store), json_file)
+    _show_change(api.roll_back_version(name, alias=alias, why=why, store=store), json_file)
 
 
 def _show_change(change: api.Promotion, json_file: str | None) -> None:

@@ -30,5 +30,5 @@ def rollback(
       edgeship deploy rollback --channel site/channel --name garments/stable --key keys
       edgeship deploy rollback --channel site/channel --name garments/stable --key keys --to 3 --dry-run
     """
-    change = api.roll_back(channel, name, keys=keys, to=to, dry_run=dry_run)
+    change = api.roll_back_channel(channel, name, keys=keys, to=to, dry_run=dry_run)
     show_change(change, json_file, dry_run=dry_run)
