@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ RESAMPLES = (1000, 500, 200)  # by a function of the user's own: as many as the 
 SECONDS = 20.0  # for them
 COLUMNS = 256  # of sums: more take seconds, as do rankings, and get fewer resamples
 SHUFFLES = 5  # of the answers: a few might by chance give the same figure of few samples
+FEW_CHANGES = 20  # samples: from more of them the spread is known to 16 %
+ROLLS, LEAST_ROLLS, ROLLED_VALUES = 20, 4, 200_000_000  # of an artifact's errors to other samples; fewer of many values
 TRIALS = 5  # to learn how long the function takes
 METHOD = "bootstrap with an unseen sample, paired"
 
@@ -43,6 +45,8 @@ def interval_of_drop(
     if task.is_plain_share and samples.truth[0].size == 1:
         gained = artifact.scored[:, 0] - server.scored[:, 0]
         interval = statistics.paired_difference(int((gained < 0).sum()), int((gained > 0).sum()), n)
+        spread = _expect_spread(task, samples, float(gained.std()) / math.sqrt(n), disagreement, logits=logits)
+        interval = interval if spread is None else replace(interval, spread=spread)
         return DropInterval(interval, "Tango 1998 score interval", disagreement)
     if task.form is Form.OWN and n > 1 and not _tells_answers_apart(task, samples, server):
         reason = "it is the same where the server model's answers are shuffled, so that it says nothing about a model"
@@ -55,8 +59,32 @@ def interval_of_drop(
     cheap = isinstance(server, SumStatistic) and server.parts.shape[1] <= COLUMNS
     # Boxes of 1,000 pictures, 30 each, take 2 ms a resample.
     resamples = statistics.RESAMPLES if cheap else RESAMPLES[1 if task.form is Form.BOXES else 0]
-    drops = statistics.bootstrap_interval(int(groups.max()) + 1, ends, resamples=resamples, of_answers=task.share)
+    drops = statistics.bootstrap_interval(int(groups.max()) + 1, ends, resamples=resamples)
+    if drops is not None:
+        spread = _expect_spread(task, samples, drops.spread or 0.0, disagreement, logits=logits)
+        drops = drops if spread is None else replace(drops, spread=spread)
     return DropInterval(drops, METHOD, disagreement, "" if drops else f"{n} samples give no interval")
+
+
+def _expect_spread(
+    task: TaskMetric, samples: LabelledOutputs, seen: float, disagreement: float, *, logits: bool
+) -> float | None:
+    """The standard error of the drop that is expected: `seen`, or the one of errors that fall on other samples than they did.
+
+    Where few answers changed, that tells a copy from an artifact that was lucky. None of other metrics than of answers by
+    scores: values are expected to differ as they did.
+    """
+    n, outputs = len(samples.truth), (samples.server, samples.artifact)
+    if not (task.answers and task.share) or any(item.dtype.kind != "f" for item in outputs):
+        return None
+    errors, everything = samples.artifact - samples.server, np.ones((1, n))
+    if disagreement * n > FEW_CHANGES or not errors.any():
+        return seen
+    rolls = min(ROLLS, max(LEAST_ROLLS, ROLLED_VALUES // errors.size))
+    steps = np.unique(np.linspace(0, n, rolls + 2)[1:-1].astype(np.int64))
+    moved = (samples.server + np.roll(errors, step, axis=0) for step in steps)
+    figures = [float(task.statistic(samples.truth, item, logits=logits)(everything)[0]) for item in moved]
+    return max(seen, float(np.nan_to_num(np.std(figures))))
 
 
 def _tells_answers_apart(task: TaskMetric, samples: LabelledOutputs, server: Statistic) -> bool:
@@ -94,7 +122,7 @@ def _resample_drop(n: int, ends: Ends, disagreement: float) -> DropInterval:
             f"the metric takes {pace:.2g} s, too long for {RESAMPLES[-1]} resamples: let it give a number per sample"
         )
         return DropInterval(None, "", disagreement, reason)
-    interval = statistics.bootstrap_interval(n, ends_of_whole_samples, resamples=number, of_answers=False)
+    interval = statistics.bootstrap_interval(n, ends_of_whole_samples, resamples=number)
     if interval is None:
         return DropInterval(None, "", disagreement, "the metric is NaN or infinite on some resamples of the data")
     return DropInterval(interval, f"{METHOD}, {number} resamples", disagreement)

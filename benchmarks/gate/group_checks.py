@@ -13,8 +13,10 @@ from edgeship.benchmarks.compare.statistics import (
     holm_p_values,
     judge_drop,
     samples_needed,
+    shrink_drop,
 )
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
+from edgeship.benchmarks.gate.sample_sizes import in_two_digits
 from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
 from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
@@ -59,7 +61,7 @@ def _ask_for_samples(check: Check, rows: Sequence[_GroupDrop]) -> Check:
     most, n = max(((count, n) for count, n in needed if count is not None), default=(None, 0))
     if most is None or len(needed) > sum(count is not None for count, _ in needed):
         return check
-    about = int(float(f"{most:.2g}"))
+    about = in_two_digits(most)
     reason = f"{check.reason}; about {about:,} samples of a group would decide, there are {n:,}"
     return replace(check, reason=reason, samples=n, samples_needed=about)
 
@@ -90,9 +92,8 @@ class _GroupDrop:
         """How many samples of the group would decide it; None where no number would."""
         if not self.known:
             return None
-        # Of an old bundle the spread is not known: then all of the interval is taken for it.
-        spread = (self.high - self.drop) / Z95 if self.row.spread is None else self.row.spread
-        return samples_needed(self.drop, Interval(self.low, self.high, spread), self.margin, self.row.n)
+        drop, interval = shrink_drop(self.drop, Interval(self.low, self.high, self.row.spread), self.margin)
+        return samples_needed(drop, interval, self.margin, self.row.n)
 
     def describe(self, output: OutputAccuracy) -> str:
         """The group's name and drop in words."""

@@ -153,7 +153,7 @@ def _ask_for_samples(check: Check, needed: int | None, n: int) -> Check:
     """An undecided check with what would decide it, as two digits of a number of samples; None: no number would."""
     if needed is None:
         return replace(check, reason=f"{check.reason}; no number of samples would decide", samples=n)
-    about = int(float(f"{needed:.2g}"))
+    about = sample_sizes.in_two_digits(needed)
     reason = f"{check.reason}; about {about:,} samples would decide, there are {n:,}"
     return replace(check, reason=reason, samples=n, samples_needed=about)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Interval, samples_for_margin, samples_needed
+from edgeship.benchmarks.compare.statistics import (
+    LEAST_SAMPLES,
+    Interval,
+    samples_for_margin,
+    samples_needed,
+    shrink_drop,
+)
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.comparisons import AccuracyReport, OutputAccuracy
 from edgeship.bundle.metric import number_text
@@ -35,9 +41,15 @@ def samples_to_decide(output: OutputAccuracy, margin: float) -> int | None:
     """About how many samples would decide a comparison (`statistics.samples_needed`); None where no number would."""
     if output.drop is None or output.low is None or output.high is None:
         return None
-    interval = Interval(output.low, output.high, output.spread)
-    needed = samples_needed(output.drop, interval, margin, output.n)
+    drop, interval = shrink_drop(output.drop, Interval(output.low, output.high, output.spread), margin)
+    needed = samples_needed(drop, interval, margin, output.n)
     return needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(count_output_samples(output), 1)))
+
+
+def in_two_digits(samples: int) -> int:
+    """A number of samples upwards to two digits, so that what is told is enough."""
+    step: int = 10 ** max(len(str(samples)) - 2, 0)
+    return -(-samples // step) * step
 
 
 def ask_for_samples(output: OutputAccuracy, margin: float) -> tuple[int | None, str]:
@@ -45,7 +57,7 @@ def ask_for_samples(output: OutputAccuracy, margin: float) -> tuple[int | None, 
     needed = samples_to_decide(output, margin)
     if needed is None:
         return None, "no number of samples would decide"
-    about = int(float(f"{needed:.2g}"))
+    about = in_two_digits(needed)
     if about <= MOST_SAMPLES:
         return about, f"about {about:,} samples would decide, there are {output.n:,}"
     return None, f"no sensible number of samples would decide: {widen_margin(output)}"
@@ -77,7 +89,7 @@ def _describe_thin(outputs: Mapping[str, OutputAccuracy], budget: Budget, sample
         )
         if not margin or not needed or needed <= samples:
             continue
-        about = int(float(f"{needed:.2g}"))
+        about = in_two_digits(needed)
         changes = (
             f"where {ASSUMED_CHANGE:.0%} of the answers change" if single else "even for what changes hardly an answer"
         )
