@@ -247,7 +247,7 @@ def _samples_for(distance: float, half: float, error: float, n: int, z: float = 
     """
     rest, one = math.sqrt(max(half**2 - (Z95 * error) ** 2, 0.0)) * n * (z / Z95) ** 2, error * math.sqrt(n)
     # Each part alone takes so many, and both together at most that for a distance of half.
-    few, many = (max(rest / part, ((z + Z_POWER) * one / part) ** 2) for part in (distance, distance / 2.2))
+    few, many = (max(1.0, rest / part, ((z + Z_POWER) * one / part) ** 2) for part in (distance, distance / 2.2))
     for _ in range(50):
         count = (few + many) / 2
         taken = (
