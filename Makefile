@@ -89,7 +89,7 @@ LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/t
 
 # What compiles and runs generated clients: TensorFlow Lite's C library and packages of npm, pinned. Tests name what is missing.
 clients: env
-	@for lane in client-c client-ts; do $(BIN)/edgeship runtimes install $$lane || echo "clients of $$lane are not tested"; done
+	@for lane in client-c client-ts client-ts-litert; do $(BIN)/edgeship runtimes install $$lane || echo "clients of $$lane are not tested"; done
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
 test: lint pages clients

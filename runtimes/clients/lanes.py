@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
-from edgeship.processes.environment import child_environment, find_program
-from edgeship.runtimes.clients import kotlin_jvm
-from edgeship.runtimes.clients.tools import TFLITE_C, TYPESCRIPT, Tool, find_compiler, run_command, tflite_library
+from edgeship.processes.environment import child_environment
+from edgeship.runtimes.clients import c_clients, kotlin_jvm, typescript_clients
+from edgeship.runtimes.clients.tools import LITERT_JS, TFLITE_C, TFLITE_C_ARM64, TYPESCRIPT, Tool
+
+if TYPE_CHECKING:
+    from edgeship.deploy.codegen.client import Client
 
 SECONDS = 600  # that a self-test may take
-OLDEST_NODE = 20
-STRICT_C = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class Lane:
     """A lane of one language: the `tools` that edgeship installs for it, and what the machine itself must have.
 
     `find_problem` says what of that is missing; `build(client, work)` compiles a generated client with files in `work` and
-    returns the command of its self-test, which runs in the client's folder.
+    returns the command of its self-test, which runs in the client's folder. It runs models of `format`, but for those of which
+    `find_misfit` says why not; `device` is what results call this machine.
     """
 
     name: str
@@ -36,6 +36,9 @@ class Lane:
     tools: tuple[Tool, ...]
     find_problem: Callable[[], str | None]
     build: Callable[[Path, Path], list[str]]
+    find_misfit: Callable[[Client], str] = lambda client: ""
+    format: str = "tflite"
+    device: str = "this machine"
 
     def unavailable_reason(self) -> str | None:
         """Why it cannot be used."""
@@ -49,13 +52,13 @@ class Lane:
             raise MissingDependencyError(f"{self.name}: {problem}")
         return [tool.install() for tool in self.tools][-1]
 
-    def run_selftest(self, client: Path, work: Path, device: str) -> dict[str, Any]:
+    def run_selftest(self, client: Path, work: Path, device: str | None = None) -> dict[str, Any]:
         """The result of a client's self-test as JSON. Raises ProcessError where it does not compile, or crashes."""
         if problem := self.find_problem():
             raise MissingDependencyError(f"{self.name}: {problem}")
         for tool in self.tools:
             tool.require(self.name)
-        command = [*self.build(client, work), device]
+        command = [*self.build(client, work), device or self.device]
         try:
             done = subprocess.run(
                 command, cwd=client, capture_output=True, check=False, env=child_environment(), timeout=SECONDS
@@ -72,50 +75,6 @@ class Lane:
         return result
 
 
-def _missing_program(*names: str) -> str | None:
-    missing = [name for name in names if not find_program(name)]
-    return f"{', '.join(missing)} not on the path" if missing else None
-
-
-def _node_problem() -> str | None:
-    node = find_program("node")
-    if node is None:
-        return f"node not on the path (Node {OLDEST_NODE} or later is needed)"
-    found = re.match(r"v(\d+)", run_command([node, "--version"], "asking node"))
-    return None if found and int(found[1]) >= OLDEST_NODE else f"Node {OLDEST_NODE} or later is needed"
-
-
-def _build_c(client: Path, work: Path) -> list[str]:
-    sources = [
-        os.fspath(client / f"{name}.c")
-        for name in ("main", "selftest", "edgeship", "table", "contract", "engine_tflite")
-    ]
-    folder = tflite_library().parent
-    link = [f"-L{folder}", f"-Wl,-rpath,{folder}", "-ltensorflowlite_c", "-lm"]
-    program = os.fspath(work / "selftest")
-    command = [find_compiler() or "cc", *STRICT_C, *sources, "-o", program, *link]
-    run_command(command, "compiling the C client")
-    return [program, "model.tflite", "goldens"]
-
-
-def _build_typescript(client: Path, work: Path) -> list[str]:
-    modules = TYPESCRIPT.folder / "node_modules"
-    if not (client / "node_modules").exists():
-        (client / "node_modules").symlink_to(modules)
-    node = find_program("node") or "node"
-    compiler = [
-        os.fspath(modules / "typescript" / "bin" / "tsc"),
-        "-p",
-        os.fspath(client),
-        "--outDir",
-        os.fspath(work / "build"),
-    ]
-    run_command([node, *compiler], "compiling the TypeScript client")
-    if not (work / "node_modules").exists():
-        (work / "node_modules").symlink_to(modules)
-    return [node, os.fspath(work / "build" / "nodeSelftest.js"), os.fspath(tflite_library()), "model.tflite", "goldens"]
-
-
 def _build_python(client: Path, work: Path) -> list[str]:
     return [sys.executable, "-B", "-m", "edgeship_client.selftest"]
 
@@ -128,8 +87,25 @@ LANES: Mapping[str, Lane] = {
             "c",
             "generated C client on TensorFlow Lite's C library",
             (TFLITE_C,),
-            lambda: None if find_compiler() else "no C compiler (cc, gcc) on the path",
-            _build_c,
+            c_clients.find_problem,
+            c_clients.build,
+        ),
+        Lane(
+            "client-c-arm64",
+            "c",
+            "generated C client for arm64, emulated, on TensorFlow Lite's C library",
+            (TFLITE_C_ARM64,),
+            c_clients.find_arm64_problem,
+            c_clients.build_for_arm64,
+            device="arm64 emulated by QEMU",
+        ),
+        Lane(
+            "client-c-litert",
+            "c",
+            "generated C client on LiteRT's C library",
+            (),
+            c_clients.find_litert_problem,
+            c_clients.build_on_litert,
         ),
         Lane(
             "client-kotlin-jvm",
@@ -145,8 +121,26 @@ LANES: Mapping[str, Lane] = {
             "typescript",
             "generated TypeScript client under Node, on TensorFlow Lite's C library",
             (TFLITE_C, TYPESCRIPT),
-            _node_problem,
-            _build_typescript,
+            typescript_clients.find_problem,
+            typescript_clients.build,
+        ),
+        Lane(
+            "client-ts-litert",
+            "typescript",
+            "generated TypeScript client under Node, on LiteRT.js",
+            (LITERT_JS, TYPESCRIPT),
+            typescript_clients.find_problem,
+            typescript_clients.build_on_litert_js,
+            find_misfit=typescript_clients.find_litert_js_misfit,
+        ),
+        Lane(
+            "client-ts-tfjs",
+            "typescript",
+            "generated TypeScript client under Node, on TF.js",
+            (TYPESCRIPT,),
+            typescript_clients.find_tfjs_problem,
+            typescript_clients.build_on_tfjs,
+            format="tfjs",
         ),
     )
 }

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.deploy.codegen.client import describe_client
 from edgeship.deploy.codegen.generate import LANGUAGES, write_clients
-from edgeship.errors import MissingDependencyError, ProcessError, unknown_name_error
+from edgeship.errors import InputError, MissingDependencyError, ProcessError, unknown_name_error
 from edgeship.notices import print_notice
 from edgeship.runtimes.clients.lanes import LANES, Lane
 
@@ -26,36 +27,63 @@ class ClientRun:
 
 
 def run_selftests(bundle: Bundle, languages: Sequence[str], artifact: str | None = None) -> Iterator[ClientRun]:
-    """The self-tests of the lanes of these languages, or of all that are installed, one after the other.
+    """The self-tests of the lanes of these languages, or of all, that are installed here, one after the other.
 
-    Raises InputError for an unknown language, MissingDependencyError where the lane of a named one is not installed.
+    Lanes that are not, and those that do not run the artifact, are left out with a sentence. Raises InputError for an unknown
+    language or artifact, MissingDependencyError where a named language has no lane here.
     """
     for language in languages:
         if language not in LANGUAGES:
             raise unknown_name_error("language", language, LANGUAGES)
     lanes = [lane for lane in LANES.values() if not languages or lane.language in languages]
-    reasons = {lane.name: lane.unavailable_reason() for lane in lanes}
-    for lane in lanes:
-        reason = reasons[lane.name]
-        if reason and languages:
+    fitting = _fitting_lanes(bundle, lanes, artifact)
+    usable = [lane for lane in fitting if _is_usable(lane)]
+    for language in languages:
+        wanted = [lane for lane in fitting if lane.language == language]
+        if wanted and not any(lane.language == language for lane in usable):
             raise MissingDependencyError(
-                f"{lane.name} is not available: {reason}; install it with: edgeship runtimes install {lane.name}"
+                f"{wanted[0].name} is not available: {wanted[0].unavailable_reason()}; "
+                f"install it with: edgeship runtimes install {wanted[0].name}"
             )
-        if reason:
-            print_notice(f"{lane.name} is left out: {reason}")
+    for lane in usable:
+        print_notice(f"{lane.name}: {lane.title}")
+        yield _run_lane(bundle, lane, artifact)
+
+
+def _fitting_lanes(bundle: Bundle, lanes: Sequence[Lane], artifact: str | None) -> list[Lane]:
+    """Those that run the artifact, or one of their own format where none is named. Raises InputError where none does."""
+    fitting, problems = [], []
     for lane in lanes:
-        if not reasons[lane.name]:
-            print_notice(f"{lane.name}: {lane.title}")
-            yield _run_lane(bundle, lane, artifact)
+        try:
+            client = describe_client(bundle, artifact, [lane.format])
+        except InputError as error:
+            problems.append(error)
+            continue
+        if misfit := lane.find_misfit(client):
+            print_notice(f"{lane.name} is left out: {client.artifact}: {misfit}")
+        else:
+            fitting.append(lane)
+    if problems and not fitting:
+        raise problems[0]
+    return fitting
+
+
+def _is_usable(lane: Lane) -> bool:
+    reason = lane.unavailable_reason()
+    if reason:
+        print_notice(f"{lane.name} is left out: {reason}")
+    return not reason
 
 
 def _run_lane(bundle: Bundle, lane: Lane, artifact: str | None) -> ClientRun:
     with tempfile.TemporaryDirectory(prefix="edgeship-client-") as folder:
         work = Path(folder) / "work"
         work.mkdir()
-        (client,) = write_clients(bundle, [lane.language], Path(folder), artifact)
+        (client,) = write_clients(
+            bundle, [lane.language], Path(folder), describe_client(bundle, artifact, [lane.format]).artifact
+        )
         try:
-            result = lane.run_selftest(client, work, "this machine")
+            result = lane.run_selftest(client, work)
         except ProcessError as error:
             return ClientRun(lane.name, False, None, str(error))
     failures = result["failures"]

@@ -80,17 +80,20 @@ def run_command(command: Sequence[str], what: str, cwd: Path | None = None, *, n
 
 
 def _install_wheels(draft: Path) -> None:
-    options = [
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--require-hashes",
-        "--target",
-        os.fspath(draft),
-        "-r",
-        os.fspath(WHEELS),
-    ]
-    run_command(pip_command(*options), "installing TensorFlow Lite's C library", network=True)
+    _unpack_wheels(draft)
+
+
+def _install_arm64_wheels(draft: Path) -> None:
+    """For another processor than this one: uv and pip say that differently."""
+    uv = Path(pip_command()[0]).stem == "uv"
+    platform = ["--python-platform", "aarch64-manylinux_2_35"] if uv else ["--platform", "manylinux_2_35_aarch64"]
+    _unpack_wheels(draft, "--python-version", "3.11", *platform)
+
+
+def _unpack_wheels(draft: Path, *platform: str) -> None:
+    pins = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--target", os.fspath(draft)]
+    command = pip_command(*pins, *platform, "-r", os.fspath(WHEELS))
+    run_command(command, "installing TensorFlow Lite's C library", network=True)
 
 
 def _install_packages(source: Path) -> Callable[[Path], None]:
@@ -107,7 +110,9 @@ def _install_packages(source: Path) -> Callable[[Path], None]:
 
 
 TFLITE_C = Tool("tflite-c", WHEELS, _install_wheels)
+TFLITE_C_ARM64 = Tool("tflite-c-arm64", WHEELS, _install_arm64_wheels)
 TYPESCRIPT = Tool("client-ts", HERE / "typescript" / MANIFESTS[1], _install_packages(HERE / "typescript"))
+LITERT_JS = Tool("litertjs", HERE / "litertjs" / MANIFESTS[1], _install_packages(HERE / "litertjs"))
 KOTLIN = Tool("client-kotlin", HERE / "kotlin" / MANIFESTS[1], _install_packages(HERE / "kotlin"))
 
 

@@ -45,7 +45,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 process.call("client_models:build", folder=str(root))
             for name in ("colour-squares", "mixed"):
                 folder = root / name
-                options = ["--to", "tflite", "--variant", "float32,int8" if name == "colour-squares" else "float32"]
+                colours = name == "colour-squares"
+                options = ["--to", "tflite" if colours else "tflite,tfjs"]
+                options += ["--variant", "float32,int8" if colours else "float32,mobile"]
                 edgeship("convert", folder / "server.keras", "--out", folder / "bundle", *options)
             (root / "done").touch()
     return root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.deploy.contract.bounds import Shape
 from edgeship.deploy.contract.contract import (
     ArtifactInput,
     ArtifactOutput,
@@ -22,11 +25,11 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.settings.inputs import Column as ContractColumn
-from edgeship.untrusted import place_within, printable
+from edgeship.untrusted import damage_as_input_error, place_within, printable
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32")
 PREFERRED = "tflite/mobile"
-FORMAT = "tflite"
+TFLITE, TFJS = "tflite", "tfjs"
 
 
 @dataclass(frozen=True)
@@ -114,15 +117,21 @@ class Case:
 
 @dataclass(frozen=True)
 class Client:
-    """A client of one artifact: `checksum` is the CRC-32 of the model's file, `goldens` what its files of goldens hold."""
+    """A client of one artifact; `goldens`: what its files of goldens hold.
+
+    `model` are the model's files by the name that they get, in the order in which `model_size` (bytes) and `checksum` (CRC-32)
+    take them. `dynamic`: whether the model leaves the batch open.
+    """
 
     name: str
     bundle: str
     artifact: str
+    format: str
     digest: str
-    model: Path
+    model: Mapping[str, Path]
     model_size: int
     checksum: int
+    dynamic: bool
     inputs: tuple[ClientInput, ...]
     outputs: tuple[ClientOutput, ...]
     cases: tuple[Case, ...]
@@ -140,10 +149,11 @@ class Client:
         return f"model_{name}" if name[0].isdigit() else name
 
 
-def describe_client(bundle: Bundle, artifact: str | None = None) -> Client:
-    """The client of an artifact of a bundle (default: `tflite/mobile`, else a recommended `.tflite`, else the first).
+def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequence[str] = (TFLITE,)) -> Client:
+    """The client of an artifact of a bundle (default: `tflite/mobile`, else a recommended one, else the first).
 
-    Raises InputError for a bundle without contract or raw goldens, and for a model that clients cannot feed.
+    `formats`: those that its language runs, the usual one first. Raises InputError for a bundle without contract or raw goldens,
+    and for a model that clients cannot feed.
     """
     root = bundle.root
     contract = read_contract(root)
@@ -151,21 +161,23 @@ def describe_client(bundle: Bundle, artifact: str | None = None) -> Client:
         raise InputError(
             f"{printable(root)}: has no contract.json, as a bundle of an earlier edgeship; make it again: edgeship ship"
         )
-    chosen = _choose_artifact(bundle, contract, artifact)
+    chosen = _choose_artifact(bundle, contract, artifact, formats)
     if not contract.goldens.cases:
         raise InputError(f"{printable(root)}: has no raw goldens: {contract.goldens.reason}")
-    model = place_within(root, chosen.path)
-    content = model.read_bytes()
+    model = _model_files(root, chosen)
+    contents = [file.read_bytes() for file in model.values()]
     ids = {item.input: item for item in chosen.inputs}
     places = {item.output: item for item in chosen.outputs}
     return Client(
         name=contract.name,
         bundle=contract.server_model,
         artifact=chosen.id,
-        digest=chosen.digest or "",
+        format=_format_of(chosen),
+        digest=bundle.manifest.files.get(chosen.path) or chosen.digest or "",
         model=model,
-        model_size=len(content),
-        checksum=zlib.crc32(content),
+        model_size=sum(map(len, contents)),
+        checksum=functools.reduce(lambda checksum, content: zlib.crc32(content, checksum), contents, 0),
+        dynamic=any(None in shape for shape in _shapes_of(chosen)),
         inputs=tuple(_describe_input(item, _edge(ids[item.name], chosen.id)) for item in contract.inputs),
         outputs=tuple(
             ClientOutput(
@@ -182,21 +194,46 @@ def describe_client(bundle: Bundle, artifact: str | None = None) -> Client:
     )
 
 
-def _choose_artifact(bundle: Bundle, contract: Contract, name: str | None) -> ContractArtifact:
-    usable = [item for item in contract.artifacts if item.path.endswith(f".{FORMAT}")]
+def _shapes_of(artifact: ContractArtifact) -> list[Shape]:
+    return [item.shape for item in artifact.inputs] + [item.shape for item in artifact.outputs]
+
+
+def _format_of(artifact: ContractArtifact) -> str:
+    return TFLITE if artifact.path.endswith(f".{TFLITE}") else artifact.id.partition("/")[0]
+
+
+def _model_files(root: Path, artifact: ContractArtifact) -> Mapping[str, Path]:
+    """The file of a `.tflite`; those of a TF.js model, its topology first. Raises InputError for one that is damaged."""
+    path = place_within(root, artifact.path)
+    if _format_of(artifact) == TFLITE:
+        return {"model.tflite": path}
+    with damage_as_input_error(path):
+        groups = json.loads(path.read_text(encoding="utf-8"))["weightsManifest"]
+        shards = [str(shard) for group in groups for shard in group["paths"]]
+    return {f"model/{name}": place_within(path.parent, name) for name in (path.name, *shards)}
+
+
+def _choose_artifact(bundle: Bundle, contract: Contract, name: str | None, formats: Sequence[str]) -> ContractArtifact:
+    usual, known = formats[0], " or ".join(formats)
+    usable = [item for item in contract.artifacts if _format_of(item) in formats]
     if not usable:
-        raise InputError(f"{printable(bundle.root)}: has no .tflite, which clients run; ship it with: --to tflite")
+        raise InputError(
+            f"{printable(bundle.root)}: has no {known}, which these clients run; ship it with: --to {usual}"
+        )
     ids = [item.id for item in usable]
     if name is not None and name not in ids:
         if any(item.id == name and item.bridge for item in bundle.manifest.artifacts):
             raise InputError(
                 f"{name}: takes three channels for one, for readers of its metadata; clients take a variant with mobile = true"
             )
+        if any(item.id == name for item in contract.artifacts):
+            raise InputError(f"{name}: clients of this language run {known}; choose another of {', '.join(ids)}")
         raise unknown_name_error("artifact", name, ids, printable(bundle.root))
     gate = bundle.manifest.gate
     recommended = [item.artifact for item in gate.recommended] if gate else []
     wanted = [name] if name else [PREFERRED, *recommended, *ids]
     ordered = [item for choice in wanted for item in usable if item.id == choice]
+    ordered.sort(key=lambda item: formats.index(_format_of(item)))
     chosen = next((item for item in ordered if not _find_misfit(contract, item)), ordered[0])
     if misfit := _find_misfit(contract, chosen):
         raise InputError(f"{chosen.id}: {misfit}; choose another of {', '.join(ids)} with --artifact")

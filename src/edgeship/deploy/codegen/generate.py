@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.bundle import Bundle, is_bundle
-from edgeship.deploy.codegen.client import Client, describe_client
+from edgeship.deploy.codegen.client import TFJS, TFLITE, Client, describe_client
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.storage import atomic
@@ -19,6 +19,7 @@ from edgeship.untrusted import printable
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = ".jinja"
 LANGUAGES = ("c", "kotlin", "python", "swift", "typescript")
+FORMATS: Mapping[str, Sequence[str]] = {"typescript": (TFLITE, TFJS)}  # that a language runs beside .tflite alone
 MARK = "contract.json"  # what every folder of generated code has
 
 
@@ -33,12 +34,12 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
             raise unknown_name_error("language", language, LANGUAGES)
     if not languages:
         raise InputError(f"no language is named; known: {', '.join(LANGUAGES)}")
-    client = describe_client(bundle, artifact)
+    clients = [describe_client(bundle, artifact, FORMATS.get(language, (TFLITE,))) for language in languages]
     folders = [out / language for language in languages]
     for folder in folders:
         _check_replaceable(folder)
     try:
-        for language, folder in zip(languages, folders, strict=True):
+        for language, client, folder in zip(languages, clients, folders, strict=True):
             with atomic.atomic_folder(folder) as draft:
                 _write_client(client, bundle.root, language, draft)
     except OSError as error:
@@ -72,7 +73,10 @@ def _write_client(client: Client, root: Path, language: str, draft: Path) -> Non
 
 
 def _copy_data(client: Client, root: Path, draft: Path) -> None:
-    shutil.copyfile(client.model, draft / "model.tflite")
+    for name, file in client.model.items():
+        place = draft / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
     shutil.copyfile(root / CONTRACT, draft / CONTRACT)
     shutil.copyfile(TEMPLATES / "LICENSE.txt", draft / "LICENSE.txt")
     (draft / "goldens").mkdir()

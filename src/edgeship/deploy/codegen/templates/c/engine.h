@@ -1,4 +1,5 @@
-/* What runs the model. One file per runtime implements this: engine_tflite.c is TensorFlow Lite's C API. */
+/* What runs the model. One file per runtime implements this: engine_tflite.c is TensorFlow Lite's C API,
+ * engine_litert.c is LiteRT's. */
 #ifndef EDGESHIP_ENGINE_H
 #define EDGESHIP_ENGINE_H
 
