@@ -13,7 +13,10 @@ from edgeship.client.rules import ChannelArtifact, ChannelFile, Patch, Version
 
 BASES = 3  # versions that patches begin from
 SMALLER = 3  # times that a patch must be smaller than the file
-MOST_BYTES = PATCH_BYTES  # of a file: bsdiff takes 20 times its size in memory
+FEWEST_BYTES, MOST_BYTES = (
+    4096,
+    PATCH_BYTES,
+)  # of a file: less is one packet or two; bsdiff takes 20 times as much memory
 
 
 def add_patches(
@@ -22,7 +25,7 @@ def add_patches(
     """The version with patches from the same files of its `bases`, and these patches by sha256.
 
     `read` gives the content of a file by its sha256. A patch is left out where it is not smaller than a third of the file, and
-    for files beyond 64 MB.
+    for files below 4 kB and beyond 64 MB.
     """
     patches: dict[str, bytes] = {}
     artifacts = {}
@@ -39,7 +42,7 @@ def _patches_to(
     olds = [old for item in others for old in item.files if old.path == file.path and old.sha256 != file.sha256]
     found = []
     for old in {old.sha256: old for old in olds}.values():
-        if max(old.size, file.size) <= MOST_BYTES and min(old.size, file.size) > 0:
+        if min(old.size, file.size) >= FEWEST_BYTES and max(old.size, file.size) <= MOST_BYTES:
             content = bsdiff4.diff(read(old.sha256), read(file.sha256))
             if len(content) * SMALLER < file.size:
                 sha256 = hashlib.sha256(content).hexdigest()

@@ -147,6 +147,7 @@ def commit(repository: Repository, signers: Signers, changes: Changes) -> tuple[
     for name in changes.dropped:
         targets.pop(name, None)
     written: list[Path] = []
+    before = repository.timestamp
     try:
         for name, content in changes.contents.items():
             file = _describe(name, content)
@@ -162,7 +163,7 @@ def commit(repository: Repository, signers: Signers, changes: Changes) -> tuple[
         written.append(renew_snapshot(repository, signers))
         write_timestamp(repository, signers)
     except BaseException:
-        if not _is_live(repository):
+        if repository.timestamp is before or not _is_live(repository):
             for path in written:
                 path.unlink(missing_ok=True)
         raise

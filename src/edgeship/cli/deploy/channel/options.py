@@ -64,11 +64,13 @@ def _describe(rules: api.Channel) -> str:
 def show_status(status: api.FolderStatus, json_file: str | None) -> None:
     """Tables of the channels and of the roles' ends, and what to see to, on standard output; all as JSON."""
     from edgeship.terminal import Column, make_console, make_table
+    from edgeship.untrusted import printable
 
     if json_file != "-":
         out = make_console()
         for channel in status.channels:
-            out.print(f"{channel.name}: {_describe(channel.rules)}; there: {', '.join(map(str, channel.versions))}")
+            there = ", ".join(map(str, channel.versions))
+            click.echo(f"{printable(channel.name)}: {_describe(channel.rules)}; there: {there}")
         body = [
             [
                 item.role,
@@ -88,9 +90,9 @@ def show_status(status: api.FolderStatus, json_file: str | None) -> None:
         ]
         out.print(make_table(heads, body, out.width))
         if status.renewed:
-            out.print(f"signed anew: {', '.join(status.renewed)}")
+            click.echo(f"signed anew: {', '.join(status.renewed)}")
         for problem in status.problems:
-            out.print(f"problem: {problem}")
+            click.echo(f"problem: {printable(problem)}")
     write_json({"status": status}, json_file)
 
 
