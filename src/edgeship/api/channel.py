@@ -31,13 +31,15 @@ def publish_bundle(
     percent: float = 100.0,
     keep: int = 5,
     threshold: int = 1,
+    signed_by: Sequence[AnyPath] = (),
     force: bool = False,
 ) -> ChannelChange:
     """Publish a bundle as the next version of `name`, as `garments/stable`, in a channel's folder, which may be new.
 
     `percent` of the devices get it, the others what all had before. `keep`: versions that stay beside those in use. `threshold`:
-    keys that must sign root and targets of a new channel. Raises CheckError where the bundle's figures do not pass its gate,
-    unless `force`; InputError for a damaged bundle, a name that is none, keys that are missing: then nothing is changed.
+    keys that must sign root and targets of a new channel. `signed_by`: public keys all of which must have signed the bundle.
+    Raises CheckError where the bundle's figures do not pass its gate, unless `force`; InputError for a damaged bundle, one that
+    is not signed so, a name that is none, keys that are missing: then nothing is changed.
     """
     from edgeship.benchmarks.gate.gate import judge_again
     from edgeship.types import Verdict
@@ -45,6 +47,8 @@ def publish_bundle(
 
     source, folder = open_bundle(bundle), Path(channel)
     check_outside_of_bundles(folder / "metadata")
+    if signed_by:
+        _check_signature(source.root, [Path(file) for file in signed_by])
     with damage_as_input_error(source.root):  # its figures may be none
         judged = replace(source, manifest=judge_again(source.manifest))
     if judged.verdict is not Verdict.PASS and not force:
@@ -174,6 +178,17 @@ def describe_experiment(channel: str, name: str, percent: float, arms: Mapping[s
 
     parts = tuple(Arm(arm, version, share) for arm, (version, share) in arms.items())
     return Experiment(name, f"{channel.partition('/')[0]}/{name}", percent, parts)
+
+
+def _check_signature(root: Path, files: Sequence[Path]) -> None:
+    from edgeship.deploy.signing.keys import load_public_key
+    from edgeship.deploy.signing.signature import check_signature
+
+    keys = [load_public_key(file) for file in files]
+    try:
+        check_signature(root, keys, len({key.keyid for key in keys}))
+    except CheckError as error:
+        raise InputError(f"{error}; nothing was published") from error
 
 
 def _signers(keys: Keys) -> Signers:

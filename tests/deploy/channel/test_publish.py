@@ -128,6 +128,34 @@ def test_a_damaged_bundle_is_refused(channel: Path, bundles: list[Path], keys: P
     assert snapshot_of(channel) == before
 
 
+def test_the_signature_of_a_bundle_comes_along_and_may_be_asked_for(
+    channel: Path, bundles: list[Path], keys: Path, all_keys: Path, tmp_path: Path
+) -> None:
+    bundle, before = Path(shutil.copytree(bundles[2], tmp_path / "signed")), snapshot_of(channel)
+    asked = ["--signed-by", keys / "bundle.pub"]
+    assert "is not signed" in str(publish(bundle, channel, keys, *asked).exception)
+    api.sign_bundle(bundle, all_keys / "b")
+    refused = publish(bundle, channel, keys, *asked).exception
+    assert isinstance(refused, InputError) and str(refused).endswith("; nothing was published")
+    assert snapshot_of(channel) == before
+    (bundle / "signature.json").unlink()
+    api.sign_bundle(bundle, keys)
+    assert publish(bundle, channel, keys, *asked).exit_code == 0
+    (carried,) = (channel / "targets" / "garments" / "3").glob("*.signature.json")
+    assert carried.read_bytes() == (bundle / "signature.json").read_bytes()
+
+
+def test_a_file_that_changes_while_it_is_published_is_refused(
+    channel: Path, bundles: list[Path], keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, before = Path(shutil.copytree(bundles[2], tmp_path / "changing")), snapshot_of(channel)
+    opened = api.open_bundle(bundle)
+    (bundle / "tflite" / "int8.tflite").write_bytes(bytes(20_000))
+    with pytest.raises(InputError, match="changed while it was read"):
+        api.publish_bundle(opened, channel, name=NAME, keys=keys)
+    assert snapshot_of(channel) == before
+
+
 def test_a_folder_of_something_else_is_left_alone(bundles: list[Path], keys: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")

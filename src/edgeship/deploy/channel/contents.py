@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.client.rule_files import render_version
 from edgeship.client.rules import ChannelArtifact, ChannelFile, Version
 from edgeship.client.strict_json import RulesError
+from edgeship.deploy.channel.repository import Source
 from edgeship.deploy.contract.contract import FOLDER, Contract, read_contract
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError
@@ -24,10 +24,10 @@ GOLDENS = ("goldens/inputs.npz", "goldens/outputs.npz")  # which a page's self-t
 
 @dataclass(frozen=True)
 class VersionContents:
-    """A version without its patches: the `files` by sha256 of the content, and the artifacts that stay behind."""
+    """A version without its patches: its files by sha256 of the content, and the artifacts that stay behind."""
 
     version: Version
-    files: Mapping[str, Path]
+    files: Mapping[str, Source]
     left_out: tuple[str, ...] = ()
 
 
@@ -61,10 +61,8 @@ def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool =
         shared=_describe(bundle, [CONTRACT, *(file for file in raw if file not in every)]),
     )
     _check(bundle, described)
-    names = {
-        file.path for files in (described.shared, *(i.files for i in described.artifacts.values())) for file in files
-    }
-    files = {bundle.manifest.files[file]: bundle.root / file for file in sorted(names)}
+    every_file = [*described.shared, *(file for item in described.artifacts.values() for file in item.files)]
+    files = {file.sha256: Source(bundle.root / file.path, file.sha256, file.size) for file in every_file}
     return VersionContents(described, files, tuple(item.id for item in bundle.manifest.artifacts if item not in chosen))
 
 

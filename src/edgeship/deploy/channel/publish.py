@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.bundle import SIGNATURE, Bundle
 from edgeship.client.rule_files import render_version
 from edgeship.client.rules import Channel, Version, channel_path, file_path, signature_path, version_path
 from edgeship.deploy.channel import listing
@@ -18,6 +18,7 @@ from edgeship.deploy.channel.repository import (
     TARGETS,
     Changes,
     Repository,
+    Source,
     begin_repository,
     commit,
     locked,
@@ -29,7 +30,6 @@ from edgeship.errors import InputError
 from edgeship.untrusted import printable
 
 KEPT = 5
-SIGNATURE = "signature.json"
 
 
 @dataclass(frozen=True)
@@ -109,21 +109,21 @@ def _find_same(repository: Repository, version: Version, known: Sequence[int], a
 
 def _new_targets(
     repository: Repository, bundle: Bundle, contents: VersionContents, known: Sequence[int]
-) -> dict[str, bytes | Path]:
+) -> dict[str, bytes | Source]:
     """The files, patches, description and signature of a new version, by target name."""
     name = contents.version.name
 
     def read(sha256: str) -> bytes:
         here = contents.files.get(sha256)
-        return here.read_bytes() if here else repository.read_target(file_path(name, sha256))
+        return here.path.read_bytes() if here else repository.read_target(file_path(name, sha256))
 
     bases = [listing.read_version_file(repository, name, number) for number in sorted(known, reverse=True)[:BASES]]
     version, patches = add_patches(contents.version, bases, read)
-    targets: dict[str, bytes | Path] = {file_path(name, sha256): path for sha256, path in contents.files.items()}
+    targets: dict[str, bytes | Source] = {file_path(name, sha256): file for sha256, file in contents.files.items()}
     targets |= {file_path(name, sha256): content for sha256, content in patches.items()}
     targets[version_path(name, version.version)] = render_version(version)
     if (bundle.root / SIGNATURE).is_file():
-        targets[signature_path(name, version.version)] = bundle.root / SIGNATURE
+        targets[signature_path(name, version.version)] = (bundle.root / SIGNATURE).read_bytes()
     return targets
 
 

@@ -67,11 +67,20 @@ class Repository:
         return {self.target_place(name) for name in self.targets.signed.targets}
 
 
+@dataclass(frozen=True)
+class Source:
+    """A file whose content becomes a target, with the sha256 and size in bytes that it must have."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
 @dataclass
 class Changes:
     """What a change makes of the targets: `contents` by target name, bytes or the file that holds them; what is `dropped`."""
 
-    contents: dict[str, bytes | Path] = field(default_factory=dict)
+    contents: dict[str, bytes | Source] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
 
 
@@ -82,8 +91,8 @@ def locked(folder: Path, *, create: bool = False) -> Iterator[None]:
     Raises InputError where it is none, where it is in use for two minutes, and where it cannot be written.
     """
     place = printable(folder)
-    if not (folder / METADATA).is_dir() and not create:
-        raise InputError(f"{place}: no channel; `edgeship deploy publish BUNDLE --channel {place} ...` begins one")
+    if not create:
+        check_channel(folder)
     if create and folder.exists() and not (folder.is_dir() and _is_channel_or_empty(folder)):
         raise InputError(f"{place}: is no channel and holds something else; choose another --channel")
     try:
@@ -95,6 +104,13 @@ def locked(folder: Path, *, create: bool = False) -> Iterator[None]:
     except OSError as error:
         where = printable(error.filename or folder)
         raise InputError(f"{where}: {error.strerror}; the channel is as it was") from error
+
+
+def check_channel(folder: Path) -> None:
+    """Raise InputError for a folder that is no channel."""
+    if not (folder / METADATA).is_dir():
+        place = printable(folder)
+        raise InputError(f"{place}: no channel; `edgeship deploy publish BUNDLE --channel {place} ...` begins one")
 
 
 def _is_channel_or_empty(folder: Path) -> bool:
@@ -155,7 +171,7 @@ def commit(repository: Repository, signers: Signers, changes: Changes) -> tuple[
             place = _place_of(folder, name, file.hashes["sha256"])
             if not place.exists() or digest.of_path(place) != file.hashes["sha256"]:
                 written.append(place)
-                _write(place, content, file.hashes["sha256"])
+                _write(place, content)
         if repository.new:
             written.append(folder / METADATA / "1.root.json")
             _write(written[-1], _to_bytes(repository.root))
@@ -304,10 +320,10 @@ def _end(role: str) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + LIFE[role]
 
 
-def _describe(name: str, content: bytes | Path) -> TargetFile:
+def _describe(name: str, content: bytes | Source) -> TargetFile:
     if isinstance(content, bytes):
         return TargetFile.from_data(name, content, ["sha256"])
-    return TargetFile.from_file(name, str(content), ["sha256"])
+    return TargetFile(content.size, {"sha256": content.sha256}, name)
 
 
 def _place_of(folder: Path, name: str, sha256: str) -> Path:
@@ -319,11 +335,11 @@ def _to_bytes(metadata: Metadata[Any]) -> bytes:
     return metadata.to_bytes(JSONSerializer(compact=False))
 
 
-def _write(path: Path, content: bytes | Path, sha256: str = "") -> None:
+def _write(path: Path, content: bytes | Source) -> None:
     with atomic_file(path) as beside:
         if isinstance(content, bytes):
             beside.write_bytes(content)
         else:
-            shutil.copyfile(content, beside)
-            if digest.of_path(beside) != sha256:
-                raise digest.changed_error(content)
+            shutil.copyfile(content.path, beside)
+            if beside.stat().st_size != content.size or digest.of_path(beside) != content.sha256:
+                raise digest.changed_error(content.path)

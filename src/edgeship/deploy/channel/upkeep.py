@@ -16,6 +16,7 @@ from edgeship.deploy.channel.repository import (
     METADATA,
     TIMESTAMP,
     Repository,
+    check_channel,
     locked,
     next_root,
     open_repository,
@@ -69,8 +70,8 @@ def read_status(folder: Path) -> FolderStatus:
 
     Raises InputError for a folder that is no channel, or whose metadata is damaged.
     """
-    with locked(folder):
-        return _status_of(open_repository(folder), ())
+    check_channel(folder)
+    return _status_of(open_repository(folder), ())  # without the lock: who looks may not be allowed to write
 
 
 def refresh_metadata(folder: Path, signers: Signers) -> FolderStatus:

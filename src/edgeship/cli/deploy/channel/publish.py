@@ -23,6 +23,13 @@ from edgeship.cli.deploy.channel.options import CHANNEL, JSON, KEYS, NAME, PERCE
 @click.option(
     "--threshold", type=click.IntRange(min=1), default=1, show_default=True, help="Keys that must sign a new channel."
 )
+@click.option(
+    "--signed-by",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="KEY.pub",
+    help="Only a bundle that this key has signed (deploy sign).",
+)
 @click.option("--force", is_flag=True, help="Publish a bundle that did not pass, with all its artifacts.")
 @JSON
 def publish(
@@ -34,6 +41,7 @@ def publish(
     percent: float,
     keep: int,
     threshold: int,
+    signed_by: tuple[Path, ...],
     force: bool,
     json_file: str | None,
 ) -> None:
@@ -56,6 +64,7 @@ def publish(
         percent=percent,
         keep=keep,
         threshold=threshold,
+        signed_by=signed_by,
         force=force,
     )
     show_change(change, json_file)
