@@ -122,7 +122,7 @@ def _file_json(file: ChannelFile) -> Json:
 
 
 def _render(value: Json) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
 def _conditions(value: Any) -> Conditions:

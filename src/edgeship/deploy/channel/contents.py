@@ -76,7 +76,8 @@ def _bare(version: Version) -> Version:
         name: replace(item, files=tuple(replace(file, patches=()) for file in item.files))
         for name, item in version.artifacts.items()
     }
-    return replace(version, version=1, artifacts=artifacts)
+    shared = tuple(replace(file, patches=()) for file in version.shared)
+    return replace(version, version=1, artifacts=artifacts, shared=shared)
 
 
 def _passes(bundle: Bundle, item: ArtifactEntry) -> bool:

@@ -332,7 +332,7 @@ def _place_of(folder: Path, name: str, sha256: str) -> Path:
 
 
 def _to_bytes(metadata: Metadata[Any]) -> bytes:
-    return metadata.to_bytes(JSONSerializer(compact=False))
+    return metadata.to_bytes(JSONSerializer(compact=True))
 
 
 def _write(path: Path, content: bytes | Source) -> None:
