@@ -89,6 +89,7 @@ from edgeship.api.results import (
     Verification,
 )
 from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
+from edgeship.api.updates import FetchedModel, fetch_model
 from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ __all__ = [
     "DeviceStatus",
     "Difference",
     "EdgeshipError",
+    "FetchedModel",
     "FolderStatus",
     "GateResult",
     "InitializedConfig",
@@ -180,6 +182,7 @@ __all__ = [
     "distrust_config",
     "export_ai_pack",
     "export_version",
+    "fetch_model",
     "find_damage",
     "find_registry_server",
     "generate_keys",

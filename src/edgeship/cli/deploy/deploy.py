@@ -10,6 +10,7 @@ from edgeship.cli.command_group import CommandGroup
 SUMMARIES = {
     "codegen": "Write client code that tests itself.",
     "export": "Write a model in the layout of a store.",
+    "fetch": "Do what a device does: follow a channel.",
     "keygen": "Make the keys that bundles and channels are signed with.",
     "sign": "Sign a bundle, so that nobody else can change it.",
     "selftest": "Compile clients and run their self-tests here.",
