@@ -25,7 +25,7 @@ help:
 	@echo "make bench-browser  measure the engines in a browser and write docs/results/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/results/devices.md"
 	@echo "make bench-mediapipe  MediaPipe Tasks beside LiteRT on raw pictures; writes docs/results/mediapipe.md"
-	@echo "make sizes  what the whole environment takes on disk, and one that only runs and judges artifacts"
+	@echo "make sizes  what the whole environment takes on disk, one that only runs and judges artifacts, and a device's client"
 	@echo "make references  write the pages in docs/ that are made from the code, docs/configuration.md and docs/cli.md"
 	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
 	@echo "make lock   resolve requirements.lock again, keeping its versions where they still fit; UPGRADE=--upgrade takes the newest"
@@ -100,7 +100,7 @@ test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
 	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py
 	$(BIN)/edgeship runtimes install client-kotlin-jvm
-	$(BIN)/pytest -m more tests/deploy
+	$(BIN)/pytest -m more tests/client tests/deploy
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env
@@ -171,10 +171,13 @@ bench-page: env pages
 
 # In MB, as the README says them.
 LIGHT := .venv.light
+CLIENT := .venv.client
 sizes: env
 	@$(PYTHON) -m venv --without-pip --clear $(LIGHT)
 	@$(PYTHON) -m pip --python $(LIGHT)/bin/python install --quiet --disable-pip-version-check .
-	@du -sm $(VENV) $(LIGHT); rm -rf $(LIGHT)
+	@$(PYTHON) -m venv --without-pip --clear $(CLIENT)
+	@$(PYTHON) -m pip --python $(CLIENT)/bin/python install --quiet --disable-pip-version-check ./client
+	@du -sm $(VENV) $(LIGHT) $(CLIENT); rm -rf $(LIGHT) $(CLIENT) client/build client/src/*.egg-info
 
 # For every platform and Python from 3.11 at once, wheels only: tests/packaging/test_platforms.py says for which it was resolved in full.
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --only-binary :all: $(UPGRADE)
