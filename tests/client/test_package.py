@@ -33,8 +33,11 @@ def wheel(tmp_path_factory):
 
 def test_the_package_holds_the_client_and_nothing_else(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    files = {path for path in (ROOT / "src/edgeship/client").iterdir() if path.is_file()}
-    assert names == {f"edgeship/client/{path.name}" for path in files}
+    root = ROOT / "src"
+    files = {
+        path for path in (root / "edgeship/client").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == {path.relative_to(root).as_posix() for path in files}
 
 
 def test_both_packages_have_one_version_and_ask_for_the_same():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,8 +11,10 @@ from urllib.parse import urlsplit
 from edgeship.client.outcome import ClientError, ClientSettings, UpdateResult
 from edgeship.client.store import Store, StoredVersion
 from edgeship.client.strict_json import RulesError, read_artifact_id, read_channel, read_name, read_text
+from edgeship.client.timed_sockets import Timer
+from edgeship.client.unchanged import find_unchanged
 
-SECONDS = 600.0
+SECONDS, IDLE_SECONDS = 600.0, 20.0  # of all downloads of an update; that a server may say nothing
 MOST_ROOT_BYTES = 64_000
 
 
@@ -57,13 +60,16 @@ class Client:
         Whatever goes wrong on the way is told in the result, and what ran goes on running. Raises ClientError only for what a
         person must mend: a state folder of something else, links in it.
         """
-        from edgeship.client.update import Update
-
         with self._store.lock() as held:
             state = self._store.read_state()
             if not held:
                 return UpdateResult("busy", state.running, "another process updates this state")
-            return Update(self._settings, self._store, state).run()
+            timer = Timer(time.monotonic() + self._settings.seconds, IDLE_SECONDS)
+            if unchanged := find_unchanged(self._settings, self._store, state, timer):
+                return unchanged
+            from edgeship.client.update import Update
+
+            return Update(self._settings, self._store, state, timer).run()
 
     @property
     def version(self) -> int | None:

@@ -1,15 +1,9 @@
-"""Downloads for TUF: each within a deadline of all of them, however slowly a server trickles.
-
-urllib3's time-outs count from one packet to the next: a byte every few seconds holds a client for days. Here what is left of the
-deadline is the time-out of each read of the socket, of headers too.
-"""
+"""Downloads for TUF: each within a deadline of all of them, however slowly a server trickles, headers too."""
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,62 +16,17 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthM
 from tuf.ngclient.fetcher import FetcherInterface
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from edgeship.client.timed_sockets import TimedSocket, Timer
+
 CHUNK_BYTES, MEMORY_BYTES, ERROR_PAGE_BYTES = 1 << 16, 1 << 20, 1 << 16
 RETRIES = urllib3.Retry(total=4, connect=1, read=1, redirect=3, status=0, other=0)
-
-
-class Timer:
-    """How long a read may take: `idle` seconds, and never longer than until the `deadline`, in seconds of time.monotonic."""
-
-    def __init__(self, deadline: float, idle: float) -> None:
-        self._deadline, self._idle = deadline, idle
-
-    def remaining(self) -> float:
-        """Seconds for the next read. Raises TimeoutError where the deadline is over."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline of the update is over")
-        return min(left, self._idle)
-
-
-class _TimedFile(io.RawIOBase):
-    """What a socket's file is to http.client, each read with the time that is left."""
-
-    def __init__(self, connection: Any, timer: Timer) -> None:
-        self._connection, self._timer = connection, timer
-        self._file = connection.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._connection.settimeout(self._timer.remaining())
-        count: int | None = self._file.readinto(buffer)
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _TimedSocket:
-    """A socket whose files are timed."""
-
-    def __init__(self, connection: Any, timer: Timer) -> None:
-        self._connection, self._timer = connection, timer
-
-    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(_TimedFile(self._connection, self._timer))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
 
 
 def _timed(base: Any, timer: Timer) -> Any:
     class Timed(base):  # type: ignore[misc]
         def connect(self) -> None:
             super().connect()
-            self.sock = _TimedSocket(self.sock, timer)  # type: ignore[has-type]
+            self.sock = TimedSocket(self.sock, timer)  # type: ignore[has-type]
 
     return Timed
 
@@ -96,15 +45,11 @@ def _make_pools(proxy: str | None, timer: Timer) -> urllib3.PoolManager:
 
 
 class DeadlineFetcher(FetcherInterface):
-    """Fetches for a TUF updater. `received_bytes` counts bodies.
+    """Fetches for a TUF updater. `received_bytes` counts bodies; `folder`: where a download lies that is not verified yet."""
 
-    `folder`: where a download lies while its digest is not known; `seconds` for all downloads together, `idle` for one that
-    stands still.
-    """
-
-    def __init__(self, folder: Path, seconds: float, idle: float) -> None:
+    def __init__(self, folder: Path, timer: Timer) -> None:
         self.received_bytes = 0
-        self._folder, self._timer = folder, Timer(time.monotonic() + seconds, idle)
+        self._folder, self._timer = folder, timer
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def _fetch(self, url: str) -> Iterator[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from pathlib import Path
 
 from tuf.api.exceptions import RepositoryError
@@ -14,6 +16,9 @@ from edgeship.client.download import DeadlineFetcher
 CONFIG = UpdaterConfig(max_root_rotations=64, max_delegations=0, root_max_length=64_000)
 
 
+ROLES = ("root", "timestamp", "snapshot", "targets")
+
+
 class Repository:
     """The repository below `url`, its metadata kept in `folder`, trusted from the bytes of `root` on.
 
@@ -21,6 +26,7 @@ class Repository:
     """
 
     def __init__(self, url: str, folder: Path, root: bytes, fetcher: DeadlineFetcher) -> None:
+        self._folder = folder
         self._updater = Updater(
             str(folder),
             f"{url}/metadata/",
@@ -33,6 +39,12 @@ class Repository:
     def refresh(self) -> None:
         """Bring root, timestamp, snapshot and targets up to date, and verify them."""
         self._updater.refresh()
+
+    def describe(self) -> tuple[int, bytes, float]:
+        """Of what was verified: the newest root's number, the timestamp's bytes, and when the first role ends (as time.time)."""
+        signed = {role: json.loads((self._folder / f"{role}.json").read_bytes())["signed"] for role in ROLES}
+        ends = (datetime.fromisoformat(item["expires"]).timestamp() for item in signed.values())
+        return signed["root"]["version"], (self._folder / "timestamp.json").read_bytes(), min(ends)
 
     def find(self, path: str, most: int) -> TargetFile:
         """What the targets promise of a path. Raises RepositoryError where it is not there, or larger than `most` bytes."""

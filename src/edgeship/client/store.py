@@ -12,10 +12,10 @@ import json
 import os
 import shutil
 import stat
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from edgeship.client.outcome import ClientError
 from edgeship.client.rule_files import parse_version
@@ -30,6 +30,21 @@ FILES = ("state.json", "lock", "channel.json")
 
 
 @dataclass(frozen=True)
+class Verified:
+    """What TUF verified last: the number of the newest root, digests of what else could change, and until when it holds.
+
+    `until`: the first moment at which a role ends, in seconds of time.time.
+    """
+
+    url: str
+    trusted: str
+    root: int
+    timestamp: str
+    channel: str
+    until: float
+
+
+@dataclass(frozen=True)
 class State:
     """`state.json`: which channel and artifact it is of, this device's id, and which versions run, ran before, or failed here."""
 
@@ -39,6 +54,7 @@ class State:
     running: int | None = None
     previous: int | None = None
     failed: tuple[int, ...] = ()
+    verified: Verified | None = None
     schema: int = 1
 
 
@@ -93,9 +109,9 @@ class Store:
         try:
             state = _parse_state(self._file.read_bytes())
         except FileNotFoundError:
-            return State(self._name, self._artifact, uuid.uuid4().hex)
+            return State(self._name, self._artifact, os.urandom(16).hex())
         except ValueError:
-            return State(self._name, self._artifact, uuid.uuid4().hex, next(iter(self._whole_versions()), None))
+            return State(self._name, self._artifact, os.urandom(16).hex(), next(iter(self._whole_versions()), None))
         if (state.name, state.artifact) != (self._name, self._artifact):
             raise ClientError(
                 f"{self._root} is the state of {state.name}, {state.artifact}; "
@@ -273,7 +289,14 @@ def _parse_state(content: bytes) -> State:
         raise ValueError("versions are whole numbers")
     if not all(isinstance(value[key], str) for key in ("name", "artifact", "device")):
         raise ValueError("names are texts")
-    return State(**{**value, "failed": tuple(value["failed"])})
+    return State(**{**value, "failed": tuple(value["failed"]), "verified": _parse_verified(value["verified"])})
+
+
+def _parse_verified(value: Any) -> Verified | None:
+    """What is not as it was written is asked for anew."""
+    kinds = {"url": str, "trusted": str, "root": int, "timestamp": str, "channel": str, "until": float}
+    whole = isinstance(value, dict) and {key: type(item) for key, item in value.items()} == kinds
+    return Verified(**value) if whole else None
 
 
 def _remove(path: Path) -> None:

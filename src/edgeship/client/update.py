@@ -19,29 +19,31 @@ from edgeship.client.outcome import (
 from edgeship.client.repository import Repository
 from edgeship.client.rule_files import CHANNEL_BYTES, VERSION_BYTES, parse_channel
 from edgeship.client.rules import Channel, ChannelFile, bucket, channel_path, choose_version, file_path, version_path
-from edgeship.client.runtimes import describe_device, find_runtime, missing_reason
-from edgeship.client.selftest import run_selftest
+from edgeship.client.selftest.run import run_selftest
+from edgeship.client.selftest.runtimes import describe_device, find_runtime, missing_reason
 from edgeship.client.store import (
     DESCRIPTION,
     PATCH,
     State,
     Store,
     StoredVersion,
+    Verified,
     has_content,
     open_version,
     remember_failure,
 )
 from edgeship.client.strict_json import RulesError
+from edgeship.client.timed_sockets import Timer
+from edgeship.client.unchanged import digest
 
-IDLE_SECONDS = 20.0  # that a server may say nothing
 MOST_CHOICES = 4  # a version that fails its self-test, the one before it, and those of an experiment
 
 
 class Update:
     """One run of one client, with the state as it was found."""
 
-    def __init__(self, settings: ClientSettings, store: Store, state: State) -> None:
-        self._settings, self._store, self._state = settings, store, state
+    def __init__(self, settings: ClientSettings, store: Store, state: State, timer: Timer) -> None:
+        self._settings, self._store, self._state, self._timer = settings, store, state, timer
         self._form = settings.artifact.partition("/")[0]
         self._device = settings.device_id or state.device
         self._result = UpdateResult("current", state.running)
@@ -49,7 +51,7 @@ class Update:
 
     def run(self) -> UpdateResult:
         """The result, with every failure of network, server, disk or model in it."""
-        fetcher = DeadlineFetcher(self._store.metadata, self._settings.seconds, IDLE_SECONDS)
+        fetcher = DeadlineFetcher(self._store.metadata, self._timer)
         try:
             result = self._follow_channel(fetcher)
         except (DownloadLengthMismatchError, RepositoryError, RulesError) as error:
@@ -70,6 +72,7 @@ class Update:
         repository = Repository(self._settings.url, self._store.metadata, self._settings.root, fetcher)
         repository.refresh()
         channel = self._read_channel(repository)
+        self._remember_verified(repository)
         device = describe_device(self._device, self._form)
         self._result = replace(self._result, bucket=bucket(channel.salt, self._device))
         problem = ""
@@ -100,6 +103,14 @@ class Update:
         if (channel.name, channel.channel) != names:
             raise RulesError(f"channel.json is of {channel.name}/{channel.channel}, not of {'/'.join(names)}")
         return channel
+
+    def _remember_verified(self, repository: Repository) -> None:
+        """What the next update compares with, before it asks TUF."""
+        root, timestamp, until = repository.describe()
+        channel, trusted = digest(self._store.channel.read_bytes()), digest(self._settings.root)
+        verified = Verified(self._settings.url, trusted, root, digest(timestamp), channel, until)
+        if verified != self._state.verified:
+            self._change_state(replace(self._state, verified=verified))
 
     def _leave_withdrawn(self, channel: Channel, problem: str) -> UpdateResult:
         """There is nothing for this device: it keeps what runs, unless that is withdrawn."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeship.client.outcome import SelfTestUnfinishedError
-from edgeship.client.runtimes import find_runtime, missing_reason
+from edgeship.client.selftest.runtimes import find_runtime, missing_reason
 
 Array = NDArray[Any]
 

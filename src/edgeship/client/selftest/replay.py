@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.client.engines import Array, open_engine
 from edgeship.client.outcome import SelfTestError, SelfTestUnfinishedError
+from edgeship.client.selftest.engines import Array, open_engine
 
 FOLDER = "goldens/raw"
 

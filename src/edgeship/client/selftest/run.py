@@ -17,7 +17,9 @@ from edgeship.client.outcome import SelfTestError, SelfTestUnfinishedError
 SECONDS = 300
 # Whoever ends the device's processes, or runs out of memory, says nothing about the model.
 _ENDED_BY_OTHERS = {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"}
-_CODE = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from edgeship.client.replay import main; main()"
+_CODE = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from edgeship.client.selftest.replay import main; main()"
+)
 
 
 def run_selftest(folder: Path, artifact: str, form: str, entry: Path, seconds: float = SECONDS) -> int:

@@ -1,0 +1,1 @@
+"""The self-test of a version: its goldens through the runtime of this device."""
