@@ -27,7 +27,7 @@ function threadedWasm(): Plugin {
 }
 
 /** Files that are not fetched before somebody needs them: other backends, and browsers without SIMD. */
-const LAZY = /assets\/(webgl|cpu|sha2|tfjs-backend-wasm)-[\w-]{8}\.(js|wasm)$/;
+const LAZY = /assets\/(webgl|cpu|sha2|update-worker|tfjs-backend-wasm)-[\w-]{8}\.(js|wasm)$/;
 const LIST = '__EDGESHIP_APP_FILES__';
 
 /** Writes into the service worker which files the page consists of, with their digests. */

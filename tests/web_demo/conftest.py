@@ -63,9 +63,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoR
 class Stoppable(Server):
     """A server that can be stopped whole: a browser keeps its connections, and they would be answered still."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.connections: list[socket.socket] = []
-        super().__init__(folder)
+        super().__init__(folder, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.append(request)
@@ -77,6 +77,12 @@ class Stoppable(Server):
         for connection in self.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def stoppable() -> type[Stoppable]:
+    """A server that can be stopped whole."""
+    return Stoppable
 
 
 @dataclass

@@ -1,14 +1,17 @@
 /** The page: brings the bundle, the inputs and the results together. */
 import {Bundle} from './bundle/bundle';
 import {type Artifact, browserArtifacts, figure} from './bundle/manifest';
+import {readGoldens} from './bundle/goldens';
 import type {NumpyArray} from './bundle/npz';
 import {type Group, readSamples, type Sample} from './bundle/samples';
 import {Closed, Engine} from './engine';
 import {keepOffline} from './offline';
 import {type Picture, type PictureInput, toPicture, toTensor} from './preprocess';
 import {type Backend, BACKENDS} from './protocol';
-import {type Goldens, withLatency} from './selftest';
+import {type Goldens, toFile, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
+import {showUpdates} from './ui/updates';
+import {Client, embeddedChannel, repeat} from './update/client';
 import {bytes} from './stats';
 import {camera} from './ui/camera';
 import {define, element, make} from './ui/dom';
@@ -25,6 +28,8 @@ const backends = element('backend', HTMLSelectElement);
 const variants = element('variant', HTMLSelectElement);
 const retest = element('retest', HTMLButtonElement);
 
+const channel = embeddedChannel();
+let client: Client | undefined;
 let bundle: Bundle;
 let goldens: Goldens;
 let artifacts: Artifact[] = [];
@@ -50,7 +55,7 @@ function badge(state: 'busy' | 'pass' | 'fail', text: string): void {
 }
 
 /** Bring a variant to a backend, test it, and answer the chosen input again. Where it fails, what ran before stays. */
-async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Prepared): Promise<void> {
+async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Prepared): Promise<boolean | undefined> {
   const before = session;
   busy(true);
   say(`Loading ${artifact.variant} …`);
@@ -62,13 +67,14 @@ async function use(artifact: Artifact, wanted: readonly Backend[], prepared?: Pr
     alarm(refused.length ? `${refused.join(' ')} The model runs on ${next.opened.backend} instead.` : null);
     define(element('card', HTMLElement), modelCard(bundle.manifest, artifact).map(([term, value]) => [term, value]));
     if (shown) await predict(shown);
-    await test(next);
+    return await test(next);
   } catch (error) {
-    if (error instanceof Closed) return;
+    if (error instanceof Closed) return undefined;
     const kept = before ? ` ${before.artifact.variant} on ${before.opened.backend} is still in use.` : '';
     alarm(message(error) + kept);
     say('');
     if (!before) badge('fail', 'Self-test: not possible');
+    return undefined;
   } finally {
     busy(false);
     backends.value = session?.opened.backend ?? backends.value;
@@ -81,8 +87,8 @@ function busy(is: boolean): void {
   retest.disabled = is || !session;
 }
 
-/** The self-test, then the latency; the page shows each as soon as it is there. */
-async function test(running: Session): Promise<void> {
+/** The self-test, then the latency; the page shows each as soon as it is there. Tells whether it passed. */
+async function test(running: Session): Promise<boolean> {
   badge('busy', 'Self-test: running');
   say('Replaying the goldens …');
   const found = await running.test();
@@ -96,9 +102,10 @@ async function test(running: Session): Promise<void> {
   say(`Ready: ${running.artifact.variant} on ${running.opened.backend}.`);
   const link = element('download', HTMLAnchorElement);
   URL.revokeObjectURL(link.href);
-  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(full, null, 1)}\n`], {type: 'application/json'}));
+  link.href = URL.createObjectURL(new Blob([toFile(full, bundle.manifest)], {type: 'application/json'}));
   link.download = `edgeship-selftest-${running.artifact.variant}-${running.opened.backend}.json`;
   link.hidden = false;
+  return full.passed;
 }
 
 async function predict(sample: Sample): Promise<void> {
@@ -191,34 +198,83 @@ function offline(): void {
       if (news.kind === 'updated' && !touched) reload();
     },
     (reason) => (note.textContent = reason),
+    client !== undefined,
   );
 }
 
-async function readGoldens(): Promise<Goldens> {
-  const raw = bundle.rawGoldens();
-  const own = artifacts.filter(({variant}) => bundle.has(`goldens/tfjs-${variant}.npz`));
-  const [inputs, server, ...answers] = await Promise.all(
-    ['inputs', 'outputs', ...own.map(({variant}) => `tfjs-${variant}`)].map((name) => bundle.arrays(`goldens/${name}.npz`)),
-  );
-  return {inputs: inputs!, server: server!, own: Object.fromEntries(own.map(({id}, index) => [id, answers[index]!])), raw: await raw};
+/** Look at the channel, and say what there is; what was withdrawn is left at once. */
+async function lookForUpdates(from: Client): Promise<void> {
+  const outcome = await from.update();
+  showUpdates(from.place.name, from.shown, outcome);
+  if (outcome.leave && outcome.next !== null) return location.reload();
+  if (outcome.leave) {
+    session?.close();
+    session = undefined;
+    alarm('This model was withdrawn, and there is no other one for this device now.');
+    badge('fail', 'Withdrawn');
+  }
+  if (from.shown === null || outcome.next === null) return;
+  element('update-text', HTMLElement).textContent = `Version ${outcome.next} of the model is ready.`;
+  element('update', HTMLElement).hidden = false;
+}
+
+/** Whether a version of the channel passes its self-test in this browser, beside the one that runs. */
+async function passes(candidate: Bundle): Promise<boolean> {
+  const [artifact] = browserArtifacts(candidate.manifest);
+  const read = await readGoldens(candidate, [artifact!]);
+  try {
+    const started = await Session.start(candidate, artifact!, read, order('wasm'), () => {});
+    return await started.test().then(({passed}) => passed).finally(() => started.close());
+  } catch (error) {
+    // Where another version runs, it is this one that does not; else it may be the browser.
+    if (session) return false;
+    throw error;
+  }
+}
+
+/** The last good version, without asking the network; the channel's where there is none yet. */
+async function openFromChannel(from: Client): Promise<Bundle> {
+  const kept = await from.running();
+  if (kept) return kept;
+  say('Fetching the model …');
+  const outcome = await from.update();
+  const found = await from.running();
+  if (!found) showUpdates(from.place.name, null, outcome);
+  if (!found) throw new Error(outcome.error ?? `The channel ${from.place.name} has no version for this device.`);
+  return found;
+}
+
+async function openBundle(): Promise<Bundle> {
+  if (!channel) return Bundle.open('bundle/');
+  client = await Client.open(channel, passes);
+  const from = client;
+  element('look', HTMLButtonElement).addEventListener('click', () => void lookForUpdates(from));
+  repeat(() => void lookForUpdates(from));
+  return openFromChannel(from);
 }
 
 async function start(): Promise<void> {
   const wanted = order('wasm');
   const engine = Engine.prepared(wanted[0]!);
-  bundle = await Bundle.open('bundle/');
+  bundle = await openBundle().catch((error: unknown) => {
+    engine.close();
+    throw error;
+  });
   artifacts = browserArtifacts(bundle.manifest);
   const prepared = prepare(bundle, artifacts[0]!, engine, wanted[0]!);
   const {labels, server_model: server} = bundle.manifest;
   const classes = labels ? `${labels.length} classes` : server.outputs.map(({name}) => name).join(', ');
   element('subtitle', HTMLElement).textContent = `${server.path.split('/').at(-1)}: ${classes}, running in this browser.`;
-  goldens = await readGoldens();
+  goldens = await readGoldens(bundle, artifacts);
   showChoices();
   const groups = await readSamples(bundle, goldens);
   shown = groups[0]?.samples[0];
   const used = use(artifacts[0]!, wanted, prepared); // the worker computes while the page draws
   showInputs(groups);
-  await used;
+  const passed = await used;
+  if (!client) return;
+  if (passed === false && client.shown !== null) await client.reject(client.shown);
+  await lookForUpdates(client);
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});

@@ -105,6 +105,11 @@ export function checkPreprocessing(goldens: NumpyArray, input: PictureInput): bo
   );
 }
 
+/** How many goldens the model is run with. */
+export function countGoldens({inputs}: Goldens): number {
+  return Object.values(inputs)[0]?.shape[0] ?? 0;
+}
+
 /** The raw goldens that do not become their tensors to the byte. */
 export function checkRaw(pictures: readonly RawPicture[], input: PictureInput): Failure[] {
   return pictures.flatMap(({name, orientation, tensor, ...pixels}) => {
@@ -138,7 +143,7 @@ export function result(
     engine: opened.engine,
     userAgent: navigator.userAgent,
     when: new Date().toISOString(),
-    samples: manifest.goldens.samples,
+    samples: countGoldens(goldens),
     passed: Object.values(outputs).every(({passed}) => passed) && back && !failures.length,
     outputs,
     preprocessing: described.length ? back && !failures.length : null,
@@ -149,6 +154,12 @@ export function result(
     firstMs: run.firstMs,
     accuracy: figure(manifest, artifact.id, 'accuracy'),
   };
+}
+
+/** What is downloaded: from a channel, whose manifest stays with its maker, it is a client's that replayed the raw goldens. */
+export function toFile(test: SelfTest, manifest: Manifest): string {
+  const client = {...test, client: 'web', backend: '', engine: `${test.backend}: ${test.engine}`};
+  return `${JSON.stringify(manifest.fromChannel ? client : test, null, 1)}\n`;
 }
 
 /** The same with the times of single inferences. */

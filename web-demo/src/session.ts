@@ -4,7 +4,7 @@ import type {Artifact} from './bundle/manifest';
 import {type NumpyArray, rows} from './bundle/npz';
 import {Engine, toTensor} from './engine';
 import {type Backend, BACKENDS, type Opened, type Tensors} from './protocol';
-import {type Goldens, result, type SelfTest} from './selftest';
+import {countGoldens, type Goldens, result, type SelfTest} from './selftest';
 
 /** An engine that is being brought an artifact already, on the first backend that will be asked for. */
 export interface Prepared {
@@ -102,7 +102,7 @@ export class Session {
   private async replay(inputs: Record<string, NumpyArray>): Promise<Tensors> {
     if (this.artifact.inputs.every(({shape}) => shape[0] === null)) return (await this.predict(inputs)).outputs;
     const parts: Tensors[] = [];
-    for (let index = 0; index < this.bundle.manifest.goldens.samples; index++) {
+    for (let index = 0; index < countGoldens(this.goldens); index++) {
       parts.push((await this.predict(this.one(index))).outputs);
     }
     return joined(parts);

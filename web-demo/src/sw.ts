@@ -1,7 +1,8 @@
 /**
  * The service worker: after the first visit the page works without a network.
  *
- * One cache holds one version: the page's files and the bundle's, named after the build and the bundle's digest. A new
+ * One cache holds one version: the page's files and the bundle's, named after the build and the bundle's digest (where the
+ * model comes from an update channel, the page's files alone: src/update keeps the model's). A new
  * version is downloaded whole into a cache of its own, every file checked against its digest; only then the pointer is
  * moved to it and the old one removed. Where anything fails, the old version stays as it is.
  */
@@ -25,6 +26,7 @@ const APP = JSON.parse("__EDGESHIP_APP_FILES__") as AppFile[];
 const PREFIX = 'edgeship-';
 const POINTER = `${PREFIX}pointer`;
 const MANIFEST = 'bundle/manifest.json';
+const HAS_CHANNEL = new URL(self.location.href).searchParams.has('channel');
 const address = (name: string) => new URL(name, self.registration.scope).href;
 
 /** The name of the cache in use. Read each time: a worker is stopped and started as the browser likes. */
@@ -57,23 +59,29 @@ function needed(manifest: Manifest): string[] {
   return Object.keys(manifest.files).filter((name) => wanted.includes(name) || name.startsWith('goldens/raw/') || (folder && name.startsWith(folder)));
 }
 
-/** Bring the version that the server has now; tells whether it is a new one. */
-async function refresh(): Promise<boolean> {
+/** The manifest of the bundle that the server has now; null where the model comes from a channel. */
+async function fetchManifest(): Promise<{text: ArrayBuffer; content: Manifest} | null> {
+  if (HAS_CHANNEL) return null;
   const answer = await fetch(address(MANIFEST), {cache: 'no-cache'});
   if (!answer.ok) throw new Error(`${MANIFEST}: ${answer.status}`);
-  const text = await answer.clone().arrayBuffer();
-  const manifest = JSON.parse(new TextDecoder().decode(text)) as Manifest;
+  const text = await answer.arrayBuffer();
+  return {text, content: JSON.parse(new TextDecoder().decode(text)) as Manifest};
+}
+
+/** Bring the version that the server has now; tells whether it is a new one. */
+async function refresh(): Promise<boolean> {
+  const manifest = await fetchManifest();
   const build = await hex(new TextEncoder().encode(JSON.stringify(APP)).buffer as ArrayBuffer);
-  const name = `${PREFIX}${build.slice(0, 16)}-${(await hex(text)).slice(0, 32)}`;
+  const name = `${PREFIX}${build.slice(0, 16)}-${manifest ? (await hex(manifest.text)).slice(0, 32) : 'channel'}`;
   const old = await current();
   if (name === old) return false;
   await caches.delete(name);
   const cache = await caches.open(name);
   try {
     const app = APP.filter(({lazy}) => !lazy).map(({name: file, sha256}) => [file, sha256] as const);
-    const bundle = needed(manifest).map((file) => [`bundle/${file}`, manifest.files[file]!] as const);
+    const bundle = manifest ? needed(manifest.content).map((file) => [`bundle/${file}`, manifest.content.files[file]!] as const) : [];
     await Promise.all([...app, ...bundle].map(async ([file, sha256]) => cache.put(address(file), await fetched(file, sha256))));
-    await cache.put(address(MANIFEST), answer);
+    if (manifest) await cache.put(address(MANIFEST), new Response(manifest.text));
     await (await caches.open(POINTER)).put(address('current'), new Response(name));
   } catch (error) {
     await caches.delete(name);
@@ -152,5 +160,6 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 self.addEventListener('message', (event) => event.waitUntil(update()));
 self.addEventListener('fetch', (event) => {
   const {request} = event;
-  if (request.method === 'GET' && request.url.startsWith(self.registration.scope)) event.respondWith(respond(request));
+  const channel = HAS_CHANNEL && request.url.startsWith(address('channel/')); // it may send what it likes: src/update bounds it
+  if (request.method === 'GET' && request.url.startsWith(self.registration.scope) && !channel) event.respondWith(respond(request));
 });

@@ -43,7 +43,7 @@ from edgeship.api.channel import (
     roll_back_channel,
     rotate_keys,
 )
-from edgeship.api.demo import serve_demo, write_demo
+from edgeship.api.demo import serve_channel_demo, serve_demo, write_channel_demo, write_demo
 from edgeship.api.deploy import (
     export_ai_pack,
     generate_keys,
@@ -219,6 +219,7 @@ __all__ = [
     "rotate_keys",
     "search_versions",
     "selftest_clients",
+    "serve_channel_demo",
     "serve_demo",
     "ship_model",
     "show_version",
@@ -229,6 +230,7 @@ __all__ = [
     "trust_config",
     "verify_bundle",
     "write_bom",
+    "write_channel_demo",
     "write_clients",
     "write_demo",
     "write_registry_page",

@@ -57,6 +57,37 @@ def write_demo(
     return Path(out)
 
 
+def write_channel_demo(channel: str | os.PathLike[str], out: str | os.PathLike[str], *, name: str) -> Path:
+    """Write the page of an update channel with the channel's files into the folder `out`, and return that folder.
+
+    `name` is the channel's, as `garments/stable`. Raises InputError where there is no such channel.
+    """
+    from edgeship.demo import channel_site, site
+
+    check_outside_of_bundles(Path(out))
+    channel_site.write_channel_site(Path(channel), name, Path(out), site.built_page(), copy=True)
+    return Path(out)
+
+
+@contextlib.contextmanager
+def serve_channel_demo(
+    channel: str | os.PathLike[str], *, name: str, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Server]:
+    """A server of the page of an update channel, which it serves as it is at each request; `url` says where."""
+    from edgeship.demo import channel_site, site
+    from edgeship.demo.web_server import Server
+
+    with tempfile.TemporaryDirectory(prefix="edgeship-demo-") as folder:
+        page = Path(folder) / "site"
+        channel_site.write_channel_site(Path(channel), name, page, site.built_page(), copy=False)
+        mounts = {f"{channel_site.FOLDER}/{part}": Path(channel) / part for part in channel_site.PARTS}
+        server = Server(page, host, port, mounts)
+        try:
+            yield server
+        finally:
+            server.server_close()
+
+
 @contextlib.contextmanager
 def serve_demo(
     bundle: AnyBundle, *, data: str | None = None, host: str = "127.0.0.1", port: int = 0, progress: bool = False

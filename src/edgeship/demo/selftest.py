@@ -73,7 +73,7 @@ class SelfTest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The file that the page or a client writes; web-demo/src/selftest.ts has the same names.
 
     The page has a `backend` and a `user_agent`; a generated client its `client` (its language) and `device` instead, and replays
-    the raw goldens of the contract, `failures` being what it found wrong.
+    the raw goldens of the contract, `failures` being what it found wrong. The page of an update channel is a client `web`.
     """
 
     artifact: str
@@ -104,7 +104,7 @@ class SelfTest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     @property
     def place(self) -> str:
         """The device, as the report names it."""
-        return self.device[:LONGEST_DEVICE] if self.client else describe_device(self.user_agent)
+        return self.device[:LONGEST_DEVICE] or describe_device(self.user_agent)
 
 
 @dataclass(frozen=True)

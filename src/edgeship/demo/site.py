@@ -6,6 +6,7 @@ with the digest of each. What only the maker's machine needs stays behind: paths
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ def _build_page() -> None:
         raise MissingDependencyError(f"the demo page is not built, and building it {reason}")
     npm = find_program("npm") or ""
     steps = [[npm, "run", "build"]]
-    if not (CHECKOUT / "node_modules" / "vite").is_dir():
+    if not _has_packages():
         steps.insert(0, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
     for step in steps:
         env = child_environment(None, NETWORK)
@@ -73,6 +74,16 @@ def _build_page() -> None:
         if process.returncode:
             tail = "\n".join((process.stdout + process.stderr).strip().splitlines()[-5:])
             raise ProcessError(f"`{' '.join(step[1:])}` in web-demo failed:\n{tail}")
+
+
+def _has_packages() -> bool:
+    """Whether the packages that the page is made of are installed, in the versions of the lock file."""
+    installed = CHECKOUT / "node_modules" / ".package-lock.json"
+    if not installed.is_file():
+        return False
+    wanted, found = (json.loads(path.read_text())["packages"] for path in (CHECKOUT / "package-lock.json", installed))
+    needed = {name: item for name, item in wanted.items() if name and not item.get("optional")}
+    return all(found.get(name, {}).get("version") == item["version"] for name, item in needed.items())
 
 
 def write_site(bundle: Bundle, out: Path, page_folder: Path, samples: str | None = None) -> Manifest:

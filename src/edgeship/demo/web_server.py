@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -66,6 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server_version = "edgeship"
     sys_version = ""
     site: Path
+    mounts: Mapping[str, Path]
     server: Server
 
     def handle_one_request(self) -> None:
@@ -118,11 +120,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _requested_file(self) -> Path | None:
-        """The file that is asked for; none outside the site, and no folder's listing."""
+        """The file that is asked for; none outside the site and what is mounted in it, and no folder's listing."""
+        place = unquote(urlsplit(self.path).path).lstrip("/")
+        mounts = {f"{prefix}/": folder for prefix, folder in self.mounts.items()}
+        prefix = next((prefix for prefix in mounts if place.startswith(prefix)), "")
+        root = mounts.get(prefix, self.site)
         try:
-            path = (self.site / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
+            path = (root / place.removeprefix(prefix).lstrip("/")).resolve()
             path = (path / "index.html").resolve() if path.is_dir() else path
-            return path if path.is_relative_to(self.site) and path.is_file() else None
+            return path if path.is_relative_to(root) and path.is_file() else None
         except (OSError, ValueError):  # a name that is too long, or with a character that no name has
             return None
 
@@ -133,6 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """Serves a folder until `shutdown`; `url` says where. Raises InputError where the port is taken.
 
+    `mounts`: further folders by the place where they are served, as they are at each request.
     It answers to its own names only, so that no other site's page can be led to it (DNS rebinding); connections that
     take longer than `patience` seconds are ended, and there are at most `most` at once.
     """
@@ -141,13 +148,16 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     allow_reuse_address = True
     patience, most = PATIENCE, CONNECTIONS
 
-    def __init__(self, site: Path, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, site: Path, host: str = "127.0.0.1", port: int = 0, mounts: Mapping[str, Path] | None = None
+    ) -> None:
         self.log: deque[tuple[str, int]] = deque(maxlen=LOGGED)  # paths and bytes of the last bodies, as they travelled
         self.sent = 0  # bytes of all bodies, as they travelled
         self._recording = threading.Lock()
         self._ends: dict[socket.socket, float] = {}  # when an open connection's time is over
         self._names = {host.lower(), "localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
-        handler = type("Handler", (_Handler,), {"site": site.resolve()})
+        places = {prefix: folder.resolve() for prefix, folder in (mounts or {}).items()}
+        handler = type("Handler", (_Handler,), {"site": site.resolve(), "mounts": places})
         try:
             super().__init__((host, port), handler)
         except OSError as error:

@@ -4,11 +4,16 @@ import {check} from './digest';
 import {type Artifact, type Manifest, parse} from './manifest';
 import {type NumpyArray, readNpz} from './npz';
 
-export class Bundle {
-  /** Null in bundles of earlier versions. */
-  contract: Contract | null = null;
+type Read = (name: string) => Promise<Uint8Array<ArrayBuffer>>;
 
-  private constructor(readonly manifest: Manifest, private readonly root: string) {}
+export class Bundle {
+  /** `contract` is null in bundles of earlier versions. */
+  private constructor(readonly manifest: Manifest, readonly contract: Contract | null, private readonly read: Read) {}
+
+  /** A bundle whose files come from elsewhere than this site. */
+  static of(manifest: Manifest, contract: Contract, read: Read): Bundle {
+    return new Bundle(manifest, contract, read);
+  }
 
   /** Read the manifest of the bundle in a folder of this site. */
   static async open(root: string): Promise<Bundle> {
@@ -16,19 +21,17 @@ export class Bundle {
     if (!answer.ok) {
       throw new Error(`There is no bundle here (${root}manifest.json: ${answer.status}); \`edgeship demo BUNDLE\` puts one beside the page.`);
     }
-    const bundle = new Bundle(parse(await answer.text()), root);
-    if (bundle.has(FILE)) {
-      bundle.contract = parseContract(new TextDecoder().decode(await bundle.file(FILE)));
-      bundle.manifest.pictures = pictureInputs(bundle.contract);
-    }
-    return bundle;
+    const read = (name: string) => download(root + name, name);
+    const bundle = new Bundle(parse(await answer.text()), null, read);
+    if (!bundle.has(FILE)) return bundle;
+    const contract = parseContract(new TextDecoder().decode(await bundle.file(FILE)));
+    bundle.manifest.pictures = pictureInputs(contract);
+    return new Bundle(bundle.manifest, contract, read);
   }
 
   /** The bytes of a file. Throws an IntegrityError where they are not those that the manifest promises. */
   async file(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const answer = await fetch(this.root + name, {cache: 'no-cache'}).catch(() => undefined);
-    if (!answer?.ok) throw new Error(`${name} could not be downloaded${navigator.onLine ? '' : ', and this device is offline'}.`);
-    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const bytes = await this.read(name);
     await check(name, bytes, this.manifest.files[name]);
     return bytes;
   }
@@ -65,4 +68,10 @@ export class Bundle {
     }
     return {model: text, weights: weights.buffer, bytes: text.length + filled};
   }
+}
+
+async function download(address: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const answer = await fetch(address, {cache: 'no-cache'}).catch(() => undefined);
+  if (!answer?.ok) throw new Error(`${name} could not be downloaded${navigator.onLine ? '' : ', and this device is offline'}.`);
+  return new Uint8Array(await answer.arrayBuffer());
 }

@@ -43,7 +43,7 @@ export interface Manifest {
   server_model: {path: string; digest: string; parameters: number | null; inputs: TensorSpec[]; outputs: TensorSpec[]};
   server_measurement?: {metric: string; share: boolean; n: number; server: number | null} | null;
   artifacts: Artifact[];
-  goldens: {samples: number; source: string; artifacts: Record<string, GoldenRun>};
+  goldens: {artifacts: Record<string, GoldenRun>};
   measurements: {artifact: string; runtime: string; device: string; metrics: Figure[]}[];
   gate?: {verdict: string} | null;
   /** How a picture becomes a model's input, by input name, where the bundle has no contract. */
@@ -55,6 +55,8 @@ export interface Manifest {
   data?: Record<string, {source: string; samples: number} | null>;
   tools?: Record<string, string>;
   files: Record<string, string>;
+  /** Where it was put together of what an update channel carries. */
+  fromChannel?: true;
 }
 
 const SCHEMA = 2;

@@ -1,7 +1,7 @@
 /** The samples to choose from: labelled ones of the test data where the site holds some, then the goldens. */
-import type {Goldens} from '../selftest';
+import {countGoldens, type Goldens} from '../selftest';
 import type {Bundle} from './bundle';
-import {className, type Manifest} from './manifest';
+import {className} from './manifest';
 import {type NumpyArray, rows} from './npz';
 
 export interface Group {
@@ -19,7 +19,7 @@ export interface Sample {
 /** Labels are the array `y` of classes; anything else is no answer that could be right or wrong. */
 export async function readSamples(bundle: Bundle, goldens: Goldens): Promise<Group[]> {
   const {manifest} = bundle;
-  const last = {title: 'Goldens, with the server model’s answers', samples: fromGoldens(manifest, goldens)};
+  const last = {title: 'Goldens, with the server model’s answers', samples: fromGoldens(goldens)};
   if (!manifest.samples) return [last];
   const arrays = await bundle.arrays(manifest.samples.path);
   const labels = arrays.y;
@@ -35,8 +35,8 @@ export async function readSamples(bundle: Bundle, goldens: Goldens): Promise<Gro
   return [{title: manifest.samples.source, samples: labelled}, last];
 }
 
-function fromGoldens(manifest: Manifest, goldens: Goldens): Sample[] {
-  return Array.from({length: manifest.goldens.samples}, (_, index) => ({
+function fromGoldens(goldens: Goldens): Sample[] {
+  return Array.from({length: countGoldens(goldens)}, (_, index) => ({
     name: `Golden ${index + 1}`,
     inputs: cut(goldens.inputs, index),
     server: Object.fromEntries(Object.entries(goldens.server).map(([name, array]) => [name, rows(array, index, index + 1).data])),

@@ -23,7 +23,7 @@ export function modelCard(manifest: Manifest, artifact: Artifact): Facts {
   if (agreement !== null) facts.push(['Same answer as the server model', share(agreement, true)]);
   for (const [name, how] of Object.entries(manifest.pictures)) facts.push([`Pictures for ${name}`, picture(how)]);
   if (manifest.gate) facts.push(['Verdict of the gate', manifest.gate.verdict]);
-  facts.push(['Made', `${manifest.created.slice(0, 10)} with edgeship ${manifest.edgeship}`]);
+  facts.push(['Made', `${manifest.created.slice(0, 10)}${manifest.edgeship ? ` with edgeship ${manifest.edgeship}` : ''}`]);
   facts.push(['Bundle', (manifest.source ?? manifest.digest).slice(0, 16)], ['Artifact', `${artifact.id}, ${artifact.digest.slice(0, 16)}`]);
   return facts;
 }
@@ -45,6 +45,7 @@ function picture({width, height, channels, steps}: PictureInput): string {
 
 function accuracy(manifest: Manifest, artifact: Artifact): string {
   const value = figure(manifest, artifact.id, 'accuracy');
+  if (!manifest.measurements.length) return 'not told here';
   if (value === null) return 'not measured: `edgeship benchmark` has not seen this artifact';
   return `${share(value, manifest.server_measurement?.share ?? true)} (this variant)`;
 }

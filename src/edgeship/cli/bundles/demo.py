@@ -10,10 +10,16 @@ from edgeship import api
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--data", metavar="DATA", help="Samples to choose from (default: the bundle's evaluation data, if still there)."
 )
+@click.option(
+    "--channel",
+    type=click.Path(path_type=Path),
+    help="In place of BUNDLE: an update channel, whose versions the page verifies, tests and switches to.",
+)
+@click.option("--name", metavar="NAME/CHANNEL", help="Which of the channels in it, as garments/stable.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -21,25 +27,54 @@ from edgeship import api
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other devices in the network in.")
-def demo(bundle: Path, data: str | None, out: Path | None, port: int, host: str) -> None:
+def demo(
+    bundle: Path | None,
+    data: str | None,
+    channel: Path | None,
+    name: str | None,
+    out: Path | None,
+    port: int,
+    host: str,
+) -> None:
     """Serve a page that runs BUNDLE's TF.js model in the browser, tests it there, and works offline after the first visit.
 
     \b
     Examples:
       edgeship demo bundle
       edgeship demo bundle --out public        (a folder for any static host)
+      edgeship demo --channel channel --name garments/stable
     """
     from edgeship.untrusted import printable
 
+    _check_choice(bundle, data, channel, name)
     if out:
-        place = printable(api.write_demo(bundle, out, data=data, progress=True) / "index.html")
+        if channel:
+            folder = api.write_channel_demo(channel, out, name=name or "")
+        else:
+            folder = api.write_demo(bundle or "", out, data=data, progress=True)
+        place = printable(folder / "index.html")
         click.echo(f"page: {place} (a folder for any static host; browsers do not open it as a file)")
         return
-    with api.serve_demo(bundle, data=data, host=host, port=port, progress=True) as server:
+    if channel:
+        serving = api.serve_channel_demo(channel, name=name or "", host=host, port=port)
+    else:
+        serving = api.serve_demo(bundle or "", data=data, host=host, port=port, progress=True)
+    with serving as server:
         click.echo(f"demo: {server.url}  (Ctrl-C ends it)")
         if host not in ("127.0.0.1", "localhost"):
-            click.echo("other devices: browsers give the camera and offline use to https pages only", err=True)
+            least = "the camera, offline use and updates" if channel else "the camera and offline use"
+            click.echo(f"other devices: browsers give {least} to https pages only", err=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo("", err=True)
+
+
+def _check_choice(bundle: Path | None, data: str | None, channel: Path | None, name: str | None) -> None:
+    """Raises UsageError unless it is either a bundle or a channel with its name."""
+    if (bundle is None) == (channel is None):
+        raise click.UsageError("Name either a BUNDLE or a --channel DIR.")
+    if (channel is None) != (name is None):
+        raise click.UsageError("--channel DIR and --name NAME/CHANNEL belong together, as --name garments/stable.")
+    if channel and data:
+        raise click.UsageError("--data is for a BUNDLE; a channel's page shows the goldens.")

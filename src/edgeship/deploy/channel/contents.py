@@ -19,7 +19,7 @@ from edgeship.formats import formats
 from edgeship.types import Verdict
 from edgeship.untrusted import printable
 
-GOLDENS = ("goldens/inputs.npz", "goldens/outputs.npz")  # which a page's self-test reads
+GOLDENS = ("goldens/inputs.npz", "goldens/outputs.npz")
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def _passes(bundle: Bundle, item: ArtifactEntry) -> bool:
 
 
 def _own_files(bundle: Bundle, contract: Contract, item: ArtifactEntry, raw: Sequence[str]) -> list[str]:
-    """The artifact itself and what it answers to the goldens; a page, and who has no raw goldens, replay those in .npz."""
+    """The artifact itself and what it answers to the goldens: to the raw ones, or to those in .npz where there are none."""
     form, files = formats.find(item.format), bundle.manifest.files
     folder = item.path.removesuffix(form.main_file) if form.is_folder else None
     found = [name for name in files if name.startswith(folder)] if folder else [item.path]
     file_id = item.id.replace("/", "-")
     found += [name for name in raw if name.endswith(f".{file_id}")]
-    if item.format == "tfjs" or not contract.goldens.cases:
+    if not contract.goldens.cases:
         found += [name for name in (*GOLDENS, f"goldens/{file_id}.npz") if name in files]
     return sorted(found)
 

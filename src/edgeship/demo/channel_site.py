@@ -1,0 +1,79 @@
+"""The demo page of an update channel: no bundle beside it, but where the channel lies and the root of the trust in it.
+
+Both are written into the page itself, as an app ships its root: what the page trusts comes with the page, and all else must be
+signed by what the root names. The page's service worker knows each file of the page by its digest, so that is written anew, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from edgeship.errors import InputError
+from edgeship.storage import atomic, digest
+from edgeship.untrusted import place_within, printable, read_json, regular_file
+
+FOLDER = "channel"  # of the site, and of its address
+PARTS = ("metadata", "targets")
+ROOT = "metadata/1.root.json"
+RULES = "channel.json"
+PLACE = '<script type="application/json" id="channel">null</script>'
+
+
+def find_channels(channel: Path) -> list[str]:
+    """The names of the channels in a folder, as `garments/stable`. Raises InputError where it is no update channel."""
+    if not (channel / ROOT).is_file():
+        raise InputError(
+            f"{printable(channel)}: no update channel (no {ROOT}); `edgeship deploy publish BUNDLE --channel DIR` makes one"
+        )
+    versions = [path for path in (channel / "metadata").glob("*.targets.json") if path.name.split(".")[0].isdigit()]
+    if not versions:
+        return []
+    newest = max(versions, key=lambda path: int(path.name.split(".")[0]))
+    content = read_json(newest)
+    signed = content.get("signed") if isinstance(content, dict) else None
+    targets = signed.get("targets") if isinstance(signed, dict) else None
+    if not isinstance(targets, dict):
+        raise InputError(f"{printable(newest)}: no targets of an update channel")
+    return sorted(name.removesuffix(f"/{RULES}") for name in targets if name.endswith(f"/{RULES}"))
+
+
+def write_channel_site(channel: Path, name: str, out: Path, page_folder: Path, *, copy: bool) -> None:
+    """Write the page of the channel `name` in the folder `channel` into the folder `out`, replacing a site that is there.
+
+    `copy`: with the channel's files, for any static host; without them they must be served at `channel/` beside the page.
+    Raises InputError where the channel is none, or where `out` is another folder in use.
+    """
+    names = find_channels(channel)
+    if name not in names:
+        known = printable(", ".join(names)) or "none"
+        raise InputError(f"{printable(channel)}: no channel {printable(name)} in it; there are: {known}")
+    root = regular_file(place_within(channel, ROOT)).read_text(encoding="utf-8")
+    if out.exists() and any(out.iterdir()) and not is_channel_site(out):
+        raise InputError(f"{printable(out)}: exists and is not the page of a channel; choose another --out")
+    with atomic.atomic_folder(out.absolute()) as draft:
+        shutil.copytree(page_folder, draft)
+        _embed(draft, {"url": f"{FOLDER}/", "name": name, "root": root})
+        for part in PARTS if copy else ():
+            shutil.copytree(channel / part, draft / FOLDER / part, symlinks=True)
+
+
+def is_channel_site(folder: Path) -> bool:
+    """Whether a folder is a site that `write_channel_site` wrote."""
+    index = folder / "index.html"
+    return (folder / "sw.js").is_file() and index.is_file() and 'id="channel">{' in index.read_text(encoding="utf-8")
+
+
+def _embed(site: Path, place: dict[str, str]) -> None:
+    """Write into the page where its channel is; its digest in the service worker follows."""
+    index, worker = site / "index.html", site / "sw.js"
+    text, old = index.read_text(encoding="utf-8"), digest.of_path(index)
+    if text.count(PLACE) != 1:
+        raise InputError(
+            f"{printable(index)}: this page is of an earlier edgeship and knows no channels; build it again"
+        )
+    content = json.dumps(place).replace("<", "\\u003c")  # a script's text ends at the first `</script`
+    index.write_text(text.replace(PLACE, PLACE.replace("null", content)), encoding="utf-8")
+    code = worker.read_text(encoding="utf-8")
+    worker.write_text(code.replace(old, digest.of_path(index)), encoding="utf-8")

@@ -1,0 +1,129 @@
+/**
+ * What a page keeps of a channel, in one cache of the browser: files by content, the trusted metadata, and the state.
+ * The state is one entry that is replaced whole: a page that is closed in the middle leaves the old state or the new one.
+ */
+import {sha256} from '../bundle/digest';
+import type {Trust} from './trust';
+import type {Version} from './version';
+
+export interface State {
+  schema: 1;
+  /** A random name that decides on the buckets; it never leaves the device. */
+  device: string;
+  running: number | null;
+  previous: number | null;
+  /** Versions of which all files are here, by number. */
+  versions: Record<number, Version>;
+  /** Versions that failed their self-test on this device. */
+  failed: number[];
+  /** What the channel said last: when it was asked, and where this device falls. */
+  seen: {at: string; version: number; bucket: number; hundredths: number; paused: boolean} | null;
+}
+
+export class Store {
+  private constructor(private readonly cache: Cache, private readonly name: string) {}
+
+  /** The store of a channel with that root; those of other channels on this site are removed. */
+  static async open(channel: {name: string; root: string}): Promise<Store> {
+    const name = `channel-${(await sha256(new TextEncoder().encode(`${channel.name}\n${channel.root}`))).slice(0, 16)}`;
+    const others = (await caches.keys()).filter((key) => key.startsWith('channel-') && key !== name);
+    await Promise.all(others.map((key) => caches.delete(key)));
+    return new Store(await caches.open(name), name);
+  }
+
+  async state(): Promise<State> {
+    const found = await this.read('state');
+    if (found) return (await found.json()) as State;
+    return {schema: 1, device: crypto.randomUUID(), running: null, previous: null, versions: {}, failed: [], seen: null};
+  }
+
+  /** Change the state, one at a time over all pages of this site. */
+  change(how: (state: State) => State | Promise<State>): Promise<State> {
+    return navigator.locks.request(`${this.name}-state`, async () => {
+      const state = await how(await this.state());
+      await this.write('state', JSON.stringify(state));
+      return state;
+    });
+  }
+
+  async trust(): Promise<Trust> {
+    return ((await (await this.read('trust'))?.json()) as Trust | undefined) ?? {};
+  }
+
+  async keepTrust(trust: Trust): Promise<void> {
+    await this.write('trust', JSON.stringify(trust));
+  }
+
+  /** One update at a time over all pages. */
+  alone<T>(what: () => Promise<T>): Promise<T> {
+    return navigator.locks.request(`${this.name}-update`, what) as Promise<T>;
+  }
+
+  /** Whether a file is here; one that was damaged since is removed, and is not. */
+  async hasFile(digest: string): Promise<boolean> {
+    const found = await this.read(`files/${digest}`);
+    if (!found) return false;
+    const whole = (await sha256(new Uint8Array(await found.arrayBuffer()))) === digest;
+    if (!whole) await this.cache.delete(this.address(`files/${digest}`));
+    return whole;
+  }
+
+  async keepFile(digest: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.write(`files/${digest}`, bytes);
+  }
+
+  /** Throws where the file is not here, as where the browser made room. */
+  async file(digest: string): Promise<Uint8Array<ArrayBuffer>> {
+    const found = await this.read(`files/${digest}`);
+    if (!found) throw new Error('a file of this version is no longer on this device');
+    return new Uint8Array(await found.arrayBuffer());
+  }
+
+  /** Whether a version has all its files; one that has not is struck, so that it comes anew. */
+  async isWhole({version, files}: Version): Promise<boolean> {
+    const found = await Promise.all(files.map(({sha256: digest}) => this.hasFile(digest)));
+    if (found.every(Boolean)) return true;
+    await this.change((state) => ({
+      ...state,
+      running: state.running === version ? null : state.running,
+      versions: Object.fromEntries(Object.entries(state.versions).filter(([key]) => Number(key) !== version)),
+    }));
+    return false;
+  }
+
+  /** Keep a version's files for as long as this page is open. */
+  hold(version: number): void {
+    void navigator.locks.request(this.lock(version), {mode: 'shared'}, () => new Promise(() => {}));
+  }
+
+  /** Remove versions that neither run, nor ran before, nor are `staged`, nor are open in a page; and files of none. */
+  async removeOld(staged: number): Promise<void> {
+    const {held = []} = await navigator.locks.query();
+    const open = new Set(held.map(({name}) => name));
+    const {versions} = await this.change((state) => {
+      const wanted = [state.running, state.previous, staged];
+      const kept = Object.entries(state.versions).filter(([key]) => wanted.includes(Number(key)) || open.has(this.lock(Number(key))));
+      return {...state, versions: Object.fromEntries(kept)};
+    });
+    const used = new Set(Object.values(versions).flatMap(({files}) => files.map(({sha256: digest}) => this.address(`files/${digest}`))));
+    const unused = (await this.cache.keys()).filter(({url}) => url.startsWith(this.address('files/')) && !used.has(url));
+    await Promise.all(unused.map((request) => this.cache.delete(request)));
+  }
+
+  private lock(version: number): string {
+    return `${this.name}-version-${version}`;
+  }
+
+  private read(key: string): Promise<Response | undefined> {
+    return this.cache.match(this.address(key));
+  }
+
+  private write(key: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.cache.put(this.address(key), new Response(content));
+  }
+
+  /** The key of an entry; nothing is ever asked of this address. */
+  private address(key: string): string {
+    return new URL(`/${this.name}/${key}`, location.origin).href;
+  }
+}
