@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +66,12 @@ def compare_output(name: str, server: Array, artifact: Array) -> OutputParity:
     agreement = float(same.mean())
     interval = exact_interval(agreement * len(same), len(same))
     return replace(
-        result, agreement=agreement, agreement_low=interval.low, agreement_high=interval.high, agreement_n=same.size
+        result,
+        agreement=agreement,
+        agreement_low=interval.low,
+        agreement_high=interval.high,
+        agreement_n=same.size,
+        constant_agreement=_share_of_commonest(server),
     )
 
 
@@ -151,13 +156,22 @@ def has_answers(output: Array) -> bool:
 
 def _same_answers(server: Array, artifact: Array) -> Array | None:
     """Which answers are the same, or None where outputs are no answers: floats that are neither scores nor shares."""
+    read = _reader_of_answers(server)
+    return None if read is None else np.asarray(read(server) == read(artifact))
+
+
+def _reader_of_answers(server: Array) -> Callable[[Array], Array] | None:
     if server.dtype.kind in "biu":
-        return np.asarray(server == artifact)
+        return np.asarray
     if _has_classes(server):
-        return np.asarray(predicted_classes(server) == predicted_classes(artifact))
-    if threshold_of(server) == DECISION:
-        return np.asarray((server > DECISION) == (artifact > DECISION))
-    return None
+        return predicted_classes
+    return (lambda scores: scores > DECISION) if threshold_of(server) == DECISION else None
+
+
+def _share_of_commonest(server: Array) -> float | None:
+    """The share of the server model's answers that are the commonest one; None where there are none."""
+    read = _reader_of_answers(server)
+    return None if read is None else float(np.unique(read(server), return_counts=True)[1].max() / read(server).size)
 
 
 def worst_figures(parity: Mapping[str, OutputParity]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from edgeship.benchmarks.gate import checks
 from edgeship.benchmarks.gate.budget import SQNR_FLOORS
 from edgeship.benchmarks.gate.budget_values import PRESETS
-from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity
+from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity, OutputAccuracy
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.metric import number_text
 from edgeship.bundle.verdict import Check, GateResult
@@ -145,6 +145,20 @@ def _about_static(manifest: Manifest, gate: GateResult, broken: Sequence[Artifac
         yield f"calibrate with more samples than {calibration.samples}: some hundred give ranges that hold"
 
 
+def find_open_output(manifest: Manifest, artifact: str) -> str:
+    """The first output of an artifact, by name, that the bundle's verdict does not let pass; empty without one."""
+    outputs = _open_outputs(manifest, manifest.gate, artifact) if manifest.gate else []
+    return next(iter(outputs), "")
+
+
+def _open_outputs(manifest: Manifest, gate: GateResult, artifact: str) -> list[str]:
+    """The outputs that some check of what they are worth does not let pass. A check names none where only one has labels."""
+    checks_open = [item for item in gate.checks if item.artifact == artifact and item.verdict is not Verdict.PASS]
+    names = [item.check.partition(":")[2] for item in checks_open if _kind_of(item) in QUALITY]
+    scored = [part.details.accuracy.output for part in manifest.measurements_of(artifact) if part.details.accuracy]
+    return list(dict.fromkeys(name for found in names for name in ([found] if found else scored) if name))
+
+
 def _is_of_open_output(manifest: Manifest, gate: GateResult, found: LayerSensitivity) -> bool:
     """Whether all figures of the layers are of one output, and of one that does not pass.
 
@@ -154,17 +168,9 @@ def _is_of_open_output(manifest: Manifest, gate: GateResult, found: LayerSensiti
     outputs = {name for part in details for name in part.parity or {}}
     if len(outputs) <= 1:
         return True
-    scored = {part.accuracy.output for part in details if part.accuracy}
-    failing = {
-        check.check.partition(":")[2]
-        for check in gate.checks
-        if check.artifact == found.artifact and check.verdict is not Verdict.PASS and _kind_of(check) in QUALITY
-    }
-    if "" in failing:  # a check names no output where only one has labels
-        failing |= scored
     tried = [layer.only_layer_float for layer in found.layers if not layer.in_float]
     compared = {found.quantized.output, *(item.output for item in tried if not item.reason)}
-    return len(compared) == 1 and compared <= failing - {""}
+    return len(compared) == 1 and compared <= {*_open_outputs(manifest, gate, found.artifact)}
 
 
 def _about_passing(manifest: Manifest, gate: GateResult, failing: Sequence[str]) -> Iterator[str]:
@@ -252,18 +258,17 @@ def _about_samples(manifest: Manifest, gate: GateResult) -> Iterator[str]:
             f"give more evaluation data (--evaluation DATA): about {most.samples_needed:,} samples{of_group} decide "
             f"{_name_decided(gate, told)}{costly}; there are {most.samples:,}"
         )
-    if preset := _wider_preset(manifest, gate):
+    if preset := _wider_margin(manifest, gate):
         undecided = [item for item in gate.checks if _is_open(item) and _kind_of(item) in QUALITY]
         yield (
-            f'if no more can be had: accuracy = "{preset}" in [budget] is a margin that these samples decide for '
-            f"{_name_artifacts(undecided)}"
+            f"if no more can be had: {preset} in [budget] is a margin that these samples decide for {_name_artifacts(undecided)}"
         )
     if any(_kind_of(item) == "groups" and not item.samples_needed for item in gate.checks if _is_open(item)):
         yield "groups that have no figure or too few samples: give more of them, or join them with others in the data"
 
 
-def _wider_preset(manifest: Manifest, gate: GateResult) -> str:
-    """The strictest of the presets that lies beyond the intervals of all drops that are open.
+def _wider_margin(manifest: Manifest, gate: GateResult) -> str:
+    """The strictest of the presets that lies beyond the intervals of all drops that are open; of an error, else, the points.
 
     Empty where none does, where points are given, where something else is open that no margin decides, and where a drop fails:
     a wider margin would let that through, or not help.
@@ -274,20 +279,32 @@ def _wider_preset(manifest: Manifest, gate: GateResult) -> str:
     drops = [item for item in rest if _kind_of(item) == "accuracy"]
     if not drops or not all(map(_is_open, drops)):
         return ""
-    furthest = max(_relative_end(manifest, item) for item in drops)
+    figures = [_figures_of(manifest, item) for item in drops]
+    ends = [(item.high, item.server) if item else (None, None) for item in figures]
+    furthest = max(math.inf if high is None or not server else high / abs(server) for high, server in ends)
     wider = [name for name, share in PRESETS.items() if share > furthest]
-    return min(wider, key=lambda name: PRESETS[name], default="")
+    if wider:
+        return f'accuracy = "{min(wider, key=lambda name: PRESETS[name])}"'
+    metrics = {(item.metric, item.share or item.higher_is_better) if item else None for item in figures}
+    if len(metrics) > 1 or any(item is None or item[1] for item in metrics):
+        return ""  # of a share it would be most of what there is
+    drop = _round_up(max(high or 0.0 for high, _ in ends))
+    return f"max_drop = {drop:.2g} (in the unit of {drops[0].unit}) in place of accuracy"
 
 
-def _relative_end(manifest: Manifest, check: Check) -> float:
-    """The bad end of a drop's interval over the server model's figure; inf where it is not known."""
+def _round_up(value: float) -> float:
+    """Upwards to two digits."""
+    step: float = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return math.ceil(value / step + 1e-9) * step
+
+
+def _figures_of(manifest: Manifest, check: Check) -> OutputAccuracy | None:
+    """The comparison that a check of a drop is about."""
     for item in manifest.measurements_of(check.artifact):
         report = item.details.accuracy
         if report and (item.runtime, item.device) == (check.runtime, check.device):
-            figures = report.outputs.get(check.check.partition(":")[2], report)
-            if figures.high is not None and figures.server:
-                return figures.high / abs(figures.server)
-    return math.inf
+            return report.outputs.get(check.check.partition(":")[2], report)
+    return None
 
 
 def _decidable(gate: GateResult, is_near: Callable[[Check], bool]) -> list[Check]:

@@ -185,6 +185,9 @@ def check_unjudged_outputs(subject: JudgedMeasurement) -> Iterator[Check]:
         if name in labelled or output.reason or _is_limited(subject, output):
             continue
         wide, limits = _why_too_wide(budget.max_abs_error, output), _name_limits(subject, name, output)
+        if budget.min_agreement and not _tells_answers(budget.min_agreement, output):
+            wide += f" (min_agreement = {budget.min_agreement:g} tells nothing: always its commonest answer agrees in "
+            wide += f"{output.constant_agreement or 0.0:.2%})"
         if budget.min_sqnr_db is not None:
             floor = budget.sqnr_floor(subject.recipe)
             wide += f" ({floor:.3g} dB tell nothing: always its mean has {output.constant_sqnr_db or 0.0:.1f} dB)"
@@ -209,6 +212,11 @@ def _can_tell(limit: float, output: OutputParity) -> bool:
     return output.server_span is not None and limit < output.server_span / 2
 
 
+def _tells_answers(limit: float, output: OutputParity) -> bool:
+    """Whether an agreement says anything: always the commonest answer must not reach it; old bundles do not tell."""
+    return output.agreement is None or output.constant_agreement is None or limit > output.constant_agreement
+
+
 def _why_too_wide(limit: float | None, output: OutputParity) -> str:
     """Why a largest error says nothing of an output, in brackets; empty where it does, and where there is none."""
     if limit is None or _can_tell(limit, output):
@@ -223,7 +231,8 @@ def _is_limited(subject: JudgedMeasurement, output: OutputParity) -> bool:
     budget, recipe = subject.budget, subject.recipe
     if budget.max_abs_error is not None and _can_tell(budget.max_abs_error, output):
         return True
-    if output.agreement is not None and (budget.min_agreement or (output.whole and recipe in AGREEMENT_FLOORS)):
+    asked = budget.min_agreement or (AGREEMENT_FLOORS.get(recipe or "") if output.whole else None)
+    if output.agreement is not None and asked and _tells_answers(asked, output):
         return True
     if not budget.replaces_sqnr_floor and SQNR_FLOORS.get(recipe or "", 0.0) >= TELLING_FLOOR:
         return True

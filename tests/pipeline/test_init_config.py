@@ -182,7 +182,7 @@ def test_evaluation_data_that_is_too_little_is_told(write, monkeypatch, tmp_path
     write_with_data(write, monkeypatch, tmp_path, {"scores": np.eye(3, dtype=np.float32)[labels]}, {"y": labels})
     told = capsys.readouterr().err
     assert (
-        "evaluation.npz: only 400 evaluation samples: a margin of 1.00 points of top1 takes about 1,500 where 1% of"
+        "evaluation.npz: only 400 evaluation samples: a margin of 1.00 points of top1 takes about 1,100 where 1% of"
         in told
     )
 

@@ -18,7 +18,8 @@ class OutputParity:
     reaches, with the low end of its interval. `probabilities`: of classes, which are answers also where no labels say so.
     `bad`, `bad_server`: values that are NaN or infinite; with any, and for errors beyond all numbers, there are no figures and
     a `reason`. `whole`: the values are whole numbers. `server_span`: the server model's largest value less its smallest.
-    `constant_sqnr_db`: what always the mean of its values would have; None where they are all the same.
+    `constant_sqnr_db`: what always the mean of its values would have; None where they are all the same. `constant_agreement`:
+    with how many answers always the commonest one agrees.
     """
 
     reason: str
@@ -39,6 +40,7 @@ class OutputParity:
     probabilities: bool = False
     server_span: Number | None = None
     constant_sqnr_db: Number | None = None
+    constant_agreement: Number | None = None
 
 
 @dataclass(frozen=True)

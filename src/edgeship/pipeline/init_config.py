@@ -27,6 +27,7 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
 EVALUATION = "evaluation.npz"
+USUAL_AGREEMENT = 0.98
 ABOVE_MEAN = 5.0  # dB: a third of the noise that always the mean of an output has
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands. All keys: docs/configuration.md.
@@ -213,8 +214,17 @@ def _limit_lines(found: FirstMeasurement, examples: Mapping[str, str]) -> dict[s
         return lines
     lines["accuracy"] = _with_comment("accuracy", "none", "There are no labels in the evaluation data.")
     if found.answers:
-        return {**lines, "min_agreement": examples["min_agreement"]}
+        return {**lines, "min_agreement": _agreement_line(examples["min_agreement"], found.constant_agreement)}
     return {**lines, "min_sqnr_db": _noise_line(found.constant_sqnr_db)}
+
+
+def _agreement_line(example: str, constant: float) -> str:
+    """The usual share of same answers, or one that always the commonest of them does not reach."""
+    limit = math.ceil(1000 - 1000 * (1 - constant) / 4) / 1000  # a quarter of the rarer answers may be others
+    if constant < USUAL_AGREEMENT or limit >= 1:
+        return example
+    comment = f"Same answers as the server model's: always the commonest has {constant:.3g}. More for stricter."
+    return _with_comment("min_agreement", limit, comment)
 
 
 def _noise_line(constant_sqnr_db: float) -> str:

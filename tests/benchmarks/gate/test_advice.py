@@ -251,6 +251,17 @@ def test_a_layer_is_named_by_figures_of_an_output_that_is_open(manifest, quantiz
     assert any("--variant float32,auto" in step for step in steps)
 
 
+def test_the_output_that_is_looked_at_is_one_that_is_open(manifest):
+    """The quick look took the worst output, whose figures say nothing of what the gate asks about."""
+    checks = [open_check("tflite/int8", 3, 1, None, check=f"accuracy:{name}", verdict=verdict)
+              for name, verdict in (("kind", Verdict.PASS), ("price", Verdict.FAIL))]  # fmt: skip
+    bundle = replace(parse_manifest(manifest), gate=None)
+    assert advice.find_open_output(bundle, "tflite/int8") == ""
+    judged_bundle = replace(bundle, gate=replace(judged(manifest), checks=tuple(checks)))
+    assert advice.find_open_output(judged_bundle, "tflite/int8") == "price"
+    assert advice.find_open_output(judged_bundle, "onnx/int8") == ""
+
+
 @pytest.mark.parametrize("check", ["origin", "server"])
 def test_what_no_precision_mends_is_not_pointed_at_it(manifest, replace_outputs, check):
     replace_outputs(manifest, "tflite/int8", spoil)
@@ -289,6 +300,25 @@ def test_the_margin_that_is_offered_is_decided_by_the_same_samples(manifest):
     hopeless = open_check("tflite/float32", 0.0, 0.01, None, check="accuracy:scores", device="host")
     (step,) = next_steps(manifest, hopeless)
     assert step.startswith("if no more can be had: accuracy = ")
+
+
+def test_of_an_error_that_no_preset_decides_the_drop_is_offered_in_its_unit(manifest):
+    """A percent of a log loss of 0.014 took 610,000 samples where there were 3,000, and `max_drop` was not named."""
+    for item in manifest["measurements"]:
+        for figures in (item["details"]["accuracy"], *item["details"]["accuracy"]["outputs"].values()):
+            figures |= {
+                "metric": "log_loss",
+                "share": False,
+                "higher_is_better": False,
+                "server": 0.014,
+                "high": 0.02654,
+            }
+    far = open_check("onnx/int8", -0.0001, 0.00014, 610_000, device="host", unit="log_loss")
+    far = replace(far, runtime="onnxruntime")
+    step = next_steps(manifest, far)[-1]
+    assert step.startswith(
+        "if no more can be had: max_drop = 0.027 (in the unit of log_loss) in place of accuracy in [budget]"
+    )
 
 
 def test_the_margin_that_is_offered_names_its_artifacts_and_leaves_nothing_open(manifest):

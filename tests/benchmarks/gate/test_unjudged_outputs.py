@@ -90,3 +90,27 @@ def test_a_limit_that_everything_keeps_to_is_none():
 
 def test_without_any_labels_the_missing_accuracy_fails_already():
     assert not judge("static_w8a8", labelled=())
+
+
+def test_an_agreement_that_always_the_same_answer_reaches_judges_nothing():
+    """98 % of the answers are no, so that `min_agreement = 0.98` lets a file pass that never says yes."""
+    server = {"fraud": np.where(np.arange(N) % 50 == 0, 0.9, 0.1)[:, None].astype(np.float32)}
+    details = MeasurementDetails(parity=parity.compare(server, {"fraud": np.full((N, 1), 0.1, np.float32)}))
+    item = Measurement("tflite/x", "litert", "host", (), details)
+    for limit, open_checks in ((0.9, 1), (0.98, 1), (0.99, 0)):
+        budget = Budget.parse({"accuracy": "none", "min_agreement": limit}).for_artifact(item.artifact)
+        subject = JudgedMeasurement(item, budget, None, ("fraud",))
+        found = [*quality_checks.check_unjudged_outputs(subject)]
+        assert len(found) == open_checks
+        assert all("tells nothing: always its commonest answer agrees in 98.00%" in check.reason for check in found)
+
+
+def test_values_whose_largest_is_always_the_same_one_are_not_judged_by_agreement():
+    """Of four values the second is always the largest: so it is of garbage with that order, too."""
+    server = np.random.default_rng(0).normal([0, 900, 3, 5], 10, (N, 4))
+    garbage = np.tile(server.mean(axis=0), (N, 1))
+    details = MeasurementDetails(parity=parity.compare({"box": server}, {"box": garbage}))
+    item = Measurement("tflite/x", "litert", "host", (), details)
+    budget = Budget.parse({"accuracy": "none", "min_agreement": 0.98}).for_artifact(item.artifact)
+    (found,) = quality_checks.check_unjudged_outputs(JudgedMeasurement(item, budget, None, ("box",)))
+    assert found.verdict is Verdict.INCONCLUSIVE and "min_agreement = 0.98 tells nothing" in found.reason

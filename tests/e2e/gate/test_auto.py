@@ -201,6 +201,12 @@ def test_without_labels_layers_are_found_by_agreement_and_failure_is_a_verdict(e
     assert {item["id"] for item in manifest["artifacts"]} == {"tflite/float32", "onnx/float32"}
     assert all(item["layers"] for item in manifest["failures"])
     edgeship("verify", "none", check=0)
+    again = edgeship("ship", "window/server.keras", "--out", "none", *options, check=1)
+    searches = [line for line in again.stderr.splitlines() if "layers in higher precision" in line]
+    assert len(searches) == 2 and all("(cached)" in line for line in searches), (
+        "nor is a search that found nothing repeated"
+    )
+    assert json.loads((edgeship.folder / "none/manifest.json").read_text())["failures"] == manifest["failures"]
 
 
 def test_each_format_keeps_the_layers_that_it_needs(edgeship, raw_models):

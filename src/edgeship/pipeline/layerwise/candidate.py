@@ -18,7 +18,7 @@ from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.benchmarks.measure.quality import NO_LABELS
-from edgeship.bundle.comparisons import CandidateFigures
+from edgeship.bundle.comparisons import AccuracyReport, CandidateFigures
 from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
@@ -87,10 +87,14 @@ def _rows(arrays: Mapping[str, Array], chosen: Array) -> Batch:
     return {name: np.asarray(array)[chosen] for name, array in arrays.items()}
 
 
-def figures(details: MeasurementDetails) -> CandidateFigures:
-    """What a search looks at: SQNR in dB and agreement of the worst output, the metric's value and its drop."""
-    worst, report = parity.worst_figures(details.parity or {}), details.accuracy
-    noises = {name: item.sqnr_db for name, item in (details.parity or {}).items() if item.sqnr_db is not None}
+def figures(details: MeasurementDetails, output: str = "") -> CandidateFigures:
+    """What a search looks at: SQNR in dB and agreement, the metric's value and its drop; of the worst outputs, or of `output`."""
+    compared, report = details.parity or {}, details.accuracy
+    if output in compared:
+        compared = {output: compared[output]}
+        report = AccuracyReport.of_outputs(report.outputs, output) if report and output in report.outputs else None
+    worst = parity.worst_figures(compared)
+    noises = {name: item.sqnr_db for name, item in compared.items() if item.sqnr_db is not None}
     noisiest = min(noises, key=lambda name: noises[name], default="")
     result = CandidateFigures(worst["sqnr_db"], worst["agreement"], output=noisiest)
     if report is None:

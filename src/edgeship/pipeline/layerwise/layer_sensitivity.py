@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from edgeship.benchmarks.gate import advice
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
@@ -119,7 +120,7 @@ def steps_of(steps: ConversionSteps, variant: Variant, file_format: str = "tflit
 
 
 def measure_sensitivity(
-    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str, folder: Path
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str, folder: Path, output: str = ""
 ) -> Iterator[CandidateFigures]:
     """The figures of one file per layer: with only it quantized (`ONLY_LAYER_INT8`) or only it left float (`ONLY_LAYER_FLOAT`).
 
@@ -132,23 +133,23 @@ def measure_sensitivity(
                 layerwise.write(path, "float32", int8=[layer])
             else:
                 layerwise.write(path, io, float32=[layer])
-            yield candidate.figures(judge.judge(path, layerwise.format))
+            yield candidate.figures(judge.judge(path, layerwise.format), output)
         except EdgeshipError as error:
             yield CandidateFigures(reason=brief_message(error, 200), runs=isinstance(error, InputError))
 
 
 def cached_sensitivity(
-    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, kind: str, io: str, output: str = ""
 ) -> list[CandidateFigures]:
     """`measure_sensitivity` of every layer by content."""
-    key = {**layerwise.key, "kind": kind, "io": io if kind == ONLY_LAYER_FLOAT else ""}
+    key = {**layerwise.key, "kind": kind, "io": io if kind == ONLY_LAYER_FLOAT else "", "output": output}
     key |= judged_by(judge, layerwise.format)
     words = {ONLY_LAYER_INT8: "quantized alone", ONLY_LAYER_FLOAT: "left in float alone"}[kind]
     what = f"{len(layerwise.layers)} layers, each {words}: {judge.samples} samples"
 
     def make(_: Path) -> Any:
         with tempfile.TemporaryDirectory(prefix="edgeship-debug-") as folder:
-            return {"layers": to_json(list(measure_sensitivity(layerwise, judge, kind, io, Path(folder))))}
+            return {"layers": to_json(list(measure_sensitivity(layerwise, judge, kind, io, Path(folder), output)))}
 
     figures = run_cached(layerwise.run, what, "sensitivity", key, make).result["layers"]
     return convert(list[CandidateFigures], figures)
@@ -171,6 +172,8 @@ def examine(
 ) -> LayerSensitivity:
     """What each layer of an int8 `.tflite` costs; `artifact` as `tflite/int8`, the first fitting one where it is None.
 
+    Figures are of the output that the bundle's verdict leaves open, else of the worst.
+
     Raises InputError where the bundle has no such artifact or there is no data.
     """
     item = _choose_artifact(bundle, settings, artifact)
@@ -180,14 +183,14 @@ def examine(
     check_samples(source, inputs, settings.data.evaluation_samples)
     model = bundle.root / bundle.manifest.server.path
     steps = ConversionSteps(ModelSource.read(model, settings), settings)
-    needs = steps_of(steps, variant)
+    needs, output = steps_of(steps, variant), advice.find_open_output(bundle.manifest, item.id)
     answers = steps.add(reference_outputs.reference_step(model, settings, source))
 
     def function(run: StepRun) -> LayerSensitivity:
         layerwise = LayerwiseModel.read(run, steps, variant)
         reference = reference_outputs.build_reference(inputs, settings, source, run.inputs[answers])
         with judging(reference, settings.benchmark.metric_choice, count) as (_, judge):
-            return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, variant.io)
+            return _examine_layers(layerwise, judge, bundle.root / item.path, item.id, (variant.io, output))
 
     name = steps.add(
         FunctionStep(name="examine layers", executors=QUANTIZE, needs=(*needs, answers), function=function)
@@ -207,8 +210,9 @@ def judging(
 
 
 def _examine_layers(
-    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, quantized: Path, name: str, io: str
+    layerwise: LayerwiseModel, judge: candidate.CandidateJudge, quantized: Path, name: str, told: tuple[str, str]
 ) -> LayerSensitivity:
+    """`told`: the type of inputs and outputs, and the output that the figures are of."""
     place, base = str(quantized.absolute()), layerwise.base.path / FILES["tflite"]
     content = digest.of_path(quantized)
     outputs = [output for layer in layerwise.layers for output in layer.outputs]
@@ -229,13 +233,13 @@ def _examine_layers(
     tensors = convert(dict[str, layer_errors.TensorErrors], found)
     scopes = {layer.name: list(layer.scopes) for layer in layerwise.layers}
     in_float = layerwise.run.executors.quantize.call(kept_layers.find_float_layers, path=place, scopes=scopes)
-    int8, float32 = (cached_sensitivity(layerwise, judge, kind, io) for kind in (ONLY_LAYER_INT8, ONLY_LAYER_FLOAT))
+    int8, float32 = (cached_sensitivity(layerwise, judge, kind, *told) for kind in (ONLY_LAYER_INT8, ONLY_LAYER_FLOAT))
     return LayerSensitivity(
         artifact=name,
         content=content,
         samples=judge.samples,
-        float32=candidate.figures(judge.judge(base)),
-        quantized=candidate.figures(judge.judge(quantized)),
+        float32=candidate.figures(judge.judge(base), told[1]),
+        quantized=candidate.figures(judge.judge(quantized), told[1]),
         layers=tuple(
             LayerErrors(
                 name=layer.name,

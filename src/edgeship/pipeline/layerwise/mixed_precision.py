@@ -19,7 +19,7 @@ from edgeship.pipeline.evaluation import reference_outputs
 from edgeship.pipeline.layerwise import layer_sensitivity
 from edgeship.pipeline.layerwise.layer_sensitivity import LayerwiseModel
 from edgeship.pipeline.layerwise.onnx_trials import OnnxLayerwiseModel
-from edgeship.pipeline.layerwise.precision_search import MixedPrecisionSearch, SearchReport
+from edgeship.pipeline.layerwise.precision_search import MixedPrecisionSearch, NothingHelpsError, SearchReport
 from edgeship.pipeline.layerwise.trials import OtherFormat, Trials, keras_layers
 from edgeship.pipeline.step_queue import FunctionStep, StepRun, run_cached
 from edgeship.processes.executors import QUANTIZE
@@ -38,6 +38,14 @@ class SearchedArtifact:
     entry: cache.Entry | None = None
     report: SearchReport | None = None
     error: CheckError | None = None
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a search found nothing, and the layers that it kept last."""
+
+    failure: str
+    layers: tuple[str, ...] = ()
 
 
 def add_steps(steps: ConversionSteps, variant: Variant, file_format: str) -> str:
@@ -108,7 +116,7 @@ def _describe_other(variant: Variant, report: SearchReport | None) -> OtherForma
 
 
 def _find(trials: Trials) -> SearchedArtifact:
-    """Search, or find what was searched before; without a file where no choice of layers lets the gate pass."""
+    """Search, or find what was searched before, with a file or the reason why no choice of layers lets the gate pass."""
     layerwise, variant = trials.layerwise, trials.variant
     key = {
         **layerwise.key,
@@ -120,14 +128,22 @@ def _find(trials: Trials) -> SearchedArtifact:
         "others": trials.others,
     }
 
-    def make(folder: Path) -> SearchReport:
+    def make(folder: Path) -> SearchReport | _Failure:
         with tempfile.TemporaryDirectory(prefix="edgeship-auto-") as scratch:
             trials.scratch = Path(scratch)
-            return MixedPrecisionSearch(trials).perform(folder / FILES[layerwise.format])
+            try:
+                return MixedPrecisionSearch(trials).perform(folder / FILES[layerwise.format])
+            except NothingHelpsError as error:
+                if trials.crashed:
+                    raise
+                return _Failure(str(error), error.layers)
 
     label = f"{layerwise.format}: {variant.name}, layers in higher precision"
     try:
         entry = run_cached(layerwise.run, label, "auto", to_json(key), make)
     except CheckError as error:
         return SearchedArtifact(error=error)
+    if "failure" in entry.result:
+        found = convert(_Failure, entry.result)
+        return SearchedArtifact(error=CheckError(found.failure).about(found.layers))
     return SearchedArtifact(entry, convert(SearchReport, entry.result))

@@ -56,6 +56,10 @@ class _Choice:
     steps: Sequence[SearchStep]
 
 
+class NothingHelpsError(CheckError):
+    """No choice of layers in higher precision lets the gate pass."""
+
+
 class MixedPrecisionSearch:
     """One search over trial files."""
 
@@ -70,7 +74,7 @@ class MixedPrecisionSearch:
 
         It looks for a file that passes with room to spare, then for one that just passes, then for the same with float inputs
         and outputs (which an app notices) where the variant left them open, and at last for one that so few samples do not
-        decide. Raises CheckError where there is none.
+        decide. Raises NothingHelpsError where there is none.
         """
         for io in self.edges:
             for wanted in (Standing.HAS_ROOM, Standing.PASSES):
@@ -221,14 +225,14 @@ class MixedPrecisionSearch:
         taken = bool(smaller and against and against.high is not None and against.high <= SLOWER)
         return replace(priced, taken=taken)
 
-    def _nothing_helps(self, io: str, found: SearchResult) -> CheckError:
+    def _nothing_helps(self, io: str, found: SearchResult) -> NothingHelpsError:
         """The error, about the layers that were kept last."""
         last, variant = found.steps[-1], self.trials.variant
         keys = [(Trial(io, last.kept), all_samples) for all_samples in (True, False)]
         why = next((self.trials.known[key].reason for key in keys if key in self.trials.known), "")
         edges = ", with float inputs and outputs too" if len(self.edges) > 1 else ""
         artifact = f"{self.trials.layerwise.format}/{variant.name}"
-        error = CheckError(f"{artifact}: {found.reason}{edges}{f' ({brief_message(why)})' if why else ''}")
+        error = NothingHelpsError(f"{artifact}: {found.reason}{edges}{f' ({brief_message(why)})' if why else ''}")
         return error.about(self.trials.names(last.kept) if last.done == "keep" else ())
 
 

@@ -31,7 +31,9 @@ def look_at_layers(draft: Path, queue: StepQueue, manifest: Manifest, settings: 
     from edgeship.pipeline.layerwise import layer_sensitivity  # with the quantizer's modules
 
     try:
-        found = layer_sensitivity.examine(Bundle(draft, manifest), queue, settings, item.id, SAMPLES)
+        found = layer_sensitivity.examine(
+            Bundle(draft, replace(manifest, gate=gate)), queue, settings, item.id, SAMPLES
+        )
     except EdgeshipError as error:  # the verdict does not wait for it
         queue.progress.note(f"{item.id}: which layer costs most could not be found: {error}")
         return manifest

@@ -13,7 +13,7 @@ from edgeship.benchmarks.gate.advice import is_within_limit
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.noise_floor import FLOAT, PeerNoise
 from edgeship.bundle.verdict import Check
-from edgeship.errors import EdgeshipError
+from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.formats.formats import FILES
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers
 from edgeship.optimize.quantize.reports import QuantizationReport
@@ -81,6 +81,7 @@ class Trials:
     others: Sequence[OtherFormat] = ()
     scratch: Path = Path()
     known: dict[tuple[Trial, bool], JudgedTrial] = field(default_factory=dict)
+    crashed: bool = False  # a runtime went down, which another time may not be so
     reports: dict[Trial, QuantizationReport] = field(default_factory=dict)
 
     def write(self, trial: Trial) -> Path:
@@ -112,6 +113,7 @@ class Trials:
         try:
             details = judge.judge(self.write(trial), file_format)
         except EdgeshipError as error:  # a file that no runtime can load, or that crashes one
+            self.crashed |= isinstance(error, ProcessError) and error.died
             return JudgedTrial(Standing.FAILS, str(error))
         # What was trained further is another model than the server's: the floors of plain quantization do not hold for it.
         before = (types.Step("optimize", ""),) if self.variant.recipes else ()

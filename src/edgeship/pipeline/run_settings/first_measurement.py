@@ -38,8 +38,8 @@ class FirstMeasurement:
 
     `outputs`: the figures of the labelled outputs by name. `floors`: a `min_server_accuracy` by metric with its `origin`, and
     `active` where the server model has shown to be worth one. `unlabelled`: the data has no labels; then `answers` says whether
-    every output surely is one: probabilities of classes, or whole numbers, and `constant_sqnr_db` is the most that always the
-    mean of an output has.
+    every output surely is one: probabilities of classes, or whole numbers; `constant_sqnr_db` and `constant_agreement` are the
+    most that always the mean, or always the commonest answer, of an output has.
     """
 
     outputs: Mapping[str, OutputAccuracy] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class FirstMeasurement:
     unlabelled: bool = False
     answers: bool = False
     constant_sqnr_db: float = 0.0
+    constant_agreement: float = 0.0
 
 
 def measure_server_model(
@@ -85,6 +86,7 @@ def _measure_outputs(
             unlabelled=True,
             answers=all(item.probabilities or item.whole for item in compared.values()),
             constant_sqnr_db=max(item.constant_sqnr_db or 0.0 for item in compared.values()),
+            constant_agreement=max(item.constant_agreement or 0.0 for item in compared.values()),
         )
     report = accuracy.measure(truths, outputs, outputs)
     for note in note_thin_evaluation(report, Budget(), len(data)):
