@@ -12,6 +12,7 @@ from edgeship.bundle.manifest import manifest_schema
 from edgeship.deploy.contract.contract import contract_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
 from edgeship.settings.inputs import InputForm
+from edgeship.settings.outputs import OutputForm
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Key, describe_keys, toml_value
@@ -56,6 +57,11 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
         "What an app has in hand for an input of the model, and what training did to it. The bundle's `contract.json` says it "
         "to apps; what is neither stated nor certain from the data is unknown there. A kind has the keys that mean something.",
         InputForm,
+    ),
+    (
+        "[output.NAME]",
+        "What an app makes of an output's scores: `contract.json`, the metadata of `mobile` files and generated clients have it.",
+        OutputForm,
     ),
     ("[benchmark]", "How artifacts are measured.", Benchmark),
     (

@@ -35,6 +35,16 @@ def read(tmp_path, text):
     return Config.read(path)
 
 
+def test_a_threshold_of_an_output_is_read_and_restored(tmp_path):
+    config = read(tmp_path, "[output.scores]\nthreshold = 0.7\n")
+    assert config.output["scores"].threshold == 0.7
+    assert Config.restore(json.loads(json.dumps(to_json(config.to_manifest())))).output == config.output
+    with pytest.raises(InputError, match=r"\[output.scores\]: threshold"):
+        read(tmp_path, '[output.scores]\nthreshold = "high"\n')
+    with pytest.raises(InputError, match=r"outputs are tables, as \[output.NAME\]"):
+        read(tmp_path, "output = 3\n")
+
+
 def test_a_good_file_is_read_with_paths_relative_to_it(tmp_path):
     config = read(tmp_path, GOOD)
     assert config.data.calibration == str(tmp_path / "calibration.npz")

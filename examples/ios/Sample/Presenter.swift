@@ -9,7 +9,7 @@ final class Presenter {
 
   func onPicture(_ picture: Picture) {
     do {
-      let best = try client.classify(.picture(picture), count: 1)[0]
+      guard let best = try client.classify(.picture(picture), count: 1).first else { return show("nothing is sure enough") }
       show("\(best.label.isEmpty ? "class \(best.index)" : best.label)  \(Int((100 * best.score).rounded())) %")
     } catch { show("\(error)") }
   }

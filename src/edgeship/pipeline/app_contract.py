@@ -189,7 +189,7 @@ def find_contract(
         "name": name,
         "server": [manifest.server.digest, to_json(server.outputs), server.activations],
         "artifacts": [[item.path, item.digest, item.content, runs[item.id].tolerance] for item in manifest.artifacts],
-        "labels": [settings.data.labels, settings.benchmark.output],
+        "labels": [settings.data.labels, settings.benchmark.output, to_json(settings.output)],
         "raw": [raw.digest, raw.inputs, raw.cases, raw.rows, raw.reason],
         "answers": [arrays_digest(expected), clear],
     }
@@ -203,7 +203,7 @@ def find_contract(
 
         inputs = typed_json.convert(tuple[ContractInput, ...], raw.inputs)
         labels, chosen = settings.data.labels, settings.benchmark.output
-        outputs = build.describe_outputs(server.outputs, server.activations, labels, chosen, expected)
+        outputs = build.describe_outputs(server.outputs, server.activations, labels, chosen, expected, settings.output)
         listed = typed_json.convert(tuple[GoldenCase, ...], list(raw.cases))
         cases = build.label_cases(listed, raw.rows, outputs, expected, clear)
         goldens = ListedGoldens(samples=len(cases), cases=cases, reason=raw.reason)

@@ -13,7 +13,7 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
 from edgeship.data import RepresentativeDataset, load
 from edgeship.deploy.contract.file import write_contract
-from edgeship.deploy.contract.names import check_labels
+from edgeship.deploy.contract.names import check_labels, check_outputs
 from edgeship.devices import machine
 from edgeship.formats import formats as known_formats
 from edgeship.pipeline import data_checks, golden_run
@@ -110,6 +110,7 @@ def _check_data(
     described = converter.describe()
     model = data_checks.Interface(described.inputs, described.outputs)
     check_labels(settings.data.labels, model.outputs, settings.benchmark.output, settings.source)
+    check_outputs(settings.output, model.outputs, settings.source)
     if converter.steps.data:
         calibrates = any(needs_data(variant.quantize) for variant in variants)
         data_checks.check_calibration(converter.steps.data, model, all_samples=calibrates)

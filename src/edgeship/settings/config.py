@@ -12,6 +12,7 @@ from edgeship.notices import print_notice
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions
 from edgeship.settings.inputs import InputForm
+from edgeship.settings.outputs import OutputForm
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import Variant, preset_keys
 from edgeship.toml_tables import Table, check_keys
@@ -40,6 +41,7 @@ class Config:
     budget: Mapping[str, Any] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
     input: Mapping[str, InputForm] = field(default_factory=dict)
+    output: Mapping[str, OutputForm] = field(default_factory=dict)
     source: str = field(default="the configuration", compare=False)
 
     @classmethod
@@ -62,7 +64,8 @@ class Config:
             Benchmark.read(table.get("benchmark", {}), f"{path}, [benchmark]"),
             table.get("budget", {}),
             Training.read(table.get("training", {}), f"{path}, [training]"),
-            _read_inputs(table.get("input", {}), str(path)),
+            _read_tables(InputForm, "input", table, str(path)),
+            _read_tables(OutputForm, "output", table, str(path)),
             str(path),
         )
 
@@ -93,7 +96,8 @@ class Config:
             section(Benchmark, "benchmark"),
             _check_table(table["budget"], f"{STORED}, [budget]"),
             section(Training, "training"),
-            _read_inputs(table.get("input", {}), STORED),
+            _read_tables(InputForm, "input", table, STORED),
+            _read_tables(OutputForm, "output", table, STORED),
             STORED,
         )
 
@@ -143,12 +147,13 @@ def is_usable_file(path: Path) -> bool:
     return path.is_file()
 
 
-def _read_inputs(table: Any, source: str) -> dict[str, InputForm]:
-    """The tables of inputs by their names, of a file or as a manifest holds them."""
-    if not isinstance(table, Mapping):
-        raise InputError(f"{source}: inputs are tables, as [input.image]")
-    named = ((name, item, f"{source}, [input.{printable(name)}]") for name, item in table.items())
-    return {name: InputForm.read(_without_null(item, where), where) for name, item, where in named}
+def _read_tables(kind: type[T], key: str, table: Mapping[str, Any], source: str) -> dict[str, T]:
+    """The tables of inputs or of outputs by their names, of a file or as a manifest holds them."""
+    tables = table.get(key, {})
+    if not isinstance(tables, Mapping):
+        raise InputError(f"{source}: {key}s are tables, as [{key}.NAME]")
+    named = ((name, item, f"{source}, [{key}.{printable(name)}]") for name, item in tables.items())
+    return {name: kind.read(_without_null(item, where), where) for name, item, where in named}
 
 
 def _check_table(value: Any, where: str) -> Mapping[str, Any]:

@@ -42,6 +42,9 @@ columns = [
 
 [input.plain]
 kind = "tensor"
+
+[output.wide]
+threshold = 0.25
 """
 
 

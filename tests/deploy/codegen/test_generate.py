@@ -83,6 +83,31 @@ def test_a_bundle_without_raw_goldens_says_which_key_gives_them(bundle, tmp_path
     )
 
 
+def test_a_threshold_comes_from_the_configuration_or_from_what_one_score_is(bundles, tmp_path):
+    from edgeship.bundle import bundle as bundles_of
+
+    copy = shutil.copytree(bundles / "mixed" / "bundle", tmp_path / "bundle")
+    contract = json.loads((copy / "contract.json").read_text())
+    wide, narrow = sorted(contract["outputs"], key=lambda item: item["name"] == "narrow")
+    assert (wide["threshold"], narrow["activation"]) == (0.25, "sigmoid") and "threshold" not in narrow
+    narrow["labels"] = ["no", "yes"]
+
+    def write(activation: str) -> None:
+        narrow["activation"] = activation
+        (copy / "contract.json").write_text(json.dumps(contract))
+        bundles_of.seal_content(copy, json.loads((copy / "manifest.json").read_text()))
+
+    write("sigmoid")
+    outputs = {item.name: item for item in describe_client(open_bundle(copy)).outputs}
+    assert (outputs["wide"].threshold, outputs["narrow"].threshold) == (0.25, 0.5)
+    write("unknown")
+    done = edgeship("deploy", "codegen", copy, "--for", "c", "--out", tmp_path / "out", check=2)
+    assert (
+        "from where on it is 'yes' is not known: state threshold under [output.narrow] of edgeship.toml" in done.stderr
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_that_takes_another_size_than_the_tensor_is_not_fed(bundle, tmp_path):
     """A client in C would read behind its end."""
     from edgeship.bundle import bundle as bundles

@@ -10,12 +10,13 @@ from edgeship.deploy.contract.build import describe_outputs
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.deploy.contract.inputs import ContractInput
-from edgeship.deploy.contract.names import check_labels, name_contract
+from edgeship.deploy.contract.names import check_labels, check_outputs, name_contract
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.deploy.contract.raw_goldens import make_cases
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Invert, Mono, Resize, SwapRedBlue
 from edgeship.errors import InputError
 from edgeship.settings.inputs import Column, InputForm
+from edgeship.settings.outputs import OutputForm
 from edgeship.types import TensorSpec
 
 DICE = np.random.default_rng(0)
@@ -191,6 +192,20 @@ def test_labels_that_fit_no_output_are_refused(chosen: str | None, counts: str) 
 def test_labels_of_an_output_of_any_size_are_not_judged() -> None:
     check_labels(["a"] * 4, (spec("p", None),), None, "edgeship.toml")
     check_labels([], (spec("p", 2),), None, "edgeship.toml")
+
+
+def test_a_threshold_is_stated_for_an_output_of_scores() -> None:
+    stated, specs = {"p": OutputForm(threshold=0.7)}, (spec("p", 2), spec("mask", 8, 8, 2))
+    answers: Any = {"p": np.array([[1, 2]], np.float32), "mask": np.zeros((1, 8, 8, 2), np.float32)}
+    found = describe_outputs(specs, (), (), None, answers, stated)
+    assert [item.threshold for item in found] == [0.7, None]
+    check_outputs(stated, specs, "edgeship.toml")
+    with pytest.raises(InputError, match=r"unknown output 'q' in edgeship.toml, \[output.q\]; known: mask, p"):
+        check_outputs({"q": OutputForm()}, specs, "edgeship.toml")
+    with pytest.raises(
+        InputError, match=r"\[output.mask\]: threshold is for a score a class, and the output is \? x 8 x 8 x 2"
+    ):
+        check_outputs({"mask": OutputForm(threshold=0.5)}, specs, "edgeship.toml")
 
 
 def test_a_contract_is_called_as_its_model() -> None:

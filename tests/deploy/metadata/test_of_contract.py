@@ -8,6 +8,7 @@ import pytest
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.steps import Affine, Grey, Resize, SwapRedBlue
+from edgeship.deploy.metadata.description import OutputDescription
 from edgeship.deploy.metadata.of_contract import describe_model, find_grey, with_three_channels
 from edgeship.errors import InputError
 
@@ -67,6 +68,11 @@ def test_what_metadata_cannot_say_is_not_said(item, why):
 
 
 def test_what_is_no_picture_has_its_name():
+    yes = ContractOutput("y", (1, 1), "sigmoid", ("no", "yes"), 0.5)
+    told, _ = describe_model("m", ["window"], [WINDOW], [yes])
+    assert told.outputs == (OutputDescription("y", ("yes",), 0.5, shares=True),), (
+        "MediaPipe wants a label for each score"
+    )
     told, notes = describe_model("m", ["window"], [WINDOW], [ContractOutput("y", (1, 4), "none", None, 0.5)])
     assert (told.inputs[0].name, told.inputs[0].picture, notes) == ("window", None, ())
     assert (told.outputs[0].labels, told.outputs[0].shares, told.outputs[0].threshold) == ((), False, 0.5)

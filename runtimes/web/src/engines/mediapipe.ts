@@ -14,6 +14,8 @@ interface Contract {
 }
 
 const CONTRACT = 'contract.json';
+/** No score is below it: those under the threshold of the metadata are wanted, too. */
+const LOWEST = -3e38;
 /** How far a byte that float32 brought back may be from a whole number. */
 const EXACT = 1e-3;
 
@@ -24,7 +26,7 @@ export async function start({backend}: Wanted): Promise<Engine> {
   const load = async (url: string): Promise<Model> => {
     const bytes = new Uint8Array(await download(url));
     const contract = read(bytes);
-    const classifier = await ImageClassifier.createFromOptions(files, {baseOptions: {modelAssetBuffer: bytes, delegate: 'CPU'}});
+    const classifier = await ImageClassifier.createFromOptions(files, {baseOptions: {modelAssetBuffer: bytes, delegate: 'CPU'}, scoreThreshold: LOWEST});
     return new Classifier(classifier, contract);
   };
   return {version: versions['@mediapipe/tasks-vision'], active: () => ({backend}), load, bytes: () => null};
@@ -50,8 +52,9 @@ class Classifier implements Model {
     const {classifications} = this.#classifier.classify(picture(feeds[input.name], affine));
     return Object.fromEntries(this.#contract.outputs.map(({name, shape, labels}, place) => {
       const scores = new Float32Array(shape[1]).fill(NaN);
+      const names = labels && labels.slice(-shape[1]); // one score with two labels is that of the second
       for (const {index, score, categoryName} of classifications[place].categories) {
-        if (labels && labels[index] !== categoryName) throw new Error(`MediaPipe calls class ${index} ${categoryName}, not ${labels[index]}`);
+        if (names && names[index] !== categoryName) throw new Error(`MediaPipe calls class ${index} ${categoryName}, not ${names[index]}`);
         scores[index] = score;
       }
       return [name, {dtype: '<f4', shape, data: scores}];

@@ -17,6 +17,7 @@ from edgeship.deploy.contract.contract import (
     ArtifactOutput,
     Contract,
     ContractArtifact,
+    ContractOutput,
     GoldenCase,
     read_contract,
 )
@@ -30,6 +31,7 @@ from edgeship.untrusted import damage_as_input_error, place_within, printable
 DTYPES = ("float32", "int8", "uint8", "int16", "int32")
 PREFERRED = "tflite/mobile"
 TFLITE, TFJS = "tflite", "tfjs"
+DECISIONS = {"sigmoid": 0.5, "none": 0.0}  # by activation: from where on the gate itself takes one score for a yes
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,24 @@ class ClientInput:
 
 @dataclass(frozen=True)
 class ClientOutput:
-    """An output; `tolerance` is absolute, after dequantization."""
+    """An output; `tolerance` is absolute, after dequantization.
+
+    Scores below `threshold` are no answer; one score with two labels is the second from there on. `temperature` is what logits
+    (where `logits`), or logarithms of probabilities, are divided by before softmax; 0: none.
+    """
 
     name: str
     edge: Edge
     tolerance: float
     labels: tuple[str, ...]
+    threshold: float | None = None
+    temperature: float = 0.0
+    logits: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether its best answers are other than its largest scores as they are."""
+        return self.threshold is not None or self.temperature > 0
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,8 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
     contract = read_contract(root)
     if contract is None:
         raise InputError(
-            f"{printable(root)}: has no contract.json, as a bundle of an earlier edgeship; make it again: edgeship ship"
+            f"{printable(root)}: has no contract.json, as bundles of files that others made and of earlier versions; "
+            "edgeship ship MODEL makes one that has"
         )
     chosen = _choose_artifact(bundle, contract, artifact, formats)
     if not contract.goldens.cases:
@@ -180,14 +195,7 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
         dynamic=any(None in shape for shape in _shapes_of(chosen)),
         inputs=tuple(_describe_input(item, _edge(ids[item.name], chosen.id)) for item in contract.inputs),
         outputs=tuple(
-            ClientOutput(
-                item.name,
-                _edge(places[item.name], chosen.id),
-                _tolerance(places[item.name], chosen.id),
-                item.labels or (),
-            )
-            for item in contract.outputs
-            if item.name in places
+            _describe_output(item, places[item.name], chosen.id) for item in contract.outputs if item.name in places
         ),
         cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
         goldens=dict(_golden_files(root, contract, chosen)),
@@ -281,6 +289,26 @@ def _tolerance(output: ArtifactOutput, artifact: str) -> float:
             f"{artifact}: has no measured tolerance, as no runtime ran it when it was shipped; see: edgeship runtimes"
         )
     return output.tolerance
+
+
+def _describe_output(item: ContractOutput, place: ArtifactOutput, artifact: str) -> ClientOutput:
+    edge, labels, threshold = _edge(place, artifact), item.labels or (), item.threshold
+    if threshold is None and (edge.size, len(labels)) == (1, 2):
+        if item.activation not in DECISIONS:
+            raise InputError(
+                f"'{item.name}' is one score for two labels, and from where on it is '{printable(labels[1])}' is not known: "
+                f"state threshold under [output.{item.name}] of edgeship.toml"
+            )
+        threshold = DECISIONS[item.activation]
+    return ClientOutput(
+        item.name,
+        edge,
+        _tolerance(place, artifact),
+        labels,
+        threshold,
+        temperature=place.temperature or 0.0,
+        logits=item.activation != "softmax",
+    )
 
 
 def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from edgeship.deploy.contract.contract import (
 from edgeship.deploy.contract.file import fitted_temperatures
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.names import class_counts
+from edgeship.settings.outputs import OutputForm
 from edgeship.types import Quantization, TensorSpec
 
 SUM_ERROR = 1e-3  # of a softmax's outputs in float32
@@ -33,15 +35,19 @@ def describe_outputs(
     labels: Sequence[str],
     chosen: str | None,
     samples: Mapping[str, Array],
+    stated: Mapping[str, OutputForm] = MappingProxyType({}),
 ) -> tuple[ContractOutput, ...]:
-    """The contract's outputs. `samples` are the server model's answers, (n, ...), which tell a softmax that no operator does."""
+    """The contract's outputs. `samples` are the server model's answers, (n, ...), which tell a softmax that no operator does.
+
+    `stated` are the configuration's tables by output.
+    """
     outputs = []
     for spec, found in zip(specs, activations or ["unknown"] * len(specs), strict=True):
         fits = chosen in (None, spec.name) and len(labels) in class_counts(spec.shape)
         activation = "softmax" if found == "unknown" and _sums_to_one(samples[spec.name]) else found
-        outputs.append(
-            ContractOutput(spec.name, (1, *spec.shape[1:]), activation, tuple(labels) if labels and fits else None)  # type: ignore[arg-type]
-        )
+        shape, named = (1, *spec.shape[1:]), tuple(labels) if labels and fits else None
+        threshold = stated.get(spec.name, OutputForm()).threshold
+        outputs.append(ContractOutput(spec.name, shape, activation, named, threshold))  # type: ignore[arg-type]
     return tuple(outputs)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgeship.errors import InputError
+from edgeship.errors import InputError, unknown_name_error
+from edgeship.settings.outputs import OutputForm
 from edgeship.types import TensorSpec
+from edgeship.untrusted import printable
 
 PLAIN_NAMES = ("model", "server")  # of a model's file, which say nothing of it
 LONGEST_SLUG = 64
@@ -37,3 +39,15 @@ def check_labels(labels: Sequence[str], outputs: Sequence[TensorSpec], chosen: s
     counts = ", ".join(f"'{spec.name}' gives {max(class_counts(spec.shape))}" for spec in asked)
     problem = f"{len(labels)} labels ([data] labels, or labels.txt), and {counts}"
     raise InputError(f"{source}: {problem}; give one name for each class")
+
+
+def check_outputs(stated: Mapping[str, OutputForm], outputs: Sequence[TensorSpec], source: str) -> None:
+    """Raise InputError where a table of the configuration is of no output, or of one without a row of scores."""
+    specs = {spec.name: spec for spec in outputs}
+    for name, form in stated.items():
+        where = f"{source}, [output.{printable(name)}]"
+        if name not in specs:
+            raise unknown_name_error("output", name, specs, where)
+        if form.threshold is not None and len(specs[name].shape) != 2:
+            shape = " x ".join("?" if size is None else str(size) for size in specs[name].shape)
+            raise InputError(f"{where}: threshold is for a score a class, and the output is {shape}")

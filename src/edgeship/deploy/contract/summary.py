@@ -88,6 +88,8 @@ def _output_lines(item: ContractOutput) -> Iterator[ContractLine]:
     yield ContractLine(item.name, "activation", item.activation)
     if item.labels:
         yield ContractLine(item.name, "labels", _list_texts(item.labels))
+    if item.threshold is not None:
+        yield ContractLine(item.name, "threshold", f"{item.threshold:g}")
 
 
 def _list_texts(texts: Sequence[str]) -> str:

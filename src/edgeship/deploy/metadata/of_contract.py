@@ -22,10 +22,16 @@ def describe_model(
     notes = tuple(f"input '{item}': {why}" for item, (_, why) in known.items() if why)
     told = (InputDescription(item, known[item][0] if item in known else None) for item in names)
     scores = (
-        OutputDescription(item.name, item.labels or (), item.threshold, shares=item.activation in SHARES)
+        OutputDescription(item.name, _labels_of_scores(item), item.threshold, shares=item.activation in SHARES)
         for item in outputs
     )
     return ModelDescription(name, tuple(told), tuple(scores)), notes
+
+
+def _labels_of_scores(item: ContractOutput) -> tuple[str, ...]:
+    """A label for each score, as readers want them: one score with two labels is that of the second."""
+    labels = item.labels or ()
+    return labels[1:] if (item.shape[-1], len(labels)) == (1, 2) else labels
 
 
 def _describe_picture(item: ContractInput) -> tuple[Picture | None, str]:

@@ -122,6 +122,5 @@ def inputs_step(exported: str, data: RepresentativeDataset | None, config: Confi
 def _describe_outputs(server: ServerModelDescription, config: Config) -> tuple[ContractOutput, ...]:
     """The outputs as the bundle's contract has them, but for what only the server model's answers tell of them."""
     unseen = {spec.name: np.zeros(0) for spec in server.outputs}
-    return build.describe_outputs(
-        server.outputs, server.activations, config.data.labels, config.benchmark.output, unseen
-    )
+    labels, chosen = config.data.labels, config.benchmark.output
+    return build.describe_outputs(server.outputs, server.activations, labels, chosen, unseen, config.output)

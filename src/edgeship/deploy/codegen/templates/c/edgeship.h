@@ -51,13 +51,26 @@ typedef struct {
   es_edge edge;
 } es_input;
 
+/* `temperature` 0: none; `logits`: scores are not probabilities yet. Without `has_threshold` every score counts. */
+typedef struct {
+  int has_threshold, logits;
+  float threshold, temperature;
+} es_decision;
+
 typedef struct {
   const char *name;
   const char *const *labels; /* NULL: none */
   size_t label_count;
   float tolerance; /* largest difference of a right device from the goldens */
+  es_decision decision;
   es_edge edge;
 } es_output;
+
+typedef struct {
+  size_t index;
+  const char *label; /* NULL: none */
+  float score;
+} es_answer;
 
 /* What an app has in hand. Image: uint8, row by row, 1, 3 (red, green, blue) or 4 (with opacity) channels. Audio:
  * int16, interleaved. Table: `const char *const *`, the text of each column. Others: float32. `count`: values, of all
@@ -105,5 +118,9 @@ size_t es_edge_bytes(const es_edge *edge);
 
 /* The indices of the `k` largest values, the largest first; of equal ones the first. Returns how many there are. */
 size_t es_top(const float *values, size_t count, size_t k, size_t *indices);
+
+/* The `k` best answers of an output's `scores`, which become as sure as they are right where there is a temperature;
+ * none below the threshold. A score with two labels is one answer: the second label from the threshold on. (table.c) */
+size_t es_decide(const es_output *output, float *scores, size_t k, es_answer *answers);
 
 #endif

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,4 +26,38 @@ es_status es_read_table(const es_input *input, const es_raw *raw, float *numbers
     }
   }
   return ES_OK;
+}
+
+/* softmax(z / temperature), of logits z or of the logarithms of probabilities. */
+static void calibrate(const es_decision *decision, float *scores, size_t count) {
+  double most = scores[0], total = 0;
+  for (size_t i = 1; i < count; i++) most = scores[i] > most ? scores[i] : most;
+  for (size_t i = 0; i < count; i++) {
+    const double below = decision->logits ? scores[i] - most : log(scores[i] / most);
+    total += scores[i] = (float)exp(below / decision->temperature);
+  }
+  for (size_t i = 0; i < count; i++) scores[i] = (float)(scores[i] / total);
+}
+
+size_t es_decide(const es_output *output, float *scores, size_t k, es_answer *answers) {
+  const es_decision *decision = &output->decision;
+  const size_t count = output->edge.size;
+  if (count == 1 && output->label_count == 2) {
+    const size_t yes = scores[0] >= decision->threshold;
+    answers[0] = (es_answer){yes, output->labels[yes], scores[0]};
+    return 1;
+  }
+  if (decision->temperature > 0) calibrate(decision, scores, count);
+  size_t found = 0;
+  for (; found < k && found < count; found++) {
+    size_t best = count;
+    for (size_t i = 0; i < count; i++) {
+      size_t taken = 0;
+      while (taken < found && answers[taken].index != i) taken++;
+      if (taken == found && (best == count || scores[i] > scores[best])) best = i;
+    }
+    if (decision->has_threshold && scores[best] < decision->threshold) break;
+    answers[found] = (es_answer){best, best < output->label_count ? output->labels[best] : NULL, scores[best]};
+  }
+  return found;
 }

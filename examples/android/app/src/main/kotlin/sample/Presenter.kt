@@ -10,7 +10,7 @@ class Presenter(private val engine: Engine, private val show: (String) -> Unit) 
     private val client = Client(engine)
 
     fun onPicture(picture: Picture) {
-        val best = client.classify(picture, 1).first()
+        val best = client.classify(picture, 1).firstOrNull() ?: return show("nothing is sure enough")
         show("%s  %.0f %%".format(best.label.ifEmpty { "class ${best.index}" }, 100 * best.score))
     }
 

@@ -69,12 +69,18 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """An output; `tolerance` is the largest difference of a right device from the goldens."""
+    """An output; `tolerance` is the largest difference of a right device from the goldens.
+
+    `temperature` 0: none; `logits`: scores are not probabilities yet. Scores below `threshold` are no answer.
+    """
 
     name: str
     edge: Edge
     tolerance: float
     labels: tuple[str, ...] = ()
+    threshold: float | None = None
+    temperature: float = 0.0
+    logits: bool = False
 
 
 @dataclass(frozen=True)

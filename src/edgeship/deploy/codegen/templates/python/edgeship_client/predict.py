@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from .contract import INPUTS, OUTPUTS
-from .core import Array, dequantize, preprocess, quantize, top
+from .core import Array, Output, dequantize, preprocess, quantize, top
 from .engine_litert import LiteRtEngine
 
 MODEL = Path(__file__).parents[1] / "model.tflite"
@@ -32,4 +34,27 @@ class Predictor:
         self, raw: Array | Sequence[str | float], count: int = 3, orientation: int = 1
     ) -> list[tuple[int, str, float]]:
         """The best answers of the first output as index, label and score."""
-        return top(self.predict(raw, orientation=orientation)[0], count, OUTPUTS[0].labels)
+        return decide(OUTPUTS[0], self.predict(raw, orientation=orientation)[0], count)
+
+
+def decide(output: Output, scores: Array, count: int) -> list[tuple[int, str, float]]:
+    """The best answers of scores, which a temperature makes as sure as they are right; none below the threshold.
+
+    A score with two labels is one answer: the second label from the threshold on.
+    """
+    lowest = -np.inf if output.threshold is None else np.float32(output.threshold)
+    if scores.size == 1 and len(output.labels) == 2:
+        yes = int(scores.ravel()[0] >= lowest)
+        return [(yes, output.labels[yes], float(scores.ravel()[0]))]
+    if output.temperature:
+        scores = _calibrate(output, scores)
+    return [answer for answer in top(scores, count, output.labels) if answer[2] >= lowest]
+
+
+def _calibrate(output: Output, scores: Array) -> Array:
+    """softmax(z / temperature), of logits z or of the logarithms of probabilities."""
+    values = scores.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        below = values - values.max() if output.logits else np.log(values / values.max())
+    shares = np.exp(below / output.temperature)
+    return np.asarray((shares / shares.sum()).astype(np.float32))

@@ -57,6 +57,8 @@ export interface Output {
   labels: readonly string[];
   /** The largest difference of a right device from the goldens. */
   tolerance: number;
+  /** Scores below `threshold` are no answer; `logits`: they are not probabilities yet. */
+  decision?: {threshold?: number; temperature?: number; logits: boolean};
 }
 
 /** A picture: row by row, 1, 3 (red, green, blue) or 4 (with opacity) channels; `orientation` is EXIF's, 1 to 8. */

@@ -1,3 +1,5 @@
+import Foundation
+
 /// From raw data to an answer.
 public struct Client {
   public let engine: Engine
@@ -18,6 +20,33 @@ public struct Client {
 
   /// The best answers of the first output.
   public func classify(_ raw: Raw, count: Int = 3) throws -> [(index: Int, label: String, score: Float)] {
-    top(try predict(raw)[0], count, labels: Contract.outputs[0].labels)
+    decide(Contract.outputs[0], try predict(raw)[0], count)
   }
+}
+
+/// Scores below `threshold` are no answer. `temperature` 0: none; `logits`: scores are not probabilities yet.
+public struct Decision {
+  public let threshold: Float?
+  public let temperature: Float
+  public let logits: Bool
+}
+
+/// The best answers of scores, which a temperature makes as sure as they are right; none below the threshold.
+/// A score with two labels is one answer: the second label from the threshold on.
+public func decide(_ output: Output, _ scores: [Float], _ count: Int) -> [(index: Int, label: String, score: Float)] {
+  let lowest = output.decision.threshold ?? -Float.infinity
+  if scores.count == 1 && output.labels.count == 2 {
+    let index = scores[0] >= lowest ? 1 : 0
+    return [(index, output.labels[index], scores[0])]
+  }
+  let shares = output.decision.temperature > 0 ? calibrate(output.decision, scores) : scores
+  return top(shares, count, labels: output.labels).filter { $0.score >= lowest }
+}
+
+/// softmax(z / temperature), of logits z or of the logarithms of probabilities.
+func calibrate(_ decision: Decision, _ scores: [Float]) -> [Float] {
+  let most = Double(scores.max() ?? 1)
+  let powers = scores.map { exp((decision.logits ? Double($0) - most : log(Double($0) / most)) / Double(decision.temperature)) }
+  let total = powers.reduce(0, +)
+  return powers.map { Float($0 / total) }
 }

@@ -66,6 +66,7 @@ public struct Output {
   public let edge: Edge
   public let tolerance: Float
   public let labels: [String]
+  public let decision: Decision
 }
 
 /// A picture: bytes row by row, 1, 3 (red, green, blue) or 4 (with opacity) channels; `orientation` is EXIF's, 1 to 8.
