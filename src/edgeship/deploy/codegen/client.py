@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.deploy.codegen.edges import ClientOutput, Edge, describe_edge, describe_output
 from edgeship.deploy.contract.bounds import Shape
 from edgeship.deploy.contract.contract import (
-    ArtifactInput,
-    ArtifactOutput,
     Contract,
     ContractArtifact,
-    ContractOutput,
     GoldenCase,
     read_contract,
 )
@@ -28,26 +26,8 @@ from edgeship.errors import InputError, unknown_name_error
 from edgeship.settings.inputs import Column as ContractColumn
 from edgeship.untrusted import damage_as_input_error, place_within, printable
 
-DTYPES = ("float32", "int8", "uint8", "int16", "int32")
 PREFERRED = "tflite/mobile"
 TFLITE, TFJS = "tflite", "tfjs"
-DECISIONS = {"sigmoid": 0.5, "none": 0.0}  # by activation: from where on the gate itself takes one score for a yes
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A tensor of the model's file: its place among inputs or outputs, its form, its quantization (`scale` 0: none)."""
-
-    index: int
-    dtype: str
-    shape: tuple[int, ...]
-    scale: float
-    zero_point: int
-
-    @property
-    def size(self) -> int:
-        """Its number of values."""
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -85,28 +65,6 @@ class ClientInput:
     mono: bool = False
     rate: int = 0
     columns: tuple[Column, ...] = ()
-
-
-@dataclass(frozen=True)
-class ClientOutput:
-    """An output; `tolerance` is absolute, after dequantization.
-
-    Scores below `threshold` are no answer; one score with two labels is the second from there on. `temperature` is what logits
-    (where `logits`), or logarithms of probabilities, are divided by before softmax; 0: none.
-    """
-
-    name: str
-    edge: Edge
-    tolerance: float
-    labels: tuple[str, ...]
-    threshold: float | None = None
-    temperature: float = 0.0
-    logits: bool = False
-
-    @property
-    def decides(self) -> bool:
-        """Whether its best answers are other than its largest scores as they are."""
-        return self.threshold is not None or self.temperature > 0
 
 
 @dataclass(frozen=True)
@@ -193,9 +151,9 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
         model_size=sum(map(len, contents)),
         checksum=functools.reduce(lambda checksum, content: zlib.crc32(content, checksum), contents, 0),
         dynamic=any(None in shape for shape in _shapes_of(chosen)),
-        inputs=tuple(_describe_input(item, _edge(ids[item.name], chosen.id)) for item in contract.inputs),
+        inputs=tuple(_describe_input(item, describe_edge(ids[item.name], chosen.id)) for item in contract.inputs),
         outputs=tuple(
-            _describe_output(item, places[item.name], chosen.id) for item in contract.outputs if item.name in places
+            describe_output(item, places[item.name], chosen.id) for item in contract.outputs if item.name in places
         ),
         cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
         goldens=dict(_golden_files(root, contract, chosen)),
@@ -261,54 +219,6 @@ def _find_misfit(contract: Contract, artifact: ContractArtifact) -> str:
 
 def _show_shape(shape: Sequence[int | None]) -> str:
     return " x ".join("?" if axis is None else str(axis) for axis in shape)
-
-
-def _edge(tensor: ArtifactInput | ArtifactOutput, artifact: str) -> Edge:
-    """Raises InputError for a form that clients do not feed."""
-    shape = tuple(1 if axis is None and place == 0 else axis for place, axis in enumerate(tensor.shape))
-    sizes = tuple(axis for axis in shape if axis is not None)
-    if len(sizes) < len(shape):
-        raise InputError(
-            f"{artifact}: '{tensor.tensor}' has a dynamic axis beside the batch; clients feed fixed shapes: fix it in the model"
-        )
-    if tensor.dtype not in DTYPES:
-        raise InputError(f"{artifact}: '{tensor.tensor}' is {tensor.dtype}; clients know {', '.join(DTYPES)}")
-    quantization = tensor.quantization
-    return Edge(
-        tensor.index,
-        tensor.dtype,
-        sizes,
-        quantization.scale if quantization else 0.0,
-        quantization.zero_point if quantization else 0,
-    )
-
-
-def _tolerance(output: ArtifactOutput, artifact: str) -> float:
-    if output.tolerance is None:
-        raise InputError(
-            f"{artifact}: has no measured tolerance, as no runtime ran it when it was shipped; see: edgeship runtimes"
-        )
-    return output.tolerance
-
-
-def _describe_output(item: ContractOutput, place: ArtifactOutput, artifact: str) -> ClientOutput:
-    edge, labels, threshold = _edge(place, artifact), item.labels or (), item.threshold
-    if threshold is None and (edge.size, len(labels)) == (1, 2):
-        if item.activation not in DECISIONS:
-            raise InputError(
-                f"'{item.name}' is one score for two labels, and from where on it is '{printable(labels[1])}' is not known: "
-                f"state threshold under [output.{item.name}] of edgeship.toml"
-            )
-        threshold = DECISIONS[item.activation]
-    return ClientOutput(
-        item.name,
-        edge,
-        _tolerance(place, artifact),
-        labels,
-        threshold,
-        temperature=place.temperature or 0.0,
-        logits=item.activation != "softmax",
-    )
 
 
 def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
