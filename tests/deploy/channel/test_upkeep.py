@@ -13,7 +13,7 @@ import pytest
 from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
 
 from edgeship import api
-from edgeship.deploy.channel import repository, upkeep
+from edgeship.deploy.channel import listing, repository, upkeep
 from edgeship.deploy.signing.keys import generate_keys
 from edgeship.errors import InputError
 from tests.deploy.channel.conftest import NAME, Watcher, run_deploy, snapshot_of
@@ -32,7 +32,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             def now(cls, tz: Any = None) -> Any:
                 return datetime.datetime.now(tz) + datetime.timedelta(days)
 
-        for module in (repository, upkeep):
+        for module in (listing, repository, upkeep):
             monkeypatch.setattr(module, "datetime", Later)
         clock = type("Clock", (), {"datetime": Later, "timezone": datetime.timezone})
         monkeypatch.setattr(trusted, "datetime", clock)
@@ -55,12 +55,14 @@ def versions_of(channel: Path) -> dict[str, int]:
 
 
 def test_a_day_and_a_week_are_outlived_with_the_keys_of_the_cron_job(
-    channel: Path, online: Path, watcher: Watcher, later: Callable[[float], None]
+    channel: Path, online: Path, keys: Path, watcher: Watcher, later: Callable[[float], None]
 ) -> None:
     assert api.refresh_channel(channel, keys=online).renewed == ("timestamp",)
     later(1.5)
     with pytest.raises(ExpiredMetadataError):
         watcher.look()
+    told = api.change_rollout(channel, NAME, keys=keys, percent=6, dry_run=True)
+    assert "if it is renewed in a copy, fetch that first" in told.notes[0]
     api.refresh_channel(channel, keys=online)
     assert watcher.look()["version"] == 2
     later(6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from edgeship.client.rule_files import parse_channel, parse_version, render_channel
@@ -56,6 +57,14 @@ def read_version_file(repository: Repository, name: str, version: int) -> Versio
     """What a version is. Raises InputError, with the known ones, where there is none of that number."""
     check_version(repository, name, version)
     return _parse(repository, version_path(name, version), parse_version)
+
+
+def describe_staleness(repository: Repository) -> tuple[str, ...]:
+    """What a person should know before the folder is uploaded, where its timestamp has ended: it may be an old copy."""
+    end = repository.timestamp.signed.expires
+    if end > datetime.now(UTC):
+        return ()
+    return (f"the timestamp here ended at {end:%Y-%m-%d %H:%M} UTC: if it is renewed in a copy, fetch that first",)
 
 
 def check_version(repository: Repository, name: str, version: int) -> None:

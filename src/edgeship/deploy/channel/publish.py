@@ -71,7 +71,10 @@ def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publica
         changes.contents[channel_path(name, channel)] = listing.encode_channel(after)
         _drop_old(repository, changes, after, {*known, number}, plan.kept)
         earlier = repository.target_places()
-        notes = _notes(contents, before, after, folder if repository.new else None)
+        notes = (
+            *listing.describe_staleness(repository),
+            *_notes(contents, before, after, folder if repository.new else None),
+        )
         written = commit(repository, signers, changes)
         _sweep(repository, earlier)
         return ChannelChange(folder, before, after, notes, written)

@@ -128,9 +128,10 @@ def change_rules(
         content = listing.encode_channel(after)
         signers.check(repository.root.signed, ("targets", "snapshot", "timestamp"))
         written: tuple[str, ...] = ()
+        notes = (*listing.describe_staleness(repository), *_notes(before, after))
         if not dry_run and after != before:
             written = commit(repository, signers, Changes({channel_path(after.name, after.channel): content}))
-        return ChannelChange(folder, before, after, _notes(before, after), written)
+        return ChannelChange(folder, before, after, notes, written)
 
 
 def _notes(before: Channel, after: Channel) -> tuple[str, ...]:
