@@ -89,7 +89,7 @@ from edgeship.api.results import (
     Verification,
 )
 from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
-from edgeship.api.updates import FetchedModel, fetch_model
+from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
 from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from edgeship.deploy.channel.rollout import ChannelChange
     from edgeship.deploy.channel.upkeep import FolderStatus
     from edgeship.deploy.contract.summary import ContractLine
+    from edgeship.deploy.fleet.model import FleetResult
     from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.model_registry.adding import Addition
     from edgeship.model_registry.difference import Difference
@@ -126,6 +127,7 @@ RESULTS = {
     "ChannelChange": "edgeship.deploy.channel.rollout",
     "ContractLine": "edgeship.deploy.contract.summary",
     "ClientRun": "edgeship.runtimes.clients.selftests",
+    "FleetResult": "edgeship.deploy.fleet.model",
     "FolderStatus": "edgeship.deploy.channel.upkeep",
     "GateResult": "edgeship.bundle.verdict",
     "LayerSensitivity": "edgeship.bundle.comparisons",
@@ -146,6 +148,7 @@ __all__ = [
     "Difference",
     "EdgeshipError",
     "FetchedModel",
+    "FleetResult",
     "FolderStatus",
     "GateResult",
     "InitializedConfig",
@@ -224,6 +227,7 @@ __all__ = [
     "ship_model",
     "show_version",
     "sign_bundle",
+    "simulate_fleet",
     "summarize_contract",
     "trace_lineage",
     "train_model",
@@ -233,6 +237,7 @@ __all__ = [
     "write_channel_demo",
     "write_clients",
     "write_demo",
+    "write_fleet_picture",
     "write_registry_page",
     "write_result",
 ]

@@ -12,6 +12,7 @@ SUMMARIES = {
     "export": "Write a model in the layout of a store.",
     "fetch": "Do what a device does: follow a channel.",
     "keygen": "Make the keys that bundles and channels are signed with.",
+    "simulate": "Show what a rollout does, on a simulated fleet.",
     "sign": "Sign a bundle, so that nobody else can change it.",
     "selftest": "Compile clients and run their self-tests here.",
 }
