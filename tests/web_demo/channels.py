@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -106,15 +104,6 @@ class ChannelFolder:
         for signed in (self.targets, self.snapshot, self.timestamp):
             signed.version += 1
 
-    def copy_to(self, folder: Path) -> None:
-        """Keep a copy of what is served now."""
-        shutil.copytree(self.folder, folder)
-
-    def replace_by(self, folder: Path) -> None:
-        """Serve a copy instead."""
-        shutil.rmtree(self.folder)
-        shutil.copytree(folder, self.folder)
-
 
 def bundle_files(bundle: Bundle, artifact: str) -> dict[str, bytes]:
     """The files of a bundle that a page takes for one TF.js artifact."""
@@ -130,9 +119,3 @@ def shift_answers(files: dict[str, bytes], artifact: str) -> dict[str, bytes]:
 
     name = next(path for path in files if path.endswith(artifact.replace("/", "-")))
     return {**files, name: (np.frombuffer(files[name], "<f4") + np.float32(0.5)).tobytes()}
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The content of a metadata file."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content

@@ -11,17 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import filelock
 import pytest
 
 from edgeship.bundle.bundle import Bundle, open_bundle
+from edgeship.demo import channel_site
 from edgeship.demo import site as demo
 from edgeship.demo.web_server import Server
 from edgeship.errors import MissingDependencyError
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes.browser import requirements
+
+if TYPE_CHECKING:
+    from tests.web_demo.channel_page import ChannelPage
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
 
@@ -79,12 +83,6 @@ class Stoppable(Server):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.fixture
-def stoppable() -> type[Stoppable]:
-    """A server that can be stopped whole."""
-    return Stoppable
-
-
 @dataclass
 class Site:
     """The page with a bundle, served. `server.sent` counts the bytes that left it."""
@@ -136,3 +134,16 @@ def browser(missing: Callable[[str], NoReturn]) -> Callable[..., Any]:
                 opened.close()
 
     return start
+
+
+@pytest.fixture
+def channel_page(bundles: Path, built: Path, tmp_path: Path) -> Iterator[ChannelPage]:
+    """A channel and its page."""
+    from tests.web_demo.channel_page import ChannelPage  # needs tuf
+    from tests.web_demo.channels import CHANNEL, NAME, ChannelFolder
+
+    channel, site = ChannelFolder(tmp_path / "channel"), tmp_path / "site"
+    page = ChannelPage(channel, open_bundle(bundles / "pictures"), site, Stoppable)
+    channel_site.write_channel_site(channel.folder, f"{NAME}/{CHANNEL}", site, built, copy=False)
+    yield page
+    page.server.stop()

@@ -2,96 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from edgeship.bundle.bundle import Bundle, open_bundle
-from edgeship.demo import channel_site
-from tests.web_demo.channels import CHANNEL, NAME, ChannelFolder, bundle_files, shift_answers
-
-FLOAT, W8 = "tfjs/float32", "tfjs/weight_only_w8"
-LABELS = ("cup", "jar", "pan", "pot")
-TESTED = "#download:not([hidden])"
+from tests.web_demo.channel_page import LABELS, W8, facts, look, opened, runs
 
 
-@dataclass
-class ChannelPage:
-    """A channel whose version 1 is the float32 model, its page, and a server of both; `serve` may be called again."""
-
-    channel: ChannelFolder
-    bundle: Bundle
-    site: Path
-    start: Callable[..., Any]
-    server: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.add_version(1, FLOAT)
-        self.channel.publish()
-        self.port = 0
-        self.serve()
-
-    def serve(self) -> None:
-        """Start the server, at the same address as before."""
-        mounts = {f"{channel_site.FOLDER}/{part}": self.channel.folder / part for part in channel_site.PARTS}
-        self.server = self.start(self.site, port=self.port, mounts=mounts)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def add_version(self, number: int, artifact: str, labels: tuple[str, ...] = LABELS, *, wrong: bool = False) -> None:
-        """Add a version; a `wrong` one fails its self-test."""
-        files = bundle_files(self.bundle, artifact)
-        self.channel.add_version(number, shift_answers(files, artifact) if wrong else files, artifact, labels)
-
-
-@pytest.fixture
-def served(bundles: Path, built: Path, stoppable: type, tmp_path: Path) -> Iterator[ChannelPage]:
-    """A channel and its page."""
-    channel, site = ChannelFolder(tmp_path / "channel"), tmp_path / "site"
-    page = ChannelPage(channel, open_bundle(bundles / "pictures"), site, stoppable)
-    channel_site.write_channel_site(channel.folder, f"{NAME}/{CHANNEL}", site, built, copy=False)
-    yield page
-    page.server.stop()
-
-
-def opened(chromium, served, faults):
-    """The page, with its model tested; what goes wrong in its scripts is put into `faults`."""
-    page = chromium.new_context().new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(served.server.url)
-    page.wait_for_selector(TESTED)
-    return page
-
-
-def look(page):
-    """Look at the channel, and what the page says of it."""
-    page.evaluate("document.getElementById('channel-note').textContent = '…'")
-    page.click("#look")
-    page.wait_for_selector("#channel-note:not(:text-is('…'))", state="attached")
-    return page.inner_text("#channel-note")
-
-
-def facts(page):
-    """What the page says of its channel, by name."""
-    terms, details = (page.locator(f"#channel-facts {kind}").all_inner_texts() for kind in ("dt", "dd"))
-    return dict(zip(terms, details, strict=True))
-
-
-def runs(page, version, variant):
-    """Whether that version runs: tested, shown, and predicting."""
-    page.wait_for_selector(TESTED)
-    page.wait_for_selector(f"#channel-facts dd:nth-of-type(1):text-is('{version}')")
-    assert page.get_attribute("#badge", "data-state") == "pass"
-    page.get_by_role("button", name="Golden 5", exact=True).click()
-    page.wait_for_selector("text=The server model gives the same answer.")
-    return variant in page.inner_text("#variant")
-
-
-def test_a_page_goes_from_v1_to_v2_and_back_offline_in_between_and_never_breaks(served, browser):
+def test_a_page_goes_from_v1_to_v2_and_back_offline_in_between_and_never_breaks(channel_page, browser):
+    served = channel_page
     faults: list[str] = []
     with browser() as chromium:
         page = opened(chromium, served, faults)
