@@ -183,19 +183,22 @@ def version_of_another_name(served, page):
     return "name and version are those of ../pots"
 
 
-def rules_of_another_channel(served, page):
+def change_rules(served, **changes):
+    """Rules, signed, that say something else."""
     channel = served.channel
-    path = next((channel.folder / "targets" / NAME / "stable").iterdir())
-    channel.add_target(f"{NAME}/stable/channel.json", path.read_bytes().replace(b'"stable"', b'"beta"'))
+    (path,) = (channel.folder / "targets" / NAME / "stable").iterdir()
+    content = {**json.loads(path.read_text()), **changes}
+    channel.add_target(f"{NAME}/stable/channel.json", json.dumps(content).encode())
     channel.write()
+
+
+def rules_of_another_channel(served, page):
+    change_rules(served, channel="beta")
     return "is that of pots/beta"
 
 
 def rules_of_a_later_schema(served, page):
-    channel = served.channel
-    path = next((channel.folder / "targets" / NAME / "stable").iterdir())
-    channel.add_target(f"{NAME}/stable/channel.json", path.read_bytes().replace(b'"schema": 1', b'"schema": 2'))
-    channel.write()
+    change_rules(served, schema=2)
     return "channel.json has schema 2"
 
 

@@ -36,7 +36,8 @@ def test_a_client_finds_the_new_version_with_all_its_files(watcher: Watcher) -> 
     ]  # fmt: skip
     files = {name: [file["path"] for file in item["files"]] for name, item in version["artifacts"].items()}
     assert files["tflite/int8"] == ["goldens/raw/scores.tflite-int8", "tflite/int8.tflite"]
-    assert set(files["tfjs/float32"]) >= {"tfjs/float32/model.json", "goldens/inputs.npz", "goldens/tfjs-float32.npz"}
+    assert set(files["tfjs/float32"]) >= {"tfjs/float32/model.json", "goldens/raw/scores.tfjs-float32"}
+    assert not [file for file in files["tfjs/float32"] if file.endswith(".npz")], "a page replays the raw goldens"
     assert "server" not in json.dumps([version["artifacts"]]).replace("server_model", ""), "the server model stays here"
 
 
