@@ -32,6 +32,7 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+SIGNS = "<, <=, =, !=, >= or >"
 WORDS = ("and", "or", "not")
 NESTING = 50
 SHOWN = 12  # names in a message
@@ -104,11 +105,13 @@ class _Parser:
             self.depth -= 1
 
     def _comparison(self) -> Test:
-        name, sign, value = self._next("a name"), self._next("<, <=, =, !=, >= or >"), self._next("a value")
+        name = self._next("a name")
         if name.kind != "word" or name.text.lower() in WORDS:
             raise self._error(f"'{name.text}' stands where a name should", name)
+        sign = self._next(SIGNS)
         if sign.kind != "operator":
-            raise self._error(f"'{sign.text}' stands where <, <=, =, !=, >= or > should", sign)
+            raise self._error(f"'{sign.text}' stands where {SIGNS} should", sign)
+        value = self._next("a value")
         if value.kind not in ("word", "text"):
             raise self._error(f"'{value.text}' stands where a value should", value)
         if name.text in self.figures:
@@ -173,8 +176,11 @@ def _split(query: str) -> list[Token]:
     while at < end:
         match = _TOKEN.match(query, at)
         if match is None:
-            strange = query[at:].lstrip()[:1]
-            raise InputError(f"query, at character {at + 1}: {printable(strange)!r} has no meaning, or is not closed")
+            strange = query[at:].lstrip()
+            where = len(query) - len(strange) + 1
+            raise InputError(
+                f"query, at character {where}: {printable(strange[:1])!r} has no meaning, or is not closed"
+            )
         kind = str(match.lastgroup)
         text = match[kind][1:-1] if kind == "text" else match[kind]
         tokens.append(Token(kind, text, match.start(kind) + 1))
