@@ -115,12 +115,12 @@ def test_a_promotion_has_to_hold_against_the_champion(add, registry):
     api.promote_version(4, to="staging", why="candidate", claim="better", store=registry)
     api.promote_version(4, to="champion", why="better", claim="better", store=registry)
     assert [row.aliases for row in api.list_versions(store=registry)] == [(), (), (), ("champion", "staging"), (), ()]
-    assert api.roll_back(why="complaints", store=registry).version == 3
-    assert api.roll_back(why="more", store=registry).version == 1
+    assert api.roll_back_version(why="complaints", store=registry).version == 3
+    assert api.roll_back_version(why="more", store=registry).version == 1
     with pytest.raises(InputError, match="none is known that was it before"):
-        api.roll_back(why="more", store=registry)
+        api.roll_back_version(why="more", store=registry)
     api.promote_version(4, to="champion", why="again", store=registry)
-    assert api.roll_back(why="again", store=registry).version == 1
+    assert api.roll_back_version(why="again", store=registry).version == 1
     shown = api.show_version("4", store=registry)
     assert [item.why for item in shown.promotions] == ["candidate", "better", "complaints", "again", "again"]
 
@@ -145,7 +145,7 @@ def test_an_interrupted_promotion_has_not_taken_place(add, registry):
     api.promote_version(2, to="champion", why="again", store=registry)
     with open_store(registry) as opened:
         assert [(item.entry, item.why) for item in opened.promotions("garments")] == [(1, "the first"), (3, "again")]
-    assert api.roll_back(why="back", store=registry).version == 1
+    assert api.roll_back_version(why="back", store=registry).version == 1
 
 
 def test_show_tells_what_chance_would_give(add, registry):
@@ -177,7 +177,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
         (lambda: api.show_version("champion", store=registry), "unknown version of garments 'champion'; known: 1"),
         (lambda: api.promote_version(1, to="first", why="x", store=registry), "unknown alias 'first'; known: champion"),
         (lambda: api.promote_version(1, to="champion", why=" ", store=registry), "--why must say"),
-        (lambda: api.roll_back(why="x", store=registry), "garments has no champion"),
+        (lambda: api.roll_back_version(why="x", store=registry), "garments has no champion"),
         (lambda: api.list_versions(store=missing), "no registry is there; `edgeship registry add"),
         (lambda: api.list_versions(store="registry.db"), "--store takes sqlite:///FILE"),
         (

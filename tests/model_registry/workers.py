@@ -65,4 +65,4 @@ def roll_back(store: str, moment: int = 0) -> None:
     """Roll the champion back, and die at that moment of it."""
     if moment:
         die_at(moment)
-    api.roll_back("garments", why="try", store=store)
+    api.roll_back_version("garments", why="try", store=store)
