@@ -106,6 +106,7 @@ def test_nothing_is_changed_where_the_server_cannot_be_reached(field):
     field.server.shutdown()
     result = field.update()
     assert (result.status, result.running) == ("offline", 1) and field.runs(1)
+    assert result.error == "127.0.0.1: 2.root.json: no connection (NewConnectionError)"
 
 
 def test_the_connection_may_end_within_any_file(field):

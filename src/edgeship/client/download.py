@@ -15,6 +15,7 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NewConnectionError, SSLError
 
 from edgeship.client.timed_sockets import TimedSocket, Timer
 
@@ -109,14 +110,14 @@ class DeadlineFetcher(FetcherInterface):
 def _as_download_error(url: str) -> Iterator[None]:
     try:
         yield
-    except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-        raise SlowRetrievalError(f"{_shown(url)}: the server is too slow") from error
-    except urllib3.exceptions.MaxRetryError as error:
-        if isinstance(error.reason, (TimeoutError, urllib3.exceptions.TimeoutError)):
-            raise SlowRetrievalError(f"{_shown(url)}: the server is too slow") from error
-        raise DownloadError(f"{_shown(url)}: no connection ({type(error.reason).__name__})") from error
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise DownloadError(f"{_shown(url)}: no connection ({type(error).__name__})") from error
+        reason = getattr(error, "reason", None) if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+        if isinstance(reason, (TimeoutError, urllib3.exceptions.TimeoutError)) and not isinstance(
+            reason, NewConnectionError
+        ):
+            raise SlowRetrievalError(f"{_shown(url)}: the server is too slow") from error
+        detail = str(reason)[:150] if isinstance(reason, SSLError) else type(reason).__name__
+        raise DownloadError(f"{_shown(url)}: no connection ({detail})") from error
 
 
 def _drop(response: urllib3.BaseHTTPResponse) -> None:
