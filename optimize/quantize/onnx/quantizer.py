@@ -15,7 +15,7 @@ from edgeship.errors import InputError, brief_message
 from edgeship.formats.float16 import fits_float16
 from edgeship.optimize.quantize import calibration as calibrating
 from edgeship.optimize.quantize import input_scaling
-from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, weight_scales
+from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, scaling_fold, weight_scales
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.recipes import quantization
 from edgeship.storage.atomic import atomic_file
@@ -51,6 +51,7 @@ def calibrate(
         if operators:
             feeds = input_scaling.read_samples(source, inputs, samples)
             scaling = input_scaling.find_float_scaling(feeds, operators)
+        scaling_fold.fold_scalings(Path(prepared_file), {item.output for item in operators})
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
             kinds = (
