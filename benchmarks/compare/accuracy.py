@@ -42,9 +42,12 @@ def measure(
     artifact: Mapping[str, Array],
     metrics: MetricChoice | None = None,
     groups: Array | None = None,
+    *,
+    intervals: bool = True,
 ) -> AccuracyReport:
     """Compare every labelled output; `labels` are a data file's `y` and `y_<output>` arrays, `groups` (n,) parts of the samples.
 
+    Without `intervals` there are the figures only; orders of many scores take a thousand resamples for them.
     Raises InputError where labels are missing or do not fit, CheckError where outputs differ.
     """
     truths, choice = match_labels(labels, tuple(server)), metrics or MetricChoice()
@@ -52,7 +55,7 @@ def measure(
     if missing:
         raise CheckError(f"the artifact has no output '{missing[0]}' (it has: {', '.join(artifact)})")
     outputs = {
-        name: compare(truth, server[name], artifact[name], choice.of_output(name), groups)
+        name: compare(truth, server[name], artifact[name], choice.of_output(name), groups, intervals=intervals)
         for name, truth in truths.items()
     }
     return AccuracyReport.of_outputs(outputs, max(outputs, key=lambda name: _relative_drop(outputs[name])))
@@ -92,9 +95,15 @@ def _relative_drop(comparison: OutputAccuracy) -> float:
 
 
 def compare(
-    labels: Array, server: Array, artifact: Array, metric: str | None = None, groups: Array | None = None
+    labels: Array,
+    server: Array,
+    artifact: Array,
+    metric: str | None = None,
+    groups: Array | None = None,
+    *,
+    intervals: bool = True,
 ) -> OutputAccuracy:
-    """One output of both models on the same samples, arrays (n, ...).
+    """One output of both models on the same samples, arrays (n, ...); `intervals`: see `measure`.
 
     Outputs with NaN or infinity have no figures but the reason: they are no pass.
     Raises InputError where the labels do not fit, CheckError where the shapes differ or an output is no numbers.
@@ -110,7 +119,9 @@ def compare(
         return replace(nothing, reason=reason)
     with np.errstate(over="ignore", invalid="ignore"):
         both = _PairedOutputs(task, truth, (server, artifact))
-        figures = _compare_figures(nothing, both)
+        figures = _compare_figures(nothing, both, intervals=intervals)
+        if not intervals:
+            return figures
         if groups is not None:
             figures = replace(figures, groups=_compare_groups(nothing, both, groups))
     return _compare_answers(figures, both) if task.answers and figures.value is not None else figures
@@ -150,7 +161,7 @@ def _are_logits(task: TaskMetric, scores: Array) -> bool:
     return task.form is Form.DECISIONS and decisions.threshold_of(scores) == 0.0
 
 
-def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAccuracy:
+def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs, *, intervals: bool = True) -> OutputAccuracy:
     """`nothing` with the metric of both models, its drop and interval, or why there is none."""
     task, everything = both.task, np.ones((1, len(both.truth)))
     server, artifact = (float(item(everything)[0]) for item in both.statistics)
@@ -158,6 +169,8 @@ def _compare_figures(nothing: OutputAccuracy, both: _PairedOutputs) -> OutputAcc
         reason = f"no {task.name} can be told: no label counts, all are of one kind, or the errors are too large"
         return replace(nothing, reason=reason)
     sign = 1.0 if task.higher_is_better else -1.0
+    if not intervals:
+        return replace(nothing, value=artifact, server=server, drop=sign * (server - artifact))
     samples = LabelledOutputs(both.truth, *both.scores)
     result = drop_intervals.interval_of_drop(task, samples, both.statistics, logits=both.logits)
     interval = result.interval

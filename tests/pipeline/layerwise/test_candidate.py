@@ -157,3 +157,20 @@ def test_the_picture_holds_the_layers() -> None:
     svg = plots.all_plots(Manifest({}, (), (), debug={"a": found(layer("one", 9.0))}))
     assert any("one" in plot for plot in svg)
     assert layer_plot.draw(found(), plots.STYLE, plots.SERIES) is None
+
+
+def test_figures_of_layers_are_those_of_the_whole_comparison_and_of_one_output() -> None:
+    random = np.random.default_rng(0)
+    labels, price = random.integers(0, 4, 300), random.normal(9, 2, (300, 1))
+    server = {"kind": np.eye(4)[labels] * 6 + random.normal(0, 2, (300, 4)), "price": price + 0.1}
+    found = {"kind": server["kind"] + random.normal(0, 3, (300, 4)), "price": price + 0.11}
+    truths = {"y_kind": labels, "y_price": price}
+    whole, few = (accuracy.measure(truths, server, found, intervals=wanted) for wanted in (True, False))
+    compared = parity.compare(server, found)
+    for output in ("", "kind", "price"):
+        one, other = (
+            candidate.figures(MeasurementDetails(parity=compared, accuracy=item), output) for item in (whole, few)
+        )
+        assert one == other and one.output == (output or "kind")
+        assert one.sqnr_db == (compared["price"] if output == "price" else compared["kind"]).sqnr_db
+    assert few.outputs["kind"].high is None and not few.outputs["kind"].per_class

@@ -40,8 +40,11 @@ class CandidateJudge:
     metric: MetricChoice
     pool: Pool
 
-    def judge(self, path: Path, artifact_format: str = "tflite") -> MeasurementDetails:
-        """`parity` and, with labels, `accuracy` of a file as `benchmark` takes them. Raises ProcessError where it fails."""
+    def judge(self, path: Path, artifact_format: str = "tflite", *, intervals: bool = True) -> MeasurementDetails:
+        """`parity` and, with labels, `accuracy` of a file as `benchmark` takes them. Raises ProcessError where it fails.
+
+        Without `intervals` there are the figures only, by which layers are ranked.
+        """
         runtime = registry.for_format(artifact_format)[0].name
         reference = self.reference
         with open_session(runtime, path, threads=os.cpu_count(), pool=self.pool) as session:
@@ -49,7 +52,9 @@ class CandidateJudge:
         compared = parity.compare(reference.outputs, outputs)
         if not reference.labels:
             return MeasurementDetails(parity=compared)
-        report = accuracy.measure(reference.labels, reference.outputs, outputs, self.metric, reference.groups)
+        report = accuracy.measure(
+            reference.labels, reference.outputs, outputs, self.metric, reference.groups, intervals=intervals
+        )
         return MeasurementDetails(parity=compared, accuracy=report)
 
     def narrow(self, count: int, folder: Path) -> CandidateJudge:

@@ -133,7 +133,7 @@ def measure_sensitivity(
                 layerwise.write(path, "float32", int8=[layer])
             else:
                 layerwise.write(path, io, float32=[layer])
-            yield candidate.figures(judge.judge(path, layerwise.format), output)
+            yield candidate.figures(judge.judge(path, layerwise.format, intervals=False), output)
         except EdgeshipError as error:
             yield CandidateFigures(reason=brief_message(error, 200), runs=isinstance(error, InputError))
 
