@@ -153,7 +153,7 @@ def begin_smaller(shell: Shell, request: pytest.FixtureRequest) -> None:
 BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
     "Your own model": begin_own_model,
     "In the browser": begin_browser,
-    "Into an app": begin_app,
+    "In an app": begin_app,
     "Smaller: prune, cluster, quantization-aware training, distillation": begin_smaller,
 }
 
