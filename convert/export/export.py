@@ -152,6 +152,11 @@ def _answer_probe(server: ServerModel, inputs: Sequence[TensorSpec]) -> ProbeAns
         except Exception as error:  # a model's own code can fail in any way on a size it does not take
             failure = error
     told = f"{type(failure).__name__}: {brief_message(root_cause(failure))}" if failure else "no size fits"
+    if server.own_batch:
+        samples = f"{server.own_batch} sample{'s' if server.own_batch > 1 else ''}"
+        raise InputError(
+            f"the model computes {samples} at once and no other number; save it with a batch axis of any length ({told})"
+        )
     raise InputError(f"the model cannot be run on a random input ({told})")
 
 

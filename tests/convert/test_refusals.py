@@ -25,6 +25,7 @@ REFUSED = [
     Refused("custom", ("'Scale'", "--custom-objects")),
     Refused("custom", ("no_such_module", "cannot be imported"), {"custom_objects": "no_such_module"}),
     Refused("unbuilt", ("input shape",)),
+    Refused("four_at_once", ("computes 4 samples at once and no other number", "a batch axis of any length")),
     Refused("weights_only", ("weights only", "load_weights")),
     Refused("text", ("'text'", "string", "on text work StringLength")),
     Refused("signatures", ("first, second", "--signature")),

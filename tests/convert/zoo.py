@@ -185,6 +185,15 @@ def _signatures(folder):
     return folder / "signatures"
 
 
+def _four_at_once(folder):
+    @tf.function(input_signature=[tf.TensorSpec((4, 8, 8), tf.float32, name="x")])
+    def flatten(x):
+        return {"y": tf.reshape(x, (4, 64)) * 2.0}
+
+    tf.saved_model.save(tf.Module(), str(folder / "four_at_once"), {"serving_default": flatten})
+    return folder / "four_at_once"
+
+
 def _no_signature(folder):
     tf.saved_model.save(_Module(), str(folder / "no_signature"))
     return folder / "no_signature"

@@ -30,7 +30,8 @@ class ServerModel:
     """A loaded model with stable names. `inputs` and `outputs` have None where an axis is dynamic.
 
     Attributes: `loader` ('keras', 'tf_keras' or 'saved_model'), `notes`, `inputs`, `outputs`, `parameters`, `layers`
-    (names), `fixed_batch` (the only batch size that its code can be traced with, or None).
+    (names), `own_batch` (the batch size that it was saved with, or None), `fixed_batch` (the only one that its code can be
+    traced with, or None).
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -39,14 +40,14 @@ class ServerModel:
         self.parameters = count_parameters(adapter.weights)
         specs, notes = input_specs(adapter)
         self._outputs = Outputs(adapter, specs)
-        own = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
+        self.own_batch = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
         self.fixed_batch: int | None = None
         try:
             self.function = self.trace([_with_batch_size(spec, None) for spec in specs])
         except InputError:
             raise
         except Exception as error:  # a model's own code can fail in any way while it is traced
-            self.fixed_batch = own or 1
+            self.fixed_batch = self.own_batch or 1
             self.function = self._trace_fixed(specs, error)
             notes.append(
                 f"its code needs a fixed batch size: traced with {self.fixed_batch} ({brief_message(root_cause(error))})"

@@ -46,6 +46,12 @@ def test_the_advice_fits_what_failed(variant, form, step, has, has_not) -> None:
     assert not [word for word in has_not if word in advice]
 
 
+def test_what_the_configuration_asks_wrongly_is_no_failure_of_an_artifact() -> None:
+    assert failures.is_misconfigured(InputError("no grey picture"), "metadata")
+    assert not failures.is_misconfigured(InputError("no"), "convert")
+    assert not failures.is_misconfigured(CheckError("no"), "metadata")
+
+
 def test_a_log_that_is_gone_is_not_told() -> None:
     error = ProcessError("the quantize process was killed by SIGSEGV; its log (/tmp/edgeship-x.log) ends with: nothing")
     assert "/tmp" not in failures.describe_failure(error, INT8, "tflite", "quantize").reason

@@ -65,7 +65,14 @@ def find_grey(inputs: Sequence[ContractInput]) -> str | None:
         return grey[0]
     if pictures and not grey:
         return None
-    told = "several grey pictures" if grey else "no input that is known to be a picture ([input.NAME] may state one)"
+    sizes = (
+        f"'{item.name}' is {'x'.join('?' if size is None else str(size) for size in item.tensor.shape)}"
+        for item in inputs
+    )
+    none = (
+        f"no input that is known to be a picture ({', '.join(sizes)}); [input.NAME] may state one, of 1 or 3 channels"
+    )
+    told = "several grey pictures" if grey else none
     raise InputError(f'mobile = "rgb" makes three channels of one grey picture, and the model has {told}')
 
 

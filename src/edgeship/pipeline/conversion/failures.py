@@ -18,7 +18,7 @@ from edgeship.settings.variants import Variant, recipe_refusal
 LONGEST = 1000  # characters of a reason
 # Further recipes by how much they leave of int8: the first that the format has are worth a try.
 OTHER_RECIPES = ("auto", "dynamic_w8", "weight_only_w8", "float16")
-EXPORT, CONVERT, CHECK, RUN, TRAIN = "export", "convert", "check", "run", "optimize"
+EXPORT, CONVERT, CHECK, RUN, TRAIN, DESCRIBE = "export", "convert", "check", "run", "optimize", "metadata"
 
 
 def is_of_variant(error: BaseException | None) -> bool:
@@ -27,8 +27,11 @@ def is_of_variant(error: BaseException | None) -> bool:
 
 
 def is_misconfigured(error: BaseException | None, step: str) -> bool:
-    """Whether an error says that a training was asked for wrongly: the configuration's mistake, and no artifact's failure."""
-    return isinstance(error, InputError) and step == TRAIN
+    """Whether an error says that a training, or what a file says of itself, was asked for wrongly.
+
+    That is the configuration's mistake, and no artifact's failure.
+    """
+    return isinstance(error, InputError) and step in (TRAIN, DESCRIBE)
 
 
 def find_step(error: BaseException, outcomes: Mapping[str, Outcome], steps: Mapping[str, Step]) -> str:
