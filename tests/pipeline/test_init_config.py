@@ -217,6 +217,16 @@ def test_without_labels_the_own_answers_are_the_measure(write, monkeypatch, tmp_
     assert "no labels in it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("licence", "stated"),
+    [("MIT", "MIT"), ("see where it came from", None), (["MIT"], None), ('"\n[model]', '"\n[model]')],
+)
+def test_the_licence_of_built_in_data_is_that_of_the_card(tmp_path, write, licence, stated):
+    (tmp_path / "model-card.json").write_text(json.dumps({"data": {"licence": licence}}))
+    read = Config.read(write())
+    assert read.data.license == stated
+
+
 PICTURE = TensorSpec("photo", (None, 8, 9, 3), "float32")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeship import untrusted
 from edgeship.benchmarks.gate.budget import SQNR_FLOORS, Budget
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
@@ -19,6 +20,7 @@ from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config, permissions, trust
+from edgeship.settings.outputs import OutputForm
 from edgeship.settings.sections import Benchmark, Data, Model
 from edgeship.settings.variants import FOR_LITERT_JS, Variant
 from edgeship.storage import atomic
@@ -26,8 +28,10 @@ from edgeship.toml_tables import describe_keys, toml_key, toml_value
 from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
-EVALUATION = "evaluation.npz"
+EVALUATION, MODEL_CARD = "evaluation.npz", "model-card.json"
 USUAL_AGREEMENT = 0.98
+LONGEST_LICENCE = 200
+UNKNOWN_LICENCE = "see where it came from"  # what `edgeship train` says of a folder of the user's own
 ABOVE_MEAN = 5.0  # dB: a third of the noise that always the mean of an output has
 TEMPLATE = """\
 # edgeship.toml for {name}: what `edgeship ship {name}` makes, measures and demands. All keys: docs/configuration.md.
@@ -50,6 +54,7 @@ TEMPLATE = """\
 {train}
 {validation}
 {labels}
+{license}
 
 # One table per variant; float32, float16, int8, mobile, auto, dynamic_w8 and weight_only_w8 are known by name.
 [variants.float32]
@@ -82,6 +87,9 @@ formats = ["tfjs"]
 # {variant[sparse_encoding]}
 
 {input_tables}
+
+# [output.{first_output}]
+# {scores[threshold]}
 
 [benchmark]
 {benchmark[profile]}
@@ -171,6 +179,8 @@ def _fill_template(
         train=data("train", "train.npz"),
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
+        license=_license_line(model.parent / MODEL_CARD, keys["data"]["license"]),
+        first_output=toml_key(description.outputs[0].name),
         metric=_metric_lines(found, keys["benchmark"]["metric"], single=single),
         floor=_floor_line(found, keys["budget"]["min_server_accuracy"]),
         **_limit_lines(found, keys["budget"]),
@@ -184,7 +194,14 @@ def _fill_template(
 
 def _key_lines() -> dict[str, dict[str, str]]:
     """Every key with an example and its description, as a line of TOML, by section and name."""
-    kinds = {"model": Model, "data": Data, "variant": Variant, "benchmark": Benchmark, "budget": Budget}
+    kinds = {
+        "scores": OutputForm,
+        "model": Model,
+        "data": Data,
+        "variant": Variant,
+        "benchmark": Benchmark,
+        "budget": Budget,
+    }
     return {
         section: {key.name: f"{key.line:36} # {key.description}" for key in describe_keys(kind)}
         for section, kind in kinds.items()
@@ -250,6 +267,16 @@ def _floor_line(found: FirstMeasurement, example: str) -> str:
     comment = f"What the server model itself must reach, by metric: it has {found.origin}."
     line = _with_comment("min_server_accuracy", found.floors, comment)
     return line if found.active else f"# {line}"
+
+
+def _license_line(card: Path, example: str) -> str:
+    """The licence of the data that `edgeship train` brought along, as the model's card names it; else a comment."""
+    if config.is_usable_file(card):
+        with contextlib.suppress(InputError), untrusted.damage_as_input_error(card):
+            found = untrusted.read_json(card)["data"]["licence"]
+            if isinstance(found, str) and found != UNKNOWN_LICENCE and 0 < len(found) <= LONGEST_LICENCE:
+                return _with_comment("license", found, f"Of the data, as {card.name} says.")
+    return f"# {example}"
 
 
 def _mobile_line(inputs: Sequence[TensorSpec]) -> str:

@@ -92,6 +92,14 @@ class Data(Table):
             examples=[["cat", "dog"]],
         ),
     ] = ()
+    license: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)] | None,
+        Meta(
+            title="a name, as SPDX has it",
+            description="The licence of all this data; the bundle's bill of materials (`edgeship bom`) names it.",
+            examples=["CC-BY-4.0"],
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

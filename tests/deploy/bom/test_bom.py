@@ -129,6 +129,19 @@ def test_digests_are_those_of_the_manifest(once, bom):
     assert not any("licenses" in item for item in bom["components"])  # none is guessed
 
 
+@pytest.mark.parametrize("stated", ["CC-BY-4.0", None])
+def test_the_licence_of_the_data_is_what_the_configuration_says(bundle, stated):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    config = manifest.get("config") or {}
+    manifest["config"] = {**config, "data": {**config.get("data", {}), "license": stated}}
+    sealed_bundle.seal(bundle, manifest)
+    bom = json.loads(api.render_bom(bundle))
+    wanted = [{"license": {"name": stated}}] if stated else None
+    assert {item["type"] for item in bom["components"] if item.get("licenses")} == ({"data"} if wanted else set())
+    assert [item.get("licenses") for item in bom["components"] if item["type"] == "data"] == [wanted, wanted]
+    assert not fault_of(bom)
+
+
 def test_only_what_was_calibrated_names_calibration_data(bom):
     (calibration,) = [item["bom-ref"] for item in bom["components"] if item["name"] == "calibration data"]
     users = {

@@ -1,6 +1,7 @@
 """The CycloneDX 1.7 document of a bundle (https://cyclonedx.org/docs/1.7/json/): everything in it is in the manifest.
 
-What the manifest does not know is left out, licences above all: none is guessed. The same bundle gives the same bytes.
+What the manifest does not know is left out, licences above all: none is guessed, and that of the data is what `[data] license` of
+the configuration says. The same bundle gives the same bytes.
 """
 
 from __future__ import annotations
@@ -148,8 +149,16 @@ def _data_components(manifest: Manifest, data: Mapping[str, str]) -> Iterator[Js
             "name": f"{name} data",
             "version": entry.digest[:12],
             "data": [{"type": "dataset", "name": entry.source}],
+            **_licenses(manifest),
             "properties": _properties({key: value for key, value in notes.items() if value is not None}),
         }
+
+
+def _licenses(manifest: Manifest) -> Json:
+    """The licence of the data, as the configuration in the manifest states it, which may be anything."""
+    data = (manifest.config or {}).get("data")
+    stated = data.get("license") if isinstance(data, Mapping) else None
+    return {"licenses": [{"license": {"name": stated}}]} if isinstance(stated, str) and stated else {}
 
 
 def _references(data: Mapping[str, str], names: tuple[str, ...]) -> list[Json]:
