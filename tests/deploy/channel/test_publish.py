@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgeship import api
-from edgeship.deploy.channel import repository
+from edgeship.deploy.channel import writing
 from edgeship.errors import CheckError, InputError
 from tests.deploy.channel.bundles import write_bundle
 from tests.deploy.channel.conftest import NAME, Watcher, run_deploy, snapshot_of
@@ -220,7 +220,7 @@ def test_a_published_file_that_was_changed_is_no_base_of_a_patch(
 def test_a_full_disk_leaves_the_channel_as_it_was(
     channel: Path, bundles: list[Path], keys: Path, monkeypatch: pytest.MonkeyPatch, watcher: Watcher
 ) -> None:
-    write, before = repository._write, snapshot_of(channel)
+    write, before = writing._write, snapshot_of(channel)
     for room in range(100):
         count = iter(range(100))
 
@@ -229,7 +229,7 @@ def test_a_full_disk_leaves_the_channel_as_it_was(
                 raise OSError(errno.ENOSPC, "No space left on device", str(arguments[0]))
             write(*arguments)
 
-        monkeypatch.setattr(repository, "_write", write_some)
+        monkeypatch.setattr(writing, "_write", write_some)
         try:
             api.publish_bundle(bundles[2], channel, name=NAME, keys=keys)
         except InputError as error:

@@ -11,7 +11,7 @@ from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.client.rule_files import render_version
 from edgeship.client.rules import ChannelArtifact, ChannelFile, Version
 from edgeship.client.strict_json import RulesError
-from edgeship.deploy.channel.repository import Source
+from edgeship.deploy.channel.writing import Source
 from edgeship.deploy.contract.contract import FOLDER, Contract, read_contract
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError

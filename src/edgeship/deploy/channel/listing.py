@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,6 +14,7 @@ from edgeship.deploy.channel.repository import Repository
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.untrusted import printable
 
+VERSION = re.compile(r"([^/]+)/([1-9][0-9]{0,9})/version\.json")
 T = TypeVar("T")
 
 
@@ -33,8 +35,8 @@ def list_channels(repository: Repository) -> list[str]:
 
 def list_versions(repository: Repository, name: str) -> list[int]:
     """The versions of `name` that are there, in ascending order."""
-    parts = (target.split("/") for target in repository.targets.signed.targets)
-    return sorted(int(part[1]) for part in parts if part[0] == name and part[2:] == ["version.json"])
+    found = (VERSION.fullmatch(target) for target in repository.targets.signed.targets)
+    return sorted(int(match[2]) for match in found if match and match[1] == name)
 
 
 def find_channel(repository: Repository, name: str) -> Channel | None:
@@ -42,7 +44,7 @@ def find_channel(repository: Repository, name: str) -> Channel | None:
     target = channel_path(*split_name(name))
     if target not in repository.targets.signed.targets:
         return None
-    return _parse(repository, target, parse_channel)
+    return _parse(repository, target, parse_channel, lambda rules: channel_path(rules.name, rules.channel))
 
 
 def read_channel_rules(repository: Repository, name: str) -> Channel:
@@ -56,7 +58,8 @@ def read_channel_rules(repository: Repository, name: str) -> Channel:
 def read_version_file(repository: Repository, name: str, version: int) -> Version:
     """What a version is. Raises InputError, with the known ones, where there is none of that number."""
     check_version(repository, name, version)
-    return _parse(repository, version_path(name, version), parse_version)
+    target = version_path(name, version)
+    return _parse(repository, target, parse_version, lambda found: version_path(found.name, found.version))
 
 
 def describe_staleness(repository: Repository) -> tuple[str, ...]:
@@ -83,8 +86,12 @@ def encode_channel(channel: Channel) -> bytes:
         raise InputError(f"{channel.name}/{channel.channel}: {error}") from error
 
 
-def _parse(repository: Repository, target: str, parse: Callable[[bytes], T]) -> T:
+def _parse(repository: Repository, target: str, parse: Callable[[bytes], T], place: Callable[[T], str]) -> T:
+    """What a target says, which must be of what its `place` says it is of."""
     try:
-        return parse(repository.read_target(target))
+        value = parse(repository.read_target(target))
     except RulesError as error:
         raise InputError(f"{printable(repository.folder)}: {target}: {error}") from error
+    if place(value) != target:
+        raise InputError(f"{printable(repository.folder)}: {target} is of {place(value)}")
+    return value

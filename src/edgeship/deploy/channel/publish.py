@@ -13,19 +13,10 @@ from edgeship.client.rules import Channel, Version, channel_path, file_path, sig
 from edgeship.deploy.channel import listing
 from edgeship.deploy.channel.contents import VersionContents, same_contents, select_contents
 from edgeship.deploy.channel.patches import BASES, add_patches
-from edgeship.deploy.channel.repository import (
-    METADATA,
-    TARGETS,
-    Changes,
-    Repository,
-    Source,
-    begin_repository,
-    commit,
-    locked,
-    open_repository,
-)
+from edgeship.deploy.channel.repository import METADATA, TARGETS, Repository, begin_repository, locked, open_repository
 from edgeship.deploy.channel.rollout import ChannelChange, release_version
 from edgeship.deploy.channel.signers import Signers
+from edgeship.deploy.channel.writing import Changes, Source, commit
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
 

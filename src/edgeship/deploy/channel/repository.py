@@ -1,16 +1,15 @@
-"""A channel's folder: a TUF 1.0 repository with consistent snapshots, read with every signature checked, and written whole.
+"""A channel's folder: a TUF 1.0 repository with consistent snapshots, read with every signature checked.
 
-Of a change a client sees all or nothing: `timestamp.json` is moved into place last, and what it leads to lies under names of its
-own. https://theupdateframework.github.io/specification/latest/
+https://theupdateframework.github.io/specification/latest/
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,21 +17,19 @@ from typing import Any, TypeVar
 import filelock
 from securesystemslib.signer import Key
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization.json import JSONSerializer
 
 from edgeship.deploy.channel.signers import ROLES, Signers, sign
 from edgeship.errors import InputError
-from edgeship.storage import digest
-from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import damage_as_input_error, place_within, printable, regular_file
 
 LIFE = {"root": timedelta(365), "targets": timedelta(90), "snapshot": timedelta(7), "timestamp": timedelta(1)}
 METADATA, TARGETS, LOCK, TIMESTAMP = "metadata", "targets", ".lock", "timestamp.json"
 WAIT_SECONDS = 120
 LARGEST = 64 << 20  # bytes of one file of metadata
+TARGET, SHA256 = re.compile(r"[a-z0-9._-]+(/[a-z0-9._-]+)+"), re.compile(r"[0-9a-f]{64}")
 S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
-R = TypeVar("R", Targets, Snapshot)
 
 
 @dataclass
@@ -60,28 +57,11 @@ class Repository:
 
     def target_place(self, name: str) -> Path:
         """Where the file of a target lies."""
-        return _place_of(self.folder, name, self.targets.signed.targets[name].hashes["sha256"])
+        return place_of(self.folder, name, self.targets.signed.targets[name].hashes["sha256"])
 
     def target_places(self) -> set[Path]:
         """Where the files of all targets lie."""
         return {self.target_place(name) for name in self.targets.signed.targets}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file whose content becomes a target, with the sha256 and size in bytes that it must have."""
-
-    path: Path
-    sha256: str
-    size: int
-
-
-@dataclass
-class Changes:
-    """What a change makes of the targets: `contents` by target name, bytes or the file that holds them; what is `dropped`."""
-
-    contents: dict[str, bytes | Source] = field(default_factory=dict)
-    dropped: set[str] = field(default_factory=set)
 
 
 @contextlib.contextmanager
@@ -124,7 +104,7 @@ def open_repository(folder: Path, trusted: Sequence[Key] = ()) -> Repository:
     what is missing, damaged, or signed by others.
     """
     root = _read_roots(folder, trusted)
-    with _damage(folder):
+    with damage(folder):
         if not (folder / METADATA / TIMESTAMP).exists():
             return _resume(folder, root)
         timestamp = _read(folder, TIMESTAMP, Timestamp)
@@ -136,12 +116,15 @@ def open_repository(folder: Path, trusted: Sequence[Key] = ()) -> Repository:
             root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
         if snapshot.signed.version != snapshot_version:
             raise RepositoryError(f"{snapshot_version}.snapshot.json is of another version")
+        for name, file in targets.signed.targets.items():
+            if not TARGET.fullmatch(name) or ".." in name or not SHA256.fullmatch(str(file.hashes.get("sha256"))):
+                raise RepositoryError(f"the target {name[:60]!a} is none of a channel")
         return opened
 
 
 def begin_repository(folder: Path, signers: Signers, threshold: int = 1) -> Repository:
     """A new channel with the keys of `signers`, nothing of which is written yet. `threshold`: of root and targets."""
-    root = Root(expires=_end("root"), consistent_snapshot=True)
+    root = Root(expires=find_end("root"), consistent_snapshot=True)
     for role in ROLES:
         for signer in signers.of_role(role):
             root.add_key(signer.public_key, role)
@@ -152,113 +135,23 @@ def begin_repository(folder: Path, signers: Signers, threshold: int = 1) -> Repo
     return _empty(folder, metadata)
 
 
-def commit(repository: Repository, signers: Signers, changes: Changes) -> tuple[str, ...]:
-    """Write a change of targets: files, then targets, snapshot and timestamp, the last by a rename. Returns what was written.
-
-    What was written before an error is taken away again. Raises InputError where a key that is needed is not in `signers`.
-    """
-    folder, root = repository.folder, repository.root.signed
-    signers.check(root, ("targets", "snapshot", "timestamp"))
-    targets = dict(repository.targets.signed.targets)
-    for name in changes.dropped:
-        targets.pop(name, None)
-    written: list[Path] = []
-    before = repository.timestamp
-    try:
-        for name, content in changes.contents.items():
-            file = _describe(name, content)
-            targets[name] = file
-            place = _place_of(folder, name, file.hashes["sha256"])
-            if not place.exists() or digest.of_path(place) != file.hashes["sha256"]:
-                written.append(place)
-                _write(place, content)
-        if repository.new:
-            written.append(folder / METADATA / "1.root.json")
-            _write(written[-1], _to_bytes(repository.root))
-        written.append(renew_targets(repository, signers, targets))
-        written.append(renew_snapshot(repository, signers))
-        write_timestamp(repository, signers)
-    except BaseException:
-        if repository.timestamp is before or not _is_live(repository):
-            for path in written:
-                path.unlink(missing_ok=True)
-        raise
-    names = [path.relative_to(folder).as_posix() for path in written]
-    return (*names, f"{METADATA}/{TIMESTAMP}")
-
-
-def renew_targets(repository: Repository, signers: Signers, targets: dict[str, TargetFile] | None = None) -> Path:
-    """Write the list of targets anew, perhaps with others; clients see it with the next snapshot and timestamp."""
-    listed = repository.targets.signed.targets if targets is None else targets
-    signed = Targets(_next(repository.folder, "targets"), expires=_end("targets"), targets=listed)
-    return _renew(repository, signed, signers)
-
-
-def renew_snapshot(repository: Repository, signers: Signers) -> Path:
-    """Write the snapshot anew; clients see it with the next timestamp."""
-    meta = {"targets.json": MetaFile(repository.targets.signed.version)}
-    return _renew(
-        repository, Snapshot(_next(repository.folder, "snapshot"), expires=_end("snapshot"), meta=meta), signers
-    )
-
-
-def write_timestamp(repository: Repository, signers: Signers) -> None:
-    """Write the timestamp of the repository's snapshot: from here on clients see what it leads to."""
-    version = 1 if repository.new else repository.timestamp.signed.version + 1
-    shown = MetaFile(repository.snapshot.signed.version)
-    repository.timestamp = Metadata(Timestamp(version, expires=_end("timestamp"), snapshot_meta=shown))
-    sign(repository.timestamp, signers.signing(repository.root.signed, "timestamp"), "timestamp")
-    _write(repository.folder / METADATA / TIMESTAMP, _to_bytes(repository.timestamp))
-    repository.new = False
-
-
-def write_root(repository: Repository, root: Metadata[Root]) -> None:
-    """Write the next root, which holds at once. Raises InputError where it is not signed as the present one asks."""
-    with _damage(repository.folder):
-        _check_root(repository.root.signed, root)
-    _write(repository.folder / METADATA / f"{root.signed.version}.root.json", _to_bytes(root))
-    repository.root = root
-
-
-def next_root(repository: Repository) -> Root:
-    """A copy of the present root with the next number and a new end, to be changed, signed and written."""
-    root: Root = Metadata[Root].from_bytes(_to_bytes(repository.root)).signed
-    root.version, root.expires = root.version + 1, _end("root")
-    return root
-
-
-def _renew(repository: Repository, signed: R, signers: Signers) -> Path:
-    role = signed.type
-    metadata = Metadata(signed)
-    sign(metadata, signers.signing(repository.root.signed, role), role)
-    path = repository.folder / METADATA / f"{signed.version}.{role}.json"
-    _write(path, _to_bytes(metadata))
-    setattr(repository, role, metadata)
-    return path
-
-
-def _is_live(repository: Repository) -> bool:
-    """Whether clients see the repository as it is in memory."""
-    path = repository.folder / METADATA / TIMESTAMP
-    return path.exists() and path.read_bytes() == _to_bytes(repository.timestamp)
-
-
 def _read_roots(folder: Path, trusted: Sequence[Key]) -> Metadata[Root]:
     """The newest root. Raises InputError where one is not signed by the one before it, and none by a trusted key."""
-    with _damage(folder):
+    with damage(folder):
         root = _read(folder, "1.root.json", Root)
-        _check_root(root.signed, root)
+        check_root(root.signed, root)
         known = _is_signed_by(root, trusted)
         while (folder / METADATA / f"{root.signed.version + 1}.root.json").exists():
             later = _read(folder, f"{root.signed.version + 1}.root.json", Root)
-            _check_root(root.signed, later)
+            check_root(root.signed, later)
             root, known = later, known or _is_signed_by(later, trusted)
     if trusted and not known:
         raise InputError(f"{printable(folder)}: none of its roots is signed by the root key beside yours: whose is it?")
     return root
 
 
-def _check_root(before: Root, root: Metadata[Root]) -> None:
+def check_root(before: Root, root: Metadata[Root]) -> None:
+    """Raise RepositoryError where a root is not signed as the one before it, and as it itself asks."""
     for keys in (before, root.signed):
         keys.verify_delegate("root", root.signed_bytes, root.signatures)
 
@@ -285,7 +178,7 @@ def _read(folder: Path, name: str, kind: type[S]) -> Metadata[S]:
 
 
 @contextlib.contextmanager
-def _damage(folder: Path) -> Iterator[None]:
+def damage(folder: Path) -> Iterator[None]:
     """What is wrong with the metadata of a folder, as an InputError."""
     try:
         with damage_as_input_error(folder / METADATA):
@@ -298,17 +191,17 @@ def _damage(folder: Path) -> Iterator[None]:
 
 def _resume(folder: Path, root: Metadata[Root]) -> Repository:
     """A channel that was begun and not finished."""
-    if _next(folder, "targets") > 2 or root.signed.version > 1:
+    if next_version(folder, "targets") > 2 or root.signed.version > 1:
         raise RepositoryError(f"{TIMESTAMP} is missing")
     return _empty(folder, root)
 
 
 def _empty(folder: Path, root: Metadata[Root]) -> Repository:
-    targets, snapshot = Metadata(Targets(expires=_end("targets"))), Metadata(Snapshot(expires=_end("snapshot")))
-    return Repository(folder, root, targets, snapshot, Metadata(Timestamp(expires=_end("timestamp"))), new=True)
+    targets, snapshot = Metadata(Targets(expires=find_end("targets"))), Metadata(Snapshot(expires=find_end("snapshot")))
+    return Repository(folder, root, targets, snapshot, Metadata(Timestamp(expires=find_end("timestamp"))), new=True)
 
 
-def _next(folder: Path, role: str) -> int:
+def next_version(folder: Path, role: str) -> int:
     """The number after the highest that was ever written: a file that a CDN may have is never written anew."""
     names = (path.name.partition(".") for path in (folder / METADATA).glob(f"*.{role}.json"))
     return 1 + max(
@@ -316,30 +209,17 @@ def _next(folder: Path, role: str) -> int:
     )
 
 
-def _end(role: str) -> datetime:
+def find_end(role: str) -> datetime:
+    """When a role ends that is signed now."""
     return datetime.now(UTC).replace(microsecond=0) + LIFE[role]
 
 
-def _describe(name: str, content: bytes | Source) -> TargetFile:
-    if isinstance(content, bytes):
-        return TargetFile.from_data(name, content, ["sha256"])
-    return TargetFile(content.size, {"sha256": content.sha256}, name)
-
-
-def _place_of(folder: Path, name: str, sha256: str) -> Path:
+def place_of(folder: Path, name: str, sha256: str) -> Path:
+    """Where a target with that content lies. Raises InputError for a name that leads outside, or through a link."""
     parent, _, base = name.rpartition("/")
     return place_within(folder / TARGETS, f"{parent}/{sha256}.{base}")
 
 
-def _to_bytes(metadata: Metadata[Any]) -> bytes:
+def to_bytes(metadata: Metadata[Any]) -> bytes:
+    """What the file of a role's metadata holds."""
     return metadata.to_bytes(JSONSerializer(compact=True))
-
-
-def _write(path: Path, content: bytes | Source) -> None:
-    with atomic_file(path) as beside:
-        if isinstance(content, bytes):
-            beside.write_bytes(content)
-        else:
-            shutil.copyfile(content.path, beside)
-            if beside.stat().st_size != content.size or digest.of_path(beside) != content.sha256:
-                raise digest.changed_error(content.path)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgeship.client.rules import Channel, Conditions, Experiment, channel_path
 from edgeship.deploy.channel import listing
-from edgeship.deploy.channel.repository import Changes, commit, locked, open_repository
+from edgeship.deploy.channel.repository import locked, open_repository
 from edgeship.deploy.channel.signers import Signers
+from edgeship.deploy.channel.writing import Changes, commit
 from edgeship.errors import InputError
 
 MOST_WITHDRAWN = 1000

@@ -18,14 +18,10 @@ from edgeship.deploy.channel.repository import (
     Repository,
     check_channel,
     locked,
-    next_root,
     open_repository,
-    renew_snapshot,
-    renew_targets,
-    write_root,
-    write_timestamp,
 )
 from edgeship.deploy.channel.signers import ROLES, Signers, sign
+from edgeship.deploy.channel.writing import next_root, renew_snapshot, renew_targets, write_root, write_timestamp
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
 
