@@ -41,6 +41,17 @@ def test_a_client_finds_the_new_version_with_all_its_files(watcher: Watcher) -> 
     assert "server" not in json.dumps([version["artifacts"]]).replace("server_model", ""), "the server model stays here"
 
 
+def test_keys_may_be_ecdsa_and_encrypted(bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESHIP_KEY_PASSWORD", "open sesame")
+    api.generate_keys(tmp_path / "keys", kind="ecdsa")
+    done = publish(bundles[0], tmp_path / "channel", tmp_path / "keys")
+    assert done.exit_code == 0 and "apps ship with" in done.output
+    assert Watcher(tmp_path / "channel", tmp_path / "state").look()["version"] == 1
+    monkeypatch.delenv("EDGESHIP_KEY_PASSWORD")
+    with pytest.raises(InputError, match="is encrypted; set its password"):
+        api.publish_bundle(bundles[1], tmp_path / "channel", name=NAME, keys=tmp_path / "keys")
+
+
 def test_a_patch_is_there_where_it_is_worth_it(channel: Path) -> None:
     import bsdiff4
 
