@@ -77,7 +77,8 @@ def test_what_was_left_by_mistake_comes_back(change: Change, watcher: Watcher, c
         api.roll_back_channel(channel, NAME, keys=keys)
     change("rollback", "--to", 2)
     rules = rules_of(watcher)
-    assert (rules.version, rules.withdrawn, rules.percent) == (2, (), 100.0)
+    assert (rules.version, rules.previous, rules.withdrawn, rules.percent) == (2, 1, (), 100.0)
+    assert len(owners(watcher, 2)) == len(DEVICES)
     with pytest.raises(InputError, match=r"unknown version 9 of garments in .*; known: 1, 2"):
         api.roll_back_channel(channel, NAME, keys=keys, to=9)
 
@@ -90,6 +91,11 @@ def test_after_a_way_back_the_next_number_is_a_new_one(
         api.publish_bundle(bundles[1], channel, name=NAME, keys=keys)
     third = api.publish_bundle(bundles[2], channel, name=NAME, keys=keys, percent=10)
     assert (third.after.version, third.after.previous, third.after.withdrawn) == (3, 1, (2,))
+
+
+def test_a_runtime_that_no_client_has_is_told(change: Change) -> None:
+    assert "no client of edgeship has a runtime 'lite'" in change("rollout", "--minimum-runtime", "lite=2.14").output
+    assert "no client" not in change("rollout", "--minimum-runtime", "tflite=2.14", "--dry-run").output
 
 
 def test_conditions_and_experiments_reach_the_client(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeship.client.rules import Channel, Conditions, Experiment, channel_path
+from edgeship.client.selftest.runtimes import RUNTIMES
 from edgeship.deploy.channel import listing
 from edgeship.deploy.channel.repository import locked, open_repository
 from edgeship.deploy.channel.signers import Signers
@@ -14,6 +15,7 @@ from edgeship.deploy.channel.writing import Changes, commit
 from edgeship.errors import InputError
 
 MOST_WITHDRAWN = 1000
+KNOWN_RUNTIMES = {item.name for items in RUNTIMES.values() for item in items} | {"tfjs"}  # the last of pages
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,12 @@ def release_version(before: Channel | None, name: str, channel: str, version: in
             f"version {version} is not newer than {before.version}, which {name}/{channel} is at; "
             f"`deploy rollback --to {version}` goes back to it"
         )
-    finished = before.percent == 100 and before.version not in before.withdrawn
-    previous = before.version if finished else before.previous
-    return replace(before, version=version, previous=previous, percent=percent, salt=salt)
+    return replace(before, version=version, previous=_version_of_all(before), percent=percent, salt=salt)
+
+
+def _version_of_all(rules: Channel) -> int | None:
+    """What all devices have: the version where its rollout is finished, else the one before it."""
+    return rules.version if rules.percent == 100 and not rules.paused else rules.previous
 
 
 def change_rollout(
@@ -89,8 +94,8 @@ def pause(before: Channel, *, paused: bool = True) -> Channel:
 def roll_back(before: Channel, to: int | None = None) -> Channel:
     """The rules under which every device runs an older version, and leaves the present one at once; experiments end.
 
-    `to`: which (default: the previous one); a later one, which was left by mistake, is brought back. Raises InputError where
-    there is none to go back to.
+    `to`: which (default: the previous one); a later one, which was left by mistake, is brought back, and the present one is then
+    before it. Raises InputError where there is none to go back to.
     """
     name = f"{before.name}/{before.channel}"
     target = before.previous if to is None else to
@@ -105,7 +110,7 @@ def roll_back(before: Channel, to: int | None = None) -> Channel:
     return replace(
         before,
         version=target,
-        previous=None,
+        previous=_version_of_all(before) if target > before.version else None,
         percent=100.0,
         paused=False,
         withdrawn=tuple(sorted(left - {target})[-MOST_WITHDRAWN:]),
@@ -143,6 +148,9 @@ def _notes(before: Channel, after: Channel) -> tuple[str, ...]:
         notes.append(f"experiment {after.experiment.name} goes on; `deploy rollout --end-experiment` ends it")
     if before.experiment and not after.experiment:
         notes.append(f"experiment {before.experiment.name} is over: its devices follow the rollout")
+    if unknown := sorted(after.conditions.minimum_runtime.keys() - KNOWN_RUNTIMES):
+        known = ", ".join(sorted(KNOWN_RUNTIMES))
+        notes.append(f"no client of edgeship has a runtime '{unknown[0]}', and asks for nothing there; known: {known}")
     if after.version != before.version and after.conditions != Conditions():
         notes.append("the conditions stay as they were; devices that do not meet them keep what they have")
     return tuple(notes)
