@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from edgeship.deploy.channel.rollout import ChannelChange
     from edgeship.deploy.channel.upkeep import FolderStatus
     from edgeship.deploy.contract.summary import ContractLine
-    from edgeship.deploy.fleet.model import FleetResult
+    from edgeship.deploy.fleet.model import FleetResult, ReachTime
     from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.model_registry.adding import Addition
     from edgeship.model_registry.difference import Difference
@@ -132,6 +132,7 @@ RESULTS = {
     "GateResult": "edgeship.bundle.verdict",
     "LayerSensitivity": "edgeship.bundle.comparisons",
     "Manifest": "edgeship.bundle.manifest",
+    "ReachTime": "edgeship.deploy.fleet.model",
     "Receipt": "edgeship.bundle.receipt",
     "Session": "edgeship.runtimes.session",
     "SignatureCheck": "edgeship.deploy.signing.claims",
@@ -162,6 +163,7 @@ __all__ = [
     "PairedFigure",
     "ProcessError",
     "Promotion",
+    "ReachTime",
     "Receipt",
     "RuntimeStatus",
     "Session",

@@ -28,6 +28,7 @@ def share_at(result, hour):
 def test_where_nothing_fails_all_of_the_percentage_have_it_after_one_poll():
     result = simulate_fleet(CERTAIN, Rollout(((0.0, 5.0), (10.0, 40.0)), None), TRAFFIC, NEW)
     inside = [sum(bucket(NEW.salt, f"device-{n}") < most for n in range(2000)) / 2000 for most in (500, 4000)]
+    assert [item.hours for item in result.adopted] == [None] * 3
     assert share_at(result, 9) == inside[0] and share_at(result, 23) == inside[1]
     assert result.rollback == () and result.kind == "simulated"
 
@@ -52,6 +53,7 @@ def test_a_rollback_reaches_devices_as_they_poll():
     result = simulate_fleet(fleet, Rollout(((0.0, 100.0),), 10.0), TRAFFIC, NEW)
     half, most, nearly = (item.hours or 0 for item in result.rollback)
     assert half == pytest.approx(0.5, abs=0.05) and most < nearly < 1.25
+    assert (result.adopted[0].hours or 0) == pytest.approx(0.5, abs=0.05) and (result.adopted[2].hours or 9) < 1.25
     off = simulate_fleet(replace(fleet, offline=0.3, offline_hours=6.0), Rollout(((0.0, 100.0),), 12.0), TRAFFIC, NEW)
     assert (off.rollback[1].hours or 0) > 3 * most
     never = simulate_fleet(
@@ -109,7 +111,7 @@ def test_the_command_tells_and_draws_the_same(tmp_path):
         simulate, [*options, "--picture", str(tmp_path / "a.svg"), "--json", str(tmp_path / "a.json")]
     )
     assert run.exit_code == 0, run.output
-    assert "500 devices, simulated" in run.output and "rolled back on 95%" in run.output
+    assert "500 devices, simulated" in run.output and "left it after the rollback: 50%" in run.output
     told = json.loads((tmp_path / "a.json").read_text())
     assert told["kind"] == "simulated" and told["fleet"]["clients"] == 500
     CliRunner().invoke(simulate, [*options, "--picture", str(tmp_path / "b.svg")])

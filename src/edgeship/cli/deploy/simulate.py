@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -118,14 +119,19 @@ def print_fleet(result: api.FleetResult) -> None:
     ]
     names = ("day", "polls", "polling MB", "versions, whole MB", "versions, differences MB")
     out.print(make_table([Column(text) for text in names], days, out.width))
-    for time in result.rollback:
-        waited = f"{time.hours:.1f} h" if time.hours is not None else "not within the simulation"
-        click.echo(f"rolled back on {time.share:.0%} of the devices that ran it: {waited}")
+    click.echo(f"of all devices, ran it after the publication: {_hours(result.adopted)}")
+    if result.rollback:
+        click.echo(f"of those that ran it, left it after the rollback: {_hours(result.rollback)}")
     polling = result.polling
     click.echo(
         f"polling by {polling.clients:,}: {polling.requests_per_second:,.0f} requests/s (at most "
         f"{polling.peak_requests_per_second:,.0f}), {polling.bytes_per_month / 1e12:.2f} TB a month"
     )
+
+
+def _hours(times: Iterable[api.ReachTime]) -> str:
+    waits = ((item.share, "-" if item.hours is None else f"{item.hours:.1f} h") for item in times)
+    return ", ".join(f"{share:.0%} {wait}" for share, wait in waits)
 
 
 def _megabytes(size: float) -> str:

@@ -78,8 +78,8 @@ class DayTraffic:
 
 
 @dataclass(frozen=True)
-class RollbackTime:
-    """Hours until that share of the devices that ran the withdrawn version had left it; None: not within the simulation."""
+class ReachTime:
+    """Hours until that share of the devices was reached; None: not within the simulation."""
 
     share: float
     hours: float | None
@@ -98,14 +98,19 @@ class PollingCost:
 
 @dataclass(frozen=True)
 class FleetResult:
-    """What became of a fleet. Every figure is `simulated`."""
+    """What became of a fleet. Every figure is `simulated`.
+
+    `adopted`: from the first publication until so many of all devices run the new version; `rollback`: from the rollback until so
+    many of those that ran it have left it.
+    """
 
     fleet: Fleet
     rollout: Rollout
     traffic: Traffic
     adoption: tuple[AdoptionPoint, ...]
     days: tuple[DayTraffic, ...]
-    rollback: tuple[RollbackTime, ...]
+    adopted: tuple[ReachTime, ...]
+    rollback: tuple[ReachTime, ...]
     polling: PollingCost
     selftest_failures: int
     decisions: int

@@ -19,7 +19,7 @@ from edgeship.deploy.fleet.model import (
     Fleet,
     FleetResult,
     PollingCost,
-    RollbackTime,
+    ReachTime,
     Rollout,
     Traffic,
 )
@@ -142,6 +142,7 @@ class _Simulation:
             self._traffic,
             self._adoption(),
             tuple(self._days()),
+            tuple(self._adopted()),
             tuple(self._rollback(affected)),
             self._polling(),
             int(self._failed.sum()),
@@ -169,13 +170,19 @@ class _Simulation:
             for number in range(len(polls))
         ]
 
-    def _rollback(self, affected: Array) -> list[RollbackTime]:
+    def _adopted(self) -> list[ReachTime]:
+        first = self._published[0][0]
+        places = [np.flatnonzero(self._share >= share) for share in SHARES]
+        hours = [float(place[0]) * self._step - first if len(place) else None for place in places]
+        return [ReachTime(*item) for item in zip(SHARES, hours, strict=True)]
+
+    def _rollback(self, affected: Array) -> list[ReachTime]:
         hour = self._rollout.rollback_hour
         if hour is None or not affected.any():
             return []
         waited = np.sort(self._left[affected] - hour)
         times = [(share, waited[int(np.ceil(share * len(waited))) - 1]) for share in SHARES]
-        return [RollbackTime(share, float(time) if np.isfinite(time) else None) for share, time in times]
+        return [ReachTime(share, float(time) if np.isfinite(time) else None) for share, time in times]
 
     def _polling(self) -> PollingCost:
         scale, width = LARGE_FLEET / self._fleet.clients, max(round(0.25 / self._step), 1)
