@@ -27,7 +27,9 @@ function threadedWasm(): Plugin {
 }
 
 /** Files that are not fetched before somebody needs them: other backends, and browsers without SIMD. */
-const LAZY = /assets\/(webgl|cpu|sha2|update-worker|tfjs-backend-wasm)-[\w-]{8}\.(js|wasm)$/;
+const LAZY = /assets\/(webgl|cpu|sha2|tfjs-backend-wasm)-[\w-]{8}\.(js|wasm)$/;
+/** What looks after models from an update channel. */
+const CHANNEL = /assets\/(page|update-worker)-[\w-]{8}\.js$/;
 const LIST = '__EDGESHIP_APP_FILES__';
 
 /** Writes into the service worker which files the page consists of, with their digests. */
@@ -40,7 +42,7 @@ function offlineList(): Plugin {
       const names = readdirSync(root, {recursive: true, encoding: 'utf8'}).map((name) => name.replaceAll(path.sep, '/'));
       const files = names.filter((name) => statSync(path.join(root, name)).isFile() && name !== 'sw.js' && !name.endsWith('.map'));
       const digest = (name: string) => createHash('sha256').update(readFileSync(path.join(root, name))).digest('hex');
-      const list = files.sort().map((name) => ({name, sha256: digest(name), lazy: LAZY.test(name)}));
+      const list = files.sort().map((name) => ({name, sha256: digest(name), lazy: LAZY.test(name), channel: CHANNEL.test(name)}));
       const worker = path.join(root, 'sw.js');
       const code = readFileSync(worker, 'utf8');
       if (!code.includes(LIST)) this.error('the service worker has no place for the list of files');

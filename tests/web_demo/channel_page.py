@@ -15,6 +15,10 @@ from tests.web_demo.channels import ChannelFolder, bundle_files, shift_answers
 FLOAT, W8 = "tfjs/float32", "tfjs/weight_only_w8"
 LABELS = ("cup", "jar", "pan", "pot")
 TESTED = "#download:not([hidden])"
+# In a page: lose a file of a version, as where the browser makes room.
+FORGET = """async (digest) => {
+  for (const key of await caches.keys()) await (await caches.open(key)).delete(`/${key}/files/${digest}`);
+}"""
 
 
 @dataclass

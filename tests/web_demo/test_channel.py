@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.web_demo.channel_page import LABELS, W8, facts, look, opened, runs
+import pytest
+
+from tests.web_demo.channel_page import FLOAT, FORGET, LABELS, W8, facts, look, opened, runs
+
+VERSIONS = """async () => {
+  const [name] = (await caches.keys()).filter((key) => key.startsWith('channel-'));
+  return Object.keys((await (await (await caches.open(name)).match(`/${name}/state`)).json()).versions);
+}"""
 
 
 def test_a_page_goes_from_v1_to_v2_and_back_offline_in_between_and_never_breaks(channel_page, browser):
@@ -40,4 +47,87 @@ def test_a_page_goes_from_v1_to_v2_and_back_offline_in_between_and_never_breaks(
         assert facts(page)["Failed their self-test here"] == "3" and page.locator("#update").is_hidden()
         page.reload()
         assert runs(page, 1, "float32") and look(page) == ""
+    assert faults == []
+
+
+@pytest.mark.more
+def test_files_of_a_version_stay_while_a_page_shows_it_and_lost_ones_come_again(channel_page, browser):
+    served = channel_page
+    faults: list[str] = []
+    with browser() as chromium:
+        first = opened(chromium, served, faults)
+        assert runs(first, 1, "float32")
+        served.add_version(2, W8)
+        served.channel.publish(version=2, previous=1, salt="pots/stable/2")
+        assert look(first) == ""
+        second = first.context.new_page()
+        second.goto(served.server.url)
+        assert runs(second, 2, "weight_only_w8")
+        served.add_version(3, FLOAT, ("mug", *LABELS[1:]))
+        served.channel.publish(version=3, previous=2, salt="pots/stable/3")
+        assert look(second) == ""
+        assert second.evaluate(VERSIONS) == ["1", "2", "3"]
+        first.select_option("#backend", "cpu")
+        first.wait_for_selector("#backend:enabled")
+        assert (first.input_value("#backend"), first.get_attribute("#badge", "data-state")) == ("cpu", "pass")
+        first.close()
+        assert look(second) == ""
+        assert second.evaluate(VERSIONS) == ["2", "3"]
+        # The browser makes room: the version before is whole, and the newer one comes again.
+        second.evaluate(FORGET, served.bundle.manifest.files["tfjs/float32/group1-shard1of1.bin"])
+        second.reload()
+        assert runs(second, 2, "weight_only_w8")
+        second.wait_for_selector("#update-text:has-text('Version 3')")
+        second.click("#reload")
+        assert runs(second, 3, "float32") and "mug" in second.inner_text("#card")
+    assert faults == []
+
+
+@pytest.mark.more
+def test_a_version_that_fails_at_home_is_left_and_another_browser_judges_anew(channel_page, browser):
+    served = channel_page
+    faults: list[str] = []
+    with browser() as chromium:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(served.server.url)
+        assert runs(page, 1, "float32")
+        page.wait_for_selector("#offline:has-text('works offline')")
+        page.add_init_script("Math.fround = (value) => value + 1")  # stands for a browser that got arithmetic wrong
+        page.reload()
+        page.wait_for_selector("#alert:has-text('fails its self-test here')")
+        assert page.get_attribute("#badge", "data-state") == "fail"
+        assert (
+            page.inner_text("#channel-facts dd:nth-of-type(1)") == "1"
+            and facts(page)["Failed their self-test here"] == "1"
+        )
+        other = context.new_page()  # the same browser without the fault, still of the same name: what failed has failed
+        other.goto(served.server.url)
+        other.wait_for_selector("#alert:has-text('no version for this device')")
+        context.new_cdp_session(other).send("Network.setUserAgentOverride", {"userAgent": "Another/1.0"})
+        other.reload()
+        assert runs(other, 1, "float32")
+    assert faults == []
+
+
+@pytest.mark.more
+def test_with_a_share_of_devices_each_page_stays_in_its_bucket(channel_page, browser):
+    served = channel_page
+    faults: list[str] = []
+    with browser() as chromium:
+        page = opened(chromium, served, faults)
+        assert runs(page, 1, "float32")
+        served.add_version(2, W8)
+        served.channel.publish(version=2, previous=1, salt="pots/stable/2", percent=0.0)
+        assert look(page) == "" and page.locator("#update").is_hidden()
+        place = int(facts(page)["Bucket of this device"].split()[0])
+        served.channel.publish(percent=place / 100)
+        assert look(page) == "" and page.locator("#update").is_hidden(), "in from 0 on to what is below the percentage"
+        served.channel.publish(percent=(place + 1) / 100)
+        assert look(page) == "" and "Version 2" in page.inner_text("#update")
+        assert facts(page)["Bucket of this device"] == f"{place} of 10000"
+        served.channel.publish(paused=True)
+        page.click("#reload")
+        assert runs(page, 2, "weight_only_w8"), "who has it keeps it"
+        assert "paused" in facts(page)["Offers"]
     assert faults == []

@@ -11,14 +11,11 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import MetaFile
 
 from edgeship.demo import web_server
-from tests.web_demo.channel_page import W8, look, opened, runs
+from tests.web_demo.channel_page import FORGET, W8, look, opened, runs
 from tests.web_demo.channels import NAME, in_days
 
 pytestmark = pytest.mark.more
 TIMESTAMP = "metadata/timestamp.json"
-FORGET = """async (digest) => {
-  for (const key of await caches.keys()) await (await caches.open(key)).delete(`/${key}/files/${digest}`);
-}"""
 
 
 def publish_v2(served):

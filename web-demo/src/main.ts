@@ -10,8 +10,8 @@ import {type Picture, type PictureInput, toPicture, toTensor} from './preprocess
 import {type Backend, BACKENDS} from './protocol';
 import {type Goldens, toFile, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
-import {showUpdates} from './ui/updates';
-import {Client, embeddedChannel, repeat} from './update/client';
+import type {openChannel} from './update/page';
+import {embeddedChannel} from './update/place';
 import {bytes} from './stats';
 import {camera} from './ui/camera';
 import {define, element, make} from './ui/dom';
@@ -29,7 +29,7 @@ const variants = element('variant', HTMLSelectElement);
 const retest = element('retest', HTMLButtonElement);
 
 const channel = embeddedChannel();
-let client: Client | undefined;
+let fromChannel: Awaited<ReturnType<typeof openChannel>> | undefined;
 let bundle: Bundle;
 let goldens: Goldens;
 let artifacts: Artifact[] = [];
@@ -198,24 +198,8 @@ function offline(): void {
       if (news.kind === 'updated' && !touched) reload();
     },
     (reason) => (note.textContent = reason),
-    client !== undefined,
+    channel !== null,
   );
-}
-
-/** Look at the channel, and say what there is; what was withdrawn is left at once. */
-async function lookForUpdates(from: Client): Promise<void> {
-  const outcome = await from.update();
-  showUpdates(from.place.name, from.shown, outcome);
-  if (outcome.leave && outcome.next !== null) return location.reload();
-  if (outcome.leave) {
-    session?.close();
-    session = undefined;
-    alarm('This model was withdrawn, and there is no other one for this device now.');
-    badge('fail', 'Withdrawn');
-  }
-  if (from.shown === null || outcome.next === null) return;
-  element('update-text', HTMLElement).textContent = `Version ${outcome.next} of the model is ready.`;
-  element('update', HTMLElement).hidden = false;
 }
 
 /** Whether a version of the channel passes its self-test in this browser, beside the one that runs. */
@@ -232,25 +216,18 @@ async function passes(candidate: Bundle): Promise<boolean> {
   }
 }
 
-/** The last good version, without asking the network; the channel's where there is none yet. */
-async function openFromChannel(from: Client): Promise<Bundle> {
-  const kept = await from.running();
-  if (kept) return kept;
-  say('Fetching the model …');
-  const outcome = await from.update();
-  const found = await from.running();
-  if (!found) showUpdates(from.place.name, null, outcome);
-  if (!found) throw new Error(outcome.error ?? `The channel ${from.place.name} has no version for this device.`);
-  return found;
-}
-
 async function openBundle(): Promise<Bundle> {
   if (!channel) return Bundle.open('bundle/');
-  client = await Client.open(channel, passes);
-  const from = client;
-  element('look', HTMLButtonElement).addEventListener('click', () => void lookForUpdates(from));
-  repeat(() => void lookForUpdates(from));
-  return openFromChannel(from);
+  say('Opening the model …');
+  const page = await import('./update/page');
+  fromChannel = await page.openChannel(channel, {test: passes, alarm, stop});
+  return fromChannel.bundle;
+}
+
+function stop(): void {
+  session?.close();
+  session = undefined;
+  badge('fail', 'No model');
 }
 
 async function start(): Promise<void> {
@@ -272,9 +249,7 @@ async function start(): Promise<void> {
   const used = use(artifacts[0]!, wanted, prepared); // the worker computes while the page draws
   showInputs(groups);
   const passed = await used;
-  if (!client) return;
-  if (passed === false && client.shown !== null) await client.reject(client.shown);
-  await lookForUpdates(client);
+  await fromChannel?.tested(passed);
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});

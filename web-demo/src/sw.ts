@@ -14,6 +14,8 @@ interface AppFile {
   sha256: string;
   /** Kept when it is first used rather than at once. */
   lazy: boolean;
+  /** Needed where the model comes from an update channel, and only there. */
+  channel: boolean;
 }
 interface Manifest {
   digest: string;
@@ -78,7 +80,7 @@ async function refresh(): Promise<boolean> {
   await caches.delete(name);
   const cache = await caches.open(name);
   try {
-    const app = APP.filter(({lazy}) => !lazy).map(({name: file, sha256}) => [file, sha256] as const);
+    const app = APP.filter(({lazy, channel}) => !lazy && (HAS_CHANNEL || !channel)).map(({name: file, sha256}) => [file, sha256] as const);
     const bundle = manifest ? needed(manifest.content).map((file) => [`bundle/${file}`, manifest.content.files[file]!] as const) : [];
     await Promise.all([...app, ...bundle].map(async ([file, sha256]) => cache.put(address(file), await fetched(file, sha256))));
     if (manifest) await cache.put(address(MANIFEST), new Response(manifest.text));

@@ -2,10 +2,9 @@
 import type {Bundle} from '../bundle/bundle';
 import {openVersion} from './open-version';
 import {type State, Store} from './store';
-import type {ChannelPlace, Look} from './update';
+import type {ChannelPlace} from './place';
+import type {Look} from './update';
 import type {Answer} from './update-worker';
-
-const HOUR = 3_600_000;
 
 /** Whether a version works in this browser; an error that says nothing of the version itself is thrown. */
 export type SelfTest = (bundle: Bundle) => Promise<boolean>;
@@ -20,12 +19,6 @@ export interface Outcome {
   error: string | null;
 }
 
-/** The channel that `edgeship demo --channel` wrote into this page; null where the page has a bundle of its own. */
-export function embeddedChannel(): ChannelPlace | null {
-  const found = JSON.parse(document.getElementById('channel')?.textContent ?? 'null') as ChannelPlace | null;
-  return found && {...found, url: new URL(found.url, document.baseURI).href};
-}
-
 export class Client {
   /** The version that this page shows. */
   shown: number | null = null;
@@ -34,7 +27,11 @@ export class Client {
 
   static async open(place: ChannelPlace, test: SelfTest): Promise<Client> {
     if (!globalThis.caches || !navigator.locks) throw new Error('Models of a channel need https or localhost, where browsers can verify and keep them.');
-    return new Client(place, await Store.open(place), test);
+    const store = await Store.open(place);
+    const build = document.querySelector<HTMLScriptElement>('script[type="module"]')?.src;
+    const judge = `${build} ${navigator.userAgent}`;
+    await store.change((state) => (state.judge === judge ? state : {...state, failed: [], judge}));
+    return new Client(place, store, test);
   }
 
   /** The last good version, whole and from this device; null where there is none. */
@@ -91,13 +88,6 @@ export class Client {
     }
     return true;
   }
-}
-
-/** Call once an hour, a little off so that devices spread, and when the network is back. */
-export function repeat(what: () => void): void {
-  const again = () => setTimeout(() => (what(), again()), HOUR * (0.9 + 0.2 * Math.random()));
-  again();
-  addEventListener('online', what);
 }
 
 function ask(place: ChannelPlace): Promise<Look> {

@@ -14,8 +14,9 @@ export interface State {
   previous: number | null;
   /** Versions of which all files are here, by number. */
   versions: Record<number, Version>;
-  /** Versions that failed their self-test on this device. */
+  /** Versions that failed their self-test on this device, and by which page in which browser: another one may judge otherwise. */
   failed: number[];
+  judge: string;
   /** What the channel said last: when it was asked, and where this device falls. */
   seen: {at: string; version: number; bucket: number; hundredths: number; paused: boolean} | null;
 }
@@ -34,7 +35,7 @@ export class Store {
   async state(): Promise<State> {
     const found = await this.read('state');
     if (found) return (await found.json()) as State;
-    return {schema: 1, device: crypto.randomUUID(), running: null, previous: null, versions: {}, failed: [], seen: null};
+    return {schema: 1, device: crypto.randomUUID(), running: null, previous: null, versions: {}, failed: [], judge: '', seen: null};
   }
 
   /** Change the state, one at a time over all pages of this site. */

@@ -1,9 +1,10 @@
 /** The worker that looks at the channel: verifying, hashing and downloading stay off the page's thread. */
 import {version as tfjs} from '@tensorflow/tfjs-core/package.json';
 import {boundedFetch} from './bounded';
+import type {ChannelPlace} from './place';
 import {Store} from './store';
 import {Repository} from './trust';
-import {type ChannelPlace, look, type Look} from './update';
+import {look, type Look} from './update';
 
 export type Answer = {look: Look} | {error: string; offline: boolean};
 

@@ -1,16 +1,10 @@
 /** One look at a channel: what this device should run, and its files, verified, beside what runs. */
 import {check} from '../bundle/digest';
+import type {ChannelPlace} from './place';
 import {bucket, chooseVersion, type Device, parseChannel} from './rules';
 import type {Store} from './store';
 import type {Repository} from './trust';
 import {parseVersion, type Version} from './version';
-
-/** What a page is told of its channel: where it lies, what it is called, and the text of its first root metadata. */
-export interface ChannelPlace {
-  url: string;
-  name: string;
-  root: string;
-}
 
 /** `chosen` is whole on this device; null where there is nothing for it. `leave`: what runs was withdrawn, or failed its self-test. */
 export interface Look {
