@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.convert.export import export, saved_model_cache, unsupported
+from edgeship.convert.onnx import repeatable
 from edgeship.convert.rewrites import decompose
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.server_model.description import ServerModelDescription
@@ -65,6 +66,8 @@ def _run_tf2onnx(source: Path, description: ServerModelDescription, opset: int) 
         try:
             with tf.device("/cpu:0"):
                 graph = tf_loader.from_function(concrete, list(inputs), list(outputs))
+                repeatable.sort_nodes(graph)
+                repeatable.restart_names()
                 model, _ = convert._convert_common(
                     graph,
                     name="edgeship",

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeship.convert.export import export, saved_model_cache, unsupported
 from edgeship.convert.rewrites import decompose
-from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, shim, unfuse, weight_storage
+from edgeship.convert.tfjs import dedupe_weights, fold_batch_norm, node_order, shim, unfuse, weight_storage
 from edgeship.errors import CheckError, unknown_name_error
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.storage import atomic
@@ -74,6 +74,7 @@ def _convert_float_graph(source: Path, folder: Path, description: ServerModelDes
     """Convert with float32 weights into `folder` (whole or not at all), and note beside it what was folded."""
     with atomic.atomic_folder(folder) as draft:
         conv_names = _run_tensorflowjs(source, draft, description)
+        node_order.sort_graph(draft)
         (draft / FOLDED).write_text(json.dumps(conv_names), encoding="utf-8")
 
 

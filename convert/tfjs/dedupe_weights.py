@@ -25,7 +25,7 @@ def dedupe(folder: Path) -> int:
     file = folder / "model.json"
     model = json.loads(file.read_text(encoding="utf-8"))
     nodes, manifest = model["modelTopology"]["node"], model["weightsManifest"]
-    sizes = [_bytes_per_element(entry) for group in manifest for entry in group["weights"]]
+    sizes = [bytes_per_element(entry) for group in manifest for entry in group["weights"]]
     if any(node["op"] in CONTROL_FLOW for node in nodes) or not all(sizes) or len(manifest) != 1:
         return 0
     data = b"".join((folder / name).read_bytes() for name in manifest[0]["paths"])
@@ -37,12 +37,13 @@ def dedupe(folder: Path) -> int:
     model["modelTopology"]["node"] = [_rewire_inputs(node, same) for node in nodes if node["name"] not in same]
     for name in manifest[0]["paths"]:
         (folder / name).unlink()
-    manifest[0]["weights"], manifest[0]["paths"] = entries, _write_shards(folder, b"".join(blobs))
+    manifest[0]["weights"], manifest[0]["paths"] = entries, write_shards(folder, b"".join(blobs))
     file.write_text(json.dumps(model), encoding="utf-8")
     return len(data) - sum(map(len, blobs))
 
 
-def _bytes_per_element(entry: dict[str, Any]) -> int | None:
+def bytes_per_element(entry: dict[str, Any]) -> int | None:
+    """How many bytes a number of a weight takes as it is stored; None for texts and other dtypes."""
     return SIZES.get(entry.get("quantization", {}).get("dtype", entry["dtype"]))
 
 
@@ -56,7 +57,7 @@ def _split_duplicates(
     first: dict[tuple[str, bytes], str] = {}
     offset = 0
     for entry in entries:
-        size = int(np.prod(entry["shape"])) * (_bytes_per_element(entry) or 0)
+        size = int(np.prod(entry["shape"])) * (bytes_per_element(entry) or 0)
         blob, offset = data[offset : offset + size], offset + size
         kind = json.dumps({key: value for key, value in entry.items() if key != "name"}, sort_keys=True)
         key = (kind, hashlib.sha256(blob).digest())
@@ -79,7 +80,8 @@ def _rewire_inputs(node: dict[str, Any], same: dict[str, str]) -> dict[str, Any]
     return {**node, "input": [rewire_name(name) for name in node["input"]]} if "input" in node else node
 
 
-def _write_shards(folder: Path, data: bytes) -> list[str]:
+def write_shards(folder: Path, data: bytes) -> list[str]:
+    """Write the weights' bytes in files of at most `SHARD`, as the converter calls them, and return their names."""
     count = max(1, -(-len(data) // SHARD))
     names = [f"group1-shard{index + 1}of{count}.bin" for index in range(count)]
     for index, name in enumerate(names):

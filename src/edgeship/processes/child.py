@@ -225,6 +225,7 @@ class FunctionProcess(Child, Caller):
         apart: bool = False,
     ) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+        quiet["PYTHONHASHSEED"] = "0"  # converters walk through sets of names: the same model gives the same bytes
         command = [sys.executable, "-P", "-m", "edgeship.processes.child", *ahead]
         super().__init__(command, env={**quiet, **(env or {})}, name=name, apart=apart)
 
