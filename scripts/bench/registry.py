@@ -6,7 +6,6 @@ MLflow's import and its first look at the database, which are told apart.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from edgeship.model_registry.store import Store, open_store
 from tests.model_registry import made_up
 
 VERSIONS, FIGURES = 1000, 50
-QUERY = "accuracy > 0.9 and (figure-7 < 0.5 or not verdict = PASS) and size_disk_bytes.tflite-int8 < 1e6"
+QUERY = "accuracy.tflite-float32 > 0.5 and (figure-7 < 0.5 or not verdict = PASS) and tool.tensorflow != 1"
 REPEATS = 5
 
 
@@ -43,14 +42,15 @@ def fill(store: Store, folder: Path) -> None:
             store.add_version("garments", replace(record, bundle=f"{number:064x}", figures=figures), manifest)
 
 
-def median_seconds(function: Callable[[], Any]) -> float:
-    """The median of a few runs."""
-    times = []
+def median_seconds(function: Callable[[], Any]) -> tuple[float, float]:
+    """The medians of a few runs: by the clock, and of the processor, which others may want, too."""
+    walls, cpus = [], []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         function()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[REPEATS // 2]
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return sorted(walls)[REPEATS // 2], sorted(cpus)[REPEATS // 2]
 
 
 def main() -> None:
@@ -75,8 +75,8 @@ def main() -> None:
                 ("search", lambda: search_versions(QUERY, store.versions("garments"))),
                 ("diff", lambda: compare_versions(store, one, two)),
             ):
-                print(f"{what}: {median_seconds(function):.3f} s")
-    sys.stdout.flush()
+                wall, cpu = median_seconds(function)
+                print(f"{what}: {wall:.3f} s, of them {cpu:.3f} s of one processor")
 
 
 if __name__ == "__main__":

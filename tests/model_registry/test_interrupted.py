@@ -58,6 +58,14 @@ def test_two_processes_add_at_once(registry, bundles):
     assert len({row.record.bundle for row in rows}) == 2
 
 
+def test_a_full_disk_leaves_the_registry_as_it_was(registry, bundles, tmp_path):
+    assert run((workers.add_where_files_end_at, 100, bundles[0], registry)) == [2]
+    size = (tmp_path / "registry.db").stat().st_size
+    assert run((workers.add_where_files_end_at, size, bundles[0], registry)) == [2]
+    assert check_whole(registry) == ([], [])
+    assert not list((tmp_path / "registry-files").rglob(".draft*"))
+
+
 @pytest.mark.more
 def test_many_processes_begin_a_registry_at_once(tmp_path, bundles):
     store = f"sqlite:///{tmp_path / 'registry.db'}"

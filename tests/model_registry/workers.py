@@ -54,6 +54,21 @@ def add(bundle: str, store: str, moment: int = 0) -> None:
     api.add_version(Path(bundle), "garments", store=store)
 
 
+def add_where_files_end_at(limit: int, bundle: str, store: str) -> None:
+    """Add a bundle where no file can be larger than `limit` bytes, as on a full disk; exit code 2 and a sentence on the way."""
+    import resource
+
+    from edgeship.errors import InputError
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        api.add_version(Path(bundle), "garments", store=store)
+    except InputError as error:
+        words = ("nothing was changed", "too large", "disk")
+        raise SystemExit(error.exit_code if any(word in str(error) for word in words) else str(error)) from error
+
+
 def promote(version: int, store: str, moment: int = 0) -> None:
     """Promote a version, and die at that moment of it."""
     if moment:
