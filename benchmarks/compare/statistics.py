@@ -196,7 +196,19 @@ def judge_drop(low: float, high: float, margin: float, n: int, at_least: float |
     return Verdict.INCONCLUSIVE if unsure or n < LEAST_SAMPLES else verdict
 
 
-def shrink_drop(drop: float, interval: Interval, margin: float) -> tuple[float, Interval]:
+def samples_advised(drop: float, interval: Interval, margin: float, n: int) -> int | None:
+    """How many samples would decide (`samples_needed`) what loses what was seen, or what it most likely loses in truth.
+
+    The lesser number: a drop next to the margin, as few samples show by chance, takes any number.
+    """
+    found = (
+        samples_needed(drop, interval, margin, n),
+        samples_needed(*_shrink_drop(drop, interval, margin), margin, n),
+    )
+    return min((number for number in found if number is not None), default=None)
+
+
+def _shrink_drop(drop: float, interval: Interval, margin: float) -> tuple[float, Interval]:
     """The drop that an artifact most likely has in truth, and the interval moved there.
 
     The mean of a normal distribution after a figure with the error `interval.spread`, where before it was one around 0 with half

@@ -12,8 +12,7 @@ from edgeship.benchmarks.compare.statistics import (
     Interval,
     holm_p_values,
     judge_drop,
-    samples_needed,
-    shrink_drop,
+    samples_advised,
 )
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.benchmarks.gate.sample_sizes import in_two_digits
@@ -92,8 +91,8 @@ class _GroupDrop:
         """How many samples of the group would decide it; None where no number would."""
         if not self.known:
             return None
-        drop, interval = shrink_drop(self.drop, Interval(self.low, self.high, self.row.spread), self.margin)
-        return samples_needed(drop, interval, self.margin, self.row.n)
+        interval = Interval(self.low, self.high, self.row.spread)
+        return samples_advised(self.drop, interval, self.margin, self.row.n)
 
     def describe(self, output: OutputAccuracy) -> str:
         """The group's name and drop in words."""

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgeship.benchmarks.compare.statistics import (
     LEAST_SAMPLES,
     Interval,
+    samples_advised,
     samples_for_margin,
-    samples_needed,
-    shrink_drop,
 )
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.comparisons import AccuracyReport, OutputAccuracy
@@ -38,11 +37,11 @@ def count_output_samples(output: OutputAccuracy) -> int:
 
 
 def samples_to_decide(output: OutputAccuracy, margin: float) -> int | None:
-    """About how many samples would decide a comparison (`statistics.samples_needed`); None where no number would."""
+    """About how many samples would decide a comparison (`statistics.samples_advised`); None where no number would."""
     if output.drop is None or output.low is None or output.high is None:
         return None
-    drop, interval = shrink_drop(output.drop, Interval(output.low, output.high, output.spread), margin)
-    needed = samples_needed(drop, interval, margin, output.n)
+    interval = Interval(output.low, output.high, output.spread)
+    needed = samples_advised(output.drop, interval, margin, output.n)
     return needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(count_output_samples(output), 1)))
 
 

@@ -264,5 +264,13 @@ def test_the_samples_told_let_an_equal_artifact_pass_as_often_as_promised(n, mar
     assert passed >= told * (statistics.POWER - 0.05)
 
 
+@given(st.floats(-0.02, 0.05), st.floats(0.0005, 0.02), st.integers(20, 5000))
+def test_what_is_open_is_always_told_more_samples_than_there_are(drop, error, n):
+    interval = statistics.Interval(drop - 1.96 * error, drop + 1.96 * error, error)
+    if statistics.non_inferior(interval.low, interval.high, 0.01) is Verdict.INCONCLUSIVE and drop != 0.01:
+        told, seen = (f(drop, interval, 0.01, n) for f in (statistics.samples_advised, statistics.samples_needed))
+        assert n < present(told) <= present(seen)
+
+
 def test_no_number_of_samples_decides_a_drop_on_the_margin():
     assert statistics.samples_needed(0.01, statistics.Interval(0.0, 0.02, 0.005), 0.01, 500) is None
