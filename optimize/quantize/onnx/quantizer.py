@@ -179,7 +179,14 @@ def _quantize_dynamic(model: str, out: Path, folder: Path) -> None:
     _prepare_model(model, folder / "prepared.onnx")
     prepared_file = str(folder / "prepared.onnx")
     types = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # of what MatMulNBits makes, which no shape inference knows
-    quantize_dynamic(prepared_file, str(out), per_channel=True, weight_type=QuantType.QUInt8, extra_options=types)
+    quantize_dynamic(
+        prepared_file,
+        str(out),
+        per_channel=True,
+        weight_type=QuantType.QUInt8,
+        nodes_to_exclude=reader.stacked_products(Path(prepared_file)),
+        extra_options=types,
+    )
 
 
 def _store_float16(model: str, out: Path, folder: Path) -> None:

@@ -170,6 +170,15 @@ def nodes_that_make(path: Path, tensors: Sequence[str]) -> list[str]:
     return [node.name for node in graph.node if {*node.output} & {*tensors}]
 
 
+def stacked_products(path: Path) -> list[str]:
+    """The names of `MatMul`s by a stack of kernels (of EinsumDense): ONNX Runtime's dynamic one takes scales of one only."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    stacks = {item.name for item in graph.initializer if len(item.dims) > 2}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and {*node.input} & stacks]
+
+
 def names_around(path: Path, nodes: Sequence[str]) -> set[str]:
     """The names of these operators and of those that only read from them (as the Relu behind), and of what they read and make."""
     import onnx

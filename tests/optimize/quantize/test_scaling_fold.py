@@ -79,3 +79,24 @@ def test_what_gains_nothing_is_decided_elsewhere_or_is_read_stays(blown, tmp_pat
         before = shutil.copy(path, tmp_path / "before.onnx")
         scaling_fold.fold_scalings(path, at_inputs)
         assert path.read_bytes() == Path(before).read_bytes(), name
+
+
+def test_a_stack_of_kernels_stays_float_where_activations_are_quantized_at_run_time(tmp_path):
+    """That of an EinsumDense, a kernel per token: the file did not run, 'DynamicQuantizeMatMul'."""
+    kernels = np.random.default_rng(0).normal(size=(4, FEATURES, UNITS)).astype(np.float32)
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, 4, size])
+            for name, size in (("x", FEATURES), ("y", UNITS))]  # fmt: skip
+    last = numpy_helper.from_array(np.eye(UNITS, dtype=np.float32), "last")
+    nodes = [
+        helper.make_node("MatMul", ["x", "stack"], ["h"], "one"),
+        helper.make_node("MatMul", ["h", "last"], ["y"], "two"),
+    ]
+    graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:], [numpy_helper.from_array(kernels, "stack"), last])
+    model = tmp_path / "float.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(model))
+    quantizer.quantize(str(model), str(tmp_path / "dynamic.onnx"), "dynamic_w8")
+    x = np.random.default_rng(2).normal(size=(1, 4, FEATURES)).astype(np.float32)
+    expected = _run(model, x)
+    error = _run(tmp_path / "dynamic.onnx", x) - expected
+    assert 10 * np.log10(np.square(expected).sum() / np.square(error).sum()) > 30
+    assert any("Integer" in kind or "Quantize" in kind for kind in _operators(tmp_path / "dynamic.onnx"))
