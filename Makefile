@@ -9,7 +9,7 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices bench-mediapipe sizes lock clean
+.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices bench-clients bench-mediapipe sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench-browser  measure the engines in a browser and write docs/results/browser.md; make bench-page: the demo page"
 	@echo "make bench-devices  instructions, parity, arenas and cycles of a few models on devices; writes docs/results/devices.md"
 	@echo "make bench-mediapipe  MediaPipe Tasks beside LiteRT on raw pictures; writes docs/results/mediapipe.md"
+	@echo "make bench-clients  right clients on 2,000 images, and C preprocessing beside OpenCV; writes docs/results/clients.md"
 	@echo "make sizes  what the whole environment takes on disk, one that only runs and judges artifacts, and a device's client"
 	@echo "make references  write the pages in docs/ that are made from the code, docs/configuration.md and docs/cli.md"
 	@echo "make audit  look up known faults of every locked Python and npm package (needs a network)"
@@ -168,6 +169,10 @@ bench-browser: env pages
 
 bench-page: env pages
 	$(BIN)/python -m scripts.bench.browser.demo_page
+
+# Every lane of generated clients that is here, on what `make demo` leaves; OpenCV in a folder of its own.
+bench-clients: env clients
+	$(BIN)/python -m scripts.bench.clients
 
 # In MB, as the README says them.
 LIGHT := .venv.light

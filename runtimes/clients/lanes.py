@@ -115,6 +115,15 @@ LANES: Mapping[str, Lane] = {
             kotlin_jvm.find_problem,
             kotlin_jvm.build,
         ),
+        Lane(
+            "client-kotlin-litert",
+            "kotlin",
+            "generated Kotlin client on a JVM, on LiteRT's C library",
+            kotlin_jvm.TOOLS,
+            kotlin_jvm.find_litert_problem,
+            kotlin_jvm.build_on_litert,
+            find_misfit=kotlin_jvm.find_litert_misfit,
+        ),
         Lane("client-python", "python", "generated Python client on LiteRT", (), lambda: None, _build_python),
         Lane(
             "client-ts",

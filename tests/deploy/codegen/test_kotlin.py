@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from edgeship.runtimes.clients import kotlin_jvm
 from edgeship.runtimes.clients.lanes import LANES
-from tests.deploy.codegen.conftest import DRIVERS
+from tests.deploy.codegen.conftest import DRIVERS, edgeship
 from tests.deploy.codegen.mutants import MUTANTS
 from tests.deploy.codegen.pictures import Picture
 from tests.deploy.codegen.test_preprocessing import assert_same
@@ -30,14 +31,18 @@ class Compiled:
 
     client: Path
     classes: Path
-    stand_in: tuple[Path, Path]
+    stand_in: tuple[Path, Mapping[str, Path]]
+    mixed: Path
 
-    def run(self, main: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [*kotlin_jvm.java_command(self.classes, *self.stand_in, main), *map(str, arguments)]
-        return subprocess.run(command, cwd=self.client, capture_output=True, text=True, check=False)
+    def run(
+        self, main: str, *arguments: object, client: Path | None = None, options: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        java, *rest = kotlin_jvm.java_command(self.classes, *self.stand_in, main)
+        command = [java, *options, *rest, *map(str, arguments)]
+        return subprocess.run(command, cwd=client or self.client, capture_output=True, text=True, check=False)
 
-    def run_selftest(self, package: str, model: str = "model.tflite") -> dict[str, Any]:
-        done = self.run(f"{package}.MainKt", model, "goldens", 'a "device"')
+    def run_selftest(self, package: str, model: str = "model.tflite", **how: Any) -> dict[str, Any]:
+        done = self.run(f"{package}.MainKt", model, "goldens", 'a "device"', **how)
         assert done.returncode in (0, 1), done.stderr
         result: dict[str, Any] = json.loads(done.stdout)
         assert (done.returncode == 0) is result["passed"]
@@ -45,13 +50,14 @@ class Compiled:
 
 
 @pytest.fixture(scope="session")
-def compiled(clients, tmp_path_factory, missing) -> Compiled:
+def compiled(clients, bundles, tmp_path_factory, missing) -> Compiled:
     if reason := LANES["client-kotlin-jvm"].unavailable_reason():
         missing(f"client-kotlin-jvm: {reason} (make clients)")
     work = tmp_path_factory.mktemp("kotlin")
     client = shutil.copytree(clients / "kotlin", work / "client")
     shutil.copy(DRIVERS / "Cases.kt", client / "src")
-    folders = [client / "src", work / "sample"]
+    edgeship("deploy", "codegen", bundles / "mixed" / "bundle", "--for", "kotlin", "--out", work / "mixed")
+    folders = [client / "src", work / "sample", work / "mixed" / "kotlin" / "src"]
     folders[1].mkdir()
     shutil.copy(DRIVERS / "Presented.kt", folders[1])
     presenter = (SAMPLE / "Presenter.kt").read_text()
@@ -65,7 +71,7 @@ def compiled(clients, tmp_path_factory, missing) -> Compiled:
         folders.append(mutant / "src")
     stand_in = kotlin_jvm.build_stand_in(work)
     kotlin_jvm.compile_sources(folders, stand_in[0], work / "classes")
-    return Compiled(client, work / "classes", stand_in)
+    return Compiled(client, work / "classes", stand_in, work / "mixed" / "kotlin")
 
 
 @pytest.mark.more
@@ -96,6 +102,29 @@ def test_a_stale_model_fails(compiled, tmp_path):
     shuffle_weights(stale)
     failures = compiled.run_selftest(PACKAGE, str(stale))["failures"]
     assert {"model", "output"} <= {failure["what"] for failure in failures}
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("options", [[], [kotlin_jvm.ON_LITERT]], ids=["Interpreter", "CompiledModel"])
+def test_inputs_of_every_other_kind(options, compiled, tmp_path):
+    """PCM of two channels, a window, a row with a category, a plain tensor; two outputs; then with a golden of another row."""
+    how = {"client": shutil.copytree(compiled.mixed, tmp_path / "mixed"), "options": options}
+    result = compiled.run_selftest("edgeship.mixed", **how)
+    assert result["passed"] is True and result["samples"] >= 16
+    assert {name for name, output in result["outputs"].items() if output["passed"]} == {"wide", "narrow"}
+    with (tmp_path / "mixed" / "goldens" / "3.row.raw").open("ab") as golden:
+        golden.write(b"1\n")
+    failures = compiled.run_selftest("edgeship.mixed", **how)["failures"]
+    assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor")]
+
+
+@pytest.mark.more
+def test_litert_refuses_another_model(compiled):
+    """A dynamic batch and integers at the edges: not the tensors of that client."""
+    how = {"client": compiled.mixed, "options": [kotlin_jvm.ON_LITERT]}
+    failures = compiled.run_selftest("edgeship.mixed", str(compiled.client / "model.tflite"), **how)["failures"]
+    assert {"model", "output"} <= {failure["what"] for failure in failures}
+    assert "not the model that this client was generated for" in failures[-1]["detail"]
 
 
 @pytest.mark.more

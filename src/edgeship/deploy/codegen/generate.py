@@ -41,7 +41,7 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     try:
         for language, client, folder in zip(languages, clients, folders, strict=True):
             with atomic.atomic_folder(folder) as draft:
-                _write_client(client, bundle.root, language, draft)
+                write_client(client, bundle.root, language, draft)
     except OSError as error:
         raise InputError(f"{printable(out)}: no folder can be written there ({error.strerror})") from error
     return folders
@@ -57,7 +57,8 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _write_client(client: Client, root: Path, language: str, draft: Path) -> None:
+def write_client(client: Client, root: Path, language: str, draft: Path) -> None:
+    """Write a client of a bundle (`root`: its folder) with its goldens into an empty folder."""
     environment = _make_environment()
     places = [(TEMPLATES / language, draft)]
     for source, target in places:

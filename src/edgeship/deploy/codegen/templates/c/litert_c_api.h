@@ -1,4 +1,4 @@
-/* The part of LiteRT's C API (litert/c, Apache-2.0, version 2) that engine_litert.c calls.
+/* The part of LiteRT's C API (litert/c, Apache-2.0, version 2) that clients call.
  * An app that has the whole headers compiles with -DEDGESHIP_LITERT_HEADER='"..."', a header of its own that includes
  * litert_compiled_model.h, litert_environment.h, litert_model.h, litert_options.h and litert_tensor_buffer.h. */
 #ifndef EDGESHIP_LITERT_C_API_H
@@ -54,6 +54,8 @@ LiteRtStatus LiteRtGetModelSignature(LiteRtModel model, LiteRtParamIndex index, 
 LiteRtStatus LiteRtGetSignatureSubgraph(LiteRtSignature signature, LiteRtSubgraph *subgraph);
 LiteRtStatus LiteRtGetNumSignatureInputs(LiteRtSignature signature, LiteRtParamIndex *count);
 LiteRtStatus LiteRtGetNumSignatureOutputs(LiteRtSignature signature, LiteRtParamIndex *count);
+LiteRtStatus LiteRtGetSignatureInputName(LiteRtSignature signature, LiteRtParamIndex index, const char **name);
+LiteRtStatus LiteRtGetSignatureOutputName(LiteRtSignature signature, LiteRtParamIndex index, const char **name);
 LiteRtStatus LiteRtGetSignatureInputTensorByIndex(LiteRtSignature signature, LiteRtParamIndex index,
                                                   LiteRtTensor *tensor);
 LiteRtStatus LiteRtGetSignatureOutputTensorByIndex(LiteRtSignature signature, LiteRtParamIndex index,
