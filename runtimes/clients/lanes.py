@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
 from edgeship.processes.environment import child_environment
-from edgeship.runtimes.clients import c_clients, kotlin_jvm, typescript_clients
+from edgeship.runtimes.clients import c_clients, kotlin_jvm, swift_clients, typescript_clients
 from edgeship.runtimes.clients.tools import LITERT_JS, TFLITE_C, TFLITE_C_ARM64, TYPESCRIPT, Tool
 
 if TYPE_CHECKING:
@@ -125,6 +125,23 @@ LANES: Mapping[str, Lane] = {
             find_misfit=kotlin_jvm.find_litert_misfit,
         ),
         Lane("client-python", "python", "generated Python client on LiteRT", (), lambda: None, _build_python),
+        Lane(
+            "client-swift",
+            "swift",
+            "generated Swift client on TensorFlow Lite's C library",
+            (TFLITE_C,),
+            swift_clients.find_problem,
+            swift_clients.build,
+        ),
+        Lane(
+            "client-swift-litert",
+            "swift",
+            "generated Swift client on LiteRT's C library",
+            (),
+            swift_clients.find_litert_problem,
+            swift_clients.build_on_litert,
+            find_misfit=swift_clients.find_litert_misfit,
+        ),
         Lane(
             "client-ts",
             "typescript",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from edgeship.bundle.bundle import open_bundle
+from edgeship.deploy.codegen.generate import write_clients
+from edgeship.runtimes.clients import c_clients, swift_clients
 from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, WHEELS, run_command
 from edgeship.runtimes.interpreters import pip_command
 from tests.deploy.codegen.conftest import DRIVERS
 from tests.deploy.codegen.mutants import MUTANTS
 from tests.deploy.codegen.pictures import Picture
 from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
+from tests.deploy.codegen.test_selftest import shuffle_weights
 from tests.machines.trees import Tree, obstacle
 
 SAMPLE = Path(__file__).parents[3] / "examples" / "ios" / "Sample"
@@ -63,6 +68,8 @@ def toolchains(clients, pictures_file, tmp_path_factory) -> Iterator[Toolchains]
         tree.install(*SWIFT, *ARM64)
         home = tree.folder / "root"
         shutil.copytree(TFLITE_C.folder / Path(LIBRARY).parent, home / "x86")
+        if litert := c_clients.find_litert():
+            shutil.copy(litert, home / "x86")
         platform = ["--python-platform", "aarch64-manylinux_2_35", "--python-version", "3.11"]
         pins = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(WHEELS)]
         wheel = tmp_path_factory.mktemp("wheel")
@@ -84,6 +91,10 @@ def test_swift(toolchains, clients, pictures: list[Picture]):
     result = toolchains.run_selftest("swift", f"{SWIFTC} -O >&2 && ./selftest model.tflite goldens 'a \"device\"'")
     assert result["passed"] is True and result["failures"] == [] and result["device"] == 'a "device"'
     assert result["outputs"]["probs"]["passed"] is True and result["client"] == "swift"
+    shutil.copy(toolchains.home / "swift" / "model.tflite", toolchains.home / "swift" / "stale.tflite")
+    shuffle_weights(toolchains.home / "swift" / "stale.tflite")
+    stale = toolchains.run_selftest("swift", "./selftest stale.tflite goldens")
+    assert {"model", "output"} <= {failure["what"] for failure in stale["failures"]}
     (toolchains.home / "cases").mkdir()
     shutil.copy(DRIVERS / "cases.swift", toolchains.home / "cases" / "main.swift")
     command = "swiftc -O -warnings-as-errors ../swift/Sources/Client/Core.swift main.swift -o cases"
@@ -110,6 +121,24 @@ def test_a_mutated_swift_client_fails(fault, toolchains, clients):
         change.apply(client)
     result = toolchains.run_selftest(folder, f"{SWIFTC} -Onone >&2 && ./selftest model.tflite goldens")
     assert result["passed"] is False and result["failures"]
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("module", ["TensorFlowLiteC", "CLiteRT"])
+def test_swift_lanes(module, toolchains, bundles):
+    """What the lanes compile: inputs of every other kind, two outputs."""
+    folder = toolchains.home / f"mixed-{module}"
+    write_clients(open_bundle(bundles / "mixed" / "bundle"), ["swift"], folder)
+    work, client = folder / "work", folder / "swift"
+    work.mkdir()
+    swift_clients.write_module(module, work)
+    commands = swift_clients.compile_commands(client, work, Path("/root/x86"), litert=module == "CLiteRT")
+    compiled = " && ".join(f"swiftc {shlex.join(command)}" for command in commands).replace(
+        str(toolchains.home), "/root"
+    )
+    result = toolchains.run_selftest(f"{folder.name}/swift", f"{compiled} >&2 && ../work/selftest model.tflite goldens")
+    assert result["passed"] is True and result["samples"] >= 16
+    assert {name for name, output in result["outputs"].items() if output["passed"]} == {"wide", "narrow"}
 
 
 # Contraction into fused multiply-adds is what gcc does on arm64 unless it is told ISO C.

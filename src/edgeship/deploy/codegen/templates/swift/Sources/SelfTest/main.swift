@@ -9,9 +9,29 @@ guard arguments.count > 2 else {
 
 func readFile(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 
+/// Says with each golden why there is no engine.
+struct NoEngine: Engine {
+  let name = "none"
+  let reason: Error
+
+  func run(_ inputs: [[UInt8]]) throws -> [[UInt8]] { throw reason }
+  func close() {}
+}
+
+func openEngine(_ content: [UInt8]) -> Engine {
+  do {
+    #if canImport(TensorFlowLiteC)
+    return try TensorFlowLiteEngine(model: content)
+    #else
+    return try LiteRtEngine(model: content)
+    #endif
+  } catch {
+    return NoEngine(reason: error)
+  }
+}
+
 let content = try readFile(arguments[1])
-let engine = try TensorFlowLiteEngine(model: content)
-let test = SelfTest(engine, device: arguments.count > 3 ? arguments[3] : "this device") {
+let test = SelfTest(openEngine(content), device: arguments.count > 3 ? arguments[3] : "this device") {
   try readFile("\(arguments[2])/\($0)")
 }
 test.run(model: content)
