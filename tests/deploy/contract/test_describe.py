@@ -84,10 +84,18 @@ def test_what_is_stated_is_taken_and_said_to_be_stated() -> None:
     assert affine and np.allclose(affine.multiply, 1 / np.array(std)) and np.allclose(affine.add, -np.array(mean) / std)
 
 
+def smooth(low: float, high: float) -> np.ndarray[Any, Any]:
+    """Pictures in that range, whose values are no bytes."""
+    return np.linspace(low, high, 6 * 12 * 10 * 3).reshape(6, 12, 10, 3).astype(np.float32)
+
+
 CONTRADICTIONS: list[tuple[np.ndarray[Any, Any], dict[str, Any], str]] = [
     (pictures(3), {"kind": "image", "colour": "grey"}, "colour = 'grey' does not fit the shape [12, 10, 3]"),
     (pictures(3), {"multiply": 1 / 255}, "its numbers make 0 to 1 of bytes, and the data's values are 0 to 255"),
     (pictures(3, 0, 1), {"multiply": 1 / 127.5, "add": -1.0}, "make -1 to 1 of bytes, and the data's values are 0 to 1"),
+    # Resized, so that its numbers are no bytes: scaled already, or the std forgotten.
+    (smooth(0, 1), {"kind": "image", "multiply": 1.0}, "make 0 to 255 of bytes, and the data's values are 0"),
+    (smooth(-2, 2), {"kind": "image", "mean": 124.0}, "make -124 to 131 of bytes, and the data's values are -2"),
     (pictures(3), {"multiply": (1.0, 2.0)}, "2 numbers do not fit 3 channels"),
     (DICE.normal(size=(4, 9, 9, 3)).astype(np.float32), {"kind": "image"}, "multiply and add, or mean and std, tell it"),
     (pictures(3)[:, :, :, :2], {"kind": "image"}, "height, width and 1 or 3 channels"),

@@ -170,7 +170,9 @@ def _check_bytes(item: InputSamples, affine: Affine, picture: PictureInput | Non
     low, high = (_pair(affine, value) for value in (0, 255))
     outside = np.mean((values < -1) | (values > 256))
     fraction = np.abs(values - values.round()).max() if picture else 0.0
-    if outside > OUTSIDE or fraction > BYTE_ERROR:
+    # What was scaled to 0 to 1 and is said to be bytes: pictures that are all of nearly one level are none.
+    flat = 0 < np.ptp(values) < preprocessing.LEAST_LEVELS
+    if outside > OUTSIDE or fraction > BYTE_ERROR or flat:
         raise item.error(
             f"its numbers make {low} to {high} of bytes, and the data's values are {_span(item.values)}"
             + (f", bytes as {picture.range[0]:g} to {picture.range[1]:g}" if picture else "")
