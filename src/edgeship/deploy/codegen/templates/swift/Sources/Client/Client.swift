@@ -46,7 +46,10 @@ public func decide(_ output: Output, _ scores: [Float], _ count: Int) -> [(index
 /// softmax(z / temperature), of logits z or of the logarithms of probabilities.
 func calibrate(_ decision: Decision, _ scores: [Float]) -> [Float] {
   let most = Double(scores.max() ?? 1)
-  let powers = scores.map { exp((decision.logits ? Double($0) - most : log(Double($0) / most)) / Double(decision.temperature)) }
+  let powers: [Double] = scores.map { score in
+    let below = decision.logits ? Double(score) - most : log(Double(score) / most)
+    return exp(below / Double(decision.temperature))
+  }
   let total = powers.reduce(0, +)
   return powers.map { Float($0 / total) }
 }
