@@ -63,7 +63,15 @@ from edgeship.api.machine import (
     list_devices,
     list_runtimes,
 )
-from edgeship.api.models import convert_model, init_model, optimize_model, ship_model, train_model
+from edgeship.api.models import (
+    convert_model,
+    init_model,
+    lock_bundle,
+    optimize_model,
+    rebuild_bundle,
+    ship_model,
+    train_model,
+)
 from edgeship.api.registry import (
     VersionDetails,
     add_version,
@@ -110,6 +118,7 @@ if TYPE_CHECKING:
     from edgeship.model_registry.luck import Luck
     from edgeship.model_registry.paired import PairedFigure
     from edgeship.model_registry.version import Promotion, Version
+    from edgeship.pipeline.rebuild.rebuild import Rebuild
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
 
@@ -134,6 +143,7 @@ RESULTS = {
     "Manifest": "edgeship.bundle.manifest",
     "ReachTime": "edgeship.deploy.fleet.model",
     "Receipt": "edgeship.bundle.receipt",
+    "Rebuild": "edgeship.pipeline.rebuild.rebuild",
     "Session": "edgeship.runtimes.session",
     "SignatureCheck": "edgeship.deploy.signing.claims",
 }
@@ -164,6 +174,7 @@ __all__ = [
     "ProcessError",
     "Promotion",
     "ReachTime",
+    "Rebuild",
     "Receipt",
     "RuntimeStatus",
     "Session",
@@ -203,6 +214,7 @@ __all__ = [
     "list_runtimes",
     "list_trusted_configs",
     "list_versions",
+    "lock_bundle",
     "measures_accuracy",
     "missing_artifacts",
     "open_bundle",
@@ -215,6 +227,7 @@ __all__ = [
     "promote_version",
     "publish_bundle",
     "read_channel",
+    "rebuild_bundle",
     "refresh_channel",
     "render_bom",
     "render_difference",

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeship.api.files import Data, MemoryFiles, Model, list_names, optional_path
+from edgeship.api.files import Data, MemoryFiles, Model, list_names, optional_path, write_result
 from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
 from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
+    from edgeship.api.bundles import AnyBundle
     from edgeship.bundle.bundle import Bundle
+    from edgeship.pipeline.rebuild.rebuild import Rebuild
 
 AnyPath = str | os.PathLike[str]
 
@@ -213,3 +215,37 @@ def ship_model(
         path = files.model_path(model)
         manifest = ship.ship_model(path, Path(out), model_settings(path, optional_path(config), options), known_formats)
     return Bundle(Path(out), manifest)
+
+
+def lock_bundle(bundle: AnyBundle, out: AnyPath | None = None) -> Path:
+    """Write what a bundle's artifacts were made of, by digests, and the digests of their files; returns the lock's path.
+
+    `out`: by default `edgeship.lock` beside the bundle. Raises InputError for a changed bundle, for artifacts that edgeship did
+    not convert, and where the file cannot be written, or is there and no lock.
+    """
+    import json
+
+    from edgeship.api.bundles import open_bundle
+    from edgeship.pipeline.rebuild.lock import FILE, describe_lock, read_lock
+    from edgeship.types import to_json
+
+    source = open_bundle(bundle)
+    path = source.root.resolve().parent / FILE if out is None else Path(out)
+    if path.is_file():
+        read_lock(path)  # what is replaced is a lock
+    write_result(path, json.dumps(to_json(describe_lock(source, path.absolute().parent)), indent=1) + "\n")
+    return path
+
+
+def rebuild_bundle(
+    lock: AnyPath, out: AnyPath | None = None, *, trust: bool = False, progress: bool = False
+) -> Rebuild:
+    """Make the artifacts of a lock again, without the cache, and compare them with the locked ones byte by byte.
+
+    `out`: where the bundle that was made is kept, the same or not. `trust` lets code run that the lock names, or a model holds.
+    Raises InputError where tools, server model or data are not those that were locked.
+    """
+    from edgeship.pipeline.rebuild.rebuild import rebuild
+
+    with set_visibility(progress):
+        return rebuild(Path(lock), optional_path(out), trust=trust)

@@ -25,6 +25,8 @@ COMMANDS = {
     "benchmark": ("bundles", "Measure a bundle, or files of any maker, against the server model."),
     "gate": ("bundles", "Judge a measured bundle, or files of any maker, by a budget."),
     "ship": ("models", "Convert, benchmark, gate and report in one go."),
+    "lock": ("models", "Write down what a bundle was made of, to make it again."),
+    "rebuild": ("models", "Make the artifacts of a lock again, and compare their bytes."),
     "verify": ("bundles", "Check a bundle's digests and replay its goldens."),
     "inspect": ("bundles", "Show what a model file really holds."),
     "debug": ("bundles", "Show which layers cost an int8 model its accuracy."),

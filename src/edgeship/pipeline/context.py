@@ -50,16 +50,16 @@ def runs_server_models() -> bool:
 
 
 @contextlib.contextmanager
-def open_draft(out: Path, *, retry: bool = False) -> Iterator[PipelineContext]:
+def open_draft(out: Path, *, retry: bool = False, store: cache.Cache | None = None) -> Iterator[PipelineContext]:
     """What a command needs to write a bundle to `out`; the draft takes that place at the end, unless there was an error."""
-    with bundles.replace_bundle(out) as draft, open_queue() as queue:
+    with bundles.replace_bundle(out) as draft, open_queue(store) as queue:
         yield PipelineContext(draft, queue, retry)
 
 
 @contextlib.contextmanager
-def open_queue() -> Iterator[StepQueue]:
-    """A queue of steps with its processes, cache and progress."""
-    store = cache.Cache()
+def open_queue(store: cache.Cache | None = None) -> Iterator[StepQueue]:
+    """A queue of steps with its processes, cache (the user's, where `store` is none) and progress."""
+    store = store or cache.Cache()
     store.prune()
     with Progress() as progress, PipelineExecutors() as executors, StepQueue(executors, store, progress) as queue:
         yield queue

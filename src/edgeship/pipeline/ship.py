@@ -42,10 +42,19 @@ from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error
 
 
-def convert_model(model: Path, out: Path, settings: config.Config, formats: Sequence[str] = FORMATS) -> Manifest:
-    """Write a bundle with the artifacts, their receipts and the goldens; nothing is measured. Returns the manifest."""
+def convert_model(
+    model: Path,
+    out: Path,
+    settings: config.Config,
+    formats: Sequence[str] = FORMATS,
+    store: cache.Cache | None = None,
+) -> Manifest:
+    """Write a bundle with the artifacts, their receipts and the goldens; nothing is measured. Returns the manifest.
+
+    `store`: where results of steps are kept and taken from, by default the user's cache.
+    """
     data_checks.check_settings(settings)
-    with open_draft(out) as work:
+    with open_draft(out, store=store) as work:
         manifest, _ = assemble_bundle(work, model, settings, formats, None)
         manifest = replace(manifest, data={**manifest.data, **describe_named_data(settings)})
         manifest = bundles.seal_bundle(work.draft, _with_places(manifest, out, model))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def bundle_settings(bundle: Bundle, file: Path | None, options: BundleOptions, r
     """
     config_content = located_config(bundle)
     base = Config.restore(config_content)
-    _check_places(base)
+    check_places(base)
     other = Config.read(file) if file else None
     if other:
         Budget.parse(other.budget, other.source)  # what the file itself says wrong comes before what it leaves out
@@ -72,19 +72,27 @@ def located_config(bundle: Bundle) -> Any:
     They start where the command ran that wrote them. Where nothing lies there, they are taken from here, as they stand.
     """
     table, folder = bundle.manifest.config, bundle.manifest.folder
-    if folder is None or not isinstance(table, Mapping):
+    if folder is None:
         return table
     start = bundle.root.resolve() / folder
+    return locate_config(table, lambda source: _locate_path(start, source))
 
-    def locate(part: Any, keys: Iterable[str]) -> Any:
+
+def locate_config(table: Any, locate: Callable[[str], str]) -> Any:
+    """A configuration's table with the paths of data and students as `locate` gives them; code by name stays."""
+    if not isinstance(table, Mapping):
+        return table
+
+    def locate_keys(part: Any, keys: Iterable[str]) -> Any:
         if not isinstance(part, Mapping):
             return part
-        return {**part, **{key: _locate_path(start, part[key]) for key in keys if isinstance(part.get(key), str)}}
+        paths = {key: part[key] for key in keys if isinstance(part.get(key), str) and not is_code(part[key])}
+        return {**part, **{key: locate(path) for key, path in paths.items()}}
 
-    located = {**table, "data": locate(table.get("data"), permissions.SOURCES)}
+    located = {**table, "data": locate_keys(table.get("data"), permissions.SOURCES)}
     if isinstance(variants := table.get("variants"), list):
         located["variants"] = [
-            {**item, "distill": locate(item["distill"], ["student"])}
+            {**item, "distill": locate_keys(item["distill"], ["student"])}
             if isinstance(item, Mapping) and "distill" in item
             else item
             for item in variants
@@ -93,7 +101,7 @@ def located_config(bundle: Bundle) -> Any:
 
 
 def _locate_path(start: Path, source: str) -> str:
-    if is_code(source) or os.path.isabs(source) or DRIVE.match(source):
+    if os.path.isabs(source) or DRIVE.match(source):
         return source
     place = os.path.normpath(start / source)
     return source if os.path.exists(source) and not os.path.exists(place) else place_seen_from(Path.cwd(), Path(place))
@@ -152,7 +160,7 @@ def _data_error(bundle: Bundle, key: str, problem: str) -> InputError:
     )
 
 
-def _check_places(settings: Config) -> None:
+def check_places(settings: Config) -> None:
     """Refuse pipes and devices where the manifest of a bundle says that data or a student lies."""
     for key in permissions.SOURCES:
         if source := getattr(settings.data, key):
