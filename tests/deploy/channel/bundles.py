@@ -18,14 +18,14 @@ ARTIFACTS = ("tflite/float32", "tflite/int8", "tfjs/float32")
 SIZE = 20_000
 
 
-def write_bundle(root: Path, number: int = 1, *, passes: bool = True) -> Path:
+def write_bundle(root: Path, number: int = 1, *, passes: bool = True, weights: bytes = b"") -> Path:
     """A bundle of the model's `number`-th training: from one to the next, one in a hundred bytes of `tflite/int8` changes."""
     manifest: dict[str, Any] = copy.deepcopy(made_up._GOOD)
     manifest["created"] = f"2026-11-{number:02}T10:00:00+00:00"
     for key, name in (("artifacts", "id"), ("measurements", "artifact")):
         manifest[key] = [item for item in manifest[key] if item[name] in ARTIFACTS]
     made_up._write_files(root, manifest)
-    (root / "tflite" / "int8.tflite").write_bytes(_weights(number))
+    (root / "tflite" / "int8.tflite").write_bytes(weights or _weights(number))
     for item in manifest["artifacts"]:
         place = root / item["path"]
         item["content"] = digest.of_path(place.parent if item["format"] == "tfjs" else place)

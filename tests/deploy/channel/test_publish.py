@@ -69,6 +69,21 @@ def test_a_patch_is_there_where_it_is_worth_it(channel: Path) -> None:
     assert bsdiff4.patch(read(patch["from"]), read(patch["sha256"])) == read(second["tflite/int8.tflite"]["sha256"])
 
 
+def test_a_patch_that_takes_too_long_is_left_out(
+    channel: Path, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeship.deploy.channel import patches
+
+    zeros = bytes(1 << 20)  # of which bsdiff compares each with each: 4 s
+    for number, content in ((3, zeros), (4, b"1" + zeros[1:])):
+        bundle = write_bundle(tmp_path / str(number), number, weights=content)
+        monkeypatch.setattr(patches, "SECONDS", 1)
+        monkeypatch.setattr(patches, "SECONDS_A_MEGABYTE", 0)
+        api.publish_bundle(bundle, channel, name=NAME, keys=keys)
+    files = {file["path"]: file for file in version_of(channel, 4)["artifacts"]["tflite/int8"]["files"]}
+    assert "patches" not in files["tflite/int8.tflite"]
+
+
 def test_a_bundle_that_is_there_is_not_published_twice(channel: Path, bundles: list[Path], keys: Path) -> None:
     before = snapshot_of(channel)
     done = publish(bundles[1], channel, keys)

@@ -107,12 +107,12 @@ def _new_targets(
     """The files, patches, description and signature of a new version, by target name."""
     name = contents.version.name
 
-    def read(sha256: str) -> bytes:
+    def locate(sha256: str) -> Path:
         here = contents.files.get(sha256)
-        return here.path.read_bytes() if here else repository.read_target(file_path(name, sha256))
+        return here.path if here else repository.check_target(file_path(name, sha256))
 
     bases = [listing.read_version_file(repository, name, number) for number in sorted(known, reverse=True)[:BASES]]
-    version, patches = add_patches(contents.version, bases, read)
+    version, patches = add_patches(contents.version, bases, locate)
     targets: dict[str, bytes | Source] = {file_path(name, sha256): file for sha256, file in contents.files.items()}
     targets |= {file_path(name, sha256): content for sha256, content in patches.items()}
     targets[version_path(name, version.version)] = render_version(version)

@@ -55,6 +55,11 @@ class Repository:
             )
         return content
 
+    def check_target(self, name: str) -> Path:
+        """Where the file of a target lies. Raises InputError as `read_target`."""
+        self.read_target(name)
+        return self.target_place(name)
+
     def target_place(self, name: str) -> Path:
         """Where the file of a target lies."""
         return place_of(self.folder, name, self.targets.signed.targets[name].hashes["sha256"])
