@@ -176,7 +176,10 @@ def swap_patch(field, patch):
 
 def test_a_damaged_file_of_the_running_version_is_fetched_again(field):
     model = field.client().model
+    assert field.update().status == "current"
     model.write_bytes(field.version(1)[:-1] + b"!")
+    assert field.update().status == "current"  # sizes each time, every byte when the timestamp is new
+    field.repository.write()
     assert field.update().status == "updated" and field.runs(1)
     model.unlink()
     assert field.client().version is None
@@ -294,6 +297,23 @@ def test_a_crash_is_the_models_fault_and_being_ended_is_not(field, monkeypatch, 
     assert field.runs(1)
     monkeypatch.undo()
     assert field.update().running == (1 if kind is SelfTestError else 2)
+
+
+def test_a_frozen_app_tests_itself_and_starts_no_second_app(field, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(subprocess, "run", None)
+    field.publish(2)
+    assert field.update().goldens == 6 and field.runs(2)
+    field.repository.publish(3, b"no model at all" * 100, field.goldens[3])
+    assert field.update().status == "failed" and field.runs(2)
+
+
+def test_a_selftest_imports_nothing_of_the_folder_it_is_run_in(field, monkeypatch, tmp_path):
+    for name in ("json", "numpy", "edgeship"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    field.publish(2)
+    assert field.update().status == "updated"
 
 
 def test_a_selftest_that_hangs_has_failed(field, monkeypatch):

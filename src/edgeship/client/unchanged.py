@@ -26,7 +26,7 @@ NO_ROOT = (403, 404)  # what TUF takes for it
 
 
 def find_unchanged(settings: ClientSettings, store: Store, state: State, timer: Timer) -> UpdateResult | None:
-    """The result where nothing is new and the right version runs, whole; None where TUF has to look."""
+    """The result where nothing is new and the right version runs, each file of its size; None where TUF has to look."""
     try:
         if state.running is None or not _is_unchanged(settings, state.verified, timer):
             return None
@@ -41,7 +41,7 @@ def find_unchanged(settings: ClientSettings, store: Store, state: State, timer: 
     identity = settings.device_id or state.device
     device = describe_device(identity, settings.artifact.partition("/")[0])
     number = choose_version(channel, device, state.running, state.failed)
-    if number != state.running or store.find_whole(number) is None:
+    if number != state.running or store.find(number) is None:
         return None
     return UpdateResult("current", number, "", number, bucket(channel.salt, identity))
 

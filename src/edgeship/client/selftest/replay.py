@@ -18,12 +18,16 @@ FOLDER = "goldens/raw"
 
 def main() -> None:
     """The new process: what to test from standard input, the answer to standard output, as JSON."""
-    asked = json.load(sys.stdin)
+    answer = answer_request(json.load(sys.stdin))
+    sys.stdout.write(f"\n{json.dumps(answer)}\n")
+
+
+def answer_request(asked: dict[str, str]) -> dict[str, Any]:
+    """What a self-test found: how many `samples`, the `problem` of the model, or why it is `unfinished`."""
     answer: dict[str, Any] = {"samples": 0, "problem": "", "unfinished": ""}
+    folder, entry = Path(asked["folder"]), Path(asked["entry"])
     try:
-        answer["samples"] = replay_goldens(
-            Path(asked["folder"]), asked["artifact"], asked["format"], Path(asked["entry"])
-        )
+        answer["samples"] = replay_goldens(folder, asked["artifact"], asked["format"], entry)
     except SelfTestUnfinishedError as error:
         answer["unfinished"] = str(error)
     except MemoryError:
@@ -31,7 +35,7 @@ def main() -> None:
     except Exception as error:  # whatever a runtime raises over a model
         kind = "" if isinstance(error, SelfTestError) else f"{type(error).__name__}: "
         answer["problem"] = f"{kind}{' '.join(str(error).split())[:300]}"
-    sys.stdout.write(f"\n{json.dumps(answer)}\n")
+    return answer
 
 
 def replay_goldens(folder: Path, artifact: str, form: str, entry: Path) -> int:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgeship.client.outcome import SelfTestError, SelfTestUnfinishedError
 
@@ -27,10 +28,33 @@ def run_selftest(folder: Path, artifact: str, form: str, entry: Path, seconds: f
 
     Raises SelfTestError where the version fails, and SelfTestUnfinishedError where nothing can be said of it.
     """
-    asked = json.dumps({"folder": str(folder), "artifact": artifact, "format": form, "entry": str(entry)})
-    command = [sys.executable, "-c", _CODE, json.dumps(sys.path)]
+    asked = {"folder": str(folder), "artifact": artifact, "format": form, "entry": str(entry)}
+    answer = _ask_process(asked, seconds) if _has_interpreter() else _ask_here(asked)
+    if answer["unfinished"]:
+        raise SelfTestUnfinishedError(answer["unfinished"])
+    if answer["problem"]:
+        raise SelfTestError(answer["problem"])
+    return int(answer["samples"])
+
+
+def _has_interpreter() -> bool:
+    """Whether `sys.executable` is Python: in a frozen app it is the app, and in an embedded Python there is none."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def _ask_here(asked: dict[str, str]) -> dict[str, Any]:
+    from edgeship.client.selftest.replay import answer_request
+
+    return answer_request(asked)
+
+
+def _ask_process(asked: dict[str, str], seconds: float) -> dict[str, Any]:
+    # Isolated: before the path is set, nothing is imported from the folder that the app runs in.
+    command = [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path)]
     try:
-        ended = subprocess.run(command, input=asked.encode(), capture_output=True, timeout=seconds, check=False)
+        ended = subprocess.run(
+            command, input=json.dumps(asked).encode(), capture_output=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise SelfTestError(f"not done after {seconds:.0f} seconds") from error
     if ended.returncode < 0:
@@ -38,12 +62,8 @@ def run_selftest(folder: Path, artifact: str, form: str, entry: Path, seconds: f
         kind = SelfTestUnfinishedError if name in _ENDED_BY_OTHERS else SelfTestError
         raise kind(f"its process was ended by {name}")
     try:
-        answer = json.loads(ended.stdout.splitlines()[-1])
+        answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise SelfTestError(f"its process ended with {ended.returncode}: {''.join(last)[:200]!a}") from error
-    if answer["unfinished"]:
-        raise SelfTestUnfinishedError(answer["unfinished"])
-    if answer["problem"]:
-        raise SelfTestError(answer["problem"])
-    return int(answer["samples"])
+    return answer
