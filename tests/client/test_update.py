@@ -31,6 +31,7 @@ def test_first_update_later_ones_and_a_rollback(field, tmp_path):
     again = client.update()
     assert (again.status, again.running) == ("current", 1)
     assert field.server.paths[asked:] == ["/metadata/2.root.json", "/metadata/timestamp.json"]
+    assert again.received_bytes > (field.repository.folder / "metadata/timestamp.json").stat().st_size
     field.publish(2)
     assert client.update().status == "updated"
     assert (client.version, client.model.read_bytes()) == (2, field.version(2))

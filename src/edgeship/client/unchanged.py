@@ -28,10 +28,9 @@ NO_ROOT = (403, 404)  # what TUF takes for it
 def find_unchanged(settings: ClientSettings, store: Store, state: State, timer: Timer) -> UpdateResult | None:
     """The result where nothing is new and the right version runs, each file of its size; None where TUF has to look."""
     try:
-        if state.running is None or not _is_unchanged(settings, state.verified, timer):
-            return None
+        received = _ask_for_changes(settings, state.verified, timer) if state.running and state.verified else None
         content = store.channel.read_bytes()
-        if state.verified is None or digest(content) != state.verified.channel:
+        if received is None or state.verified is None or digest(content) != state.verified.channel:
             return None
         channel = parse_channel(content)
     except TimeoutError:
@@ -41,29 +40,33 @@ def find_unchanged(settings: ClientSettings, store: Store, state: State, timer: 
     identity = settings.device_id or state.device
     device = describe_device(identity, settings.artifact.partition("/")[0])
     number = choose_version(channel, device, state.running, state.failed)
-    if number != state.running or store.find(number) is None:
+    if number is None or number != state.running or store.find(number) is None:
         return None
-    return UpdateResult("current", number, "", number, bucket(channel.salt, identity))
+    return UpdateResult("current", number, "", number, bucket(channel.salt, identity), received_bytes=received)
 
 
-def _is_unchanged(settings: ClientSettings, verified: Verified | None, timer: Timer) -> bool:
-    """Whether what was `verified` is what the channel still says. Raises TimeoutError where the server is too slow."""
-    if verified is None or verified.url != settings.url or verified.trusted != digest(settings.root):
-        return False
+def _ask_for_changes(settings: ClientSettings, verified: Verified, timer: Timer) -> int | None:
+    """The bytes received where what was `verified` is what the channel still says; None where it may not be.
+
+    Raises TimeoutError where the server is too slow.
+    """
+    if verified.url != settings.url or verified.trusted != digest(settings.root):
+        return None
     parts = urlsplit(settings.url)
     if time.time() >= verified.until or getproxies() or "@" in parts.netloc:
-        return False
+        return None
     connection = _connect(parts.scheme, parts.netloc, timer)
     try:
-        status, _ = _get(connection, f"{parts.path}/metadata/{verified.root + 1}.root.json")
+        status, page = _get(connection, f"{parts.path}/metadata/{verified.root + 1}.root.json")
         if status not in NO_ROOT:
-            return False
+            return None
         status, content = _get(connection, f"{parts.path}/metadata/timestamp.json")
-        return status == 200 and digest(content) == verified.timestamp
+        same = status == 200 and digest(content) == verified.timestamp
+        return len(page) + len(content) if same else None
     except TimeoutError:
         raise
     except (http.client.HTTPException, OSError, ValueError):
-        return False
+        return None
     finally:
         connection.close()
 
