@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from tests.web_demo.channel_page import FLOAT, FORGET, LABELS, W8, facts, look, opened, runs
+from tests.web_demo.channel_page import FLOAT, FORGET, LABELS, TESTED, W8, facts, look, opened, runs
+from tests.web_demo.channels import NAME
 
 VERSIONS = """async () => {
   const [name] = (await caches.keys()).filter((key) => key.startsWith('channel-'));
@@ -43,7 +46,8 @@ def test_a_page_goes_from_v1_to_v2_and_back_offline_in_between_and_never_breaks(
         # A version that fails its self-test is not taken, now or later.
         served.add_version(3, W8, wrong=True)
         served.channel.publish(version=3, previous=1, salt="pots/stable/3")
-        assert look(page) == "Version 3 failed its self-test in this browser, and is not taken."
+        said = look(page)
+        assert said == "Version 3 failed its self-test in this browser, and is not taken. Version 1 stays in use."
         assert facts(page)["Failed their self-test here"] == "3" and page.locator("#update").is_hidden()
         page.reload()
         assert runs(page, 1, "float32") and look(page) == ""
@@ -130,4 +134,75 @@ def test_with_a_share_of_devices_each_page_stays_in_its_bucket(channel_page, bro
         page.click("#reload")
         assert runs(page, 2, "weight_only_w8"), "who has it keeps it"
         assert "paused" in facts(page)["Offers"]
+    assert faults == []
+
+
+@pytest.mark.more
+def test_a_full_disk_leaves_what_runs(channel_page, browser):
+    served = channel_page
+    faults: list[str] = []
+    with browser() as chromium:
+        page = opened(chromium, served, faults)
+        assert runs(page, 1, "float32")
+        quota = page.context.new_cdp_session(page)
+        origin = served.server.url.rstrip("/")
+        quota.send("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1000})
+        served.add_version(2, W8)
+        served.channel.publish(version=2, previous=1, salt="pots/stable/2")
+        said = look(page)
+        assert "quota" in said.lower() and said.endswith("Version 1 stays in use."), said
+        page.reload()
+        assert runs(page, 1, "float32")
+        quota.send("Storage.overrideQuotaForOrigin", {"origin": origin})
+        assert look(page) == ""
+        page.click("#reload")
+        assert runs(page, 2, "weight_only_w8")
+    assert faults == []
+
+
+@pytest.mark.more
+def test_a_page_that_is_closed_anywhere_in_an_update_opens_whole_again(channel_page, browser):
+    served, draw = channel_page, random.Random(5)
+    faults: list[str] = []
+    with browser() as chromium:
+        page = opened(chromium, served, faults)
+        assert runs(page, 1, "float32")
+        for number in range(2, 16):
+            served.add_version(number, W8 if number % 2 else FLOAT, (f"cup {number}", *LABELS[1:]))
+            served.channel.publish(version=number, previous=number - 1, salt=f"pots/stable/{number}")
+            page.click("#look")
+            page.wait_for_timeout(draw.uniform(0, 400))
+            page.close()
+            page = page.context.new_page()
+            page.goto(served.server.url)
+            page.wait_for_selector(TESTED)
+            assert page.get_attribute("#badge", "data-state") == "pass"
+            page.wait_for_selector("#channel-facts dd")
+            shown = int(page.inner_text("#channel-facts dd:nth-of-type(1)"))
+            assert shown in (number - 1, number) and (shown == 1 or f"cup {shown}" in page.inner_text("#card"))
+            if shown != number:
+                page.wait_for_selector("#update:visible")
+                page.click("#reload")
+                assert runs(page, number, "float32" if number % 2 == 0 else "weight_only_w8")
+    assert faults == []
+
+
+@pytest.mark.more
+def test_what_is_withdrawn_is_left_even_where_nothing_else_can_be_had(channel_page, browser):
+    served, channel = channel_page, channel_page.channel
+    faults: list[str] = []
+    with browser() as chromium:
+        served.add_version(2, W8)
+        channel.publish(version=2, previous=1, salt="pots/stable/2")
+        page = opened(chromium, served, faults)
+        assert runs(page, 2, "weight_only_w8")
+        channel.publish(version=1, previous=None, withdrawn=(2,))
+        (lost,) = (channel.folder / "targets" / NAME / "1").iterdir()
+        lost.rename(channel.folder / "lost")
+        assert "404" in look(page)
+        assert "was withdrawn" in page.inner_text("#alert") and page.get_attribute("#badge", "data-state") == "fail"
+        (channel.folder / "lost").rename(lost)
+        assert look(page) == "" and page.inner_text("#update-text") == "Version 1 of the model is ready."
+        page.click("#reload")
+        assert runs(page, 1, "float32")
     assert faults == []

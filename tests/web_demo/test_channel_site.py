@@ -19,7 +19,7 @@ from edgeship.cli.bundles.demo import demo
 from edgeship.demo import channel_site
 from edgeship.demo.selftest import read_selftest
 from edgeship.errors import InputError
-from tests.web_demo.channel_page import TESTED, look, runs
+from tests.web_demo.channel_page import look, runs
 from tests.web_demo.channels import ChannelFolder
 
 
@@ -107,11 +107,13 @@ def convert_with_labels(bundles, folder, labels):
 
 @pytest.mark.more
 def test_from_keys_to_a_rollback_by_the_commands_that_a_user_runs(bundles, built, browser, tmp_path):
+    """Of both kinds of keys, two of which must sign; all are replaced while the page is open."""
     assert built
-    channel = ("--channel", "channel", "--name", "pots/stable", "--key", "keys")
+    channel = ("--channel", "channel", "--name", "pots/stable", "--key", "keys", "--key", "other-keys")
     second = convert_with_labels(bundles, tmp_path / "second", "mug\njar\npan\npot\n")
-    edgeship(tmp_path, "deploy", "keygen", "--out", "keys")
-    edgeship(tmp_path, "deploy", "publish", bundles / "pictures", *channel, "--force")
+    for name, kind in {"keys": "ed25519", "other-keys": "ecdsa", "new-keys": "ecdsa"}.items():
+        edgeship(tmp_path, "deploy", "keygen", "--out", name, "--type", kind)
+    edgeship(tmp_path, "deploy", "publish", bundles / "pictures", *channel, "--force", "--threshold", "2")
     served = [sys.executable, "-m", "edgeship.cli", "demo", *channel[:4], "--port", "0"]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(served, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env) as process:
@@ -130,10 +132,15 @@ def test_from_keys_to_a_rollback_by_the_commands_that_a_user_runs(bundles, built
                 assert look(page) == ""
                 page.click("#reload")
                 assert runs(page, 2, "weight_only_w8") and "mug" in page.inner_text("#card")
-                edgeship(tmp_path, "deploy", "rollback", *channel)
+                rotate = ("deploy", "rotate", "--channel", "channel", *channel[4:], "--new-key", "new-keys")
+                for role in ("root", "targets", "snapshot", "timestamp"):
+                    edgeship(tmp_path, *rotate, "--key", "new-keys", "--role", role, "--threshold", "1")
+                    assert look(page) == "", role
+                shutil.rmtree(tmp_path / "keys")
+                shutil.rmtree(tmp_path / "other-keys")
+                edgeship(tmp_path, "deploy", "rollback", *channel[:4], "--key", "new-keys")
                 page.click("#look")
                 assert runs(page, 1, "weight_only_w8")
-                page.wait_for_selector(TESTED)
             address = urlsplit(url)
             connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
             connection.request("GET", "/channel/.lock")

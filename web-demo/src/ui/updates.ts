@@ -14,6 +14,7 @@ export function showUpdates(name: string, shown: number | null, {state, next, er
   }
   if (failed.length) facts.push(['Failed their self-test here', failed.join(', ')]);
   define(element('channel-facts', HTMLElement), facts);
-  element('channel-note', HTMLElement).textContent = error ?? '';
+  const stays = shown === null || state.running === null ? '' : ` Version ${state.running} stays in use.`;
+  element('channel-note', HTMLElement).textContent = error === null ? '' : `${error}${stays}`;
   element('updates', HTMLElement).hidden = false;
 }

@@ -30,7 +30,7 @@ export class Client {
     const store = await Store.open(place);
     const build = document.querySelector<HTMLScriptElement>('script[type="module"]')?.src;
     const judge = `${build} ${navigator.userAgent}`;
-    await store.change((state) => (state.judge === judge ? state : {...state, failed: [], judge}));
+    await store.tryChange((state) => (state.judge === judge ? state : {...state, failed: [], judge}));
     return new Client(place, store, test);
   }
 
@@ -43,7 +43,7 @@ export class Client {
       this.store.hold(version.version);
       if (!(await this.store.isWhole(version))) continue;
       this.shown = version.version;
-      await this.store.change((now) => ({...now, running: version.version}));
+      await this.store.tryChange((now) => (now.running === version.version ? now : {...now, running: version.version}));
       return openVersion(version, this.store);
     }
     return null;
@@ -58,6 +58,7 @@ export class Client {
       for (let again = true; again; ) {
         const look = await ask(this.place);
         leave = look.leave;
+        failure ??= look.error;
         again = !(await this.adopt(look));
         if (again) failure = `Version ${look.chosen} failed its self-test in this browser, and is not taken.`;
       }
@@ -65,7 +66,7 @@ export class Client {
       failure = error instanceof Error ? error.message : String(error);
     }
     const state = await this.store.state();
-    return {state, next: state.running === this.shown ? null : state.running, leave: leave && state.running !== this.shown, error: failure};
+    return {state, next: state.running === this.shown ? null : state.running, leave: leave && (failure !== null || state.running !== this.shown), error: failure};
   }
 
   /** What runs failed its self-test: it is not taken again. */

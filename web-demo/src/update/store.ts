@@ -41,10 +41,16 @@ export class Store {
   /** Change the state, one at a time over all pages of this site. */
   change(how: (state: State) => State | Promise<State>): Promise<State> {
     return navigator.locks.request(`${this.name}-state`, async () => {
-      const state = await how(await this.state());
-      await this.write('state', JSON.stringify(state));
+      const before = await this.state();
+      const state = await how(before);
+      if (state !== before) await this.write('state', JSON.stringify(state));
       return state;
     });
+  }
+
+  /** The same where the page goes on without: on a full disk, what is here must still run. */
+  async tryChange(how: (state: State) => State): Promise<void> {
+    await this.change(how).catch(() => undefined);
   }
 
   async trust(): Promise<Trust> {
@@ -84,7 +90,7 @@ export class Store {
   async isWhole({version, files}: Version): Promise<boolean> {
     const found = await Promise.all(files.map(({sha256: digest}) => this.hasFile(digest)));
     if (found.every(Boolean)) return true;
-    await this.change((state) => ({
+    await this.tryChange((state) => ({
       ...state,
       running: state.running === version ? null : state.running,
       versions: Object.fromEntries(Object.entries(state.versions).filter(([key]) => Number(key) !== version)),

@@ -114,6 +114,6 @@ export class Repository {
   private checkCurrent(name: string): void {
     if (name === 'root' && this.draft.trust.root === undefined) return;
     const expires = Date.parse(String(this.signed(name).expires));
-    if (!(expires > Date.now())) throw new Error(`The ${name} metadata has expired: the server holds newer ones back, or has none.`);
+    if (!(expires > Date.now())) throw new Error(`The ${name} metadata has expired: the server holds newer ones back, or this device's clock is wrong.`);
   }
 }
