@@ -20,7 +20,15 @@ from edgeship.demo import channel_site
 from edgeship.demo.selftest import read_selftest
 from edgeship.errors import InputError
 from tests.web_demo.channel_page import look, runs
-from tests.web_demo.channels import ChannelFolder
+from tests.web_demo.channels import ChannelFolder, bundle_files
+
+# In a page: wait until the newest service worker is in charge.
+ACTIVATED = """async () => {
+  const registration = await navigator.serviceWorker.ready;
+  await registration.update();
+  const next = registration.installing ?? registration.waiting;
+  if (next) await new Promise((done) => next.addEventListener('statechange', () => next.state === 'activated' && done()));
+}"""
 
 
 @pytest.fixture
@@ -30,7 +38,7 @@ def page(tmp_path):
     folder.mkdir()
     text = f"<!doctype html>{channel_site.PLACE}"
     (folder / "index.html").write_text(text)
-    (folder / "sw.js").write_text(f'["{hashlib.sha256(text.encode()).hexdigest()}"]')
+    (folder / "sw.js").write_text(f'["{hashlib.sha256(text.encode()).hexdigest()}", "{channel_site.MODEL_FROM}"]')
     return folder
 
 
@@ -51,7 +59,8 @@ def test_the_page_holds_the_root_and_its_service_worker_knows_it(page, channel, 
     embedded = json.loads(content)
     assert (embedded["url"], embedded["name"]) == ("channel/", "pots/stable")
     assert embedded["root"] == (channel.folder / "metadata" / "1.root.json").read_text()
-    assert hashlib.sha256(text.encode()).hexdigest() in (tmp_path / "site" / "sw.js").read_text()
+    expected = [hashlib.sha256(text.encode()).hexdigest(), "channel"]
+    assert json.loads((tmp_path / "site" / "sw.js").read_text()) == expected
     copied = {path.relative_to(tmp_path / "site" / "channel") for path in (tmp_path / "site" / "channel").rglob("*")}
     assert copied == {path.relative_to(channel.folder) for path in channel.folder.rglob("*")}
     channel_site.write_channel_site(channel.folder, "pots/stable", tmp_path / "site", page, copy=False)  # again
@@ -148,3 +157,26 @@ def test_from_keys_to_a_rollback_by_the_commands_that_a_user_runs(bundles, built
             connection.close()
         finally:
             process.terminate()
+
+
+@pytest.mark.more
+def test_at_the_address_of_a_bundle_a_channel_takes_over(site, browser, built, tmp_path):
+    """As where somebody serves first the one and then the other on the same port: the browser knows the first page by heart."""
+    served = site("pictures")
+    channel = ChannelFolder(tmp_path / "channel")
+    channel.add_version(1, bundle_files(served.bundle, "tfjs/float32"), "tfjs/float32", ("mug", "jar", "pan", "pot"))
+    channel.publish()
+    with browser() as chromium:
+        page = chromium.new_context().new_page()
+        page.goto(served.server.url)
+        page.wait_for_selector("#offline:has-text('works offline')")
+        shutil.rmtree(served.folder)
+        channel_site.write_channel_site(channel.folder, "pots/stable", served.folder, built, copy=True)
+        page.reload()
+        page.evaluate(ACTIVATED)
+        page.reload()
+        assert runs(page, 1, "float32") and "mug" in page.inner_text("#card")
+        page.wait_for_selector("#offline:has-text('works offline')")
+        served.server.stop()
+        page.reload()
+        assert runs(page, 1, "float32")

@@ -198,7 +198,6 @@ function offline(): void {
       if (news.kind === 'updated' && !touched) reload();
     },
     (reason) => (note.textContent = reason),
-    channel !== null,
   );
 }
 

@@ -28,7 +28,8 @@ const APP = JSON.parse("__EDGESHIP_APP_FILES__") as AppFile[];
 const PREFIX = 'edgeship-';
 const POINTER = `${PREFIX}pointer`;
 const MANIFEST = 'bundle/manifest.json';
-const HAS_CHANNEL = new URL(self.location.href).searchParams.has('channel');
+/** `edgeship demo --channel` writes here that the model comes from a channel. */
+const HAS_CHANNEL = JSON.parse('"__EDGESHIP_MODEL_FROM__"') === 'channel';
 const address = (name: string) => new URL(name, self.registration.scope).href;
 
 /** The name of the cache in use. Read each time: a worker is stopped and started as the browser likes. */

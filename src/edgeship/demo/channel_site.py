@@ -18,6 +18,7 @@ FOLDER = "channel"  # of the site, and of its address
 PARTS = ("metadata", "targets")
 ROOT = "metadata/1.root.json"
 RULES = "channel.json"
+MODEL_FROM = "__EDGESHIP_MODEL_FROM__"  # in the service worker
 PLACE = '<script type="application/json" id="channel">null</script>'
 
 
@@ -75,5 +76,5 @@ def _embed(site: Path, place: dict[str, str]) -> None:
         )
     content = json.dumps(place).replace("<", "\\u003c")  # a script's text ends at the first `</script`
     index.write_text(text.replace(PLACE, PLACE.replace("null", content)), encoding="utf-8")
-    code = worker.read_text(encoding="utf-8")
+    code = worker.read_text(encoding="utf-8").replace(MODEL_FROM, FOLDER)
     worker.write_text(code.replace(old, digest.of_path(index)), encoding="utf-8")

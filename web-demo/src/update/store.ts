@@ -3,6 +3,7 @@
  * The state is one entry that is replaced whole: a page that is closed in the middle leaves the old state or the new one.
  */
 import {sha256} from '../bundle/digest';
+import type {ChannelPlace} from './place';
 import type {Trust} from './trust';
 import type {Version} from './version';
 
@@ -24,10 +25,12 @@ export interface State {
 export class Store {
   private constructor(private readonly cache: Cache, private readonly name: string) {}
 
-  /** The store of a channel with that root; those of other channels on this site are removed. */
-  static async open(channel: {name: string; root: string}): Promise<Store> {
-    const name = `channel-${(await sha256(new TextEncoder().encode(`${channel.name}\n${channel.root}`))).slice(0, 16)}`;
-    const others = (await caches.keys()).filter((key) => key.startsWith('channel-') && key !== name);
+  /** The store of a channel with that root; those of other channels that this very page had are removed. */
+  static async open({page, name: channel, root}: ChannelPlace): Promise<Store> {
+    const hash = async (text: string) => (await sha256(new TextEncoder().encode(text))).slice(0, 16);
+    const prefix = `channel-${await hash(page)}-`;
+    const name = prefix + (await hash(`${channel}\n${root}`));
+    const others = (await caches.keys()).filter((key) => key.startsWith(prefix) && key !== name);
     await Promise.all(others.map((key) => caches.delete(key)));
     return new Store(await caches.open(name), name);
   }
