@@ -34,12 +34,11 @@ def fill(store: Store, folder: Path) -> None:
         )
         added = add_bundle(store, open_bundle(out), "garments")
     record = added.version.record
-    manifest = store.manifest(added.version)
     usual = dict(list(record.figures.items())[: FIGURES - 10])
     for number in range(3, VERSIONS + 1):
         figures = {**usual, **{f"figure-{index}": (number * index) % 997 / 997 for index in range(10)}}
         with store.writing():
-            store.add_version("garments", replace(record, bundle=f"{number:064x}", figures=figures), manifest)
+            store.add_version("garments", replace(record, bundle=f"{number:064x}", figures=figures))
 
 
 def median_seconds(function: Callable[[], Any]) -> tuple[float, float]:

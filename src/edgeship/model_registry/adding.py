@@ -48,7 +48,7 @@ def add_bundle(store: Store, bundle: Bundle, name: str) -> Addition:
         store.files.store(manifest_file, record.bundle)
         if record.card and (card := _find_card(bundle)):
             store.files.store(card, record.card)
-        number = store.add_version(name, record, manifest)
+        number = store.add_version(name, record)
     return Addition(Version(name, number, record), True)
 
 

@@ -29,8 +29,14 @@ SERVERS = ("http://", "https://")
 DEFAULT = f"{SQLITE}registry.db"
 MAGIC = b"SQLite format 3\0"
 HINT = "--store takes sqlite:///FILE or the address of an MLflow server (https://...)"
-# MLflow reports its use to its makers and asks a server seven times, which takes minutes, unless it is told not to.
-ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+# Unless it is told not to, MLflow reports its use to its makers, prints to standard output, where our JSON goes, and asks a
+# server seven times, which takes minutes.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",

@@ -94,7 +94,7 @@ class ServerFiles:
         """See `Files`."""
         place = self.scratch / FOLDER / name
         if not place.exists():
-            self.client.download_artifacts(self.run, f"{FOLDER}/{name}", str(self.scratch))
+            place = Path(self.client.download_artifacts(self.run, f"{FOLDER}/{name}", str(self.scratch)))
         return _check(place, name)
 
 

@@ -109,7 +109,7 @@ class Store:
         row = next((row for row in rows if str(row.number) == str(number)), None)
         if row is None:
             numbers = [row.number for row in rows]
-            known = [f"1 to {numbers[-1]}" if len(numbers) > 1 else str(*numbers)] if numbers else []
+            known = [f"1 to {numbers[-1]}" if len(numbers) > 1 else str(*numbers)] if numbers else ["none yet"]
             raise unknown_name_error(f"version of {name}", printable(which), [*known, *self.aliases(name)])
         return row
 
@@ -123,19 +123,19 @@ class Store:
         content.pop("digest", None)
         return parse_manifest(content)
 
-    def add_version(self, name: str, record: VersionRecord, manifest: Manifest) -> int:
+    def add_version(self, name: str, record: VersionRecord) -> int:
         """A new version with its run; inside of `writing`. What was written of it before the last step counts nowhere."""
         self._make_model(name)
         experiment = self._experiment(f"edgeship/{name}")
         self._drop_unfinished(experiment)
-        run = self.client.create_run(experiment, run_name=f"{name} {record.bundle[:12]}").info.run_id
-        self._log_run(run, record, manifest)
+        info = self.client.create_run(experiment, run_name=f"{name} {record.bundle[:12]}").info
+        self._log_run(info.run_id, record)
         text = json.dumps(to_json(record))
         parts = [text[start : start + PART] for start in range(0, len(text), PART)]
         tags = {f"{RECORD}{number}": part for number, part in enumerate(parts)}
         tags |= {"edgeship.verdict": record.verdict or "not judged", "edgeship.bundle": record.bundle}
-        made = self.client.create_model_version(name, f"edgeship-bundle:{record.bundle}", run, tags=tags)
-        self.client.set_terminated(run)
+        made = self.client.create_model_version(name, info.artifact_uri, info.run_id, tags=tags)
+        self.client.set_terminated(info.run_id)
         return int(made.version)
 
     def promotions(self, name: str) -> list[Promotion]:
@@ -204,7 +204,7 @@ class Store:
         for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             self.client.delete_run(run.info.run_id)
 
-    def _log_run(self, run: str, record: VersionRecord, manifest: Manifest) -> None:
+    def _log_run(self, run: str, record: VersionRecord) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         metrics = [Metric(name[:250], float(value), 0, 0) for name, value in record.figures.items()]
