@@ -60,6 +60,7 @@ def write_bundle(
     budget: Mapping[str, Any] | None = None,
     data: str = "ab" * 32,
     instructions: float | None = None,
+    source: str = "",
 ) -> Path:
     """A bundle of a server model `name` that gave the answers `server`, and of two artifacts that give nearly the same."""
     model, rng = f"server model {name}".encode(), np.random.default_rng(5)
@@ -93,7 +94,12 @@ def write_bundle(
             created="2026-11-22T15:00:00+00:00",
             labels=tuple(f"class {number}" for number in range(CLASSES)),
             server_model=ServerModelEntry(
-                "server/server.keras", digest_of(model), (_spec("image", 8),), (_spec("scores", CLASSES),), 1000
+                "server/server.keras",
+                digest_of(model),
+                (_spec("image", 8),),
+                (_spec("scores", CLASSES),),
+                1000,
+                source=source,
             ),
             config=to_json(settings.to_manifest()),
             data={

@@ -94,6 +94,27 @@ def test_other_samples_are_not_paired(add, registry):
     assert api.trace_lineage(1, store=registry).shared["calibration data"] == ("garments/2", "garments/3")
 
 
+def test_a_card_tells_what_the_server_model_was_trained_on(add, registry, tmp_path):
+    files = {"train.npz": "ab" * 32}
+    for name, splits in (("one", {"train": {"samples": 700}}), ("two", "a stranger's")):
+        model = {"sha256": made_up.digest_of(f"server model {name}".encode())}
+        card = {
+            "model": model,
+            "seed": 5,
+            "title": ["no text"],
+            "data": {"name": "shoes", "splits": splits},
+            "files": files,
+        }
+        (tmp_path / "model-card.json").write_text(json.dumps(card))
+        add(name, 0.9, source="../server.keras")
+    add("three", 0.9, source="../server.keras")  # beside a card of another model
+    (tmp_path / "model-card.json").unlink()
+    tells = [api.trace_lineage(number, store=registry).server.tells for number in (1, 2, 3)]
+    assert tells == [{"seed": "5", "data": "shoes", "splits": "train 700"}, {"seed": "5", "data": "shoes"}, {}]
+    record = api.list_versions(store=registry)[0].record
+    assert record.data["server-training"].samples == 700
+
+
 def test_a_promotion_has_to_hold_against_the_champion(add, registry):
     add("one", HARD, seed=1)
     first = api.promote_version(1, to="champion", why="the first", store=registry)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from edgeship.errors import InputError
 from edgeship.model_registry.figures import collect_figures, collect_texts, main_artifact
 from edgeship.model_registry.files import FolderFiles
 from edgeship.model_registry.store import Store
-from edgeship.model_registry.version import DataUse, Version, VersionRecord
+from edgeship.model_registry.version import TRAINING, DataUse, Version, VersionRecord
 from edgeship.storage import digest
 from edgeship.untrusted import damage_as_input_error, place_within, read_json, regular_file
 
@@ -83,6 +85,7 @@ def time_now() -> str:
 def _record(bundle: Bundle, manifest: Manifest) -> VersionRecord:
     verdict = str(manifest.gate.verdict) if manifest.gate else ""
     card = _find_card(bundle)
+    used = {role: DataUse(data.digest, data.source, _samples(data)) for role, data in manifest.data.items() if data}
     return VersionRecord(
         bundle=digest.of_path(bundle.root / MANIFEST),
         added=time_now(),
@@ -91,7 +94,7 @@ def _record(bundle: Bundle, manifest: Manifest) -> VersionRecord:
         server=manifest.server.digest,
         artifact=main_artifact(manifest),
         card=digest.of_path(card) if card else "",
-        data={role: DataUse(data.digest, data.source, _samples(data)) for role, data in manifest.data.items() if data},
+        data={**used, **_training_data(card)},
         figures=collect_figures(manifest),
         texts=collect_texts(manifest, verdict or "not judged"),
     )
@@ -112,3 +115,15 @@ def _find_card(bundle: Bundle) -> Path | None:
         return card if content["model"]["sha256"] == server.digest else None
     except (InputError, KeyError, TypeError):  # somebody else's file of that name
         return None
+
+
+def _training_data(card: Path | None) -> dict[str, DataUse]:
+    """What the server model was trained on, as its card tells, with the digest that `edgeship.data` would give that file."""
+    if card is None:
+        return {}
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        content = read_json(card)
+        name = "train.npz"
+        file, samples = bytes.fromhex(content["files"][name]), content["data"]["splits"]["train"]["samples"]
+        return {TRAINING: DataUse(hashlib.sha256(file).hexdigest(), name, int(samples))}
+    return {}

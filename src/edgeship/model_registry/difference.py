@@ -12,7 +12,7 @@ from edgeship.bundle.manifest import DataEntry, Manifest
 from edgeship.bundle.metric import Figure
 from edgeship.model_registry.paired import Answers, PairedFigure, compare_models, recommended_pairs
 from edgeship.model_registry.store import Store
-from edgeship.model_registry.version import Version
+from edgeship.model_registry.version import TRAINING, Version
 from edgeship.types import to_json
 from edgeship.untrusted import shorten_text
 
@@ -62,7 +62,7 @@ def compare_versions(store: Store, before: Version, after: Version) -> Differenc
         after.number,
         (before.record.verdict or "not judged", after.record.verdict or "not judged"),
         tuple(paired),
-        tuple(describe_changes(one.manifest, two.manifest)),
+        (*_describe_training(before, after), *describe_changes(one.manifest, two.manifest)),
         tuple(_compare_costs(before, after)),
     )
 
@@ -109,6 +109,13 @@ def _describe_server(before: Manifest, after: Manifest) -> Iterator[str]:
     if one.parameters != two.parameters and one.parameters is not None and two.parameters is not None:
         parameters = f", {one.parameters:,} -> {two.parameters:,} parameters"
     yield f"server model: another ({one.digest[:12]} -> {two.digest[:12]}{parameters})"
+
+
+def _describe_training(before: Version, after: Version) -> Iterator[str]:
+    one, two = (version.record.data.get(TRAINING) for version in (before, after))
+    if one and two:
+        same = one.digest == two.digest
+        yield f"training of the server model: {'the same data' if same else 'other data'} ({two.samples:,} samples)"
 
 
 def _describe_data(role: str, one: DataEntry | None, two: DataEntry | None) -> Iterator[str]:

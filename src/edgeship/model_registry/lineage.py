@@ -7,19 +7,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeship.errors import InputError
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import DataUse, Version
-from edgeship.untrusted import read_json
+from edgeship.untrusted import printable_value, read_json
+
+# What is told of a card: in which words, and where it stands there.
+CARD = {
+    "task": ("title",),
+    "trained": ("created",),
+    "seed": ("seed",),
+    "code": ("edgeship", "commit"),
+    "data": ("data", "name"),
+    "data's sha256": ("data", "sha256"),
+    "split": ("data", "split_method"),
+    "epochs": ("hyperparameters", "epochs"),
+}
 
 
 @dataclass(frozen=True)
 class ModelOrigin:
-    """The server model: its digest, parameters, and what its card tells of how it was trained (empty without a card)."""
+    """The server model: its digest, parameters, and what its card `tells` of how it was trained (empty without a card)."""
 
     digest: str
     parameters: int | None = None
-    card: Mapping[str, Any] = field(default_factory=dict)
+    tells: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,13 +84,18 @@ def _describe_step(name: str, recipe: Mapping[str, Any]) -> str:
     return f"{name} ({', '.join(told)})" if told else name
 
 
-def _read_card(store: Store, version: Version) -> dict[str, Any]:
+def _read_card(store: Store, version: Version) -> dict[str, str]:
     """What of a model card tells where the model comes from; a stranger's card may hold anything, and then nothing is told."""
     if not version.record.card:
         return {}
-    with contextlib.suppress(InputError):
-        content = read_json(store.files.find(version.record.card))
-        if isinstance(content, dict):
-            names = ("task", "title", "created", "seed", "data", "hyperparameters", "edgeship", "files")
-            return {name: content[name] for name in names if name in content}
-    return {}
+    content, told = read_json(store.files.find(version.record.card)), {}
+    for name, keys in CARD.items():
+        value = content
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, (str, int, float)):
+            told[name] = printable_value(str(value))
+    with contextlib.suppress(AttributeError, KeyError, TypeError):
+        splits = {str(name): int(split["samples"]) for name, split in content["data"]["splits"].items()}
+        told["splits"] = printable_value(", ".join(f"{name} {count:,}" for name, count in splits.items()))
+    return told

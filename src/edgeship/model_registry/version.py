@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from edgeship.bundle.metric import Count, Digest, Figure
 
+TRAINING = "server-training"  # what a server model was trained on, beside the roles of a manifest's data
+
 
 @dataclass(frozen=True)
 class DataUse:
@@ -23,7 +25,8 @@ class VersionRecord:
 
     `bundle` is the digest of its manifest's file, `verdict` what its figures give by its own budget (empty: never judged),
     `artifact` the one that figures without a name of an artifact are of: what is recommended for apps, else for servers, for
-    pages, else the first. `data` is by what it was for: calibration, evaluation, train. `figures` and `texts` are what a search
+    pages, else the first. `data` is by what it was for: calibration, evaluation, train, and
+    `TRAINING`. `figures` and `texts` are what a search
     may name (`figures.py`); `card` is the digest of the server model's card.
     """
 

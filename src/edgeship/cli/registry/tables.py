@@ -103,12 +103,10 @@ def print_lineage(found: api.Lineage) -> None:
     click.echo(f"{found.name} version {found.version} was made of")
     parameters = "" if found.server.parameters is None else f", {found.server.parameters:,} parameters"
     click.echo(f"  server model {found.server.digest[:12]}{parameters}")
-    card = printable_value(found.server.card)
-    for key in ("title", "task", "created", "seed"):
-        if key in card:
-            click.echo(f"    {key}: {card[key]}")
-    if not card:
-        click.echo("    its card is not known: what it was trained on cannot be told")
+    for name, text in found.server.tells.items():
+        click.echo(wrap_text(f"    {name}: {text}", WIDTH, 6))
+    if not found.server.tells:
+        click.echo("    its card is not known: how it was trained cannot be told")
     for role, use in found.data.items():
         click.echo(f"  {role} data {printable(use.source)}: {use.samples:,} samples, {use.digest[:12]}")
     for item in found.artifacts:
