@@ -45,6 +45,8 @@ def sign_bundle(root: Path, signer: Signer) -> SignatureCheck:
     try:
         signature = envelope.sign(signer)
         signer.public_key.verify_signature(signature, envelope.pae())
+    except InputError:  # a secret that is not there
+        raise
     except Exception as error:  # of a device's or a service's library: they document none
         message = untrusted.printable(error)[: untrusted.SHOWN]
         raise InputError(f"{_place(root)}: could not be signed ({type(error).__name__}: {message})") from error
