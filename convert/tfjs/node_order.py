@@ -60,6 +60,8 @@ def _sort_weights(folder: Path, manifest: list[dict[str, Any]], names: list[str]
     order = sorted(
         range(len(entries)), key=lambda index: (rank.get(entries[index]["name"], len(rank)), entries[index]["name"])
     )
+    if order == sorted(order):
+        return
     for name in paths:
         (folder / name).unlink()
     group["weights"] = [entries[index] for index in order]

@@ -182,6 +182,8 @@ def test_two_keys_sign_the_same_state(signed, key_folders, public):
     signature.check_signature(signed, [public["partner"]])
     with pytest.raises(InputError, match="a threshold of 2 needs as many different keys, 1 were given"):
         signature.check_signature(signed, [public["ours"]] * 2, 2)
+    with pytest.raises(InputError, match="a threshold of 2 needs as many different keys, 0 were given"):
+        api.verify_bundle(signed, threshold=2)
 
 
 def test_a_signature_of_another_state_is_not_added_to(signed, key_folders):
