@@ -132,6 +132,22 @@ def test_what_cannot_be_made_again_is_refused_before_any_work(locked, edit, says
     assert caught.value.exit_code == 2
 
 
+def test_what_lets_code_run_is_known_by_its_digest(locked):
+    change(locked, lambda lock: lock["config"]["model"].update(custom_objects="json"))
+    with pytest.raises(InputError, match="its module of custom objects is not what was locked"):
+        api.rebuild_bundle(locked / "edgeship.lock", trust=True)
+    change(locked, lambda lock: lock["config"]["model"].update(custom_objects=5))
+    with pytest.raises(InputError, match="custom_objects is of another type"):
+        api.rebuild_bundle(locked / "edgeship.lock", trust=True)
+
+
+def test_a_student_is_known_by_its_digest(locked):
+    variant = {"name": "small", "quantize": "float32", "formats": ["tflite"], "distill": {"student": "model.keras"}}
+    change(locked, lambda lock: lock["config"].update(variants=[variant]))
+    with pytest.raises(InputError, match="its student of small is not what was locked"):
+        api.rebuild_bundle(locked / "edgeship.lock")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "1", "[" * 1000])
 def test_what_is_no_lock_is_refused(tmp_path, text):
     (tmp_path / "edgeship.lock").write_text(text)

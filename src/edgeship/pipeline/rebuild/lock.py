@@ -17,6 +17,7 @@ from edgeship.errors import InputError
 from edgeship.formats import formats
 from edgeship.pipeline.run_settings.of_bundle import check_places, locate_config, located_config
 from edgeship.recipes.quantization import needs_data
+from edgeship.server_model.custom_objects import custom_digest
 from edgeship.settings import permissions
 from edgeship.settings.config import Config
 from edgeship.settings.variants import default_variants
@@ -41,8 +42,8 @@ class LockedModel:
 class Lock:
     """What a bundle was made of, and the SHA-256 of each artifact's files by their paths in the bundle.
 
-    `config` is as in a manifest, `data` has what of it was used; `tools` their versions, `machine` where it was made. `bundle` is
-    where the bundle lay, to compare with: it need not be there.
+    `config` is as in a manifest, `data` has what of it was used; `others` are digests of what else is read (`digest_others`);
+    `tools` their versions, `machine` where it was made. `bundle` is where the bundle lay, to compare with: it need not be there.
     """
 
     server_model: LockedModel
@@ -51,6 +52,7 @@ class Lock:
     artifacts: Mapping[str, Mapping[str, Digest]]
     formats: tuple[str, ...]
     data: Mapping[str, DataEntry | None] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     bundle: str = ""
     edgeship: str = ""
@@ -65,14 +67,16 @@ def describe_lock(bundle: Bundle, folder: Path) -> Lock:
             f"{place}: its artifacts are of unknown origin, so they cannot be made again; lock what edgeship converted"
         )
     left_out = {item.artifact for item in manifest.skipped} | {item.artifact for item in manifest.failures}
+    config = located_config(bundle)
     kinds = {name.partition("/")[0] for name in (*left_out, *(item.id for item in manifest.artifacts))}
     return Lock(
         LockedModel(place_seen_from(folder, _find_model(bundle)), manifest.server.digest),
-        _config_seen_from(folder, located_config(bundle)),
+        locate_config(config, lambda source: place_seen_from(folder, Path(source))),
         {name: str(version) for name, version in manifest.tools.items()},
         {item.id: files_of_artifact(item, manifest.files) for item in manifest.artifacts},
         tuple(name for name in formats.FORMATS if name in kinds),
         manifest.data,
+        digest_others(_restore_all(config)),
         manifest.machine,
         place_seen_from(folder, bundle.root),
         manifest.edgeship,
@@ -98,9 +102,29 @@ def _find_model(bundle: Bundle) -> Path:
     return bundle.root / server.path
 
 
-def _config_seen_from(folder: Path, table: Any) -> Any:
-    """The configuration with the paths of data and students as they lead there from a folder."""
-    return locate_config(table, lambda source: place_seen_from(folder, Path(source)))
+def digest_others(settings: Config) -> dict[str, str]:
+    """Digests of what becomes part of artifacts beside model and data: students, and the module of the model's own layers.
+
+    Raises InputError where one is not there.
+    """
+    recipes = {variant.name: variant.recipes.distill for variant in settings.variants or ()}
+    students = {name: recipe.student for name, recipe in recipes.items() if recipe and isinstance(recipe.student, str)}
+    found = {f"student of {name}": digest.of_path(Path(student)) for name, student in students.items()}
+    if module := custom_digest(settings.model.custom_objects):
+        found["module of custom objects"] = module
+    return found
+
+
+def _restore_all(table: Any) -> Config:
+    """The configuration of a table, with what lets code run."""
+    settings = Config.restore(table)
+    for grant in permissions.find_grants(table):
+        if grant.section in ("model", "data"):
+            if not isinstance(grant.value, bool if grant.key == "allow_unsafe" else str):
+                raise InputError(f"[{grant.section}] {grant.key} is of another type than it must be")
+            section = replace(getattr(settings, grant.section), **{grant.key: grant.value})
+            settings = replace(settings, **{grant.section: section})
+    return settings
 
 
 def read_lock(file: Path) -> Lock:
@@ -140,16 +164,12 @@ def read_settings(file: Path, lock: Lock, *, trust: bool) -> Config:
         return os.path.normpath(folder / source)
 
     table = locate_config(lock.config, locate)
-    settings = replace(Config.restore(table), source=str(file))
+    settings = replace(_restore_all(table), source=str(file))
     check_places(settings)
     grants = [grant for grant in permissions.find_grants(table) if grant.section in ("model", "data")]
     if grants and not trust:
         shown = "; ".join(map(str, grants))
         raise InputError(f"{printable(file)}: lets code run: {shown}\nif you trust it: add --trust")
-    for grant in grants:
-        settings = replace(
-            settings, **{grant.section: replace(getattr(settings, grant.section), **{grant.key: grant.value})}
-        )
     return settings
 
 
@@ -171,6 +191,9 @@ def check_inputs(file: Path, lock: Lock, settings: Config) -> Path:
         raise InputError(f"{shown} is not the one that was locked (its digest is another)")
     for key in _needed_data(lock, settings):
         _check_data(place, key, getattr(settings.data, key), lock.data.get(key))
+    for name, value in digest_others(settings).items():
+        if lock.others.get(name) != value:
+            raise InputError(f"{place}: its {printable(name)} is not what was locked (its digest is another)")
     return model
 
 
