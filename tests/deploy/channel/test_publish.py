@@ -16,6 +16,7 @@ from edgeship.deploy.channel import writing
 from edgeship.errors import CheckError, InputError
 from tests.deploy.channel.bundles import write_bundle
 from tests.deploy.channel.conftest import NAME, Watcher, run_deploy, snapshot_of
+from tests.hostile.bundles import sealed_bundle
 
 
 def publish(bundle: Path, channel: Path, keys: Path, *arguments: object) -> Any:
@@ -183,6 +184,20 @@ def test_a_file_that_changes_while_it_is_published_is_refused(
     assert snapshot_of(channel) == before
 
 
+def test_files_that_others_made_have_no_contract(keys: Path, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    (bundle / "contract.json").unlink()
+    sealed_bundle.change(bundle, lambda manifest: None)
+    with pytest.raises(InputError, match=r"has no contract.json, which clients need; make the bundle again"):
+        api.publish_bundle(bundle, tmp_path / "new", name=NAME, keys=keys)
+    sealed_bundle.change(
+        bundle, lambda manifest: [item.update(foreign={"file": "x.tflite"}) for item in manifest["artifacts"]]
+    )
+    with pytest.raises(InputError, match="ship the model with edgeship"):
+        api.publish_bundle(bundle, tmp_path / "new", name=NAME, keys=keys, force=True)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_of_something_else_is_left_alone(bundles: list[Path], keys: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
@@ -215,6 +230,7 @@ def test_two_must_sign_where_two_are_asked_for(bundles: list[Path], all_keys: Pa
     assert Watcher(channel, tmp_path / "state").look()["version"] == 2
     with pytest.raises(InputError, match="2 of the 3 keys that 'root'"):
         api.publish_bundle(bundles[0], tmp_path / "three", name=NAME, keys=both, threshold=3)
+    assert not (tmp_path / "three").exists()
 
 
 @pytest.mark.parametrize("victim", ["metadata/2.targets.json", "metadata/timestamp.json", "metadata/1.root.json"])

@@ -38,7 +38,11 @@ def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool =
     """
     contract = read_contract(bundle.root)
     if contract is None:
-        raise InputError(f"{printable(bundle.root)}: has no {CONTRACT}, which clients need; make the bundle again")
+        foreign = any(item.foreign for item in bundle.manifest.artifacts)
+        remedy = (
+            "files that others made have none: ship the model with edgeship" if foreign else "make the bundle again"
+        )
+        raise InputError(f"{printable(bundle.root)}: has no {CONTRACT}, which clients need; {remedy}")
     chosen = [
         item for item in bundle.manifest.artifacts if contract.artifact(item.id) and (unjudged or _passes(bundle, item))
     ]

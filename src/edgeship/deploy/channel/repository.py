@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,10 +81,15 @@ def locked(folder: Path, *, create: bool = False) -> Iterator[None]:
         check_channel(folder)
     if create and folder.exists() and not (folder.is_dir() and _is_channel_or_empty(folder)):
         raise InputError(f"{place}: is no channel and holds something else; choose another --channel")
+    begun = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / LOCK, timeout=WAIT_SECONDS):
-            yield
+            try:
+                yield
+            finally:
+                if begun and not (folder / METADATA / TIMESTAMP).exists():
+                    shutil.rmtree(folder, ignore_errors=True)
     except filelock.Timeout as error:
         raise InputError(f"{place}: another process has been changing it for {WAIT_SECONDS} s; try again") from error
     except OSError as error:
