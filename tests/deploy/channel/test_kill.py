@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_publication_that_is_killed_at_any_write_shows_no_half(
         folder = Path(shutil.copytree(published, tmp_path / str(written)))
         watcher = Watcher(folder, tmp_path / "states" / str(written))
         watcher.look()
-        if not fork_and_kill(bundles[2], folder, keys, written):
+        if not fork_and_kill(lambda: api.publish_bundle(bundles[2], folder, name=NAME, keys=keys), written):  # noqa: B023
             break
         seen.append(watcher.look()["version"])
         api.publish_bundle(bundles[3], folder, name=NAME, keys=keys)
@@ -87,8 +88,30 @@ def test_a_publication_that_is_killed_at_any_write_shows_no_half(
     assert watcher.look()["version"] == 3
 
 
-def fork_and_kill(bundle: Path, folder: Path, keys: Path, written: int) -> bool:
-    """Publish in a child that gets SIGKILL with so many files in place and the next one half written; whether it came to that."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+def test_a_rotation_that_is_killed_at_any_write_is_seen_by_no_client(
+    role: str, published: Path, keys: Path, all_keys: Path, tmp_path: Path
+) -> None:
+    for written in range(100):
+        folder = Path(shutil.copytree(published, tmp_path / str(written)))
+        watcher = Watcher(folder, tmp_path / "states" / str(written))
+        watcher.look()
+
+        def rotate(folder: Path = folder) -> None:
+            api.rotate_keys(folder, role, keys=keys, new_keys=all_keys / "b")
+
+        killed = fork_and_kill(rotate, written)
+        assert watcher.look()["version"] == 2
+        if not killed:
+            break
+        rotate()
+        assert watcher.look()["version"] == 2
+    assert written == {"root": 1, "targets": 4, "snapshot": 3, "timestamp": 2}[role]
+
+
+def fork_and_kill(action: Callable[[], object], written: int) -> bool:
+    """Act in a child that gets SIGKILL with so many files in place and the next one half written; whether it came to that."""
     child = os.fork()
     if child == 0:
         count = iter(range(1000))
@@ -100,7 +123,7 @@ def fork_and_kill(bundle: Path, folder: Path, keys: Path, written: int) -> bool:
 
         Path.replace = replace  # type: ignore[assignment, method-assign]
         try:
-            api.publish_bundle(bundle, folder, name=NAME, keys=keys)
+            action()
         finally:
             os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
