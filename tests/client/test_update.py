@@ -187,6 +187,17 @@ def test_a_damaged_file_of_the_running_version_is_fetched_again(field):
     assert field.update().status == "updated" and field.runs(1)
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"signed":'])
+def test_damaged_metadata_is_fetched_again(field, content):
+    for path in [*(field.state / "metadata").rglob("*.json"), field.state / "channel.json"]:
+        path.write_bytes(content)
+    field.publish(2)
+    assert field.update().status == "updated" and field.runs(2)
+    for path in [*(field.state / "metadata").rglob("*.json"), field.state / "channel.json"]:
+        path.write_bytes(content)
+        assert field.update().status == "current"
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"schema": 1'])
 def test_a_damaged_state_starts_from_the_version_that_is_here(field, content):
     (field.state / "state.json").write_bytes(content)

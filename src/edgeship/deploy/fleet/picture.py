@@ -20,7 +20,7 @@ def draw_fleet(result: FleetResult) -> str:
         figure = Figure(figsize=(8, 5.2), layout="constrained")
         top, below = figure.subplots(2, 1)
         hours = [point.hour for point in result.adoption]
-        top.step(hours, [point.percent for point in result.adoption], GREY, where="post", label="published to (%)")
+        top.step(*_published(result), GREY, where="post", label="published to (%)")
         top.plot(hours, [100 * point.share for point in result.adoption], BLUE, label="devices that run it (%)")
         if result.rollout.rollback_hour is not None:
             top.axvline(result.rollout.rollback_hour, color=ORANGE, linestyle=":", label="rolled back")
@@ -39,3 +39,12 @@ def draw_fleet(result: FleetResult) -> str:
         out = StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()
+
+
+def _published(result: FleetResult) -> tuple[list[float], list[float]]:
+    """Hours and the percentage from each of them on."""
+    back, end = result.rollout.rollback_hour, float(result.fleet.hours)
+    steps = [step for step in sorted(result.rollout.steps) if step[0] < (end if back is None else back)]
+    hours, percents = [hour for hour, _ in steps], [percent for _, percent in steps]
+    last = percents[-1] if percents else 0.0
+    return ([*hours, end], [*percents, last]) if back is None else ([*hours, back, end], [*percents, 0.0, 0.0])
