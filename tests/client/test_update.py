@@ -198,11 +198,19 @@ def test_damaged_metadata_is_fetched_again(field, content):
         assert field.update().status == "current"
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"schema": 1'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"schema": 1', b'{"name": 1}'])
 def test_a_damaged_state_starts_from_the_version_that_is_here(field, content):
     (field.state / "state.json").write_bytes(content)
     assert field.runs(1)
     assert field.update().status == "current"
+
+
+def test_the_state_of_another_release_of_the_client_is_read(field):
+    path = field.state / "state.json"
+    state = json.loads(path.read_bytes())
+    path.write_text(json.dumps({key: state[key] for key in ("name", "artifact", "device", "running")} | {"later": 1}))
+    assert field.update(device_id=None).status == "current" and field.runs(1)
+    assert json.loads(path.read_bytes())["device"] == state["device"]
 
 
 def test_a_withdrawn_version_without_another_is_left(field):

@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -281,15 +281,19 @@ def _has_size(folder: Path, file: ChannelFile) -> bool:
 
 
 def _parse_state(content: bytes) -> State:
+    """A state of this client, or of an earlier or later one: what is missing has its default, what is unknown is left out."""
     value = json.loads(content)
-    if not isinstance(value, dict) or value.keys() != {item.name for item in fields(State)}:
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(key), str) for key in ("name", "artifact", "device")
+    ):
         raise ValueError("no state of a client")
-    numbers = (value["running"], value["previous"], *value["failed"])
-    if not all(number is None or type(number) is int for number in numbers):
+    running, previous, failed = value.get("running"), value.get("previous"), value.get("failed", [])
+    if not isinstance(failed, list) or not all(type(number) is int for number in failed):
         raise ValueError("versions are whole numbers")
-    if not all(isinstance(value[key], str) for key in ("name", "artifact", "device")):
-        raise ValueError("names are texts")
-    return State(**{**value, "failed": tuple(value["failed"]), "verified": _parse_verified(value["verified"])})
+    if not all(number is None or type(number) is int for number in (running, previous)):
+        raise ValueError("versions are whole numbers")
+    verified = _parse_verified(value.get("verified"))
+    return State(value["name"], value["artifact"], value["device"], running, previous, tuple(failed), verified)
 
 
 def _parse_verified(value: Any) -> Verified | None:
