@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -245,6 +246,17 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(field, monkeypatch):
     field.publish(2)
     result = field.update()
     assert (result.status, result.running) == ("error", 1) and "10 are free" in result.error
+    monkeypatch.undo()
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a file")
+
+    monkeypatch.setattr("edgeship.client.repository.Repository.download", fill)
+    result = field.update()
+    assert (result.status, result.error) == ("error", "a file: No space left on device") and field.runs(1)
+    assert not (field.state / "incoming").exists()
+    monkeypatch.undo()
+    assert field.update().status == "updated" and field.runs(2)
 
 
 def test_the_random_id_of_a_device_stays(field, tmp_path):

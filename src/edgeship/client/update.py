@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, RepositoryError
@@ -36,6 +37,7 @@ from edgeship.client.strict_json import RulesError
 from edgeship.client.timed_sockets import Timer
 from edgeship.client.unchanged import digest
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_CHOICES = 4  # a version that fails its self-test, the one before it, and those of an experiment
 
 
@@ -63,8 +65,9 @@ class Update:
         except ClientError as error:
             result = self._stay("error", error)
         except OSError as error:
-            self._store.clear_incoming()  # the disk may be full of it
-            result = self._stay("error", f"{error.filename or 'the state'}: {error.strerror}")
+            if error.errno in FULL:  # of what was fetched, perhaps
+                self._store.clear_incoming()
+            result = self._stay("error", f"{error.filename or 'the state'}: {error.strerror or error}")
         return replace(result, received_bytes=fetcher.received_bytes, patched_files=self._patched)
 
     def _follow_channel(self, fetcher: DeadlineFetcher) -> UpdateResult:
