@@ -10,9 +10,7 @@ from edgeship.cli.command_group import CommandGroup
 SUMMARIES = {
     "codegen": "Write client code that tests itself.",
     "export": "Write a model in the layout of a store.",
-    "fetch": "Do what a device does: follow a channel.",
     "keygen": "Make the keys that bundles and channels are signed with.",
-    "simulate": "Show what a rollout does, on a simulated fleet.",
     "sign": "Sign a bundle, so that nobody else can change it.",
     "selftest": "Compile clients and run their self-tests here.",
 }
@@ -27,10 +25,15 @@ CHANNEL = {
     "refresh": "Sign a channel's metadata anew before it expires (cron).",
     "rotate": "Replace the keys of a role.",
 }
+DEVICES = {
+    "fetch": "Do what a device does: follow a channel.",
+    "simulate": "Show what a rollout does, on a simulated fleet.",
+}
 
 
 FILES = {name: (__package__, summary) for name, summary in SUMMARIES.items()}
 FILES |= {name: (f"{__package__}.channel", summary) for name, summary in CHANNEL.items()}
+FILES |= {name: (__package__, summary) for name, summary in DEVICES.items()}
 
 
 @click.group(cls=CommandGroup, files=FILES)

@@ -29,6 +29,8 @@ def read_traffic(folder: Path, name: str, artifact: str) -> tuple[Traffic, Chann
     from edgeship.deploy.channel.listing import list_versions, read_channel_rules, read_version_file
     from edgeship.deploy.channel.repository import open_repository
 
+    if not (folder / "metadata").is_dir():
+        raise InputError(f"{folder} is no channel's folder, as edgeship deploy publish begins one")
     repository = open_repository(folder)
     rules = read_channel_rules(repository, name)
     older = [number for number in list_versions(repository, rules.name) if number < rules.version]
