@@ -55,8 +55,8 @@ export interface Goldens {
   server: Record<string, NumpyArray>;
   /** What each artifact gave when the bundle was made, by artifact. */
   own: Record<string, Record<string, NumpyArray>>;
-  /** Pictures as an app has them, by input. */
-  raw: Record<string, RawPicture[]>;
+  /** Pictures as an app has them, by input; downloaded when the self-test needs them, after the first prediction. */
+  raw: () => Promise<Record<string, RawPicture[]>>;
 }
 
 /**
@@ -121,7 +121,7 @@ export function checkRaw(pictures: readonly RawPicture[], input: PictureInput): 
 
 /** The result that is shown, and that `edgeship report --add` takes in. */
 export function result(
-  manifest: Manifest, artifact: Artifact, opened: Opened, goldens: Goldens, run: {outputs: Tensors; firstMs: number},
+  manifest: Manifest, artifact: Artifact, opened: Opened, goldens: Goldens, run: {outputs: Tensors; raw: Record<string, RawPicture[]>; firstMs: number},
 ): SelfTest {
   const own = goldens.own[artifact.id];
   const golden = own ? manifest.goldens.artifacts[artifact.id] : undefined;
@@ -131,7 +131,7 @@ export function result(
     ]),
   );
   const described = Object.entries(manifest.pictures).filter(([name]) => goldens.inputs[name]);
-  const failures = described.flatMap(([name, how]) => checkRaw(goldens.raw[name] ?? [], how));
+  const failures = described.flatMap(([name, how]) => checkRaw(run.raw[name] ?? [], how));
   const back = described.every(([name, how]) => checkPreprocessing(goldens.inputs[name]!, how));
   return {
     schema: 1,
@@ -147,7 +147,7 @@ export function result(
     passed: Object.values(outputs).every(({passed}) => passed) && back && !failures.length,
     outputs,
     preprocessing: described.length ? back && !failures.length : null,
-    rawSamples: Math.max(0, ...Object.values(goldens.raw).map(({length}) => length)),
+    rawSamples: Math.max(0, ...Object.values(run.raw).map(({length}) => length)),
     failures,
     latency: null,
     loadMs: opened.loadMs,

@@ -70,8 +70,9 @@ export class Session {
 
   /** Replay the goldens; the latency is null, `time` takes it. */
   async test(): Promise<SelfTest> {
+    const raw = await this.goldens.raw();
     const outputs = await this.replay(this.goldens.inputs);
-    return result(this.bundle.manifest, this.artifact, this.opened, this.goldens, {outputs, firstMs: this.firstMs});
+    return result(this.bundle.manifest, this.artifact, this.opened, this.goldens, {outputs, raw, firstMs: this.firstMs});
   }
 
   /** The times of single inferences. */

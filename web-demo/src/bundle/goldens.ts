@@ -8,9 +8,8 @@ import type {NumpyArray} from './npz';
 type Arrays = Record<string, NumpyArray>;
 
 export async function readGoldens(bundle: Bundle, artifacts: readonly Artifact[]): Promise<Goldens> {
-  const raw = bundle.rawGoldens();
   const source = bundle.has('goldens/inputs.npz') ? fromArchives(bundle, artifacts) : fromContract(bundle, artifacts);
-  return {...(await source), raw: await raw};
+  return {...(await source), raw: () => bundle.rawGoldens()};
 }
 
 async function fromArchives(bundle: Bundle, artifacts: readonly Artifact[]): Promise<Omit<Goldens, 'raw'>> {
