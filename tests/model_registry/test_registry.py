@@ -215,17 +215,24 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
             call()
 
 
-@pytest.mark.parametrize("change", ["ours", "theirs"])
+@pytest.mark.parametrize("change", ["ours", "theirs", "record", "half"])
 def test_a_registry_of_another_schema_is_refused(add, registry, tmp_path, change):
     add("one", 0.9)
     statement = {
         "ours": "update registered_model_tags set value = '2' where key = 'edgeship.registry'",
         "theirs": "update alembic_version set version_num = 'another'",
+        "record": "update model_version_tags set value = '{\"bundle\": 5}' where key = 'edgeship.record.0'",
+        "half": "update model_version_tags set value = substr(value, 1, 90) where key = 'edgeship.record.0'",
     }[change]
     copy = tmp_path / "copy.db"
     copy.write_bytes((tmp_path / "registry.db").read_bytes())
     with sqlite3.connect(copy) as database:
         database.execute(statement)
-    words = {"ours": "a registry of schema 2, this edgeship reads 1", "theirs": "another version of MLflow"}[change]
+    words = {
+        "ours": "a registry of schema 2, this edgeship reads 1",
+        "theirs": "another version of MLflow",
+        "record": "bundle must be a digest|bundle must be a text",
+        "half": "cannot be read, is the file damaged",
+    }[change]
     with pytest.raises(InputError, match=words):
         api.list_versions(store=f"sqlite:///{copy}")

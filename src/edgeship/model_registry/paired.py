@@ -133,19 +133,19 @@ def compare_models(
     for name, truth in truths.items():
         nothing = PairedFigure(one, two, name if len(first) > 1 else "", metrics.get(name, ""))
         try:
-            rows.append(_compare_output(nothing, truth, (first[name], second.get(name)), p_values=p_values))
+            rows.append(_compare_output(nothing, truth, (first.get(name), second.get(name)), p_values=p_values))
         except EdgeshipError as error:
             rows.append(replace(nothing, reason=str(error)))
     return rows
 
 
 def _compare_output(
-    nothing: PairedFigure, truth: Array, scores: tuple[Array, Array | None], *, p_values: bool
+    nothing: PairedFigure, truth: Array, scores: tuple[Array | None, Array | None], *, p_values: bool
 ) -> PairedFigure:
     """`nothing` with the figures of one output."""
     first, second = scores
-    if second is None:
-        return replace(nothing, reason=f"the second has no output '{nothing.output}'")
+    if first is None or second is None:
+        return replace(nothing, reason=f"{'the first' if first is None else 'the second'} has no such output")
     if is_code(nothing.metric):  # it would be imported from what stands in a bundle
         return replace(nothing, reason=f"{nothing.metric} is a function of your own, which the registry does not run")
     first, second = _in_one_scale(first, second)

@@ -23,7 +23,7 @@ from edgeship.model_registry.files import Files, FolderFiles, ServerFiles
 from edgeship.model_registry.version import Promotion, Version, VersionRecord
 from edgeship.typed_json import convert
 from edgeship.types import to_json
-from edgeship.untrusted import printable, read_json
+from edgeship.untrusted import damage_as_input_error, printable, read_json
 
 SCHEMA = "1"
 MARK = "edgeship.registry"  # the tag of a model that edgeship keeps, with the schema
@@ -145,9 +145,9 @@ class Store:
         ended, nor does its alias point there.
         """
         aliases, tags = self.aliases(name), self.client.get_registered_model(name).tags
-        entries = [
-            convert(Promotion, json.loads(text)) for key, text in sorted(tags.items()) if key.startswith(PROMOTION)
-        ]
+        texts = [text for key, text in sorted(tags.items()) if key.startswith(PROMOTION)]
+        with damage_as_input_error(self.place):
+            entries = [convert(Promotion, json.loads(text)) for text in texts]
         return [entry for entry in entries if _took_place(entry, entries, aliases)]
 
     def record_promotion(self, name: str, promotion: Promotion) -> Promotion:
@@ -161,7 +161,8 @@ class Store:
 
     def _read_record(self, tags: Mapping[str, str]) -> VersionRecord:
         count = sum(key.startswith(RECORD) for key in tags)
-        return convert(VersionRecord, json.loads("".join(tags[f"{RECORD}{number}"] for number in range(count))))
+        with damage_as_input_error(self.place):  # whoever can write to the store can write anything there
+            return convert(VersionRecord, json.loads("".join(tags[f"{RECORD}{number}"] for number in range(count))))
 
     def _check_schema(self, tags: Mapping[str, str]) -> None:
         if tags[MARK] != SCHEMA:
