@@ -121,7 +121,7 @@ def test_a_process_that_is_killed_leaves_a_whole_registry(registry, bundles, tmp
 
 @pytest.mark.more
 def test_processes_that_are_killed_thirty_times_leave_a_whole_registry(registry, bundles, tmp_path, empty_registry):
-    assert kill_while_adding(registry, bundles, range(4, 300, 5)) >= 15
+    assert kill_while_adding(registry, bundles, range(3, 400, 4)) >= 30
     (tmp_path / "other").mkdir()
     other = f"sqlite:///{shutil.copyfile(empty_registry, tmp_path / 'other' / 'registry.db')}"
-    assert kill_while_promoting(other, bundles, range(4, 154, 5)) >= 15
+    assert kill_while_promoting(other, bundles, range(2, 112, 3)) >= 30

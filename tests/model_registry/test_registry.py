@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 
 import numpy as np
 import pytest
 
 from edgeship import api
 from edgeship.bundle.bundle import open_bundle
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.model_registry.store import PROMOTION, open_store
 from tests.model_registry import made_up
 
@@ -213,6 +214,13 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             call()
+
+
+@pytest.mark.parametrize("module", ["mlflow", "alembic", "sqlalchemy"])
+def test_a_missing_extra_is_named(monkeypatch, tmp_path, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edgeship\[registry\]'"):
+        api.list_versions(store=f"sqlite:///{tmp_path / 'registry.db'}")
 
 
 @pytest.mark.parametrize("change", ["ours", "theirs", "record", "half"])
