@@ -1,4 +1,4 @@
-"""An empty registry, made once: its sixty tables take seconds."""
+"""An empty registry, made once per test run: its sixty tables take seconds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from edgeship import api
@@ -16,9 +17,13 @@ from tests.model_registry import made_up
 
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("empty") / "registry.db"
-    with open_store(f"sqlite:///{file}", create=True):
-        pass
+    base = tmp_path_factory.getbasetemp()
+    file = (base.parent if base.name.startswith("popen-") else base) / "empty-registry" / "registry.db"
+    with filelock.FileLock(file.parent.with_suffix(".lock")):
+        if not file.exists():
+            file.parent.mkdir()
+            with open_store(f"sqlite:///{file}", create=True):
+                pass
     return file
 
 

@@ -93,6 +93,13 @@ def test_other_samples_are_not_paired(add, registry):
     add("three", 0.9, seed=3)
     assert api.trace_lineage(1, store=registry).shared["evaluation data"] == ("garments/3",)
     assert api.trace_lineage(1, store=registry).shared["calibration data"] == ("garments/2", "garments/3")
+    api.promote_version(1, to="champion", why="the first", store=registry)
+    add("one", 0.9, data="ef" * 32)  # the same files, evaluated on new data: from there on others can be compared
+    assert (
+        api.promote_version(4, to="champion", why="new data", store=registry)
+        .reasons[0]
+        .endswith("the same file as the champion's")
+    )
 
 
 def test_a_card_tells_what_the_server_model_was_trained_on(add, registry, tmp_path):
