@@ -101,7 +101,7 @@ test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
 	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/model_registry
 	$(BIN)/edgeship runtimes install client-kotlin-jvm
-	$(BIN)/pytest -m more tests/client tests/deploy tests/pipeline tests/web_demo
+	$(BIN)/pytest -m more tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env

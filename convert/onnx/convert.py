@@ -66,7 +66,7 @@ def _run_tf2onnx(source: Path, description: ServerModelDescription, opset: int) 
         try:
             with tf.device("/cpu:0"):
                 graph = tf_loader.from_function(concrete, list(inputs), list(outputs))
-                repeatable.sort_nodes(graph)
+                repeatable.sort_graph(graph)
                 repeatable.restart_names()
                 model, _ = convert._convert_common(
                     graph,

@@ -7,18 +7,38 @@ from typing import Any
 FIRST = 1 << 32  # above all positions of inputs, which stand among the numbers of objects
 
 
-def sort_nodes(graph: Any) -> None:
-    """Nodes and functions of a GraphDef by name: TensorFlow's optimizer gives them in the order of its hash tables.
+def sort_graph(graph: Any) -> None:
+    """Sort a GraphDef's nodes by name: TensorFlow's optimizer gives them in the order of its hash tables.
 
-    tf2onnx keeps the first of equal constants, and numbers names in the order of its work.
+    tf2onnx keeps the first of equal constants, and numbers names in the order of its work. Functions, whose names TensorFlow
+    numbers through all that a process does, are named by the order in which the nodes call them; others are left out.
     """
-    for items, key in (
-        (graph.node, lambda item: item.name),
-        (graph.library.function, lambda item: item.signature.name),
-    ):
-        ordered = sorted(items, key=key)
-        del items[:]
-        items.extend(ordered)
+    library = {function.signature.name: function for function in graph.library.function}
+    names: dict[str, str] = {}
+    bodies = [graph.node]
+    for body in bodies:  # grows by the functions that are called
+        ordered = sorted(body, key=lambda node: str(node.name))
+        del body[:]
+        body.extend(ordered)
+        for name in (name for node in body for name in (node.op, *(item.name for item in _references(node)))):
+            if name in library and name not in names:
+                names[name] = f"function_{len(names)}"
+                bodies.append(library[name].node_def)
+    for node in (node for body in bodies for node in body):
+        node.op = names.get(node.op, node.op)
+        for reference in _references(node):
+            reference.name = names.get(reference.name, reference.name)
+    for name, new_name in names.items():
+        library[name].signature.name = new_name
+    functions = [library[name] for name in names]
+    del graph.library.function[:]
+    graph.library.function.extend(functions)
+
+
+def _references(node: Any) -> list[Any]:
+    """Where a node names functions, in the order of its attributes."""
+    attributes = [node.attr[key] for key in sorted(node.attr)]
+    return [item for attribute in attributes for item in (attribute.func, *attribute.list.func) if item.name]
 
 
 def restart_names() -> None:

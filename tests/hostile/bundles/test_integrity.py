@@ -37,6 +37,7 @@ COMMANDS = {
     "benchmark": (),
     "debug": (),
     "bom": (),
+    "lock": ("--out", "edgeship.lock"),
 }
 
 
