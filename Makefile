@@ -152,7 +152,7 @@ seeds: env
 bench-mediapipe: env
 	$(BIN)/edgeship runtimes install mediapipe
 	$(BIN)/edgeship runtimes install mediapipe-web
-	$(BIN)/python -m scripts.bench.mediapipe
+	$(BIN)/python -m scripts.bench.deploy.mediapipe
 
 bench-devices: env
 	$(BIN)/python -m scripts.bench.devices.run
@@ -172,7 +172,7 @@ bench-page: env pages
 
 # Every lane of generated clients that is here, on what `make demo` leaves; OpenCV in a folder of its own.
 bench-clients: env clients
-	$(BIN)/python -m scripts.bench.clients
+	$(BIN)/python -m scripts.bench.deploy.clients
 
 # In MB, as the README says them.
 LIGHT := .venv.light

@@ -15,13 +15,12 @@ import msgspec
 from msgspec import Meta
 
 from edgeship import typed_json
-from edgeship.bundle.comparisons import ConstantAnswer, FormatParity, LayerSensitivity, ServerAccuracy
+from edgeship.bundle.comparisons import ConstantAnswer, FormatParity, LayerSensitivity, ServerAccuracy, TwinComparison
 from edgeship.bundle.device_figures import ParityMatrix
 from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
-from edgeship.bundle.twin import TwinComparison
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
+from edgeship.bundle.comparisons import FileComparison, TwinComparison
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.mixed_precision import kept_layers
 from edgeship.bundle.receipt import Receipt
-from edgeship.bundle.twin import FileComparison, TwinComparison
 from edgeship.devices import profiles
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.formats import formats

@@ -1,4 +1,4 @@
-"""How long the registry takes with 1,000 versions of 50 figures each in SQLite: `python -m scripts.bench.registry`.
+"""How long the registry takes with 1,000 versions of 50 figures each in SQLite: `python -m scripts.bench.deploy.registry`.
 
 The versions are written as `registry add` writes them, all with the files of one made-up bundle. Times are of one process, after
 MLflow's import and its first look at the database, which are told apart.

@@ -69,7 +69,8 @@ def main() -> None:
     lines = [
         "# A fleet, simulated",
         "",
-        f"Made by `python -m scripts.bench.scale` on {date.today():%d %B %Y}. Every figure is *simulated*. {describe(result)}",
+        f"Made by `python -m scripts.bench.deploy.scale` on {date.today():%d %B %Y}. Every figure is *simulated*. "
+        f"{describe(result)}",
         "",
         "## In steps: 5 % at once, 25 % after 12 hours, all after 24, withdrawn after 48",
         "",

@@ -4,7 +4,7 @@ A self-test must not fail by chance. 20 draws of 16 goldens each are taken from 
 that is here replays them all, and a draw's self-test fails where one of its 16 does. The tolerance is the bundle's own, measured
 when it was made on other samples. Labels are those of the float32 model, and must be given where a right device gives them.
 
-Usage: python -m scripts.bench.clients [FOLDER] (of what `make demo` trains: server.keras, calibration.npz, evaluation.npz)
+Usage: python -m scripts.bench.deploy.clients [FOLDER] (of what `make demo` trains: server.keras, calibration.npz, evaluation.npz)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgeship.deploy.contract import raw_goldens
 from edgeship.deploy.contract.contract import read_contract
 from edgeship.runtimes.clients.lanes import LANES, Lane
 from edgeship.runtimes.session import open_session
-from scripts.bench.opencv import compare_with_opencv
+from scripts.bench.deploy.opencv import compare_with_opencv
 
 IMAGES, DRAWS, GOLDENS, BATCH = 2000, 20, 16, 100
 ARTIFACTS = ("tflite/float32", "tflite/int8", "tflite/mobile", "tfjs/float32")

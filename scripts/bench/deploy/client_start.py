@@ -1,7 +1,7 @@
 """From start to first prediction with a client that finds nothing new, against loading the model alone and one request.
 
-`python -m scripts.bench.client_start CHANNEL_DIR --name garments/stable --artifact tflite/int8`: serves the folder here, brings
-a device to its version, takes both in turn, each in a fresh process, and prints the ratio with a 95 % interval (pairs
+`python -m scripts.bench.deploy.client_start CHANNEL_DIR --name garments/stable --artifact tflite/int8`: serves the folder here,
+brings a device to its version, takes both in turn, each in a fresh process, and prints the ratio with a 95 % interval (pairs
 resampled), of wall-clock and of processor time.
 """
 
