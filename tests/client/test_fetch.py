@@ -42,6 +42,19 @@ def test_the_command_does_what_a_device_does(field, fetch):
     assert told.returncode == 1 and (result["status"], result["running"]) == ("refused", 2)
 
 
+def test_what_the_channel_does_not_have_is_an_error_of_the_caller(field, fetch, tmp_path):
+    told = fetch("--artifact", "tflite/int4", "--state", str(tmp_path / "new"))
+    assert told.returncode == 2 and "no artifact 'tflite/int4'; known: tflite/float32" in told.stdout
+
+
+def test_a_state_is_not_begun_in_a_bundle(field, fetch, tmp_path):
+    from tests.deploy.channel.bundles import write_bundle
+
+    told = fetch("--state", str(write_bundle(tmp_path / "bundle") / "state"))
+    assert told.returncode == 2 and "lies in the bundle" in told.stderr
+    assert not (tmp_path / "bundle" / "state").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [(("--url", "x"), "no address"), (("--name", "garments"), "channel"), (("--root", "/nowhere"), "root.json")],

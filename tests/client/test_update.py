@@ -270,6 +270,8 @@ def test_the_random_id_of_a_device_stays(field, tmp_path):
     [
         ({"url": "ftp://host/x"}, "is no address"),
         ({"url": "https://host/x?y"}, "is no address"),
+        ({"url": "https://[host/x"}, "is no address"),
+        ({"url": "https://host:99999/x"}, "is no address"),
         ({"name": "garments"}, "the channel"),
         ({"name": "../x/stable"}, "the name"),
         ({"artifact": "tflite"}, "artifact"),
@@ -294,6 +296,30 @@ def test_the_state_of_another_channel_is_not_taken(field):
     )
     with pytest.raises(ClientError, match="is the state of garments/stable"):
         other.update()
+
+
+def test_a_folder_of_something_else_is_no_state(field, tmp_path):
+    place = tmp_path / "taken"
+    place.write_text("a letter")
+    with pytest.raises(ClientError, match="taken: File exists; the state needs a folder"):
+        field.update(state=place)
+    with pytest.raises(ClientError, match="holds something else \\('targets'\\)"):
+        field.update(state=field.repository.folder)
+    assert not (field.repository.folder / "lock").exists()
+
+
+def test_a_channel_that_is_not_there_names_those_that_are(field, tmp_path):
+    from edgeship.client import Client
+
+    other = Client(
+        field.server.url,
+        name="garments/new",
+        artifact=ARTIFACT,
+        state=tmp_path / "new",
+        root=field.repository.first_root,
+    )
+    result = other.update()
+    assert (result.status, result.error) == ("error", "no channel garments/new is there; known: garments/stable")
 
 
 def test_an_artifact_that_the_channel_does_not_have_names_those_it_has(field, tmp_path):

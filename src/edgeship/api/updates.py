@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyPath
 from edgeship.api.channel import _needing_tuf
-from edgeship.api.files import write_result
+from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def fetch_model(
     """
     from edgeship.client import Client, ClientError
 
+    check_outside_of_bundles(Path(state) / "state.json")
     try:
         client = Client(url, name=name, artifact=artifact, state=Path(state), root=Path(root), device_id=device_id)
         with _needing_tuf():

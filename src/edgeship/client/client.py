@@ -39,8 +39,7 @@ class Client:
         device_id: str | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_folder_address(url):
             raise ClientError(
                 f"{url[:200]!a} is no address of a channel's folder, as https://models.example.com/channel"
             )
@@ -104,6 +103,17 @@ class Client:
         state = self._store.read_state()
         numbers = (state.running, state.previous) if state.running is not None else ()
         return next((found for number in numbers if number is not None and (found := self._store.find(number))), None)
+
+
+def _is_folder_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # looked at only when it is asked for
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not (parts.query or parts.fragment)
+    )
 
 
 def _split_name(name: str) -> tuple[str, str]:

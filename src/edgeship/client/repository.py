@@ -46,6 +46,11 @@ class Repository:
         ends = (datetime.fromisoformat(item["expires"]).timestamp() for item in signed.values())
         return signed["root"]["version"], (self._folder / "timestamp.json").read_bytes(), min(ends)
 
+    def list_channels(self) -> list[str]:
+        """The names of all channels, as `garments/stable`, after `refresh`."""
+        targets = json.loads((self._folder / "targets.json").read_bytes())["signed"]["targets"]
+        return sorted(path.removesuffix("/channel.json") for path in targets if path.endswith("/channel.json"))
+
     def find(self, path: str, most: int) -> TargetFile:
         """What the targets promise of a path. Raises RepositoryError where it is not there, or larger than `most` bytes."""
         target = self._updater.get_targetinfo(path)

@@ -84,16 +84,25 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Make the folders, and hold them; False where another process does."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._refuse_links()
-        for name in ("metadata", "versions"):
-            (self._root / name).mkdir(exist_ok=True)
-        with (self._root / "lock").open("a+b") as file:
+        """Make the folders, and hold them; False where another process does. Raises ClientError where they cannot be made."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._refuse_others()
+            for name in ("metadata", "versions"):
+                (self._root / name).mkdir(exist_ok=True)
+            file = (self._root / "lock").open("a+b")
+        except OSError as error:
+            raise ClientError(f"{error.filename or self._root}: {error.strerror}; the state needs a folder") from error
+        with file:
             yield _lock_file(file.fileno())
 
-    def _refuse_links(self) -> None:
-        """Nothing here is written through a link; TUF's own `metadata/root.json`, which it makes anew, is none of these."""
+    def _refuse_others(self) -> None:
+        """No folder of something else, and no link, is written to; TUF's `metadata/root.json` is one that it makes anew."""
+        known = {*FOLDERS, *FILES, "state.json.new"}
+        if not self._file.exists() and (others := sorted({*os.listdir(self._root)} - known)):
+            raise ClientError(
+                f"{self._root} holds something else ({others[0][:60]!a}); use a folder of the client's own"
+            )
         for name in (*FOLDERS, *FILES):
             path = self._root / name
             if path.is_symlink():
@@ -110,6 +119,8 @@ class Store:
             state = _parse_state(self._file.read_bytes())
         except FileNotFoundError:
             return State(self._name, self._artifact, os.urandom(16).hex())
+        except OSError as error:
+            raise ClientError(f"{self._file}: {error.strerror}") from error
         except ValueError:
             return State(self._name, self._artifact, os.urandom(16).hex(), next(iter(self._whole_versions()), None))
         if (state.name, state.artifact) != (self._name, self._artifact):

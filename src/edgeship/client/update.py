@@ -102,6 +102,8 @@ class Update:
 
     def _read_channel(self, repository: Repository) -> Channel:
         names = self._settings.model, self._settings.channel
+        if (asked := "/".join(names)) not in (known := repository.list_channels()):
+            raise ClientError(f"no channel {asked} is there; known: {', '.join(known) or 'none'}")
         channel = parse_channel(repository.read(channel_path(*names), CHANNEL_BYTES, self._store.channel))
         if (channel.name, channel.channel) != names:
             raise RulesError(f"channel.json is of {channel.name}/{channel.channel}, not of {'/'.join(names)}")

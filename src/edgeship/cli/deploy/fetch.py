@@ -29,8 +29,8 @@ def fetch(
 ) -> None:
     """Do what a device does: fetch the version that a channel has for it, verify it, replay its goldens, and switch to it.
 
-    Exit code 0 when nothing was new or the new version runs, 1 when something was refused, failed or not reached: then
-    the version that ran before still does.
+    Exit code 0 when nothing was new or the new version runs, 1 when something was refused, failed or not reached, 2 when
+    it cannot be done here (no such channel or artifact, no room, no runtime): the version that ran before still does.
 
     \b
     Example:
@@ -54,4 +54,4 @@ def fetch(
             click.echo(f"model: {printable(fetched.model)}")
     write_json({"channel": name, "artifact": artifact, **vars(update), "model": fetched.model}, json_file)
     if update.status not in ("current", "updated"):
-        raise SystemExit(1)
+        raise SystemExit(2 if update.status == "error" else 1)
