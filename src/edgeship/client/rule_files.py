@@ -122,7 +122,10 @@ def _file_json(file: ChannelFile) -> Json:
 
 
 def _render(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    try:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    except ValueError as error:
+        raise RulesError("a number must be finite") from error
 
 
 def _conditions(value: Any) -> Conditions:

@@ -206,6 +206,14 @@ def test_a_folder_of_something_else_is_left_alone(bundles: list[Path], keys: Pat
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["letter.txt"]
 
 
+def test_what_lies_beside_a_channel_stays(channel: Path, bundles: list[Path], keys: Path) -> None:
+    others = [channel / "index.html", channel / "targets" / "letter.txt"]
+    for path in others:
+        path.write_text("dear")
+    api.publish_bundle(bundles[2], channel, name=NAME, keys=keys)
+    assert [path.read_text() for path in others] == ["dear", "dear"]
+
+
 def test_missing_keys_are_named(channel: Path, bundles: list[Path], keys: Path, all_keys: Path, tmp_path: Path) -> None:
     before = snapshot_of(channel)
     with pytest.raises(InputError, match="whose is it"):

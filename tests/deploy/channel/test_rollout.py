@@ -123,6 +123,7 @@ def test_conditions_and_experiments_reach_the_client(
     ("arguments", "why"),
     [
         (["--percent", 5.001], "percent must be a percentage with at most two decimals"),
+        (["--percent", "nan"], "must be finite"),
         (["--arm", "a=1:50", "--arm", "b=7:50"], "unknown version 7 of garments"),
         (["--arm", "a=1:50"], "two or more"),
         (["--minimum-runtime", "tflite=new"], "must be a release as 2.14"),

@@ -110,6 +110,8 @@ def test_nothing_is_published_under_a_root_that_has_ended(
     root.to_file(str(place))
     with pytest.raises(InputError, match="its root expired on 2026-01-01; `deploy refresh` with the root key"):
         api.publish_bundle(bundles[2], channel, name=NAME, keys=keys)
+    with pytest.raises(InputError, match="its root expired"):
+        api.roll_back_channel(channel, NAME, keys=keys)
     api.refresh_channel(channel, keys=keys)
     assert api.publish_bundle(bundles[2], channel, name=NAME, keys=keys).after.version == 3
 
@@ -189,6 +191,8 @@ def test_more_keys_may_have_to_sign(channel: Path, all_keys: Path, bundles: list
 
 def test_rotation_without_the_roots_key_changes_nothing(channel: Path, online: Path, all_keys: Path) -> None:
     before = snapshot_of(channel)
+    with pytest.raises(InputError, match="these are the keys that 'timestamp' has"):
+        api.rotate_keys(channel, "timestamp", keys=all_keys / "a", new_keys=online)
     with pytest.raises(InputError, match="0 of the 1 keys that 'root'"):
         api.rotate_keys(channel, "timestamp", keys=online, new_keys=all_keys / "b")
     assert snapshot_of(channel) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from edgeship.client.rules import Channel, Version, channel_path, file_path, sig
 from edgeship.deploy.channel import listing
 from edgeship.deploy.channel.contents import VersionContents, same_contents, select_contents
 from edgeship.deploy.channel.patches import BASES, add_patches
-from edgeship.deploy.channel.repository import METADATA, TARGETS, Repository, begin_repository, locked, open_repository
+from edgeship.deploy.channel.repository import METADATA, TARGETS, Repository, begin_repository, locked, open_for_changes
 from edgeship.deploy.channel.rollout import ChannelChange, release_version
 from edgeship.deploy.channel.signers import Signers
 from edgeship.deploy.channel.writing import Changes, Source, commit
@@ -21,6 +22,7 @@ from edgeship.errors import InputError
 from edgeship.untrusted import printable
 
 KEPT = 5
+OURS = re.compile(r"\.?[0-9a-f]{64}[.-]")  # files of targets and drafts of them; what others left there is theirs
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,7 @@ def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publica
 
 def _open_or_begin(folder: Path, signers: Signers, threshold: int) -> Repository:
     if (folder / METADATA / "1.root.json").exists():
-        repository = open_repository(folder, signers.root_keys())
-        if repository.root.signed.is_expired():
-            end = repository.root.signed.expires
-            raise InputError(
-                f"{printable(folder)}: its root expired on {end:%Y-%m-%d}; `deploy refresh` with the root key renews it"
-            )
-        return repository
+        return open_for_changes(folder, signers.root_keys())
     if any((folder / METADATA).glob("*.json")):
         raise InputError(f"{printable(folder)}: its first root, {METADATA}/1.root.json, is missing; bring it back")
     return begin_repository(folder, signers, threshold)
@@ -163,7 +159,8 @@ def _notes(contents: VersionContents, before: Channel | None, after: Channel, be
 def _sweep(repository: Repository, earlier: set[Path]) -> None:
     """Delete files of targets that are neither listed now nor were before, as a client may be at work with, and stale drafts."""
     stay = repository.target_places() | earlier
-    files = (path for path in (repository.folder / TARGETS).rglob("*") if path.is_file() and path not in stay)
+    ours = (path for path in (repository.folder / TARGETS).rglob("*") if OURS.match(path.name) and path.is_file())
+    files = (path for path in ours if path not in stay)
     with contextlib.suppress(OSError):
         for path in (*files, *(repository.folder / METADATA).glob(".*")):
             path.unlink(missing_ok=True)

@@ -93,7 +93,7 @@ def locked(folder: Path, *, create: bool = False) -> Iterator[None]:
     except filelock.Timeout as error:
         raise InputError(f"{place}: another process has been changing it for {WAIT_SECONDS} s; try again") from error
     except OSError as error:
-        where = printable(error.filename or folder)
+        where = printable(error.filename2 or error.filename or folder)  # the second is the one that is written
         raise InputError(f"{where}: {error.strerror}; the channel is as it was") from error
 
 
@@ -105,7 +105,8 @@ def check_channel(folder: Path) -> None:
 
 
 def _is_channel_or_empty(folder: Path) -> bool:
-    return {path.name for path in folder.iterdir()} <= {METADATA, TARGETS, LOCK}
+    begun = (folder / METADATA / "1.root.json").exists()  # others may lie beside what is served, as a page
+    return begun or {path.name for path in folder.iterdir()} <= {METADATA, TARGETS, LOCK}
 
 
 def open_repository(folder: Path, trusted: Sequence[Key] = ()) -> Repository:
@@ -131,6 +132,17 @@ def open_repository(folder: Path, trusted: Sequence[Key] = ()) -> Repository:
             if not TARGET.fullmatch(name) or ".." in name or not SHA256.fullmatch(str(file.hashes.get("sha256"))):
                 raise RepositoryError(f"the target {name[:60]!a} is none of a channel")
         return opened
+
+
+def open_for_changes(folder: Path, trusted: Sequence[Key]) -> Repository:
+    """As `open_repository`, for what devices are to follow. Raises InputError, too, where the root has ended: none would."""
+    repository = open_repository(folder, trusted)
+    if repository.root.signed.is_expired():
+        end = repository.root.signed.expires
+        raise InputError(
+            f"{printable(folder)}: its root expired on {end:%Y-%m-%d}; `deploy refresh` with the root key renews it"
+        )
+    return repository
 
 
 def begin_repository(folder: Path, signers: Signers, threshold: int = 1) -> Repository:

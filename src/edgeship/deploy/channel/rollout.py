@@ -9,7 +9,7 @@ from pathlib import Path
 from edgeship.client.rules import Channel, Conditions, Experiment, channel_path
 from edgeship.client.selftest.runtimes import RUNTIMES
 from edgeship.deploy.channel import listing
-from edgeship.deploy.channel.repository import locked, open_repository
+from edgeship.deploy.channel.repository import locked, open_for_changes
 from edgeship.deploy.channel.signers import Signers
 from edgeship.deploy.channel.writing import Changes, commit
 from edgeship.errors import InputError
@@ -126,7 +126,7 @@ def change_rules(
     Raises InputError for an unknown channel or version, for rules that cannot be, and for missing keys: then nothing is changed.
     """
     with locked(folder):
-        repository = open_repository(folder, signers.root_keys())
+        repository = open_for_changes(folder, signers.root_keys())
         before = listing.read_channel_rules(repository, name)
         after = change(before)
         for version in sorted(after.versions):

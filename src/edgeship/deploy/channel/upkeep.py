@@ -106,11 +106,14 @@ def rotate_keys(folder: Path, role: str, signers: Signers, new: Signers, thresho
     with locked(folder):
         repository = open_repository(folder, signers.root_keys())
         root, keys = next_root(repository), new.of_role(role)
+        before = Role(list(root.roles[role].keyids), root.roles[role].threshold)
         for keyid in tuple(root.roles[role].keyids):
             root.revoke_key(keyid, role)
         for signer in keys:
             root.add_key(signer.public_key, role)
         root.roles[role].threshold = threshold or root.roles[role].threshold
+        if sorted(before.keyids) == sorted(root.roles[role].keyids) and before.threshold == root.roles[role].threshold:
+            raise InputError(f"{new}: these are the keys that '{role}' has; `edgeship deploy keygen` makes others")
         new.check(root, (role,))
         followers = {"root": (), "targets": ("snapshot", "timestamp"), "snapshot": ("timestamp",), "timestamp": ()}[
             role
