@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,13 @@ def simulate_fleet(
     if not (0 < clients <= 10_000_000 and 0 < hours <= 8760 and 0.01 <= poll_hours <= 8760 and 0 <= offline < 1):
         raise InputError("clients 1 to 10,000,000, hours 1 to 8,760, poll hours from 0.01 on, offline 0 to less than 1")
     steps = tuple((float(hour), float(percent)) for hour, percent in rollout)
-    if not steps or any(hour < 0 or not 0 <= percent <= 100 for hour, percent in steps):
+    if not steps or not all(0 <= hour < inf and 0 <= percent <= 100 for hour, percent in steps):
         raise InputError("a rollout has hours from 0 on and percentages from 0 to 100, as 0:5,12:25,24:100")
+    if rollback_hour is not None and not min(hour for hour, _ in steps) <= rollback_hour < inf:
+        raise InputError("a rollback has an hour after the rollout's first, or is never")
     traffic, rules = assumed_traffic(), NEW
+    if channel is None and (name is not None or artifact is not None):
+        raise InputError("a name and an artifact are those of a channel: --channel DIR")
     if channel is not None:
         if name is None or artifact is None:
             raise InputError(

@@ -42,6 +42,15 @@ def test_a_client_finds_the_new_version_with_all_its_files(watcher: Watcher) -> 
     assert "server" not in json.dumps([version["artifacts"]]).replace("server_model", ""), "the server model stays here"
 
 
+def test_keys_and_signatures_are_told_as_json(bundles: list[Path], tmp_path: Path) -> None:
+    bundle = shutil.copytree(bundles[0], tmp_path / "bundle")
+    made = json.loads(run_deploy("keygen", "--out", tmp_path / "new", "--json", "-").stdout)
+    signed = json.loads(run_deploy("sign", bundle, "--key", tmp_path / "new", "--json", "-").stdout)
+    assert signed["signed_by"] == made["keys"]["bundle"] and signed["signatures"] == [signed["signed_by"]]
+    with pytest.raises(InputError, match="a folder; name the public key in it"):
+        api.publish_bundle(bundle, tmp_path / "channel", name=NAME, keys=tmp_path / "new", signed_by=[tmp_path / "new"])
+
+
 def test_keys_may_be_ecdsa_and_encrypted(bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESHIP_KEY_PASSWORD", "open sesame")
     api.generate_keys(tmp_path / "keys", kind="ecdsa")
@@ -166,6 +175,9 @@ def test_the_signature_of_a_bundle_comes_along_and_may_be_asked_for(
     refused = publish(bundle, channel, keys, *asked).exception
     assert isinstance(refused, InputError) and str(refused).endswith("; nothing was published")
     assert snapshot_of(channel) == before
+    for content in ("{}", (bundle / "signature.json").read_text().replace('"payload": "', '"payload": "e30')):
+        (bundle / "signature.json").write_text(content)  # none, and one of something else
+        assert isinstance(publish(bundle, channel, keys).exception, InputError) and snapshot_of(channel) == before
     (bundle / "signature.json").unlink()
     api.sign_bundle(bundle, keys)
     assert publish(bundle, channel, keys, *asked).exit_code == 0

@@ -148,6 +148,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
     [
         ([], "Nothing to change"), (["--percent", 101], "not in the range"), (["--arm", "a=1"], "is not like control=1:50"),
         (["--minimum-runtime", "tflite"], "is not like tflite=2.14"), (["--any-device", "--platform", "x"], "does not go with"),
+        (["--end-experiment", "--arm", "a=1:5"], "does not go with"), (["--experiment-percent", 5], "go with the experiment's"),
     ],
 )  # fmt: skip
 def test_odd_options_are_refused(arguments: list[object], why: str, channel: Path, keys: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -121,8 +122,11 @@ def test_the_command_tells_and_draws_the_same(tmp_path):
 
 @pytest.mark.parametrize(
     "given",
-    [{"offline": 1.0}, {"poll_hours": 0.0}, {"rollout": ((0.0, 101.0),)}, {"rollout": ()}, {"channel": "nowhere"}],
-)
+    [
+        {"offline": 1.0}, {"poll_hours": 0.0}, {"rollout": ((0.0, 101.0),)}, {"rollout": ()}, {"channel": "nowhere"},
+        {"rollout": ((math.nan, 5.0),)}, {"rollback_hour": math.nan}, {"rollback_hour": -1.0}, {"name": "garments/stable"},
+    ],
+)  # fmt: skip
 def test_what_cannot_be_is_refused(given):
     with pytest.raises(InputError):
         api.simulate_fleet(clients=10, **given)

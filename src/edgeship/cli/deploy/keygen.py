@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from edgeship import api
+from edgeship.cli.options import JSON
+from edgeship.cli.output import write_json
 
 
 @click.command()
@@ -19,7 +21,8 @@ from edgeship import api
     show_default=True,
     help="Kind of key; ecdsa is on P-256, which the key stores of phones know.",
 )
-def keygen(out: Path, kind: str) -> None:
+@JSON
+def keygen(out: Path, kind: str, json_file: str | None) -> None:
     """Make a key pair for signing bundles (bundle), and one for each role of a channel (root, targets, snapshot, timestamp).
 
     <role>.pem is the private key, which only you can read; <role>.pub is the public key, which others check signatures with.
@@ -31,5 +34,8 @@ def keygen(out: Path, kind: str) -> None:
     """
     from edgeship.untrusted import printable
 
-    for role, key_id in api.generate_keys(out, kind=kind).items():
-        click.echo(f"{role:<10}{key_id[:16]}  {printable(out / role)}.pem, .pub")
+    key_ids = api.generate_keys(out, kind=kind)
+    if json_file != "-":
+        for role, key_id in key_ids.items():
+            click.echo(f"{role:<10}{key_id[:16]}  {printable(out / role)}.pem, .pub")
+    write_json({"folder": out, "type": kind, "keys": key_ids}, json_file)

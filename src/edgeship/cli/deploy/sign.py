@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from edgeship import api
+from edgeship.cli.options import JSON
+from edgeship.cli.output import write_json
 
 
 @click.command()
@@ -19,7 +21,8 @@ from edgeship import api
     metavar="KEYS",
     help="A folder of `edgeship deploy keygen`, or the .pem (or .uri) of one private key.",
 )
-def sign(bundle: Path, keys: Path) -> None:
+@JSON
+def sign(bundle: Path, keys: Path, json_file: str | None) -> None:
     """Sign every file of BUNDLE, of the manifest, too, into its signature.json (DSSE over an in-toto statement).
 
     `edgeship verify BUNDLE --key KEYS/bundle.pub` checks it. Whatever writes the bundle again (benchmark, debug, ship) leaves the
@@ -31,6 +34,8 @@ def sign(bundle: Path, keys: Path) -> None:
     from edgeship.untrusted import printable
 
     check = api.sign_bundle(bundle, keys)
-    others = len(check.claimed) - len(check.verified)
-    more = f" (beside {others} other signature{'s' if others > 1 else ''})" if others else ""
-    click.echo(f"signed: {printable(bundle)} by key {check.verified[0][:16]}{more}")
+    if json_file != "-":
+        others = len(check.claimed) - len(check.verified)
+        more = f" (beside {others} other signature{'s' if others > 1 else ''})" if others else ""
+        click.echo(f"signed: {printable(bundle)} by key {check.verified[0][:16]}{more}")
+    write_json({"bundle": bundle, "signed_by": check.verified[0], "signatures": check.claimed}, json_file)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeship.bundle.bundle import SIGNATURE, Bundle
+from edgeship.bundle.bundle import Bundle
 from edgeship.client.rule_files import render_version
 from edgeship.client.rules import Channel, Version, channel_path, file_path, signature_path, version_path
 from edgeship.deploy.channel import listing
@@ -18,6 +18,7 @@ from edgeship.deploy.channel.repository import METADATA, TARGETS, Repository, be
 from edgeship.deploy.channel.rollout import ChannelChange, release_version
 from edgeship.deploy.channel.signers import Signers
 from edgeship.deploy.channel.writing import Changes, Source, commit
+from edgeship.deploy.signing.signature import read_signature
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
 
@@ -112,8 +113,8 @@ def _new_targets(
     targets: dict[str, bytes | Source] = {file_path(name, sha256): file for sha256, file in contents.files.items()}
     targets |= {file_path(name, sha256): content for sha256, content in patches.items()}
     targets[version_path(name, version.version)] = render_version(version)
-    if (bundle.root / SIGNATURE).is_file():
-        targets[signature_path(name, version.version)] = (bundle.root / SIGNATURE).read_bytes()
+    if signature := read_signature(bundle.root):
+        targets[signature_path(name, version.version)] = signature
     return targets
 
 

@@ -91,6 +91,8 @@ def load_public_key(file: Path) -> SSlibKey:
 
     Raises InputError for anything else, and for kinds other than Ed25519 and ECDSA P-256.
     """
+    if file.is_dir():
+        raise InputError(f"{untrusted.printable(file)}: a folder; name the public key in it, as {BUNDLE}.pub")
     content = _read_key(file)
     with untrusted.damage_as_input_error(f"{file} (a public key in PEM, as keygen's .pub, is needed)"):
         key = SSlibKey.from_crypto(serialization.load_pem_public_key(content))

@@ -36,11 +36,7 @@ def sign_bundle(root: Path, signer: Signer) -> SignatureCheck:
     """
     payload, envelope = _statement(root), None
     if os.path.lexists(root / SIGNATURE):
-        envelope = _read_envelope(root)
-        if envelope.payload != payload:
-            raise InputError(
-                f"{_place(root)}: its {SIGNATURE} is of another state of the bundle; delete that file and sign again"
-            )
+        envelope = _read_envelope_of(root, payload)
     envelope = envelope or Envelope(payload, PAYLOAD_TYPE, {})
     try:
         signature = envelope.sign(signer)
@@ -52,6 +48,14 @@ def sign_bundle(root: Path, signer: Signer) -> SignatureCheck:
         raise InputError(f"{_place(root)}: could not be signed ({type(error).__name__}: {message})") from error
     _write_beside(root / SIGNATURE, json.dumps(envelope.to_dict(), indent=1) + "\n")
     return SignatureCheck(tuple(envelope.signatures), (signature.keyid,))
+
+
+def read_signature(root: Path) -> bytes | None:
+    """A bundle's `signature.json`, by whatever keys; None where there is none. Raises InputError for one of another state."""
+    if not os.path.lexists(root / SIGNATURE):
+        return None
+    _read_envelope_of(root, _statement(root))
+    return (root / SIGNATURE).read_bytes()
 
 
 def check_signature(root: Path, keys: Sequence[SSlibKey], threshold: int = 1) -> SignatureCheck:
@@ -103,6 +107,15 @@ def _read_envelope(root: Path) -> Envelope:
                 f"bundle ({PAYLOAD_TYPE})"
             )
         return Envelope.from_dict(content)
+
+
+def _read_envelope_of(root: Path, payload: bytes) -> Envelope:
+    envelope = _read_envelope(root)
+    if envelope.payload != payload:
+        raise InputError(
+            f"{_place(root)}: its {SIGNATURE} is of another state of the bundle; delete that file and sign again"
+        )
+    return envelope
 
 
 def _signed_files(payload: bytes, root: Path) -> dict[str, str]:

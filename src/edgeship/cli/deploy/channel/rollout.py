@@ -61,12 +61,8 @@ def _parse_arms(context: click.Context, option: click.Parameter, values: tuple[s
     callback=_parse_arms,
     help="An experiment's arm; two or more.",
 )
-@click.option(
-    "--experiment", metavar="NAME", default="e1", show_default=True, help="What an experiment with arms is called."
-)
-@click.option(
-    "--experiment-percent", type=PERCENT, default=100.0, show_default=True, help="How many devices take part."
-)
+@click.option("--experiment", metavar="NAME", show_default="e1", help="What an experiment with arms is called.")
+@click.option("--experiment-percent", type=PERCENT, show_default="100", help="With arms: how many devices take part.")
 @click.option("--end-experiment", is_flag=True, help="End the experiment: its devices follow the rollout.")
 @DRY_RUN
 @JSON
@@ -81,8 +77,8 @@ def rollout(
     client: int | None,
     any_device: bool,
     arms: dict[str, tuple[int, int]],
-    experiment: str,
-    experiment_percent: float,
+    experiment: str | None,
+    experiment_percent: float | None,
     end_experiment: bool,
     dry_run: bool,
     json_file: str | None,
@@ -101,18 +97,25 @@ def rollout(
     asked = any((runtimes, platforms, memory, client))
     if asked and any_device:
         raise click.UsageError("--any-device does not go with conditions.")
+    if not arms and (experiment is not None or experiment_percent is not None):
+        raise click.UsageError("--experiment and --experiment-percent go with the experiment's arms (--arm).")
+    if arms and end_experiment:
+        raise click.UsageError(
+            "--end-experiment does not go with arms; a new experiment takes the place of the one before."
+        )
     if percent is None and not (asked or any_device or arms or end_experiment):
         raise click.UsageError("Nothing to change: name --percent, conditions, arms, or --end-experiment.")
     conditions = api.describe_conditions(
         minimum_client=client or 1, minimum_runtime=runtimes, platforms=platforms or None, minimum_memory_mb=memory
     )
+    share = 100.0 if experiment_percent is None else experiment_percent
     change = api.change_rollout(
         channel,
         name,
         keys=keys,
         percent=percent,
         conditions=conditions if asked or any_device else None,
-        experiment=api.describe_experiment(name, experiment, experiment_percent, arms) if arms else None,
+        experiment=api.describe_experiment(name, experiment or "e1", share, arms) if arms else None,
         end_experiment=end_experiment,
         dry_run=dry_run,
     )
