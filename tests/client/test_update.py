@@ -17,6 +17,7 @@ from edgeship.client.selftest import run as selftest
 from edgeship.client.timed_sockets import Timer
 from tests.client.channels import ARTIFACT
 
+HALF = b'{"name": "garments/stable", "artifact": "tflite/float32", "device": "\\ud800"}'
 GOLDEN = f"goldens/raw/probs.{ARTIFACT.replace('/', '-')}"
 
 
@@ -199,7 +200,7 @@ def test_damaged_metadata_is_fetched_again(field, content):
         assert field.update().status == "current"
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"schema": 1', b'{"name": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"schema": 1', b'{"name": 1}', b"[" * 99999, HALF])
 def test_a_damaged_state_starts_from_the_version_that_is_here(field, content):
     (field.state / "state.json").write_bytes(content)
     assert field.runs(1)

@@ -72,6 +72,13 @@ def test_refusals(page, channel, tmp_path):
         channel_site.write_channel_site(channel.folder, "pots/beta", tmp_path / "site", page, copy=True)
     with pytest.raises(InputError, match=r"no update channel \(no metadata/1.root.json\); `edgeship deploy publish"):
         channel_site.write_channel_site(tmp_path, "pots/stable", tmp_path / "site", page, copy=True)
+    with pytest.raises(InputError, match="lies in the channel"):
+        channel_site.write_channel_site(channel.folder, "pots/stable", channel.folder / "page", page, copy=True)
+    link = channel.folder / "targets" / "link"
+    link.symlink_to(page / "sw.js")
+    with pytest.raises(InputError, match="link: a link, not a regular file"):
+        channel_site.write_channel_site(channel.folder, "pots/stable", tmp_path / "site", page, copy=True)
+    link.unlink()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "sw.js").write_text("of a page that is no demo")
     with pytest.raises(InputError, match="is not the page of a channel"):

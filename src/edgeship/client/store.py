@@ -121,7 +121,7 @@ class Store:
             return State(self._name, self._artifact, os.urandom(16).hex())
         except OSError as error:
             raise ClientError(f"{self._file}: {error.strerror}") from error
-        except ValueError:
+        except (ValueError, RecursionError):
             return State(self._name, self._artifact, os.urandom(16).hex(), next(iter(self._whole_versions()), None))
         if (state.name, state.artifact) != (self._name, self._artifact):
             raise ClientError(
@@ -294,9 +294,8 @@ def _has_size(folder: Path, file: ChannelFile) -> bool:
 def _parse_state(content: bytes) -> State:
     """A state of this client, or of an earlier or later one: what is missing has its default, what is unknown is left out."""
     value = json.loads(content)
-    if not isinstance(value, dict) or not all(
-        isinstance(value.get(key), str) for key in ("name", "artifact", "device")
-    ):
+    texts = [value.get(key) for key in ("name", "artifact", "device")] if isinstance(value, dict) else [None]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):  # no halves of characters, either
         raise ValueError("no state of a client")
     running, previous, failed = value.get("running"), value.get("previous"), value.get("failed", [])
     if not isinstance(failed, list) or not all(type(number) is int for number in failed):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgeship.errors import InputError
 from edgeship.storage import atomic, digest
-from edgeship.untrusted import place_within, printable, read_json, regular_file
+from edgeship.untrusted import damage_as_input_error, place_within, printable, read_json, regular_file, tree_files
 
 FOLDER = "channel"  # of the site, and of its address
 PARTS = ("metadata", "targets")
@@ -50,13 +50,18 @@ def write_channel_site(channel: Path, name: str, out: Path, page_folder: Path, *
     if name not in names:
         known = printable(", ".join(names)) or "none"
         raise InputError(f"{printable(channel)}: no channel {printable(name)} in it; there are: {known}")
-    root = regular_file(place_within(channel, ROOT)).read_text(encoding="utf-8")
+    place = regular_file(place_within(channel, ROOT))
+    with damage_as_input_error(place):
+        root = place.read_text(encoding="utf-8")
+    if out.resolve().is_relative_to(channel.resolve()):
+        raise InputError(f"{printable(out)}: lies in the channel; choose another --out")
     if out.exists() and any(out.iterdir()) and not is_channel_site(out):
         raise InputError(f"{printable(out)}: exists and is not the page of a channel; choose another --out")
     with atomic.atomic_folder(out.absolute()) as draft:
         shutil.copytree(page_folder, draft)
         _embed(draft, {"url": f"{FOLDER}/", "name": name, "root": root})
         for part in PARTS if copy else ():
+            tree_files(channel / part)  # a link would be served for what it leads to
             shutil.copytree(channel / part, draft / FOLDER / part, symlinks=True)
 
 

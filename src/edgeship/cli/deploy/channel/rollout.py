@@ -30,6 +30,13 @@ def _parse_arms(context: click.Context, option: click.Parameter, values: tuple[s
     return arms
 
 
+def _check_experiment(arms: bool, described: bool, ended: bool) -> None:
+    if described and not arms:
+        raise click.UsageError("--experiment and --experiment-percent go with the experiment's arms (--arm).")
+    if arms and ended:
+        raise click.UsageError("--end-experiment does not go with arms; a new experiment replaces the one before.")
+
+
 @click.command()
 @CHANNEL
 @NAME
@@ -97,12 +104,7 @@ def rollout(
     asked = any((runtimes, platforms, memory, client))
     if asked and any_device:
         raise click.UsageError("--any-device does not go with conditions.")
-    if not arms and (experiment is not None or experiment_percent is not None):
-        raise click.UsageError("--experiment and --experiment-percent go with the experiment's arms (--arm).")
-    if arms and end_experiment:
-        raise click.UsageError(
-            "--end-experiment does not go with arms; a new experiment takes the place of the one before."
-        )
+    _check_experiment(bool(arms), experiment is not None or experiment_percent is not None, end_experiment)
     if percent is None and not (asked or any_device or arms or end_experiment):
         raise click.UsageError("Nothing to change: name --percent, conditions, arms, or --end-experiment.")
     conditions = api.describe_conditions(
