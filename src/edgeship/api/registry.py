@@ -39,9 +39,12 @@ class VersionDetails:
 def add_version(bundle: AnyBundle, name: str, *, store: str = STORE) -> Addition:
     """Keep a bundle, whatever its verdict, as the next version of `name`; one that is there already makes no second."""
     from edgeship.model_registry.adding import add_bundle
+    from edgeship.model_registry.connection import Place
     from edgeship.model_registry.store import open_store
 
     source = open_bundle(bundle)
+    if file := Place.parse(store).file:
+        check_outside_of_bundles(file)
     with open_store(store, create=True) as opened:
         return add_bundle(opened, source, name)
 
@@ -149,7 +152,7 @@ def export_version(version: int | str, out: AnyPath, name: str | None = None, *,
     from edgeship.model_registry.store import open_store
 
     target = Path(out)
-    check_outside_of_bundles(target / "bundle")
+    check_outside_of_bundles(target)
     with open_store(store) as opened:
         return export(opened, opened.version(opened.resolve_name(name), str(version)), target)
 
@@ -159,6 +162,7 @@ def write_registry_page(out: AnyPath, *, store: str = STORE) -> Path:
     from edgeship.model_registry.index_page import write_index
     from edgeship.model_registry.store import open_store
 
+    check_outside_of_bundles(Path(out))
     with open_store(store) as opened:
         return write_index(opened, opened.names(), Path(out))
 

@@ -23,6 +23,7 @@ STORE = click.option(
     help="Where the registry is: sqlite:///FILE, or an MLflow server's address.",
 )
 NAME = click.option("--name", help="Whose versions (default: the only name there is).")
+ANY_NAME = click.option("--name", help="Whose versions (default: those of all names).")
 VERSION = click.argument("version", metavar="VERSION")
 
 
@@ -62,7 +63,7 @@ def add(bundle: Path, name: str, store: str, json_file: str | None) -> None:
 
 
 @registry.command("list", short_help="List versions.")
-@NAME
+@ANY_NAME
 @STORE
 @JSON
 def list_(name: str | None, store: str, json_file: str | None) -> None:
@@ -76,7 +77,7 @@ def list_(name: str | None, store: str, json_file: str | None) -> None:
 
 @registry.command(short_help="Find versions by their figures.")
 @click.argument("query")
-@NAME
+@ANY_NAME
 @STORE
 @JSON
 def search(query: str, name: str | None, store: str, json_file: str | None) -> None:
