@@ -46,6 +46,14 @@ def test_a_bundle_comes_out_as_it_went_in(add, registry, tmp_path):
     out = tmp_path / "out"
     api.export_version("1", out, store=registry)
     assert _contents(tmp_path / "bundle-one") == _contents(out)
+    signature = tmp_path / "bundle-one" / "signature.json"
+    for text in ("one key's", "another key's"):
+        signature.write_text(text)
+        signed = api.add_version(tmp_path / "bundle-one", "garments", store=registry)
+        assert not signed.is_new and signed.version == api.list_versions(store=registry)[0]
+        api.export_version("1", tmp_path / text, store=registry)
+        assert _contents(tmp_path / "bundle-one") == _contents(tmp_path / text)
+    assert api.add_version(tmp_path / text, "shoes", store=registry).version.signature == signed.version.signature
     page = api.write_registry_page(tmp_path / "page", store=registry)
     assert "reports/garments-1.html" in page.read_text()
     assert (page.parent / "reports" / "garments-1.html").read_text() == "<title>one</title>"
@@ -197,7 +205,7 @@ def test_show_tells_what_chance_would_give(add, registry):
 
 def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
     add("one", 0.9)
-    missing = f"sqlite:///{tmp_path / 'none.db'}"
+    missing, inside = f"sqlite:///{tmp_path / 'none.db'}", tmp_path / "bundle-one"
     (tmp_path / "text.db").write_text("no database")
     sqlite3.connect(tmp_path / "other.db").execute("create table shoes (size)").connection.commit()
     for call, message in (
@@ -218,6 +226,8 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
         (lambda: api.add_version(tmp_path / "bundle-one", "a/b", store=registry), "--name a/b: must be letters"),
         (lambda: api.export_version(1, tmp_path, store=registry), "exists; choose another --out"),
         (lambda: api.write_registry_page(tmp_path, store=registry), "is no page of a registry"),
+        (lambda: api.write_registry_page(inside / "page", store=registry), "lies in the bundle"),
+        (lambda: api.add_version(inside, "x", store=f"sqlite:///{inside / 'registry.db'}"), "lies in the bundle"),
     ):
         with pytest.raises(InputError, match=message):
             call()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import getpass
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edgeship.benchmarks.gate.gate import judge_again
-from edgeship.bundle.bundle import MANIFEST, Bundle, check_writable, open_bundle, replace_bundle
+from edgeship.bundle.bundle import MANIFEST, SIGNATURE, Bundle, check_writable, open_bundle, replace_bundle
 from edgeship.bundle.manifest import DataEntry, Manifest
 from edgeship.errors import InputError
 from edgeship.model_registry.figures import collect_figures, collect_texts, main_artifact
@@ -33,7 +34,10 @@ class Addition:
 
 
 def add_bundle(store: Store, bundle: Bundle, name: str) -> Addition:
-    """Keep a bundle's files and make a version of it, unless there is one. Whatever its verdict is, it can be added."""
+    """Keep a bundle's files and make a version of it, unless there is one. Whatever its verdict is, it can be added.
+
+    One that was signed since it was added is the same version, which has that signature from now on.
+    """
     manifest_file = bundle.root / MANIFEST
     with damage_as_input_error(manifest_file):  # its figures may be none
         manifest = judge_again(bundle.manifest)
@@ -41,7 +45,10 @@ def add_bundle(store: Store, bundle: Bundle, name: str) -> Addition:
     with store.writing():
         known = store.versions(name) if name in store.names() else []
         same = next((row for row in known if row.record.bundle == record.bundle), None)
+        signature = _store_signature(store, bundle)
         if same:
+            if signature and signature != same.signature:
+                same = store.sign_version(same, signature)
             return Addition(same, False)
         if isinstance(store.files, FolderFiles):
             store.files.remove_drafts()
@@ -50,23 +57,33 @@ def add_bundle(store: Store, bundle: Bundle, name: str) -> Addition:
         store.files.store(manifest_file, record.bundle)
         if record.card and (card := _find_card(bundle)):
             store.files.store(card, record.card)
-        number = store.add_version(name, record)
-    return Addition(Version(name, number, record), True)
+        number = store.add_version(name, record, signature)
+    return Addition(Version(name, number, record, signature=signature), True)
 
 
 def export_version(store: Store, version: Version, out: Path) -> Bundle:
     """Write a version's bundle to the folder `out` as it was added, and open it."""
-    if out.exists():
+    if os.path.lexists(out):
         raise InputError(f"{out}: exists; choose another --out")
     check_writable(out)
     manifest = store.manifest(version)
     with replace_bundle(out) as draft:
-        for name, content in {**manifest.files, MANIFEST: version.record.bundle}.items():
+        signature = {SIGNATURE: version.signature} if version.signature else {}
+        for name, content in {**manifest.files, MANIFEST: version.record.bundle, **signature}.items():
             target = place_within(draft, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(store.files.find(content), target)
         open_bundle(draft)
     return open_bundle(out)
+
+
+def _store_signature(store: Store, bundle: Bundle) -> str | None:
+    file = bundle.root / SIGNATURE
+    if not os.path.lexists(file):
+        return None
+    signature = digest.of_path(regular_file(file))
+    store.files.store(file, signature)
+    return signature
 
 
 def user_name() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.manifest import Manifest, parse_manifest
+from edgeship.bundle.metric import Digest
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.model_registry import connection
 from edgeship.model_registry.connection import Place, in_our_words, open_client
@@ -29,6 +30,7 @@ SCHEMA = "1"
 MARK = "edgeship.registry"  # the tag of a model that edgeship keeps, with the schema
 RECORD = "edgeship.record."  # tags of a version: its record as JSON, in parts
 PROMOTION = "edgeship.promotion."
+SIGNED = "edgeship.signature"  # the tag of a version: the digest of its bundle's signature
 PART = 90_000  # characters of a tag; MLflow takes 100,000
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 BATCH = 900  # metrics in one call; MLflow takes 1,000
@@ -95,7 +97,10 @@ class Store:
             if not token:
                 break
         # Numbers are texts where a server told them.
-        rows = [Version(name, int(item.version), self._read_record(item.tags)) for item in found]
+        rows = [
+            Version(name, int(item.version), self._read_record(item.tags), signature=self._read_signature(item.tags))
+            for item in found
+        ]
         pointing = {
             number: tuple(sorted(key for key, at in aliases.items() if at == number)) for number in aliases.values()
         }
@@ -123,7 +128,7 @@ class Store:
         content.pop("digest", None)
         return parse_manifest(content)
 
-    def add_version(self, name: str, record: VersionRecord) -> int:
+    def add_version(self, name: str, record: VersionRecord, signature: str | None = None) -> int:
         """A new version with its run; inside of `writing`. What was written of it before the last step counts nowhere."""
         self._make_model(name)
         experiment = self._experiment(f"edgeship/{name}")
@@ -134,9 +139,15 @@ class Store:
         parts = [text[start : start + PART] for start in range(0, len(text), PART)]
         tags = {f"{RECORD}{number}": part for number, part in enumerate(parts)}
         tags |= {"edgeship.verdict": record.verdict or "not judged", "edgeship.bundle": record.bundle}
+        tags |= {SIGNED: signature} if signature else {}
         made = self.client.create_model_version(name, info.artifact_uri, info.run_id, tags=tags)
         self.client.set_terminated(info.run_id)
         return int(made.version)
+
+    def sign_version(self, version: Version, signature: str) -> Version:
+        """Remember the digest of the signature of a version's bundle; inside of `writing`."""
+        self.client.set_model_version_tag(version.name, str(version.number), SIGNED, signature)
+        return replace(version, signature=signature)
 
     def promotions(self, name: str) -> list[Promotion]:
         """The changes of aliases that took place, the oldest first.
@@ -163,6 +174,10 @@ class Store:
         count = sum(key.startswith(RECORD) for key in tags)
         with damage_as_input_error(self.place):  # whoever can write to the store can write anything there
             return convert(VersionRecord, json.loads("".join(tags[f"{RECORD}{number}"] for number in range(count))))
+
+    def _read_signature(self, tags: Mapping[str, str]) -> str | None:
+        with damage_as_input_error(self.place):
+            return convert(Digest, tags[SIGNED]) if SIGNED in tags else None
 
     def _check_schema(self, tags: Mapping[str, str]) -> None:
         if tags[MARK] != SCHEMA:

@@ -49,12 +49,16 @@ class VersionRecord:
 
 @dataclass(frozen=True)
 class Version:
-    """Version `number` of the model `name`, and the aliases that point to it."""
+    """Version `number` of the model `name`, and the aliases that point to it.
+
+    `signature` is the digest of its bundle's signature (None: it has none), kept as it was found and checked by nobody.
+    """
 
     name: str
     number: int
     record: VersionRecord
     aliases: tuple[str, ...] = ()
+    signature: Digest | None = None
 
 
 @dataclass(frozen=True)
