@@ -71,6 +71,11 @@ def test_files_are_stored_once_and_looked_at_when_they_are_read(add, registry, t
     labels.write_bytes(labels.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match="was changed or is damaged"):
         api.compare_versions(1, 2, store=registry)
+    labels.unlink()
+    with pytest.raises(InputError, match="add the bundle again"):
+        api.compare_versions(1, 2, store=registry)
+    assert not api.add_version(tmp_path / "bundle-one", "garments", store=registry).is_new
+    assert api.compare_versions(1, 2, store=registry).paired
 
 
 def test_two_versions_are_compared_on_the_same_samples(add, registry):
@@ -215,6 +220,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
         (lambda: api.promote_version(1, to="first", why="x", store=registry), "unknown alias 'first'; known: champion"),
         (lambda: api.promote_version(1, to="champion", why=" ", store=registry), "--why must say"),
         (lambda: api.roll_back_version(why="x", store=registry), "garments has no champion"),
+        (lambda: api.add_version(inside, "a/b", store=missing), "--name a/b: must be letters"),
         (lambda: api.list_versions(store=missing), "no registry is there; `edgeship registry add"),
         (lambda: api.list_versions(store="registry.db"), "--store takes sqlite:///FILE"),
         (
@@ -223,7 +229,6 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
         ),
         (lambda: api.list_versions(store=f"sqlite:///{tmp_path / 'other.db'}"), "a SQLite file of something else"),
         (lambda: api.list_versions(store="http://127.0.0.1:9"), "no MLflow server answers there"),
-        (lambda: api.add_version(tmp_path / "bundle-one", "a/b", store=registry), "--name a/b: must be letters"),
         (lambda: api.export_version(1, tmp_path, store=registry), "exists; choose another --out"),
         (lambda: api.write_registry_page(tmp_path, store=registry), "is no page of a registry"),
         (lambda: api.write_registry_page(inside / "page", store=registry), "lies in the bundle"),
@@ -240,7 +245,7 @@ def test_a_missing_extra_is_named(monkeypatch, tmp_path, module):
         api.list_versions(store=f"sqlite:///{tmp_path / 'registry.db'}")
 
 
-@pytest.mark.parametrize("change", ["ours", "theirs", "record", "half"])
+@pytest.mark.parametrize("change", ["ours", "theirs", "record", "half", "promotion", "signature"])
 def test_a_registry_of_another_schema_is_refused(add, registry, tmp_path, change):
     add("one", 0.9)
     statement = {
@@ -248,6 +253,9 @@ def test_a_registry_of_another_schema_is_refused(add, registry, tmp_path, change
         "theirs": "update alembic_version set version_num = 'another'",
         "record": "update model_version_tags set value = '{\"bundle\": 5}' where key = 'edgeship.record.0'",
         "half": "update model_version_tags set value = substr(value, 1, 90) where key = 'edgeship.record.0'",
+        "promotion": "insert into registered_model_tags (key, value, name) values ('edgeship.promotion.x', '', 'garments')",
+        "signature": "insert into model_version_tags (key, value, name, version) "
+        "values ('edgeship.signature', '../../x', 'garments', 1)",
     }[change]
     copy = tmp_path / "copy.db"
     copy.write_bytes((tmp_path / "registry.db").read_bytes())
@@ -258,6 +266,8 @@ def test_a_registry_of_another_schema_is_refused(add, registry, tmp_path, change
         "theirs": "another version of MLflow",
         "record": "bundle must be a digest|bundle must be a text",
         "half": "cannot be read, is the file damaged",
+        "promotion": "cannot be read, is the file damaged",
+        "signature": "copy.db: a tag was changed or is damaged: it must be a text",
     }[change]
     with pytest.raises(InputError, match=words):
-        api.list_versions(store=f"sqlite:///{copy}")
+        api.promote_version(1, to="champion", why="x", store=f"sqlite:///{copy}")

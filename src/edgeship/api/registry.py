@@ -40,8 +40,9 @@ def add_version(bundle: AnyBundle, name: str, *, store: str = STORE) -> Addition
     """Keep a bundle, whatever its verdict, as the next version of `name`; one that is there already makes no second."""
     from edgeship.model_registry.adding import add_bundle
     from edgeship.model_registry.connection import Place
-    from edgeship.model_registry.store import open_store
+    from edgeship.model_registry.store import check_name, open_store
 
+    check_name(name)
     source = open_bundle(bundle)
     if file := Place.parse(store).file:
         check_outside_of_bundles(file)

@@ -45,18 +45,13 @@ def add_bundle(store: Store, bundle: Bundle, name: str) -> Addition:
     with store.writing():
         known = store.versions(name) if name in store.names() else []
         same = next((row for row in known if row.record.bundle == record.bundle), None)
-        signature = _store_signature(store, bundle)
+        if isinstance(store.files, FolderFiles):
+            store.files.remove_drafts()
+        signature = _store_files(store, bundle, record)  # of a known version, too: what was lost of it is there again
         if same:
             if signature and signature != same.signature:
                 same = store.sign_version(same, signature)
             return Addition(same, False)
-        if isinstance(store.files, FolderFiles):
-            store.files.remove_drafts()
-        for relative, content in manifest.files.items():
-            store.files.store(bundle.root / relative, content)
-        store.files.store(manifest_file, record.bundle)
-        if record.card and (card := _find_card(bundle)):
-            store.files.store(card, record.card)
         number = store.add_version(name, record, signature)
     return Addition(Version(name, number, record, signature=signature), True)
 
@@ -77,7 +72,13 @@ def export_version(store: Store, version: Version, out: Path) -> Bundle:
     return open_bundle(out)
 
 
-def _store_signature(store: Store, bundle: Bundle) -> str | None:
+def _store_files(store: Store, bundle: Bundle, record: VersionRecord) -> str | None:
+    """Keep all files of a bundle, and return the digest of its signature, if it has one."""
+    for relative, content in bundle.manifest.files.items():
+        store.files.store(bundle.root / relative, content)
+    store.files.store(bundle.root / MANIFEST, record.bundle)
+    if record.card and (card := _find_card(bundle)):
+        store.files.store(card, record.card)
     file = bundle.root / SIGNATURE
     if not os.path.lexists(file):
         return None

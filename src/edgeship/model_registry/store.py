@@ -157,26 +157,35 @@ class Store:
         """
         aliases, tags = self.aliases(name), self.client.get_registered_model(name).tags
         texts = [text for key, text in sorted(tags.items()) if key.startswith(PROMOTION)]
-        with damage_as_input_error(self.place):
+        with self._reading():
             entries = [convert(Promotion, json.loads(text)) for text in texts]
         return [entry for entry in entries if _took_place(entry, entries, aliases)]
 
     def record_promotion(self, name: str, promotion: Promotion) -> Promotion:
         """Point an alias to a version, and remember it; inside of `writing`."""
         tags = self.client.get_registered_model(name).tags
-        entry = 1 + max((int(key.removeprefix(PROMOTION)) for key in tags if key.startswith(PROMOTION)), default=0)
+        with self._reading():
+            entry = 1 + max((int(key.removeprefix(PROMOTION)) for key in tags if key.startswith(PROMOTION)), default=0)
         promotion = replace(promotion, entry=entry)
         self.client.set_registered_model_tag(name, f"{PROMOTION}{entry:06}", json.dumps(to_json(promotion)))
         self.client.set_registered_model_alias(name, promotion.alias, str(promotion.version))
         return promotion
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        with damage_as_input_error(self.place):
+            try:
+                yield
+            except InputError as error:
+                raise InputError(f"{self.place}: a tag was changed or is damaged: {error}") from error
+
     def _read_record(self, tags: Mapping[str, str]) -> VersionRecord:
         count = sum(key.startswith(RECORD) for key in tags)
-        with damage_as_input_error(self.place):  # whoever can write to the store can write anything there
+        with self._reading():  # whoever can write to the store can write anything there
             return convert(VersionRecord, json.loads("".join(tags[f"{RECORD}{number}"] for number in range(count))))
 
     def _read_signature(self, tags: Mapping[str, str]) -> str | None:
-        with damage_as_input_error(self.place):
+        with self._reading():
             return convert(Digest, tags[SIGNED]) if SIGNED in tags else None
 
     def _check_schema(self, tags: Mapping[str, str]) -> None:
@@ -187,8 +196,6 @@ class Store:
     def _make_model(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
 
-        if not NAME.fullmatch(name):
-            raise InputError(f"--name {printable(name)[:60]}: must be letters, digits, '.', '_' and '-', at most 100")
         try:
             model = self.client.get_registered_model(name)
         except MlflowException as error:
@@ -236,6 +243,13 @@ class Store:
         ]
         if inputs:
             self.client.log_inputs(run, inputs)
+
+
+def check_name(name: str) -> None:
+    """Raise InputError for what versions cannot be kept under."""
+    if not NAME.fullmatch(name):
+        shown = printable(name)[:60] or "''"
+        raise InputError(f"--name {shown}: must be letters, digits, '.', '_' and '-', at most 100, not . first")
 
 
 def _took_place(entry: Promotion, entries: list[Promotion], aliases: Mapping[str, int]) -> bool:

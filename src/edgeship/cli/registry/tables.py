@@ -80,7 +80,9 @@ def print_details(details: api.VersionDetails) -> None:
 
 def luck_lines(luck: api.Luck) -> list[str]:
     """Whether it was luck, in sentences."""
-    times = f"{luck.candidates:,} version{'' if luck.candidates == 1 else 's'} to choose from, {luck.promotions:,} promotions"
+    counts = (luck.candidates, "version"), (luck.promotions, "promotion")
+    versions, promotions = (f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counts)
+    times = f"{versions} to choose from, {promotions}"
     lines = [f"luck: the evaluation data was used for {times}"]
     figure = luck.figure
     if figure is None or figure.gain is None:
