@@ -24,6 +24,7 @@ from edgeship.devices import profiles
 from edgeship.settings import config
 from edgeship.train import fashion_mnist
 from tests.e2e.lab.page_blocks import PAGES, ROOT, SHELL, commands_below, headings_with_commands, read_blocks
+from tests.model_registry import made_up
 from tests.present import present
 
 README = "README.md"
@@ -58,6 +59,9 @@ ELSEWHERE = {
     (README, "edgeship runtimes install mediapipe"): "tests/runtimes/test_mediapipe.py::installed",
     (README, "edgeship benchmark bundle --runtime litert,mediapipe,mediapipe-web"): (
         "tests/runtimes/test_mediapipe.py::test_it_answers_what_the_artifact_answers"
+    ),
+    (README, "edgeship rebuild edgeship.lock"): (
+        "tests/pipeline/rebuild/test_another_day.py::test_a_lock_gives_the_same_bytes_anywhere_and_at_any_time"
     ),
     ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
@@ -119,6 +123,19 @@ def begin_app(shell: Shell, request: pytest.FixtureRequest) -> None:
     shutil.copytree(request.getfixturevalue("shipped_once") / "bundle", shell.folder / "bundle")
 
 
+def begin_registry(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """Two bundles that pass, the second of a better model."""
+    truth = made_up.truth_of()
+    for name, right in (("bundle", 0.9), ("retrained", 0.97)):
+        made_up.write_bundle(shell.folder / name, truth, made_up.answers_of(truth, right, 1), name=name)
+
+
+def begin_signature(shell: Shell, request: pytest.FixtureRequest) -> None:
+    """A real bundle, whose goldens `verify` runs, and keys."""
+    begin_app(shell, request)
+    shell.check("edgeship deploy keygen --out keys")
+
+
 def begin_browser(shell: Shell, request: pytest.FixtureRequest) -> None:
     """A bundle of one TF.js artifact, and figures of it from a phone."""
     request.getfixturevalue("missing_browser")
@@ -154,6 +171,8 @@ BEGIN: dict[str, Callable[[Shell, pytest.FixtureRequest], None]] = {
     "Your own model": begin_own_model,
     "In the browser": begin_browser,
     "In an app": begin_app,
+    "Versions in a registry": begin_registry,
+    "Signatures and locks": begin_signature,
     "Smaller: prune, cluster, quantization-aware training, distillation": begin_smaller,
 }
 
