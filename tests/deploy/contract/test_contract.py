@@ -104,6 +104,8 @@ BROKEN: list[tuple[Callable[[Any], None], str]] = [
     (_put("artifacts", 0, "path", "../../etc/passwd"), "does not stay inside"),
     (_put("artifacts", 0, "path", "/etc/passwd"), "does not stay inside"),
     (_put("artifacts", 0, "id", "a/b/c"), "is no plain name"),
+    (_put("artifacts", 0, "id", '""";print(1);"""/x'), "is no name of an artifact, as tflite/int8"),
+    (_put("artifacts", 0, "id", "*/ int evil; /x"), "is no"),
     (_put("artifacts", 0, "inputs", []), "its inputs are not those of the contract"),
     (_put("artifacts", 0, "outputs", 0, "output", "y"), "an output that the contract does not have"),
     (_put("artifacts", 0, "inputs", 0, "quantization", "scale", 0), "scale must be a number > 0"),

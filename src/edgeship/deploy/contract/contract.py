@@ -5,6 +5,7 @@ These types are the published schema (docs/apps/contract.schema.json). The file 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from edgeship.types import drop_missing
 
 SCHEMA, KIND = 1, "edgeship-contract"
 FOLDER = "goldens/raw"
+ARTIFACT = re.compile(r"[\w.-]+(/[\w.-]+)?")  # stands in generated code, in comments too
 SLUG = r"^[a-z0-9][a-z0-9-]{0,63}$"
 MOST_INPUTS, MOST_LABELS, MOST_CASES, MOST_ARTIFACTS = 64, 100_000, 1000, 200
 ORIENTATIONS = range(1, 9)
@@ -101,6 +103,8 @@ class ContractArtifact:
 
     def __post_init__(self) -> None:
         check_file_names(self.id.replace("/", "-", 1))
+        if not ARTIFACT.fullmatch(self.id):
+            raise ValueError(f"{untrusted.printable(self.id)[:40]!r} is no name of an artifact, as tflite/int8")
         check_printable(self.signature or "")
         untrusted.place_within(Path(), self.path)
         tensors: tuple[ArtifactInput | ArtifactOutput, ...] = (*self.inputs, *self.outputs)
