@@ -11,7 +11,7 @@ import pytest
 
 from edgeship.bundle.bundle import open_bundle
 from edgeship.deploy.codegen.client import describe_client
-from edgeship.deploy.codegen.generate import LANGUAGES, quote_c, quote_kotlin
+from edgeship.deploy.codegen.generate import LANGUAGES, quote_c, quote_kotlin, write_clients
 from edgeship.errors import InputError
 from edgeship.types import Bridge
 from tests.deploy.codegen.conftest import edgeship, run
@@ -63,6 +63,32 @@ def test_bad_input_is_a_sentence(bundle, tmp_path):
     (tmp_path / "file").touch()
     assert "no folder can be written there" in refused(bundle, "--for", "c", "--out", tmp_path / "file")
     assert "no language is named" in refused(bundle, "--for", ",", "--out", tmp_path)
+
+
+def test_what_others_wrote_beside_generated_code_stays(bundle, clients, tmp_path):
+    folder = shutil.copytree(clients / "c", tmp_path / "c")
+    built = folder / "selftest"
+    built.touch()
+    opened = open_bundle(bundle)
+    write_clients(opened, ["c"], tmp_path)
+    assert not built.exists()
+    for name in ("predict.c", "notes/predict.c"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+        with pytest.raises(InputError, match=r"something else than generated code \((predict\.c|notes)\)"):
+            write_clients(opened, ["c"], tmp_path)
+        assert (folder / name).read_text() == "mine"
+        (folder / name).unlink()
+    (folder / "notes").rmdir()
+    (folder / "contract.json").write_text('{"kind": "of mine"}')
+    with pytest.raises(InputError, match=r"\(contract\.json\)"):
+        write_clients(opened, ["c"], tmp_path)
+
+
+def test_a_package_is_not_called_by_a_keyword(bundle):
+    client = describe_client(open_bundle(bundle))
+    names = [replace(client, name=name).identifier for name in ("object", "3-ways", "new-object")]
+    assert names == ["model_object", "model_3_ways", "new_object"]
 
 
 def test_a_bundle_without_raw_goldens_says_which_key_gives_them(bundle, tmp_path):

@@ -17,7 +17,7 @@ from edgeship import api
     "self_tests",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A self-test that the demo page wrote on some device: its figures join the report. May be repeated.",
+    help="A self-test that a client or the demo page wrote on some device: its figures join the report. May be repeated.",
 )
 def report(bundle: Path, out: Path | None, self_tests: tuple[Path, ...]) -> None:
     """Write the report of BUNDLE as one self-contained HTML file.

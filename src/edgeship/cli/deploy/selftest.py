@@ -19,7 +19,7 @@ from edgeship.cli.output import write_json
     "languages",
     callback=split_names,
     metavar="LANGUAGES",
-    help="Comma-separated: c,kotlin,python,typescript (default: those whose lanes are installed; see edgeship runtimes).",
+    help="Comma-separated: c,kotlin,python,swift,typescript (default: those whose lanes are installed; see edgeship runtimes).",
 )
 @ARTIFACT
 @click.option(

@@ -28,6 +28,11 @@ from edgeship.untrusted import damage_as_input_error, place_within, printable
 
 PREFERRED = "tflite/mobile"
 TFLITE, TFJS = "tflite", "tfjs"
+# Kotlin's (https://kotlinlang.org/docs/keyword-reference.html, hard): no part of a package's name.
+KEYWORDS = frozenset({
+    "as", "break", "class", "continue", "do", "else", "false", "for", "fun", "if", "in", "interface", "is", "null", "object",
+    "package", "return", "super", "this", "throw", "true", "try", "typealias", "typeof", "val", "var", "when", "while",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,9 @@ class Client:
 
     @property
     def identifier(self) -> str:
-        """The name in letters, digits and '_', not beginning with a digit."""
+        """The name in letters, digits and '_', not beginning with a digit, and no keyword of Kotlin."""
         name = self.name.replace("-", "_")
-        return f"model_{name}" if name[0].isdigit() else name
+        return f"model_{name}" if name[0].isdigit() or name in KEYWORDS else name
 
 
 def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequence[str] = (TFLITE,)) -> Client:

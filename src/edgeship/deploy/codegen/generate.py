@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.bundle import Bundle, is_bundle
+from edgeship.bundle.bundle import Bundle
 from edgeship.deploy.codegen.client import TFJS, TFLITE, Client, describe_client
+from edgeship.deploy.contract.contract import KIND
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.storage import atomic
-from edgeship.untrusted import printable
+from edgeship.untrusted import printable, read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = ".jinja"
 LANGUAGES = ("c", "kotlin", "python", "swift", "typescript")
 FORMATS: Mapping[str, Sequence[str]] = {"typescript": (TFLITE, TFJS)}  # that a language runs beside .tflite alone
-MARK = "contract.json"  # what every folder of generated code has
+LICENSE, LABELS, GOLDENS = "LICENSE.txt", "labels.txt", "goldens"
+DATA = (CONTRACT, LICENSE, LABELS, GOLDENS, "model.tflite", "model")  # what a folder has in every language
+PRODUCTS = ("__pycache__", "build", "node_modules", "package-lock.json", "selftest")  # of the steps in the READMEs
 
 
 def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact: str | None = None) -> list[Path]:
@@ -36,8 +39,8 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
         raise InputError(f"no language is named; known: {', '.join(LANGUAGES)}")
     clients = [describe_client(bundle, artifact, FORMATS.get(language, (TFLITE,))) for language in languages]
     folders = [out / language for language in languages]
-    for folder in folders:
-        _check_replaceable(folder)
+    for language, folder in zip(languages, folders, strict=True):
+        _check_replaceable(folder, language)
     try:
         for language, client, folder in zip(languages, clients, folders, strict=True):
             with atomic.atomic_folder(folder) as draft:
@@ -47,14 +50,37 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     return folders
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Raise InputError where a folder is there that no earlier run of ours wrote."""
-    if folder.is_dir() and not is_bundle(folder) and (not any(folder.iterdir()) or (folder / MARK).is_file()):
+def _check_replaceable(folder: Path, language: str) -> None:
+    """Raise InputError where there is a file that no earlier run of ours wrote, and no build of what it wrote."""
+    if not os.path.lexists(folder):
         return
-    if os.path.lexists(folder):
+    strange = next(_strange_files(folder, language), None) if folder.is_dir() else folder
+    if strange is not None:
         raise InputError(
-            f"{printable(folder)}: holds something else than generated code; choose another folder with --out"
+            f"{printable(folder)}: holds something else than generated code ({printable(strange.name)}); "
+            "choose another folder with --out"
         )
+
+
+def _strange_files(folder: Path, language: str) -> Iterator[Path]:
+    source = TEMPLATES / language
+    ours = {path.relative_to(source).as_posix().removesuffix(TEMPLATE) for path in source.rglob("*")}
+    tops = sorted(folder.iterdir())
+    for top in tops:
+        if top.name not in (*DATA, *PRODUCTS):
+            for path in (top, *sorted(top.rglob("*"))):
+                if path.relative_to(folder).as_posix() not in ours and "__pycache__" not in path.parts:
+                    yield path
+    if tops and not _is_contract(folder / CONTRACT):
+        yield next((path for path in tops if path.name == CONTRACT), tops[0])
+
+
+def _is_contract(path: Path) -> bool:
+    try:
+        content = read_json(path)
+    except InputError:
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
 
 
 def write_client(client: Client, root: Path, language: str, draft: Path) -> None:
@@ -79,13 +105,13 @@ def _copy_data(client: Client, root: Path, draft: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, place)
     shutil.copyfile(root / CONTRACT, draft / CONTRACT)
-    shutil.copyfile(TEMPLATES / "LICENSE.txt", draft / "LICENSE.txt")
-    (draft / "goldens").mkdir()
+    shutil.copyfile(TEMPLATES / LICENSE, draft / LICENSE)
+    (draft / GOLDENS).mkdir()
     for name, content in client.goldens.items():
-        (draft / "goldens" / name).write_bytes(content)
+        (draft / GOLDENS / name).write_bytes(content)
     labels = next((output.labels for output in client.outputs if output.labels), ())
     if labels:
-        (draft / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")
+        (draft / LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")
 
 
 def _make_environment() -> Any:
