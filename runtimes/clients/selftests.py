@@ -52,19 +52,21 @@ def run_selftests(bundle: Bundle, languages: Sequence[str], artifact: str | None
 
 def _fitting_lanes(bundle: Bundle, lanes: Sequence[Lane], artifact: str | None) -> list[Lane]:
     """Those that run the artifact, or one of their own format where none is named. Raises InputError where none does."""
-    fitting, problems = [], []
+    fitting, problems = [], {}
     for lane in lanes:
         try:
             client = describe_client(bundle, artifact, [lane.format])
         except InputError as error:
-            problems.append(error)
+            problems[lane.name] = error
             continue
         if misfit := lane.find_misfit(client):
             print_notice(f"{lane.name} is left out: {client.artifact}: {misfit}")
         else:
             fitting.append(lane)
     if problems and not fitting:
-        raise problems[0]
+        raise next(iter(problems.values()))
+    for name, problem in problems.items():
+        print_notice(f"{name} is left out: {problem}")
     return fitting
 
 

@@ -103,6 +103,7 @@ def test_lanes_that_do_not_run_a_model_are_left_out_with_a_sentence(bundle, tmp_
     usable("client-ts"), usable("client-ts-litert")
     done = edgeship("deploy", "selftest", bundle, "--for", "typescript", "--artifact", "tflite/int8", "--out", tmp_path)
     assert "client-ts-litert is left out: tflite/int8: LiteRT.js takes fixed shapes only" in done.stderr
+    assert "client-ts-tfjs is left out: " in done.stderr and "has no tfjs, which these clients run" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["client-ts.json"]
     done = edgeship("deploy", "codegen", bundle, "--for", "c", "--artifact", "tfjs/float32", "--out", tmp_path, check=2)
     assert "unknown artifact 'tfjs/float32'" in done.stderr
