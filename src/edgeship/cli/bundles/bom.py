@@ -16,7 +16,8 @@ def bom(bundle: Path, out: str) -> None:
     """Write the bill of materials of BUNDLE as a CycloneDX 1.7 ML-BOM in JSON.
 
     It names the server model and every artifact with digests, tensors, figures with their intervals, and limitations; the data
-    and the tools. Licences are not known to a bundle, and are not guessed. The same bundle gives the same bytes.
+    and the tools. Licences are those that [data] license of edgeship.toml states; none is guessed. The same bundle gives the
+    same bytes.
 
     \b
     Examples:
