@@ -7,14 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
-from edgeship.client import ClientError, unchanged
+from edgeship.client import ClientError
 from edgeship.client.outcome import SelfTestError, SelfTestUnfinishedError
 from edgeship.client.selftest import run as selftest
-from edgeship.client.timed_sockets import Timer
 from tests.client.channels import ARTIFACT
 
 HALF = b'{"name": "garments/stable", "artifact": "tflite/float32", "device": "\\ud800"}'
@@ -44,29 +42,6 @@ def test_first_update_later_ones_and_a_rollback(field, tmp_path):
     assert (back.status, back.running, client.version) == ("updated", 1, 1)
     assert not any("/files/" in path for path in field.server.paths[asked:])  # they were still here
     assert client.update().status == "current"
-
-
-def test_what_was_verified_is_asked_of_tuf_again_when_it_ends(field, monkeypatch):
-    assert field.update().status == "current"
-    asked = len(field.server.paths)
-    monkeypatch.setattr("edgeship.client.unchanged.time.time", lambda now=time.time: now() + 2 * 86_400)
-    assert field.update().status == "current"
-    assert len(field.server.paths) - asked == 2 and unchanged_asks(field) == 0
-    monkeypatch.undo()
-    assert unchanged_asks(field) == 2
-    field.repository.rotate("timestamp")
-    field.repository.write()
-    assert field.update().status == "current" and field.server.paths[-1] != "/metadata/timestamp.json"
-
-
-def unchanged_asks(field):
-    """How many requests an update makes that imports no TUF; 0 where it needs TUF."""
-    store = field.client()._store
-    asked = len(field.server.paths)
-    found = unchanged.find_unchanged(
-        field.client()._settings, store, store.read_state(), Timer(time.monotonic() + 10, 5)
-    )
-    return len(field.server.paths) - asked if found else 0
 
 
 def test_only_devices_within_the_percentage_get_a_new_version(field):
