@@ -96,6 +96,7 @@ def test_after_a_way_back_the_next_number_is_a_new_one(
 def test_a_runtime_that_no_client_has_is_told(change: Change) -> None:
     assert "no client of edgeship has a runtime 'lite'" in change("rollout", "--minimum-runtime", "lite=2.14").output
     assert "no client" not in change("rollout", "--minimum-runtime", "tflite=2.14", "--dry-run").output
+    assert "none of them gets version 2" in change("rollout", "--minimum-client", 2, "--dry-run").output
 
 
 def test_conditions_and_experiments_reach_the_client(

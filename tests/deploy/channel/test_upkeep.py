@@ -128,8 +128,12 @@ def test_status_needs_no_key_and_tells_what_ends(channel: Path, later: Callable[
     assert "problem: timestamp expired at" in run_deploy("status", "--channel", channel).output
 
 
-def test_status_finds_missing_files(channel: Path) -> None:
-    next((channel / "targets" / "garments" / "files").iterdir()).unlink()
+def test_status_finds_files_that_are_missing_or_cut_off(channel: Path) -> None:
+    file, other, *_ = (channel / "targets" / "garments" / "files").iterdir()
+    other.write_bytes(other.read_bytes()[:-1])
+    done = run_deploy("status", "--channel", channel)
+    assert done.exit_code == 1 and f"{other.name}: is not what was published" in done.output
+    file.unlink()
     done = run_deploy("status", "--channel", channel)
     assert done.exit_code == 1 and "problem: targets/garments/files/" in done.output and ": missing" in done.output
 

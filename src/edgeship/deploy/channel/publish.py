@@ -55,7 +55,9 @@ def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publica
         same = _find_same(repository, contents.version, known, plan.version)
         number = same or contents.version.version
         if before and before.version == number:
-            return ChannelChange(folder, before, before, (f"the bundle is version {number} already; nothing to do",))
+            other = ", and `deploy rollout --percent` changes who gets it" if before.percent != plan.percent else ""
+            note = f"the bundle is version {number} already; nothing to do{other}"
+            return ChannelChange(folder, before, before, (note,))
         if number in known and not same:
             raise InputError(
                 f"version {number} of {name} is another bundle already; leave out --version for the next number"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeship.client.rules import Channel, Conditions, Experiment, channel_path
+from edgeship.client.rules import CLIENT, Channel, Conditions, Experiment, channel_path
 from edgeship.client.selftest.runtimes import RUNTIMES
 from edgeship.deploy.channel import listing
 from edgeship.deploy.channel.repository import locked, open_for_changes
@@ -151,6 +151,8 @@ def _notes(before: Channel, after: Channel) -> tuple[str, ...]:
     if unknown := sorted(after.conditions.minimum_runtime.keys() - KNOWN_RUNTIMES):
         known = ", ".join(sorted(KNOWN_RUNTIMES))
         notes.append(f"no client of edgeship has a runtime '{unknown[0]}', and asks for nothing there; known: {known}")
+    if after.conditions.minimum_client > CLIENT:
+        notes.append(f"clients of this edgeship are {CLIENT}: none of them gets version {after.version}")
     if after.version != before.version and after.conditions != Conditions():
         notes.append("the conditions stay as they were; devices that do not meet them keep what they have")
     return tuple(notes)

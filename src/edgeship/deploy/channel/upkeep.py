@@ -154,10 +154,19 @@ def _status_of(repository: Repository, renewed: tuple[str, ...]) -> FolderStatus
         for rules in [listing.read_channel_rules(repository, name)]
     )
     ends = [_describe_end(item) for item in roles if item.seconds_left < NOTICE[item.role].total_seconds()]
-    missing = [place for place in repository.target_places() if not place.is_file()]
-    lost = [f"{printable(place.relative_to(repository.folder))}: missing" for place in sorted(missing)[:3]]
+    lost = sorted(filter(None, (_describe_loss(repository, name) for name in repository.targets.signed.targets)))[:3]
     unfinished = [f"{METADATA}/{TIMESTAMP}: nothing is published yet"] if repository.new else []
     return FolderStatus(repository.folder, roles, channels, (*unfinished, *ends, *lost), renewed)
+
+
+def _describe_loss(repository: Repository, name: str) -> str:
+    """What is wrong with a target's file at first sight; empty where nothing is. Contents are not read: they may be large."""
+    place = repository.target_place(name)
+    shown = printable(place.relative_to(repository.folder))
+    if not place.is_file():
+        return f"{shown}: missing"
+    same = place.stat().st_size == repository.targets.signed.targets[name].length
+    return "" if same else f"{shown}: is not what was published; bring it back from the server or a backup"
 
 
 def _role_status(role: str, keys: Role, signed: Signed) -> RoleStatus:
