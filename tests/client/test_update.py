@@ -279,7 +279,7 @@ def test_a_folder_of_something_else_is_no_state(field, tmp_path):
     place.write_text("a letter")
     with pytest.raises(ClientError, match="taken: File exists; the state needs a folder"):
         field.update(state=place)
-    with pytest.raises(ClientError, match="holds something else \\('targets'\\)"):
+    with pytest.raises(ClientError, match="is a channel; the state needs a folder of its own"):
         field.update(state=field.repository.folder)
     assert not (field.repository.folder / "lock").exists()
 

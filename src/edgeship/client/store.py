@@ -87,7 +87,7 @@ class Store:
         """Make the folders, and hold them; False where another process does. Raises ClientError where they cannot be made."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            self._refuse_others()
+            self._refuse_foreign()
             for name in ("metadata", "versions"):
                 (self._root / name).mkdir(exist_ok=True)
             file = (self._root / "lock").open("a+b")
@@ -96,13 +96,10 @@ class Store:
         with file:
             yield _lock_file(file.fileno())
 
-    def _refuse_others(self) -> None:
-        """No folder of something else, and no link, is written to; TUF's `metadata/root.json` is one that it makes anew."""
-        known = {*FOLDERS, *FILES, "state.json.new"}
-        if not self._file.exists() and (others := sorted({*os.listdir(self._root)} - known)):
-            raise ClientError(
-                f"{self._root} holds something else ({others[0][:60]!a}); use a folder of the client's own"
-            )
+    def _refuse_foreign(self) -> None:
+        """No channel, and no link, is written to; TUF's `metadata/root.json` is one that it makes anew."""
+        if (self.metadata / "1.root.json").exists():
+            raise ClientError(f"{self._root} is a channel; the state needs a folder of its own")
         for name in (*FOLDERS, *FILES):
             path = self._root / name
             if path.is_symlink():

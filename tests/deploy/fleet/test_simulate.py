@@ -93,7 +93,7 @@ def test_sizes_and_rules_are_those_of_a_channel(tmp_path):
     repository = Repository(tmp_path / "channel")
     old, new, shared = b"1" * 5000, b"1" * 4000 + b"2" * 3000, {"contract.json": b"{}", "labels.txt": b"a"}
     repository.publish(1, old, shared)
-    with pytest.raises(InputError, match="has one version"):
+    with pytest.raises(InputError, match="has no version before 1"):
         read_traffic(repository.folder, "garments/stable", ARTIFACT)
     repository.publish(2, new, {**shared, "labels.txt": b"b"}, bases=(old,), percent=5.0)
     traffic, rules = read_traffic(repository.folder, "garments/stable", ARTIFACT)

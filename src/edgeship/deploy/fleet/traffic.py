@@ -36,7 +36,7 @@ def read_traffic(folder: Path, name: str, artifact: str) -> tuple[Traffic, Chann
     older = [number for number in list_versions(repository, rules.name) if number < rules.version]
     before = rules.previous or max(older, default=None)
     if before is None:
-        raise InputError(f"{name} in {folder} has one version, and a rollout needs a version before it")
+        raise InputError(f"{name} in {folder} has no version before {rules.version}, which a rollout needs")
     new, old = (read_version_file(repository, rules.name, number) for number in (rules.version, before))
     files, known = _files(new, artifact), {file.sha256 for file in _files(old, artifact)}
     fetched = [file for file in files if file.sha256 not in known]
