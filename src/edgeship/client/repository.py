@@ -12,8 +12,9 @@ from tuf.ngclient import Updater, UpdaterConfig
 
 from edgeship.client.download import DeadlineFetcher
 
+# Roots are counted from the app's own, those that are here already, too: after so many no client of that app would follow.
 # A root is a few kilobytes. Delegations are none of the channel's; with 0 of them only the top role's targets are looked at.
-CONFIG = UpdaterConfig(max_root_rotations=64, max_delegations=0, root_max_length=64_000)
+CONFIG = UpdaterConfig(max_root_rotations=4096, max_delegations=0, root_max_length=64_000)
 
 
 ROLES = ("root", "timestamp", "snapshot", "targets")

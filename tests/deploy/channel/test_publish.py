@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edgeship import api
+from edgeship.client.repository import CONFIG
 from edgeship.deploy.channel import writing
 from edgeship.errors import CheckError, InputError
 from tests.deploy.channel.bundles import write_bundle
@@ -224,6 +225,16 @@ def test_what_lies_beside_a_channel_stays(channel: Path, bundles: list[Path], ke
         path.write_text("dear")
     api.publish_bundle(bundles[2], channel, name=NAME, keys=keys)
     assert [path.read_text() for path in others] == ["dear", "dear"]
+
+
+def test_more_metadata_than_clients_read_is_not_published(
+    channel: Path, bundles: list[Path], keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot_of(channel)
+    monkeypatch.setattr(CONFIG, "targets_max_length", 2000)
+    with pytest.raises(InputError, match=r"its targets would be .* clients read at most 2,000; keep fewer versions"):
+        api.publish_bundle(bundles[2], channel, name=NAME, keys=keys)
+    assert snapshot_of(channel) == before
 
 
 def test_missing_keys_are_named(channel: Path, bundles: list[Path], keys: Path, all_keys: Path, tmp_path: Path) -> None:

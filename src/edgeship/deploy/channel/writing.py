@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
+from edgeship.client.repository import CONFIG
 from edgeship.deploy.channel.repository import (
     METADATA,
     TIMESTAMP,
@@ -24,8 +25,10 @@ from edgeship.deploy.channel.repository import (
     to_bytes,
 )
 from edgeship.deploy.channel.signers import Signers, sign
+from edgeship.errors import InputError
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
+from edgeship.untrusted import printable
 
 R = TypeVar("R", Targets, Snapshot)
 
@@ -129,7 +132,13 @@ def _renew(repository: Repository, signed: R, signers: Signers) -> Path:
     metadata = Metadata(signed)
     sign(metadata, signers.signing(repository.root.signed, role), role)
     path = repository.folder / METADATA / f"{signed.version}.{role}.json"
-    _write(path, to_bytes(metadata))
+    content, most = to_bytes(metadata), getattr(CONFIG, f"{role}_max_length")
+    if len(content) > most:
+        raise InputError(
+            f"{printable(repository.folder)}: its {role} would be {len(content):,} bytes, and clients read at most {most:,}; "
+            "keep fewer versions (publish --keep), or begin another channel"
+        )
+    _write(path, content)
     setattr(repository, role, metadata)
     return path
 
