@@ -264,6 +264,13 @@ def test_two_must_sign_where_two_are_asked_for(bundles: list[Path], all_keys: Pa
     assert not (tmp_path / "three").exists()
 
 
+def test_a_threshold_for_a_channel_that_is_there_is_not_passed_over(
+    channel: Path, bundles: list[Path], all_keys: Path
+) -> None:
+    with pytest.raises(InputError, match="is there already, and a threshold is of a new channel; `deploy rotate"):
+        api.publish_bundle(bundles[2], channel, name=NAME, keys=[all_keys / "a", all_keys / "b"], threshold=2)
+
+
 @pytest.mark.parametrize("victim", ["metadata/2.targets.json", "metadata/timestamp.json", "metadata/1.root.json"])
 def test_nothing_is_signed_on_top_of_what_others_wrote(
     victim: str, channel: Path, bundles: list[Path], keys: Path

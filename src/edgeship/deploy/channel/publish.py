@@ -78,7 +78,13 @@ def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publica
 
 def _open_or_begin(folder: Path, signers: Signers, threshold: int) -> Repository:
     if (folder / METADATA / "1.root.json").exists():
-        return open_for_changes(folder, signers.root_keys())
+        repository = open_for_changes(folder, signers.root_keys())
+        if threshold not in (1, repository.root.signed.roles["targets"].threshold):
+            raise InputError(
+                f"{printable(folder)}: is there already, and a threshold is of a new channel; "
+                "`deploy rotate --threshold` changes it"
+            )
+        return repository
     if any((folder / METADATA).glob("*.json")):
         raise InputError(f"{printable(folder)}: its first root, {METADATA}/1.root.json, is missing; bring it back")
     return begin_repository(folder, signers, threshold)
