@@ -105,6 +105,15 @@ def test_a_folder_with_another_manifest_is_not_overwritten(tmp_path, content):
     assert (tmp_path / "page" / "thesis.txt").exists()
 
 
+def test_none_is_written_into_another(tmp_path):
+    """`edgeship rebuild LOCK --out bundle/again` broke the bundle."""
+    out = tmp_path / "bundle"
+    write(out)
+    with pytest.raises(InputError, match="lies in the bundle"), bundle.replace_bundle(out / "more" / "again"):
+        pass
+    bundle.open_bundle(out)
+
+
 def test_a_draft_of_another_user_s_process_is_left_alone(tmp_path, monkeypatch):
     drafts = [tmp_path / f".bundle.abc.{number}.draft" for number in ("1", "99999999999999999999", "x")]
     for draft in drafts:

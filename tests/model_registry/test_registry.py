@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from edgeship import api
 from edgeship.bundle.bundle import open_bundle
 from edgeship.errors import CheckError, InputError, MissingDependencyError
 from edgeship.model_registry.store import PROMOTION, open_store
+from edgeship.model_registry.version import DataUse
 from tests.model_registry import made_up
 
 HARD = np.r_[np.full(1000, 0.99), np.full(1000, 0.75)]  # of 2,000 samples, half are hard
@@ -39,6 +41,8 @@ def test_a_version_holds_what_the_bundle_knows(add, registry, tmp_path):
     found = api.search_versions("accuracy > 0.85 and device.cortex-a76.instructions < 700000", store=registry)
     assert [item.number for item in found] == [1]
     assert not api.search_versions("device.cortex-a76.instructions < 600000", store=registry)
+    with open_store(registry) as opened, opened.writing():
+        opened.add_version("long", replace(row.record, data={"evaluation": DataUse("ab" * 32, 200 * "name.")}))
 
 
 def test_a_bundle_comes_out_as_it_went_in(add, registry, tmp_path):
@@ -57,6 +61,8 @@ def test_a_bundle_comes_out_as_it_went_in(add, registry, tmp_path):
     page = api.write_registry_page(tmp_path / "page", store=registry)
     assert "reports/garments-1.html" in page.read_text()
     assert (page.parent / "reports" / "garments-1.html").read_text() == "<title>one</title>"
+    with pytest.raises(InputError, match=r"index\.html: Not a directory"):
+        api.write_registry_page(page / "more", store=registry)
 
 
 def test_files_are_stored_once_and_looked_at_when_they_are_read(add, registry, tmp_path):
@@ -231,6 +237,10 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
         (lambda: api.list_versions(store="http://127.0.0.1:9"), "no MLflow server answers there"),
         (lambda: api.export_version(1, tmp_path, store=registry), "exists; choose another --out"),
         (lambda: api.write_registry_page(tmp_path, store=registry), "is no page of a registry"),
+        (
+            lambda: api.add_version(inside, "x", store=f"sqlite:///{tmp_path / 'text.db' / 'registry.db'}"),
+            "text.db/registry.db: cannot be written",
+        ),
         (lambda: api.write_registry_page(inside / "page", store=registry), "lies in the bundle"),
         (lambda: api.add_version(inside, "x", store=f"sqlite:///{inside / 'registry.db'}"), "lies in the bundle"),
     ):

@@ -68,14 +68,9 @@ def optional_path(path: str | os.PathLike[str] | None) -> Path | None:
 
 def check_outside_of_bundles(path: Path) -> None:
     """Raises InputError for a file in a bundle: its manifest holds the digest of every file, so it would not open again."""
-    from edgeship.bundle.bundle import is_bundle
-    from edgeship.errors import InputError
+    from edgeship.bundle.bundle import check_outside
 
-    for folder in path.absolute().parents:
-        if is_bundle(folder):
-            raise InputError(
-                f"{path}: lies in the bundle {folder}, whose manifest lists every file; choose another place"
-            )
+    check_outside(path)
 
 
 def write_result(path: Path, text: str) -> None:

@@ -152,10 +152,8 @@ def export_version(version: int | str, out: AnyPath, name: str | None = None, *,
     from edgeship.model_registry.adding import export_version as export
     from edgeship.model_registry.store import open_store
 
-    target = Path(out)
-    check_outside_of_bundles(target)
     with open_store(store) as opened:
-        return export(opened, opened.version(opened.resolve_name(name), str(version)), target)
+        return export(opened, opened.version(opened.resolve_name(name), str(version)), Path(out))
 
 
 def write_registry_page(out: AnyPath, *, store: str = STORE) -> Path:

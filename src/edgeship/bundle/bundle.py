@@ -166,10 +166,20 @@ def is_bundle(folder: Path) -> bool:
     return SCHEMA_MARK in content
 
 
+def check_outside(path: Path) -> None:
+    """Raises InputError for a place in a bundle: its manifest holds the digest of every file, so it would not open again."""
+    for folder in path.absolute().parents:
+        if is_bundle(folder):
+            raise InputError(
+                f"{path}: lies in the bundle {folder}, whose manifest lists every file; choose another place"
+            )
+
+
 def check_writable(out: Path) -> None:
     """Refuse, before any work, a place where a bundle cannot be written or where something else would be lost."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_bundle(out)):
         raise InputError(f"{out}: exists and is not a bundle; choose another --out")
+    check_outside(out)
     parent = out.absolute().parent
     while not parent.exists():
         parent = parent.parent

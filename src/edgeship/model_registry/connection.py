@@ -93,8 +93,13 @@ def lock(place: Place) -> filelock.BaseFileLock | contextlib.AbstractContextMana
     """Held while a SQLite registry is written to; a server has to keep its own order."""
     if place.file is None:
         return contextlib.nullcontext()
-    place.file.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(f"{place.file}.lock")
+    beside = Path(f"{place.file}.lock")
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()  # where it cannot be, a FileLock may wait for ever
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written ({error.strerror}); --store names another place") from error
+    return filelock.FileLock(beside)
 
 
 @contextlib.contextmanager
@@ -106,7 +111,8 @@ def in_our_words(place: Place) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
-            raise InputError(f"{place}: {error.strerror}; nothing was changed") from error
+            where = printable(error.filename or place)  # it may be what is written from the registry
+            raise InputError(f"{where}: {error.strerror}; nothing was changed") from error
         if type(error).__module__.partition(".")[0] not in THEIRS:
             raise
         raise InputError(_describe(place, error)) from error

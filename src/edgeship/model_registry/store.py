@@ -236,7 +236,9 @@ class Store:
             self.client.log_batch(run, metrics[start : start + BATCH], params[:100] if not start else [])
         inputs = [
             DatasetInput(
-                Dataset(name=data.source or role, digest=data.digest[:36], source_type="edgeship", source=data.digest),
+                Dataset(
+                    name=data.source[:500] or role, digest=data.digest[:36], source_type="edgeship", source=data.digest
+                ),
                 [InputTag("mlflow.data.context", role)],
             )
             for role, data in record.data.items()
