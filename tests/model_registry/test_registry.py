@@ -11,6 +11,7 @@ import pytest
 from edgeship import api
 from edgeship.bundle.bundle import open_bundle
 from edgeship.errors import CheckError, InputError, MissingDependencyError
+from edgeship.model_registry.connection import Place, in_our_words
 from edgeship.model_registry.store import PROMOTION, open_store
 from edgeship.model_registry.version import DataUse
 from tests.model_registry import made_up
@@ -234,7 +235,10 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
             "is no registry, which is a SQLite file",
         ),
         (lambda: api.list_versions(store=f"sqlite:///{tmp_path / 'other.db'}"), "a SQLite file of something else"),
-        (lambda: api.list_versions(store="http://127.0.0.1:9"), "no MLflow server answers there"),
+        (
+            lambda: api.list_versions(store="http://me:secret@127.0.0.1:9"),
+            r"http://\.\.\.@127\.0\.0\.1:9: no MLflow server answers there \((?!.*secret)",
+        ),
         (lambda: api.export_version(1, tmp_path, store=registry), "exists; choose another --out"),
         (lambda: api.write_registry_page(tmp_path, store=registry), "is no page of a registry"),
         (
@@ -246,6 +250,14 @@ def test_what_cannot_be_used_is_said_in_a_sentence(add, registry, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             call()
+
+
+def test_what_a_server_answers_may_be_anything():
+    """MLflow reads answers with protobuf, whose errors are neither MLflow's nor those of a value."""
+    from google.protobuf import json_format, struct_pb2
+
+    with pytest.raises(InputError, match="http://host: "), in_our_words(Place("http://host", None)):
+        json_format.Parse("[1", struct_pb2.Struct())
 
 
 @pytest.mark.parametrize("module", ["mlflow", "alembic", "sqlalchemy"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import sys
 import tempfile
@@ -42,7 +43,7 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
-THEIRS = ("mlflow", "sqlalchemy", "alembic", "sqlite3", "requests", "urllib3")
+THEIRS = ("mlflow", "sqlalchemy", "alembic", "sqlite3", "requests", "urllib3", "google")
 NEWER = "was written by another version of MLflow: `mlflow db upgrade URI` brings an older one up to date"
 
 
@@ -65,8 +66,8 @@ class Place:
         return cls(f"{SQLITE}{file.as_posix()}", file)
 
     def __str__(self) -> str:
-        """What messages call it."""
-        return printable(self.file or self.uri)
+        """What messages and pages call it: without a password."""
+        return printable(self.file or _hide_password(self.uri))
 
 
 def open_client(place: Place, *, create: bool) -> MlflowClient:
@@ -118,8 +119,12 @@ def in_our_words(place: Place) -> Iterator[None]:
         raise InputError(_describe(place, error)) from error
 
 
+def _hide_password(text: str) -> str:
+    return re.sub(r"(https?://)[^/\s]*@", r"\1...@", text)
+
+
 def _describe(place: Place, error: Exception) -> str:
-    text = brief_message(str(error).partition("[SQL")[0], 240)
+    text = brief_message(_hide_password(str(error)).partition("[SQL")[0], 240)
     if "out-of-date database schema" in text:
         return f"{place}: {NEWER}"
     if "database or disk is full" in text or "disk I/O" in text:
