@@ -17,4 +17,10 @@ android {
 
 kotlin { jvmToolchain(17) }
 
-dependencies { implementation("com.google.ai.edge.litert:litert:1.4.0") }
+dependencies {
+    implementation("com.google.ai.edge.litert:litert:1.4.0")
+    implementation("androidx.activity:activity:1.9.3")
+    implementation("androidx.camera:camera-camera2:1.4.1")
+    implementation("androidx.camera:camera-lifecycle:1.4.1")
+    implementation("androidx.camera:camera-view:1.4.1")
+}

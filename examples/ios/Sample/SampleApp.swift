@@ -1,6 +1,6 @@
 // The part that needs Apple's classes: not compiled by the project's tests.
 #if canImport(SwiftUI) && canImport(UIKit)
-import PhotosUI
+import AVFoundation
 import SwiftUI
 
 @main
@@ -11,36 +11,83 @@ struct SampleApp: App {
 }
 
 struct Screen: View {
-  @State private var answer = ""
-  @State private var item: PhotosPickerItem?
-  @State private var photo: UIImage?
-  @State private var presenter: Presenter?
+  @StateObject private var camera = Camera()
 
   var body: some View {
     VStack {
-      if let photo { Image(uiImage: photo).resizable().scaledToFit() }
-      Text(answer).font(.title)
-      PhotosPicker("Photo", selection: $item, matching: .images)
-      Button("Self-test") {
-        Task.detached { [presenter] in
-          print(presenter?.onSelfTest(device: UIDevice.current.model) { try readFile("goldens/\($0)") } ?? "")
-        }
-      }
+      Preview(session: camera.session)
+      Text(camera.answer).font(.title)
+      Text(camera.verdict)
+      Button("Self-test") { camera.onSelfTest() }
     }
-    .onAppear {
+    .task { await camera.start() }
+  }
+}
+
+struct Preview: UIViewRepresentable {
+  let session: AVCaptureSession
+
+  final class Layered: UIView {
+    override static var layerClass: AnyClass { AVCaptureVideoPreviewLayer.self }
+  }
+
+  func makeUIView(context: Context) -> Layered {
+    let view = Layered()
+    (view.layer as! AVCaptureVideoPreviewLayer).session = session
+    return view
+  }
+
+  func updateUIView(_ view: Layered, context: Context) {}
+}
+
+/// Each frame of the camera to a label. Engine and session are used on `queue` alone, which drops frames that come too early.
+final class Camera: NSObject, ObservableObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
+  @Published private(set) var answer = ""
+  @Published private(set) var verdict = ""
+  let session = AVCaptureSession()
+  private let queue = DispatchQueue(label: "camera")
+  private var classifier: Presenter?
+  private var tester: Presenter?
+
+  func start() async {
+    let allowed = await AVCaptureDevice.requestAccess(for: .video)
+    queue.async { [self] in
       do {
-        presenter = Presenter(try TensorFlowLiteEngine(model: try readFile("model.tflite"))) { text in
-          Task { @MainActor in answer = text }
-        }
-      } catch { answer = "\(error)" }
+        try openModel()
+        if allowed { try openCamera() } else { show("no access to the camera") }
+      } catch { show("\(error)") }
     }
-    .onChange(of: item) { _, chosen in
-      Task {
-        guard let data = try? await chosen?.loadTransferable(type: Data.self), let image = UIImage(data: data) else { return }
-        photo = image
-        if let picture = toPicture(image) { presenter?.onPicture(picture) }
-      }
+  }
+
+  func onSelfTest() {
+    queue.async { [self] in
+      print(tester?.onSelfTest(device: UIDevice.current.model) { try readFile("goldens/\($0)") } ?? "")
     }
+  }
+
+  func captureOutput(_ output: AVCaptureOutput, didOutput sample: CMSampleBuffer, from connection: AVCaptureConnection) {
+    // The sensor lies on its side in a phone that is held upright.
+    if let frame = sample.imageBuffer, let picture = toPicture(frame, orientation: 6) { classifier?.onPicture(picture) }
+  }
+
+  private func openModel() throws {
+    let engine = try TensorFlowLiteEngine(model: try readFile("model.tflite"))
+    classifier = Presenter(engine) { [weak self] text in self?.show(text) }
+    tester = Presenter(engine) { [weak self] text in DispatchQueue.main.async { self?.verdict = text } }
+  }
+
+  private func openCamera() throws {
+    guard let device = AVCaptureDevice.default(for: .video) else { return show("no camera") }
+    let output = AVCaptureVideoDataOutput()
+    output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
+    output.setSampleBufferDelegate(self, queue: queue)
+    session.addInput(try AVCaptureDeviceInput(device: device))
+    session.addOutput(output)
+    session.startRunning()
+  }
+
+  private func show(_ text: String) {
+    DispatchQueue.main.async { self.answer = text }
   }
 }
 
