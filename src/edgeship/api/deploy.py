@@ -44,14 +44,20 @@ def selftest_clients(
     """Generate clients, compile them with warnings as errors, and run their self-tests on this machine.
 
     `languages`: those whose lanes run (default: all that are installed here). `out`: a folder for the results, one file a lane,
-    which `report_bundle` takes. Raises MissingDependencyError where the lane of a named language is not installed, and as
-    `write_clients`.
+    which `report_bundle` takes. Raises MissingDependencyError where the lane of a named language is not installed, InputError
+    where `out` is no folder or lies in a bundle, and as `write_clients`.
     """
     import json
 
+    from edgeship.errors import InputError
     from edgeship.runtimes.clients.selftests import run_selftests
+    from edgeship.untrusted import printable
 
     names, source = list_names(languages, "languages"), open_bundle(bundle)
+    if out is not None:  # before minutes of compiling
+        check_outside_of_bundles(Path(out) / "client.json")
+        if Path(out).exists() and not Path(out).is_dir():
+            raise InputError(f"{printable(out)}: is no folder; results are one file a client")
     with set_visibility(progress):
         runs = tuple(run_selftests(source, names, artifact))
     for run in runs:
@@ -102,8 +108,8 @@ def sign_bundle(bundle: AnyBundle, keys: AnyPath) -> SignatureCheck:
 def render_bom(bundle: AnyBundle) -> str:
     """The bill of materials of a bundle as the text of a CycloneDX 1.7 ML-BOM in JSON, the same for the same bundle.
 
-    Server model and artifacts have model cards with their tensors, figures, intervals and limitations; licences are not known to
-    a bundle, and are not guessed. The verdict is the one that its figures give, whatever it claims. Raises InputError where it
+    Server model and artifacts have model cards with their tensors, figures, intervals and limitations; licences are those that
+    `[data] license` states, and none is guessed. The verdict is the one that its figures give, whatever it claims. Raises InputError where it
     is no bundle, or one that was changed.
     """
     from edgeship.benchmarks.gate.gate import judge_again

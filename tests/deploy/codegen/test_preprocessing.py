@@ -14,7 +14,13 @@ from edgeship.runtimes.clients.tools import TYPESCRIPT
 from tests.deploy.codegen.conftest import DRIVERS, run
 from tests.deploy.codegen.pictures import Picture
 
-CORES = {"c": "edgeship.c", "kotlin": "src/Core.kt", "python": "edgeship_client/core.py", "typescript": "src/core.ts"}
+CORES = {
+    "c": "edgeship.c",
+    "kotlin": "src/Core.kt",
+    "python": "edgeship_client/core.py",
+    "swift": "Sources/Client/Core.swift",
+    "typescript": "src/core.ts",
+}
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 

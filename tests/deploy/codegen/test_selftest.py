@@ -121,6 +121,15 @@ def forget_checksum(client: Path, language: str) -> None:
     (client / file).write_text(text)
 
 
+@pytest.mark.parametrize("place", ["file", "bundle"])
+def test_a_place_for_results_is_refused_before_anything_is_compiled(place, bundle, tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" if place == "file" else bundle / "results"
+    done = edgeship("deploy", "selftest", bundle, "--for", "python", "--out", out, check=2)
+    assert ("is no folder" if place == "file" else "lies in the bundle") in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_selftests_of_a_bundle_join_its_report(bundle, tmp_path, lane_of):
     lane_of("c"), lane_of("typescript")
     edgeship(
