@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -9,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -67,7 +69,14 @@ def test_the_page_holds_the_root_and_its_service_worker_knows_it(page, channel, 
     assert not (tmp_path / "site" / "channel").exists()
 
 
-def test_refusals(page, channel, tmp_path):
+def fail_to_copy(source, target, **_):
+    if os.fspath(source).endswith(".json"):
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+    Path(target).write_bytes(Path(source).read_bytes())
+    return target
+
+
+def test_refusals(page, channel, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"no channel pots/beta in it; there are: pots/stable"):
         channel_site.write_channel_site(channel.folder, "pots/beta", tmp_path / "site", page, copy=True)
     with pytest.raises(InputError, match=r"no update channel \(no metadata/1.root.json\); `edgeship deploy publish"):
@@ -79,6 +88,10 @@ def test_refusals(page, channel, tmp_path):
     with pytest.raises(InputError, match="link: a link, not a regular file"):
         channel_site.write_channel_site(channel.folder, "pots/stable", tmp_path / "site", page, copy=True)
     link.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", fail_to_copy)
+        with pytest.raises(InputError, match=r"metadata: cannot be copied .*No space left"):
+            channel_site.write_channel_site(channel.folder, "pots/stable", tmp_path / "site", page, copy=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "sw.js").write_text("of a page that is no demo")
     with pytest.raises(InputError, match="is not the page of a channel"):

@@ -61,8 +61,16 @@ def write_channel_site(channel: Path, name: str, out: Path, page_folder: Path, *
         shutil.copytree(page_folder, draft)
         _embed(draft, {"url": f"{FOLDER}/", "name": name, "root": root})
         for part in PARTS if copy else ():
-            tree_files(channel / part)  # a link would be served for what it leads to
-            shutil.copytree(channel / part, draft / FOLDER / part, symlinks=True)
+            _copy_part(channel / part, draft / FOLDER / part)
+
+
+def _copy_part(source: Path, target: Path) -> None:
+    tree_files(source)  # a link would be served for what it leads to
+    try:
+        shutil.copytree(source, target, symlinks=True)
+    except OSError as error:
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error  # of the first of several files
+        raise InputError(f"{printable(source)}: cannot be copied ({printable(reason)[:200]})") from error
 
 
 def is_channel_site(folder: Path) -> bool:
