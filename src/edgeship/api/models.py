@@ -226,13 +226,13 @@ def lock_bundle(bundle: AnyBundle, out: AnyPath | None = None) -> Path:
     import json
 
     from edgeship.api.bundles import open_bundle
-    from edgeship.pipeline.rebuild.lock import FILE, describe_lock, read_lock
+    from edgeship.pipeline.rebuild.lock import FILE, describe_lock, read_content
     from edgeship.types import to_json
 
     source = open_bundle(bundle)
     path = source.root.resolve().parent / FILE if out is None else Path(out)
     if path.is_file():
-        read_lock(path)  # what is replaced is a lock
+        read_content(path)  # what is replaced is a lock, though of another schema, or edited
     write_result(path, json.dumps(to_json(describe_lock(source, path.absolute().parent)), indent=1) + "\n")
     return path
 

@@ -92,6 +92,10 @@ def test_a_lock_replaces_a_lock_only(folder, tmp_path):
     with pytest.raises(InputError, match="lies in the bundle"):
         api.lock_bundle(folder / "bundle", folder / "bundle" / "edgeship.lock")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / "old.lock").write_text('{"schema": 9, "artifacts": 1}')
+    with pytest.raises(InputError, match="lock the bundle again"):
+        api.rebuild_bundle(tmp_path / "old.lock")
+    assert json.loads(api.lock_bundle(folder / "bundle", tmp_path / "old.lock").read_text())["schema"] == 1
 
 
 def code(content):

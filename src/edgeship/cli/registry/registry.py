@@ -58,7 +58,9 @@ def add(bundle: Path, name: str, store: str, json_file: str | None) -> None:
     if json_file != "-":
         verdict = version.record.verdict or "not judged"
         how = "added" if added.is_new else "the same bundle is there already"
-        click.echo(f"{name} version {version.number}: {how} ({verdict}, {len(version.record.figures):,} figures)")
+        number = len(version.record.figures)
+        figures = f"{number:,} figure{'' if number == 1 else 's'}"
+        click.echo(f"{name} version {version.number}: {how} ({verdict}, {figures})")
     write_json(added, json_file)
 
 

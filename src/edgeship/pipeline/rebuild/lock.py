@@ -127,9 +127,9 @@ def _restore_all(table: Any) -> Config:
     return settings
 
 
-def read_lock(file: Path) -> Lock:
-    """Read a lock. Raises InputError where it is none, or of another schema."""
-    content, place = read_json(file, links=True), printable(file)
+def read_content(file: Path) -> dict[str, Any]:
+    """What a lock of any schema holds, unchecked. Raises InputError for another file."""
+    content = read_json(file, links=True)
     schema = content.get("schema") if isinstance(content, dict) else None
     if (
         not isinstance(content, dict)
@@ -137,7 +137,14 @@ def read_lock(file: Path) -> Lock:
         or isinstance(schema, bool)
         or not isinstance(schema, int)
     ):
-        raise InputError(f"{place}: not a lock; `edgeship lock BUNDLE` writes one")
+        raise InputError(f"{printable(file)}: not a lock; `edgeship lock BUNDLE` writes one")
+    return content
+
+
+def read_lock(file: Path) -> Lock:
+    """Read a lock. Raises InputError where it is none, or of another schema."""
+    content, place = read_content(file), printable(file)
+    schema = content["schema"]
     if schema != SCHEMA:
         raise InputError(f"{place}: lock schema {schema}, this edgeship reads {SCHEMA}; lock the bundle again")
     try:
