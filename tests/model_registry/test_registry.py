@@ -62,6 +62,10 @@ def test_a_bundle_comes_out_as_it_went_in(add, registry, tmp_path):
     page = api.write_registry_page(tmp_path / "page", store=registry)
     assert "reports/garments-1.html" in page.read_text()
     assert (page.parent / "reports" / "garments-1.html").read_text() == "<title>one</title>"
+    assert api.write_registry_page(page.parent, store=registry) == page
+    (page.parent / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match=r"holds thesis\.txt, too"):
+        api.write_registry_page(page.parent, store=registry)
     with pytest.raises(InputError, match=r"index\.html: Not a directory"):
         api.write_registry_page(page / "more", store=registry)
 

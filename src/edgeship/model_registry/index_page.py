@@ -15,7 +15,7 @@ from edgeship.storage import atomic
 from edgeship.untrusted import printable
 
 REPORT = "report/index.html"
-INDEX = "index.html"
+INDEX, REPORTS = "index.html", "reports"
 MARK = "<!-- edgeship registry -->"
 FIGURES = ("accuracy.server", "accuracy", "accuracy_drop", "size_disk_bytes", "latency_p50_ms")
 STYLE = (
@@ -33,6 +33,10 @@ def write_index(store: Store, names: Sequence[str], out: Path) -> Path:
     page = out / INDEX
     if out.exists() and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")):
         raise InputError(f"{printable(out)}: exists and is no page of a registry; choose another --out")
+    if others := sorted({path.name for path in out.iterdir()} - {INDEX, REPORTS}) if out.exists() else []:
+        raise InputError(
+            f"{printable(out)}: holds {printable(others[0])}, too, which would be lost; choose another --out"
+        )
     with atomic.atomic_folder(out.absolute()) as draft:
         draft.mkdir()
         tables = [_render_name(store, name, draft) for name in names]
@@ -60,10 +64,10 @@ def _render_row(store: Store, row: Version, draft: Path) -> str:
     content = store.manifest(row).files.get(REPORT)
     link = "-"
     if content:
-        target = draft / "reports" / f"{row.name}-{row.number}.html"
+        target = draft / REPORTS / f"{row.name}-{row.number}.html"
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(store.files.find(content), target)
-        link = f'<a href="reports/{html.escape(target.name)}">report</a>'
+        link = f'<a href="{REPORTS}/{html.escape(target.name)}">report</a>'
     return f"<tr>{''.join(cells)}<td>{_text(record.added)}</td><td>{link}</td></tr>"
 
 
