@@ -109,8 +109,8 @@ def render_bom(bundle: AnyBundle) -> str:
     """The bill of materials of a bundle as the text of a CycloneDX 1.7 ML-BOM in JSON, the same for the same bundle.
 
     Server model and artifacts have model cards with their tensors, figures, intervals and limitations; licences are those that
-    `[data] license` states, and none is guessed. The verdict is the one that its figures give, whatever it claims. Raises InputError where it
-    is no bundle, or one that was changed.
+    `[data] license` states, and none is guessed. The verdict is the one that its figures give, whatever it claims. Raises
+    InputError where it is no bundle, or one that was changed.
     """
     from edgeship.benchmarks.gate.gate import judge_again
     from edgeship.bundle.bundle import MANIFEST
