@@ -6,12 +6,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgeship.bundle.bundle import open_bundle
+from edgeship.deploy.codegen.client import describe_client
+from edgeship.deploy.codegen.generate import write_client
 from edgeship.runtimes.clients import kotlin_jvm
 from edgeship.runtimes.clients.lanes import LANES
 from tests.deploy.codegen.conftest import DRIVERS, edgeship
@@ -116,6 +119,27 @@ def test_inputs_of_every_other_kind(options, compiled, tmp_path):
         golden.write(b"1\n")
     failures = compiled.run_selftest("edgeship.mixed", **how)["failures"]
     assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor")]
+
+
+@pytest.mark.more
+def test_more_labels_than_a_method_of_the_jvm_can_list(bundle, tmp_path, missing):
+    if reason := LANES["client-kotlin-jvm"].unavailable_reason():
+        missing(f"client-kotlin-jvm: {reason} (make clients)")
+    opened = open_bundle(bundle)
+    client = describe_client(opened)
+    labels = tuple(f"${{number}} \\ {number}" for number in range(21_843))
+    folder, work = tmp_path / "client", tmp_path / "work"
+    folder.mkdir(), work.mkdir()
+    write_client(
+        replace(client, outputs=tuple(replace(item, labels=labels) for item in client.outputs)),
+        opened.root, "kotlin", folder,
+    )  # fmt: skip
+    main = f"package edgeship.{client.identifier}\n\nobject Labels {{\n    @JvmStatic\n    fun main(args: Array<String>) = "
+    (folder / "src" / "Labels.kt").write_text(main + "Contract.outputs[0].labels.forEach(::println)\n}\n")
+    java, *rest, _, _, _ = kotlin_jvm.build(folder, work)
+    command = [java, *rest, f"edgeship.{client.identifier}.Labels"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert tuple(done.stdout.splitlines()) == labels
 
 
 @pytest.mark.more
