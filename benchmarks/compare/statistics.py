@@ -17,6 +17,7 @@ Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 Z_POWER = 0.8416212335729143  # its 80 % point
 # A FAIL is said where the drop is beyond the margin at this point, of 99.87 %: of the forty such checks that a bundle holds, all
 # together are then wrong in 5 % at most (Bonferroni). Nothing passes by it, as what is not decided does not pass either.
+MOST_REST = 0.95  # of the figure: nothing is known of what takes all of it
 Z_FAIL = 3.0
 TAIL_FAIL = 0.0013498980316300933  # the share of the normal distribution beyond it
 POWER = 0.8  # with which the number of samples that is advised decides
@@ -196,14 +197,14 @@ def judge_drop(low: float, high: float, margin: float, n: int, at_least: float |
     return Verdict.INCONCLUSIVE if unsure or n < LEAST_SAMPLES else verdict
 
 
-def samples_advised(drop: float, interval: Interval, margin: float, n: int) -> int | None:
+def samples_advised(drop: float, interval: Interval, margin: float, n: int, figure: float = math.inf) -> int | None:
     """How many samples would decide (`samples_needed`) what loses what was seen, or what it most likely loses in truth.
 
     The lesser number: a drop next to the margin, as few samples show by chance, takes any number.
     """
     found = (
-        samples_needed(drop, interval, margin, n),
-        samples_needed(*_shrink_drop(drop, interval, margin), margin, n),
+        samples_needed(drop, interval, margin, n, figure),
+        samples_needed(*_shrink_drop(drop, interval, margin), margin, n, figure),
     )
     return min((number for number in found if number is not None), default=None)
 
@@ -222,7 +223,7 @@ def _shrink_drop(drop: float, interval: Interval, margin: float) -> tuple[float,
     return expected, moved
 
 
-def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> int | None:
+def samples_needed(drop: float, interval: Interval, margin: float, n: int, figure: float = math.inf) -> int | None:
     """How many samples would decide the test with a probability of `POWER`; None where no number would.
 
     An artifact whose true drop is `drop`, or none where that is negative, passes (or fails, where the drop is beyond the
@@ -231,14 +232,17 @@ def samples_needed(drop: float, interval: Interval, margin: float, n: int) -> in
     interval around 0, where the rest is 1.96^2 / n.) With x = 1/sqrt(n) the distance to the margin is then
     hypot(rest * x^2, 1.96 * error * x) + 0.84 * error * x, with 3 in the place of 1.96 for a FAIL; and an eighth of the rest more
     (half an answer), as counts are whole and the margin itself varies. Of an error that is not known all of the half is taken.
+
+    `figure`: the server model's, of which unseen samples cannot take more than all. They take w / (a + w) of it, where a of the
+    samples seen count: few, where few are a yes, and then the rest shrinks slower than 1/n at first.
     """
     if drop == margin or margin <= 0:
         return None
     high, low = interval.high - drop, drop - interval.low
     of_high, of_low = (half / Z95 if interval.spread is None else interval.spread for half in (high, low))
-    needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, of_high, n)
+    needed = _samples_for(margin - max(drop, 0.0) if drop < margin else margin, high, of_high, n, figure=figure)
     if drop > margin:
-        needed = max(needed, _samples_for(drop - margin, low, of_low, n, Z_FAIL))
+        needed = max(needed, _samples_for(drop - margin, low, of_low, n, Z_FAIL, figure))
     return max(LEAST_SAMPLES, needed)
 
 
@@ -252,18 +256,22 @@ def samples_for_margin(margin: float, disagreement: float) -> int:
     return _samples_for(margin, math.hypot(Z95 * error, Z95**2), error, 1)
 
 
-def _samples_for(distance: float, half: float, error: float, n: int, z: float = Z95) -> int:
+def _samples_for(distance: float, half: float, error: float, n: int, z: float = Z95, figure: float = math.inf) -> int:
     """For a half-width that is `half` with `n` samples, of which the error `error` shrinks as 1/sqrt(n); by bisection.
 
-    `z`: how many standard errors the interval that decides has on that side.
+    `z`: how many standard errors the interval that decides has on that side. The rest is `figure` * c / (1 + c), c as 1/n.
     """
-    rest, one = math.sqrt(max(half**2 - (Z95 * error) ** 2, 0.0)) * n * (z / Z95) ** 2, error * math.sqrt(n)
+    rest, one = math.sqrt(max(half**2 - (Z95 * error) ** 2, 0.0)) * (z / Z95) ** 2, error * math.sqrt(n)
+    rest = min(rest, MOST_REST * figure)
+    whole = n * rest / (1 - rest / figure)  # the rest with one sample, if it went on as 1/n
     # Each part alone takes so many, and both together at most that for a distance of half.
-    few, many = (max(1.0, rest / part, ((z + Z_POWER) * one / part) ** 2) for part in (distance, distance / 2.2))
+    few, many = (
+        max(1.0, whole * (1 / part - 1 / figure), ((z + Z_POWER) * one / part) ** 2)
+        for part in (distance, distance / 2.2)
+    )
     for _ in range(50):
         count = (few + many) / 2
-        taken = (
-            math.hypot(rest / count, z * one / math.sqrt(count)) + Z_POWER * one / math.sqrt(count) + rest / count / 8
-        )
+        left = whole / (count + whole / figure)
+        taken = math.hypot(left, z * one / math.sqrt(count)) + Z_POWER * one / math.sqrt(count) + left / 8
         few, many = (few, count) if taken <= distance else (count, many)
     return math.ceil(many)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edgeship.benchmarks.compare.statistics import (
     LEAST_SAMPLES,
+    Z_POWER,
     Interval,
     samples_advised,
     samples_for_margin,
@@ -41,8 +42,15 @@ def samples_to_decide(output: OutputAccuracy, margin: float) -> int | None:
     if output.drop is None or output.low is None or output.high is None:
         return None
     interval = Interval(output.low, output.high, output.spread)
-    needed = samples_advised(output.drop, interval, margin, output.n)
-    return needed and max(needed, math.ceil(LEAST_SAMPLES * output.n / max(count_output_samples(output), 1)))
+    bounded = output.share and output.server and not output.method.startswith("Tango")
+    figure = (output.server or 0.0) if bounded else math.inf
+    needed = samples_advised(output.drop, interval, margin, output.n, figure)
+    if needed is None:
+        return None
+    rested_on = count_output_samples(output) / output.n  # share of the samples
+    if bounded and rested_on:  # how many a yes are among new samples varies by its root, and with it the figure
+        needed = math.ceil(needed * (1 + Z_POWER / math.sqrt(max(needed * rested_on, 1.0))))
+    return max(needed, math.ceil(LEAST_SAMPLES / max(rested_on, 1 / output.n)))
 
 
 def in_two_digits(samples: int) -> int:

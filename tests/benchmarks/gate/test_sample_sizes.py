@@ -99,7 +99,7 @@ def test_a_copy_of_few_yes_takes_what_passes_and_little_more(n):
     margin = 0.05
     copy = accuracy.compare(labels, server, server.copy(), "f1")
     told = present(ask_for_samples(copy, margin)[0])
-    for part, passes in ((1.2, True), (0.6, False)):
+    for part, passes in ((1.2, True), (0.5, False)):
         again, outputs, _ = _draw_rare(np.random.default_rng(4), round(part * told), 0.0)
         assert (present(accuracy.compare(again, outputs, outputs.copy(), "f1").high) < margin) is passes
 
