@@ -62,7 +62,7 @@ NAMED = {
     ("runtimes/launchers/local.py", "code: sched_setaffinity"): "as above",
     ("src/edgeship/pipeline/golden_run.py", "setpriority"): "its absence is suppressed in the line before",
     ("src/edgeship/deploy/channel/patches.py", "code: alarm"): "the code asks with hasattr",
-    ("runtimes/clients/lanes.py", "bin"): "of a Debian tree, which is made on Linux only",
+    ("runtimes/clients/typescript_clients.py", "bin"): "of an npm package: of that name on every platform",
     ("runtimes/launchers/qemu.py", "bin"): "QEMU and its guest: `obstacle` refuses all but Debian 12",
     ("runtimes/launchers/qemu.py", "symlink_to"): "as above",
     (

@@ -48,7 +48,8 @@ def test_a_board_agrees_its_instructions_repeat_and_an_older_core_runs_other_ker
     new = present(item.details.instructions)
     assert metric_value(item, "instructions") == new.total
     sample = {name: array[:1] for name, array in next(bench.reference.batches()).items()}
-    assert instructions.count_instructions(place, "litert", subject.artifact.path, sample).total == new.total
+    again = instructions.count_instructions(place, "litert", subject.artifact.path, sample)
+    assert again.total == pytest.approx(new.total, rel=1e-4), "a few more where a busy machine interrupts the run"
     old = instructions.count_instructions(board("cortex-a53"), "litert", subject.artifact.path, sample)
     assert new.kernels == "8-bit dot product"
     assert old.kernels == "widening multiply (plain NEON)"

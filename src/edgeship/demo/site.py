@@ -81,7 +81,9 @@ def _has_packages() -> bool:
     installed = CHECKOUT / "node_modules" / ".package-lock.json"
     if not installed.is_file():
         return False
-    wanted, found = (json.loads(path.read_text())["packages"] for path in (CHECKOUT / "package-lock.json", installed))
+    wanted, found = (
+        json.loads(path.read_text(encoding="utf-8"))["packages"] for path in (CHECKOUT / "package-lock.json", installed)
+    )
     needed = {name: item for name, item in wanted.items() if name and not item.get("optional")}
     return all(found.get(name, {}).get("version") == item["version"] for name, item in needed.items())
 
