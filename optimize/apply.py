@@ -8,13 +8,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeship.errors import CheckError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.bridge.proof import TOLERANCE, measure_difference
 from edgeship.optimize.methods import cluster, distill, preserve, prune, qat
 from edgeship.optimize.receipt import (

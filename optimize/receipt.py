@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from edgeship.light_dataclass import dataclass
 from edgeship.types import drop_missing, to_json
 
 

@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 import platformdirs
 
 from edgeship.errors import ProcessError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.environment import NETWORK, child_environment
 from edgeship.runtimes.interpreters import compile_all, find_python311, interpreter_of, pip_command
 from edgeship.storage import cache, installed

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship import errors
+from edgeship.light_dataclass import dataclass
 
 if TYPE_CHECKING:
     from edgeship.runtimes.own_environment import OwnEnvironment

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from edgeship.bundle.measurement import MemoryUse, OperatorTimes, Throttling
 from edgeship.bundle.metric import Count, Number
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import bridging, registry
 from edgeship.runtimes import tensors as io
 from edgeship.runtimes.worker_client import Message, WorkerChild

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import edgeship
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.environment import child_environment, find_program
 from edgeship.storage import digest
 from edgeship.train.dataset import Array, DataDescription, TaskData

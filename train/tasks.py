@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeship.errors import unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.train import fashion_mnist, models, motion
 from edgeship.train.dataset import Array, Split, TaskData
 

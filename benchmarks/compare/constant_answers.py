@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.metrics import are_probabilities, sigmoid, softmax, threshold_of
 from edgeship.benchmarks.compare.metrics.metric import OF_RANKS
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 OF_YES = ("f1", "precision")  # of one answer of two: it may be best to give it always

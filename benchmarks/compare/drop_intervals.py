@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from edgeship.benchmarks.compare.metrics import Form, Statistic, SumStatistic, T
 from edgeship.benchmarks.compare.metrics.own import ResampledStatistic
 from edgeship.benchmarks.compare.unseen import Ends, LabelledOutputs, drop_ends
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 RESAMPLES = (1000, 500, 200)  # by a function of the user's own: as many as the time allows

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict
 
 Array = np.ndarray[Any, Any]

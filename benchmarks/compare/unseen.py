@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare.metrics import Form, Statistic, SumStatistic, TaskMetric
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 Ends = Callable[[Array], tuple[Array, Array]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from msgspec import Meta
 from edgeship.benchmarks.gate.budget_values import PARSERS, PRESETS, UNJUDGED, parse_value
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import SHOWN, printable
 
 DEFAULT_PRESET = "mlperf99"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from edgeship.benchmarks.compare.statistics import non_inferior
 from edgeship.benchmarks.gate.budget import Budget
@@ -14,6 +14,7 @@ from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.recipes.quantization import VARIANTS, for_variant
 from edgeship.storage import digest
 from edgeship.types import Availability, Step, Verdict

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.mixed_precision import kept_layers
+from edgeship.light_dataclass import dataclass
 
 # From the recipe that keeps most to the one that keeps least; `auto` that keeps no layer higher is static_w8a8.
 COARSER = ("weight_only_w8", "dynamic_w8", "auto", "static_w8a8")

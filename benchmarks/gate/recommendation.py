@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.measurement import LatencyRatio
 from edgeship.bundle.verdict import ArtifactReason, GateResult, Recommendation
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict
 
 # Operators that only convert: what 8 bits bring with them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from edgeship.bundle.metric import Metric
 from edgeship.bundle.receipt import Receipt
 from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.devices.profiles import Device
+from edgeship.light_dataclass import dataclass
 from edgeship.progress import Progress
 from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.registry import Runtime

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from edgeship.benchmarks.compare import parity_matrix
 from edgeship.benchmarks.measure import instructions, latency_ratio, memory, npu_estimates, quality, size, speed
@@ -24,6 +24,7 @@ from edgeship.bundle.device_figures import Cell, CellState
 from edgeship.bundle.measurement import ArtifactSizes, Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.devices.profiles import Device
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher, selfcheck
 from edgeship.runtimes.worker_pool import Pool

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from edgeship.light_dataclass import dataclass
 
 SPREAD_LIMIT = 0.10
 ROUNDS = 15

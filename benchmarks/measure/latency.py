@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgeship.bundle.measurement import Histogram, LatencySummary
 from edgeship.errors import unknown_name_error
+from edgeship.light_dataclass import dataclass
 
 CONFIDENCE = 0.99
 MIN_PAIRS = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from edgeship.benchmarks.measure import latency
@@ -14,6 +14,7 @@ from edgeship.bundle.metric import Metric, Number, missing_metrics
 from edgeship.data import arrays_digest
 from edgeship.devices import machine
 from edgeship.errors import EdgeshipError
+from edgeship.light_dataclass import dataclass
 from edgeship.typed_json import convert
 from edgeship.types import Availability, to_json
 

@@ -7,12 +7,12 @@ is its last release, so the question will come up for every page.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import Measurement
+from edgeship.light_dataclass import dataclass
 
 ENGINES = {"tfjs-web": "TF.js", "litert-web": "LiteRT.js", "ort-web": "ONNX Runtime Web"}
 # The engines are timed one after the other and not in turn: what is nearer than this is taken for the same.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from edgeship.bundle.comparisons import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict, last_computing_step, to_json
 from edgeship.untrusted import printable_value
 

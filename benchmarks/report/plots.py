@@ -8,7 +8,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
@@ -26,6 +25,7 @@ from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind
 from edgeship.untrusted import shorten_text
 

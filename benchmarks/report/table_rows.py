@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from edgeship.benchmarks.gate.checks import metric_of, why_not_run
 from edgeship.benchmarks.measure import timing
@@ -16,6 +16,7 @@ from edgeship.bundle.metric import Metric, number_text, number_texts
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts
 from edgeship.errors import brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Availability, Kind, Verdict
 
 

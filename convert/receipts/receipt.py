@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.errors import CheckError, InputError
 from edgeship.formats import formats
 from edgeship.formats.layer_names import LayerNames
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.types import TensorSpec, to_json
 

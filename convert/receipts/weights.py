@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from edgeship import untrusted
 from edgeship.bundle.receipt import WeightSummary, WeightTensor
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 # Smaller constants are shapes, axes and biases: not listed one by one.
 LISTED_FROM = 64

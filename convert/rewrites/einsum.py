@@ -5,10 +5,11 @@ Two operands whose labels occur once each, as attention and dense layers over se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from edgeship.light_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from edgeship.convert.export import probe
+from edgeship.light_dataclass import dataclass
 from edgeship.types import TensorSpec
 
 SUMS = ("Add", "AddV2", "BiasAdd", "Sub")

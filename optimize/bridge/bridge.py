@@ -9,13 +9,13 @@ compute the same before anything is trained.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tf_keras
 
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.bridge.carried import EmbeddedKeras3Layer, variables_of
 from edgeship.optimize.bridge.graph import (
     BridgeError,

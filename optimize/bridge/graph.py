@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+from edgeship.light_dataclass import dataclass
 
 
 class BridgeError(Exception):

@@ -6,12 +6,12 @@ Where the outputs differ, the first layer whose own output differs is found, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.bridge.bridge import NATIVE, Bridge, BridgedLayer, Wrap, rebuild_in_tf_keras
 from edgeship.optimize.bridge.graph import BridgeError, LayerCall, functional_graph, named_arguments, walk_calls
 

@@ -5,9 +5,8 @@ TFMOT's own default updates its masks every 100 steps; with fewer steps it prune
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.recipes.training import PruneRecipe
 
 RISING = 0.6  # share of the steps over which a polynomial schedule rises; the rest lets the weights settle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.recipes.quantization import CALIBRATION_METHODS, DEFAULT_SAMPLES, MIN_MAX
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file

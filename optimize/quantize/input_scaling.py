@@ -9,12 +9,12 @@ on calibration data, in float and as int8 would: what int8 takes from a feature 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from edgeship.data import Array, Batch, RepresentativeDataset
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize import calibration
 from edgeship.optimize.quantize.calibration import FloatScaling
 from edgeship.types import TensorSpec

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.receipt import LayerPrecision
 from edgeship.errors import CheckError
 from edgeship.formats import flatbuffer
+from edgeship.light_dataclass import dataclass
 
 _TYPES = {"float32": flatbuffer.FLOAT32, "int16": flatbuffer.INT16}
 # What quantizing puts behind the name of a tensor.

@@ -6,7 +6,9 @@ Knows no model: `quick` and `confirm` say whether the gate passes with a set of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from edgeship.light_dataclass import dataclass
 
 HighPrecisionLayers = tuple[int, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeship.data import HINT, RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.types import TensorSpec
 
 Array = np.ndarray[Any, Any]

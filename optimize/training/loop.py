@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.receipt import Epoch, TrainingHistory
 from edgeship.optimize.training.dataset import Samples, tf_dataset
 from edgeship.optimize.training.losses import Loss

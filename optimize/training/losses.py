@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 CLASSES, ONE_HOT, BINARY, VALUES = (

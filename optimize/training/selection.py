@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.bridge.graph import valid_scope_name
 
 # Per class: the kernels that hold a layer's work. Depthwise kernels are left alone, as TFMOT does: they are small and

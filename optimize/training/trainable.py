@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.bridge.bridge import Bridge
 from edgeship.optimize.bridge.graph import functional_graph
 from edgeship.optimize.training.dataset import unwrap_single

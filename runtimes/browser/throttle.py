@@ -7,11 +7,11 @@ and what is shorter than a slice is timed in batches.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from edgeship.errors import ProcessError
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes.browser.page import Page
 
 # A throttled sample lasts at least this long, many slices of Chromium's.

@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.environment import child_environment
 from edgeship.runtimes.clients import c_clients, kotlin_jvm, swift_clients, typescript_clients
 from edgeship.runtimes.clients.tools import LITERT_JS, TFLITE_C, TFLITE_C_ARM64, TYPESCRIPT, Tool

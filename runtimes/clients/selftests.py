@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.deploy.codegen.client import describe_client
 from edgeship.deploy.codegen.generate import LANGUAGES, write_clients
 from edgeship.errors import InputError, MissingDependencyError, ProcessError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.runtimes.clients.lanes import LANES, Lane
 

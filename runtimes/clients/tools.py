@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
 from edgeship.errors import MissingDependencyError, ProcessError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.environment import NETWORK, child_environment, find_program
 from edgeship.runtimes.interpreters import pip_command
 from edgeship.runtimes.own_environment import home

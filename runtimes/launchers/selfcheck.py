@@ -7,7 +7,6 @@ stores them. They were made by this machine's runtimes; scripts/maintain/known_m
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from edgeship.data import load
 from edgeship.errors import EdgeshipError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.runtimes.session import open_session

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_typ
 import msgspec
 
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import SHOWN
 
 WORDS: Mapping[Any, str] = {

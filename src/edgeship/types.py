@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
+
+from edgeship.light_dataclass import dataclass
 
 PLAIN = frozenset((str, int, float, bool, type(None)))  # types whose values are JSON as they are
 

@@ -14,7 +14,7 @@ import tomllib
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
 from itertools import accumulate, pairwise
@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from edgeship.errors import EdgeshipError, InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 
 LIMITS = "EDGESHIP_LIMITS"
 RATIO_FROM = 64 << 20  # bytes below which nobody minds how well something is packed

@@ -7,12 +7,12 @@ is negative counts nowhere. Corners are in any unit that is the same in labels a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare.metrics.metric import CHUNK, CountStatistic, Form, TaskMetric, in_chunks, ratio
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 OVERLAPS = np.linspace(0.5, 0.95, 10)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
+
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 PLAIN_SHARES = ("top1", "top5", "binary_accuracy", "exact_match")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.benchmarks.compare.metrics.metric import Form, Statistic, SumStatistic, TaskMetric, ratio_of_sums
 from edgeship.errors import InputError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.working_folder import make_importable
 
 Array = np.ndarray[Any, Any]

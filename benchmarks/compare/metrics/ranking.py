@@ -7,7 +7,7 @@ A plain name is of yes or no, with all values of all samples in one order; `macr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from edgeship.benchmarks.compare.metrics.metric import (
     ratio,
     ratio_of_sums,
 )
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 Area = Callable[[Array, Array], Array]

@@ -8,13 +8,13 @@ takes a larger weight scale, with which the bias fits; weights that it rounds aw
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.data import Array
 from edgeship.formats import flatbuffer
+from edgeship.light_dataclass import dataclass
 
 # Where input, weights and bias stand among the inputs of an operator.
 _PLACES = {

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize import calibration
 from edgeship.optimize.quantize.tflite import reader
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from edgeship.formats import flatbuffer
 from edgeship.formats.layer_names import LayerNames, scope
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize.tflite import reader
 
 

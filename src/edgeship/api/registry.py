@@ -7,12 +7,12 @@ its number or an alias. All raise InputError for what is unknown or cannot be re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, AnyPath, open_bundle
 from edgeship.api.files import check_outside_of_bundles
+from edgeship.light_dataclass import dataclass
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from edgeship.api.bundles import AnyPath
 from edgeship.api.channel import _needing_tuf
 from edgeship.api.files import check_outside_of_bundles, write_result
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 if TYPE_CHECKING:
     from edgeship.client import UpdateResult

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
 from edgeship.bundle.measurement import Measurement
 from edgeship.errors import InputError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.storage import digest
 from edgeship.types import Artifact, Verdict, to_json

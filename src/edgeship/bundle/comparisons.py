@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Self
 
 from edgeship.bundle.metric import Count, Digest, Number
+from edgeship.light_dataclass import dataclass
 
 
 @dataclass(frozen=True)

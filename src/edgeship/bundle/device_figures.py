@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from edgeship.bundle.metric import Count, Number
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind
 
 

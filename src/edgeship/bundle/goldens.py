@@ -7,7 +7,6 @@ server model's outputs under the output names, and `<format>-<variant>.npz` with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from edgeship import data
 from edgeship.data import Array, Batch, RepresentativeDataset
 from edgeship.errors import CheckError
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Artifact, TensorSpec
 
 SAMPLES = 16

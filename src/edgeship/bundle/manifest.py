@@ -7,7 +7,7 @@ versions of edgeship write some.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult
 from edgeship.errors import InputError
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Artifact, Bridge, Step, TensorSpec
 from edgeship.untrusted import LONGEST, printable
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated
 
 from msgspec import Meta
 
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Availability, Kind, check_type
 
 LARGEST = 1e300  # of figures: larger ones are infinite in percent, which no JSON holds

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
 
 from edgeship.bundle.metric import Count, Number
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Step, to_json
 
 NAME = "auto"

@@ -8,11 +8,11 @@ height x width x 1 or 3 whose values are all bytes, stored as 0 to 255, 0 to 1 o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgeship.data import Array
+from edgeship.light_dataclass import dataclass
 from edgeship.types import TensorSpec
 
 RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))

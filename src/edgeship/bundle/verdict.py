@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Self
 
 from edgeship.bundle.metric import Count, Figure
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict
 
 

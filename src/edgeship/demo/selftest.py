@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +27,7 @@ from edgeship.bundle.verdict import Check
 from edgeship.data import Batch
 from edgeship.deploy.contract.contract import read_contract
 from edgeship.errors import CheckError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.verify import Answers, golden_arrays
 from edgeship.types import Availability, Verdict
 

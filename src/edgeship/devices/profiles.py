@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgeship.devices.launch_ways import WAYS
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind
 from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 

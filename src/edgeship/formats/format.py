@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from edgeship.light_dataclass import dataclass
 
 TENSORFLOW = ("tensorflow", "keras", "tf-keras")
 

@@ -10,10 +10,11 @@ axes, in groups, with odd numbers of channels; products) all were wrong with 8 b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]
 LIMIT = 32767 // 255

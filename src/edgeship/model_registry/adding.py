@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from edgeship.benchmarks.gate.gate import judge_again
 from edgeship.bundle.bundle import MANIFEST, SIGNATURE, Bundle, check_writable, open_bundle, replace_bundle
 from edgeship.bundle.manifest import DataEntry, Manifest
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.figures import collect_figures, collect_texts, main_artifact
 from edgeship.model_registry.files import FolderFiles
 from edgeship.model_registry.store import Store

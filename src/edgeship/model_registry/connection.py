@@ -12,7 +12,6 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from edgeship.errors import CANNOT_WRITE, EdgeshipError, InputError, MissingDependencyError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edgeship.bundle.answers import SERVER
 from edgeship.bundle.manifest import DataEntry, Manifest
 from edgeship.bundle.metric import Figure
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.paired import Answers, PairedFigure, compare_models, recommended_pairs
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import TRAINING, Version

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import DataUse, Version
 from edgeship.untrusted import printable_value, read_json

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.paired import Answers, PairedFigure, compare_models
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import Promotion, Version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from edgeship.bundle.comparisons import FlippedSample, OutputAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import load
 from edgeship.errors import EdgeshipError
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import Version
 from edgeship.untrusted import is_code

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, judge_drop
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.metric import number_texts
 from edgeship.errors import CheckError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.adding import time_now, user_name
 from edgeship.model_registry.paired import Answers, PairedFigure, compare_models, recommended_pairs
 from edgeship.model_registry.store import Store

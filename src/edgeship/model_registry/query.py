@@ -11,10 +11,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.version import Version
 from edgeship.untrusted import printable
 

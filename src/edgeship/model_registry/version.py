@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from edgeship.bundle.metric import Count, Digest, Figure
+from edgeship.light_dataclass import dataclass
 
 TRAINING = "server-training"  # what a server model was trained on, beside the roles of a manifest's data
 

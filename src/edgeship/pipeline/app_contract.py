@@ -6,7 +6,7 @@ What no golden is yet (a larger picture, a turned one) is run with them: `extra`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import Batch, arrays_digest, load, save
 from edgeship.deploy.contract.names import SERVER, name_contract
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.step_queue import StepTools
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgeship.bundle import bundle as bundles
 from edgeship.errors import MissingDependencyError
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.step_queue import StepQueue
 from edgeship.processes.executors import PipelineExecutors
 from edgeship.progress import Progress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from edgeship.bundle.manifest import Manifest
 from edgeship.data import HINT, Batch, RepresentativeDataset
 from edgeship.devices import profiles
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.settings.config import Config

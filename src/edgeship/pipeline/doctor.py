@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.storage import cache
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from edgeship.bundle import goldens
 from edgeship.convert.export.probe import random_feeds
 from edgeship.data import Batch, RepresentativeDataset, arrays_digest, load, save
 from edgeship.errors import EdgeshipError
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.app_contract import NO_ROWS, RawGoldens, find_raw_goldens
 from edgeship.pipeline.conversion.source import ExportedServerModel
 from edgeship.pipeline.conversion.steps import ConversionSteps

@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from edgeship.data import Batch, RepresentativeDataset, load, save
 from edgeship.errors import EdgeshipError, ProcessError, brief_message
 from edgeship.formats import runtime_errors
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.conversion.source import ConversionResult, ConvertedArtifact
 from edgeship.pipeline.golden_inputs import GoldenInputs
 from edgeship.pipeline.step_queue import StepTools

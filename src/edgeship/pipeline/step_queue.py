@@ -11,13 +11,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from edgeship.light_dataclass import dataclass
 from edgeship.processes.executors import PipelineExecutors, ProcessExecutor
 from edgeship.progress import Progress
 from edgeship.storage.cache import Cache, Entry

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from edgeship.bundle.bundle import MANIFEST, Bundle
 from edgeship.bundle.manifest import GoldenRun, GoldenSet
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, EdgeshipError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import bridging, registry
 from edgeship.runtimes.session import open_session
 from edgeship.types import Artifact, TensorSpec

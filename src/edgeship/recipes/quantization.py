@@ -6,11 +6,10 @@ reads these to check what a user asked for before anything heavy is imported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats
 from edgeship.formats.format import RecipeSupport as RecipeSupport  # noqa: PLC0414  # quantizers take it from here
+from edgeship.light_dataclass import dataclass
 
 RECIPES = ("float32", "float16", "static_w8a8", "auto", "dynamic_w8", "weight_only_w8", "dynamic_w4", "weight_only_w4")
 

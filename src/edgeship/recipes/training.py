@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from msgspec import Meta
 
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.toml_tables import Table
 from edgeship.untrusted import SHOWN
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model import tensor_names, text_operators
 from edgeship.types import TensorSpec
 

@@ -13,11 +13,12 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import EdgeshipError, InputError, ProcessError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model import keras_archive
 from edgeship.untrusted import LIMITS, limits, parse_json, place_within, printable, regular_file, tree_files
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model.meta_graph import GraphBody, MetaGraph, node_name, tensor_name
 from edgeship.untrusted import SHOWN, place_within, printable, regular_file
 

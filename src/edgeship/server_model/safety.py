@@ -10,11 +10,11 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model import known_classes
 from edgeship.untrusted import SHOWN, printable
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.recipes.training import Training
 from edgeship.settings import permissions

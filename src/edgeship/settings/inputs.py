@@ -5,12 +5,13 @@ What cannot be read off the model and its data is stated here, and stands in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.toml_tables import Table
 from edgeship.untrusted import printable
 

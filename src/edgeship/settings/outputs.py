@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Meta
 
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Float32
 from edgeship.toml_tables import Table
 

@@ -10,12 +10,12 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeship.devices.profiles import in_file
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import DRIVE, SHOWN, is_code, printable, regular_file
 
 SOURCES = ("calibration", "train", "validation", "evaluation")

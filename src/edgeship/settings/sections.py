@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated
 
 from msgspec import Meta
 
 from edgeship.devices import profiles as devices
 from edgeship.errors import unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.recipes.quantization import DEFAULT_SAMPLES
 from edgeship.storage import digest
 from edgeship.toml_tables import Table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ from msgspec import Meta
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.formats import formats as known_formats
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.recipes.quantization import (
     AUTO_BITS,
     CALIBRATION_METHODS,

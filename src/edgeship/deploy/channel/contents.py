@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from edgeship.bundle.bundle import Bundle
@@ -16,6 +16,7 @@ from edgeship.deploy.contract.contract import FOLDER, Contract, read_contract
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict
 from edgeship.untrusted import printable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
@@ -20,6 +19,7 @@ from edgeship.deploy.channel.signers import Signers
 from edgeship.deploy.channel.writing import Changes, Source, commit
 from edgeship.deploy.signing.signature import read_signature
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 KEPT = 5

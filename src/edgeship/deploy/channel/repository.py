@@ -10,7 +10,6 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from tuf.api.serialization.json import JSONSerializer
 
 from edgeship.deploy.channel.signers import ROLES, Signers, sign
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import damage_as_input_error, place_within, printable, regular_file
 
 LIFE = {"root": timedelta(365), "targets": timedelta(90), "snapshot": timedelta(7), "timestamp": timedelta(1)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgeship.client.rules import CLIENT, Channel, Conditions, Experiment, channel_path
@@ -13,6 +13,7 @@ from edgeship.deploy.channel.repository import locked, open_for_changes
 from edgeship.deploy.channel.signers import Signers
 from edgeship.deploy.channel.writing import Changes, commit
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 MOST_WITHDRAWN = 1000
 KNOWN_RUNTIMES = {item.name for items in RUNTIMES.values() for item in items} | {"tfjs"}  # the last of pages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from edgeship.deploy.channel.repository import (
 from edgeship.deploy.channel.signers import ROLES, Signers, sign
 from edgeship.deploy.channel.writing import next_root, renew_snapshot, renew_targets, write_root, write_timestamp
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 # Once a role has ended clients take nothing new. It is told a day before; 6 hours of the timestamp, which lives but a day.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from edgeship.deploy.channel.repository import (
 )
 from edgeship.deploy.channel.signers import Signers, sign
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import printable

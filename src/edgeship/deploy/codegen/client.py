@@ -7,7 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
@@ -23,6 +23,7 @@ from edgeship.deploy.contract.golden_files import read_raw, read_rows
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Column as ContractColumn
 from edgeship.untrusted import damage_as_input_error, place_within, printable
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from edgeship.deploy.contract.contract import ArtifactInput, ArtifactOutput, ContractOutput
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 DTYPES = ("float32", "int8", "uint8", "int16", "int32")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
@@ -14,6 +13,7 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.names import SERVER
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 SHOWN = 20  # problems

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +21,7 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.names import class_counts
 from edgeship.deploy.contract.steps import Side
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.types import drop_missing
 
 SCHEMA, KIND = 1, "edgeship-contract"

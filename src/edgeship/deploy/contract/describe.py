@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from edgeship.deploy.contract.steps import (
     SwapRedBlue,
 )
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import InputForm
 from edgeship.types import TensorSpec
 from edgeship.untrusted import printable

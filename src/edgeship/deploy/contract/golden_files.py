@@ -7,7 +7,6 @@ the cases with the sizes of their raw values; a tensor and an output are as larg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from edgeship.data import Array
 from edgeship.deploy.contract.contract import FOLDER, GoldenCase, RawSize
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import damage_as_input_error, place_within, printable, regular_file
 
 DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta
@@ -29,6 +29,7 @@ from edgeship.deploy.contract.steps import (
     Step,
     check_steps,
 )
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import MOST_COLUMNS, Column, InputKind
 
 T = TypeVar("T")

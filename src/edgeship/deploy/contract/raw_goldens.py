@@ -8,7 +8,6 @@ is found out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from edgeship.deploy.contract.golden_files import RawSample, float_bytes
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
 from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Column
 
 MOST_BYTES, FEWEST = 32 << 20, 2  # of the tensors of goldens in a bundle; of goldens, however large they are

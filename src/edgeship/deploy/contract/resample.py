@@ -7,13 +7,13 @@ Each is separable: along an axis every new pixel is a sum of neighbouring old on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgeship.data import Array
 from edgeship.deploy.contract.steps import Resize
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 MOST_SUMS = 1 << 26  # between the axes: a picture that is one pixel wide may become one that is one pixel high
 PIL_BITS = 22  # of Pillow's weights: 32 less 8 of a byte and 2 for overshoot (libImaging/Resample.c, PRECISION_BITS)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship.deploy.contract.contract import Contract, ContractOutput, read_contract
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, Frame, Invert, Mono, Resize, SwapRedBlue
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable_value
 
 SHOWN = 5  # labels, units or columns in a line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from edgeship.light_dataclass import dataclass
 
 # Of one exchange over TLS 1.3: the server's side of a full handshake, and the head of an answer. Assumed, for any web server.
 HANDSHAKE_BYTES, HEAD_BYTES = 4_000, 350

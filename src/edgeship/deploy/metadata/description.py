@@ -6,11 +6,11 @@ as TensorFlow Lite Support's). Numbers of fields and of enumerations below are i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from edgeship.deploy.metadata.tables import Scalar, Table, pack
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 IDENTIFIER = b"M001"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+
+from edgeship.light_dataclass import dataclass
 
 Kind = Literal["Int8", "Uint8", "Uint32", "Float32"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship import untrusted
 from edgeship.bundle.bundle import SIGNATURE
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 
 SHORT = 16  # digits of a key id that are shown
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Self
 
 from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.verdict import FailedArtifact
+from edgeship.light_dataclass import dataclass
 from edgeship.server_model.custom_objects import custom_digest
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings.config import Config

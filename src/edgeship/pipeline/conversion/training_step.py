@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.receipt import OptimizeReceipt
 from edgeship.pipeline import remote_calls
 from edgeship.pipeline.conversion.source import TRAINED, ModelSource, TrainedModel

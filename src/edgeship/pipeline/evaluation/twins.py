@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
@@ -21,6 +21,7 @@ from edgeship.bundle.receipt import Receipt
 from edgeship.devices import profiles
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.context import PipelineContext, runs_server_models
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.devices import machine
 from edgeship.errors import InputError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline import data_checks
 from edgeship.pipeline.assemble import place_server_model
 from edgeship.pipeline.context import PipelineContext, check_model, open_draft

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
 from edgeship.data import Array, Batch, RepresentativeDataset, save
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker_pool import Pool

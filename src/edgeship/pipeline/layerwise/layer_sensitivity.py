@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -21,6 +21,7 @@ from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, brief_message, unknown_name_error
 from edgeship.formats.formats import FILES, QUANTIZERS
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize import kept_layers
 from edgeship.optimize.quantize.reports import QuantizationReport
 from edgeship.optimize.quantize.tflite import layer_errors, quantizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship import types
@@ -12,6 +11,7 @@ from edgeship.benchmarks.gate.budget import NO_LABELS, Budget
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import CheckError, InputError
 from edgeship.formats.formats import FILES, QUANTIZERS
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.conversion import plan
 from edgeship.pipeline.conversion.source import StepOutput
 from edgeship.pipeline.conversion.steps import ConversionSteps

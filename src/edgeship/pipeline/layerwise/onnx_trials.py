@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from edgeship.formats.formats import FILES, QUANTIZERS, find
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize.onnx import layers as onnx_layers
 from edgeship.optimize.quantize.onnx.layers import OnnxLayer
 from edgeship.optimize.quantize.reports import QuantizationReport

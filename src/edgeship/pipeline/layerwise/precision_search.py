@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edgeship.benchmarks.report import table_rows
 from edgeship.bundle.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.errors import CheckError, EdgeshipError, brief_message
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize.mixed_precision_search import (
     HighPrecisionLayers,
     SearchResult,

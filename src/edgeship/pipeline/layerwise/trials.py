@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from edgeship.benchmarks.gate.noise_floor import FLOAT, PeerNoise
 from edgeship.bundle.verdict import Check
 from edgeship.errors import EdgeshipError, ProcessError
 from edgeship.formats.formats import FILES
+from edgeship.light_dataclass import dataclass
 from edgeship.optimize.quantize.mixed_precision_search import HighPrecisionLayers
 from edgeship.optimize.quantize.reports import QuantizationReport
 from edgeship.pipeline.layerwise import candidate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgeship.bundle.metric import Digest
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.run_settings.of_bundle import check_places, locate_config, located_config
 from edgeship.recipes.quantization import needs_data
 from edgeship.server_model.custom_objects import custom_digest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.devices import machine
 from edgeship.errors import EdgeshipError
 from edgeship.formats import formats
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline import ship, verify
 from edgeship.pipeline.rebuild.lock import Lock, check_inputs, files_of_artifact, read_lock, read_settings
 from edgeship.processes.child import FunctionProcess

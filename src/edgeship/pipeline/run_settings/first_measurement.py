@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgeship.benchmarks.gate.sample_sizes import note_thin_evaluation
 from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
 from edgeship.data import Batch, RepresentativeDataset, load
 from edgeship.errors import EdgeshipError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
 from edgeship.pipeline.evaluation.reference_outputs import server_key

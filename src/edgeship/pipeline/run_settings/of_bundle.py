@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.bundle import Bundle, place_seen_from
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.pipeline import data_checks
 from edgeship.settings import permissions

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import unknown_name_error
 from edgeship.formats.formats import FORMATS
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.config import Config

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
 from edgeship.recipes.training import Recipes, Training
 from edgeship.settings.config import Config
