@@ -1,7 +1,9 @@
 import dataclasses
+import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -100,3 +102,23 @@ def test_a_cache_that_cannot_be_made_is_bad_input(tmp_path):
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match=r"no folder can be made there .* EDGESHIP_CACHE"):
             cache.own_folder(place)
+
+
+def test_entries_without_use_for_a_month_are_dropped_by_a_look_once_a_day(tmp_path):
+    store = Cache(tmp_path)
+    long_ago = time.time() - 31 * 86400
+
+    def age(entry):
+        os.utime(entry.path.parent / "entry.json", (long_ago, long_ago))
+        return entry.path
+
+    dropped, used = age(store.get("step", {"a": 1}, writer("text", []))), store.get("step", {"a": 2}, writer("b", []))
+    store.prune()
+    assert not dropped.exists()
+    assert used.path.exists()
+    aged = age(used)
+    store.prune()
+    assert aged.exists()  # the next look is tomorrow's
+    os.utime(tmp_path / "pruned", (time.time() - 86401,) * 2)
+    store.prune()
+    assert not aged.exists()

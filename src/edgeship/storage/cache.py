@@ -7,13 +7,13 @@ written is made again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import stat
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,11 +23,13 @@ import filelock
 import platformdirs
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.storage import digest
 from edgeship.types import to_json
 from edgeship.untrusted import printable, read_json
 
 KEEP_DAYS = 30
+DAY = 86400  # seconds
 ROOT = 0  # the user id
 # Which stages' code a step runs, beside the ground that all share. A step that is not named here may run any of them.
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -140,8 +142,14 @@ class Cache:
         return own_folder(own_folder(self.folder) / step) / name
 
     def prune(self) -> None:
-        """Drop what has not been used for `KEEP_DAYS`."""
-        oldest = time.time() - KEEP_DAYS * 86400
+        """Drop what has not been used for `KEEP_DAYS`; looked for once a day, since it looks at every entry."""
+        now = time.time()
+        last_look = own_folder(self.folder) / "pruned"
+        with contextlib.suppress(OSError):
+            if 0 <= now - last_look.lstat().st_mtime < DAY:
+                return
+        last_look.touch()
+        oldest = now - KEEP_DAYS * DAY
         for entry in own_folder(self.folder).glob("*/*/entry.json"):
             if entry.lstat().st_mtime < oldest:
                 shutil.rmtree(entry.parent, ignore_errors=True)

@@ -20,8 +20,12 @@ from edgeship.types import to_json
 SOURCES = (".py", ".mjs", ".c", ".npz")
 STAGES = ("train", "optimize", "convert", "runtimes", "benchmarks")
 SMALL = 1 << 14  # bytes of what is digested in one go
-# What no step of a run executes: API, command line, registry, and pages, which steps in a browser name in their keys as built.
-NOT_RUN = ("api", "cli", "page", "runtimes/web", "model_registry")
+# What no step of a run executes; pages are among it, because steps in a browser name them in their keys as built.
+NOT_RUN = (
+    *("api", "cli", "client", "data_checks", "demo", "model_registry", "page", "pipeline/rebuild", "serving"),
+    *(f"deploy/{part}" for part in ("ai_pack", "bom", "channel", "codegen", "fleet", "signing")),
+    *("runtimes/clients", "runtimes/web"),
+)
 
 
 def of_path(path: Path) -> str:
@@ -108,7 +112,7 @@ def of_code(stages: tuple[str, ...] = STAGES, root: Path = Path(__file__).parent
             below[:] = (name for name in below if _is_code_of_run(f"{inside}/{name}"))
             names += (f"{inside}/{name}" for name in files)
     sources = (name for name in names if name.endswith(SOURCES) and _is_code_of_run(name))
-    return of_json({name: of_path(root / name) for name in sources})
+    return of_json({name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in sources})
 
 
 def _is_code_of_run(name: str) -> bool:
