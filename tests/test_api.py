@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
@@ -84,6 +85,13 @@ def test_all_names_are_there():
             _ = module.no_such_name
     assert {*edgeship.__all__} <= {*api.__all__, "__version__"}
     assert {*edgeship.__all__} <= {*dir(edgeship)}
+
+
+def test_type_checkers_and_python_find_the_same_names_in_the_same_modules():
+    source = ast.parse(Path(api.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in source.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert {name.name: node.module for node in imports for name in node.names} == api.MODULES
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

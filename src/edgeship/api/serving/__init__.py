@@ -1,0 +1,1 @@
+"""Functions that serve a bundle other than on a device."""

@@ -1,0 +1,1 @@
+"""Commands that serve a bundle other than on a device."""

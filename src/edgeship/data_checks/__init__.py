@@ -1,0 +1,1 @@
+"""What a person's data is like, before anything is learned from it."""

@@ -1,0 +1,1 @@
+"""Tables: their schema, and their rows in batches."""
