@@ -16,6 +16,7 @@ FOLDERS = ("runtimes/worker", "runtimes/engines")
 FILES = (
     "__init__.py",
     "errors.py",
+    "light_dataclass.py",
     "processes/__init__.py",
     "processes/child.py",
     "processes/environment.py",
