@@ -188,7 +188,7 @@ sizes: env
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --only-binary :all: $(UPGRADE)
 
 lock:
-	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra all --extra openssf --group dev --output-file requirements.lock pyproject.toml
 	echo "uv" | $(COMPILE) --no-config --no-annotate --output-file requirements-uv.lock -
 	$(BIN)/python -m scripts.maintain.lock_devices
 

@@ -49,7 +49,10 @@ def test_the_lock_is_what_a_resolution_for_that_platform_gives(platform, python,
     constraints.write_text("".join(f"{item}\n" for item, _ in pins.values()))
     command: list[str | Path] = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet"]
     command += [
-        "--all-extras",
+        "--extra",
+        "all",
+        "--extra",
+        "openssf",
         "--group",
         "dev",
         "--only-binary",
