@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.measurement import OperatorTimes
     from edgeship.bundle.verdict import GateResult
+    from edgeship.deploy.signing.claims import SignatureCheck
 
 AnyPath = str | os.PathLike[str]
 AnyBundle: TypeAlias = "Bundle | AnyPath"
@@ -152,31 +153,44 @@ def missing_artifacts(bundle: AnyBundle) -> tuple[str, ...]:
     return gate.missing_artifacts(manifest) if manifest.failures else ()
 
 
-def verify_bundle(bundle: AnyBundle, *, keys: Sequence[AnyPath] = (), threshold: int = 1) -> Verification:
+def verify_bundle(
+    bundle: AnyBundle, *, keys: Sequence[AnyPath] = (), threshold: int = 1, signature: AnyPath | None = None
+) -> Verification:
     """Check that no file was changed, that raw goldens give their tensors, and replay goldens through every runtime present.
 
     `keys`: files with public keys (PEM), at least `threshold` of which must have signed all files as they are; without any, the
-    bundle's own digests tell damage, but no forgery. Raises InputError for a changed bundle, CheckError where there is nothing
+    bundle's own digests tell damage, but no forgery. `signature`: a file of OpenSSF model-signing by one of the keys, checked in
+    place of the signature in the bundle. Raises InputError for a changed bundle, CheckError where there is nothing
     to replay, and for one that is not signed by these keys, of which then nothing is opened.
     """
     from edgeship.bundle.bundle import Bundle, find_root
     from edgeship.deploy.contract.check import check_contract
-    from edgeship.deploy.signing.claims import read_claims
     from edgeship.pipeline.verify import replay_goldens, replay_problem
 
     root = bundle.root if isinstance(bundle, Bundle) else find_root(bundle)
-    files = [Path(key) for key in keys]
-    if files or threshold != 1:
-        from edgeship.deploy.signing import keys as key_files
-        from edgeship.deploy.signing.signature import check_signature
-
-        signature = check_signature(root, [key_files.load_public_key(file) for file in files], threshold)
-    else:
-        signature = read_claims(root)
+    check = _check_signature(root, [Path(key) for key in keys], threshold, optional_path(signature))
     source = open_bundle(bundle)
     contract, replays = check_contract(source), replay_goldens(source)
     failures = [replay_problem(replays), *contract.problems[:1]]
-    return Verification(tuple(replays), "; ".join(filter(None, failures)), contract, signature)
+    return Verification(tuple(replays), "; ".join(filter(None, failures)), contract, check)
+
+
+def _check_signature(root: Path, keys: Sequence[Path], threshold: int, file: Path | None) -> SignatureCheck:
+    from edgeship.deploy.signing.claims import read_claims
+    from edgeship.errors import InputError
+
+    if file is not None:
+        from edgeship.deploy.signing import openssf
+
+        if not keys or threshold != 1:
+            raise InputError("a signature of OpenSSF's format is by one key: name it with --key, and no threshold")
+        return openssf.check_signature(root, file, keys)
+    if not keys and threshold == 1:
+        return read_claims(root)
+    from edgeship.deploy.signing import keys as key_files
+    from edgeship.deploy.signing.signature import check_signature
+
+    return check_signature(root, [key_files.load_public_key(key) for key in keys], threshold)
 
 
 def debug_bundle(

@@ -92,12 +92,25 @@ def generate_keys(out: AnyPath, *, kind: str = "ed25519") -> dict[str, str]:
     return generate(Path(out), kind)
 
 
-def sign_bundle(bundle: AnyBundle, keys: AnyPath) -> SignatureCheck:
-    """Sign manifest and files of a bundle into its `signature.json`, beside other keys' signatures of the same state.
+def sign_bundle(bundle: AnyBundle, keys: AnyPath, *, form: str = "dsse") -> SignatureCheck:
+    """Sign manifest and files of a bundle.
 
-    `keys`: a folder of `generate_keys`, of which its key for bundles is taken, or the file of one private key. Raises InputError
-    for a changed bundle, for one whose signature is of another state, and where there is no such key.
+    `keys`: a folder of `generate_keys`, of which its key for bundles is taken, or the file of one private key. `form`: `dsse`,
+    into the bundle's `signature.json`, beside other keys' signatures of the same state; or `openssf`, a file of OpenSSF
+    model-signing, `<bundle>.sig` beside the bundle, which takes a key on P-256. Raises InputError for a changed bundle, for one
+    whose signature is of another state, and where there is no such key; MissingDependencyError without what the form takes.
     """
+    from edgeship.deploy.signing.claims import FORMS
+    from edgeship.errors import unknown_name_error
+
+    if form not in FORMS:
+        raise unknown_name_error("form of a signature", form, FORMS)
+    if form == "openssf":
+        from edgeship.deploy.signing import openssf
+
+        root = open_bundle(bundle).root
+        check_outside_of_bundles(openssf.signature_place(root))
+        return openssf.sign_bundle(root, Path(keys))
     from edgeship.deploy.signing.keys import BUNDLE, load_signer
     from edgeship.deploy.signing.signature import sign_bundle as sign
 

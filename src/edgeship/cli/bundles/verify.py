@@ -23,8 +23,14 @@ from edgeship.cli import options, output
 @click.option(
     "--threshold", type=click.IntRange(min=1), default=1, show_default=True, help="How many of the keys must have."
 )
+@click.option(
+    "--signature",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A signature of OpenSSF model-signing by the key, in place of the one in BUNDLE.",
+)
 @options.JSON
-def verify(bundle: Path, keys: tuple[Path, ...], threshold: int, json_file: str | None) -> None:
+def verify(bundle: Path, keys: tuple[Path, ...], threshold: int, signature: Path | None, json_file: str | None) -> None:
     """Check that no file of BUNDLE was changed, and replay its goldens through every runtime that is present.
 
     Its raw goldens (pixels, PCM, rows) must become their tensors to the byte, as the contract says. With --key, its signature
@@ -37,10 +43,11 @@ def verify(bundle: Path, keys: tuple[Path, ...], threshold: int, json_file: str 
     Examples:
       edgeship verify bundle
       edgeship verify bundle --key keys/bundle.pub
+      edgeship verify bundle --key keys/bundle.pub --signature bundle.sig
     """
     from edgeship.untrusted import printable, shorten_text
 
-    verification = api.verify_bundle(bundle, keys=keys, threshold=threshold)
+    verification = api.verify_bundle(bundle, keys=keys, threshold=threshold, signature=signature)
     if json_file != "-":
         print_replays(verification)
     content = {"bundle": bundle, "replays": verification.replays, "contract": verification.contract}

@@ -11,6 +11,7 @@ from edgeship.bundle.bundle import SIGNATURE
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 
+FORMS = ("dsse", "openssf")
 SHORT = 16  # digits of a key id that are shown
 
 
@@ -18,11 +19,12 @@ SHORT = 16  # digits of a key id that are shown
 class SignatureCheck:
     """The key ids whose signatures a bundle claims to have, and those of them that were found good.
 
-    The first alone proves nothing.
+    The first alone proves nothing. `file`: a signature of OpenSSF's format, which lies beside the bundle; None for that in it.
     """
 
     claimed: tuple[str, ...] = ()
     verified: tuple[str, ...] = ()
+    file: Path | None = None
 
 
 def read_claims(root: Path) -> SignatureCheck:

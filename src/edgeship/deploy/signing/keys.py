@@ -53,7 +53,7 @@ def generate_keys(out: Path, kind: str = "ed25519") -> dict[str, str]:
 def _write_pair(folder: Path, role: str, kind: str) -> str:
     key: Ed25519PrivateKey | EllipticCurvePrivateKey
     key = Ed25519PrivateKey.generate() if kind == "ed25519" else generate_private_key(SECP256R1())
-    password, pem = _password(), serialization.Encoding.PEM
+    password, pem = read_password(), serialization.Encoding.PEM
     lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     private = os.open(folder / f"{role}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(private, "wb") as stream:
@@ -100,7 +100,7 @@ def load_public_key(file: Path) -> SSlibKey:
 
 
 def _load_private(file: Path) -> Signer:
-    content, password, label = _read_key(file), _password(), untrusted.printable(file)
+    content, password, label = _read_key(file), read_password(), untrusted.printable(file)
     key = None
     with suppress(ValueError, TypeError):  # a key without a password takes none
         key = serialization.load_pem_private_key(content, None)
@@ -135,13 +135,14 @@ def _load_uri(file: Path) -> Signer:
 
 def _tell_secret(name: str) -> str:
     """The secret that a device asks for by that name."""
-    password = _password()
+    password = read_password()
     if password is None:
         raise InputError(f"the key asks for its {untrusted.printable(name)[:40]}; set {PASSWORD} in the environment")
     return password.decode()
 
 
-def _password() -> bytes | None:
+def read_password() -> bytes | None:
+    """What private keys are encrypted with, where the environment has it."""
     return os.environ.get(PASSWORD, "").encode() or None
 
 

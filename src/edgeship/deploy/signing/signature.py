@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,24 @@ def check_signature(root: Path, keys: Sequence[SSlibKey], threshold: int = 1) ->
             f"{_place(root)}: has no good signature by {threshold} of the keys {wanted}; it claims to be signed by "
             f"{short_ids(list(envelope.signatures))}"
         ) from error
-    if problems := _find_changes(root, _signed_files(envelope.payload, root)):
+    refuse_changes(root, _digests(root), _signed_files(envelope.payload, root))
+    return SignatureCheck(tuple(envelope.signatures), tuple(verified))
+
+
+def digest_files(root: Path) -> dict[str, str]:
+    """SHA-256 of every file in a bundle by relative path, hidden ones, too. Raises InputError for a link, a pipe or a device."""
+    return {name: digest.of_path(file) for name, file in untrusted.tree_files(root).items()}
+
+
+def refuse_changes(root: Path, present: Mapping[str, str], signed: Mapping[str, str]) -> None:
+    """Raises CheckError where the files that are present in `root` are not the signed ones (SHA-256 by relative path)."""
+    missing = [f"{name}: missing" for name in signed.keys() - present.keys()]
+    additions = [f"{name}: not signed" for name in present.keys() - signed.keys()]
+    changes = [f"{name}: changed" for name in present.keys() & signed.keys() if present[name] != signed[name]]
+    if problems := sorted(missing + additions + changes):
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         shown = untrusted.printable("; ".join(problems[:3]))
         raise CheckError(f"{_place(root)}: is not what was signed ({shown}{more}); get it again from who signed it")
-    return SignatureCheck(tuple(envelope.signatures), tuple(verified))
 
 
 def _statement(root: Path) -> bytes:
@@ -94,7 +107,7 @@ def _statement(root: Path) -> bytes:
 
 def _digests(root: Path) -> dict[str, str]:
     """SHA-256 of every file but the signature, of the manifest, too, by relative path."""
-    return {name: digest.of_path(file) for name, file in untrusted.tree_files(root).items() if name != SIGNATURE}
+    return {name: value for name, value in digest_files(root).items() if name != SIGNATURE}
 
 
 def _read_envelope(root: Path) -> Envelope:
@@ -132,14 +145,6 @@ def _signed_files(payload: bytes, root: Path) -> dict[str, str]:
         if len(files) != len(statement["subject"]):
             raise InputError(f"{untrusted.printable(file)}: names a file twice")
     return files
-
-
-def _find_changes(root: Path, signed: dict[str, str]) -> list[str]:
-    present = _digests(root)
-    missing = [f"{name}: missing" for name in signed.keys() - present.keys()]
-    additions = [f"{name}: not signed" for name in present.keys() - signed.keys()]
-    changes = [f"{name}: changed" for name in present.keys() & signed.keys() if present[name] != signed[name]]
-    return sorted(missing + additions + changes)
 
 
 def _write_beside(target: Path, text: str) -> None:
