@@ -1,0 +1,1 @@
+"""Functions for what happens after a model shipped."""

@@ -1,0 +1,1 @@
+"""Commands for what happens after a model shipped."""

@@ -1,0 +1,1 @@
+"""What clients report after a model shipped, and what follows from it."""
