@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.storage import atomic
 from edgeship.tables.schema import ColumnSchema, Kind, TableSchema, Task
 from edgeship.toml_tables import check_keys, toml_key, toml_value
