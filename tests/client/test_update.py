@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -42,6 +43,21 @@ def test_first_update_later_ones_and_a_rollback(field, tmp_path):
     assert (back.status, back.running, client.version) == ("updated", 1, 1)
     assert not any("/files/" in path for path in field.server.paths[asked:])  # they were still here
     assert client.update().status == "current"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"{}", None])
+def test_a_contract_that_was_changed_on_the_device_is_told_and_comes_anew(field, content):
+    client = field.client()
+    client.update()
+    place = client.model.parents[1] / "contract.json"
+    place.unlink()
+    if content is not None:
+        place.write_bytes(content)
+    with pytest.raises(ClientError, match="version") as caught:
+        client.contract  # noqa: B018
+    assert type(caught.value) is ClientError
+    shutil.rmtree(place.parent)
+    assert client.update().status == "updated" and client.contract["kind"] == "edgeship-contract"
 
 
 def test_only_devices_within_the_percentage_get_a_new_version(field):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edgeship.client.outcome import ClientError, ClientSettings, UpdateResult
-from edgeship.client.store import Store, StoredVersion
+from edgeship.client.store import Store, StoredVersion, has_content
 from edgeship.client.strict_json import RulesError, read_artifact_id, read_channel, read_name, read_text
 from edgeship.client.timed_sockets import Timer
 from edgeship.client.unchanged import find_unchanged
@@ -88,8 +88,18 @@ class Client:
 
     @property
     def contract(self) -> dict[str, Any]:
-        """The running version's `contract.json`: how its tensors are fed and read. Raises ClientError as `model`."""
-        content: dict[str, Any] = json.loads((self._running().folder / "contract.json").read_bytes())
+        """The running version's `contract.json`: how its tensors are fed and read.
+
+        Raises ClientError as `model`, and where the file is not the one that was fetched.
+        """
+        stored = self._running()
+        place = stored.folder / "contract.json"
+        if not any(has_content(place, file.size, file.sha256) for file in stored.files if file.path == place.name):
+            raise ClientError(f"{place}: was changed on this device; remove its folder, and update() fetches it again")
+        try:
+            content: dict[str, Any] = json.loads(place.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise ClientError(f"{place}: cannot be read ({error})") from error
         return content
 
     def _running(self) -> StoredVersion:
