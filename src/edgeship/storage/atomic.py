@@ -44,7 +44,11 @@ def _make_folder(folder: Path) -> None:
 def atomic_folder(out: Path) -> Iterator[Path]:
     """A new folder beside `out` that takes its place when the block ends without an error."""
     _make_folder(out.parent)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as parent:
+    try:
+        holder = tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+    except FileNotFoundError as error:  # what /proc says, whose folders take nothing
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out)) from error
+    with holder as parent:
         draft = Path(parent) / out.name
         yield draft
         if out.is_symlink():  # what it points to stays as it is
