@@ -1,0 +1,132 @@
+"""Predictions in a Parquet file, which holds the rows of one job: whole, or as it was before.
+
+Chunks are files in a hidden folder beside it, there or not there, and so are the ledger; in the end they become one file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import filelock
+import pyarrow as pa
+import pyarrow.parquet
+
+from edgeship.errors import InputError, brief_message
+from edgeship.serving.batch.outputs import KEY, TYPES, VERSION, TableColumn
+from edgeship.serving.batch.sinks import Current, Job
+from edgeship.storage.atomic import atomic_file
+from edgeship.untrusted import printable
+
+JOB = b"edgeship.job"  # of the file's metadata
+GROUP = 131_072  # rows of a row group
+
+
+class ParquetSink:
+    """A file, or in a folder the file `model_version=VERSION/TABLE.parquet`."""
+
+    def __init__(self, root: Path, table: str, version: str, key_is_text: bool, columns: Sequence[TableColumn]) -> None:
+        self.in_folder = not root.suffix or root.is_dir()
+        self.file = root / f"{VERSION}={quote(version, safe=' ')}" / f"{table}.parquet" if self.in_folder else root
+        self.root = root
+        kinds = [(KEY, pa.string() if key_is_text else pa.int64())]
+        kinds += [(column.name, TYPES[column.kind]) for column in columns]
+        self.schema = pa.schema(kinds)
+        self._held = ExitStack()
+
+    def check(self) -> None:
+        """See `sinks.Sink`."""
+        if self.in_folder and self.root.exists() and not self.root.is_dir():
+            raise InputError(f"{printable(self.root)}: is no folder; choose another --to")
+        if self.file.exists():
+            with self._in_our_words():
+                there = pyarrow.parquet.read_schema(self.file) if self.file.is_file() else None
+            if there is None or set(there.names) - {VERSION} != set(self.schema.names):
+                names = ", ".join(map(printable, there.names)) if there else "no file"
+                need = ", ".join(self.schema.names)
+                raise InputError(f"{printable(self.file)}: has {names}, and needs {need}; choose another --to")
+
+    def find_watermarks(self, version: str, source: str, since: str) -> list[str]:
+        """See `sinks.Sink`. Raises InputError: a file holds the rows of one job."""
+        raise InputError("--since needs a database: a Parquet file holds the rows of one run")
+
+    def begin(self, job: Job) -> frozenset[int]:
+        """See `sinks.Sink`. Another run over the same file is waited for."""
+        with self._in_our_words():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            beside = self.file.with_name(f".{self.file.name}.lock")
+            beside.touch()  # where it cannot be, a FileLock may wait for ever
+            self._held.enter_context(filelock.FileLock(beside))
+            if self._is_done(job):
+                return frozenset(range(job.chunks))
+            self._draft(job).mkdir(exist_ok=True)
+            return frozenset(int(path.stem) for path in self._draft(job).glob("[0-9]*.parquet"))
+
+    def _draft(self, job: Job) -> Path:
+        return self.file.with_name(f".{self.file.name}.{job.id[:16]}.chunks")
+
+    def _is_done(self, job: Job) -> bool:
+        if not self.file.exists():
+            return False
+        metadata = pyarrow.parquet.read_schema(self.file).metadata or {}
+        return bool(metadata.get(JOB) == job.id.encode())
+
+    def write(self, job: Job, chunk: int, rows: Any) -> bool:
+        """See `sinks.Sink`."""
+        with self._in_our_words(), atomic_file(self._draft(job) / f"{chunk:010d}.parquet") as draft:
+            table = pa.Table.from_batches([rows]).cast(self.schema)
+            pyarrow.parquet.write_table(table, draft)
+            with draft.open("rb") as stream:  # it is the ledger: a cut of power must not leave an empty one
+                os.fsync(stream.fileno())
+        return True
+
+    def finish(self, job: Job, current: Current) -> str:
+        """See `sinks.Sink`; there is no view."""
+        with self._in_our_words():
+            if not self._is_done(job):
+                with atomic_file(self.file) as draft:
+                    self._join_chunks(job, draft)
+            for folder in self.file.parent.glob(f".{self.file.name}.*.chunks"):
+                shutil.rmtree(folder, ignore_errors=True)
+        return ""
+
+    def _join_chunks(self, job: Job, out: Path) -> None:
+        fields = list(self.schema)
+        if not self.in_folder:  # there the folder's name tells the version
+            fields.insert(0, pa.field(VERSION, pa.string()))
+        schema = pa.schema(fields, metadata={JOB: job.id})
+        with pyarrow.parquet.ParquetWriter(out, schema) as writer:
+            for table in _gather(sorted(self._draft(job).glob("[0-9]*.parquet"))):
+                if not self.in_folder:
+                    table = table.add_column(0, VERSION, pa.repeat(job.version, len(table)))  # noqa: PLW2901  # the same rows
+                writer.write_table(table.cast(schema))
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            reason = printable(brief_message(getattr(error, "strerror", None) or error, 200))
+            text = "what is written stays, the same command goes on from there"
+            raise InputError(f"{printable(self.file)}: cannot be written ({reason}); {text}") from error
+
+    def close(self) -> None:
+        """See `sinks.Sink`."""
+        self._held.close()
+
+
+def _gather(paths: Sequence[Path]) -> Iterator[Any]:
+    """The rows of small files in larger tables."""
+    tables: list[Any] = []
+    for path in paths:
+        tables.append(pyarrow.parquet.read_table(path))
+        if sum(map(len, tables)) >= GROUP:
+            yield pa.concat_tables(tables)
+            tables = []
+    if tables:
+        yield pa.concat_tables(tables)

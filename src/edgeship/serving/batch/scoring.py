@@ -1,0 +1,123 @@
+"""Chunks of rows through an artifact: many at once, each in a process that holds a session of its own."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from edgeship.errors import InputError
+from edgeship.runtimes.session import Session, open_session
+from edgeship.serving.batch.columns import InputColumns
+from edgeship.serving.batch.encode import check_rows, encode_rows
+from edgeship.serving.batch.outputs import OutputColumns, fill_columns
+from edgeship.serving.batch.survey import digest_rows, read_keys
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """All that is needed to score rows, wherever that is: `tensors` are the artifact's names of the model's inputs."""
+
+    inputs: tuple[InputColumns, ...]
+    outputs: tuple[OutputColumns, ...]
+    tensors: Mapping[str, str]
+    key: str
+    runtime: str
+
+    def score(self, session: Session, chunk: Chunk) -> Any:
+        """Keys and predictions of a chunk as a record batch. Raises InputError where its rows are not those of the survey."""
+        keys = read_keys(chunk.rows, self.key, chunk.first)
+        if digest_rows(self.inputs, chunk.rows, keys, check_rows(self.inputs, chunk.rows, chunk.first)) != chunk.digest:
+            raise InputError("the source was changed while it was read; run the command again")
+        encoded = encode_rows(self.inputs, chunk.rows, chunk.first)
+        answers = session.run({self.tensors[name]: array for name, array in encoded.items()})
+        return fill_columns(self.outputs, keys, answers)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of a source: the chunk's number, the number of its first row (from 1), and the digest that a survey found."""
+
+    number: int
+    first: int
+    rows: Any
+    digest: str
+
+
+class Engine(Protocol):
+    """Where chunks are scored."""
+
+    workers: int
+
+    def submit(self, chunk: Chunk) -> Any:
+        """Begin with a chunk; a token for `wait`."""
+
+    def wait(self, token: Any) -> Any:
+        """The predictions of a chunk (`Scoring.score`). Raises what scoring raised."""
+
+    def close(self) -> None:
+        """End what runs."""
+
+
+def score_chunks(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Any]]:
+    """Each chunk with its predictions, in order. Few are under way at once, so that memory does not grow with the source."""
+    under_way: deque[tuple[Chunk, Any]] = deque()
+    for chunk in chunks:
+        under_way.append((chunk, engine.submit(chunk)))
+        if len(under_way) > engine.workers + 1:
+            done, token = under_way.popleft()
+            yield done, engine.wait(token)
+    while under_way:
+        done, token = under_way.popleft()
+        yield done, engine.wait(token)
+
+
+class LocalEngine:
+    """The machine here: a thread a core, each with a session, whose worker is a process."""
+
+    def __init__(self, scoring: Scoring, model: Path, workers: int) -> None:
+        self.workers = workers
+        self._scoring, self._model = scoring, model
+        self._idle: queue.LifoQueue[Session] = queue.LifoQueue()
+        self._sessions = ExitStack()
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+
+    def submit(self, chunk: Chunk) -> Future[Any]:
+        """See `Engine`."""
+        return self._threads.submit(self._score, chunk)
+
+    def wait(self, token: Future[Any]) -> Any:
+        """See `Engine`."""
+        return token.result()
+
+    def _score(self, chunk: Chunk) -> Any:
+        try:
+            session = self._idle.get_nowait()
+        except queue.Empty:
+            session = self._sessions.enter_context(open_session(self._scoring.runtime, self._model))
+        try:
+            return self._scoring.score(session, chunk)
+        finally:
+            self._idle.put(session)
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._threads.shutdown(cancel_futures=True)
+        self._sessions.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,134 @@
+"""A bundle of a small ONNX model, made without TensorFlow, and rows for it.
+
+A row of a table (a number, a category that may be unknown, one that may not) and four numbers choose one of three labels, and
+give a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pyarrow as pa
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeship.bundle.bundle import replace_bundle, seal_bundle
+from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
+from edgeship.deploy.contract.contract import (
+    ArtifactInput,
+    ArtifactOutput,
+    Contract,
+    ContractArtifact,
+    ContractOutput,
+    RawGoldens,
+    contract_json,
+)
+from edgeship.deploy.contract.file import write_contract
+from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
+from edgeship.deploy.contract.steps import Affine, Lookup
+from edgeship.settings.config import Config
+from edgeship.settings.inputs import Column
+from edgeship.types import TensorSpec, to_json
+
+LABELS = ("stays", "leaves", "asks")
+TOWNS, PLANS = ("Köln", "a,b"), ("free", "paid")
+COLUMNS = (
+    Column("age", "number"),
+    Column("town", "category", TOWNS, 2),
+    Column("plan", "category", PLANS),
+)
+INPUTS = (
+    ContractInput(
+        "row",
+        "table",
+        RawForm("text", "row", columns=COLUMNS),
+        (Lookup(), Affine((0.1, 1.0, 1.0), (0.0, 0.5, 0.0))),
+        TensorForm((1, 3), "float32"),
+    ),
+    ContractInput("signal", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, 4), "float32")),
+)
+OUTPUTS = (
+    ContractOutput("answer", (1, 3), "softmax", LABELS),
+    ContractOutput("amount", (1, 1)),
+    ContractOutput("hidden", (1, 3)),
+)
+ID, PATH = "onnx/float32", "onnx/float32.onnx"
+
+
+def weights_of(seed: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).normal(size=(7, 3)).astype(np.float32)
+
+
+def expected_answers(rows: pa.Table, seed: int = 1) -> tuple[list[str], np.ndarray[Any, Any]]:
+    """Labels and hidden numbers, computed by hand from the table's columns."""
+    towns = [TOWNS.index(town) if town in TOWNS else 2 for town in rows["town"].to_pylist()]
+    plans = [PLANS.index(plan) for plan in rows["plan"].to_pylist()]
+    table = np.stack([rows["age"].to_numpy(), towns, plans], 1).astype(np.float32)
+    table = table * np.array((0.1, 1, 1), np.float32) + np.array((0, 0.5, 0), np.float32)
+    signal = np.stack([rows[f"signal_{number}"].to_numpy() for number in range(4)], 1)
+    hidden = np.concatenate([table, signal], 1) @ weights_of(seed)
+    return [LABELS[place] for place in hidden.argmax(1)], hidden
+
+
+def write_shop(out: Path, seed: int = 1) -> Path:
+    """The bundle; another `seed` is another model of the same contract."""
+    model = _model(seed).SerializeToString()
+    content, server = hashlib.sha256(model).hexdigest(), f"server model {seed}".encode()
+    specs = [TensorSpec("row", (None, 3), "float32"), TensorSpec("signal", (None, 4), "float32")]
+    answers = [TensorSpec(item.name, (None, *item.shape[1:]), "float32") for item in OUTPUTS]
+    entry = ArtifactEntry(ID, PATH, "onnx", "float32", tuple(specs), tuple(answers), content=content)
+    artifact = ContractArtifact(
+        ID, PATH, content, None,
+        tuple(ArtifactInput(item.name, item.name, place, item.shape, item.dtype) for place, item in enumerate(specs)),
+        tuple(ArtifactOutput(item.name, item.name, place, item.shape, item.dtype) for place, item in enumerate(answers)),
+    )  # fmt: skip
+    digest = hashlib.sha256(server).hexdigest()
+    contract = Contract("shop", digest, INPUTS, OUTPUTS, (artifact,), RawGoldens(reason="made up"))
+    with replace_bundle(out) as draft:
+        for path, data in ((PATH, model), ("server/server.keras", server)):
+            (draft / path).parent.mkdir(parents=True)
+            (draft / path).write_bytes(data)
+        write_contract(draft, contract_json(contract))
+        server_entry = ServerModelEntry("server/server.keras", digest, tuple(specs), tuple(answers))
+        manifest = Manifest({}, (entry,), (), created="2026-11-22T15:00:00+00:00", server_model=server_entry)
+        seal_bundle(draft, replace(manifest, config=to_json(Config().to_manifest())))
+    return out
+
+
+def _model(seed: int) -> Any:
+    def tensor(name: str, size: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size])
+
+    nodes = [
+        helper.make_node("Concat", ["row", "signal"], ["all"], axis=1),
+        helper.make_node("MatMul", ["all", "weights"], ["hidden"]),
+        helper.make_node("Softmax", ["hidden"], ["answer"], axis=1),
+        helper.make_node("ReduceSum", ["hidden", "axes"], ["amount"], keepdims=1),
+    ]
+    fixed = [
+        numpy_helper.from_array(weights_of(seed), "weights"),
+        numpy_helper.from_array(np.array([1], np.int64), "axes"),
+    ]
+    outputs = [tensor(item.name, int(item.shape[1] or 0)) for item in OUTPUTS]
+    graph = helper.make_graph(nodes, "shop", [tensor("row", 3), tensor("signal", 4)], outputs, fixed)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model
+
+
+def make_rows(count: int, seed: int = 0, first: int = 0) -> pa.Table:
+    """Rows with keys from `first` on; `at` is a whole number that grows with them."""
+    random = np.random.default_rng(seed)
+    columns = {
+        "id": np.arange(first, first + count),
+        "age": random.integers(18, 80, count),
+        "town": random.choice(["Köln", "a,b", "Bonn"], count),
+        "plan": random.choice(PLANS, count),
+        "at": np.arange(first, first + count) + 1000,
+        **{f"signal_{number}": random.normal(size=count).astype(np.float32) for number in range(4)},
+    }
+    return pa.table(columns)
