@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         TrainedModel,
         Verification,
     )
+    from edgeship.api.serving.batch import predict_batch
     from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
     from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
     from edgeship.bundle.bundle import Bundle
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from edgeship.pipeline.rebuild.rebuild import Rebuild
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
+    from edgeship.serving.batch.run import BatchRun
 
 # Where each name is found when it is asked for: a command imports the part of the API that it calls.
 NAMES = {
@@ -134,6 +136,7 @@ NAMES = {
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel RuntimeStatus TrainedModel Verification",
+    "edgeship.api.serving.batch": "predict_batch",
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",
     "edgeship.bundle.bundle": "Bundle",
@@ -157,6 +160,7 @@ NAMES = {
     "edgeship.pipeline.rebuild.rebuild": "Rebuild",
     "edgeship.runtimes.clients.selftests": "ClientRun",
     "edgeship.runtimes.session": "Session",
+    "edgeship.serving.batch.run": "BatchRun",
 }
 MODULES = {name: module for module, names in NAMES.items() for name in names.split()}
 __all__ = [*MODULES]

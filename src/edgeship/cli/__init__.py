@@ -35,6 +35,7 @@ COMMANDS = {
     "deploy": ("deploy", "Bring a bundle into an app: client code that tests itself."),
     "registry": ("registry", "Keep versions of bundles: compare, promote and roll back."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),
+    "predict": ("serving", "Predict the rows of files or a database in batches, each row once."),
     "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
     "runtimes": ("machine", "Which runtimes are here, and how to get the others."),
     "devices": ("machine", "Where artifacts can be run, and how to set a device up."),
