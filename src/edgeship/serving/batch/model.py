@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from edgeship.bundle.bundle import MANIFEST, Bundle
 from edgeship.deploy.contract.contract import Contract, ContractArtifact, read_contract
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.storage import digest
 from edgeship.types import Artifact

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 from edgeship.data import Array, Batch
 from edgeship.deploy.contract.contract import ContractArtifact, ContractOutput
 from edgeship.errors import CheckError, InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 VERSION, KEY = "model_version", "row_key"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.sinks import Current
 
 

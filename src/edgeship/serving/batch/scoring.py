@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes.session import Session, open_session
 from edgeship.serving.batch.columns import InputColumns
 from edgeship.serving.batch.encode import check_rows, encode_rows

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.outputs import KEY, VERSION, TableColumn
 from edgeship.untrusted import printable
 

@@ -6,7 +6,6 @@ import hashlib
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from edgeship.data import Batch
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.columns import InputColumns
 from edgeship.serving.batch.encode import check_rows, is_picture_file, refuse_null
 from edgeship.serving.batch.sources import Source, cut_chunks
