@@ -12,12 +12,11 @@ import adbc_driver_manager as adbc
 import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
 
-from edgeship.errors import InputError, brief_message
+from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
 from edgeship.serving.batch.database import PATIENCE
 from edgeship.serving.batch.outputs import KEY
-from edgeship.serving.batch.sql_text import Table, TableShape, quote
-from edgeship.untrusted import printable
+from edgeship.serving.batch.sql_text import Table, TableShape, driver_reason, quote
 
 T = TypeVar("T")
 STAGE = "edgeship_stage"
@@ -45,7 +44,7 @@ class PostgresDatabase:
         try:
             return driver.connect(self.address.uri)
         except adbc.Error as error:
-            raise InputError(f"{self.address}: no server answers there ({_reason(error)})") from error
+            raise InputError(f"{self.address}: no server answers there ({driver_reason(error)})") from error
 
     def describe(self, name: str) -> TableShape | None:
         """See `database.Database`."""
@@ -70,10 +69,12 @@ class PostgresDatabase:
                 if self._is_alive():
                     if getattr(error, "sqlstate", None) not in AGAIN or number > ROUNDS:
                         text = "; what is written stays, the same command goes on from there"
-                        raise InputError(f"{self.address}: PostgreSQL refuses it ({_reason(error)}){text}") from error
+                        raise InputError(
+                            f"{self.address}: PostgreSQL refuses it ({driver_reason(error)}){text}"
+                        ) from error
                 elif number > ROUNDS:
                     raise InputError(
-                        f"{self.address}: the connection is lost again and again ({_reason(error)})"
+                        f"{self.address}: the connection is lost again and again ({driver_reason(error)})"
                     ) from error
                 else:
                     self._reconnect()
@@ -129,7 +130,3 @@ class PostgresDatabase:
         """See `database.Database`."""
         with contextlib.suppress(adbc.Error):
             self._connection.close()
-
-
-def _reason(error: BaseException) -> str:
-    return printable(brief_message(str(error).partition("Query was:")[0], 240))

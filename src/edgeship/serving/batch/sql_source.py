@@ -13,12 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from edgeship.deploy.contract.inputs import ContractInput
-from edgeship.errors import InputError, brief_message
+from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
 from edgeship.serving.batch.columns import column_types
 from edgeship.serving.batch.sources import Lowest
-from edgeship.serving.batch.sql_text import quote
-from edgeship.untrusted import printable
+from edgeship.serving.batch.sql_text import driver_reason, quote
 
 SNAPSHOT = "set transaction isolation level repeatable read, read only"
 BATCH_ROWS = "adbc.sqlite.query.batch_rows"
@@ -92,8 +91,7 @@ class SqlQuery:
         try:
             yield
         except (adbc.Error, pa.ArrowException) as error:
-            reason = printable(brief_message(str(error).partition("Query was:")[0], 200))
-            raise InputError(f"{self.address}: the query cannot be run ({reason})") from error
+            raise InputError(f"{self.address}: the query cannot be run ({driver_reason(error)})") from error
 
     def close(self) -> None:
         """End the transaction and the connection."""
