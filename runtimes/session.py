@@ -44,6 +44,26 @@ class QueryTimes:
     throttle: Throttling | None = None
 
 
+@dataclass(frozen=True)
+class RateTrial:
+    """Questions at a `rate` a second, `n` in all: whether their 99th percentile is surely within the limit, and what it was."""
+
+    rate: Number
+    valid: bool
+    p99_ms: Number
+    n: Count
+
+
+@dataclass(frozen=True)
+class HighestRate:
+    """The highest `rate` a second at which a server kept p99 within `limit_ms` for so many `clients`; 0 where none did."""
+
+    rate: Number
+    limit_ms: Number
+    clients: Count
+    trials: tuple[RateTrial, ...] = ()
+
+
 class Session:
     """One model in one worker; a context manager. `run` checks what it is given, `_infer_batch` does it.
 
@@ -146,6 +166,15 @@ class Session:
         header = {"do": "latency", "min_seconds": min_seconds, "min_queries": min_queries}
         answer, arrays = self._child.request(header, self._checked_sample(), timeout=timeout)
         return convert(QueryTimes, {**answer, "samples_ms": arrays["samples_ms"].tolist()})
+
+    def highest_rate(self, limit_ms: float, seconds: float, clients: int) -> HighestRate:
+        """Of a server: questions on `sample` a second (MLPerf's Server scenario) that keep their p99 within a limit.
+
+        Trials take `seconds` each, and 662 questions. Raises ProcessError for models that are no server's.
+        """
+        header = {"do": "server", "limit_ms": limit_ms, "seconds": seconds, "clients": clients}
+        answer, _ = self._child.request(header, self._checked_sample(), timeout=self.timeout + 60 * seconds)
+        return convert(HighestRate, answer)
 
     def count(self, inferences: int) -> None:
         """Run `sample` that often, with marks around each inference for an emulator that counts instructions."""

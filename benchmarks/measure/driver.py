@@ -35,6 +35,7 @@ from edgeship.types import Availability, to_json
 FIGURES: Mapping[str, tuple[Callable[[Benchmark, Target], FigureResult], ...]] = {
     "quality": (quality.measure,),
     "speed": (speed.measure, latency_ratio.measure),
+    "latency": (speed.measure,),
     "memory": (memory.measure,),
     "instructions": (instructions.measure,),
     "compiler": (npu_estimates.measure,),
@@ -68,7 +69,9 @@ def measure_all(bench: Benchmark, jobs: Sequence[Job]) -> list[list[Measurement]
 
 def _runs_alone(device: Device) -> bool:
     launcher = find_launcher(device)
-    return not launcher.compared_with_host or (launcher.uses_host_time and "speed" in device.figures)
+    return not launcher.compared_with_host or (
+        launcher.uses_host_time and bool({"speed", "latency"} & set(device.figures))
+    )
 
 
 def measure(bench: Benchmark, job: Job) -> list[Measurement]:

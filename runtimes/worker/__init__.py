@@ -16,6 +16,7 @@ memory                                                 peak_bytes, baseline_byte
 latency    min_seconds, min_queries, arrays: a sample  valid, early_stopping_p90_ms, engine, reason; arrays: samples_ms
 count      inferences, arrays: a sample                marks for an emulator that counts instructions
 block      seconds, arrays: a sample                   arrays: samples_ms
+server     limit_ms, seconds, clients, arrays: sample  rate, limit_ms, clients, trials (rate, valid, p99_ms, n)
 profile    arrays: a sample                            operators (name, kind, kernel, ms), total_ms, runs
 =========  ==========================================  ==============================================================
 

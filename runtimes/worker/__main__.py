@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import time
 from array import array
@@ -13,7 +14,7 @@ import numpy as np
 
 from edgeship.processes import wire
 from edgeship.runtimes.worker import batching, instruction_marks, latency
-from edgeship.runtimes.worker.interface import Backend, Model, prepare_inference, profile_operators
+from edgeship.runtimes.worker.interface import Backend, Model, open_clients, prepare_inference, profile_operators
 from edgeship.runtimes.worker.memory import Memory
 from edgeship.runtimes.worker.request_loop import Answer, serve_requests
 
@@ -39,6 +40,7 @@ class Worker:
             "memory": self._read_memory,
             "latency": self._time_latency,
             "block": self._time_block,
+            "server": self._find_highest_rate,
             "count": self._count_inferences,
             "profile": self._profile_operators,
         }
@@ -83,6 +85,13 @@ class Worker:
     def _time_block(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         run = self.model.run
         return {}, _sample_arrays(latency.time_queries(lambda: run(feeds), header["seconds"], 1))
+
+    def _find_highest_rate(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
+        from edgeship.runtimes.worker import server_scenario
+
+        clients = [functools.partial(client.run, feeds) for client in open_clients(self.model, header["clients"])]
+        one_ms = latency.warm_up(clients[0], header["seconds"])
+        return server_scenario.find_highest_rate(clients, header["limit_ms"], header["seconds"], one_ms), {}
 
     def _count_inferences(self, header: dict[str, Any], feeds: wire.Arrays) -> Answer:
         instruction_marks.mark_each(prepare_inference(self.model, feeds), header["inferences"])

@@ -42,6 +42,14 @@ def profile_operators(model: Model, feeds: Arrays) -> dict[str, Any]:
     return answer
 
 
+def open_clients(model: Model, count: int) -> list[Model]:
+    """So many clients of a server's model, each with a connection of its own. Raises RuntimeError for other models."""
+    open_client = getattr(model, "open_client", None)
+    if open_client is None:
+        raise RuntimeError("only a server is asked by several clients at once")
+    return [open_client() for _ in range(count)]
+
+
 class Backend(Protocol):
     """A runtime, imported: memory can be read between that and `load`."""
 

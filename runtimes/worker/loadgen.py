@@ -48,15 +48,21 @@ def _run_loadgen(
             lg.QuerySamplesComplete([lg.QuerySampleResponse(query.id, 0, 0)])
             samples.append((end - start) / 1e6)  # our own book-keeping comes after LoadGen's clock has stopped
 
+    settings = new_settings(lg.TestScenario.SingleStream, min_seconds, min_queries)
+    settings.single_stream_expected_latency_ns = max(1000, int(expected_ms * 1e6))
+    return _read_verdict(run_test(settings, issue)), samples
+
+
+def run_test(settings: Any, issue: Callable[[list[Any]], None]) -> dict[str, Any]:
+    """Run LoadGen once on one sample, which `issue` is asked for; what its log says, by key."""
     sut = lg.ConstructSUT(issue, _do_nothing)
     library = lg.ConstructQSL(1, 1, _do_nothing, _do_nothing)
     try:
         with tempfile.TemporaryDirectory(prefix="edgeship-loadgen-") as folder:
-            settings = _test_settings(min_seconds, min_queries, expected_ms)
             # LoadGen would obey an audit.config in the working folder: it is told of a place where there is none.
             audit = str(Path(folder) / "audit.config")
             lg.StartTestWithLogSettings(sut, library, settings, _log_settings(folder), audit)
-            return _read_verdict(Path(folder)), samples
+            return _read_log(Path(folder))
     finally:
         lg.DestroyQSL(library)
         lg.DestroySUT(sut)
@@ -66,13 +72,13 @@ def _do_nothing(*_: object) -> None:
     """There is one sample, and it is in memory."""
 
 
-def _test_settings(min_seconds: float, min_queries: int, expected_ms: float) -> Any:
+def new_settings(scenario: Any, min_seconds: float, min_queries: int) -> Any:
+    """LoadGen's settings of a scenario that ends when both limits are met."""
     settings = lg.TestSettings()
-    settings.scenario = lg.TestScenario.SingleStream
+    settings.scenario = scenario
     settings.mode = lg.TestMode.PerformanceOnly
     settings.min_duration_ms = max(1, round(min_seconds * 1000))
     settings.min_query_count = max(1, min_queries)
-    settings.single_stream_expected_latency_ns = max(1000, int(expected_ms * 1e6))
     return settings
 
 
@@ -86,11 +92,14 @@ def _log_settings(folder: str) -> Any:
     return logs
 
 
-def _read_verdict(folder: Path) -> dict[str, Any]:
-    """From the machine-readable log: one `:::MLLOG {"key": ..., "value": ...}` a line."""
+def _read_log(folder: Path) -> dict[str, Any]:
+    """The machine-readable log: one `:::MLLOG {"key": ..., "value": ...}` a line."""
     lines = (folder / "mlperf_log_detail.txt").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines if line.startswith(":::MLLOG ")]
-    values = {entry["key"]: entry["value"] for entry in entries}
+    return {entry["key"]: entry["value"] for entry in entries}
+
+
+def _read_verdict(values: dict[str, Any]) -> dict[str, Any]:
     met = bool(values.get("early_stopping_met"))
     valid = values.get("result_validity") == "VALID"
     estimate = values.get("early_stopping_latency_ss")

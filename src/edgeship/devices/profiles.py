@@ -17,7 +17,7 @@ from edgeship.types import Kind
 from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 
 FOLDER = Path(__file__).parent
-FIGURES = ("quality", "speed", "memory", "instructions", "compiler")
+FIGURES = ("quality", "speed", "latency", "memory", "instructions", "compiler")
 KEYS = ("title", "kind", "runtimes", "threads", "figures", "seconds", "launch")
 THREADS, SECONDS = 1024, 10**9  # the most that mean anything
 LISTS = ("requirements", "packages")
@@ -57,9 +57,10 @@ IDENTITIES = re.compile(r"[A-Za-z0-9_ ]*")
 class Device:
     """A profile. `runtimes` are those it has (empty: the usual one of each format), `threads` those of a latency run.
 
-    `figures` says what is taken: quality (accuracy, parity), speed (load, latency, memory), memory (its peak alone),
-    instructions (executed per inference), compiler (what an NPU's compiler estimates). `seconds` bounds the time that
-    one artifact's evaluation takes: where all samples would take longer, a stratified subset is run; None is no bound.
+    `figures` says what is taken: quality (accuracy, parity), speed (load, latency with its ratio to float32's, memory), latency
+    (as speed, without the ratio), memory (its peak alone), instructions (executed per inference), compiler (what an NPU's
+    compiler estimates). `seconds` bounds the time that one artifact's evaluation takes: where all samples would take longer, a
+    stratified subset is run; None is no bound.
     `launch` says how a worker is started: its key `how` names the way (`direct`: a process on this machine), the others
     belong to that way.
     """
@@ -137,7 +138,7 @@ def _parse_device(path: Path, table: Mapping[str, Any]) -> Device:
     for figure in figures:
         if figure not in FIGURES:
             raise unknown_name_error("figure", figure, FIGURES, where)
-    if "speed" in figures and kind == Kind.EMULATED:
+    if {"speed", "latency"} & set(figures) and kind == Kind.EMULATED:
         raise InputError(f"{where}: an emulated device has no speed: its wall time says nothing about the real one")
     threads, seconds = table.get("threads", 1), table.get("seconds")
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= THREADS:
