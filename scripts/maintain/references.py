@@ -10,6 +10,7 @@ from typing import Any
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import manifest_schema
 from edgeship.deploy.contract.contract import contract_schema
+from edgeship.monitoring.reports.report import report_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
 from edgeship.settings.inputs import InputForm
 from edgeship.settings.outputs import OutputForm
@@ -109,11 +110,17 @@ def contract() -> str:
     return json.dumps(contract_schema(), indent=1) + "\n"
 
 
+def report() -> str:
+    """docs/report.schema.json: what a client sends."""
+    return json.dumps(report_schema(), indent=1) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line,
     "configuration.md": configuration,
     "apps/contract.schema.json": contract,
     "manifest.schema.json": manifest,
+    "report.schema.json": report,
 }
 
 

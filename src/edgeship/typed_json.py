@@ -27,7 +27,7 @@ WORDS = {
     "array": "a list",
     "null": "nothing",
 }
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<place>[^`]*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`(?:key in )?\$(?P<place>[^`]*)`$")
 _EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]+)`(?P<bound>.*?)(?:, got `[^`]*`)?$")
 _MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`$")
 _STEP_OF_TYPE = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")

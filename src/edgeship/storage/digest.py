@@ -24,7 +24,7 @@ SMALL = 1 << 14  # bytes of what is digested in one go
 NOT_RUN = (
     *("api", "cli", "client", "data_checks", "demo", "model_registry", "page", "pipeline/rebuild", "serving"),
     *(f"deploy/{part}" for part in ("ai_pack", "bom", "channel", "codegen", "fleet", "signing")),
-    *(f"monitoring/{part}" for part in ("drift", "experiments", "inbox")),
+    *(f"monitoring/{part}" for part in ("drift", "experiments", "inbox", "reports")),
     *("runtimes/clients", "runtimes/web"),
 )
 
