@@ -40,9 +40,10 @@ class MissingDependencyError(EdgeshipError):
 
 
 class CheckError(EdgeshipError):
-    """A check on our own result failed: the artifact is not what was asked for."""
+    """A check on our own result failed: the artifact is not what was asked for. `reasons`: each thing that was found."""
 
     exit_code = 1
+    reasons: tuple[str, ...] = ()
 
 
 class ProcessError(EdgeshipError):

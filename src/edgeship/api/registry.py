@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeship.model_registry.difference import Difference
     from edgeship.model_registry.lineage import Lineage
     from edgeship.model_registry.luck import Luck
+    from edgeship.model_registry.page_server import PageServer
     from edgeship.model_registry.paired import PairedFigure
     from edgeship.model_registry.store import Store
     from edgeship.model_registry.version import Promotion, Version
@@ -121,7 +122,8 @@ def promote_version(
 ) -> Promotion:
     """Point the alias `to` (champion, staging) to a version that passes its gate and is not worse than the present champion.
 
-    `claim`: `better` where it has to be. Raises CheckError where that does not hold or cannot be decided.
+    `claim`: `better` where it has to be. Raises CheckError where that does not hold or cannot be decided; its `reasons` are what
+    was found of each output for apps, servers and pages.
     """
     from edgeship.errors import unknown_name_error
     from edgeship.model_registry import promotion
@@ -166,11 +168,14 @@ def write_registry_page(out: AnyPath, *, store: str = STORE) -> Path:
         return write_index(opened, opened.names(), Path(out))
 
 
-def find_registry_server(store: str = STORE) -> list[str] | None:
-    """The command that serves MLflow's own page of a registry; None where MLflow is here without its page."""
-    from edgeship.model_registry.connection import server_command
+def find_registry_server(store: str = STORE, *, port: int = 5000) -> PageServer | None:
+    """What serves MLflow's own page of a registry on this machine; None where MLflow is here without its page.
 
-    return server_command(store)
+    Raises InputError where the port is in use, too.
+    """
+    from edgeship.model_registry.page_server import find_server
+
+    return find_server(store, port)
 
 
 def _versions(store: Store, name: str | None) -> Sequence[Version]:

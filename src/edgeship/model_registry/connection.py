@@ -9,10 +9,8 @@ import contextlib
 import os
 import re
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +81,7 @@ def open_client(place: Place, *, create: bool) -> MlflowClient:
                 raise InputError(f"{place}: no registry is there; {how}, --store names another")
             with lock(place):
                 _create_database(place.file, client_class)
-        _check_database(place, place.file)
+        check_database(place, place.file)
     with in_our_words(place):
         client = client_class(place.uri, place.uri)
         client.search_registered_models(max_results=1)  # it connects no earlier
@@ -163,7 +161,7 @@ def _create_database(file: Path, client_class: type[MlflowClient]) -> None:
         (Path(folder) / file.name).rename(file)
 
 
-def _check_database(place: Place, file: Path) -> None:
+def check_database(place: Place, file: Path) -> None:
     """Raise InputError for a file that is no registry: MLflow would put its tables into anything."""
     try:
         with file.open("rb") as stream:
@@ -179,19 +177,3 @@ def _check_database(place: Place, file: Path) -> None:
         raise InputError(f"{place}: cannot be read, is the file damaged? ({printable(error)})") from error
     if not {"registered_models", "model_versions", "alembic_version"} <= tables:
         raise InputError(f"{place}: is a SQLite file of something else; {HINT}")
-
-
-def server_command(store: str) -> list[str] | None:
-    """The command that serves MLflow's own page of a SQLite registry; None where what the page needs is not installed.
-
-    Raises InputError for a server, which has its page already, and where there is no registry.
-    """
-    place = Place.parse(store)
-    if place.file is None:
-        raise InputError(f"{place}: is a server with a page of its own; open it in a browser")
-    if not place.file.exists():
-        raise InputError(f"{place}: no registry is there; `edgeship registry add BUNDLE --name NAME` begins one")
-    _check_database(place, place.file)
-    if find_spec("mlflow") is None or find_spec("flask") is None:
-        return None
-    return [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", place.uri, "--registry-store-uri", place.uri]

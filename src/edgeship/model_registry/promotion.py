@@ -50,7 +50,10 @@ def promote_version(store: Store, version: Version, alias: str, why: str, claim:
         elif claim == CLAIMS[1]:
             raise CheckError(f"there is no other champion of {version.name} to be better than")
         if refused := [item.reason for item in findings if not item.holds]:
-            raise CheckError(f"version {version.number} is not promoted over champion {champion}: {'; '.join(refused)}")
+            message = f"version {version.number} is not promoted over champion {champion}: {'; '.join(refused)}"
+            error = CheckError(message)
+            error.reasons = tuple(item.reason for item in findings)
+            raise error
         promotion = Promotion(
             entry=0,
             alias=alias,

@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeship.bundle.manifest import Manifest, parse_manifest
 from edgeship.bundle.metric import Digest
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.model_registry import connection
@@ -25,6 +24,9 @@ from edgeship.model_registry.version import Promotion, Version, VersionRecord
 from edgeship.typed_json import convert
 from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error, printable, read_json
+
+if TYPE_CHECKING:
+    from edgeship.bundle.manifest import Manifest
 
 SCHEMA = "1"
 MARK = "edgeship.registry"  # the tag of a model that edgeship keeps, with the schema
@@ -124,6 +126,8 @@ class Store:
 
     def manifest(self, version: Version) -> Manifest:
         """The manifest of a version's bundle. Raises InputError where it is missing or damaged."""
+        from edgeship.bundle.manifest import parse_manifest
+
         content = read_json(self.files.find(version.record.bundle))
         content.pop("digest", None)
         return parse_manifest(content)

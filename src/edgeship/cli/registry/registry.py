@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -181,12 +182,21 @@ def diff(before: str, after: str, name: str | None, store: str, markdown: Path |
 def promote(version: str, to: str, why: str, claim: str, name: str | None, store: str, json_file: str | None) -> None:
     """Point an alias to VERSION, if it passes its gate and is not worse than the present champion on the same samples.
 
-    Exit code 1 where that does not hold, or cannot be decided. The margin is the smaller of both bundles' budgets.
+    Exit code 1 where that does not hold, or cannot be decided; --json tells then, too, what was found. The margin is the
+    smaller of both bundles' budgets.
 
     \b
     Example: edgeship registry promote 4 --to champion --why "trained on the data of November"
     """
-    _show_change(api.promote_version(version, name, to=to, why=why, claim=claim, store=store), json_file)
+    from edgeship.errors import CheckError
+
+    try:
+        change = api.promote_version(version, name, to=to, why=why, claim=claim, store=store)
+    except CheckError as error:
+        asked = {"promoted": False, "version": version, "alias": to, "claim": claim, "why": why}
+        write_json({**asked, "reasons": error.reasons or (str(error),)}, json_file)
+        raise
+    _show_change(change, json_file, promoted=True)
 
 
 @registry.command(short_help="Point an alias back.")
@@ -204,7 +214,8 @@ def rollback(alias: str, why: str, name: str | None, store: str, json_file: str 
     _show_change(api.roll_back_version(name, alias=alias, why=why, store=store), json_file)
 
 
-def _show_change(change: api.Promotion, json_file: str | None) -> None:
+def _show_change(change: api.Promotion, json_file: str | None, **more: bool) -> None:
+    from edgeship.types import to_json
     from edgeship.untrusted import printable
 
     if json_file != "-":
@@ -212,7 +223,7 @@ def _show_change(change: api.Promotion, json_file: str | None) -> None:
         click.echo(f"{change.alias}: version {before} -> {change.version} ({printable(change.who)}, {change.when})")
         for reason in change.reasons:
             click.echo(f"  {printable(reason)}")
-    write_json(change, json_file)
+    write_json({**more, **to_json(change)}, json_file)
 
 
 @registry.command(short_help="Write a version's bundle to a folder.")
@@ -220,7 +231,8 @@ def _show_change(change: api.Promotion, json_file: str | None) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new folder.")
 @NAME
 @STORE
-def get(version: str, out: Path, name: str | None, store: str) -> None:
+@JSON
+def get(version: str, out: Path, name: str | None, store: str, json_file: str | None) -> None:
     """Write the bundle of VERSION to a new folder, byte for byte as it was added.
 
     \b
@@ -228,7 +240,11 @@ def get(version: str, out: Path, name: str | None, store: str) -> None:
     """
     from edgeship.untrusted import printable
 
-    click.echo(f"bundle: {printable(api.export_version(version, out, name, store=store).root)}")
+    bundle = api.export_version(version, out, name, store=store)
+    if json_file != "-":
+        click.echo(f"bundle: {printable(bundle.root)}")
+    verdict = bundle.manifest.gate.verdict if bundle.manifest.gate else None
+    write_json({"version": version, "bundle": bundle.root, "verdict": verdict}, json_file)
 
 
 @registry.command(short_help="A page of all versions.")
@@ -239,8 +255,10 @@ def get(version: str, out: Path, name: str | None, store: str) -> None:
     show_default=True,
     help="Where a static page is written.",
 )
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of MLflow's page.")
 @STORE
-def ui(out: Path, store: str) -> None:
+@JSON
+def ui(out: Path, port: int, store: str, json_file: str | None) -> None:
     """Serve MLflow's own page of the registry, where all of mlflow is installed; else write a static one with all reports.
 
     \b
@@ -248,9 +266,23 @@ def ui(out: Path, store: str) -> None:
     """
     from edgeship.untrusted import printable
 
-    if command := api.find_registry_server(store):
-        click.echo("MLflow's page: http://127.0.0.1:5000 (Ctrl-C ends it)", err=True)
-        env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        raise SystemExit(subprocess.run(command, env=env, check=False).returncode)
-    click.echo(f"page: {printable(api.write_registry_page(out, store=store))}")
-    click.echo("for MLflow's own page: pip install mlflow", err=True)
+    if server := api.find_registry_server(store, port=port):
+        if json_file != "-":
+            click.echo(f"MLflow's page: {server.address} (Ctrl-C ends it; it takes half a minute to come up)", err=True)
+        write_json({"address": server.address, "page": None}, json_file)
+        _become(server.command, server.environment)
+    page = api.write_registry_page(out, store=store)
+    if json_file != "-":
+        click.echo(f"page: {printable(page)}")
+        click.echo("for MLflow's own page: pip install 'edgeship[registry-ui]'", err=True)
+    write_json({"address": None, "page": page}, json_file)
+
+
+def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Go on as another program, whose output is on standard error: what ends this one ends it (Windows has no such thing)."""
+    sys.stdout.flush()
+    env = {**os.environ, **environment}
+    if os.name == "posix":
+        os.dup2(2, 1)
+        os.execve(command[0], list(command), env)  # noqa: S606
+    raise SystemExit(subprocess.run(command, env=env, stdout=sys.stderr, check=False).returncode)
