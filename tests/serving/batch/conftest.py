@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from edgeship.cli.serving.predict import predict
 from edgeship.errors import EdgeshipError
+from tests.serving.batch.servers import PostgresServer, find_programs
 from tests.serving.batch.shops import make_rows, write_shop
 
 
@@ -61,6 +63,19 @@ def refusal(shop: Path) -> Callable[..., str]:
         return str(done.exception)
 
     return refuse
+
+
+@pytest.fixture(scope="session")
+def server(missing: Callable[[str], NoReturn], tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test run."""
+    programs = find_programs()
+    if programs is None:
+        missing("no PostgreSQL server is here (Debian: apt install postgresql)")
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders let no other user in
+        Path(place).chmod(0o755)
+        opened = PostgresServer(programs, Path(place) / "server")
+        yield opened
+        opened.stop("immediate")
 
 
 def read_all(file: Path, query: str = "select * from predictions order by model_version, row_key") -> list[Any]:

@@ -7,6 +7,7 @@ give a number.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,42 @@ def expected_answers(rows: pa.Table, seed: int = 1) -> tuple[list[str], np.ndarr
 
 def write_shop(out: Path, seed: int = 1) -> Path:
     """The bundle; another `seed` is another model of the same contract."""
-    model = _model(seed).SerializeToString()
-    content, server = hashlib.sha256(model).hexdigest(), f"server model {seed}".encode()
-    specs = [TensorSpec("row", (None, 3), "float32"), TensorSpec("signal", (None, 4), "float32")]
-    answers = [TensorSpec(item.name, (None, *item.shape[1:]), "float32") for item in OUTPUTS]
+    nodes = [
+        helper.make_node("Concat", ["row", "signal"], ["all"], axis=1),
+        helper.make_node("MatMul", ["all", "weights"], ["hidden"]),
+        helper.make_node("Softmax", ["hidden"], ["answer"], axis=1),
+        helper.make_node("ReduceSum", ["hidden", "axes"], ["amount"], keepdims=1),
+    ]
+    fixed = {"weights": weights_of(seed), "axes": np.array([1], np.int64)}
+    return _write_bundle(out, nodes, fixed, INPUTS, OUTPUTS)
+
+
+def write_plain(out: Path, width: int) -> Path:
+    """A bundle of a model that chooses one of three classes, without labels, by `width` numbers `x`."""
+    random = np.random.default_rng(0)
+    fixed = {"a": random.normal(size=(width, 32)), "b": random.normal(size=(32, 3))}
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["one"]),
+        helper.make_node("Relu", ["one"], ["two"]),
+        helper.make_node("MatMul", ["two", "b"], ["three"]),
+        helper.make_node("Softmax", ["three"], ["answer"], axis=1),
+    ]
+    inputs = (ContractInput("x", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, width), "float32")),)
+    weights = {name: array.astype(np.float32) for name, array in fixed.items()}
+    return _write_bundle(out, nodes, weights, inputs, (ContractOutput("answer", (1, 3), "softmax"),))
+
+
+def _write_bundle(
+    out: Path,
+    nodes: list[Any],
+    fixed: Mapping[str, Any],
+    inputs: tuple[ContractInput, ...],
+    outputs: tuple[ContractOutput, ...],
+) -> Path:
+    specs = [TensorSpec(item.name, (None, *item.tensor.shape[1:]), "float32") for item in inputs]
+    answers = [TensorSpec(item.name, (None, *item.shape[1:]), "float32") for item in outputs]
+    model = _model(nodes, fixed, specs, answers)
+    content, server = hashlib.sha256(model).hexdigest(), b"server model of " + hashlib.sha256(model).digest()
     entry = ArtifactEntry(ID, PATH, "onnx", "float32", tuple(specs), tuple(answers), content=content)
     artifact = ContractArtifact(
         ID, PATH, content, None,
@@ -87,7 +120,7 @@ def write_shop(out: Path, seed: int = 1) -> Path:
         tuple(ArtifactOutput(item.name, item.name, place, item.shape, item.dtype) for place, item in enumerate(answers)),
     )  # fmt: skip
     digest = hashlib.sha256(server).hexdigest()
-    contract = Contract("shop", digest, INPUTS, OUTPUTS, (artifact,), RawGoldens(reason="made up"))
+    contract = Contract("shop", digest, inputs, outputs, (artifact,), RawGoldens(reason="made up"))
     with replace_bundle(out) as draft:
         for path, data in ((PATH, model), ("server/server.keras", server)):
             (draft / path).parent.mkdir(parents=True)
@@ -99,25 +132,16 @@ def write_shop(out: Path, seed: int = 1) -> Path:
     return out
 
 
-def _model(seed: int) -> Any:
-    def tensor(name: str, size: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, size])
-
-    nodes = [
-        helper.make_node("Concat", ["row", "signal"], ["all"], axis=1),
-        helper.make_node("MatMul", ["all", "weights"], ["hidden"]),
-        helper.make_node("Softmax", ["hidden"], ["answer"], axis=1),
-        helper.make_node("ReduceSum", ["hidden", "axes"], ["amount"], keepdims=1),
+def _model(nodes: list[Any], fixed: Mapping[str, Any], inputs: list[TensorSpec], outputs: list[TensorSpec]) -> bytes:
+    described = [
+        [helper.make_tensor_value_info(item.name, TensorProto.FLOAT, list(item.shape)) for item in side]
+        for side in (inputs, outputs)
     ]
-    fixed = [
-        numpy_helper.from_array(weights_of(seed), "weights"),
-        numpy_helper.from_array(np.array([1], np.int64), "axes"),
-    ]
-    outputs = [tensor(item.name, int(item.shape[1] or 0)) for item in OUTPUTS]
-    graph = helper.make_graph(nodes, "shop", [tensor("row", 3), tensor("signal", 4)], outputs, fixed)
+    tensors = [numpy_helper.from_array(array, name) for name, array in fixed.items()]
+    graph = helper.make_graph(nodes, "shop", *described, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
-    return model
+    return bytes(model.SerializeToString())
 
 
 def make_rows(count: int, seed: int = 0, first: int = 0) -> pa.Table:

@@ -33,9 +33,11 @@ class Scoring:
     def score(self, session: Session, chunk: Chunk) -> Any:
         """Keys and predictions of a chunk as a record batch. Raises InputError where its rows are not those of the survey."""
         keys = read_keys(chunk.rows, self.key, chunk.first)
-        if digest_rows(self.inputs, chunk.rows, keys, check_rows(self.inputs, chunk.rows, chunk.first)) != chunk.digest:
+        encoded = check_rows(self.inputs, chunk.rows, chunk.first)
+        if digest_rows(self.inputs, chunk.rows, keys, encoded) != chunk.digest:
             raise InputError("the source was changed while it was read; run the command again")
-        encoded = encode_rows(self.inputs, chunk.rows, chunk.first)
+        missing = [columns for columns in self.inputs if columns.item.name not in encoded]
+        encoded |= encode_rows(missing, chunk.rows, chunk.first)
         answers = session.run({self.tensors[name]: array for name, array in encoded.items()})
         return fill_columns(self.outputs, keys, answers)
 
