@@ -30,7 +30,7 @@ from edgeship.deploy.contract.contract import (
 )
 from edgeship.deploy.contract.file import write_contract
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
-from edgeship.deploy.contract.steps import Affine, Lookup
+from edgeship.deploy.contract.steps import Affine, Grey, Lookup, Resize
 from edgeship.settings.config import Config
 from edgeship.settings.inputs import Column
 from edgeship.types import TensorSpec, to_json
@@ -100,6 +100,20 @@ def write_plain(out: Path, width: int) -> Path:
     inputs = (ContractInput("x", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, width), "float32")),)
     weights = {name: array.astype(np.float32) for name, array in fixed.items()}
     return _write_bundle(out, nodes, weights, inputs, (ContractOutput("answer", (1, 3), "softmax"),))
+
+
+def write_pictures(out: Path) -> Path:
+    """A bundle of a model that tells which fourth of a grey picture of 8 x 8 is the brightest, from above."""
+    form = RawForm("uint8", "HWC", colour="grey")
+    steps = (Grey(), Resize(8, 8, "stretch", "area"), Affine((1 / 255,), (0.0,)))
+    item = ContractInput("image", "image", form, steps, TensorForm((1, 8, 8, 1), "float32"))
+    weights = np.repeat(np.eye(4, dtype=np.float32), 16, axis=0)
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "weights"], ["sums"]),
+        helper.make_node("Softmax", ["sums"], ["strip"], axis=1),
+    ]
+    return _write_bundle(out, nodes, {"weights": weights}, (item,), (ContractOutput("strip", (1, 4), "softmax"),))
 
 
 def _write_bundle(
