@@ -30,7 +30,7 @@ from scripts import RESULTS
 from tests.serving.batch.servers import PostgresServer, find_programs
 from tests.serving.batch.shops import write_plain
 
-ROWS, WIDTH, CHUNK, ROUNDS = 1_000_000, 16, 8192, 3
+ROWS, WIDTH, CHUNK, ROUNDS = 1_000_000, 16, 8192, 5
 MODEL = "onnx/float32.onnx"
 UPSERT = (
     "insert into by_hand (model_version, row_key, label, score) {} on conflict (model_version, row_key) "
@@ -151,7 +151,7 @@ def measure(name: str, folder: Path, uri: str = "") -> list[str]:
         else:
             by_hand_sqlite(source, bundle / MODEL, file)
         bare.append(ROWS / (time.perf_counter() - start))
-        result = run_edgeship(bundle, source, (uri and uri) or f"sqlite:///{folder / f'{name}-ours-{number}.db'}")
+        result = run_edgeship(bundle, source, uri or f"sqlite:///{folder / f'{name}-ours-{number}.db'}")
         if uri:
             clear_tables(uri)
         if result["written"] != ROWS:

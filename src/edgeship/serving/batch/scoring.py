@@ -7,7 +7,6 @@ import queue
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -57,6 +56,9 @@ class Engine(Protocol):
 
     workers: int
 
+    def warm(self) -> None:
+        """Begin to prepare for many chunks; called again and again it does so once."""
+
     def submit(self, chunk: Chunk) -> Any:
         """Begin with a chunk; a token for `wait`."""
 
@@ -81,14 +83,27 @@ def score_chunks(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[tuple[Chun
 
 
 class LocalEngine:
-    """The machine here: a thread a core, each with a session, whose worker is a process."""
+    """The machine here: a thread a core, each with a session, whose worker is a process that starts when it is needed."""
 
-    def __init__(self, scoring: Scoring, model: Path, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, scoring: Scoring, model: Path) -> None:
+        self.workers = count_cores()
         self._scoring, self._model = scoring, model
-        self._idle: queue.LifoQueue[Session] = queue.LifoQueue()
-        self._sessions = ExitStack()
+        self._idle: queue.SimpleQueue[Session] = queue.SimpleQueue()
+        self._sessions: list[Session] = []
+        self._is_warm = False
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="score")
+
+    def warm(self) -> None:
+        """Start all workers, while something else is done."""
+        if not self._is_warm:
+            self._is_warm = True
+            for _ in range(self.workers):
+                self._threads.submit(lambda: self._idle.put(self._open_session()))
+
+    def _open_session(self) -> Session:
+        session = open_session(self._scoring.runtime, self._model)
+        self._sessions.append(session)
+        return session
 
     def submit(self, chunk: Chunk) -> Future[Any]:
         """See `Engine`."""
@@ -102,7 +117,7 @@ class LocalEngine:
         try:
             session = self._idle.get_nowait()
         except queue.Empty:
-            session = self._sessions.enter_context(open_session(self._scoring.runtime, self._model))
+            session = self._open_session()
         try:
             return self._scoring.score(session, chunk)
         finally:
@@ -111,7 +126,8 @@ class LocalEngine:
     def close(self) -> None:
         """See `Engine`."""
         self._threads.shutdown(cancel_futures=True)
-        self._sessions.close()
+        with ThreadPoolExecutor(self.workers) as threads:  # each waits for its process to end
+            list(threads.map(Session.close, self._sessions))
 
     def __enter__(self) -> Self:
         return self
