@@ -1,0 +1,35 @@
+"""The checks of whatever lies at a path: a table, a folder of pictures, arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeship.data_checks.report import DataReport
+from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
+from edgeship.tables import reading
+from edgeship.tables.schema import TableSchema
+from edgeship.untrusted import printable
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """What was found; `schema` of a table."""
+
+    report: DataReport
+    schema: TableSchema | None = None
+
+
+def check_path(path: Path, label: str | None, evaluation: Path | None, group: str | None) -> CheckedData:
+    """Check the data at a path, and a second split of the same kind.
+
+    Raises InputError for data that cannot be read or learned from, and for options that its kind does not take.
+    """
+    for place in (path, evaluation):
+        if place is not None and not place.exists():
+            raise InputError(f"{printable(place)}: no such file or folder")
+    if reading.is_table(path):
+        from edgeship.data_checks.table import check_table
+
+        return CheckedData(*check_table(path, label, evaluation, group))
+    raise InputError(f"{printable(path)}: neither a table nor a folder of pictures nor an .npz; {reading.HINT}")
