@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         roll_back_channel,
         rotate_keys,
     )
+    from edgeship.api.data_checks import DataCheck, check_data
     from edgeship.api.demo import serve_channel_demo, serve_demo, write_channel_demo, write_demo
     from edgeship.api.deploy import (
         export_ai_pack,
@@ -128,6 +129,7 @@ NAMES = {
     "edgeship.api.artifacts": "find_damage inspect_model open_session summarize_contract",
     "edgeship.api.bundles": "benchmark_bundle debug_bundle judge_bundle lacks_times measures_accuracy missing_artifacts open_bundle options_to_repeat profile_bundle report_bundle verify_bundle",
     "edgeship.api.channel": "change_rollout describe_conditions describe_experiment pause_rollout publish_bundle read_channel refresh_channel roll_back_channel rotate_keys",
+    "edgeship.api.data_checks": "DataCheck check_data",
     "edgeship.api.demo": "serve_channel_demo serve_demo write_channel_demo write_demo",
     "edgeship.api.deploy": "export_ai_pack generate_keys render_bom selftest_clients sign_bundle write_bom write_clients",
     "edgeship.api.files": "check_outside_of_bundles write_result",

@@ -19,6 +19,7 @@ COLLECT_AT = (200_000, 20, 20)
 # Where each command is, and what the list of commands says of it: none of their files is read for that list.
 COMMANDS = {
     "train": ("models", "Train the server model of a built-in task."),
+    "data": ("models", "Look at your own data before anything is learned from it."),
     "init": ("models", "Write a commented edgeship.toml for a model."),
     "optimize": ("models", "Prune, cluster, distil or quantization-aware-train a Keras model."),
     "convert": ("models", "Convert a Keras model to TFLite, ONNX and TF.js."),
