@@ -17,6 +17,7 @@ from edgeship.train.card import ModelCard
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
 DATA = ("train.npz", "validation.npz", "calibration.npz", "evaluation.npz")
 FILES = ("labels.txt", *DATA, "model-card.md", "server.keras", "model-card.json")
+OWN_DATA = ("inputs.toml",)  # what a training on one's own data leaves beside them; it has no labels of a value
 
 
 def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, epochs: int | None = None) -> ModelCard:
@@ -29,7 +30,7 @@ def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, 
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"{data_dir}: no such folder; --data-dir names one with the four idx files of a data set")
     with (
-        _staging_folder(out) as folder,
+        staging_folder(out) as folder,
         progress_events.display_events() as show,
         progress_events.follow_events(folder / progress_events.FILE, show),
         FunctionProcess("train", env=training_env()) as child,
@@ -49,14 +50,16 @@ def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, 
 def put_in_place(source: Path, out: Path) -> None:
     """Move the files. A kill between two moves leaves no server model and no card rather than a mixture of two runs."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in reversed(FILES):
+    names = (*OWN_DATA, *FILES)
+    for name in reversed(names):
         (out / name).unlink(missing_ok=True)
-    for name in FILES:
-        os.replace(source / name, out / name)
+    for name in names:
+        if (source / name).exists():
+            os.replace(source / name, out / name)
 
 
 @contextlib.contextmanager
-def _staging_folder(out: Path) -> Iterator[Path]:
+def staging_folder(out: Path) -> Iterator[Path]:
     """A folder in `out`, or in the nearest folder above it that exists (a move must not cross file systems).
 
     Made before any work is done, so that a place that cannot be written is known at once.

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         ship_model,
         train_model,
     )
+    from edgeship.api.own_data import train_on_data
     from edgeship.api.registry import (
         VersionDetails,
         add_version,
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
         DeviceStatus,
         InitializedConfig,
         OptimizedModel,
+        OwnDataModel,
         RuntimeStatus,
         TrainedModel,
         Verification,
@@ -136,8 +138,9 @@ NAMES = {
     "edgeship.api.foreign_files": "benchmark_files is_model_file judge_files",
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
+    "edgeship.api.own_data": "train_on_data",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
-    "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel RuntimeStatus TrainedModel Verification",
+    "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
     "edgeship.api.serving.batch": "predict_batch",
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",

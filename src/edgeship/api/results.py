@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeship.optimize.receipt import OptimizeReceipt
     from edgeship.pipeline.verify import Replay
     from edgeship.train.card import ModelCard
+    from edgeship.train.own_data.card import OwnDataCard
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,20 @@ class TrainedModel:
 
     path: Path
     card: ModelCard
+
+
+@dataclass(frozen=True)
+class OwnDataModel:
+    """A model of one's own data: its file, the card that lies beside it as JSON, and how good it is, in a sentence."""
+
+    path: Path
+    card: OwnDataCard
+    quality: str
+
+    @property
+    def worse_than(self) -> tuple[str, ...]:
+        """The baselines that it does not beat."""
+        return self.card.worse_than
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`edgeship train TASK`."""
+"""`edgeship train TASK` and `edgeship train --data PATH`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,50 @@ from edgeship.cli import options, output
 
 
 @click.command("train")
-@click.argument("task")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.  [default: runs/TASK]")
+@click.argument("task", required=False)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the results.  [default: runs/TASK, or runs/ and the name of the data]",
+)
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Folder with the four idx files of an image data set."
 )
+@click.option("--data", type=click.Path(path_type=Path), help="Your own data: a table (.csv, .parquet).")
+@click.option("--label", metavar="COLUMN", help="The column that is to be predicted.")
+@click.option("--group", metavar="COLUMN", help="No value of this column is in two splits, as a patient or a machine.")
+@click.option("--time", metavar="COLUMN", help="By this column: the model is tested on the latest rows.")
+@click.option("--allow-worse", is_flag=True, help="Exit code 0 although a baseline is not beaten.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train this many epochs instead of the task's own number.")
 @options.JSON
-def train(task: str, out: Path | None, json_file: str | None, **settings: Any) -> None:
-    """Train the server model of a built-in TASK: fashion-mnist or motion.
+def train(
+    task: str | None, data: Path | None, out: Path | None, json_file: str | None, allow_worse: bool, **settings: Any
+) -> int:
+    """Train the server model of a built-in TASK (fashion-mnist or motion), or one of your own data.
 
-    Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt.
+    Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt. Of
+    --data the card compares the network with baselines, and the exit code is 1 where one is not beaten.
 
     \b
     Example: edgeship train fashion-mnist --out runs/fashion-mnist
+             edgeship train --data customers.csv --label bought --out runs/customers
     """
+    if (task is None) == (data is None):
+        raise click.UsageError("give a built-in TASK or --data with a file of your own, and not both")
+    own = {name: settings.pop(name) for name in ("label", "group", "time")}
+    if data is None:
+        for name, value in own.items():
+            if value is not None:
+                raise click.UsageError(f"--{name} goes with --data")
+        _train_task(str(task), out, json_file, settings)
+        return 0
+    if settings.pop("data_dir") is not None:
+        raise click.UsageError("--data-dir goes with a built-in TASK; --data takes your own data")
+    return _train_on_data(data, out or Path("runs") / data.stem, json_file, allow_worse, {**settings, **own})
+
+
+def _train_task(task: str, out: Path | None, json_file: str | None, settings: dict[str, Any]) -> None:
     result = api.train_model(task, out, **settings, progress=True)
     card = result.card
     output.write_json(card.record(), json_file)
@@ -38,3 +66,14 @@ def train(task: str, out: Path | None, json_file: str | None, **settings: Any) -
         f"{card.model.parameters:,} parameters, {card.seconds.total:.0f} s",
         err=True,
     )
+
+
+def _train_on_data(data: Path, out: Path, json_file: str | None, allow_worse: bool, settings: dict[str, Any]) -> int:
+    result = api.train_on_data(data, out, **settings, progress=True)
+    output.write_json(result.card.record(), json_file)
+    click.echo(f"{result.path}: {result.quality}", err=True)
+    if not result.worse_than:
+        return 0
+    names = " and ".join(result.worse_than)
+    click.echo(f"the network does not beat the {names}: model-card.md has the figures", err=True)
+    return 0 if allow_worse else 1

@@ -1,0 +1,37 @@
+"""Models from a person's own data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgeship.api.results import OwnDataModel
+from edgeship.notices import set_visibility
+
+AnyPath = str | os.PathLike[str]
+
+
+def train_on_data(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    progress: bool = False,
+) -> OwnDataModel:
+    """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/train.md).
+
+    `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the column
+    `time` the latest samples are tested. Model card, data files and what the contract says of the inputs (`inputs.toml`, which
+    `init_model` takes into the configuration) are written beside the model. Raises InputError for data that cannot be learned
+    from, or a place that cannot be written.
+    """
+    from edgeship.train.own_data import launch, page, sources
+
+    source = sources.Source(Path(data), label, group, time)
+    with set_visibility(progress):
+        card = launch.train(source, Path(out), seed=seed, epochs=epochs)
+    return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))

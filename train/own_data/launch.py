@@ -1,0 +1,32 @@
+"""The parent's side of training on a person's own data: starts the TensorFlow process and puts the files in place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from edgeship.processes import progress_events
+from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.train import launch
+from edgeship.train.own_data import sources
+from edgeship.train.own_data.card import OwnDataCard
+from edgeship.train.own_data.trainer import run
+
+
+def train(source: sources.Source, out: Path, *, seed: int = 0, epochs: int | None = None) -> OwnDataCard:
+    """Train on a source into the folder `out`; returns the model card.
+
+    Progress goes to standard error. Nothing in `out` changes until all files are ready; others there are left alone.
+    Raises InputError where the source cannot be learned from, or `out` cannot be written.
+    """
+    sources.check_source(source)
+    with (
+        launch.staging_folder(out) as folder,
+        progress_events.display_events() as show,
+        progress_events.follow_events(folder / progress_events.FILE, show),
+        FunctionProcess("train", env=training_env()) as child,
+    ):
+        fields = {**asdict(source), "path": str(source.path)}
+        card = child.call(run, source=fields, staging=str(folder), out=str(out), seed=seed, epochs=epochs)
+        launch.put_in_place(folder, out)
+    return card

@@ -1,0 +1,136 @@
+"""The networks for a person's own data: plain Keras 3 functional models, with their preprocessing inside as far as it goes.
+
+Keras is imported where a network is built, so that a source can be read without TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgeship.train.dataset import Array
+from edgeship.train.own_data.samples import Samples, Target
+
+NUMBERS, CATEGORIES = "numbers", "categories"
+UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
+EMBEDDING = 6
+LARGE_SIDE = 48  # pixels from which on a picture is halved once more
+
+
+def table_network(train: Samples, target: Target, *, entries: int) -> Any:
+    """A network on `numbers` (n, columns), float32 in their own units, and `categories` (n, columns), int32 places in one list.
+
+    `entries` is the length of that list. Numbers are normalized by the training rows; a category becomes a learned vector.
+    Several small networks stand side by side and their scores are averaged: trained together they vary less than one
+    (Gorishniy et al., "TabM", ICLR 2025, for that and for its strength beside boosted trees). A linear model beside them
+    learns what is linear (Cheng et al., "Wide & Deep Learning", 2016).
+    """
+    from keras import Input, Model, layers
+
+    inputs, parts = [], []
+    if NUMBERS in train.inputs:
+        inputs.append(Input((train.inputs[NUMBERS].shape[1],), name=NUMBERS))
+        parts.append(_normalize(inputs[-1], train.read(NUMBERS), "normalize"))
+    if CATEGORIES in train.inputs:
+        inputs.append(Input((train.inputs[CATEGORIES].shape[1],), dtype="int32", name=CATEGORIES))
+        vectors = layers.Embedding(entries, EMBEDDING, name="vectors")(inputs[-1])
+        parts.append(layers.Flatten(name="flatten")(vectors))
+    features = layers.Concatenate(name="row")(parts) if len(parts) > 1 else parts[0]
+    scores = []
+    for branch in range(BRANCHES):
+        hidden = features
+        for depth in range(2):
+            hidden = layers.Dense(UNITS, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
+            hidden = layers.Dropout(0.1, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
+        scores.append(_score_layer(target, f"score{branch}")(hidden))
+    deep = layers.Average(name="average")(scores)
+    sums = layers.Add(name="sum")([deep, _score_layer(target, "linear")(features)])
+    return Model(inputs, _answer(sums, target), name="table_network")
+
+
+def picture_network(train: Samples, target: Target) -> Any:
+    """A small convolutional network on bytes (n, height, width, 1 or 3) as float32, 0 to 255."""
+    from keras import Input, Model, layers
+
+    ((name, pictures),) = train.inputs.items()
+    picture = Input(pictures.shape[1:], name=name)
+    features = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(picture)
+    filters = (16, 32, 64, 96) if min(pictures.shape[1:3]) >= LARGE_SIDE else (24, 48, 96)
+    for number, count in enumerate(filters, 1):
+        features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
+        features = layers.MaxPooling2D(name=f"pool{number}")(features)
+    features = layers.GlobalAveragePooling2D(name="mean")(features)
+    features = layers.Dropout(0.2, seed=0, name="dropout")(features)
+    return Model(picture, _answer(_score_layer(target, "score")(features), target), name="picture_network")
+
+
+def window_network(train: Samples, target: Target) -> Any:
+    """A small 1-D convolutional network on sensor windows (n, time, channels), float32 in their own units."""
+    from keras import Input, Model, layers
+
+    ((name, windows),) = train.inputs.items()
+    window = Input(windows.shape[1:], name=name)
+    features = _normalize(window, train.read(name), "normalize")
+    for number, count in enumerate((32, 48, 64), 1):
+        features = _convolve(layers.Conv1D(count, 7, padding="same", use_bias=False, name=f"conv{number}"), features)
+        if features.shape[1] >= 4:
+            features = layers.MaxPooling1D(2, name=f"pool{number}")(features)
+    features = layers.GlobalAveragePooling1D(name="mean")(features)
+    features = layers.Dropout(0.3, seed=0, name="dropout")(features)
+    return Model(window, _answer(_score_layer(target, "score")(features), target), name="window_network")
+
+
+def tensor_network(train: Samples, target: Target) -> Any:
+    """The network for the shape that samples have: pictures, windows, or rows of numbers."""
+    rank = max(array.ndim for array in train.inputs.values())
+    if rank == 4:
+        return picture_network(train, target)
+    return window_network(train, target) if rank == 3 else table_network(train, target, entries=0)
+
+
+def _normalize(tensor: Any, values: Array, name: str) -> Any:
+    """The tensor less its training mean, by its deviation, each of the last axis; what never changes stays 0."""
+    from keras import layers
+
+    axes = tuple(range(values.ndim - 1))
+    mean = values.mean(axis=axes, dtype=np.float64)
+    variance = values.var(axis=axes, dtype=np.float64)
+    variance[variance == 0] = 1
+    return layers.Normalization(axis=-1, mean=mean, variance=variance, name=name)(tensor)
+
+
+def _convolve(layer: Any, features: Any) -> Any:
+    from keras import layers
+
+    normalized = layers.BatchNormalization(momentum=0.9, name=f"norm_{layer.name}")(layer(features))
+    return layers.ReLU(name=f"relu_{layer.name}")(normalized)
+
+
+def _score_layer(target: Target, name: str) -> Any:
+    from keras import layers
+
+    count = len(target.labels) if len(target.labels) > 2 else 1
+    return layers.Dense(count, name=name)
+
+
+def _answer(scores: Any, target: Target) -> Any:
+    """Probabilities of classes, one of two labels' second, or the value in units of its deviation (see `restore_units`)."""
+    from keras import layers
+
+    if not target.is_class:
+        return layers.Rescaling(1.0, name="value")(scores)
+    if target.is_binary:
+        return layers.Activation("sigmoid", name="probability")(scores)
+    return layers.Softmax(name="probabilities")(scores)
+
+
+def restore_units(model: Any, target: Target) -> Any:
+    """A network that was trained on scaled values, with the answer in the target's own units; of classes the model as it is."""
+    import keras
+
+    if target.is_class:
+        return model
+    value = model.get_layer("value")
+    scaled = keras.layers.Rescaling(target.deviation, offset=target.mean, name="value")(value.input)
+    return keras.Model(model.inputs, scaled, name=model.name)
