@@ -14,7 +14,7 @@ from edgeship.benchmarks.gate.budget import SQNR_FLOORS, Budget
 from edgeship.errors import InputError
 from edgeship.notices import print_notice
 from edgeship.pipeline.run_settings.first_measurement import FirstMeasurement, measure_server_model
-from edgeship.pipeline.run_settings.input_tables import input_lines
+from edgeship.pipeline.run_settings.input_tables import input_lines, output_lines, read_stated_forms
 from edgeship.processes.child import FunctionProcess
 from edgeship.runtimes import registry
 from edgeship.server_model import model_files, server_model
@@ -29,6 +29,7 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
 EVALUATION, MODEL_CARD = "evaluation.npz", "model-card.json"
+FORMS = "inputs.toml"  # what `edgeship train --data` says of inputs and outputs
 USUAL_AGREEMENT = 0.98
 LONGEST_LICENCE = 200
 UNKNOWN_LICENCE = "see where it came from"  # what `edgeship train` says of a folder of the user's own
@@ -88,8 +89,7 @@ formats = ["tfjs"]
 
 {input_tables}
 
-# [output.{first_output}]
-# {scores[threshold]}
+{output_tables}
 
 [benchmark]
 {benchmark[profile]}
@@ -160,7 +160,7 @@ def _fill_template(
     def loaded(key: str) -> str:
         return f"{key} = {toml_value(loading[key])}" if loading.get(key) else f"# {keys['model'][key]}"
 
-    keys = _key_lines()
+    keys, stated = _key_lines(), read_stated_forms(model.parent / FORMS)
     single = len(description.outputs) == 1
     arrays = [spec.name for spec in description.inputs]
     labels = ["y"] if single else [f"y_{spec.name}" for spec in description.outputs]
@@ -180,12 +180,12 @@ def _fill_template(
         validation=data("validation", "validation.npz"),
         labels=data("labels", "labels.txt"),
         license=_license_line(model.parent / MODEL_CARD, keys["data"]["license"]),
-        first_output=toml_key(description.outputs[0].name),
+        output_tables=output_lines(stated, description.outputs, keys["scores"]["threshold"]),
         metric=_metric_lines(found, keys["benchmark"]["metric"], single=single),
         floor=_floor_line(found, keys["budget"]["min_server_accuracy"]),
         **_limit_lines(found, keys["budget"]),
         optional=_optional_line(),
-        input_tables=input_lines(model.parent / "calibration.npz", description.inputs),
+        input_tables=input_lines(model.parent / "calibration.npz", description.inputs, stated),
         mobile=_mobile_line(description.inputs),
         litert_js="\n".join(f"# {line}".rstrip() for line in FOR_LITERT_JS.splitlines()),
         **keys,

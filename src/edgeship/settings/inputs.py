@@ -41,13 +41,15 @@ NUMBERS = "a number, or a list with one a channel"
 class Column:
     """A column of a table: a number, or a category that becomes its place in `values`.
 
-    `unknown`: the number for every other text; without one such a row is refused.
+    `unknown`: the number for every other text; without one such a row is refused. `missing`, of a number: what the empty text
+    stands for; without one it is refused.
     """
 
     name: Text
     kind: Literal["number", "category"]
     values: Annotated[tuple[Text, ...], Meta(max_length=MOST_VALUES)] = ()
     unknown: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    missing: Float32 | None = None
 
     def __post_init__(self) -> None:
         for text in (self.name, *self.values):
@@ -55,6 +57,8 @@ class Column:
                 raise ValueError(f"{printable(text)[:40]!r} is not printable")
         if (self.kind == "category") != bool(self.values):
             raise ValueError(f"column {self.name}: a category has values, and a number has none")
+        if self.kind == "category" and self.missing is not None:
+            raise ValueError(f"column {self.name}: of a category the empty text may be one of its values")
         if len(set(self.values)) < len(self.values):
             raise ValueError(f"column {self.name}: a value stands there twice")
 
@@ -149,8 +153,8 @@ class InputForm(Table):
     columns: Annotated[
         tuple[Column, ...],
         Meta(
-            title="a list of columns, with name, kind (number or category), and of a category values and unknown",
-            description="The columns of a row, in order; a category becomes its place in `values`.",
+            title="a list of columns: name, kind (number or category), of a category values and unknown, of a number missing",
+            description="The columns of a row, in order; a category becomes its place in `values`, no text the number `missing`.",
             examples=[[{"name": "city", "kind": "category", "values": ["Bern", "Genf"], "unknown": 2}]],
             max_length=MOST_COLUMNS,
         ),

@@ -37,7 +37,7 @@ multiply = [0.1, 1.0, 1.0]
 columns = [
   {name = "age", kind = "number"},
   {name = "town", kind = "category", values = ["Köln", "a,b"], unknown = 2},
-  {name = "x", kind = "number"},
+  {name = "x", kind = "number", missing = 0.5},
 ]
 
 [input.plain]

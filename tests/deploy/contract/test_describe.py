@@ -134,7 +134,7 @@ KINDS: list[tuple[np.ndarray[Any, Any], InputForm | None]] = [
     ),
     (
         np.stack([DICE.normal(size=6), DICE.integers(0, 3, 6)], 1).astype(np.float32),
-        InputForm(kind="table", columns=(Column("a", "number"), Column("b", "category", ("x", "?"), 2))),
+        InputForm(kind="table", columns=(Column("a", "number", missing=0.25), Column("b", "category", ("x", "?"), 2))),
     ),
     (DICE.integers(0, 9999, (6, 7)).astype(np.int32), None),
 ]
@@ -149,8 +149,10 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         np.testing.assert_array_equal(preprocess_input(item, sample.value, sample.orientation), case.tensors["x"])
         np.testing.assert_allclose(case.tensors["x"][0], values[index], atol=1e-6)
     more = {
-        "image": ["larger", "smaller", "turned", "mirrored", "opaque"], "audio": ["shorter", "longer"], "table": ["unknown"],
-    }  # fmt: skip
+        "image": ["larger", "smaller", "turned", "mirrored", "opaque"],
+        "audio": ["shorter", "longer"],
+        "table": ["unknown", "missing"],
+    }
     assert [case.name for case in cases[len(values) :]] == more.get(item.kind, [])
     if item.kind == "audio":
         assert item.step(Mono) and item.step(Frame) == Frame(50) and item.known["affine"] == "inferred"
@@ -158,7 +160,7 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         assert (pcm[:, 0] != pcm[:, 1]).any(), "who takes one channel only is to be found out"
         assert not cases[-2].tensors["x"][0, 34:].any() and cases[-1].tensors["x"].shape == (1, 50)
     if item.kind == "table":
-        assert cases[-1].tensors["x"][0, 1] == 2
+        assert cases[-2].tensors["x"][0, 1] == 2 and cases[-1].tensors["x"][0, 0] == 0.25
 
 
 def test_of_large_samples_there_are_fewer_cases() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,19 @@ def test_a_row_of_texts_becomes_numbers() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=why):
             preprocess_input(table_input(None), row)
+
+
+def test_no_text_is_the_number_that_is_stated_for_it() -> None:
+    item = table_input(2)
+    columns = (replace(item.raw.columns[0], missing=-7.25), item.raw.columns[1])
+    with_gaps = replace(item, raw=replace(item.raw, columns=columns))
+    tensor = preprocess_input(with_gaps, ["", "Genf"])
+    np.testing.assert_array_equal(tensor, f32([[-7.25, 1]]) * f32([0.1, 1]) + f32([-3, 0]))
+    np.testing.assert_array_equal(preprocess_input(with_gaps, ["42", "Genf"]), preprocess_input(item, ["42", "Genf"]))
+    with pytest.raises(InputError, match="'' is no number"):
+        preprocess_input(item, ["", "Genf"])
+    with pytest.raises(ValueError, match="empty text"):
+        replace(item.raw.columns[1], missing=1.0)
 
 
 def window_input(shape: list[int | None], multiply: list[float]) -> ContractInput:

@@ -38,10 +38,14 @@ KEYWORDS = frozenset({
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number."""
+    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number.
+
+    `missing`: of a number, what the empty text stands for.
+    """
 
     values: tuple[str, ...]
     unknown: int
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,7 @@ def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
 
 
 def _describe_column(column: ContractColumn) -> Column:
-    return Column(column.values, -1 if column.unknown is None else column.unknown)
+    return Column(column.values, -1 if column.unknown is None else column.unknown, column.missing)
 
 
 def _with_picture(described: ClientInput, item: ContractInput) -> ClientInput:

@@ -151,7 +151,9 @@ def _look_up(columns: Sequence[Column], row: Sequence[str | float]) -> list[floa
         raise InputError(f"a row has {len(columns)} values, not {len(row)}")
     numbers: list[float] = []
     for column, value in zip(columns, row, strict=True):
-        if column.kind == "number":
+        if value == "" and column.missing is not None:
+            numbers.append(column.missing)
+        elif column.kind == "number":
             try:
                 numbers.append(float(value))
             except ValueError as error:

@@ -89,7 +89,9 @@ def _part_channels(pcm: Array, channels: int) -> Array:
 def _row_texts(item: ContractInput, values: Array) -> Iterator[str]:
     for column, value in zip(item.raw.columns, values.reshape(-1), strict=True):
         place = round(float(value))
-        if column.kind == "number":
+        if column.missing is not None and value == np.float32(column.missing):
+            yield ""
+        elif column.kind == "number":
             yield repr(float(np.float32(value)))
         elif 0 <= place < len(column.values):
             yield column.values[place]
@@ -161,6 +163,15 @@ def _make_unknown(row: Any, item: ContractInput) -> RawSample | None:
     return RawSample(tuple(texts))
 
 
+def _make_missing(row: Any, item: ContractInput) -> RawSample | None:
+    """A row without what may be missing; None where it would be refused."""
+    columns = item.raw.columns
+    may_miss = [column.missing is not None or "" in column.values for column in columns]
+    if not any(may_miss):
+        return None
+    return RawSample(tuple("" if empty else text for text, empty in zip(row, may_miss, strict=True)))
+
+
 Change = Callable[[Any, ContractInput], RawSample | None]
 # By kind of input: what further cases are made of the goldens, by their names.
 CHANGES: Mapping[str, Mapping[str, Change]] = {
@@ -168,7 +179,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "larger": _make_larger, "smaller": _make_smaller, "turned": _turn, "mirrored": _mirror, "opaque": _make_opaque,
     },
     "audio": {"shorter": _shorten, "longer": _lengthen},
-    "table": {"unknown": _make_unknown},
+    "table": {"unknown": _make_unknown, "missing": _make_missing},
 }  # fmt: skip
 
 

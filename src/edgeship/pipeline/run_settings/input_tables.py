@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, Invert, Resize
 from edgeship.errors import InputError
+from edgeship.settings import config
 from edgeship.settings.inputs import KEYS, InputForm
-from edgeship.toml_tables import describe_keys, toml_value
-from edgeship.types import TensorSpec
+from edgeship.settings.outputs import OutputForm
+from edgeship.toml_tables import describe_keys, toml_key, toml_value
+from edgeship.types import TensorSpec, to_json
 
 HEAD = """\
 # What an app has in hand for each input, and what training did to it: contract.json in the bundle says it to apps, and says
@@ -26,14 +29,60 @@ LONGEST_ROW = 256  # a row of more numbers is rather PCM
 MOST_SHOWN = 8  # columns that are written out
 
 
-def input_lines(calibration: Path, inputs: tuple[TensorSpec, ...]) -> str:
-    """The tables of the inputs, with what `calibration` tells, the data beside the model, if it is there."""
+@dataclass(frozen=True)
+class StatedForms:
+    """What the training beside the model left of its inputs and outputs, by their names."""
+
+    inputs: Mapping[str, InputForm] = field(default_factory=dict)
+    outputs: Mapping[str, OutputForm] = field(default_factory=dict)
+
+
+NOTHING_STATED = StatedForms()
+
+
+def read_stated_forms(path: Path) -> StatedForms:
+    """The tables `[input.NAME]` and `[output.NAME]` of a file; none where it is not there. Raises InputError for others."""
+    if not config.is_usable_file(path):
+        return NOTHING_STATED
+    settings = config.Config.read(path)
+    return StatedForms(settings.input, settings.output)
+
+
+def output_lines(stated: StatedForms, outputs: tuple[TensorSpec, ...], example: str) -> str:
+    """The tables of the outputs that something is stated of; else the `example` of a threshold, as a comment."""
+    if not stated.outputs:
+        return f"# [output.{toml_key(outputs[0].name)}]\n# {example}"
+    lines = [
+        line
+        for name, form in stated.outputs.items()
+        for line in (f"[output.{toml_key(name)}]", f"threshold = {toml_value(form.threshold)}")
+    ]
+    return "\n".join(lines)
+
+
+def input_lines(calibration: Path, inputs: tuple[TensorSpec, ...], stated: StatedForms = NOTHING_STATED) -> str:
+    """The tables of the inputs, with what is stated, or what `calibration` tells, the data beside the model, if it is there."""
     found: Sequence[ContractInput] = ()
     if calibration.is_file() and not calibration.is_symlink():
         with contextlib.suppress(InputError):  # `ship` says what is wrong with it
             found = describe_inputs(inputs, pick_samples(RepresentativeDataset(calibration), inputs), {})
     described = {item.name: item for item in found}
-    return "\n".join([HEAD, *(line for spec in inputs for line in _table_lines(spec, described.get(spec.name)))])
+    lines = [HEAD]
+    for spec in inputs:
+        form = stated.inputs.get(spec.name)
+        lines += _stated_lines(spec.name, form) if form else _table_lines(spec, described.get(spec.name))
+    return "\n".join(lines)
+
+
+def _stated_lines(name: str, form: InputForm) -> Iterator[str]:
+    yield f"[input.{toml_key(name)}]"
+    for key in form.stated:
+        value = to_json(getattr(form, key))
+        if key == "columns":
+            value = [{part: item for part, item in column.items() if item not in (None, [])} for column in value]
+            yield from ("columns = [", *(f"    {toml_value(column)}," for column in value), "]")
+        else:
+            yield f"{key} = {toml_value(value)}"
 
 
 def _table_lines(spec: TensorSpec, item: ContractInput | None) -> Iterator[str]:

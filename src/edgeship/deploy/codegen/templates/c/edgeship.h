@@ -23,11 +23,13 @@ typedef struct {
 } es_edge;
 
 /* A column of a table: a number, or a category that becomes its place in `values`; `unknown`: of any other, -1:
- * refused. */
+ * refused; `missing`: of a number without text, where `has_missing`. */
 typedef struct {
   const char *const *values; /* NULL: a number */
   size_t value_count;
   int unknown;
+  int has_missing;
+  float missing;
 } es_column;
 
 /* An input: the steps from raw data to its tensor, in this order. */

@@ -14,7 +14,9 @@ es_status es_read_table(const es_input *input, const es_raw *raw, float *numbers
   const char *const *texts = raw->data;
   for (size_t i = 0; i < raw->count; i++) {
     const es_column *column = &input->columns[i];
-    if (column->values) {
+    if (column->has_missing && !*texts[i]) {
+      numbers[i] = column->missing;
+    } else if (column->values) {
       const size_t place = find_value(column, texts[i]);
       if (place == column->value_count && column->unknown < 0) return ES_BAD_VALUE;
       numbers[i] = (float)(place < column->value_count ? (int)place : column->unknown);

@@ -30,10 +30,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number."""
+    """A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number.
+
+    `missing`: of a number, what the empty text stands for.
+    """
 
     values: tuple[str, ...] = ()
     unknown: int = -1
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def _read_table(given: Input, row: Array | Sequence[str | float]) -> Array:
     numbers = []
     for column, value in zip(given.columns, row, strict=True):
         if not column.values:
-            numbers.append(float(value))
+            numbers.append(column.missing if value == "" and column.missing is not None else float(value))
             continue
         number = column.values.index(str(value)) if value in column.values else column.unknown
         _require(number >= 0, f"{value!r} is none of a column's values")

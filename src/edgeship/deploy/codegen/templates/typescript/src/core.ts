@@ -45,8 +45,8 @@ export interface Input {
   /** Audio: the mean of the channels is taken; samples per second, 0 where it is not stated. */
   mono?: boolean;
   rate?: number;
-  /** Of a table: a category has values, and `unknown` for any other (-1: refused); a number has none. */
-  columns?: readonly {values: readonly string[]; unknown: number}[];
+  /** Of a table: a category has values, and `unknown` for any other (-1: refused); a number may have one for no text. */
+  columns?: readonly {values: readonly string[]; unknown: number; missing?: number}[];
   multiply?: readonly number[];
   add?: readonly number[];
 }
@@ -140,7 +140,8 @@ function shift(input: Input, channel: number, value: number): number {
 }
 
 function readTable(input: Input, row: readonly string[]): Float32Array {
-  return Float32Array.from(input.columns!, ({values, unknown}, at) => {
+  return Float32Array.from(input.columns!, ({values, unknown, missing}, at) => {
+    if (missing !== undefined && row[at] === '') return missing;
     const place = values.length ? values.indexOf(row[at]!) : Number(row[at]);
     const value = values.length && place < 0 ? unknown : place;
     ensure(Number.isFinite(value) && !(values.length && value < 0), `'${row[at]}' is no value of column ${at}`);

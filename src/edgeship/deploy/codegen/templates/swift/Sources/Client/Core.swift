@@ -40,10 +40,12 @@ public struct PictureSteps {
   let swap: Bool
 }
 
-/// A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number.
+/// A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number, with
+/// `missing` for no text.
 public struct Column {
   let values: [String]
   let unknown: Int
+  var missing: Float? = nil
 }
 
 /// An input. `channels`: of an image's tensor, else of the raw data. The factors are one number, or one a channel.
@@ -175,6 +177,7 @@ private func readNumbers(_ input: Input, _ values: [Float]) throws -> [Float] {
 }
 
 private func readText(_ column: Column, _ text: String) throws -> Float {
+  if let missing = column.missing, text.isEmpty { return missing }
   if column.values.isEmpty {
     guard let number = Double(text) else { throw ClientError(description: "'\(text)' is no number") }
     return Float(number)
