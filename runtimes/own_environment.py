@@ -34,16 +34,19 @@ def home() -> Path:
 class OwnEnvironment:
     """The environment of the runtime, and distribution, `name`.
 
-    `python311`: why it takes a Python 3.11; without a reason it is made of the one that runs.
+    `python311`: why it takes a Python 3.11; without a reason it is made of the one that runs. `place` has its requirements, and
+    `installed_by` is what `edgeship runtimes install` calls it, where that is another name.
     """
 
     name: str
     python311: str = ""
+    place: Path = HERE
+    installed_by: str = ""
 
     @property
     def requirements(self) -> Path:
         """What is installed, with digests."""
-        return HERE / f"{self.name}.txt"
+        return self.place / f"{self.name}.txt"
 
     @property
     def folder(self) -> Path:
@@ -52,7 +55,7 @@ class OwnEnvironment:
 
     def python(self) -> Path:
         """The environment's interpreter. Raises InputError where the environment is not what was installed."""
-        installed.check(self.folder, f"edgeship runtimes install {self.name}")
+        installed.check(self.folder, f"edgeship runtimes install {self.installed_by or self.name}")
         return interpreter_of(self.folder)
 
     def version(self) -> str | None:

@@ -25,7 +25,7 @@ def check_feeds(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec], where:
     if set(names) != set(feeds):
         raise InputError(f"{where} takes inputs {_list_names(names)}, got {_list_names(feeds)}")
     arrays = {spec.name: np.asarray(feeds[spec.name]) for spec in inputs}
-    batched = _batched_inputs(inputs)
+    batched = batched_inputs(inputs)
     for spec in inputs:
         _check_shape(arrays[spec.name], spec, where, batched=spec.name in batched)
     counts = {len(arrays[name]) for name in batched}
@@ -54,7 +54,7 @@ def made_up(inputs: Sequence[TensorSpec]) -> Batch:
 
 def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batch:
     """The first sample of a batch, as often as a model with a fixed batch axis takes it."""
-    batched = _batched_inputs(inputs)
+    batched = batched_inputs(inputs)
     sample: Batch = {name: np.asarray(array) for name, array in feeds.items()}
     for spec in inputs:
         if spec.name in sample and spec.name in batched:
@@ -64,7 +64,7 @@ def one_sample(feeds: Mapping[str, Array], inputs: Sequence[TensorSpec]) -> Batc
 
 def split_batch(feeds: Batch, inputs: Sequence[TensorSpec], size: int) -> Iterator[Batch]:
     """The batch in pieces of at most `size` samples; inputs without a batch axis go whole with each piece."""
-    batched = _batched_inputs(inputs)
+    batched = batched_inputs(inputs)
     count = len(feeds[min(batched)]) if batched else 1
     for start in range(0, count, size):
         yield {name: array[start : start + size] if name in batched else array for name, array in feeds.items()}
@@ -145,7 +145,7 @@ def _broadcast_parameters(quantization: Quantization, rank: int) -> tuple[Array,
     return scale.reshape(shape), zero_point.reshape(shape)
 
 
-def _batched_inputs(inputs: Sequence[TensorSpec]) -> frozenset[str]:
+def batched_inputs(inputs: Sequence[TensorSpec]) -> frozenset[str]:
     """The inputs whose first axis is the batch: a free one, or a fixed one that all share and the worker loops over."""
     shared = all(spec.shape for spec in inputs) and len({spec.shape[0] for spec in inputs}) == 1
     return frozenset(spec.name for spec in inputs if spec.shape and (shared or spec.shape[0] is None))
