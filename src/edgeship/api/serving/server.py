@@ -1,0 +1,113 @@
+"""Bundles behind the Open Inference Protocol v2."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeship.errors import InputError
+from edgeship.notices import set_visibility
+
+if TYPE_CHECKING:
+    from edgeship.serving.rest.plan import ModelPlan
+    from edgeship.serving.rest.process import Server
+
+CHAMPION = "champion"
+LONGEST_KEYS = 1 << 20  # bytes of a file of keys
+ALL_HOSTS = ("0.0.0.0", "::")  # noqa: S104  # named, not used
+
+
+def open_server(
+    bundles: Sequence[str | os.PathLike[str]] = (),
+    *,
+    artifact: str | None = None,
+    store: str | None = None,
+    name: str | None = None,
+    versions: Sequence[str] = (CHAMPION,),
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    grpc_port: int | None = 8081,
+    api_key_file: str | os.PathLike[str] | None = None,
+    batch: int = 16,
+    batch_wait_ms: float = 2.0,
+    max_body_mb: float = 32,
+    timeout_s: float = 30,
+    cache: int = 0,
+    threads: int = 1,
+    progress: bool = False,
+) -> Server:
+    """Start a server for bundles, and return it: `url`, `grpc_address`, `models`, `reload()`, `close()`; a context manager.
+
+    `bundles` are paths, as NAME/VERSION=PATH where they are to be called something. With `store`, `versions` (numbers or aliases)
+    of `name` in a registry are served beside them, the first by default. `artifact` is the same for all: by default each
+    bundle's recommended one; `keras` is the server model. Port 0 is any that is free, `grpc_port` None leaves gRPC out.
+
+    Raises InputError for what cannot be served and for a port in use, MissingDependencyError where the server is not
+    installed (`edgeship runtimes install server`).
+    """
+    from edgeship.serving.rest.plan import ServerSettings
+    from edgeship.serving.rest.process import Server
+
+    if not bundles and store is None:
+        raise InputError("nothing to serve: name a bundle, or --store and --name of a registry")
+    if name is not None and store is None:
+        raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
+    settings = ServerSettings(
+        host, port, grpc_port, _read_keys(api_key_file), batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
+        cache, threads,
+    )  # fmt: skip
+    texts = [os.fspath(item) for item in bundles]
+
+    class _Server(Server):
+        """Keeps what was taken out of a registry as long as it runs."""
+
+        def __init__(self, folder: tempfile.TemporaryDirectory[str]) -> None:
+            self._folder = folder
+            super().__init__(lambda: _plan(texts, artifact, store, name, versions, Path(folder.name)), settings)
+
+        def close(self) -> None:
+            super().close()
+            self._folder.cleanup()
+
+    with set_visibility(progress):
+        return _Server(tempfile.TemporaryDirectory(prefix="edgeship-serve-"))
+
+
+def _plan(
+    texts: Sequence[str],
+    artifact: str | None,
+    store: str | None,
+    name: str | None,
+    versions: Sequence[str],
+    folder: Path,
+) -> list[ModelPlan]:
+    from edgeship.serving.rest import registry_versions, selection
+
+    sources = selection.read_sources(texts)
+    chosen = [] if store is None else registry_versions.export_versions(store, name, versions, folder)
+    taken = {item.name for item in chosen}
+    if both := [item.name for item in sources if item.name in taken]:
+        raise InputError(f"{both[0]} is the name of a bundle and in the registry; name the bundle as NAME=BUNDLE")
+    return selection.plan_models([*sources, *reversed(chosen)], artifact)  # the last one is the default
+
+
+def _read_keys(file: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """The keys of a file, one a line. Raises InputError where there is none, or one is short or no printable ASCII."""
+    if file is None:
+        return ()
+    from edgeship.untrusted import printable
+
+    place = printable(file)
+    try:
+        text = Path(file).read_bytes()[:LONGEST_KEYS].decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--api-key-file {place}: cannot be read as lines of ASCII ({error})") from error
+    keys = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    if not keys or any(len(key) < 16 or not key.isprintable() or " " in key for key in keys):
+        raise InputError(
+            f"--api-key-file {place}: needs a key a line, of at least 16 characters; openssl rand -hex 32 makes one"
+        )
+    return keys
