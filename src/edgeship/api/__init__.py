@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         Verification,
     )
     from edgeship.api.serving.batch import predict_batch
+    from edgeship.api.serving.server import open_server
     from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
     from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
     from edgeship.bundle.bundle import Bundle
@@ -125,6 +126,7 @@ if TYPE_CHECKING:
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
     from edgeship.serving.batch.run import BatchRun
+    from edgeship.serving.rest.process import Server
 
 # Where each name is found when it is asked for: a command imports the part of the API that it calls.
 NAMES = {
@@ -142,6 +144,7 @@ NAMES = {
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
     "edgeship.api.serving.batch": "predict_batch",
+    "edgeship.api.serving.server": "open_server",
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",
     "edgeship.bundle.bundle": "Bundle",
@@ -166,6 +169,7 @@ NAMES = {
     "edgeship.runtimes.clients.selftests": "ClientRun",
     "edgeship.runtimes.session": "Session",
     "edgeship.serving.batch.run": "BatchRun",
+    "edgeship.serving.rest.process": "Server",
 }
 MODULES = {name: module for module, names in NAMES.items() for name in names.split()}
 __all__ = [*MODULES]

@@ -33,12 +33,15 @@ def list_runtimes() -> list[RuntimeStatus]:
 def install_runtime(name: str, *, progress: bool = False) -> None:
     """Install a runtime with its pinned versions into the user's data folder, whole or not at all.
 
-    `browser` stands for all runtimes that run in a page. Raises InputError for an unknown one, MissingDependencyError for one
-    that belongs into edgeship's own environment.
+    `browser` stands for all runtimes that run in a page, `server` is what `edgeship serve` runs. Raises InputError for an
+    unknown one, MissingDependencyError for one that belongs into edgeship's own environment.
     """
     from edgeship.errors import MissingDependencyError
     from edgeship.runtimes.registry import find
 
+    if name == "server":
+        _install_server(progress)
+        return
     runtime = find("tfjs-web" if name == "browser" else name)
     with set_visibility(progress):
         if not runtime.unavailable_reason():
@@ -49,6 +52,16 @@ def install_runtime(name: str, *, progress: bool = False) -> None:
         print_notice(f"installing {name} ...")
         folder = runtime.prepare()
         print_notice(f"{name} {runtime.version()} is installed in {folder}")
+
+
+def _install_server(progress: bool) -> None:
+    from edgeship.serving.rest.environment import ENVIRONMENT
+
+    with set_visibility(progress):
+        if ENVIRONMENT.unavailable_reason():
+            print_notice("installing server (KServe, about 300 MB) ...")
+            ENVIRONMENT.install()
+        print_notice(f"server (KServe {ENVIRONMENT.version()}) is installed in {ENVIRONMENT.folder}")
 
 
 def list_devices() -> list[DeviceStatus]:

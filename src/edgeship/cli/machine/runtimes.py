@@ -32,7 +32,7 @@ def runtimes(context: click.Context, json_file: str | None) -> None:
 def install(name: str) -> None:
     """Install runtime NAME with its pinned versions into the user's data folder, whole or not at all.
 
-    `browser` stands for all runtimes that run in a page.
+    `browser` stands for all runtimes that run in a page, `server` is what `edgeship serve` runs.
 
     \b
     Example: edgeship runtimes install tflite-runtime
