@@ -35,7 +35,12 @@ class Answer:
 
 
 def ask(
-    server: api.Server, path: str, content: Any = None, *, headers: Mapping[str, str | bytes] | None = None, key: str = KEY
+    server: api.Server,
+    path: str,
+    content: Any = None,
+    *,
+    headers: Mapping[str, str | bytes] | None = None,
+    key: str = KEY,
 ) -> Answer:
     """GET, or POST where there is content: bytes as they are, anything else as JSON."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)

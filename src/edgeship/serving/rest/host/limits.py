@@ -20,7 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 BUFFERED_BODIES = 8  # of the largest size, that may be on their way at once
-DRAINED = 4  # bodies of the largest size that are read of one too large, so that its client hears why
+DRAINED_BYTES = 256 << 20  # that are read, and forgotten, of a body that is too large, so that its client hears why
 
 
 class ClientLeft(Exception):
@@ -116,7 +116,7 @@ class Gate:
 
     async def _drain(self, receive: Receive, declared: int) -> None:
         """Read what a client sends that does not listen meanwhile, within limits."""
-        left = min(declared, DRAINED * self._settings.max_body_bytes)
+        left = min(declared, DRAINED_BYTES)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 while left > 0:
