@@ -41,13 +41,14 @@ def ask(
     *,
     headers: Mapping[str, str | bytes] | None = None,
     key: str = KEY,
+    method: str = "",
 ) -> Answer:
     """GET, or POST where there is content: bytes as they are, anything else as JSON."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     try:
         body = content if content is None or isinstance(content, bytes) else json.dumps(content)
         sent = {"Authorization": f"Bearer {key}"} if key else {}
-        connection.request("GET" if content is None else "POST", path, body, {**sent, **(headers or {})})
+        connection.request(method or ("GET" if content is None else "POST"), path, body, {**sent, **(headers or {})})
         answer = connection.getresponse()
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:

@@ -11,7 +11,6 @@ from tests.serving.rest.conftest import KEY
 from tests.serving.rest.load import Load
 from tests.serving.rest.small_bundles import write_bundle
 
-
 # As long as somebody asks for: EDGESHIP_LOAD_SECONDS=600 with a reload every minute.
 SECONDS = float(os.environ.get("EDGESHIP_LOAD_SECONDS", "30"))
 

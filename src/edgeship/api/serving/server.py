@@ -37,6 +37,8 @@ def open_server(
     timeout_s: float = 30,
     cache: int = 0,
     threads: int = 1,
+    jobs: str | os.PathLike[str] | None = None,
+    callback_hosts: Sequence[str] = (),
     progress: bool = False,
 ) -> Server:
     """Start a server for bundles, and return it: `url`, `grpc_address`, `models`, `reload()`, `close()`; a context manager.
@@ -44,6 +46,7 @@ def open_server(
     `bundles` are paths, as NAME/VERSION=PATH where they are to be called something. With `store`, `versions` (numbers or aliases)
     of `name` in a registry are served beside them, the first by default. `artifact` is the same for all: by default each
     bundle's recommended one; `keras` is the server model. Port 0 is any that is free, `grpc_port` None leaves gRPC out.
+    `jobs` is the file that asynchronous jobs are kept in, `callback_hosts` (HOST or HOST:PORT) where their end may be told.
 
     Raises InputError for what cannot be served and for a port in use, MissingDependencyError where the server is not
     installed (`edgeship runtimes install server`).
@@ -57,7 +60,7 @@ def open_server(
         raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
     settings = ServerSettings(
         host, port, grpc_port, _read_keys(api_key_file), batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
-        cache, threads,
+        cache, threads, os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
     )  # fmt: skip
     texts = [os.fspath(item) for item in bundles]
 

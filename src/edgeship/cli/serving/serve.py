@@ -53,6 +53,11 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--cache", type=click.IntRange(0, 10_000_000), default=0, show_default=True, metavar="N",
             help="Keep N answers, by the digest of what was asked; 0: none.",
         ),
+        click.option("--jobs", type=click.Path(path_type=Path), help="Keep asynchronous jobs in this file (SQLite)."),
+        click.option(
+            "--callback-host", "callback_hosts", multiple=True, metavar="HOST[:PORT]",
+            help="Where the end of a job may be told; may come several times.",
+        ),
         click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of each model."),
     ]  # fmt: skip
     for option in reversed(options):

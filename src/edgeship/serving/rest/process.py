@@ -75,8 +75,7 @@ class Server:
             self._say({"settings": to_json(settings), "models": to_json(plans)})
             self._await_start()
         except BaseException:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
             raise
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # what it is reached by
         host = f"[{host}]" if ":" in host else host
@@ -103,6 +102,11 @@ class Server:
         """Until the server ends; its exit code."""
         return self._process.wait()
 
+    def kill(self) -> None:
+        """End it at once, whatever is being answered."""
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """End the server, once what is being answered is answered."""
         with contextlib.suppress(OSError):
@@ -110,8 +114,7 @@ class Server:
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
 
     def __enter__(self) -> Self:
         return self

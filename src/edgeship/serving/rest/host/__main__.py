@@ -25,13 +25,14 @@ from typing import Any
 import uvicorn
 
 from edgeship.errors import EdgeshipError
-from edgeship.serving.rest.host.app import build_app
+from edgeship.serving.rest.host.app import build_app, describe_error
 from edgeship.serving.rest.host.failures import ModelFailed
 from edgeship.serving.rest.host.grpc_service import start_grpc
+from edgeship.serving.rest.host.inference.model import ServedModel
+from edgeship.serving.rest.host.inference.models import Models
+from edgeship.serving.rest.host.jobs.jobs import Jobs
 from edgeship.serving.rest.host.limits import Arrivals, Gate
 from edgeship.serving.rest.host.metrics import RELOADS
-from edgeship.serving.rest.host.model import ServedModel
-from edgeship.serving.rest.host.models import Models
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
 from edgeship.serving.rest.sockets import open_socket
 from edgeship.typed_json import convert
@@ -90,7 +91,8 @@ class Host:
         place = open_socket(settings.host, settings.port, "--port")
         loaded = await self._models.load(plans)
         reload = self._control.ask_reload if settings.api_keys else None
-        app = Gate(build_app(self._models, reload), settings, self._arrivals)
+        jobs = Jobs(self._models, settings, describe_error) if settings.jobs else None
+        app = Gate(build_app(self._models, reload, jobs), settings, self._arrivals)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS,
             limit_concurrency=CONNECTIONS, server_header=False, timeout_keep_alive=65,
@@ -99,8 +101,12 @@ class Host:
         remote, grpc_port = (None, None) if settings.grpc_port is None else await start_grpc(self._models, settings)
         threading.Thread(target=self._read_lines, args=(asyncio.get_running_loop(), server), daemon=True).start()
         ports = {"port": place.getsockname()[1], "grpc_port": grpc_port}
+        if jobs is not None:
+            jobs.start()
         self._control.tell("ready", **ports, models=[_describe(model) for model in loaded])
         await server.serve(sockets=[place])
+        if jobs is not None:
+            await jobs.close()
         if remote is not None:
             await remote.stop(GRACE_SECONDS)
 

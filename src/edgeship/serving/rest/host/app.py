@@ -30,13 +30,12 @@ from starlette.responses import JSONResponse
 from edgeship import __version__
 from edgeship.errors import EdgeshipError
 from edgeship.serving.rest.host.failures import Refused
+from edgeship.serving.rest.host.inference.model import ServedModel
+from edgeship.serving.rest.host.inference.models import Models
+from edgeship.serving.rest.host.jobs.jobs import Jobs, add_jobs
 from edgeship.serving.rest.host.metrics import REFUSED
-from edgeship.serving.rest.host.model import ServedModel
-from edgeship.serving.rest.host.models import Models
-from edgeship.serving.rest.host.payload import read_request, write_response
+from edgeship.serving.rest.host.protocol.payload import BINARY, LENGTH, read_request, write_response
 
-BINARY = "application/octet-stream"
-LENGTH = "inference-header-content-length"
 SERVER = {"name": "edgeship", "version": __version__, "extensions": ["binary_tensor_data"]}
 Handler = Callable[..., Awaitable[Any]]
 
@@ -54,7 +53,7 @@ class ReloadBody(BaseModel):  # type: ignore[misc]
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody} for status in (400, 401, 404, 405, 408, 413, 500, 503, 504)
+    status: {"model": ErrorBody} for status in (400, 401, 404, 405, 408, 409, 413, 500, 503, 504)
 }
 
 
@@ -110,15 +109,15 @@ class ModelEndpoints:
     async def _answer(self, model: ServedModel, request: Request) -> Response:
         headers = request.headers
         asked = read_request(await request.body(), headers.get(LENGTH), model.plan.name)
-        response, _ = await self._plane.infer(model.plan.key, asked, headers)
+        response, _ = await self._plane.infer(model.plan.key, asked, {})
         body, length = write_response(response, asked)
         if length is None:
             return Response(body, media_type="application/json")
         return Response(body, media_type=BINARY, headers={LENGTH: str(length)})
 
 
-def build_app(models: Models, reload: Callable[[], Awaitable[list[str]]] | None) -> FastAPI:
-    """The application. `reload` reads the models again; None where nobody has a key for it."""
+def build_app(models: Models, reload: Callable[[], Awaitable[list[str]]] | None, jobs: Jobs | None) -> FastAPI:
+    """The application. `reload` reads the models again; None where nobody has a key for it. `jobs`: None where there are none."""
     app = FastAPI(title="edgeship serve", docs_url=None, redoc_url=None)
     plane = DataPlane(model_registry=models)
     server, ours = V2Endpoints(plane), ModelEndpoints(models, plane)
@@ -146,6 +145,8 @@ def build_app(models: Models, reload: Callable[[], Awaitable[list[str]]] | None)
     app.add_api_route("/metrics", _show_metrics, response_model=None, responses={200: {"content": {"text/plain": {}}}})
     if reload is not None:
         _add_reload(app, reload)
+    if jobs is not None:
+        add_jobs(app, jobs, _errors, _request_body())
     _add_error_handlers(app)
     return app
 

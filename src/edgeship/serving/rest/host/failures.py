@@ -29,6 +29,12 @@ class TooSlow(Refused):
     status = 408
 
 
+class NotYet(Refused):
+    """A job that has no result, or not yet."""
+
+    status = 409
+
+
 class TooLarge(Refused):
     """The body is larger than the server takes."""
 

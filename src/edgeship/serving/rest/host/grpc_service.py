@@ -14,10 +14,10 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 
 from edgeship.errors import InputError
 from edgeship.serving.rest.host.app import SERVER, describe_error
+from edgeship.serving.rest.host.inference.models import Models
 from edgeship.serving.rest.host.limits import check_key
 from edgeship.serving.rest.host.metrics import REFUSED
-from edgeship.serving.rest.host.models import Models
-from edgeship.serving.rest.host.payload import DTYPES
+from edgeship.serving.rest.host.protocol.payload import DTYPES
 from edgeship.serving.rest.plan import ServerSettings
 
 STATUSES = {

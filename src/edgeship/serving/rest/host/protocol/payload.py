@@ -31,6 +31,8 @@ DATATYPES = {name: datatype for datatype, name in DTYPES.items()}
 KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}  # numpy kinds that JSON may give for each
 MOST_AXES = 16
 BINARY_SIZE = "binary_data_size"
+BINARY = "application/octet-stream"  # the media type of JSON with tensors behind it
+LENGTH = "inference-header-content-length"  # the header that tells the length of the JSON then
 
 
 def read_request(body: bytes, header_length: str | None, model: str) -> InferRequest:

@@ -15,17 +15,18 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from edgeship.data import Array, Batch
 from edgeship.deploy.contract.contract import Contract, read_contract
 from edgeship.errors import EdgeshipError, InputError, brief_message
-from edgeship.serving.rest.host.answer_cache import AnswerCache
-from edgeship.serving.rest.host.batching import Batcher
-from edgeship.serving.rest.host.engine import Engine
 from edgeship.serving.rest.host.failures import ModelFailed, TimeIsUp
-from edgeship.serving.rest.host.labels import label_answers
+from edgeship.serving.rest.host.inference.answer_cache import AnswerCache
+from edgeship.serving.rest.host.inference.batching import Batcher
+from edgeship.serving.rest.host.inference.engine import Engine
 from edgeship.serving.rest.host.metrics import CACHE
-from edgeship.serving.rest.host.payload import DATATYPES, read_array
-from edgeship.serving.rest.host.raw_inputs import is_raw, read_raw
+from edgeship.serving.rest.host.protocol.labels import label_answers
+from edgeship.serving.rest.host.protocol.payload import DATATYPES, read_array
+from edgeship.serving.rest.host.protocol.raw_inputs import is_raw, read_raw
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
 from edgeship.types import TensorSpec
 
+UNHURRIED = {"edgeship-unhurried": "yes"}  # in place of a request's headers: nobody waits for the answer
 PREPROCESSING = ThreadPoolExecutor(2, thread_name_prefix="preprocessing")
 
 
@@ -67,7 +68,7 @@ class ServedModel(Model):  # type: ignore[misc]  # KServe is not typed
         """The answer. Raises InputError for a request that does not fit the model, TimeIsUp where it takes too long."""
         self.in_flight += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(None if headers is UNHURRIED else self._timeout_s):
                 return self._respond(payload, await self._answer(await self._read_feeds(payload)))
         except TimeoutError as error:
             raise TimeIsUp(f"{self.plan.name}: no answer within {self._timeout_s:g} s") from error

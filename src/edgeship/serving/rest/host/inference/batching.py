@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeship.data import Batch
-from edgeship.serving.rest.host.engine import Engine, take
 from edgeship.serving.rest.host.failures import Busy
+from edgeship.serving.rest.host.inference.engine import Engine, take
 from edgeship.serving.rest.host.metrics import BATCH_SAMPLES, QUEUED
 
 WAITING = 1024  # requests that may wait for one model

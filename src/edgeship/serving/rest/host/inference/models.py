@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from edgeship.serving.rest.host.answer_cache import AnswerCache
 from edgeship.serving.rest.host.failures import Unknown
+from edgeship.serving.rest.host.inference.answer_cache import AnswerCache
+from edgeship.serving.rest.host.inference.model import ServedModel
 from edgeship.serving.rest.host.metrics import LOADED
-from edgeship.serving.rest.host.model import ServedModel
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
 
 POLL_SECONDS = 0.05

@@ -23,7 +23,7 @@ from edgeship.data import Array
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
-from edgeship.serving.rest.host.payload import from_base64, read_array, read_bytes
+from edgeship.serving.rest.host.protocol.payload import from_base64, read_array, read_bytes
 from edgeship.untrusted import printable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")

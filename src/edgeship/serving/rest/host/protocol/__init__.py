@@ -1,0 +1,1 @@
+"""Requests of the protocol as arrays, and arrays as answers."""
