@@ -2,9 +2,12 @@
 
 Of a device's packages it needs `tuf`, and a runtime for the self-test: LiteRT or ONNX Runtime. With `bsdiff4` it downloads
 differences where the channel has some. docs/deploy/client.md
+
+A `Counter` counts what the model answers, for reports: docs/monitoring/report.md
 """
 
 from edgeship.client.client import Client
 from edgeship.client.outcome import ClientError, UpdateResult
+from edgeship.client.reports.counter import Counter
 
-__all__ = ["Client", "ClientError", "UpdateResult"]
+__all__ = ["Client", "ClientError", "Counter", "UpdateResult"]

@@ -94,7 +94,7 @@ class Store:
         except OSError as error:
             raise ClientError(f"{error.filename or self._root}: {error.strerror}; the state needs a folder") from error
         with file:
-            yield _lock_file(file.fileno())
+            yield lock_file(file.fileno())
 
     def _refuse_foreign(self) -> None:
         """No channel, and no link, is written to; TUF's `metadata/root.json` is one that it makes anew."""
@@ -316,7 +316,7 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _lock_file(descriptor: int) -> bool:
+def lock_file(descriptor: int) -> bool:
     """Whether the lock is ours now; the system lets it go with the process."""
     try:
         import fcntl

@@ -33,6 +33,7 @@ from edgeship.pipeline.assemble import assemble_bundle, describe_data, describe_
 from edgeship.pipeline.context import PipelineContext, check_model, open_draft, open_queue, runs_server_models
 from edgeship.pipeline.evaluation import confidence_calibration, measurement_plan, reference_outputs
 from edgeship.pipeline.evaluation.answers import write_answers
+from edgeship.pipeline.evaluation.reference_profile import write_profile
 from edgeship.pipeline.layerwise.quick_look import look_at_layers
 from edgeship.pipeline.run_settings.of_bundle import located_config
 from edgeship.settings import config, permissions
@@ -243,6 +244,7 @@ def write_verdict(work: PipelineContext, manifest: Manifest, budget: Budget, ans
     """Judge what was measured and write its report into the draft. Returns the manifest with the verdict."""
     manifest = judge_draft(work, manifest, budget)
     write_answers(work.draft, manifest, answers)
+    write_profile(work, manifest, answers)
     if answers:
         samples.write_samples(work.draft, manifest, answers.batches())
     plotted = {name: to_json(getattr(manifest, name)) for name in ("measurements", "labels", "debug")}

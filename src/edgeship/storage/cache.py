@@ -39,6 +39,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "raw-goldens": (),
     "contract": (),
     "contract-lines": (),
+    "profile": ("benchmarks",),
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     "optimize": ("optimize",),

@@ -19,6 +19,7 @@ TEXT = (Path(__file__).parent / "schema_1.json").read_bytes().strip()
 EDGES = (0.5, 0.9)
 PROFILE = Profile(
     server_model="f" * 64,
+    artifacts={"tflite/int8": "1" * 64},
     data="e" * 64,
     samples=10,
     latency=tuple(range(1, 41)),
@@ -116,6 +117,8 @@ def test_an_empty_report_is_refused() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        ({"content": "3" * 64}, "an artifact that is not in the bundle, tflite/int8"),
+        ({"artifact": "tflite/float16"}, "an artifact that is not in the bundle, tflite/float16"),
         ({"outputs": {}}, "counts the outputs none, the profile length, scores"),
         ({"latency": [41, 1]}, "latency has a count in cell 41, the profile 41 cells"),
         ({"outcomes": {"accepted": [3, 1]}}, "outcomes.accepted has a count in cell 3"),

@@ -28,7 +28,7 @@ Edges = Annotated[tuple[Number, ...], Meta(max_length=MOST_EDGES)]
 Counts = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**31 - 1)], ...], Meta(max_length=MOST_EDGES + 2)]
 Pairs = Annotated[tuple[Annotated[int, Meta(ge=0, le=2**31 - 1)], ...], Meta(max_length=2 * MOST_PAIRS)]
 Name = Annotated[str, Meta(min_length=1, max_length=untrusted.LONGEST)]
-Scores = Literal["probabilities", "logits", "score"]
+Scores = Literal["probabilities", "logits", "score", "logit"]
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,16 @@ class Descriptor:
 class ProfileInput:
     """What is counted of an input's tensor, as the contract's steps give it, in float32, before any quantization.
 
-    `columns`: a descriptor for each of the first numbers of a sample, in place of those of the whole. `stride`: how many numbers
-    before each in a flat sample the one lies whose difference is a step: the number of channels. `low`, `high`: what is at most,
-    at least that counts for the shares of the same names.
+    `columns`: a descriptor for each of the first numbers of a sample, in place of those of the whole. `every`: one number in so
+    many of a flat sample is looked at. `stride`: how many numbers before each the one lies whose difference is a step: the number
+    of channels. `low`, `high`: what is at most, at least that counts for the shares of the same names.
     """
 
     name: Name
     kind: InputKind
     descriptors: Annotated[tuple[Descriptor, ...], Meta(max_length=24)]
     columns: bool = False
+    every: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
     stride: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
     low: Number = 0.0
     high: Number = 0.0
@@ -69,8 +70,9 @@ class ProfileInput:
 class ProfileOutput:
     """What is counted of an output.
 
-    Of `classes` (2 for a single `score`, the probability of the second, which is predicted from `threshold` on): edges of
-    confidence, margin and entropy. Where there are none, `values`: descriptors as of an input.
+    Of `classes`: edges of confidence, margin and entropy of the probabilities that the `scores` are, or become by softmax. A
+    single `score` or `logit` has 2 classes, of which the second is predicted from `threshold` on. Where there are no classes,
+    `values`: descriptors as of an input.
     """
 
     name: Name
@@ -114,11 +116,13 @@ class OutputCounts:
 class Profile:
     """What a client of a bundle counts, and what that was on so many samples of the evaluation data of that digest.
 
-    `answers`: by whose they are (`server`, or an artifact's id) and output. `latency`: edges in milliseconds, each 10 % above the
-    one before. `not_counted`: inputs and outputs that nothing is counted of, with the reason.
+    `artifacts`: of the bundle, each with the digest of its content. `answers`: by whose they are (`server`, or an artifact's id)
+    and output. `latency`: edges in milliseconds, each 10 % above the one before. `not_counted`: inputs and outputs that nothing
+    is counted of, with the reason.
     """
 
     server_model: str
+    artifacts: Annotated[Mapping[str, Digest | None], Meta(max_length=200)]
     data: Digest
     samples: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     latency: Edges

@@ -12,6 +12,8 @@ from edgeship.untrusted import printable
 
 def check_bins(report: Report, profile: Profile) -> None:
     """Raise InputError where a report counts other tensors or in other bins than the profile that it names."""
+    if report.artifact not in profile.artifacts or profile.artifacts[report.artifact] != report.content:
+        raise InputError(f"the report is of an artifact that is not in the bundle, {report.artifact}")
     outputs = {item.name: item for item in profile.outputs}
     inputs = {item.name: item for item in profile.inputs}
     for side, found, known in (("outputs", report.outputs, outputs), ("inputs", report.inputs, inputs)):

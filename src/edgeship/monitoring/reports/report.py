@@ -59,8 +59,9 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """What one installation counted of one artifact in a part of a window.
 
     A report holds what was counted since the one before it (by `sequence`, which never starts anew on a device): those of a
-    window are added. `install` is a pseudonym that changes every month. `bundle` is the digest of the bundle's manifest,
-    `artifact` the id of the artifact and `content` its digest, `profile` the digest of profile.json. `arms`: by experiment the
+    window are added. `install` is a pseudonym that changes every month. `bundle` is the sha256 of the bundle's
+    manifest.json, where the client knows it, `artifact` the id of the artifact and `content` its digest, `profile` the sha256 of
+    profile.json, which says of which bundle they are. `arms`: by experiment the
     arm that the installation was assigned to. `n` inferences were counted; `latency` is of those that were timed, in pairs of a
     bin and its count. `switches`: how often the class was another than the one before. `errors`: inferences without a result,
     by code. `fallbacks`: answers that something else gave in the model's place. `outcomes`: by event, pairs of the class that
@@ -71,7 +72,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     window: Annotated[str, Meta(pattern=WINDOW)]
     sequence: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     install: Annotated[str, Meta(pattern=PSEUDONYM)]
-    bundle: Digest
+    bundle: Digest | None
     artifact: Annotated[str, Meta(pattern=ARTIFACT)]
     content: Digest
     profile: Digest

@@ -27,10 +27,17 @@ def write_answers(draft: Path, manifest: Manifest, reference: Reference | None) 
     (draft / FOLDER).mkdir()
     save(draft / LABELS, reference.labels)
     save(draft / answers_file(SERVER), reference.outputs)
+    for artifact, path in select_answers(manifest, reference).items():
+        shutil.copyfile(path, draft / answers_file(artifact))
+
+
+def select_answers(manifest: Manifest, reference: Reference) -> dict[str, Path]:
+    """The answers of artifacts that a judged bundle keeps: of what is recommended, and of others where they are small."""
     recommended = {item.artifact for item in manifest.gate.recommended} if manifest.gate else set()
-    room = ROOM
+    room, selected = ROOM, {}
     for artifact, path in reference.answers.items():
         if artifact not in recommended:
             room -= path.stat().st_size
         if artifact in recommended or room >= 0:
-            shutil.copyfile(path, draft / answers_file(artifact))
+            selected[artifact] = path
+    return selected
