@@ -102,6 +102,12 @@ class Client:
             raise ClientError(f"{place}: cannot be read ({error})") from error
         return content
 
+    @property
+    def profile(self) -> Path | None:
+        """The running version's `profile.json`, by which a `Counter` counts; None where it has none. Raises ClientError as `model`."""
+        path = self._running().folder / "profile.json"
+        return path if path.is_file() else None
+
     def _running(self) -> StoredVersion:
         stored = self._find_running()
         if stored is None:

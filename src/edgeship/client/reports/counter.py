@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 KIND, SCHEMA = "edgeship-profile", 1
 MOST_CODES, OTHER = 15, "other"
 NOT_FINITE = "not_finite"
+TIERS = ("low", "mid", "high", "unknown")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -57,6 +58,10 @@ class Counter:
             raise ClientError(f"{profile}: no artifact '{artifact}' in it; known: {', '.join(sorted(known))}")
         if not re.fullmatch(r"[ -~]{1,64}", runtime):
             raise ClientError(f"runtime must be a text of 1 to 64 ASCII characters, not {runtime[:70]!a}")
+        if tier not in (None, *TIERS):
+            raise ClientError(f"tier must be one of {', '.join(TIERS)}, not {tier[:60]!a}")
+        if bundle is not None and not re.fullmatch(r"[0-9a-f]{64}", bundle):
+            raise ClientError(f"bundle must be a sha256 in 64 digits, not {bundle[:70]!a}")
         for name in (*(arms or {}), *(arms or {}).values()):
             _check(name, _NAME, "an arm's name of lower-case letters, digits and '-._'")
         self._identity: Json = {
@@ -144,12 +149,12 @@ class Counter:
         `predicted`: what `count` returned of it. Raises ClientError for a class or word that can be none.
         """
         _check(event, _CODE, "an event of lower-case letters, digits and '_'")
-        event = event if event in self._outcomes or len(self._outcomes) < MOST_CODES else OTHER
-        classes = self._outcomes.setdefault(event, {})
         most = self._classes[0].classes if self._classes else 1
         place = predicted or 0
         if not 0 <= place < most:
             raise ClientError(f"class {predicted} is none of the model's {most}")
+        event = event if event in self._outcomes or len(self._outcomes) < MOST_CODES else OTHER
+        classes = self._outcomes.setdefault(event, {})
         classes[place] = classes.get(place, 0) + 1
 
     def error(self, code: str) -> None:

@@ -20,6 +20,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.types import Verdict
 from edgeship.untrusted import printable
 
+PROFILE = "profile.json"
 GOLDENS = ("goldens/inputs.npz", "goldens/outputs.npz")
 
 
@@ -54,6 +55,7 @@ def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool =
     raw = [file for file in bundle.manifest.files if file.startswith(f"{FOLDER}/")]
     own = {item.id: _own_files(bundle, contract, item, raw) for item in chosen}
     every = {file for item in contract.artifacts for file in raw if file.endswith(f".{item.file_id}")}
+    profile = [PROFILE] if PROFILE in bundle.manifest.files else []  # what clients count by
     described = Version(
         name=name,
         version=version,
@@ -63,7 +65,7 @@ def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool =
         artifacts={
             item.id: ChannelArtifact(item.format, item.path, _describe(bundle, own[item.id])) for item in chosen
         },
-        shared=_describe(bundle, [CONTRACT, *(file for file in raw if file not in every)]),
+        shared=_describe(bundle, [CONTRACT, *profile, *(file for file in raw if file not in every)]),
     )
     _check(bundle, described)
     every_file = [*described.shared, *(file for item in described.artifacts.values() for file in item.files)]
