@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from edgeship.light_dataclass import dataclass
 from edgeship.train.card import CodeVersion, ModelFacts, TrainingMachine, TrainingSeconds
 from edgeship.train.dataset import DataDescription
 from edgeship.train.own_data.expectations import Results

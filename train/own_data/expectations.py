@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
 import numpy as np
 
+from edgeship.light_dataclass import dataclass
 from edgeship.train.card import ClassProportion, Proportion, wilson_proportion
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import Target

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import OwnData
 from edgeship.untrusted import printable

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from edgeship.light_dataclass import dataclass
 from edgeship.train.dataset import Array
 
 DECISION = 0.5  # the probability of the second of two classes from which on it is the answer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.tables import reading
 from edgeship.train.own_data import table
 from edgeship.train.own_data.samples import OwnData

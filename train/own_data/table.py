@@ -8,7 +8,7 @@ the categories as well, where the empty text is a category of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.storage import digest
 from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import iterate_batches

@@ -12,7 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from edgeship import untrusted
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.processes import progress_events
 from edgeship.storage import cache, digest
 from edgeship.toml_tables import toml_key, toml_value

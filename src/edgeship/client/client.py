@@ -104,7 +104,10 @@ class Client:
 
     @property
     def profile(self) -> Path | None:
-        """The running version's `profile.json`, by which a `Counter` counts; None where it has none. Raises ClientError as `model`."""
+        """The running version's `profile.json`, by which a `Counter` counts, None where it has none.
+
+        Raises ClientError as `model`.
+        """
         path = self._running().folder / "profile.json"
         return path if path.is_file() else None
 

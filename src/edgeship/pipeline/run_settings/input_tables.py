@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.steps import Affine, Invert, Resize
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.settings import config
 from edgeship.settings.inputs import KEYS, InputForm
 from edgeship.settings.outputs import OutputForm

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from edgeship.light_dataclass import dataclass
 from edgeship.types import Bridge
 
 # Runtimes that the server's own environment holds; every other one answers from a worker process.

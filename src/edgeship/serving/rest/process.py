@@ -8,13 +8,13 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
 import edgeship
 from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
+from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.processes.environment import child_environment
 from edgeship.runtimes.runtime import LEAN

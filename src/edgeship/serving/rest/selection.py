@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle, open_bundle
 from edgeship.errors import InputError, MissingDependencyError, unknown_name_error
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
 from edgeship.serving.rest.plan import INSIDE, ModelPlan, Worker
 from edgeship.storage import digest

@@ -10,11 +10,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgeship.data import Batch
+from edgeship.light_dataclass import dataclass
 from edgeship.serving.rest.host.failures import Busy
 from edgeship.serving.rest.host.inference.engine import Engine, take
 from edgeship.serving.rest.host.metrics import BATCH_SAMPLES, QUEUED

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.serving.rest.host.failures import Busy
 from edgeship.untrusted import printable
 
