@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 import tea_tasting as tt
 
-from edgeship.monitoring.experiments.confidence_sequences import sequence_halfwidth
-from edgeship.monitoring.experiments.estimates import compare_arms, moments_of, take_moments
-from edgeship.monitoring.experiments.metrics import parse_metric
-from edgeship.monitoring.experiments.user_totals import UserTotals, group_rows
+from edgeship.monitoring.experiments.planning.metrics import parse_metric
+from edgeship.monitoring.experiments.users.estimates import compare_arms, moments_of, take_moments
+from edgeship.monitoring.experiments.users.user_totals import UserTotals, group_rows
+from edgeship.monitoring.experiments.verdicts.confidence_sequences import sequence_halfwidth
 
 
 @pytest.fixture(scope="module")

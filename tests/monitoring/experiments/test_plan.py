@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeship.errors import InputError
-from edgeship.monitoring.experiments.boundaries import (
+from edgeship.monitoring.experiments.planning.boundaries import (
     exceeding_probability,
     find_boundaries,
     find_crossing,
@@ -16,8 +16,8 @@ from edgeship.monitoring.experiments.boundaries import (
     find_drift_of,
     spend_alpha,
 )
-from edgeship.monitoring.experiments.plan import Guardrail, make_plan, plan_schedule
-from edgeship.monitoring.experiments.plan_file import read_plan, render_plan, write_plan
+from edgeship.monitoring.experiments.planning.plan import Guardrail, make_plan, plan_schedule
+from edgeship.monitoring.experiments.planning.plan_file import read_plan, render_plan, write_plan
 
 Z975, Z80, Z90 = 1.959964, 0.841621, 1.281552
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.plan import make_plan
+from edgeship.monitoring.experiments.planning.plan import make_plan
 
 Array = np.ndarray[Any, Any]
 SEED, RUNS = 20261129, 20_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgeship.monitoring.experiments.decision import Decision
-from edgeship.monitoring.experiments.plan import Plan
+from edgeship.monitoring.experiments.planning.plan import Plan
+from edgeship.monitoring.experiments.verdicts.decision import Decision
 
 CLEAR = 0.1  # of a standard error: a difference that is worth a sentence
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeship.errors import InputError, brief_message
-from edgeship.monitoring.experiments.user_totals import UserTotals, check_week, group_rows
+from edgeship.monitoring.experiments.users.user_totals import UserTotals, check_week, group_rows
 from edgeship.monitoring.reports.read import MOST_BYTES, read_report
 from edgeship.monitoring.reports.report import Report
 from edgeship.monitoring.reports.windows import month_of

@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.plan import Plan
-from edgeship.monitoring.experiments.plan_file import render_plan
+from edgeship.monitoring.experiments.planning.plan import Plan
+from edgeship.monitoring.experiments.planning.plan_file import render_plan
 from edgeship.storage.atomic import atomic_file
 from edgeship.typed_json import convert
 from edgeship.types import to_json

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.boundaries import exceeding_probability, find_boundaries, find_drift_of
-from edgeship.monitoring.experiments.looks import Look
-from edgeship.monitoring.experiments.plan import Plan
-from edgeship.monitoring.experiments.results import Effect, LookResult
+from edgeship.monitoring.experiments.planning.boundaries import exceeding_probability, find_boundaries, find_drift_of
+from edgeship.monitoring.experiments.planning.plan import Plan
+from edgeship.monitoring.experiments.verdicts.looks import Look
+from edgeship.monitoring.experiments.verdicts.results import Effect, LookResult
 
 NEAR = 1e-9  # of two shares that are the same
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.metrics import Metric
-from edgeship.monitoring.experiments.user_totals import UserTotals
+from edgeship.monitoring.experiments.planning.metrics import Metric
+from edgeship.monitoring.experiments.users.user_totals import UserTotals
 
 Array = np.ndarray[Any, Any]
 

@@ -10,13 +10,13 @@ from msgspec import Meta
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.boundaries import (
+from edgeship.monitoring.experiments.planning.boundaries import (
     find_boundaries,
     find_crossing,
     find_drift,
     spend_alpha,
 )
-from edgeship.monitoring.experiments.metrics import parse_metric
+from edgeship.monitoring.experiments.planning.metrics import parse_metric
 
 MOST_LOOKS = 50
 MOST_USERS = 10**12

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from edgeship.errors import InputError
-from edgeship.monitoring.experiments.plan import Guardrail, Plan
+from edgeship.monitoring.experiments.planning.plan import Guardrail, Plan
 from edgeship.storage.atomic import atomic_file
 from edgeship.toml_tables import check_keys, toml_value
 from edgeship.typed_json import convert

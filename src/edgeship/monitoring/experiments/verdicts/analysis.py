@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.experiments.confidence_sequences import LEAST_USERS, sequence_halfwidth
-from edgeship.monitoring.experiments.decision import NEAR, Decision, decide, next_fraction
-from edgeship.monitoring.experiments.estimates import Difference, compare_arms, has_period_before, take_moments
-from edgeship.monitoring.experiments.looks import Ledger, Look
-from edgeship.monitoring.experiments.luck import describe_luck, figure
-from edgeship.monitoring.experiments.metrics import Metric, check_counts, parse_metric
-from edgeship.monitoring.experiments.plan import Guardrail, Plan
-from edgeship.monitoring.experiments.results import ExperimentResult, GuardrailResult, SampleRatio
-from edgeship.monitoring.experiments.user_totals import UserTotals
+from edgeship.monitoring.experiments.planning.metrics import Metric, check_counts, parse_metric
+from edgeship.monitoring.experiments.planning.plan import Guardrail, Plan
+from edgeship.monitoring.experiments.users.estimates import Difference, compare_arms, has_period_before, take_moments
+from edgeship.monitoring.experiments.users.user_totals import UserTotals
+from edgeship.monitoring.experiments.verdicts.confidence_sequences import LEAST_USERS, sequence_halfwidth
+from edgeship.monitoring.experiments.verdicts.decision import NEAR, Decision, decide, next_fraction
+from edgeship.monitoring.experiments.verdicts.looks import Ledger, Look
+from edgeship.monitoring.experiments.verdicts.luck import describe_luck, figure
+from edgeship.monitoring.experiments.verdicts.results import ExperimentResult, GuardrailResult, SampleRatio
 from edgeship.types import Verdict
 from edgeship.untrusted import printable
 
@@ -75,6 +75,12 @@ def planned_fraction(plan: Plan, users_control: int, users_treatment: int) -> fl
     """The users so far as a share of the planned ones, each counted as in arms of the same size."""
     planned = 1 / plan.users_control + 1 / plan.users_treatment
     return planned / (1 / users_control + 1 / users_treatment)
+
+
+def next_users(plan: Plan, looks: Sequence[Look]) -> tuple[int, int]:
+    """The users of control and treatment at which the next look is due."""
+    fraction = next_fraction(plan, looks)
+    return math.ceil(plan.users_control * fraction), math.ceil(plan.users_treatment * fraction)
 
 
 def _check_totals(plan: Plan, totals: UserTotals, metric: Metric) -> None:
@@ -163,10 +169,7 @@ def _describe(
     ledger: Ledger, notes: Sequence[str], reason: str,
 ) -> ExperimentResult:  # fmt: skip
     over = decision is not None and decision.over
-    due = None
-    if not over:
-        fraction = next_fraction(plan, ledger.looks)
-        due = math.ceil(plan.users_control * fraction), math.ceil(plan.users_treatment * fraction)
+    due = None if over else next_users(plan, ledger.looks)
     verdict, reasons = _judge(plan, rails, decision, due, ratio) if not reason else (Verdict.INCONCLUSIVE, [reason])
     broken = [f"guardrail '{rail.metric}': {rail.reason}" for rail in rails if rail.verdict is Verdict.FAIL]
     if broken:

@@ -1,0 +1,1 @@
+"""Plans: how many users, which looks, what is measured."""
