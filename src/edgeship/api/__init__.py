@@ -74,6 +74,17 @@ if TYPE_CHECKING:
         ship_model,
         train_model,
     )
+    from edgeship.api.monitoring.experiments import (
+        ExperimentStatus,
+        PlannedExperiment,
+        analyse_experiment,
+        analyse_shadow,
+        plan_experiment,
+        read_experiment,
+        simulate_region_split,
+        start_experiment,
+        stop_experiment,
+    )
     from edgeship.api.own_data import train_on_data
     from edgeship.api.registry import (
         VersionDetails,
@@ -122,6 +133,9 @@ if TYPE_CHECKING:
     from edgeship.model_registry.luck import Luck
     from edgeship.model_registry.paired import PairedFigure
     from edgeship.model_registry.version import Promotion, Version
+    from edgeship.monitoring.experiments.region import RegionSplit
+    from edgeship.monitoring.experiments.shadow import ShadowResult
+    from edgeship.monitoring.experiments.verdicts.results import ExperimentResult, LookResult
     from edgeship.pipeline.rebuild.rebuild import Rebuild
     from edgeship.runtimes.clients.selftests import ClientRun
     from edgeship.runtimes.session import Session
@@ -140,6 +154,7 @@ NAMES = {
     "edgeship.api.foreign_files": "benchmark_files is_model_file judge_files",
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
+    "edgeship.api.monitoring.experiments": "ExperimentStatus PlannedExperiment analyse_experiment analyse_shadow plan_experiment read_experiment simulate_region_split start_experiment stop_experiment",
     "edgeship.api.own_data": "train_on_data",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
@@ -165,6 +180,9 @@ NAMES = {
     "edgeship.model_registry.luck": "Luck",
     "edgeship.model_registry.paired": "PairedFigure",
     "edgeship.model_registry.version": "Promotion Version",
+    "edgeship.monitoring.experiments.region": "RegionSplit",
+    "edgeship.monitoring.experiments.shadow": "ShadowResult",
+    "edgeship.monitoring.experiments.verdicts.results": "ExperimentResult LookResult",
     "edgeship.pipeline.rebuild.rebuild": "Rebuild",
     "edgeship.runtimes.clients.selftests": "ClientRun",
     "edgeship.runtimes.session": "Session",
