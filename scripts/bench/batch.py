@@ -119,16 +119,16 @@ def tree_memory(root: int) -> int:
     return total
 
 
-def run_edgeship(bundle: Path, source: Path, sink: str) -> dict[str, Any]:
-    """The command's JSON, with `peak` of memory of all its processes."""
+def run_edgeship(bundle: Path, source: Path, sink: str, *, watched: bool) -> dict[str, Any]:
+    """The command's JSON; where it is `watched`, which takes time, with the `peak` of memory of all its processes."""
     command = [sys.executable, "-m", "edgeship.cli", "predict", str(bundle), "--from", str(source), "--to", sink]
     peaks = [0]
     with subprocess.Popen([*command, "--json", "-"], stdout=subprocess.PIPE, text=True) as process:
 
         def watch() -> None:
-            while process.poll() is None:
+            while watched and process.poll() is None:
                 peaks.append(tree_memory(process.pid))
-                time.sleep(0.02)
+                time.sleep(0.05)
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -143,22 +143,24 @@ def measure(name: str, folder: Path, uri: str = "") -> list[str]:
     """A row of the table: rows per second of both, their ratio, memory."""
     ours, bare, peak = [], [], 0
     bundle, source = folder / "bundle", folder / "rows.parquet"
-    for number in range(ROUNDS):
-        file = folder / f"{name}-{number}.db"
+    for number in range(ROUNDS + 1):
         start = time.perf_counter()
         if uri:
             by_hand_postgresql(source, bundle / MODEL, uri)
         else:
-            by_hand_sqlite(source, bundle / MODEL, file)
-        bare.append(ROWS / (time.perf_counter() - start))
-        result = run_edgeship(bundle, source, uri or f"sqlite:///{folder / f'{name}-ours-{number}.db'}")
-        if uri:
-            clear_tables(uri)
+            by_hand_sqlite(source, bundle / MODEL, folder / f"by-hand-{number}.db")
+        seconds = time.perf_counter() - start
+        result = run_edgeship(bundle, source, uri or f"sqlite:///{folder / f'{number}.db'}", watched=not number)
         if result["written"] != ROWS:
             sys.exit(f"{result['written']:,} rows were written")
-        ours.append(result["rows_per_second"])
-        peak = max(peak, result["peak"])
-        print(f"{name}: by hand {bare[-1]:,.0f} rows/s, edgeship {ours[-1]:,.0f}, peak {peak / 1e6:.0f} MB", flush=True)
+        if uri:
+            clear_tables(uri)
+        if number:
+            bare.append(ROWS / seconds)
+            ours.append(result["rows_per_second"])
+            print(f"{name}: by hand {bare[-1]:,.0f} rows/s, edgeship {ours[-1]:,.0f}", flush=True)
+        else:  # the first of both warms the disk's cache, and tells memory
+            peak = result["peak"]
     ratio = statistics.median(one / two for one, two in zip(ours, bare, strict=True))
     return [
         name, f"{statistics.median(ours):,.0f}", f"{statistics.median(bare):,.0f}", f"{ratio:.2f}", f"{peak / 1e6:.0f} MB"
