@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeship.data_checks.report import DataReport
-from edgeship.data_checks.table import check_table
+from edgeship.data_checks.sources.table import check_table
 from scripts import ROOT
 from tests.data_checks import drawn_tables as draw
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.cli import cli
-from edgeship.data_checks import duplicates
-from edgeship.data_checks.table import check_table
+from edgeship.data_checks.methods import duplicates
+from edgeship.data_checks.sources.table import check_table
 from edgeship.errors import CheckError, InputError
 from scripts.bench.data_checks import PLANTED, check_draw, count_alarms, count_finds, count_shifts
 

@@ -29,7 +29,19 @@ def check_path(path: Path, label: str | None, evaluation: Path | None, group: st
         if place is not None and not place.exists():
             raise InputError(f"{printable(place)}: no such file or folder")
     if reading.is_table(path):
-        from edgeship.data_checks.table import check_table
+        from edgeship.data_checks.sources.table import check_table
 
         return CheckedData(*check_table(path, label, evaluation, group))
+    if group:
+        raise InputError(f"{printable(path)}: --group names a column of a table, and this is none")
+    if path.is_dir() and not any(path.glob("*.npz")):
+        if label:
+            raise InputError(f"{printable(path)}: its folders are the labels of its pictures; leave --label out")
+        from edgeship.data_checks.sources.pictures import check_pictures
+
+        return CheckedData(check_pictures(path, evaluation))
+    if path.is_dir() or path.suffix == ".npz":
+        from edgeship.data_checks.sources.arrays import check_arrays
+
+        return CheckedData(check_arrays(path, label, evaluation))
     raise InputError(f"{printable(path)}: neither a table nor a folder of pictures nor an .npz; {reading.HINT}")

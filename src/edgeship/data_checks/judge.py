@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeship.data_checks import duplicates, label_errors, leakage, shift
-from edgeship.data_checks.features import FOLDS, Array, Feature, predict_out_of_sample
+from edgeship.data_checks.methods import duplicates, label_errors, leakage, shift
+from edgeship.data_checks.methods.features import FOLDS, Array, Feature, predict_out_of_sample
 from edgeship.data_checks.report import Finding, LabelReport, SuspectLabel
 from edgeship.data_checks.split import Split
 from edgeship.light_dataclass import dataclass
@@ -139,23 +139,30 @@ def judge_leaks(split: Split) -> tuple[list[Finding], tuple[leakage.ColumnScore,
         return [], (), chosen
     if not features:
         return [], (), "no column beside the label"
-    leaks = leakage.find_leaks(chosen.take(features), chosen.labels, chosen.groups, len(chosen.names))
+    taken = (chosen.take(features), chosen.labels, chosen.groups, len(chosen.names))
+    if split.facts:
+        scores = tuple(leakage.score_columns(*taken))
+        return [_tell_fact(item) for item in scores if item.score >= leakage.PERFECT], scores, ""
+    leaks = leakage.find_leaks(*taken)
     measure = "area under the ROC curve" if split.classes else "R2"
     findings = []
     for item in leaks.leaks:
-        perfect = item.score >= leakage.PERFECT
         text = (
             f"{quote(item.column)} alone tells {quote(split.label)} ({measure} {item.score:.3f}, the next best column "
             f"{leaks.next_best:.3f}): is it known before the outcome? "
             'If not, leave it out (kind = "ignored" in data.toml)'
         )
-        if split.facts:
-            text = (
-                f"{quote(item.column)} alone tells the class ({measure} {item.score:.3f}): a model learns it instead of what "
-                "the pictures show; make the classes' pictures alike in it"
-            )
+        perfect = item.score >= leakage.PERFECT
         findings.append(Finding("leakage", "spoils" if perfect else "notice", text, (item.column,)))
     return findings, leaks.scores, ""
+
+
+def _tell_fact(item: leakage.ColumnScore) -> Finding:
+    text = (
+        f"{quote(item.column)} alone tells the label (score {item.score:.3f}): a model learns it instead of what the samples "
+        "show; make the classes alike in it"
+    )
+    return Finding("leakage", "spoils", text, (item.column,))
 
 
 def judge_labels(split: Split) -> tuple[list[Finding], LabelReport | None, str]:

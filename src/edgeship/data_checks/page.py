@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeship.data_checks.report import ColumnReport, DataReport
 from edgeship.light_dataclass import dataclass
-from edgeship.untrusted import printable_value
+from edgeship.untrusted import printable, printable_value
 
 TEMPLATE = "page.html"
 SHOWN = 40  # rows of a table of evidence
@@ -29,6 +29,7 @@ def render_page(report: DataReport) -> str:
     """The HTML of a report."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    pictures = report.pictures  # of many characters, and of our making
     report = printable_value(report)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -36,6 +37,7 @@ def render_page(report: DataReport) -> str:
     return environment.get_template(TEMPLATE).render(
         report=report,
         name=Path(report.path).name,
+        pictures=[(printable(name), content) for name, content in pictures],
         checks=describe_checks(report),
         columns=[(column, draw_column(column)) for column in report.columns],
         classes=draw_counts(report.classes) if report.classes else [],

@@ -7,8 +7,8 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
-from edgeship.data_checks.leakage import ColumnScore
-from edgeship.data_checks.shift import ColumnShift
+from edgeship.data_checks.methods.leakage import ColumnScore
+from edgeship.data_checks.methods.shift import ColumnShift
 from edgeship.light_dataclass import dataclass
 
 Severity = Literal["spoils", "notice"]

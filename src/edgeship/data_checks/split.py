@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeship.data_checks.features import Array, Feature
+from edgeship.data_checks.methods.features import Array, Feature
 from edgeship.light_dataclass import dataclass
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgeship.data_checks.checks import check_splits
-from edgeship.data_checks.features import Array, Feature, encode_categories
 from edgeship.data_checks.judge import join_names, quote
+from edgeship.data_checks.methods.features import Array, Feature, encode_categories
 from edgeship.data_checks.report import ColumnReport, DataReport, Finding, Severity
+from edgeship.data_checks.sources.table_scan import TableScan, scan_table
 from edgeship.data_checks.split import Split
-from edgeship.data_checks.table_scan import TableScan, scan_table
 from edgeship.errors import InputError
 from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import is_parquet, iterate_batches

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data_checks.duplicates import GAP, combine_columns, hash_numbers, hash_text, mix_bits
-from edgeship.data_checks.features import Array
+from edgeship.data_checks.methods.duplicates import GAP, combine_columns, hash_numbers, hash_text, mix_bits
+from edgeship.data_checks.methods.features import Array
 from edgeship.data_checks.split import draw_samples
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeship.data_checks.features import Array
+from edgeship.data_checks.methods.features import Array
 from edgeship.light_dataclass import dataclass
 
 PLAIN = 0.25  # share of the samples that are told most plainly

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data_checks.features import Array, Feature, predict_out_of_sample, score_outputs, split_folds
+from edgeship.data_checks.methods.features import Array, Feature, predict_out_of_sample, score_outputs, split_folds
 from edgeship.light_dataclass import dataclass
 
 SMOOTHING = 10.0  # samples that the overall share of a class weighs in a category's

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeship.data_checks.features import Array, Feature
+from edgeship.data_checks.methods.features import Array, Feature
 from edgeship.light_dataclass import dataclass
 
 SIGNIFICANT = 0.001  # after Holm's correction: one false alarm in a thousand pairs of splits

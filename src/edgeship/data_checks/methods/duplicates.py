@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data_checks.features import Array
+from edgeship.data_checks.methods.features import Array
 from edgeship.light_dataclass import dataclass
 
 BY_CHANCE = (
     0.05  # pairs of rows that differ in one column, for each pair of equal rows, from which chance explains these
 )
+EXAMPLES = 20
 GAP = np.uint64(0x9E3779B97F4A7C15)  # of a missing value
 
 
@@ -77,7 +78,8 @@ def find_copies(hashes: Array, columns: Array | None = None) -> Copies:
     """Samples that equal an earlier one by their hashes of shape (n,); `columns`: see `chance_explains`."""
     order = np.argsort(hashes, kind="stable")
     same = hashes[order][1:] == hashes[order][:-1]
-    examples = tuple((int(a), int(b)) for a, b in zip(order[:-1][same][:20], order[1:][same][:20], strict=True))
+    pairs = zip(order[:-1][same].tolist(), order[1:][same].tolist(), strict=True)
+    examples = tuple(sorted(pairs)[:EXAMPLES])
     count = int(same.sum())
     return Copies(count, bool(count and columns is not None and chance_explains(columns)), examples)
 
@@ -86,5 +88,5 @@ def find_shared(first: Array, second: Array, columns: Array | None = None) -> Co
     """Samples of the second split that are in the first one, too; examples are (index in first, index in second)."""
     shared = np.flatnonzero(np.isin(second, first))
     places = {int(value): index for index, value in reversed(list(enumerate(first)))} if len(shared) else {}
-    examples = tuple((places[int(second[index])], int(index)) for index in shared[:20])
+    examples = tuple((places[int(second[index])], int(index)) for index in shared[:EXAMPLES])
     return Copies(len(shared), bool(len(shared) and columns is not None and chance_explains(columns)), examples)

@@ -1,0 +1,1 @@
+"""The methods of the checks: numbers in, numbers out."""

@@ -1,0 +1,1 @@
+"""What data is read of: tables, folders of pictures, arrays."""
