@@ -15,6 +15,9 @@ from edgeship.train.own_data.samples import Samples, Target
 NUMBERS, CATEGORIES = "numbers", "categories"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
 EMBEDDING = 6
+FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
+MEL_BANDS = 40
+SILENCE = 1e-6  # the power (full scale: about 1) that the logarithm is kept above
 LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 
 
@@ -79,6 +82,62 @@ def window_network(train: Samples, target: Target) -> Any:
     features = layers.GlobalAveragePooling1D(name="mean")(features)
     features = layers.Dropout(0.3, seed=0, name="dropout")(features)
     return Model(window, _answer(_score_layer(target, "score")(features), target), name="window_network")
+
+
+def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
+    """A small convolutional network on the log-mel spectrum of PCM (n, values), float32 of 16 bits: -32768 to 32767.
+
+    The spectrum is made by convolutions whose kernels never change: a Hann window times cosines and sines, then a matrix that
+    adds the powers up to mel bands. So every format computes it alike, and no app has to.
+    """
+    from keras import Input, Model, layers, ops
+
+    ((name, sounds),) = train.inputs.items()
+    length = sounds.shape[1]
+    size = min(round(FRAME * rate), length)
+    waves, bands = _fourier_kernels(size), _mel_matrix(size, rate)
+    sound = Input((length,), name=name)
+    values = layers.Reshape((length, 1), name="values")(layers.Rescaling(1 / 32768, name="rescale")(sound))
+    powers = []
+    for part, kernel in zip(("cosine", "sine"), waves, strict=True):
+        layer = layers.Conv1D(
+            kernel.shape[2], size, strides=max(1, size // 2), use_bias=False, trainable=False, name=part
+        )
+        parts = layer(values)
+        layer.set_weights([kernel])
+        powers.append(layers.Multiply(name=f"{part}_power")([parts, parts]))
+    to_bands = layers.Dense(bands.shape[1], use_bias=False, trainable=False, name="mel")
+    energies = to_bands(layers.Add(name="power")(powers))
+    to_bands.set_weights([bands])
+    spectrum = ops.log(layers.Rescaling(1.0, offset=SILENCE, name="above_silence")(energies))
+    features = layers.BatchNormalization(name="level")(spectrum)
+    features = layers.Reshape((*features.shape[1:], 1), name="picture")(features)
+    for number, count in enumerate((16, 32, 48), 1):
+        features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
+        if min(features.shape[1:3]) >= 2:
+            features = layers.MaxPooling2D(name=f"pool{number}")(features)
+    features = layers.GlobalAveragePooling2D(name="mean")(features)
+    features = layers.Dropout(0.2, seed=0, name="dropout")(features)
+    return Model(sound, _answer(_score_layer(target, "score")(features), target), name="sound_network")
+
+
+def _fourier_kernels(size: int) -> tuple[Array, Array]:
+    """Cosines and sines of the frequencies k / size, k up to the half, under a Hann window: float32 (size, 1, frequencies)."""
+    place, frequency = np.arange(size)[:, None], np.arange(size // 2 + 1)[None]
+    window = np.hanning(size)[:, None] * 2 / size
+    angles = 2 * np.pi * place * frequency / size
+    cosines, sines = ((window * function(angles)).astype(np.float32)[:, None] for function in (np.cos, np.sin))
+    return cosines, sines
+
+
+def _mel_matrix(size: int, rate: int) -> Array:
+    """Triangles of equal width in mel (O'Shaughnessy 1987: 2595 log10(1 + f / 700)): float32 (frequencies, bands)."""
+    count = min(MEL_BANDS, max(4, size // 8))
+    ends = 700 * (10 ** (np.linspace(0, np.log10(1 + rate / 2 / 700), count + 2)) - 1)
+    frequencies = np.arange(size // 2 + 1)[:, None] * rate / size
+    up, down = (frequencies - ends[:-2]) / np.diff(ends)[:-1], (ends[2:] - frequencies) / np.diff(ends)[1:]
+    triangles: Array = np.maximum(0, np.minimum(up, down)).astype(np.float32)
+    return triangles
 
 
 def tensor_network(train: Samples, target: Target) -> Any:

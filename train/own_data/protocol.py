@@ -46,7 +46,7 @@ class Protocol:
     reason: str
 
 
-def choose_splits(data: OwnData, group: str | None, time: str | None) -> tuple[Protocol, list[Split]]:
+def choose_splits(data: OwnData) -> tuple[Protocol, list[Split]]:
     """The protocol, and its splits, of which the first is that of the model that is shipped.
 
     Raises InputError where there are too few samples, classes or groups for one.
@@ -58,10 +58,12 @@ def choose_splits(data: OwnData, group: str | None, time: str | None) -> tuple[P
             f"{max(LEAST_SAMPLES, 3 * len(data.target.labels))} to learn anything from"
         )
     _check_classes(data)
-    if data.times is not None and time:
-        protocol = Protocol("hold-out", 1, f"time ({time})", "the latest fifth is tested, as the future will be")
+    if data.times is not None:
+        protocol = Protocol(
+            "hold-out", 1, f"time ({data.timed_by})", "the latest fifth is tested, as the future will be"
+        )
         return protocol, [_split_by_time(data.times)]
-    unit = f"groups ({group}), none of them in two parts" if group else "samples"
+    unit = "samples" if data.groups is None else f"groups ({data.grouped_by}), none of them in two parts"
     folds = count // GATE_SAMPLES if count >= 3 * GATE_SAMPLES else FOLDS
     if count >= SMALL:
         reason = f"{count:,} samples are enough to hold a part out once"

@@ -103,11 +103,11 @@ class Prepared:
 class OwnData:
     """A source that was read; its samples have numbers from 0 on.
 
-    `kind`: table, pictures, audio, windows or tensor. `targets`: int64 classes or float32 values of shape (n,); `groups` and
-    `times` of the same shape where a protocol goes by them. `prepare` makes the inputs with what the given training rows (int64)
-    tell. `features` gives what baselines take, (rows, features) with NaN for what is missing, and `categorical` says which of
-    these are places in a list. `describe_row` says which row or file a sample is, and `show_row` what is in it. `digest` is of
-    what was read (sha256), `preprocessing` tells people what the model takes.
+    `kind`: table, pictures, recordings, windows or arrays. `targets`: int64 classes or float32 values of shape (n,); `groups`
+    and `times` of the same shape, with what they are called, where a protocol goes by them. `prepare` makes the inputs with
+    what the given training rows (int64) tell. `features` gives what baselines take, (rows, features) with NaN for what is
+    missing, and `categorical` says which of these are places in a list. `describe_row` says which row or file a sample is,
+    and `show_row` what is in it. `digest` is of what was read (sha256), `preprocessing` tells people what the model takes.
     """
 
     kind: str
@@ -123,5 +123,7 @@ class OwnData:
     groups: Array | None = None
     times: Array | None = None
     categorical: Sequence[bool] = ()
+    grouped_by: str = ""
+    timed_by: str = ""
     trees: bool = False
     notes: tuple[str, ...] = ()

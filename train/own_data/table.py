@@ -67,7 +67,7 @@ def read_table(path: Path, label: str, *, group: str | None = None, time: str | 
     task = schema.find_task(label)
     special = [label, *(name for name in (group, time) if name)]
     for name in special:
-        _check_complete(path, schema.column(name))
+        check_complete(path, schema.column(name))
     used, unused = _choose_columns(schema, special)
     if not used:
         raise InputError(
@@ -77,7 +77,7 @@ def read_table(path: Path, label: str, *, group: str | None = None, time: str | 
         raise InputError(
             f"--time {printable(time)}: that column is {schema.column(time).kind}; it takes dates or numbers"
         )
-    schema = _as_spelled(schema, [*([label] if task == "classification" else []), *([group] if group else [])])
+    schema = as_spelled(schema, [*([label] if task == "classification" else []), *([group] if group else [])])
     columns = read_columns(path, schema, [*used, *special])
     rows = _collect_rows(schema, used, columns)
     target, targets = read_target(label, columns[label])
@@ -94,13 +94,16 @@ def read_table(path: Path, label: str, *, group: str | None = None, time: str | 
         preprocessing="rows of texts, as [input.NAME] in inputs.toml says it; what is missing is the empty text",
         groups=columns[group].names if group else None,
         times=columns[time].array if time else None,
+        grouped_by=group or "",
+        timed_by=time or "",
         categorical=[False] * len(rows.number_names) + [True] * len(rows.category_names),
         trees=True,
         notes=tuple(unused),
     )
 
 
-def _check_complete(path: Path, column: ColumnSchema) -> None:
+def check_complete(path: Path, column: ColumnSchema) -> None:
+    """Raise InputError for a column with gaps."""
     if column.missing:
         raise InputError(
             f"{printable(path)}: column '{printable(column.name)}' is missing in {column.missing:,} rows; fill them in or leave "
@@ -126,7 +129,7 @@ def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[s
     return used, unused
 
 
-def _as_spelled(schema: TableSchema, texts: Sequence[str]) -> TableSchema:
+def as_spelled(schema: TableSchema, texts: Sequence[str]) -> TableSchema:
     """The schema with truth values, and the columns `texts`, as what is written in the file."""
     columns = (
         replace(column, kind="category") if column.kind == "boolean" or column.name in texts else column

@@ -65,7 +65,7 @@ def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: in
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     asked = sources.Source(**{**source, "path": Path(source["path"])})
     data = sources.read_source(asked, folder)
-    how, splits = protocol.choose_splits(data, asked.group, asked.time)
+    how, splits = protocol.choose_splits(data)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
     trained = [_train_split(data, split, seed + number, epochs, tell) for number, split in enumerate(splits)]

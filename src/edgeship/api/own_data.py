@@ -18,20 +18,23 @@ def train_on_data(
     label: str | None = None,
     group: str | None = None,
     time: str | None = None,
+    window: int | None = None,
     seed: int = 0,
     epochs: int | None = None,
     progress: bool = False,
 ) -> OwnDataModel:
     """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/train.md).
 
-    `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the column
-    `time` the latest samples are tested. Model card, data files and what the contract says of the inputs (`inputs.toml`, which
+    `data` is a table, a folder with one folder of pictures or of WAV files a class, a table of such files and their labels, or an
+    `.npz`. `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the
+    column `time` the latest samples are tested. `window` makes windows of so many rows out of a long table of sensor values, in
+    the order of `time`. Model card, data files and what the contract says of the inputs (`inputs.toml`, which
     `init_model` takes into the configuration) are written beside the model. Raises InputError for data that cannot be learned
     from, or a place that cannot be written.
     """
     from edgeship.train.own_data import launch, page, sources
 
-    source = sources.Source(Path(data), label, group, time)
+    source = sources.Source(Path(data), label, group, time, window)
     with set_visibility(progress):
         card = launch.train(source, Path(out), seed=seed, epochs=epochs)
     return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))

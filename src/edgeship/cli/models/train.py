@@ -21,10 +21,19 @@ from edgeship.cli import options, output
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Folder with the four idx files of an image data set."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Your own data: a table (.csv, .parquet).")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Your own data: a table (.csv, .parquet), a folder with one folder of pictures or .wav files a class, an .npz.",
+)
 @click.option("--label", metavar="COLUMN", help="The column that is to be predicted.")
 @click.option("--group", metavar="COLUMN", help="No value of this column is in two splits, as a patient or a machine.")
 @click.option("--time", metavar="COLUMN", help="By this column: the model is tested on the latest rows.")
+@click.option(
+    "--window",
+    type=click.IntRange(1),
+    help="Windows of so many rows, of a table of sensor values in the order of --time.",
+)
 @click.option("--allow-worse", is_flag=True, help="Exit code 0 although a baseline is not beaten.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train this many epochs instead of the task's own number.")
@@ -43,7 +52,7 @@ def train(
     """
     if (task is None) == (data is None):
         raise click.UsageError("give a built-in TASK or --data with a file of your own, and not both")
-    own = {name: settings.pop(name) for name in ("label", "group", "time")}
+    own = {name: settings.pop(name) for name in ("label", "group", "time", "window")}
     if data is None:
         for name, value in own.items():
             if value is not None:

@@ -1,0 +1,84 @@
+"""An `.npz` as samples: inputs with samples along the first axis, `y` the labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship import data
+from edgeship.errors import InputError
+from edgeship.settings.config import read_labels
+from edgeship.storage import digest
+from edgeship.train.dataset import Array
+from edgeship.train.own_data.networks import NUMBERS, tensor_network
+from edgeship.train.own_data.samples import OwnData, Prepared, Target
+from edgeship.untrusted import printable
+
+LABELS = "labels.txt"
+MOST_FEATURES = 1024  # that a linear model takes of a sample, evenly spread
+
+
+def read_npz(path: Path) -> OwnData:
+    """One input of rank 2 to 4 and `y`: whole numbers from 0 on are classes, named in a `labels.txt` beside it, others values.
+
+    Raises InputError for anything else.
+    """
+    arrays = data.load(path)
+    where = printable(path)
+    names = [name for name in arrays if name != "y"]
+    if "y" not in arrays or len(names) != 1:
+        raise InputError(f"{where}: holds {', '.join(map(printable, arrays))}; it takes one input and its labels, y")
+    inputs, (target, targets) = arrays[names[0]], _read_labels(path, arrays["y"])
+    if len(inputs) != len(targets) or inputs.ndim not in (2, 3, 4) or inputs.dtype.kind not in "uif":
+        raise InputError(
+            f"{where}: '{printable(names[0])}' is {inputs.dtype} of shape {inputs.shape} for {len(targets):,} labels; it takes "
+            "numbers as (samples, features), (samples, time, channels) or (samples, height, width, channels)"
+        )
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity; fill it in first")
+    name = NUMBERS if inputs.ndim == 2 else names[0]
+    if inputs.dtype in (np.int32, np.float64):
+        inputs = inputs.astype(np.float32)
+    return OwnData(
+        kind="arrays",
+        name=path.name,
+        target=target,
+        targets=targets,
+        prepare=lambda _: Prepared({name: inputs}, {}, tensor_network),
+        features=lambda rows: spread_features(inputs, rows),
+        describe_row=lambda row: f"sample {row}",
+        digest=digest.of_path(path),
+        preprocessing="the tensor itself",
+        trees=inputs.ndim == 2,
+    )
+
+
+def _read_labels(path: Path, values: Array) -> tuple[Target, Array]:
+    where = printable(path)
+    flat: Any = values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values
+    if flat.ndim != 1 or flat.dtype.kind not in "uifb" or not len(flat):
+        raise InputError(f"{where}: y is {values.dtype} of shape {values.shape}; it takes one number a sample")
+    if flat.dtype.kind == "f":
+        if not np.isfinite(flat).all():
+            raise InputError(f"{where}: y holds NaN or infinity; leave these samples out")
+        return Target("y"), flat.astype(np.float32)
+    found = flat.astype(np.int64)
+    count = int(found.max()) + 1
+    names = (
+        tuple(read_labels(path.parent / LABELS)) if (path.parent / LABELS).is_file() else tuple(map(str, range(count)))
+    )
+    if found.min() < 0 or count > len(names) or count < 2:
+        raise InputError(
+            f"{where}: y runs from {found.min()} to {found.max()}; classes are 0 to {max(1, len(names) - 1)}"
+        )
+    return Target("y", names), found
+
+
+def spread_features(inputs: Array, rows: Array) -> Array:
+    """Numbers of some samples, float32 (rows, features), evenly spread where there are many."""
+    flat = inputs[rows].reshape(len(rows), -1)
+    step = max(1, -(-flat.shape[1] // MOST_FEATURES))
+    features: Array = flat[:, ::step].astype(np.float32)
+    return features
