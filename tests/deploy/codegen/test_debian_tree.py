@@ -97,7 +97,8 @@ def test_swift(toolchains, clients, pictures: list[Picture]):
     assert {"model", "output"} <= {failure["what"] for failure in stale["failures"]}
     (toolchains.home / "cases").mkdir()
     shutil.copy(DRIVERS / "cases.swift", toolchains.home / "cases" / "main.swift")
-    command = "swiftc -O -warnings-as-errors ../swift/Sources/Client/Core.swift main.swift -o cases"
+    sources = " ".join(f"../swift/Sources/Client/{name}.swift" for name in ("Core", "Client", "Contract"))
+    command = f"swiftc -O -warnings-as-errors {sources} main.swift -o cases"
     print(toolchains.run("cases", f"{command} && ./cases ../pictures.bin tensors"))
     assert_same((toolchains.home / "cases" / "tensors").read_bytes(), pictures)
 
