@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = ("numpy", "msgspec", "tensorflow", "keras", "rich", "matplotlib", "edgeship.pipeline", "edgeship.settings")
 # Commands that hand their options to a function as they are, and what of them is about printing alone.
 FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "train": (api.train_model,),
+    "train": (api.train_model, api.train_on_data),
     "optimize": (api.optimize_model,),
     "convert": (api.convert_model,),
     "ship": (api.ship_model,),
@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
 PATHS = {
     "benchmark": {"bundle", "files", "figures"}
 }  # `paths` are one or the other; files of `gate` have fewer figures
-SHOWN = {"wide", "json_file"}
+SHOWN = {"wide", "json_file", "allow_worse"}
 RECIPES = {"student", "prune_layers", "prune_pattern", "prune_schedule"}  # become tables of the recipes
 
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeship.errors import InputError
+from edgeship.train.own_data import protocol
+from edgeship.train.own_data.protocol import choose_splits
+from edgeship.train.own_data.samples import OwnData, Prepared, Target
+
+
+def make_data(targets: Any, **more: Any) -> OwnData:
+    count = len(targets)
+    labels = tuple(map(str, range(int(targets.max()) + 1))) if targets.dtype.kind == "i" else ()
+    return OwnData(
+        "table", "made up", Target("label", labels), targets, lambda _: Prepared({}, {}, lambda *_: None),
+        lambda rows: np.zeros((count, 1)), str, "", "", **more,
+    )  # fmt: skip
+
+
+def draw_classes(count: int, classes: int = 3) -> Any:
+    return np.random.default_rng(1).integers(0, classes, count)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(60, 5), (1199, 5), (1200, 3), (1797, 4)])
+def test_few_samples_are_each_tested_once(count: int, folds: int) -> None:
+    how, splits = choose_splits(make_data(draw_classes(count)))
+    assert (how.method, how.folds, len(splits)) == ("k-fold", folds, folds)
+    assert f"{count:,} samples are few" in how.reason
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.test for split in splits])), np.arange(count))
+    for split in splits:
+        parts = np.concatenate([split.train, split.validation, split.test])
+        np.testing.assert_array_equal(np.sort(parts), np.arange(count))
+
+
+def test_of_many_samples_one_part_is_held_out_and_no_more_than_is_of_use() -> None:
+    how, (split,) = choose_splits(make_data(draw_classes(2000)))
+    assert (how.method, len(split.test)) == ("hold-out", 400)
+    _, (large,) = choose_splits(make_data(draw_classes(200_000)))
+    assert len(large.test) == len(large.validation) == protocol.MOST_HELD_OUT
+    assert len(np.unique(np.concatenate([large.train, large.validation, large.test]))) == 200_000
+
+
+def test_classes_keep_their_proportion() -> None:
+    targets = (np.arange(1000) % 10 == 0).astype(np.int64)
+    _, splits = choose_splits(make_data(targets))
+    assert {int(targets[split.test].sum()) for split in splits} == {20}
+
+
+@pytest.mark.parametrize("values", [draw_classes(900), draw_classes(900).astype(np.float32)])
+def test_no_group_is_in_two_splits(values: Any) -> None:
+    groups = np.random.default_rng(2).integers(0, 30, 900).astype(str)
+    how, splits = choose_splits(make_data(values, groups=groups, grouped_by="patient"))
+    assert how.unit == "groups (patient), none of them in two parts"
+    for split in splits:
+        sides = [set(groups[rows]) for rows in (split.train, split.validation, split.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides)) and all(sides)
+    with pytest.raises(InputError, match="2 groups; it takes three"):
+        choose_splits(make_data(values, groups=np.where(groups < "2", "a", "b"), grouped_by="patient"))
+
+
+def test_the_latest_are_tested() -> None:
+    rows = 500
+    times = np.random.default_rng(3).permutation(np.repeat(np.arange(rows // 5), 5))
+    how, (split,) = choose_splits(make_data(draw_classes(rows), times=times, timed_by="day"))
+    assert how.unit == "time (day)"
+    assert times[split.train].max() < times[split.validation].min()
+    assert times[split.validation].max() < times[split.test].min()
+    assert len(split.test) == rows // 5
+    with pytest.raises(InputError, match="too few different times"):
+        choose_splits(make_data(draw_classes(rows), times=np.zeros(rows), timed_by="day"))
+
+
+def test_the_same_data_is_split_alike_and_a_rare_class_is_refused() -> None:
+    data = make_data(draw_classes(300))
+    first, second = (choose_splits(data)[1] for _ in range(2))
+    np.testing.assert_array_equal(first[0].test, second[0].test)
+    rare = replace(data, targets=np.where(np.arange(300) < 2, 2, data.targets % 2))
+    with pytest.raises(InputError, match="class '2' has 2 samples"):
+        choose_splits(rare)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeship.deploy.contract.describe import describe_inputs
+from edgeship.deploy.contract.inputs import ContractInput
+from edgeship.deploy.contract.preprocess import preprocess_input
+from edgeship.errors import InputError
+from edgeship.settings.config import Config
+from edgeship.train.own_data import protocol, sources, table
+from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.trainer import render_forms
+from edgeship.types import TensorSpec
+from tests.train.own_data.tables import SHOP, shop_rows, write_table
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table(tmp_path_factory.mktemp("shop") / "shop.csv", SHOP, shop_rows(400))
+
+
+def read(path: Path, label: str = "bought", **more: Any) -> OwnData:
+    return sources.read_source(sources.Source(path, label, **more), path.parent)
+
+
+class _Model:
+    output_names = ("probability",)
+
+
+def contract_of(prepared: Prepared, data: OwnData, folder: Path) -> list[ContractInput]:
+    """The contract's inputs, by way of the file that training writes."""
+    config = folder / "inputs.toml"
+    config.write_text(render_forms(prepared.forms, _Model, data.target), encoding="utf-8")
+    stated = Config.read(config)
+    assert stated.output["probability"].threshold == 0.5
+    specs = [TensorSpec(name, (None, *array.shape[1:]), str(array.dtype)) for name, array in prepared.inputs.items()]
+    return list(describe_inputs(specs, dict(prepared.inputs), stated.input))
+
+
+def test_an_app_makes_of_every_raw_row_what_the_network_was_trained_on(shop: Path, tmp_path: Path) -> None:
+    """Row by row, gaps and rare categories included: by the contract, from the texts of the file alone."""
+    data = read(shop)
+    prepared = data.prepare(np.arange(0, 400, 2))
+    items = contract_of(prepared, data, tmp_path)
+    assert {item.name for item in items} == {"numbers", "categories"}
+    rows = list(csv.DictReader(shop.open(encoding="utf-8")))
+    assert any(not row["income"] for row in rows) and any(not row["town"] for row in rows)
+    for number, row in enumerate(rows):
+        for item in items:
+            texts = [row[column.name] for column in item.raw.columns]
+            made = preprocess_input(item, texts)[0]
+            np.testing.assert_array_equal(
+                made.astype(prepared.inputs[item.name].dtype), prepared.inputs[item.name][number]
+            )
+
+
+def test_medians_and_categories_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    rows = [(1.0, "a", "n")] * 30 + [(9.0, "b", "y")] * 40 + [("", "", "n")] * 5
+    data = read(write_table(tmp_path / "t.csv", ("x", "c", "label"), rows), "label")
+    prepared = data.prepare(np.arange(30))
+    (number,), (category, gaps) = (prepared.forms[name]["columns"] for name in ("numbers", "categories"))
+    assert number == {"name": "x", "kind": "number", "missing": 1.0}
+    assert category == {"name": "c", "kind": "category", "values": ["a"], "unknown": 1}
+    assert gaps == {"name": "x", "kind": "category", "values": [""], "unknown": 1}
+    np.testing.assert_array_equal(prepared.inputs["numbers"][[0, 40, 72], 0], np.array([1, 9, 1], np.float32))
+    np.testing.assert_array_equal(prepared.inputs["categories"][[0, 40, 72]], [[0, 3], [1, 3], [1, 2]])
+
+
+def test_rare_categories_share_the_place_of_unknown_ones(tmp_path: Path) -> None:
+    rows = [("often", "n")] * 30 + [("seldom", "y")] * 2 + [("too", "y")] * 30
+    data = read(write_table(tmp_path / "t.csv", ("c", "label"), rows), "label")
+    prepared = data.prepare(np.arange(62))
+    assert prepared.forms["categories"]["columns"][0]["values"] == ["often", "too"]
+    assert set(prepared.inputs["categories"][30:32, 0]) == {2}
+    assert "numbers" not in prepared.inputs
+
+
+def test_texts_and_dates_are_not_learned_from_and_it_says_so(tmp_path: Path) -> None:
+    rows = [(f"note {n}", f"2024-01-{n % 28 + 1:02}", n, "", n % 2) for n in range(60)]
+    data = read(write_table(tmp_path / "t.csv", ("note", "day", "x", "empty", "label"), rows), "label")
+    told = " ".join(data.notes)
+    assert "note is not learned from: text" in told and "day is not learned from: date" in told
+    assert "empty is not learned from: missing throughout" in told
+    assert data.target.labels == ("0", "1")
+
+
+def test_a_value_of_many_numbers_is_no_class(tmp_path: Path) -> None:
+    rows = [(n, n * 1.5) for n in range(60)]
+    data = read(write_table(tmp_path / "t.csv", ("x", "label"), rows), "label")
+    assert not data.target.is_class and data.targets.dtype == np.float32
+    (tmp_path / "data.toml").write_text('file = "t.csv"\n[column.x]\nkind = "category"\n')
+    assert data.categorical == [False] and read(tmp_path / "t.csv", "label").categorical == [True]
+
+
+def refuse(path: Path, why: str, label: str = "label", **more: Any) -> None:
+    def learn() -> None:
+        data = read(path, label, **more)
+        protocol.choose_splits(data)
+        data.prepare(np.arange(len(data.targets)))
+
+    with pytest.raises(InputError, match=why) as found:
+        learn()
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([(n, "same") for n in range(40)], "one class only"),
+        ([(n, "") for n in range(40)], "every value is missing"),
+        ([(n, "a" if n % 2 else "b" if n else "") for n in range(40)], "missing in 1 rows"),
+        ([(n, "a" if n else "b") for n in range(40)], "class 'b' has 1 sample; it takes 3"),
+        ([(n, "ab"[n % 2]) for n in range(12)], "12 samples"),
+        ([("inf" if n == 3 else n, "ab"[n % 2]) for n in range(40)], "holds infinity"),
+        ([(f"text {n}", "ab"[n % 2]) for n in range(40)], "no column to learn from"),
+        ([(n, 5.5) for n in range(40)], "always 5.5|one class"),
+        ([(n, "a\u202eb" if n % 2 else "c") for n in range(40)], "cannot be shown"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(rows: list[tuple[object, ...]], why: str, tmp_path: Path) -> None:
+    refuse(write_table(tmp_path / "t.csv", ("x", "label"), rows), why)
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_others(shop: Path) -> None:
+    refuse(shop, "no column 'buyed'; there are: age, income, town", label="buyed")
+    refuse(shop, "no column 'shop'", label="bought", group="shop")
+    refuse(shop, "column is boolean; it takes dates", label="bought", time="member")
+
+
+def test_text_among_stated_numbers_is_named(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.csv", ("x", "label"), [("?" if n == 7 else n, "ab"[n % 2]) for n in range(40)])
+    (tmp_path / "data.toml").write_text('file = "t.csv"\n[column.x]\nkind = "number"\n')
+    refuse(path, r"column 'x' is stated as number in data.toml, and holds '\?'")
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers() -> None:
+    assert table.sort_labels(["10", "9", "-1"]) == ("-1", "9", "10")
+    assert table.sort_labels(["b", "10", "a"]) == ("10", "a", "b")
