@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         report_bundle,
         ship_model,
         train_model,
+        train_on_data,
         verify_bundle,
     )
 
@@ -73,6 +74,7 @@ __all__ = [
     "report_bundle",
     "ship_model",
     "train_model",
+    "train_on_data",
     "verify_bundle",
 ]
 

@@ -68,6 +68,13 @@ ELSEWHERE = {
     (README, "edgeship rebuild edgeship.lock"): (
         "tests/pipeline/rebuild/test_another_day.py::test_a_lock_gives_the_same_bytes_anywhere_and_at_any_time"
     ),
+    **{
+        (
+            README,
+            command,
+        ): "tests/train/own_data/test_end_to_end.py::test_five_commands_lead_from_a_table_to_a_gated_bundle"
+        for command in commands_below(README, "Your own data")
+    },
     ("docs/ci.md", "pip install './edgeship[all]'"): f"{LONG}::test_the_ci_page_runs_from_a_new_environment",
     ("docs/ci.md", "pip install 'edgeship[all] @ git+https://git.example.com/PLACEHOLDER/edgeship.git'"): (
         f"{LONG}::test_the_ci_page_runs_from_a_new_environment"

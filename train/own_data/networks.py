@@ -17,6 +17,7 @@ UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and netw
 EMBEDDING = 6
 FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
 MEL_BANDS = 40
+LEVEL_SAMPLES = 300  # recordings that the level of each band is taken of
 SILENCE = 1e-6  # the power (full scale: about 1) that the logarithm is kept above
 LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 
@@ -110,7 +111,8 @@ def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
     energies = to_bands(layers.Add(name="power")(powers))
     to_bands.set_weights([bands])
     spectrum = ops.log(layers.Rescaling(1.0, offset=SILENCE, name="above_silence")(energies))
-    features = layers.BatchNormalization(name="level")(spectrum)
+    heard = train.feeds(slice(0, None, max(1, len(train) // LEVEL_SAMPLES)))
+    features = _normalize(spectrum, Model(sound, spectrum).predict(heard, verbose=0), "level")
     features = layers.Reshape((*features.shape[1:], 1), name="picture")(features)
     for number, count in enumerate((16, 32, 48), 1):
         features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
