@@ -121,6 +121,8 @@ BAD = {
     "no picture": ({"inputs": [{**IMAGE, "shape": [1], "datatype": "BYTES", "data": ["aGVsbG8="]}]}, 400, "no PNG"),
     "no base64": ({"inputs": [{**IMAGE, "shape": [1], "datatype": "BYTES", "data": ["%"]}]}, 400, "base64"),
     "another output": ({"inputs": [IMAGE], "outputs": [{"name": "scores"}]}, 400, "gives outputs probs, not 'scores'"),
+    "outputs of no list": ({"inputs": [IMAGE], "outputs": {}}, 400, "outputs: must be a list"),
+    "parameters of lists": ({"inputs": [{**IMAGE, "parameters": {"a": [1]}}]}, 400, "texts, numbers and truth values"),
     "deep": (b"[" * 100_000, 400, "no JSON"),
     "a size beyond": ({"inputs": [{**IMAGE, "data": None, "parameters": {"binary_data_size": 10**9}}]}, 400, "beyond the end"),
 }  # fmt: skip

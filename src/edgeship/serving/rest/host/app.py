@@ -156,12 +156,22 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _request_body() -> dict[str, Any]:
-    schema = InferenceRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}, "example": schema["example"]}},
-    }
+    schema = InferenceRequest.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    content: dict[str, Any] = {"application/json": {"schema": _inline(schema, definitions)}}
+    content[BINARY] = {"schema": {"type": "string", "format": "binary"}}
+    return {"required": True, "content": content}
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A JSON schema with what it refers to in its place."""
+    if isinstance(schema, list):
+        return [_inline(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inline(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inline(item, definitions) for name, item in schema.items()}
 
 
 def _add_reload(app: FastAPI, reload: Callable[[], Awaitable[list[str]]]) -> None:
@@ -178,14 +188,20 @@ async def _show_metrics() -> Response:
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    async def tell(_: Request, error: Exception) -> Response:
+    async def tell(request: Request, error: Exception) -> Response:
         status, text = describe_error(error)
         REFUSED.labels(str(status)).inc()
         headers = dict(getattr(error, "headers", None) or {})
+        if status == 405:  # of all that the path knows, and not of the first route alone
+            headers = {"allow": ", ".join(sorted(_methods(app, request.url.path)))}
         return JSONResponse({"error": text}, status, headers=headers)
 
     for kind in (EdgeshipError, InvalidInput, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, tell)
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    return {method for route in app.routes if route.path_regex.match(path) for method in route.methods}
 
 
 def describe_error(error: Exception) -> tuple[int, str]:

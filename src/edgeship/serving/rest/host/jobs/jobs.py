@@ -105,15 +105,22 @@ class Jobs:
         return Response(body, media_type=BINARY, headers={LENGTH: str(length)})
 
     async def cancel(self, job_id: str) -> Response:
-        """Cancel one that has not ended; forget one that has."""
+        """Cancel one that has not ended; what it is then."""
+        await self._find(job_id)
+        await self._stop(job_id)
+        return JSONResponse(_show(await self._find(job_id)))
+
+    async def forget(self, job_id: str) -> Response:
+        """Cancel one that has not ended, and keep nothing of it."""
+        await self._find(job_id)
+        await self._stop(job_id)
         job = await self._find(job_id)
-        if await self._end(job_id, job_store.CANCELLED):
-            if self._running and self._running[0] == job_id:
-                self._running[1].cancel()
-            job = await self._find(job_id)
-        else:
-            await self._ask(self._store.delete, job_id)
+        await self._ask(self._store.delete, job_id)
         return JSONResponse(_show(job))
+
+    async def _stop(self, job_id: str) -> None:
+        if await self._end(job_id, job_store.CANCELLED) and self._running and self._running[0] == job_id:
+            self._running[1].cancel()
 
     async def _find(self, job_id: str) -> job_store.Job:
         job = await self._ask(self._store.find, job_id)
@@ -203,5 +210,6 @@ def add_jobs(
         )  # fmt: skip
     shown: dict[int | str, dict[str, Any]] = {200: {"model": JobBody}, **responses(404)}
     app.add_api_route("/v2/jobs/{job_id}", jobs.show, response_model=None, responses=shown)
-    app.add_api_route("/v2/jobs/{job_id}", jobs.cancel, methods=["DELETE"], response_model=None, responses=shown)
+    app.add_api_route("/v2/jobs/{job_id}", jobs.forget, methods=["DELETE"], response_model=None, responses=shown)
+    app.add_api_route("/v2/jobs/{job_id}/cancel", jobs.cancel, methods=["POST"], response_model=None, responses=shown)
     app.add_api_route("/v2/jobs/{job_id}/result", jobs.show_result, response_model=None, responses=responses(404, 409))

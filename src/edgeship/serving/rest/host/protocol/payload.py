@@ -72,7 +72,7 @@ def read_request(body: bytes, header_length: str | None, model: str) -> InferReq
         RequestedOutput(
             _text(_object(item, "an output").get("name"), "an output's name"), _parameters(item, "an output")
         )
-        for item in _list(content.get("outputs") or [], "outputs")
+        for item in ([] if content.get("outputs") is None else _list(content["outputs"], "outputs"))
     ]
     return InferRequest(model, inputs, identity, parameters=parameters, request_outputs=wanted or None)
 
@@ -241,6 +241,8 @@ def _text(value: Any, what: str) -> str:
 
 def _parameters(item: Mapping[str, Any], what: str) -> dict[str, Any] | None:
     value = item.get("parameters")
-    if value is not None and not isinstance(value, dict):
-        raise InputError(f"{what}: parameters must be an object")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(entry, (str, int, float)) for entry in value.values()):
+        raise InputError(f"{what}: parameters must be an object of texts, numbers and truth values")
     return value
