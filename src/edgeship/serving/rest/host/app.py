@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.v2_datamodels import (
@@ -55,6 +56,18 @@ class ReloadBody(BaseModel):  # type: ignore[misc]
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 401, 404, 405, 408, 409, 413, 500, 503, 504)
 }
+
+
+class DirectRoute(APIRoute):  # type: ignore[misc]  # FastAPI is not here when types are checked
+    """Calls its handler without what FastAPI does for others: all it takes are texts of the path, and it gives a response."""
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request that the path fits."""
+        if scope["method"] not in self.methods:
+            await super().handle(scope, receive, send)
+            return
+        response = await self.endpoint(**scope["path_params"], request=Request(scope, receive))
+        await response(scope, receive, send)
 
 
 class ModelEndpoints:
@@ -125,6 +138,16 @@ def build_app(models: Models, reload: Callable[[], Awaitable[list[str]]] | None,
     def get(path: str, handler: Handler, answer: Any, *statuses: int) -> None:
         app.add_api_route(path, handler, response_model=answer, responses=_errors(*statuses))
 
+    for path, handler in (("", ours.infer), ("/versions/{model_version}", ours.infer_version)):
+        app.router.add_api_route(
+            f"/v2/models/{{model_name}}{path}/infer",
+            handler,
+            methods=["POST"],
+            response_model=None,
+            route_class_override=DirectRoute,
+            responses={200: {"model": InferenceResponse}, **_errors(400, 404, 408, 413, 500, 503, 504)},
+            openapi_extra={"requestBody": _request_body()},
+        )
     get("/v2", ours.describe_server, ServerMetadataResponse)
     get("/v2/health/live", server.live, ServerLiveResponse)
     get("/v2/health/ready", server.ready, ServerReadyResponse)
@@ -133,15 +156,6 @@ def build_app(models: Models, reload: Callable[[], Awaitable[list[str]]] | None,
     get("/v2/models/{model_name}/versions/{model_version}", ours.describe_version, ModelMetadataResponse, 404)
     get("/v2/models/{model_name}/ready", ours.is_model_ready, ModelReadyResponse, 404)
     get("/v2/models/{model_name}/versions/{model_version}/ready", ours.is_version_ready, ModelReadyResponse, 404)
-    for path, handler in (("", ours.infer), ("/versions/{model_version}", ours.infer_version)):
-        app.add_api_route(
-            f"/v2/models/{{model_name}}{path}/infer",
-            handler,
-            methods=["POST"],
-            response_model=None,
-            responses={200: {"model": InferenceResponse}, **_errors(400, 404, 408, 413, 500, 503, 504)},
-            openapi_extra={"requestBody": _request_body()},
-        )
     app.add_api_route("/metrics", _show_metrics, response_model=None, responses={200: {"content": {"text/plain": {}}}})
     if reload is not None:
         _add_reload(app, reload)

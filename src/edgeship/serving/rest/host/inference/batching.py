@@ -84,7 +84,7 @@ class Batcher:
         group = self._take_group()
         if not group:
             self._schedule()
-        elif self._engine.fast and sum(item.count for item in group) <= max(self._engine.batch, 1):
+        elif self._engine.is_fast(sum(item.count for item in group)):
             self._finish(group, self._compute(group))
             self._schedule()
         else:

@@ -22,7 +22,7 @@ from edgeship.types import TensorSpec
 LOAD_SECONDS, RUN_SECONDS = 600.0, 600.0
 # Samples of one answer may not depend on their neighbours: the most that summing in another order does to float32.
 SAME = 1e-4
-FAST_SECONDS = 1e-3  # a batch that takes less is not worth a change of threads
+FAST_SECONDS = 1e-3  # what takes less is not worth a change of threads
 PROBED = 3
 Run = Callable[[Batch], Batch]
 
@@ -92,7 +92,7 @@ class Engine:
     """A loaded model under the server model's names: `inputs`, `outputs`, and what it may be asked in one go.
 
     `batch`: the most samples of different requests that are answered together, 1 where an answer would depend on its
-    neighbours or the file has a batch of its own (`batch_reason` says which). `fast`: such a batch takes less than FAST_SECONDS.
+    neighbours or the file has a batch of its own (`batch_reason` says which).
     """
 
     def __init__(self, plan: ModelPlan, threads: int, batch: int) -> None:
@@ -113,7 +113,7 @@ class Engine:
             self._look_at_batches(samples)
         except (EdgeshipError, RuntimeError, ValueError) as error:
             self.batch, self.batch_reason = 1, f"it does not take several samples ({str(error)[:200]})"
-        self.fast = plan.worker is None and self._measure(samples) < FAST_SECONDS
+        self._seconds = {count: self._measure(samples, count) for count in {1, self.batch}}
 
     def prepare(self, feeds: Mapping[str, Array]) -> Batch:
         """The feeds as the artifact takes them. Raises InputError for names, shapes and dtypes that do not fit."""
@@ -125,6 +125,13 @@ class Engine:
             return 1
         sizes = self._sizes if self.plan.runtime == "litert" else (samples,)
         return max((size for size in sizes if size <= min(samples, self.batch)), default=self.batch)
+
+    def is_fast(self, samples: int) -> bool:
+        """Whether so many samples take less than FAST_SECONDS, and are answered in the thread that reads requests."""
+        if self.plan.worker is not None or samples > self.batch:
+            return False
+        share = (samples - 1) / max(self.batch - 1, 1)
+        return self._seconds[1] + share * (self._seconds[self.batch] - self._seconds[1]) < FAST_SECONDS
 
     def run(self, prepared: Batch) -> Batch:
         """The outputs of a prepared batch as real numbers."""
@@ -154,18 +161,17 @@ class Engine:
                     self.batch, self.batch_reason = 1, f"its answers depend on what is asked with them ({name})"
                     return
 
-    def _measure(self, samples: Batch) -> float:
+    def _measure(self, samples: Batch, count: int) -> float:
+        """The seconds that so many samples take on a machine that does nothing else: the shortest of some runs."""
         feeds = take(samples, 0, 1)
-        if self.batch > 1:
-            feeds = {name: np.repeat(array, self.batch, axis=0) for name, array in feeds.items()}
-        prepared = self.prepare(feeds)
-        self.run(prepared)
-        times = []
+        if count > 1:
+            feeds = {name: np.repeat(array, count, axis=0) for name, array in feeds.items()}
+        prepared, times = self.prepare(feeds), []
         for _ in range(5):
             start = time.perf_counter()
             self.run(prepared)
             times.append(time.perf_counter() - start)
-        return float(np.median(times))
+        return min(times)
 
 
 def common_sizes(batch: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,4 +36,11 @@ def label_answers(output: ContractOutput, scores: Array) -> str | None:
         answers = [[labels[at] for at in np.flatnonzero(row >= threshold)] for row in scores]
     else:
         answers = [labels[at] for at in np.argmax(scores, axis=1)]
+    if len(answers) == 1 and isinstance(answers[0], str):
+        return f"[{_encode(answers[0])}]"
     return json.dumps(answers, ensure_ascii=False)
+
+
+@cache
+def _encode(label: str) -> str:
+    return json.dumps(label, ensure_ascii=False)

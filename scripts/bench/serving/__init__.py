@@ -1,0 +1,1 @@
+"""What the server of bundles costs beside one written by hand."""
