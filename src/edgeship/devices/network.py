@@ -33,14 +33,14 @@ class Network:
     """Conditions between client and server.
 
     `rtt_ms`: the least time there and back; `jitter_ms`: what a round trip takes more on average, exponentially distributed;
-    `up_mbit`, `down_mbit`: 10^6 bits a second from and to the client, infinite where not limited; `loss`: the share of segments
-    that do not arrive.
+    `up_mbit`, `down_mbit`: 10^6 bits a second from and to the client, 0 where not limited; `loss`: the share of segments that do
+    not arrive.
     """
 
     rtt_ms: float = 0.0
     jitter_ms: float = 0.0
-    up_mbit: float = math.inf
-    down_mbit: float = math.inf
+    up_mbit: float = 0.0
+    down_mbit: float = 0.0
     loss: float = 0.0
 
     @property
@@ -53,9 +53,9 @@ class Network:
         """The conditions as people read them."""
         if self.is_none:
             return "no network between"
-        speeds = [f"{way} {mbit:.3g} Mbit/s" for way, mbit in (("up", self.up_mbit), ("down", self.down_mbit))]
+        speeds = [f"{way} {mbit:.3g} Mbit/s" for way, mbit in (("up", self.up_mbit), ("down", self.down_mbit)) if mbit]
         jitter = f" (+{self.jitter_ms:.3g})" if self.jitter_ms else ""
-        return f"RTT {self.rtt_ms:.3g}{jitter} ms, {', '.join(speeds)}, loss {100 * self.loss:.2g} %"
+        return ", ".join([f"RTT {self.rtt_ms:.3g}{jitter} ms", *speeds, f"loss {100 * self.loss:.2g} %"])
 
     def connect_ms(self, random: Random) -> float:
         """How long it takes until a new connection (TCP, then TLS 1.3) can carry the first message, in ms."""
@@ -74,7 +74,7 @@ class Network:
         while True:
             sent = min(window, left)
             segments = math.ceil(sent / SEGMENT)
-            line = (sent + HEADERS * segments) * 8 / (mbit * 1000)
+            line = (sent + HEADERS * segments) * 8 / (mbit * 1000) if mbit else 0.0
             repair = self._repair_ms(segments, random)
             left -= sent
             if not left:
