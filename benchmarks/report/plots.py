@@ -29,7 +29,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind
 from edgeship.untrusted import shorten_text
 
-INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `_svg` replaces them by the page's colours
+INK, FAINT, LINE = "#010101", "#020202", "#030303"  # stand-ins: `svg_text` replaces them by the page's colours
 SERIES = tuple(f"#04040{number}" for number in range(1, 7))
 PAGE = {INK: "currentColor", FAINT: "var(--faint)", LINE: "var(--line)"} | {
     colour: f"var(--s{number})" for number, colour in enumerate(SERIES)
@@ -58,7 +58,8 @@ def _new_figure(height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def _svg_text(figure: Figure, description: str) -> str:
+def svg_text(figure: Figure, description: str) -> str:
+    """A figure as inline SVG in the page's colours; `description` is read to those who do not see it."""
     stream = io.StringIO()
     with rc_context({"text.parse_math": False}):  # the marks of axes are made only now
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
@@ -161,7 +162,7 @@ def _plot_against_cost(
         more = _part_note(points, all_points, "first")
         axes.set_title(f"accuracy against {label.partition(',')[0].partition(' (')[0]}{more}")
         figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-        return _svg_text(figure, f"accuracy against {label}")
+        return svg_text(figure, f"accuracy against {label}")
 
 
 def _log_axis(axes: Axes, form: Callable[[float], str], values: Sequence[float]) -> None:
@@ -202,20 +203,20 @@ def _plot_parity(items: Sequence[Measurement]) -> str | None:
         axes.set_xlim(min(0, *values), max(values) * 1.12)
         more = _part_note(bars, ratios, "worst")
         axes.set(xlabel="SQNR in dB (more is nearer to the server model)", title=f"output parity{more}")
-        return _svg_text(figure, "signal to quantization noise ratio of every output")
+        return svg_text(figure, "signal to quantization noise ratio of every output")
 
 
 def _plot_matrix(manifest: Manifest) -> str | None:
     """The parity matrix of the devices."""
     figure = parity_matrix_plot.draw(manifest, STYLE, SERIES, FAINT)
-    return _svg_text(figure, "parity of every artifact on every device") if figure else None
+    return svg_text(figure, "parity of every artifact on every device") if figure else None
 
 
 def _plot_layers(sensitivity: LayerSensitivity) -> str | None:
     """What `edgeship debug` found of each layer."""
     figure = layer_plot.draw(sensitivity, STYLE, SERIES)
     description = f"signal to noise ratio of the layers of {_shorten_name(sensitivity.artifact)}"
-    return _svg_text(figure, description) if figure else None
+    return svg_text(figure, description) if figure else None
 
 
 def _plot_classes(manifest: Manifest, item: Measurement) -> str | None:
@@ -240,4 +241,4 @@ def _plot_classes(manifest: Manifest, item: Measurement) -> str | None:
         more = _part_note(worst, rows, "worst")
         axes.set(xlabel="drop in points (95 % interval; filled: significant)")
         axes.set_title(f"classes: {_shorten_name(item.artifact)} on {_shorten_name(item.runtime)}{more}")
-        return _svg_text(figure, f"per-class drops of {_shorten_name(item.artifact)}")
+        return svg_text(figure, f"per-class drops of {_shorten_name(item.artifact)}")

@@ -1,0 +1,69 @@
+"""Client or server: the same model as either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeship.api.bundles import AnyBundle, AnyPath, open_bundle
+from edgeship.api.files import check_outside_of_bundles, write_result
+
+if TYPE_CHECKING:
+    from edgeship.serving.worth.result import Worth
+    from edgeship.serving.worth.table import WorthText
+
+
+def compare_with_server(
+    bundle: AnyBundle,
+    *,
+    network: str = "server-4g",
+    limit_ms: float = 100.0,
+    users: float = 10_000,
+    inferences_a_day: float = 20.0,
+    offline: bool = False,
+    device: str | None = None,
+    prices: AnyPath | None = None,
+    server: str | None = None,
+    train: AnyPath | None = None,
+) -> Worth:
+    """Whether a bundle's model should run on its users' devices or on a server: latency, cost, privacy, updates, accuracy.
+
+    `network`: of most users, a built-in profile of a server or a `.toml` of one; `limit_ms`: how late p99 may be; `offline`: it
+    has to work without a network; `device`: where the client's time is taken from (default: the slowest device of the bundle);
+    `prices`: a file of prices; `server`: http://HOST:PORT/MODEL of a running inference server (Open Inference Protocol v2) with
+    the same artifact, which is measured (default: the artifact's times in the bundle); `train`: the training data (default:
+    train.npz or calibration.npz beside the bundle). Raises InputError for what cannot be one of these.
+    """
+    from edgeship.serving.worth.attack import attack_bundle
+    from edgeship.serving.worth.judge import check_question, find_sides, judge_worth
+    from edgeship.serving.worth.prices import read_prices
+    from edgeship.serving.worth.result import Question
+    from edgeship.serving.worth.server_times import measure_server, split_address
+
+    question = Question(network, limit_ms, users, inferences_a_day, offline, device or "")
+    check_question(question)
+    read = read_prices(None if prices is None else Path(prices))
+    address = split_address(server) if server else None
+    opened = open_bundle(bundle)
+    sides = find_sides(opened.manifest, question.device)
+    times = None
+    if address and sides.served:
+        times = measure_server(opened, sides.served, *address, limit_ms=limit_ms)
+    risk = attack_bundle(opened, sides.client, None if train is None else Path(train)) if sides.client else None
+    return judge_worth(opened, question, read, times, risk)
+
+
+def describe_worth(worth: Worth) -> WorthText:
+    """The comparison as texts: headline, reasons, tables, what would change it, what the figures rest on."""
+    from edgeship.serving.worth.table import describe_worth as describe
+
+    return describe(worth)
+
+
+def write_worth_page(worth: Worth, out: AnyPath) -> Path:
+    """Write the comparison as one HTML file that needs nothing else, and return its path."""
+    from edgeship.serving.worth.page import render_page
+
+    check_outside_of_bundles(Path(out))
+    write_result(Path(out), render_page(worth))
+    return Path(out)

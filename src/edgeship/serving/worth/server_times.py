@@ -1,0 +1,59 @@
+"""A server's own times: asked one by one (SingleStream), and by many at random times (Server scenario), without a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from edgeship.benchmarks.measure import host_noise, latency
+from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.manifest import ArtifactEntry
+from edgeship.devices import profiles
+from edgeship.errors import InputError
+from edgeship.runtimes.launchers import find_launcher
+from edgeship.serving.worth.figures import ServerTimes
+from edgeship.types import Kind
+from edgeship.untrusted import printable
+
+DEVICE, RUNTIME = "server-local", "server-rest"
+CLIENTS, SECONDS = 16, 3.0
+
+
+def split_address(text: str) -> tuple[str, str]:
+    """http://HOST:PORT/MODEL as the server's address and its model. Raises InputError for what is none."""
+    base, _, model = text.rpartition("/")
+    place = urlsplit(base)
+    if place.scheme != "http" or not place.hostname or place.path or not model:
+        raise InputError(f"{printable(text)[:80]}: a server is named as http://HOST:PORT/MODEL")
+    return base, model
+
+
+def measure_server(
+    bundle: Bundle, entry: ArtifactEntry, url: str, model: str, *, limit_ms: float, profile: str = "rapid"
+) -> ServerTimes:
+    """What the server at `url` takes for its `model`, which is the artifact; no times where this machine is busy.
+
+    `vcpu_rate` is the highest rate that keeps p99 within `limit_ms`, as that of one virtual processor.
+    Raises InputError for an address that is none, ProcessError where no such model answers.
+    """
+    limits = latency.find_profile(profile)
+    device = replace(profiles.find_device(DEVICE), launch={"how": "server", "url": url, "model": model})
+    busy = host_noise.QuietHostWaiter().wait()
+    with find_launcher(device).open(RUNTIME, entry.within(bundle.root).path, timed=True) as session:
+        up, down = int(session.engine["bytes_up"]), int(session.engine["bytes_down"])
+        if busy:
+            return ServerTimes(bytes_up=up, bytes_down=down, bytes_kind=Kind.MEASURED, reason=busy)
+        times = session.latency(limits.seconds, limits.queries)
+        highest = session.highest_rate(limit_ms, SECONDS, CLIENTS)
+    return ServerTimes(
+        times.samples_ms,
+        Kind.MEASURED,
+        f"{session.engine['server']}, tensors as {session.engine['tensors']}, {times.engine}",
+        up,
+        down,
+        Kind.MEASURED,
+        highest.rate or None,
+        f"highest rate with p99 within {limit_ms:g} ms for {CLIENTS} clients on this machine (Server scenario), "
+        "counted as one virtual processor's",
+        "" if highest.rate else f"at no rate was p99 within {limit_ms:g} ms",
+    )
