@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     )
     from edgeship.api.serving.batch import predict_batch
     from edgeship.api.serving.server import open_server
+    from edgeship.api.serving.worth import compare_with_server, describe_worth, write_worth_page
     from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
     from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
     from edgeship.bundle.bundle import Bundle
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from edgeship.runtimes.session import Session
     from edgeship.serving.batch.run import BatchRun
     from edgeship.serving.rest.process import Server
+    from edgeship.serving.worth.result import Worth
 
 # Where each name is found when it is asked for: a command imports the part of the API that it calls.
 NAMES = {
@@ -160,6 +162,7 @@ NAMES = {
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
     "edgeship.api.serving.batch": "predict_batch",
     "edgeship.api.serving.server": "open_server",
+    "edgeship.api.serving.worth": "compare_with_server describe_worth write_worth_page",
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",
     "edgeship.bundle.bundle": "Bundle",
@@ -188,6 +191,7 @@ NAMES = {
     "edgeship.runtimes.session": "Session",
     "edgeship.serving.batch.run": "BatchRun",
     "edgeship.serving.rest.process": "Server",
+    "edgeship.serving.worth.result": "Worth",
 }
 MODULES = {name: module for module, names in NAMES.items() for name in names.split()}
 __all__ = [*MODULES]

@@ -39,6 +39,7 @@ COMMANDS = {
     "experiment": ("monitoring", "Find out which of two versions is better with users."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),
     "predict": ("serving", "Predict the rows of files or a database in batches, each row once."),
+    "worth": ("serving", "Decide whether a model should run on the device or on a server."),
     "trust": ("machine", "Let an edgeship.toml that lies beside a model allow code to run."),
     "runtimes": ("machine", "Which runtimes are here, and how to get the others."),
     "devices": ("machine", "Where artifacts can be run, and how to set a device up."),
