@@ -12,7 +12,12 @@ from edgeship.monitoring.experiments.planning.metrics import Metric, check_count
 from edgeship.monitoring.experiments.planning.plan import Guardrail, Plan
 from edgeship.monitoring.experiments.users.estimates import Difference, compare_arms, has_period_before, take_moments
 from edgeship.monitoring.experiments.users.user_totals import UserTotals
-from edgeship.monitoring.experiments.verdicts.confidence_sequences import LEAST_USERS, sequence_halfwidth
+from edgeship.monitoring.experiments.verdicts.confidence_sequences import (
+    LEAST_USERS,
+    SAMPLE_RATIO_ALPHA,
+    sample_ratio_p,
+    sequence_halfwidth,
+)
 from edgeship.monitoring.experiments.verdicts.decision import NEAR, Decision, decide, next_fraction
 from edgeship.monitoring.experiments.verdicts.looks import Ledger, Look
 from edgeship.monitoring.experiments.verdicts.luck import describe_luck, figure
@@ -20,7 +25,6 @@ from edgeship.monitoring.experiments.verdicts.results import ExperimentResult, G
 from edgeship.types import Verdict
 from edgeship.untrusted import printable
 
-SAMPLE_RATIO_ALPHA = 0.001
 MOST_IN_TWO_ARMS = 0.01  # of the users; fewer are left out
 
 
@@ -63,11 +67,10 @@ def analyse(plan: Plan, totals: UserTotals, ledger: Ledger) -> Analysis:
 
 
 def check_sample_ratio(plan: Plan, totals: UserTotals) -> SampleRatio:
-    """Whether the users of both arms are a draw of the planned shares (chi-square, p at least 0.001)."""
+    """Whether the users of both arms are a draw of the planned shares."""
     control, treatment = (int(totals.users_of(arm).sum()) for arm in (plan.control, plan.treatment))
-    share, users = plan.treatment_percent / 100, control + treatment
-    z = (treatment - users * share) / math.sqrt(users * share * (1 - share))
-    p = math.erfc(abs(z) / math.sqrt(2))
+    share = plan.treatment_percent / 100
+    p = float(sample_ratio_p(control, treatment, share))
     return SampleRatio(control, treatment, share, p, p >= SAMPLE_RATIO_ALPHA)
 
 

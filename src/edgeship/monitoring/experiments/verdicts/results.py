@@ -8,7 +8,7 @@ from edgeship.types import Verdict
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Users of both arms, the share of treatment that was planned, and the p-value that they are a draw of it (chi-square)."""
+    """Users of both arms, the planned share of treatment, and the p-value (at any time) that they are a draw of it."""
 
     users_control: int
     users_treatment: int
