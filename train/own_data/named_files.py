@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.storage import digest
 from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import iterate_batches
