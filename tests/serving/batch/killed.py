@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from edgeship.cli import main
-from edgeship.serving.batch.ledger import DatabaseSink
+from edgeship.serving.batch.sinks.ledger import DatabaseSink
 
 
 def kill_inside(number: int) -> None:

@@ -14,8 +14,8 @@ from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Mono, Orient, Resize
 from edgeship.errors import InputError
-from edgeship.serving.batch.columns import map_columns
-from edgeship.serving.batch.encode import encode_rows
+from edgeship.serving.batch.rows.columns import map_columns
+from edgeship.serving.batch.rows.encode import encode_rows
 from tests.serving.batch.conftest import read_all
 from tests.serving.batch.shops import INPUTS, make_rows, write_pictures
 
@@ -158,7 +158,7 @@ OUTPUTS = [
 
 @pytest.mark.parametrize(("item", "values", "expected"), OUTPUTS)
 def test_outputs_as_columns(item, values, expected):
-    from edgeship.serving.batch.outputs import OutputColumns
+    from edgeship.serving.batch.rows.outputs import OutputColumns
 
     found = OutputColumns(item, "a", None).fill(np.array(values, np.float32))
     assert {name: found[name].to_pylist() for name in expected} == expected
@@ -167,7 +167,7 @@ def test_outputs_as_columns(item, values, expected):
 @pytest.mark.parametrize("activation", ["softmax", "none"])
 def test_a_temperature_makes_scores_as_sure_as_they_are_right(activation):
     """softmax(z / T); of probabilities their logarithms are the logits."""
-    from edgeship.serving.batch.outputs import OutputColumns
+    from edgeship.serving.batch.rows.outputs import OutputColumns
 
     logits = DICE.normal(size=(6, 3)).astype(np.float32) * 4
     powers = np.exp(logits / 2.5)

@@ -19,8 +19,8 @@ import pytest
 
 from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.parquet_sink import ParquetSink
-from edgeship.serving.batch.postgres_database import PostgresDatabase
+from edgeship.serving.batch.sinks.parquet_file import ParquetSink
+from edgeship.serving.batch.sinks.postgres_database import PostgresDatabase
 from tests.serving.batch.conftest import read_all
 from tests.serving.batch.shops import make_rows
 

@@ -10,7 +10,7 @@ from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.serving.batch.run import BatchRun
-    from edgeship.serving.batch.sinks import Current
+    from edgeship.serving.batch.sinks.sink import Current
 
 STORE = "sqlite:///registry.db"
 THIS_RUN, UNCHANGED = "run", "keep"  # what `current` may be beside a version of the registry
@@ -65,7 +65,7 @@ def predict_batch(
 
 
 def _choose_current(current: str, name: str | None, store: str) -> Current | None:
-    from edgeship.serving.batch.sinks import Current
+    from edgeship.serving.batch.sinks.sink import Current
 
     if current == THIS_RUN:
         return None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgeship.deploy.contract.contract import Contract
-from edgeship.errors import InputError, MissingDependencyError
+from edgeship.errors import InputError, MissingDependencyError, unknown_name_error
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.database import Database
-from edgeship.serving.batch.ledger import DatabaseSink
-from edgeship.serving.batch.outputs import TableColumn
-from edgeship.serving.batch.parquet_sink import ParquetSink
-from edgeship.serving.batch.sinks import Sink
-from edgeship.serving.batch.sources import CsvFiles, ParquetFiles, PictureFolder, Source
+from edgeship.serving.batch.rows.outputs import TableColumn
+from edgeship.serving.batch.scoring import Engine, LocalEngine, Scoring
+from edgeship.serving.batch.sinks.database import Database
+from edgeship.serving.batch.sinks.ledger import DatabaseSink
+from edgeship.serving.batch.sinks.parquet_file import ParquetSink
+from edgeship.serving.batch.sinks.sink import Sink
+from edgeship.serving.batch.sources.files import CsvFiles, ParquetFiles, PictureFolder, Source
 
+ENGINES = ("local",)
 EXTRA = "pip install 'edgeship[batch]'"
 
 
@@ -26,7 +29,7 @@ def open_source(address: Address, query: str | None, key: str, contract: Contrac
         raise InputError(f"{address}: {text}")
     if query is not None:
         try:
-            from edgeship.serving.batch.sql_source import SqlQuery
+            from edgeship.serving.batch.sources.sql_query import SqlQuery
 
             return SqlQuery(address, query, key, contract.inputs)
         except ImportError as error:
@@ -44,14 +47,21 @@ def open_source(address: Address, query: str | None, key: str, contract: Contrac
 def open_database(address: Address) -> Database:
     """The database there. Raises InputError where no server answers, MissingDependencyError without its driver."""
     if address.kind == "sqlite":
-        from edgeship.serving.batch.sqlite_database import SqliteDatabase
+        from edgeship.serving.batch.sinks.sqlite_database import SqliteDatabase
 
         return SqliteDatabase(address.root)
     try:
-        from edgeship.serving.batch.postgres_database import PostgresDatabase
+        from edgeship.serving.batch.sinks.postgres_database import PostgresDatabase
     except ImportError as error:
         raise MissingDependencyError(f"{address}: PostgreSQL needs ADBC ({error}): {EXTRA}") from error
     return PostgresDatabase(address)
+
+
+def open_engine(name: str, scoring: Scoring, model: Path) -> Engine:
+    """What scores chunks. Raises InputError for an unknown one."""
+    if name not in ENGINES:
+        raise unknown_name_error("engine", name, ENGINES)
+    return LocalEngine(scoring, model)
 
 
 def open_sink(

@@ -10,23 +10,22 @@ from dataclasses import replace
 import pyarrow as pa
 
 from edgeship.bundle.bundle import Bundle
-from edgeship.errors import InputError, unknown_name_error
+from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.columns import list_names, map_columns
 from edgeship.serving.batch.model import BatchModel, find_model
-from edgeship.serving.batch.opening import open_database, open_sink, open_source
-from edgeship.serving.batch.outputs import OutputColumns, describe_outputs
+from edgeship.serving.batch.opening import open_database, open_engine, open_sink, open_source
+from edgeship.serving.batch.rows.columns import list_names, map_columns
+from edgeship.serving.batch.rows.outputs import OutputColumns, describe_outputs
 from edgeship.serving.batch.rows_progress import RowsProgress
 from edgeship.serving.batch.run import BatchRun, Options
-from edgeship.serving.batch.scoring import Chunk, Engine, LocalEngine, Scoring, score_chunks
-from edgeship.serving.batch.sinks import Current, Job, Sink, check_version
-from edgeship.serving.batch.sources import Source
-from edgeship.serving.batch.sql_text import check_table_name
+from edgeship.serving.batch.scoring import Chunk, Engine, Scoring, score_chunks
+from edgeship.serving.batch.sinks.sink import Current, Job, Sink, check_version
+from edgeship.serving.batch.sinks.sql_text import check_table_name
+from edgeship.serving.batch.sources.files import Source
 from edgeship.serving.batch.survey import Reading, Survey, read_keys, survey_source, watermark_value
 from edgeship.storage import digest
 
-ENGINES = ("local",)
 MANY = 16  # chunks from which on workers are started during the first pass
 CHANGED = "the source was changed while it was read; run the command again"
 
@@ -52,14 +51,14 @@ class Plan:
 
 
 def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Options) -> BatchRun:
-    """Score every row of the source and write what comes out (`ledger`, `parquet_sink`).
+    """Score every row of the source and write what comes out (`sinks/`).
 
     Raises InputError where source, sink and model do not fit, before anything is written, MissingDependencyError, ProcessError.
     """
     start = time.monotonic()
     with ExitStack() as stack:
         plan = _open_plan(stack, find_model(bundle, options.artifact), origin, target, options)
-        engine = stack.enter_context(LocalEngine(plan.scoring, plan.model.artifact.path))
+        engine = stack.enter_context(closing(open_engine(options.engine, plan.scoring, plan.model.artifact.path)))
         survey = _survey(plan, engine)
         if not survey.rows and not options.since:
             raise InputError(f"{origin}: holds no row")
@@ -74,8 +73,6 @@ def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Opti
 
 def _open_plan(stack: ExitStack, model: BatchModel, origin: Address, target: Address, options: Options) -> Plan:
     check_table_name(options.table)
-    if options.engine not in ENGINES:
-        raise unknown_name_error("engine", options.engine, ENGINES)
     version = options.version or model.default_version
     check_version(version)
     outputs = describe_outputs(model.contract.outputs, model.entry)

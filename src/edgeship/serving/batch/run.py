@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeship.light_dataclass import dataclass
-from edgeship.serving.batch.sinks import Current
+from edgeship.serving.batch.sinks.sink import Current
 
 
 @dataclass(frozen=True)

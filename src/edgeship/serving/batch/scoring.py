@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.runtimes.session import Session, open_session
-from edgeship.serving.batch.columns import InputColumns
-from edgeship.serving.batch.encode import check_rows, encode_rows
-from edgeship.serving.batch.outputs import OutputColumns, fill_columns
+from edgeship.serving.batch.rows.columns import InputColumns
+from edgeship.serving.batch.rows.encode import check_rows, encode_rows
+from edgeship.serving.batch.rows.outputs import OutputColumns, fill_columns
 from edgeship.serving.batch.survey import digest_rows, read_keys
 
 
@@ -128,12 +128,6 @@ class LocalEngine:
         self._threads.shutdown(cancel_futures=True)
         with ThreadPoolExecutor(self.workers) as threads:  # each waits for its process to end
             list(threads.map(Session.close, self._sessions))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def count_cores() -> int:

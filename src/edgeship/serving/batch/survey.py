@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from edgeship.data import Batch
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.serving.batch.columns import InputColumns
-from edgeship.serving.batch.encode import check_rows, is_picture_file, refuse_null
-from edgeship.serving.batch.sources import Source, cut_chunks
+from edgeship.serving.batch.rows.columns import InputColumns
+from edgeship.serving.batch.rows.encode import check_rows, is_picture_file, refuse_null
+from edgeship.serving.batch.sources.files import Source, cut_chunks
 from edgeship.untrusted import printable
 
 MOST_RUNS = 100_000  # ascending runs of keys that are remembered

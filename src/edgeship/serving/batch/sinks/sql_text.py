@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from edgeship.errors import InputError, brief_message
 from edgeship.light_dataclass import dataclass
-from edgeship.serving.batch.outputs import KEY, VERSION, TableColumn
+from edgeship.serving.batch.rows.outputs import KEY, VERSION, TableColumn
 from edgeship.untrusted import printable
 
 REPEATED = re.compile(r"\n[Qq]uery(?: was)?:")

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from edgeship.errors import InputError
-from edgeship.serving.batch.database import PATIENCE
-from edgeship.serving.batch.sql_text import Table, TableShape, quote
+from edgeship.serving.batch.sinks.database import PATIENCE
+from edgeship.serving.batch.sinks.sql_text import Table, TableShape, quote
 from edgeship.untrusted import printable
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ import pyarrow.parquet
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.errors import InputError, brief_message
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.columns import column_types
-from edgeship.serving.batch.encode import refuse_null
+from edgeship.serving.batch.rows.columns import column_types
+from edgeship.serving.batch.rows.encode import refuse_null
 from edgeship.untrusted import printable
 
 CSV_BLOCK = 1 << 20  # bytes that are parsed at a time

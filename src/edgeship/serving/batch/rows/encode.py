@@ -15,7 +15,7 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input, scale_values
 from edgeship.deploy.contract.steps import Affine
 from edgeship.errors import InputError, brief_message
-from edgeship.serving.batch.columns import InputColumns, count_numbers, number_type
+from edgeship.serving.batch.rows.columns import InputColumns, count_numbers, number_type
 from edgeship.settings.inputs import Column
 from edgeship.untrusted import printable
 

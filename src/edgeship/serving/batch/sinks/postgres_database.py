@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.database import PATIENCE
-from edgeship.serving.batch.outputs import KEY
-from edgeship.serving.batch.sql_text import Table, TableShape, driver_reason, quote
+from edgeship.serving.batch.rows.outputs import KEY
+from edgeship.serving.batch.sinks.database import PATIENCE
+from edgeship.serving.batch.sinks.sql_text import Table, TableShape, driver_reason, quote
 
 T = TypeVar("T")
 STAGE = "edgeship_stage"

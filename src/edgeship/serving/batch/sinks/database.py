@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from edgeship.serving.batch.sql_text import Table, TableShape
+from edgeship.serving.batch.sinks.sql_text import Table, TableShape
 
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds that another writer, or a server that starts again, is waited for

@@ -15,9 +15,9 @@ import pyarrow as pa
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
-from edgeship.serving.batch.columns import column_types
-from edgeship.serving.batch.sources import Lowest
-from edgeship.serving.batch.sql_text import driver_reason, quote
+from edgeship.serving.batch.rows.columns import column_types
+from edgeship.serving.batch.sinks.sql_text import driver_reason, quote
+from edgeship.serving.batch.sources.files import Lowest
 
 SNAPSHOT = "set transaction isolation level repeatable read, read only"
 BATCH_ROWS = "adbc.sqlite.query.batch_rows"
@@ -43,7 +43,7 @@ class SqlQuery:
             return driver.connect(uri)
 
     def read(self, columns: Sequence[str], size: int, lowest: Lowest | None = None) -> Iterator[Any]:
-        """See `sources.Source`."""
+        """See `files.Source`."""
         types = column_types(self.inputs, self.names)
         chosen = ", ".join(self._select(name, types.get(name)) for name in columns)
         text = f"select {chosen} from ({self.query}) as q"

@@ -1,7 +1,7 @@
 """Predictions in a database: each chunk of rows in one transaction with its entry in the ledger.
 
 Tables: NAME (predictions, by model version and key), NAME_chunks (which chunks of which job are in), NAME_jobs (which jobs
-there were, with the watermark of an incremental one); the view NAME_current shows one version. A job is a content (`sinks.Job`):
+there were, with the watermark of an incremental one); the view NAME_current shows one version. A job is a content (`sink.Job`):
 one that was interrupted goes on after its last chunk, one that is done does nothing. Where another job writes the same keys of
 the same version, the chunks of the earlier one are no longer what is there, and are forgotten.
 """
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeship.errors import InputError
-from edgeship.serving.batch.database import Database
-from edgeship.serving.batch.outputs import VERSION, TableColumn
-from edgeship.serving.batch.sinks import Current, Job
-from edgeship.serving.batch.sql_text import (
+from edgeship.serving.batch.rows.outputs import VERSION, TableColumn
+from edgeship.serving.batch.sinks.database import Database
+from edgeship.serving.batch.sinks.sink import Current, Job
+from edgeship.serving.batch.sinks.sql_text import (
     Table,
     chunks_table,
     jobs_table,
@@ -38,7 +38,7 @@ class DatabaseSink:
         self.view = f"{name}_current"
 
     def check(self) -> None:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         self.database.read(self._check_tables)
 
     def _check_tables(self) -> None:
@@ -61,7 +61,7 @@ class DatabaseSink:
         raise InputError(f"{self.where}: table {table.name} has {have}, and needs {need}; choose another --table")
 
     def find_watermarks(self, version: str, source: str, since: str) -> list[str]:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         text = (
             f"select watermark from {quote(self.jobs.name)} "
             "where model_version = ? and source = ? and since = ? and state <> ? and watermark <> ''"
@@ -75,7 +75,7 @@ class DatabaseSink:
         return self.database.read(find)
 
     def begin(self, job: Job) -> frozenset[int]:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         return self.database.transact(lambda: self._begin(job))
 
     def _begin(self, job: Job) -> frozenset[int]:
@@ -104,7 +104,7 @@ class DatabaseSink:
                 )
 
     def write(self, job: Job, chunk: int, rows: Any) -> bool:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         return self.database.transact(lambda: self._write(job, chunk, rows))
 
     def _write(self, job: Job, chunk: int, rows: Any) -> bool:
@@ -118,7 +118,7 @@ class DatabaseSink:
         return True
 
     def finish(self, job: Job, current: Current) -> str:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         return self.database.transact(lambda: self._finish(job, current))
 
     def _finish(self, job: Job, current: Current) -> str:
@@ -140,5 +140,5 @@ class DatabaseSink:
         return str(rows[-1][0]) if rows else ""
 
     def close(self) -> None:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         self.database.close()

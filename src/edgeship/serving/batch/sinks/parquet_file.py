@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from edgeship.errors import InputError, brief_message
-from edgeship.serving.batch.outputs import KEY, TYPES, VERSION, TableColumn
-from edgeship.serving.batch.sinks import Current, Job
+from edgeship.serving.batch.rows.outputs import KEY, TYPES, VERSION, TableColumn
+from edgeship.serving.batch.sinks.sink import Current, Job
 from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import printable
 
@@ -40,7 +40,7 @@ class ParquetSink:
         self._held = ExitStack()
 
     def check(self) -> None:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         if self.in_folder and self.root.exists() and not self.root.is_dir():
             raise InputError(f"{printable(self.root)}: is no folder; choose another --to")
         if self.file.exists():
@@ -52,11 +52,11 @@ class ParquetSink:
                 raise InputError(f"{printable(self.file)}: has {names}, and needs {need}; choose another --to")
 
     def find_watermarks(self, version: str, source: str, since: str) -> list[str]:
-        """See `sinks.Sink`. Raises InputError: a file holds the rows of one job."""
+        """See `sink.Sink`. Raises InputError: a file holds the rows of one job."""
         raise InputError("--since needs a database: a Parquet file holds the rows of one run")
 
     def begin(self, job: Job) -> frozenset[int]:
-        """See `sinks.Sink`. Another run over the same file is waited for."""
+        """See `sink.Sink`. Another run over the same file is waited for."""
         with self._in_our_words():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             beside = self.file.with_name(f".{self.file.name}.lock")
@@ -77,7 +77,7 @@ class ParquetSink:
         return bool(metadata.get(JOB) == job.id.encode())
 
     def write(self, job: Job, chunk: int, rows: Any) -> bool:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         with self._in_our_words(), atomic_file(self._draft(job) / f"{chunk:010d}.parquet") as draft:
             table = pa.Table.from_batches([rows]).cast(self.schema)
             pyarrow.parquet.write_table(table, draft)
@@ -86,7 +86,7 @@ class ParquetSink:
         return True
 
     def finish(self, job: Job, current: Current) -> str:
-        """See `sinks.Sink`; there is no view."""
+        """See `sink.Sink`; there is no view."""
         with self._in_our_words():
             if not self._is_done(job):
                 with atomic_file(self.file) as draft:
@@ -116,7 +116,7 @@ class ParquetSink:
             raise InputError(f"{printable(self.file)}: cannot be written ({reason}); {text}") from error
 
     def close(self) -> None:
-        """See `sinks.Sink`."""
+        """See `sink.Sink`."""
         self._held.close()
 
 

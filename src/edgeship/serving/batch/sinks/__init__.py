@@ -1,0 +1,1 @@
+"""Where predictions go, and the ledger of what is there."""
