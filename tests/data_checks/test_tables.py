@@ -75,6 +75,29 @@ def test_columns_that_tell_nothing_or_too_little(tmp_path):
     }
 
 
+def test_columns_that_models_choke_on(tmp_path):
+    """Numbers beyond float32, none that is finite, one value in a single fold, dates: scikit-learn takes none of them as is."""
+    rng = np.random.default_rng(7)
+    table = draw.draw_numbers(rng)
+    table |= {
+        "huge": [value * 1e307 for value in table["n0"]],
+        "infinite": ["-inf"] * draw.ROWS,
+        "single": [3 if row == 5 else "" for row in range(draw.ROWS)],
+        "day": [f"2026-01-{row % 28 + 1:02d}T{row % 24:02d}:30" for row in range(draw.ROWS)],
+    }
+    report = check_draw(table, tmp_path)
+    assert {(item.check, item.columns) for item in report.findings} == {
+        ("infinite", ("infinite",)),
+        ("constant", ("infinite",)),
+        ("missing", ("single",)),
+    }
+    scores = {item.column: item.score for item in report.scores}
+    assert scores["huge"] == scores["n0"]
+    huge = {"y": [value * 1e307 for value in table["n0"]], "x": table["n0"], "z": table["n1"]}
+    (leak,) = check_draw(huge, tmp_path).findings
+    assert leak.columns == ("x",)
+
+
 def test_samples_and_groups_in_two_splits(tmp_path):
     table = draw.draw_numbers(np.random.default_rng(2))
     table["person"] = [f"p{row // 3}" for row in range(draw.ROWS)]

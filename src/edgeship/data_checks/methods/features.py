@@ -34,17 +34,28 @@ def encode_categories(name: str, texts: Iterable[str | None]) -> Feature:
     return Feature(name, rank[codes], tuple(names[index] for index in order))
 
 
+def rank_values(values: Array) -> Array:
+    """The place of each number among the different ones (float64, NaN where it is not finite).
+
+    Trees split by order alone; and scikit-learn's take numbers as float32, which holds neither dates nor large numbers.
+    """
+    finite = np.isfinite(values)
+    ranks = np.full(len(values), np.nan)
+    ranks[finite] = np.unique(values[finite], return_inverse=True)[1]
+    return ranks
+
+
 def stack_features(features: Sequence[Feature]) -> tuple[Array, Array]:
     """A matrix of shape (samples, features), float64 with NaN where missing, and which features are categories (bool).
 
-    Categories beyond the 200 most frequent share one code; infinity is missing.
+    Numbers are ranks; categories beyond the 200 most frequent share one code.
     """
     columns = []
     for feature in features:
-        values = feature.values.astype(np.float64)
-        if feature.categories is not None:
-            values = np.where(values < 0, np.nan, np.minimum(values, MOST_CODES))
-        columns.append(np.where(np.isfinite(values), values, np.nan))
+        if feature.categories is None:
+            columns.append(rank_values(feature.values))
+        else:
+            columns.append(np.where(feature.values < 0, np.nan, np.minimum(feature.values, MOST_CODES)))
     return np.stack(columns, axis=1), np.array([feature.categories is not None for feature in features])
 
 
@@ -78,11 +89,13 @@ def predict_out_of_sample(features: Sequence[Feature], labels: Array, groups: Ar
             early_stopping=False,
             random_state=0,
         )
-        model.fit(matrix[train], labels[train])
+        empty = np.isnan(matrix[train]).all(axis=0)  # scikit-learn fails over a column without a value
+        known = np.where(empty, 0.0, matrix)
+        model.fit(known[train], labels[train])
         if classes:
-            result[np.ix_(test, model.classes_)] = model.predict_proba(matrix[test])
+            result[np.ix_(test, model.classes_)] = model.predict_proba(known[test])
         else:
-            result[test, 0] = model.predict(matrix[test])
+            result[test, 0] = model.predict(known[test])
     return result
 
 

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.data_checks.methods.features import Array, Feature, predict_out_of_sample, score_outputs, split_folds
+from edgeship.data_checks.methods.features import (
+    Array,
+    Feature,
+    predict_out_of_sample,
+    rank_values,
+    score_outputs,
+    split_folds,
+)
 from edgeship.light_dataclass import dataclass
 
 SMOOTHING = 10.0  # samples that the overall share of a class weighs in a category's
@@ -41,6 +48,8 @@ class Leaks:
 
 def find_leaks(features: Sequence[Feature], labels: Array, groups: Array | None, classes: int) -> Leaks:
     """Score the columns. Labels are class numbers of shape (n,), or numbers where `classes` is 0."""
+    if not classes:
+        labels = labels / (np.abs(labels).max() or 1)  # R2 is the same, and squares of the largest numbers are infinite
     scores = tuple(score_columns(features, labels, groups, classes))
     suspects = tuple(item for item in scores if item.score >= SUSPECT)
     if not suspects or len(suspects) > max(1, MOST_SUSPECTS * len(features)):
@@ -82,7 +91,7 @@ def score_columns(features: Sequence[Feature], labels: Array, groups: Array | No
 def _predict_by_tree(values: Array, labels: Array, train: Array, test: Array, width: int) -> Array:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    matrix = np.where(np.isinf(values), np.nan, values)[:, np.newaxis]
+    matrix = rank_values(values)[:, np.newaxis]
     leaf = max(5, len(train) // 500)
     tree: Any = (DecisionTreeClassifier if width > 1 else DecisionTreeRegressor)(min_samples_leaf=leaf, random_state=0)
     tree.fit(matrix[train], labels[train])

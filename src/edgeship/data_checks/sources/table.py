@@ -35,8 +35,8 @@ def check_table(
     schema = read_schema(path)
     try:
         task = schema.find_task(label) if label else ""
-        if group:
-            schema.column(group)
+        if group and schema.column(group).name == label:
+            raise InputError(f"{quote(group)} cannot be both the label and the group")
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
     scan = scan_table(path, schema, schema.rows, _counted(label, group, task))
@@ -184,9 +184,11 @@ def _judge_column(column: ColumnSchema, scan: TableScan, rows: int) -> list[Find
         findings.append(Finding("missing", "notice", text, names))
     if column.distinct == 1 and not column.missing and column.kind != "ignored":
         findings.append(Finding("constant", "notice", f"{name} is the same in all rows; it tells nothing", names))
-    if column.statistics is not None and column.statistics.infinite:
-        text = f"{name} is infinite in {column.statistics.infinite:,} rows; a model makes NaN of it"
-        findings.append(Finding("infinite", "spoils", text, names))
+    infinite = column.statistics.infinite if column.statistics else rows - column.missing
+    if column.kind == "number" and infinite:
+        findings.append(
+            Finding("infinite", "spoils", f"{name} is infinite in {infinite:,} rows; a model makes NaN of it", names)
+        )
     if column.kind in ("text", "category"):
         findings += _judge_mixed(column, scan.columns[column.name])
     return findings
