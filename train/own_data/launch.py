@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
+from edgeship.errors import MissingDependencyError
 from edgeship.processes import progress_events
 from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.train import launch
@@ -17,9 +19,12 @@ def train(source: sources.Source, out: Path, *, seed: int = 0, epochs: int | Non
     """Train on a source into the folder `out`; returns the model card.
 
     Progress goes to standard error. Nothing in `out` changes until all files are ready; others there are left alone.
-    Raises InputError where the source cannot be learned from, or `out` cannot be written.
+    Raises InputError where the source cannot be learned from, or `out` cannot be written,
+    MissingDependencyError without scikit-learn.
     """
     sources.check_source(source)
+    if find_spec("sklearn") is None:
+        raise MissingDependencyError("baselines need scikit-learn: pip install 'edgeship[data]'")
     with (
         launch.staging_folder(out) as folder,
         progress_events.display_events() as show,

@@ -67,5 +67,7 @@ def read_source(source: Source, work: Path) -> OwnData:
         return windows.read_windows(path, label, source.window, group=source.group, time=source.time)
     for kind, suffixes in KINDS.items():
         if column := named_files.find_name_column(path, suffixes, source.label):
+            if source.time is not None:
+                raise InputError(f"{printable(path)}: --time goes with rows and windows, not with {kind}")
             return READERS[kind](named_files.list_table(path, column, label, source.group), work)
     return table.read_table(path, label, group=source.group, time=source.time)

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
+from edgeship.settings.inputs import MOST_COLUMNS
 from edgeship.storage import digest
 from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import iterate_batches
@@ -34,7 +35,7 @@ SHOWN = 12  # columns of a row that a card shows
 
 @dataclass(frozen=True)
 class ColumnData:
-    """A column: `array` of shape (n,) is float64 with NaN, datetime64, or int32 places in its `texts`."""
+    """A column: `array` of shape (n,) is float with NaN, datetime64, or int32 places in its `texts`."""
 
     array: Array
     texts: tuple[str, ...] = ()
@@ -69,6 +70,8 @@ def read_table(path: Path, label: str, *, group: str | None = None, time: str | 
     for name in special:
         check_complete(path, schema.column(name))
     used, unused = _choose_columns(schema, special)
+    if len(used) > MOST_COLUMNS:
+        raise InputError(f"{printable(path)}: {len(used):,} columns to learn from, more than {MOST_COLUMNS:,}")
     if not used:
         raise InputError(
             f"{printable(path)}: no column to learn from: {'; '.join(unused) or 'there is none but the label'}"
@@ -78,7 +81,7 @@ def read_table(path: Path, label: str, *, group: str | None = None, time: str | 
             f"--time {printable(time)}: that column is {schema.column(time).kind}; it takes dates or numbers"
         )
     schema = as_spelled(schema, [*([label] if task == "classification" else []), *([group] if group else [])])
-    columns = read_columns(path, schema, [*used, *special])
+    columns = read_columns(path, schema, [*used, *special], whole=special)
     rows = _collect_rows(schema, used, columns)
     target, targets = read_target(label, columns[label])
     return OwnData(
@@ -138,8 +141,10 @@ def as_spelled(schema: TableSchema, texts: Sequence[str]) -> TableSchema:
     return replace(schema, columns=tuple(columns))
 
 
-def read_columns(path: Path, schema: TableSchema, names: Sequence[str]) -> dict[str, ColumnData]:
-    """Each column as one array; no more than a batch of rows is held as text."""
+def read_columns(
+    path: Path, schema: TableSchema, names: Sequence[str], *, whole: Sequence[str] = ()
+) -> dict[str, ColumnData]:
+    """Each column as one array, numbers as float32, but for those in `whole`; no more than a batch of rows is held as text."""
     parts: dict[str, list[Array]] = {name: [] for name in names}
     kinds = {name: schema.column(name).kind for name in names}
     places: dict[str, dict[str, int]] = {name: {} for name in names if kinds[name] in ("category", "text")}
@@ -149,8 +154,9 @@ def read_columns(path: Path, schema: TableSchema, names: Sequence[str]) -> dict[
             if name in places:
                 arrays.append(_encode_texts(column, places[name]))
             else:
-                arrays.append(column.to_numpy(zero_copy_only=False))
-    return {name: ColumnData(np.concatenate(parts[name]), tuple(places.get(name, ()))) for name in parts}
+                array = column.to_numpy(zero_copy_only=False)
+                arrays.append(array.astype(np.float32) if kinds[name] == "number" and name not in whole else array)
+    return {name: ColumnData(np.concatenate(parts.pop(name)), tuple(places.get(name, ()))) for name in [*parts]}
 
 
 def _encode_texts(column: Any, places: dict[str, int]) -> Array:
@@ -170,7 +176,7 @@ def _collect_rows(schema: TableSchema, used: Sequence[str], columns: Mapping[str
     return Rows(
         numbers,
         categories,
-        np.stack([columns[name].array.astype(np.float32) for name in numbers], 1) if numbers else np.empty((count, 0)),
+        np.stack([columns[name].array for name in numbers], 1) if numbers else np.empty((count, 0)),
         np.stack([columns[name].array for name in categories], 1) if categories else np.empty((count, 0), np.int32),
         tuple(columns[name].texts for name in categories),
     )

@@ -36,7 +36,7 @@ def read_windows(path: Path, label: str, length: int, *, group: str | None, time
     channels = _find_channels(path, schema, [name for name in (label, group, time) if name])
     texts = [*([label] if task == "classification" else []), *([group] if group else [])]
     special = [name for name in (label, group, time) if name]
-    columns = read_columns(path, as_spelled(schema, texts), [*channels, *special])
+    columns = read_columns(path, as_spelled(schema, texts), [*channels, *special], whole=special)
     target, targets = read_target(label, columns[label])
     who = columns[group].array if group else np.zeros(len(targets), np.int32)
     order = np.lexsort((columns[time].array, who)) if time else np.argsort(who, kind="stable")
@@ -45,7 +45,7 @@ def read_windows(path: Path, label: str, length: int, *, group: str | None, time
         raise InputError(
             f"{printable(path)}: no stretch with one {printable(label)} has {length} rows; --window is too long"
         )
-    signals = np.stack([columns[name].array.astype(np.float32)[order] for name in channels], 1)
+    signals = np.stack([columns[name].array[order] for name in channels], 1)
     samples = np.lib.stride_tricks.sliding_window_view(signals, length, axis=0)[starts].transpose(0, 2, 1)
     samples = np.ascontiguousarray(samples)
     groups = columns[group].names[order][starts] if group else np.char.add("stretch ", stretches.astype(str))
