@@ -29,8 +29,11 @@ INPUTS = (TensorSpec("image", (None, 8, 8, 1), "float32"),)
 OUTPUTS = (TensorSpec("probs", (None, 5), "float32"),)
 
 
-def write_bundle(models: Path, out: Path, *, recommended: str | None = "onnx/float32") -> Path:
-    """A bundle of the cnn, whose gate passed and recommends that artifact; None: it was never judged."""
+def write_bundle(models: Path, out: Path, *, recommended: str | None = "onnx/float32", broken: bool = False) -> Path:
+    """A bundle of the cnn, whose gate passed and recommends that artifact; None: it was never judged.
+
+    `broken`: no runtime loads its artifacts.
+    """
     images = np.load(models / "expected.npz")["cnn/inputs/image"]
     with bundles.replace_bundle(out) as draft:
         entries = []
@@ -40,6 +43,8 @@ def write_bundle(models: Path, out: Path, *, recommended: str | None = "onnx/flo
             shutil.copyfile(models / file, draft / path)
             with open_session(runtime, draft / path) as session:
                 kind, variant = name.split("/")
+                if broken:
+                    (draft / path).write_bytes(b"no model")
                 content = digest.of_path(draft / path)
                 entries.append(
                     ArtifactEntry(name, path, kind, variant, session.inputs, session.outputs, content=content)

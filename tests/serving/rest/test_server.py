@@ -127,6 +127,13 @@ def test_what_cannot_be_served_is_refused_before_anybody_asks(installed_server, 
             assert reason in str(result.exception)
 
 
+def test_an_artifact_that_cannot_be_loaded_is_told_in_a_line(installed_server, tiny_models, tmp_path, capfd):
+    bundle = write_bundle(tiny_models, tmp_path / "broken", broken=True)
+    with pytest.raises(InputError, match=r"float32\.onnx: .*"):
+        api.open_server([bundle], port=0, grpc_port=None)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_without_its_environment_the_command_says_what_installs_it(small_bundles, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="edgeship runtimes install server"):

@@ -16,6 +16,7 @@ from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes import bridging, tensors
 from edgeship.runtimes.worker.batching import fixed_batch, run_batch
 from edgeship.runtimes.worker_client import WorkerChild
+from edgeship.serving.rest.host.protocol.payload import DATATYPES
 from edgeship.serving.rest.plan import ModelPlan, Worker
 from edgeship.types import TensorSpec
 
@@ -104,7 +105,7 @@ class Engine:
         self.version = self._model.version
         self.inputs = bridging.describe_tensors(map(TensorSpec.from_json, self._model.inputs), plan.bridge)
         self.outputs = bridging.describe_tensors(map(TensorSpec.from_json, self._model.outputs), plan.bridge)
-        tensors.check_numbers(self.outputs)
+        check_datatypes((*self.inputs, *self.outputs))
         self.batched = tensors.batched_inputs(self.inputs)
         self._lock = threading.Lock()
         self.batch, self.batch_reason = batch, ""
@@ -172,6 +173,13 @@ class Engine:
             self.run(prepared)
             times.append(time.perf_counter() - start)
         return min(times)
+
+
+def check_datatypes(specs: Sequence[TensorSpec]) -> None:
+    """Raise InputError for a tensor that the protocol cannot carry: complex numbers, texts, types of less than 8 bits."""
+    for spec in specs:
+        if spec.dtype not in DATATYPES:
+            raise InputError(f"'{spec.name}' is {spec.dtype}, which the protocol does not have")
 
 
 def common_sizes(batch: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from edgeship.serving.rest.host.inference.answer_cache import AnswerCache
 from edgeship.serving.rest.host.inference.model import ServedModel
 from edgeship.serving.rest.host.metrics import LOADED
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
+from edgeship.untrusted import damage_as_input_error
 
 POLL_SECONDS = 0.05
 
@@ -34,9 +35,7 @@ class Models:
             for plan in plans:
                 old = self._versions.get(plan.key)
                 same = old is not None and old.plan == plan
-                model = (
-                    old if same else await loop.run_in_executor(None, ServedModel, plan, self._settings, self._cache)
-                )
+                model = old if same else await loop.run_in_executor(None, self._open, plan)
                 assert model is not None  # noqa: S101  # for the type checker: `same` says so
                 fresh[plan.key] = model
         except BaseException:
@@ -57,6 +56,10 @@ class Models:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         return list(fresh.values())
+
+    def _open(self, plan: ModelPlan) -> ServedModel:
+        with damage_as_input_error(plan.path):  # what a runtime says of a file that it cannot load is none of ours
+            return ServedModel(plan, self._settings, self._cache)
 
     @staticmethod
     async def _retire(model: ServedModel) -> None:
