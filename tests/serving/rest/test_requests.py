@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgeship import api
 from edgeship.deploy.contract.contract import read_contract
 from edgeship.deploy.contract.preprocess import preprocess_input
 from tests.present import present
@@ -85,6 +86,21 @@ def test_many_at_once_are_answered_together_and_rightly(server, images, expected
     assert not np.allclose(answers[0][1]["outputs"][0]["data"], answers[-1][1]["outputs"][0]["data"], atol=1e-4)
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.more
+def test_a_full_batch_waits_for_nobody(installed_server, small_bundles, images):
+    bundle = f"cnn={small_bundles['onnx/float32']}"
+    running = api.open_server([bundle], port=0, grpc_port=None, batch=2, batch_wait_ms=600_000, timeout_s=60)
+    with running as server, connect(server) as coming:
+        coming.sendall(head(INFER, "Content-Length: 1000") + b"{")
+        pair = [connect(server) for _ in range(2)]
+        for connection in pair:
+            body = json.dumps(tensor(images[:1])).encode()
+            connection.sendall(head(INFER, f"Content-Length: {len(body)}") + body)
+        assert [read_answer(connection)[0] for connection in pair] == [200, 200], "not when ten minutes are over"
+        for connection in pair:
+            connection.close()
 
 
 def test_an_answer_is_kept(server, images):
@@ -180,6 +196,9 @@ def test_a_body_that_is_too_large_or_too_slow_is_refused(server, images):
         for _ in range(20):
             chunked.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
         assert read_answer(chunked)[0] == 413
+    with connect(server) as stranger:
+        stranger.sendall(head(INFER, "Content-Length: 900000").replace(KEY.encode(), b"x") + bytes(900_000))
+        assert read_answer(stranger)[0] == 401, "and not a connection that is reset"
     with connect(server) as asking:
         asking.sendall(head(INFER, "Content-Length: 104857600", "Expect: 100-continue"))
         assert read_answer(asking)[0] == 413, "before a byte of it is sent"

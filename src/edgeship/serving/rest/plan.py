@@ -24,8 +24,8 @@ class Worker:
 class ModelPlan:
     """One version of a model: the `artifact` (its id) of the bundle in the folder `bundle`, and the runtime that answers.
 
-    `path` is the artifact's file, `content` the digest of what it holds, `default` whether it answers where no version is named.
-    `worker` is None for a runtime of the server's own environment.
+    `path` is the artifact's file, `content` the digest of the bundle's manifest, `default` whether it answers where no version is
+    named. `worker` is None for a runtime of the server's own environment.
     """
 
     name: str

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgeship.bundle.bundle import Bundle, open_bundle
+from edgeship.bundle.bundle import MANIFEST, Bundle, open_bundle
 from edgeship.errors import InputError, MissingDependencyError, unknown_name_error
 from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
@@ -84,9 +84,14 @@ def plan_model(bundle: Bundle, source: Source, artifact: str | None) -> ModelPla
         worker = Worker(launch.command, dict(launch.env))
     path = chosen.path.resolve()
     return ModelPlan(
-        source.name, source.version, chosen.id, str(bundle.root.resolve()), str(path), digest.of_path(path), runtime,
+        source.name, source.version, chosen.id, str(bundle.root.resolve()), str(path), _content(bundle), runtime,
         bridge=chosen.bridge, worker=worker,
     )  # fmt: skip
+
+
+def _content(bundle: Bundle) -> str:
+    """The digest of the manifest, which has those of all files: weights may lie beside the file that names them."""
+    return digest.of_path(bundle.root / MANIFEST)
 
 
 def choose_artifact(bundle: Bundle, name: str | None) -> Artifact:
@@ -139,6 +144,6 @@ def _plan_server_model(bundle: Bundle, source: Source) -> ModelPlan:
     path = (bundle.root / entry.path).resolve()
     options = {"signature": entry.loading.get("signature")}
     return ModelPlan(
-        source.name, source.version, SERVER_MODEL, str(bundle.root.resolve()), str(path), entry.digest, SERVER_MODEL,
+        source.name, source.version, SERVER_MODEL, str(bundle.root.resolve()), str(path), _content(bundle), SERVER_MODEL,
         worker=Worker(launch.command, dict(launch.env)), options=options,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import itertools
 import time
@@ -52,6 +53,34 @@ class Arrivals:
         return int(time.monotonic() - newest < self._recent_s)
 
 
+class Body:
+    """The body of a request, as it comes."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
+        self._receive = receive
+        text = headers.get(b"content-length", b"0")
+        self.declared = int(text) if text.isdigit() else 0
+        self.is_held_back = b"expect" in headers  # until the first of it is asked for
+        self.ended = False
+
+    async def read_part(self) -> bytes:
+        """The next part; `ended` is true with the last one. Raises ClientLeft."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        self.ended = not message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
+
+    async def drain(self, seconds: float) -> None:
+        """Read the rest and forget it, within limits: its client does not listen before it has sent all."""
+        left = DRAINED_BYTES
+        with contextlib.suppress(TimeoutError, ClientLeft):
+            async with asyncio.timeout(seconds):
+                while left > 0 and not self.ended and not self.is_held_back:
+                    left -= len(await self.read_part())
+
+
 class Gate:
     """The ASGI application `app` behind these checks. What is refused gets the protocol's form of an error."""
 
@@ -64,13 +93,16 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = {name: value for name, value in scope["headers"]}
+        incoming = Body(receive, headers)
         try:
             if scope["path"] not in OPEN_PATHS:
                 check_key(_sent_key(headers), self._settings.api_keys)
-            body = await self._read_body(headers, receive) if scope["method"] in ("POST", "PUT", "PATCH") else None
+            body = await self._read(incoming) if scope["method"] in ("POST", "PUT", "PATCH") else None
         except ClientLeft:
             return
         except Refused as error:
+            if not isinstance(error, TooSlow):
+                await incoming.drain(self._settings.timeout_s)
             await refuse(send, error, close=True)
             return
         if body is None:
@@ -83,22 +115,17 @@ class Gate:
 
         await self._app(scope, read_again, send)
 
-    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _read(self, incoming: Body) -> bytes:
         """The whole body. Raises TooLarge, TooSlow, Busy, and ClientLeft."""
         most = self._settings.max_body_bytes
-        declared = int(text) if (text := headers.get(b"content-length", b"0")).isdigit() else 0
-        if declared > most:
-            if b"expect" not in headers:  # else it has not been sent yet
-                await self._drain(receive, declared)
-            raise TooLarge(f"a body of {declared:,} bytes; at most {most:,} are taken")
+        if incoming.declared > most:
+            raise TooLarge(f"a body of {incoming.declared:,} bytes; at most {most:,} are taken")
         number, parts, size = self._arrivals.begin(), [], 0
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientLeft
-                    part = message.get("body", b"")
+                while not incoming.ended:
+                    incoming.is_held_back = False
+                    part = await incoming.read_part()
                     size += len(part)
                     self._arrivals.buffered += len(part)
                     parts.append(part)
@@ -106,28 +133,12 @@ class Gate:
                         raise TooLarge(f"a body of more than {most:,} bytes, which is the most that is taken")
                     if self._arrivals.buffered > BUFFERED_BODIES * most:
                         raise Busy("too many large bodies are on their way; try again later")
-                    if not message.get("more_body", False):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError as error:
             raise TooSlow(f"the body did not arrive within {self._settings.timeout_s:g} s") from error
         finally:
             self._arrivals.buffered -= size
             self._arrivals.end(number)
-
-    async def _drain(self, receive: Receive, declared: int) -> None:
-        """Read what a client sends that does not listen meanwhile, within limits."""
-        left = min(declared, DRAINED_BYTES)
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                while left > 0:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientLeft
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
-        except TimeoutError:
-            return
 
 
 def check_key(sent: str, keys: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ class AnswerCache:
         self._bytes = 0
 
     def key(self, model: str, feeds: Batch) -> bytes:
-        """The digest of prepared feeds for a model (the digest of its file)."""
+        """The digest of prepared feeds for a model (what it is and where it is from)."""
         digest = hashlib.sha256(model.encode())
         for name, array in sorted(feeds.items()):
             digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())

@@ -71,16 +71,20 @@ class Batcher:
             asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self, waited: bool = False) -> None:
-        self._due = False
-        if self._timer is not None:
-            self._timer.cancel()
+        """Answer what there is, or wait for more; whoever comes meanwhile has it looked at again."""
+        if waited:
             self._timer = None
+        else:
+            self._due = False
         if self._busy or not self._pending:
             return
         if not waited and self._may_grow():
-            self._due = True
-            self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._look, True)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._look, True)
             return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         group = self._take_group()
         if not group:
             self._schedule()

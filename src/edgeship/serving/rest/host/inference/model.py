@@ -96,7 +96,7 @@ class ServedModel(Model):  # type: ignore[misc]  # KServe is not typed
         prepared = self.loaded.prepare(feeds)
         key = None
         if self._cache is not None:
-            key = self._cache.key(self.plan.content, prepared)
+            key = self._cache.key(f"{self.plan.content}/{self.plan.artifact}", prepared)
             found = self._cache.find(key)
             CACHE.labels(self.plan.key, "miss" if found is None else "hit").inc()
             if found is not None:
