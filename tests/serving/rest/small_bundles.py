@@ -77,3 +77,22 @@ def _write_contract(draft: Path, manifest: Manifest, images: np.ndarray) -> None
     outputs = describe_outputs(OUTPUTS, ["softmax"], LABELS, None, {})
     goldens = RawGoldens(reason="none")
     (draft / "contract.json").write_text(contract_json(build_contract("cnn", manifest, inputs, outputs, goldens)))
+
+
+def write_single(file: Path, runtime: str, out: Path) -> Path:
+    """A bundle of one file, which it recommends; without contract and goldens, as some bundles are."""
+    kind = {"litert": "tflite", "onnxruntime": "onnx"}[runtime]
+    with bundles.replace_bundle(out) as draft:
+        path = f"{kind}/float32.{kind}"
+        (draft / path).parent.mkdir()
+        shutil.copyfile(file, draft / path)
+        with open_session(runtime, draft / path) as session:
+            edges = session.inputs, session.outputs
+        entry = ArtifactEntry(f"{kind}/float32", path, kind, "float32", *edges, content=digest.of_path(draft / path))
+        (draft / "server").mkdir()
+        (draft / "server/server.keras").write_bytes(b"nobody asks it")
+        server = ServerModelEntry("server/server.keras", digest.of_path(draft / "server/server.keras"), *edges)
+        passed = GateResult(Verdict.PASS, recommended=(Recommendation("apps", entry.id, "the test says so"),))
+        settings = to_json(Config().to_manifest())
+        bundles.seal_bundle(draft, Manifest({}, (entry,), (), server_model=server, gate=passed, config=settings))
+    return out

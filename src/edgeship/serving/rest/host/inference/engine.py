@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Array, Batch
-from edgeship.errors import EdgeshipError, InputError
+from edgeship.errors import EdgeshipError, InputError, brief_message
 from edgeship.runtimes import bridging, tensors
 from edgeship.runtimes.worker.batching import fixed_batch, run_batch
 from edgeship.runtimes.worker_client import WorkerChild
@@ -109,12 +110,17 @@ class Engine:
         self.batched = tensors.batched_inputs(self.inputs)
         self._lock = threading.Lock()
         self.batch, self.batch_reason = batch, ""
-        samples = probing_samples(plan, self.inputs)
+        self._seconds = {1: math.inf}
         try:
+            samples = probing_samples(plan, self.inputs)
             self._look_at_batches(samples)
-        except (EdgeshipError, RuntimeError, ValueError) as error:
-            self.batch, self.batch_reason = 1, f"it does not take several samples ({str(error)[:200]})"
-        self._seconds = {count: self._measure(samples, count) for count in {1, self.batch}}
+            self._seconds = {count: self._measure(samples, count) for count in {1, self.batch}}
+        except (
+            EdgeshipError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # a bundle without goldens, and a sample made up badly
+            self.batch, self.batch_reason = 1, f"it failed on the samples that were tried ({brief_message(error)})"
 
     def prepare(self, feeds: Mapping[str, Array]) -> Batch:
         """The feeds as the artifact takes them. Raises InputError for names, shapes and dtypes that do not fit."""
