@@ -193,10 +193,11 @@ def _read_models(items: Sequence[Any]) -> tuple[LoadedModel, ...]:
 def _start_process() -> subprocess.Popen[bytes]:
     """The server; Ctrl-C in a terminal reaches the parent alone, which ends it in good order."""
     root = os.fspath(Path(edgeship.__file__).parent)
+    apart: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
     return subprocess.Popen(
         [os.fspath(ENVIRONMENT.python()), "-P", "-I", "-c", BOOT, root],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=child_environment(LEAN),
-        start_new_session=True,
+        **apart,
     )
