@@ -7,6 +7,8 @@ is begun again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -18,7 +20,7 @@ from kserve.protocol.dataplane import DataPlane
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from edgeship.serving.rest.host.failures import NotYet, Unknown
+from edgeship.serving.rest.host.failures import Busy, NotYet, Unknown
 from edgeship.serving.rest.host.inference.model import UNHURRIED
 from edgeship.serving.rest.host.inference.models import Models
 from edgeship.serving.rest.host.jobs import store as job_store
@@ -29,6 +31,7 @@ from edgeship.serving.rest.plan import ServerSettings
 
 T = TypeVar("T")
 TIDY_SECONDS = 60.0
+RETRY_SECONDS = 5.0  # after the file could not be written
 
 
 class JobBody(BaseModel):  # type: ignore[misc]  # pydantic is not here when types are checked
@@ -71,7 +74,11 @@ class Jobs:
         await self._ask(self._store.close)
 
     async def _ask(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
+        """What a method of the store gives. Raises Busy where the file cannot be written, as on a full disk."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*arguments, **named))
+        except sqlite3.Error as error:
+            raise Busy(f"jobs cannot be kept at the moment ({error})") from error
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -142,17 +149,27 @@ class Jobs:
         for job in await self._ask(self._store.untold):
             self._keep(self._tell(job))
         while True:
-            self._new.clear()
-            found = await self._ask(self._store.begin_next)
-            if found is None:
-                await self._new.wait()
-                continue
-            job, body, length = found
-            task = asyncio.ensure_future(self._answer(job, body, length))
-            self._running = (job.id, task)
-            await asyncio.wait([task])
-            self._running = None
-            await self._finish(job, task)
+            try:
+                await self._answer_next()
+            except Busy as error:
+                print(error, file=sys.stderr)
+                await asyncio.sleep(RETRY_SECONDS)
+                with contextlib.suppress(Busy):
+                    await self._ask(self._store.requeue)
+
+    async def _answer_next(self) -> None:
+        """Answer the next job, or wait for one."""
+        self._new.clear()
+        found = await self._ask(self._store.begin_next)
+        if found is None:
+            await self._new.wait()
+            return
+        job, body, length = found
+        task = asyncio.ensure_future(self._answer(job, body, length))
+        self._running = (job.id, task)
+        await asyncio.wait([task])
+        self._running = None
+        await self._finish(job, task)
 
     async def _answer(self, job: job_store.Job, body: bytes, length: str | None) -> tuple[bytes, int | None]:
         model = self._models.find(job.model, job.version)
@@ -180,7 +197,8 @@ class Jobs:
 
     async def _tidy(self) -> None:
         while True:
-            await self._ask(self._store.forget_old)
+            with contextlib.suppress(Busy):
+                await self._ask(self._store.forget_old)
             await asyncio.sleep(TIDY_SECONDS)
 
 

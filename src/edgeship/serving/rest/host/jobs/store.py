@@ -54,13 +54,16 @@ class JobStore:
             self._db = sqlite3.connect(file, timeout=1, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma locking_mode = exclusive")
             self._db.executescript(SCHEMA)
-            # What ran when the last server ended is begun again.
-            self._db.execute("update jobs set state = ? where state = ?", (QUEUED, RUNNING))
+            self.requeue()
         except sqlite3.OperationalError as error:
             why = "another server has it" if "locked" in str(error) else str(error)
             raise InputError(f"--jobs {place}: cannot be used ({why})") from error
         except sqlite3.DatabaseError as error:
             raise InputError(f"--jobs {place}: is no file of jobs ({error})") from error
+
+    def requeue(self) -> None:
+        """Begin again what ran when the last server ended, or whose end could not be written."""
+        self._db.execute("update jobs set state = ? where state = ?", (QUEUED, RUNNING))
 
     def add(self, model: str, version: str | None, body: bytes, header_length: str | None, callback: str) -> Job:
         """A new job. Raises Busy where too many wait, or too much is kept."""
