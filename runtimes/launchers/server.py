@@ -16,11 +16,12 @@ from edgeship.runtimes import registry, session
 from edgeship.runtimes.launchers.launcher import Launcher
 from edgeship.types import Artifact
 
-KEYS = ("how", "url", "model", *LIMITS)
+PLACE = ("url", "model", "artifact")
+KEYS = ("how", *PLACE, *LIMITS)
 
 
 class ServerLauncher(Launcher):
-    """Its workers are clients of a server; `url` and `model` name it."""
+    """Its workers are clients of a server; `url` and `model` name it, and the `artifact` (its id) that it runs."""
 
     compared_with_host = False
     timeout = session.TIMEOUT
@@ -33,18 +34,22 @@ class ServerLauncher(Launcher):
                 raise unknown_name_error("key", key, KEYS, where)
         self.network: Network = parse_network(device.launch, where)
         self._url = _check_url(device.launch.get("url", ""), where)
-        self._model = str(device.launch.get("model", ""))
-        if bool(self._url) != bool(self._model):
-            raise InputError(f"{where}: url and model are given together, or neither")
+        self._model, self._artifact = (str(device.launch.get(key, "")) for key in ("model", "artifact"))
+        if len({bool(device.launch.get(key)) for key in PLACE}) > 1:
+            raise InputError(f"{where}: {', '.join(PLACE)} are given together, or none of them")
 
     def unavailable_reason(self) -> str | None:
         """Why there is no server."""
-        return None if self._url else "no server is named: url and model in the [launch] of a profile of your own"
+        return (
+            None
+            if self._url
+            else "no server is named: url, model and artifact in the [launch] of a profile of your own"
+        )
 
     @property
     def hint(self) -> str:
         """What to do where it is not available."""
-        return "edgeship worth BUNDLE --server URL takes one, too"
+        return "edgeship worth BUNDLE --server local starts and measures one"
 
     def version(self, runtime: str) -> str | None:
         """The protocol's."""
@@ -60,8 +65,10 @@ class ServerLauncher(Launcher):
         return [runtime, self.version(runtime), secrets.token_hex(8)]
 
     def refusal(self, runtime: registry.Runtime, artifact: Artifact) -> str | None:
-        """Why an artifact is not asked for there."""
-        return self.unavailable_reason()
+        """Why an artifact is not asked for there: what answers is the one that the server runs, whichever is meant."""
+        if reason := self.unavailable_reason():
+            return reason
+        return None if artifact.id == self._artifact else f"{self.device.name} runs {self._artifact}"
 
     def options(self, *, timed: bool) -> Mapping[str, Any]:
         """Where the server is. Answers are the same over any network: where nothing is timed there is none."""

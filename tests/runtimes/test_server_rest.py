@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from edgeship.runtimes import registry
 from edgeship.runtimes.launchers import find_launcher
 from edgeship.runtimes.session import open_session
 from edgeship.runtimes.worker import server_scenario
+from edgeship.types import Artifact
 from tests.serving.worth.oip_server import serve
+
+ARTIFACT = Artifact(Path("model.onnx"), "onnx", "float32", (), ())
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +164,9 @@ def test_a_failing_server_ends_the_run():
 @pytest.mark.parametrize(
     ("launch", "message"),
     [
-        ({"url": "https://host:1", "model": "m"}, r"url = 'https://host:1' must be http://HOST:PORT"),
-        ({"url": "http://host:1/v2", "model": "m"}, "without a path"),
-        ({"url": "http://host:1"}, "url and model are given together"),
+        ({"url": "https://host:1", "model": "m", "artifact": "a"}, r"url = 'https://host:1' must be http://HOST:PORT"),
+        ({"url": "http://host:1/v2", "model": "m", "artifact": "a"}, "without a path"),
+        ({"url": "http://host:1", "model": "m"}, "url, model, artifact are given together"),
         ({"hurl": "x"}, "unknown key 'hurl'"),
         ({"rtt_ms": -4}, "rtt_ms = -4 must be a number"),
     ],
@@ -180,7 +184,7 @@ def test_a_profile_without_a_server_says_what_to_do():
 
 
 def test_a_profile_puts_its_network_between_while_times_are_taken(server, tiny_models):
-    launch = {"how": "server", "url": server.url, "model": "model", "rtt_ms": 40}
+    launch = {"how": "server", "url": server.url, "model": "model", "artifact": "onnx/float32", "rtt_ms": 40}
     launcher = find_launcher(replace(profiles.find_device("server-4g"), launch=launch))
     for timed, least in ((True, 40.0), (False, 0.0)):
         with launcher.open("server-rest", tiny_models / "cnn.onnx", timed=timed) as session:
@@ -188,3 +192,12 @@ def test_a_profile_puts_its_network_between_while_times_are_taken(server, tiny_m
             fastest = min(session.infer_once() for _ in range(5))
             assert least <= fastest, timed
             assert timed or fastest < 40
+
+
+def test_what_the_server_does_not_run_is_not_asked_for_there():
+    launch = {"how": "server", "url": "http://host:1", "model": "m", "artifact": "onnx/float32"}
+    launcher = find_launcher(replace(profiles.find_device("server-4g"), launch=launch))
+    runtime = registry.find("server-rest")
+    served, other = (replace(ARTIFACT, variant=variant) for variant in ("float32", "int8"))
+    assert launcher.refusal(runtime, served) is None
+    assert launcher.refusal(runtime, other) == "server-4g runs onnx/float32"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, AnyPath, open_bundle
 from edgeship.api.files import check_outside_of_bundles, write_result
 
+LOCAL = "local"
+
 if TYPE_CHECKING:
+    from edgeship.bundle.bundle import Bundle
     from edgeship.serving.worth.result import Worth
     from edgeship.serving.worth.table import WorthText
 
@@ -30,8 +35,9 @@ def compare_with_server(
 
     `network`: of most users, a built-in profile of a server or a `.toml` of one; `limit_ms`: how late p99 may be; `offline`: it
     has to work without a network; `device`: where the client's time is taken from (default: the slowest device of the bundle);
-    `prices`: a file of prices; `server`: http://HOST:PORT/MODEL of a running inference server (Open Inference Protocol v2) with
-    the same artifact, which is measured (default: the artifact's times in the bundle); `train`: the training data (default:
+    `prices`: a file of prices; `server`: what is measured, http://HOST:PORT/MODEL of a running inference server (Open Inference
+    Protocol v2) with the same artifact, or `local`: one of edgeship's on this machine, started for it (default: the artifact's
+    times in the bundle); `train`: the training data (default:
     train.npz or calibration.npz beside the bundle). Raises InputError for what cannot be one of these.
     """
     from edgeship.serving.worth.attack import attack_bundle
@@ -43,14 +49,24 @@ def compare_with_server(
     question = Question(network, limit_ms, users, inferences_a_day, offline, device or "")
     check_question(question)
     read = read_prices(None if prices is None else Path(prices))
-    address = split_address(server) if server else None
+    address = split_address(server) if server and server != LOCAL else None
     opened = open_bundle(bundle)
     sides = find_sides(opened.manifest, question.device)
     times = None
-    if address and sides.served:
-        times = measure_server(opened, sides.served, *address, limit_ms=limit_ms)
+    if server and sides.served:
+        with _start_server(opened, sides.served.id) if address is None else nullcontext(address) as place:
+            times = measure_server(opened, sides.served, *place, limit_ms=limit_ms)
     risk = attack_bundle(opened, sides.client, None if train is None else Path(train)) if sides.client else None
     return judge_worth(opened, question, read, times, risk)
+
+
+@contextmanager
+def _start_server(bundle: Bundle, artifact: str) -> Iterator[tuple[str, str]]:
+    """A server of this machine for one artifact, and what the model is called there."""
+    from edgeship.api.serving.server import open_server
+
+    with open_server([bundle.root], artifact=artifact, port=0, grpc_port=None) as server:
+        yield server.url, server.models[0].key.partition("/")[0]
 
 
 def describe_worth(worth: Worth) -> WorthText:

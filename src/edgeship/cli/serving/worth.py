@@ -32,7 +32,8 @@ from edgeship.cli.output import write_json
 @click.option(
     "--server",
     metavar="URL",
-    help="http://HOST:PORT/MODEL of a server that runs the artifact (OIP v2), to be measured (default: the times in the bundle).",
+    help="What to measure: http://HOST:PORT/MODEL, a server that runs the artifact (OIP v2); local: one is started for it "
+    "(default: nothing, the times in the bundle).",
 )
 @click.option(
     "--train",
@@ -51,7 +52,7 @@ def worth(bundle: Path, page: Path | None, json_file: str | None, **options: Any
     Examples:
       edgeship worth bundle
       edgeship worth bundle --network server-lan --users 500 --inferences-a-day 200 --page worth.html
-      edgeship worth bundle --server http://127.0.0.1:8080/garments --prices ours.toml
+      edgeship worth bundle --server local --prices ours.toml
     """
     found = api.compare_with_server(bundle, **options)
     if page:

@@ -24,7 +24,7 @@ def split_address(text: str) -> tuple[str, str]:
     base, _, model = text.rpartition("/")
     place = urlsplit(base)
     if place.scheme != "http" or not place.hostname or place.path or not model:
-        raise InputError(f"{printable(text)[:80]}: a server is named as http://HOST:PORT/MODEL")
+        raise InputError(f"{printable(text)[:80]}: a server is named as http://HOST:PORT/MODEL, or local")
     return base, model
 
 
@@ -37,7 +37,8 @@ def measure_server(
     Raises InputError for an address that is none, ProcessError where no such model answers.
     """
     limits = latency.find_profile(profile)
-    device = replace(profiles.find_device(DEVICE), launch={"how": "server", "url": url, "model": model})
+    launch = {"how": "server", "url": url, "model": model, "artifact": entry.id}
+    device = replace(profiles.find_device(DEVICE), launch=launch)
     busy = host_noise.QuietHostWaiter().wait()
     with find_launcher(device).open(RUNTIME, entry.within(bundle.root).path, timed=True) as session:
         up, down = int(session.engine["bytes_up"]), int(session.engine["bytes_down"])

@@ -174,10 +174,14 @@ def membership_text(worth: Worth) -> str:
     risk = worth.membership
     if risk.auc is None or risk.low is None or risk.high is None:
         return f"everybody has the file; attack not tried: {risk.reason}"
-    sure = "tells members from others" if risk.low > 0.5 else "does not surely tell members from others"
+    sure = (
+        "tells training data from other data"
+        if risk.low > 0.5
+        else "does not surely tell training data from other data"
+    )
     return (
         f"everybody has the file; membership attack by loss {sure}: AUC {risk.auc:.3f} ({risk.low:.3f} to {risk.high:.3f}), "
-        f"measured, {risk.members:,} of {risk.data} and {risk.others:,} others"
+        f"measured, {risk.members:,} samples of {risk.data} and {risk.others:,} of the evaluation data"
     )
 
 
