@@ -72,3 +72,13 @@ def test_worse_networks_are_slower():
 def test_conditions_that_are_none_are_refused(key, value):
     with pytest.raises(InputError, match=rf"device x: {key} = .* must be a number from"):
         parse_network({"how": "server", key: value}, "device x")
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.02])
+def test_a_message_of_any_size_takes_its_time_and_little_of_ours(loss):
+    """A terabyte at 1 Mbit/s takes 8 * 10^6 s, its headers a fortieth more, and with losses no less."""
+    network = Network(rtt_ms=50, loss=loss)
+    took = network.message_ms(10**12, 1.0, Random(0)) / 1000
+    assert took > 0.99 * 8e6 * (1 + HEADERS / SEGMENT)
+    assert loss or took == pytest.approx(8e6 * (1 + HEADERS / SEGMENT), rel=0.01)
+    assert len(draw_answers(network, [1.0], 10**12, 100)) == 100

@@ -18,6 +18,8 @@ FIRST_WINDOW = 10  # segments before the first acknowledgement: RFC 6928
 FAST_RETRANSMIT = 3  # segments behind a lost one that tell the sender of it: RFC 5681, 3.2
 LEAST_TIMEOUT_MS = 200.0  # Linux's, above the round trip
 FIRST_TIMEOUT_MS = 1000.0  # of a connection's first segments, where no round trip is known yet: RFC 6298, 2.1
+MOST_WINDOWS = 300  # of a message, one after the other; what is left of it then goes on at the same speed
+BYTES_DRAWN, LEAST_DRAWS = 2_000_000_000, 100  # of large messages fewer are drawn
 HANDSHAKES = 2  # round trips before the first byte: TCP's (RFC 9293) and TLS 1.3's (RFC 8446)
 LIMITS = {
     "rtt_ms": (0.0, 60_000.0),
@@ -71,7 +73,7 @@ class Network:
         the line takes. A loss halves the window, which then grows by a segment a round trip.
         """
         left, window, threshold, passed = size, FIRST_WINDOW * SEGMENT, math.inf, 0.0
-        while True:
+        for _ in range(MOST_WINDOWS):
             sent = min(window, left)
             segments = math.ceil(sent / SEGMENT)
             line = (sent + HEADERS * segments) * 8 / (mbit * 1000) if mbit else 0.0
@@ -84,6 +86,7 @@ class Network:
                 threshold = window = max(2 * SEGMENT, window // 2)
             else:
                 window = 2 * window if window < threshold else window + SEGMENT
+        return passed * size / (size - left)
 
     def _trip_ms(self, random: Random, ways: int) -> float:
         jitter = self.jitter_ms * random.expovariate(1.0) if self.jitter_ms else 0.0
@@ -112,13 +115,13 @@ class Network:
 def draw_answers(
     network: Network, server_ms: Sequence[float], up: int, down: int, *, draws: int = 2000, connects: bool = False
 ) -> list[float]:
-    """Milliseconds from a question of `up` bytes to its answer of `down` bytes, `draws` of them, sorted; always the same.
+    """Milliseconds from a question of `up` bytes to its answer of `down` bytes, up to `draws` of them, sorted; always the same.
 
     `server_ms` are the server's own times, of which each draw takes one at random. `connects`: with a new connection each.
     """
     random = Random(0)  # noqa: S311  # a simulation
     times = []
-    for _ in range(draws):
+    for _ in range(max(min(draws, BYTES_DRAWN // max(up + down, 1)), min(draws, LEAST_DRAWS))):
         passed = network.connect_ms(random) if connects else 0.0
         passed += network.message_ms(up, network.up_mbit, random) + random.choice(server_ms)
         times.append(passed + network.message_ms(down, network.down_mbit, random))

@@ -52,7 +52,11 @@ def write_bundle(
             save(draft / LABELS, {"y": answers[0]})
             save(draft / answers_file(CLIENT), {"probs": answers[1]})
         measured = [_measure(CLIENT, "litert", "host", client_ms, Kind.MEASURED)]
-        measured.append(_measure(SERVED, "onnxruntime", "host", server_ms and (server_ms, server_ms), Kind.MEASURED))
+        measured.append(
+            _measure(
+                SERVED, "onnxruntime", "host", None if server_ms is None else (server_ms, server_ms), Kind.MEASURED
+            )
+        )
         if phone_ms:
             measured.append(_measure(CLIENT, "litert-web", "browser-mid-phone", phone_ms, Kind.SIMULATED))
         manifest = Manifest(

@@ -171,6 +171,14 @@ def test_without_times_nothing_is_decided_but_what_the_network_decides(tmp_path,
     assert ask(half, prices, network="server-lan").decision.choice == "undecided"
 
 
+@pytest.mark.parametrize("times", [(0.0, 0.0), (-1.0, -1.0), (1e300, 1e300)])
+def test_figures_of_a_stranger_that_can_be_none_break_nothing(times, tmp_path, prices):
+    huge = write_bundle(tmp_path / "bundle", shape=(2**40, 2**20), client_ms=times, server_ms=times[0])
+    found = ask(huge, prices, network="server-lan")
+    assert found.decision.choice in ("undecided", "client", "neither")
+    api.write_worth_page(found, tmp_path / "page.html")
+
+
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
 def test_an_artifact_that_does_not_pass_is_no_client(verdict, tmp_path, prices):
     bundle = write_bundle(tmp_path / "bundle", verdict=verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind, TensorSpec, Verdict
 
 HOST = "host"
+PERCENTILES = (0.0, 0.5, 0.9, 0.99)  # whose figures a bundle has
+MOST_MS = 1e9  # that may be a time
+MOST_BYTES = 10**12  # of an inference: shapes may be anything
 HTTP_BYTES = (
     300  # of the heads of a question or an answer, JSON of the protocol included: what small servers and clients send
 )
@@ -88,9 +92,10 @@ def _is_for_clients(entry: ArtifactEntry) -> bool:
 
 def _device_latency(item: Measurement) -> DeviceLatency:
     p50, p99 = (item.metric(f"latency_{name}_ms") for name in ("p50", "p99"))
-    values = [float(metric.value) for metric in (p50, p99) if metric and metric.value is not None]
+    found = [float(metric.value) for metric in (p50, p99) if metric and metric.value is not None]
+    values = [value for value in found if 0 < value < MOST_MS]
     if p99 is None or len(values) < 2:
-        reason = p99.reason if p99 else "not measured"
+        reason = (p99.reason if p99 else "") or "not measured"
         return DeviceLatency(item.artifact, item.runtime, item.device, p99.kind if p99 else None, reason=reason)
     return DeviceLatency(item.artifact, item.runtime, item.device, p99.kind, values[0], values[1])
 
@@ -113,10 +118,12 @@ def times_in_bundle(manifest: Manifest, artifact: ArtifactEntry) -> ServerTimes:
         p99 = item.metric("latency_p99_ms")
         if item.device != HOST or p99 is None:
             continue
-        if summary is None or p99.value is None or None in (summary.min_ms, summary.p50_ms, summary.p90_ms):
+        figures = [] if summary is None else [summary.min_ms, summary.p50_ms, summary.p90_ms, p99.value]
+        known = [float(value) for value in figures if value is not None]
+        if len(known) < len(PERCENTILES) or known != sorted(known) or not 0 < known[0] <= known[-1] < MOST_MS:
             reason = p99.reason or reason
             continue
-        samples = spread_percentiles((summary.min_ms, summary.p50_ms, summary.p90_ms, p99.value))  # type: ignore[arg-type]
+        samples = spread_percentiles(known)
         rate = 1000.0 * len(samples) / sum(samples)
         return ServerTimes(
             samples, p99.kind, f"{artifact.id} on {item.runtime}, without HTTP and a server around it", up, down,
@@ -128,14 +135,13 @@ def times_in_bundle(manifest: Manifest, artifact: ArtifactEntry) -> ServerTimes:
 def spread_percentiles(figures: Sequence[float], count: int = 400) -> tuple[float, ...]:
     """Samples that have the least value, median, p90 and p99 given; straight lines between, and p99 to the end."""
     places = (np.arange(count) + 0.5) / count
-    return tuple(map(float, np.interp(places, (0.0, 0.5, 0.9, 0.99), figures)))
+    return tuple(map(float, np.interp(places, PERCENTILES, figures)))
 
 
 def payload_bytes(specs: Sequence[TensorSpec]) -> int:
     """About what one sample's tensors take in a question or answer, as bytes and not as JSON numbers."""
-    return HTTP_BYTES + sum(
-        int(np.prod([size or 1 for size in spec.shape[1:]])) * np.dtype(spec.dtype).itemsize for spec in specs
-    )
+    sizes = (math.prod(size or 1 for size in spec.shape[1:]) * np.dtype(spec.dtype).itemsize for spec in specs)
+    return min(HTTP_BYTES + sum(sizes), MOST_BYTES)
 
 
 def accuracy_of(manifest: Manifest, artifact: str) -> AccuracyOf:
