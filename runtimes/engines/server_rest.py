@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import field
@@ -73,14 +74,18 @@ class ServerClient:
         address = (str(place.hostname), place.port or 80)
         model = open_model(Endpoint(address, name))
         if options.get("network"):
-            address = _start_proxy(address, options["network"])
+            address = start_proxy(address, options["network"], options.get("python", ""))
         return model.over(Endpoint(address, name))
 
 
-def _start_proxy(address: tuple[str, int], network: dict[str, float]) -> tuple[str, int]:
-    """Where the server is to be had over a network; the proxy ends with this process, which holds the only end of its input."""
-    command = [sys.executable, "-P", "-m", "edgeship.runtimes.launchers.delay_proxy", *map(str, address)]
-    proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+def start_proxy(address: tuple[str, int], network: dict[str, float], python: str = "") -> tuple[str, int]:
+    """Where the server is to be had over a network; the proxy ends with this process, which holds the only end of its input.
+
+    `python`: an interpreter that has all of edgeship, where this one has not.
+    """
+    env = {name: value for name, value in os.environ.items() if not python or name != "PYTHONPATH"}
+    command = [python or sys.executable, "-P", "-m", "edgeship.runtimes.launchers.delay_proxy", *map(str, address)]
+    proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=env)
     PROXIES.append(proxy)
     if proxy.stdin is None or proxy.stdout is None:
         raise RuntimeError("the proxy was started without pipes")
@@ -184,7 +189,7 @@ class ServerModel:
         outputs = {}
         for item in answer["outputs"]:
             size = (item.get("parameters") or {}).get("binary_data_size")
-            outputs[item["name"]] = _read_tensor(item, None if size is None else rest[:size])
+            outputs[item["name"]] = read_tensor(item, None if size is None else rest[:size])
             rest = rest[size or 0 :]
         return {spec["name"]: outputs[spec["name"]] for spec in self.outputs}
 
@@ -214,9 +219,9 @@ class ServerModel:
 def open_model(endpoint: Endpoint) -> ServerModel:
     """A model as its server describes it; `engine` says what one inference sends and receives, by a trial of zeros."""
     described = json.loads(endpoint.ask("GET", endpoint.place)[1])
-    inputs, outputs = ([_tensor_spec(item) for item in described[way]] for way in ("inputs", "outputs"))
+    inputs, outputs = ([describe_tensor(item) for item in described[way]] for way in ("inputs", "outputs"))
     model = ServerModel(endpoint, inputs, outputs, as_bytes=True)
-    zeros = _zeros(inputs)
+    zeros = zeros_of(inputs)
     try:
         model.run(zeros)
     except (RuntimeError, ValueError, KeyError):  # few servers say whether they take bytes; others refuse the question
@@ -232,13 +237,15 @@ def open_model(endpoint: Endpoint) -> ServerModel:
     return model
 
 
-def _zeros(specs: list[Spec]) -> Arrays:
+def zeros_of(specs: list[Spec]) -> Arrays:
+    """One sample of zeros, which any input takes."""
     import numpy as np
 
     return {spec["name"]: np.zeros([size or 1 for size in spec["shape"]], spec["dtype"]) for spec in specs}
 
 
-def _read_tensor(item: dict[str, Any], content: memoryview | None) -> Any:
+def read_tensor(item: dict[str, Any], content: memoryview | None) -> Any:
+    """The array of an output as the protocol describes it, from bytes or from its `data`."""
     import numpy as np
 
     dtype = np.dtype(DATATYPES[item["datatype"]])
@@ -251,7 +258,7 @@ def _read_tensor(item: dict[str, Any], content: memoryview | None) -> Any:
     return np.frombuffer(content, dtype.newbyteorder("<")).reshape(item["shape"]).astype(dtype, copy=False)
 
 
-def _tensor_spec(item: dict[str, Any]) -> Spec:
+def describe_tensor(item: dict[str, Any]) -> Spec:
     """As the protocol describes a tensor: -1 for an axis without a size."""
     if item["datatype"] not in DATATYPES:
         raise RuntimeError(f"tensor '{item['name']}' is {item['datatype']}: only numbers are measured")

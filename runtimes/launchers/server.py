@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -66,14 +67,16 @@ class ServerLauncher(Launcher):
 
     def refusal(self, runtime: registry.Runtime, artifact: Artifact) -> str | None:
         """Why an artifact is not asked for there: what answers is the one that the server runs, whichever is meant."""
-        if reason := self.unavailable_reason():
-            return reason
+        if reason := self.unavailable_reason() or runtime.unavailable_reason():
+            return f"{reason}; {runtime.install}" if reason == runtime.unavailable_reason() else reason
         return None if artifact.id == self._artifact else f"{self.device.name} runs {self._artifact}"
 
     def options(self, *, timed: bool) -> Mapping[str, Any]:
         """Where the server is. Answers are the same over any network: where nothing is timed there is none."""
         place = {"url": self._url, "model": self._model}
-        return {**place, "network": asdict(self.network)} if timed and not self.network.is_none else place
+        if not timed or self.network.is_none:
+            return place
+        return {**place, "network": asdict(self.network), "python": sys.executable}
 
     def install(self) -> Path:
         """Refused: there is nothing to install."""
