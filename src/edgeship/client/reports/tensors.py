@@ -91,10 +91,10 @@ class ClassCounter:
             return None
         if single:
             return self._describe_single(values[0])
+        predicted = values.index(max(values))  # of logits: softmax may make equal what is not
         if self.scores == "logits":
             values = _softmax(values)
-        highest = max(values)
-        predicted = values.index(highest)
+        highest = values[predicted]
         rest = max(values[:predicted] + values[predicted + 1 :])
         entropy = -sum([value * math.log(value) for value in values if value > 0]) / self._largest_entropy
         return predicted, highest, highest - rest, entropy
@@ -111,13 +111,14 @@ class ClassCounter:
 
         if not math.isfinite(np.add.reduce(values)):
             return None
+        predicted = int(values.argmax())
         if self.scores == "logits":
             values = np.exp(values - values.max())
             values /= np.add.reduce(values)
         rest, highest = np.partition(values, -2)[-2:].tolist()
         positive = values[values > 0]
         entropy = -float(positive.dot(np.log(positive))) / self._largest_entropy
-        return int(values.argmax()), highest, highest - rest, entropy
+        return predicted, highest, highest - rest, entropy
 
     def count(
         self, counts: tuple[dict[int, int], list[int], list[int]], found: tuple[int, float, float, float]
