@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from edgeship.bundle.bundle import open_bundle
 from edgeship.cli.bundles.demo import demo
 from edgeship.demo import channel_site
+from edgeship.demo.page_settings import place_of
 from edgeship.demo.selftest import read_selftest
 from edgeship.errors import InputError
 from tests.web_demo.channel_page import look, runs
@@ -38,7 +39,7 @@ def page(tmp_path):
     """What stands for the built page."""
     folder = tmp_path / "page"
     folder.mkdir()
-    text = f"<!doctype html>{channel_site.PLACE}"
+    text = f"<!doctype html>{place_of('channel')}"
     (folder / "index.html").write_text(text)
     (folder / "sw.js").write_text(f'["{hashlib.sha256(text.encode()).hexdigest()}", "{channel_site.MODEL_FROM}"]')
     return folder

@@ -11,6 +11,8 @@ import {type Backend, BACKENDS} from './protocol';
 import {type Goldens, toFile, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
 import type {openChannel} from './update/page';
+import {embeddedReports} from './telemetry/place';
+import type {Reporting} from './telemetry/panel';
 import {embeddedChannel} from './update/place';
 import {bytes} from './stats';
 import {camera} from './ui/camera';
@@ -36,6 +38,7 @@ let artifacts: Artifact[] = [];
 let session: Session | undefined;
 let shown: Sample | undefined;
 let touched = false;
+let reporting: Reporting | undefined;
 
 /** Screen readers read this aloud, so the same text is not set twice: the camera would never let them rest. */
 function say(text: string): void {
@@ -110,15 +113,19 @@ async function test(running: Session): Promise<boolean> {
 
 async function predict(sample: Sample): Promise<void> {
   shown = sample;
-  if (!session) return;
+  const running = session;
+  if (!running) return;
   try {
-    const {outputs, ms} = await session.predict(sample.inputs);
+    const {outputs, ms} = await running.predict(sample.inputs);
+    reporting?.count(running, sample.inputs, outputs, ms);
     const prediction = {outputs, ms, label: sample.label, ...(sample.server ? {server: sample.server} : {})};
     showPrediction(element('prediction', HTMLElement), bundle.manifest, prediction);
     showSeen(sample);
     say(spoken(bundle.manifest, prediction));
   } catch (error) {
-    if (!(error instanceof Closed)) alarm(message(error));
+    if (error instanceof Closed) return;
+    alarm(message(error));
+    reporting?.error(running);
   }
 }
 
@@ -229,6 +236,12 @@ function stop(): void {
   badge('fail', 'No model');
 }
 
+/** Counting comes last, and is never in the way. */
+async function offerReports(): Promise<void> {
+  const place = embeddedReports();
+  if (place) reporting = await import('./telemetry/panel').then(({Reporting: Panel}) => Panel.offer(place, bundle)).catch(() => undefined);
+}
+
 async function start(): Promise<void> {
   const wanted = order('wasm');
   const engine = Engine.prepared(wanted[0]!);
@@ -249,6 +262,7 @@ async function start(): Promise<void> {
   showInputs(groups);
   const passed = await used;
   await fromChannel?.tested(passed);
+  await offerReports();
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});

@@ -6,12 +6,12 @@ signed by what the root names. The page's service worker knows each file of the 
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
+from edgeship.demo import page_settings as settings
 from edgeship.errors import InputError
-from edgeship.storage import atomic, digest
+from edgeship.storage import atomic
 from edgeship.untrusted import damage_as_input_error, place_within, printable, read_json, regular_file, tree_files
 
 FOLDER = "channel"  # of the site, and of its address
@@ -19,7 +19,6 @@ PARTS = ("metadata", "targets")
 ROOT = "metadata/1.root.json"
 RULES = "channel.json"
 MODEL_FROM = "__EDGESHIP_MODEL_FROM__"  # in the service worker
-PLACE = '<script type="application/json" id="channel">null</script>'
 
 
 def find_channels(channel: Path) -> list[str]:
@@ -40,11 +39,14 @@ def find_channels(channel: Path) -> list[str]:
     return sorted(name.removesuffix(f"/{RULES}") for name in targets if name.endswith(f"/{RULES}"))
 
 
-def write_channel_site(channel: Path, name: str, out: Path, page_folder: Path, *, copy: bool) -> None:
+def write_channel_site(
+    channel: Path, name: str, out: Path, page_folder: Path, *, copy: bool, reports: str | None = None
+) -> None:
     """Write the page of the channel `name` in the folder `channel` into the folder `out`, replacing a site that is there.
 
     `copy`: with the channel's files, for any static host; without them they must be served at `channel/` beside the page.
-    Raises InputError where the channel is none, or where `out` is another folder in use.
+    `reports`: where those who agree send counts to. Raises InputError where the channel is none, or where `out` is another
+    folder in use.
     """
     names = find_channels(channel)
     if name not in names:
@@ -59,7 +61,10 @@ def write_channel_site(channel: Path, name: str, out: Path, page_folder: Path, *
         raise InputError(f"{printable(out)}: exists and is not the page of a channel; choose another --out")
     with atomic.atomic_folder(out.absolute()) as draft:
         shutil.copytree(page_folder, draft)
-        _embed(draft, {"url": f"{FOLDER}/", "name": name, "root": root})
+        settings.embed_json(draft, "channel", {"url": f"{FOLDER}/", "name": name, "root": root})
+        _mark_worker(draft)
+        if reports:
+            settings.embed_reports(draft, settings.ReportsPlace(reports))
         for part in PARTS if copy else ():
             _copy_part(channel / part, draft / FOLDER / part)
 
@@ -79,15 +84,7 @@ def is_channel_site(folder: Path) -> bool:
     return (folder / "sw.js").is_file() and index.is_file() and 'id="channel">{' in index.read_text(encoding="utf-8")
 
 
-def _embed(site: Path, place: dict[str, str]) -> None:
-    """Write into the page where its channel is; its digest in the service worker follows."""
-    index, worker = site / "index.html", site / "sw.js"
-    text, old = index.read_text(encoding="utf-8"), digest.of_path(index)
-    if text.count(PLACE) != 1:
-        raise InputError(
-            f"{printable(index)}: this page is of an earlier edgeship and knows no channels; build it again"
-        )
-    content = json.dumps(place).replace("<", "\\u003c")  # a script's text ends at the first `</script`
-    index.write_text(text.replace(PLACE, PLACE.replace("null", content)), encoding="utf-8")
-    code = worker.read_text(encoding="utf-8").replace(MODEL_FROM, FOLDER)
-    worker.write_text(code.replace(old, digest.of_path(index)), encoding="utf-8")
+def _mark_worker(site: Path) -> None:
+    """Tell the service worker that the model comes from a channel."""
+    worker = site / "sw.js"
+    worker.write_text(worker.read_text(encoding="utf-8").replace(MODEL_FROM, FOLDER), encoding="utf-8")

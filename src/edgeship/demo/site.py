@@ -25,6 +25,7 @@ from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, Serve
 from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
+from edgeship.demo import page_settings as settings
 from edgeship.deploy.contract.build import part_of_contract
 from edgeship.deploy.contract.contract import FOLDER, Contract, contract_json, read_contract
 from edgeship.deploy.contract.file import write_contract
@@ -36,6 +37,7 @@ from edgeship.types import to_json
 from edgeship.untrusted import damage_as_input_error
 
 SAMPLES = 24
+PROFILE = "profile.json"
 INSTALLED = Path(__file__).parents[1] / "page"
 CHECKOUT = Path(__file__).resolve().parents[3] / "web-demo"
 
@@ -88,10 +90,13 @@ def _has_packages() -> bool:
     return all(found.get(name, {}).get("version") == item["version"] for name, item in needed.items())
 
 
-def write_site(bundle: Bundle, out: Path, page_folder: Path, samples: str | None = None) -> Manifest:
+def write_site(
+    bundle: Bundle, out: Path, page_folder: Path, samples: str | None = None, reports: str | None = None
+) -> Manifest:
     """Write the page and the bundle's browser part into the folder `out`, replacing a site that is there.
 
-    `samples` is a data source with labelled samples to choose from, beside the goldens. Returns the site's manifest.
+    `samples` is a data source with labelled samples to choose from, beside the goldens. `reports`: where those who agree send
+    counts to. Returns the site's manifest.
     Raises InputError where the bundle has nothing that a page can run, or where `out` is another folder in use.
     """
     artifacts = [item for item in bundle.manifest.artifacts if item.format == "tfjs"]
@@ -101,14 +106,24 @@ def write_site(bundle: Bundle, out: Path, page_folder: Path, samples: str | None
         raise InputError(f"{bundle.root}: its TF.js model is of unknown origin; the page runs those that edgeship made")
     if out.exists() and any(out.iterdir()) and not ((out / "sw.js").is_file() and bundles.is_bundle(out / "bundle")):
         raise InputError(f"{out}: exists and is not a demo; choose another --out")
+    if reports and PROFILE not in bundle.manifest.files:
+        raise InputError(
+            f"{bundle.root}: has no {PROFILE}, by which a page counts; `edgeship ship` with evaluation data writes one"
+        )
     with atomic.atomic_folder(out.absolute()) as draft:
         shutil.copytree(page_folder, draft)
-        return _write_bundle(bundle, draft / "bundle", artifacts, samples)
+        if reports:
+            place = settings.ReportsPlace(reports, digest.of_path(bundle.root / bundles.MANIFEST))
+            settings.embed_reports(draft, place)
+        more = (PROFILE,) if reports else ()
+        return _write_bundle(bundle, draft / "bundle", artifacts, samples, more)
 
 
-def _write_bundle(bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntry], source: str | None) -> Manifest:
+def _write_bundle(
+    bundle: Bundle, target: Path, artifacts: Sequence[ArtifactEntry], source: str | None, more: Sequence[str]
+) -> Manifest:
     shutil.rmtree(target, ignore_errors=True)
-    goldens = ["goldens/inputs.npz", "goldens/outputs.npz"]
+    goldens = ["goldens/inputs.npz", "goldens/outputs.npz", *more]
     goldens += [f"goldens/{item.id.replace('/', '-')}.npz" for item in artifacts]
     folders = tuple(f"{Path(item.path).parent.as_posix()}/" for item in artifacts)
     for name in bundle.manifest.files:

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import brotli
 
+from edgeship.demo.page_settings import CONNECT
 from edgeship.errors import InputError
 
 TYPES = {
@@ -68,6 +69,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
     site: Path
     mounts: Mapping[str, Path]
+    reports: str
     server: Server
 
     def handle_one_request(self) -> None:
@@ -76,7 +78,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():
-            self.send_header(name, value)
+            self.send_header(name, value.replace(CONNECT, f"{CONNECT} {self.reports}") if self.reports else value)
         super().end_headers()
 
     def do_GET(self) -> None:
@@ -139,7 +141,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """Serves a folder until `shutdown`; `url` says where. Raises InputError where the port is taken.
 
-    `mounts`: further folders by the place where they are served, as they are at each request.
+    `mounts`: further folders by the place where they are served, as they are at each request. `reports`: the origin that the
+    page may send reports to, beside its own.
     It answers to its own names only, so that no other site's page can be led to it (DNS rebinding); connections that
     take longer than `patience` seconds are ended, and there are at most `most` at once.
     """
@@ -149,7 +152,12 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     patience, most = PATIENCE, CONNECTIONS
 
     def __init__(
-        self, site: Path, host: str = "127.0.0.1", port: int = 0, mounts: Mapping[str, Path] | None = None
+        self,
+        site: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        mounts: Mapping[str, Path] | None = None,
+        reports: str = "",
     ) -> None:
         self.log: deque[tuple[str, int]] = deque(maxlen=LOGGED)  # paths and bytes of the last bodies, as they travelled
         self.sent = 0  # bytes of all bodies, as they travelled
@@ -157,7 +165,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self._ends: dict[socket.socket, float] = {}  # when an open connection's time is over
         self._names = {host.lower(), "localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
         places = {prefix: folder.resolve() for prefix, folder in (mounts or {}).items()}
-        handler = type("Handler", (_Handler,), {"site": site.resolve(), "mounts": places})
+        handler = type("Handler", (_Handler,), {"site": site.resolve(), "mounts": places, "reports": reports})
         try:
             super().__init__((host, port), handler)
         except OSError as error:

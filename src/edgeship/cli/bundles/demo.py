@@ -25,6 +25,11 @@ from edgeship import api
     type=click.Path(path_type=Path),
     help="Write the page into this folder, for any static host, and do not serve it.",
 )
+@click.option(
+    "--reports",
+    metavar="URL",
+    help="Let the page ask whether it may count what the model answers and send the counts there, once a week.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other devices in the network in.")
 def demo(
@@ -33,6 +38,7 @@ def demo(
     channel: Path | None,
     name: str | None,
     out: Path | None,
+    reports: str | None,
     port: int,
     host: str,
 ) -> None:
@@ -43,22 +49,23 @@ def demo(
       edgeship demo bundle
       edgeship demo bundle --out public        (a folder for any static host)
       edgeship demo --channel channel --name garments/stable
+      edgeship demo bundle --out public --reports https://models.example.com/reports
     """
     from edgeship.untrusted import printable
 
     _check_choice(bundle, data, channel, name)
     if out:
         if channel:
-            folder = api.write_channel_demo(channel, out, name=name or "")
+            folder = api.write_channel_demo(channel, out, name=name or "", reports=reports)
         else:
-            folder = api.write_demo(bundle or "", out, data=data, progress=True)
+            folder = api.write_demo(bundle or "", out, data=data, reports=reports, progress=True)
         place = printable(folder / "index.html")
         click.echo(f"page: {place} (a folder for any static host; browsers do not open it as a file)")
         return
     if channel:
-        serving = api.serve_channel_demo(channel, name=name or "", host=host, port=port)
+        serving = api.serve_channel_demo(channel, name=name or "", host=host, port=port, reports=reports)
     else:
-        serving = api.serve_demo(bundle or "", data=data, host=host, port=port, progress=True)
+        serving = api.serve_demo(bundle or "", data=data, host=host, port=port, reports=reports, progress=True)
     with serving as server:
         click.echo(f"demo: {server.url}  (Ctrl-C ends it)")
         if host not in ("127.0.0.1", "localhost"):
