@@ -155,6 +155,7 @@ def test_benchmark_without_data_fails_closed(edgeship, shipped):
     done = edgeship("benchmark", "bare")
     assert done.returncode == 1
     assert "no evaluation data" in done.stdout
+    assert "no profile.json, by which clients count: it needs evaluation data" in done.stderr
 
 
 def empty(folder):
