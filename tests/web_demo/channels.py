@@ -19,7 +19,7 @@ from edgeship.client.rule_files import render_channel, render_version
 
 NAME, CHANNEL = "pots", "stable"
 DAYS = {"root": 365, "targets": 90, "snapshot": 7, "timestamp": 1}
-GOLDEN = ("goldens/raw/", "contract.json")
+GOLDEN = ("goldens/raw/", "contract.json", "profile.json")
 
 
 def in_days(days: float) -> datetime:

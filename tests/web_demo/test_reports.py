@@ -6,13 +6,14 @@ import json
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
 from edgeship.bundle.bundle import open_bundle, seal_bundle
-from edgeship.demo import page_settings
+from edgeship.demo import channel_site, page_settings
 from edgeship.demo import site as demo
 from edgeship.deploy.contract.contract import read_contract
 from edgeship.errors import InputError
@@ -169,6 +170,36 @@ def test_who_agrees_sends_each_count_once(served, receiver, browser, tmp_path):
         page.wait_for_selector("text=1 report sent.")
         assert faults == other_faults == []
     check_received(receiver, tmp_path / "bundle")
+
+
+@pytest.mark.more
+def test_the_page_of_a_channel_counts_by_the_profile_of_its_version(bundles, built, receiver, browser, tmp_path):
+    from tests.web_demo.channel_page import ChannelPage  # needs tuf
+    from tests.web_demo.channels import CHANNEL, NAME, ChannelFolder
+
+    bundle, channel = (
+        open_bundle(profiled(bundles / "pictures", tmp_path / "bundle")),
+        ChannelFolder(tmp_path / "channel"),
+    )
+    start = partial(Stoppable, reports=receiver.origin)
+    served = ChannelPage(channel, bundle, tmp_path / "site", start)
+    url = f"{receiver.origin}/reports"
+    channel_site.write_channel_site(
+        channel.folder, f"{NAME}/{CHANNEL}", tmp_path / "site", built, copy=False, reports=url
+    )
+    with browser() as chromium:
+        page, faults = opened(chromium.new_context(), served.server)
+        predict(page, 3)
+        page.click("#reports-yes")
+        page.click("#reports-send")
+        page.wait_for_selector("text=1 report sent.")
+        assert faults == []
+    served.server.stop()
+    [(_, body)] = receiver.bodies
+    report, profile = read_report(body), read_profile(tmp_path / "bundle")
+    assert profile is not None
+    check_bins(report, profile)
+    assert (report.n, report.bundle, report.profile) == (3, None, digest.of_path(tmp_path / "bundle" / "profile.json"))
 
 
 def check_received(receiver, bundle):
