@@ -63,11 +63,13 @@ def print_result(result: api.ExperimentResult) -> None:
     _print_looks(result.looks)
     effect = result.effect
     if effect:
-        p = "" if effect.p is None else f", p = {effect.p:.2g}"
+        p, estimate = "", ""
+        if effect.p is not None:
+            p, estimate = f", p = {effect.p:.2g}", f"; estimate {effect.estimate:+.3g}"
         reduction = f", {effect.reduction:.0%} of the variance taken off (CUPED)" if effect.reduction else ""
         click.echo(
-            f"{printable(result.metric)}: {effect.control:.4g} and {effect.treatment:.4g}, difference {effect.difference:+.3g}; "
-            f"estimate {effect.estimate:+.3g} ({effect.confidence:.0%}: {effect.low:+.3g} to {effect.high:+.3g}{p}){reduction}"
+            f"{printable(result.metric)}: {effect.control:.4g} and {effect.treatment:.4g}, difference {effect.difference:+.3g}"
+            f"{estimate} ({effect.confidence:.0%}: {effect.low:+.3g} to {effect.high:+.3g}{p}){reduction}"
         )
         click.echo(wrap_text(f"was it luck? {printable(result.luck)}", indent=2))
     for rail in result.guardrails:

@@ -197,7 +197,7 @@ def _judge(
         there = f"{ratio.users_control:,} and {ratio.users_treatment:,} are there"
         return Verdict.INCONCLUSIVE, [f"look {number} of at most {plan.looks} is due at {users}; {there}"]
     effect = decision.effect
-    span = f"{figure(effect.low)} to {figure(effect.high)}"
+    span = f"{figure(effect.low)} and {figure(effect.high)}"
     if decision.crossed == 0:
         sign = 1 if plan.better == "higher" else -1
         best = max(sign * effect.low, sign * effect.high)
