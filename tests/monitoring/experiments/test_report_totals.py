@@ -37,7 +37,7 @@ def test_counts_are_sums_over_the_reports_of_a_pseudonym():
     totals = sum_reports(
         as_reports(
             make_report(1, outcomes={"bought": [0, 2, 3, 1]}, errors={"out_of_memory": 1}),
-            make_report(1, sequence=1, n=5, fallbacks=2),
+            make_report(1, sequence=1, n=5, fallbacks=2, latency=[0, 1, 80, 3]),
             make_report(2, "b", outcomes={"accepted": [1, 4]}, errors={"not_finite": 2, "out_of_memory": 1}),
             make_report(3, "b", arms={"other": "b"}),  # of no concern here
         ),
@@ -50,6 +50,10 @@ def test_counts_are_sums_over_the_reports_of_a_pseudonym():
     for name, values in expected.items():
         assert list(totals.sums[name]) == values, name
     assert list(totals.sums["error.out_of_memory"]) == [1, 1]
+    assert list(totals.sums["timed"]) == [4, 0]
+    assert totals.sums["latency_ms"][0] == pytest.approx(0.05 + 3 * 0.05 * 1.1**79.5, rel=1e-4)
+    with pytest.raises(InputError, match="latencies in bin 500"):
+        sum_reports(as_reports(make_report(1, latency=[500, 1])), "e1", TODAY)
 
 
 def test_a_second_copy_counts_once_and_a_conflict_not_at_all():

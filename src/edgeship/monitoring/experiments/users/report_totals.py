@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from edgeship.errors import InputError, brief_message
 from edgeship.monitoring.experiments.users.user_totals import UserTotals, check_week, group_rows
+from edgeship.monitoring.profile.edges import latency_edges
 from edgeship.monitoring.reports.read import MOST_BYTES, read_report
 from edgeship.monitoring.reports.report import Report
 from edgeship.monitoring.reports.windows import month_of
@@ -40,7 +44,8 @@ def _read_one(content: bytes, where: str) -> Report:
 def sum_reports(reports: Iterable[Report], experiment: str, today: date | None = None) -> UserTotals:
     """The users of an experiment. A second copy of a report counts once; two of one key that differ do not count at all.
 
-    Counts: `inferences`, `errors` and `error.<code>`, `fallbacks`, `switches`, and each outcome by its name. Raises InputError
+    Counts: `inferences`, `errors` and `error.<code>`, `fallbacks`, `switches`, each outcome by its name, and `latency_ms` of
+    `timed` inferences, as their bins tell it (within 5 %). Raises InputError
     where no report is of the experiment, for a window in the future, and for windows of several months: an installation has
     another pseudonym in each, and would count as two users.
     """
@@ -68,13 +73,27 @@ def sum_reports(reports: Iterable[Report], experiment: str, today: date | None =
     return group_rows([report.install for report in rows], [report.arms[experiment] for report in rows], sums, {})
 
 
-def _count(report: Report) -> dict[str, int]:
+def _count(report: Report) -> dict[str, float]:
     outcomes = {name: sum(pairs[1::2]) for name, pairs in report.outcomes.items()}
     errors = {f"error.{code}": count for code, count in report.errors.items()}
+    middles = _latency_middles()
+    if report.latency and report.latency[-2] >= len(middles):
+        raise InputError(f"a report has latencies in bin {report.latency[-2]}, and there are {len(middles)}")
     own = {
         "inferences": report.n,
         "errors": sum(report.errors.values()),
         "fallbacks": report.fallbacks,
         "switches": report.switches,
+        "timed": sum(report.latency[1::2]),
+        "latency_ms": sum(
+            middles[cell] * count for cell, count in zip(report.latency[::2], report.latency[1::2], strict=True)
+        ),
     }
     return {**outcomes, **errors, **own}
+
+
+@cache
+def _latency_middles() -> tuple[float, ...]:
+    """A latency in milliseconds for each bin: the geometric middle, and the edge of the first and the last."""
+    edges = latency_edges()
+    return (edges[0], *(math.sqrt(low * high) for low, high in pairwise(edges)), edges[-1])
