@@ -80,6 +80,21 @@ def test_plan_prints_looks_and_weeks(plan):
     assert "treatment_percent = 50" in plan.read_text()
 
 
+def test_a_plan_from_the_users_of_last_month(tmp_path):
+    users = write_users(tmp_path / "users.csv", 500, (0.2, 0.2))
+    for metric, deviation in (("any bought", 0.4), ("bought", 0.4), ("errors / inferences", 0.03)):
+        settings = ("plan", "--metric", metric, "--data", users, "--effect", deviation / 8)
+        plan = json.loads(run(*settings, "--json", "-").output)["plan"]
+        assert (plan["deviation"] or 0.4) == pytest.approx(deviation, rel=0.15)
+        assert plan["users_control"] == pytest.approx(16 * 8**2, rel=0.35)
+    named = json.loads(run(*settings, "--baseline", 0.5, "--deviation", 1, "--json", "-").output)["plan"]
+    assert (named["baseline"], named["deviation"]) == (0.5, 1)
+    assert "'sold' of the metric 'any sold' was never reported" in refused(
+        "plan", "--metric", "any sold", "--data", users, "--effect", 0.05
+    )
+    assert "--baseline" in refused("plan", "--effect", 0.05)
+
+
 def test_before_the_first_look_nothing_is_told(plan, tmp_path):
     code, result = analyse(plan, write_users(tmp_path / "users.csv", 200, (0.2, 0.9)))
     assert (code, result["verdict"], result["effect"], result["looks"]) == (1, "INCONCLUSIVE", None, [])
@@ -175,6 +190,7 @@ def change_users(old: str, new: str):
         (lambda text: text + "u9999,control,1,5,inf,0\n", "no count"),
         (lambda text: text + "u9999,control,-1,5,0,0\n", "no count"),
         (lambda text: text + "u9999,control,,5,0,0\n", "lacks 1 values"),
+        (change_users("u4,control,", "u4,,"), "column 'arm' lacks 1 values"),
         (lambda text: text + "u9999,control,many,5,0,0\n", "'many'"),
         (lambda text: text.partition("\n")[0] + "\n", "holds no user"),
         (lambda text: "", "empty"),

@@ -155,6 +155,8 @@ def test_a_damaged_plan_is_refused_with_its_place(tmp_path, change, message):
         ({"metric": "bought", "deviation": float("nan")}, "--deviation must be"),
         ({"effect": 1e-9}, "plan for a greater one"),
         ({"looks": 0}, "--looks"),
+        ({"looks": 50, "effect": 0.2}, "plan fewer looks"),
+        ({"baseline": None}, "--baseline"),
         ({"power": 0.01}, "alpha below power"),
     ],
 )

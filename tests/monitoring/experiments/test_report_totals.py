@@ -81,7 +81,7 @@ def test_files_of_reports(tmp_path):
     folder.mkdir()
     for number, report in enumerate(read_reports(lines)):
         (folder / f"{number}.json").write_text(json.dumps(make_report(number, report.arms["e1"])))
-    one, other = (read_totals(path, "e1", TODAY) for path in (lines, folder))
+    one, other = (read_totals(path, "e1", (), TODAY) for path in (lines, folder))
     assert one.digest == other.digest
     assert np.array_equal(one.arms, other.arms)
     lines.write_text(lines.read_text() + '{"schema": 1}\n')

@@ -44,8 +44,12 @@ class ExperimentStatus:
     next_users: tuple[int, int] | None
 
 
-def plan_experiment(*, out: AnyPath | None = None, split: str = "user", **settings: Any) -> PlannedExperiment:
+def plan_experiment(
+    *, out: AnyPath | None = None, split: str = "user", data: AnyPath | None = None, **settings: Any
+) -> PlannedExperiment:
     """A plan of an experiment, written to `out` where that is named. `settings`: those of `Plan`, `guardrails` as (text, margin).
+
+    `data`: a table of users that tells `baseline` and `deviation` where they are not named.
 
     Raises InputError for what cannot be planned, a file that is there, and a split by region, which is no experiment.
     """
@@ -58,6 +62,8 @@ def plan_experiment(*, out: AnyPath | None = None, split: str = "user", **settin
             "`edgeship experiment region` shows how often"
         )
     rails = tuple(Guardrail(text, margin) for text, margin in settings.pop("guardrails", ()))
+    if data is not None:
+        settings = _measure(Path(data), settings)
     plan = make_plan(**settings, guardrails=rails)
     planned = PlannedExperiment(plan, plan_schedule(plan))
     if out is not None:
@@ -144,6 +150,7 @@ def analyse_experiment(
     arms that are not the plan's or the channel's, a metric that was never reported, a week in the future, and a plan that was
     changed after a look.
     """
+    from edgeship.monitoring.experiments.planning.metrics import parse_metric
     from edgeship.monitoring.experiments.planning.plan_file import read_plan
     from edgeship.monitoring.experiments.users.totals_file import read_totals
     from edgeship.monitoring.experiments.verdicts.analysis import analyse
@@ -155,7 +162,8 @@ def analyse_experiment(
     if page is not None:
         check_outside_of_bundles(Path(page))
     before = read_ledger(planned, Path(plan))
-    totals = read_totals(Path(users), planned.name)
+    metrics = [parse_metric(text) for text in (planned.metric, *(rail.metric for rail in planned.guardrails))]
+    totals = read_totals(Path(users), planned.name, metrics)
     found = analyse(planned, totals, before)
     if found.ledger != before:
         write_ledger(found.ledger, Path(plan))
@@ -178,6 +186,21 @@ def simulate_region_split(baseline: float = 0.10, other: float = 0.11, users: in
     from edgeship.monitoring.experiments import region
 
     return region.simulate_region_split(baseline, other, users)
+
+
+def _measure(data: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with baseline and deviation as a table of users has them, unless they are named."""
+    from edgeship.monitoring.experiments.planning.metrics import parse_metric
+    from edgeship.monitoring.experiments.users.estimates import describe_users
+    from edgeship.monitoring.experiments.users.totals_file import read_users
+
+    metric = parse_metric(settings["metric"])
+    value, deviation = describe_users(read_users(data, metric), metric)
+    if not deviation:
+        raise InputError(f"{data}: '{metric.text}' is the same for every user; nothing can be planned from it")
+    named = {key: settings.get(key) for key in ("baseline", "deviation")}
+    found = {"baseline": value, "deviation": None if metric.any else deviation}
+    return {**settings, **{key: found[key] if named[key] is None else named[key] for key in found}}
 
 
 def _require_name(name: str | None) -> str:

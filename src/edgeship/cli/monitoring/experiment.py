@@ -66,11 +66,12 @@ def experiment() -> None:
 @click.option(
     "--metric", default="any outcome", show_default=True, help="'any x' (share of users), 'x', or 'x / y', of a user."
 )
-@click.option("--baseline", type=float, required=True, help="The metric today.")
+@click.option("--baseline", type=float, help="The metric today.")
 @click.option("--effect", type=float, required=True, help="The least difference worth finding.")
 @click.option(
     "--deviation", type=float, help="The standard deviation of a user's value, unless it is a share of users."
 )
+@click.option("--data", type=PATH, help="A table of users (user, counts) that tells both where they are not named.")
 @click.option("--better", type=click.Choice(["higher", "lower"]), default="higher", show_default=True)
 @click.option("--power", type=float, default=0.8, show_default=True, help="How probably that effect is found.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="How often equal models seem to differ.")
@@ -103,6 +104,7 @@ def plan(out: Path | None, json_file: str | None, **settings: Any) -> None:
       edgeship experiment plan --baseline 0.10 --effect 0.01 --power 0.8 --looks 5 --users-a-week 6000
       edgeship experiment plan --metric "bought / inferences" --baseline 0.1 --effect 0.01 --deviation 0.2 \\
         --guardrail "errors / inferences=0.001" --out experiment.toml
+      edgeship experiment plan --metric "bought / inferences" --data last-month.csv --effect 0.01
     """
     from edgeship.cli.monitoring.experiment_tables import print_plan
 

@@ -19,6 +19,7 @@ from edgeship.monitoring.experiments.planning.boundaries import (
 from edgeship.monitoring.experiments.planning.metrics import parse_metric
 
 MOST_LOOKS = 50
+LEAST_AT_A_LOOK = 10  # users of an arm: z-values of fewer are not normal
 MOST_USERS = 10**12
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Better = Literal["higher", "lower"]
@@ -112,7 +113,7 @@ def make_plan(
     *,
     name: str = "e1",
     metric: str = "any outcome",
-    baseline: float,
+    baseline: float | None,
     effect: float,
     deviation: float | None = None,
     better: Better = "higher",
@@ -131,8 +132,11 @@ def make_plan(
     parsed = parse_metric(metric)
     if deviation is None and not parsed.any:
         raise InputError(
-            f"the metric '{metric}' is no share of users ('any x'); name the standard deviation of a user's value (--deviation)"
+            f"the metric '{metric}' is no share of users ('any x'); name the standard deviation of a user's value (--deviation), "
+            "or a table of users (--data)"
         )
+    if baseline is None:
+        raise InputError("name the metric's value today (--baseline), or a table of users (--data)")
     if not (math.isfinite(baseline) and math.isfinite(effect) and effect > 0):
         raise InputError("--baseline must be a number, and --effect one above 0: the least difference worth finding")
     if not 0 < alpha < power < 1 or not 1 <= looks <= MOST_LOOKS:
@@ -146,6 +150,10 @@ def make_plan(
     total = drift**2 * (control / (1 - share) + treatment / share) / effect**2
     if total > MOST_USERS:
         raise InputError(f"an effect of {effect:g} would take {total:.1e} users; plan for a greater one")
+    if min(share, 1 - share) * total / looks < LEAST_AT_A_LOOK:
+        raise InputError(
+            f"{looks} looks at {math.ceil(total):,} users leave fewer than {LEAST_AT_A_LOOK} an arm to one; plan fewer looks"
+        )
     return Plan(
         name, metric, baseline, effect, math.ceil(total * (1 - share)), math.ceil(total * share),
         salt or f"{name}/{secrets.token_hex(8)}", deviation, better, alpha, power, looks,

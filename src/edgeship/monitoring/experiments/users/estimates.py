@@ -5,6 +5,7 @@ Every function works on arrays of experiments as on a single one: the last axes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,14 @@ def moments_of(rows: Array) -> Moments:
     centred = rows - means[..., None]
     covariances = centred @ np.swapaxes(centred, -1, -2) / max(users - 1, 1)
     return Moments(np.full(rows.shape[:-2], users, dtype=np.float64), means, covariances)
+
+
+def describe_users(totals: UserTotals, metric: Metric) -> tuple[float, float]:
+    """A metric over all users, and the standard deviation of a user's part of it."""
+    tops, bottoms = metric.pair(totals.sums)
+    moments = moments_of(np.stack([tops, bottoms, np.zeros(len(tops)), np.zeros(len(tops))]))
+    ratios, weights = _linear_weights(moments.means)
+    return float(ratios[0]), math.sqrt(float(_variance(weights[:4], moments.covariances)))
 
 
 def has_period_before(metric: Metric, before: Mapping[str, Array]) -> bool:
