@@ -111,6 +111,25 @@ class Client:
         path = self._running().folder / "profile.json"
         return path if path.is_file() else None
 
+    @property
+    def arms(self) -> dict[str, str]:
+        """By experiment, the arm that this device was assigned to when it last updated, as a `Counter` reports it.
+
+        It is the assigned one whatever version runs; empty where the device takes part in none.
+        """
+        from edgeship.client.rule_files import parse_channel
+        from edgeship.client.rules import choose_arm, meets_conditions
+        from edgeship.client.selftest.runtimes import describe_device
+
+        try:
+            channel = parse_channel(self._store.channel.read_bytes())
+        except (OSError, RulesError):  # no update so far
+            return {}
+        identity = self._settings.device_id or self._store.read_state().device
+        device = describe_device(identity, self._settings.artifact.partition("/")[0])
+        arm = choose_arm(channel, device.id) if meets_conditions(channel.conditions, device) else None
+        return {channel.experiment.name: arm.name} if arm and channel.experiment else {}
+
     def _running(self) -> StoredVersion:
         stored = self._find_running()
         if stored is None:

@@ -175,6 +175,23 @@ def test_a_plan_holds_once_it_was_looked_at(plan, tmp_path):
     assert "was changed after look 1" in refused("analyse", plan, users)
 
 
+def test_a_damaged_file_of_looks_is_refused(plan, tmp_path):
+    users = write_users(tmp_path / "users.csv", 400, (0.2, 0.2), seed=4)
+    analyse(plan, users)
+    looks = plan.with_suffix(".looks.json")
+    text = looks.read_text()
+    error = json.loads(text)["looks"][0]["error"]
+    for change in (
+        (str(error), "NaN"),
+        (str(error), "0"),
+        ('"schema": 1', '"schema": 2'),
+        ('"looks"', '"look"'),
+        ("{", "["),
+    ):
+        looks.write_text(text.replace(*change))
+        assert "experiment.looks.json" in refused("analyse", plan, users)
+
+
 def change_users(old: str, new: str):
     return lambda text: text.replace(old, new)
 
@@ -189,6 +206,7 @@ def change_users(old: str, new: str):
         (change_users("user,", "person,"), "no column 'user'"),
         (lambda text: text + "u9999,control,1,5,inf,0\n", "no count"),
         (lambda text: text + "u9999,control,-1,5,0,0\n", "no count"),
+        (lambda text: text + "u9999,control,1e200,5,0,0\n", "no count"),
         (lambda text: text + "u9999,control,,5,0,0\n", "lacks 1 values"),
         (change_users("u4,control,", "u4,,"), "column 'arm' lacks 1 values"),
         (lambda text: text + "u9999,control,many,5,0,0\n", "'many'"),

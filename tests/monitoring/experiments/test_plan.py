@@ -157,7 +157,8 @@ def test_a_damaged_plan_is_refused_with_its_place(tmp_path, change, message):
         ({"looks": 0}, "--looks"),
         ({"looks": 50, "effect": 0.2}, "plan fewer looks"),
         ({"baseline": None}, "--baseline"),
-        ({"power": 0.01}, "alpha below power"),
+        ({"power": 0.01}, "--power above it"),
+        ({"alpha": 0.6}, "at most 0.5"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(settings, message):

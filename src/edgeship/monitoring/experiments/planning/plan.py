@@ -56,7 +56,7 @@ class Plan:
     salt: Annotated[str, Meta(min_length=1, max_length=200)]
     deviation: Annotated[float, Meta(gt=0)] | None = None
     better: Better = "higher"
-    alpha: Share = 0.05
+    alpha: Annotated[float, Meta(gt=0, le=0.5)] = 0.05
     power: Share = 0.8
     looks: Annotated[int, Meta(ge=1, le=MOST_LOOKS)] = 5
     control: Name = "control"
@@ -139,9 +139,9 @@ def make_plan(
         raise InputError("name the metric's value today (--baseline), or a table of users (--data)")
     if not (math.isfinite(baseline) and math.isfinite(effect) and effect > 0):
         raise InputError("--baseline must be a number, and --effect one above 0: the least difference worth finding")
-    if not 0 < alpha < power < 1 or not 1 <= looks <= MOST_LOOKS:
+    if not (0 < alpha <= 0.5 and alpha < power < 1) or not 1 <= looks <= MOST_LOOKS:
         raise InputError(
-            f"--alpha and --power must be between 0 and 1, alpha below power; --looks from 1 to {MOST_LOOKS}"
+            f"--alpha must be above 0 and at most 0.5, --power above it and below 1; --looks from 1 to {MOST_LOOKS}"
         )
     control, treatment = _variances(baseline, effect, deviation, better)
     share = treatment_percent / 100

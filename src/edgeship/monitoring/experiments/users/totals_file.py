@@ -21,6 +21,7 @@ from edgeship.untrusted import printable
 Array = np.ndarray[Any, Any]
 USER, ARM, WEEK, REGION = "user", "arm", "week", "region"
 TEXTS = (USER, ARM, WEEK, REGION)
+MOST_COUNT = 1e15  # of a user: squares of more lose all digits
 BEFORE = "_before"  # the ending of a column with the same sum of the period before the experiment
 
 
@@ -84,9 +85,9 @@ def _kind_of(name: str, read: Sequence[str]) -> Kind:
 
 def _check_sums(counts: Mapping[str, Array], path: Path) -> None:
     for name, values in counts.items():
-        if not np.isfinite(values).all() or (values < 0).any():
+        if not np.isfinite(values).all() or (values < 0).any() or (values > MOST_COUNT).any():
             raise InputError(
-                f"{printable(path)}: column '{printable(name)}' holds what is no count: below 0 or infinite"
+                f"{printable(path)}: column '{printable(name)}' holds what is no count: below 0 or above {MOST_COUNT:.0e}"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,10 @@ class Look:
     digest: str
     taken: str
 
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.fraction, self.control, self.treatment, self.error, self.reduction))):
+            raise ValueError("its figures must be finite")
+
     @property
     def z(self) -> float:
         """The difference in standard errors."""
@@ -50,7 +55,7 @@ class Ledger:
     """The looks of the plan with that digest."""
 
     plan: str
-    looks: tuple[Look, ...] = ()
+    looks: tuple[Look, ...]
     schema: Literal[1] = 1
 
 
@@ -61,7 +66,7 @@ def read_ledger(plan: Plan, plan_file: Path) -> Ledger:
     """
     place, digest = ledger_place(plan_file), _digest_plan(plan)
     if not place.exists():
-        return Ledger(digest)
+        return Ledger(digest, ())
     try:
         ledger = convert(Ledger, read_json(place))
     except InputError as error:
