@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from pyarrow import csv
 
+from edgeship.cli.serving.predict import predict
+from edgeship.errors import MissingDependencyError
+from edgeship.serving.batch.survey import watermark_text, watermark_value
 from tests.serving.batch.conftest import read_all
 from tests.serving.batch.shops import expected_answers, make_rows, write_shop
 
@@ -196,3 +201,51 @@ def test_keys_of_text_in_any_order(run, table, tmp_path):
     pq.write_table(table.set_column(0, "id", pa.array(keys)), tmp_path / "rows.parquet")
     run(tmp_path / "rows.parquet", f"sqlite:///{tmp_path / 'out.db'}", "--batch", 64)
     assert {row[0] for row in read_all(tmp_path / "out.db", "select row_key from predictions")} == set(keys)
+
+
+WATERMARKS = [
+    pa.scalar(5),
+    pa.scalar(0.1),
+    pa.scalar("2026-11-29 b"),
+    pa.scalar(1234567890123456789, pa.timestamp("ns")),
+    pa.scalar(1234567890123456, pa.timestamp("us", tz="UTC")),
+    pa.scalar(20000, pa.date32()),
+]
+
+
+@pytest.mark.parametrize("value", WATERMARKS)
+def test_a_watermark_is_read_as_it_was_written(value):
+    assert watermark_value(watermark_text(value)).equals(value)
+
+
+def test_a_watermark_of_another_type(run, refusal, table, tmp_path):
+    out, source = f"sqlite:///{tmp_path / 'out.db'}", tmp_path / "rows.parquet"
+    pq.write_table(table, source)
+    run(source, out, "--since", "at")
+    pq.write_table(table.set_column(4, "at", pa.array(["b"] * 1000)), source)
+    assert "column at (--since) was int64 in earlier runs, and is string now" in refusal(source, out, "--since", "at")
+
+
+def test_without_pyarrow_it_is_said_what_to_install(rows, shop, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("edgeship.serving.batch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    done = CliRunner().invoke(predict, [str(shop), "--from", str(rows), "--to", "out.parquet"])
+    assert isinstance(done.exception, MissingDependencyError) and "pip install 'edgeship[batch]'" in str(done.exception)
+
+
+def test_an_interrupted_run_says_how_it_goes_on(rows, shop, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgeship.api.predict_batch", interrupt, raising=False)
+    done = CliRunner().invoke(predict, [str(shop), "--from", str(rows), "--to", "out.parquet"])
+    assert done.exit_code == 130 and "what is written stays" in done.output
+
+
+def test_an_engine_that_is_not_here(rows, shop, refusal, monkeypatch, tmp_path):
+    assert "unknown engine 'spark'; known: local, ray" in refusal(rows, tmp_path / "out.parquet", "--engine", "spark")
+    monkeypatch.delitem(sys.modules, "edgeship.serving.batch.ray_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'edgeship[ray]'" in refusal(rows, tmp_path / "out.parquet", "--engine", "ray")
+    assert not (tmp_path / "out.parquet").exists()

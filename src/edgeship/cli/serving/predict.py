@@ -47,6 +47,9 @@ from edgeship.cli.output import write_json
 )
 @click.option("--name", help="The model in the registry (default: the only one there).")
 @click.option("--store", default="sqlite:///registry.db", show_default=True, help="The registry.")
+@click.option(
+    "--engine", default="local", show_default=True, help="Where rows are scored: local, or ray (RAY_ADDRESS)."
+)
 @JSON
 def predict(bundle: Path, source: str, sink: str, json_file: str | None, **options: Any) -> None:  # fmt: skip
     """Predict every row of a source with an artifact of BUNDLE, and write the predictions to a table.
@@ -62,7 +65,11 @@ def predict(bundle: Path, source: str, sink: str, json_file: str | None, **optio
     """
     from edgeship.untrusted import printable
 
-    run = api.predict_batch(bundle, source, sink, progress=True, **options)
+    try:
+        run = api.predict_batch(bundle, source, sink, progress=True, **options)
+    except KeyboardInterrupt:
+        click.echo("interrupted; what is written stays, the same command goes on from there", err=True)
+        raise SystemExit(130) from None
     if json_file != "-":
         there = f", {run.rows - run.written:,} were there" if run.written < run.rows else ""
         pace = f"{run.seconds:.1f} s ({run.rows_per_second:,.0f} rows/s)"

@@ -16,7 +16,7 @@ from edgeship.serving.batch.sinks.parquet_file import ParquetSink
 from edgeship.serving.batch.sinks.sink import Sink
 from edgeship.serving.batch.sources.files import CsvFiles, ParquetFiles, PictureFolder, Source
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 EXTRA = "pip install 'edgeship[batch]'"
 
 
@@ -58,10 +58,16 @@ def open_database(address: Address) -> Database:
 
 
 def open_engine(name: str, scoring: Scoring, model: Path) -> Engine:
-    """What scores chunks. Raises InputError for an unknown one."""
+    """What scores chunks: `local`, or `ray`. Raises InputError where no cluster answers, MissingDependencyError without Ray."""
     if name not in ENGINES:
         raise unknown_name_error("engine", name, ENGINES)
-    return LocalEngine(scoring, model)
+    if name == "local":
+        return LocalEngine(scoring, model)
+    try:
+        from edgeship.serving.batch.ray_engine import RayEngine
+    except ImportError as error:
+        raise MissingDependencyError(f"--engine ray needs Ray ({error}): pip install 'edgeship[ray]'") from error
+    return RayEngine(scoring, model)
 
 
 def open_sink(

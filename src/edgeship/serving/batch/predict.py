@@ -23,7 +23,7 @@ from edgeship.serving.batch.scoring import Chunk, Engine, Scoring, score_chunks
 from edgeship.serving.batch.sinks.sink import Current, Job, Sink, check_version
 from edgeship.serving.batch.sinks.sql_text import check_table_name
 from edgeship.serving.batch.sources.files import Source
-from edgeship.serving.batch.survey import Reading, Survey, read_keys, survey_source, watermark_value
+from edgeship.serving.batch.survey import Reading, Survey, later_value, read_keys, survey_source, watermark_value
 from edgeship.storage import digest
 
 MANY = 16  # chunks from which on workers are started during the first pass
@@ -104,8 +104,10 @@ def _plan_reading(source: Source, origin: Address, model: BatchModel, options: O
 
 def _read_since(sink: Sink, reading: Reading, version: str, source: str) -> Reading:
     """From the greatest watermark on: a row that has the same value may have come after it was read."""
-    values = [watermark_value(text) for text in sink.find_watermarks(version, source, reading.since)]
-    return replace(reading, least=max(values, key=lambda value: value.as_py(), default=None))
+    least = None
+    for text in sink.find_watermarks(version, source, reading.since):
+        least = later_value(least, watermark_value(text))
+    return replace(reading, least=least)
 
 
 def _survey(plan: Plan, engine: Engine) -> Survey:

@@ -68,14 +68,21 @@ def survey_source(source: Source, reading: Reading, tell: Callable[[int], None])
         keys.add(key_values, rows + 1)
         if reading.since:
             refuse_null(reading.since, chunk.column(reading.since), rows + 1)
-            greatest = pc.max(chunk.column(reading.since))
-            watermark = greatest if watermark is None or greatest.as_py() > watermark.as_py() else watermark
+            watermark = later_value(watermark, pc.max(chunk.column(reading.since)))
         rows += chunk.num_rows
         tell(rows)
     if keys.needs_search:
         search_repeated(read_keys(chunk, reading.key, 1) for chunk in reading.chunks(source))
     mark = "" if watermark is None else watermark_text(watermark)
     return Survey(rows, tuple(digests), keys.is_text, str(keys.least), str(keys.greatest), mark)
+
+
+def later_value(one: Any, two: Any) -> Any:
+    """The greater of two Arrow scalars, the first of which may be None. Raises InputError where they do not compare."""
+    try:
+        return two if one is None or pc.greater(two, one).as_py() else one
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"--since: {two.type} is not compared with {one.type}") from error
 
 
 def watermark_text(value: Any) -> str:

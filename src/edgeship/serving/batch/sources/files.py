@@ -139,6 +139,11 @@ def filter_rows(batches: Iterator[Any], lowest: Lowest | None) -> Iterator[Any]:
             continue
         values = batch.column(lowest[0])
         refuse_null(lowest[0], values, 1)
+        if values.type != lowest[1].type and not (
+            pa.types.is_integer(values.type) and pa.types.is_integer(lowest[1].type)
+        ):
+            name, kinds = printable(lowest[0]), f"{lowest[1].type} in earlier runs, and is {values.type} now"
+            raise InputError(f"column {name} (--since) was {kinds}")
         yield batch.filter(pc.greater_equal(values, lowest[1].cast(values.type)))
 
 
