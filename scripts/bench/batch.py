@@ -30,7 +30,7 @@ from scripts import RESULTS
 from tests.serving.batch.servers import PostgresServer, find_programs
 from tests.serving.batch.shops import write_plain
 
-ROWS, WIDTH, CHUNK, ROUNDS = 1_000_000, 16, 8192, 5
+ROWS, WIDTH, CHUNK, ROUNDS = 1_000_000, 16, 8192, 3
 MODEL = "onnx/float32.onnx"
 UPSERT = (
     "insert into by_hand (model_version, row_key, label, score) {} on conflict (model_version, row_key) "
@@ -178,7 +178,7 @@ def clear_tables(uri: str) -> None:
 
 def main() -> None:
     """Measure, print and write the page."""
-    rows = []
+    rows, load = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         folder.chmod(0o755)  # the server's user passes through it
@@ -195,11 +195,12 @@ def main() -> None:
     lines += [f"| {' | '.join(row)} |" for row in rows]
     text = "\n".join(lines)
     print(text)
+    machine = f"{os.cpu_count()} cores, load average {load:.0f} before, niceness {os.nice(0)}"
     head = (
-        f"# Batch prediction\n\n`python -m scripts.bench.batch`, {date.today():%d %b %Y}, {os.cpu_count()} cores: "
-        f"{ROWS:,} rows of {WIDTH} float32 from Parquet through a small ONNX model. The ratio is the median of {ROUNDS} pairs, "
-        "one after the other;\nabsolute figures are this machine's and this moment's. By hand: one process that reads, predicts "
-        "and upserts, without any check.\n\n"
+        f"# Batch prediction\n\n`python -m scripts.bench.batch`, {date.today():%d %b %Y}, {machine}: {ROWS:,} rows of\n"
+        f"{WIDTH} float32 from Parquet through a small ONNX model. Ratios are medians of {ROUNDS} pairs, one after the other;\n"
+        "absolute figures are this machine's and this moment's. By hand: one process that reads, predicts and upserts, without\n"
+        "any check.\n\n"
     )
     (RESULTS / "batch.md").write_text(f"{head}{text}\n", encoding="utf-8")
 
