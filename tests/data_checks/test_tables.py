@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from edgeship.cli import cli
 from edgeship.data_checks.methods import duplicates
 from edgeship.data_checks.sources.table import check_table
-from edgeship.errors import CheckError, InputError
+from edgeship.errors import CheckError, InputError, MissingDependencyError
 from scripts.bench.data_checks import PLANTED, check_draw, count_alarms, count_finds, count_shifts
 
 from . import drawn_tables as draw
@@ -182,3 +183,9 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
         done = CliRunner().invoke(cli, ["data", "check", *arguments])
         assert isinstance(done.exception, InputError)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "taken"]
+
+
+def test_without_scikit_learn_a_sentence_says_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edgeship\[data\]'"):
+        check_draw(draw.draw_numbers(np.random.default_rng(8)), tmp_path)

@@ -2,13 +2,14 @@
 
 import datetime
 import math
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edgeship.errors import InputError
+from edgeship.errors import InputError, MissingDependencyError
 from edgeship.tables import reading
 from edgeship.tables.inference import read_schema
 from edgeship.tables.number_summary import NumberSummary
@@ -214,3 +215,10 @@ def test_statistics_of_parts_are_those_of_the_whole():
     assert result.mean == pytest.approx(values.mean(), rel=1e-12)
     assert result.deviation == pytest.approx(values.std(), rel=1e-9)
     assert result.median == pytest.approx(np.median(values), abs=0.05)
+
+
+def test_without_pyarrow_a_sentence_says_what_installs_it(tmp_path, monkeypatch):
+    path = write_table(tmp_path / "d.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edgeship\[data\]'"):
+        read_schema(path)

@@ -208,12 +208,22 @@ def judge_shift(split: Split, other: Split) -> tuple[list[Finding], tuple[shift.
             features.append(Feature(item.label, item.labels, names))
         parts.append([Feature(feature.name, feature.values[places], feature.categories) for feature in features])
     shifts = tuple(shift.compare_splits(*parts))
-    findings = []
-    for found in (item for item in shifts if item.significant):
-        what = "is missing to another share" if found.what == "missing" else "is distributed otherwise"
-        text = (
-            f"{quote(found.column)} {what} in {printable(other.path)} (distance {found.distance:.2f}, p {found.p_value:.1g}): "
-            "what is calibrated or learned on one split may not hold on the other"
-        )
-        findings.append(Finding("shift", "spoils" if found.distance >= FAR else "notice", text, (found.column,)))
+    found = [item for item in shifts if item.significant]
+    far = [item for item in found if item.distance >= FAR]
+    near = [item for item in found if item.distance < FAR]
+    findings = [Finding("shift", "spoils", _tell_shifts(other, far), tuple(item.column for item in far))] if far else []
+    if near:
+        findings.append(Finding("shift", "notice", _tell_shifts(other, near), tuple(item.column for item in near)))
     return findings, shifts
+
+
+def _tell_shifts(other: Split, shifts: Sequence[shift.ColumnShift]) -> str:
+    parts = [
+        f"{'gaps of ' if item.what == 'missing' else ''}{quote(item.column)} (distance {item.distance:.2f}, p {item.p_value:.1g})"
+        for item in shifts[:SHOWN]
+    ]
+    more = f" and {len(shifts) - SHOWN:,} more" if len(shifts) > SHOWN else ""
+    return (
+        f"{printable(other.path)} is distributed otherwise in {', '.join(parts)}{more}: what is calibrated or learned on one "
+        "split may not hold on the other"
+    )
