@@ -62,6 +62,7 @@ def test_columns_that_tell_nothing_or_too_little(tmp_path):
         "gaps": [i if i % 3 == 0 else "" for i in rows],
         "endless": ["inf" if i == 7 else i % 10 for i in rows],
         "odd": ["unknown" if i % 50 == 0 else i % 90 for i in rows],
+        "price": [f"{row * 7 % 1000},{row % 90 + 10}" for row in rows],
         "answer": [f"it was {value}" for value in table["y"]],
     }
     found = {(item.check, item.severity, item.columns) for item in check_draw(table, tmp_path).findings}
@@ -72,6 +73,7 @@ def test_columns_that_tell_nothing_or_too_little(tmp_path):
         ("missing", "notice", ("gaps",)),
         ("infinite", "spoils", ("endless",)),
         ("mixed", "spoils", ("odd",)),
+        ("mixed", "spoils", ("price",)),
         ("leakage", "spoils", ("answer",)),
     }
 

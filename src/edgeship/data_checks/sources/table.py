@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from edgeship.untrusted import printable, shorten_text
 
 MOSTLY_MISSING = 0.5
 MOSTLY_NUMBERS = 0.9
+DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}((\.\d{3})*|\d*),\d+")
 SHOWN_ROWS = 8
 SHOWN_CATEGORIES = 12
 
@@ -195,8 +197,12 @@ def _judge_column(column: ColumnSchema, scan: TableScan, rows: int) -> list[Find
 
 
 def _judge_mixed(column: ColumnSchema, values: Sequence[str | None]) -> list[Finding]:
-    """A column of numbers that a few texts turn into one of texts."""
+    """A column of numbers that a few texts, or decimal commas, turn into one of texts."""
     present = [value for value in values if value is not None]
+    commas = sum(DECIMAL_COMMA.fullmatch(value) is not None for value in present)
+    if commas and sum(map(_is_number, present)) + commas >= MOSTLY_NUMBERS * len(present):
+        text = f"{quote(column.name)} is {column.kind} for its decimal commas; write its numbers with a point"
+        return [Finding("mixed", "spoils", text, (column.name,))]
     odd = Counter(value for value in present if not _is_number(value))
     if not odd or sum(odd.values()) > (1 - MOSTLY_NUMBERS) * len(present):
         return []
