@@ -56,8 +56,8 @@ class Failure:
     sample: str
     truth: str
     answer: str
-    certainty: float | None
     content: str
+    certainty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class GroupErrors:
 
     by: str
     groups: tuple[ClassProportion, ...]
-    p_value: float | None
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class Baseline:
     """
 
     name: str
-    accuracy: float | None
-    rmse: float | None
     network: Comparison
     p_value: float
+    accuracy: float | None = None
+    rmse: float | None = None
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,10 @@ def compare_answers(errors: Array, other: Array) -> tuple[Comparison, float]:
 def _judge_baseline(name: str, target: Target, truth: Array, answers: Array, other: Array) -> Baseline:
     if target.is_class:
         network, p_value = compare_answers((answers != truth).astype(np.float64), (other != truth).astype(np.float64))
-        return Baseline(name, float((other == truth).mean()), None, network, p_value)
+        return Baseline(name, network, p_value, accuracy=float((other == truth).mean()))
     mine, theirs = (np.square(values.astype(np.float64) - truth) for values in (answers, other))
     network, p_value = compare_answers(mine, theirs)
-    return Baseline(name, None, float(np.sqrt(theirs.mean())), network, p_value)
+    return Baseline(name, network, p_value, rmse=float(np.sqrt(theirs.mean())))
 
 
 def _estimate(values: Array) -> Estimate:
@@ -247,8 +247,8 @@ def _find_failures(
             describe_row(int(tested.rows[place])),
             name(tested.truth[place]),
             name(answers[place]),
-            None if certainty is None else round(float(certainty[place]), 4),
             show_row(int(tested.rows[place])),
+            None if certainty is None else round(float(certainty[place]), 4),
         )
         for place in chosen
     )

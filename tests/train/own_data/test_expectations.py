@@ -7,6 +7,8 @@ import pytest
 
 from edgeship.train.own_data.expectations import HeldOut, Results, compare_answers, describe_results
 from edgeship.train.own_data.samples import Target
+from edgeship.typed_json import convert
+from edgeship.types import drop_missing, to_json
 
 CLASSES = Target("animal", ("ant", "bee", "cat"))
 
@@ -31,6 +33,7 @@ def test_errors_are_counted_of_a_thousand() -> None:
         ("row 104", "ant", "bee", "content 104"),
         ("row 109", "cat", "ant", "content 109"),
     }
+    assert convert(Results, drop_missing(to_json(found))) == found, "a card is read as it was written"
     assert found.baselines[0].accuracy == 0.5 and found.worse_than == ("constant",), "10 samples show nothing"
 
 
@@ -51,6 +54,7 @@ def test_values_are_judged_by_their_distance() -> None:
     assert found.rmse == pytest.approx(2.5**0.5) and found.r2 == pytest.approx(1 - 2.5 / 8.25)
     assert (found.failures[0].sample, found.failures[0].truth, found.failures[0].answer) == ("row 109", "9", "14")
     assert found.accuracy is None
+    assert convert(Results, drop_missing(to_json(found))) == found
 
 
 def test_gaps_between_groups_are_told_with_their_chance() -> None:
