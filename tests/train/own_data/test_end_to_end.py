@@ -40,12 +40,14 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a table and the model of it, `out`."""
     folder = tmp_path_factory.mktemp("shop")
-    write_table(folder / "shop.csv", SHOP, shop_rows(240))
-    done = run(folder, "edgeship train --data shop.csv --label bought --epochs 12 --out out --json -")
+    rows = [(day, *row) for day, row in enumerate(shop_rows(240))]
+    write_table(folder / "shop.csv", ("day", *SHOP), rows)
+    # By time one network is trained, and not one for each fold.
+    done = run(folder, "edgeship train --data shop.csv --label bought --time day --epochs 12 --out out --json -")
     assert done.returncode == 0, done.stderr
     card = json.loads((folder / "out" / "model-card.json").read_text())
     assert json.loads(done.stdout) == card
-    assert "k-fold by samples: 240 samples are few" in done.stderr
+    assert "240 samples, 2 classes; hold-out by time (day)" in done.stderr
     return folder
 
 
@@ -60,16 +62,16 @@ def test_all_files_are_there_and_are_those_of_the_card(shop: Path, card: dict[st
     assert card["files"] == {name: digest.of_path(shop / "out" / name) for name in FILES - {"model-card.json"}}
     assert convert(OwnDataCard, card).record() == card
     page = (shop / "out" / "model-card.md").read_text()
-    assert "of 240 samples that it had not seen are right" in page and "boosted trees" in page
+    assert "of 48 samples that it had not seen are right" in page and "boosted trees" in page
 
 
 def test_the_card_tells_the_baselines_and_how_often_it_was_tested(card: dict[str, Any]) -> None:
     results = card["results"]
     assert [item["name"] for item in results["baselines"]] == ["constant", "linear model", "boosted trees"]
     assert results["accuracy"]["value"] > results["baselines"][0]["accuracy"]
-    assert sum(map(sum, results["confusion"])) == 240
-    assert (card["test_uses"], card["protocol"]["folds"], card["worse_than"]) == (1, 5, [])
-    wrong = 240 - sum(row[place] for place, row in enumerate(results["confusion"]))
+    assert sum(map(sum, results["confusion"])) == 48
+    assert (card["test_uses"], card["protocol"]["method"], card["worse_than"]) == (1, "hold-out", [])
+    wrong = 48 - sum(row[place] for place, row in enumerate(results["confusion"]))
     assert len(results["failures"]) == min(10, wrong)
     assert all("age=" in item["content"] and item["sample"].startswith("row ") for item in results["failures"])
 
@@ -117,6 +119,7 @@ def test_a_network_that_beats_nothing_ends_with_1_and_is_counted_again(tmp_path:
     assert (tmp_path / "out" / "server.keras").exists()
     assert run(tmp_path, f"{command} --allow-worse --seed 1").returncode == 0
     card = json.loads((tmp_path / "out" / "model-card.json").read_text())
+    assert card["protocol"]["folds"] == 5 and sum(map(sum, card["results"]["confusion"])) == 100
     assert card["test_uses"] == 2 and card["worse_than"] == ["constant"]
     assert "does not beat: constant" in (tmp_path / "out" / "model-card.md").read_text()
 
