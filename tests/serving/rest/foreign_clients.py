@@ -1,7 +1,7 @@
 """The protocol's own clients, in an environment that holds them: FILE of questions in, FILE of answers out.
 
-`python foreign_clients.py kserve|triton URL GRPC_ADDRESS KEY IN.npz OUT.npz`: each picture alone, and all together, of each
-version, over REST as JSON, over REST as binary tensors and over gRPC.
+`python foreign_clients.py kserve|triton|refusals URL GRPC_ADDRESS KEY IN.npz OUT.npz`: each picture alone, and all together, of
+each version, over REST as JSON, over REST as binary tensors and over gRPC; or the statuses of calls that gRPC refuses.
 """
 
 from __future__ import annotations
@@ -82,11 +82,52 @@ def ask_triton(url: str, grpc: str, key: str, images: Any) -> dict[str, Any]:
     return answers
 
 
+def ask_wrongly(url: str, grpc: str, key: str, images: Any) -> dict[str, Any]:
+    """The status of each call, by what is wrong with it."""
+    from grpc import RpcError, insecure_channel
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+
+    stub = GRPCInferenceServiceStub(insecure_channel(grpc))
+    tensor = messages.ModelInferRequest.InferInputTensor
+
+    def request(**change: Any) -> Any:
+        item = {"name": "image", "shape": [1, 8, 8, 1], "datatype": "FP32", **change.pop("tensor", {})}
+        fields = {"model_name": "cnn", "raw_input_contents": [images[:1].tobytes()], **change}
+        return messages.ModelInferRequest(inputs=[tensor(**item)], **fields)
+
+    right = (("authorization", f"Bearer {key}"),)
+    typed = messages.InferTensorContents(fp32_contents=images[:1].reshape(-1).tolist())
+    calls = {
+        "right": (stub.ModelInfer, request(), right),
+        "typed contents": (stub.ModelInfer, request(tensor={"contents": typed}, raw_input_contents=[]), right),
+        "no key": (stub.ModelInfer, request(), ()),
+        "a wrong key": (stub.ModelInfer, request(), (("x-api-key", "wrong"),)),
+        "live without a key": (stub.ServerLive, messages.ServerLiveRequest(), ()),
+        "another model": (stub.ModelInfer, request(model_name="dog"), right),
+        "another version": (stub.ModelInfer, request(model_version="9"), right),
+        "a datatype": (stub.ModelInfer, request(tensor={"datatype": "FP8"}), right),
+        "a shape": (stub.ModelInfer, request(tensor={"shape": [1, 64]}), right),
+        "too few bytes": (stub.ModelInfer, request(raw_input_contents=[b"1234"]), right),
+        "no contents": (stub.ModelInfer, request(raw_input_contents=[]), right),
+        "too large": (stub.ModelInfer, request(raw_input_contents=[bytes(2 << 20)]), right),
+        "unload": (stub.RepositoryModelUnload, messages.RepositoryModelUnloadRequest(model_name="cnn"), right),
+    }
+    statuses = {}
+    for name, (call, message, metadata) in calls.items():
+        try:
+            call(message, metadata=metadata)
+            statuses[name] = "OK"
+        except RpcError as error:
+            statuses[name] = error.code().name
+    return statuses
+
+
 def main() -> None:
     client, url, grpc, key, source, target = sys.argv[1:]
     images = np.load(source)["image"]
-    triton = client == "triton"
-    np.savez(target, **(ask_triton if triton else run_kserve)(url, grpc, key, images))
+    ask = {"kserve": run_kserve, "triton": ask_triton, "refusals": ask_wrongly}[client]
+    np.savez(target, **ask(url, grpc, key, images))
 
 
 if __name__ == "__main__":

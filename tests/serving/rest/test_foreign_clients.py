@@ -13,13 +13,17 @@ from tests.serving.rest.conftest import KEY
 SCRIPT = Path(__file__).with_name("foreign_clients.py")
 
 
-def compare(client, python, server, images, expected, tmp_path, environment):
+def ask_client(client, python, server, images, tmp_path, environment):
     np.savez(tmp_path / "in.npz", image=images)
     places = [str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
     command = [str(python), str(SCRIPT), client, server.url, server.grpc_address, KEY, *places]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    answers = np.load(tmp_path / "out.npz")
+    return np.load(tmp_path / "out.npz")
+
+
+def compare(client, python, server, images, expected, tmp_path, environment):
+    answers = ask_client(client, python, server, images, tmp_path, environment)
     assert len(answers.files) == 3 * 3 * (len(images) + 1)
     for name in answers.files:
         version, _, number = name.split("/")
@@ -29,6 +33,20 @@ def compare(client, python, server, images, expected, tmp_path, environment):
 
 def test_clients_of_kserve(server, installed_server, images, expected, tmp_path, scratch_environment):
     compare("kserve", installed_server, server, images, expected, tmp_path, scratch_environment)
+
+
+def test_what_grpc_refuses_has_its_status(server, installed_server, images, tmp_path, scratch_environment):
+    statuses = ask_client("refusals", installed_server, server, images, tmp_path, scratch_environment)
+    assert {name: str(statuses[name]) for name in statuses.files} == {
+        "right": "OK",
+        "typed contents": "OK",
+        "live without a key": "OK",
+        **dict.fromkeys(("no key", "a wrong key"), "UNAUTHENTICATED"),
+        **dict.fromkeys(("another model", "another version"), "NOT_FOUND"),
+        **dict.fromkeys(("a datatype", "a shape", "too few bytes", "no contents"), "INVALID_ARGUMENT"),
+        "too large": "RESOURCE_EXHAUSTED",
+        "unload": "UNIMPLEMENTED",
+    }
 
 
 @pytest.mark.more
