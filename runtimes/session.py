@@ -170,10 +170,13 @@ class Session:
     def highest_rate(self, limit_ms: float, seconds: float, clients: int) -> HighestRate:
         """Of a server: questions on `sample` a second (MLPerf's Server scenario) that keep their p99 within a limit.
 
-        Trials take `seconds` each, and 662 questions. Raises ProcessError for models that are no server's.
+        Trials take `seconds` each, 20 times the limit, and 662 questions at least. Raises ProcessError for models that are no
+        server's.
         """
         header = {"do": "server", "limit_ms": limit_ms, "seconds": seconds, "clients": clients}
-        answer, _ = self._child.request(header, self._checked_sample(), timeout=self.timeout + 60 * seconds)
+        answer, _ = self._child.request(
+            header, self._checked_sample(), timeout=self.timeout + 60 * max(seconds, limit_ms / 50)
+        )
         return convert(HighestRate, answer)
 
     def count(self, inferences: int) -> None:

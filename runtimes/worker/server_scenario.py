@@ -19,6 +19,8 @@ from edgeship.runtimes.worker import loadgen
 
 QUERIES = 662  # the fewest that bound a 99th percentile with 99 % confidence (MLPerf's early stopping)
 PERCENTILE = 0.99
+# How many times the limit a trial lasts at least: a rate that is a twentieth too high makes questions wait as long by then.
+LIMITS = 20
 HALVINGS = 4  # of the interval between a rate that was kept and one that was not: to 1 / 2^4 of an octave
 LEAST = 1 / 32  # of what one client would get: where p99 is not within the limit at that, no rate is told
 MOST = 4096  # times of it: enough for any number of cores
@@ -36,12 +38,13 @@ class RateTrial:
 
 
 def find_highest_rate(clients: Sequence[Ask], limit_ms: float, seconds: float, one_ms: float) -> dict[str, Any]:
-    """The highest rate a second whose p99 is surely within `limit_ms`, 0 where none is; and all trials, of `seconds` each.
+    """The highest rate a second whose p99 is surely within `limit_ms`, 0 where none is; and all trials, of `seconds` or longer.
 
+    A queue that grows without end is not long yet in a run that is short beside the limit: a trial lasts 20 times as long.
     `one_ms`: how long an answer takes that nobody else waits for. Rates are doubled from a quarter of what one client would
     get until one fails, and the octave is then halved on a logarithmic scale.
     """
-    alone = 1000.0 / one_ms
+    alone, seconds = 1000.0 / one_ms, max(seconds, LIMITS * limit_ms / 1000)
     rate, trials = alone / 4, []
     low, high = 0.0, 0.0
     while alone * LEAST <= rate <= alone * MOST:

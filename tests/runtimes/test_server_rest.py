@@ -114,10 +114,11 @@ class Queue:
     """What one server at a constant time for each question does to p99 (roughly): it grows without end at 1 / time."""
 
     def __init__(self, per_second):
-        self.per_second, self.trials = per_second, []
+        self.per_second, self.trials, self.seconds = per_second, [], 0.0
 
     def __call__(self, clients, rate, limit_ms, seconds):
         self.trials.append(rate)
+        self.seconds = seconds
         return server_scenario.RateTrial(rate, rate <= self.per_second, 1.0, 662)
 
 
@@ -128,6 +129,15 @@ def test_the_highest_rate_is_found_to_a_twentieth(capacity, monkeypatch):
     found = server_scenario.find_highest_rate([time.time], 10, 1, one_ms=1000 / 90)["rate"]
     assert capacity / 1.05 <= found <= capacity
     assert len(queue.trials) <= 18
+    assert queue.seconds == 1
+
+
+def test_trials_are_long_beside_the_limit(monkeypatch):
+    """A server of 100 a second that is asked 105 a second lets the last question of 20 seconds wait for one."""
+    queue = Queue(100.0)
+    monkeypatch.setattr(server_scenario, "try_rate", queue)
+    server_scenario.find_highest_rate([time.time], 1000, 1, one_ms=10)
+    assert queue.seconds == 20
 
 
 def test_no_rate_is_told_where_even_one_question_at_a_time_is_too_slow(monkeypatch):

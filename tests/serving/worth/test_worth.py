@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from edgeship.benchmarks.measure import host_noise, latency
 from edgeship.bundle.bundle import open_bundle
 from edgeship.cli import cli
 from edgeship.errors import InputError, ProcessError
-from edgeship.runtimes.session import open_session
+from edgeship.runtimes.session import Session, open_session
 from edgeship.serving.worth import server_times
 from edgeship.types import Kind, Verdict
 from tests.serving.worth.made_up import BUSY, CLIENT, SERVED, write_bundle
@@ -289,6 +290,21 @@ def test_on_a_busy_machine_a_server_has_bytes_and_no_times(tiny_models, tmp_path
     assert times.bytes_kind is Kind.MEASURED
 
 
+class Slow:
+    """A session of a server that takes so long, and of a worker without LoadGen."""
+
+    def highest_rate(self, *_):
+        raise ProcessError("ModuleNotFoundError in the server-rest process: No module named 'mlperf_loadgen'")
+
+
+@pytest.mark.parametrize(("each_ms", "source"), [(200.0, "too slow"), (20.0, "without the Server scenario")])
+def test_where_there_is_no_server_scenario_the_mean_time_tells_the_rate(each_ms, source):
+    rate, text, reason = server_times._find_rate(cast(Session, Slow()), [each_ms] * 3, 100)
+    assert rate == 1000 / each_ms
+    assert source in text
+    assert not reason
+
+
 @pytest.mark.more
 def test_a_server_is_measured_as_its_users_have_it(tiny_models, tmp_path, monkeypatch, prices):
     """A server that takes 3 ms for each, one after the other, answers no more than 333 a second."""
@@ -298,7 +314,7 @@ def test_a_server_is_measured_as_its_users_have_it(tiny_models, tmp_path, monkey
     monkeypatch.setitem(latency.PROFILES, "rapid", latency.Profile("rapid", 0.5, 64))  # type: ignore[index]
     monkeypatch.setattr(server_times, "SECONDS", 0.5)
     with serve(tiny_models / "cnn.onnx", "onnxruntime", delay_s=0.003) as server:
-        found = ask(bundle, prices, server=f"{server.url}/model", network="server-lan", limit_ms=1000)
+        found = ask(bundle, prices, server=f"{server.url}/model", network="server-lan", limit_ms=250)
     times = found.server_times
     assert min(times.samples_ms) >= 3
     assert times.kind is times.bytes_kind is Kind.MEASURED
