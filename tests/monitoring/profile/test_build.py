@@ -9,6 +9,7 @@ import pytest
 
 from edgeship.deploy.contract.contract import Contract, ContractOutput, RawGoldens
 from edgeship.errors import InputError
+from edgeship.monitoring.profile import classes
 from edgeship.monitoring.profile.build import Evaluation, build_profile, true_classes
 from edgeship.monitoring.profile.descriptors import choose_every
 from edgeship.monitoring.profile.edges import count_values, latency_edges, quantile_edges
@@ -108,6 +109,28 @@ def test_texts_are_not_counted_and_it_is_said() -> None:
     profile = _build({"text": np.array(["a"] * N)}, {"y": np.zeros((N, 1), np.float32)})
     assert profile.inputs == ()
     assert "texts" in profile.not_counted["text"]
+
+
+def test_large_answers_are_described_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    probs = _softmax(np.random.default_rng(0).normal(size=(N, 5)) * 3)
+    whole = _build({"x": np.zeros((N, 3))}, {"y": probs})
+    monkeypatch.setattr(classes, "BLOCK", 37)
+    assert _build({"x": np.zeros((N, 3))}, {"y": probs}) == whole
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind"),
+    [
+        (np.zeros((N, 3), complex), "complex128"),
+        (np.zeros((N, 3), bool), ""),
+        (np.zeros((N, 0)), ""),
+        (np.zeros(N), ""),
+    ],
+)
+def test_every_kind_of_tensor_has_a_profile(tensor: Array, kind: str) -> None:
+    profile = _build({"x": tensor}, {"y": tensor})
+    assert [kind in reason for reason in profile.not_counted.values()] == [True] * (2 if kind else 0)
+    assert parse_profile(profile_json(profile)) == profile
 
 
 def test_edges_lie_between_values_that_occur() -> None:

@@ -6,13 +6,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edgeship.errors import InputError
 from edgeship.monitoring.profile.profile import Descriptor, Profile, ProfileInput, ProfileOutput
 from edgeship.monitoring.reports.bins import check_bins, rebin_counts
-from edgeship.monitoring.reports.read import MOST_BYTES, read_report, to_dense
-from edgeship.monitoring.reports.report import ClassCounts, encode_report
+from edgeship.monitoring.reports.read import MOST_BYTES, READERS, read_report, to_dense
+from edgeship.monitoring.reports.report import SCHEMA, ClassCounts, Report, encode_report
 from edgeship.monitoring.reports.windows import find_window, first_day, month_of
 
 TEXT = (Path(__file__).parent / "schema_1.json").read_bytes().strip()
@@ -106,6 +107,20 @@ def test_what_a_report_cannot_say_is_refused_in_a_sentence(fields: dict[str, Any
 )
 def test_what_is_no_report_is_refused(content: bytes) -> None:
     assert "the report" in _refusal(lambda: read_report(content))
+
+
+def test_a_report_of_another_known_schema_has_its_own_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def upcast(content: bytes) -> Report:
+        value = json.loads(content)
+        value["n"] = value.pop("count")
+        return msgspec.convert({**value, "schema": SCHEMA}, Report)
+
+    monkeypatch.setitem(READERS, 7, upcast)  # type: ignore[arg-type]  # as an old one would be kept
+    old = json.loads(TEXT)
+    old["schema"], old["count"] = 7, old.pop("n")
+    assert read_report(json.dumps(old).encode()) == read_report(TEXT)
+    assert "has 5, and n is 6" in _refusal(lambda: read_report(json.dumps({**old, "count": 6}).encode()))
+    assert "this edgeship reads 1, 7" in _refusal(lambda: read_report(_changed(schema=3)))
 
 
 def test_an_empty_report_is_refused() -> None:

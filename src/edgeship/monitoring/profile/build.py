@@ -45,7 +45,7 @@ MOST_TENSORS = 16  # inputs, and outputs
 BINS, COLUMN_BINS, FEW_COLUMNS = 16, 8, 5
 LIMIT_BATCHES = 8  # whose smallest and largest number tell what is low and high
 LIMIT = 0.05  # of their range
-TEXTS, MORE = "texts are not counted", f"only the first {MOST_TENSORS} are counted"
+NUMBERS, MORE = "fiub", f"only the first {MOST_TENSORS} are counted"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def build_profile(evaluation: Evaluation, contract: Contract | None) -> Profile:
     inputs, missing = _describe_inputs(evaluation, kinds)
     outputs = []
     for number, (name, scores) in enumerate(evaluation.server.items()):
-        if number >= MOST_TENSORS or scores.dtype.kind in "OSU":
-            missing[name] = TEXTS if number < MOST_TENSORS else MORE
+        if reason := _find_exclusion(number, scores):
+            missing[name] = reason
         else:
             form = forms.get(name) or ContractOutput(name, (1, *scores.shape[1:]))
             outputs.append(_describe_output(form, scores, evaluation.labels.get(name)))
@@ -87,7 +87,11 @@ def build_profile(evaluation: Evaluation, contract: Contract | None) -> Profile:
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         answers={
-            whose: {item.name: _count_output(item, given[item.name], evaluation.labels) for item in outputs}
+            whose: {
+                item.name: _count_output(item, given[item.name], evaluation.labels)
+                for item in outputs
+                if item.name in given
+            }
             for whose, given in everyone.items()
         },
         not_counted=missing,
@@ -102,8 +106,8 @@ def _describe_inputs(
     inputs, missing = [], {}
     for number, name in enumerate(first[0]):
         arrays = [batch[name] for batch in first]
-        if number >= MOST_TENSORS or arrays[0].dtype.kind in "OSU":
-            missing[name] = TEXTS if number < MOST_TENSORS else MORE
+        if reason := _find_exclusion(number, arrays[0]):
+            missing[name] = reason
         else:
             inputs.append(_choose_descriptors(name, kinds.get(name, "tensor"), arrays))
     parts: dict[str, list[Array]] = {item.name: [] for item in inputs}
@@ -111,6 +115,17 @@ def _describe_inputs(
         for item in inputs:
             parts[item.name].append(describe_samples(batch[item.name], item))
     return [_with_counts(item, np.concatenate(parts[item.name])) for item in inputs], missing
+
+
+def _find_exclusion(number: int, array: Array) -> str:
+    """Why nothing is counted of the `number`-th tensor; empty where something is."""
+    if number >= MOST_TENSORS:
+        return MORE
+    return (
+        ""
+        if array.dtype.kind in NUMBERS
+        else f"{'texts' if array.dtype.kind in 'OSU' else array.dtype} are not counted"
+    )
 
 
 def _choose_descriptors(name: str, kind: InputKind, arrays: list[Array]) -> ProfileInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.profile.profile import OutputCounts, ProfileOutput
 
 Array = np.ndarray[Any, Any]
+BLOCK = 1 << 22  # numbers that are looked at in one go
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,13 @@ def describe_answers(scores: Array, how: ProfileOutput) -> ClassFigures:
 
     entropy = -sum(p ln p) / ln(classes), over p > 0. Of single scores p is that of the second class.
     """
-    values = scores.reshape(len(scores), -1).astype(np.float64)
+    rows = max(1, BLOCK * len(scores) // max(1, scores.size))
+    parts = [_describe_block(scores[start : start + rows], how) for start in range(0, max(1, len(scores)), rows)]
+    return ClassFigures(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _describe_block(scores: Array, how: ProfileOutput) -> tuple[Array, Array, Array, Array]:
+    values = scores.reshape(len(scores), math.prod(scores.shape[1:])).astype(np.float64)
     if how.scores in ("score", "logit"):
         single = values[:, 0]
         second = sigmoid(single) if how.scores == "logit" else single
@@ -42,7 +50,7 @@ def describe_answers(scores: Array, how: ProfileOutput) -> ClassFigures:
     highest = np.partition(probabilities, -2, axis=1)[:, -2:]
     positive = np.where(probabilities > 0, probabilities, 1.0)
     entropy = -(positive * np.log(positive)).sum(axis=1) / np.log(how.classes)
-    return ClassFigures(predicted, confidence, highest[:, 1] - highest[:, 0], entropy)
+    return predicted, confidence, highest[:, 1] - highest[:, 0], entropy
 
 
 def count_answers(scores: Array, how: ProfileOutput, truth: Array | None) -> OutputCounts:
