@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edgeship.bundle.bundle import open_bundle, seal_bundle
+from edgeship.client import rules
 from edgeship.demo import channel_site, page_settings
 from edgeship.demo import site as demo
 from edgeship.deploy.contract.contract import read_contract
@@ -174,7 +175,7 @@ def test_who_agrees_sends_each_count_once(served, receiver, browser, tmp_path):
 
 @pytest.mark.more
 def test_the_page_of_a_channel_counts_by_the_profile_of_its_version(bundles, built, receiver, browser, tmp_path):
-    from tests.web_demo.channel_page import ChannelPage  # needs tuf
+    from tests.web_demo.channel_page import ChannelPage, look  # needs tuf
     from tests.web_demo.channels import CHANNEL, NAME, ChannelFolder
 
     bundle, channel = (
@@ -193,12 +194,22 @@ def test_the_page_of_a_channel_counts_by_the_profile_of_its_version(bundles, bui
         page.click("#reports-yes")
         page.click("#reports-send")
         page.wait_for_selector("text=1 report sent.")
+        arms = (rules.Arm("a", 1, 1), rules.Arm("b", 1, 1))
+        channel.publish(experiment=rules.Experiment("exp-7", "salt", 100.0, arms))
+        look(page)
+        predict(page, 2)
+        page.evaluate("() => (document.getElementById('reports-note').textContent = '')")
+        page.click("#reports-send")
+        page.wait_for_selector("text=1 report sent.")
         assert faults == []
     served.server.stop()
-    [(_, body)] = receiver.bodies
-    report, profile = read_report(body), read_profile(tmp_path / "bundle")
+    report, later = (read_report(body) for _, body in receiver.bodies)
+    profile = read_profile(tmp_path / "bundle")
     assert profile is not None
     check_bins(report, profile)
+    assert report.arms == {}
+    assert later.n == 2
+    assert later.arms in ({"exp-7": "a"}, {"exp-7": "b"})
     assert (report.n, report.bundle, report.profile) == (3, None, digest.of_path(tmp_path / "bundle" / "profile.json"))
 
 

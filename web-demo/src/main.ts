@@ -239,7 +239,7 @@ function stop(): void {
 /** Counting comes last, and is never in the way. */
 async function offerReports(): Promise<void> {
   const place = embeddedReports();
-  if (place) reporting = await import('./telemetry/panel').then(({Reporting: Panel}) => Panel.offer(place, bundle)).catch(() => undefined);
+  if (place) reporting = await import('./telemetry/panel').then(({Reporting: Panel}) => Panel.offer(place, bundle, () => fromChannel?.arms() ?? {})).catch(() => undefined);
 }
 
 async function start(): Promise<void> {

@@ -23,14 +23,14 @@ export class Reporting {
   #predicted: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(private readonly place: ReportsPlace, private readonly profile: Profile, private readonly digest: string) {}
+  private constructor(private readonly place: ReportsPlace, private readonly profile: Profile, private readonly digest: string, private readonly arms: () => Record<string, string>) {}
 
   /** Ask, where there is something to count by and the browser can do what it takes. */
-  static async offer(place: ReportsPlace, bundle: Bundle): Promise<Reporting | undefined> {
+  static async offer(place: ReportsPlace, bundle: Bundle, arms: () => Record<string, string>): Promise<Reporting | undefined> {
     if (!bundle.has(FILE) || !globalThis.crypto?.subtle || !globalThis.indexedDB) return undefined;
     const profile = JSON.parse(new TextDecoder().decode(await bundle.file(FILE))) as Profile;
     if (profile.kind !== 'edgeship-profile' || profile.schema !== 1) return undefined;
-    const reporting = new Reporting(place, profile, bundle.manifest.files[FILE]!);
+    const reporting = new Reporting(place, profile, bundle.manifest.files[FILE]!, arms);
     reporting.#listen();
     reporting.#show();
     void reporting.#send();
@@ -69,11 +69,10 @@ export class Reporting {
     if (this.#allowed === false || !content) return undefined;
     const runtime = `TF.js ${opened.backend}`;
     const week = Math.floor((Date.now() - 345_600_000) / 604_800_000);
-    const {artifact: before, runtime: engine} = this.#identity ?? {};
-    if (before !== artifact.id || engine !== runtime || week !== this.#week) {
+    const identity = {bundle: this.place.bundle, artifact: artifact.id, content, profile: this.digest, arms: this.arms(), runtime, tier: tier()};
+    if (JSON.stringify(identity) !== JSON.stringify(this.#identity) || week !== this.#week) {
       void this.#save();
-      const {bundle} = this.place;
-      this.#identity = {bundle, artifact: artifact.id, content, profile: this.digest, arms: {}, runtime, tier: tier()};
+      this.#identity = identity;
       [this.#counter, this.#week] = [new Counter(this.profile), week];
     }
     return this.#counter;

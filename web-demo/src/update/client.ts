@@ -22,6 +22,8 @@ export interface Outcome {
 export class Client {
   /** The version that this page shows. */
   shown: number | null = null;
+  /** By experiment the arm that this device was assigned to, as the channel said last. */
+  arms: Record<string, string> = {};
 
   private constructor(readonly place: ChannelPlace, private readonly store: Store, private readonly test: SelfTest) {}
 
@@ -31,7 +33,9 @@ export class Client {
     const build = document.querySelector<HTMLScriptElement>('script[type="module"]')?.src;
     const judge = `${build} ${navigator.userAgent}`;
     await store.tryChange((state) => (state.judge === judge ? state : {...state, failed: [], judge}));
-    return new Client(place, store, test);
+    const client = new Client(place, store, test);
+    client.arms = (await store.state()).seen?.arms ?? {};
+    return client;
   }
 
   /** The last good version, whole and from this device; null where there is none. */
@@ -66,6 +70,7 @@ export class Client {
       failure = error instanceof Error ? error.message : String(error);
     }
     const state = await this.store.state();
+    this.arms = state.seen?.arms ?? {};
     return {state, next: state.running === this.shown ? null : state.running, leave: leave && (failure !== null || state.running !== this.shown), error: failure};
   }
 

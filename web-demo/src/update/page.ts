@@ -15,8 +15,17 @@ export interface Page {
   stop: () => void;
 }
 
+/** What a page gets of its channel. */
+export interface Opened {
+  bundle: Bundle;
+  /** To be told whether the bundle passed its self-test here. */
+  tested: (passed: boolean | undefined) => Promise<void>;
+  /** By experiment the arm of this device, for its reports. */
+  arms: () => Record<string, string>;
+}
+
 /** The last good version, without asking the network; the channel's where there is none yet. */
-export async function openChannel(place: ChannelPlace, page: Page): Promise<{bundle: Bundle; tested: (passed: boolean | undefined) => Promise<void>}> {
+export async function openChannel(place: ChannelPlace, page: Page): Promise<Opened> {
   const client = await Client.open(place, page.test);
   const look = () => void client.update().then((outcome) => followUp(client, outcome, page), (error: unknown) => page.alarm(String(error)));
   element('look', HTMLButtonElement).addEventListener('click', look);
@@ -27,7 +36,7 @@ export async function openChannel(place: ChannelPlace, page: Page): Promise<{bun
     if (passed === false && client.shown !== null) await client.reject(client.shown);
     look();
   };
-  return {bundle, tested};
+  return {bundle, tested, arms: () => client.arms};
 }
 
 async function openFirst(client: Client): Promise<Bundle> {

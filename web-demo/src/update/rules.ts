@@ -99,15 +99,25 @@ export async function chooseVersion(channel: Channel, device: Device, running: n
   return [wanted, channel.previous].find((version) => version !== null && !refused.has(version)) ?? null;
 }
 
+/** The arm of the channel's experiment that a device is in; null for one outside. */
+async function chooseArm({conditions, experiment}: Channel, device: Device): Promise<Arm | null> {
+  if (!experiment || !meets(conditions, device) || (await bucket(experiment.salt, device.id)) >= experiment.hundredths) return null;
+  const place = (await bucket(`${experiment.salt}/arm`, device.id)) * experiment.arms.reduce((sum, {share}) => sum + share, 0);
+  let end = 0;
+  return experiment.arms.find(({share}) => place < (end += share) * BUCKETS) ?? null;
+}
+
+/** By experiment the arm that a device was assigned to, for its reports, whatever version runs. */
+export async function findArms(channel: Channel, device: Device): Promise<Record<string, string>> {
+  const arm = await chooseArm(channel, device);
+  return arm ? {[channel.experiment!.name]: arm.name} : {};
+}
+
 async function wantedVersion(channel: Channel, device: Device, running: number | null): Promise<number | null> {
-  const {version, previous, experiment} = channel;
+  const {version, previous} = channel;
   if (!meets(channel.conditions, device)) return previous;
-  if (experiment && (await bucket(experiment.salt, device.id)) < experiment.hundredths) {
-    const place = (await bucket(`${experiment.salt}/arm`, device.id)) * experiment.arms.reduce((sum, {share}) => sum + share, 0);
-    let end = 0;
-    const arm = experiment.arms.find(({share}) => place < (end += share) * BUCKETS);
-    if (arm) return arm.version;
-  }
+  const arm = await chooseArm(channel, device);
+  if (arm) return arm.version;
   if (channel.paused) return running === version ? running : previous;
   return (await bucket(channel.salt, device.id)) < channel.hundredths ? version : previous;
 }

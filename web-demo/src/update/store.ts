@@ -18,8 +18,8 @@ export interface State {
   /** Versions that failed their self-test on this device, and by which page in which browser: another one may judge otherwise. */
   failed: number[];
   judge: string;
-  /** What the channel said last: when it was asked, and where this device falls. */
-  seen: {at: string; version: number; bucket: number; hundredths: number; paused: boolean} | null;
+  /** What the channel said last: when it was asked, where this device falls, and by experiment its arm. */
+  seen: {at: string; version: number; bucket: number; hundredths: number; paused: boolean; arms?: Record<string, string>} | null;
 }
 
 export class Store {

@@ -1,7 +1,7 @@
 /** One look at a channel: what this device should run, and its files, verified, beside what runs. */
 import {check} from '../bundle/digest';
 import type {ChannelPlace} from './place';
-import {bucket, chooseVersion, type Device, parseChannel} from './rules';
+import {bucket, chooseVersion, type Device, findArms, parseChannel} from './rules';
 import type {Store} from './store';
 import type {Repository} from './trust';
 import {parseVersion, type Version} from './version';
@@ -25,7 +25,8 @@ export async function look(place: ChannelPlace, store: Store, repository: Reposi
   const channel = parseChannel(new TextDecoder().decode(rules), place.name);
   const before = await store.change(async (state) => {
     const {version, hundredths, paused} = channel;
-    return {...state, seen: {at: new Date().toISOString(), version, hundredths, paused, bucket: await bucket(channel.salt, state.device)}};
+    const arms = await findArms(channel, {...device, id: state.device});
+    return {...state, seen: {at: new Date().toISOString(), version, hundredths, paused, bucket: await bucket(channel.salt, state.device), arms}};
   });
   const chosen = await chooseVersion(channel, {...device, id: before.device}, before.running, before.failed);
   const leave = before.running !== null && [...channel.withdrawn, ...before.failed].includes(before.running);
