@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgeship.cli import cli
+from edgeship.client.outcome import ClientError
+from edgeship.client.shadow import ShadowTable
 from edgeship.errors import InputError
 from edgeship.monitoring.experiments.shadow import compare_in_shadow, read_shadow
 from edgeship.types import Verdict
@@ -92,3 +94,23 @@ def test_an_interval_over_users(tmp_path):
 def test_what_is_no_table_is_refused(tmp_path, head, row, message):
     with pytest.raises(InputError, match=message):
         read_shadow(write(tmp_path / "shadow.csv", row, head=head))
+
+
+def test_a_device_counts_a_few_of_its_inputs(tmp_path):
+    device = ShadowTable(0.05)
+    drawn = 0
+    for number in range(20_000):
+        if device.is_drawn():
+            drawn += 1
+            device.count("cat", "dog" if number % 2 else 'a "cat", perhaps')
+    assert drawn == pytest.approx(1000, abs=150)
+    table = tmp_path / "shadow.csv"
+    table.write_text(device.take_csv("u1"))
+    assert read_shadow(table).count == drawn
+    assert device.take_csv("u1") == "user,first,second,count\n"
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 0.06, float("nan")])
+def test_shadow_takes_no_more_than_a_twentieth(share):
+    with pytest.raises(ClientError, match=r"at most 0\.05"):
+        ShadowTable(share)
