@@ -14,11 +14,14 @@ from click.testing import CliRunner, Result
 
 from edgeship import api
 from edgeship.cli import cli
+from edgeship.client import Client
+from edgeship.client.rule_files import render_channel
 from edgeship.client.rules import Channel, choose_arm
 from edgeship.deploy.signing.keys import generate_keys
 from edgeship.errors import EdgeshipError
 from edgeship.monitoring.reports.windows import find_window
 from tests.deploy.channel.bundles import write_bundle
+from tests.monitoring.experiments.example_reports import make_report
 
 NAME = "garments/stable"
 
@@ -307,6 +310,47 @@ def test_an_experiment_starts_is_seen_and_stops_in_its_channel(plan, channel, ke
     assert run("stop", plan, *where, "--key", keys).exit_code == 0
     assert read_rules(channel).experiment is None
     assert "does not run in this channel" in run("status", plan, *where).output
+
+
+def test_from_the_channel_over_devices_to_the_verdict(channel, keys, tmp_path):
+    """What `start` writes, a client reads, and reports tell: 900 devices, of which those in treatment buy twice as often."""
+    plan, where = tmp_path / "experiment.toml", ("--channel", channel, "--name", NAME)
+    settings = (
+        "--metric",
+        "any bought",
+        "--baseline",
+        0.2,
+        "--effect",
+        0.2,
+        "--looks",
+        1,
+        "--guardrail",
+        "latency_ms / timed=5",
+    )
+    assert run("plan", *settings, "--out", plan).exit_code == 0
+    started = run("start", plan, *where, "--key", keys, "--control", 1, "--treatment", 2, "--percent", 50)
+    assert started.exit_code == 0, started.output
+    rules = render_channel(read_rules(channel))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "channel.json").write_bytes(rules)
+    rng, lines = np.random.default_rng(2), []
+    for number in range(900):
+        url, identity = "https://models.example.com/channel", f"device-{number}"
+        client = Client(url, name=NAME, artifact="tflite/int8", state=tmp_path / "state", root=b"", device_id=identity)
+        arms = client.arms
+        bought = rng.random() < (0.4 if arms.get("e1") == "treatment" else 0.2)
+        latency = [int(rng.integers(70, 90)), 10]
+        lines.append(json.dumps(make_report(
+            number, arms=arms, window="2026-W44", latency=latency, outcomes={"bought": [0, 1]} if bought else {}
+        )))  # fmt: skip
+    reports = tmp_path / "reports.jsonl"
+    reports.write_text("\n".join(lines))
+    code, result = analyse(plan, reports, *where)
+    assert (code, result["verdict"]) == (0, "PASS"), result
+    assert sum((result["sample_ratio"]["users_control"], result["sample_ratio"]["users_treatment"])) == pytest.approx(
+        450, abs=60
+    )
+    assert result["guardrails"][0]["control"] == pytest.approx(107, abs=20)
 
 
 def test_channel_needs_a_name(plan, channel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +16,9 @@ from edgeship.monitoring.experiments.users.report_totals import read_reports, su
 from edgeship.monitoring.experiments.users.totals_file import read_totals
 from edgeship.monitoring.reports.read import read_report
 from edgeship.monitoring.reports.report import Report
+from tests.monitoring.experiments.example_reports import make_report
 
-EXAMPLE = Path(__file__).parents[1] / "reports" / "schema_1.json"
 TODAY = date(2026, 11, 29)
-
-
-def make_report(install: int, arm: str = "a", **changes: Any) -> dict[str, Any]:
-    """A report of 10 inferences of a model of numbers."""
-    empty = {"outputs": {}, "inputs": {}, "latency": [], "switches": 0, "errors": {}, "fallbacks": 0, "outcomes": {}}
-    own = {"window": "2026-W48", "sequence": 0, "install": f"{install:032x}", "arms": {"e1": arm}, "n": 10}
-    return {**json.loads(EXAMPLE.read_bytes()), **empty, **own, **changes}
 
 
 def as_reports(*items: dict[str, Any]) -> list[Report]:
