@@ -109,11 +109,12 @@ def test_each_plan_has_a_salt_of_its_own():
 def test_a_plan_is_read_as_it_was_written(tmp_path):
     plan = make_plan(
         name="e7", metric="bought / inferences", baseline=0.1, effect=0.02, deviation=0.3, better="lower", looks=3,
-        guardrails=(Guardrail("errors / inferences", 0.001), Guardrail("any crashed"))
+        guardrails=(("errors / inferences", 0.001), ("any crashed", 0.0))
     )  # fmt: skip
     file = tmp_path / "experiment.toml"
     write_plan(plan, file)
     assert read_plan(file) == plan
+    assert plan.guardrails[1] == Guardrail("any crashed")
     with pytest.raises(InputError, match="is there already"):
         write_plan(plan, file)
 
@@ -157,6 +158,10 @@ def test_a_damaged_plan_is_refused_with_its_place(tmp_path, change, message):
         ({"looks": 0}, "--looks"),
         ({"looks": 50, "effect": 0.2}, "plan fewer looks"),
         ({"baseline": None}, "--baseline"),
+        ({"name": "Übung"}, "name must be a name of lower-case letters"),
+        ({"users_a_week": math.inf}, "finite"),
+        ({"guardrails": (("errors", math.inf),)}, "finite"),
+        ({"guardrails": (("errors", -1.0),)}, "guardrails"),
         ({"power": 0.01}, "--power above it"),
         ({"alpha": 0.6}, "at most 0.5"),
     ],

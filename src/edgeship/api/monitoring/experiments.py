@@ -53,7 +53,7 @@ def plan_experiment(
 
     Raises InputError for what cannot be planned, a file that is there, and a split by region, which is no experiment.
     """
-    from edgeship.monitoring.experiments.planning.plan import Guardrail, make_plan, plan_schedule
+    from edgeship.monitoring.experiments.planning.plan import make_plan, plan_schedule
     from edgeship.monitoring.experiments.planning.plan_file import write_plan
 
     if split != "user":
@@ -61,10 +61,9 @@ def plan_experiment(
             f"a split by {split} is no randomized experiment: whatever else differs between regions looks like an effect; "
             "`edgeship experiment region` shows how often"
         )
-    rails = tuple(Guardrail(text, margin) for text, margin in settings.pop("guardrails", ()))
     if data is not None:
         settings = _measure(Path(data), settings)
-    plan = make_plan(**settings, guardrails=rails)
+    plan = make_plan(**settings)
     planned = PlannedExperiment(plan, plan_schedule(plan))
     if out is not None:
         check_outside_of_bundles(Path(out))

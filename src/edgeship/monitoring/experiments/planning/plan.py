@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -17,13 +18,15 @@ from edgeship.monitoring.experiments.planning.boundaries import (
     spend_alpha,
 )
 from edgeship.monitoring.experiments.planning.metrics import parse_metric
+from edgeship.typed_json import convert
 
 MOST_LOOKS = 50
 LEAST_AT_A_LOOK = 10  # users of an arm: z-values of fewer are not normal
 MOST_USERS = 10**12
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Better = Literal["higher", "lower"]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NAME, NAME_WORDS = r"^[a-z0-9][a-z0-9._-]{0,63}$", "a name of lower-case letters, digits and '-._'"
+Name = Annotated[str, Meta(pattern=NAME)]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Guardrail:
 
     def __post_init__(self) -> None:
         parse_metric(self.metric)
+        if not math.isfinite(self.margin):
+            raise ValueError("its margin must be finite")
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,8 @@ class Plan:
         parse_metric(self.metric)
         if self.control == self.treatment:
             raise ValueError("its two arms have the same name")
-        for value in (self.baseline, self.effect, self.deviation or 0.0):
-            if not math.isfinite(value):
-                raise ValueError("its numbers must be finite")
+        if not all(map(math.isfinite, (self.baseline, self.effect, self.deviation or 0.0, self.users_a_week or 0.0))):
+            raise ValueError("its numbers must be finite")
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -122,43 +126,63 @@ def make_plan(
     looks: int = 5,
     treatment_percent: int = 50,
     users_a_week: float | None = None,
-    guardrails: tuple[Guardrail, ...] = (),
+    guardrails: Sequence[tuple[str, float]] = (),
     salt: str = "",
 ) -> Plan:
     """A plan with as many users as find a difference of `effect` with a probability of `power`.
 
+    `guardrails`: each a metric and its margin.
+
     Raises InputError for what cannot be planned: a share outside 0 to 1, a metric that is no share without its deviation.
     """
-    parsed = parse_metric(metric)
-    if deviation is None and not parsed.any:
+    if deviation is None and not parse_metric(metric).any:
         raise InputError(
             f"the metric '{metric}' is no share of users ('any x'); name the standard deviation of a user's value (--deviation), "
             "or a table of users (--data)"
         )
     if baseline is None:
         raise InputError("name the metric's value today (--baseline), or a table of users (--data)")
-    if not (math.isfinite(baseline) and math.isfinite(effect) and effect > 0):
-        raise InputError("--baseline must be a number, and --effect one above 0: the least difference worth finding")
+    share = treatment_percent / 100
+    total = _count_users(_variances(baseline, effect, deviation, better), effect, share, (alpha, power), looks)
+    values = {
+        "name": name,
+        "metric": metric,
+        "baseline": baseline,
+        "effect": effect,
+        "deviation": deviation,
+        "users_control": math.ceil(total * (1 - share)),
+        "users_treatment": math.ceil(total * share),
+        "salt": salt or f"{name}/{secrets.token_hex(8)}",
+        "better": better,
+        "alpha": alpha,
+        "power": power,
+        "looks": looks,
+        "treatment_percent": treatment_percent,
+        "users_a_week": users_a_week,
+        "guardrails": [{"metric": text, "margin": margin} for text, margin in guardrails],
+    }
+    return convert(Plan, values, names={NAME: NAME_WORDS})
+
+
+def _count_users(
+    variances: tuple[float, float], effect: float, share: float, errors: tuple[float, float], looks: int
+) -> float:
+    """The users of both arms that find an effect with errors (alpha, power), as many new ones between looks."""
+    alpha, power = errors
     if not (0 < alpha <= 0.5 and alpha < power < 1) or not 1 <= looks <= MOST_LOOKS:
         raise InputError(
             f"--alpha must be above 0 and at most 0.5, --power above it and below 1; --looks from 1 to {MOST_LOOKS}"
         )
-    control, treatment = _variances(baseline, effect, deviation, better)
-    share = treatment_percent / 100
     fractions = [(look + 1) / looks for look in range(looks)]
     drift = find_drift(fractions, find_boundaries(fractions, alpha), power)
-    total = drift**2 * (control / (1 - share) + treatment / share) / effect**2
+    total = drift**2 * (variances[0] / (1 - share) + variances[1] / share) / effect**2
     if total > MOST_USERS:
         raise InputError(f"an effect of {effect:g} would take {total:.1e} users; plan for a greater one")
     if min(share, 1 - share) * total / looks < LEAST_AT_A_LOOK:
         raise InputError(
             f"{looks} looks at {math.ceil(total):,} users leave fewer than {LEAST_AT_A_LOOK} an arm to one; plan fewer looks"
         )
-    return Plan(
-        name, metric, baseline, effect, math.ceil(total * (1 - share)), math.ceil(total * share),
-        salt or f"{name}/{secrets.token_hex(8)}", deviation, better, alpha, power, looks,
-        treatment_percent=treatment_percent, users_a_week=users_a_week, guardrails=guardrails,
-    )  # fmt: skip
+    return total
 
 
 def plan_schedule(plan: Plan) -> Schedule:
@@ -199,6 +223,8 @@ def two_sided_p(z: float) -> float:
 
 def _variances(baseline: float, effect: float, deviation: float | None, better: Better) -> tuple[float, float]:
     """The variance of a user's value in each arm: p (1 - p) for a share."""
+    if not (math.isfinite(baseline) and math.isfinite(effect) and effect > 0):
+        raise InputError("--baseline must be a number, and --effect one above 0: the least difference worth finding")
     if deviation is not None:
         if not (math.isfinite(deviation) and deviation > 0):
             raise InputError("--deviation must be a number above 0")

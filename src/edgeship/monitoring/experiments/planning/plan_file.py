@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from edgeship.errors import InputError
-from edgeship.monitoring.experiments.planning.plan import Guardrail, Plan
+from edgeship.monitoring.experiments.planning.plan import NAME, NAME_WORDS, Guardrail, Plan
 from edgeship.storage.atomic import atomic_file
 from edgeship.toml_tables import check_keys, toml_value
 from edgeship.typed_json import convert
@@ -38,7 +38,7 @@ def read_plan(path: Path) -> Plan:
         if isinstance(rail, dict):
             check_keys(rail, [item.name for item in fields(Guardrail)], f"{printable(path)}: guardrails[{place}]")
     try:
-        return convert(Plan, table)
+        return convert(Plan, table, names={NAME: NAME_WORDS})
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
 
