@@ -151,6 +151,15 @@ def test_a_broken_guardrail_fails_whatever_is_sold(plan, tmp_path):
     assert analyse(plan, early)[1]["verdict"] == "FAIL"
 
 
+def test_what_never_happened_rules_nothing_out(plan, tmp_path):
+    users = write_users(tmp_path / "users.csv", 150, (0.2, 0.2))
+    head, *rows = users.read_text().splitlines()
+    users.write_text("\n".join([head, *(f"{row.rpartition(',')[0]},0" for row in rows)]))
+    rail = analyse(plan, users)[1]["guardrails"][1]
+    assert (rail["verdict"], rail["low"], rail["high"]) == ("PASS", 0, 0)
+    assert "rules nothing out" in rail["reason"]
+
+
 def test_without_the_right_sample_ratio_nothing_is_compared(plan, tmp_path):
     users = write_users(tmp_path / "users.csv", 700, (0.2, 0.5))
     rows = users.read_text().splitlines()

@@ -120,6 +120,8 @@ def _judge_guardrail(plan: Plan, rail: Guardrail, totals: UserTotals) -> Guardra
         verdict, reason = Verdict.INCONCLUSIVE, f"fewer than {LEAST_USERS} users in an arm"
     elif harm > rail.margin:
         verdict, reason = Verdict.FAIL, f"{'higher' if difference > 0 else 'lower'} by at least {figure(harm)}"
+    elif not found.error > 0:
+        reason = "the same for every user; where it never happened, that rules nothing out"
     elif most <= rail.margin:
         reason = f"harm beyond {figure(rail.margin)} is ruled out"
     return GuardrailResult(
