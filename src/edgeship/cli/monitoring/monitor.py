@@ -1,0 +1,22 @@
+"""`edgeship monitor`: what clients report of the models that are out there."""
+
+from __future__ import annotations
+
+import click
+
+from edgeship.cli.command_group import CommandGroup
+
+# In the order of the list; a command is the file of its name beside this one.
+SUMMARIES = {
+    "ingest": "Bring reports from files into the inbox.",
+}
+
+
+@click.group(cls=CommandGroup, files={name: (__package__, summary) for name, summary in SUMMARIES.items()})
+def monitor() -> None:
+    """Watch a model that has shipped, by the counts that its clients report.
+
+    \b
+    Example:
+      edgeship monitor ingest reports/ --store inbox --bundle bundle
+    """

@@ -1,0 +1,1 @@
+"""Where reports of clients are kept, each once: by a server that collects them, or from files."""
