@@ -36,6 +36,7 @@ COMMANDS = {
     "serve": ("serving", "Answer for bundles over REST and gRPC (Open Inference Protocol v2)."),
     "deploy": ("deploy", "Bring a bundle into an app: client code that tests itself."),
     "registry": ("registry", "Keep versions of bundles: compare, promote and roll back."),
+    "monitor": ("monitoring", "Collect what clients report of models that have shipped."),
     "experiment": ("monitoring", "Find out which of two versions is better with users."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),
     "predict": ("serving", "Predict the rows of files or a database in batches, each row once."),
