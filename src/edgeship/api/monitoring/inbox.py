@@ -7,17 +7,18 @@ or of another schema, and for what is named and cannot be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyPath
 from edgeship.api.files import check_outside_of_bundles
-from edgeship.errors import InputError
+from edgeship.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from edgeship.monitoring.inbox.bundles import BundleSources
+    from edgeship.monitoring.inbox.collector.server import Collector
     from edgeship.monitoring.inbox.inbox import Inbox, InboxCounts, StoredReport
     from edgeship.monitoring.inbox.ingest import Ingested
 
@@ -46,6 +47,51 @@ def ingest_reports(
         return ingest_files(
             inbox, [Path(file) for file in files], int(time.time() if moment is None else moment.timestamp())
         )
+
+
+def open_collector(
+    *,
+    store: AnyPath,
+    host: str = "127.0.0.1",
+    port: int = 8090,
+    origins: Sequence[str] = (),
+    rate: float = 20.0,
+    bundles: Sequence[AnyPath] = (),
+    channel: AnyPath | None = None,
+    registry: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Collector:
+    """A server that takes reports into an inbox: `url`, `serve()` until `stop()`; a context manager.
+
+    `origins`: pages that may send, as https://shop.example. `rate`: requests a second of one address in the long run. Port 0
+    is any that is free. Versions that appear in the channel or registry are taken without a restart. `clock`: seconds since
+    1970, which say when a report arrived.
+
+    Raises InputError for a port in use and where no bundle is known, MissingDependencyError without uvicorn.
+    """
+    from edgeship.untrusted import printable
+
+    try:
+        from edgeship.monitoring.inbox.collector.server import Collector, parse_origin
+    except ImportError as error:
+        raise MissingDependencyError(f"the server needs uvicorn ({error}): pip install 'edgeship[monitor]'") from error
+    from edgeship.monitoring.inbox.collector.app import CollectorApp, CollectorSettings
+
+    settings = CollectorSettings(frozenset(map(parse_origin, origins)), rate, clock)
+    sources = _sources(bundles, channel, registry)
+    found = sources.read()
+    inbox = _open(store, create=True)
+    try:
+        inbox.add_profiles(found)
+        app = CollectorApp(inbox, sources, settings)
+        if not app.knows_bundles:
+            raise InputError(
+                f"{printable(inbox.file)}: knows no bundle yet; name one by --bundle, --channel or --registry"
+            )
+        return Collector(inbox, app, host, port)
+    except BaseException:
+        inbox.close()
+        raise
 
 
 def read_reports(store: AnyPath, window: str | None = None) -> Iterator[StoredReport]:

@@ -8,6 +8,7 @@ from edgeship.cli.command_group import CommandGroup
 
 # In the order of the list; a command is the file of its name beside this one.
 SUMMARIES = {
+    "collect": "Run the server that clients send their reports to.",
     "ingest": "Bring reports from files into the inbox.",
 }
 
@@ -17,6 +18,7 @@ def monitor() -> None:
     """Watch a model that has shipped, by the counts that its clients report.
 
     \b
-    Example:
+    Examples:
+      edgeship monitor collect --store inbox --bundle bundle --port 8090
       edgeship monitor ingest reports/ --store inbox --bundle bundle
     """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,13 +69,13 @@ class Inbox:
     ) -> None:
         self.close()
 
-    def add(self, arrivals: Sequence[Arrival], refused: Iterable[str] = ()) -> list[Result]:
-        """Keep reports, all or none; what became of each, in their order. `refused`: reasons of others, which are counted.
+    def add(self, arrivals: Sequence[Arrival], refused: Mapping[str, int] | None = None) -> list[Result]:
+        """Keep reports, all or none; what became of each, in their order. `refused`: how many others were, by reason.
 
         Raises StoreError where the disk is full, or another process writes for too long: then nothing of them is kept.
         """
         with in_our_words(self.file), transaction(self._connection):
-            self._count_refusals(Counter(refused))
+            self._count_refusals(refused or {})
             return self._add(arrivals)
 
     def _add(self, arrivals: Sequence[Arrival]) -> list[Result]:
@@ -126,7 +125,7 @@ class Inbox:
                 (item.key, item.received, item.digest, item.body),
             )
 
-    def _count_refusals(self, reasons: Counter[str]) -> None:
+    def _count_refusals(self, reasons: Mapping[str, int]) -> None:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         self._connection.executemany(
             "insert into refusal values(?, ?, ?) on conflict do update set count = count + excluded.count",
@@ -180,6 +179,10 @@ class Inbox:
         with in_our_words(self.file):
             reports, late = run("select count(*), coalesce(sum(late), 0) from report").fetchone()
             (conflicts,) = run("select count(distinct key) from conflict").fetchone()
-            refused = dict(run("select reason, sum(count) from refusal group by reason order by reason").fetchall())
+            refused = dict(
+                run(
+                    "select reason, sum(count) from refusal group by reason having sum(count) > 0 order by reason"
+                ).fetchall()
+            )
             (profiles,) = run("select count(*) from profile").fetchone()
         return InboxCounts(reports, late, conflicts, refused, profiles)

@@ -75,12 +75,13 @@ def _read_on(files: Sequence[Path], damaged: list[str]) -> Iterator[Found]:
 
 def _check(
     batch: Sequence[Found], known: Mapping[str, KnownBundle], received: int, examples: dict[str, str]
-) -> tuple[list[Arrival], list[str]]:
-    arrivals, reasons = [], []
+) -> tuple[list[Arrival], Counter[str]]:
+    arrivals: list[Arrival] = []
+    reasons: Counter[str] = Counter()
     for item in batch:
         try:
             arrivals.append(check_report(item.content, known, received))
         except RefusedReport as error:
-            reasons.append(error.reason)
+            reasons[error.reason] += 1
             examples.setdefault(error.reason, f"{printable(item.file)}:{item.line}: {error}")
     return arrivals, reasons

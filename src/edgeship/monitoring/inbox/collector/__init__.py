@@ -1,0 +1,1 @@
+"""The server that clients send their reports to."""
