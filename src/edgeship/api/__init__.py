@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         start_experiment,
         stop_experiment,
     )
-    from edgeship.api.monitoring.inbox import count_reports, ingest_reports, read_reports
+    from edgeship.api.monitoring.inbox import count_reports, ingest_reports, open_collector, read_reports
     from edgeship.api.own_data import train_on_data
     from edgeship.api.registry import (
         VersionDetails,
@@ -138,6 +138,7 @@ if TYPE_CHECKING:
     from edgeship.monitoring.experiments.region import RegionSplit
     from edgeship.monitoring.experiments.shadow import ShadowResult
     from edgeship.monitoring.experiments.verdicts.results import ExperimentResult, LookResult
+    from edgeship.monitoring.inbox.collector.server import Collector
     from edgeship.monitoring.inbox.inbox import InboxCounts, StoredReport
     from edgeship.monitoring.inbox.ingest import Ingested
     from edgeship.pipeline.rebuild.rebuild import Rebuild
@@ -160,7 +161,7 @@ NAMES = {
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.monitoring.experiments": "ExperimentStatus PlannedExperiment analyse_experiment analyse_shadow plan_experiment read_experiment simulate_region_split start_experiment stop_experiment",
-    "edgeship.api.monitoring.inbox": "count_reports ingest_reports read_reports",
+    "edgeship.api.monitoring.inbox": "count_reports ingest_reports open_collector read_reports",
     "edgeship.api.own_data": "train_on_data",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
@@ -190,6 +191,7 @@ NAMES = {
     "edgeship.monitoring.experiments.region": "RegionSplit",
     "edgeship.monitoring.experiments.shadow": "ShadowResult",
     "edgeship.monitoring.experiments.verdicts.results": "ExperimentResult LookResult",
+    "edgeship.monitoring.inbox.collector.server": "Collector",
     "edgeship.monitoring.inbox.inbox": "InboxCounts StoredReport",
     "edgeship.monitoring.inbox.ingest": "Ingested",
     "edgeship.pipeline.rebuild.rebuild": "Rebuild",
