@@ -22,6 +22,7 @@ create index report_window on report(window);
 create table conflict(id integer primary key, key text not null, received integer not null, digest blob not null,
                       body blob not null, unique(key, digest)) strict;
 create table refusal(day text not null, reason text not null, count integer not null, primary key(day, reason)) strict;
+create table server(id integer primary key check(id = 1), alive integer not null) strict;
 create table profile(digest text primary key, body blob not null) strict;
 create table bundle(manifest text not null, profile text not null, primary key(manifest, profile)) strict;
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,11 @@ class Inbox:
             [(day, reason, count) for reason, count in reasons.items()],
         )
 
+    def check_writable(self) -> None:
+        """Raise StoreError where nothing can be written: it is tried, by the time in nanoseconds."""
+        with in_our_words(self.file), transaction(self._connection):
+            self._connection.execute("insert or replace into server values(1, ?)", (time.time_ns(),))
+
     def add_profiles(self, found: Iterable[BundleProfile]) -> None:
         """Remember profiles, and the manifests that they came with: reports of them are taken from now on."""
         with in_our_words(self.file), transaction(self._connection):
@@ -179,10 +185,6 @@ class Inbox:
         with in_our_words(self.file):
             reports, late = run("select count(*), coalesce(sum(late), 0) from report").fetchone()
             (conflicts,) = run("select count(distinct key) from conflict").fetchone()
-            refused = dict(
-                run(
-                    "select reason, sum(count) from refusal group by reason having sum(count) > 0 order by reason"
-                ).fetchall()
-            )
+            refused = dict(run("select reason, sum(count) from refusal group by reason order by reason").fetchall())
             (profiles,) = run("select count(*) from profile").fetchone()
         return InboxCounts(reports, late, conflicts, refused, profiles)

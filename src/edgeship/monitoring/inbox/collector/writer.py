@@ -28,7 +28,7 @@ class Writer:
         self._waiting: list[tuple[Arrival | None, asyncio.Future[Result | None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._failing = False
-        self.refused: Counter[str] = Counter({"invalid": 0})  # not written yet
+        self.refused: Counter[str] = Counter()  # not written yet
         self.failures = 0
 
     @property
@@ -50,11 +50,10 @@ class Writer:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             arrivals = [arrival for arrival, _ in batch if arrival is not None]
-            refused, self.refused = (
-                self.refused,
-                Counter({"invalid": 0}),
-            )  # a zero is written, too: the disk has to take it
+            refused, self.refused = self.refused, Counter()
             try:
+                if len(arrivals) < len(batch):
+                    await self.run(self._inbox.check_writable)
                 results = iter(await self.run(partial(self._inbox.add, arrivals, refused)))
             except Exception as error:
                 self.refused += refused
@@ -68,7 +67,7 @@ class Writer:
     def _fail(self, error: Exception, futures: list[asyncio.Future[Result | None]]) -> None:
         self.failures += 1
         if not self._failing:  # once, not with each of the requests that follow
-            LOG.error("reports cannot be written: %s", error)
+            LOG.error("reports cannot be written: %s", error, exc_info=not isinstance(error, StoreError))
         self._failing = True
         for future in futures:
             if not future.done():
